@@ -1,0 +1,1 @@
+"""Wiring: settings, URLs, API assembly, Celery, embedded servers. Imported by nobody."""

@@ -1,0 +1,1 @@
+"""PostgreSQL and Valkey out of wheels, for the first run and for tests. Linux only."""
