@@ -1,0 +1,57 @@
+"""What every page may know without its view saying so."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """One line of the main navigation; a page is current by its `nav_key`."""
+
+    label: str
+    url: str
+    key: str
+    icon: str
+
+
+# Label, URL name, key, icon (a symbol of components/icons.html), staff only.
+_NAV = (
+    ("Organizations", "billing:organization_list", "organizations", "building", False),
+    ("Components", "components", "components", "blocks", True),
+    ("Admin", "admin:index", "admin", "sliders", True),
+)
+
+
+def page(request: HttpRequest) -> dict[str, Any]:
+    """Everything is lazy: an error page must render when the database does not."""
+    return {
+        "csp_nonce": getattr(request, "csp_nonce", None),
+        "nav": SimpleLazyObject(lambda: _nav(request)),
+        "plotly_src": SimpleLazyObject(lambda: static("plotly/plotly.min.js")),
+        "site_name": settings.SITE_NAME,
+    }
+
+
+def _nav(request: HttpRequest) -> list[NavItem]:
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return []
+    return [
+        NavItem(label, url, key, icon)
+        for label, name, key, icon, staff_only in _NAV
+        if (user.is_staff or not staff_only) and (url := _url(name))
+    ]
+
+
+def _url(name: str) -> str:
+    """The address, or nothing while no such page is wired."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,88 @@
+"""What every request passes: its id, the login gate of the pages, and history."""
+
+import re
+import uuid
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from pghistory.middleware import HistoryMiddleware as BaseHistoryMiddleware
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+# These doors check their callers themselves, or have nothing to hide.
+_OPEN_PREFIXES = ("/api/", "/v1/", "/webhooks/", "/healthz", settings.STATIC_URL)
+
+
+class RequestIdMiddleware:
+    """Gives the request an id for logs and history and returns it to the caller.
+
+    A proxy's own id is kept when it is harmless in a log line; anything else is
+    replaced, never repeated.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        sent = request.headers.get("X-Request-ID", "")
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+        request.request_id = request_id  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response
+
+
+class PageLoginRequiredMiddleware(LoginRequiredMiddleware):
+    """Asks for a login everywhere but at the doors of programs."""
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., HttpResponseBase],
+        view_args: tuple[Any, ...],
+        view_kwargs: dict[str, Any],
+    ) -> HttpResponseBase | None:
+        if request.path.startswith(_OPEN_PREFIXES):
+            return None
+        refused = super().process_view(request, view_func, view_args, view_kwargs)
+        if refused is not None and "HX-Request" in request.headers:
+            return self._leave_the_page(request, view_func)
+        return refused
+
+    def _leave_the_page(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponse:
+        """Send the whole browser to the login, never a login page into a fragment."""
+        shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+        back = shown.path or "/"
+        if shown.query:
+            back = f"{back}?{shown.query}"
+        query = QueryDict(mutable=True)
+        query[self.get_redirect_field_name(view_func)] = back
+        login = resolve_url(self.get_login_url(view_func))
+        return HttpResponse(
+            status=HTTPStatus.UNAUTHORIZED,
+            headers={"HX-Redirect": f"{login}?{query.urlencode(safe='/')}"},
+        )
+
+
+class HistoryMiddleware(BaseHistoryMiddleware):
+    """Adds to history rows the writer's name, which outlives the user, and the request.
+
+    The base class gives the user's id and, as `url`, the path.
+    """
+
+    def get_context(self, request: HttpRequest) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(request)
+        user = getattr(request, "user", None)
+        if user is not None and user.is_authenticated:
+            context["username"] = user.get_username()
+        context["request_id"] = getattr(request, "request_id", None)
+        return context
