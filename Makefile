@@ -1,0 +1,91 @@
+# Needs make and Python 3.11 or newer; everything else is installed below .venv.
+# make up [PORT=8000] [STATE_DIR=.state]   everything, with demo data, until Ctrl-C
+# make test [ARGS="-k usage"]              all tests, with real servers and a browser
+# make check                               format, lint, types, contracts, migrations
+
+PYTHON ?= python3
+PORT ?= 8000
+STATE_DIR ?= .state
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+VENV := $(CURDIR)/.venv
+PY := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+export STATE_DIR CHROMIUM
+# uv must not look for a project or a managed Python of its own.
+export UV_NO_CONFIG := 1
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: up test check clean lock real screenshots install install-dev browser
+.DEFAULT_GOAL := up
+
+up: $(VENV)/.runtime
+	@exec "$(PY)" -m config.embedded --port "$(PORT)"
+
+test: $(VENV)/.dev browser
+	@exec "$(PY)" -m pytest $(ARGS)
+
+# Settings of a production that answers nowhere: none of these connects to a server.
+CHECK_ENV := env -u REDIS_URL HTTPS_ONLY=1 ALLOWED_HOSTS=orgdesk.example.com \
+	SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ \
+	DATABASE_URL=postgresql://nobody@127.0.0.1:9/none
+# makemigrations would like to compare with the database's history; there is none here.
+NO_DATABASE := -W "ignore:Got an error checking a consistent:RuntimeWarning"
+
+check: $(VENV)/.dev
+	@"$(VENV)/bin/ruff" format --check
+	@"$(VENV)/bin/ruff" check
+	@$(CHECK_ENV) "$(VENV)/bin/mypy"
+	@"$(VENV)/bin/lint-imports"
+	@$(CHECK_ENV) "$(PY)" $(NO_DATABASE) manage.py makemigrations --check --dry-run
+	@$(CHECK_ENV) "$(PY)" manage.py check --deploy --fail-level WARNING
+
+real: $(VENV)/.dev
+	@if [ -d ../shared ]; then exec "$(PY)" tests/real_check.py; \
+	else echo "There is no ../shared with real data: nothing to check."; fi
+
+screenshots: $(VENV)/.dev browser
+	@exec "$(PY)" tests/screenshots.py
+
+lock: $(VENV)/.uv
+	@cd requirements && for name in uv runtime dev; do \
+	"$(UV)" pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header $(ARGS) $$name.in -o $$name.lock || exit 1; done
+
+clean:
+	rm -rf "$(VENV)" .state .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	.import_linter_cache
+
+install: $(VENV)/.runtime
+install-dev: $(VENV)/.dev
+
+# Each stamp is written last: an interrupted installation is done again.
+$(VENV)/.uv: requirements/uv.lock
+	@command -v "$(PYTHON)" >/dev/null || \
+	{ echo "Orgdesk needs Python 3.11 or newer as $(PYTHON)." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Orgdesk needs Python 3.11 or newer; $(PYTHON) is" \
+	"$$("$(PYTHON)" -V). Name another with make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+	{ echo "Python's venv module is missing: install the package python3-venv." >&2; exit 1; }
+	@test -x "$(PY)" || "$(PYTHON)" -m venv "$(VENV)"
+	@"$(PY)" -m pip install -q --disable-pip-version-check --no-input --require-hashes \
+	-r requirements/uv.lock 2>&1 | { grep -v "is ignored" >&2 || true; }
+	@test -x "$(UV)" || { echo "uv could not be installed: see above." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.runtime: requirements/runtime.lock | $(VENV)/.uv
+	@"$(UV)" pip install -q --python "$(PY)" --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock | $(VENV)/.uv
+	@"$(UV)" pip install -q --python "$(PY)" --require-hashes -r $<
+	@touch $@ $(VENV)/.runtime
+
+browser:
+	@if [ -n "$(CHROMIUM)" ]; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	echo "Installing chromium for the browser tests" && apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	chromium fonts-dejavu-core >/dev/null; \
+	else echo "Browser tests need Chromium: install it (apt-get install chromium)" \
+	"or name it: make test CHROMIUM=/path/to/chrome" >&2; exit 1; fi
