@@ -9,6 +9,9 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from orgs.catalog import CURRENCY_DIGITS
+from orgs.charts import CURRENCY_SYMBOLS
+
 register = template.Library()
 
 Number = int | float | Decimal
@@ -17,8 +20,6 @@ _MINUS = "\N{MINUS SIGN}"
 _WIDE = Context(prec=100)  # huge sums must round, not raise
 _MINUTE, _HOUR = 60, 3600
 
-_SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹"}
-_DIGITS = {"jpy": 0, "krw": 0, "vnd": 0, "clp": 0, "bhd": 3, "jod": 3, "kwd": 3}
 _COMPACT = (
     (Decimal(10) ** 12, "T"),
     (Decimal(10) ** 9, "B"),
@@ -35,7 +36,7 @@ def money(amount: Number | None, currency: str = "usd") -> str:
         return UNKNOWN
     value = _decimal(amount)
     size = abs(value)
-    digits = _DIGITS.get(currency.lower(), 2)
+    digits = CURRENCY_DIGITS.get(currency.lower(), 2)
     if size and size < Decimal(1).scaleb(-digits):
         digits = 1 - size.adjusted()
     return _sign(value) + _symbol(currency) + _grouped(_rounded(size, digits))
@@ -228,4 +229,4 @@ def _sign(value: Decimal) -> str:
 
 
 def _symbol(currency: str) -> str:
-    return _SYMBOLS.get(currency.lower(), f"{currency.upper()} ")
+    return CURRENCY_SYMBOLS.get(currency.lower(), f"{currency.upper()} ")

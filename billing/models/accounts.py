@@ -1,0 +1,74 @@
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+
+from orgs.models.fields import not_negative, sane, with_history
+
+MONEY_DIGITS = {"max_digits": 24, "decimal_places": 12}
+
+
+@with_history()
+class BillingAccount(models.Model):
+    """What money needs to know of an organization beyond who it is."""
+
+    organization = models.OneToOneField(
+        "orgs.Organization",
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="billing_account",
+    )
+    # Null when the organization has no customer in Stripe. Unique over all of them: two
+    # organizations billed as one customer would pay for each other.
+    stripe_id = models.CharField(
+        "Stripe customer", max_length=255, unique=True, null=True, blank=True
+    )
+    free_balance = models.DecimalField(
+        **MONEY_DIGITS, default=0, help_text="Pays first, while in the trial only."
+    )
+    last_invoice_at = models.DateTimeField(
+        null=True, blank=True, help_text="Instant of the last cost sync with Stripe."
+    )
+
+    class Meta:
+        constraints = [
+            *not_negative("billing_account", "free_balance"),
+            *sane("billing_account", "last_invoice_at"),
+            CheckConstraint(
+                condition=~Q(stripe_id=""), name="billing_account_stripe_id_given"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Billing account of {self.organization}"
+
+
+@with_history()
+class SpendingLimit(models.Model):
+    """A soft or hard limit on the open period's cost; null or 0 is no limit.
+
+    `version` counts its changes: an alert is sent once per period and version.
+    """
+
+    class Kind(models.TextChoices):
+        SOFT = "soft"
+        HARD = "hard"
+
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.CASCADE, related_name="spending_limits"
+    )
+    kind = models.CharField(max_length=4, choices=Kind)
+    amount = models.DecimalField(**MONEY_DIGITS, null=True, blank=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["organization", "kind"], name="spending_limit_unique"
+            ),
+            CheckConstraint(
+                condition=Q(kind__in=["soft", "hard"]), name="spending_limit_kind"
+            ),
+            *not_negative("spending_limit", "amount"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} limit of {self.organization}"

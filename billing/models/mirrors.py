@@ -1,0 +1,158 @@
+"""Mirrors of Stripe, keyed by `stripe_id`; written by the sync, corrected by it too."""
+
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.utils import timezone
+
+from orgs.models.fields import in_order, not_empty, sane, with_history
+
+# Statuses in which Stripe still serves a subscription; at most one such of each kind.
+LIVE = ("trialing", "active", "past_due", "unpaid", "paused")
+
+
+@with_history()
+class Subscription(models.Model):
+    """What an organization subscribed to: the platform, or spaces by the seat."""
+
+    class Kind(models.TextChoices):
+        PLATFORM = "platform"
+        SPACES = "spaces"
+
+    class Status(models.TextChoices):
+        INCOMPLETE = "incomplete"
+        TRIALING = "trialing"
+        ACTIVE = "active"
+        PAST_DUE = "past_due", "Past due"
+        UNPAID = "unpaid"
+        PAUSED = "paused"
+        CANCELED = "canceled"
+
+    class Cycle(models.TextChoices):
+        MONTHLY = "monthly"
+        YEARLY = "yearly"
+
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.PROTECT, related_name="subscriptions"
+    )
+    stripe_id = models.CharField(max_length=255, unique=True)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.PLATFORM)
+    status = models.CharField(max_length=10, choices=Status)
+    tier = models.CharField(max_length=32)
+    cycle = models.CharField(max_length=7, choices=Cycle, default=Cycle.MONTHLY)
+    stripe_price_id = models.CharField(max_length=255)
+    seats = models.PositiveIntegerField(null=True, blank=True)
+    trial_ends_at = models.DateTimeField(null=True, blank=True)
+    cancels_at = models.DateTimeField(null=True, blank=True)
+    pause_reason = models.CharField(max_length=200, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    period_starts_at = models.DateTimeField(null=True, blank=True)
+    period_ends_at = models.DateTimeField(null=True, blank=True)
+    synced_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["organization", "kind"],
+                condition=Q(status__in=LIVE),
+                name="subscription_one_live",
+            ),
+            CheckConstraint(
+                condition=Q(kind="platform", seats=None) | Q(kind="spaces"),
+                name="subscription_seats_of_spaces",
+            ),
+            CheckConstraint(
+                condition=Q(
+                    status__in=[
+                        "incomplete",
+                        "trialing",
+                        "active",
+                        "past_due",
+                        "unpaid",
+                        "paused",
+                        "canceled",
+                    ]
+                ),
+                name="subscription_status",
+            ),
+            *not_empty("subscription", "stripe_id", "tier", "stripe_price_id"),
+            in_order("subscription", "period_starts_at", "period_ends_at"),
+            *sane(
+                "subscription",
+                "trial_ends_at",
+                "cancels_at",
+                "paused_at",
+                "period_starts_at",
+                "period_ends_at",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["status", "organization"], name="subscription_by_status"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tier} {self.cycle}"
+
+
+@with_history()
+class Invoice(models.Model):
+    """An invoice as Stripe has it; amounts in units of its currency, already rounded."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        OPEN = "open"
+        PAID = "paid"
+        VOID = "void"
+        UNCOLLECTIBLE = "uncollectible"
+
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.PROTECT, related_name="invoices"
+    )
+    period = models.OneToOneField(
+        "billing.BillingPeriod",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="invoice",
+    )
+    stripe_id = models.CharField(max_length=255, unique=True)
+    number = models.CharField(max_length=64, blank=True)
+    status = models.CharField(max_length=13, choices=Status)
+    currency = models.CharField(max_length=3)
+    total = models.DecimalField(max_digits=24, decimal_places=3)
+    amount_due = models.DecimalField(max_digits=24, decimal_places=3)
+    amount_paid = models.DecimalField(max_digits=24, decimal_places=3, default=0)
+    issued_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True, blank=True)
+    paid_at = models.DateTimeField(null=True, blank=True)
+    hosted_url = models.URLField(max_length=500, blank=True)
+    synced_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            CheckConstraint(
+                condition=Q(
+                    status__in=["draft", "open", "paid", "void", "uncollectible"]
+                ),
+                name="invoice_status",
+            ),
+            CheckConstraint(
+                condition=Q(currency__regex="^[a-z]{3}$"), name="invoice_currency"
+            ),
+            CheckConstraint(
+                condition=Q(amount_paid__gte=0) & Q(amount_due__gte=0),
+                name="invoice_amounts_ge_0",
+            ),
+            *not_empty("invoice", "stripe_id"),
+            *sane("invoice", "issued_at", "due_at", "paid_at"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization", "-issued_at"], name="invoice_by_issue"
+            ),
+            models.Index(fields=["status", "due_at"], name="invoice_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number or self.stripe_id

@@ -1,0 +1,65 @@
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import RangeOperators
+from django.db import models
+from django.db.models import CheckConstraint, F, Func, Q, UniqueConstraint, Value
+
+from orgs.models.fields import sane
+
+
+class BillingPeriod(models.Model):
+    """The span between two invoices, half-open; the open one has no end.
+
+    Every event belongs to exactly one, decided when it is recorded. Not edited by
+    hand: `billing.commands` moves it together with `metrics.OpenPeriod`.
+    """
+
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.PROTECT, related_name="billing_periods"
+    )
+    number = models.PositiveIntegerField()  # counts from 1 per organization
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    # Fixed at closing: the exact sum of the period's daily usage, unrounded.
+    cost = models.DecimalField(max_digits=56, decimal_places=12, null=True)
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["organization", "number"], name="billing_period_number_unique"
+            ),
+            UniqueConstraint(
+                fields=["organization"],
+                condition=Q(ends_at=None),
+                name="billing_period_one_open",
+            ),
+            CheckConstraint(
+                condition=Q(ends_at=None) | Q(ends_at__gt=F("starts_at")),
+                name="billing_period_half_open",
+            ),
+            CheckConstraint(
+                condition=Q(ends_at=None, closed_at=None, cost=None)
+                | Q(ends_at__isnull=False, closed_at__isnull=False, cost__gte=0),
+                name="billing_period_closed_whole",
+            ),
+            CheckConstraint(condition=Q(number__gte=1), name="billing_period_number"),
+            *sane("billing_period", "starts_at", "ends_at", "closed_at"),
+            ExclusionConstraint(
+                name="billing_period_no_overlap",
+                expressions=[
+                    ("organization", RangeOperators.EQUAL),
+                    (
+                        Func(
+                            F("starts_at"),
+                            F("ends_at"),
+                            Value("[)"),
+                            function="tstzrange",
+                        ),
+                        RangeOperators.OVERLAPS,
+                    ),
+                ],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"period {self.number} of {self.organization_id}"

@@ -1,0 +1,81 @@
+"""Meters: what usage is counted in. A new meter is a new declaration here."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Unit(StrEnum):
+    TOKENS = "tokens"
+    COUNT = "count"
+    SECONDS = "seconds"
+    BYTES = "bytes"
+    BYTE_DAYS = "byte-days"
+
+
+class Dimension(StrEnum):
+    """Contract C's six dimensions of cost, all always present in its answers."""
+
+    CAPACITY = "capacity"
+    DATA_IN = "data_in"
+    DATA_INTERNODE = "data_internode"
+    DATA_OUT = "data_out"
+    STORAGE_API = "storage_api"
+    STORAGE_BYTES = "storage_bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One kind of quantity.
+
+    `dimension` is where its cost stands in contract C; `daily_metric` names the column
+    of the daily metrics that sums it, if one does; a `derived` meter is recorded by
+    Orgdesk itself and refused from outside.
+    """
+
+    slug: str
+    label: str
+    unit: Unit
+    dimension: Dimension
+    daily_metric: str = ""
+    derived: bool = False
+
+
+METERS: dict[str, Meter] = {
+    meter.slug: meter
+    for meter in (
+        Meter("prompt_tokens", "Prompt tokens", Unit.TOKENS, Dimension.CAPACITY),
+        Meter(
+            "completion_tokens", "Completion tokens", Unit.TOKENS, Dimension.CAPACITY
+        ),
+        Meter("requests", "Requests", Unit.COUNT, Dimension.CAPACITY),
+        Meter(
+            "cpu_seconds", "CPU time", Unit.SECONDS, Dimension.CAPACITY, "cpu_seconds"
+        ),
+        Meter(
+            "gpu_seconds", "GPU time", Unit.SECONDS, Dimension.CAPACITY, "gpu_seconds"
+        ),
+        Meter(
+            "storage_bytes_added",
+            "Storage added",
+            Unit.BYTES,
+            Dimension.STORAGE_BYTES,
+            "storage_bytes_added",
+        ),
+        Meter(
+            "storage_bytes_deleted",
+            "Storage deleted",
+            Unit.BYTES,
+            Dimension.STORAGE_BYTES,
+            "storage_bytes_deleted",
+        ),
+        Meter(
+            "storage_byte_days",
+            "Storage kept",
+            Unit.BYTE_DAYS,
+            Dimension.STORAGE_BYTES,
+            derived=True,
+        ),
+    )
+}
+RECORDABLE = frozenset(slug for slug, meter in METERS.items() if not meter.derived)
+DAILY_METRICS = {m.slug: m.daily_metric for m in METERS.values() if m.daily_metric}

@@ -1,0 +1,21 @@
+"""Writes of usage: recording, rates, partitions, periods, daily head counts."""
+
+from metrics.commands.partitions import can_make_partitions, make_partitions
+from metrics.commands.people import fill_people_days
+from metrics.commands.periods import advance_period, open_first_periods
+from metrics.commands.rates import IncomingRate, load_rates
+from metrics.commands.record import Recorded, record_usage
+from metrics.commands.standings import fill_standings
+
+__all__ = [
+    "IncomingRate",
+    "Recorded",
+    "advance_period",
+    "can_make_partitions",
+    "fill_people_days",
+    "fill_standings",
+    "load_rates",
+    "make_partitions",
+    "open_first_periods",
+    "record_usage",
+]

@@ -1,0 +1,11 @@
+"""Refusals of this app."""
+
+from orgs.errors import DomainError
+
+
+class InvalidDateRange(DomainError):
+    code = "costs.invalid_date_range"
+
+
+class RatesRefused(DomainError):
+    code = "rates.invalid"

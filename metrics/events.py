@@ -1,0 +1,97 @@
+"""A usage event as it is reported: strict types, named refusals. Pure.
+
+Contract: product.md's usage event, `{id, organization_id | organization, timestamp,
+product, project_id? | project?, quantities: {meter: integer}}`.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from metrics.catalog import RECORDABLE
+
+KEPT = timedelta(days=400)  # older events are refused: their month may be dropped
+AHEAD = timedelta(days=1)  # clocks differ; more than this is a mistake
+
+PRODUCT = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
+
+Id = Annotated[str, Meta(min_length=1, max_length=200)]
+RowId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Quantity = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class IncomingEvent(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """One use of a product. Quantities are whole units of their meters."""
+
+    id: Id
+    timestamp: Annotated[datetime, Meta(tz=True)]
+    product: Annotated[str, Meta(pattern=rf"^{PRODUCT.pattern}\Z")]
+    quantities: Annotated[dict[str, Quantity], Meta(min_length=1)]
+    organization_id: RowId | None = None
+    organization: Id | None = None
+    project_id: RowId | None = None
+    project: Id | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why the event at `index` was not recorded; its neighbours were."""
+
+    index: int
+    code: str
+    message: str
+
+
+class Refused(Exception):
+    """An event that cannot be recorded, with its code."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+_decoder = msgspec.json.Decoder(IncomingEvent)
+_PATH = re.compile(r"`\$\.?([a-z_]*)")
+
+
+def parse_event(raw: bytes | msgspec.Raw) -> IncomingEvent:
+    """Read one JSON object; raises `Refused`."""
+    try:
+        return _decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _refused(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused("invalid_json", "Not a JSON object.") from None
+
+
+def _refused(message: str) -> Refused:
+    """Name what msgspec found: the field comes first, its own words explain."""
+    match = _PATH.search(message)
+    field = match.group(1) if match else ""
+    if "missing required field" in message:
+        return Refused("missing_field", message)
+    if "unknown field" in message:
+        return Refused("unknown_field", message)
+    if "timezone" in message:
+        return Refused("timezone_required", "`timestamp` needs an offset, as in Z.")
+    return Refused(f"invalid_{field}" if field else "invalid_event", message)
+
+
+def check_event(event: IncomingEvent, now: datetime) -> None:
+    """What types cannot say; raises `Refused`."""
+    if not now - KEPT <= event.timestamp <= now + AHEAD:
+        raise Refused(
+            "timestamp_out_of_window",
+            "`timestamp` is more than 400 days ago or more than a day ahead.",
+        )
+    if not RECORDABLE.issuperset(event.quantities):
+        unknown = ", ".join(sorted(set(event.quantities) - RECORDABLE))
+        raise Refused("unknown_meter", f"No such meter: {unknown[:200]}.")
+    texts = (event.id, event.organization or "", event.project or "")
+    if any("\x00" in text for text in texts):
+        raise Refused("invalid_character", "Text must not contain a NUL.")

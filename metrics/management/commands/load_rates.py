@@ -1,0 +1,100 @@
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management import CommandError
+
+from metrics.catalog import METERS
+from metrics.commands import IncomingRate, load_rates
+from metrics.events import PRODUCT, Refused
+from metrics.periods import first_instant, parse_day
+from orgs.errors import DomainError
+from orgs.management.loading import LoadCommand, Loaded, Reject, Source
+from orgs.queries import list_references
+
+_REQUIRED = {"product", "meter", "unit_price", "benchmark_unit_price"}
+_OPTIONAL = {"effective_from", "organization"}
+_PLACES = 12
+_INTEGER_DIGITS = 12
+
+
+class Command(LoadCommand):
+    help = "Load rates from CSV into a white label's price book."
+    batch_size = 5_000
+
+    def records(self, source: Source) -> Iterator[tuple[int, dict[str, str]]]:
+        reader = csv.DictReader(source.text(), restkey="more")
+        columns = set(reader.fieldnames or ())
+        if not _REQUIRED <= columns <= _REQUIRED | _OPTIONAL:
+            raise CommandError(
+                "The first line must name the columns product, meter, unit_price,"
+                " benchmark_unit_price, and may name effective_from, organization."
+            )
+        for row in reader:
+            yield reader.line_num, row
+
+    def load(self, batch: Sequence[tuple[int, Any]]) -> Loaded:
+        loaded = Loaded()
+        names = {row.get("organization") for _, row in batch} - {None, ""}
+        references = list_references(self.white_label.id, external_ids=names)
+        ids = {reference.external_id: reference.id for reference in references}
+        rates = []
+        for number, row in batch:
+            try:
+                rates.append(self._rate(row, ids))
+            except (Refused, DomainError) as refused:
+                loaded.rejects.append(Reject(number, refused.code, refused.message))
+        answers = load_rates(self.white_label, rates)
+        loaded.accepted = sum(answers)
+        loaded.duplicates = len(answers) - loaded.accepted
+        return loaded
+
+    def _rate(self, row: Mapping[str, str], ids: Mapping[str, int]) -> IncomingRate:
+        if None in row.values() or "more" in row:
+            raise Refused("invalid_row", "The row has not as many cells as columns.")
+        if not PRODUCT.fullmatch(row["product"]):
+            raise Refused("invalid_product", "Letters, digits and . _ : / - only.")
+        if row["meter"] not in METERS:
+            raise Refused("unknown_meter", f"No such meter: {row['meter'][:200]}.")
+        name = row.get("organization", "")
+        if name and name not in ids:
+            raise Refused("organization_not_found", "No such organization.")
+        return IncomingRate(
+            product=row["product"],
+            meter=row["meter"],
+            unit_price=_price(row["unit_price"], "unit_price"),
+            benchmark_unit_price=_price(
+                row["benchmark_unit_price"] or "0", "benchmark_unit_price"
+            ),
+            effective_from=self._instant(row.get("effective_from", "")),
+            organization_id=ids.get(name),
+        )
+
+    def _instant(self, text: str) -> datetime | None:
+        """A date is the first instant of the white label's day."""
+        if not text:
+            return None
+        zone = self.white_label.zone
+        day = parse_day(text, zone, field="effective_from")
+        if len(text) == len("2026-01-01"):
+            return first_instant(day, zone)
+        instant = datetime.fromisoformat(text)
+        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _price(text: str, name: str) -> Decimal:
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        raise Refused(f"invalid_{name}", f"Not a number: {text[:50]!r}.") from None
+    if not price.is_finite() or price < 0:
+        raise Refused(f"invalid_{name}", "A price is a number from 0 on.")
+    if price != 0 and (
+        price.adjusted() >= _INTEGER_DIGITS or price.adjusted() < -_PLACES
+    ):
+        raise Refused("out_of_range", f"{name} has at most 12 digits each side.")
+    if price != round(price, _PLACES):
+        raise Refused("too_precise", f"{name} has at most 12 decimal places.")
+    return price

@@ -1,0 +1,18 @@
+"""Tables of usage: events, rates, daily sums, the open period of each organization.
+
+No other app reads these; they ask `metrics.queries` and `metrics.commands`.
+"""
+
+from metrics.models.daily import DailyMetric, DailyUsage, Standing
+from metrics.models.events import OpenPeriod, UsageEvent
+from metrics.models.rates import PriceBook, Rate
+
+__all__ = [
+    "DailyMetric",
+    "DailyUsage",
+    "OpenPeriod",
+    "PriceBook",
+    "Rate",
+    "Standing",
+    "UsageEvent",
+]

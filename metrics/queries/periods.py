@@ -1,0 +1,69 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import connection
+
+from metrics.models import OpenPeriod
+from metrics.queries.series import ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPeriodFacts:
+    organization_id: int
+    number: int
+    starts_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodCost:
+    """The exact, unrounded sum of a period's daily usage."""
+
+    cost: Decimal = ZERO
+    benchmark_cost: Decimal = ZERO
+
+    @property
+    def saved(self) -> Decimal:
+        """Against the benchmark prices; negative when those are cheaper."""
+        return self.benchmark_cost - self.cost
+
+
+def list_open_periods(organization_ids: Sequence[int]) -> list[OpenPeriodFacts]:
+    rows = OpenPeriod.objects.filter(organization_id__in=organization_ids)
+    return [
+        OpenPeriodFacts(*row)
+        for row in rows.order_by("organization_id").values_list(
+            "organization_id", "number", "starts_at"
+        )
+    ]
+
+
+# Late events fall into the open period with their own, earlier day: no bound on days.
+_OPEN = """
+select p.organization_id, coalesce(sum(u.cost), 0), coalesce(sum(u.benchmark_cost), 0)
+from metrics_openperiod p left join metrics_dailyusage u
+    on u.organization_id = p.organization_id and u.period = p.number
+where p.organization_id = any(%s)
+group by 1
+"""
+
+
+def open_period_costs(organization_ids: Sequence[int]) -> dict[int, PeriodCost]:
+    """What the open period of each organization costs so far."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN, [list(organization_ids)])
+        return {id_: PeriodCost(cost, mark) for id_, cost, mark in cursor.fetchall()}
+
+
+_ONE = """
+select coalesce(sum(cost), 0), coalesce(sum(benchmark_cost), 0)
+from metrics_dailyusage where organization_id = %s and period = %s
+"""
+
+
+def period_cost(organization_id: int, *, number: int) -> PeriodCost:
+    """What a period costs, open or closed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE, [organization_id, number])
+        return PeriodCost(*cursor.fetchone())

@@ -1,0 +1,169 @@
+"""Making organizations and their people, in bulk; every writer goes through here."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Annotated
+
+from django.db import transaction
+from django.utils import timezone
+from msgspec import Meta, Struct, structs
+
+from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
+from orgs.signals import organizations_created, people_changed
+
+Id = Annotated[str, Meta(min_length=1, max_length=200)]
+Instant = Annotated[datetime, Meta(tz=True)]
+Limit = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Heads = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Email = Annotated[str, Meta(max_length=254, pattern=r"^([^@\s\x00]+@[^@\s\x00]+)?\Z")]
+
+
+class IncomingMember(Struct, frozen=True, forbid_unknown_fields=True):
+    external_id: Id
+    email: Email = ""
+    name: Annotated[str, Meta(max_length=200)] = ""
+    is_staff: bool = False
+    added_at: Instant | None = None
+
+
+class IncomingProject(Struct, frozen=True, forbid_unknown_fields=True):
+    external_id: Id
+    name: Annotated[str, Meta(max_length=200)] = ""
+    added_at: Instant | None = None
+
+
+class IncomingEntitlements(Struct, frozen=True, forbid_unknown_fields=True):
+    """Null or absent is no limit."""
+
+    storage_bytes: Limit | None = None
+    compute_seconds_per_year: Limit | None = None
+    gpu_seconds_per_year: Limit | None = None
+    projects: Heads | None = None
+    users: Heads | None = None
+
+
+class IncomingOrganization(Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of `load_organizations`."""
+
+    external_id: Id
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    billing_email: Email = ""
+    contract_started_on: date | None = None
+    created_at: Instant | None = None
+    entitlements: IncomingEntitlements | None = None
+    members: list[IncomingMember] = []
+    projects: list[IncomingProject] = []
+
+
+def announce_created(organization_ids: Sequence[int]) -> None:
+    """Tell the apps above, inside the caller's transaction."""
+    organizations_created.send(Organization, organization_ids=list(organization_ids))
+
+
+def announce_people(organization_ids: Sequence[int]) -> None:
+    """Tell the apps above that heads changed, inside the caller's transaction."""
+    people_changed.send(Organization, organization_ids=list(organization_ids))
+
+
+@transaction.atomic
+def load_organizations(
+    white_label: WhiteLabel, incoming: Sequence[IncomingOrganization]
+) -> list[bool]:
+    """Make those that are new, with all their people; answers which were.
+
+    An organization that exists is left as it is, but members and projects it lacks are
+    added: a load that was cut off goes on where it stopped, and twice is once.
+    """
+    known = _ids(white_label, incoming)
+    fresh: dict[str, IncomingOrganization] = {}
+    for line in incoming:
+        if line.external_id not in known:
+            fresh.setdefault(line.external_id, line)
+    Organization.objects.bulk_create(
+        [_organization(white_label, fresh[key]) for key in sorted(fresh)],
+        ignore_conflicts=True,  # another load may be making the same ones
+    )
+    ids = _ids(white_label, incoming)
+    _add_entitlements(ids, fresh)
+    announce_created(sorted(ids[key] for key in fresh))
+    _add_people(ids, incoming)
+    return [fresh.get(line.external_id) is line for line in incoming]
+
+
+def _ids(
+    white_label: WhiteLabel, incoming: Sequence[IncomingOrganization]
+) -> dict[str, int]:
+    rows = Organization.objects.filter(
+        white_label=white_label, external_id__in=[o.external_id for o in incoming]
+    )
+    return dict(rows.values_list("external_id", "id"))
+
+
+def _organization(white_label: WhiteLabel, line: IncomingOrganization) -> Organization:
+    return Organization(
+        white_label=white_label,
+        external_id=line.external_id,
+        name=line.name,
+        billing_email=line.billing_email,
+        contract_started_on=line.contract_started_on,
+        created_at=line.created_at or timezone.now(),
+    )
+
+
+def _add_entitlements(
+    ids: Mapping[str, int], fresh: Mapping[str, IncomingOrganization]
+) -> None:
+    rows = [
+        Entitlements(organization_id=ids[key], **structs.asdict(line.entitlements))
+        for key, line in sorted(fresh.items())
+        if line.entitlements is not None
+    ]
+    Entitlements.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _add_people(
+    ids: Mapping[str, int], incoming: Sequence[IncomingOrganization]
+) -> None:
+    now = timezone.now()
+    members = [
+        Member(
+            organization_id=ids[line.external_id],
+            external_id=member.external_id,
+            email=member.email,
+            name=member.name,
+            is_staff=member.is_staff,
+            added_at=member.added_at or now,
+        )
+        for line in incoming
+        for member in line.members
+    ]
+    projects = [
+        Project(
+            organization_id=ids[line.external_id],
+            external_id=project.external_id,
+            name=project.name or project.external_id,
+            added_at=project.added_at or now,
+        )
+        for line in incoming
+        for project in line.projects
+    ]
+    Member.objects.bulk_create(sorted(members, key=_key), ignore_conflicts=True)
+    Project.objects.bulk_create(sorted(projects, key=_key), ignore_conflicts=True)
+    if changed := {row.organization_id for row in (*members, *projects)}:
+        announce_people(sorted(changed))
+
+
+def _key(row: Member | Project) -> tuple[int, str]:
+    """Rows are written in this order by every writer: no deadlocks."""
+    return row.organization_id, row.external_id
+
+
+@transaction.atomic
+def ensure_projects(first_seen: Mapping[tuple[int, str], datetime]) -> None:
+    """Make the projects, by (organization id, external id), that do not exist yet."""
+    projects = [
+        Project(organization_id=id_, external_id=key, name=key, added_at=added_at)
+        for (id_, key), added_at in sorted(first_seen.items())
+    ]
+    Project.objects.bulk_create(projects, ignore_conflicts=True)
+    announce_people(sorted({id_ for id_, _ in first_seen}))

@@ -1,0 +1,52 @@
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from orgs.commands.organizations import announce_created
+from orgs.errors import Conflict, DomainError
+from orgs.models import Organization, WhiteLabel
+
+
+@transaction.atomic
+def create_white_label(
+    slug: str,
+    *,
+    name: str,
+    time_zone: str = "UTC",
+    gpu_weight: int = 3,
+    currency: str = "usd",
+) -> WhiteLabel:
+    """Make a white label and, with it, the organization that owns it.
+
+    Raises `Conflict` when the slug is taken, `DomainError` for a bad value.
+    """
+    white_label = WhiteLabel(
+        slug=slug,
+        name=name,
+        time_zone=time_zone,
+        gpu_weight=gpu_weight,
+        currency=currency,
+    )
+    _check(white_label)
+    white_label.save()
+    white_label.owner = Organization.objects.create(
+        white_label=white_label, external_id=slug, name=name, is_billable=False
+    )
+    white_label.save(update_fields=["owner"])
+    announce_created([white_label.owner.id])
+    return white_label
+
+
+def _check(white_label: WhiteLabel) -> None:
+    if WhiteLabel.objects.filter(slug=white_label.slug).exists():
+        raise Conflict(
+            f"The white label {white_label.slug!r} exists already.",
+            code="white_label_exists",
+            fields=("slug",),
+        )
+    try:
+        white_label.full_clean(exclude=["owner"])
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise DomainError(
+            f"{field}: {messages[0]}", code=f"invalid_{field}", fields=(field,)
+        ) from None

@@ -1,0 +1,44 @@
+"""Errors a caller can act on: each has a status, a stable code and a sentence."""
+
+from typing import ClassVar
+
+
+class DomainError(Exception):
+    """An expected refusal; doors never catch it, `config.errors` renders it.
+
+    `fields` names the inputs at fault, as the caller spelled them.
+    """
+
+    status: ClassVar[int] = 400
+    code: str = "invalid_request"
+
+    def __init__(
+        self, message: str, *, code: str = "", fields: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.fields = fields
+
+
+class Unauthorized(DomainError):
+    status = 401
+    code = "root.unauthorized"
+
+
+class Forbidden(DomainError):
+    status = 403
+    code = "organization.invalid_access"
+
+
+class OrganizationNotFound(DomainError):
+    status = 404
+    code = "organization.not_found"
+
+    def __init__(self) -> None:
+        super().__init__("No such organization.")
+
+
+class Conflict(DomainError):
+    status = 409
+    code = "conflict"

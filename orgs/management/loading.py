@@ -1,0 +1,203 @@
+"""What the loading commands share: lines, progress, rejects, a summary, an exit code.
+
+Memory does not grow with the file: lines come one by one and are loaded in batches.
+"""
+
+import argparse
+import csv
+import gzip
+import io
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, TextIO
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError
+from tqdm import tqdm
+
+from orgs.errors import DomainError
+from orgs.models import WhiteLabel
+from orgs.queries import get_white_label
+
+LINE_BYTES = 1_000_000  # a longer line is refused, not held
+_GZIP = b"\x1f\x8b"
+
+NumberedLine = tuple[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Why a line was not loaded."""
+
+    line: int
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What became of a batch of lines."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class Source:
+    """A file or standard input, gzip or not, with how far it has been read."""
+
+    def __init__(self, path: str) -> None:
+        self._raw: IO[bytes] = sys.stdin.buffer if path == "-" else _open(Path(path))
+        self.size = None if path == "-" else Path(path).stat().st_size
+        self._is_stdin = path == "-"
+        reader = io.BufferedReader(self._raw, 1 << 20)  # type: ignore[type-var]
+        is_gzip = reader.peek(2)[:2] == _GZIP
+        self.stream = gzip.GzipFile(fileobj=reader) if is_gzip else reader
+
+    def position(self) -> int:
+        return 0 if self._is_stdin else self._raw.tell()
+
+    def lines(self) -> Iterator[NumberedLine]:
+        """Lines that say something, with their numbers; too long ones come cut."""
+        for number in itertools.count(1):
+            line = self.stream.readline(LINE_BYTES + 1)
+            if not line:
+                return
+            if len(line) > LINE_BYTES:
+                self._skip_rest(line)
+            if line.strip():
+                yield number, line
+
+    def text(self) -> TextIO:
+        """What is left, as text for a CSV reader; undecodable bytes become U+FFFD."""
+        self._text = io.TextIOWrapper(
+            self.stream, "utf-8-sig", errors="replace", newline=""
+        )
+        return self._text  # held here: a forgotten wrapper closes the file
+
+    def _skip_rest(self, line: bytes) -> None:
+        while line and not line.endswith(b"\n"):
+            line = self.stream.readline(LINE_BYTES)
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from None
+
+
+class Rejects:
+    """A CSV of line numbers and reasons; no file is left when nothing was rejected."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._file: IO[str] | None = None
+        path.unlink(missing_ok=True)
+
+    def write(self, rejects: Iterable[Reject]) -> None:
+        for reject in rejects:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("w", newline="", encoding="utf-8")
+                csv.writer(self._file).writerow(["line", "code", "message"])
+            row = [reject.line, reject.code, reject.message]
+            csv.writer(self._file).writerow(row)
+            self.count += 1
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class LoadCommand(BaseCommand):
+    """A command that loads a file in batches; a second run adds nothing."""
+
+    batch_size = 1_000
+    white_label: WhiteLabel
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("file", help="a path, or - for standard input; gzip too")
+        parser.add_argument("--white-label", required=True, metavar="SLUG")
+        parser.add_argument(
+            "--rejects",
+            type=Path,
+            metavar="PATH",
+            help="where refused lines are listed; default: STATE_DIR/rejects/…csv",
+        )
+
+    def handle(self, *, file: str, white_label: str, **options: Any) -> None:
+        self.white_label = find_white_label(white_label)
+        source = Source(file)
+        rejects = Rejects(options["rejects"] or self._rejects_path(file))
+        total = Loaded()
+        try:
+            for loaded in self._batches(source):
+                total.accepted += loaded.accepted
+                total.duplicates += loaded.duplicates
+                rejects.write(loaded.rejects)
+        finally:
+            rejects.close()
+            self.finish()
+        self._report(total, rejects)
+
+    def _report(self, total: Loaded, rejects: Rejects) -> None:
+        self.stdout.write(
+            f"accepted {total.accepted} duplicates {total.duplicates}"
+            f" rejected {rejects.count}"
+        )
+        if rejects.count:
+            self.stderr.write(f"rejected lines and reasons: {rejects.path}")
+            sys.exit(1)
+
+    def _batches(self, source: Source) -> Iterator[Loaded]:
+        with tqdm(
+            total=source.size,
+            unit="B",
+            unit_scale=True,
+            disable=None,  # only on a terminal
+            file=sys.stderr,
+        ) as bar:
+            for batch in _in_batches(self.records(source), self.batch_size):
+                yield self.load(batch)
+                bar.update(source.position() - bar.n)
+
+    def _rejects_path(self, file: str) -> Path:
+        name = "stdin" if file == "-" else Path(file).name
+        folder: Path = settings.STATE_DIR
+        return folder / "rejects" / f"{name}.rejects.csv"
+
+    def records(self, source: Source) -> Iterator[tuple[int, Any]]:
+        """What to load, numbered by its line; lines as they are unless overridden."""
+        return source.lines()
+
+    def load(self, batch: Sequence[tuple[int, Any]]) -> Loaded:
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """What is left to do when the last batch is in, or the load was cut off."""
+
+
+def _in_batches(
+    records: Iterable[tuple[int, Any]], size: int
+) -> Iterator[list[tuple[int, Any]]]:
+    iterator = iter(records)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+def find_white_label(slug: str) -> WhiteLabel:
+    try:
+        return get_white_label(slug)
+    except WhiteLabel.DoesNotExist:
+        raise CommandError(
+            f"There is no white label {slug!r}; make one with create_white_label."
+        ) from None
+
+
+def command_error(error: DomainError) -> CommandError:
+    return CommandError(f"{error.message} ({error.code})")

@@ -1,0 +1,17 @@
+"""Tables of who: white labels, organizations, their people, keys and accounts."""
+
+from orgs.models.keys import ApiKey
+from orgs.models.organizations import Entitlements, Organization
+from orgs.models.people import Member, Project
+from orgs.models.users import User
+from orgs.models.white_labels import WhiteLabel
+
+__all__ = [
+    "ApiKey",
+    "Entitlements",
+    "Member",
+    "Organization",
+    "Project",
+    "User",
+    "WhiteLabel",
+]

@@ -1,0 +1,62 @@
+"""Constraints that several tables share, and their history."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar, cast
+
+import pghistory
+from django.db.models import CheckConstraint, F, Model, Q
+
+# Outside of this an instant is a mistake, and one such row makes every list that reads
+# it fail: Python cannot hold what PostgreSQL can.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+M = TypeVar("M", bound=Model)
+
+
+def with_history(*, exclude: list[str] | None = None) -> Callable[[type[M]], type[M]]:
+    """Keep every version of the table's rows, by triggers: SQL and bulk writes too.
+
+    Trackers are made anew each time; pghistory binds them to their model.
+    """
+    trackers = (
+        pghistory.InsertEvent(),
+        pghistory.UpdateEvent(),
+        pghistory.DeleteEvent(),
+    )
+    track = pghistory.track(*trackers, exclude=exclude)
+    return cast("Callable[[type[M]], type[M]]", track)
+
+
+def sane(table: str, *names: str) -> list[CheckConstraint]:
+    """Instants lie between 2000 and 2200; null passes."""
+    return [
+        CheckConstraint(
+            condition=Q((f"{name}__gte", _EARLIEST), (f"{name}__lt", _LATEST)),
+            name=f"{table}_{name}_sane",
+        )
+        for name in names
+    ]
+
+
+def not_negative(table: str, *names: str) -> list[CheckConstraint]:
+    return [
+        CheckConstraint(condition=Q((f"{name}__gte", 0)), name=f"{table}_{name}_ge_0")
+        for name in names
+    ]
+
+
+def not_empty(table: str, *names: str) -> list[CheckConstraint]:
+    return [
+        CheckConstraint(condition=~Q((name, "")), name=f"{table}_{name}_given")
+        for name in names
+    ]
+
+
+def in_order(table: str, first: str, then: str) -> CheckConstraint:
+    """`then` is null or not before `first`."""
+    return CheckConstraint(
+        condition=Q((f"{then}__isnull", True)) | Q((f"{then}__gte", F(first))),
+        name=f"{table}_{then}_after_{first}",
+    )

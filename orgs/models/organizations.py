@@ -1,0 +1,169 @@
+from datetime import date
+from typing import TYPE_CHECKING, Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.db import models
+from django.db.models import CheckConstraint, F, Q, UniqueConstraint, Value
+from django.db.models.functions import Concat, Lower
+from django.utils import timezone
+
+from orgs.models.fields import in_order, not_empty, not_negative, sane, with_history
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+    from orgs.models.people import Member, Project
+
+
+class OrganizationQuerySet(models.QuerySet["Organization"]):
+    def present(self) -> Self:
+        """Without the deleted ones."""
+        return self.filter(deleted_at=None)
+
+
+@with_history(exclude=["name_key", "search_text"])
+class Organization(models.Model):
+    """A customer of a white label; soft-deleted, never removed."""
+
+    white_label = models.ForeignKey(
+        "orgs.WhiteLabel", on_delete=models.PROTECT, related_name="organizations"
+    )
+    external_id = models.CharField(
+        max_length=200, help_text="The company's own id; unique in its white label."
+    )
+    name = models.CharField(max_length=200)
+    billing_email = models.EmailField(max_length=254, blank=True)
+    contract_started_on = models.DateField(
+        null=True,
+        blank=True,
+        help_text="Running totals count from here; without it, from the creation.",
+    )
+    rate_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Calls per minute; empty takes the white label's default.",
+    )
+    is_active = models.BooleanField(default=True)
+    is_billable = models.BooleanField(default=True)
+    is_personal = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    created_by = models.CharField(max_length=200, blank=True, editable=False)
+    domain = models.CharField(max_length=253, blank=True)
+    logo_url = models.URLField(max_length=500, blank=True)
+    header_image_url = models.URLField(max_length=500, blank=True)
+    readme = models.TextField(max_length=100_000, blank=True)
+    experiments = ArrayField(
+        models.CharField(max_length=100), default=list, blank=True, size=100
+    )
+    hubspot_id = models.CharField(max_length=64, blank=True)
+    address_line_1 = models.CharField(max_length=200, blank=True)
+    address_line_2 = models.CharField(max_length=200, blank=True)
+    address_zip = models.CharField(max_length=20, blank=True)
+    address_city = models.CharField(max_length=100, blank=True)
+    address_state = models.CharField(max_length=100, blank=True)
+    address_country = models.CharField(max_length=100, blank=True)
+
+    name_key = models.GeneratedField(
+        expression=Lower("name"),
+        output_field=models.CharField(max_length=200),
+        db_persist=True,
+    )
+    # One column, so that one index answers a search over all of them.
+    search_text = models.GeneratedField(
+        expression=Lower(
+            Concat(
+                F("name"),
+                Value(" "),
+                F("external_id"),
+                Value(" "),
+                F("billing_email"),
+                output_field=models.TextField(),
+            )
+        ),
+        output_field=models.TextField(),
+        db_persist=True,
+    )
+
+    members: "RelatedManager[Member]"
+    projects: "RelatedManager[Project]"
+
+    objects = OrganizationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["white_label", "external_id"],
+                name="organization_external_id_unique",
+            ),
+            *sane("organization", "created_at", "updated_at", "deleted_at"),
+            *not_empty("organization", "external_id", "name"),
+            in_order("organization", "created_at", "deleted_at"),
+            CheckConstraint(
+                condition=Q(
+                    contract_started_on__gte=date(2000, 1, 1),
+                    contract_started_on__lt=date(2200, 1, 1),
+                ),
+                name="organization_contract_started_on_sane",
+            ),
+            CheckConstraint(
+                condition=Q(rate_limit__gte=1), name="organization_rate_limit_ge_1"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["white_label", "name_key", "id"], name="organization_by_name"
+            ),
+            models.Index(
+                fields=["white_label", "created_at", "id"],
+                name="organization_by_created",
+            ),
+            # Staff who see every white label list across all of them.
+            models.Index(fields=["name_key", "id"], name="organization_by_name_all"),
+            models.Index(
+                fields=["created_at", "id"], name="organization_by_created_all"
+            ),
+            GinIndex(
+                OpClass(F("search_text"), name="gin_trgm_ops"),
+                name="organization_search",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@with_history()
+class Entitlements(models.Model):
+    """What an organization may use; null is no limit. Years are contract years."""
+
+    organization = models.OneToOneField(
+        "orgs.Organization",
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="entitlements",
+    )
+    storage_bytes = models.BigIntegerField(null=True, blank=True)
+    compute_seconds_per_year = models.BigIntegerField(
+        null=True, blank=True, help_text="CPU + GPU seconds, unweighted."
+    )
+    gpu_seconds_per_year = models.BigIntegerField(null=True, blank=True)
+    projects = models.PositiveIntegerField(null=True, blank=True)
+    users = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "entitlements"
+        constraints = not_negative(
+            "entitlements",
+            "storage_bytes",
+            "compute_seconds_per_year",
+            "gpu_seconds_per_year",
+            "projects",
+            "users",
+        )
+
+    def __str__(self) -> str:
+        return f"Entitlements of {self.organization}"

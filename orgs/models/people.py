@@ -1,0 +1,82 @@
+from typing import Self
+
+from django.db import models
+from django.db.models import Q, UniqueConstraint
+from django.utils import timezone
+
+from orgs.models.fields import in_order, not_empty, sane, with_history
+
+
+class ComingAndGoing(models.QuerySet["models.Model"]):
+    def present(self) -> Self:
+        """Without the deleted ones."""
+        return self.filter(deleted_at=None)
+
+
+@with_history()
+class Member(models.Model):
+    """A user of an organization, known by the company's own id of them."""
+
+    class Role(models.TextChoices):
+        ADMIN = "admin"
+        MEMBER = "member"
+        GUEST = "guest"
+
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.CASCADE, related_name="members"
+    )
+    external_id = models.CharField(max_length=200)
+    email = models.EmailField(max_length=254, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    role = models.CharField(max_length=6, choices=Role, default=Role.MEMBER)
+    is_staff = models.BooleanField(default=False)
+    added_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ComingAndGoing.as_manager()
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["organization", "external_id"], name="member_external_id_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=["admin", "member", "guest"]), name="member_role"
+            ),
+            *sane("member", "added_at", "deleted_at"),
+            *not_empty("member", "external_id"),
+            in_order("member", "added_at", "deleted_at"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email or self.external_id
+
+
+@with_history()
+class Project(models.Model):
+    """Where an organization's usage belongs; made on first sight by a usage event."""
+
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.CASCADE, related_name="projects"
+    )
+    external_id = models.CharField(max_length=200)
+    name = models.CharField(max_length=200)
+    is_public = models.BooleanField(default=False)
+    added_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ComingAndGoing.as_manager()
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["organization", "external_id"],
+                name="project_external_id_unique",
+            ),
+            *sane("project", "added_at", "deleted_at"),
+            *not_empty("project", "external_id", "name"),
+            in_order("project", "added_at", "deleted_at"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

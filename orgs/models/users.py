@@ -1,0 +1,22 @@
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+from orgs.models.fields import with_history
+
+
+@with_history(exclude=["password", "last_login"])
+class User(AbstractUser):
+    """A person who logs in.
+
+    Staff without a white label see every organization; anyone with one sees only its
+    organizations; without both nothing is seen.
+    """
+
+    white_label = models.ForeignKey(
+        "orgs.WhiteLabel",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="users",
+        help_text="Bound to this white label; empty for the company's own staff.",
+    )

@@ -1,0 +1,83 @@
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import CheckConstraint, Q
+from django.utils import timezone
+
+from orgs.catalog import CURRENCY_DIGITS, time_zones
+from orgs.models.fields import not_empty, sane, with_history
+
+
+def validate_time_zone(name: str) -> None:
+    if name not in time_zones():
+        raise ValidationError(
+            f"{name!r} is not a time zone; write UTC or Region/City, as Europe/Zurich.",
+            code="invalid_timezone",
+        )
+
+
+def validate_currency(code: str) -> None:
+    if code not in CURRENCY_DIGITS:
+        raise ValidationError(
+            f"{code!r} is not a currency Orgdesk knows; write it lower case, as usd.",
+            code="invalid_currency",
+        )
+
+
+@with_history()
+class WhiteLabel(models.Model):
+    """A boundary over organizations; cuts their days and weighs their GPU time.
+
+    `time_zone` is fixed once usage exists: days already cut would have to be cut anew.
+    """
+
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=200)
+    # Null only inside `create_white_label`: owner and white label need each other.
+    owner = models.ForeignKey(
+        "orgs.Organization",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="owned_white_labels",
+    )
+    time_zone = models.CharField(
+        max_length=64, default="UTC", validators=[validate_time_zone]
+    )
+    gpu_weight = models.PositiveSmallIntegerField(
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text="What a GPU second counts for in daily metrics, in CPU seconds.",
+    )
+    currency = models.CharField(
+        max_length=3, default="usd", validators=[validate_currency]
+    )
+    default_rate_limit = models.PositiveIntegerField(
+        default=200, help_text="Calls per minute of an organization without its own."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            *sane("white_label", "created_at"),
+            *not_empty("white_label", "slug", "name", "time_zone"),
+            CheckConstraint(
+                condition=Q(gpu_weight__range=(1, 1000)),
+                name="white_label_gpu_weight_range",
+            ),
+            CheckConstraint(
+                condition=Q(currency__regex="^[a-z]{3}$"), name="white_label_currency"
+            ),
+            CheckConstraint(
+                condition=Q(default_rate_limit__gte=1), name="white_label_rate_limit"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)

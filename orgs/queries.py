@@ -1,0 +1,98 @@
+"""Reads of who: organizations by the company's ids, heads, white labels."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db.models import Q
+
+from orgs.errors import OrganizationNotFound
+from orgs.models import Entitlements, Organization, Project, WhiteLabel
+
+
+def get_white_label(slug: str) -> WhiteLabel:
+    """Raises `WhiteLabel.DoesNotExist`."""
+    return WhiteLabel.objects.get(slug=slug)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What it takes to recognize an organization that somebody named."""
+
+    id: int
+    external_id: str
+    is_deleted: bool
+
+
+def list_references(
+    white_label_id: int,
+    *,
+    ids: Collection[int] = (),
+    external_ids: Collection[str] = (),
+) -> list[Reference]:
+    """The organizations of a white label among those named, deleted ones marked."""
+    named = Q(id__in=ids) | Q(external_id__in=external_ids)
+    rows = Organization.objects.filter(named, white_label_id=white_label_id)
+    return [
+        Reference(id_, external_id, deleted_at is not None)
+        for id_, external_id, deleted_at in rows.values_list(
+            "id", "external_id", "deleted_at"
+        )
+    ]
+
+
+def find_project_ids(
+    organization_ids: Collection[int], external_ids: Collection[str]
+) -> dict[tuple[int, str], int]:
+    """Ids by (organization id, external id); a superset of the pairs is fine."""
+    rows = Project.objects.filter(
+        organization_id__in=organization_ids, external_id__in=external_ids
+    )
+    return {
+        (organization_id, external_id): id_
+        for organization_id, external_id, id_ in rows.values_list(
+            "organization_id", "external_id", "id"
+        )
+    }
+
+
+def find_project_owners(project_ids: Collection[int]) -> dict[int, int]:
+    """Organization id by project id."""
+    rows = Project.objects.filter(id__in=project_ids)
+    return dict(rows.values_list("id", "organization_id"))
+
+
+def get_entitlements(organization: Organization) -> Entitlements:
+    """Those agreed, or none at all: everything is unlimited."""
+    found = Entitlements.objects.filter(organization=organization).first()
+    return found or Entitlements(organization=organization)
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """How many belong to an organization now."""
+
+    members: int
+    staff: int
+    projects: int
+
+
+def count_heads(organization: Organization) -> Heads:
+    members = organization.members.filter(deleted_at=None)
+    return Heads(
+        members=members.count(),
+        staff=members.filter(is_staff=True).count(),
+        projects=organization.projects.filter(deleted_at=None).count(),
+    )
+
+
+__all__ = [
+    "Heads",
+    "OrganizationNotFound",
+    "Reference",
+    "count_heads",
+    "find_project_ids",
+    "find_project_owners",
+    "get_entitlements",
+    "get_white_label",
+    "list_references",
+]
