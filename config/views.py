@@ -1,0 +1,147 @@
+"""Pages of no app: every component in every state, for those who build pages."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from orgs.charts import Chart, Limit, Series, draw, sparkline
+
+_MODELS = ("gpt-4o", "claude-sonnet", "llama-3 <70b> & co", "gpu.h100", "storage")
+_FIRST = date(2026, 10, 23)
+
+
+def components(request: HttpRequest) -> HttpResponse:
+    """Staff only; its numbers are made up and stay the same, to compare pictures."""
+    if not (request.user.is_authenticated and request.user.is_staff):
+        raise Http404
+    return render(request, "pages/components.html", _demo())
+
+
+def _demo() -> dict[str, Any]:
+    return {
+        "nav_key": "components",
+        "header": _header(),
+        "tiles": _tiles(),
+        "bars": _bars(),
+        "lines": _lines(),
+        "ranges": _options("7 d", "30 d", "Period", "12 m", current="30 d"),
+        "grains": _options("Daily", "Monthly", current="Daily"),
+        "filters": _options("All", "Attention", "Trial", "Unpaid", current="All"),
+        "rows": _rows(),
+    }
+
+
+def _options(*labels: str, current: str) -> list[dict[str, Any]]:
+    return [
+        {"label": label, "url": "#", "current": label == current} for label in labels
+    ]
+
+
+def _header() -> dict[str, Any]:
+    tabs = _options(
+        "Overview", "Usage", "Costs", "Billing", "Members", "Alerts", current="Overview"
+    )
+    tabs[4]["count"], tabs[5]["count"] = 42, 2
+    return {
+        "badges": [
+            {"label": "Scale · monthly", "tone": "good"},
+            {"label": "Soft limit in 6 days", "tone": "warn"},
+            {"label": "Invoice overdue", "tone": "bad"},
+            {"label": "ext-4711", "tone": ""},
+        ],
+        "tabs": tabs,
+    }
+
+
+def _tiles() -> list[dict[str, str]]:
+    return [
+        {
+            "label": "Cost this period",
+            "value": "$7,183.45",
+            "strong": "↑ 18.4%",
+            "note": "against the same days before",
+        },
+        {
+            "label": "Projected to Nov 30",
+            "value": "$13,420.00",
+            "strong": "Nov 27:",
+            "note": "soft limit of $13,000 is crossed",
+            "tone": "warn",
+        },
+        {
+            "label": "Unpaid",
+            "value": "$2,310.00",
+            "strong": "1 invoice",
+            "note": "overdue for 9 days",
+            "tone": "bad",
+        },
+        {"label": "Last sync", "value": "4 min ago", "note": "no drift"},
+    ]
+
+
+def _wave(index: int, column: int) -> Decimal:
+    """A weekly rhythm on a slow rise, without chance."""
+    size = Decimal(("131.17", "84.4", "61.09", "33.5", "17.003")[index])
+    rhythm = (100, 108, 104, 111, 96, 58, 52)[(column + index) % 7]
+    return size * rhythm * (100 + column) / 10_000
+
+
+def _bars() -> Chart:
+    days = [_FIRST + timedelta(days=index) for index in range(30)]
+    return draw(
+        id="chart-bars",
+        title="Cost per day by product",
+        days=days,
+        series=[
+            Series(name, [_wave(index, column) for column in range(30)])
+            for index, name in enumerate(_MODELS)
+        ],
+        unit="usd",
+        limit=Limit(value=433, label="Soft limit: $433 a day"),
+        partial_from=29,
+        caption="Days of Europe/Zurich. Nov 21 is not over.",
+    )
+
+
+def _lines() -> Chart:
+    months = [
+        date(2025 + (month + 10) // 12, (month + 10) % 12 + 1, 1) for month in range(13)
+    ]
+    return draw(
+        id="chart-lines",
+        title="Tokens per month",
+        kind="lines",
+        grain="monthly",
+        unit="tokens",
+        days=months,
+        series=[
+            Series("prompt tokens", [12_000_000 + 900_000 * n for n in range(13)]),
+            Series(
+                "completion tokens",
+                [3_100_000, 3_900_000, 3_400_000, None]
+                + [4_000_000 + 410_000 * n for n in range(9)],
+            ),
+        ],
+        caption="February is not known: a gap, not a zero.",
+    )
+
+
+def _rows() -> list[dict[str, Any]]:
+    names = ("Helvetia Robotics", "Aare Analytics", "Bergbahn Software AG, Labs & Co")
+    return [
+        {
+            "name": name,
+            "external_id": f"ext-{4711 + 13 * index}",
+            "cost": Decimal("7183.445") / (index + 1) ** 3,
+            "change": Decimal((index - 1) * 7) / 100,
+            "tokens": 12_345_678 // (index + 1),
+            "storage": 1_649_267_441_664 >> (4 * index),
+            "tone": ("warn", "bad", "good")[index],
+            "state": ("Soft limit in 6 days", "Invoice overdue", "Active")[index],
+            "points": sparkline([_wave(index, column) for column in range(30)]),
+        }
+        for index, name in enumerate(names)
+    ]

@@ -1,0 +1,301 @@
+"""A chart as data: the first picture, Plotly's numbers, and the table of the same.
+
+Pure: values in, values out. The picture needs no script; its shapes live in a box of
+1000 by 1000 that the page stretches, words stay outside of it and keep their size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from math import ceil, floor, log10
+from typing import Any, Literal
+
+Kind = Literal["bars", "lines"]
+Grain = Literal["daily", "monthly"]
+Value = int | float | Decimal | None
+
+CURRENCY_SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹"}
+TONES = 5
+_BOX = 1000
+_STEPS = 4
+_NICE = (1, 2, 2.5, 5, 10)
+_ROUND_HEADROOM = 1.02
+# A limit this many times above the highest value would flatten everything else.
+_LIMIT_REACH = 3
+_X_LABELS = {"daily": 6, "monthly": 4}
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_DECIMAL = ("", "k", "M", "B", "T")
+_MINUTE, _HOUR = 60, 3600
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line or one colour of the bars; the total is exact, the picture is not."""
+
+    name: str
+    values: Sequence[Value]
+
+    @property
+    def total(self) -> int | float | Decimal:
+        return sum(value for value in self.values if value is not None)
+
+
+@dataclass(frozen=True)
+class Limit:
+    value: Decimal | int
+    label: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Where, in per cent, and what is written there."""
+
+    at: float
+    label: str
+    value: float = 0
+
+
+@dataclass(frozen=True)
+class Shape:
+    tone: int
+    d: str
+    is_partial: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the legend."""
+
+    tone: int
+    name: str
+    total: int | float | Decimal
+
+
+@dataclass(frozen=True)
+class Row:
+    day: date
+    cells: Sequence[Value]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What `components/chart.html` reads."""
+
+    id: str
+    title: str
+    caption: str
+    kind: Kind
+    unit: str
+    currency: str
+    grain: Grain
+    legend: Sequence[Entry]
+    y_ticks: Sequence[Tick]
+    x_ticks: Sequence[Tick]
+    shapes: Sequence[Shape]
+    limit: Tick | None
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    data: dict[str, Any]
+
+
+def draw(
+    *,
+    id: str,  # noqa: A002  it is the element's id
+    title: str,
+    days: Sequence[date],
+    series: Sequence[Series],
+    unit: str,
+    kind: Kind = "bars",
+    grain: Grain = "daily",
+    currency: str = "usd",
+    caption: str = "",
+    limit: Limit | None = None,
+    partial_from: int | None = None,
+) -> Chart:
+    """Compose the chart; of at most five series, so fold the small ones before."""
+    highest = _highest(series, kind)
+    if limit and float(limit.value) > max(highest, 1e-12) * _LIMIT_REACH:
+        limit = None
+    ceiling = max(highest, float(limit.value) * _ROUND_HEADROOM if limit else 0)
+    ticks = axis(ceiling, unit=unit, currency=currency)
+    top = ticks[-1].value
+    shapes = (
+        _lines(series, top) if kind == "lines" else _bars(series, top, partial_from)
+    )
+    return Chart(
+        id=id,
+        title=title,
+        caption=caption,
+        kind=kind,
+        unit="money" if unit == "usd" else unit,
+        currency=currency,
+        grain=grain,
+        legend=[
+            Entry(tone, one.name, one.total) for tone, one in enumerate(series, start=1)
+        ],
+        y_ticks=ticks,
+        x_ticks=_x_ticks(days, grain),
+        shapes=shapes,
+        limit=Tick(_percent_down(float(limit.value), top), limit.label)
+        if limit
+        else None,
+        columns=[one.name for one in series],
+        rows=[
+            Row(day, [one.values[index] for one in series])
+            for index, day in enumerate(days)
+        ],
+        data={
+            "kind": kind,
+            "unit": unit,
+            "currency": currency,
+            "grain": grain,
+            "x": [day.isoformat() for day in days],
+            "series": [
+                {"name": one.name, "y": _numbers(one.values), "tone": tone}
+                for tone, one in enumerate(series, start=1)
+            ],
+            "partial_from": partial_from,
+            "limit": {"value": float(limit.value), "label": limit.label}
+            if limit
+            else None,
+            "ticks": [{"value": tick.value, "label": tick.label} for tick in ticks],
+            "top": top,
+        },
+    )
+
+
+def axis(highest: float, *, unit: str, currency: str = "usd") -> list[Tick]:
+    """Round ticks from zero to at or above the highest value, four steps or so."""
+    size, suffix = _scale(highest, unit)
+    top = highest / size or 1
+    raw = top / _STEPS
+    power = 10.0 ** floor(log10(raw))
+    step = next(nice * power for nice in _NICE if nice * power >= raw * 0.9999)
+    count = max(1, ceil(top / step - 1e-9))
+    digits = _digits(step)
+    before = ""
+    if unit in {"usd", "money"}:
+        before = CURRENCY_SYMBOLS.get(currency.lower(), f"{currency.upper()} ")
+    return [
+        Tick(
+            at=round(100 - 100 * index / count, 3),
+            label=f"{before}{step * index:,.{digits}f}{suffix}"
+            if index
+            else f"{before}0",
+            value=step * index * size,
+        )
+        for index in range(count + 1)
+    ]
+
+
+def sparkline(values: Sequence[Value]) -> str:
+    """An SVG points list in a box of 100 by 100 for `components/sparkline.html`."""
+    numbers = [float(value or 0) for value in values]
+    highest = max(numbers, default=0) or 1
+    last = max(1, len(numbers) - 1)
+    return " ".join(
+        f"{100 * index / last:.1f},{100 - 96 * number / highest:.1f}"
+        for index, number in enumerate(numbers)
+    )
+
+
+def _highest(series: Sequence[Series], kind: Kind) -> float:
+    columns = [
+        [float(value or 0) for value in column]
+        for column in zip(*(one.values for one in series), strict=True)
+    ]
+    fold = max if kind == "lines" else sum
+    return max((fold(column) for column in columns), default=0.0)
+
+
+def _scale(highest: float, unit: str) -> tuple[float, str]:
+    """The axis' own unit: its size and what stands behind each number."""
+    if unit == "bytes":
+        power = 0
+        while highest >= 1024 ** (power + 1) and power < len(_BINARY) - 1:
+            power += 1
+        return float(1024**power), f" {_BINARY[power]}"
+    if unit == "seconds":
+        if highest >= 2 * _HOUR:
+            hours = highest / _HOUR
+            size, suffix = _scale(hours, "count")
+            return _HOUR * size, f"{suffix} h"
+        return (_MINUTE, " min") if highest >= 2 * _MINUTE else (1, " s")
+    power = 0
+    while highest >= 1000 ** (power + 1) * 2 and power < len(_DECIMAL) - 1:
+        power += 1
+    return float(1000**power), _DECIMAL[power]
+
+
+def _digits(step: float) -> int:
+    """Decimals that tell neighbouring ticks apart: 2.5 needs one, 50 none."""
+    digits = max(0, -floor(log10(step)))
+    return int(digits + (round(step * 10**digits, 6) % 1 > 0))
+
+
+def _percent_down(value: float, top: float) -> float:
+    return round(100 - 100 * value / top, 3)
+
+
+def _bars(
+    series: Sequence[Series], top: float, partial_from: int | None
+) -> list[Shape]:
+    """One path per series, and one more for its unfinished days."""
+    columns = len(series[0].values) if series else 0
+    slot = _BOX / max(columns, 1)
+    floors = [0.0] * columns
+    shapes = []
+    for index, one in enumerate(series):
+        whole: list[str] = []
+        partial: list[str] = []
+        for column, value in enumerate(one.values):
+            height = _BOX * float(value or 0) / top
+            if height <= 0:
+                continue
+            floors[column] += height
+            piece = (
+                f"M{slot * (column + 0.14):.1f} {_BOX - floors[column]:.1f}"
+                f"h{slot * 0.72:.1f}v{height:.1f}h-{slot * 0.72:.1f}z"
+            )
+            is_partial = partial_from is not None and column >= partial_from
+            (partial if is_partial else whole).append(piece)
+        tone = index % TONES + 1
+        shapes += [
+            Shape(tone, "".join(pieces), is_partial)
+            for pieces, is_partial in ((whole, False), (partial, True))
+            if pieces
+        ]
+    return shapes
+
+
+def _lines(series: Sequence[Series], top: float) -> list[Shape]:
+    """A gap stays a gap: what is not known is not drawn through."""
+    shapes = []
+    for index, one in enumerate(series):
+        slot = _BOX / max(len(one.values), 1)
+        d, pen = "", "M"
+        for column, value in enumerate(one.values):
+            if value is None:
+                pen = "M"
+                continue
+            y = _BOX - _BOX * float(value) / top
+            d, pen = f"{d}{pen}{slot * (column + 0.5):.1f} {y:.1f}", "L"
+        shapes.append(Shape(index % TONES + 1, d))
+    return shapes
+
+
+def _x_ticks(days: Sequence[date], grain: Grain) -> list[Tick]:
+    step = max(1, ceil(len(days) / _X_LABELS[grain]))
+    return [
+        Tick(
+            at=round(100 * (index + 0.5) / len(days), 3),
+            label=f"{day:%b %Y}" if grain == "monthly" else f"{day:%b} {day.day}",
+        )
+        for index, day in enumerate(days)
+        if index % step == step // 2
+    ]
+
+
+def _numbers(values: Sequence[Value]) -> list[int | float | None]:
+    return [float(value) if isinstance(value, Decimal) else value for value in values]

@@ -1,0 +1,53 @@
+// Axes, grid, limit line and hover box of a chart.
+window.chartLayout = ({ spec, colour, width, plain, symbol, isMoney }) => {
+  const font = {
+    family: getComputedStyle(document.body).fontFamily,
+    size: 12,
+    color: colour("--text-faint"),
+  };
+  const monthly = spec.grain === "monthly";
+  const still = { fixedrange: true, zeroline: false, ticklen: 0 };
+  const ticks = spec.ticks
+    ? { tickvals: spec.ticks.map((t) => t.value), ticktext: spec.ticks.map((t) => plain(t.label)) }
+    : { nticks: 6, tickprefix: isMoney ? symbol : "", exponentformat: "B", separatethousands: true };
+  if (spec.top) ticks.range = [0, spec.top];
+
+  const layout = {
+    autosize: true,
+    bargap: 0.28,
+    barmode: "stack",
+    dragmode: false,
+    font,
+    hovermode: "x unified",
+    hoverlabel: {
+      bgcolor: colour("--floating"),
+      bordercolor: colour("--line-strong"),
+      font: { ...font, color: colour("--text") },
+      namelength: 32,
+    },
+    margin: { t: 14, r: 4, b: 26, l: 8 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    showlegend: false,
+    xaxis: {
+      ...still,
+      type: "date",
+      showgrid: false,
+      linecolor: colour("--line-strong"),
+      nticks: Math.max(3, Math.floor(width / 88)),
+      tickformat: monthly ? "%b %Y" : "%b %-d",
+      hoverformat: monthly ? "%B %Y" : "%a, %b %-d, %Y",
+      ...(monthly && spec.x.length < 5 ? { tickvals: spec.x } : {}),
+    },
+    yaxis: { ...still, automargin: true, gridcolor: colour("--grid"), rangemode: "tozero", ...ticks },
+  };
+  if (spec.limit) {
+    const at = { xref: "paper", yref: "y" };
+    const line = { color: colour("--warn-fill"), width: 1.5, dash: "dash" };
+    const y = spec.limit.value;
+    layout.shapes = [{ ...at, type: "line", x0: 0, x1: 1, y0: y, y1: y, line }];
+    const words = { text: plain(spec.limit.label), font: { ...font, color: colour("--warn") } };
+    layout.annotations = [{ ...at, ...words, x: 1, y, xanchor: "right", yanchor: "bottom", showarrow: false }];
+  }
+  return layout;
+};

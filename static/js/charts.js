@@ -1,0 +1,63 @@
+// Draws every figure.chart over its server-made picture, once Plotly is there.
+(() => {
+  const config = { displayModeBar: false, responsive: true, locale: "en", doubleClick: false };
+  let plotly;
+
+  const load = () => {
+    plotly ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = document.body.dataset.plotlySrc;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => {
+        plotly = undefined; // the picture and its table stay; the next page tries again
+        reject(new Error("Plotly did not load"));
+      };
+      document.head.append(script);
+    });
+    return plotly;
+  };
+
+  const coloursOf = (host) => (token) => {
+    const probe = document.createElement("span");
+    probe.className = "chart__probe";
+    probe.style.color = `var(${token})`;
+    host.append(probe);
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
+  };
+
+  const draw = async (figure) => {
+    const source = document.getElementById(figure.dataset.chart);
+    const plot = figure.querySelector(".chart__plot");
+    if (!source || !plot || !document.body.dataset.plotlySrc) return;
+    const Plotly = await load();
+    if (!plot.isConnected) return;
+    const { data, layout } = window.chartFigure(
+      JSON.parse(source.textContent),
+      coloursOf(plot),
+      plot.clientWidth,
+    );
+    let live = plot.querySelector(".chart__live");
+    if (!live) {
+      live = document.createElement("div");
+      live.className = "chart__live";
+      plot.append(live);
+    }
+    await Plotly.react(live, data, layout, config);
+    plot.querySelector(".chart__svg")?.remove();
+  };
+
+  const drawAll = (root) => {
+    const own = root.matches?.("figure.chart") ? [root] : [];
+    for (const figure of [...own, ...root.querySelectorAll("figure.chart[data-chart]")]) {
+      draw(figure).catch((error) => console.warn(error.message));
+    }
+  };
+
+  document.addEventListener("htmx:load", ({ detail }) => drawAll(detail.elt));
+  document.addEventListener("themechange", () => window.Plotly && drawAll(document));
+  document.addEventListener("htmx:beforeCleanupElement", ({ detail: { elt } }) => {
+    if (elt.matches?.(".chart__live")) window.Plotly?.purge(elt);
+  });
+})();

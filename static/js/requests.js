@@ -1,0 +1,47 @@
+// What people see of htmx's requests: a line while they last, a toast when they fail.
+(() => {
+  let pending = 0;
+
+  const count = (step) => {
+    pending = Math.max(0, pending + step);
+    document.querySelector(".progress")?.toggleAttribute("data-busy", pending > 0);
+  };
+
+  const toast = (text) => {
+    const list = document.getElementById("toasts");
+    const template = document.getElementById("failure-toast");
+    if (!list || !template) return;
+    const copy = template.content.cloneNode(true);
+    copy.querySelector(".toast__text").textContent = text;
+    list.append(copy);
+  };
+
+  document.addEventListener("htmx:beforeRequest", () => count(1));
+  document.addEventListener("htmx:afterRequest", () => count(-1));
+
+  document.addEventListener("htmx:sendError", () =>
+    toast("The server cannot be reached. Nothing was changed; try again."),
+  );
+  document.addEventListener("htmx:timeout", () =>
+    toast("The server took too long to answer. Reload to see what it did."),
+  );
+  document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {
+    if (xhr.status < 500) return; // said in the page itself
+    const id = xhr.getResponseHeader("X-Request-ID");
+    toast(`The server failed to answer.${id ? ` Request ${id}.` : ""}`);
+  });
+
+  // A boosted page is a new page: its keyboard starts where its content does.
+  document.addEventListener("htmx:afterSettle", ({ detail }) => {
+    if (detail.boosted) document.getElementById("main")?.focus({ preventScroll: true });
+  });
+
+  document.addEventListener("click", (event) => {
+    event.target.closest(".toast__close")?.closest(".toast").remove();
+  });
+  document.addEventListener("htmx:load", ({ detail: { elt } }) => {
+    for (const done of elt.querySelectorAll(".toast--success, .toast--info")) {
+      setTimeout(() => done.matches(":hover, :focus-within") || done.remove(), 8000);
+    }
+  });
+})();
