@@ -296,11 +296,13 @@ select 1 from metrics_openperiod where organization_id = any(%s)
 order by organization_id for share
 """
 
+# Emptied at commit, and here too: in a caller's transaction the last batch is still in.
 _CREATE_BATCH = """
 create temporary table if not exists usage_batch (
     index integer, organization_id bigint, event_id text, at timestamptz, product text,
     project_id bigint, quantities jsonb, is_repeated boolean not null default false
-) on commit delete rows
+) on commit delete rows;
+truncate usage_batch
 """
 
 _COPY_BATCH = """

@@ -4,6 +4,7 @@ Memory does not grow with the file: lines come one by one and are loaded in batc
 """
 
 import argparse
+import contextlib
 import csv
 import gzip
 import io
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any, Self, TextIO, cast
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError
@@ -50,15 +51,22 @@ class Source:
     """A file or standard input, gzip or not, with how far it has been read."""
 
     def __init__(self, path: str) -> None:
-        self._raw: IO[bytes] = sys.stdin.buffer if path == "-" else _open(Path(path))
-        self.size = None if path == "-" else Path(path).stat().st_size
-        self._is_stdin = path == "-"
-        reader = io.BufferedReader(self._raw, 1 << 20)  # type: ignore[type-var]
+        self._file = None if path == "-" else _open(Path(path))
+        self.size = Path(path).stat().st_size if self._file else None
+        reader = self._file or cast("io.BufferedReader", sys.stdin.buffer)
         is_gzip = reader.peek(2)[:2] == _GZIP
         self.stream = gzip.GzipFile(fileobj=reader) if is_gzip else reader
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
     def position(self) -> int:
-        return 0 if self._is_stdin else self._raw.tell()
+        """Bytes taken from the file, compressed as they are there."""
+        return self._file.raw.tell() if self._file else 0
 
     def lines(self) -> Iterator[NumberedLine]:
         """Lines that say something, with their numbers; too long ones come cut."""
@@ -83,9 +91,9 @@ class Source:
             line = self.stream.readline(LINE_BYTES)
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> io.BufferedReader:
     try:
-        return path.open("rb", buffering=0)
+        return path.open("rb", buffering=1 << 20)
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}") from None
 
@@ -132,17 +140,16 @@ class LoadCommand(BaseCommand):
 
     def handle(self, *, file: str, white_label: str, **options: Any) -> None:
         self.white_label = find_white_label(white_label)
-        source = Source(file)
         rejects = Rejects(options["rejects"] or self._rejects_path(file))
         total = Loaded()
-        try:
-            for loaded in self._batches(source):
-                total.accepted += loaded.accepted
-                total.duplicates += loaded.duplicates
-                rejects.write(loaded.rejects)
-        finally:
-            rejects.close()
-            self.finish()
+        with Source(file) as source, contextlib.closing(rejects):
+            try:
+                for loaded in self._batches(source):
+                    total.accepted += loaded.accepted
+                    total.duplicates += loaded.duplicates
+                    rejects.write(loaded.rejects)
+            finally:
+                self.finish()
         self._report(total, rejects)
 
     def _report(self, total: Loaded, rejects: Rejects) -> None:
