@@ -18,7 +18,7 @@ Value = int | float | Decimal | None
 CURRENCY_SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹"}
 TONES = 5
 _BOX = 1000
-_STEPS = 4
+_STEPS = 5
 _NICE = (1, 2, 2.5, 5, 10)
 _ROUND_HEADROOM = 1.02
 # A limit this many times above the highest value would flatten everything else.
@@ -166,7 +166,7 @@ def draw(
 
 
 def axis(highest: float, *, unit: str, currency: str = "usd") -> list[Tick]:
-    """Round ticks from zero to at or above the highest value, four steps or so."""
+    """Round ticks from zero to at or above the highest value, five steps or so."""
     size, suffix = _scale(highest, unit)
     top = highest / size or 1
     raw = top / _STEPS

@@ -12,6 +12,11 @@ window.chartLayout = ({ spec, colour, width, plain, symbol, isMoney }) => {
     : { nticks: 6, tickprefix: isMoney ? symbol : "", exponentformat: "B", separatethousands: true };
   if (spec.top) ticks.range = [0, spec.top];
 
+  // Lines get the half slot at both ends that bars have, or the first day hits the axis.
+  const [first, last] = [spec.x[0], spec.x.at(-1)].map((day) => Date.parse(day));
+  const half = spec.x.length > 1 ? (last - first) / (spec.x.length - 1) / 2 : 43_200_000;
+  const days = [first - half, last + half].map((at) => new Date(at).toISOString().slice(0, 19));
+
   const layout = {
     autosize: true,
     bargap: 0.28,
@@ -25,13 +30,14 @@ window.chartLayout = ({ spec, colour, width, plain, symbol, isMoney }) => {
       font: { ...font, color: colour("--text") },
       namelength: 32,
     },
-    margin: { t: 14, r: 4, b: 26, l: 8 },
+    margin: { t: 14, r: 0, b: 26, l: 52 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     showlegend: false,
     xaxis: {
       ...still,
       type: "date",
+      range: days,
       showgrid: false,
       linecolor: colour("--line-strong"),
       nticks: Math.max(3, Math.floor(width / 88)),
@@ -47,7 +53,7 @@ window.chartLayout = ({ spec, colour, width, plain, symbol, isMoney }) => {
     const y = spec.limit.value;
     layout.shapes = [{ ...at, type: "line", x0: 0, x1: 1, y0: y, y1: y, line }];
     const words = { text: plain(spec.limit.label), font: { ...font, color: colour("--warn") } };
-    layout.annotations = [{ ...at, ...words, x: 1, y, xanchor: "right", yanchor: "bottom", showarrow: false }];
+    layout.annotations = [{ ...at, ...words, x: 0, y, xanchor: "left", yanchor: "bottom", showarrow: false }];
   }
   return layout;
 };
