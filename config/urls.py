@@ -1,2 +1,25 @@
-from django.urls import path
-urlpatterns: list = []
+"""Every URL. Anything under an API prefix that is not here is a JSON 404."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from config import views
+from config.api import api
+
+urlpatterns = [
+    path("healthz", views.health, name="health"),
+    path("", RedirectView.as_view(pattern_name="billing:organization_list")),
+    path("", include("billing.urls")),
+    path("", include("metrics.urls")),
+    path("", include("orgs.urls")),
+    path("components/", views.components, name="components"),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
+]
+
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.permission_denied"
+handler404 = "config.errors.page_not_found"
+handler500 = "config.errors.server_error"

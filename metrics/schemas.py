@@ -1,0 +1,101 @@
+"""What the cost endpoints take and give; contract C, field by field."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import orjson
+from django.utils import timezone
+from ninja import Schema
+from pydantic import Field
+
+from metrics.errors import InvalidDateRange
+from metrics.periods import DayRange, Grain, day_of, first_instant, parse_day
+from metrics.queries import Series, SeriesFilters
+from orgs.models import WhiteLabel
+
+
+class ChartsIn(Schema):
+    """`from` and `to` are half-open; dates are the white label's days."""
+
+    from_: str | None = Field(
+        None,
+        alias="from",
+        max_length=40,
+        description="First day; default: the first of the current month.",
+    )
+    to: str | None = Field(
+        None,
+        max_length=40,
+        description="The day after the last; default: now, today included.",
+    )
+    bucketing_strategy: str = Field(
+        "daily", max_length=20, description="`daily` or `monthly`, in any case."
+    )
+
+    def filters(self, white_label: WhiteLabel) -> SeriesFilters:
+        """Raises `InvalidDateRange`, and `costs.invalid_bucketing_strategy`."""
+        grain = self._grain()
+        zone = white_label.zone
+        today = day_of(timezone.now(), zone)
+        start = today.replace(day=1)
+        end = today + timedelta(days=1)
+        if self.from_:
+            start = parse_day(self.from_, zone, field="from")
+        if self.to:
+            end = parse_day(self.to, zone, field="to")
+        return SeriesFilters(DayRange(start, end).within(grain), grain)
+
+    def _grain(self) -> Grain:
+        try:
+            return Grain(self.bucketing_strategy.lower())
+        except ValueError:
+            raise InvalidDateRange(
+                "`bucketing_strategy` is `daily` or `monthly`.",
+                code="costs.invalid_bucketing_strategy",
+                fields=("bucketing_strategy",),
+            ) from None
+
+
+class ValueOut(Schema):
+    id: str
+    name: str
+    value: float = Field(description="Cost in the white label's currency, exact.")
+
+
+class PointOut(Schema):
+    timestamp: int = Field(
+        description="The bucket's first instant in epoch milliseconds."
+    )
+    values: list[ValueOut] = Field(description="Products with usage in the bucket.")
+
+
+class ChartsOut(Schema):
+    """Every bucket of the range, oldest first, empty ones too."""
+
+    data: list[PointOut]
+
+
+def charts_body(series: Series, white_label: WhiteLabel) -> bytes:
+    """`ChartsOut` as JSON. Amounts are written digit by digit, never through a float."""
+    zone = white_label.zone
+    data = [
+        {
+            "timestamp": _milliseconds(bucket, zone),
+            "values": [
+                {"id": line.id, "name": line.name, "value": number(amounts.cost)}
+                for line, amounts in series.of(bucket)
+            ],
+        }
+        for bucket in series.buckets
+    ]
+    return orjson.dumps({"data": data})
+
+
+def number(amount: Any) -> orjson.Fragment:
+    """A Decimal as a JSON number, without trailing zeros or an exponent."""
+    text = f"{amount:f}"
+    return orjson.Fragment(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def _milliseconds(bucket: date, zone: Any) -> int:
+    return int(first_instant(bucket, zone).timestamp() * 1000)

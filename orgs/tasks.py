@@ -1,0 +1,27 @@
+"""How doors wake the workers."""
+
+import logging
+from typing import Any
+
+from celery import Task
+from django.db import transaction
+
+logger = logging.getLogger(__name__)
+
+
+def nudge(task: "Task[Any, Any]", *args: Any) -> None:
+    """Ask a worker to run the task, after the commit.
+
+    The row it will read is safe already: a broker that is down is logged and costs
+    minutes, until a sweep finds the row, never an error to the caller.
+    """
+
+    def send() -> None:
+        try:
+            task.apply_async(args, retry=False)
+        except Exception as error:  # noqa: BLE001  whatever a broker can raise
+            logger.warning(
+                "nudge_lost task=%s error=%s", task.name, type(error).__name__
+            )
+
+    transaction.on_commit(send, robust=True)
