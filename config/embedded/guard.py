@@ -12,14 +12,12 @@ from types import FrameType
 
 from config.embedded import process
 
-_FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-
 
 def run_guarded(body: Callable[[], int]) -> int:
     """Run `body` in a child; return its exit code when nothing it started is left."""
     process.adopt_orphans()
     process.die_with_parent(signal.SIGTERM)  # our parent is make, or a shell
-    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, process.STOP_SIGNALS)
     parent = os.getpid()
     child = os.fork()
     if child == 0:
@@ -57,7 +55,7 @@ def _forward_signals(child: int) -> None:
         except ProcessLookupError:
             return
 
-    for number in _FORWARDED:
+    for number in process.STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
             signal.signal(number, forward)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, process.STOP_SIGNALS)

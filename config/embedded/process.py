@@ -21,6 +21,7 @@ from typing import IO, Literal
 Drop = Literal["self", "userns", "nobody"]
 Pause = Callable[[float], None]
 
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -31,7 +32,7 @@ class StartError(Exception):
     """One sentence for the operator; shown without a traceback."""
 
 
-class Stopped(Exception):  # noqa: N818  not an error: the operator asked for it
+class Stopped(Exception):
     """A stop was asked for while we were still waiting for something to start."""
 
 
@@ -255,6 +256,8 @@ class StopSignals:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # not under nohup
             signal.signal(signal.SIGHUP, self._ask)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        # The guard blocked them for the moment in which nobody could have handled them.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
