@@ -2,6 +2,7 @@
 
 from orgs.commands.keys import create_api_key
 from orgs.commands.organizations import (
+    IncomingEntitlements,
     IncomingMember,
     IncomingOrganization,
     IncomingProject,
@@ -13,6 +14,7 @@ from orgs.commands.organizations import (
 from orgs.commands.white_labels import create_white_label
 
 __all__ = [
+    "IncomingEntitlements",
     "IncomingMember",
     "IncomingOrganization",
     "IncomingProject",

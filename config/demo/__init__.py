@@ -1,0 +1,1 @@
+"""A believable fleet for a first look: the same on every machine, ending today."""
