@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
-from config.embedded import folders, process
+from config.embedded import folders, process, sources
 from config.embedded.postgres import Postgres
 from config.embedded.process import Pause, StartError, Stopped
 from config.embedded.valkey import Valkey
@@ -167,13 +167,30 @@ class Supervisor:
         say(self._which_servers())
         for server in self.servers:
             self._begin(server)
-        greeting = self._prepare()
-        for program in self.programs:
-            self._begin(program)
-        self._await_health()
+        greeting = self._serve()
         for line in greeting.splitlines():
             say(line)
         say(f"ready http://127.0.0.1:{self.port}/")
+
+    def _serve(self) -> str:
+        """Importing Django takes seconds: what can start at the same time does.
+
+        Beat waits for the first page: it has nothing to do within seconds.
+        """
+        web, beat, worker = self.programs
+        stamp = self.state / "served.fingerprint"
+        wanted = sources.fingerprint(_BASE_DIR)
+        unchanged = stamp.exists() and stamp.read_text() == wanted
+        unchanged &= (self.state / "static" / "staticfiles.json").exists()
+        if unchanged:  # migrated, and with its static files
+            self._begin(web)
+        greeting = self._prepare()
+        for program in (worker,) if unchanged else (web, worker):
+            self._begin(program)
+        self._await_health()
+        self._begin(beat)
+        stamp.write_text(wanted)
+        return greeting
 
     def _which_servers(self) -> str:
         which = {
@@ -212,7 +229,7 @@ class Supervisor:
         self.helpers.append(helper)
         while (code := helper.poll()) is None:
             self.signals.pause(0.5)
-            self._check_starting(self.servers)
+            self._check_starting([kept.runnable for kept in self.kept])
         return code
 
     def _check_starting(self, runnables: list[Runnable]) -> None:

@@ -51,7 +51,8 @@ def start_collecting() -> int | None:
     """Fork a collectstatic when something changed; 2 s that a warm start is spared."""
     stamp = settings.STATE_DIR / "static.fingerprint"
     wanted = fingerprint()
-    if stamp.exists() and stamp.read_text() == wanted:
+    built = (settings.STATIC_ROOT / "staticfiles.json").exists()
+    if built and stamp.exists() and stamp.read_text() == wanted:
         return None
     if child := os.fork():
         return child
