@@ -5,14 +5,15 @@
 
   const load = () => {
     plotly ??= new Promise((resolve, reject) => {
+      // Plotly fills this element; one of its own would lack the policy's nonce.
+      const style = document.createElement("style");
+      style.id = "plotly.js-style-global";
+      style.nonce = document.querySelector("script[nonce]")?.nonce ?? "";
       const script = document.createElement("script");
       script.src = document.body.dataset.plotlySrc;
       script.onload = () => resolve(window.Plotly);
-      script.onerror = () => {
-        plotly = undefined; // the picture and its table stay; the next page tries again
-        reject(new Error("Plotly did not load"));
-      };
-      document.head.append(script);
+      script.onerror = () => reject(new Error("Plotly did not load; the pictures stay"));
+      document.head.append(style, script);
     });
     return plotly;
   };
@@ -33,17 +34,11 @@
     if (!source || !plot || !document.body.dataset.plotlySrc) return;
     const Plotly = await load();
     if (!plot.isConnected) return;
-    const { data, layout } = window.chartFigure(
-      JSON.parse(source.textContent),
-      coloursOf(plot),
-      plot.clientWidth,
-    );
-    let live = plot.querySelector(".chart__live");
-    if (!live) {
-      live = document.createElement("div");
-      live.className = "chart__live";
-      plot.append(live);
-    }
+    const spec = JSON.parse(source.textContent);
+    const { data, layout } = window.chartFigure(spec, coloursOf(plot), plot.clientWidth);
+    const live = plot.querySelector(".chart__live") ?? document.createElement("div");
+    live.className = "chart__live";
+    if (!live.isConnected) plot.append(live);
     await Plotly.react(live, data, layout, config);
     plot.querySelector(".chart__svg")?.remove();
   };
