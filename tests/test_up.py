@@ -151,6 +151,11 @@ class Stack:
             host=host, user="orgdesk", dbname="orgdesk", autocommit=True
         )
 
+    def takes_connections(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError), self.connect():
+            return True
+        return False
+
     def exit_code(self) -> int:
         return self._shell().wait(30)
 
@@ -246,7 +251,9 @@ def test_killed_postgres_comes_back_with_its_rows(stack: Stack) -> None:
     old = stack.child("bin/postgres", "-D")
     old.kill()
     assert eventually(lambda: "PostgreSQL was killed by SIGKILL" in stack.said())
-    assert eventually(lambda: stack.status() == 200)
+    assert eventually(lambda: has_child(stack, "bin/postgres", "-D"))
+    assert eventually(lambda: stack.status("accounts/login/") == 200)
+    assert eventually(stack.takes_connections)
     with stack.connect() as connection:
         assert connection.execute("SELECT number FROM kept").fetchall() == [(7,)]
         connection.execute("DROP TABLE kept")
