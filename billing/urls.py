@@ -1,4 +1,10 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from billing import views
 
 app_name = "billing"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("organizations/", views.organization_list, name="organization_list"),
+    path("organizations/<int:organization_id>/", views.overview, name="overview"),
+    path("organizations/<int:organization_id>/billing/", views.billing, name="billing"),
+]

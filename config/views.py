@@ -145,3 +145,8 @@ def _rows() -> list[dict[str, Any]]:
         }
         for index, name in enumerate(names)
     ]
+
+
+def health(request: HttpRequest) -> HttpResponse:
+    """Alive: no database, no broker; for whoever started the process."""
+    return HttpResponse("ok", content_type="text/plain")

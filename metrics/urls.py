@@ -1,4 +1,9 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from metrics import views
 
 app_name = "metrics"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("organizations/<int:organization_id>/costs/", views.costs, name="costs"),
+    path("organizations/<int:organization_id>/usage/", views.usage, name="usage"),
+]

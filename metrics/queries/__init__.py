@@ -4,13 +4,14 @@ from metrics.queries.days import (
     DayMetrics,
     EntitlementUse,
     Measured,
+    contract_start,
     daily_metrics,
     entitlement_use,
 )
 from metrics.queries.fleet import (
+    COST_KEY,
     RecentCost,
     find_stale_standings,
-    order_by_cost,
     recent_costs,
 )
 from metrics.queries.periods import (
@@ -20,10 +21,12 @@ from metrics.queries.periods import (
     open_period_costs,
     period_cost,
 )
-from metrics.queries.series import Amounts, Line, Series, SeriesFilters, series
+from metrics.queries.series import Amounts, By, Line, Series, SeriesFilters, series
 
 __all__ = [
+    "COST_KEY",
     "Amounts",
+    "By",
     "DayMetrics",
     "EntitlementUse",
     "Line",
@@ -33,12 +36,12 @@ __all__ = [
     "RecentCost",
     "Series",
     "SeriesFilters",
+    "contract_start",
     "daily_metrics",
     "entitlement_use",
     "find_stale_standings",
     "list_open_periods",
     "open_period_costs",
-    "order_by_cost",
     "period_cost",
     "recent_costs",
     "series",

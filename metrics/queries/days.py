@@ -183,15 +183,15 @@ class EntitlementUse:
     projects: Measured
     users: Measured
 
-    def __iter__(self) -> "Iterable[Measured]":
-        return iter(
-            (
-                self.compute_seconds,
-                self.gpu_seconds,
-                self.storage_bytes,
-                self.projects,
-                self.users,
-            )
+    @property
+    def all(self) -> tuple[Measured, ...]:
+        """In the order people ask for them."""
+        return (
+            self.compute_seconds,
+            self.gpu_seconds,
+            self.storage_bytes,
+            self.projects,
+            self.users,
         )
 
 

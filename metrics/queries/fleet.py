@@ -4,16 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import TypeVar
 
 from django.db import connection
-from django.db.models import QuerySet
 
 from metrics.queries.series import ZERO
-from orgs.models import Organization
 
 RECENT_DAYS = 30
-Rows = TypeVar("Rows", bound="QuerySet[Organization]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +56,8 @@ def _recent(costs: dict[date, Decimal], today: date) -> RecentCost:
     return RecentCost(cost=sum(by_day, ZERO), cost_before=before, by_day=by_day)
 
 
+# The prepared 30-day cost, as a field of an organization to sort by.
 COST_KEY = "standing__cost_30_days"
-
-
-def order_by_cost(organizations: Rows, *, descending: bool = True) -> Rows:
-    """Sort by the prepared 30-day cost; the id breaks ties, so that paging is stable."""
-    sign = "-" if descending else ""
-    return organizations.select_related("standing").order_by(
-        f"{sign}{COST_KEY}", f"{sign}id"
-    )
-
 
 _STALE = """
 select o.id from orgs_organization o join orgs_whitelabel w on w.id = o.white_label_id

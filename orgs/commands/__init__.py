@@ -11,7 +11,7 @@ from orgs.commands.organizations import (
     ensure_projects,
     load_organizations,
 )
-from orgs.commands.white_labels import create_white_label
+from orgs.commands.white_labels import create_owner, create_white_label
 
 __all__ = [
     "IncomingEntitlements",
@@ -21,6 +21,7 @@ __all__ = [
     "announce_created",
     "announce_people",
     "create_api_key",
+    "create_owner",
     "create_white_label",
     "ensure_projects",
     "load_organizations",

@@ -28,12 +28,23 @@ def create_white_label(
     )
     _check(white_label)
     white_label.save()
-    white_label.owner = Organization.objects.create(
-        white_label=white_label, external_id=slug, name=name, is_billable=False
-    )
-    white_label.save(update_fields=["owner"])
-    announce_created([white_label.owner.id])
+    create_owner(white_label)
     return white_label
+
+
+@transaction.atomic
+def create_owner(white_label: WhiteLabel) -> Organization:
+    """Give a new white label the organization that owns it."""
+    owner = Organization.objects.create(
+        white_label=white_label,
+        external_id=white_label.slug,
+        name=white_label.name,
+        is_billable=False,
+    )
+    white_label.owner = owner
+    white_label.save(update_fields=["owner"])
+    announce_created([owner.id])
+    return owner
 
 
 def _check(white_label: WhiteLabel) -> None:

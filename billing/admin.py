@@ -1,0 +1,77 @@
+"""Editing money in Django admin; what mirrors Stripe is only shown."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from billing.commands import change_limit
+from billing.models import BillingAccount, Invoice, SpendingLimit, Subscription
+from orgs.admin import GatedAdmin
+
+
+class _OfOneOrganization(GatedAdmin):
+    list_select_related = ("organization",)
+    search_fields = ("organization__search_text",)
+    ordering = ("organization_id",)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        return () if obj is None else ("organization",)
+
+
+@admin.register(BillingAccount)
+class BillingAccountAdmin(_OfOneOrganization):
+    list_display = ("organization", "stripe_id", "free_balance", "last_invoice_at")
+    search_fields = ("stripe_id", "organization__search_text")
+
+
+@admin.register(SpendingLimit)
+class SpendingLimitAdmin(_OfOneOrganization):
+    list_display = ("organization", "kind", "amount", "version")
+    list_filter = ("kind",)
+    fields = ("organization", "kind", "amount", "version")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        return ("version",) if obj is None else ("organization", "kind", "version")
+
+    def save_model(
+        self, request: HttpRequest, obj: SpendingLimit, form: Any, change: bool
+    ) -> None:
+        saved = change_limit(obj.organization_id, kind=obj.kind, amount=obj.amount)
+        obj.pk, obj.version = saved.pk, saved.version
+        obj._state.adding = False
+
+
+class _MirrorAdmin(GatedAdmin):
+    """What Stripe says is changed in Stripe."""
+
+    list_select_related = ("organization",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(_MirrorAdmin):
+    list_display = ("organization", "kind", "tier", "cycle", "status", "synced_at")
+    list_filter = ("status", "kind", "tier")
+    search_fields = ("stripe_id", "organization__search_text")
+    ordering = ("-id",)
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(_MirrorAdmin):
+    list_display = ("__str__", "organization", "status", "total", "currency", "due_at")
+    list_filter = ("status",)
+    search_fields = ("stripe_id", "number", "organization__search_text")
+    ordering = ("-issued_at", "-id")

@@ -1,0 +1,24 @@
+from decimal import Decimal
+
+from django.db import transaction
+
+from billing.models import SpendingLimit
+
+
+@transaction.atomic
+def change_limit(
+    organization_id: int, *, kind: str, amount: Decimal | None
+) -> SpendingLimit:
+    """Set a soft or hard limit; null or 0 is none. Another amount is another version."""
+    SpendingLimit.objects.bulk_create(
+        [SpendingLimit(organization_id=organization_id, kind=kind, amount=amount)],
+        ignore_conflicts=True,
+    )
+    limit = SpendingLimit.objects.select_for_update().get(
+        organization_id=organization_id, kind=kind
+    )
+    if limit.amount != amount:
+        limit.amount = amount
+        limit.version += 1
+        limit.save(update_fields=["amount", "version"])
+    return limit

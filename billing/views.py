@@ -1,0 +1,167 @@
+"""The organization list, an organization's first page, and its billing tab."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.forms import list_url, read_filters
+from billing.models import BillingAccount, BillingPeriod, Subscription
+from billing.queries import (
+    STATES,
+    FleetFilters,
+    fleet_page,
+    list_invoices,
+    outlook,
+)
+from metrics.periods import DayRange
+from metrics.queries import (
+    By,
+    SeriesFilters,
+    entitlement_use,
+    recent_costs,
+    series,
+)
+from metrics.views import ask, cost_panel
+from orgs import access
+from orgs.catalog import Scope
+from orgs.charts import sparkline
+from orgs.http import OrgRequest, page_or_fragment
+
+_LAST_DAYS = 7
+_PERIODS = 24
+_SORT_LABELS = (
+    ("name", "Organization"),
+    ("cost", "Cost, 30 days"),
+    ("created", "Created"),
+)
+
+
+def organization_list(request: OrgRequest) -> HttpResponse:
+    """Every organization the person may see, a page at a time."""
+    principal = access.principal_of(request.user)
+    principal.require(Scope.ORGANIZATIONS_READ)
+    filters = read_filters(request.GET)
+    page = fleet_page(access.visible(principal), filters, scope=principal.name)
+    base = reverse("billing:organization_list")
+    context = {
+        "nav_key": "organizations",
+        "filters": filters,
+        "rows": [
+            {"row": row, "points": sparkline(row.recent.by_day)} for row in page.rows
+        ],
+        "states": [
+            {
+                "label": state.title(),
+                "url": list_url(base, filters, state=state),
+                "current": state is filters.state,
+            }
+            for state in STATES
+        ],
+        "sorts": _sorts(base, filters),
+        "hidden": [
+            {"name": name, "value": value}
+            for name, value in (("state", filters.state), ("sort", filters.sort))
+            if list_url(base, FleetFilters(), **{name: value}) != base
+        ],
+        "shows_white_label": principal.sees_all,
+        "next_url": _page_url(base, filters, page.next_cursor),
+        "previous_url": _page_url(base, filters, page.previous_cursor),
+        "clear_url": list_url(base, replace(filters, search="")),
+    }
+    return page_or_fragment(
+        request,
+        "billing/organization_list.html",
+        "billing/_organization_table.html",
+        context,
+    )
+
+
+def _sorts(base: str, filters: FleetFilters) -> dict[str, dict[str, str]]:
+    """A column's link sorts by it, or the other way round when it does already."""
+    sorts = {}
+    for slug, label in _SORT_LABELS:
+        is_current = filters.sort.removeprefix("-") == slug
+        flipped = f"-{slug}" if filters.sort == slug else slug
+        is_descending = replace(filters, sort=slug).order.descending
+        if filters.sort.startswith("-"):
+            is_descending = not is_descending
+        direction = ("down" if is_descending else "up") if is_current else ""
+        aria = {"down": "descending", "up": "ascending", "": "none"}[direction]
+        url = list_url(base, filters, sort=flipped)
+        sorts[slug] = {"label": label, "url": url, "direction": direction, "aria": aria}
+    return sorts
+
+
+def _page_url(base: str, filters: FleetFilters, cursor: str | None) -> str:
+    return list_url(base, filters, cursor=cursor) if cursor else ""
+
+
+def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Why is this bill so high, what may they still use, what will they owe."""
+    asked = ask(request, organization_id, Scope.BILLING_READ)
+    organization, today = asked.organization, asked.today
+    url = reverse("billing:overview", args=[organization_id])
+    context = {
+        **cost_panel(asked, url),
+        "tab": "overview",
+        "nav_key": "organizations",
+        "today": today,
+    }
+    if not request.htmx or request.htmx.boosted or request.htmx.history_restore_request:
+        recent = recent_costs([organization.id], today=today)
+        context |= {
+            "outlook": outlook(organization, today=today),
+            "recent": recent[organization.id],
+            "use": entitlement_use(organization, today=today),
+            "last_days": _last_days(organization.id, asked.today),
+        }
+    return page_or_fragment(
+        request,
+        "billing/overview.html",
+        "metrics/_costs_panel.html",
+        context,
+        status=asked.status,
+    )
+
+
+def _last_days(organization_id: int, today: Any) -> list[dict[str, Any]]:
+    """The last seven days, newest first, out of the one query of series."""
+    days = DayRange(today - timedelta(days=_LAST_DAYS - 1), today + timedelta(days=1))
+    found = series(organization_id, SeriesFilters(days, by=By.METER))
+    rows = []
+    for day in reversed(found.buckets):
+        quantities = {line.id: amounts.quantity for line, amounts in found.of(day)}
+        rows.append({"day": day, "cost": found.cost_of(day), "quantities": quantities})
+    return rows
+
+
+def billing(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Subscription, invoices and periods, as they were last mirrored."""
+    principal = access.principal_of(request.user)
+    principal.require(Scope.BILLING_READ)
+    organization = access.get_organization(
+        principal, organization_id, include_deleted=True
+    )
+    today = timezone.now().astimezone(organization.white_label.zone).date()
+    context = {
+        "organization": organization,
+        "tab": "billing",
+        "nav_key": "organizations",
+        "currency": organization.white_label.currency,
+        "account": BillingAccount.objects.filter(organization=organization).first(),
+        "subscriptions": Subscription.objects.filter(
+            organization=organization
+        ).order_by("kind", "-synced_at"),
+        "invoices": list_invoices(organization.id),
+        "outlook": outlook(organization, today=today),
+        "periods": BillingPeriod.objects.filter(organization=organization).order_by(
+            "-number"
+        )[:_PERIODS],
+    }
+    return page_or_fragment(
+        request, "billing/billing.html", "billing/billing.html", context
+    )

@@ -1,0 +1,123 @@
+"""What the address of a chart says: range and grain; defaults are left out of it."""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+
+from metrics.errors import InvalidDateRange
+from metrics.periods import ONE_DAY, DayRange, Grain, add_months
+from metrics.queries import By, SeriesFilters
+
+DEFAULT_RANGE = "30d"
+
+
+@dataclass(frozen=True, slots=True)
+class RangeChoice:
+    """A named range, or one from a day through another."""
+
+    slug: str
+    label: str
+    range: DayRange
+
+
+def range_choices(today: date, *, period_starts_on: date) -> list[RangeChoice]:
+    """The presets, today included."""
+    end = today + ONE_DAY
+    year = add_months(end, -12)
+    return [
+        RangeChoice("7d", "7 d", DayRange(end - timedelta(days=7), end)),
+        RangeChoice("30d", "30 d", DayRange(end - timedelta(days=30), end)),
+        RangeChoice("period", "Period", DayRange(min(period_starts_on, today), end)),
+        RangeChoice("12m", "12 m", DayRange(year, end)),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class ChartQuery:
+    """A valid address; `problem` says why it is not the one that was asked for."""
+
+    choices: tuple[RangeChoice, ...]
+    chosen: RangeChoice
+    grain: Grain
+    problem: str = ""
+
+    @classmethod
+    def read(
+        cls, query: QueryDict, *, today: date, period_starts_on: date
+    ) -> "ChartQuery":
+        choices = tuple(range_choices(today, period_starts_on=period_starts_on))
+        default = next(c for c in choices if c.slug == DEFAULT_RANGE)
+        fallback = cls(choices, default, Grain.DAILY)
+        try:
+            chosen = _chosen(query, choices, default)
+            grain = _grain(query, chosen)
+            chosen.range.within(grain)
+        except InvalidDateRange as error:
+            return replace(fallback, problem=error.message)
+        return cls(choices, chosen, grain)
+
+    @property
+    def through(self) -> date:
+        """The last day, as people say it."""
+        return self.chosen.range.end - ONE_DAY
+
+    def filters(self, by: By = By.PRODUCT) -> SeriesFilters:
+        return SeriesFilters(self.chosen.range, self.grain, by)
+
+    def url(self, base: str, *, range_: str = "", grain: Grain | None = None) -> str:
+        """The address of the same chart with one thing changed."""
+        return _url(base, self._parameters(range_, grain or self.grain))
+
+    def _parameters(self, range_: str, grain: Grain) -> dict[str, str]:
+        slug = range_ or self.chosen.slug
+        parameters: dict[str, str] = {}
+        if slug == "custom":
+            parameters["from"] = self.chosen.range.start.isoformat()
+            parameters["through"] = self.through.isoformat()
+        elif slug != DEFAULT_RANGE:
+            parameters["range"] = slug
+        if range_ == "12m" and self.chosen.slug != "12m":
+            grain = Grain.MONTHLY  # 365 bars are for those who ask for them
+        default = Grain.MONTHLY if slug == "12m" else Grain.DAILY
+        if grain is not default:
+            parameters["grain"] = grain.value
+        return parameters
+
+
+def _chosen(
+    query: QueryDict, choices: tuple[RangeChoice, ...], default: RangeChoice
+) -> RangeChoice:
+    first, through = query.get("from", ""), query.get("through", "")
+    if first or through:
+        start, last = _day(first, "from"), _day(through, "through")
+        return RangeChoice("custom", "Custom", DayRange(start, last + ONE_DAY))
+    slug = query.get("range", default.slug)
+    found = next((choice for choice in choices if choice.slug == slug), None)
+    if found is None:
+        raise InvalidDateRange(f"There is no range {slug[:20]!r}.", fields=("range",))
+    return found
+
+
+def _day(text: str, field: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidDateRange(
+            f"“{field}” is a date, as 2026-11-21.", fields=(field,)
+        ) from None
+
+
+def _grain(query: QueryDict, chosen: RangeChoice) -> Grain:
+    default = Grain.MONTHLY if chosen.slug == "12m" else Grain.DAILY
+    try:
+        return Grain(query.get("grain", default))
+    except ValueError:
+        raise InvalidDateRange(
+            "The grain is daily or monthly.", fields=("grain",)
+        ) from None
+
+
+def _url(base: str, parameters: dict[str, str]) -> str:
+    return f"{base}?{urlencode(parameters)}" if parameters else base

@@ -1,0 +1,129 @@
+"""Pages of usage and cost."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from metrics.charts import cost_chart, shares, storage_chart, usage_charts
+from metrics.forms import ChartQuery
+from metrics.periods import Grain, day_of
+from metrics.queries import By, daily_metrics, list_open_periods, series
+from orgs import access
+from orgs.catalog import Scope
+from orgs.http import OrgRequest, page_or_fragment
+from orgs.models import Organization
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An organization's page, as its address asks for it."""
+
+    organization: Organization
+    today: date
+    query: ChartQuery
+
+    @property
+    def status(self) -> int:
+        return 400 if self.query.problem else 200
+
+
+def ask(request: OrgRequest, organization_id: int, scope: Scope) -> Asked:
+    """What every chart page begins with: the gate, the zone's day, the range."""
+    principal = access.principal_of(request.user)
+    principal.require(scope)
+    organization = access.get_organization(
+        principal, organization_id, include_deleted=True
+    )
+    zone = organization.white_label.zone
+    today = day_of(timezone.now(), zone)
+    period = list_open_periods([organization.id])[0]
+    query = ChartQuery.read(
+        request.GET, today=today, period_starts_on=day_of(period.starts_at, zone)
+    )
+    return Asked(organization, today, query)
+
+
+def panel(asked: Asked, url: str, target: str) -> dict[str, Any]:
+    """What the range and grain controls of a panel need; the URL is the state."""
+    query = asked.query
+    return {
+        "panel_url": url,
+        "panel_id": target.removeprefix("#"),
+        "panel_target": target,
+        "query": query,
+        "ranges": [
+            {
+                "label": choice.label,
+                "url": query.url(url, range_=choice.slug),
+                "current": choice.slug == query.chosen.slug,
+            }
+            for choice in query.choices
+        ],
+        "grains": [
+            {
+                "label": grain.value.title(),
+                "url": query.url(url, grain=grain),
+                "current": grain is query.grain,
+            }
+            for grain in Grain
+        ],
+        "as_of": timezone.now(),
+    }
+
+
+def cost_panel(asked: Asked, url: str) -> dict[str, Any]:
+    """The cost chart with its controls, on whichever page it stands."""
+    found = series(asked.organization.id, asked.query.filters())
+    currency = asked.organization.white_label.currency
+    return {
+        **panel(asked, url, "#costs-panel"),
+        "organization": asked.organization,
+        "currency": currency,
+        "series": found,
+        "chart": cost_chart(found, currency=currency, today=asked.today),
+        "shares": shares(found),
+    }
+
+
+def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Cost by day or month and product; the same numbers as contract C's chart."""
+    asked = ask(request, organization_id, Scope.BILLING_READ)
+    url = reverse("metrics:costs", args=[organization_id])
+    context = {**cost_panel(asked, url), "tab": "costs", "nav_key": "organizations"}
+    return page_or_fragment(
+        request,
+        "metrics/costs.html",
+        "metrics/_costs_panel.html",
+        context,
+        status=asked.status,
+    )
+
+
+def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Quantities by unit, and the daily metrics of the last 365 days."""
+    asked = ask(request, organization_id, Scope.ORGANIZATIONS_READ)
+    organization = asked.organization
+    url = reverse("metrics:usage", args=[organization_id])
+    found = series(organization.id, asked.query.filters(By.METER))
+    context = {
+        **panel(asked, url, "#usage-panel"),
+        "organization": organization,
+        "charts": usage_charts(found, today=asked.today),
+        "tab": "usage",
+        "nav_key": "organizations",
+        "today": asked.today,
+    }
+    if not request.htmx or request.htmx.boosted:
+        days = daily_metrics(organization, last=asked.today)
+        context |= {"days": days[::-1], "storage": storage_chart(days)}
+    return page_or_fragment(
+        request,
+        "metrics/usage.html",
+        "metrics/_usage_panel.html",
+        context,
+        status=asked.status,
+    )

@@ -1,0 +1,326 @@
+"""Editing who, in Django admin: through the gate, and through the commands."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import ForeignKey, Model, QuerySet
+from django.http import HttpRequest
+
+from orgs import access
+from orgs.catalog import Scope
+from orgs.commands import (
+    announce_created,
+    announce_people,
+    create_api_key,
+    create_owner,
+)
+from orgs.models import (
+    ApiKey,
+    Entitlements,
+    Member,
+    Organization,
+    Project,
+    User,
+    WhiteLabel,
+)
+
+
+class GatedAdmin(admin.ModelAdmin):
+    """Shows rows of visible organizations only, and offers no other in its choices.
+
+    `organization` is the path to the organization from a row; rows are never removed
+    here: what ends is marked, so that history and money keep their owner.
+    """
+
+    organization = "organization"
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        principal = access.principal_of(request.user)
+        if principal.sees_all:
+            return rows
+        visible = access.visible(principal).values("pk")
+        return rows.filter(**{f"{self.organization}__in": visible})
+
+    def formfield_for_foreignkey(
+        self, db_field: "ForeignKey[Any]", request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        principal = access.principal_of(request.user)
+        if db_field.related_model is Organization:
+            kwargs["queryset"] = access.visible(principal).present()
+        elif db_field.related_model is WhiteLabel:
+            ids = [label.pk for label in access.visible_white_labels(principal)]
+            kwargs["queryset"] = WhiteLabel.objects.filter(pk__in=ids)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> bool:
+        return False
+
+
+@admin.register(WhiteLabel)
+class WhiteLabelAdmin(GatedAdmin):
+    list_display = ("name", "slug", "time_zone", "currency", "gpu_weight")
+    search_fields = ("name", "slug")
+    ordering = ("name",)
+    fields = (
+        "slug",
+        "name",
+        "time_zone",
+        "gpu_weight",
+        "currency",
+        "default_rate_limit",
+        "owner",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WhiteLabel]:
+        labels = access.visible_white_labels(access.principal_of(request.user))
+        return WhiteLabel.objects.filter(pk__in=[label.pk for label in labels])
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        principal = access.principal_of(request.user)
+        return principal.sees_all and super().has_add_permission(request)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: WhiteLabel | None = None
+    ) -> tuple[str, ...]:
+        """Days are cut already in the zone, and money is recorded in the currency."""
+        return ("owner",) if obj is None else ("owner", "slug", "time_zone", "currency")
+
+    def save_model(
+        self, request: HttpRequest, obj: WhiteLabel, form: Any, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            create_owner(obj)
+
+
+class EntitlementsInline(admin.StackedInline):
+    model = Entitlements
+    can_delete = False
+
+
+@admin.register(Organization)
+class OrganizationAdmin(GatedAdmin):
+    organization = "pk"
+    list_display = ("name", "external_id", "white_label", "is_active", "deleted_at")
+    list_filter = ("white_label", "is_active")
+    list_select_related = ("white_label",)
+    search_fields = ("search_text",)
+    ordering = ("name_key", "id")
+    inlines = (EntitlementsInline,)
+    readonly_fields = ("created_at", "updated_at", "created_by")
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "white_label",
+                    "external_id",
+                    "name",
+                    "billing_email",
+                    "contract_started_on",
+                    "rate_limit",
+                )
+            },
+        ),
+        (
+            "State",
+            {"fields": ("is_active", "is_billable", "is_personal", "deleted_at")},
+        ),
+        (
+            "Address",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "address_line_1",
+                    "address_line_2",
+                    "address_zip",
+                    "address_city",
+                    "address_state",
+                    "address_country",
+                ),
+            },
+        ),
+        (
+            "More",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "domain",
+                    "logo_url",
+                    "header_image_url",
+                    "readme",
+                    "experiments",
+                    "hubspot_id",
+                    "created_at",
+                    "updated_at",
+                    "created_by",
+                ),
+            },
+        ),
+    )
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Organization | None = None
+    ) -> tuple[str, ...]:
+        """An organization does not move: its usage is priced and cut as it was."""
+        fixed = () if obj is None else ("white_label",)
+        return (*self.readonly_fields, *fixed)
+
+    def save_model(
+        self, request: HttpRequest, obj: Organization, form: Any, change: bool
+    ) -> None:
+        if not change:
+            obj.created_by = request.user.get_username()
+        super().save_model(request, obj, form, change)
+        if not change:
+            announce_created([obj.pk])
+
+
+class _PeopleAdmin(GatedAdmin):
+    list_select_related = ("organization",)
+    list_filter = (("deleted_at", admin.EmptyFieldListFilter),)
+    ordering = ("-id",)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        return () if obj is None else ("organization",)
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        announce_people([obj.organization_id])
+
+
+@admin.register(Member)
+class MemberAdmin(_PeopleAdmin):
+    list_display = ("external_id", "email", "organization", "role", "deleted_at")
+    search_fields = ("email", "external_id")
+
+
+@admin.register(Project)
+class ProjectAdmin(_PeopleAdmin):
+    list_display = ("name", "external_id", "organization", "added_at", "deleted_at")
+    search_fields = ("name", "external_id")
+
+
+class ApiKeyForm(forms.ModelForm):
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope.value, scope.value) for scope in Scope],
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("white_label", "organization", "name", "scopes", "expires_at")
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        organization, owner = data.get("organization"), data.get("white_label")
+        if organization and owner and organization.white_label_id != owner.pk:
+            self.add_error("organization", "It belongs to another white label.")
+        return data
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(GatedAdmin):
+    """Makes keys, shows them once, and ends them."""
+
+    form = ApiKeyForm
+    list_display = ("name", "start", "white_label", "organization", "last_used_at")
+    list_select_related = ("white_label", "organization")
+    search_fields = ("name", "start")
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
+        principal = access.principal_of(request.user)
+        labels = access.visible_white_labels(principal)
+        return ApiKey.objects.filter(white_label__in=labels)
+
+    def get_fields(
+        self, request: HttpRequest, obj: ApiKey | None = None
+    ) -> tuple[str, ...]:
+        made = ("white_label", "organization", "name", "scopes", "expires_at")
+        if obj is None:
+            return made
+        return (*made, "revoked_at", "start", "created_at", "last_used_at")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: ApiKey | None = None
+    ) -> tuple[str, ...]:
+        """A key does not grow: for more scopes make another."""
+        if obj is None:
+            return ()
+        fixed = ("white_label", "organization", "scopes")
+        return (*fixed, "start", "created_at", "last_used_at")
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
+    ) -> Any:
+        if obj is not None:
+            kw["form"] = forms.ModelForm
+        return super().get_form(request, obj, change=change, **kw)
+
+    def save_model(
+        self, request: HttpRequest, obj: ApiKey, form: Any, change: bool
+    ) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        made, text = create_api_key(
+            obj.white_label,
+            name=obj.name,
+            scopes=[Scope(scope) for scope in form.cleaned_data["scopes"]],
+            organization=obj.organization,
+            expires_at=obj.expires_at,
+            created_by=request.user if isinstance(request.user, User) else None,
+        )
+        obj.pk, obj.start = made.pk, made.start
+        obj._state.adding = False
+        messages.warning(request, f"The key, shown this once: {text}")
+
+
+class _SuperusersOnly:
+    """Accounts decide who may do what: staff must not raise themselves."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_active and request.user.is_superuser
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_module_permission(request)
+
+    has_add_permission = has_module_permission
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_module_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(User)
+class AccountAdmin(_SuperusersOnly, UserAdmin):
+    list_display = ("username", "email", "white_label", "is_staff", "is_active")
+    list_select_related = ("white_label",)
+    fieldsets = (
+        *(UserAdmin.fieldsets or ()),
+        ("White label", {"fields": ("white_label",)}),
+    )
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RoleAdmin(_SuperusersOnly, GroupAdmin):
+    """Roles come from `config.roles` at each migrate; here one sees who has them."""
