@@ -11,8 +11,6 @@ VENV := $(CURDIR)/.venv
 PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 export STATE_DIR CHROMIUM
-# uv must not look for a project or a managed Python of its own.
-export UV_NO_CONFIG := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: up test check clean lock real screenshots install install-dev browser
