@@ -7,7 +7,7 @@ PYTHON ?= python3
 PORT ?= 8000
 STATE_DIR ?= .state
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-VENV := $(CURDIR)/.venv
+VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 export STATE_DIR CHROMIUM
@@ -46,7 +46,7 @@ screenshots: $(VENV)/.dev browser
 
 lock: $(VENV)/.uv
 	@cd requirements && for name in uv runtime dev; do \
-	"$(UV)" pip compile -q --universal --python-version 3.11 --generate-hashes \
+	"../$(UV)" pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header $(ARGS) $$name.in -o $$name.lock || exit 1; done
 
 clean:
