@@ -25,7 +25,6 @@ class _OfOneOrganization(GatedAdmin):
 @admin.register(BillingAccount)
 class BillingAccountAdmin(_OfOneOrganization):
     list_display = ("organization", "stripe_id", "free_balance", "last_invoice_at")
-    search_fields = ("stripe_id", "organization__search_text")
 
 
 @admin.register(SpendingLimit)

@@ -26,7 +26,7 @@ def read_filters(query: QueryDict) -> FleetFilters:
 
 
 def list_url(base: str, filters: FleetFilters, **changes: str) -> str:
-    """The list's address with something changed; any change starts at its first page."""
+    """The list's address with something changed; then it starts at its first page."""
     parameters = {
         "q": filters.search,
         "state": filters.state.value,

@@ -1,4 +1,4 @@
-"""The wiring app: Celery is made current, and roles follow the models after a migrate."""
+"""The wiring app: Celery is made current, roles follow the models after a migrate."""
 
 from typing import Any
 

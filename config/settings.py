@@ -110,7 +110,9 @@ _STATEMENT_SECONDS = {"web": 5, "worker": 60, "beat": 60}.get(PROCESS, 0)
 
 def _database() -> dict[str, Any]:
     url = env.str("DATABASE_URL", "")
-    found: dict[str, Any] = env.db_url_config(url) if url else places.database(STATE_DIR)
+    found: dict[str, Any] = (
+        env.db_url_config(url) if url else places.database(STATE_DIR)
+    )
     options = found.setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", 5)
     options["options"] = (

@@ -1,7 +1,7 @@
 """Days, buckets and ranges of a white label's calendar. Pure.
 
 A day is a calendar day of the zone; ranges are half-open; the day, not the zone,
-decides the bucket, so days add up to months in every zone and across every clock change.
+decides the bucket, so days add up to months in every zone, clocks changing or not.
 """
 
 from collections.abc import Iterator

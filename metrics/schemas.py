@@ -76,7 +76,7 @@ class ChartsOut(Schema):
 
 
 def charts_body(series: Series, white_label: WhiteLabel) -> bytes:
-    """`ChartsOut` as JSON. Amounts are written digit by digit, never through a float."""
+    """`ChartsOut` as JSON. Amounts are written digit by digit, not as a float."""
     zone = white_label.zone
     data = [
         {

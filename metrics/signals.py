@@ -2,6 +2,6 @@
 
 from django.dispatch import Signal
 
-# organization_ids: list[int]. Sent after the commit of a recording that added something;
-# robust: a receiver that fails is logged, the usage is safe.
+# organization_ids: list[int]. Sent after a recording that added something; robust: a
+# receiver that fails is logged, the usage is safe.
 usage_recorded = Signal()

@@ -136,7 +136,7 @@ def visible(principal: Principal) -> OrganizationQuerySet:
     organizations = Organization.objects.all()
     if principal.organization_id is not None:
         return organizations.filter(
-            pk=principal.organization_id, white_label_id=principal.white_label_id
+            id=principal.organization_id, white_label_id=principal.white_label_id
         )
     if principal.white_label_id is not None:
         return organizations.filter(white_label_id=principal.white_label_id)
@@ -148,7 +148,7 @@ def visible_white_labels(principal: Principal) -> list[WhiteLabel]:
     white_labels = WhiteLabel.objects.order_by("name", "id")
     if principal.sees_all:
         return list(white_labels)
-    return list(white_labels.filter(pk=principal.white_label_id))
+    return list(white_labels.filter(pk=principal.white_label_id or 0))
 
 
 def get_organization(

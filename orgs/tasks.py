@@ -19,7 +19,7 @@ def nudge(task: "Task[Any, Any]", *args: Any) -> None:
     def send() -> None:
         try:
             task.apply_async(args, retry=False)
-        except Exception as error:  # noqa: BLE001  whatever a broker can raise
+        except Exception as error:  # whatever a broker can raise
             logger.warning(
                 "nudge_lost task=%s error=%s", task.name, type(error).__name__
             )

@@ -31,7 +31,7 @@ def people(request: OrgRequest, organization_id: int) -> HttpResponse:
 
 
 def history(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Every change of the organization and what hangs on it: who, what, before, after."""
+    """Changes of the organization and what hangs on it: who, what, before, after."""
     principal = access.principal_of(request.user)
     principal.require(Scope.ORGANIZATIONS_READ)
     organization = access.get_organization(

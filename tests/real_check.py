@@ -54,7 +54,7 @@ def test_sums_and_costs_equal_the_truth(files: Path) -> None:
         for r in _rows(files / "truth_daily.csv")
     }
     found = {
-        (external_id, str(day), meter): int(quantity)  # type: ignore[call-overload]
+        (str(external_id), str(day), str(meter)): int(str(quantity))
         for external_id, day, meter, quantity in _fetch(
             "select o.external_id, u.day, u.meter, sum(u.quantity)"
             " from metrics_dailyusage u join orgs_organization o"

@@ -9,7 +9,7 @@ from billing.models import SpendingLimit
 def change_limit(
     organization_id: int, *, kind: str, amount: Decimal | None
 ) -> SpendingLimit:
-    """Set a soft or hard limit; null or 0 is none. Another amount is another version."""
+    """Set a soft or hard limit, null or 0 is none; another amount, another version."""
     SpendingLimit.objects.bulk_create(
         [SpendingLimit(organization_id=organization_id, kind=kind, amount=amount)],
         ignore_conflicts=True,

@@ -29,7 +29,7 @@ def open_first_periods(organization_ids: Sequence[int]) -> None:
 
 @transaction.atomic
 def close_period(organization_id: int, *, ends_at: datetime) -> BillingPeriod:
-    """Close the open period at `ends_at`, sum it, and open the next; answers the closed.
+    """Close the open period at `ends_at`, sum it, open the next; answers the closed.
 
     Waits for recordings in flight; usage that arrives after belongs to the next period
     whatever its instant. Raises `PeriodClosed` when the period does not reach that far.

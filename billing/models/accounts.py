@@ -3,7 +3,7 @@ from django.db.models import CheckConstraint, Q, UniqueConstraint
 
 from orgs.models.fields import not_negative, sane, with_history
 
-MONEY_DIGITS = {"max_digits": 24, "decimal_places": 12}
+MONEY_DIGITS, MONEY_PLACES = 24, 12
 
 
 @with_history()
@@ -22,7 +22,10 @@ class BillingAccount(models.Model):
         "Stripe customer", max_length=255, unique=True, null=True, blank=True
     )
     free_balance = models.DecimalField(
-        **MONEY_DIGITS, default=0, help_text="Pays first, while in the trial only."
+        max_digits=MONEY_DIGITS,
+        decimal_places=MONEY_PLACES,
+        default=0,
+        help_text="Pays first, while in the trial only.",
     )
     last_invoice_at = models.DateTimeField(
         null=True, blank=True, help_text="Instant of the last cost sync with Stripe."
@@ -56,7 +59,9 @@ class SpendingLimit(models.Model):
         "orgs.Organization", on_delete=models.CASCADE, related_name="spending_limits"
     )
     kind = models.CharField(max_length=4, choices=Kind)
-    amount = models.DecimalField(**MONEY_DIGITS, null=True, blank=True)
+    amount = models.DecimalField(
+        max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES, null=True, blank=True
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
 
     class Meta:

@@ -97,7 +97,7 @@ class Subscription(models.Model):
 
 @with_history()
 class Invoice(models.Model):
-    """An invoice as Stripe has it; amounts in units of its currency, already rounded."""
+    """An invoice as Stripe has it; amounts are in its currency, already rounded."""
 
     class Status(models.TextChoices):
         DRAFT = "draft"

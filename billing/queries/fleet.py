@@ -49,7 +49,7 @@ DEFAULT_SORT = "cost"
 
 @dataclass(frozen=True, slots=True)
 class FleetFilters:
-    """What the list is narrowed to and how it is sorted; a sort with `-` is reversed."""
+    """What the list is narrowed to, and its sort; one with `-` is reversed."""
 
     search: str = ""
     state: State = State.ALL

@@ -8,7 +8,7 @@ from billing.queries import LimitOutlook, Outlook
 from metrics.periods import day_of
 from metrics.queries import RecentCost
 from orgs.models import Organization
-from orgs.templatetags.display import change, day, exact, instant, money
+from orgs.templatetags.display import UNKNOWN, change, day, exact, instant, money
 
 register = template.Library()
 
@@ -96,7 +96,7 @@ def _limit(limit: LimitOutlook, currency: str) -> Tile:
 def _synced(organization: Organization, outlook: Outlook) -> Tile:
     zone = organization.white_label.zone
     if outlook.last_invoice_at is None:
-        return {"label": "Last invoice", "value": "–", "note": "none yet"}
+        return {"label": "Last invoice", "value": UNKNOWN, "note": "none yet"}
     return {
         "label": "Last invoice",
         "value": day(day_of(outlook.last_invoice_at, zone)),

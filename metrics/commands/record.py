@@ -238,7 +238,7 @@ def _write(
     white_label: WhiteLabel, rows: Sequence[_Row], ids: Sequence[int]
 ) -> list[tuple[int, bool]]:
     """Write the rows; answers those that were there before, and whether the same."""
-    parameters = {
+    parameters: dict[str, int | str | list[str]] = {
         "white_label": white_label.id,
         "zone": white_label.time_zone,
         "meters": list(DAILY_METRICS),

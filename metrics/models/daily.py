@@ -6,8 +6,8 @@ from orgs.models.fields import not_negative
 
 # Wide enough for 10^12 events of 2^63 units at the dearest price a rate may have, with
 # the twelve places an exact product of units and price needs: sums never overflow.
-QUANTITY_DIGITS = {"max_digits": 32, "decimal_places": 0}
-COST_DIGITS = {"max_digits": 56, "decimal_places": 12}
+QUANTITY_DIGITS = 32
+COST_DIGITS, COST_PLACES = 56, 12
 
 
 class DailyUsage(models.Model):
@@ -26,10 +26,14 @@ class DailyUsage(models.Model):
     meter = models.TextField()
     project_id = models.BigIntegerField()  # 0 is none
     period = models.IntegerField()
-    quantity = models.DecimalField(**QUANTITY_DIGITS)
-    cost = models.DecimalField(**COST_DIGITS)
-    benchmark_cost = models.DecimalField(**COST_DIGITS)
-    unpriced_quantity = models.DecimalField(**QUANTITY_DIGITS, default=0)
+    quantity = models.DecimalField(max_digits=QUANTITY_DIGITS, decimal_places=0)
+    cost = models.DecimalField(max_digits=COST_DIGITS, decimal_places=COST_PLACES)
+    benchmark_cost = models.DecimalField(
+        max_digits=COST_DIGITS, decimal_places=COST_PLACES
+    )
+    unpriced_quantity = models.DecimalField(
+        max_digits=QUANTITY_DIGITS, decimal_places=0, default=0
+    )
 
     class Meta:
         constraints = [
@@ -62,10 +66,18 @@ class DailyMetric(models.Model):
     staff_deleted = models.PositiveIntegerField(db_default=0)
     projects_added = models.PositiveIntegerField(db_default=0)
     projects_deleted = models.PositiveIntegerField(db_default=0)
-    cpu_seconds = models.DecimalField(**QUANTITY_DIGITS, db_default=0)
-    gpu_seconds = models.DecimalField(**QUANTITY_DIGITS, db_default=0)
-    storage_bytes_added = models.DecimalField(**QUANTITY_DIGITS, db_default=0)
-    storage_bytes_deleted = models.DecimalField(**QUANTITY_DIGITS, db_default=0)
+    cpu_seconds = models.DecimalField(
+        max_digits=QUANTITY_DIGITS, decimal_places=0, db_default=0
+    )
+    gpu_seconds = models.DecimalField(
+        max_digits=QUANTITY_DIGITS, decimal_places=0, db_default=0
+    )
+    storage_bytes_added = models.DecimalField(
+        max_digits=QUANTITY_DIGITS, decimal_places=0, db_default=0
+    )
+    storage_bytes_deleted = models.DecimalField(
+        max_digits=QUANTITY_DIGITS, decimal_places=0, db_default=0
+    )
 
     class Meta:
         constraints = [
@@ -106,7 +118,9 @@ class Standing(models.Model):
     white_label = models.ForeignKey(
         "orgs.WhiteLabel", on_delete=models.CASCADE, related_name="+", db_index=False
     )
-    cost_30_days = models.DecimalField(**COST_DIGITS, default=0)
+    cost_30_days = models.DecimalField(
+        max_digits=COST_DIGITS, decimal_places=COST_PLACES, default=0
+    )
     last_usage_on = models.DateField(null=True)
     computed_on = models.DateField()  # the day its 30 days end with
     computed_at = models.DateTimeField(default=timezone.now)

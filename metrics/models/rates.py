@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from orgs.models.fields import not_empty, not_negative, sane, with_history
 
-PRICE_DIGITS = {"max_digits": 24, "decimal_places": 12}
+PRICE_DIGITS, PRICE_PLACES = 24, 12
 
 
 class PriceBook(models.Model):
@@ -57,9 +57,12 @@ class Rate(models.Model):
     effective_from = models.DateTimeField(
         null=True, blank=True, help_text="Empty: from the beginning."
     )
-    unit_price = models.DecimalField(**PRICE_DIGITS)
+    unit_price = models.DecimalField(
+        max_digits=PRICE_DIGITS, decimal_places=PRICE_PLACES
+    )
     benchmark_unit_price = models.DecimalField(
-        **PRICE_DIGITS,
+        max_digits=PRICE_DIGITS,
+        decimal_places=PRICE_PLACES,
         default=0,
         help_text="What the same unit costs elsewhere; savings are the difference.",
     )

@@ -149,7 +149,9 @@ def _add_people(
     ]
     Member.objects.bulk_create(sorted(members, key=_key), ignore_conflicts=True)
     Project.objects.bulk_create(sorted(projects, key=_key), ignore_conflicts=True)
-    if changed := {row.organization_id for row in (*members, *projects)}:
+    changed = {row.organization_id for row in members}
+    changed |= {row.organization_id for row in projects}
+    if changed:
         announce_people(sorted(changed))
 
 

@@ -93,7 +93,7 @@ class Source:
 
 def _open(path: Path) -> io.BufferedReader:
     try:
-        return path.open("rb", buffering=1 << 20)
+        return io.BufferedReader(io.FileIO(path), 1 << 20)
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}") from None
 

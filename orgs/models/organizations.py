@@ -156,14 +156,16 @@ class Entitlements(models.Model):
 
     class Meta:
         verbose_name_plural = "entitlements"
-        constraints = not_negative(
-            "entitlements",
-            "storage_bytes",
-            "compute_seconds_per_year",
-            "gpu_seconds_per_year",
-            "projects",
-            "users",
-        )
+        constraints = [
+            *not_negative(
+                "entitlements",
+                "storage_bytes",
+                "compute_seconds_per_year",
+                "gpu_seconds_per_year",
+                "projects",
+                "users",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Entitlements of {self.organization}"

@@ -46,14 +46,14 @@ def list_changes(organization_id: int) -> list[Change]:
     return sorted(changes, key=lambda change: change.at, reverse=True)[:_SHOWN]
 
 
-def _event_models() -> Iterator[type[Event]]:
+def _event_models() -> Iterator[Any]:
     for model in apps.get_models():
         if issubclass(model, Event) and hasattr(model, "pgh_obj_id"):
             yield model
 
 
-def _changes_of(model: type[Event], organization_id: int) -> Iterator[Change]:
-    tracked = model.pgh_tracked_model  # type: ignore[attr-defined]
+def _changes_of(model: Any, organization_id: int) -> Iterator[Change]:
+    tracked = model.pgh_tracked_model
     names = {field.name for field in model._meta.get_fields()}
     if tracked._meta.label == "orgs.Organization":
         rows = model.objects.filter(pgh_obj_id=organization_id)
@@ -103,4 +103,4 @@ def _differences(row: Any, previous: Any) -> tuple[FieldChange, ...]:
 
 
 def _said(value: object) -> str:
-    return "–" if value in (None, "") else str(value)
+    return "\N{EN DASH}" if value in (None, "") else str(value)

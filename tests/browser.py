@@ -1,0 +1,28 @@
+"""Chromium as found on the machine; nothing is downloaded."""
+
+import os
+import shutil
+from typing import Any
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def executable() -> str:
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)))
+    if not found:
+        raise RuntimeError("No Chromium found: install chromium, or set CHROMIUM")
+    return found
+
+
+LAUNCH: dict[str, Any] = {
+    "executable_path": executable(),
+    "args": [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ],
+}
