@@ -34,6 +34,8 @@ STATE_DIR = places.state_dir()
 DEBUG = _flag("DEBUG", default=False)
 # Off only where the product itself listens on loopback without TLS (`make up`, tests).
 HTTPS_ONLY = _flag("HTTPS_ONLY", default=True)
+# Whether `make up` fills an empty database with the demo fleet.
+DEMO = _flag("DEMO", default=True)
 # Which process this is decides pooling and time limits: web, worker, beat or command.
 PROCESS = env.str("ORGDESK_PROCESS", "command")
 
