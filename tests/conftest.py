@@ -1,0 +1,48 @@
+"""What every test may ask for: a fixed noon, and the months around it."""
+
+from collections.abc import Iterator
+
+import pytest
+import time_machine
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from metrics.commands import make_partitions
+from orgs.models import Organization, WhiteLabel
+from tests.factories import NOW, make_organization, make_white_label
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Migrations made the months of today; tests live in those around `NOW`."""
+    with django_db_blocker.unblock(), time_machine.travel(NOW, tick=False):
+        make_partitions()
+
+
+@pytest.fixture
+def frozen() -> Iterator[time_machine.Traveller]:
+    """Python's clock stands at `NOW`; PostgreSQL's goes on."""
+    with time_machine.travel(NOW, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def committed(transactional_db: None) -> Iterator[None]:
+    """Real commits; Django's flush forgets the table it does not manage."""
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("truncate metrics_usageevent")
+
+
+@pytest.fixture
+def acme(db: None) -> WhiteLabel:
+    """With its organization org-7, beside a white label that has one of that name."""
+    make_organization(make_white_label("decoy"), "org-7")
+    acme = make_white_label("acme")
+    make_organization(acme, "org-7")
+    return acme
+
+
+@pytest.fixture
+def org(acme: WhiteLabel) -> Organization:
+    return Organization.objects.get(white_label=acme, external_id="org-7")

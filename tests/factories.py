@@ -1,0 +1,142 @@
+"""Plain makers of rows, through the commands that make them in production."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import orjson
+from django.contrib.auth.models import Group
+
+from metrics.commands import IncomingRate, Recorded, load_rates, record_usage
+from metrics.events import parse_event
+from metrics.models import DailyUsage
+from orgs import commands
+from orgs.catalog import Scope
+from orgs.commands import IncomingOrganization
+from orgs.models import Organization, User, WhiteLabel
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)  # a Saturday
+
+
+def make_white_label(
+    slug: str = "acme",
+    *,
+    time_zone: str = "UTC",
+    gpu_weight: int = 3,
+    currency: str = "usd",
+) -> WhiteLabel:
+    return commands.create_white_label(
+        slug,
+        name=slug.title(),
+        time_zone=time_zone,
+        gpu_weight=gpu_weight,
+        currency=currency,
+    )
+
+
+def make_organization(
+    white_label: WhiteLabel, external_id: str = "org-7", **line: Any
+) -> Organization:
+    """As `load_organizations` reads it: name, contract_started_on, members, …"""
+    line = {
+        "external_id": external_id,
+        "name": external_id.title(),
+        "created_at": "2026-01-05T09:00:00Z",
+        **line,
+    }
+    incoming = msgspec.convert(orjson.loads(orjson.dumps(line)), IncomingOrganization)
+    commands.load_organizations(white_label, [incoming])
+    return Organization.objects.select_related("white_label").get(
+        white_label=white_label, external_id=external_id
+    )
+
+
+def delete(organization: Organization) -> None:
+    Organization.objects.filter(pk=organization.pk).update(deleted_at=NOW)
+
+
+def make_rate(
+    white_label: WhiteLabel,
+    price: str,
+    *,
+    product: str = "gpt",
+    meter: str = "requests",
+    benchmark: str = "0",
+    effective_from: datetime | None = None,
+    organization: Organization | None = None,
+) -> None:
+    rate = IncomingRate(
+        product=product,
+        meter=meter,
+        unit_price=Decimal(price),
+        benchmark_unit_price=Decimal(benchmark),
+        effective_from=effective_from,
+        organization_id=organization.id if organization else None,
+    )
+    load_rates(white_label, [rate])
+
+
+def make_key(
+    white_label: WhiteLabel,
+    *scopes: str,
+    organization: Organization | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """The key's text."""
+    _, text = commands.create_api_key(
+        white_label,
+        name="test",
+        scopes=[Scope(scope) for scope in scopes],
+        organization=organization,
+        expires_at=expires_at,
+    )
+    return text
+
+
+def make_user(
+    username: str,
+    *roles: str,
+    white_label: WhiteLabel | None = None,
+    is_staff: bool = True,
+    is_superuser: bool = False,
+) -> User:
+    user = User.objects.create(
+        username=username,
+        email=f"{username}@example.com",
+        white_label=white_label,
+        is_staff=is_staff,
+        is_superuser=is_superuser,
+    )
+    user.groups.set(Group.objects.filter(name__in=roles))
+    return user
+
+
+def event(id_: str = "e-1", **changes: Any) -> dict[str, Any]:
+    """A usage event as it is sent: 5 requests to gpt, an hour before `NOW`."""
+    return {
+        "id": id_,
+        "organization": "org-7",
+        "timestamp": "2026-11-21T11:00:00Z",
+        "product": "gpt",
+        "quantities": {"requests": 5},
+        **changes,
+    }
+
+
+def record(
+    white_label: WhiteLabel,
+    events: Sequence[Mapping[str, Any]],
+    *,
+    organization_id: int | None = None,
+) -> Recorded:
+    """Record them as a door does: parsed, and numbered from 0."""
+    numbered = [(i, parse_event(orjson.dumps(e))) for i, e in enumerate(events)]
+    return record_usage(white_label, numbered, organization_id=organization_id, now=NOW)
+
+
+def usage_of(organization: Organization, *fields: str) -> list[tuple[Any, ...]]:
+    """These columns of the organization's daily usage, in the order of its key."""
+    rows = DailyUsage.objects.filter(organization_id=organization.id)
+    return list(rows.order_by("pk").values_list(*fields))
