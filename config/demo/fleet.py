@@ -13,6 +13,7 @@ SEED = 11
 class State(StrEnum):
     """What an organization is there to show."""
 
+    WATCHED = "watched"  # everything in use, its soft limit some days away
     STEADY = "steady"
     GROWING = "growing"
     SHRINKING = "shrinking"
@@ -76,6 +77,7 @@ PRODUCTS = {
     )
 }
 _LLM = ("gpt-4o", "claude-sonnet", "llama-70b", "embeddings")
+_WATCHED = ("a100-node", "gpt-4o", "claude-sonnet", "llama-70b", "embeddings")
 _COMPUTE = ("a100-node", "cpu-node", "h100-node")
 
 
@@ -173,13 +175,15 @@ def plans(white_label: WhiteLabelPlan, *, today: date) -> list[Plan]:
 
 
 def _plan(label: WhiteLabelPlan, number: int, index: int, today: date) -> Plan:
+    if index == 0:
+        return _watched(label, today)
     chance = Random(f"{SEED}:{index}")  # noqa: S311
     state = _TURN[number % len(_TURN)]
     size = chance.choice((0.15, 0.3, 0.3, 0.6, 0.6, 1.0, 1.6, 2.5))
     return Plan(
         index=index,
         name=label.names[number],
-        external_id=f"ext-{4711 + 37 * index}",
+        external_id=_external_id(index),
         state=state,
         products=tuple(chance.sample(label.products, chance.randint(1, 3))),
         size=4.0 if number == 0 else size,
@@ -187,6 +191,25 @@ def _plan(label: WhiteLabelPlan, number: int, index: int, today: date) -> Plan:
         members=chance.randint(3, 42),
         projects=chance.randint(1, 14),
     )
+
+
+def _watched(label: WhiteLabelPlan, today: date) -> Plan:
+    """The first organization: what a page looks like when there is much to say."""
+    return Plan(
+        index=0,
+        name=label.names[0],
+        external_id=_external_id(0),
+        state=State.WATCHED,
+        products=_WATCHED,
+        size=2.4,
+        first_day=today - timedelta(days=DAYS - 1),
+        members=33,
+        projects=9,
+    )
+
+
+def _external_id(index: int) -> str:
+    return f"ext-{4711 + 37 * index}"
 
 
 def _age(state: State, chance: Random) -> int:

@@ -14,6 +14,7 @@ from billing.commands import close_period
 from billing.models import BillingAccount, BillingPeriod, Invoice, SpendingLimit
 from billing.models import Subscription as Sub
 from billing.money import round_money
+from billing.queries import outlook
 from config.demo.fleet import (
     DAYS,
     PRODUCTS,
@@ -33,7 +34,7 @@ from metrics.commands import (
 )
 from metrics.events import IncomingEvent
 from metrics.periods import add_months, day_of, first_instant
-from metrics.queries import open_period_costs
+from metrics.queries import entitlement_use, open_period_costs
 from orgs.commands import (
     IncomingEntitlements,
     IncomingMember,
@@ -43,12 +44,14 @@ from orgs.commands import (
     create_white_label,
     load_organizations,
 )
-from orgs.models import Member, Organization, User, WhiteLabel
+from orgs.models import Entitlements, Member, Organization, User, WhiteLabel
 
 EMAIL = "demo@orgdesk.example"
 _BATCH = 10_000
 _HOUR = 3600
 _TIB = 2**40
+_DAYS_AHEAD = 6
+_CONTRACT_DAYS = 308  # most of a contract year: its bars are worth a look
 
 
 @transaction.atomic
@@ -106,6 +109,7 @@ class _Seeding:
         self._accounts()
         self._months()
         self._limits()
+        self._watch()
         self._endings()
         fill_standings(list(self.ids.values()))
 
@@ -273,6 +277,43 @@ class _Seeding:
                     )
         SpendingLimit.objects.bulk_create(limits)
 
+    def _watch(self) -> None:
+        """Limits close to what is used, whatever day of the month it is."""
+        watched = (plan for plan in self.plans if plan.state is State.WATCHED)
+        for plan in watched:
+            id_ = self.ids[plan.external_id]
+            row = Organization.objects.select_related("white_label").get(pk=id_)
+            row.contract_started_on = self.today - timedelta(days=_CONTRACT_DAYS)
+            row.save(update_fields=["contract_started_on"])
+            self._limit_ahead(row)
+            self._fill_up(row)
+
+    def _limit_ahead(self, row: Organization) -> None:
+        """A soft limit that today's pace crosses in a few days, within the period."""
+        ahead = outlook(row, today=self.today)
+        left = (ahead.ends_on - self.today).days if ahead.ends_on else _DAYS_AHEAD
+        days = min(_DAYS_AHEAD, max(left - 1, 1))
+        soft = round(ahead.cost.cost + ahead.pace_per_day * days, -1) - 5
+        SpendingLimit.objects.bulk_create(
+            SpendingLimit(organization=row, kind=kind, amount=amount)
+            for kind, amount in (("soft", soft), ("hard", round(soft * 2, -3)))
+        )
+
+    def _fill_up(self, row: Organization) -> None:
+        use = entitlement_use(row, today=self.today)
+        hours = {
+            "compute_seconds_per_year": (use.compute_seconds.used, 0.84),
+            "gpu_seconds_per_year": (use.gpu_seconds.used, 0.62),
+        }
+        limits = {
+            name: round(used / share / _HOUR, -2) * _HOUR
+            for name, (used, share) in hours.items()
+        }
+        storage = max(round(use.storage_bytes.used / 0.89 / _TIB), 1) * _TIB
+        Entitlements.objects.filter(organization=row).update(
+            **limits, storage_bytes=storage
+        )
+
     def _endings(self) -> None:
         """Those deleted were so three weeks ago; some members have left."""
         gone = [p for p in self.plans if p.state is State.DELETED]
@@ -307,12 +348,13 @@ def _entitlements(plan: Plan) -> IncomingEntitlements | None:
     if plan.state is State.BRAND_NEW:
         return None
     is_full = plan.state is State.CAPACITY
+    is_watched = plan.state is State.WATCHED
     hours = round(plan.size * (9_000 if is_full else 400_000))
     return IncomingEntitlements(
         storage_bytes=round(plan.size * (1.2 if is_full else 8) * _TIB),
         compute_seconds_per_year=hours * _HOUR,
         gpu_seconds_per_year=hours * _HOUR // 3,
-        projects=plan.projects if is_full else plan.projects + 12,
+        projects=plan.projects + (0 if is_full or is_watched else 12),
         users=None if plan.index % 3 else 50,
     )
 

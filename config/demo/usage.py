@@ -8,11 +8,11 @@ from random import Random
 from config.demo.fleet import PRODUCTS, Plan, State
 from metrics.events import IncomingEvent
 
-
 _GIB = 2**30
 _IDLE_SINCE = 45  # days
 _GONE_SINCE = 20
 _WEEKEND = 0.45
+_FINDS_EVERY = 75  # days
 
 
 def day_events(
@@ -25,23 +25,41 @@ def day_events(
     age = (day - plan.first_day).days
     chance = plan.chance(day.isoformat())
     level = _level(plan, age, day, chance)
-    for slug in plan.products if level else ():
+    for slug in _on_sale(plan, age) if level else ():
         at = start + timedelta(hours=chance.uniform(7, 17))
         share = 1.0 if at <= end else (end - start) / timedelta(days=1)
         quantities = {
             meter: round(amount * level * share * chance.uniform(0.85, 1.15))
             for meter, amount in PRODUCTS[slug].a_day.items()
         }
-        yield _event(plan, f"{slug}:{day}", min(at, end), slug, quantities, chance)
+        yield _event(
+            plan,
+            f"{slug}:{day}",
+            min(at, end),
+            product=slug,
+            quantities=quantities,
+            chance=chance,
+        )
     if level and age % 7 == 0 and start + timedelta(hours=6) <= end:
         yield from _storage(plan, day, start + timedelta(hours=6), chance, age=age)
+
+
+def _on_sale(plan: Plan, age: int) -> tuple[str, ...]:
+    """Most use all of theirs from the start; the one watched finds them in turn."""
+    if plan.state is State.WATCHED:
+        return plan.products[: 1 + age // _FINDS_EVERY]
+    return plan.products
 
 
 def _level(plan: Plan, age: int, day: date, chance: Random) -> float:
     """How busy a day is: size, season, weekend, and what the state is there to show."""
     if age < 0:
         return 0.0
-    trend = {State.GROWING: 0.35 + age / 260, State.SHRINKING: 1.5 - age / 420}
+    trend = {
+        State.WATCHED: 0.4 + age / 500,
+        State.GROWING: 0.35 + age / 260,
+        State.SHRINKING: 1.5 - age / 420,
+    }
     level = plan.size * trend.get(plan.state, 0.8 + age / 1600)
     level *= 1 + 0.18 * sin(day.toordinal() / 9 + plan.index)
     level *= _WEEKEND if day.isoweekday() >= 6 else 1.0  # noqa: PLR2004  Saturday
@@ -68,13 +86,21 @@ def _storage(
     quantities = {"storage_bytes_added": added * (6 if age == 0 else 1)}
     if age > 0 and chance.random() < 0.4:  # noqa: PLR2004
         quantities["storage_bytes_deleted"] = round(added * chance.uniform(0.2, 0.9))
-    yield _event(plan, f"storage:{day}", at, "storage", quantities, chance)
+    yield _event(
+        plan,
+        f"storage:{day}",
+        at,
+        product="storage",
+        quantities=quantities,
+        chance=chance,
+    )
 
 
 def _event(
     plan: Plan,
     id_: str,
     at: datetime,
+    *,
     product: str,
     quantities: dict[str, int],
     chance: Random,
