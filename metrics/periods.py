@@ -4,6 +4,7 @@ A day is a calendar day of the zone; ranges are half-open; the day, not the zone
 decides the bucket, so days add up to months in every zone, clocks changing or not.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,6 +16,7 @@ from metrics.errors import InvalidDateRange
 ONE_DAY = timedelta(days=1)
 EARLIEST_DAY = date(2000, 1, 1)
 LATEST_DAY = date(2200, 1, 1)
+_BEGINS_WITH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def first_instant(day: date, zone: ZoneInfo) -> datetime:
@@ -85,7 +87,7 @@ class DayRange:
     def buckets(self, grain: Grain) -> Iterator[date]:
         """The first day of every bucket, empty ones too; the ends may be partial."""
         bucket = grain.bucket(self.start)
-        while bucket < self.end:
+        while self.days and bucket < self.end:
             yield bucket
             bucket = grain.after(bucket)
 
@@ -100,6 +102,8 @@ def parse_day(text: str, zone: ZoneInfo, *, field: str) -> date:
     A bare `+` of an offset arrives as a space from clients that do not encode it.
     """
     try:
+        if not _BEGINS_WITH_DATE.match(text):  # Python reads week dates and more
+            raise ValueError(text)
         if len(text) == len("2026-01-01"):
             return date.fromisoformat(text)
         instant = datetime.fromisoformat(text.replace(" ", "+"))
