@@ -1,13 +1,14 @@
 """The organization list, an organization's first page, and its billing tab."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from billing.charts import limit_line
 from billing.forms import list_url, read_filters
 from billing.models import BillingAccount, BillingPeriod, Subscription
 from billing.queries import (
@@ -29,10 +30,18 @@ from metrics.views import ask, cost_panel
 from orgs import access
 from orgs.catalog import Scope
 from orgs.charts import sparkline
-from orgs.http import OrgRequest, page_or_fragment
+from orgs.http import OrgRequest, page_or_fragment, wants_fragment
 
 _LAST_DAYS = 7
 _PERIODS = 24
+# Meter, column and unit of the table of the last days.
+_DAY_METERS = (
+    ("requests", "Requests", "compact"),
+    ("prompt_tokens", "Tokens in", "compact"),
+    ("completion_tokens", "Tokens out", "compact"),
+    ("cpu_seconds", "CPU", "seconds"),
+    ("gpu_seconds", "GPU", "seconds"),
+)
 _SORT_LABELS = (
     ("name", "Organization"),
     ("cost", "Cost, 30 days"),
@@ -105,19 +114,22 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     asked = ask(request, organization_id, Scope.BILLING_READ)
     organization, today = asked.organization, asked.today
     url = reverse("billing:overview", args=[organization_id])
+    ahead = outlook(organization, today=today)
+    zone = organization.white_label.zone
+    limit = limit_line(ahead, grain=asked.query.grain, zone=zone)
     context = {
-        **cost_panel(asked, url),
+        **cost_panel(asked, url, limit),
         "tab": "overview",
         "nav_key": "organizations",
         "today": today,
     }
-    if not request.htmx or request.htmx.boosted or request.htmx.history_restore_request:
+    if not wants_fragment(request):
         recent = recent_costs([organization.id], today=today)
         context |= {
-            "outlook": outlook(organization, today=today),
+            "outlook": ahead,
             "recent": recent[organization.id],
             "use": entitlement_use(organization, today=today),
-            "last_days": _last_days(organization.id, asked.today),
+            **_last_days(organization.id, today),
         }
     return page_or_fragment(
         request,
@@ -128,15 +140,18 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     )
 
 
-def _last_days(organization_id: int, today: Any) -> list[dict[str, Any]]:
-    """The last seven days, newest first, out of the one query of series."""
+def _last_days(organization_id: int, today: date) -> dict[str, Any]:
+    """The last seven days, newest first, in the meters that were used in them."""
     days = DayRange(today - timedelta(days=_LAST_DAYS - 1), today + timedelta(days=1))
     found = series(organization_id, SeriesFilters(days, by=By.METER))
+    used = {line.id for line in found.lines if line.total.quantity}
+    meters = [meter for meter in _DAY_METERS if meter[0] in used]
     rows = []
     for day in reversed(found.buckets):
-        quantities = {line.id: amounts.quantity for line, amounts in found.of(day)}
-        rows.append({"day": day, "cost": found.cost_of(day), "quantities": quantities})
-    return rows
+        amounts = {line.id: amounts.quantity for line, amounts in found.of(day)}
+        cells = [(amounts.get(slug, 0), unit) for slug, _, unit in meters]
+        rows.append({"day": day, "cells": cells, "cost": found.cost_of(day)})
+    return {"day_meters": meters, "last_days": rows if used else []}
 
 
 def billing(request: OrgRequest, organization_id: int) -> HttpResponse:

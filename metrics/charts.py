@@ -8,7 +8,7 @@ from decimal import Decimal
 from metrics.catalog import METERS, Unit
 from metrics.periods import Grain
 from metrics.queries import Amounts, DayMetrics, Line, Series
-from orgs.charts import TONES, Chart, draw
+from orgs.charts import TONES, Chart, Limit, draw
 from orgs.charts import Series as Drawn
 
 _UNITS = {
@@ -27,7 +27,9 @@ _TITLES = {
 }
 
 
-def cost_chart(series: Series, *, currency: str, today: date) -> Chart | None:
+def cost_chart(
+    series: Series, *, currency: str, today: date, limit: Limit | None = None
+) -> Chart | None:
     """Cost by product, the smallest folded into one; nothing when nothing cost."""
     lines = [line for line in series.lines if line.total.cost]
     if not lines:
@@ -42,6 +44,7 @@ def cost_chart(series: Series, *, currency: str, today: date) -> Chart | None:
         currency=currency,
         grain=grain.value,
         caption=_caption(series),
+        limit=limit,
         partial_from=_partial_from(series, today),
     )
 
@@ -127,11 +130,10 @@ def _bucket(grain: Grain) -> str:
 
 
 def _caption(series: Series) -> str:
-    days = series.filters.range.days
-    buckets = len(series.buckets)
-    if series.filters.grain is Grain.MONTHLY:
-        return f"{days} days in {buckets} months; the ends may be parts of months."
-    return f"{days} days."
+    if series.filters.grain is Grain.DAILY:
+        return ""
+    days, buckets = series.filters.range.days, len(series.buckets)
+    return f"{days} days in {buckets} months; the ends may be parts of months."
 
 
 def _partial_from(series: Series, today: date) -> int | None:

@@ -63,6 +63,17 @@ class ChartQuery:
         """The last day, as people say it."""
         return self.chosen.range.end - ONE_DAY
 
+    @property
+    def said(self) -> str:
+        """`Oct 23` and `Nov 21` with a dash, with the years where they are not this one."""
+        today = self.choices[0].range.end - ONE_DAY
+        days = (self.chosen.range.start, self.through)
+        is_near = all(day.year == today.year for day in days)
+        return " \N{EN DASH} ".join(
+            f"{day:%b} {day.day}" if is_near else f"{day:%b} {day.day}, {day.year}"
+            for day in days
+        )
+
     def filters(self, by: By = By.PRODUCT) -> SeriesFilters:
         return SeriesFilters(self.chosen.range, self.grain, by)
 

@@ -14,7 +14,8 @@ from metrics.periods import Grain, day_of
 from metrics.queries import By, daily_metrics, list_open_periods, series
 from orgs import access
 from orgs.catalog import Scope
-from orgs.http import OrgRequest, page_or_fragment
+from orgs.charts import Limit
+from orgs.http import OrgRequest, page_or_fragment, wants_fragment
 from orgs.models import Organization
 
 
@@ -49,14 +50,15 @@ def ask(request: OrgRequest, organization_id: int, scope: Scope) -> Asked:
 
 def panel(asked: Asked, url: str, target: str) -> dict[str, Any]:
     """What the range and grain controls of a panel need; the URL is the state."""
-    query = asked.query
+    query, name = asked.query, target.removeprefix("#")
     return {
         "panel_url": url,
-        "panel_id": target.removeprefix("#"),
+        "panel_id": name,
         "panel_target": target,
         "query": query,
         "ranges": [
             {
+                "id": f"{name}-{choice.slug}",
                 "label": choice.label,
                 "url": query.url(url, range_=choice.slug),
                 "current": choice.slug == query.chosen.slug,
@@ -65,6 +67,7 @@ def panel(asked: Asked, url: str, target: str) -> dict[str, Any]:
         ],
         "grains": [
             {
+                "id": f"{name}-{grain.value}",
                 "label": grain.value.title(),
                 "url": query.url(url, grain=grain),
                 "current": grain is query.grain,
@@ -75,7 +78,7 @@ def panel(asked: Asked, url: str, target: str) -> dict[str, Any]:
     }
 
 
-def cost_panel(asked: Asked, url: str) -> dict[str, Any]:
+def cost_panel(asked: Asked, url: str, limit: Limit | None = None) -> dict[str, Any]:
     """The cost chart with its controls, on whichever page it stands."""
     found = series(asked.organization.id, asked.query.filters())
     currency = asked.organization.white_label.currency
@@ -84,7 +87,7 @@ def cost_panel(asked: Asked, url: str) -> dict[str, Any]:
         "organization": asked.organization,
         "currency": currency,
         "series": found,
-        "chart": cost_chart(found, currency=currency, today=asked.today),
+        "chart": cost_chart(found, currency=currency, today=asked.today, limit=limit),
         "shares": shares(found),
     }
 
@@ -117,9 +120,13 @@ def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
         "nav_key": "organizations",
         "today": asked.today,
     }
-    if not request.htmx or request.htmx.boosted:
+    if not wants_fragment(request):
         days = daily_metrics(organization, last=asked.today)
-        context |= {"days": days[::-1], "storage": storage_chart(days)}
+        context |= {
+            "days": days[::-1],
+            "has_compute": any(row.compute_seconds for row in days),
+            "storage": storage_chart(days),
+        }
     return page_or_fragment(
         request,
         "metrics/usage.html",

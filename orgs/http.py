@@ -21,6 +21,14 @@ class OrgRequest(HttpRequest):
     user: User  # the pages' middleware lets nobody else in
 
 
+def wants_fragment(request: HttpRequest) -> bool:
+    """Boosted links and the Back button send HX-Request too but need the page."""
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)
+    if not htmx:
+        return False
+    return not htmx.boosted and not htmx.history_restore_request
+
+
 def page_or_fragment(
     request: OrgRequest,
     page: str,
@@ -31,12 +39,9 @@ def page_or_fragment(
 ) -> HttpResponse:
     """Render the page, or only its fragment when htmx asked for that part.
 
-    Boosted links and the Back button send HX-Request too but need the page. Nothing
-    is kept by a cache: a page shows one white label's money.
+    Nothing is kept by a cache: a page shows one white label's money.
     """
-    htmx = request.htmx
-    partial = bool(htmx) and not htmx.boosted and not htmx.history_restore_request
-    template = fragment if partial else page
+    template = fragment if wants_fragment(request) else page
     response = render(request, template, dict(context), status=status)
     patch_vary_headers(response, _VARY)
     response["Cache-Control"] = "private, no-store"

@@ -1,14 +1,16 @@
 """The first row of an organization's page: a number, and what it means."""
 
+from datetime import date, datetime, timedelta
 from typing import TypedDict
 
 from django import template
+from django.utils import timezone
 
 from billing.queries import LimitOutlook, Outlook
 from metrics.periods import day_of
 from metrics.queries import RecentCost
 from orgs.models import Organization
-from orgs.templatetags.display import UNKNOWN, change, day, exact, instant, money
+from orgs.templatetags.display import UNKNOWN, change, day, exact, money
 
 register = template.Library()
 
@@ -44,12 +46,19 @@ def _period(organization: Organization, outlook: Outlook, currency: str) -> Tile
     tile: Tile = {
         "label": "Cost this period",
         "value": exact(outlook.cost.cost, "money", currency),
-        "note": f"since {day(since)}",
+        "note": _span(since, outlook.ends_on),
     }
     if outlook.free_balance:
         left = max(outlook.free_balance - outlook.cost.cost, outlook.free_balance * 0)
         tile["strong"] = f"{money(left, currency)} free balance left"
     return tile
+
+
+def _span(since: date, ends_on: date | None) -> str:
+    """Both ends of the period; one whose end is not known only began."""
+    if ends_on is None:
+        return f"since {day(since)}"
+    return f"{day(since)} to {day(ends_on - timedelta(days=1))}"
 
 
 def _recent(recent: RecentCost, currency: str) -> Tile:
@@ -83,12 +92,13 @@ def _projected(outlook: Outlook, currency: str) -> Tile:
 def _limit(limit: LimitOutlook, currency: str) -> Tile:
     name = f"{limit.label} {money(limit.amount, currency)}"
     if limit.is_crossed:
-        return {"note": f"{name} is crossed", "tone": "bad", "strong": ""}
+        tone = "bad" if limit.kind == "hard" else "warn"
+        return {"strong": f"{name.capitalize()} is crossed", "note": "", "tone": tone}
     if limit.crosses_on is None:
         return {"note": f"{name} is not reached"}
     return {
-        "strong": f"{day(limit.crosses_on)}:",
-        "note": f"{name} is crossed",
+        "strong": f"{name.capitalize()} falls on {day(limit.crosses_on)}",
+        "note": "at this pace",
         "tone": "warn",
     }
 
@@ -97,8 +107,14 @@ def _synced(organization: Organization, outlook: Outlook) -> Tile:
     zone = organization.white_label.zone
     if outlook.last_invoice_at is None:
         return {"label": "Last invoice", "value": UNKNOWN, "note": "none yet"}
+    local = outlook.last_invoice_at.astimezone(zone)
     return {
         "label": "Last invoice",
-        "value": day(day_of(outlook.last_invoice_at, zone)),
-        "note": instant(outlook.last_invoice_at, zone),
+        "value": day(local.date()),
+        "note": f"{_ago(local)}, {local:%H:%M %Z}",
     }
+
+
+def _ago(at: datetime) -> str:
+    days = (timezone.now() - at).days
+    return f"{days} day{'' if days == 1 else 's'} ago" if days > 0 else "today"

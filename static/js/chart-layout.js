@@ -52,7 +52,8 @@ window.chartLayout = ({ spec, colour, width, plain, symbol, isMoney }) => {
     const line = { color: colour("--warn-fill"), width: 1.5, dash: "dash" };
     const y = spec.limit.value;
     layout.shapes = [{ ...at, type: "line", x0: 0, x1: 1, y0: y, y1: y, line }];
-    const words = { text: plain(spec.limit.label), font: { ...font, color: colour("--warn") } };
+    const bgcolor = colour("--surface");
+    const words = { bgcolor, text: plain(spec.limit.label), font: { ...font, color: colour("--warn") } };
     layout.annotations = [{ ...at, ...words, x: 0, y, xanchor: "left", yanchor: "bottom", showarrow: false }];
   }
   return layout;
