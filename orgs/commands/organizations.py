@@ -1,7 +1,7 @@
 """Making organizations and their people, in bulk; every writer goes through here."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
 from django.db import transaction
@@ -9,13 +9,21 @@ from django.utils import timezone
 from msgspec import Meta, Struct, structs
 
 from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
+from orgs.models.fields import EARLIEST, LATEST
 from orgs.signals import organizations_created, people_changed
 
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Limit = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Heads = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+_WIDEST_ZONE = timedelta(days=1)  # the first period opens at the zone's midnight
 Email = Annotated[str, Meta(max_length=254, pattern=r"^([^@\s\x00]+@[^@\s\x00]+)?\Z")]
+
+
+def _check_instant(instant: datetime | None) -> None:
+    """What the tables hold; a `ValueError` here is a refusal of msgspec's."""
+    if instant is not None and not EARLIEST <= instant < LATEST:
+        raise ValueError("Instants lie between the years 2000 and 2200")
 
 
 class IncomingMember(Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,11 +33,17 @@ class IncomingMember(Struct, frozen=True, forbid_unknown_fields=True):
     is_staff: bool = False
     added_at: Instant | None = None
 
+    def __post_init__(self) -> None:
+        _check_instant(self.added_at)
+
 
 class IncomingProject(Struct, frozen=True, forbid_unknown_fields=True):
     external_id: Id
     name: Annotated[str, Meta(max_length=200)] = ""
     added_at: Instant | None = None
+
+    def __post_init__(self) -> None:
+        _check_instant(self.added_at)
 
 
 class IncomingEntitlements(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +67,13 @@ class IncomingOrganization(Struct, frozen=True, forbid_unknown_fields=True):
     entitlements: IncomingEntitlements | None = None
     members: list[IncomingMember] = []
     projects: list[IncomingProject] = []
+
+    def __post_init__(self) -> None:
+        _check_instant(self.created_at)
+        if self.contract_started_on is not None:
+            noon = datetime.combine(self.contract_started_on, time(12), UTC)
+            _check_instant(noon - _WIDEST_ZONE)
+            _check_instant(noon + _WIDEST_ZONE)
 
 
 def announce_created(organization_ids: Sequence[int]) -> None:

@@ -10,10 +10,11 @@ import gzip
 import io
 import itertools
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self, TextIO, cast
+from typing import IO, Any, Self, TextIO, TypeVar, cast
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError
@@ -24,9 +25,12 @@ from orgs.models import WhiteLabel
 from orgs.queries import get_white_label
 
 LINE_BYTES = 1_000_000  # a longer line is refused, not held
+TOO_LONG = b""  # stands for such a line
 _GZIP = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
 
 NumberedLine = tuple[int, bytes]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,17 @@ class Source:
         return self._file.raw.tell() if self._file else 0
 
     def lines(self) -> Iterator[NumberedLine]:
-        """Lines that say something, with their numbers; too long ones come cut."""
+        """Lines that say something, with their numbers; `TOO_LONG` for some."""
         for number in itertools.count(1):
             line = self.stream.readline(LINE_BYTES + 1)
             if not line:
                 return
+            if number == 1:
+                line = line.removeprefix(_BOM)
             if len(line) > LINE_BYTES:
                 self._skip_rest(line)
-            if line.strip():
+                yield number, TOO_LONG
+            elif line.strip():
                 yield number, line
 
     def text(self) -> TextIO:
@@ -148,6 +155,8 @@ class LoadCommand(BaseCommand):
                     total.accepted += loaded.accepted
                     total.duplicates += loaded.duplicates
                     rejects.write(loaded.rejects)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                raise CommandError(f"{file}: damaged gzip: {error}") from None
             finally:
                 self.finish()
         self._report(total, rejects)
@@ -170,8 +179,19 @@ class LoadCommand(BaseCommand):
             file=sys.stderr,
         ) as bar:
             for batch in _in_batches(self.records(source), self.batch_size):
-                yield self.load(batch)
+                yield self._load(batch)
                 bar.update(source.position() - bar.n)
+
+    def _load(self, batch: Sequence[tuple[int, Any]]) -> Loaded:
+        loaded = self.load([record for record in batch if record[1] != TOO_LONG])
+        message = f"A line has at most {LINE_BYTES:,} bytes."
+        loaded.rejects += [
+            Reject(number, "line_too_long", message)
+            for number, line in batch
+            if line == TOO_LONG
+        ]
+        loaded.rejects.sort(key=lambda reject: reject.line)
+        return loaded
 
     def _rejects_path(self, file: str) -> Path:
         name = "stdin" if file == "-" else Path(file).name
@@ -187,6 +207,17 @@ class LoadCommand(BaseCommand):
 
     def finish(self) -> None:
         """What is left to do when the last batch is in, or the load was cut off."""
+
+
+def csv_rows(reader: Iterator[Row], broken: Row) -> Iterator[Row]:
+    """The rows; `broken` for what the reader gives up on, as a cell without an end."""
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield broken
 
 
 def _in_batches(

@@ -9,8 +9,8 @@ from django.db.models import CheckConstraint, F, Model, Q
 
 # Outside of this an instant is a mistake, and one such row makes every list that reads
 # it fail: Python cannot hold what PostgreSQL can.
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 M = TypeVar("M", bound=Model)
 
@@ -33,7 +33,7 @@ def sane(table: str, *names: str) -> list[CheckConstraint]:
     """Instants lie between 2000 and 2200; null passes."""
     return [
         CheckConstraint(
-            condition=Q((f"{name}__gte", _EARLIEST), (f"{name}__lt", _LATEST)),
+            condition=Q((f"{name}__gte", EARLIEST), (f"{name}__lt", LATEST)),
             name=f"{table}_{name}_sane",
         )
         for name in names

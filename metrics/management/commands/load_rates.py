@@ -9,9 +9,9 @@ from django.core.management import CommandError
 from metrics.catalog import METERS
 from metrics.commands import IncomingRate, load_rates
 from metrics.events import PRODUCT, Refused
-from metrics.periods import first_instant, parse_day
+from metrics.periods import EARLIEST_DAY, LATEST_DAY, first_instant, parse_day
 from orgs.errors import DomainError
-from orgs.management.loading import LoadCommand, Loaded, Reject, Source
+from orgs.management.loading import LoadCommand, Loaded, Reject, Source, csv_rows
 from orgs.queries import list_references
 
 _REQUIRED = {"product", "meter", "unit_price", "benchmark_unit_price"}
@@ -32,7 +32,7 @@ class Command(LoadCommand):
                 "The first line must name the columns product, meter, unit_price,"
                 " benchmark_unit_price, and may name effective_from, organization."
             )
-        for row in reader:
+        for row in csv_rows(reader, {"more": ""}):
             yield reader.line_num, row
 
     def load(self, batch: Sequence[tuple[int, Any]]) -> Loaded:
@@ -78,9 +78,13 @@ class Command(LoadCommand):
             return None
         zone = self.white_label.zone
         day = parse_day(text, zone, field="effective_from")
+        if not EARLIEST_DAY < day < LATEST_DAY:
+            raise Refused(
+                "invalid_effective_from", "A rate starts between 2000 and 2200."
+            )
         if len(text) == len("2026-01-01"):
             return first_instant(day, zone)
-        instant = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text.replace(" ", "+"))
         return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 

@@ -3,12 +3,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
+from django.core.management import CommandError
 
 from metrics.catalog import METERS
 from metrics.commands import fill_standings, make_partitions, record_usage
 from metrics.events import IncomingEvent, Refused, parse_event
-from orgs.management.loading import LoadCommand, Loaded, Reject, Source
+from orgs.management.loading import LoadCommand, Loaded, Reject, Source, csv_rows
 
+_REQUIRED = {"id", "timestamp", "product"}  # columns, in CSV
 _STANDINGS = 1_000  # organizations whose standing is prepared in one statement
 
 
@@ -26,11 +28,11 @@ class Command(LoadCommand):
         first = next(lines, None)
         if first is None:
             return
-        if first[1].lstrip().startswith((b"{", b"\xef\xbb\xbf{")):
+        if names := _csv_header(first[1]):
+            yield from _csv_records(names, source, header_line=first[0])
+        else:
             yield first
             yield from lines
-        else:
-            yield from _csv_records(first[1], source)
 
     def load(self, batch: Sequence[tuple[int, bytes]]) -> Loaded:
         loaded = Loaded()
@@ -48,7 +50,6 @@ class Command(LoadCommand):
             Reject(rejection.index, rejection.code, rejection.message)
             for rejection in recorded.rejected
         ]
-        loaded.rejects.sort(key=lambda reject: reject.line)
         return loaded
 
     def finish(self) -> None:
@@ -57,13 +58,29 @@ class Command(LoadCommand):
             fill_standings(ids[start : start + _STANDINGS])
 
 
-def _csv_records(header: bytes, source: Source) -> Iterator[tuple[int, bytes]]:
+def _csv_header(line: bytes) -> list[str]:
+    """The columns, or nothing when the line is not the first of a CSV file."""
+    if line.lstrip()[:1] in b"{[":
+        return []
+    names = next(csv_rows(csv.reader([line.decode(errors="replace")]), []))
+    if not set(names) & _REQUIRED:
+        return []
+    if not set(names) >= _REQUIRED:
+        raise CommandError(
+            "The first line must name the columns id, timestamp, product."
+        )
+    return names
+
+
+def _csv_records(
+    names: Sequence[str], source: Source, *, header_line: int
+) -> Iterator[tuple[int, bytes]]:
     """Rows as JSON objects: empty cells are absent, meters are gathered."""
-    names = next(csv.reader([header.decode("utf-8-sig", errors="replace")]))
     reader = csv.reader(source.text())
-    for row in reader:
+    for row in csv_rows(reader, ["broken"]):
         if row:
-            yield reader.line_num + 1, orjson.dumps(_event(names, row))
+            number = header_line + reader.line_num
+            yield number, orjson.dumps(_event(names, row))
 
 
 def _event(names: Sequence[str], row: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,44 @@
+"""Runs loading commands for tests."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+
+class Load:
+    """Runs a loading command as a shell would: exit code, output, rejects."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.capsys = capsys
+        self.rejects = folder / "out" / "rejects.csv"
+
+    def __call__(
+        self, content: bytes | str, command: str = "load_usage"
+    ) -> tuple[int, str]:
+        path = self.folder / "file"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return self.path(str(path), command)
+
+    def path(self, path: str, command: str = "load_usage") -> tuple[int, str]:
+        code = 0
+        try:
+            call_command(command, path, white_label="acme", rejects=self.rejects)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return code, self.capsys.readouterr().out
+
+    def refused(self) -> list[tuple[int, str]]:
+        with self.rejects.open(newline="") as file:
+            rows = list(csv.reader(file))
+        assert rows[0] == ["line", "code", "message"]
+        assert all(row[2] for row in rows[1:])
+        return [(int(row[0]), row[1]) for row in rows[1:]]
+
+
+def lines(*events: dict[str, Any]) -> str:
+    return "".join(json.dumps(event) + "\n" for event in events)
