@@ -1,42 +1,27 @@
-"""How an error is said: JSON under an API prefix, a page elsewhere; never a trace.
+"""Where errors end: in a program's language under an API prefix, on a page elsewhere.
 
-Under /api/v1 the language is contract C's: `{"errors": [{code, message, fields?}]}`
-and the codes once more in the header `x-cloud-error-codes`.
+Never a trace, never the database's words; what surprises us is logged with the path.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from config.languages import is_api, say
 from orgs.errors import DomainError, Unauthorized
 
 logger = logging.getLogger(__name__)
-API_PREFIXES = ("/api/", "/v1/", "/webhooks/")
-
-
-def is_api(request: HttpRequest) -> bool:
-    return request.path.startswith(API_PREFIXES)
-
-
-def envelope(
-    status: int, code: str, message: str, fields: tuple[str, ...] = ()
-) -> JsonResponse:
-    error: dict[str, Any] = {"code": code, "message": message}
-    if fields:
-        error["fields"] = list(fields)
-    response = JsonResponse({"errors": [error]}, status=status)
-    response["x-cloud-error-codes"] = code
-    return response
 
 
 def register(api: NinjaAPI) -> None:
-    """Teach an API the language."""
+    """Teach an API what to do with each kind of error."""
     api.add_exception_handler(DomainError, _domain)
     api.add_exception_handler(AuthenticationError, _unauthenticated)
     api.add_exception_handler(ValidationError, _invalid)
@@ -46,12 +31,15 @@ def register(api: NinjaAPI) -> None:
 
 
 def _domain(request: HttpRequest, error: Any) -> HttpResponse:
-    return envelope(error.status, error.code, error.message, error.fields)
+    response = say(request, error.status, error.code, error.message, error.fields)
+    if retry_after := getattr(error, "retry_after", None):
+        response["Retry-After"] = str(retry_after)
+    return response
 
 
 def _unauthenticated(request: HttpRequest, error: Any) -> HttpResponse:
-    response = envelope(
-        Unauthorized.status, Unauthorized.code, "A valid credential is needed."
+    response = say(
+        request, Unauthorized.status, Unauthorized.code, "A valid credential is needed."
     )
     response["WWW-Authenticate"] = 'Bearer realm="Orgdesk"'
     return response
@@ -60,28 +48,48 @@ def _unauthenticated(request: HttpRequest, error: Any) -> HttpResponse:
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
     """Names the first input at fault; its value is not repeated."""
     first = error.errors[0]
-    field = str(first["loc"][-1])
-    return envelope(400, "invalid_request", f"{field}: {first['msg']}", (field,))
+    # ("query" or "body", the parameter's name in our code, the field, …)
+    places = [str(place) for place in first["loc"] if place not in _PARAMETERS]
+    field = places[-1] if places else "body"
+    code = _CODES.get(first["type"], "invalid_request")
+    return say(request, 400, code, f"{field}: {first['msg']}", (field,))
+
+
+# Names of parameters that gather a query or body; callers never see them.
+_PARAMETERS = frozenset({"query", "body", "path", "header", "filters", "data"})
+_CODES = {
+    "extra_forbidden": "unknown_field",
+    "missing": "missing_field",
+    "string_too_long": "too_long",
+    "finite_number": "not_finite",
+    "decimal_max_digits": "out_of_range",
+    "decimal_max_places": "too_precise",
+    "decimal_whole_digits": "out_of_range",
+}
 
 
 def _http(request: HttpRequest, error: Any) -> HttpResponse:
-    return envelope(error.status_code, "invalid_request", str(error))
+    return say(request, error.status_code, "invalid_request", str(error))
 
 
 def _missing(request: HttpRequest, error: Any) -> HttpResponse:
-    return envelope(404, "not_found", "There is nothing here.")
+    return say(request, 404, *_SENTENCES[404])
 
 
 def _crash(request: HttpRequest, error: Any) -> HttpResponse:
     if isinstance(error, OperationalError):
-        return _unavailable(error)
+        return _unavailable(request, error)
     logger.error("request_failed path=%s", request.path, exc_info=error)
-    return envelope(500, "billing_service.failed_request", "This failed on our side.")
+    return say(
+        request, 500, "billing_service.failed_request", "This failed on our side."
+    )
 
 
-def _unavailable(error: OperationalError) -> HttpResponse:
+def _unavailable(request: HttpRequest, error: OperationalError) -> HttpResponse:
     logger.warning("database_unavailable error=%s", type(error).__name__)
-    response = envelope(503, "unavailable", "The database does not answer just now.")
+    response = say(
+        request, 503, "unavailable", "The database does not answer just now."
+    )
     response["Retry-After"] = "5"
     return response
 
@@ -92,13 +100,14 @@ _SENTENCES = {
     400: ("invalid_request", "The request is not one we understand."),
     403: ("forbidden", "This is not yours to see."),
     404: ("not_found", "There is nothing here."),
+    405: ("method_not_allowed", "That cannot be done with this address."),
     500: ("failed_request", "This failed on our side."),
 }
 
 
 def _answer(request: HttpRequest, status: int) -> HttpResponse:
     if is_api(request):
-        return envelope(status, *_SENTENCES[status])
+        return say(request, status, *_SENTENCES[status])
     return render(request, f"errors/{status}.html", status=status)
 
 
@@ -118,15 +127,45 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, 500)
 
 
-class DomainErrorMiddleware:
-    """Pages: an expected refusal becomes its page; whoever raised it did not care."""
+class ApiLanguageMiddleware:
+    """Whatever answered under an API prefix, errors are JSON in the caller's language.
 
-    def __init__(self, get_response: Any) -> None:
+    Wrong methods, failed CSRF checks and Django's own refusals come as HTML or text;
+    doubled slashes come from clients whose host was given with one at its end.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        answer: HttpResponse = self.get_response(request)
+        while request.path_info.startswith("/v1//"):
+            request.path_info = request.path_info.replace("/v1//", "/v1/", 1)
+            request.path = request.path.replace("/v1//", "/v1/", 1)
+        response = self.get_response(request)
+        if response.status_code >= 400 and is_api(request):  # noqa: PLR2004
+            return self._translated(request, response)
+        return response
+
+    def _translated(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if response.headers.get("Content-Type", "").startswith("application/json"):
+            return response
+        status = response.status_code
+        code, message = _SENTENCES.get(status, _SENTENCES[400])
+        answer = say(request, status, code, message)
+        for name in ("Allow", "Retry-After"):
+            if name in response:
+                answer[name] = response[name]
         return answer
+
+
+class DomainErrorMiddleware:
+    """Pages: an expected refusal becomes its page; whoever raised it did not care."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
 
     def process_exception(
         self, request: HttpRequest, error: Exception

@@ -16,7 +16,9 @@ urlpatterns = [
     path("components/", views.components, name="components"),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
-    path("api/v1/", api.urls),
+    path("api/openapi.json", views.openapi, name="openapi"),
+    path("api/docs", views.api_docs, name="api_docs"),
+    path("", api.urls),
 ]
 
 handler400 = "config.errors.bad_request"

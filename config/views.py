@@ -4,10 +4,15 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
+from config import apidocs
+from config.languages import say
+from orgs.access import authenticate
 from orgs.charts import Chart, Limit, Series, draw, sparkline
+from orgs.errors import Unauthorized
 
 _MODELS = ("gpt-4o", "claude-sonnet", "llama-3 <70b> & co", "gpu.h100", "storage")
 _FIRST = date(2026, 10, 23)
@@ -150,3 +155,19 @@ def _rows() -> list[dict[str, Any]]:
 def health(request: HttpRequest) -> HttpResponse:
     """Alive: no database, no broker; for whoever started the process."""
     return HttpResponse("ok", content_type="text/plain")
+
+
+@login_not_required
+def openapi(request: HttpRequest) -> HttpResponse:
+    """The OpenAPI document, for whoever has a valid credential."""
+    if authenticate(request) is None:
+        return say(request, 401, Unauthorized.code, "A valid credential is needed.")
+    return JsonResponse(apidocs.document())
+
+
+def api_docs(request: HttpRequest) -> HttpResponse:
+    """The same for people who work here, drawn by us: no foreign script, no CDN."""
+    if not (request.user.is_authenticated and request.user.is_staff):
+        raise Http404
+    context = {"tags": apidocs.operations_by_tag(), "shapes": apidocs.shapes()}
+    return render(request, "pages/api_docs.html", {**context, "nav_key": "api_docs"})

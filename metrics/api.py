@@ -8,11 +8,10 @@ from ninja import Query, Router
 from metrics.queries import series
 from metrics.schemas import ChartsIn, ChartsOut, charts_body
 from orgs import access
-from orgs.api import ErrorsOut
-from orgs.catalog import Scope
+from orgs.schemas.errors import ErrorsOut
 
 router = Router(tags=["costs"])
-ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404), ErrorsOut)
+ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
 
 
 @router.get(
@@ -24,9 +23,7 @@ def charts(
     request: HttpRequest, organization_id: str, query: Query[ChartsIn]
 ) -> HttpResponse:
     """The same numbers as the organization's cost chart: one query serves both."""
-    principal = access.principal(request)
-    principal.require(Scope.BILLING_READ)
-    organization = access.get_billed_organization(principal, organization_id)
+    organization = access.billed_organization(request, organization_id)
     white_label = organization.white_label
     found = series(organization.id, query.filters(white_label))
     body = charts_body(found, white_label)

@@ -12,23 +12,10 @@ from orgs.errors import DomainError
 from orgs.models import Organization
 from orgs.queries import search_organizations
 from orgs.queries.paging import Order, page_of
+from orgs.schemas.errors import ErrorsOut
 
 router = Router(tags=["organizations"])
 MAX_LIMIT = 1_000
-
-
-class ErrorOut(Schema):
-    """One error; `fields` names the inputs at fault."""
-
-    code: str
-    message: str
-    fields: list[str] = []
-
-
-class ErrorsOut(Schema):
-    """The body of every answer that is not a success."""
-
-    errors: list[ErrorOut]
 
 
 class WhiteLabelOut(Schema):
@@ -67,8 +54,7 @@ class OrganizationsIn(Schema):
 )
 def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) -> Any:
     """Only those the credential may see, deleted ones left out."""
-    principal = access.principal(request)
-    principal.require(Scope.ORGANIZATIONS_READ)
+    principal = access.caller(request, Scope.ORGANIZATIONS_READ)
     rows = access.visible(principal).present().select_related("white_label")
     if filters.external_id is not None:
         rows = rows.filter(external_id=_plain(filters.external_id, "external_id"))

@@ -42,3 +42,28 @@ class OrganizationNotFound(DomainError):
 class Conflict(DomainError):
     status = 409
     code = "conflict"
+
+
+class RateLimited(DomainError):
+    status = 429
+    code = "rate_limited"
+
+    def __init__(self, *, retry_after: int) -> None:
+        super().__init__(f"Too many calls; try again in {retry_after} s.")
+        self.retry_after = retry_after
+
+
+class Unavailable(DomainError):
+    status = 503
+    code = "unavailable"
+    retry_after = 5
+
+
+class TooLarge(DomainError):
+    status = 413
+    code = "too_large"
+
+
+class UnsupportedMediaType(DomainError):
+    status = 415
+    code = "unsupported_media_type"

@@ -5,14 +5,18 @@ No other app reads these; they ask `metrics.queries` and `metrics.commands`.
 
 from metrics.models.daily import DailyMetric, DailyUsage, Standing
 from metrics.models.events import OpenPeriod, UsageEvent
+from metrics.models.integrations import Integration
 from metrics.models.rates import PriceBook, Rate
+from metrics.models.reports import UsageReport
 
 __all__ = [
     "DailyMetric",
     "DailyUsage",
+    "Integration",
     "OpenPeriod",
     "PriceBook",
     "Rate",
     "Standing",
     "UsageEvent",
+    "UsageReport",
 ]

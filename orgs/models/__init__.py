@@ -1,5 +1,6 @@
 """Tables of who: white labels, organizations, their people, keys and accounts."""
 
+from orgs.models.jobs import Job
 from orgs.models.keys import ApiKey
 from orgs.models.organizations import Entitlements, Organization
 from orgs.models.people import Member, Project
@@ -9,6 +10,7 @@ from orgs.models.white_labels import WhiteLabel
 __all__ = [
     "ApiKey",
     "Entitlements",
+    "Job",
     "Member",
     "Organization",
     "Project",

@@ -1,0 +1,50 @@
+"""How an error is said to a program: three contracts, three bodies, one source.
+
+Ours and contract C: `{"errors": [{code, message, fields?}]}` and the codes once more in
+the header `x-cloud-error-codes`. Contract A: `{"success": false, "error"}`. Contract B:
+`{"detail"}`, a list with places for input that is not understood, with status 422.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+API_PREFIXES = ("/api/", "/v1/", "/webhooks/")
+_CONTRACT_A = ("/v1/api/", "/v1/api-login")
+_CONTRACT_B = "/v1/"
+
+
+def is_api(request: HttpRequest) -> bool:
+    return request.path.startswith(API_PREFIXES)
+
+
+def say(
+    request: HttpRequest,
+    status: int,
+    code: str,
+    message: str,
+    fields: tuple[str, ...] = (),
+) -> HttpResponse:
+    """The error in the language of whoever asked."""
+    if request.path.startswith(_CONTRACT_A):
+        body: dict[str, Any] = {"success": False, "error": message}
+        return JsonResponse(body, status=status)
+    if request.path.startswith(_CONTRACT_B):
+        return _contract_b(status, code, message, fields)
+    error: dict[str, Any] = {"code": code, "message": message}
+    if fields:
+        error["fields"] = list(fields)
+    response = JsonResponse({"errors": [error]}, status=status)
+    response["x-cloud-error-codes"] = code
+    return response
+
+
+def _contract_b(
+    status: int, code: str, message: str, fields: tuple[str, ...]
+) -> HttpResponse:
+    if status != HTTPStatus.BAD_REQUEST:
+        return JsonResponse({"detail": message}, status=status)
+    place = ["body", *fields]
+    detail = [{"loc": place, "msg": message, "type": code}]
+    return JsonResponse({"detail": detail}, status=HTTPStatus.UNPROCESSABLE_ENTITY)

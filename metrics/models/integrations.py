@@ -1,0 +1,43 @@
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.utils import timezone
+
+from orgs.models.fields import not_empty, sane, with_history
+
+
+@with_history(exclude=["token", "updated_at"])
+class Integration(models.Model):
+    """Where an organization's metrics (Prometheus) or logs (Loki) are pushed to.
+
+    `token` is sealed for this row (`orgs.crypto.seal`) and never shown again; history
+    does not hold it.
+    """
+
+    class Kind(models.TextChoices):
+        PROM = "prom", "Prometheus"
+        LOKI = "loki", "Loki"
+
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.CASCADE, related_name="+"
+    )
+    kind = models.CharField(max_length=4, choices=Kind)
+    # The id the target knows us by: user name of its basic authentication.
+    instance_id = models.CharField(max_length=200)
+    endpoint = models.CharField(max_length=2_000)
+    token = models.BinaryField(max_length=4_096)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["organization", "kind"], name="integration_unique"
+            ),
+            CheckConstraint(
+                condition=Q(kind__in=["prom", "loki"]), name="integration_kind"
+            ),
+            *not_empty("integration", "instance_id", "endpoint"),
+            *sane("integration", "updated_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.organization_id}"

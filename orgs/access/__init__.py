@@ -1,0 +1,42 @@
+"""Who asks, what they may reach, and how often."""
+
+from orgs.access.calls import (
+    billed_organization,
+    called_organization,
+    called_white_label,
+    caller,
+    own_organization,
+    principal,
+)
+from orgs.access.credentials import (
+    authenticate,
+    issue_token,
+    log_in,
+)
+from orgs.access.gate import (
+    get_billed_organization,
+    get_organization,
+    visible,
+    visible_white_labels,
+)
+from orgs.access.limits import count_call
+from orgs.access.principals import Principal, principal_of
+
+__all__ = [
+    "Principal",
+    "authenticate",
+    "billed_organization",
+    "called_organization",
+    "called_white_label",
+    "caller",
+    "count_call",
+    "get_billed_organization",
+    "get_organization",
+    "issue_token",
+    "log_in",
+    "own_organization",
+    "principal",
+    "principal_of",
+    "visible",
+    "visible_white_labels",
+]

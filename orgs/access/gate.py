@@ -1,0 +1,70 @@
+"""The gate: nobody holds an organization they were not given.
+
+Pages, API, admin, tasks and exports fetch organizations through here. It fails closed:
+a principal without a white label, an organization or the right to all sees nothing.
+"""
+
+from orgs.access.principals import Principal
+from orgs.errors import Forbidden, OrganizationNotFound
+from orgs.models import Organization, WhiteLabel
+from orgs.models.organizations import OrganizationQuerySet
+
+_MAX_ID = 2**63 - 1
+
+
+def visible(principal: Principal) -> OrganizationQuerySet:
+    """Every organization the principal may see, deleted ones too."""
+    organizations = Organization.objects.all()
+    if principal.organization_id is not None:
+        return organizations.filter(
+            id=principal.organization_id, white_label_id=principal.white_label_id
+        )
+    if principal.white_label_id is not None:
+        return organizations.filter(white_label_id=principal.white_label_id)
+    return organizations if principal.sees_all else organizations.none()
+
+
+def visible_white_labels(principal: Principal) -> list[WhiteLabel]:
+    """The white labels the principal may choose between; few, by name."""
+    white_labels = WhiteLabel.objects.order_by("name", "id")
+    if principal.sees_all:
+        return list(white_labels)
+    return list(white_labels.filter(pk=principal.white_label_id or 0))
+
+
+def get_organization(
+    principal: Principal, id_: int | str, *, include_deleted: bool = False
+) -> Organization:
+    """One the principal may see, with its white label; raises `OrganizationNotFound`.
+
+    A stranger's, an unknown and a malformed id are one answer: nothing is learnt.
+    """
+    organizations = visible(principal).select_related("white_label", "standing")
+    if not include_deleted:
+        organizations = organizations.present()
+    found = organizations.filter(pk=_row_id(id_)).first()
+    if found is None:
+        raise OrganizationNotFound
+    return found
+
+
+def get_billed_organization(principal: Principal, id_: str) -> Organization:
+    """As `get_organization`, in the words of contract C.
+
+    There an existing organization out of reach is `organization.invalid_access`, 403.
+    """
+    try:
+        return get_organization(principal, id_)
+    except OrganizationNotFound:
+        if Organization.objects.present().filter(pk=_row_id(id_)).exists():
+            raise Forbidden("This key may not see that organization.") from None
+        raise
+
+
+def _row_id(id_: int | str) -> int:
+    """The id, or one that no row has."""
+    text = str(id_)
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(_MAX_ID)):
+        return 0
+    number = int(text)
+    return number if number <= _MAX_ID else 0

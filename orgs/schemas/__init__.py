@@ -1,0 +1,1 @@
+"""Shapes of input and output that every API shares."""

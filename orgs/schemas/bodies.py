@@ -1,0 +1,151 @@
+"""Reading bodies strictly: what two parsers could read two ways is refused."""
+
+import json
+import zlib
+from collections.abc import Collection
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest
+
+from orgs.errors import DomainError, TooLarge, UnsupportedMediaType
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+_DEPTH = 32
+_INTEGER_DIGITS = 19
+_FLOAT_TEXT = 60
+_MAX_INTEGER = 2**63 - 1
+_CHUNK = 1 << 16
+
+
+def read_json(request: HttpRequest, *, max_bytes: int = 1 << 20) -> Any:
+    """The body as JSON values; numbers with a point or exponent are `Decimal`s.
+
+    Raises 415 for another type or encoding, 413 when too large, and 400 for NaN, a key
+    given twice, a NUL, half a surrogate, depth over 32 or integers beyond 64 bits.
+    """
+    return parse_json(read_bytes(request, types={JSON}, max_bytes=max_bytes))
+
+
+def read_bytes(
+    request: HttpRequest,
+    *,
+    types: Collection[str],
+    max_bytes: int,
+    accepts_gzip: bool = False,
+) -> bytes:
+    """The body, inflated where that is allowed; never more than `max_bytes` of it."""
+    if request.content_type not in types:
+        raise UnsupportedMediaType(f"Send {' or '.join(sorted(types))}.")
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    if charset.lower() not in {"utf-8", "utf8"}:
+        raise UnsupportedMediaType("Send UTF-8.")
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding == "gzip" and accepts_gzip:
+        return _inflate(_raw(request, max_bytes), max_bytes)
+    if encoding != "identity":
+        raise UnsupportedMediaType(f"The encoding {encoding[:20]!r} is not taken here.")
+    return _raw(request, max_bytes)
+
+
+def _raw(request: HttpRequest, max_bytes: int) -> bytes:
+    """Read no further than one byte past the limit, whatever the length claimed."""
+    try:
+        length = int(request.headers.get("content-length") or 0)
+    except ValueError:
+        length = 0
+    if length > max_bytes:
+        _too_large(max_bytes)
+    if hasattr(request, "_body"):
+        body = request.body
+    else:
+        try:
+            body = request.read(max_bytes + 1)
+        except RequestDataTooBig:
+            _too_large(max_bytes)
+    if len(body) > max_bytes:
+        _too_large(max_bytes)
+    return body
+
+
+def _inflate(packed: bytes, max_bytes: int) -> bytes:
+    """Stop at the limit: a small body can inflate a thousandfold."""
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        body = inflater.decompress(packed, max_bytes + 1)
+    except zlib.error:
+        raise DomainError("The body is not gzip.", code="invalid_body") from None
+    if len(body) > max_bytes or inflater.unconsumed_tail:
+        _too_large(max_bytes)
+    if not inflater.eof:
+        raise DomainError("The gzip body is cut off.", code="invalid_body")
+    return body
+
+
+def _too_large(max_bytes: int) -> NoReturn:
+    raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+
+
+def parse_json(body: bytes) -> Any:
+    """See `read_json`."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_fraction,
+        )
+    except (ValueError, RecursionError):
+        raise DomainError("The body is not JSON.", code="invalid_body") from None
+    _check(value, 0)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise DomainError("A key is given twice.", code="duplicate_key")
+    return found
+
+
+def _constant(text: str) -> NoReturn:
+    raise DomainError(f"{text} is not a number.", code="not_finite")
+
+
+def _integer(text: str) -> int:
+    number = int(text) if len(text) <= _INTEGER_DIGITS + 1 else _MAX_INTEGER + 1
+    if not -_MAX_INTEGER <= number <= _MAX_INTEGER:
+        raise DomainError("An integer is beyond 64 bits.", code="out_of_range")
+    return number
+
+
+def _fraction(text: str) -> Decimal:
+    if len(text) > _FLOAT_TEXT:
+        raise DomainError("A number has too many digits.", code="too_precise")
+    return Decimal(text)
+
+
+def _check(value: Any, depth: int) -> None:
+    """No text that PostgreSQL cannot hold, and no deeper than anyone needs."""
+    if depth > _DEPTH:
+        raise DomainError("The body is nested too deep.", code="invalid_body")
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(key)
+            _check(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check(inner, depth + 1)
+
+
+def _check_text(text: str) -> None:
+    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise DomainError(
+            "Text must not contain a NUL or half a surrogate.",
+            code="invalid_character",
+        )

@@ -1,0 +1,18 @@
+"""How an error looks in our own language; contract C's words."""
+
+from ninja import Schema
+from pydantic import Field
+
+
+class ErrorOut(Schema):
+    """One error; `fields` names the inputs at fault."""
+
+    code: str = Field(max_length=100)
+    message: str
+    fields: list[str] | None = None
+
+
+class ErrorsOut(Schema):
+    """The body of every answer that is not a success."""
+
+    errors: list[ErrorOut] = Field(min_length=1)
