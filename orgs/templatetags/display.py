@@ -183,6 +183,20 @@ def moment(value: datetime | None, zone: tzinfo | str = UTC) -> SafeString | str
     )
 
 
+@register.simple_tag
+def date_of(value: datetime | None, zone: tzinfo | str = UTC) -> SafeString | str:
+    """`Nov 21, 2026`, where the hour matters only on hover."""
+    if value is None:
+        return UNKNOWN
+    local = value.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        instant(value, zone),
+        day_year(local),
+    )
+
+
 def _whole(value: Number, unit: str) -> str:
     if unit == "percent":
         return f"{count(_decimal(value) * 100)}%"
