@@ -8,7 +8,7 @@ from ninja.parser import Parser
 from ninja.security.base import AuthBase
 
 from config import errors
-from metrics.api import router as costs
+from metrics.api import costs_router
 from orgs.access import Principal, authenticate
 from orgs.api import router as organizations
 from orgs.errors import DomainError
@@ -73,4 +73,4 @@ api = NinjaAPI(
 )
 errors.register(api)
 api.add_router("/api/v1", organizations)
-api.add_router("/api/v1", costs)
+api.add_router("/api/v1", costs_router)

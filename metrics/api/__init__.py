@@ -1,0 +1,5 @@
+"""The doors for programs: what organizations cost, and contract A."""
+
+from metrics.api.costs import router as costs_router
+
+__all__ = ["costs_router"]
