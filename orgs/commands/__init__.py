@@ -1,5 +1,16 @@
 """Writes of who: white labels, organizations, people, keys."""
 
+from orgs.commands.editing import (
+    add_member,
+    add_project,
+    change_organization,
+    change_person,
+    create_organization,
+    delete_organization,
+    remove_person,
+    restore_organization,
+    set_entitlements,
+)
 from orgs.commands.keys import create_api_key
 from orgs.commands.organizations import (
     IncomingEntitlements,
@@ -18,11 +29,20 @@ __all__ = [
     "IncomingMember",
     "IncomingOrganization",
     "IncomingProject",
+    "add_member",
+    "add_project",
     "announce_created",
     "announce_people",
+    "change_organization",
+    "change_person",
     "create_api_key",
+    "create_organization",
     "create_owner",
     "create_white_label",
+    "delete_organization",
     "ensure_projects",
     "load_organizations",
+    "remove_person",
+    "restore_organization",
+    "set_entitlements",
 ]

@@ -1,0 +1,184 @@
+"""Changing one organization and its people; each call is one transaction."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from orgs.commands.organizations import announce_created, announce_people
+from orgs.errors import Conflict, DomainError
+from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
+
+Values = Mapping[str, Any]
+
+
+@transaction.atomic
+def create_organization(
+    white_label: WhiteLabel,
+    *,
+    external_id: str,
+    name: str,
+    values: Values | None = None,
+    entitlements: Values | None = None,
+    created_by: str = "",
+) -> Organization:
+    """Make an organization with its first period; raises `Conflict` for a known id."""
+    organization = Organization(
+        white_label=white_label,
+        external_id=external_id,
+        name=name,
+        created_by=created_by,
+        **(values or {}),
+    )
+    _check(organization, exclude=["white_label"])
+    try:
+        with transaction.atomic():
+            organization.save()
+    except IntegrityError:
+        raise Conflict(
+            "An organization with that external id exists.",
+            code="organization_exists",
+            fields=("external_id",),
+        ) from None
+    if entitlements is not None:
+        set_entitlements(organization, entitlements)
+    announce_created([organization.pk])
+    return organization
+
+
+@transaction.atomic
+def change_organization(
+    organization: Organization, values: Values, entitlements: Values | None = None
+) -> Organization:
+    """Change the given fields and no other; the row is locked and read anew."""
+    current = Organization.objects.select_for_update().get(pk=organization.pk)
+    for name, value in values.items():
+        setattr(current, name, value)
+    if values:
+        _check(current, exclude=["white_label"])
+        _save(current, [*values, "updated_at"])
+    if entitlements is not None:
+        set_entitlements(current, entitlements)
+    return current
+
+
+def _save(row: Organization | Member | Project, names: list[str]) -> None:
+    try:
+        with transaction.atomic():
+            row.save(update_fields=names)
+    except IntegrityError:
+        raise Conflict(
+            "Another one has that external id.", fields=("external_id",)
+        ) from None
+
+
+def _check(row: Organization | Member | Project, *, exclude: list[str]) -> None:
+    try:
+        row.clean_fields(exclude=exclude)
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise DomainError(
+            f"{field}: {messages[0]}", code=f"invalid_{field}", fields=(field,)
+        ) from None
+
+
+@transaction.atomic
+def set_entitlements(organization: Organization, values: Values) -> Entitlements:
+    """Change the given limits and no other; null is no limit."""
+    Entitlements.objects.get_or_create(organization=organization)
+    entitlements = Entitlements.objects.select_for_update().get(
+        organization=organization
+    )
+    for name, value in values.items():
+        setattr(entitlements, name, value)
+    entitlements.save()
+    return entitlements
+
+
+@transaction.atomic
+def delete_organization(organization: Organization) -> None:
+    """Mark it deleted; twice is once, and nothing of it is removed."""
+    Organization.objects.filter(pk=organization.pk, deleted_at=None).update(
+        deleted_at=timezone.now(), updated_at=timezone.now()
+    )
+
+
+@transaction.atomic
+def restore_organization(organization: Organization) -> None:
+    """Take the mark away; twice is once."""
+    Organization.objects.filter(pk=organization.pk).update(
+        deleted_at=None, updated_at=timezone.now()
+    )
+
+
+@transaction.atomic
+def add_member(
+    organization: Organization, *, external_id: str, values: Values | None = None
+) -> Member:
+    """Add a member, or bring back one who left; raises `Conflict` when present."""
+    member = _returning(
+        Member.objects.select_for_update()
+        .filter(organization=organization, external_id=external_id)
+        .first()
+    ) or Member(organization=organization, external_id=external_id)
+    return _enter(member, values or {}, organization)
+
+
+@transaction.atomic
+def add_project(
+    organization: Organization, *, external_id: str, values: Values | None = None
+) -> Project:
+    """Add a project, or bring back a deleted one; raises `Conflict` when present."""
+    project = _returning(
+        Project.objects.select_for_update()
+        .filter(organization=organization, external_id=external_id)
+        .first()
+    ) or Project(organization=organization, external_id=external_id, name=external_id)
+    return _enter(project, values or {}, organization)
+
+
+def _returning(row: Any) -> Any:
+    if row is not None and row.deleted_at is None:
+        raise Conflict("It is there already.", fields=("external_id",))
+    return row
+
+
+def _enter(row: Any, values: Values, organization: Organization) -> Any:
+    row.deleted_at = None
+    for name, value in values.items():
+        setattr(row, name, value)
+    _check(row, exclude=["organization"])
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError:
+        raise Conflict("It is there already.", fields=("external_id",)) from None
+    announce_people([organization.pk])
+    return row
+
+
+@transaction.atomic
+def change_person(row: Any, values: Values) -> Any:
+    """Change the given fields of a member or project."""
+    current = type(row).objects.select_for_update().get(pk=row.pk)
+    for name, value in values.items():
+        setattr(current, name, value)
+    _check(current, exclude=["organization"])
+    _save(current, list(values))
+    announce_people([current.organization_id])
+    return current
+
+
+@transaction.atomic
+def remove_person(row: Any, *, at: datetime | None = None) -> None:
+    """Mark a member or project deleted; twice is once."""
+    changed = (
+        type(row)
+        .objects.filter(pk=row.pk, deleted_at=None)
+        .update(deleted_at=max(at or timezone.now(), row.added_at))
+    )
+    if changed:
+        announce_people([row.organization_id])
