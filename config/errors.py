@@ -16,6 +16,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from config.languages import is_api, say
 from orgs.errors import DomainError, Unauthorized
+from orgs.http import wants_fragment
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +109,19 @@ _SENTENCES = {
 def _answer(request: HttpRequest, status: int) -> HttpResponse:
     if is_api(request):
         return say(request, status, *_SENTENCES[status])
-    return render(request, f"errors/{status}.html", status=status)
+    return _shown(request, status)
+
+
+def _shown(
+    request: HttpRequest, status: int, message: str = "", *, said: int | None = None
+) -> HttpResponse:
+    """A page; or, where htmx awaits a part of one, what takes that part's place."""
+    context = {"message": message}
+    template = f"errors/{status}.html"
+    if wants_fragment(request):
+        template = "errors/_fragment.html"
+        context = {"message": message or _SENTENCES[status][1]}
+    return render(request, template, context, status=said or status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -175,5 +188,4 @@ class DomainErrorMiddleware:
         if is_api(request):
             return _domain(request, error)
         status = error.status if error.status in _SENTENCES else 400
-        context = {"message": error.message}
-        return render(request, f"errors/{status}.html", context, status=error.status)
+        return _shown(request, status, error.message, said=error.status)

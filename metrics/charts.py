@@ -82,13 +82,14 @@ def _usage_chart(
 
 def storage_chart(days: Sequence[DayMetrics]) -> Chart | None:
     """What is stored at the end of each day."""
-    if not any(day.total_storage_bytes for day in days):
+    stored = [day.total_storage_bytes for day in days]
+    if not any(stored):
         return None
     return draw(
         id="storage-kept",
         title="Storage at the end of the day",
         days=[day.day for day in days],
-        series=[Drawn("Stored", [day.total_storage_bytes for day in days])],
+        series=[Drawn("Stored", stored, is_level=True)],
         unit="bytes",
         kind="lines",
         caption="Running total of storage added less deleted.",

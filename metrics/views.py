@@ -89,6 +89,7 @@ def cost_panel(asked: Asked, url: str, limit: Limit | None = None) -> dict[str, 
         "series": found,
         "chart": cost_chart(found, currency=currency, today=asked.today, limit=limit),
         "shares": shares(found),
+        "saved": found.total.benchmark_cost - found.total.cost,
     }
 
 

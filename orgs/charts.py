@@ -35,9 +35,12 @@ class Series:
 
     name: str
     values: Sequence[Value]
+    is_level: bool = False  # a height, as of storage: its last value, never a sum
 
     @property
     def total(self) -> int | float | Decimal:
+        if self.is_level:
+            return next((v for v in reversed(self.values) if v is not None), 0)
         return sum(value for value in self.values if value is not None)
 
 

@@ -1,5 +1,6 @@
 """Who belongs to an organization, and who changed what."""
 
+from django.db.models import F
 from django.http import HttpResponse
 
 from orgs import access
@@ -7,6 +8,7 @@ from orgs.catalog import Scope
 from orgs.http import OrgRequest, page_or_fragment
 from orgs.queries.history import list_changes
 
+_PRESENT_FIRST = (F("deleted_at").desc(nulls_first=True), "added_at", "id")
 _SHOWN = 200  # members or projects on the page; the admin pages through all
 
 
@@ -17,8 +19,8 @@ def people(request: OrgRequest, organization_id: int) -> HttpResponse:
     organization = access.get_organization(
         principal, organization_id, include_deleted=True
     )
-    members = organization.members.order_by("deleted_at", "added_at", "id")
-    projects = organization.projects.order_by("deleted_at", "added_at", "id")
+    members = organization.members.order_by(*_PRESENT_FIRST)
+    projects = organization.projects.order_by(*_PRESENT_FIRST)
     context = {
         "organization": organization,
         "tab": "people",
