@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.apps import apps
@@ -68,7 +68,7 @@ def _changes_of(model: Any, organization_id: int) -> Iterator[Change]:
         previous = before.get(row.pgh_obj_id)
         found.append(_change(tracked, row, previous))
         before[row.pgh_obj_id] = row
-    yield from found[-_SHOWN:]
+    yield from reversed(found[-_SHOWN:])
 
 
 def _change(tracked: Any, row: Any, previous: Any) -> Change:
@@ -103,4 +103,8 @@ def _differences(row: Any, previous: Any) -> tuple[FieldChange, ...]:
 
 
 def _said(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
     return "\N{EN DASH}" if value in (None, "") else str(value)
