@@ -1,8 +1,9 @@
 """The wiring app: Celery is made current, roles follow the models after a migrate."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig
 from django.db.models.signals import post_migrate
 
@@ -13,16 +14,22 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         from config import celery  # noqa: F401  makes the app current for shared tasks
 
-        post_migrate.connect(_fill_roles, sender=self)
+        post_migrate.connect(_fill_roles)
 
 
 class OrgdeskAdminConfig(AdminConfig):
     default_site = "config.adminsite.OrgdeskAdminSite"
 
 
-def _fill_roles(*, plan: list[Any], **_: Any) -> None:
-    """After the last app's permissions exist; not when migrating back."""
+def _fill_roles(
+    *, app_config: AppConfig, plan: Sequence[tuple[Any, bool]] = (), **_: Any
+) -> None:
+    """After the last app, when all permissions exist; not when migrating back.
+
+    Apps without models, as this one, are not signalled; a flush has no plan.
+    """
     from config.roles import fill_roles
 
-    if not any(is_backwards for _, is_backwards in plan):
+    last = [config for config in apps.get_app_configs() if config.models_module][-1]
+    if app_config is last and not any(is_backwards for _, is_backwards in plan):
         fill_roles()

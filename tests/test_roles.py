@@ -1,0 +1,44 @@
+"""Roles: there after every migrate, and no wider than they are said to be."""
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+
+from config.roles import ROLES
+
+pytestmark = pytest.mark.django_db
+
+
+def permissions_of(name: str) -> set[str]:
+    rows = Group.objects.get(name=name).permissions.select_related("content_type")
+    return {f"{row.content_type.app_label}.{row.codename}" for row in rows}
+
+
+def test_a_migrated_database_has_the_roles() -> None:
+    assert {name: permissions_of(name) for name in ROLES} == ROLES
+
+
+def test_a_migrate_takes_back_what_was_added_by_hand() -> None:
+    viewer = Group.objects.get(name="viewer")
+    viewer.permissions.add(Permission.objects.get(codename="delete_organization"))
+
+    call_command("migrate", verbosity=0)
+
+    assert permissions_of("viewer") == ROLES["viewer"]
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_flush_leaves_the_roles() -> None:
+    call_command("flush", verbosity=0, interactive=False)
+
+    assert permissions_of("operator") == ROLES["operator"]
+
+
+def test_nobody_but_superusers_manages_accounts_or_removes_anything() -> None:
+    granted = set[str]().union(*ROLES.values())
+
+    assert not {name for name in granted if ".delete_" in name or ".add_user" in name}
+    assert not {name for name in granted if name.split("_")[-1] in {"user", "group"}}
+    assert ROLES["viewer"] < ROLES["support"] < ROLES["operator"]
+    assert not {name for name in ROLES["viewer"] if ".view_" not in name}
+    assert not {n for n in ROLES["finance"] - ROLES["viewer"] if n.startswith("orgs.")}
