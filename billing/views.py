@@ -172,6 +172,7 @@ def billing(request: OrgRequest, organization_id: int) -> HttpResponse:
             organization=organization
         ).order_by("kind", "-synced_at"),
         "invoices": list_invoices(organization.id),
+        "now": timezone.now(),
         "outlook": outlook(organization, today=today),
         "periods": BillingPeriod.objects.filter(organization=organization).order_by(
             "-number"

@@ -18,7 +18,7 @@ _TABS = (
     ("usage", "Usage", "metrics:usage"),
     ("costs", "Costs", "metrics:costs"),
     ("billing", "Billing", "billing:billing"),
-    ("people", "Members and projects", "orgs:people"),
+    ("people", "People", "orgs:people"),
     ("history", "History", "orgs:history"),
 )
 

@@ -16,8 +16,18 @@
     list.append(copy);
   };
 
-  document.addEventListener("htmx:beforeRequest", () => count(1));
-  document.addEventListener("htmx:afterRequest", () => count(-1));
+  // The part that will be replaced says so; what sent the request keeps the keyboard.
+  document.addEventListener("htmx:beforeRequest", ({ detail: { elt, target, boosted } }) => {
+    count(1);
+    if (!boosted) target.setAttribute("aria-busy", "true");
+    const menu = elt.matches("form") ? elt.closest("details.menu") : null;
+    menu?.querySelector("summary").focus();
+    menu?.removeAttribute("open");
+  });
+  document.addEventListener("htmx:afterRequest", ({ detail: { target } }) => {
+    count(-1);
+    target.removeAttribute("aria-busy");
+  });
 
   document.addEventListener("htmx:sendError", () =>
     toast("The server cannot be reached. Nothing was changed; try again."),
@@ -40,6 +50,8 @@
     event.target.closest(".toast__close")?.closest(".toast").remove();
   });
   document.addEventListener("htmx:load", ({ detail: { elt } }) => {
+    const tab = elt.querySelector(".tabs__link[aria-current]");
+    tab?.scrollIntoView({ block: "nearest", inline: "nearest" });
     for (const done of elt.querySelectorAll(".toast--success, .toast--info")) {
       setTimeout(() => done.matches(":hover, :focus-within") || done.remove(), 8000);
     }
