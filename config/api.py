@@ -8,9 +8,9 @@ from ninja.parser import Parser
 from ninja.security.base import AuthBase
 
 from config import errors
-from metrics.api import costs_router
+from metrics.api import costs_router, events_router
 from orgs.access import Principal, authenticate
-from orgs.api import router as organizations
+from orgs.api import login_router, organizations_router, people_router
 from orgs.errors import DomainError
 from orgs.schemas.bodies import read_json
 
@@ -72,5 +72,8 @@ api = NinjaAPI(
     urls_namespace="api",
 )
 errors.register(api)
-api.add_router("/api/v1", organizations)
+api.add_router("", login_router)
+api.add_router("/api/v1", organizations_router)
+api.add_router("/api/v1", people_router)
+api.add_router("/api/v1", events_router)
 api.add_router("/api/v1", costs_router)

@@ -48,8 +48,8 @@ class RateLimited(DomainError):
     status = 429
     code = "rate_limited"
 
-    def __init__(self, *, retry_after: int) -> None:
-        super().__init__(f"Too many calls; try again in {retry_after} s.")
+    def __init__(self, *, retry_after: int, code: str = "") -> None:
+        super().__init__(f"Too many calls; try again in {retry_after} s.", code=code)
         self.retry_after = retry_after
 
 
@@ -67,3 +67,7 @@ class TooLarge(DomainError):
 class UnsupportedMediaType(DomainError):
     status = 415
     code = "unsupported_media_type"
+
+
+class SecretUnreadable(Exception):
+    """A sealed secret does not open: another row's, altered, or its key is gone."""

@@ -16,3 +16,16 @@ class ErrorsOut(Schema):
     """The body of every answer that is not a success."""
 
     errors: list[ErrorOut] = Field(min_length=1)
+
+
+class FailureOut(Schema):
+    """Contract A's words."""
+
+    success: bool = Field(description="Always false.")
+    error: str
+
+
+class DetailOut(Schema):
+    """Contract B's words: a sentence, or places of what was not understood."""
+
+    detail: str | list[dict[str, str | list[str | int]]]

@@ -1,0 +1,156 @@
+"""Reporting usage: up to 10,000 events a call, each judged for itself."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from django.http import HttpRequest
+from ninja import Router, Schema
+from pydantic import Field
+
+from metrics.catalog import RECORDABLE
+from metrics.commands import record_usage
+from metrics.events import IncomingEvent, Refused, Rejection, parse_event
+from metrics.tasks import fill_standings
+from orgs import access
+from orgs.catalog import Scope
+from orgs.errors import DomainError, Forbidden, TooLarge
+from orgs.models import WhiteLabel
+from orgs.schemas.bodies import JSON, NDJSON, read_bytes
+from orgs.schemas.errors import ErrorsOut
+from orgs.tasks import nudge
+
+router = Router(tags=["usage"])
+MAX_EVENTS = 10_000
+MAX_BYTES = 16 << 20  # inflated
+_ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 413, 415, 429, 500), ErrorsOut)
+
+
+class RejectionOut(Schema):
+    """Why the event at `index`, from 0, was not recorded."""
+
+    index: int = Field(ge=0)
+    code: str
+    message: str
+
+
+class RecordedOut(Schema):
+    """What became of the batch; the three add up to the events sent."""
+
+    accepted: int = Field(ge=0)
+    duplicates: int = Field(ge=0, description="Recorded before with the same body.")
+    rejected: list[RejectionOut]
+
+
+_EVENT = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["id", "timestamp", "product", "quantities"],
+    "properties": {
+        "id": {"type": "string", "minLength": 1, "maxLength": 200},
+        "organization_id": {"type": ["integer", "null"], "minimum": 1},
+        "organization": {
+            "type": ["string", "null"],
+            "description": "External id; it or `organization_id` names the owner.",
+        },
+        "timestamp": {"type": "string", "format": "date-time"},
+        "product": {"type": "string", "pattern": "^[A-Za-z0-9._:/-]{1,100}$"},
+        "project_id": {"type": ["integer", "null"], "minimum": 1},
+        "project": {"type": ["string", "null"], "description": "Made on first sight."},
+        "quantities": {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"enum": sorted(RECORDABLE)},
+            "additionalProperties": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 2**63 - 1,
+            },
+        },
+    },
+}
+_BATCH = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": _EVENT}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "A JSON array, or a line of NDJSON each; gzip is taken.",
+        "content": {JSON: {"schema": _BATCH}, NDJSON: {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post(
+    "/usage/events",
+    response={200: RecordedOut, **_ERRORS},
+    summary="Report usage",
+    openapi_extra=_BODY,
+)
+def report_usage(request: HttpRequest) -> Any:
+    """A bad event is refused by its index and never drops its neighbours.
+
+    Sending the same events again adds nothing; the same id and instant with another
+    body is refused as `event_conflict`.
+    """
+    caller = access.caller(request, Scope.USAGE_WRITE)
+    if caller.white_label_id is None:
+        raise Forbidden("This needs a key of one white label.")
+    body = read_bytes(
+        request, types={JSON, NDJSON}, max_bytes=MAX_BYTES, accepts_gzip=True
+    )
+    raws = _lines(body) if request.content_type == NDJSON else _elements(body)
+    events, refused = _parsed(raws)
+    recorded = record_usage(
+        WhiteLabel.objects.get(pk=caller.white_label_id),
+        events,
+        organization_id=caller.organization_id,
+    )
+    if recorded.organization_ids:
+        nudge(fill_standings, recorded.organization_ids)
+    rejected = sorted([*refused, *recorded.rejected], key=lambda one: one.index)
+    return {
+        "accepted": recorded.accepted,
+        "duplicates": recorded.duplicates,
+        "rejected": [
+            {"index": one.index, "code": one.code, "message": one.message}
+            for one in rejected
+        ],
+    }
+
+
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def _elements(body: bytes) -> list[msgspec.Raw]:
+    try:
+        return _within(_array.decode(body))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise DomainError(
+            "The body is not a JSON array of events.", code="invalid_body"
+        ) from None
+
+
+def _lines(body: bytes) -> list[bytes]:
+    return _within([line for line in body.split(b"\n") if line.strip()])
+
+
+Raw = TypeVar("Raw")
+
+
+def _within(raws: list[Raw]) -> list[Raw]:
+    if not raws:
+        raise DomainError("There is no event in the body.", code="invalid_body")
+    if len(raws) > MAX_EVENTS:
+        raise TooLarge(f"Send at most {MAX_EVENTS} events a call.")
+    return raws
+
+
+def _parsed(
+    raws: Sequence[bytes | msgspec.Raw],
+) -> tuple[list[tuple[int, IncomingEvent]], list[Rejection]]:
+    events, refused = [], []
+    for index, raw in enumerate(raws):
+        try:
+            events.append((index, parse_event(raw)))
+        except Refused as error:
+            refused.append(Rejection(index, error.code, error.message))
+    return events, refused

@@ -1,0 +1,169 @@
+"""Organizations as JSON: find, read, make, change, delete and restore them."""
+
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from orgs import access, commands
+from orgs.catalog import Scope
+from orgs.errors import DomainError, Forbidden
+from orgs.models import Organization, WhiteLabel
+from orgs.queries import get_entitlements, search_organizations
+from orgs.queries.paging import Order, page_of
+from orgs.schemas.errors import ErrorsOut
+from orgs.schemas.organizations import (
+    OrganizationChangeIn,
+    OrganizationDetailOut,
+    OrganizationIn,
+    OrganizationsOut,
+    organization_detail_out,
+    organization_out,
+)
+
+router = Router(tags=["organizations"])
+MAX_LIMIT = 1_000
+READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
+WRITES = READS | dict.fromkeys((409, 413, 415), ErrorsOut)
+Deleted = Annotated[
+    bool, Query(False, alias="includeDeleted", description="Deleted ones, marked.")
+]
+
+
+class OrganizationsIn(Schema):
+    """Filters of the list; each narrows it."""
+
+    external_id: str | None = Field(None, max_length=200)
+    white_label: str | None = Field(None, max_length=63, description="Its slug.")
+    search: str | None = Field(None, max_length=200)
+    includeDeleted: bool = False  # noqa: N815  as everywhere in this API
+    limit: int = Field(100, ge=1, le=MAX_LIMIT)
+    cursor: str | None = Field(None, max_length=2_000)
+
+
+@router.get(
+    "/organizations",
+    response={200: OrganizationsOut, **READS},
+    summary="List organizations",
+)
+def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) -> Any:
+    """Only those the credential may see, by id."""
+    caller = access.caller(request, Scope.ORGANIZATIONS_READ)
+    rows = access.visible(caller).select_related("white_label")
+    if not filters.includeDeleted:
+        rows = rows.present()
+    if filters.external_id is not None:
+        rows = rows.filter(external_id=filters.external_id)
+    if filters.white_label is not None:
+        rows = rows.filter(white_label__slug=filters.white_label)
+    if filters.search:
+        rows = search_organizations(rows, filters.search)
+    page = page_of(
+        rows,
+        Order("id"),
+        size=filters.limit,
+        cursor=filters.cursor,
+        scope=f"api:{caller.name}",
+    )
+    return {
+        "organizations": [organization_out(row) for row in page.rows],
+        "next_cursor": page.next_cursor,
+    }
+
+
+@router.post(
+    "/organizations",
+    response={201: OrganizationDetailOut, **WRITES},
+    summary="Make an organization",
+)
+def create_organization(request: HttpRequest, data: OrganizationIn) -> Any:
+    """In the key's white label; its first period opens with its contract."""
+    caller = access.caller(request, Scope.ORGANIZATIONS_WRITE)
+    if caller.white_label_id is None or caller.organization_id is not None:
+        raise Forbidden("This needs a key of one white label.")
+    values = data.given()
+    organization = commands.create_organization(
+        WhiteLabel.objects.get(pk=caller.white_label_id),
+        external_id=values.pop("external_id"),
+        name=values.pop("name"),
+        entitlements=values.pop("entitlements", None),
+        values=values,
+        created_by=caller.name,
+    )
+    return 201, _detail(organization)
+
+
+@router.get(
+    "/organizations/{organization_id}",
+    response={200: OrganizationDetailOut, **READS},
+    summary="Read an organization",
+)
+def get_organization(
+    request: HttpRequest,
+    organization_id: str,
+    include_deleted: Deleted = False,
+) -> Any:
+    return _detail(
+        access.called_organization(
+            request,
+            organization_id,
+            Scope.ORGANIZATIONS_READ,
+            include_deleted=include_deleted,
+        )
+    )
+
+
+@router.patch(
+    "/organizations/{organization_id}",
+    response={200: OrganizationDetailOut, **WRITES},
+    summary="Change an organization",
+)
+def change_organization(
+    request: HttpRequest, organization_id: str, data: OrganizationChangeIn
+) -> Any:
+    """Only the fields given change; a moved contract date re-bases running totals."""
+    organization = access.called_organization(
+        request, organization_id, Scope.ORGANIZATIONS_WRITE
+    )
+    values = data.given()
+    entitlements = values.pop("entitlements", None)
+    if entitlements is None and "entitlements" in data.model_fields_set:
+        raise DomainError(
+            "Give the limits that change.",
+            code="invalid_entitlements",
+            fields=("entitlements",),
+        )
+    return _detail(commands.change_organization(organization, values, entitlements))
+
+
+@router.delete(
+    "/organizations/{organization_id}",
+    response={204: None, **WRITES},
+    summary="Delete an organization",
+)
+def delete_organization(request: HttpRequest, organization_id: str) -> Any:
+    """Marked, not removed: `restore` takes it back, its usage stays."""
+    organization = access.called_organization(
+        request, organization_id, Scope.ORGANIZATIONS_WRITE
+    )
+    commands.delete_organization(organization)
+    return 204, None
+
+
+@router.post(
+    "/organizations/{organization_id}/restore",
+    response={200: OrganizationDetailOut, **WRITES},
+    summary="Restore a deleted organization",
+)
+def restore_organization(request: HttpRequest, organization_id: str) -> Any:
+    organization = access.called_organization(
+        request, organization_id, Scope.ORGANIZATIONS_WRITE, include_deleted=True
+    )
+    commands.restore_organization(organization)
+    organization.refresh_from_db()
+    return _detail(organization)
+
+
+def _detail(organization: Organization) -> dict[str, Any]:
+    return organization_detail_out(organization, get_entitlements(organization))

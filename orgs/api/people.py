@@ -1,0 +1,174 @@
+"""Members and projects of an organization as JSON."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from orgs import access, commands
+from orgs.api.organizations import READS, WRITES
+from orgs.catalog import Scope
+from orgs.errors import OrganizationNotFound
+from orgs.models import Member, Organization, Project
+from orgs.queries.paging import Order, page_of
+from orgs.schemas.organizations import (
+    MAX_BIGINT,
+    MemberChangeIn,
+    MemberIn,
+    MemberOut,
+    MembersOut,
+    ProjectChangeIn,
+    ProjectIn,
+    ProjectOut,
+    ProjectsOut,
+    member_out,
+    project_out,
+)
+
+router = Router(tags=["members and projects"])
+_PATH = "/organizations/{organization_id}"
+
+
+class PeopleIn(Schema):
+    includeDeleted: bool = False  # noqa: N815  as everywhere in this API
+    limit: int = Field(100, ge=1, le=1_000)
+    cursor: str | None = Field(None, max_length=2_000)
+
+
+class NotFound(OrganizationNotFound):
+    """A member or project that is not there, or not of this organization."""
+
+    code = "not_found"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.message = "No such member or project."
+
+
+def _read(request: HttpRequest, organization_id: str) -> Organization:
+    return access.called_organization(
+        request, organization_id, Scope.ORGANIZATIONS_READ
+    )
+
+
+def _write(request: HttpRequest, organization_id: str) -> Organization:
+    return access.called_organization(
+        request, organization_id, Scope.ORGANIZATIONS_WRITE
+    )
+
+
+def _one(rows: Any, id_: str) -> Any:
+    """The row of that id among the organization's present ones."""
+    is_id = id_.isascii() and id_.isdigit() and len(id_) <= len(str(MAX_BIGINT))
+    found = is_id and int(id_) <= MAX_BIGINT and rows.filter(pk=int(id_)).first()
+    if not found or found.deleted_at is not None:
+        raise NotFound
+    return found
+
+
+def _page(rows: Any, filters: PeopleIn, scope: str) -> Any:
+    if not filters.includeDeleted:
+        rows = rows.filter(deleted_at=None)
+    return page_of(
+        rows, Order("id"), size=filters.limit, cursor=filters.cursor, scope=scope
+    )
+
+
+@router.get(
+    f"{_PATH}/members", response={200: MembersOut, **READS}, summary="List members"
+)
+def list_members(
+    request: HttpRequest, organization_id: str, filters: Query[PeopleIn]
+) -> Any:
+    organization = _read(request, organization_id)
+    rows = Member.objects.filter(organization=organization)
+    page = _page(rows, filters, f"members:{organization.pk}")
+    members = [member_out(row) for row in page.rows]
+    return {"members": members, "next_cursor": page.next_cursor}
+
+
+@router.post(
+    f"{_PATH}/members", response={201: MemberOut, **WRITES}, summary="Add a member"
+)
+def add_member(request: HttpRequest, organization_id: str, data: MemberIn) -> Any:
+    """One who left comes back; one who is there is a conflict."""
+    organization = _write(request, organization_id)
+    values = {k: v for k, v in data.given().items() if v is not None}
+    external_id = values.pop("external_id")
+    member = commands.add_member(organization, external_id=external_id, values=values)
+    return 201, member_out(member)
+
+
+@router.patch(
+    f"{_PATH}/members/{{member_id}}",
+    response={200: MemberOut, **WRITES},
+    summary="Change a member",
+)
+def change_member(
+    request: HttpRequest, organization_id: str, member_id: str, data: MemberChangeIn
+) -> Any:
+    organization = _write(request, organization_id)
+    member = _one(Member.objects.filter(organization=organization), member_id)
+    return member_out(commands.change_person(member, data.given()))
+
+
+@router.delete(
+    f"{_PATH}/members/{{member_id}}",
+    response={204: None, **WRITES},
+    summary="Remove a member",
+)
+def remove_member(request: HttpRequest, organization_id: str, member_id: str) -> Any:
+    organization = _write(request, organization_id)
+    member = _one(Member.objects.filter(organization=organization), member_id)
+    commands.remove_person(member)
+    return 204, None
+
+
+@router.get(
+    f"{_PATH}/projects", response={200: ProjectsOut, **READS}, summary="List projects"
+)
+def list_projects(
+    request: HttpRequest, organization_id: str, filters: Query[PeopleIn]
+) -> Any:
+    organization = _read(request, organization_id)
+    rows = Project.objects.filter(organization=organization)
+    page = _page(rows, filters, f"projects:{organization.pk}")
+    projects = [project_out(row) for row in page.rows]
+    return {"projects": projects, "next_cursor": page.next_cursor}
+
+
+@router.post(
+    f"{_PATH}/projects", response={201: ProjectOut, **WRITES}, summary="Add a project"
+)
+def add_project(request: HttpRequest, organization_id: str, data: ProjectIn) -> Any:
+    organization = _write(request, organization_id)
+    values = {k: v for k, v in data.given().items() if v is not None}
+    external_id = values.pop("external_id")
+    project = commands.add_project(organization, external_id=external_id, values=values)
+    return 201, project_out(project)
+
+
+@router.patch(
+    f"{_PATH}/projects/{{project_id}}",
+    response={200: ProjectOut, **WRITES},
+    summary="Change a project",
+)
+def change_project(
+    request: HttpRequest, organization_id: str, project_id: str, data: ProjectChangeIn
+) -> Any:
+    organization = _write(request, organization_id)
+    project = _one(Project.objects.filter(organization=organization), project_id)
+    return project_out(commands.change_person(project, data.given()))
+
+
+@router.delete(
+    f"{_PATH}/projects/{{project_id}}",
+    response={204: None, **WRITES},
+    summary="Delete a project",
+)
+def remove_project(request: HttpRequest, organization_id: str, project_id: str) -> Any:
+    organization = _write(request, organization_id)
+    project = _one(Project.objects.filter(organization=organization), project_id)
+    commands.remove_person(project)
+    return 204, None
