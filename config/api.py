@@ -8,7 +8,7 @@ from ninja.parser import Parser
 from ninja.security.base import AuthBase
 
 from config import errors
-from metrics.api import costs_router, events_router
+from metrics.api import costs_router, events_router, rates_router, usage_router
 from orgs.access import Principal, authenticate
 from orgs.api import login_router, organizations_router, people_router
 from orgs.errors import DomainError
@@ -76,4 +76,6 @@ api.add_router("", login_router)
 api.add_router("/api/v1", organizations_router)
 api.add_router("/api/v1", people_router)
 api.add_router("/api/v1", events_router)
+api.add_router("/api/v1", usage_router)
+api.add_router("/api/v1", rates_router)
 api.add_router("/api/v1", costs_router)

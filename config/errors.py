@@ -70,6 +70,8 @@ _CODES = {
 
 
 def _http(request: HttpRequest, error: Any) -> HttpResponse:
+    if isinstance(error.__cause__, DomainError):  # our parser's, wrapped by ninja
+        return _domain(request, error.__cause__)
     return say(request, error.status_code, "invalid_request", str(error))
 
 

@@ -2,5 +2,7 @@
 
 from metrics.api.costs import router as costs_router
 from metrics.api.events import router as events_router
+from metrics.api.rates import router as rates_router
+from metrics.api.usage import router as usage_router
 
-__all__ = ["costs_router", "events_router"]
+__all__ = ["costs_router", "events_router", "rates_router", "usage_router"]

@@ -1,0 +1,164 @@
+"""The price book as JSON."""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema
+from pydantic import AwareDatetime, BeforeValidator, Field
+
+from metrics.catalog import METERS
+from metrics.commands import IncomingRate, load_rates
+from metrics.events import PRODUCT
+from metrics.queries.rates import RateFacts, list_rates
+from metrics.schemas import number
+from orgs import access
+from orgs.access import Principal
+from orgs.catalog import Scope
+from orgs.errors import DomainError, Forbidden
+from orgs.models import WhiteLabel
+from orgs.queries import list_references
+from orgs.schemas.errors import ErrorsOut
+from orgs.schemas.organizations import Instant, StrictSchema
+
+router = Router(tags=["rates"])
+MAX_RATES = 1_000
+_ERRORS: dict[int, Any] = dict.fromkeys(
+    (400, 401, 403, 404, 413, 415, 429, 500), ErrorsOut
+)
+
+
+def _decimal(value: object) -> object:
+    """JSON numbers only: text and true are not prices."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("Write a JSON number")
+    return Decimal(value)
+
+
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_decimal, json_schema_input_type=float),
+    Field(ge=0, max_digits=24, decimal_places=12),
+]
+
+
+class RateIn(StrictSchema):
+    """The price of one unit from an instant on; without it from the beginning."""
+
+    product: str = Field(pattern=f"^{PRODUCT.pattern}$")
+    meter: str = Field(max_length=64)
+    unit_price: Price
+    benchmark_unit_price: Price = Decimal(0)
+    effective_from: Instant | None = None
+    organization: str | None = Field(
+        None, min_length=1, max_length=200, description="External id; null for all."
+    )
+
+
+class RatesIn(StrictSchema):
+    rates: list[RateIn] = Field(min_length=1, max_length=MAX_RATES)
+
+
+class ChangedOut(Schema):
+    """How many prices are new; the others were so already."""
+
+    changed: int = Field(ge=0)
+    unchanged: int = Field(ge=0)
+
+
+class RateOut(Schema):
+    product: str
+    meter: str
+    unit_price: float
+    benchmark_unit_price: float
+    effective_from: AwareDatetime | None
+    organization: str | None
+
+
+class RatesOut(Schema):
+    rates: list[RateOut]
+
+
+class RatesFilters(Schema):
+    product: str | None = Field(None, max_length=100)
+    limit: int = Field(MAX_RATES, ge=1, le=MAX_RATES)
+    offset: int = Field(0, ge=0, le=1_000_000)
+
+
+@router.get(
+    "/rates", response={200: RatesOut, **_ERRORS}, summary="Read the price book"
+)
+def read_rates(request: HttpRequest, filters: Query[RatesFilters]) -> HttpResponse:
+    """Prices in force and to come, by product and meter."""
+    caller = access.caller(request, Scope.BILLING_READ)
+    rates = list_rates(
+        _white_label(caller).pk,
+        organization_id=caller.organization_id,
+        product=filters.product,
+        limit=filters.limit,
+        offset=filters.offset,
+    )
+    body = orjson.dumps({"rates": [_out(rate) for rate in rates]})
+    return HttpResponse(body, content_type="application/json")
+
+
+@router.put(
+    "/rates",
+    response={200: ChangedOut, **_ERRORS},
+    summary="Put prices into the price book",
+)
+def write_rates(request: HttpRequest, data: RatesIn) -> Any:
+    """All or none. A price for a start that has one replaces it; old costs stay."""
+    caller = access.caller(request, Scope.BILLING_WRITE)
+    if caller.organization_id is not None:
+        raise Forbidden("This needs a key of the white label.")
+    white_label = _white_label(caller)
+    answers = load_rates(white_label, _incoming(white_label, data.rates))
+    changed = sum(answers)
+    return {"changed": changed, "unchanged": len(answers) - changed}
+
+
+def _white_label(caller: Principal) -> WhiteLabel:
+    if caller.white_label_id is None:
+        raise Forbidden("This needs a key of one white label.")
+    return WhiteLabel.objects.get(pk=caller.white_label_id)
+
+
+def _incoming(white_label: WhiteLabel, rates: list[RateIn]) -> list[IncomingRate]:
+    names = {rate.organization for rate in rates if rate.organization}
+    references = list_references(white_label.pk, external_ids=names)
+    ids = {reference.external_id: reference.id for reference in references}
+    return [_one(rate, index, ids) for index, rate in enumerate(rates)]
+
+
+def _one(rate: RateIn, index: int, ids: dict[str, int]) -> IncomingRate:
+    if rate.meter not in METERS:
+        raise DomainError(
+            "No such meter.", code="unknown_meter", fields=(f"rates[{index}].meter",)
+        )
+    if rate.organization and rate.organization not in ids:
+        raise DomainError(
+            "No such organization.",
+            code="organization_not_found",
+            fields=(f"rates[{index}].organization",),
+        )
+    return IncomingRate(
+        product=rate.product,
+        meter=rate.meter,
+        unit_price=rate.unit_price,
+        benchmark_unit_price=rate.benchmark_unit_price,
+        effective_from=rate.effective_from,
+        organization_id=ids[rate.organization] if rate.organization else None,
+    )
+
+
+def _out(rate: RateFacts) -> dict[str, Any]:
+    return {
+        "product": rate.product,
+        "meter": rate.meter,
+        "unit_price": number(rate.unit_price),
+        "benchmark_unit_price": number(rate.benchmark_unit_price),
+        "effective_from": rate.effective_from,
+        "organization": rate.organization,
+    }

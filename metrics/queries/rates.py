@@ -1,0 +1,47 @@
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Q
+
+from metrics.models import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class RateFacts:
+    """A price of one unit; `organization` is an external id, null for all."""
+
+    product: str
+    meter: str
+    unit_price: Decimal
+    benchmark_unit_price: Decimal
+    effective_from: datetime | None
+    organization: str | None
+
+
+def list_rates(
+    white_label_id: int,
+    *,
+    organization_id: int | None = None,
+    product: str | None = None,
+    limit: int,
+    offset: int = 0,
+) -> list[RateFacts]:
+    """What the price book says now; for one organization, what may concern it."""
+    rates = Rate.objects.current().filter(white_label_id=white_label_id)
+    if organization_id is not None:
+        rates = rates.filter(Q(organization=None) | Q(organization_id=organization_id))
+    if product is not None:
+        rates = rates.filter(product=product)
+    rows = rates.order_by("product", "meter", "organization_id", "effective_from", "id")
+    return [
+        RateFacts(*row)
+        for row in rows.values_list(
+            "product",
+            "meter",
+            "unit_price",
+            "benchmark_unit_price",
+            "effective_from",
+            "organization__external_id",
+        )[offset : offset + limit]
+    ]
