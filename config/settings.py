@@ -13,6 +13,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config.embedded import places
+from orgs.crypto import read_keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -42,6 +43,13 @@ PROCESS = env.str("ORGDESK_PROCESS", "command")
 SECRET_KEY = env.str("SECRET_KEY", "") or places.read_secret_key(STATE_DIR)
 if not SECRET_KEY:
     raise ImproperlyConfigured("SECRET_KEY is not set: set it, or run `make up` once")
+
+# Secrets at rest: `id:base64 of 32 bytes,…`. The first key seals, all of them open;
+# put a new one in front, run `manage.py rotate_secrets`, then drop the old one.
+try:
+    ENCRYPTION_KEYS = read_keys(env.str("ENCRYPTION_KEYS", ""), secret_key=SECRET_KEY)
+except ValueError as error:
+    raise ImproperlyConfigured(f"ENCRYPTION_KEYS: {error}") from None
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -266,6 +274,13 @@ EMAIL_TIMEOUT = 10
 
 # The published clients of contract A refuse a key that does not start with `ei_`.
 API_KEY_PREFIX = env.str("API_KEY_PREFIX", "ei_")
+
+# --- Integrations -----------------------------------------------------------------
+
+# Where metrics and logs may be pushed to: TLS, Prometheus' and Loki's own ports.
+INTEGRATION_PORTS = frozenset(
+    map(int, env.list("INTEGRATION_PORTS", default=["443", "3100", "9090"]))
+)
 
 # --- History ----------------------------------------------------------------------
 

@@ -9,3 +9,7 @@ class InvalidDateRange(DomainError):
 
 class RatesRefused(DomainError):
     code = "rates.invalid"
+
+
+class EndpointNotAllowed(DomainError):
+    code = "endpoint_not_allowed"

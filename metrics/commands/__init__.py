@@ -1,5 +1,11 @@
 """Writes of usage: recording, rates, partitions, periods, daily head counts."""
 
+from metrics.commands.integrations import (
+    IncomingTarget,
+    reseal_integrations,
+    set_integration,
+    set_integrations,
+)
 from metrics.commands.partitions import can_make_partitions, make_partitions
 from metrics.commands.people import fill_people_days
 from metrics.commands.periods import advance_period, open_first_periods
@@ -9,6 +15,7 @@ from metrics.commands.standings import fill_standings
 
 __all__ = [
     "IncomingRate",
+    "IncomingTarget",
     "Recorded",
     "advance_period",
     "can_make_partitions",
@@ -18,4 +25,7 @@ __all__ = [
     "make_partitions",
     "open_first_periods",
     "record_usage",
+    "reseal_integrations",
+    "set_integration",
+    "set_integrations",
 ]

@@ -41,3 +41,8 @@ class Integration(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of {self.organization_id}"
+
+
+def bound_to(organization_id: int, kind: str) -> str:
+    """What an integration's token is sealed for: in another row it does not open."""
+    return f"metrics.Integration:{organization_id}:{kind}"

@@ -14,11 +14,19 @@ from metrics.queries.fleet import (
     find_stale_standings,
     recent_costs,
 )
+from metrics.queries.integrations import (
+    IntegrationFacts,
+    Target,
+    find_target,
+    integrations,
+)
+from metrics.queries.items import Item, by_dimension, cost_items
 from metrics.queries.periods import (
     OpenPeriodFacts,
     PeriodCost,
     list_open_periods,
     open_period_costs,
+    open_period_meters,
     period_cost,
 )
 from metrics.queries.series import Amounts, By, Line, Series, SeriesFilters, series
@@ -29,6 +37,8 @@ __all__ = [
     "By",
     "DayMetrics",
     "EntitlementUse",
+    "IntegrationFacts",
+    "Item",
     "Line",
     "Measured",
     "OpenPeriodFacts",
@@ -36,12 +46,18 @@ __all__ = [
     "RecentCost",
     "Series",
     "SeriesFilters",
+    "Target",
+    "by_dimension",
     "contract_start",
+    "cost_items",
     "daily_metrics",
     "entitlement_use",
     "find_stale_standings",
+    "find_target",
+    "integrations",
     "list_open_periods",
     "open_period_costs",
+    "open_period_meters",
     "period_cost",
     "recent_costs",
     "series",

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.db import connection
 
 from metrics.models import OpenPeriod
-from metrics.queries.series import ZERO
+from metrics.queries.series import ZERO, Amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +67,22 @@ def period_cost(organization_id: int, *, number: int) -> PeriodCost:
     with connection.cursor() as cursor:
         cursor.execute(_ONE, [organization_id, number])
         return PeriodCost(*cursor.fetchone())
+
+
+_METERS = """
+select meter, sum(quantity), sum(u.cost), sum(benchmark_cost), sum(unpriced_quantity)
+from metrics_openperiod p join metrics_dailyusage u
+    on u.organization_id = p.organization_id and u.period = p.number
+where p.organization_id = %s
+group by 1
+"""
+
+
+def open_period_meters(organization_id: int) -> dict[str, Amounts]:
+    """What the open period used and costs so far, by meter; only those with usage."""
+    with connection.cursor() as cursor:
+        cursor.execute(_METERS, [organization_id])
+        return {
+            meter: Amounts(int(quantity), cost, benchmark_cost, int(unpriced))
+            for meter, quantity, cost, benchmark_cost, unpriced in cursor.fetchall()
+        }

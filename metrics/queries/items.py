@@ -1,0 +1,79 @@
+"""What a range cost, item by item: the same rows as the series, cut another way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db import connection
+
+from metrics.catalog import METERS, Dimension
+from metrics.periods import DayRange, Grain
+from metrics.queries.series import ZERO, Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One product's use of one meter."""
+
+    project_id: int  # 0 is none
+    product: str
+    meter: str
+    amounts: Amounts
+
+    @property
+    def dimension(self) -> Dimension:
+        known = METERS.get(self.meter)
+        return known.dimension if known else Dimension.CAPACITY
+
+
+def by_dimension(items: Sequence[Item]) -> dict[Dimension, Decimal]:
+    """All six, those without cost too."""
+    costs = dict.fromkeys(Dimension, ZERO)
+    for item in items:
+        costs[item.dimension] += item.amounts.cost
+    return costs
+
+
+_SQL = """
+select {project}, product, meter, sum(quantity), sum(cost), sum(benchmark_cost),
+    sum(unpriced_quantity)
+from metrics_dailyusage
+where organization_id = %(organization_id)s and day >= %(start)s and day < %(end)s
+    and (%(project_id)s::bigint is null or project_id = %(project_id)s)
+group by 1, 2, 3
+order by sum(cost) desc, 1, 2, 3
+"""
+_BY_PROJECT = _SQL.format(project="project_id")
+_TOGETHER = _SQL.format(project="0")
+
+
+def cost_items(
+    organization_id: int,
+    days: DayRange,
+    *,
+    project_id: int | None = None,
+    by_project: bool = False,
+) -> list[Item]:
+    """Dearest first, at most one for each product and meter, and project if wanted.
+
+    `project_id` narrows them to one, 0 to usage without a project. Raises
+    `InvalidDateRange` for a range longer than a chart's longest.
+    """
+    days.within(Grain.MONTHLY)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _BY_PROJECT if by_project else _TOGETHER,
+            {
+                "organization_id": organization_id,
+                "start": days.start,
+                "end": days.end,
+                "project_id": project_id,
+            },
+        )
+        return [_item(*row) for row in cursor.fetchall()]
+
+
+def _item(project_id: int, product: str, meter: str, *sums: Decimal) -> Item:
+    quantity, cost, benchmark_cost, unpriced = sums
+    amounts = Amounts(int(quantity), cost, benchmark_cost, int(unpriced))
+    return Item(project_id, product, meter, amounts)
