@@ -1,0 +1,228 @@
+"""Django admin: the same gate, what each role may do, and writes through commands."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from billing.models import BillingPeriod, SpendingLimit
+from metrics.models import OpenPeriod, Rate
+from orgs.crypto import hash_key
+from orgs.models import ApiKey, Organization, User, WhiteLabel
+from tests.factories import make_organization, make_user
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+ROLES = ("viewer", "support", "finance", "operator")
+GATED = [
+    "orgs_organization",
+    "orgs_member",
+    "orgs_project",
+    "orgs_whitelabel",
+    "orgs_apikey",
+    "billing_billingaccount",
+    "billing_spendinglimit",
+    "billing_subscription",
+    "billing_invoice",
+    "metrics_rate",
+]
+
+
+def listed(model: str) -> str:
+    return reverse(f"admin:{model}_changelist")
+
+
+def fields(response: Any) -> dict[str, str]:
+    """What the browser would send back of the form it was shown."""
+    form = response.context["adminform"].form
+    data = {name: form[name].value() for name in form.fields}
+    for formset in response.context["inline_admin_formsets"]:
+        management = formset.formset.management_form
+        data |= {
+            management.add_prefix(n): management[n].value() for n in management.fields
+        }
+    return {k: v for k, v in data.items() if v or (v == 0 and v is not False)}
+
+
+@pytest.mark.parametrize("model", GATED)
+def test_lists_show_what_the_operator_may_see(
+    acme: WhiteLabel, org: Organization, client: Client, model: str
+) -> None:
+    client.force_login(make_user("op", "operator"))
+    assert client.get(listed(model), {"q": "x"}).status_code == 200
+
+    client.force_login(make_user("new"))
+    assert client.get(listed(model)).status_code == 403
+
+    client.force_login(make_user("outside", "operator", is_staff=False))
+    assert client.get(listed(model)).status_code == 302
+
+    client.logout()
+    assert client.get(listed(model))["Location"].startswith(
+        "/accounts/login/?next=/admin"
+    )
+
+
+def test_a_bound_operator_edits_ones_own_only(
+    acme: WhiteLabel, org: Organization, client: Client
+) -> None:
+    foreign = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
+    client.force_login(make_user("op", "operator", white_label=acme))
+
+    def change(id_: int) -> int:
+        url = reverse("admin:orgs_organization_change", args=[id_])
+        return client.get(url).status_code
+
+    assert (change(org.id), change(foreign.id)) == (200, 302)
+    page = client.get(reverse("admin:orgs_member_add"))
+    offered = page.context["adminform"].form.fields["organization"].queryset
+    assert {o.white_label_id for o in offered} == {acme.id}
+    rows = client.get(listed("orgs_organization")).context["cl"].result_list
+    assert {o.white_label_id for o in rows} == {acme.id}
+
+
+@pytest.mark.parametrize(
+    ("model", "may_add"),
+    [
+        ("orgs_organization", {"operator"}),
+        ("orgs_whitelabel", {"operator"}),
+        ("orgs_apikey", {"operator"}),
+        ("orgs_member", {"support", "operator"}),
+        ("orgs_project", {"support", "operator"}),
+        ("metrics_rate", {"finance", "operator"}),
+        ("billing_spendinglimit", {"finance", "operator"}),
+        ("billing_billingaccount", {"operator"}),
+        ("billing_invoice", set()),
+        ("billing_subscription", set()),
+        ("orgs_user", set()),
+        ("auth_group", set()),
+    ],
+)
+def test_what_a_role_may_add(client: Client, model: str, may_add: set[str]) -> None:
+    url = reverse(f"admin:{model}_add")
+    found = set()
+    for role in ROLES:
+        client.force_login(make_user(role, role))
+        if client.get(url).status_code == 200:
+            found.add(role)
+
+    assert found == may_add
+
+
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [("viewer", False), ("finance", False), ("support", True), ("operator", True)],
+)
+def test_who_may_change_an_organization(
+    org: Organization, client: Client, role: str, may: bool
+) -> None:
+    client.force_login(make_user(role, role))
+    url = reverse("admin:orgs_organization_change", args=[org.id])
+
+    assert client.get(url).status_code == 200
+    answer = client.post(url, {"name": "New"})
+
+    assert (answer.status_code != 403) is may
+
+
+def test_nobody_removes_rows_in_the_admin() -> None:
+    user = make_user("root", is_superuser=True)
+    request = type("Request", (), {"user": user})()
+
+    for model, site in admin.site._registry.items():
+        if model._meta.app_label in {"orgs", "metrics", "billing"}:
+            assert not site.has_delete_permission(request), model
+
+
+def test_an_organization_made_here_has_its_periods(
+    acme: WhiteLabel, client: Client
+) -> None:
+    client.force_login(make_user("op", "operator"))
+    url = reverse("admin:orgs_organization_add")
+    data = fields(client.get(url))
+
+    answer = client.post(
+        url, {**data, "white_label": acme.pk, "external_id": "made", "name": "Made"}
+    )
+
+    assert answer.status_code == 302, answer.context["errors"]
+    made = Organization.objects.get(external_id="made")
+    assert made.created_by == "op"
+    assert OpenPeriod.objects.get(pk=made.pk).number == 1
+    assert BillingPeriod.objects.get(organization=made).number == 1
+
+
+def test_a_key_is_shown_once(acme: WhiteLabel, client: Client) -> None:
+    client.force_login(make_user("op", "operator"))
+    url = reverse("admin:orgs_apikey_add")
+
+    answer = client.post(
+        url,
+        {"white_label": acme.pk, "name": "ci", "scopes": ["usage:write"]},
+        follow=True,
+    )
+
+    [message] = [m for m in map(str, answer.context["messages"]) if "shown this" in m]
+    text = message.rpartition(" ")[2]
+    key = ApiKey.objects.get()
+    assert bytes(key.key_hash) == hash_key(text)
+    assert (key.name, key.scopes, key.created_by) == (
+        "ci",
+        ["usage:write"],
+        User.objects.get(username="op"),
+    )
+    change = client.get(reverse("admin:orgs_apikey_change", args=[key.pk]))
+    assert text.encode() not in change.content
+    assert text.encode() not in client.get(listed("orgs_apikey")).content
+
+
+def test_an_organization_and_its_white_label_must_belong_together(
+    acme: WhiteLabel, client: Client
+) -> None:
+    foreign = make_organization(WhiteLabel.objects.get(slug="decoy"), "x")
+    client.force_login(make_user("op", "operator"))
+    both = {"white_label": acme.pk, "organization": foreign.pk}
+    rate = {"product": "gpt", "meter": "requests", "unit_price": "1"}
+
+    client.post(reverse("admin:orgs_apikey_add"), {**both, "name": "x", "scopes": ["usage:write"]})  # fmt: skip  # noqa: E501
+    client.post(
+        reverse("admin:metrics_rate_add"), {**both, **rate, "benchmark_unit_price": "0"}
+    )
+
+    assert not ApiKey.objects.exists()
+    assert not Rate.objects.exists()
+
+
+def test_a_rate_for_the_same_start_replaces_the_one_before(
+    acme: WhiteLabel, client: Client
+) -> None:
+    client.force_login(make_user("fin", "finance"))
+    url = reverse("admin:metrics_rate_add")
+    rate = {"white_label": acme.pk, "product": "gpt", "meter": "requests"}
+
+    for price in ("5", "7"):
+        answer = client.post(
+            url, {**rate, "unit_price": price, "benchmark_unit_price": "0"}
+        )
+        assert answer.status_code == 302
+
+    rows = Rate.objects.order_by("id").values_list("unit_price", "removed_in")
+    assert list(rows) == [(5, 2), (7, None)]
+
+
+def test_another_amount_of_a_limit_is_another_version(
+    org: Organization, client: Client
+) -> None:
+    client.force_login(make_user("fin", "finance"))
+    add = {"organization": org.pk, "kind": "soft", "amount": "100"}
+    client.post(reverse("admin:billing_spendinglimit_add"), add)
+    limit = SpendingLimit.objects.get()
+    url = reverse("admin:billing_spendinglimit_change", args=[limit.pk])
+
+    versions = []
+    for amount in ("100", "250", "250"):
+        client.post(url, {"amount": amount})
+        versions.append(SpendingLimit.objects.get().version)
+
+    assert versions == [1, 2, 2]
