@@ -11,7 +11,15 @@ from orgs.commands.editing import (
     restore_organization,
     set_entitlements,
 )
-from orgs.commands.keys import create_api_key
+from orgs.commands.jobs import (
+    cancel_jobs,
+    claim_job,
+    do_job,
+    fail_abandoned_jobs,
+    start_deletion,
+    start_job,
+)
+from orgs.commands.keys import create_api_key, revoke_api_key, rotate_api_key
 from orgs.commands.organizations import (
     IncomingEntitlements,
     IncomingMember,
@@ -22,7 +30,11 @@ from orgs.commands.organizations import (
     ensure_projects,
     load_organizations,
 )
-from orgs.commands.white_labels import create_owner, create_white_label
+from orgs.commands.white_labels import (
+    change_white_label,
+    create_owner,
+    create_white_label,
+)
 
 __all__ = [
     "IncomingEntitlements",
@@ -33,16 +45,25 @@ __all__ = [
     "add_project",
     "announce_created",
     "announce_people",
+    "cancel_jobs",
     "change_organization",
     "change_person",
+    "change_white_label",
+    "claim_job",
     "create_api_key",
     "create_organization",
     "create_owner",
     "create_white_label",
     "delete_organization",
+    "do_job",
     "ensure_projects",
+    "fail_abandoned_jobs",
     "load_organizations",
     "remove_person",
     "restore_organization",
+    "revoke_api_key",
+    "rotate_api_key",
     "set_entitlements",
+    "start_deletion",
+    "start_job",
 ]

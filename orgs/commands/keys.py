@@ -1,12 +1,16 @@
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
 
 from orgs.catalog import Scope
 from orgs.crypto import START_LENGTH, hash_key, make_key
-from orgs.errors import DomainError
+from orgs.errors import Conflict, DomainError
 from orgs.models import ApiKey, Organization, User, WhiteLabel
+
+OVERLAP = timedelta(days=7)
 
 
 def create_api_key(
@@ -17,15 +21,21 @@ def create_api_key(
     organization: Organization | None = None,
     expires_at: datetime | None = None,
     created_by: User | None = None,
+    text: str = "",
 ) -> tuple[ApiKey, str]:
-    """Make a key; its text is in the answer and nowhere else."""
+    """Make a key; its text is in the answer and nowhere else.
+
+    `text` is the caller's own choice of it; raises `Conflict` when it is taken.
+    """
     if not scopes:
         raise DomainError("A key needs a scope.", code="invalid_scopes")
     if organization is not None and organization.white_label_id != white_label.id:
         raise DomainError(
             "The organization is another white label's.", code="invalid_organization"
         )
-    text = make_key(settings.API_KEY_PREFIX)
+    text = text or make_key(settings.API_KEY_PREFIX)
+    if ApiKey.objects.filter(key_hash=hash_key(text)).exists():
+        raise Conflict("Choose another key.", code="key_exists")
     key = ApiKey.objects.create(
         white_label=white_label,
         organization=organization,
@@ -37,3 +47,26 @@ def create_api_key(
         created_by=created_by,
     )
     return key, text
+
+
+@transaction.atomic
+def rotate_api_key(
+    key: ApiKey, *, created_by: User | None = None
+) -> tuple[ApiKey, str]:
+    """Make the key's successor; both live for a week, so that nothing stops at once."""
+    made, text = create_api_key(
+        key.white_label,
+        name=key.name,
+        scopes=[Scope(scope) for scope in key.scopes],
+        organization=key.organization,
+        created_by=created_by,
+    )
+    ends_at = timezone.now() + OVERLAP
+    if key.expires_at is None or key.expires_at > ends_at:
+        ApiKey.objects.filter(pk=key.pk).update(expires_at=ends_at)
+    return made, text
+
+
+def revoke_api_key(key: ApiKey) -> None:
+    """End the key with this call; twice is once."""
+    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())

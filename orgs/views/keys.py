@@ -1,0 +1,100 @@
+"""API keys: who has which, a new one, its successor, its end."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from orgs import access
+from orgs.catalog import Scope
+from orgs.commands import create_api_key, revoke_api_key, rotate_api_key
+from orgs.forms import ApiKeyForm
+from orgs.http import OrgRequest
+from orgs.models import ApiKey, WhiteLabel
+
+_SHOWN = 200
+
+
+def _white_labels(request: HttpRequest) -> list[WhiteLabel]:
+    return access.visible_white_labels(access.principal_of(request.user))
+
+
+@permission_required("orgs.view_apikey", raise_exception=True)
+def api_keys(request: OrgRequest) -> HttpResponse:
+    """The keys of the white labels one may see; making one shows its text once."""
+    white_labels = _white_labels(request)
+    if request.method != "POST":
+        return _page(request, white_labels, ApiKeyForm(white_labels=white_labels))
+    if not request.user.has_perm("orgs.add_apikey"):
+        raise Http404
+    form = ApiKeyForm(request.POST, white_labels=white_labels)
+    if not form.is_valid():
+        return _page(request, white_labels, form, status=422)
+    data = form.cleaned_data
+    days = data["expires_in_days"]
+    key, text = create_api_key(
+        data["white_label"],
+        name=data["name"],
+        scopes=[Scope(scope) for scope in data["scopes"]],
+        organization=data["organization"],
+        expires_at=timezone.now() + timedelta(days=days) if days else None,
+        created_by=request.user,
+    )
+    return _page(
+        request,
+        white_labels,
+        ApiKeyForm(white_labels=white_labels),
+        made=key,
+        text=text,
+    )
+
+
+@require_POST
+@permission_required("orgs.add_apikey", raise_exception=True)
+def rotate_key(request: OrgRequest, key_id: int) -> HttpResponse:
+    """A successor with the same scopes; the old one lives on for a week."""
+    made, text = rotate_api_key(_key(request, key_id), created_by=request.user)
+    white_labels = _white_labels(request)
+    form = ApiKeyForm(white_labels=white_labels)
+    return _page(request, white_labels, form, made=made, text=text)
+
+
+@require_POST
+@permission_required("orgs.change_apikey", raise_exception=True)
+def revoke_key(request: OrgRequest, key_id: int) -> HttpResponse:
+    """It is refused from the next call on."""
+    revoke_api_key(_key(request, key_id))
+    return redirect("orgs:api_keys")
+
+
+def _key(request: HttpRequest, key_id: int) -> ApiKey:
+    rows = ApiKey.objects.filter(white_label__in=_white_labels(request))
+    return get_object_or_404(
+        rows.select_related("white_label", "organization"), pk=key_id
+    )
+
+
+def _page(
+    request: OrgRequest,
+    white_labels: list[WhiteLabel],
+    form: ApiKeyForm,
+    *,
+    status: int = 200,
+    **more: Any,
+) -> HttpResponse:
+    rows = ApiKey.objects.filter(white_label__in=white_labels)
+    keys = rows.select_related("white_label", "organization").order_by("-id")
+    context = {
+        "keys": keys[:_SHOWN],
+        "form": form,
+        "now": timezone.now(),
+        "nav_key": "api_keys",
+        **more,
+    }
+    response = render(request, "orgs/api_keys.html", context, status=status)
+    response["Cache-Control"] = "private, no-store"
+    return response
