@@ -37,7 +37,7 @@ return {n, redis.call('pttl', KEYS[1])}
 
 
 @cache
-def _client() -> "redis.Redis[Any]":
+def _client() -> redis.Redis:
     return redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=_TIMEOUT,

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from orgs.commands.jobs import cancel_jobs
 from orgs.commands.organizations import announce_created, announce_people
 from orgs.errors import Conflict, DomainError
-from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
+from orgs.models import Entitlements, Job, Member, Organization, Project, WhiteLabel
 
 Values = Mapping[str, Any]
+Person = TypeVar("Person", Member, Project)
 
 
 @transaction.atomic
@@ -108,7 +110,9 @@ def delete_organization(organization: Organization) -> None:
 
 @transaction.atomic
 def restore_organization(organization: Organization) -> None:
-    """Take the mark away; twice is once."""
+    """Take the mark away, and any deletion still to come; twice is once."""
+    kind = Job.Kind.DELETE_ORGANIZATION
+    cancel_jobs(organization.pk, kind, reason="The organization was restored.")
     Organization.objects.filter(pk=organization.pk).update(
         deleted_at=None, updated_at=timezone.now()
     )
@@ -140,13 +144,13 @@ def add_project(
     return _enter(project, values or {}, organization)
 
 
-def _returning(row: Any) -> Any:
+def _returning(row: Person | None) -> Person | None:
     if row is not None and row.deleted_at is None:
         raise Conflict("It is there already.", fields=("external_id",))
     return row
 
 
-def _enter(row: Any, values: Values, organization: Organization) -> Any:
+def _enter(row: Person, values: Values, organization: Organization) -> Person:
     row.deleted_at = None
     for name, value in values.items():
         setattr(row, name, value)
