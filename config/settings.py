@@ -168,6 +168,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "sweep-jobs": {
+        "task": "metrics.tasks.sweep_jobs",
+        "schedule": crontab(minute="*"),
+    },
     "make-partitions": {
         "task": "metrics.tasks.make_partitions",
         "schedule": crontab(minute="7", hour="*/6"),

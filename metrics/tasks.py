@@ -4,6 +4,9 @@ from celery import shared_task
 
 from metrics import commands
 from metrics.queries import find_stale_standings
+from orgs.commands import fail_abandoned_jobs
+from orgs.queries import list_forgotten_jobs
+from orgs.tasks import nudge
 
 _AT_A_TIME = 1_000
 
@@ -25,3 +28,17 @@ def sweep_standings() -> None:
     """Move everyone's 30 days on, once their day has begun, some at a time."""
     while stale := find_stale_standings(_AT_A_TIME):
         commands.fill_standings(stale)
+
+
+@shared_task
+def run_job(job_id: int) -> None:
+    """Do a job once, however often it is asked for."""
+    commands.run_job(job_id)
+
+
+@shared_task
+def sweep_jobs() -> None:
+    """Nudge the jobs that nobody was told of or whose worker died."""
+    fail_abandoned_jobs()
+    for job_id in list_forgotten_jobs(_AT_A_TIME):
+        nudge(run_job, job_id)

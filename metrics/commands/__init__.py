@@ -6,11 +6,13 @@ from metrics.commands.integrations import (
     set_integration,
     set_integrations,
 )
+from metrics.commands.jobs import run_job
 from metrics.commands.partitions import can_make_partitions, make_partitions
 from metrics.commands.people import fill_people_days
 from metrics.commands.periods import advance_period, open_first_periods
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.commands.record import Recorded, record_usage
+from metrics.commands.reports import make_report, start_report
 from metrics.commands.standings import fill_standings
 
 __all__ = [
@@ -23,9 +25,12 @@ __all__ = [
     "fill_standings",
     "load_rates",
     "make_partitions",
+    "make_report",
     "open_first_periods",
     "record_usage",
     "reseal_integrations",
+    "run_job",
     "set_integration",
     "set_integrations",
+    "start_report",
 ]

@@ -1,5 +1,6 @@
 """Reads of usage. Page, fragment, CSV, API and alert take a number from here."""
 
+from metrics.queries.compute import ComputeTime, compute_time, has_usage_since
 from metrics.queries.days import (
     DayMetrics,
     EntitlementUse,
@@ -29,12 +30,14 @@ from metrics.queries.periods import (
     open_period_meters,
     period_cost,
 )
+from metrics.queries.reports import list_reports
 from metrics.queries.series import Amounts, By, Line, Series, SeriesFilters, series
 
 __all__ = [
     "COST_KEY",
     "Amounts",
     "By",
+    "ComputeTime",
     "DayMetrics",
     "EntitlementUse",
     "IntegrationFacts",
@@ -48,14 +51,17 @@ __all__ = [
     "SeriesFilters",
     "Target",
     "by_dimension",
+    "compute_time",
     "contract_start",
     "cost_items",
     "daily_metrics",
     "entitlement_use",
     "find_stale_standings",
     "find_target",
+    "has_usage_since",
     "integrations",
     "list_open_periods",
+    "list_reports",
     "open_period_costs",
     "open_period_meters",
     "period_cost",

@@ -16,6 +16,7 @@ from orgs.access.credentials import (
 from orgs.access.gate import (
     get_billed_organization,
     get_organization,
+    row_id,
     visible,
     visible_white_labels,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "own_organization",
     "principal",
     "principal_of",
+    "row_id",
     "visible",
     "visible_white_labels",
 ]

@@ -42,7 +42,7 @@ def get_organization(
     organizations = visible(principal).select_related("white_label", "standing")
     if not include_deleted:
         organizations = organizations.present()
-    found = organizations.filter(pk=_row_id(id_)).first()
+    found = organizations.filter(pk=row_id(id_)).first()
     if found is None:
         raise OrganizationNotFound
     return found
@@ -56,12 +56,12 @@ def get_billed_organization(principal: Principal, id_: str) -> Organization:
     try:
         return get_organization(principal, id_)
     except OrganizationNotFound:
-        if Organization.objects.present().filter(pk=_row_id(id_)).exists():
+        if Organization.objects.present().filter(pk=row_id(id_)).exists():
             raise Forbidden("This key may not see that organization.") from None
         raise
 
 
-def _row_id(id_: int | str) -> int:
+def row_id(id_: int | str) -> int:
     """The id, or one that no row has."""
     text = str(id_)
     if not (text.isascii() and text.isdigit()) or len(text) > len(str(_MAX_ID)):

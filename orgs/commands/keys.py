@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from orgs.catalog import Scope
@@ -34,9 +34,7 @@ def create_api_key(
             "The organization is another white label's.", code="invalid_organization"
         )
     text = text or make_key(settings.API_KEY_PREFIX)
-    if ApiKey.objects.filter(key_hash=hash_key(text)).exists():
-        raise Conflict("Choose another key.", code="key_exists")
-    key = ApiKey.objects.create(
+    key = ApiKey(
         white_label=white_label,
         organization=organization,
         name=name,
@@ -46,6 +44,11 @@ def create_api_key(
         expires_at=expires_at,
         created_by=created_by,
     )
+    try:
+        with transaction.atomic():
+            key.save()
+    except IntegrityError:
+        raise Conflict("Choose another key.", code="key_exists") from None
     return key, text
 
 

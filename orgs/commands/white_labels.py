@@ -32,6 +32,11 @@ def create_white_label(
     return white_label
 
 
+def change_white_label(white_label: WhiteLabel, *, name: str) -> None:
+    """Give it another name; slug, zone and weight stay as they are."""
+    WhiteLabel.objects.filter(pk=white_label.pk).update(name=name)
+
+
 @transaction.atomic
 def create_owner(white_label: WhiteLabel) -> Organization:
     """Give a new white label the organization that owns it."""

@@ -1,8 +1,15 @@
+from typing import Self
+
 from django.db import models
 from django.db.models import CheckConstraint, Q
 from django.utils import timezone
 
 from orgs.models.fields import in_order, sane
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def unfinished(self) -> Self:
+        return self.filter(state__in=["pending", "running"])
 
 
 class Job(models.Model):
@@ -33,6 +40,8 @@ class Job(models.Model):
     finished_at = models.DateTimeField(null=True)
     created_by = models.CharField(max_length=200, blank=True)
     error = models.TextField(blank=True)
+
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -7,6 +7,8 @@ from django.db.models import Q
 
 from orgs.models import Entitlements, Organization, Project, WhiteLabel
 from orgs.models.organizations import OrganizationQuerySet
+from orgs.queries.counting import count_now_and_then, count_or_estimate
+from orgs.queries.jobs import list_forgotten_jobs, list_jobs
 
 
 def get_white_label(slug: str) -> WhiteLabel:
@@ -105,10 +107,14 @@ __all__ = [
     "Heads",
     "Reference",
     "count_heads",
+    "count_now_and_then",
+    "count_or_estimate",
     "find_project_ids",
     "find_project_owners",
     "get_entitlements",
     "get_white_label",
+    "list_forgotten_jobs",
+    "list_jobs",
     "list_references",
     "search_organizations",
 ]
