@@ -14,7 +14,7 @@ from django.shortcuts import render
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from config.languages import is_api, say
+from config.languages import is_api, say, say_places, speaks_b
 from orgs.errors import DomainError, Unauthorized
 from orgs.http import wants_fragment
 
@@ -47,13 +47,21 @@ def _unauthenticated(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
-    """Names the first input at fault; its value is not repeated."""
+    """Names the first input at fault, contract B all; no value is repeated."""
+    if speaks_b(request):
+        return say_places([_place(one) for one in error.errors])
     first = error.errors[0]
     # ("query" or "body", the parameter's name in our code, the field, …)
     places = [str(place) for place in first["loc"] if place not in _PARAMETERS]
     field = places[-1] if places else "body"
     code = _CODES.get(first["type"], "invalid_request")
     return say(request, 400, code, f"{field}: {first['msg']}", (field,))
+
+
+def _place(one: dict[str, Any]) -> tuple[list[str], str, str]:
+    part, *rest = map(str, one["loc"])
+    places = [place for place in rest if place not in _PARAMETERS]
+    return [part, *places], one["msg"], _CODES.get(one["type"], one["type"])
 
 
 # Names of parameters that gather a query or body; callers never see them.

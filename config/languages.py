@@ -5,6 +5,7 @@ the header `x-cloud-error-codes`. Contract A: `{"success": false, "error"}`. Con
 `{"detail"}`, a list with places for input that is not understood, with status 422.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +20,11 @@ def is_api(request: HttpRequest) -> bool:
     return request.path.startswith(API_PREFIXES)
 
 
+def speaks_b(request: HttpRequest) -> bool:
+    path = request.path
+    return path.startswith(_CONTRACT_B) and not path.startswith(_CONTRACT_A)
+
+
 def say(
     request: HttpRequest,
     status: int,
@@ -30,7 +36,7 @@ def say(
     if request.path.startswith(_CONTRACT_A):
         body: dict[str, Any] = {"success": False, "error": message}
         return JsonResponse(body, status=status)
-    if request.path.startswith(_CONTRACT_B):
+    if speaks_b(request):
         return _contract_b(status, code, message, fields)
     error: dict[str, Any] = {"code": code, "message": message}
     if fields:
@@ -45,6 +51,10 @@ def _contract_b(
 ) -> HttpResponse:
     if status != HTTPStatus.BAD_REQUEST:
         return JsonResponse({"detail": message}, status=status)
-    place = ["body", *fields]
-    detail = [{"loc": place, "msg": message, "type": code}]
+    return say_places([(["body", *fields], message, code)])
+
+
+def say_places(problems: Sequence[tuple[Sequence[str], str, str]]) -> HttpResponse:
+    """Contract B's words for input that is not understood: where, what, which kind."""
+    detail = [{"loc": loc, "msg": msg, "type": type_} for loc, msg, type_ in problems]
     return JsonResponse({"detail": detail}, status=HTTPStatus.UNPROCESSABLE_ENTITY)
