@@ -1,16 +1,8 @@
-from typing import Self
-
 from django.db import models
 from django.db.models import Q, UniqueConstraint
 from django.utils import timezone
 
 from orgs.models.fields import in_order, not_empty, sane, with_history
-
-
-class ComingAndGoing(models.QuerySet["models.Model"]):
-    def present(self) -> Self:
-        """Without the deleted ones."""
-        return self.filter(deleted_at=None)
 
 
 @with_history()
@@ -32,8 +24,6 @@ class Member(models.Model):
     is_staff = models.BooleanField(default=False)
     added_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True)
-
-    objects = ComingAndGoing.as_manager()
 
     class Meta:
         constraints = [
@@ -64,8 +54,6 @@ class Project(models.Model):
     is_public = models.BooleanField(default=False)
     added_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True)
-
-    objects = ComingAndGoing.as_manager()
 
     class Meta:
         constraints = [
