@@ -23,6 +23,7 @@ _NICE = (1, 2, 2.5, 5, 10)
 _ROUND_HEADROOM = 1.02
 # A limit this many times above the highest value would flatten everything else.
 _LIMIT_REACH = 3
+_LONG = 370  # days; from there on their labels need the year
 _X_LABELS = {"daily": 6, "monthly": 4}
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _DECIMAL = ("", "k", "M", "B", "T")
@@ -290,10 +291,11 @@ def _lines(series: Sequence[Series], top: float) -> list[Shape]:
 
 def _x_ticks(days: Sequence[date], grain: Grain) -> list[Tick]:
     step = max(1, ceil(len(days) / _X_LABELS[grain]))
+    needs_year = grain == "monthly" or len(days) > _LONG
     return [
         Tick(
             at=round(100 * (index + 0.5) / len(days), 3),
-            label=f"{day:%b %Y}" if grain == "monthly" else f"{day:%b} {day.day}",
+            label=f"{day:%b %Y}" if needs_year else f"{day:%b} {day.day}",
         )
         for index, day in enumerate(days)
         if index % step == step // 2

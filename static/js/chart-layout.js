@@ -41,7 +41,7 @@ window.chartLayout = ({ spec, colour, width, plain, symbol, isMoney }) => {
       showgrid: false,
       linecolor: colour("--line-strong"),
       nticks: Math.max(3, Math.floor(width / 88)),
-      tickformat: monthly ? "%b %Y" : "%b %-d",
+      tickformat: monthly || spec.x.length > 370 ? "%b %Y" : "%b %-d",
       hoverformat: monthly ? "%B %Y" : "%a, %b %-d, %Y",
       ...(monthly && spec.x.length < 5 ? { tickvals: spec.x } : {}),
     },
