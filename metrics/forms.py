@@ -65,7 +65,7 @@ class ChartQuery:
 
     @property
     def said(self) -> str:
-        """`Oct 23` and `Nov 21` with a dash, with the years where they are not this one."""
+        """Both ends, with their years where these are not this one."""
         today = self.choices[0].range.end - ONE_DAY
         days = (self.chosen.range.start, self.through)
         is_near = all(day.year == today.year for day in days)
@@ -113,8 +113,10 @@ def _chosen(
 
 def _day(text: str, field: str) -> date:
     try:
-        return date.fromisoformat(text)
-    except ValueError:
+        day = date.fromisoformat(text)
+        _ = day + ONE_DAY  # the last day of all has none after it
+        return day
+    except (ValueError, OverflowError):
         raise InvalidDateRange(
             f"“{field}” is a date, as 2026-11-21.", fields=(field,)
         ) from None

@@ -1,0 +1,61 @@
+"""The shape of the code base, checked like behaviour."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+
+def tracked() -> list[Path]:
+    """What is in git; or, in a copy without it, what is not the environment's."""
+    if (ROOT / ".git").exists():
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+        )
+        names = listed.stdout.decode().split("\0")
+        return [ROOT / name for name in names if (ROOT / name).is_file()]
+    pytest.skip("not a git checkout")
+
+
+def test_apps_and_rooms_look_one_way() -> None:
+    answer = subprocess.run(
+        [BIN / "lint-imports", "--no-cache"],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_no_tracked_file_is_large() -> None:
+    large = {p.name: p.stat().st_size for p in tracked() if p.stat().st_size > 300_000}
+
+    assert large == {}
+
+
+def test_no_tracked_file_names_a_registry() -> None:
+    hosts = re.compile(
+        rb"//[^/\s\"']*(?:pypi|pythonhosted|npmjs|jsdelivr|unpkg|cdnjs|artifactory|nexus)"
+    )
+    naming = [
+        p.name
+        for p in tracked()
+        if p != Path(__file__) and hosts.search(p.read_bytes())
+    ]
+
+    assert naming == []
+
+
+def test_no_page_asks_another_host_for_anything() -> None:
+    asking = re.compile(r"""(?:src|href|action)=["'](?:https?:)?//""")
+    pages = [p for p in tracked() if p.suffix == ".html"]
+
+    assert len(pages) > 20
+    assert [p.name for p in pages if asking.search(p.read_text())] == []

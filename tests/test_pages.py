@@ -1,0 +1,236 @@
+"""The pages' numbers and queries: page = fragment = API, nothing counted."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from billing.models import BillingAccount
+from orgs.models import Organization, WhiteLabel
+from tests.factories import (
+    event,
+    make_key,
+    make_organization,
+    make_rate,
+    make_user,
+    record,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+LIST = "/organizations/"
+
+
+@pytest.fixture
+def staff(client: Client, acme: WhiteLabel) -> Client:
+    client.force_login(make_user("ann", "viewer", white_label=acme, is_staff=False))
+    return client
+
+
+@pytest.fixture
+def fleet(acme: WhiteLabel) -> WhiteLabel:
+    """120 organizations beside org-7 and the owner."""
+    for number in range(120):
+        make_organization(
+            acme, f"ext-{number}", name=f"Company {number:03}",
+            billing_email=f"pay{number}@example.com",
+        )  # fmt: skip
+    return acme
+
+
+def names(response: Any) -> list[str]:
+    assert response.status_code == 200
+    return [entry["row"].organization.name for entry in response.context["rows"]]
+
+
+def test_the_list_pages_there_and_back_without_counting(
+    staff: Client, fleet: WhiteLabel
+) -> None:
+    url, pages, back = f"{LIST}?sort=name", [], []
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        while url:
+            response = staff.get(url)
+            pages.append(names(response))
+            last, url = response, response.context["next_url"]
+        url = last.context["previous_url"]
+        while url:
+            response = staff.get(url)
+            back.append(names(response))
+            url = response.context["previous_url"]
+
+    assert [len(page) for page in pages] == [50, 50, 22]
+    found = [name for page in pages for name in page]
+    assert found == sorted(set(found), key=str.lower)
+    assert back == pages[:-1][::-1]
+    statements = [query["sql"].upper() for query in captured.captured_queries]
+    assert not [sql for sql in statements if "COUNT(" in sql]
+    assert not [sql for sql in statements if " OFFSET " in sql]
+
+
+@pytest.mark.parametrize("sort", ["cost", "-cost", "name", "-name", "created"])
+def test_every_sort_shows_everyone_once(
+    staff: Client, fleet: WhiteLabel, sort: str
+) -> None:
+    found, url = [], f"{LIST}?sort={sort}"
+    while url:
+        response = staff.get(url)
+        found += names(response)
+        url = response.context["next_url"]
+
+    assert len(found) == len(set(found)) == 122
+
+
+@pytest.mark.parametrize("query", ["?q=company+007", ""])
+def test_the_list_takes_as_many_queries_for_one_row_as_for_fifty(
+    staff: Client,
+    fleet: WhiteLabel,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    query: str,
+) -> None:
+    with django_assert_num_queries(11):
+        staff.get(LIST + query)
+
+
+def test_an_organization_is_found_in_four_ways(
+    staff: Client, fleet: WhiteLabel
+) -> None:
+    found = Organization.objects.get(external_id="ext-77")
+    BillingAccount.objects.create(organization=found, stripe_id="cus_Ab77")
+    ours = staff.get(f"{LIST}?q={found.id}")
+
+    assert found.name in names(ours)
+    for text in ("COMPANY 077", "ext-77", "pay77@example.com", "cus_Ab77"):
+        assert names(staff.get(LIST, {"q": text})) == ["Company 077"]
+    for text in ("077 078", "cus_A", "100%", "nothing"):
+        assert names(staff.get(LIST, {"q": text})) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("sort=price", "sort=standing__cost_30_days", "state=x", "cursor=x", "q=%00"),
+        *("q=" + "x" * 201, "cursor=" + "x" * 5000),
+    ],
+)
+def test_a_bad_list_is_a_400_page(staff: Client, query: str) -> None:
+    response = staff.get(f"{LIST}?{query}")
+
+    assert response.status_code == 400
+    assert b"<h1" in response.content
+
+
+def test_a_cursor_of_another_list_is_refused(staff: Client, fleet: WhiteLabel) -> None:
+    url = staff.get(f"{LIST}?sort=name").context["next_url"]
+
+    assert staff.get(url.replace("sort=name", "sort=created")).status_code == 400
+
+
+# --- one organization -------------------------------------------------------------
+
+
+@pytest.fixture
+def used(acme: WhiteLabel, org: Organization) -> Organization:
+    make_organization(acme, "org-9")
+    make_rate(acme, "0.31")
+    make_rate(acme, "0.0000017", product="claude")
+    record(
+        acme,
+        [
+            event("a", timestamp="2026-11-02T05:00:00Z", quantities={"requests": 11}),
+            event("b", product="claude", quantities={"requests": 700}),
+            event("c", quantities={"requests": 3}),
+            event("decoy", organization="org-9", quantities={"requests": 9000}),
+        ],
+    )
+    return org
+
+
+def test_page_fragment_and_api_say_the_same(
+    staff: Client, acme: WhiteLabel, used: Organization
+) -> None:
+    url = reverse("metrics:costs", args=[used.id])
+    query = {"from": "2026-11-01", "through": "2026-11-21"}
+    page = staff.get(url, query)
+    fragment = staff.get(url, query, headers={"hx-request": "true"})
+    overview = staff.get(reverse("billing:overview", args=[used.id]), query)
+    key = make_key(acme, "billing:read")
+    api = staff.get(
+        f"/api/v1/billing/costs/{used.id}/charts?from=2026-11-01&to=2026-11-22",
+        headers={"x-api-key": key},
+    ).json()
+
+    totals = {r.context["series"].total.cost for r in (page, fragment, overview)}
+    assert totals == {Decimal("4.34119")}
+    values = [v["value"] for point in api["data"] for v in point["values"]]
+    assert sum(map(Decimal, map(str, values))) == Decimal("4.34119")
+    chart = page.context["chart"]
+    assert [sum(map(Decimal, filter(None, row.cells))) for row in chart.rows] == [
+        sum(Decimal(str(v["value"])) for v in point["values"]) for point in api["data"]
+    ]
+    assert b"<html" not in fragment.content
+    assert b'id="costs-panel"' in fragment.content
+    assert "HX-Request" in fragment["Vary"]
+
+
+@pytest.mark.parametrize(
+    ("tab", "queries"),
+    [
+        ("billing:overview", 25),
+        ("metrics:usage", 13),
+        ("metrics:costs", 12),
+        ("billing:billing", 19),
+        ("orgs:people", 12),
+        ("orgs:history", 24),
+    ],
+)
+def test_a_page_takes_no_more_queries_than(
+    staff: Client,
+    used: Organization,
+    tab: str,
+    queries: int,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    with django_assert_max_num_queries(queries):
+        staff.get(reverse(tab, args=[used.id]))
+
+
+@pytest.mark.parametrize("tab", ["billing:overview", "metrics:usage", "metrics:costs"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("range=1d", "grain=hourly", "range=%00", "from=2026-11-21"),
+        *("from=x&through=2026-11-21", "from=2026-11-22&through=2026-11-20"),
+        *("from=2020-01-01&through=2026-11-21", "from=0001-01-01&through=0001-01-02"),
+        "from=9999-12-31&through=9999-12-31",
+    ],
+)
+def test_a_bad_range_is_a_400_that_still_shows_a_chart(
+    staff: Client, used: Organization, tab: str, query: str
+) -> None:
+    response = staff.get(f"{reverse(tab, args=[used.id])}?{query}")
+
+    assert response.status_code == 400
+    assert response.context["query"].problem
+    assert used.name.encode() in response.content
+
+
+@pytest.mark.parametrize(
+    "tab",
+    [
+        *("billing:overview", "metrics:usage", "metrics:costs", "billing:billing"),
+        *("orgs:people", "orgs:history"),
+    ],
+)
+def test_an_organization_without_anything_has_its_pages(
+    staff: Client, org: Organization, tab: str
+) -> None:
+    response = staff.get(reverse(tab, args=[org.id]))
+
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
