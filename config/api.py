@@ -7,6 +7,7 @@ from ninja import NinjaAPI
 from ninja.parser import Parser
 from ninja.security.base import AuthBase
 
+from billing.api import account_router, balance_router
 from config import errors
 from metrics.api import costs_router, events_router, rates_router, usage_router
 from orgs.access import Principal, authenticate
@@ -79,3 +80,5 @@ api.add_router("/api/v1", events_router)
 api.add_router("/api/v1", usage_router)
 api.add_router("/api/v1", rates_router)
 api.add_router("/api/v1", costs_router)
+api.add_router("/api/v1", balance_router)
+api.add_router("/v1", account_router)

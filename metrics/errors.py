@@ -13,3 +13,13 @@ class RatesRefused(DomainError):
 
 class EndpointNotAllowed(DomainError):
     code = "endpoint_not_allowed"
+
+
+class DeploymentNotFound(DomainError):
+    """Contract C's word for a project that is not there, or not this organization's."""
+
+    status = 404
+    code = "billing_service.es_cluster_id_not_found"
+
+    def __init__(self, *, code: str = "") -> None:
+        super().__init__("No such project.", code=code)

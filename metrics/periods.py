@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,13 @@ def first_instant(day: date, zone: ZoneInfo) -> datetime:
 
 def day_of(instant: datetime, zone: ZoneInfo) -> date:
     return instant.astimezone(zone).date()
+
+
+def hours_elapsed(days: "DayRange", zone: ZoneInfo, *, now: datetime) -> Decimal:
+    """How much of the range is past, in hours; clocks changing make days of 23."""
+    end = min(first_instant(days.end, zone), now)
+    seconds = int((end - first_instant(days.start, zone)).total_seconds())
+    return Decimal(max(seconds, 0)) / 3600
 
 
 class Grain(StrEnum):

@@ -22,3 +22,12 @@ def change_limit(
         limit.version += 1
         limit.save(update_fields=["amount", "version"])
     return limit
+
+
+@transaction.atomic
+def change_limits(
+    organization_id: int, *, soft: Decimal | None, hard: Decimal | None
+) -> None:
+    """Both at once, hard first: every writer takes the two rows in one order."""
+    change_limit(organization_id, kind=SpendingLimit.Kind.HARD, amount=hard)
+    change_limit(organization_id, kind=SpendingLimit.Kind.SOFT, amount=soft)

@@ -1,5 +1,12 @@
 """Reads of money: the fleet's list, an organization's outlook, its invoices."""
 
+from billing.queries.accounts import (
+    Account,
+    account,
+    get_billing_account,
+    list_stripe_ids,
+)
+from billing.queries.balances import Balance, balance
 from billing.queries.fleet import (
     STATES,
     FleetFilters,
@@ -13,16 +20,22 @@ from billing.queries.standing import Badge, badges, badges_of, list_invoices
 
 __all__ = [
     "STATES",
+    "Account",
     "Badge",
+    "Balance",
     "FleetFilters",
     "FleetPage",
     "FleetRow",
     "LimitOutlook",
     "Outlook",
     "State",
+    "account",
     "badges",
     "badges_of",
+    "balance",
     "fleet_page",
+    "get_billing_account",
     "list_invoices",
+    "list_stripe_ids",
     "outlook",
 ]

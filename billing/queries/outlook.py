@@ -101,14 +101,7 @@ def _free_balance(
     account: BillingAccount | None, subscription: Subscription | None
 ) -> Decimal:
     """Free balance pays while the organization is in its trial, and only then."""
-    in_trial = (
-        subscription is not None
-        and subscription.status == Subscription.Status.TRIALING
-        and (
-            subscription.trial_ends_at is None
-            or subscription.trial_ends_at > timezone.now()
-        )
-    )
+    in_trial = subscription is not None and subscription.is_in_trial
     return account.free_balance if account and in_trial else Decimal(0)
 
 

@@ -1,21 +1,62 @@
-"""Contract C: what an organization costs, as a chart."""
+"""Contract C: what an organization and its projects cost, as charts and item by item.
+
+The same rows answer everywhere: items, deployments and the buckets of a chart of one
+range add up to one total. Balances are billing's.
+"""
 
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router
+from ninja import Query, Router, Schema
 
-from metrics.queries import series
-from metrics.schemas import ChartsIn, ChartsOut, charts_body
+from metrics.errors import DeploymentNotFound
+from metrics.queries import (
+    By,
+    Deployment,
+    SeriesFilters,
+    cost_items,
+    deployments,
+    find_deployment,
+    series,
+)
+from metrics.schemas import ChartsIn, ChartsOut, RangeIn, charts_body
+from metrics.schemas.costs import (
+    DeploymentsOut,
+    ItemsOut,
+    deployments_body,
+    items_body,
+)
 from orgs import access
+from orgs.catalog import Scope
+from orgs.errors import OrganizationNotFound
+from orgs.models import Organization
 from orgs.schemas.errors import ErrorsOut
 
 router = Router(tags=["costs"])
 ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
+_PATH = "/billing/costs/{organization_id}"
+_DEPLOYMENT = _PATH + "/deployments/{deployment_id}"
+# The contract has a code of its own for the charts alone.
+_LIMITED = "billing_service.rate_limited"
+
+
+class AccountOut(Schema):
+    id: str
 
 
 @router.get(
-    "/billing/costs/{organization_id}/charts",
+    "/account",
+    response={200: AccountOut, **dict.fromkeys((401, 403, 404, 429, 500), ErrorsOut)},
+    summary="The organization the key is of",
+)
+def account(request: HttpRequest) -> dict[str, str]:
+    """A white label's key acts for the organization that owns it."""
+    organization = access.own_organization(request, Scope.BILLING_READ)
+    return {"id": str(organization.id)}
+
+
+@router.get(
+    _PATH + "/charts",
     response={200: ChartsOut, **ERRORS},
     summary="Costs of an organization over time, by product",
 )
@@ -23,8 +64,99 @@ def charts(
     request: HttpRequest, organization_id: str, query: Query[ChartsIn]
 ) -> HttpResponse:
     """The same numbers as the organization's cost chart: one query serves both."""
+    organization = access.billed_organization(
+        request, organization_id, limit_code=_LIMITED
+    )
+    return _chart(organization, query.filters(organization.white_label))
+
+
+@router.get(
+    _PATH + "/items",
+    response={200: ItemsOut, **ERRORS},
+    summary="Costs of an organization, item by item",
+)
+def items(
+    request: HttpRequest, organization_id: str, query: Query[RangeIn]
+) -> HttpResponse:
+    """An item is a product's use of a meter: compute and tokens, or storage."""
     organization = access.billed_organization(request, organization_id)
-    white_label = organization.white_label
-    found = series(organization.id, query.filters(white_label))
-    body = charts_body(found, white_label)
+    return _items(organization, query)
+
+
+@router.get(
+    _PATH + "/deployments",
+    response={200: DeploymentsOut, **ERRORS},
+    summary="Costs of an organization by project",
+)
+def list_deployments(
+    request: HttpRequest, organization_id: str, query: Query[RangeIn]
+) -> HttpResponse:
+    """A deployment is a project; usage without one is the deployment `none`.
+
+    It is among them so that they add up to what the organization costs.
+    """
+    organization = access.billed_organization(request, organization_id)
+    days = query.days(organization.white_label)
+    found = deployments(organization.id, days)
+    return _json(deployments_body(found, days, organization.white_label))
+
+
+@router.get(
+    _DEPLOYMENT + "/items",
+    response={200: ItemsOut, **ERRORS},
+    summary="Costs of a project, item by item",
+)
+def deployment_items(
+    request: HttpRequest,
+    organization_id: str,
+    deployment_id: str,
+    query: Query[RangeIn],
+) -> HttpResponse:
+    organization = access.billed_organization(request, organization_id)
+    found = _deployment(organization, deployment_id, DeploymentNotFound.code)
+    return _items(organization, query, project_id=found.project_id)
+
+
+@router.get(
+    _DEPLOYMENT + "/charts",
+    response={200: ChartsOut, **ERRORS},
+    summary="Costs of a project over time, by meter",
+)
+def deployment_charts(
+    request: HttpRequest,
+    organization_id: str,
+    deployment_id: str,
+    query: Query[ChartsIn],
+) -> HttpResponse:
+    """Series are meters: `id` the slug, `name` its label."""
+    organization = access.billed_organization(
+        request, organization_id, limit_code=_LIMITED
+    )
+    found = _deployment(organization, deployment_id, OrganizationNotFound.code)
+    asked = query.filters(organization.white_label)
+    filters = SeriesFilters(asked.range, asked.grain, By.METER, found.project_id)
+    return _chart(organization, filters)
+
+
+def _deployment(organization: Organization, id_: str, code: str) -> Deployment:
+    found = find_deployment(organization.id, id_)
+    if found is None:
+        raise DeploymentNotFound(code=code)
+    return found
+
+
+def _chart(organization: Organization, filters: SeriesFilters) -> HttpResponse:
+    found = series(organization.id, filters)
+    return _json(charts_body(found, organization.white_label))
+
+
+def _items(
+    organization: Organization, query: RangeIn, *, project_id: int | None = None
+) -> HttpResponse:
+    days = query.days(organization.white_label)
+    found = cost_items(organization.id, days, project_id=project_id)
+    return _json(items_body(found, days, organization.white_label))
+
+
+def _json(body: bytes) -> HttpResponse:
     return HttpResponse(body, content_type="application/json")

@@ -21,7 +21,14 @@ from metrics.queries.integrations import (
     find_target,
     integrations,
 )
-from metrics.queries.items import Item, by_dimension, cost_items
+from metrics.queries.items import (
+    Deployment,
+    Item,
+    by_dimension,
+    cost_items,
+    deployments,
+    find_deployment,
+)
 from metrics.queries.periods import (
     OpenPeriodFacts,
     PeriodCost,
@@ -39,6 +46,7 @@ __all__ = [
     "By",
     "ComputeTime",
     "DayMetrics",
+    "Deployment",
     "EntitlementUse",
     "IntegrationFacts",
     "Item",
@@ -55,7 +63,9 @@ __all__ = [
     "contract_start",
     "cost_items",
     "daily_metrics",
+    "deployments",
     "entitlement_use",
+    "find_deployment",
     "find_stale_standings",
     "find_target",
     "has_usage_since",

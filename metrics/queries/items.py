@@ -9,6 +9,9 @@ from django.db import connection
 from metrics.catalog import METERS, Dimension
 from metrics.periods import DayRange, Grain
 from metrics.queries.series import ZERO, Amounts
+from orgs.models import Project
+
+_MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +80,59 @@ def _item(project_id: int, product: str, meter: str, *sums: Decimal) -> Item:
     quantity, cost, benchmark_cost, unpriced = sums
     amounts = Amounts(int(quantity), cost, benchmark_cost, int(unpriced))
     return Item(project_id, product, meter, amounts)
+
+
+NO_PROJECT = "none"
+_NO_PROJECT_ID = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A project as contract C names it; usage without one is a deployment of its own.
+
+    Were that left out, deployments would not add up to the organization's cost.
+    """
+
+    id: str
+    name: str
+    items: Sequence[Item] = ()
+
+    @property
+    def project_id(self) -> int:
+        return _NO_PROJECT_ID if self.id == NO_PROJECT else int(self.id)
+
+    @property
+    def cost(self) -> Decimal:
+        return sum((item.amounts.cost for item in self.items), ZERO)
+
+
+_UNASSIGNED = Deployment(NO_PROJECT, "Without a project")
+
+
+def deployments(organization_id: int, days: DayRange) -> list[Deployment]:
+    """Those with usage in the range, dearest first; deleted projects cost too."""
+    items: dict[int, list[Item]] = {}
+    for item in cost_items(organization_id, days, by_project=True):
+        items.setdefault(item.project_id, []).append(item)
+    projects = Project.objects.filter(pk__in=items, organization_id=organization_id)
+    names = dict(projects.values_list("pk", "name"))
+    found = [
+        Deployment(str(id_), names.get(id_, str(id_)), own)
+        if id_
+        else Deployment(_UNASSIGNED.id, _UNASSIGNED.name, own)
+        for id_, own in items.items()
+    ]
+    return sorted(found, key=lambda one: (-one.cost, one.id))
+
+
+def find_deployment(organization_id: int, id_: str) -> Deployment | None:
+    """Without its items; null for a malformed, unknown or foreign id."""
+    if id_ == NO_PROJECT:
+        return _UNASSIGNED
+    if not (id_.isascii() and id_.isdigit()) or len(id_) > len(str(_MAX_ID)):
+        return None
+    projects = Project.objects.filter(
+        pk=min(int(id_), _MAX_ID), organization_id=organization_id
+    )
+    name = projects.values_list("name", flat=True).first()
+    return Deployment(id_, name) if name is not None else None

@@ -39,12 +39,14 @@ def called_organization(
     return organization
 
 
-def billed_organization(request: HttpRequest, id_: str) -> Organization:
+def billed_organization(
+    request: HttpRequest, id_: str, *, limit_code: str = ""
+) -> Organization:
     """The same in the words of contract C, read only."""
     found = principal(request)
     found.require(Scope.BILLING_READ)
     organization = get_billed_organization(found, id_)
-    count_call(found, organization)
+    count_call(found, organization, code=limit_code)
     return organization
 
 

@@ -51,8 +51,13 @@ def _script() -> Any:
     return _client().register_script(_COUNT)
 
 
-def count_call(principal: Principal, organization: Organization | None = None) -> None:
-    """Raises `RateLimited` with the seconds to wait; people's sessions don't count."""
+def count_call(
+    principal: Principal, organization: Organization | None = None, *, code: str = ""
+) -> None:
+    """Raises `RateLimited` with the seconds to wait; people's sessions don't count.
+
+    `code` is the error's, where a contract has its own.
+    """
     if principal.by_session:
         return
     who = f"key:{principal.key_id}" if principal.key_id else f"user:{principal.user_id}"
@@ -62,7 +67,7 @@ def count_call(principal: Principal, organization: Organization | None = None) -
         limit = organization.rate_limit or organization.white_label.default_rate_limit
         name = f"calls:{organization.pk}:{who}"
     try:
-        _count(name, limit, MINUTE)
+        _count(name, limit, MINUTE, code)
     except redis.RedisError as error:
         logger.warning("call_not_counted error=%s", type(error).__name__)
 
@@ -88,8 +93,8 @@ def _login_name(request: HttpRequest) -> str:
     return f"logins:{get_adapter(request).get_client_ip(request)}"
 
 
-def _count(name: str, limit: int, seconds: int) -> None:
+def _count(name: str, limit: int, seconds: int, code: str = "") -> None:
     key = f"orgdesk:{name}"
     count, left = _script()(keys=[key], args=[limit, seconds * 1000])
     if count > limit:
-        raise RateLimited(retry_after=max(1, -(-int(left) // 1000)))
+        raise RateLimited(retry_after=max(1, -(-int(left) // 1000)), code=code)

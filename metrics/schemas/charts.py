@@ -14,7 +14,7 @@ from metrics.queries import Series, SeriesFilters
 from orgs.models import WhiteLabel
 
 
-class ChartsIn(Schema):
+class RangeIn(Schema):
     """`from` and `to` are half-open; dates are the white label's days."""
 
     from_: str | None = Field(
@@ -28,13 +28,9 @@ class ChartsIn(Schema):
         max_length=40,
         description="The day after the last; default: now, today included.",
     )
-    bucketing_strategy: str = Field(
-        "daily", max_length=20, description="`daily` or `monthly`, in any case."
-    )
 
-    def filters(self, white_label: WhiteLabel) -> SeriesFilters:
-        """Raises `InvalidDateRange`, and `costs.invalid_bucketing_strategy`."""
-        grain = self._grain()
+    def days(self, white_label: WhiteLabel) -> DayRange:
+        """Raises `InvalidDateRange`."""
         zone = white_label.zone
         today = day_of(timezone.now(), zone)
         start = today.replace(day=1)
@@ -43,7 +39,18 @@ class ChartsIn(Schema):
             start = parse_day(self.from_, zone, field="from")
         if self.to:
             end = parse_day(self.to, zone, field="to")
-        return SeriesFilters(DayRange(start, end).within(grain), grain)
+        return DayRange(start, end)
+
+
+class ChartsIn(RangeIn):
+    bucketing_strategy: str = Field(
+        "daily", max_length=20, description="`daily` or `monthly`, in any case."
+    )
+
+    def filters(self, white_label: WhiteLabel) -> SeriesFilters:
+        """Raises `InvalidDateRange`, and `costs.invalid_bucketing_strategy`."""
+        grain = self._grain()
+        return SeriesFilters(self.days(white_label).within(grain), grain)
 
     def _grain(self) -> Grain:
         try:
@@ -91,10 +98,15 @@ def charts_body(series: Series, white_label: WhiteLabel) -> bytes:
     return orjson.dumps({"data": data})
 
 
-def number(amount: Any) -> orjson.Fragment:
-    """A Decimal as a JSON number, without trailing zeros or an exponent."""
+def digits(amount: Any) -> str:
+    """A Decimal without trailing zeros or an exponent."""
     text = f"{amount:f}"
-    return orjson.Fragment(text.rstrip("0").rstrip(".") if "." in text else text)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def number(amount: Any) -> orjson.Fragment:
+    """A Decimal as a JSON number, digit by digit."""
+    return orjson.Fragment(digits(amount))
 
 
 def _milliseconds(bucket: date, zone: Any) -> int:

@@ -1,0 +1,30 @@
+"""Contract C's overview: it shows balances, so it answers from here."""
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router
+
+from billing.queries import balance
+from billing.schemas.balances import OverviewOut, overview_body
+from metrics.api.costs import ERRORS
+from metrics.queries import cost_items
+from metrics.schemas import RangeIn
+from orgs import access
+
+router = Router(tags=["costs"])
+
+
+@router.get(
+    "/billing/costs/{organization_id}",
+    response={200: OverviewOut, **ERRORS},
+    summary="Costs of an organization, and what balance is left",
+)
+def overview(
+    request: HttpRequest, organization_id: str, query: Query[RangeIn]
+) -> HttpResponse:
+    """`total` is what items, deployments and a chart of the same range add up to."""
+    organization = access.billed_organization(request, organization_id)
+    white_label = organization.white_label
+    days = query.days(white_label)
+    found = cost_items(organization.id, days)
+    body = overview_body(found, balance(organization), days, white_label)
+    return HttpResponse(body, content_type="application/json")

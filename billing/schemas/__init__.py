@@ -1,0 +1,1 @@
+"""Shapes of money as programs send and read them."""
