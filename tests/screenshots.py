@@ -64,6 +64,7 @@ def _paths(page: Page, base: str, organization: str) -> dict[str, str]:
     one = re.sub(r"\?.*", "", link.get_attribute("href") or "")
     return {
         "list": "/organizations/",
+        "deleted": "/organizations/?state=deleted",
         "nothing": "/organizations/?q=no+such",
         "overview": one,
         "costs": f"{one}costs/?range=12m",
@@ -73,7 +74,10 @@ def _paths(page: Page, base: str, organization: str) -> dict[str, str]:
         "history": f"{one}history/",
         "admin": "/admin/",
         "admin-list": "/admin/orgs/organization/",
+        "admin-form": "/admin/metrics/rate/add/",
         "mfa": "/accounts/2fa/",
+        "missing": "/organizations/0/",
+        "components": "/components/",
     }
 
 
