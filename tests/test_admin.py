@@ -1,5 +1,6 @@
 """Django admin: the same gate, what each role may do, and writes through commands."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -208,7 +209,7 @@ def test_a_rate_for_the_same_start_replaces_the_one_before(
         assert answer.status_code == 302
 
     rows = Rate.objects.order_by("id").values_list("unit_price", "removed_in")
-    assert list(rows) == [(5, 2), (7, None)]
+    assert list(rows) == [(Decimal(5), 2), (Decimal(7), None)]
 
 
 def test_another_amount_of_a_limit_is_another_version(

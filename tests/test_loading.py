@@ -68,7 +68,7 @@ def test_a_file_may_be_packed_and_begin_with_a_bom(
 
 def test_standard_input_is_read(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO(gzip.compress(lines(event("a"), event("b")).encode()))
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(raw)))  # type: ignore[type-var]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(raw)))
 
     assert load.path("-") == (0, "accepted 2 duplicates 0 rejected 0\n")
 

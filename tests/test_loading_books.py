@@ -100,8 +100,8 @@ def test_rates_are_loaded_once_and_replaced_by_another_price(load: Load) -> None
 
     own = Rate.objects.exclude(organization=None).order_by("id")
     assert [(r.unit_price, r.added_in, r.removed_in) for r in own] == [
-        (3, 1, 2),
-        (4, 2, None),
+        (Decimal(3), 1, 2),
+        (Decimal(4), 2, None),
     ]
     assert own[0].effective_from == datetime(2026, 11, 1, tzinfo=UTC)
     stored = Rate.objects.get(product="storage")

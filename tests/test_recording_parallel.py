@@ -129,9 +129,11 @@ def test_a_price_change_meets_whole_recordings_only() -> None:
     make_organization(label)
 
     def write(number: int) -> Callable[[], None]:
-        return lambda: (
-            [record_events(label, [event(f"{number}-{n}")]) for n in range(15)] and None
-        )
+        def run() -> None:
+            for n in range(15):
+                record_events(label, [event(f"{number}-{n}")])
+
+        return run
 
     def change() -> None:
         for price in range(2, 12):
