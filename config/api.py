@@ -9,7 +9,13 @@ from ninja.security.base import AuthBase
 
 from billing.api import account_router, balance_router
 from config import errors
-from metrics.api import costs_router, events_router, rates_router, usage_router
+from metrics.api import (
+    costs_router,
+    events_router,
+    rates_router,
+    usage_router,
+    whitelabel_router,
+)
 from orgs.access import Principal, authenticate
 from orgs.api import login_router, organizations_router, people_router
 from orgs.errors import DomainError
@@ -65,7 +71,11 @@ class StrictParser(Parser):
 api = NinjaAPI(
     title="Orgdesk",
     version="1",
-    description="Organizations, their usage, and what it costs.",
+    description=(
+        "Organizations, their usage, and what it costs. Of the white-label contract"
+        " under `/v1/api`, themes, boards, deployment targets, learning blocks and"
+        " data exports are not served."
+    ),
     auth=Credential(),
     parser=StrictParser(),
     docs_url=None,  # served by config.views, to those who may see them
@@ -82,3 +92,4 @@ api.add_router("/api/v1", rates_router)
 api.add_router("/api/v1", costs_router)
 api.add_router("/api/v1", balance_router)
 api.add_router("/v1", account_router)
+api.add_router("/v1/api", whitelabel_router)

@@ -31,6 +31,11 @@ class Forbidden(DomainError):
     code = "organization.invalid_access"
 
 
+class NotFound(DomainError):
+    status = 404
+    code = "not_found"
+
+
 class OrganizationNotFound(DomainError):
     status = 404
     code = "organization.not_found"

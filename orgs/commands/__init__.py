@@ -11,6 +11,7 @@ from orgs.commands.editing import (
     restore_organization,
     set_entitlements,
 )
+from orgs.commands.founding import create_with_admin, create_with_key
 from orgs.commands.jobs import (
     cancel_jobs,
     claim_job,
@@ -54,6 +55,8 @@ __all__ = [
     "create_organization",
     "create_owner",
     "create_white_label",
+    "create_with_admin",
+    "create_with_key",
     "delete_organization",
     "do_job",
     "ensure_projects",

@@ -28,7 +28,8 @@ def count_now_and_then(rows: QuerySet[Any], *, name: str) -> int:
     if found <= EXACT_UP_TO:
         return found
     try:
-        return int(cache.get_or_set(f"count:{name}", rows.count, _KEPT_SECONDS))
+        kept = cache.get_or_set(f"count:{name}", rows.count, _KEPT_SECONDS)
     except redis.RedisError as error:
         logger.warning("count_not_kept error=%s", type(error).__name__)
-        return rows.count()
+        kept = None
+    return rows.count() if kept is None else int(kept)

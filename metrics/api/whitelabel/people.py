@@ -1,0 +1,160 @@
+"""Contract A: an organization's jobs, projects, keys and members."""
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Query
+from pydantic import Field
+
+from metrics.api.whitelabel.asking import page_of
+from metrics.api.whitelabel.doors import (
+    INNER,
+    Id,
+    inner,
+    key_scopes,
+    reads,
+    router,
+    writes,
+)
+from metrics.api.whitelabel.shapes import (
+    AEntityKeyOut,
+    AGenericOut,
+    AJobsOut,
+    Asked,
+    Name,
+    PageIn,
+)
+from orgs import access, commands
+from orgs.catalog import Scope
+from orgs.errors import DomainError, NotFound
+from orgs.models import Job, Member
+from orgs.queries import count_or_estimate, list_jobs
+
+_LONGEST = 100 * 365 * 86_400  # seconds; later instants are not kept
+
+
+class AProjectIn(Asked):
+    """A project's owner is its organization: `ownerId`, `ownerEmail` are ignored."""
+
+    project_name: Name
+    project_visibility: Literal["public", "private"] = "private"
+    create_api_key: bool = True
+
+
+class AApiKeyIn(Asked):
+    name: Name
+    api_key: str | None = Field(
+        None,
+        min_length=32,
+        max_length=200,
+        pattern=r"^[!-~]+$",
+        description="Your own choice of it, beginning as all keys do.",
+    )
+    role: Literal["admin", "member"]
+    ttl: int | None = Field(None, ge=1, le=_LONGEST, description="Seconds.")
+
+
+class AMemberIn(Asked):
+    """`datasets` means nothing here and is ignored."""
+
+    username_or_email: str = Field(min_length=1, max_length=200)
+    role: Literal["admin", "member", "guest"]
+    datasets: list[str] = Field([], max_length=1_000)
+
+
+@router.get(f"{INNER}/jobs", **reads("Jobs, newest first", AJobsOut))
+def jobs(
+    request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
+) -> Any:
+    """Of a deleted organization, too: its deletion is one of them."""
+    found = inner(
+        request,
+        organization_id,
+        inner_id,
+        Scope.ORGANIZATIONS_READ,
+        include_deleted=True,
+    )
+    rows = list_jobs(found)
+    return {
+        "jobs": [_job(job) for job in page_of(rows, page)],
+        "total_job_count": count_or_estimate(rows),
+    }
+
+
+def _job(job: Job) -> dict[str, Any]:
+    has_ended = job.finished_at is not None
+    return {
+        "id": job.pk,
+        "category": Job.Kind(job.kind).label,
+        "category_key": job.kind,
+        "key": f"{job.kind}-{job.pk}",
+        "created": job.created_at,
+        "started": job.started_at,
+        "finished": job.finished_at,
+        "finished_successful": job.state == Job.State.DONE if has_ended else None,
+        "job_notification_uids": [],
+    }
+
+
+@router.post(f"{INNER}/projects", **writes("Make a project", AEntityKeyOut))
+def create_project(
+    request: HttpRequest, organization_id: Id, inner_id: Id, data: AProjectIn
+) -> Any:
+    """The key, unless `createApiKey` is false, is a member's of the organization."""
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    project, text = commands.create_with_key(
+        found,
+        name=data.project_name,
+        is_public=data.project_visibility == "public",
+        scopes=key_scopes(request, "member") if data.create_api_key else [],
+    )
+    return {"id": project.pk, "api_key": text}
+
+
+@router.post(f"{INNER}/apiKeys", **writes("Make an API key", AEntityKeyOut))
+def create_api_key(
+    request: HttpRequest, organization_id: Id, inner_id: Id, data: AApiKeyIn
+) -> Any:
+    """Of this organization alone, with no scope its maker lacks."""
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    if data.api_key and not data.api_key.startswith(settings.API_KEY_PREFIX):
+        raise DomainError(f"`apiKey` begins with {settings.API_KEY_PREFIX}.")
+    ttl = timedelta(seconds=data.ttl) if data.ttl else None
+    key, text = commands.create_api_key(
+        found.white_label,
+        name=data.name,
+        scopes=key_scopes(request, data.role),
+        organization=found,
+        expires_at=timezone.now() + ttl if ttl else None,
+        text=data.api_key or "",
+    )
+    return {"id": key.pk, "api_key": text}
+
+
+@router.post(f"{INNER}/members", **writes("Add a member", AGenericOut))
+def add_member(
+    request: HttpRequest, organization_id: Id, inner_id: Id, data: AMemberIn
+) -> Any:
+    """Known by what they were named by; one who left comes back."""
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    name = data.username_or_email
+    email = {"email": name} if "@" in name else {}
+    values = {"role": data.role, **email}
+    commands.add_member(found, external_id=name, values=values)
+    return {}
+
+
+@router.delete(f"{INNER}/members/{{user_id}}", **writes("Remove a member", AGenericOut))
+def remove_member(
+    request: HttpRequest, organization_id: Id, inner_id: Id, user_id: Id
+) -> Any:
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    present = Member.objects.filter(organization=found, deleted_at=None)
+    member = present.filter(pk=access.row_id(user_id)).first()
+    if member is None:
+        raise NotFound("No such user.")
+    commands.remove_person(member)
+    return {}
