@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,7 +15,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from config.languages import is_api, say, say_places, speaks_b
-from orgs.errors import DomainError, Unauthorized
+from orgs.errors import DomainError, TooLarge, Unauthorized
 from orgs.http import wants_fragment
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ def register(api: NinjaAPI) -> None:
     api.add_exception_handler(ValidationError, _invalid)
     api.add_exception_handler(HttpError, _http)
     api.add_exception_handler(Http404, _missing)
+    api.add_exception_handler(RequestDataTooBig, _too_large)
     api.add_exception_handler(Exception, _crash)
 
 
@@ -81,6 +82,10 @@ def _http(request: HttpRequest, error: Any) -> HttpResponse:
     if isinstance(error.__cause__, DomainError):  # our parser's, wrapped by ninja
         return _domain(request, error.__cause__)
     return say(request, error.status_code, "invalid_request", str(error))
+
+
+def _too_large(request: HttpRequest, error: Any) -> HttpResponse:
+    return say(request, TooLarge.status, TooLarge.code, "The body is too large.")
 
 
 def _missing(request: HttpRequest, error: Any) -> HttpResponse:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+import redis
 import time_machine
+from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
@@ -46,3 +48,9 @@ def acme(db: None) -> WhiteLabel:
 @pytest.fixture
 def org(acme: WhiteLabel) -> Organization:
     return Organization.objects.get(white_label=acme, external_id="org-7")
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted() -> None:
+    """Calls and login tries of one test are not held against the next."""
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from orgs import access, commands
@@ -91,7 +91,7 @@ def create_organization(request: HttpRequest, data: OrganizationIn) -> Any:
         values=values,
         created_by=caller.name,
     )
-    return 201, _detail(organization)
+    return Status(201, _detail(organization))
 
 
 @router.get(
@@ -148,7 +148,7 @@ def delete_organization(request: HttpRequest, organization_id: str) -> Any:
         request, organization_id, Scope.ORGANIZATIONS_WRITE
     )
     commands.delete_organization(organization)
-    return 204, None
+    return Status(204, None)
 
 
 @router.post(

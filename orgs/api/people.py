@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from orgs import access, commands
@@ -97,7 +97,7 @@ def add_member(request: HttpRequest, organization_id: str, data: MemberIn) -> An
     values = {k: v for k, v in data.given().items() if v is not None}
     external_id = values.pop("external_id")
     member = commands.add_member(organization, external_id=external_id, values=values)
-    return 201, member_out(member)
+    return Status(201, member_out(member))
 
 
 @router.patch(
@@ -122,7 +122,7 @@ def remove_member(request: HttpRequest, organization_id: str, member_id: str) ->
     organization = _write(request, organization_id)
     member = _one(Member.objects.filter(organization=organization), member_id)
     commands.remove_person(member)
-    return 204, None
+    return Status(204, None)
 
 
 @router.get(
@@ -146,7 +146,7 @@ def add_project(request: HttpRequest, organization_id: str, data: ProjectIn) -> 
     values = {k: v for k, v in data.given().items() if v is not None}
     external_id = values.pop("external_id")
     project = commands.add_project(organization, external_id=external_id, values=values)
-    return 201, project_out(project)
+    return Status(201, project_out(project))
 
 
 @router.patch(
@@ -171,4 +171,4 @@ def remove_project(request: HttpRequest, organization_id: str, project_id: str) 
     organization = _write(request, organization_id)
     project = _one(Project.objects.filter(organization=organization), project_id)
     commands.remove_person(project)
-    return 204, None
+    return Status(204, None)

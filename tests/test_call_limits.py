@@ -1,0 +1,83 @@
+"""Calls a minute: exact under parallel load, open when Valkey is down."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+from django.db import connections
+from django.test import Client
+
+from orgs.access import limits
+from orgs.models import Organization, WhiteLabel
+from tests.factories import make_key, make_organization
+
+
+def limited(acme: WhiteLabel, calls: int) -> Organization:
+    org = make_organization(acme, "org-limited")
+    Organization.objects.filter(pk=org.pk).update(rate_limit=calls)
+    return org
+
+
+def get(org: Organization, key: str) -> Any:
+    try:
+        url = f"/api/v1/billing/costs/{org.pk}/charts"
+        return Client(headers={"x-api-key": key}).get(url)
+    finally:
+        connections.close_all()
+
+
+@pytest.mark.usefixtures("committed")
+def test_sixty_at_once_against_a_limit_of_five_lets_five_through() -> None:
+    from tests.factories import make_white_label  # noqa: PLC0415
+
+    acme = make_white_label("acme")
+    org, key = limited(acme, 5), make_key(acme, "billing:read")
+
+    with ThreadPoolExecutor(20) as pool:
+        statuses = [r.status_code for r in pool.map(lambda _: get(org, key), range(60))]
+
+    assert (statuses.count(200), statuses.count(429)) == (5, 55)
+
+
+@pytest.mark.django_db
+def test_the_answer_says_when_to_come_back(acme: WhiteLabel) -> None:
+    org, key = limited(acme, 1), make_key(acme, "billing:read")
+    client = Client(headers={"x-api-key": key})
+    url = f"/api/v1/billing/costs/{org.pk}/charts"
+    client.get(url)
+
+    response = client.get(url)
+
+    assert response.status_code == 429
+    assert 1 <= int(response["Retry-After"]) <= 60
+    assert response["x-cloud-error-codes"] == "billing_service.rate_limited"
+
+
+@pytest.mark.django_db
+def test_another_key_and_another_organization_have_their_own(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    busy, key = limited(acme, 1), make_key(acme, "billing:read")
+    client = Client(headers={"x-api-key": key})
+    client.get(f"/api/v1/billing/costs/{busy.pk}/charts")
+
+    other = Client(headers={"x-api-key": make_key(acme, "billing:read")})
+    assert client.get(f"/api/v1/billing/costs/{org.pk}/charts").status_code == 200
+    assert other.get(f"/api/v1/billing/costs/{busy.pk}/charts").status_code == 200
+
+
+@pytest.mark.django_db
+def test_reads_go_on_uncounted_when_valkey_is_down(
+    acme: WhiteLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down() -> Any:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(limits, "_script", down)
+    org, key = limited(acme, 1), make_key(acme, "billing:read")
+    client = Client(headers={"x-api-key": key})
+
+    for _ in range(3):
+        url = f"/api/v1/billing/costs/{org.pk}/charts"
+        assert client.get(url).status_code == 200

@@ -1,0 +1,129 @@
+"""Login tokens of the contracts: issued for a password, taken back in every form."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+import time_machine
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import (
+    TOTP,
+    format_hotp_value,
+    hotp_value,
+    yield_hotp_counters_from_time,
+)
+from django.test import Client
+
+from orgs.access import limits
+from orgs.models import Organization, User
+from tests.factories import NOW, make_user
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def person() -> User:
+    user = make_user("fin", "finance")
+    user.set_password(PASSWORD)
+    user.save()
+    return user
+
+
+def post(url: str, **body: Any) -> tuple[int, Any]:
+    response = Client().post(url, body, content_type="application/json")
+    return response.status_code, response.json()
+
+
+def log_in(**body: Any) -> tuple[int, Any]:
+    return post("/api/v1/users/auth/_login", **body)
+
+
+def chart(org: Organization, **headers: str) -> int:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    url = f"/api/v1/billing/costs/{org.id}/charts"
+    return Client().get(url, headers=names).status_code
+
+
+def test_a_token_is_taken_back_in_every_form(org: Organization, person: User) -> None:
+    status, answer = log_in(username="fin", password=PASSWORD)
+    token = answer["token"]
+
+    assert status == 200
+    assert token.count(".") == 2
+    assert chart(org, authorization=f"Bearer {token}") == 200
+    assert chart(org, x_jwt_token=token) == 200
+    assert chart(org, cookie=f"jwt={token}") == 200
+    assert chart(org, cookie=token) == 200  # contract A's Python client
+    assert chart(org, authorization=f"Bearer {token[:-2]}xx") == 401
+
+
+def test_contract_a_logs_in_by_e_mail_too(org: Organization, person: User) -> None:
+    status, answer = post(
+        "/v1/api-login", username=person.email, password=PASSWORD, uuid="ignored"
+    )
+
+    assert (status, answer["success"]) == (200, True)
+    assert chart(org, x_jwt_token=answer["token"]) == 200
+
+
+def test_a_token_ends_after_an_hour_and_with_its_password(
+    org: Organization, person: User, frozen: time_machine.Traveller
+) -> None:
+    token = log_in(username="fin", password=PASSWORD)[1]["token"]
+    frozen.move_to(NOW + timedelta(minutes=61))
+    assert chart(org, x_jwt_token=token) == 401
+
+    frozen.move_to(NOW)
+    person.set_password("another one entirely")
+    person.save()
+    assert chart(org, x_jwt_token=token) == 401
+
+
+def test_every_failure_reads_the_same(person: User) -> None:
+    person.is_active = False
+    person.save()
+    inactive = log_in(username="fin", password=PASSWORD)
+
+    assert inactive == log_in(username="nobody", password="x")
+    assert inactive[0] == 401
+    assert inactive[1]["errors"][0]["code"] == "root.unauthenticated"
+    assert post("/v1/api-login", username="a\x00", password="x")[0] == 400
+
+
+def test_two_factor_accounts_need_the_code(org: Organization, person: User) -> None:
+    secret = "JBSWY3DPEHPK3PXP"
+    TOTP.activate(person, secret)
+    assert Authenticator.objects.filter(user=person).count() == 1
+    code = format_hotp_value(
+        hotp_value(secret, next(iter(yield_hotp_counters_from_time())))
+    )
+
+    assert log_in(username="fin", password=PASSWORD)[0] == 401
+    wrong = post("/v1/api-login", username="fin", password=PASSWORD, totpToken="000000")
+    right = post("/v1/api-login", username="fin", password=PASSWORD, totpToken=code)
+    assert (wrong[0], right[0]) == (401, 200)
+
+
+def test_failed_logins_are_stopped_per_address_and_good_ones_are_not(
+    person: User,
+) -> None:
+    for _ in range(limits.LOGIN_TRIES + 5):
+        assert log_in(username="fin", password=PASSWORD)[0] == 200
+    for _ in range(limits.LOGIN_TRIES):
+        assert log_in(username="fin", password="wrong")[0] == 401
+
+    status, answer = log_in(username="fin", password=PASSWORD)
+    assert (status, answer["errors"][0]["code"]) == (429, "rate_limited")
+
+
+def test_nobody_logs_in_when_nobody_can_count(
+    person: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down() -> Any:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(limits, "_script", down)
+
+    assert log_in(username="fin", password=PASSWORD)[0] == 503

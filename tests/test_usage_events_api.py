@@ -1,0 +1,159 @@
+"""POST /api/v1/usage/events: each event is judged for itself, twice is once."""
+
+import gzip
+from typing import Any
+
+import orjson
+import pytest
+from django.test import Client
+
+from orgs.models import Organization, WhiteLabel
+from tests.factories import event, make_key, make_organization, make_user, usage_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+URL = "/api/v1/usage/events"
+JSON, NDJSON = "application/json", "application/x-ndjson"
+
+
+@pytest.fixture
+def key(acme: WhiteLabel) -> str:
+    return make_key(acme, "usage:write")
+
+
+def send(key: str, body: Any, *, content_type: str = JSON, **headers: str) -> Any:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    sent = {"authorization": f"Bearer {key}", **headers}
+    names = {name.replace("_", "-"): value for name, value in sent.items()}
+    return Client().post(URL, raw, content_type=content_type, headers=names)
+
+
+def code(response: Any) -> str:
+    [error] = response.json()["errors"]
+    return str(error["code"])
+
+
+def test_events_are_recorded_and_sent_again_change_nothing(
+    key: str, org: Organization
+) -> None:
+    body = [event("a"), event("b", quantities={"requests": 7})]
+
+    assert send(key, body).json() == {"accepted": 2, "duplicates": 0, "rejected": []}
+    assert send(key, body).json() == {"accepted": 0, "duplicates": 2, "rejected": []}
+    assert usage_of(org, "quantity") == [(12,)]
+
+
+def test_a_bad_event_never_drops_its_neighbours(key: str, org: Organization) -> None:
+    body = [event("a"), {"id": 1}, event("b", quantities={"requests": -1}), event("c")]
+
+    answer = send(key, body).json()
+
+    assert answer["accepted"] == 2
+    assert [(r["index"], r["code"]) for r in answer["rejected"]] == [
+        (1, "invalid_id"),
+        (2, "invalid_quantities"),
+    ]
+    assert usage_of(org, "quantity") == [(10,)]
+
+
+def test_the_same_identity_with_another_body_is_a_conflict(
+    key: str, org: Organization
+) -> None:
+    send(key, [event("a")])
+
+    answer = send(key, [event("a", product="other"), event("b")]).json()
+
+    assert answer["accepted"] == 1
+    assert [(r["index"], r["code"]) for r in answer["rejected"]] == [
+        (0, "event_conflict")
+    ]
+    assert usage_of(org, "product", "quantity") == [("gpt", 10)]
+
+
+def test_lines_and_gzip_are_taken(key: str, org: Organization) -> None:
+    lines = b"\n".join(orjson.dumps(event(f"e{n}")) for n in range(3)) + b"\n\n"
+
+    response = send(
+        key, gzip.compress(lines), content_type=NDJSON, content_encoding="gzip"
+    )
+
+    assert response.json()["accepted"] == 3
+    assert usage_of(org, "quantity") == [(15,)]
+
+
+def test_a_key_of_one_organization_reports_for_no_other(acme: WhiteLabel) -> None:
+    other = make_organization(acme, "org-11")
+    key = make_key(acme, "usage:write", organization=other)
+    unnamed = {k: v for k, v in event("b").items() if k != "organization"}
+
+    answer = send(key, [event("a"), unnamed]).json()
+
+    assert answer["accepted"] == 1
+    assert [r["code"] for r in answer["rejected"]] == ["organization_not_found"]
+    assert usage_of(other, "quantity") == [(5,)]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "expected"),
+    [
+        (b"[]", 400, "invalid_body"),
+        (b"null", 400, "invalid_body"),
+        (b'{"id": "a"}', 400, "invalid_body"),
+        (b"[1,", 400, "invalid_body"),
+        (b"\xff\xfe[", 400, "invalid_body"),
+        (b"[" + b"1," * 10_000 + b"1]", 413, "too_large"),
+        (b"[" + b"[" * 5_000 + b"]" * 5_001, 400, "invalid_body"),
+    ],
+)
+def test_a_body_that_is_no_batch_is_refused_whole(
+    key: str, body: bytes, status: int, expected: str
+) -> None:
+    response = send(key, body)
+
+    assert (response.status_code, code(response)) == (status, expected)
+
+
+def test_another_type_or_encoding_is_415(key: str) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded"):
+        assert send(key, b"[]", content_type=content_type).status_code == 415
+    assert send(key, b"[]", content_encoding="br").status_code == 415
+    utf16 = "application/json; charset=utf-16"
+    assert send(key, b"[]", content_type=utf16).status_code == 415
+
+
+def test_a_small_body_that_inflates_is_stopped_at_the_limit(key: str) -> None:
+    bomb = gzip.compress(b"[" + b" " * (17 << 20) + b"]")
+
+    assert len(bomb) < 100_000
+    response = send(key, bomb, content_encoding="gzip")
+    assert (response.status_code, code(response)) == (413, "too_large")
+
+
+def test_more_than_djangos_own_limit_is_taken(key: str, org: Organization) -> None:
+    padding = " " * 3_000_000
+
+    body = b"[" + padding.encode() + orjson.dumps(event("a")) + b"]"
+
+    assert send(key, body).json()["accepted"] == 1
+
+
+def test_a_key_given_twice_in_an_event_is_refused(key: str, org: Organization) -> None:
+    raw = orjson.dumps(event("a")).replace(b'"id":"a"', b'"id":"a", "id" : "b"')
+
+    answer = send(key, b"[" + raw + b"]").json()
+
+    assert [r["code"] for r in answer["rejected"]] == ["duplicate_key"]
+    assert usage_of(org, "quantity") == []
+
+
+def test_it_takes_the_scope_and_a_white_label(acme: WhiteLabel) -> None:
+    reader = make_key(acme, "organizations:read", "billing:write")
+    response = send(reader, [event()])
+    assert (response.status_code, code(response)) == (
+        403,
+        "organization.invalid_access",
+    )
+
+    client = Client()
+    client.force_login(make_user("root", is_superuser=True))
+    response = client.post(URL, b"[]", content_type=JSON)
+    assert response.status_code == 403
