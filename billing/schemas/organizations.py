@@ -125,7 +125,7 @@ class OwnOrganizationOut(Schema):
 
 
 def organization_body(account: Account) -> bytes:
-    """`OwnOrganizationOut` as JSON. Amounts are written digit by digit, not as a float."""
+    """`OwnOrganizationOut` as JSON; amounts digit by digit, not as a float."""
     return orjson.dumps(
         {
             **_identity(account.organization),

@@ -45,7 +45,7 @@ class QuantityOut(Schema):
     formatted_value: str
 
 
-class RateOut(Schema):
+class UnitRateOut(Schema):
     value: float = Field(description="Cost per unit, on average over the range.")
     formatted_value: str
 
@@ -58,7 +58,7 @@ class StorageItemOut(Schema):
     sku: str = Field(description="White label, product and meter, with dots between.")
     type: Dimension
     quantity: QuantityOut
-    rate: RateOut
+    rate: UnitRateOut
 
 
 class PeriodOut(Schema):
