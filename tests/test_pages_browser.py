@@ -285,8 +285,8 @@ def test_a_server_error_leaves_the_panel_and_tells(
     inside.get_by_role("link", name="7 d").click()
 
     expect(inside.get_by_role("alert")).to_contain_text("Request r-7")
-    _title(inside).to_contain_text("$11.50 in 30 days")
     expect(inside.locator("#costs-panel")).not_to_have_attribute("aria-busy", "true")
+    _title(inside).to_contain_text("$11.50 in 30 days")
 
 
 def test_a_part_that_is_not_there_answers_as_a_part(client_in: Client) -> None:

@@ -40,7 +40,7 @@
     live.className = "chart__live";
     if (!live.isConnected) plot.append(live);
     await Plotly.react(live, data, layout, config);
-    plot.querySelector(".chart__svg")?.remove();
+    plot.querySelector(".chart__svg")?.setAttribute("hidden", ""); // paper still takes it
   };
 
   const drawAll = (root) => {
