@@ -1,13 +1,13 @@
 """What billing adds to the picture of costs."""
 
-from datetime import tzinfo
+from zoneinfo import ZoneInfo
 
 from billing.queries import Outlook
 from metrics.periods import Grain, day_of
 from orgs.charts import Limit
 
 
-def limit_line(ahead: Outlook, *, grain: Grain, zone: tzinfo) -> Limit | None:
+def limit_line(ahead: Outlook, *, grain: Grain, zone: ZoneInfo) -> Limit | None:
     """The next spending limit: whole beside months, beside days its even share.
 
     Without an end of the period there is no share.
