@@ -40,17 +40,20 @@ def make_organization(
     white_label: WhiteLabel, external_id: str = "org-7", **line: Any
 ) -> Organization:
     """As `load_organizations` reads it: name, contract_started_on, members, …"""
-    line = {
-        "external_id": external_id,
-        "name": external_id.title(),
-        "created_at": "2026-01-05T09:00:00Z",
-        **line,
-    }
-    incoming = msgspec.convert(orjson.loads(orjson.dumps(line)), IncomingOrganization)
-    commands.load_organizations(white_label, [incoming])
+    make_organizations(white_label, [{"external_id": external_id, **line}])
     return Organization.objects.select_related("white_label").get(
         white_label=white_label, external_id=external_id
     )
+
+
+def make_organizations(
+    white_label: WhiteLabel, lines: Sequence[Mapping[str, Any]]
+) -> None:
+    """Many at once; each line says at least its external_id."""
+    defaults = {"created_at": "2026-01-05T09:00:00Z"}
+    whole = [defaults | {"name": line["external_id"].title()} | line for line in lines]
+    incoming = msgspec.json.decode(orjson.dumps(whole), type=list[IncomingOrganization])
+    commands.load_organizations(white_label, incoming)
 
 
 def delete(organization: Organization) -> None:

@@ -11,6 +11,7 @@ from tests.factories import (
     delete,
     make_key,
     make_organization,
+    make_organizations,
     make_user,
     make_white_label,
 )
@@ -37,13 +38,15 @@ class Ask:
 @pytest.fixture
 def fleet(acme: WhiteLabel) -> WhiteLabel:
     """acme, its owner, org-7, and eleven more of which one is deleted."""
-    for number in range(10, 20):
-        make_organization(
-            acme,
-            f"org-{number}",
-            name=f"Müller & Söhne {number}",
-            billing_email=f"pay{number}@example.com",
-        )
+    lines = [
+        {
+            "external_id": f"org-{number}",
+            "name": f"Müller & Söhne {number}",
+            "billing_email": f"pay{number}@example.com",
+        }
+        for number in range(10, 20)
+    ]
+    make_organizations(acme, lines)
     delete(make_organization(acme, "org-gone"))
     return acme
 

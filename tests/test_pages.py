@@ -16,6 +16,7 @@ from tests.factories import (
     event,
     make_key,
     make_organization,
+    make_organizations,
     make_rate,
     make_user,
     record,
@@ -34,11 +35,15 @@ def staff(client: Client, acme: WhiteLabel) -> Client:
 @pytest.fixture
 def fleet(acme: WhiteLabel) -> WhiteLabel:
     """120 organizations beside org-7 and the owner."""
-    for number in range(120):
-        make_organization(
-            acme, f"ext-{number}", name=f"Company {number:03}",
-            billing_email=f"pay{number}@example.com",
-        )  # fmt: skip
+    lines = [
+        {
+            "external_id": f"ext-{number}",
+            "name": f"Company {number:03}",
+            "billing_email": f"pay{number}@example.com",
+        }
+        for number in range(120)
+    ]
+    make_organizations(acme, lines)
     return acme
 
 
