@@ -1,7 +1,12 @@
-"""Contract B's organization as facts: which fields, which types, which words."""
+"""Contract B: how it is called, and its organization as facts."""
 
 from datetime import datetime
 from typing import Any
+
+from django.test import Client
+
+from billing.models import Subscription
+from orgs.models import Organization
 
 TEXT, WHOLE, NUMBER, TRUTH = "text", "whole number", "number", "truth"
 INSTANT, OBJECT, LIST = "instant", "object", "list"
@@ -130,3 +135,31 @@ def _is(kind: str, value: Any) -> bool:
     python = {TEXT: str, TRUTH: bool, OBJECT: dict, WHOLE: int, NUMBER: (int, float)}
     is_truth = isinstance(value, bool)
     return isinstance(value, python[kind]) and is_truth == (kind == TRUTH)
+
+
+class Ask:
+    """Calls contract B with a key of one organization."""
+
+    def __init__(self, client: Client, key: str) -> None:
+        self.client, self.headers = client, {"authorization": f"Bearer {key}"}
+
+    def put(self, path: str, body: Any) -> Any:
+        return self.client.put(
+            f"/v1/{path}", body, content_type="application/json", headers=self.headers
+        )
+
+    def get(self, path: str) -> Any:
+        return self.client.get(f"/v1/{path}", headers=self.headers)
+
+
+def subscribe(organization: Organization, **changes: Any) -> Subscription:
+    return Subscription.objects.create(
+        organization=organization,
+        **{
+            "stripe_id": "sub_7",
+            "status": "active",
+            "tier": "growth",
+            "stripe_price_id": "price_7",
+            **changes,
+        },
+    )

@@ -9,9 +9,9 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from billing.commands import change_limit
-from billing.models import BillingAccount, Invoice, SpendingLimit, Subscription
+from billing.models import BillingAccount, Invoice
 from orgs.models import Organization, WhiteLabel
-from tests.contract_b import FIELDS, faults
+from tests.contract_b import FIELDS, Ask, faults, subscribe
 from tests.factories import (
     event,
     make_key,
@@ -22,23 +22,7 @@ from tests.factories import (
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
-JSON = "application/json"
 TRIAL_END = datetime(2026, 12, 1, tzinfo=UTC)
-
-
-class Ask:
-    """Calls contract B with a key of one organization."""
-
-    def __init__(self, client: Client, key: str) -> None:
-        self.client, self.headers = client, {"authorization": f"Bearer {key}"}
-
-    def put(self, path: str, body: Any) -> Any:
-        return self.client.put(
-            f"/v1/{path}", body, content_type=JSON, headers=self.headers
-        )
-
-    def get(self, path: str) -> Any:
-        return self.client.get(f"/v1/{path}", headers=self.headers)
 
 
 @pytest.fixture
@@ -62,19 +46,6 @@ def used(acme: WhiteLabel, org: Organization) -> Organization:
         ],
     )
     return org
-
-
-def subscribe(organization: Organization, **changes: Any) -> Subscription:
-    return Subscription.objects.create(
-        organization=organization,
-        **{
-            "stripe_id": "sub_7",
-            "status": "active",
-            "tier": "growth",
-            "stripe_price_id": "price_7",
-            **changes,
-        },
-    )
 
 
 def test_both_absent_answers_the_organization_unchanged(
@@ -220,51 +191,10 @@ def test_a_key_needs_the_scope_of_the_call(
 
 
 def test_without_a_credential_it_is_401(client: Client) -> None:
-    response = client.put("/v1/orgs/integrations", {}, content_type=JSON)
+    response = client.put("/v1/orgs/integrations", {}, "application/json")
 
     assert response.status_code == 401
     assert response.json() == {"detail": "A valid credential is needed."}
-
-
-def test_the_list_has_what_the_credential_reaches(
-    ask: Ask, acme: WhiteLabel, org: Organization, client: Client
-) -> None:
-    [row] = ask.get("orgs/list").json()
-    assert (row["org_id"], row["org_name"]) == (str(org.id), "org-7")
-    assert row["permissions"] == "billing:write integrations:write organizations:read"
-
-    everything = Ask(client, make_key(acme, "organizations:read"))
-    ids = [row["org_id"] for row in everything.get("orgs/list").json()]
-    assert ids == [str(acme.owner_id), str(org.id)]
-    [last] = everything.get(f"orgs/list?limit=1&after={acme.owner_id}").json()
-    assert last["org_id"] == str(org.id)
-
-
-def test_limits_are_set_together_and_zero_is_none(ask: Ask, org: Organization) -> None:
-    BillingAccount.objects.create(organization=org, free_balance=Decimal(9))
-    subscribe(org, status="trialing", trial_ends_at=datetime(2026, 11, 24, tzinfo=UTC))
-
-    sent = {"spending_limit_soft": 70.5, "spending_limit_hard": 110}
-    body = ask.put("billing/limits", sent).json()
-
-    assert (body["spending_limit_soft"], body["spending_limit_hard"]) == (70.5, 110)
-    assert (body["balance"], body["currency"]) == (9, "usd")
-    assert body["trial_end"] == "2026-11-24T00:00:00+00:00"
-    assert body["trial_ending_soon"] is True
-    assert body["subscription"]["is_trial"] is True
-    again = ask.put("billing/limits", {"spending_limit_soft": None}).json()
-    assert (again["spending_limit_soft"], again["spending_limit_hard"]) == (0, 0)
-    assert SpendingLimit.objects.filter(amount__gt=0).count() == 0
-
-
-@pytest.mark.parametrize(
-    "value", [-1, "7", True, "NaN", 10**12, 0.0000000000001, [], {}]
-)
-def test_an_amount_that_is_none_is_refused_with_its_place(ask: Ask, value: Any) -> None:
-    response = ask.put("billing/limits", {"spending_limit_hard": value})
-
-    assert response.status_code == 422
-    assert response.json()["detail"][0]["loc"] == ["body", "spending_limit_hard"]
 
 
 def test_an_organization_costs_a_bounded_number_of_queries(

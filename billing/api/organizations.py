@@ -7,6 +7,7 @@ from ninja import Body, Query, Router
 
 from billing.commands import change_limits
 from billing.queries import account, list_stripe_ids
+from billing.schemas.bodies import organization_body
 from billing.schemas.changes import (
     IntegrationsIn,
     LimitsIn,
@@ -16,7 +17,7 @@ from billing.schemas.changes import (
     limits_body,
     memberships,
 )
-from billing.schemas.organizations import OwnOrganizationOut, organization_body
+from billing.schemas.organizations import OwnOrganizationOut
 from metrics.commands import set_integrations
 from orgs import access
 from orgs.catalog import Scope

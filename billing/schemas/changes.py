@@ -26,7 +26,8 @@ from pydantic import (
 
 from billing.models import SpendingLimit
 from billing.queries import Account
-from billing.schemas.organizations import PauseReasonOut, pause_reason, tier_of
+from billing.schemas.bodies import epoch, pause_reason, tier_of
+from billing.schemas.organizations import PauseReasonOut
 from metrics.commands import IncomingTarget
 from metrics.endpoints import MAX_LENGTH
 from metrics.schemas import number
@@ -64,8 +65,8 @@ class TargetIn(BaseModel):
     endpoint: str = Field(
         min_length=1,
         max_length=MAX_LENGTH,
-        pattern=r"^[Hh][Tt][Tt][Pp][Ss]://[!-\[\]-~]+$",
         description="https, a public host, an allowed port, no user or fragment.",
+        json_schema_extra={"pattern": r"^[Hh][Tt][Tt][Pp][Ss]://[!-\[\]-~]+$"},
     )
 
     def target(self) -> IncomingTarget:
@@ -140,7 +141,6 @@ class LimitsOut(Schema):
 def limits_body(account: Account) -> bytes:
     """`LimitsOut` as JSON."""
     billing, platform = account.billing, account.platform
-    synced = billing.last_invoice_at
     tier = tier_of(account)
     trial_end = platform.trial_ends_at if platform else None
     is_trial = tier == "_TRIAL_"
@@ -151,7 +151,7 @@ def limits_body(account: Account) -> bytes:
             "spending_limit_hard": number(account.limit(SpendingLimit.Kind.HARD)),
             "currency": account.organization.white_label.currency,
             "balance": number(billing.free_balance),
-            "last_invoice_date": int(synced.timestamp()) if synced else 0,
+            "last_invoice_date": epoch(billing.last_invoice_at) or 0,
             "billing_zip": account.organization.address_zip,
             "subscription": {
                 "tier": tier,
