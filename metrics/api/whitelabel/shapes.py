@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -19,14 +20,17 @@ _BIGINT = 2**63 - 1
 _INT = 2**31 - 1
 
 
-class Said(Schema):
+class Said(BaseModel):
     """Answers: camelCase on the wire."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-class Asked(Schema):
-    """Bodies: unknown keys are ignored, wrong types are not."""
+class Asked(BaseModel):
+    """Bodies: unknown keys are ignored, wrong types are not.
+
+    Not ninja's `Schema`, which takes null or a list for an object without attributes.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="ignore")
 

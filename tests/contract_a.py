@@ -1,0 +1,45 @@
+"""Calling contract A in tests as a white label's program does."""
+
+from typing import Any
+
+import orjson
+from django.test import Client
+
+from orgs.models import Organization, WhiteLabel
+from tests.factories import make_key
+
+BOTH = ("organizations:read", "organizations:write")
+
+
+class Desk:
+    """Calls below a white label with a key of its own; checks that all is JSON."""
+
+    def __init__(self, label: WhiteLabel, *scopes: str) -> None:
+        self.root = f"/v1/api/organizations/{label.owner_id}/whitelabel"
+        self.headers = {"x-api-key": make_key(label, *(scopes or BOTH))}
+        self.client = Client()
+
+    def __call__(self, method: str, path: str, body: Any = None) -> Any:
+        url = f"{self.root}/{path}".rstrip("/")
+        sent = b"" if body is None else orjson.dumps(body)
+        return self.client.generic(
+            method, url, sent, "application/json", headers=self.headers
+        )
+
+    def ok(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        response = self(method, path, body)
+        assert response.status_code == 200, response.content
+        answer: dict[str, Any] = response.json()
+        assert answer["success"] is True
+        return answer
+
+    def refused(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+        response = self(method, path, body)
+        answer = response.json()
+        assert set(answer) == {"success", "error"}
+        assert answer["success"] is False
+        return response.status_code, answer["error"]
+
+
+def of(organization: Organization, rest: str = "") -> str:
+    return f"organizations/{organization.pk}{rest}"
