@@ -132,7 +132,13 @@ def _faults(found: dict[str, Any], fields: dict[str, tuple[str, bool]]) -> list[
 def _is(kind: str, value: Any) -> bool:
     if kind == INSTANT:
         return datetime.fromisoformat(value).tzinfo is not None
-    python = {TEXT: str, TRUTH: bool, OBJECT: dict, WHOLE: int, NUMBER: (int, float)}
+    python: dict[str, tuple[type, ...]] = {
+        TEXT: (str,),
+        TRUTH: (bool,),
+        OBJECT: (dict,),
+        WHOLE: (int,),
+        NUMBER: (int, float),
+    }
     is_truth = isinstance(value, bool)
     return isinstance(value, python[kind]) and is_truth == (kind == TRUTH)
 
