@@ -9,6 +9,7 @@ from metrics.api.costs import ERRORS
 from metrics.queries import cost_items
 from metrics.schemas import RangeIn
 from orgs import access
+from orgs.catalog import Scope
 
 router = Router(tags=["costs"])
 
@@ -17,6 +18,7 @@ router = Router(tags=["costs"])
     "/billing/costs/{organization_id}",
     response={200: OverviewOut, **ERRORS},
     summary="Costs of an organization, and what balance is left",
+    auth=access.needs(Scope.BILLING_READ),
 )
 def overview(
     request: HttpRequest, organization_id: str, query: Query[RangeIn]

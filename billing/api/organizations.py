@@ -33,6 +33,7 @@ _WRITES: dict[int, Any] = {**_READS, 413: DetailOut, 415: DetailOut}
     "/orgs/integrations",
     response={200: OwnOrganizationOut, **_WRITES},
     summary="Set where metrics and logs are pushed to",
+    auth=access.needs(Scope.INTEGRATIONS_WRITE),
 )
 def set_targets(request: HttpRequest, data: Body[IntegrationsIn]) -> HttpResponse:
     """`prom` and `loki`: left out stays, null clears, an object replaces all of it.
@@ -48,6 +49,7 @@ def set_targets(request: HttpRequest, data: Body[IntegrationsIn]) -> HttpRespons
     "/orgs/current",
     response={200: OwnOrganizationOut, **_READS},
     summary="The organization the key is of",
+    auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def current(request: HttpRequest) -> HttpResponse:
     """A white label's key acts for the organization that owns it."""
@@ -59,6 +61,7 @@ def current(request: HttpRequest) -> HttpResponse:
     "/orgs/list",
     response={200: list[MembershipOut], **_READS},
     summary="Organizations the credential reaches, by id",
+    auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def list_memberships(request: HttpRequest, filters: Query[MembershipsIn]) -> Any:
     """Deleted ones are left out; at most a thousand a call, more with `after`."""
@@ -72,6 +75,7 @@ def list_memberships(request: HttpRequest, filters: Query[MembershipsIn]) -> Any
     "/billing/limits",
     response={200: LimitsOut, **_WRITES},
     summary="Set both spending limits",
+    auth=access.needs(Scope.BILLING_WRITE),
 )
 def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     """Soft: a letter. Hard: a letter, and access is refused. 0 or null is none.

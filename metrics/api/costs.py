@@ -48,6 +48,7 @@ class AccountOut(Schema):
     "/account",
     response={200: AccountOut, **dict.fromkeys((401, 403, 404, 429, 500), ErrorsOut)},
     summary="The organization the key is of",
+    auth=access.needs(Scope.BILLING_READ),
 )
 def account(request: HttpRequest) -> dict[str, str]:
     """A white label's key acts for the organization that owns it."""
@@ -59,6 +60,7 @@ def account(request: HttpRequest) -> dict[str, str]:
     _PATH + "/charts",
     response={200: ChartsOut, **ERRORS},
     summary="Costs of an organization over time, by product",
+    auth=access.needs(Scope.BILLING_READ),
 )
 def charts(
     request: HttpRequest, organization_id: str, query: Query[ChartsIn]
@@ -74,6 +76,7 @@ def charts(
     _PATH + "/items",
     response={200: ItemsOut, **ERRORS},
     summary="Costs of an organization, item by item",
+    auth=access.needs(Scope.BILLING_READ),
 )
 def items(
     request: HttpRequest, organization_id: str, query: Query[RangeIn]
@@ -87,6 +90,7 @@ def items(
     _PATH + "/deployments",
     response={200: DeploymentsOut, **ERRORS},
     summary="Costs of an organization by project",
+    auth=access.needs(Scope.BILLING_READ),
 )
 def list_deployments(
     request: HttpRequest, organization_id: str, query: Query[RangeIn]
@@ -105,6 +109,7 @@ def list_deployments(
     _DEPLOYMENT + "/items",
     response={200: ItemsOut, **ERRORS},
     summary="Costs of a project, item by item",
+    auth=access.needs(Scope.BILLING_READ),
 )
 def deployment_items(
     request: HttpRequest,
@@ -121,6 +126,7 @@ def deployment_items(
     _DEPLOYMENT + "/charts",
     response={200: ChartsOut, **ERRORS},
     summary="Costs of a project over time, by meter",
+    auth=access.needs(Scope.BILLING_READ),
 )
 def deployment_charts(
     request: HttpRequest,

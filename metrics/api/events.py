@@ -85,6 +85,7 @@ _BODY = {
     "/usage/events",
     response={200: RecordedOut, **_ERRORS},
     summary="Report usage",
+    auth=access.needs(Scope.USAGE_WRITE),
     openapi_extra=_BODY,
 )
 def report_usage(request: HttpRequest) -> Any:

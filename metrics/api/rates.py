@@ -87,7 +87,10 @@ class RatesFilters(Schema):
 
 
 @router.get(
-    "/rates", response={200: RatesOut, **_ERRORS}, summary="Read the price book"
+    "/rates",
+    response={200: RatesOut, **_ERRORS},
+    summary="Read the price book",
+    auth=access.needs(Scope.BILLING_READ),
 )
 def read_rates(request: HttpRequest, filters: Query[RatesFilters]) -> HttpResponse:
     """Prices in force and to come, by product and meter."""
@@ -107,6 +110,7 @@ def read_rates(request: HttpRequest, filters: Query[RatesFilters]) -> HttpRespon
     "/rates",
     response={200: ChangedOut, **_ERRORS},
     summary="Put prices into the price book",
+    auth=access.needs(Scope.BILLING_WRITE),
 )
 def write_rates(request: HttpRequest, data: RatesIn) -> Any:
     """All or none. A price for a start that has one replaces it; old costs stay."""

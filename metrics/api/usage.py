@@ -67,6 +67,7 @@ class UsageOut(Schema):
     "/organizations/{organization_id}/usage",
     response={200: UsageOut, **_ERRORS},
     summary="Usage of an organization over time",
+    auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def usage(
     request: HttpRequest, organization_id: str, query: Query[UsageIn]
@@ -104,6 +105,7 @@ def _point(found: Series, bucket: Any) -> dict[str, Any]:
     "/organizations/{organization_id}/costs.csv",
     response={200: None, **_ERRORS},
     summary="Costs over time as CSV",
+    auth=access.needs(Scope.BILLING_READ),
     openapi_extra=_CSV,
 )
 def costs_csv(
@@ -131,6 +133,7 @@ _DAY_COLUMNS = tuple(DayMetrics.__dataclass_fields__)
     "/organizations/{organization_id}/metrics.csv",
     response={200: None, **_ERRORS},
     summary="Daily metrics of the last 365 days as CSV",
+    auth=access.needs(Scope.ORGANIZATIONS_READ),
     openapi_extra=_CSV,
 )
 def metrics_csv(request: HttpRequest, organization_id: str) -> HttpResponse:

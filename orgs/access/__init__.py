@@ -5,6 +5,7 @@ from orgs.access.calls import (
     called_organization,
     called_white_label,
     caller,
+    inner_organization,
     own_organization,
     principal,
 )
@@ -20,10 +21,12 @@ from orgs.access.gate import (
     visible,
     visible_white_labels,
 )
+from orgs.access.gates import Credential, needs
 from orgs.access.limits import count_call
 from orgs.access.principals import Principal, principal_of
 
 __all__ = [
+    "Credential",
     "Principal",
     "authenticate",
     "billed_organization",
@@ -33,8 +36,10 @@ __all__ = [
     "count_call",
     "get_billed_organization",
     "get_organization",
+    "inner_organization",
     "issue_token",
     "log_in",
+    "needs",
     "own_organization",
     "principal",
     "principal_of",

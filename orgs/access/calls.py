@@ -1,5 +1,8 @@
 """What an API door asks first: may they, which one, and not too often."""
 
+from collections.abc import Callable
+from typing import TypeVar, cast
+
 from django.http import HttpRequest
 
 from orgs.access.gate import get_billed_organization, get_organization, visible
@@ -16,11 +19,34 @@ def principal(request: HttpRequest) -> Principal:
     return found if isinstance(found, Principal) else Principal(name="nobody")
 
 
+Reached = TypeVar("Reached")
+
+
+def _once(request: HttpRequest, key: object, reach: Callable[[], Reached]) -> Reached:
+    """What this call reached already: the gate and the door ask, one of them pays."""
+    reached = request.__dict__.setdefault("reached", {})
+    if key not in reached:
+        reached[key] = reach()
+    return cast("Reached", reached[key])
+
+
+def _count(
+    request: HttpRequest,
+    found: Principal,
+    organization: Organization | None = None,
+    *,
+    code: str = "",
+) -> None:
+    """Count the call, once however many doors it passes."""
+    key = "counted", organization.pk if organization else None
+    _once(request, key, lambda: count_call(found, organization, code=code))
+
+
 def caller(request: HttpRequest, scope: Scope) -> Principal:
     """Who calls something that names no organization; counted against the key."""
     found = principal(request)
     found.require(scope)
-    count_call(found)
+    _count(request, found)
     return found
 
 
@@ -34,8 +60,12 @@ def called_organization(
     """The organization a call names; counted against its own limit."""
     found = principal(request)
     found.require(scope)
-    organization = get_organization(found, id_, include_deleted=include_deleted)
-    count_call(found, organization)
+    organization = _once(
+        request,
+        ("organization", str(id_), include_deleted),
+        lambda: get_organization(found, id_, include_deleted=include_deleted),
+    )
+    _count(request, found, organization)
     return organization
 
 
@@ -45,8 +75,10 @@ def billed_organization(
     """The same in the words of contract C, read only."""
     found = principal(request)
     found.require(Scope.BILLING_READ)
-    organization = get_billed_organization(found, id_)
-    count_call(found, organization, code=limit_code)
+    organization = _once(
+        request, ("billed", id_), lambda: get_billed_organization(found, id_)
+    )
+    _count(request, found, organization, code=limit_code)
     return organization
 
 
@@ -64,7 +96,7 @@ def own_organization(request: HttpRequest, scope: Scope) -> Organization:
         organization = owned
     else:
         raise Forbidden("This needs a key, or an account, of one white label.")
-    count_call(found, organization)
+    _count(request, found, organization)
     return organization
 
 
@@ -79,9 +111,37 @@ def called_white_label(
     found.require(scope)
     if found.organization_id is not None:
         raise Forbidden("This needs a key of the white label.")
-    owner = get_organization(found, owner_id)
-    white_label = WhiteLabel.objects.filter(owner=owner).first()
+    owner = _once(
+        request, ("owner", str(owner_id)), lambda: get_organization(found, owner_id)
+    )
+    white_label = _once(
+        request,
+        ("white label", owner.pk),
+        lambda: WhiteLabel.objects.filter(owner=owner).first(),
+    )
     if white_label is None:
         raise OrganizationNotFound
-    count_call(found, owner)
+    _count(request, found, owner)
     return white_label
+
+
+def inner_organization(
+    request: HttpRequest,
+    owner_id: int | str,
+    inner_id: int | str,
+    scope: Scope,
+    *,
+    include_deleted: bool = False,
+) -> Organization:
+    """An organization inside the white label that `owner_id` owns, or a 404."""
+    white_label = called_white_label(request, owner_id, scope)
+    found = _once(
+        request,
+        ("inner", str(inner_id), include_deleted),
+        lambda: get_organization(
+            principal(request), inner_id, include_deleted=include_deleted
+        ),
+    )
+    if found.white_label_id != white_label.pk:
+        raise OrganizationNotFound
+    return found

@@ -84,7 +84,7 @@ def login_attempt(request: HttpRequest) -> None:
 def login_succeeded(request: HttpRequest) -> None:
     """Takes the try back: those who know their password may come often."""
     try:
-        _client().decr(_login_name(request))
+        _client().decr(f"orgdesk:{_login_name(request)}")
     except redis.RedisError as error:
         logger.warning("login_not_taken_back error=%s", type(error).__name__)
 

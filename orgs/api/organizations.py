@@ -46,6 +46,7 @@ class OrganizationsIn(Schema):
     "/organizations",
     response={200: OrganizationsOut, **READS},
     summary="List organizations",
+    auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) -> Any:
     """Only those the credential may see, by id."""
@@ -76,6 +77,7 @@ def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) ->
     "/organizations",
     response={201: OrganizationDetailOut, **WRITES},
     summary="Make an organization",
+    auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def create_organization(request: HttpRequest, data: OrganizationIn) -> Any:
     """In the key's white label; its first period opens with its contract."""
@@ -98,6 +100,7 @@ def create_organization(request: HttpRequest, data: OrganizationIn) -> Any:
     "/organizations/{organization_id}",
     response={200: OrganizationDetailOut, **READS},
     summary="Read an organization",
+    auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def get_organization(
     request: HttpRequest,
@@ -118,6 +121,7 @@ def get_organization(
     "/organizations/{organization_id}",
     response={200: OrganizationDetailOut, **WRITES},
     summary="Change an organization",
+    auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def change_organization(
     request: HttpRequest, organization_id: str, data: OrganizationChangeIn
@@ -141,6 +145,7 @@ def change_organization(
     "/organizations/{organization_id}",
     response={204: None, **WRITES},
     summary="Delete an organization",
+    auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def delete_organization(request: HttpRequest, organization_id: str) -> Any:
     """Marked, not removed: `restore` takes it back, its usage stays."""
@@ -155,6 +160,7 @@ def delete_organization(request: HttpRequest, organization_id: str) -> Any:
     "/organizations/{organization_id}/restore",
     response={200: OrganizationDetailOut, **WRITES},
     summary="Restore a deleted organization",
+    auth=access.needs(Scope.ORGANIZATIONS_WRITE, reaches_deleted=True),
 )
 def restore_organization(request: HttpRequest, organization_id: str) -> Any:
     organization = access.called_organization(

@@ -76,7 +76,10 @@ def _page(rows: Any, filters: PeopleIn, scope: str) -> Any:
 
 
 @router.get(
-    f"{_PATH}/members", response={200: MembersOut, **READS}, summary="List members"
+    f"{_PATH}/members",
+    response={200: MembersOut, **READS},
+    summary="List members",
+    auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def list_members(
     request: HttpRequest, organization_id: str, filters: Query[PeopleIn]
@@ -89,7 +92,10 @@ def list_members(
 
 
 @router.post(
-    f"{_PATH}/members", response={201: MemberOut, **WRITES}, summary="Add a member"
+    f"{_PATH}/members",
+    response={201: MemberOut, **WRITES},
+    summary="Add a member",
+    auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def add_member(request: HttpRequest, organization_id: str, data: MemberIn) -> Any:
     """One who left comes back; one who is there is a conflict."""
@@ -104,6 +110,7 @@ def add_member(request: HttpRequest, organization_id: str, data: MemberIn) -> An
     f"{_PATH}/members/{{member_id}}",
     response={200: MemberOut, **WRITES},
     summary="Change a member",
+    auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def change_member(
     request: HttpRequest, organization_id: str, member_id: str, data: MemberChangeIn
@@ -117,6 +124,7 @@ def change_member(
     f"{_PATH}/members/{{member_id}}",
     response={204: None, **WRITES},
     summary="Remove a member",
+    auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def remove_member(request: HttpRequest, organization_id: str, member_id: str) -> Any:
     organization = _write(request, organization_id)
@@ -126,7 +134,10 @@ def remove_member(request: HttpRequest, organization_id: str, member_id: str) ->
 
 
 @router.get(
-    f"{_PATH}/projects", response={200: ProjectsOut, **READS}, summary="List projects"
+    f"{_PATH}/projects",
+    response={200: ProjectsOut, **READS},
+    summary="List projects",
+    auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def list_projects(
     request: HttpRequest, organization_id: str, filters: Query[PeopleIn]
@@ -139,7 +150,10 @@ def list_projects(
 
 
 @router.post(
-    f"{_PATH}/projects", response={201: ProjectOut, **WRITES}, summary="Add a project"
+    f"{_PATH}/projects",
+    response={201: ProjectOut, **WRITES},
+    summary="Add a project",
+    auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def add_project(request: HttpRequest, organization_id: str, data: ProjectIn) -> Any:
     organization = _write(request, organization_id)
@@ -153,6 +167,7 @@ def add_project(request: HttpRequest, organization_id: str, data: ProjectIn) -> 
     f"{_PATH}/projects/{{project_id}}",
     response={200: ProjectOut, **WRITES},
     summary="Change a project",
+    auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def change_project(
     request: HttpRequest, organization_id: str, project_id: str, data: ProjectChangeIn
@@ -166,6 +181,7 @@ def change_project(
     f"{_PATH}/projects/{{project_id}}",
     response={204: None, **WRITES},
     summary="Delete a project",
+    auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def remove_project(request: HttpRequest, organization_id: str, project_id: str) -> Any:
     organization = _write(request, organization_id)

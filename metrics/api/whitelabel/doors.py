@@ -9,7 +9,6 @@ from pydantic import WithJsonSchema
 from metrics.api.whitelabel.shapes import AErrorOut
 from orgs import access
 from orgs.catalog import Scope
-from orgs.errors import OrganizationNotFound
 from orgs.models import Organization, WhiteLabel
 
 router = Router(tags=["white label"], by_alias=True)
@@ -25,12 +24,24 @@ Id = Annotated[
 ]
 
 
-def reads(summary: str, shape: Any) -> dict[str, Any]:
-    return {"summary": summary, "response": {200: shape, **READS}}
+def reads(summary: str, shape: Any, *, reaches_deleted: bool = False) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "response": {200: shape, **READS},
+        "auth": access.needs(Scope.ORGANIZATIONS_READ, reaches_deleted=reaches_deleted),
+    }
 
 
-def writes(summary: str, shape: Any) -> dict[str, Any]:
-    return {"summary": summary, "response": {200: shape, **WRITES}}
+def writes(
+    summary: str, shape: Any, *, reaches_deleted: bool = False
+) -> dict[str, Any]:
+    return {
+        "summary": summary,
+        "response": {200: shape, **WRITES},
+        "auth": access.needs(
+            Scope.ORGANIZATIONS_WRITE, reaches_deleted=reaches_deleted
+        ),
+    }
 
 
 def called(request: HttpRequest, organization_id: str, scope: Scope) -> WhiteLabel:
@@ -46,13 +57,9 @@ def inner(
     include_deleted: bool = False,
 ) -> Organization:
     """The organization inside the white label that `organization_id` owns, or a 404."""
-    white_label = called(request, organization_id, scope)
-    found = access.get_organization(
-        access.principal(request), inner_id, include_deleted=include_deleted
+    return access.inner_organization(
+        request, organization_id, inner_id, scope, include_deleted=include_deleted
     )
-    if found.white_label_id != white_label.pk:
-        raise OrganizationNotFound
-    return found
 
 
 def who(request: HttpRequest) -> str:

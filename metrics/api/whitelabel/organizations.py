@@ -154,7 +154,10 @@ def delete_organization(request: HttpRequest, organization_id: Id, inner_id: Id)
     return {"id": job.pk}
 
 
-@router.get(f"{INNER}/restore", **writes("Restore an organization", AGenericOut))
+@router.get(
+    f"{INNER}/restore",
+    **writes("Restore an organization", AGenericOut, reaches_deleted=True),
+)
 def restore_organization(
     request: HttpRequest, organization_id: Id, inner_id: Id
 ) -> Any:

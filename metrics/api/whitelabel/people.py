@@ -65,7 +65,9 @@ class AMemberIn(Asked):
     datasets: list[str] = Field([], max_length=1_000)
 
 
-@router.get(f"{INNER}/jobs", **reads("Jobs, newest first", AJobsOut))
+@router.get(
+    f"{INNER}/jobs", **reads("Jobs, newest first", AJobsOut, reaches_deleted=True)
+)
 def jobs(
     request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
 ) -> Any:

@@ -9,7 +9,16 @@ from ninja import Query, Schema
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from metrics.api.whitelabel.doors import INNER, Id, inner, reads, router, who, writes
+from metrics.api.whitelabel.doors import (
+    INNER,
+    WRITES,
+    Id,
+    inner,
+    reads,
+    router,
+    who,
+    writes,
+)
 from metrics.api.whitelabel.shapes import (
     AGenericOut,
     AStartJobOut,
@@ -141,7 +150,9 @@ _CSV: dict[str, Any] = {
 
 @router.get(
     f"{REPORT}/download",
-    **writes("A usage report's CSV", None),
+    response={200: None, **WRITES},  # 409 while it is not made
+    summary="A usage report's CSV",
+    auth=access.needs(Scope.ORGANIZATIONS_READ),
     openapi_extra=_CSV,
 )
 def download_report(

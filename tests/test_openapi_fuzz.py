@@ -1,0 +1,62 @@
+"""The whole OpenAPI document, fuzzed over HTTP: no crash, no answer beyond it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from pytest_django.live_server_helper import LiveServer
+
+from orgs.catalog import Scope
+from orgs.models import WhiteLabel
+from tests.factories import make_key, make_organization, make_white_label
+
+FUZZER = Path(sys.executable).parent / "schemathesis"
+
+
+@pytest.fixture
+def key(committed: None) -> str:
+    white_label = make_white_label("fuzzed")
+    make_organization(white_label, "org-7")
+    WhiteLabel.objects.update(default_rate_limit=1_000_000)
+    return make_key(white_label, *Scope)
+
+
+def test_no_crash_and_no_answer_beyond_the_document(
+    live_server: LiveServer, key: str, tmp_path: Path
+) -> None:
+    answer = subprocess.run(
+        [
+            FUZZER,
+            "run",
+            f"{live_server.url}/api/openapi.json",
+            "--header=Authorization: Bearer " + key,
+            "--checks=all",
+            "--exclude-checks=positive_data_acceptance",
+            "--max-examples=3",
+            "--seed=7",
+            "--suppress-health-check=all",
+            "--generation-database=none",
+            "--no-color",
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)},
+        timeout=300,
+    )
+
+    assert answer.returncode == 0, answer.stdout[-8_000:]
+
+
+@pytest.mark.django_db
+def test_the_document_is_for_those_with_a_credential(acme: WhiteLabel) -> None:
+    url = "/api/openapi.json"
+
+    assert Client().get(url).status_code == 401
+    document = Client(headers={"x-api-key": make_key(acme, "usage:write")}).get(url)
+    assert document.status_code == 200
+    assert document.json()["openapi"] == "3.1.0"

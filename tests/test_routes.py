@@ -1,0 +1,295 @@
+"""Every route tried as its owner, strangers of three kinds, with the wrong scope, and
+as nobody. A route that is in no table below fails the first tests."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from config import apidocs
+from metrics.models import UsageReport
+from orgs.catalog import Scope
+from orgs.models import Job, Member, Organization, Project, WhiteLabel
+from tests.factories import NOW, delete, make_key, make_organization, make_user
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+READ, WRITE = Scope.ORGANIZATIONS_READ, Scope.ORGANIZATIONS_WRITE
+BILL, PAY, USE = Scope.BILLING_READ, Scope.BILLING_WRITE, Scope.USAGE_WRITE
+PUSH = Scope.INTEGRATIONS_WRITE
+OK, REFUSED = "ok", {401, 403, 404, 405}
+
+OURS = "/api/v1/organizations/{organization_id}"
+COSTS = "/api/v1/billing/costs/{organization_id}"
+LABEL = "/v1/api/organizations/{organization_id}/whitelabel"
+INNER = f"{LABEL}/organizations/{{inner_id}}"
+
+# Names one organization in its path: a stranger's is not there, whoever's it is.
+NAMED = {
+    f"get {OURS}": READ,
+    f"patch {OURS}": WRITE,
+    f"delete {OURS}": WRITE,
+    f"post {OURS}/restore": WRITE,
+    f"get {OURS}/members": READ,
+    f"post {OURS}/members": WRITE,
+    f"patch {OURS}/members/{{member_id}}": WRITE,
+    f"delete {OURS}/members/{{member_id}}": WRITE,
+    f"get {OURS}/projects": READ,
+    f"post {OURS}/projects": WRITE,
+    f"patch {OURS}/projects/{{project_id}}": WRITE,
+    f"delete {OURS}/projects/{{project_id}}": WRITE,
+    f"get {OURS}/usage": READ,
+    f"get {OURS}/costs.csv": BILL,
+    f"get {OURS}/metrics.csv": READ,
+}
+# Contract C documents 403 for an organization that exists and is somebody else's.
+BILLED = {
+    f"get {COSTS}": BILL,
+    f"get {COSTS}/charts": BILL,
+    f"get {COSTS}/items": BILL,
+    f"get {COSTS}/deployments": BILL,
+    f"get {COSTS}/deployments/{{deployment_id}}/items": BILL,
+    f"get {COSTS}/deployments/{{deployment_id}}/charts": BILL,
+}
+# Contract A: the owner of a white label, and an organization of it.
+LABELLED = {
+    f"get {INNER}": READ,
+    f"post {INNER}": WRITE,
+    f"delete {INNER}": WRITE,
+    f"get {INNER}/restore": WRITE,
+    f"get {INNER}/jobs": READ,
+    f"post {INNER}/projects": WRITE,
+    f"post {INNER}/apiKeys": WRITE,
+    f"post {INNER}/members": WRITE,
+    f"delete {INNER}/members/{{user_id}}": WRITE,
+    f"get {INNER}/usage/computeTime": READ,
+    f"post {INNER}/usage/reports": WRITE,
+    f"get {INNER}/usage/reports": READ,
+    f"get {INNER}/usage/reports/{{report_id}}": READ,
+    f"delete {INNER}/usage/reports/{{report_id}}": WRITE,
+    f"get {INNER}/usage/reports/{{report_id}}/download": READ,
+}
+OWNED = {
+    f"get {LABEL}": READ,
+    f"put {LABEL}": WRITE,
+    f"get {LABEL}/metrics": READ,
+    f"get {LABEL}/organizations": READ,
+    f"post {LABEL}/organizations": WRITE,
+    f"get {LABEL}/users": READ,
+    f"get {LABEL}/projects": READ,
+}
+# Names nobody: what a key reaches is its own.
+OWN = {
+    "get /api/v1/organizations": READ,
+    "post /api/v1/organizations": WRITE,
+    "post /api/v1/usage/events": USE,
+    "get /api/v1/rates": BILL,
+    "put /api/v1/rates": PAY,
+    "get /api/v1/account": BILL,
+    "put /v1/orgs/integrations": PUSH,
+    "get /v1/orgs/current": READ,
+    "get /v1/orgs/list": READ,
+    "put /v1/billing/limits": PAY,
+}
+OPEN = {"post /api/v1/users/auth/_login", "post /v1/api-login"}
+# These reach deleted ones: to take them back, and to see how the deletion went.
+REACH_DELETED = {f"post {OURS}/restore", f"get {INNER}/restore", f"get {INNER}/jobs"}
+
+ORGANIZATION_PAGES = {
+    "billing:overview",
+    "billing:billing",
+    "metrics:costs",
+    "metrics:usage",
+    "orgs:people",
+    "orgs:history",
+}
+STAFF_PAGES = {"billing:organization_list", "orgs:api_keys", "api_docs", "components"}
+KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_roles
+OPEN_PAGES = {"health", "openapi", None}  # None is the redirect of the front door
+
+
+@dataclass
+class World:
+    """acme's org-7 is the target; org-11 is its neighbour, decoy another's."""
+
+    acme: WhiteLabel
+    target: Organization
+    neighbour: Organization
+    decoy: WhiteLabel
+    ids: dict[str, object]
+
+    def call(self, route: str, key: str | None) -> int:
+        method, path = route.split(" ")
+        client = Client(headers={"x-api-key": key} if key else {})
+        url = path.format(**self.ids)
+        if method == "get":
+            return client.get(url).status_code
+        body = BODIES.get(route, {})
+        answer = getattr(client, method)(url, body, content_type="application/json")
+        return int(answer.status_code)
+
+
+BODIES: dict[str, object] = {
+    "post /api/v1/usage/events": [{}],
+    f"post {INNER}/apiKeys": {"name": "k", "role": "admin"},
+    f"post {INNER}/members": {
+        "usernameOrEmail": "a@b.example",
+        "role": "member",
+        "datasets": [],
+    },
+}
+
+
+@pytest.fixture
+def world(acme: WhiteLabel, org: Organization) -> World:
+    neighbour = make_organization(acme, "org-11")
+    job = Job.objects.create(
+        organization=org, kind="usage_report", state="done", finished_at=NOW
+    )
+    report = UsageReport.objects.create(
+        organization=org, job=job, starts_at=NOW, ends_at=NOW, content="day\n"
+    )
+    member = Member.objects.create(organization=org, external_id="u", added_at=NOW)
+    project = Project.objects.create(
+        organization=org, external_id="p", name="p", added_at=NOW
+    )
+    ids: dict[str, object] = {
+        "organization_id": org.pk,
+        "inner_id": org.pk,
+        "member_id": member.pk,
+        "user_id": member.pk,
+        "project_id": project.pk,
+        "deployment_id": project.pk,
+        "report_id": report.pk,
+    }
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    return World(acme, org, neighbour, decoy, ids)
+
+
+def operations() -> Iterator[str]:
+    for path, methods in apidocs.document()["paths"].items():
+        for method in methods:
+            yield f"{method} {path}"
+
+
+def page_names() -> Iterator[str | None]:
+    """Names of our own pages; allauth's and Django admin's are theirs to gate."""
+    for pattern in get_resolver().url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield pattern.name
+        elif isinstance(pattern, URLResolver) and pattern.namespace != "admin":
+            module = getattr(pattern.urlconf_name, "__name__", "")
+            if module.endswith(".urls") and not module.startswith("allauth"):
+                yield from (
+                    f"{pattern.namespace}:{p.name}" for p in pattern.url_patterns
+                )
+
+
+def test_every_operation_is_in_a_table() -> None:
+    known = {*NAMED, *BILLED, *LABELLED, *OWNED, *OWN, *OPEN}
+
+    assert set(operations()) == known
+
+
+def test_every_page_is_in_a_table() -> None:
+    known = {*ORGANIZATION_PAGES, *STAFF_PAGES, *KEY_PAGES, *OPEN_PAGES}
+
+    assert set(page_names()) - {"api-root"} == known
+
+
+@pytest.mark.parametrize("route", sorted({*NAMED, *BILLED, *LABELLED, *OWNED, *OWN}))
+def test_nobody_is_asked_for_a_credential(route: str, world: World) -> None:
+    world.ids["organization_id"] = 1
+    assert world.call(route, None) == 401
+    assert world.call(route, "ei_" + "x" * 40) == 401
+
+
+@pytest.mark.parametrize("route", sorted(NAMED))
+def test_a_named_organization_is_its_owners_only(route: str, world: World) -> None:
+    scope = NAMED[route]
+    mine = make_key(world.acme, scope, organization=world.target)
+
+    assert world.call(route, _without(world.acme, scope)) == 403
+    assert world.call(route, make_key(world.decoy, scope)) == 404
+    theirs = make_key(world.acme, scope, organization=world.neighbour)
+    assert world.call(route, theirs) == 404
+    assert world.call(route, mine) not in REFUSED
+
+
+@pytest.mark.parametrize("route", sorted(BILLED))
+def test_a_billed_organization_is_its_owners_only(route: str, world: World) -> None:
+    mine = make_key(world.acme, BILL, organization=world.target)
+
+    assert world.call(route, _without(world.acme, BILL)) == 403
+    assert world.call(route, make_key(world.decoy, BILL)) == 403
+    theirs = make_key(world.acme, BILL, organization=world.neighbour)
+    assert world.call(route, theirs) == 403
+    assert world.call(route, mine) == 200
+
+
+@pytest.mark.parametrize("route", sorted(LABELLED | OWNED))
+def test_a_white_label_is_its_own_keys_only(route: str, world: World) -> None:
+    scope = (LABELLED | OWNED)[route]
+    assert world.acme.owner
+    world.ids["organization_id"] = world.acme.owner.pk
+
+    assert world.call(route, _without(world.acme, scope)) == 403
+    assert world.call(route, make_key(world.decoy, scope)) == 404
+    one = make_key(world.acme, scope, organization=world.target)
+    assert world.call(route, one) == 403
+    assert world.call(route, make_key(world.acme, scope)) not in REFUSED
+
+
+@pytest.mark.parametrize("route", sorted(LABELLED))
+def test_an_organization_of_another_white_label_is_not_there(
+    route: str, world: World
+) -> None:
+    assert world.decoy.owner
+    world.ids["organization_id"] = world.decoy.owner.pk
+
+    assert world.call(route, make_key(world.decoy, LABELLED[route])) == 404
+
+
+@pytest.mark.parametrize("route", sorted({*NAMED, *BILLED, *LABELLED} - REACH_DELETED))
+def test_a_deleted_organization_is_not_there(route: str, world: World) -> None:
+    scope = (NAMED | BILLED | LABELLED)[route]
+    assert world.acme.owner
+    delete(world.target)
+    if route in LABELLED:
+        world.ids["organization_id"] = world.acme.owner.pk
+
+    assert world.call(route, make_key(world.acme, scope)) == 404
+
+
+@pytest.mark.parametrize("route", sorted(OWN))
+def test_what_names_nobody_takes_its_scope(route: str, world: World) -> None:
+    scope = OWN[route]
+
+    assert world.call(route, _without(world.acme, scope)) == 403
+    assert world.call(route, make_key(world.acme, scope)) not in REFUSED
+
+
+@pytest.mark.parametrize("name", sorted(ORGANIZATION_PAGES))
+def test_an_organizations_page_is_for_who_may_see_it(name: str, world: World) -> None:
+    from django.urls import reverse  # noqa: PLC0415
+
+    url = reverse(name, args=[world.target.pk])
+    owner = make_user("owner", "operator", white_label=world.acme)
+    stranger = make_user("stranger", "operator", white_label=world.decoy)
+    roleless = make_user("roleless", white_label=world.acme)
+
+    assert _page(owner, url) == 200
+    assert _page(stranger, url) == 404
+    assert _page(roleless, url) == 403
+    assert Client().get(url).status_code == 302
+
+
+def _page(user: object, url: str) -> int:
+    client = Client()
+    client.force_login(user)  # type: ignore[arg-type]
+    return client.get(url).status_code
+
+
+def _without(white_label: WhiteLabel, scope: Scope) -> str:
+    return make_key(white_label, *(s for s in Scope if s is not scope))
