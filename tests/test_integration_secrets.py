@@ -2,9 +2,11 @@
 
 import logging
 from base64 import b64encode
+from datetime import timedelta
 from io import StringIO
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -17,7 +19,7 @@ from orgs.crypto import key_id_of, open_sealed, read_keys, seal
 from orgs.errors import SecretUnreadable
 from orgs.models import Organization, WhiteLabel
 from tests.contract_b import Ask
-from tests.factories import make_key, make_organization, make_user
+from tests.factories import NOW, make_key, make_organization, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 CANARY = "glc_canary-Zx7Qv11wM5"
@@ -79,9 +81,6 @@ def test_an_altered_token_does_not_open(at: int) -> None:
 def test_what_was_never_sealed_does_not_open(sealed: bytes) -> None:
     with pytest.raises(SecretUnreadable):
         open_sealed(sealed, bound_to="a")
-
-
-# --- keys -------------------------------------------------------------------------
 
 
 def test_the_first_key_seals_and_all_of_them_open(settings: Settings) -> None:
@@ -214,6 +213,21 @@ def test_the_table_of_tokens_is_looked_into(org: Organization) -> None:
     Integration.objects.update(token=CANARY.encode())
 
     assert tables_holding(CANARY) == ["metrics_integration"]
+
+
+def test_history_knows_that_a_token_was_replaced_and_rotation_leaves_none(
+    org: Organization, settings: Settings, frozen: time_machine.Traveller
+) -> None:
+    keep(org)
+    frozen.shift(60)
+    keep(org, "another")
+    settings.ENCRYPTION_KEYS = {"new": NEW, **settings.ENCRYPTION_KEYS}
+    rotate()
+
+    with connection.cursor() as cursor:
+        cursor.execute("select pgh_label, set_at from metrics_integrationevent")
+        rows = cursor.fetchall()
+    assert rows == [("insert", NOW), ("update", NOW + timedelta(seconds=60))]
 
 
 def test_history_and_pages_know_the_endpoint_but_not_the_token(

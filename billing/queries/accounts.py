@@ -54,7 +54,7 @@ class Account:
     @property
     def modified_at(self) -> datetime:
         """Of the organization or of its integrations, whichever was later."""
-        changed = [facts.updated_at for facts in self.integrations.values()]
+        changed = [facts.set_at for facts in self.integrations.values()]
         return max([self.organization.updated_at, *changed])
 
 

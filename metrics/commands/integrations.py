@@ -51,7 +51,7 @@ def set_integration(
             "instance_id": target.instance_id,
             "endpoint": target.endpoint,
             "token": sealed,
-            "updated_at": timezone.now(),
+            "set_at": timezone.now(),
         },
     )
 

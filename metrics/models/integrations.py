@@ -5,12 +5,12 @@ from django.utils import timezone
 from orgs.models.fields import not_empty, sane, with_history
 
 
-@with_history(exclude=["token", "updated_at"])
+@with_history(exclude=["token"])
 class Integration(models.Model):
     """Where an organization's metrics (Prometheus) or logs (Loki) are pushed to.
 
     `token` is sealed for this row (`orgs.crypto.seal`) and never shown again; history
-    does not hold it.
+    does not hold it, but knows by `set_at` that it was replaced, when and by whom.
     """
 
     class Kind(models.TextChoices):
@@ -25,7 +25,7 @@ class Integration(models.Model):
     instance_id = models.CharField(max_length=200)
     endpoint = models.CharField(max_length=2_000)
     token = models.BinaryField(max_length=4_096)
-    updated_at = models.DateTimeField(default=timezone.now)
+    set_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
@@ -36,7 +36,7 @@ class Integration(models.Model):
                 condition=Q(kind__in=["prom", "loki"]), name="integration_kind"
             ),
             *not_empty("integration", "instance_id", "endpoint"),
-            *sane("integration", "updated_at"),
+            *sane("integration", "set_at"),
         ]
 
     def __str__(self) -> str:

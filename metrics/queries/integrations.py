@@ -13,7 +13,7 @@ class IntegrationFacts:
     kind: str
     instance_id: str
     endpoint: str
-    updated_at: datetime
+    set_at: datetime
 
 
 def integrations(organization_id: int) -> dict[str, IntegrationFacts]:
@@ -21,7 +21,7 @@ def integrations(organization_id: int) -> dict[str, IntegrationFacts]:
     rows = Integration.objects.filter(organization_id=organization_id)
     return {
         row[0]: IntegrationFacts(*row)
-        for row in rows.values_list("kind", "instance_id", "endpoint", "updated_at")
+        for row in rows.values_list("kind", "instance_id", "endpoint", "set_at")
     }
 
 
