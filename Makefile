@@ -38,11 +38,11 @@ check: $(VENV)/.dev
 	@$(CHECK_ENV) "$(PY)" manage.py check --deploy --fail-level WARNING
 
 real: $(VENV)/.dev
-	@if [ -d ../shared ]; then exec "$(PY)" tests/real_check.py; \
+	@if [ -d ../shared ]; then exec "$(PY)" -m pytest -q -s tests/real_check.py; \
 	else echo "There is no ../shared with real data: nothing to check."; fi
 
 screenshots: $(VENV)/.dev browser
-	@exec "$(PY)" tests/screenshots.py
+	@exec "$(PY)" -m tests.screenshots
 
 lock: $(VENV)/.uv
 	@cd requirements && for name in uv runtime dev; do \

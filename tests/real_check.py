@@ -8,12 +8,22 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from metrics.periods import DayRange
+from metrics.queries import SeriesFilters, series
+from orgs.catalog import Scope
+from orgs.commands import create_api_key
+from orgs.models import Organization, WhiteLabel
 
 TOOL = Path(__file__).resolve().parents[2] / "shared" / "tools" / "real_events.py"
 
@@ -73,10 +83,86 @@ def test_sums_and_costs_equal_the_truth(files: Path) -> None:
     assert summed == totals
 
     costs = _check_costs(files)
+    calls = _check_contracts(totals)
     print(
         f"equal: {len(truth)} daily sums, {len(totals)} totals,"
-        f" {costs} costs = quantity x price"
+        f" {costs} costs = quantity x price; {calls} answers of contracts A, B and C"
+        " agree with them and with the pages"
     )
+
+
+def _check_contracts(totals: dict[tuple[str, str], int]) -> int:
+    """What every organization is told by each contract, against truth and page."""
+    white_label = WhiteLabel.objects.get(slug="real")
+    WhiteLabel.objects.update(default_rate_limit=1_000_000)
+    _, key = create_api_key(white_label, name="check", scopes=list(Scope))
+    client = Client(headers={"x-api-key": key})
+    tomorrow = timezone.now().date() + timedelta(days=1)
+    days = DayRange(tomorrow - timedelta(days=500), tomorrow)
+    organizations = Organization.objects.filter(white_label=white_label)
+    assert white_label.owner is not None
+    for organization in organizations.exclude(pk=white_label.owner.pk):
+        used = {
+            meter: quantity
+            for (external_id, meter), quantity in totals.items()
+            if external_id == organization.external_id
+        }
+        page = series(organization.pk, SeriesFilters(days)).total.cost
+        assert _told_by_c(client, organization, days) == {page}
+        _check_a(client, white_label.owner.pk, organization, used)
+        _check_b(white_label, organization, used, page)
+    return 6 * (organizations.count() - 1)
+
+
+def _get(client: Client, url: str) -> Any:
+    response = client.get(url)
+    assert response.status_code == 200, (url, response.content)
+    return json.loads(response.content, parse_float=Decimal)
+
+
+def _told_by_c(client: Client, organization: Organization, days: DayRange) -> set[Any]:
+    url = f"/api/v1/billing/costs/{organization.pk}"
+    span = f"from={days.start}&to={days.end}"
+    told = {_get(client, f"{url}?{span}")["costs"]["total"]}
+    told.add(_get(client, f"{url}/items?{span}")["costs"]["total"])
+    for grain in ("daily", "monthly"):
+        chart = _get(client, f"{url}/charts?{span}&bucketing_strategy={grain}")["data"]
+        told.add(sum(value["value"] for point in chart for value in point["values"]))
+    return {Decimal(amount) for amount in told}
+
+
+def _check_a(
+    client: Client, owner_id: int, organization: Organization, used: dict[str, int]
+) -> None:
+    url = f"/v1/api/organizations/{owner_id}/whitelabel/organizations"
+    told = _get(client, f"{url}/{organization.pk}")
+    assert len(told["dailyMetrics"]) == 365
+    for meter, field, by_day in (
+        ("cpu_seconds", "cpuComputeTime", "cpuComputeTimeSeconds"),
+        ("gpu_seconds", "gpuComputeTime", "gpuComputeTimeSeconds"),
+    ):
+        assert told[field] == used.get(meter, 0)
+        assert sum(day[by_day] for day in told["dailyMetrics"]) == used.get(meter, 0)
+    stored = used.get("storage_bytes_added", 0) - used.get("storage_bytes_deleted", 0)
+    assert told["totalStorage"] == stored
+
+
+def _check_b(
+    white_label: WhiteLabel,
+    organization: Organization,
+    used: dict[str, int],
+    page: Decimal,
+) -> None:
+    scopes = [Scope.ORGANIZATIONS_READ]
+    _, key = create_api_key(
+        white_label, name="own", scopes=scopes, organization=organization
+    )
+    told = _get(Client(headers={"authorization": f"Bearer {key}"}), "/v1/orgs/current")
+    for meter in ("prompt_tokens", "completion_tokens"):
+        assert told[meter] == used.get(meter, 0)
+    assert told["num_requests"] == used.get("requests", 0)
+    if "cpu_seconds" not in used:
+        assert Decimal(told["total_tokens_cost"]) == page
 
 
 def _check_costs(files: Path) -> int:

@@ -178,12 +178,16 @@ def page_names() -> Iterator[str | None]:
     for pattern in get_resolver().url_patterns:
         if isinstance(pattern, URLPattern):
             yield pattern.name
-        elif isinstance(pattern, URLResolver) and pattern.namespace != "admin":
+        elif pattern.namespace != "admin":
             module = getattr(pattern.urlconf_name, "__name__", "")
             if module.endswith(".urls") and not module.startswith("allauth"):
-                yield from (
-                    f"{pattern.namespace}:{p.name}" for p in pattern.url_patterns
-                )
+                yield from _names(pattern)
+
+
+def _names(resolver: URLResolver) -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield f"{resolver.namespace}:{pattern.name}"
 
 
 def test_every_operation_is_in_a_table() -> None:

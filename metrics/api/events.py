@@ -71,7 +71,12 @@ _EVENT = {
 }
 # Whatever an item is, the batch is taken and the item judged: hence the second choice.
 _ITEM = {"anyOf": [_EVENT, {"description": "Anything else is refused by its index."}]}
-_BATCH = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": _ITEM}
+_BATCH = {
+    "type": "array",
+    "minItems": 1,
+    "description": "At most 10,000 events; more are refused whole, with 413.",
+    "items": _ITEM,
+}
 _BODY = {
     "requestBody": {
         "required": True,
