@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -99,6 +100,14 @@ def test_items_are_compute_and_storage(ask: Ask) -> None:
             },
         }
     ]
+
+
+def test_a_begun_hour_counts_whole(ask: Ask, frozen: time_machine.Traveller) -> None:
+    frozen.shift(60)
+
+    requests = ask("/items")["resources"][0]
+    assert requests["hours"] == 493
+    assert requests["price_per_hour"] == Decimal("0.020283975659")
 
 
 def test_deployments_are_projects_and_usage_without_one(ask: Ask, project: int) -> None:

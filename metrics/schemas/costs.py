@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
+from math import ceil
 from typing import Any, Literal
 
 import orjson
@@ -205,7 +206,7 @@ def _hours(item: Item, span: Span) -> int:
     meter = METERS.get(item.meter)
     if meter and meter.unit is Unit.SECONDS:
         return min(-(-item.amounts.quantity // 3600), MAX_INT64)
-    return -int(-span.hours // 1)
+    return ceil(span.hours)
 
 
 def deployments_body(
