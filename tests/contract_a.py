@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import edgeimpulse_api as ei
 import orjson
+from django.db import connection
 from django.test import Client
 
 from orgs.models import Organization, WhiteLabel
@@ -43,3 +45,30 @@ class Desk:
 
 def of(organization: Organization, rest: str = "") -> str:
     return f"organizations/{organization.pk}{rest}"
+
+
+class Ei:
+    """The client as its users make it."""
+
+    def __init__(self, host: str, **credentials: Any) -> None:
+        configuration = ei.Configuration(host=host, **credentials)
+        configuration.retries = False
+        self.configuration = configuration
+
+    def __enter__(self) -> ei.OrganizationsApi:
+        self.client = ei.ApiClient(self.configuration)
+        return ei.OrganizationsApi(self.client)
+
+    def __exit__(self, *_: object) -> None:
+        pools = self.client.rest_client.pool_manager.pools
+        for key in pools.keys():  # noqa: SIM118  not a dict
+            pools[key].close()
+
+
+def other_sessions() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        return int(cursor.fetchone()[0])

@@ -7,6 +7,7 @@ from django.test import Client
 
 from metrics.queries import list_open_periods
 from metrics.tasks import run_job
+from orgs.commands import set_entitlements
 from orgs.models import ApiKey, Member, Organization, WhiteLabel
 from tests.contract_a import Desk, of
 from tests.factories import NOW, delete, make_organization, make_user
@@ -22,64 +23,6 @@ def desk(acme: WhiteLabel) -> Desk:
 @pytest.fixture
 def foreign(acme: WhiteLabel) -> Organization:
     return Organization.objects.get(white_label__slug="decoy", external_id="org-7")
-
-
-# --- who ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("method", "rest"),
-    [
-        ("GET", ""), ("POST", ""), ("DELETE", ""),
-        ("GET", "/restore"), ("GET", "/jobs"),
-        ("GET", "/usage/computeTime?startDate=2026-11-01&endDate=2026-11-02"),
-        ("POST", "/usage/reports?startDate=2026-11-01&endDate=2026-11-02"),
-        ("GET", "/usage/reports"), ("GET", "/usage/reports/1"),
-        ("DELETE", "/usage/reports/1"), ("GET", "/usage/reports/1/download"),
-        ("DELETE", "/members/1"),
-    ],
-)  # fmt: skip
-def test_another_white_labels_organization_is_not_there(
-    desk: Desk, foreign: Organization, method: str, rest: str
-) -> None:
-    body = {} if method == "POST" else None
-    path = of(foreign, rest)
-
-    assert desk.refused(method, path, body) == (404, "No such organization.")
-    assert (
-        desk.refused(method, path.replace(str(foreign.pk), "9999", 1), body)[0] == 404
-    )
-    assert (
-        desk.refused(method, path.replace(str(foreign.pk), "x%00", 1), body)[0] == 404
-    )
-
-
-def test_an_organization_that_owns_no_white_label_has_none(
-    desk: Desk, org: Organization, foreign: Organization
-) -> None:
-    for owner in (org, foreign, foreign.white_label.owner):
-        assert owner is not None
-        desk.root = f"/v1/api/organizations/{owner.pk}/whitelabel"
-        assert desk.refused("GET", of(org)) == (404, "No such organization.")
-
-
-def test_reading_and_writing_need_their_scopes(
-    acme: WhiteLabel, org: Organization
-) -> None:
-    reader, writer = Desk(acme, "organizations:read"), Desk(acme, "organizations:write")
-
-    assert reader.refused("POST", of(org), {"name": "x"})[0] == 403
-    assert reader.refused("DELETE", of(org))[0] == 403
-    assert reader.refused("GET", of(org, "/restore"))[0] == 403
-    assert writer.refused("GET", of(org))[0] == 403
-    assert Desk(acme, "usage:write").refused("GET", "organizations")[0] == 403
-
-
-def test_without_a_credential_it_is_a_401(desk: Desk, org: Organization) -> None:
-    desk.headers = {}
-
-    assert desk.refused("GET", of(org))[0] == 401
-    assert desk.refused("POST", "organizations", {"organizationName": "x"})[0] == 401
 
 
 # --- make and change ----------------------------------------------------------------
@@ -176,6 +119,21 @@ def test_a_bad_change_changes_nothing(
     assert (status, bool(error)) == (400, True)
     org.refresh_from_db()
     assert org.readme == ""
+
+
+def test_entitlements_are_given_and_null_is_no_limit(
+    desk: Desk, org: Organization
+) -> None:
+    nothing = dict.fromkeys(
+        ("totalStorage", "computeTimePerYear", "gpuComputeTimePerYear",
+         "numberOfProjects", "numberOfUsers")
+    )  # fmt: skip
+    assert desk.ok("GET", of(org))["entitlementLimits"] == nothing
+
+    set_entitlements(org, {"storage_bytes": 5 * 10**9, "users": 0})
+
+    limits = desk.ok("GET", of(org))["entitlementLimits"]
+    assert limits == nothing | {"totalStorage": 5 * 10**9, "numberOfUsers": 0}
 
 
 # --- delete and restore -------------------------------------------------------------

@@ -4,12 +4,10 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 from urllib.request import Request, urlopen
 
 import edgeimpulse_api as ei
 import pytest
-from django.db import connection
 from edgeimpulse_api import exceptions
 from edgeimpulse_api.models.admin_organization_info_response import (
     AdminOrganizationInfoResponse,
@@ -19,6 +17,7 @@ from pytest_django.live_server_helper import LiveServer
 from metrics.tasks import run_job
 from orgs.access import issue_token
 from orgs.models import Organization, WhiteLabel
+from tests.contract_a import Ei, other_sessions
 from tests.factories import (
     delete,
     event,
@@ -45,22 +44,6 @@ def org(label: WhiteLabel) -> Organization:
     return make_organization(label, "org-7", contract_started_on="2026-11-01")
 
 
-class Ei:
-    """The client as its users make it."""
-
-    def __init__(self, host: str, **credentials: Any) -> None:
-        configuration = ei.Configuration(host=host, **credentials)
-        configuration.retries = False
-        self.configuration = configuration
-
-    def __enter__(self) -> ei.OrganizationsApi:
-        self.client = ei.ApiClient(self.configuration)
-        return ei.OrganizationsApi(self.client)
-
-    def __exit__(self, *_: object) -> None:
-        self.client.rest_client.pool_manager.clear()
-
-
 @pytest.fixture
 def host(live_server: LiveServer) -> Iterator[str]:
     """The server's threads close their connections a little after their clients."""
@@ -69,15 +52,6 @@ def host(live_server: LiveServer) -> Iterator[str]:
         if not other_sessions():
             break
         time.sleep(0.02)
-
-
-def other_sessions() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select count(*) from pg_stat_activity"
-            " where datname = current_database() and pid <> pg_backend_pid()"
-        )
-        return int(cursor.fetchone()[0])
 
 
 @pytest.fixture

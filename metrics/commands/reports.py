@@ -12,7 +12,7 @@ from orgs.commands import start_job
 from orgs.models import Job, Organization
 from orgs.schemas.csv import Cell, csv_text
 
-_COLUMNS = ("date", "meter", "unit", "quantity", "cost", "currency")
+_COLUMNS = ("date", "meter", "unit", "quantity")  # no costs: those need billing:read
 
 
 @transaction.atomic
@@ -43,15 +43,14 @@ def make_report(job: Job) -> None:
 
 def _content(organization: Organization, report: UsageReport) -> str:
     """A row per day and meter with usage, from the charts' query."""
-    white_label = organization.white_label
-    zone = white_label.zone
+    zone = organization.white_label.zone
     days = DayRange(day_of(report.starts_at, zone), day_of(report.ends_at, zone))
     found = series(organization.pk, SeriesFilters(days, by=By.METER))
-    return csv_text(_COLUMNS, _rows(found, white_label.currency))
+    return csv_text(_COLUMNS, _rows(found))
 
 
-def _rows(found: Series, currency: str) -> Iterator[tuple[Cell, ...]]:
+def _rows(found: Series) -> Iterator[tuple[Cell, ...]]:
     for day in found.buckets:
         for line, amounts in found.of(day):
             unit = METERS[line.id].unit.value if line.id in METERS else ""
-            yield day, line.id, unit, amounts.quantity, amounts.cost, currency
+            yield day, line.id, unit, amounts.quantity

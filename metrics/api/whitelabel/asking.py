@@ -3,30 +3,31 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
+from django.db.models.expressions import OrderBy
+from django.db.models.functions import Lower
 
 from metrics.api.whitelabel.shapes import PageIn
 from orgs.access import row_id
 from orgs.errors import DomainError
 
 Row = TypeVar("Row", bound=Model)
+Order = Mapping[str, F | Lower]
 Fields = Mapping[str, tuple[str, Callable[[str], Any]]]
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
-def sorted_by(
-    rows: QuerySet[Row], text: str, fields: Mapping[str, str]
-) -> QuerySet[Row]:
+def sorted_by(rows: QuerySet[Row], text: str, fields: Order) -> QuerySet[Row]:
     """By `id,-name`: names of the contract's, a minus for descending; then by id."""
     order = [_order(part.strip(), fields) for part in text.split(",") if part.strip()]
     return rows.order_by(*order, "id")
 
 
-def _order(part: str, fields: Mapping[str, str]) -> str:
+def _order(part: str, fields: Order) -> OrderBy:
     name = part.removeprefix("-")
     if name not in fields:
         raise DomainError(f"`sort` takes {', '.join(fields)}.", fields=("sort",))
-    return f"-{fields[name]}" if part.startswith("-") else fields[name]
+    return fields[name].desc() if part.startswith("-") else fields[name].asc()
 
 
 def filtered_by(rows: QuerySet[Row], text: str, fields: Fields) -> QuerySet[Row]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from django.db.models import Count
+from django.db.models import Count, F
+from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from metrics.api.whitelabel.asking import (
     Fields,
+    Order,
     boolean,
     filtered_by,
     number,
@@ -97,7 +99,11 @@ class AProjectsOut(AGenericOut):
 
 # --- organizations ----------------------------------------------------------------
 
-_ORGANIZATION_ORDER = {"id": "id", "name": "name_key", "created": "created_at"}
+_ORGANIZATION_ORDER: Order = {
+    "id": F("id"),
+    "name": F("name_key"),
+    "created": F("created_at"),
+}
 _ORGANIZATION_FILTERS: Fields = {
     "id": ("id", number),
     "name": ("name_key", str.lower),
@@ -173,10 +179,13 @@ def _organization(row: Organization, private: int) -> dict[str, Any]:
 
 # --- users and projects -----------------------------------------------------------
 
-_USER_ORDER = {
-    "id": "id", "username": "external_id", "email": "email", "name": "name",
-    "created": "added_at",
-}  # fmt: skip
+_USER_ORDER: Order = {
+    "id": F("id"),
+    "username": F("external_id"),
+    "email": Lower("email"),
+    "name": Lower("name"),
+    "created": F("added_at"),
+}
 _USER_FILTERS: Fields = {
     "id": ("id", number),
     "username": ("external_id", str),
@@ -225,7 +234,11 @@ def _user(row: Member) -> dict[str, Any]:
     }
 
 
-_PROJECT_ORDER = {"id": "id", "name": "name", "created": "added_at"}
+_PROJECT_ORDER: Order = {
+    "id": F("id"),
+    "name": Lower("name"),
+    "created": F("added_at"),
+}
 _PROJECT_FILTERS: Fields = {
     "id": ("id", number),
     "name": ("name__iexact", str),
