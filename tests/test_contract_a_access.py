@@ -88,3 +88,33 @@ def test_it_takes_six_queries(
     # the key, the owner, its white label, the organization, its days, its limits
     with django_assert_num_queries(6):
         Client().get(path, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"{", "application/json"), (b"\xff", "application/json"),
+        (b'{"a": NaN}', "application/json"), (b'{"a": 1, "a": 2}', "application/json"),
+        (b"[" * 10_000, "application/json"), (b"{}", "text/plain"),
+        (b'{"readme": "' + b"x" * 3_000_000 + b'"}', "application/json"),
+        (b'{"entitlementLimits": {"totalStorage": 1e999999999}}', "application/json"),
+        (b'{"entitlementLimits": {"totalStorage": -1e-999}}', "application/json"),
+        (b"null", "application/json"), (b"a=1", "application/x-www-form-urlencoded"),
+    ],
+)  # fmt: skip
+def test_a_body_it_cannot_read_is_refused(
+    desk: Desk, org: Organization, body: bytes, content_type: str
+) -> None:
+    path = f"{desk.root}/{of(org)}"
+
+    response = Client().generic("POST", path, body, content_type, headers=desk.headers)
+
+    assert response.status_code in {400, 413, 415}, response.content
+    assert response.json()["success"] is False
+
+
+def test_every_refusal_is_json(desk: Desk, org: Organization) -> None:
+    assert desk.refused("GET", "nothing/here")[0] == 404
+    assert desk.refused("PATCH", of(org), {})[0] == 405
+    assert desk.refused("GET", of(org, "/exports"))[0] == 404
+    assert desk.refused("GET", of(org, "?includeDeleted=perhaps"))[0] == 400
