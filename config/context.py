@@ -23,7 +23,7 @@ class NavItem:
 # Label, URL name, key, icon (a symbol of components/icons.html), staff only.
 _NAV = (
     ("Organizations", "billing:organization_list", "organizations", "building", False),
-    ("API keys", "orgs:api_keys", "api_keys", "sliders", True),
+    ("API keys", "orgs:api_keys", "api_keys", "key", True),
     ("API", "api_docs", "api_docs", "code", True),
     ("Components", "components", "components", "blocks", True),
     ("Admin", "admin:index", "admin", "sliders", True),

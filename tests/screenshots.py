@@ -72,6 +72,8 @@ def _paths(page: Page, base: str, organization: str) -> dict[str, str]:
         "billing": f"{one}billing/",
         "people": f"{one}people/",
         "history": f"{one}history/",
+        "keys": "/api-keys/",
+        "api": "/api/docs",
         "admin": "/admin/",
         "admin-list": "/admin/orgs/organization/",
         "admin-form": "/admin/metrics/rate/add/",

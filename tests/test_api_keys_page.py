@@ -1,0 +1,120 @@
+"""The page of API keys: shown once, rotated with a week of both, ended at once."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from orgs.models import ApiKey, Organization, WhiteLabel
+from tests.factories import NOW, make_key, make_user
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+URL = "/api-keys/"
+
+
+@pytest.fixture
+def operator(acme: WhiteLabel) -> Client:
+    client = Client()
+    client.force_login(make_user("op", "operator", white_label=acme))
+    return client
+
+
+def calls(org: Organization, key: str) -> int:
+    url = f"/api/v1/organizations/{org.pk}"
+    return Client(headers={"x-api-key": key}).get(url).status_code
+
+
+def make(client: Client, acme: WhiteLabel, **more: object) -> str:
+    data = {"white_label": acme.pk, "name": "ci", "scopes": ["organizations:read"]}
+    html = client.post(URL, data | more).content.decode()
+    found = re.search(r"ei_\w{40}", html)
+    return found.group() if found else ""
+
+
+def test_a_key_is_made_shown_once_and_works(
+    operator: Client, acme: WhiteLabel, org: Organization
+) -> None:
+    key = make(operator, acme, organization="org-7")
+
+    assert calls(org, key) == 200
+    page = operator.get(URL)
+    assert key not in page.content.decode()
+    assert key[:10] in page.content.decode()
+    assert page["Cache-Control"] == "private, no-store"
+    made = ApiKey.objects.get(name="ci")
+    assert (made.organization, made.created_by and made.created_by.username) == (
+        org,
+        "op",
+    )
+
+
+def test_rotating_leaves_both_alive_for_a_week(
+    operator: Client, acme: WhiteLabel, org: Organization
+) -> None:
+    old = make_key(acme, "organizations:read")
+    row = ApiKey.objects.get()
+
+    html = operator.post(f"{URL}{row.pk}/rotate/").content.decode()
+
+    new = re.search(r"ei_\w{40}", html)
+    assert new
+    assert (calls(org, old), calls(org, new.group())) == (200, 200)
+    row.refresh_from_db()
+    assert row.expires_at == NOW + timedelta(days=7)
+
+
+def test_a_revoked_key_is_refused_from_the_next_call(
+    operator: Client, acme: WhiteLabel, org: Organization
+) -> None:
+    key = make_key(acme, "organizations:read")
+    assert calls(org, key) == 200
+
+    operator.post(f"{URL}{ApiKey.objects.get().pk}/revoke/")
+
+    assert calls(org, key) == 401
+
+
+def test_another_white_labels_keys_are_not_there(
+    operator: Client, acme: WhiteLabel
+) -> None:
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    make_key(decoy, "organizations:read")
+    foreign = ApiKey.objects.get()
+
+    assert foreign.start not in operator.get(URL).content.decode()
+    assert operator.post(f"{URL}{foreign.pk}/revoke/").status_code == 404
+    assert operator.post(f"{URL}{foreign.pk}/rotate/").status_code == 404
+    assert make(operator, decoy) == ""
+    assert ApiKey.objects.count() == 1
+
+
+def test_bad_input_makes_nothing_and_says_why(
+    operator: Client, acme: WhiteLabel
+) -> None:
+    data = {"white_label": acme.pk, "name": "ci", "organization": "nobody"}
+
+    response = operator.post(URL, data)
+
+    assert response.status_code == 422
+    assert "no such organization" in response.content.decode()
+    assert not ApiKey.objects.exists()
+
+
+def test_a_viewer_may_not_see_keys(acme: WhiteLabel) -> None:
+    client = Client()
+    client.force_login(make_user("v", "viewer", white_label=acme))
+
+    assert client.get(URL).status_code == 403
+
+
+def test_writes_by_session_need_their_token(org: Organization) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(make_user("root", is_superuser=True))
+
+    response = client.delete(f"/api/v1/organizations/{org.pk}")
+
+    assert response.status_code == 403
+    assert response.json()["errors"][0]["code"] == "csrf_failed"
+    org.refresh_from_db()
+    assert org.deleted_at is None
