@@ -5,6 +5,7 @@ three units. Themes, boards, deployment targets and exports are not part of Orgd
 """
 
 from metrics.api.whitelabel import (  # noqa: F401  each adds its operations
+    crowds,
     info,
     labels,
     lists,

@@ -1,0 +1,172 @@
+"""Contract A: the users and projects of a white label, found."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db.models import F
+from django.db.models.functions import Lower
+from django.http import HttpRequest
+from ninja import Query
+from pydantic import Field
+
+from metrics.api.whitelabel.asking import (
+    Fields,
+    Order,
+    filtered_by,
+    number,
+    page_of,
+    sorted_by,
+    words,
+)
+from metrics.api.whitelabel.doors import ONE, Id, called, reads, router
+from metrics.api.whitelabel.lists import first_day
+from metrics.api.whitelabel.shapes import (
+    AGenericOut,
+    ListIn,
+    Said,
+    Text,
+)
+from metrics.queries import has_usage_since
+from orgs.catalog import Scope
+from orgs.models import Member, Project
+from orgs.queries import count_or_estimate
+
+_TIER = "enterprise"
+
+
+class AUserOut(Said):
+    id: int
+    username: str = Field(description="The company's own id of the user.")
+    email: str
+    name: str
+    created: datetime
+    tier: str
+    deleted_date: datetime | None
+
+
+class AUsersOut(AGenericOut):
+    total: int = Field(description="Exact up to 10,000, then an estimate.")
+    users: list[AUserOut]
+
+
+class UsersIn(ListIn):
+    tier: Literal["free", "community-plus", "professional", "enterprise"] | None = (
+        Field(None, description="Everybody's is `enterprise`.")
+    )
+    fields_: Text = Field("", alias="fields", description="Ignored: all are given.")
+
+
+class AProjectOut(Said):
+    id: int
+    name: str
+    owner: str = Field(description="The organization's name.")
+    owner_organization_id: int
+    whitelabel_id: int
+    created: datetime
+    tier: str
+    deleted_date: datetime | None
+
+
+class AProjectsOut(AGenericOut):
+    total: int = Field(description="Exact up to 10,000, then an estimate.")
+    projects: list[AProjectOut]
+
+
+_USER_ORDER: Order = {
+    "id": F("id"),
+    "username": F("external_id"),
+    "email": Lower("email"),
+    "name": Lower("name"),
+    "created": F("added_at"),
+}
+_USER_FILTERS: Fields = {
+    "id": ("id", number),
+    "username": ("external_id", str),
+    "email": ("email__iexact", str),
+    "name": ("name__iexact", str),
+    "organizationId": ("organization_id", number),
+}
+
+
+@router.get(f"{ONE}/users", **reads("Users of a white label", AUsersOut))
+def users(request: HttpRequest, organization_id: Id, query: Query[UsersIn]) -> Any:
+    """Members of its organizations, one for each organization they are in.
+
+    Sorted by id, username, email, name, created; filtered by id, username, email,
+    name, organizationId. `active` asks for usage of their organization.
+    """
+    white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
+    rows = Member.objects.filter(organization__white_label=white_label)
+    rows = words(rows, query.search, "name", "email", "external_id")
+    if query.tier not in (None, _TIER):
+        rows = rows.none()
+    if query.active:
+        since = first_day(white_label, query.active)
+        rows = rows.filter(has_usage_since(since, organization_id="organization_id"))
+    rows = _inside(filtered_by(rows, query.filters, _USER_FILTERS), query)
+    shown = page_of(sorted_by(rows, query.sort, _USER_ORDER), query)
+    return {"total": count_or_estimate(rows), "users": [_user(row) for row in shown]}
+
+
+def _inside(rows: Any, query: ListIn) -> Any:
+    """Without those that are deleted, or whose organization is."""
+    if query.include_deleted:
+        return rows
+    return rows.filter(deleted_at=None, organization__deleted_at=None)
+
+
+def _user(row: Member) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "username": row.external_id,
+        "email": row.email,
+        "name": row.name,
+        "created": row.added_at,
+        "tier": _TIER,
+        "deleted_date": row.deleted_at,
+    }
+
+
+_PROJECT_ORDER: Order = {
+    "id": F("id"),
+    "name": Lower("name"),
+    "created": F("added_at"),
+}
+_PROJECT_FILTERS: Fields = {
+    "id": ("id", number),
+    "name": ("name__iexact", str),
+    "ownerOrganizationId": ("organization_id", number),
+}
+
+
+@router.get(f"{ONE}/projects", **reads("Projects of a white label", AProjectsOut))
+def projects(request: HttpRequest, organization_id: Id, query: Query[ListIn]) -> Any:
+    """Sorted by id, name, created; filtered by id, name, ownerOrganizationId."""
+    white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
+    rows = Project.objects.filter(organization__white_label=white_label)
+    rows = words(rows, query.search, "name", "external_id")
+    if query.active:
+        since = first_day(white_label, query.active)
+        used = has_usage_since(
+            since, organization_id="organization_id", project_id="pk"
+        )
+        rows = rows.filter(used)
+    rows = _inside(filtered_by(rows, query.filters, _PROJECT_FILTERS), query)
+    ordered = sorted_by(rows.select_related("organization"), query.sort, _PROJECT_ORDER)
+    return {
+        "total": count_or_estimate(rows),
+        "projects": [_project(row) for row in page_of(ordered, query)],
+    }
+
+
+def _project(row: Project) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "owner": row.organization.name,
+        "owner_organization_id": row.organization_id,
+        "whitelabel_id": row.organization.white_label_id,
+        "created": row.added_at,
+        "tier": _TIER,
+        "deleted_date": row.deleted_at,
+    }
