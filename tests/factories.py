@@ -50,8 +50,11 @@ def make_organizations(
     white_label: WhiteLabel, lines: Sequence[Mapping[str, Any]]
 ) -> None:
     """Many at once; each line says at least its external_id."""
-    defaults = {"created_at": "2026-01-05T09:00:00Z"}
-    whole = [defaults | {"name": line["external_id"].title()} | line for line in lines]
+    created_at = "2026-01-05T09:00:00Z"
+    whole = [
+        {"created_at": created_at, "name": line["external_id"].title(), **line}
+        for line in lines
+    ]
     incoming = msgspec.json.decode(orjson.dumps(whole), type=list[IncomingOrganization])
     commands.load_organizations(white_label, incoming)
 

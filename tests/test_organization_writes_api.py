@@ -183,3 +183,13 @@ def test_a_form_or_a_huge_body_is_refused(api: Client, org: Organization) -> Non
     huge = api.patch(url, b" " * (3 << 20), content_type="application/json")
 
     assert (form.status_code, huge.status_code) == (415, 413)
+
+
+def test_the_owner_of_a_white_label_stays(api: Client, acme: WhiteLabel) -> None:
+    assert acme.owner
+
+    status, code, _ = refusal(api, "delete", f"{URL}/{acme.owner.pk}", None)
+
+    assert (status, code) == (409, "conflict")
+    acme.owner.refresh_from_db()
+    assert acme.owner.deleted_at is None

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from orgs.commands.jobs import cancel_jobs
+from orgs.commands.jobs import cancel_jobs, refuse_owner
 from orgs.commands.organizations import announce_created, announce_people
 from orgs.errors import Conflict, DomainError
 from orgs.models import Entitlements, Job, Member, Organization, Project, WhiteLabel
@@ -102,7 +102,11 @@ def set_entitlements(organization: Organization, values: Values) -> Entitlements
 
 @transaction.atomic
 def delete_organization(organization: Organization) -> None:
-    """Mark it deleted; twice is once, and nothing of it is removed."""
+    """Mark it deleted; twice is once, and nothing of it is removed.
+
+    Raises `Conflict` for the owner of a white label: nobody could reach that again.
+    """
+    refuse_owner(organization)
     Organization.objects.filter(pk=organization.pk, deleted_at=None).update(
         deleted_at=timezone.now(), updated_at=timezone.now()
     )

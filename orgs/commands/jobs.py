@@ -24,6 +24,12 @@ def start_job(organization: Organization, kind: str, *, created_by: str = "") ->
     )
 
 
+def refuse_owner(organization: Organization) -> None:
+    """Without its owner nobody could reach a white label by contract A again."""
+    if WhiteLabel.objects.filter(owner=organization).exists():
+        raise Conflict("The owner of a white label is not deleted.")
+
+
 @transaction.atomic
 def start_deletion(organization: Organization, *, created_by: str = "") -> Job:
     """Ask for a deletion; asked again while that is under way, it is the same job.
@@ -31,8 +37,7 @@ def start_deletion(organization: Organization, *, created_by: str = "") -> Job:
     Raises `Conflict` for the owner of a white label: nobody could reach that again.
     """
     Organization.objects.select_for_update().get(pk=organization.pk)
-    if WhiteLabel.objects.filter(owner=organization).exists():
-        raise Conflict("The owner of a white label is not deleted.")
+    refuse_owner(organization)
     kind = Job.Kind.DELETE_ORGANIZATION
     asked = Job.objects.unfinished().filter(organization=organization, kind=kind)
     return asked.first() or start_job(organization, kind, created_by=created_by)
