@@ -70,6 +70,8 @@ def test_organizations_come_with_their_people_once(load: Load) -> None:
         {"created_at": "0001-01-01T00:00:00+14:00"},
         {"created_at": "9999-12-31T23:59:59-12:00"},
         {"contract_started_on": "1999-12-31"},
+        {"name": "a\u202eb"},
+        {"members": [{"external_id": "m\n"}]},
         {"members": [{"external_id": "m", "added_at": "1999-01-01T00:00:00Z"}]},
         {"projects": [{"external_id": "p", "added_at": "2300-01-01T00:00:00Z"}]},
     ],

@@ -193,3 +193,19 @@ def test_the_owner_of_a_white_label_stays(api: Client, acme: WhiteLabel) -> None
     assert (status, code) == (409, "conflict")
     acme.owner.refresh_from_db()
     assert acme.owner.deleted_at is None
+
+
+@pytest.mark.parametrize("name", ["a\u202eb", "a\u2066b", "a\nb", "a\x7fb"])
+def test_names_that_hide_or_reorder_themselves_are_refused(
+    api: Client, name: str
+) -> None:
+    body = {"external_id": "x", "name": name}
+
+    assert refusal(api, "post", URL, body) == (400, "invalid_name", ["name"])
+
+
+@pytest.mark.parametrize("name", ["é", "e\u0301", "東京 🗼", "</script><b>", "=1+1"])
+def test_every_other_name_is_kept_as_sent(api: Client, name: str) -> None:
+    _, made = send(api, "post", URL, {"external_id": "x", "name": name})
+
+    assert made["name"] == name

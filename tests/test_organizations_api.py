@@ -127,7 +127,7 @@ def test_a_cursor_is_good_for_its_own_key_only(
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        *(({"limit": n}, "limit") for n in (0, -1, 1001, 10**9, 2**63, "x")),
+        *(({"limit": n}, "limit") for n in (0, -1, 1001, 10**9, 2**63, "x", "1.0")),
         ({"limit": "\u0665"}, "limit"),
         ({"search": "x" * 201}, "search"),
         ({"search": "a\x00b"}, "search"),
@@ -180,7 +180,7 @@ def test_staff_list_every_white_label_and_bound_people_their_own(
 
 
 def test_names_are_given_as_they_are(ask: Ask, fleet: WhiteLabel) -> None:
-    name = "</script><img onerror=x> =1+1 \u202e\u200b"
+    name = "</script><img onerror=x> =1+1 \u200b"
     make_organization(fleet, "odd", name=name)
 
     [found] = ask.raw(external_id="odd").json()["organizations"]

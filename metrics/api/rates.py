@@ -20,6 +20,7 @@ from orgs.errors import DomainError, Forbidden
 from orgs.models import WhiteLabel
 from orgs.queries import list_references
 from orgs.schemas.errors import ErrorsOut
+from orgs.schemas.numbers import PlainInt
 from orgs.schemas.organizations import Instant, StrictSchema
 
 router = Router(tags=["rates"])
@@ -82,8 +83,8 @@ class RatesOut(Schema):
 
 class RatesFilters(Schema):
     product: str | None = Field(None, max_length=100)
-    limit: int = Field(MAX_RATES, ge=1, le=MAX_RATES)
-    offset: int = Field(0, ge=0, le=1_000_000)
+    limit: PlainInt = Field(MAX_RATES, ge=1, le=MAX_RATES)
+    offset: PlainInt = Field(0, ge=0, le=1_000_000)
 
 
 @router.get(

@@ -17,6 +17,7 @@ from orgs.errors import DomainError
 from orgs.models import Organization
 from orgs.schemas.csv import csv_text
 from orgs.schemas.errors import ErrorsOut
+from orgs.schemas.numbers import PlainInt
 
 router = Router(tags=["usage"])
 _ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
@@ -29,7 +30,7 @@ class UsageIn(ChartsIn):
     """As a chart's range; lines are meters unless `by=product`."""
 
     by: str = Field("meter", max_length=10, description="`meter` or `product`.")
-    project_id: int | None = Field(None, ge=1, le=2**63 - 1)
+    project_id: PlainInt | None = Field(None, ge=1, le=2**63 - 1)
 
     def series_filters(self, organization: Organization) -> SeriesFilters:
         found = self.filters(organization.white_label)

@@ -13,6 +13,7 @@ from orgs.models import Organization, WhiteLabel
 from orgs.queries import get_entitlements, search_organizations
 from orgs.queries.paging import Order, page_of
 from orgs.schemas.errors import ErrorsOut
+from orgs.schemas.numbers import PlainInt
 from orgs.schemas.organizations import (
     OrganizationChangeIn,
     OrganizationDetailOut,
@@ -38,7 +39,7 @@ class OrganizationsIn(Schema):
     white_label: str | None = Field(None, max_length=63, description="Its slug.")
     search: str | None = Field(None, max_length=200)
     includeDeleted: bool = False  # noqa: N815  as everywhere in this API
-    limit: int = Field(100, ge=1, le=MAX_LIMIT)
+    limit: PlainInt = Field(100, ge=1, le=MAX_LIMIT)
     cursor: str | None = Field(None, max_length=2_000)
 
 

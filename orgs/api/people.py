@@ -12,6 +12,7 @@ from orgs.catalog import Scope
 from orgs.errors import OrganizationNotFound
 from orgs.models import Member, Organization, Project
 from orgs.queries.paging import Order, page_of
+from orgs.schemas.numbers import PlainInt
 from orgs.schemas.organizations import (
     MAX_BIGINT,
     MemberChangeIn,
@@ -32,7 +33,7 @@ _PATH = "/organizations/{organization_id}"
 
 class PeopleIn(Schema):
     includeDeleted: bool = False  # noqa: N815  as everywhere in this API
-    limit: int = Field(100, ge=1, le=1_000)
+    limit: PlainInt = Field(100, ge=1, le=1_000)
     cursor: str | None = Field(None, max_length=2_000)
 
 

@@ -12,7 +12,10 @@ from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
 from orgs.models.fields import EARLIEST, LATEST
 from orgs.signals import organizations_created, people_changed
 
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
+# As `orgs.models.fields.validate_text`: no controls, no overrides of direction.
+_PLAIN = r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*\Z"
+Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PLAIN)]
+Text = Annotated[str, Meta(max_length=200, pattern=_PLAIN)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Limit = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Heads = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -29,7 +32,7 @@ def _check_instant(instant: datetime | None) -> None:
 class IncomingMember(Struct, frozen=True, forbid_unknown_fields=True):
     external_id: Id
     email: Email = ""
-    name: Annotated[str, Meta(max_length=200)] = ""
+    name: Text = ""
     is_staff: bool = False
     added_at: Instant | None = None
 
@@ -39,7 +42,7 @@ class IncomingMember(Struct, frozen=True, forbid_unknown_fields=True):
 
 class IncomingProject(Struct, frozen=True, forbid_unknown_fields=True):
     external_id: Id
-    name: Annotated[str, Meta(max_length=200)] = ""
+    name: Text = ""
     added_at: Instant | None = None
 
     def __post_init__(self) -> None:
@@ -60,7 +63,7 @@ class IncomingOrganization(Struct, frozen=True, forbid_unknown_fields=True):
     """A line of `load_organizations`."""
 
     external_id: Id
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    name: Id
     billing_email: Email = ""
     contract_started_on: date | None = None
     created_at: Instant | None = None

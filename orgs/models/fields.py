@@ -1,10 +1,12 @@
 """Constraints that several tables share, and their history."""
 
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
 import pghistory
+from django.core.exceptions import ValidationError
 from django.db.models import CheckConstraint, F, Model, Q
 
 # Outside of this an instant is a mistake, and one such row makes every list that reads
@@ -12,6 +14,7 @@ from django.db.models import CheckConstraint, F, Model, Q
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 M = TypeVar("M", bound=Model)
 
 
@@ -27,6 +30,18 @@ def with_history(*, exclude: list[str] | None = None) -> Callable[[type[M]], typ
     )
     track = pghistory.track(*trackers, exclude=exclude)
     return cast("Callable[[type[M]], type[M]]", track)
+
+
+def validate_text(text: str) -> None:
+    """Refuse what hides or reorders a name: controls, and overrides of direction.
+
+    Everything else is kept as sent: accents in either form, emoji, any script.
+    """
+    if any(unicodedata.category(char) == "Cc" or char in _BIDI for char in text):
+        raise ValidationError(
+            "Control characters and direction overrides are not taken.",
+            code="invalid_character",
+        )
 
 
 def sane(table: str, *names: str) -> list[CheckConstraint]:

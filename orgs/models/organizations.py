@@ -8,7 +8,14 @@ from django.db.models import CheckConstraint, F, Q, UniqueConstraint, Value
 from django.db.models.functions import Concat, Lower
 from django.utils import timezone
 
-from orgs.models.fields import in_order, not_empty, not_negative, sane, with_history
+from orgs.models.fields import (
+    in_order,
+    not_empty,
+    not_negative,
+    sane,
+    validate_text,
+    with_history,
+)
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -30,9 +37,11 @@ class Organization(models.Model):
         "orgs.WhiteLabel", on_delete=models.PROTECT, related_name="organizations"
     )
     external_id = models.CharField(
-        max_length=200, help_text="The company's own id; unique in its white label."
+        max_length=200,
+        validators=[validate_text],
+        help_text="The company's own id; unique in its white label.",
     )
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=200, validators=[validate_text])
     billing_email = models.EmailField(max_length=254, blank=True)
     contract_started_on = models.DateField(
         null=True,

@@ -2,7 +2,7 @@ from django.db import models
 from django.db.models import Q, UniqueConstraint
 from django.utils import timezone
 
-from orgs.models.fields import in_order, not_empty, sane, with_history
+from orgs.models.fields import in_order, not_empty, sane, validate_text, with_history
 
 
 @with_history()
@@ -17,9 +17,9 @@ class Member(models.Model):
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="members"
     )
-    external_id = models.CharField(max_length=200)
+    external_id = models.CharField(max_length=200, validators=[validate_text])
     email = models.EmailField(max_length=254, blank=True)
-    name = models.CharField(max_length=200, blank=True)
+    name = models.CharField(max_length=200, blank=True, validators=[validate_text])
     role = models.CharField(max_length=6, choices=Role, default=Role.MEMBER)
     is_staff = models.BooleanField(default=False)
     added_at = models.DateTimeField(default=timezone.now)
@@ -49,8 +49,8 @@ class Project(models.Model):
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="projects"
     )
-    external_id = models.CharField(max_length=200)
-    name = models.CharField(max_length=200)
+    external_id = models.CharField(max_length=200, validators=[validate_text])
+    name = models.CharField(max_length=200, validators=[validate_text])
     is_public = models.BooleanField(default=False)
     added_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True)
