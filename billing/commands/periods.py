@@ -9,7 +9,7 @@ from django.utils import timezone
 from billing.errors import PeriodClosed
 from billing.models import BillingPeriod
 from metrics import commands as usage
-from metrics.queries import list_open_periods, period_cost
+from metrics.queries import list_open_periods, period_costs
 
 
 @transaction.atomic
@@ -27,24 +27,33 @@ def open_first_periods(organization_ids: Sequence[int]) -> None:
     BillingPeriod.objects.bulk_create(periods, ignore_conflicts=True)
 
 
-@transaction.atomic
 def close_period(organization_id: int, *, ends_at: datetime) -> BillingPeriod:
-    """Close the open period at `ends_at`, sum it, open the next; answers the closed.
+    """As `close_periods`, for one organization."""
+    return close_periods([organization_id], ends_at=ends_at)[0]
+
+
+@transaction.atomic
+def close_periods(
+    organization_ids: Sequence[int], *, ends_at: datetime
+) -> list[BillingPeriod]:
+    """Close the open periods at `ends_at`, sum them, open the next; answers the closed.
 
     Waits for recordings in flight; usage that arrives after belongs to the next period
-    whatever its instant. Raises `PeriodClosed` when the period does not reach that far.
+    whatever its instant. Raises `PeriodClosed` when a period does not reach that far.
     """
-    number = usage.advance_period(organization_id, starts_at=ends_at).number
-    period = BillingPeriod.objects.select_for_update().get(
-        organization_id=organization_id, number=number
-    )
-    if ends_at <= period.starts_at:
+    numbers = usage.advance_periods(organization_ids, starts_at=ends_at)
+    open_ones = BillingPeriod.objects.filter(organization_id__in=numbers, ends_at=None)
+    periods = list(open_ones.select_for_update().order_by("organization_id"))
+    if any(ends_at <= period.starts_at for period in periods):
         raise PeriodClosed("The open period starts at or after that instant.")
-    period.ends_at = ends_at
-    period.closed_at = timezone.now()
-    period.cost = period_cost(organization_id, number=number).cost
-    period.save()
-    BillingPeriod.objects.create(
-        organization_id=organization_id, number=number + 1, starts_at=ends_at
+    costs = period_costs(numbers)
+    for period in periods:
+        period.ends_at = ends_at
+        period.closed_at = timezone.now()
+        period.cost = costs[period.organization_id].cost
+    BillingPeriod.objects.bulk_update(periods, ["ends_at", "closed_at", "cost"])
+    BillingPeriod.objects.bulk_create(
+        BillingPeriod(organization_id=id_, number=number + 1, starts_at=ends_at)
+        for id_, number in numbers.items()
     )
-    return period
+    return periods

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
-from billing.commands import close_period
+from billing.commands import close_periods
 from billing.models import BillingAccount, BillingPeriod, Invoice, SpendingLimit
 from billing.models import Subscription as Sub
 from billing.money import round_money
@@ -183,14 +183,17 @@ class _Seeding:
 
     def _close(self, day: date) -> None:
         ends_at = first_instant(day, self.white_label.zone)
-        invoices = []
-        for plan in self.plans:
-            if plan.first_day >= day or plan.state is State.TRIAL:
-                continue
-            period = close_period(self.ids[plan.external_id], ends_at=ends_at)
-            if period.cost:
-                invoices.append(self._invoice(plan, period, is_last=self._is_last(day)))
-        Invoice.objects.bulk_create(invoices)
+        closing = {
+            self.ids[plan.external_id]: plan
+            for plan in self.plans
+            if plan.first_day < day and plan.state is not State.TRIAL
+        }
+        is_last = self._is_last(day)
+        Invoice.objects.bulk_create(
+            self._invoice(closing[period.organization_id], period, is_last=is_last)
+            for period in close_periods(list(closing), ends_at=ends_at)
+            if period.cost
+        )
 
     def _is_last(self, day: date) -> bool:
         return add_months(day, 1) > self.today

@@ -9,7 +9,7 @@ from metrics.commands.integrations import (
 from metrics.commands.jobs import run_job
 from metrics.commands.partitions import can_make_partitions, make_partitions
 from metrics.commands.people import fill_people_days
-from metrics.commands.periods import advance_period, open_first_periods
+from metrics.commands.periods import advance_periods, open_first_periods
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.commands.record import Recorded, record_usage
 from metrics.commands.reports import make_report, start_report
@@ -19,7 +19,7 @@ __all__ = [
     "IncomingRate",
     "IncomingTarget",
     "Recorded",
-    "advance_period",
+    "advance_periods",
     "can_make_partitions",
     "fill_people_days",
     "fill_standings",

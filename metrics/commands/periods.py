@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import F
 
 from metrics.models import OpenPeriod
 
@@ -25,15 +26,17 @@ def open_first_periods(organization_ids: Sequence[int]) -> None:
         cursor.execute(_OPEN_FIRST, [list(organization_ids)])
 
 
-def advance_period(organization_id: int, *, starts_at: datetime) -> OpenPeriod:
-    """Close the open period and open the next; answers the one that was open.
+@transaction.atomic
+def advance_periods(
+    organization_ids: Sequence[int], *, starts_at: datetime
+) -> dict[int, int]:
+    """Close the open periods and open the next; answers the numbers of the closed.
 
     Waits for recordings in flight: they hold a share lock on the row. To be called in
-    the caller's transaction, which sums the closed period after it.
+    the caller's transaction, which sums the closed periods after it.
     """
-    with transaction.atomic():
-        period = OpenPeriod.objects.select_for_update().get(pk=organization_id)
-        OpenPeriod.objects.filter(pk=organization_id).update(
-            number=period.number + 1, starts_at=starts_at
-        )
-    return period
+    rows = OpenPeriod.objects.filter(pk__in=organization_ids)
+    locked = rows.select_for_update().order_by("pk")
+    numbers = dict(locked.values_list("pk", "number"))
+    rows.update(number=F("number") + 1, starts_at=starts_at)
+    return numbers

@@ -36,6 +36,7 @@ from metrics.queries.periods import (
     open_period_costs,
     open_period_meters,
     period_cost,
+    period_costs,
 )
 from metrics.queries.reports import list_reports
 from metrics.queries.series import Amounts, By, Line, Series, SeriesFilters, series
@@ -75,6 +76,7 @@ __all__ = [
     "open_period_costs",
     "open_period_meters",
     "period_cost",
+    "period_costs",
     "recent_costs",
     "series",
 ]
