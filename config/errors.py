@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from ninja import NinjaAPI
@@ -93,7 +93,7 @@ def _missing(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _crash(request: HttpRequest, error: Any) -> HttpResponse:
-    if isinstance(error, OperationalError):
+    if isinstance(error, OperationalError | InterfaceError):
         return _unavailable(request, error)
     logger.error("request_failed path=%s", request.path, exc_info=error)
     return say(
@@ -101,7 +101,7 @@ def _crash(request: HttpRequest, error: Any) -> HttpResponse:
     )
 
 
-def _unavailable(request: HttpRequest, error: OperationalError) -> HttpResponse:
+def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.warning("database_unavailable error=%s", type(error).__name__)
     response = say(
         request, 503, "unavailable", "The database does not answer just now."

@@ -247,7 +247,8 @@ def _write(
         cursor.execute(_LOCK_PRICES, [white_label.id % 2**31])
         _lock_periods(ids)
         cursor.execute(_CREATE_BATCH)
-        with cursor.copy(_COPY_BATCH) as copy:
+        # Django does not know COPY: its errors are made Django's here.
+        with connection.wrap_database_errors, cursor.copy(_COPY_BATCH) as copy:
             copy.write(_copied(rows))
         cursor.execute(_INSERT_EVENTS, parameters)
         repeated = [index for (index,) in cursor.fetchall()]

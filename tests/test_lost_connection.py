@@ -1,0 +1,51 @@
+"""PostgreSQL gone in the middle of a recording: a 503, nothing kept, a whole retry."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from metrics.commands import record
+from tests.factories import event, make_key, make_organization, make_white_label
+from tests.factories import usage_of as used
+
+
+def _cut() -> None:
+    """End the session the recording runs in, from a session of its own."""
+    pid = connection.connection.info.backend_pid  # it is busy with the COPY
+    settings = connection.settings_dict
+    with psycopg.connect(
+        host=settings["HOST"], user=settings["USER"], dbname=settings["NAME"]
+    ) as other:
+        other.execute("select pg_terminate_backend(%s)", [pid])
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_recording_cut_in_its_middle_leaves_nothing_and_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    acme = make_white_label("acme")
+    org = make_organization(acme, "org-7")
+    client = Client(headers={"x-api-key": make_key(acme, "usage:write")})
+    copied = record._copied
+
+    def cut_and_copied(rows: Iterable[Any]) -> bytes:
+        _cut()
+        return copied(rows)
+
+    monkeypatch.setattr(record, "_copied", cut_and_copied)
+    sent = [event("a", timestamp=timezone.now().isoformat())]
+    url, kind = "/api/v1/usage/events", "application/json"
+    answer = client.post(url, sent, content_type=kind)
+    monkeypatch.undo()
+
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    connection.close()
+    assert used(org, "quantity") == []
+    answer = client.post(url, sent, content_type=kind)
+    assert answer.json()["accepted"] == 1
+    assert used(org, "quantity") == [(5,)]
