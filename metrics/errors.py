@@ -7,10 +7,6 @@ class InvalidDateRange(DomainError):
     code = "costs.invalid_date_range"
 
 
-class RatesRefused(DomainError):
-    code = "rates.invalid"
-
-
 class EndpointNotAllowed(DomainError):
     code = "endpoint_not_allowed"
 

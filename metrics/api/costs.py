@@ -36,8 +36,6 @@ router = Router(tags=["costs"])
 ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
 _PATH = "/billing/costs/{organization_id}"
 _DEPLOYMENT = _PATH + "/deployments/{deployment_id}"
-# The contract has a code of its own for the charts alone.
-_LIMITED = "billing_service.rate_limited"
 
 
 class AccountOut(Schema):
@@ -66,9 +64,7 @@ def charts(
     request: HttpRequest, organization_id: str, query: Query[ChartsIn]
 ) -> HttpResponse:
     """The same numbers as the organization's cost chart: one query serves both."""
-    organization = access.billed_organization(
-        request, organization_id, limit_code=_LIMITED
-    )
+    organization = access.billed_organization(request, organization_id)
     return _chart(organization, query.filters(organization.white_label))
 
 
@@ -135,9 +131,7 @@ def deployment_charts(
     query: Query[ChartsIn],
 ) -> HttpResponse:
     """Series are meters: `id` the slug, `name` its label."""
-    organization = access.billed_organization(
-        request, organization_id, limit_code=_LIMITED
-    )
+    organization = access.billed_organization(request, organization_id)
     found = _deployment(organization, deployment_id, OrganizationNotFound.code)
     asked = query.filters(organization.white_label)
     filters = SeriesFilters(asked.range, asked.grain, By.METER, found.project_id)

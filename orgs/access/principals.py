@@ -21,7 +21,7 @@ _SCOPES_BY_PERMISSION = {
 class Principal:
     """Who asks, and what they may reach; `name` is for logs and history.
 
-    `key_id` and `calls_a_minute` are a key's; `user_id` is a person's. `by_session`
+    `key_id` is a key's, `user_id` a person's. `by_session`
     says that a browser's cookie was the credential: then a write needs its token.
     """
 
