@@ -4,6 +4,7 @@ No `DATABASE_URL` or `REDIS_URL` means the embedded servers that `make up` runs;
 they listen follows from `STATE_DIR` alone, so every command finds them by itself.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,11 @@ CELERY_BEAT_SCHEDULE = {
     "make-partitions": {
         "task": "metrics.tasks.make_partitions",
         "schedule": crontab(minute="7", hour="*/6"),
+    },
+    "fold-usage": {
+        "task": "metrics.tasks.fold_usage",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},  # a worker that was away does it once
     },
     "sweep-standings": {
         "task": "metrics.tasks.sweep_standings",

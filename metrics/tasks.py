@@ -18,9 +18,9 @@ def make_partitions() -> None:
 
 
 @shared_task
-def fill_standings(organization_ids: list[int]) -> None:
-    """Prepare the list's order after a recording; losing this loses minutes."""
-    commands.fill_standings(organization_ids)
+def fold_usage() -> None:
+    """Bring lists and fleet totals up to what was recorded in the last seconds."""
+    commands.fold_usage()
 
 
 @shared_task

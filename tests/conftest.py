@@ -30,10 +30,10 @@ def frozen() -> Iterator[time_machine.Traveller]:
 
 @pytest.fixture
 def committed(transactional_db: None) -> Iterator[None]:
-    """Real commits; Django's flush forgets the table it does not manage."""
+    """Real commits; Django's flush forgets the tables it does not manage."""
     yield
     with connection.cursor() as cursor:
-        cursor.execute("truncate metrics_usageevent")
+        cursor.execute("truncate metrics_usageevent, metrics_usagechange")
 
 
 @pytest.fixture

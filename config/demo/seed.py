@@ -27,7 +27,7 @@ from config.demo.fleet import (
 from config.demo.usage import day_events, last_day
 from metrics.commands import (
     IncomingRate,
-    fill_standings,
+    fold_usage,
     load_rates,
     make_partitions,
     record_usage,
@@ -111,7 +111,7 @@ class _Seeding:
         self._limits()
         self._watch()
         self._endings()
-        fill_standings(list(self.ids.values()))
+        fold_usage()
 
     def _rates(self) -> Iterator[IncomingRate]:
         for slug in self.label.products:

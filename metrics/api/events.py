@@ -11,14 +11,12 @@ from pydantic import Field
 from metrics.catalog import RECORDABLE
 from metrics.commands import record_usage
 from metrics.events import IncomingEvent, Refused, Rejection, parse_event
-from metrics.tasks import fill_standings
 from orgs import access
 from orgs.catalog import Scope
 from orgs.errors import DomainError, Forbidden, TooLarge
 from orgs.models import WhiteLabel
 from orgs.schemas.bodies import JSON, NDJSON, read_bytes
 from orgs.schemas.errors import ErrorsOut
-from orgs.tasks import nudge
 
 router = Router(tags=["usage"])
 MAX_EVENTS = 10_000
@@ -112,8 +110,6 @@ def report_usage(request: HttpRequest) -> Any:
         events,
         organization_id=caller.organization_id,
     )
-    if recorded.organization_ids:
-        nudge(fill_standings, recorded.organization_ids)
     rejected = sorted([*refused, *recorded.rejected], key=lambda one: one.index)
     return {
         "accepted": recorded.accepted,

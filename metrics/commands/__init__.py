@@ -1,5 +1,6 @@
 """Writes of usage: recording, rates, partitions, periods, daily head counts."""
 
+from metrics.commands.fold import fold_usage, mend_fleet_totals
 from metrics.commands.integrations import (
     IncomingTarget,
     reseal_integrations,
@@ -23,9 +24,11 @@ __all__ = [
     "can_make_partitions",
     "fill_people_days",
     "fill_standings",
+    "fold_usage",
     "load_rates",
     "make_partitions",
     "make_report",
+    "mend_fleet_totals",
     "open_first_periods",
     "record_usage",
     "reseal_integrations",

@@ -58,7 +58,8 @@ where b.is_repeated
 """
 
 # `span` is which price holds from when until when for each (organization, product,
-# meter) of the batch: an organization's own rate wins from its start on.
+# meter) of the batch: an organization's own rate wins from its start on. Changes are
+# appended beside the sums: whoever adds them up later does not hold up recordings.
 UPSERT_USAGE = """
 with quantity as materialized (
     select b.organization_id, (b.at at time zone %(zone)s)::date as day, b.product,
@@ -89,19 +90,31 @@ with quantity as materialized (
     select *, lead(since, 1, 'infinity') over (
         partition by organization_id, product, meter order by since) as until
     from candidate
+), summed as materialized (
+    select q.organization_id, q.day, q.product, q.meter, q.project_id,
+        p.number as period, sum(q.quantity) as quantity,
+        sum(q.quantity * coalesce(s.unit_price, 0)) as cost,
+        sum(q.quantity * coalesce(s.benchmark_unit_price, 0)) as benchmark_cost,
+        coalesce(sum(q.quantity) filter (where s.unit_price is null), 0) as unpriced
+    from quantity q
+    join metrics_openperiod p using (organization_id)
+    left join span s on s.organization_id = q.organization_id
+        and s.product = q.product and s.meter = q.meter
+        and q.at >= s.since and q.at < s.until
+    group by 1, 2, 3, 4, 5, 6
+), changed as (
+    insert into metrics_usagechange (organization_id, day, cost)
+    select organization_id, day, sum(cost) from summed group by 1, 2
+), fleet as (
+    insert into metrics_fleetchange (white_label_id, day, product, meter, quantity,
+        cost, benchmark_cost, unpriced_quantity)
+    select %(white_label)s, day, product, meter, sum(quantity), sum(cost),
+        sum(benchmark_cost), sum(unpriced)
+    from summed group by 2, 3, 4
 )
 insert into metrics_dailyusage as d (organization_id, day, product, meter, project_id,
     period, quantity, cost, benchmark_cost, unpriced_quantity)
-select q.organization_id, q.day, q.product, q.meter, q.project_id, p.number,
-    sum(q.quantity), sum(q.quantity * coalesce(s.unit_price, 0)),
-    sum(q.quantity * coalesce(s.benchmark_unit_price, 0)),
-    coalesce(sum(q.quantity) filter (where s.unit_price is null), 0)
-from quantity q
-join metrics_openperiod p using (organization_id)
-left join span s on s.organization_id = q.organization_id and s.product = q.product
-    and s.meter = q.meter and q.at >= s.since and q.at < s.until
-group by 1, 2, 3, 4, 5, 6
-order by 1, 2, 3, 4, 5, 6
+select * from summed order by 1, 2, 3, 4, 5, 6
 on conflict (organization_id, day, product, meter, project_id, period) do update set
     quantity = d.quantity + excluded.quantity,
     cost = d.cost + excluded.cost,

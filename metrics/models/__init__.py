@@ -5,6 +5,7 @@ No other app reads these; they ask `metrics.queries` and `metrics.commands`.
 
 from metrics.models.daily import DailyMetric, DailyUsage, Standing
 from metrics.models.events import OpenPeriod, UsageEvent
+from metrics.models.fleet import FleetChange, FleetTotal, UsageChange
 from metrics.models.integrations import Integration
 from metrics.models.rates import PriceBook, Rate
 from metrics.models.reports import UsageReport
@@ -12,11 +13,14 @@ from metrics.models.reports import UsageReport
 __all__ = [
     "DailyMetric",
     "DailyUsage",
+    "FleetChange",
+    "FleetTotal",
     "Integration",
     "OpenPeriod",
     "PriceBook",
     "Rate",
     "Standing",
+    "UsageChange",
     "UsageEvent",
     "UsageReport",
 ]

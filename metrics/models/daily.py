@@ -124,6 +124,8 @@ class Standing(models.Model):
     last_usage_on = models.DateField(null=True)
     computed_on = models.DateField()  # the day its 30 days end with
     computed_at = models.DateTimeField(default=timezone.now)
+    # Of its usage, folded so far; those not yet folded are rows of `UsageChange`.
+    changes = models.BigIntegerField(db_default=0)
 
     class Meta:
         indexes = [

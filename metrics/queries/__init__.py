@@ -40,6 +40,7 @@ from metrics.queries.periods import (
 )
 from metrics.queries.reports import list_reports
 from metrics.queries.series import Amounts, By, Line, Series, SeriesFilters, series
+from metrics.queries.versions import usage_version
 
 __all__ = [
     "COST_KEY",
@@ -79,4 +80,5 @@ __all__ = [
     "period_costs",
     "recent_costs",
     "series",
+    "usage_version",
 ]

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from django.db import connection
+from django.utils import timezone
 
 from metrics.queries.series import ZERO
 
@@ -62,7 +63,7 @@ COST_KEY = "standing__cost_30_days"
 _STALE = """
 select o.id from orgs_organization o join orgs_whitelabel w on w.id = o.white_label_id
 left join metrics_standing s on s.organization_id = o.id
-where s.computed_on is distinct from (now() at time zone w.time_zone)::date
+where s.computed_on is distinct from (%s at time zone w.time_zone)::date
 order by o.id limit %s
 """
 
@@ -70,5 +71,5 @@ order by o.id limit %s
 def find_stale_standings(limit: int) -> list[int]:
     """Organizations whose prepared 30 days do not end today; some at a time."""
     with connection.cursor() as cursor:
-        cursor.execute(_STALE, [limit])
+        cursor.execute(_STALE, [timezone.now(), limit])
         return [id_ for (id_,) in cursor.fetchall()]

@@ -6,12 +6,11 @@ import orjson
 from django.core.management import CommandError
 
 from metrics.catalog import METERS
-from metrics.commands import fill_standings, make_partitions, record_usage
+from metrics.commands import fold_usage, make_partitions, record_usage
 from metrics.events import IncomingEvent, Refused, parse_event
 from orgs.management.loading import LoadCommand, Loaded, Reject, Source, csv_rows
 
 _REQUIRED = {"id", "timestamp", "product"}  # columns, in CSV
-_STANDINGS = 1_000  # organizations whose standing is prepared in one statement
 
 
 class Command(LoadCommand):
@@ -19,7 +18,6 @@ class Command(LoadCommand):
     batch_size = 10_000
 
     def handle(self, **options: Any) -> None:
-        self.touched: set[int] = set()
         make_partitions()
         super().handle(**options)
 
@@ -43,7 +41,6 @@ class Command(LoadCommand):
             except Refused as refused:
                 loaded.rejects.append(Reject(number, refused.code, refused.message))
         recorded = record_usage(self.white_label, events)
-        self.touched.update(recorded.organization_ids)
         loaded.accepted = recorded.accepted
         loaded.duplicates = recorded.duplicates
         loaded.rejects += [
@@ -53,9 +50,7 @@ class Command(LoadCommand):
         return loaded
 
     def finish(self) -> None:
-        ids = sorted(self.touched)
-        for start in range(0, len(ids), _STANDINGS):
-            fill_standings(ids[start : start + _STANDINGS])
+        fold_usage()
 
 
 def _csv_header(line: bytes) -> list[str]:
