@@ -15,7 +15,7 @@ def usage_version(organization_id: int) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"select {VERSION.format(id='%(id)s')}",  # noqa: S608  our own text
+            f"select {VERSION.format(id='%(id)s')}",
             {"id": organization_id},
         )
         return int(cursor.fetchone()[0])
