@@ -1,0 +1,1 @@
+"""The benchmark: Orgdesk beside its peers, in one run, on servers of its own."""

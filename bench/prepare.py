@@ -1,0 +1,118 @@
+"""Make a fleet ready: data once, credentials each time. Prints it as JSON.
+
+python -m bench.prepare DATABASE ORGANIZATIONS CHARTED METERED
+"""
+
+import os
+import sys
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import django
+import orjson
+import psycopg
+from django.conf import settings
+
+_RATE_LIMIT = 2_000_000_000  # calls a minute: counted, never refused
+_WRITERS = 8
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+    database, *sizes = sys.argv[1:]
+    facts = _built(database, *map(int, sizes))
+    facts |= {"database": database, **_credentials(facts["white_label_id"])}
+    sys.stdout.buffer.write(orjson.dumps(facts))
+
+
+def _built(
+    database: str, organizations: int, charted: int, metered: int
+) -> dict[str, Any]:
+    """What is kept beside the database says that it was built to the end."""
+    from bench.data import build  # noqa: PLC0415
+
+    kept = Path(settings.STATE_DIR) / f"{database}.json"
+    if kept.exists():
+        return dict(orjson.loads(kept.read_bytes()))
+    white_label = _white_label()
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        built = build(
+            connection,
+            white_label_id=white_label.pk,
+            organizations=organizations,
+            charted=charted,
+            metered=metered,
+        )
+    facts = {**asdict(built), "owner_id": white_label.owner_id}
+    kept.write_bytes(orjson.dumps(facts))
+    return facts
+
+
+def _white_label() -> Any:
+    from bench.tables import METERS, PRODUCTS, UNIT_PRICE  # noqa: PLC0415
+    from metrics.commands import (  # noqa: PLC0415
+        IncomingRate,
+        load_rates,
+        make_partitions,
+    )
+    from orgs.commands import create_white_label  # noqa: PLC0415
+    from orgs.models import WhiteLabel  # noqa: PLC0415
+
+    made = WhiteLabel.objects.filter(slug="bench").first()
+    if made is None:
+        make_partitions()
+        made = create_white_label("bench", name="Bench", time_zone="Europe/Zurich")
+        made.default_rate_limit = _RATE_LIMIT
+        made.save()
+        price = Decimal(UNIT_PRICE)
+        rates = [
+            IncomingRate(product, meter, price, price * 2)
+            for product in PRODUCTS
+            for meter in METERS
+        ]
+        load_rates(made, rates)
+    return made
+
+
+def _credentials(white_label_id: int) -> dict[str, Any]:
+    from orgs.catalog import Scope  # noqa: PLC0415
+    from orgs.commands import create_api_key  # noqa: PLC0415
+    from orgs.models import WhiteLabel  # noqa: PLC0415
+
+    white_label = WhiteLabel.objects.get(pk=white_label_id)
+    reads = [Scope.BILLING_READ, Scope.ORGANIZATIONS_READ]
+    writes = [Scope.USAGE_WRITE]
+    return {
+        "reader_key": create_api_key(white_label, name="reader", scopes=reads)[1],
+        "writer_keys": [
+            create_api_key(white_label, name="writer", scopes=writes)[1]
+            for _ in range(_WRITERS)
+        ],
+        "session": _session("support", is_superuser=False),
+        "admin_session": _session("root", is_superuser=True),
+    }
+
+
+def _session(username: str, *, is_superuser: bool) -> str:
+    """The cookie's value of somebody who has just logged in."""
+    from django.contrib import auth  # noqa: PLC0415
+    from django.contrib.auth.models import Group  # noqa: PLC0415
+    from django.contrib.sessions.backends.db import SessionStore  # noqa: PLC0415
+
+    user, _ = auth.get_user_model().objects.get_or_create(
+        username=username, defaults={"is_staff": True, "is_superuser": is_superuser}
+    )
+    user.groups.set(Group.objects.filter(name__in=["viewer", "support"]))
+    store = SessionStore()
+    store[auth.SESSION_KEY] = str(user.pk)
+    store[auth.BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    store[auth.HASH_SESSION_KEY] = user.get_session_auth_hash()
+    store.create()
+    return str(store.session_key)
+
+
+if __name__ == "__main__":
+    main()

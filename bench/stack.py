@@ -1,0 +1,211 @@
+"""What runs meanwhile: PostgreSQL, Valkey, worker, beat, web processes and peers.
+
+Ours are started by the commands of `config.embedded`, as `make up` does; peers on the
+same web server with the same flags. All end with this process, however it ends.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+from bench.data import Database
+from config.embedded import folders, places, process
+from config.embedded.postgres import Postgres
+from config.embedded.process import StartError
+from config.embedded.supervisor import Program, programs
+from config.embedded.valkey import Valkey
+
+ROOT = Path(__file__).resolve().parent.parent
+_READY_SECONDS = 60.0
+_STOP = [(int(signal.SIGTERM), 8.0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A web process: where it listens, and which process it is."""
+
+    name: str
+    port: int
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A database with organizations 1 to `organizations`, and who may ask for them."""
+
+    database: str
+    white_label_id: int
+    owner_id: int
+    organizations: int
+    charted: int
+    metered: int
+    first_id: int
+    today: str
+    reader_key: str
+    writer_keys: list[str]
+    session: str
+    admin_session: str
+
+    def id_of(self, number: int) -> int:
+        return self.first_id + number - 1
+
+
+class Stack:
+    """Everything of one state folder, whose lock the caller holds."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.logs = state / "logs"
+        self.servers = [Valkey(state), Postgres(state)]
+        self.running: list[Program] = []
+
+    def __enter__(self) -> "Stack":
+        process.adopt_orphans()
+        folders.make_secret_key(self.state)
+        _set_environment(self.state)
+        for server in self.servers:
+            server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for program in self.running:
+            program.ask_to_stop()
+        for program in self.running:
+            program.stop()
+        for server in self.servers:
+            server.stop()
+        process.end_adopted(set(), patience=0.0)
+
+    # --- databases ----------------------------------------------------------------
+
+    def url(self, database: str) -> str:
+        """As Django, psycopg and asyncpg read it."""
+        folder = quote(str(places.socket_dir(self.state)), safe="/")
+        return f"postgresql://orgdesk@/{database}?host={folder}"
+
+    def connect(self, database: str = "postgres") -> Database:
+        return psycopg.connect(self.url(database), autocommit=True)
+
+    def fleet(self, *, organizations: int, charted: int, metered: int) -> Fleet:
+        """The fleet of that size: the one in the folder, or else built now."""
+        database = f"bench_{organizations}"
+        with self.connect() as connection:
+            known = "select from pg_database where datname = %s"
+            if connection.execute(known, [database]).rowcount == 0:
+                connection.execute(f"create database {database}".encode())
+        self.run("manage.py", "prepare", database=database)
+        sizes = map(str, (organizations, charted, metered))
+        said = self.run("-m", "bench.prepare", database, *sizes, database=database)
+        return Fleet(**json.loads(said))
+
+    def run(self, *arguments: str, database: str) -> str:
+        """One of our commands, to its end; what it said, for a program to read."""
+        with _environment({"DATABASE_URL": self.url(database)}):
+            done = subprocess.run(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        if done.returncode:
+            raise StartError(f"{' '.join(arguments)} failed with {done.returncode}")
+        return done.stdout
+
+    # --- processes ----------------------------------------------------------------
+
+    def ours(self, name: str, fleet: Fleet) -> Site:
+        """The product's web process over a fleet."""
+        port = free_port()
+        return self._serve(self._web(name, port), port, fleet)
+
+    def work(self, fleet: Fleet) -> list[Program]:
+        """The product's beat and worker."""
+        _, *others = programs(self.state, 0)
+        for program in others:
+            self._begin(program, fleet)
+        return others
+
+    def peer(
+        self, name: str, application: str, fleet: Fleet, *, asgi: bool = False
+    ) -> Site:
+        """A peer on our web server, with our flags."""
+        port = free_port()
+        flags = self._web(name, port).command[:-1]
+        if asgi:
+            flags = [flag for flag in flags if "blocking-threads" not in flag]
+            flags[flags.index("--interface=wsgi")] = "--interface=asgi"
+            flags.append("--loop=uvloop")
+        command = [*flags, f"bench.peers.{application}"]
+        program = Program(name, command, self.logs / f"{name}.log", _STOP)
+        return self._serve(program, port, fleet)
+
+    def _web(self, name: str, port: int) -> Program:
+        program = programs(self.state, port)[0]
+        program.log = self.logs / f"{name}.log"
+        return program
+
+    def _serve(self, program: Program, port: int, fleet: Fleet) -> Site:
+        self._begin(program, fleet)
+        _await_port(port, program)
+        return Site(program.log.stem, port, program)
+
+    def _begin(self, program: Program, fleet: Fleet) -> None:
+        self.running.append(program)
+        with _environment({"DATABASE_URL": self.url(fleet.database)}):
+            program.start(time.sleep)
+
+
+def _set_environment(state: Path) -> None:
+    for name in ("REDIS_URL", "DATABASE_URL", "ALLOWED_HOSTS", "DEBUG", "SECRET_KEY"):
+        os.environ.pop(name, None)
+    os.environ |= {
+        "STATE_DIR": str(state),
+        "HTTPS_ONLY": "0",
+        "DEMO": "0",
+        "BENCH_REDIS_URL": places.redis_url(state),
+        "BENCH_SECRET_KEY": places.read_secret_key(state),
+    }
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        os.environ["PYTHONPYCACHEPREFIX"] = str(state / "bytecode")
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    os.environ |= values
+    try:
+        yield
+    finally:
+        for name in values:
+            del os.environ[name]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_port(port: int, program: Program) -> None:
+    end = time.monotonic() + _READY_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            return
+        except OSError:
+            child = program.process
+            if time.monotonic() > end or (child and child.poll() is not None):
+                said = process.last_line(program.log)
+                raise StartError(f"{program.log.stem} does not serve: {said}") from None
+            time.sleep(0.05)

@@ -1,0 +1,168 @@
+"""The statements that write a fleet, table by table; see `bench.data`.
+
+Each takes the organizations from number `start` to `stop`, and nothing in them is by
+chance: the same size is the same data.
+"""
+
+PRODUCTS = tuple(f"model-{number:02d}" for number in range(20))
+METERS = ("completion_tokens", "prompt_tokens", "requests")
+UNIT_PRICE = "0.000002"  # of every product and meter
+CHART_DAYS, CHART_PRODUCTS = 30, 5
+METRIC_DAYS = 365
+USAGE_DAYS = 12  # every other day
+ROWS_EACH = USAGE_DAYS * len(METERS)
+
+_NUMBERS = "generate_series(%(start)s::bigint, %(stop)s::bigint) i"
+
+_ADJECTIVES = "{Alpine,Blue,Bright,Calm,Clear,Deep,Fresh,Grand,Happy,Iron,Kind,Lucky}"
+_NOUNS = (
+    "{Harbor,Garden,Forest,Bridge,River,Castle,Meadow,Anchor,Falcon,Lantern,Orchard,"
+    "Summit,Valley,Willow,Compass,Beacon,Canyon,Glacier,Prairie,Quarry,Robotics,Foods}"
+)
+_SUFFIXES = "{AG,GmbH,Inc,Labs,Ltd,Systems,Works}"
+
+STATEMENTS = {
+    "organizations": f"""
+insert into orgs_organization (id, white_label_id, external_id, name, billing_email,
+    contract_started_on, rate_limit, is_active, is_billable, is_personal, created_at,
+    updated_at, deleted_at, created_by, domain, logo_url, header_image_url, readme,
+    experiments, hubspot_id, address_line_1, address_line_2, address_zip, address_city,
+    address_state, address_country)
+select %(base)s + i, %(white_label)s, 'org-' || lpad(i::text, 7, '0'),
+    concat_ws(' ', ('{_ADJECTIVES}'::text[])[1 + i * 7919 %% 12],
+        ('{_NOUNS}'::text[])[1 + i * 104729 %% 22],
+        case when i * 31 %% 20 = 3 then 'Energy' end,
+        case when i %% greatest(%(size)s / 10, 1) = 7 then 'Zyzzyva' end,
+        ('{_SUFFIXES}'::text[])[1 + i * 13 %% 7], i),
+    'billing@customer-' || i || '.example',
+    case when i %% 2 = 0 then %(today)s::date - 200 - (i %% 500)::int end, null,
+    i %% 50 <> 49, true, i %% 25 = 24,
+    %(today)s::date - interval '600 days'
+        - (i * 7919 %% 31536000) * interval '1 second', now(),
+    case when i %% 100 = 99 and i > 2 * %(charted)s then now() - interval '9 days' end,
+    '', '', '', '', '', '{{}}', '', '', '', '', '', '', ''
+from {_NUMBERS}
+""",
+    "entitlements": f"""
+insert into orgs_entitlements (organization_id, storage_bytes,
+    compute_seconds_per_year, gpu_seconds_per_year, projects, users)
+select %(base)s + i, 8796093022208, 36000000, 3600000, 100, 50
+from {_NUMBERS} where i %% 2 = 0
+""",
+    "members": f"""
+insert into orgs_member (organization_id, external_id, email, name, role, is_staff,
+    added_at, deleted_at)
+select %(base)s + i, 'u-' || m, 'u' || m || '@customer-' || i || '.example',
+    'Member ' || m, case m when 1 then 'admin' else 'member' end, m = 1,
+    %(today)s::date - interval '300 days', null
+from {_NUMBERS}, generate_series(1, 2) m
+""",
+    "projects": f"""
+insert into orgs_project (organization_id, external_id, name, is_public, added_at,
+    deleted_at)
+select %(base)s + i, 'p-' || p, 'Project ' || p, false,
+    %(today)s::date - interval '300 days', null
+from {_NUMBERS}, generate_series(1, 2) p
+""",
+    "periods": f"""
+with opened as (
+    insert into metrics_openperiod (organization_id, number, starts_at)
+    select %(base)s + i, 2, %(today)s::date - interval '20 days' from {_NUMBERS}
+), closed as (
+    insert into billing_billingperiod (organization_id, number, starts_at, ends_at,
+        closed_at, cost)
+    select %(base)s + i, 1, %(today)s::date - interval '50 days',
+        %(today)s::date - interval '20 days', %(today)s::date - interval '20 days',
+        17.25
+    from {_NUMBERS}
+)
+insert into billing_billingperiod (organization_id, number, starts_at)
+select %(base)s + i, 2, %(today)s::date - interval '20 days' from {_NUMBERS}
+""",
+    "accounts": f"""
+with account as (
+    insert into billing_billingaccount (organization_id, stripe_id, free_balance,
+        last_invoice_at)
+    select %(base)s + i, 'cus_' || i, i %% 10, null from {_NUMBERS} where i %% 3 = 0
+), subscription as (
+    insert into billing_subscription (organization_id, stripe_id, kind, status, tier,
+        cycle, stripe_price_id, seats, trial_ends_at, cancels_at, pause_reason,
+        paused_at, period_starts_at, period_ends_at, synced_at)
+    select %(base)s + i, 'sub_' || i, 'platform',
+        case when i %% 30 = 0 then 'trialing' when i %% 99 = 0 then 'paused'
+            else 'active' end,
+        'growth', 'monthly', 'price_7', null, null, null, '', null,
+        %(today)s::date - interval '20 days', %(today)s::date + interval '10 days',
+        now()
+    from {_NUMBERS} where i %% 3 = 0
+)
+insert into billing_invoice (organization_id, period_id, stripe_id, number, status,
+    currency, total, amount_due, amount_paid, issued_at, due_at, paid_at, hosted_url,
+    synced_at)
+select %(base)s + i, null, 'in_' || i || '_' || n, 'N-' || i || '-' || n,
+    case when n = 1 and i %% 90 = 0 then 'open' else 'paid' end, 'usd', 17.25, 17.25,
+    case when n = 1 and i %% 90 = 0 then 0 else 17.25 end,
+    %(today)s::date - n * interval '30 days',
+    %(today)s::date - n * interval '30 days' + interval '14 days', null, '', now()
+from {_NUMBERS}, generate_series(1, 3) n where i %% 3 = 0
+""",
+    "daily usage": f"""
+insert into metrics_dailyusage (organization_id, day, product, meter, project_id,
+    period, quantity, cost, benchmark_cost, unpriced_quantity)
+select %(base)s + i, %(today)s::date - 2 * d,
+    'model-' || lpad(((i + d) %% 20)::text, 2, '0'), m.slug, 0, 2, q.quantity,
+    q.quantity * {UNIT_PRICE}, q.quantity * {UNIT_PRICE} * 1.5, 0
+from {_NUMBERS}, generate_series({USAGE_DAYS} - 1, 0, -1) d,
+    (values (1, 'completion_tokens'), (2, 'prompt_tokens'), (3, 'requests')) m(n, slug),
+    lateral (select 1 + (i * 31 + d * 17 + m.n * 7) %% 9973 * (1 + i * 7 %% 89)
+        as quantity) q
+where i > %(charted)s
+order by i, d desc, m.n
+""",
+    "usage of charts": f"""
+insert into metrics_dailyusage (organization_id, day, product, meter, project_id,
+    period, quantity, cost, benchmark_cost, unpriced_quantity)
+select %(base)s + i, %(today)s::date - d, 'model-' || lpad(p::text, 2, '0'),
+    'requests', 0, 2, q.quantity, q.quantity * {UNIT_PRICE},
+    q.quantity * {UNIT_PRICE} * 1.5, 0
+from {_NUMBERS}, generate_series({CHART_DAYS} - 1, 0, -1) d,
+    generate_series(0, {CHART_PRODUCTS} - 1) p,
+    lateral (select 1 + (i * 31 + d * 17 + p * 7) %% 9973 * 97 as quantity) q
+where i <= %(charted)s
+order by i, d desc, p
+""",
+    "days of people": f"""
+insert into metrics_dailymetric (organization_id, day, members_added, staff_added,
+    projects_added)
+select %(base)s + i, %(today)s::date - 400, 2, 1, 2 from {_NUMBERS}
+""",
+    "days of a year": f"""
+insert into metrics_dailymetric (organization_id, day, cpu_seconds, gpu_seconds,
+    storage_bytes_added, storage_bytes_deleted)
+select %(base)s + i, %(today)s::date - d, 3600 + (i + d) %% 997, 60 + (i + d) %% 97,
+    1000000 + d, 500000 + i %% 1000
+from {_NUMBERS}, generate_series({METRIC_DAYS} - 1, 0, -1) d
+where i <= %(metered)s
+""",
+    "standings": f"""
+insert into metrics_standing (organization_id, white_label_id, cost_30_days,
+    last_usage_on, computed_on, computed_at)
+select %(base)s + i, %(white_label)s, u.cost, u.day, %(today)s, now()
+from {_NUMBERS}, lateral (
+    select sum(cost) as cost, max(day) as day from metrics_dailyusage
+    where organization_id = %(base)s + i and day > %(today)s::date - 30) u
+""",
+}
+
+FLEET_TOTALS = """
+insert into metrics_fleettotal as t (white_label_id, day, product, meter, quantity,
+    cost, benchmark_cost, unpriced_quantity)
+select o.white_label_id, u.day, u.product, u.meter, sum(u.quantity), sum(u.cost),
+    sum(u.benchmark_cost), sum(u.unpriced_quantity)
+from metrics_dailyusage u join orgs_organization o on o.id = u.organization_id
+group by 1, 2, 3, 4
+on conflict (white_label_id, day, product, meter) do update set
+    quantity = excluded.quantity, cost = excluded.cost,
+    benchmark_cost = excluded.benchmark_cost,
+    unpriced_quantity = excluded.unpriced_quantity
+"""
