@@ -14,6 +14,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config.embedded import places
+from metrics.events import read_retention
 from orgs.crypto import read_keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -177,6 +178,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "metrics.tasks.make_partitions",
         "schedule": crontab(minute="7", hour="*/6"),
     },
+    "drop-partitions": {
+        "task": "metrics.tasks.drop_partitions",
+        "schedule": crontab(minute="37", hour="*/6"),
+    },
     "fold-usage": {
         "task": "metrics.tasks.fold_usage",
         "schedule": timedelta(seconds=10),
@@ -291,6 +296,14 @@ API_KEY_PREFIX = env.str("API_KEY_PREFIX", "ei_")
 INTEGRATION_PORTS = frozenset(
     map(int, env.list("INTEGRATION_PORTS", default=["443", "3100", "9090"]))
 )
+
+# --- Usage ------------------------------------------------------------------------
+
+# Months of events older than this many days are dropped; unset, they stay for ever.
+try:
+    USAGE_EVENT_RETENTION = read_retention(env.str("USAGE_EVENT_RETENTION_DAYS", ""))
+except ValueError as error:
+    raise ImproperlyConfigured(f"USAGE_EVENT_RETENTION_DAYS {error}") from None
 
 # --- History ----------------------------------------------------------------------
 

@@ -17,6 +17,9 @@ from metrics.catalog import RECORDABLE
 
 KEPT = timedelta(days=400)  # older events are refused: their month may be dropped
 AHEAD = timedelta(days=1)  # clocks differ; more than this is a mistake
+# Events kept this long beyond the window: a machine whose clock is weeks wrong drops
+# nothing that others still take, and would then take twice.
+RETENTION_MARGIN = timedelta(days=30)
 
 PRODUCT = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
 
@@ -112,6 +115,24 @@ def _refused(message: str) -> Refused:
     if "timezone" in message:
         return Refused("timezone_required", "`timestamp` needs an offset, as in Z.")
     return Refused(f"invalid_{field}" if field else "invalid_event", message)
+
+
+def read_retention(text: str) -> timedelta | None:
+    """How long events are kept, from a number of days; without one, for ever.
+
+    Raises `ValueError`, in words that follow the setting's name.
+    """
+    if not text.strip():
+        return None
+    if not re.fullmatch("[0-9]{1,5}", text.strip()):
+        raise ValueError(f"is a whole number of days up to 99999, not {text!r}")
+    retention, least = timedelta(days=int(text)), KEPT + RETENTION_MARGIN
+    if retention < least:
+        raise ValueError(
+            f"is {least.days} days or more, not {text.strip()}: events are taken for"
+            f" {KEPT.days} days, and one sent twice must be known that long"
+        )
+    return retention
 
 
 def check_event(event: IncomingEvent, now: datetime) -> None:

@@ -18,6 +18,12 @@ def make_partitions() -> None:
 
 
 @shared_task
+def drop_partitions() -> None:
+    """Drop the months of events that are older than the retention, if there is one."""
+    commands.drop_partitions()
+
+
+@shared_task
 def fold_usage() -> None:
     """Bring lists and fleet totals up to what was recorded in the last seconds."""
     commands.fold_usage()

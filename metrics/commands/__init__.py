@@ -8,7 +8,12 @@ from metrics.commands.integrations import (
     set_integrations,
 )
 from metrics.commands.jobs import run_job
-from metrics.commands.partitions import can_make_partitions, make_partitions
+from metrics.commands.partitions import (
+    Outdated,
+    can_make_partitions,
+    drop_partitions,
+    make_partitions,
+)
 from metrics.commands.people import fill_people_days
 from metrics.commands.periods import advance_periods, open_first_periods
 from metrics.commands.rates import IncomingRate, load_rates
@@ -19,9 +24,11 @@ from metrics.commands.standings import fill_standings
 __all__ = [
     "IncomingRate",
     "IncomingTarget",
+    "Outdated",
     "Recorded",
     "advance_periods",
     "can_make_partitions",
+    "drop_partitions",
     "fill_people_days",
     "fill_standings",
     "fold_usage",

@@ -57,7 +57,12 @@ def can_make_partitions() -> bool:
 
 
 def _existing() -> set[str]:
-    return {month.name for month in list_months()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid"
+            " where i.inhparent = 'metrics_usageevent'::regclass"
+        )
+        return {name for (name,) in cursor.fetchall()}
 
 
 def _make(name: str, month: date) -> None:
@@ -104,14 +109,20 @@ def drop_partitions(*, dry_run: bool = False) -> list[Outdated]:
     Only events go, whole months of them: daily sums and metrics, periods and invoices
     stay. A month is kept while the open period of any organization has usage in it,
     however old: it may have to be computed again before it is billed. Each month is a
-    transaction of its own; one that is busy is left for the next time.
+    transaction of its own; the first that is busy ends the round until the next time,
+    so that recording is held up once and not for every month.
     """
     if settings.USAGE_EVENT_RETENTION is None:
         return []
     before = timezone.now() - settings.USAGE_EVENT_RETENTION
-    due = [month for month in list_months() if month.end <= before]
-    fates = [_judged(month, dry_run=dry_run) for month in due]
-    return [fate for fate in fates if fate is not None]
+    fates = []
+    for month in [month for month in list_months() if month.end <= before]:
+        outdated = _judged(month, dry_run=dry_run)
+        if outdated is not None:
+            fates.append(outdated)
+            if outdated.fate is Fate.BUSY:
+                break
+    return fates
 
 
 def _judged(month: Month, *, dry_run: bool) -> Outdated | None:

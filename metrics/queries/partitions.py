@@ -29,7 +29,7 @@ select * from (
     select c.relname, substring(b.text from 'FROM \(''([^'']+)''\)')::timestamptz,
         substring(b.text from 'TO \(''([^'']+)''\)')::timestamptz as ends_at,
         greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::bigint,
-        pg_total_relation_size(c.oid)
+        coalesce(pg_total_relation_size(c.oid), 0)
     from pg_inherits i join pg_class c on c.oid = i.inhrelid
     cross join pg_get_expr(c.relpartbound, c.oid) b (text)
     where i.inhparent = 'metrics_usageevent'::regclass

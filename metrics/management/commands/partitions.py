@@ -1,0 +1,48 @@
+"""`partitions`: the months of events: made, with --drop dropped, and listed."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from metrics.commands import Outdated, drop_partitions, make_partitions
+from metrics.queries.partitions import list_months
+
+
+class Command(BaseCommand):
+    help = "Make the coming months of the events table, drop old ones, list them all."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--drop",
+            action="store_true",
+            help="Drop months older than USAGE_EVENT_RETENTION_DAYS.",
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="Change nothing; say what --drop would drop.",
+        )
+
+    def handle(self, *, drop: bool, dry_run: bool, **options: Any) -> None:
+        if drop and settings.USAGE_EVENT_RETENTION is None:
+            raise CommandError(
+                "USAGE_EVENT_RETENTION_DAYS is not set: events are kept for ever."
+            )
+        made = [] if dry_run else make_partitions()
+        outdated = drop_partitions(dry_run=dry_run) if drop or dry_run else []
+        for month in list_months():
+            self.stdout.write(
+                f"{month.name} rows ~{month.rows:,} bytes {month.bytes:,}"
+            )
+        for name in made:
+            self.stdout.write(f"made {name}")
+        for one in outdated:
+            self.stdout.write(_said(one))
+
+
+def _said(outdated: Outdated) -> str:
+    text = f"{outdated.fate} {outdated.name}"
+    if outdated.organization_id is None:
+        return text
+    return f"{text} by the open period of organization {outdated.organization_id}"
