@@ -11,8 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -111,17 +109,21 @@ class Stack:
 
     def run(self, *arguments: str, database: str) -> str:
         """One of our commands, to its end; what it said, for a program to read."""
-        with _environment({"DATABASE_URL": self.url(database)}):
-            done = subprocess.run(
-                [sys.executable, *arguments],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                text=True,
-                check=False,
-            )
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": self.url(database)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             raise StartError(f"{' '.join(arguments)} failed with {done.returncode}")
         return done.stdout
+
+    def environment(self, fleet: Fleet) -> dict[str, str]:
+        """Of a helper that works on the fleet."""
+        return os.environ | {"DATABASE_URL": self.url(fleet.database)}
 
     # --- processes ----------------------------------------------------------------
 
@@ -163,8 +165,10 @@ class Stack:
 
     def _begin(self, program: Program, fleet: Fleet) -> None:
         self.running.append(program)
-        with _environment({"DATABASE_URL": self.url(fleet.database)}):
-            program.start(time.sleep)
+        # A program takes its environment from ours.
+        os.environ["DATABASE_URL"] = self.url(fleet.database)
+        program.start(time.sleep)
+        del os.environ["DATABASE_URL"]
 
 
 def _set_environment(state: Path) -> None:
@@ -179,16 +183,6 @@ def _set_environment(state: Path) -> None:
     }
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         os.environ["PYTHONPYCACHEPREFIX"] = str(state / "bytecode")
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    os.environ |= values
-    try:
-        yield
-    finally:
-        for name in values:
-            del os.environ[name]
 
 
 def free_port() -> int:

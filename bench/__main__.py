@@ -1,0 +1,76 @@
+"""`make bench`: everything is started, measured, printed and stopped."""
+
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+
+from bench.load import WrongAnswer
+from bench.report import table, write_json
+from bench.rows import measure
+from bench.run import Run
+from bench.sizes import FULL, QUICK, Sizes
+from bench.stack import Stack
+from bench.tables import ROWS_EACH
+from config.embedded import folders
+from config.embedded.process import StartError
+
+
+def main() -> int:
+    sizes = QUICK if os.environ.get("QUICK") else FULL
+    kept = os.environ.get("KEEP", "")
+    state = Path(kept or tempfile.mkdtemp(prefix="orgdesk-bench-")).resolve()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        folders.make_state(state)
+        _lock = folders.lock(state)
+        _bench(state, sizes)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except (StartError, WrongAnswer) as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        if not kept:
+            shutil.rmtree(state, ignore_errors=True)
+    return 0
+
+
+def _bench(state: Path, sizes: Sizes) -> None:
+    began = time.monotonic()
+    with Stack(state) as stack:
+        run = Run(stack, sizes, os.environ.get("ROWS", ""))
+        print(_facts(stack, run), flush=True)
+        rows = list(measure(run))
+    print(table(rows))
+    print(f"{time.monotonic() - began:.0f} seconds in all")
+    if path := os.environ.get("BENCH_JSON"):
+        write_json(rows, Path(path))
+
+
+def _facts(stack: Stack, run: Run) -> str:
+    with stack.connect() as connection:
+        [version] = connection.execute("show server_version").fetchone() or ["?"]
+    sizes = run.sizes
+    rows = sizes.charted * 150 + (sizes.organizations - sizes.charted) * ROWS_EACH
+    return (
+        f"{sizes.name}: {sizes.organizations:,} organizations, {rows:,} daily rows,"
+        f" beside {sizes.small:,} organizations; medians of {sizes.rounds} rounds\n"
+        f"{os.cpu_count()} cores, {platform.machine()}, Python"
+        f" {platform.python_version()}, PostgreSQL {version}"
+    )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

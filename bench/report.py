@@ -1,0 +1,66 @@
+"""What was found: rows, a table, and the same as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_HEAD = ("row", "ours", "peer", "unit", "ratio", "must", "aim", "ok")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One comparison. `ratio` is better when higher; without one nothing was served.
+
+    "Within N x" is N / measured, which must be 1.
+    """
+
+    row: str
+    ours: float | None
+    peer: float | None
+    unit: str
+    ratio: float | None
+    must: float
+    aim: float
+
+    @property
+    def verdict(self) -> str:
+        if self.ratio is None:
+            return "not served"
+        if self.ratio < self.must:
+            return "NO"
+        return "aim" if self.ratio >= self.aim else "ok"
+
+
+def not_served(row: str, unit: str, *, must: float, aim: float) -> Row:
+    return Row(row, None, None, unit, None, must, aim)
+
+
+def table(rows: Sequence[Row]) -> str:
+    cells = [_HEAD, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if at in {0, 3} else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in cells
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    numbers = map(_number, (row.ours, row.peer))
+    bounds = (f"{bound:g}" for bound in (row.must, row.aim))
+    ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
+    return row.row, *numbers, row.unit, ratio, *bounds, row.verdict
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"  # noqa: PLR2004
+
+
+def write_json(rows: Sequence[Row], path: Path) -> None:
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")

@@ -1,0 +1,103 @@
+"""What the rows share: the stack, two fleets, the peers, and rounds that alternate."""
+
+import statistics
+import sys
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+from bench import memory
+from bench.sizes import Sizes
+from bench.stack import Fleet, Site, Stack
+
+Contender = Callable[[], float]
+
+_PEERS = {
+    "limit": "limit:application",
+    "fastapi": "fastapi_app:app",
+    "drf": "drf:application",
+    "admin": "admin_peer:application",
+}
+
+
+class Run:
+    """One run; fleets and processes are made when a row first wants them."""
+
+    def __init__(self, stack: Stack, sizes: Sizes, wanted: str) -> None:
+        self.stack = stack
+        self.sizes = sizes
+        self.wanted = wanted.lower()
+        self.memory: dict[str, list[float]] = {"web": [], "worker": []}
+        self._peers: dict[str, Site] = {}
+
+    def wants(self, *rows: str) -> bool:
+        return any(self.wanted in row.lower() for row in rows)
+
+    @cached_property
+    def big(self) -> Fleet:
+        say(f"fleet of {self.sizes.organizations:,}")
+        return self.stack.fleet(
+            organizations=self.sizes.organizations,
+            charted=self.sizes.charted,
+            metered=self.sizes.metered,
+        )
+
+    @cached_property
+    def small(self) -> Fleet:
+        say(f"fleet of {self.sizes.small:,}")
+        return self.stack.fleet(
+            organizations=self.sizes.small,
+            charted=self.sizes.small // 2,
+            metered=self.sizes.small // 10,
+        )
+
+    @cached_property
+    def web(self) -> Site:
+        """Ours over the big fleet, with worker and beat."""
+        site = self.stack.ours("web", self.big)
+        self.workers = self.stack.work(self.big)
+        return site
+
+    @cached_property
+    def web_of_small(self) -> Site:
+        return self.stack.ours("web-small", self.small)
+
+    def peer(self, name: str) -> Site:
+        if name not in self._peers:
+            application = _PEERS[name]
+            asgi = name == "fastapi"
+            self._peers[name] = self.stack.peer(name, application, self.big, asgi=asgi)
+        return self._peers[name]
+
+    def rounds(
+        self, what: str, contenders: Mapping[str, Contender], *, rounds: int = 0
+    ) -> dict[str, float]:
+        """The median of each over the rounds, after one that warms up.
+
+        They take turns within a round, and who begins takes turns, too: noise of the
+        machine meets all of them.
+        """
+        found: dict[str, list[float]] = {name: [] for name in contenders}
+        names = list(contenders)
+        for number in range((rounds or self.sizes.rounds) + 1):
+            for name in names:
+                value = contenders[name]()
+                if number:
+                    found[name].append(value)
+                self._note_memory()
+            names.reverse()
+        for name, values in found.items():
+            told = " ".join(f"{value:,.1f}" for value in values)
+            say(f"{what}: {name} {told}")
+        return {name: statistics.median(values) for name, values in found.items()}
+
+    def _note_memory(self) -> None:
+        if "web" not in self.__dict__:
+            return  # nothing of ours runs yet
+        for program in (self.web.program, *self.workers):
+            if program.process and program.name in self.memory:
+                self.memory[program.name].append(memory.of_tree(program.process.pid))
+
+
+def say(line: str) -> None:
+    """How far it is, and the details; the table alone goes to standard output."""
+    print(f"  {line}", file=sys.stderr, flush=True)

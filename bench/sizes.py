@@ -1,0 +1,48 @@
+"""How big, how long and how often."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a run measures; every row says in its name what these do not."""
+
+    name: str
+    organizations: int  # of the big fleet
+    small: int  # of the fleet that the big one is compared with
+    charted: int  # organizations whose chart is asked for, and as many that record
+    metered: int  # organizations with a year of daily metrics
+    rounds: int  # after one that warms up
+    seconds: float  # of a round of calls
+    batches: int  # of 1,000 events in a round
+    pages: int  # how often a round asks for each page
+    loads: int  # organizations whose tabs a round loads
+    changed_days: int  # organization-days changed before fleet totals are made
+
+
+QUICK = Sizes(
+    name="quick",
+    organizations=10_000,
+    small=1_000,
+    charted=5_000,
+    metered=300,
+    rounds=3,
+    seconds=1.5,
+    batches=12,
+    pages=2,
+    loads=20,
+    changed_days=20_000,
+)
+FULL = Sizes(
+    name="full",
+    organizations=1_000_000,
+    small=1_000,
+    charted=5_000,
+    metered=1_000,
+    rounds=5,
+    seconds=6.0,
+    batches=50,
+    pages=4,
+    loads=60,
+    changed_days=100_000,
+)
