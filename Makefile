@@ -1,6 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else is installed below .venv.
 # make up [PORT=8000] [STATE_DIR=.state]   everything, with demo data, until Ctrl-C
 # make test [ARGS="-k usage"]              all tests, with real servers and a browser
+# make bench [QUICK=1] [ROWS=chart] [KEEP=folder] [BENCH_JSON=file]   beside the peers
 # make check                               format, lint, types, contracts, migrations
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ UV := $(VENV)/bin/uv
 export STATE_DIR CHROMIUM
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: up test check clean lock real screenshots install install-dev browser
+.PHONY: up test bench check clean lock real screenshots install install-dev browser
 .DEFAULT_GOAL := up
 
 up: $(VENV)/.runtime
@@ -21,6 +22,11 @@ up: $(VENV)/.runtime
 
 test: $(VENV)/.dev browser
 	@exec "$(PY)" -m pytest $(ARGS)
+
+# Builds its own databases and starts its own servers; KEEP keeps the data for next time.
+bench: $(VENV)/.bench
+	@QUICK="$(QUICK)" ROWS="$(ROWS)" KEEP="$(KEEP)" BENCH_JSON="$(BENCH_JSON)" \
+	exec "$(PY)" -m bench
 
 # Settings of a production that answers nowhere: none of these connects to a server.
 CHECK_ENV := env -u REDIS_URL HTTPS_ONLY=1 ALLOWED_HOSTS=orgdesk.example.com \
@@ -45,7 +51,7 @@ screenshots: $(VENV)/.dev browser
 	@exec "$(PY)" -m tests.screenshots
 
 lock: $(VENV)/.uv
-	@cd requirements && for name in uv runtime dev; do \
+	@cd requirements && for name in uv runtime dev bench; do \
 	"../$(UV)" pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header $(ARGS) $$name.in -o $$name.lock || exit 1; done
 
@@ -76,6 +82,10 @@ $(VENV)/.runtime: requirements/runtime.lock | $(VENV)/.uv
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock | $(VENV)/.uv
+	@"$(UV)" pip install -q --python "$(PY)" --require-hashes -r $<
+	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.bench: requirements/bench.lock | $(VENV)/.uv
 	@"$(UV)" pip install -q --python "$(PY)" --require-hashes -r $<
 	@touch $@ $(VENV)/.runtime
 

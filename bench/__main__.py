@@ -22,7 +22,7 @@ from config.embedded.process import StartError
 
 
 def main() -> int:
-    sizes = QUICK if os.environ.get("QUICK") else FULL
+    sizes = FULL if os.environ.get("QUICK", "") in {"", "0"} else QUICK
     kept = os.environ.get("KEEP", "")
     state = Path(kept or tempfile.mkdtemp(prefix="orgdesk-bench-")).resolve()
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -32,7 +32,7 @@ def _built(
     database: str, organizations: int, charted: int, metered: int
 ) -> dict[str, Any]:
     """What is kept beside the database says that it was built to the end."""
-    from bench.data import build  # noqa: PLC0415
+    from bench.data import build
 
     kept = Path(settings.STATE_DIR) / f"{database}.json"
     if kept.exists():
@@ -52,14 +52,14 @@ def _built(
 
 
 def _white_label() -> Any:
-    from bench.tables import METERS, PRODUCTS, UNIT_PRICE  # noqa: PLC0415
-    from metrics.commands import (  # noqa: PLC0415
+    from bench.tables import METERS, PRODUCTS, UNIT_PRICE
+    from metrics.commands import (
         IncomingRate,
         load_rates,
         make_partitions,
     )
-    from orgs.commands import create_white_label  # noqa: PLC0415
-    from orgs.models import WhiteLabel  # noqa: PLC0415
+    from orgs.commands import create_white_label
+    from orgs.models import WhiteLabel
 
     made = WhiteLabel.objects.filter(slug="bench").first()
     if made is None:
@@ -78,9 +78,9 @@ def _white_label() -> Any:
 
 
 def _credentials(white_label_id: int) -> dict[str, Any]:
-    from orgs.catalog import Scope  # noqa: PLC0415
-    from orgs.commands import create_api_key  # noqa: PLC0415
-    from orgs.models import WhiteLabel  # noqa: PLC0415
+    from orgs.catalog import Scope
+    from orgs.commands import create_api_key
+    from orgs.models import WhiteLabel
 
     white_label = WhiteLabel.objects.get(pk=white_label_id)
     reads = [Scope.BILLING_READ, Scope.ORGANIZATIONS_READ]
@@ -98,9 +98,9 @@ def _credentials(white_label_id: int) -> dict[str, Any]:
 
 def _session(username: str, *, is_superuser: bool) -> str:
     """The cookie's value of somebody who has just logged in."""
-    from django.contrib import auth  # noqa: PLC0415
-    from django.contrib.auth.models import Group  # noqa: PLC0415
-    from django.contrib.sessions.backends.db import SessionStore  # noqa: PLC0415
+    from django.contrib import auth
+    from django.contrib.auth.models import Group
+    from django.contrib.sessions.backends.db import SessionStore
 
     user, _ = auth.get_user_model().objects.get_or_create(
         username=username, defaults={"is_staff": True, "is_superuser": is_superuser}

@@ -21,7 +21,7 @@ from bench.data import Database
 from config.embedded import folders, places, process
 from config.embedded.postgres import Postgres
 from config.embedded.process import StartError
-from config.embedded.supervisor import Program, programs
+from config.embedded.supervisor import Program, Runnable, programs
 from config.embedded.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +65,7 @@ class Stack:
     def __init__(self, state: Path) -> None:
         self.state = state
         self.logs = state / "logs"
-        self.servers = [Valkey(state), Postgres(state)]
+        self.servers: list[Runnable] = [Valkey(state), Postgres(state)]
         self.running: list[Program] = []
 
     def __enter__(self) -> "Stack":
@@ -73,7 +73,7 @@ class Stack:
         folders.make_secret_key(self.state)
         _set_environment(self.state)
         for server in self.servers:
-            server.start()
+            server.start(time.sleep)
         return self
 
     def __exit__(self, *_: object) -> None:

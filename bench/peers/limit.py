@@ -179,6 +179,13 @@ _DAY = """{"date":"%sT00:00:00Z","computeTimeCalculatedSince":"%s",\
 "cpuComputeTimeSeconds":%d,"gpuComputeTimeSeconds":%d,"computeTimeSeconds":%d,\
 "storageBytesAdded":%d,"storageBytesDeleted":%d}"""
 _EMPTY = (0,) * 10
+_LIMITS = (
+    "totalStorage",
+    "computeTimePerYear",
+    "gpuComputeTimePerYear",
+    "numberOfProjects",
+    "numberOfUsers",
+)
 
 
 def _info(row: Any, found: Any, start: date, contract: date, since: str) -> bytes:
@@ -228,15 +235,13 @@ def _info(row: Any, found: Any, start: date, contract: date, since: str) -> byte
                 deleted,
             )
         )
-    names = ("totalStorage", "computeTimePerYear", "gpuComputeTimePerYear")
-    names += ("numberOfProjects", "numberOfUsers")
     answer = {
         "success": True,
         "cpuComputeTime": cpu,
         "gpuComputeTime": gpu,
         "totalComputeTime": (cpu + gpu) / 60,
         "billable": is_billable,
-        "entitlementLimits": dict(zip(names, row[10:15], strict=True)),
+        "entitlementLimits": dict(zip(_LIMITS, row[10:15], strict=True)),
         "computeTimeCurrentContractSince": since,
         "totalStorage": stored,
         "dailyMetrics": orjson.Fragment(f"[{','.join(days)}]"),

@@ -44,12 +44,12 @@ def plain_copy(batches: Sequence[Sequence[Row]]) -> float:
 
 def bulk_create(batches: Sequence[Sequence[Row]]) -> float:
     """The product's own model; a commit each batch."""
-    import django  # noqa: PLC0415
-    import orjson  # noqa: PLC0415
+    import django
+    import orjson
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
-    from metrics.models import UsageEvent  # noqa: PLC0415
+    from metrics.models import UsageEvent
 
     began = time.perf_counter()
     for batch in batches:

@@ -1,5 +1,7 @@
 """Our tables as another Django project declares them; it makes none of them."""
 
+from typing import Any, ClassVar
+
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -9,6 +11,8 @@ class WhiteLabel(models.Model):
     name = models.CharField(max_length=200)
     time_zone = models.CharField(max_length=64)
     default_rate_limit = models.PositiveIntegerField()
+
+    objects: ClassVar[models.Manager[Any]] = models.Manager()
 
     class Meta:
         managed = False
@@ -28,6 +32,8 @@ class Organization(models.Model):
     created_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True, blank=True)
 
+    objects: ClassVar[models.Manager[Any]] = models.Manager()
+
     class Meta:
         managed = False
         db_table = "orgs_organization"
@@ -44,6 +50,8 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager[Any]] = models.Manager()
 
     class Meta:
         managed = False
@@ -64,6 +72,8 @@ class DailyUsage(models.Model):
     project_id = models.BigIntegerField()
     period = models.IntegerField()
     cost = models.DecimalField(max_digits=56, decimal_places=12)
+
+    objects: ClassVar[models.Manager[Any]] = models.Manager()
 
     class Meta:
         managed = False
