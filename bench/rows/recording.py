@@ -10,14 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import redis
-
 from bench import http, load
 from bench.peers.recording import Row as EventRow
 from bench.report import Row
-from bench.run import Run
+from bench.run import Run, drain
 from bench.tables import METERS, PRODUCTS
-from config.embedded import places
 
 SCATTERED = "recording, scattered over 5,000 organizations, over plain COPY"
 OVER_BULK = "recording, scattered, over bulk_create of the event rows"
@@ -27,7 +24,6 @@ WHOLE = "recording, 8 writers: no deadlock, no lost event"
 ROWS = (SCATTERED, OVER_BULK, ONE_EACH, WRITERS, WHOLE)
 BATCH = 1_000
 _UNIT = "events/s"
-_DRAIN_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +165,7 @@ def _record(run: Run, batches: Batches, *, connections: int = 1) -> float:
     accepted = sum(body["accepted"] for body in bodies)
     if accepted != batches.events:
         raise load.WrongAnswer(f"{accepted} of {batches.events} events were accepted")
-    _drain(run)
+    drain(run.stack.state)
     return batches.events / answer.seconds
 
 
@@ -182,17 +178,6 @@ def _peer(run: Run, way: str, batches: Batches) -> float:
         check=True,
     )
     return batches.events / float(done.stdout)
-
-
-def _drain(run: Run) -> None:
-    """What ours leaves to the worker must not slow down who comes next."""
-    queue = redis.Redis.from_url(places.redis_url(run.stack.state))
-    end = time.monotonic() + _DRAIN_SECONDS
-    while queue.llen("celery") or queue.hlen("unacked"):
-        if time.monotonic() > end:
-            raise load.WrongAnswer("the worker does not come to an end")
-        time.sleep(0.05)
-    queue.close()
 
 
 def _deadlocks(run: Run) -> int:

@@ -1,0 +1,107 @@
+"""Change organization-days by recording, then fold them, then sum them bare.
+
+    python -m bench.folding FLEET_FIRST_ID ORGANIZATIONS DAYS
+
+Prints the seconds of the fold and of the bare GROUP BY as JSON. Beat must be away: it
+would fold first.
+"""
+
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import django
+
+_AT_A_TIME = 10_000  # events of a batch, as many as a call may bring
+_CHANGED = """
+create temporary table changed on commit drop as
+select o as organization_id, %(last)s::date - d as day
+from generate_series(%(first)s::bigint, %(first)s::bigint + %(organizations)s - 1) o,
+    generate_series(0, %(days)s - 1) d;
+analyze changed
+"""
+_BARE = """
+select u.day, u.product, u.meter, sum(u.quantity), sum(u.cost), sum(u.benchmark_cost),
+    sum(u.unpriced_quantity)
+from changed c join metrics_dailyusage u
+    on u.organization_id = c.organization_id and u.day = c.day
+group by 1, 2, 3
+"""
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+    first, organizations, days = map(int, sys.argv[1:])
+    noon = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
+    _record(first, organizations, days, noon)
+    seconds = {
+        "fold": _fold(),
+        "bare": _bare(first, organizations, days, noon),
+    }
+    print(json.dumps(seconds))
+
+
+def _record(first: int, organizations: int, days: int, noon: datetime) -> None:
+    """An event on each day of each organization, of one of 20 products."""
+    from bench.tables import METERS, PRODUCTS
+    from metrics.commands import fold_usage, record_usage
+    from metrics.events import parse_event
+    from orgs.models import WhiteLabel
+
+    fold_usage()  # what others left
+    white_label = WhiteLabel.objects.get(slug="bench")
+    chance = random.Random()  # noqa: S311
+    mark = f"{time.time_ns():x}"
+
+    def events() -> Iterator[bytes]:
+        for number in range(organizations * days):
+            event = {
+                "id": f"{mark}-{number}",
+                "organization_id": first + number % organizations,
+                "timestamp": (
+                    noon - timedelta(days=number // organizations)
+                ).isoformat(),
+                "product": chance.choice(PRODUCTS),
+                "quantities": {m: chance.randrange(1, 5_000) for m in METERS},
+            }
+            yield json.dumps(event).encode()
+
+    parsed = enumerate(map(parse_event, events()))
+    while batch := [one for one, _ in zip(parsed, range(_AT_A_TIME))]:  # noqa: B905
+        recorded = record_usage(white_label, batch)
+        if recorded.accepted != len(batch):
+            raise SystemExit(f"refused: {recorded.rejected[:1]}")
+
+
+def _fold() -> float:
+    from metrics.commands import fold_usage
+
+    began = time.perf_counter()
+    fold_usage()
+    return time.perf_counter() - began
+
+
+def _bare(first: int, organizations: int, days: int, noon: datetime) -> float:
+    from django.db import connection, transaction
+
+    parameters: dict[str, int | date] = {
+        "first": first,
+        "organizations": organizations,
+        "days": days,
+        "last": noon.date(),
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_CHANGED, parameters)
+        began = time.perf_counter()
+        cursor.execute(_BARE)
+        cursor.fetchall()
+        return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
