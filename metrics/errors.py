@@ -1,6 +1,6 @@
 """Refusals of this app."""
 
-from orgs.errors import DomainError
+from orgs.errors import Conflict, DomainError
 
 
 class InvalidDateRange(DomainError):
@@ -19,3 +19,15 @@ class DeploymentNotFound(DomainError):
 
     def __init__(self, *, code: str = "") -> None:
         super().__init__("No such project.", code=code)
+
+
+class EventsNotKept(Conflict):
+    """Sums cannot be computed again: a month of their events was dropped."""
+
+    code = "events_not_kept"
+
+
+class PricesMoving(Conflict):
+    """Prices or periods changed each time while usage was being re-rated."""
+
+    code = "prices_moving"

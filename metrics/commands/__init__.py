@@ -17,27 +17,40 @@ from metrics.commands.partitions import (
 from metrics.commands.people import fill_people_days
 from metrics.commands.periods import advance_periods, open_first_periods
 from metrics.commands.rates import IncomingRate, load_rates
+from metrics.commands.rebuild import check_days, check_kept, rebuild_days
+from metrics.commands.recompute import Act, Difference, finish_act
 from metrics.commands.record import Recorded, record_usage
 from metrics.commands.reports import make_report, start_report
+from metrics.commands.rerate import Rerating, Reratings, preview_rerate, rerate_periods
 from metrics.commands.standings import fill_standings
 
 __all__ = [
+    "Act",
+    "Difference",
     "IncomingRate",
     "IncomingTarget",
     "Outdated",
     "Recorded",
+    "Rerating",
+    "Reratings",
     "advance_periods",
     "can_make_partitions",
+    "check_days",
+    "check_kept",
     "drop_partitions",
     "fill_people_days",
     "fill_standings",
+    "finish_act",
     "fold_usage",
     "load_rates",
     "make_partitions",
     "make_report",
     "mend_fleet_totals",
     "open_first_periods",
+    "preview_rerate",
+    "rebuild_days",
     "record_usage",
+    "rerate_periods",
     "reseal_integrations",
     "run_job",
     "set_integration",

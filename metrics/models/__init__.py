@@ -3,6 +3,7 @@
 No other app reads these; they ask `metrics.queries` and `metrics.commands`.
 """
 
+from metrics.models.corrections import Correction, Rerated
 from metrics.models.daily import DailyMetric, DailyUsage, Standing
 from metrics.models.events import OpenPeriod, UsageEvent
 from metrics.models.fleet import FleetChange, FleetTotal, UsageChange
@@ -11,6 +12,7 @@ from metrics.models.rates import PriceBook, Rate
 from metrics.models.reports import UsageReport
 
 __all__ = [
+    "Correction",
     "DailyMetric",
     "DailyUsage",
     "FleetChange",
@@ -19,6 +21,7 @@ __all__ = [
     "OpenPeriod",
     "PriceBook",
     "Rate",
+    "Rerated",
     "Standing",
     "UsageChange",
     "UsageEvent",

@@ -1,0 +1,33 @@
+"""`check_totals`: prove that fleet totals are the sums of daily usage, or mend them."""
+
+import argparse
+import sys
+from typing import Any
+
+from django.core.management import BaseCommand
+from django.db import transaction
+
+from metrics.commands import fold_usage, mend_fleet_totals
+from orgs.management.loading import find_white_label
+
+
+class Command(BaseCommand):
+    help = (
+        "Compare a white label's fleet totals with its daily usage; --apply mends them."
+        " Without --apply the exit code is 1 when something differs."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--white-label", required=True, metavar="SLUG")
+        parser.add_argument("--apply", action="store_true", help="write")
+
+    def handle(self, *, white_label: str, apply: bool, **options: Any) -> None:
+        label = find_white_label(white_label)
+        with transaction.atomic():
+            found = mend_fleet_totals([label.pk])
+            transaction.set_rollback(not apply)
+        if apply:
+            fold_usage()
+        self.stdout.write(f"{'mended' if apply else 'differences'} {found}")
+        if found and not apply:
+            sys.exit(1)

@@ -1,0 +1,120 @@
+"""`rebuild_days`: prove that daily usage is what its events make, or make it so."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from django.core.management import CommandError
+
+from metrics.commands import (
+    Act,
+    Difference,
+    check_days,
+    check_kept,
+    finish_act,
+    fold_usage,
+    rebuild_days,
+)
+from metrics.management.correcting import Chosen, CorrectingCommand, choose, plain
+from metrics.models import Correction
+from metrics.periods import DayRange, Grain
+from metrics.queries import Amounts
+from orgs.errors import DomainError
+from orgs.management.loading import command_error
+
+
+class Command(CorrectingCommand):
+    help = (
+        "Compute daily usage again from the events and list what differs; --apply"
+        " corrects it. Without --apply the exit code is 1 when something differs."
+    )
+    batch_size = 500
+    kind = Correction.Kind.REBUILD
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--from", dest="start", required=True, metavar="DAY")
+        parser.add_argument(
+            "--to", dest="end", required=True, metavar="DAY", help="the day after"
+        )
+
+    def handle(self, *, start: str, end: str, **options: Any) -> None:
+        chosen = choose(options["white_label"], options["organization"])
+        act = self.act(**options)
+        try:
+            days = _days(start, end)
+            check_kept(chosen.white_label, days)
+            found = self._each(chosen, days, act, batch=options["batch"])
+        except DomainError as error:
+            raise command_error(error) from None
+        if act is not None:
+            finish_act(act)
+            fold_usage()
+        self.stdout.write(f"{'differences' if act is None else 'corrected'} {found}")
+        if found and act is None:
+            sys.exit(1)
+
+    def _each(
+        self, chosen: Chosen, days: DayRange, act: Act | None, *, batch: int
+    ) -> int:
+        """Month by month, so that a batch stays small; lists what differs."""
+        count = 0
+        for ids in self.batches(chosen, batch):
+            for month in _months(days):
+                found = _found(chosen, ids, month, act)
+                for difference in found:
+                    self.stdout.write(_said(difference))
+                count += len(found)
+        return count
+
+
+def _found(
+    chosen: Chosen, ids: Sequence[int], days: DayRange, act: Act | None
+) -> list[Difference]:
+    if act is None:
+        return check_days(chosen.white_label, ids, days)
+    return rebuild_days(chosen.white_label, ids, days, act=act)
+
+
+def _days(start: str, end: str) -> DayRange:
+    try:
+        days = DayRange(date.fromisoformat(start), date.fromisoformat(end))
+    except ValueError as error:
+        raise CommandError(
+            f"--from and --to are days, as 2026-11-21: {error}"
+        ) from None
+    if not days.days:
+        raise CommandError("No day: --to is the day after the last one.")
+    return days
+
+
+def _months(days: DayRange) -> Iterator[DayRange]:
+    for first in days.buckets(Grain.MONTHLY):
+        after = Grain.MONTHLY.after(first)
+        yield DayRange(max(first, days.start), min(after, days.end))
+
+
+def _said(difference: Difference) -> str:
+    name = f"organization {difference.organization_id} {difference.day}"
+    if difference.product is None:
+        old, new = (
+            amounts.quantity if amounts else 0
+            for amounts in (difference.recorded, difference.recomputed)
+        )
+        return f"{name} daily {difference.meter}: recorded {old} recomputed {new}"
+    return (
+        f"{name} {difference.product} {difference.meter}"
+        f" project {difference.project_id} period {difference.period}:"
+        f" recorded {_amounts(difference.recorded)}"
+        f" recomputed {_amounts(difference.recomputed)}"
+    )
+
+
+def _amounts(amounts: Amounts | None) -> str:
+    if amounts is None:
+        return "nothing"
+    text = f"{amounts.quantity} for {plain(amounts.cost)}"
+    text += f" (benchmark {plain(amounts.benchmark_cost)}"
+    return text + f", unpriced {amounts.unpriced_quantity})"
