@@ -4,6 +4,7 @@ No `DATABASE_URL` or `REDIS_URL` means the embedded servers that `make up` runs;
 they listen follows from `STATE_DIR` alone, so every command finds them by itself.
 """
 
+import zoneinfo
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,10 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
+if not env.str("DATABASE_URL", ""):
+    # PostgreSQL cuts the days and Python names them: by the same rules of time zones,
+    # where we can choose. Elsewhere a check compares them (`metrics.apps`).
+    zoneinfo.reset_tzpath([*places.time_zone_folders(), *zoneinfo.TZPATH])
 
 # --- Valkey, Celery ---------------------------------------------------------------
 

@@ -1,7 +1,11 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
+from django.core import checks
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models.signals import post_migrate
+from django.utils import timezone
 
 
 class MetricsConfig(AppConfig):
@@ -28,3 +32,23 @@ class MetricsConfig(AppConfig):
         organizations_created.connect(prepare_lists, weak=False)
         people_changed.connect(fill_people, weak=False)
         post_migrate.connect(make_partitions, sender=self, weak=False)
+        checks.register(_check_zones, checks.Tags.database)
+
+
+def _check_zones(
+    *, databases: Sequence[str] | None = None, **_: Any
+) -> list[checks.CheckMessage]:
+    """`manage.py check --database default`, and every migrate."""
+    from metrics.queries.zones import find_disputed_zones
+
+    asked = databases is not None and DEFAULT_DB_ALIAS in databases
+    if not asked or "orgs_whitelabel" not in connection.introspection.table_names():
+        return []
+    return [
+        checks.Warning(
+            f"PostgreSQL and Python set the clocks of {zone} differently.",
+            hint="Update the tzdata of the older: charts name days an hour beside it.",
+            id="metrics.W001",
+        )
+        for zone in find_disputed_zones(timezone.now())
+    ]

@@ -29,6 +29,11 @@ def day_of(instant: datetime, zone: ZoneInfo) -> date:
     return instant.astimezone(zone).date()
 
 
+def existed(day: date, zone: ZoneInfo) -> bool:
+    """Whether the zone has that day; Apia went from 29 to 31 December 2011."""
+    return day_of(first_instant(day, zone), zone) == day
+
+
 def hours_elapsed(days: "DayRange", zone: ZoneInfo, *, now: datetime) -> Decimal:
     """How much of the range is past, in hours; clocks changing make days of 23."""
     end = min(first_instant(days.end, zone), now)

