@@ -22,6 +22,7 @@ class NavItem:
 
 # Label, URL name, key, icon (a symbol of components/icons.html), staff only.
 _NAV = (
+    ("Overview", "billing:fleet", "fleet", "chart", False),
     ("Organizations", "billing:organization_list", "organizations", "building", False),
     ("API keys", "orgs:api_keys", "api_keys", "key", True),
     ("API", "api_docs", "api_docs", "code", True),

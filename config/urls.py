@@ -2,14 +2,12 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from config import views
 from config.api import api
 
 urlpatterns = [
     path("healthz", views.health, name="health"),
-    path("", RedirectView.as_view(pattern_name="billing:organization_list")),
     path("", include("billing.urls")),
     path("", include("metrics.urls")),
     path("", include("orgs.urls")),

@@ -22,41 +22,54 @@ class RangeChoice:
     range: DayRange
 
 
-def range_choices(today: date, *, period_starts_on: date) -> list[RangeChoice]:
-    """The presets, today included."""
+def range_choices(today: date, *, period_starts_on: date | None) -> list[RangeChoice]:
+    """The presets, today included. A fleet has no one period: its month instead."""
     end = today + ONE_DAY
     year = add_months(end, -12)
+    current = RangeChoice("month", "Month", DayRange(today.replace(day=1), end))
+    if period_starts_on is not None:
+        period = DayRange(min(period_starts_on, today), end)
+        current = RangeChoice("period", "Period", period)
     return [
         RangeChoice("7d", "7 d", DayRange(end - timedelta(days=7), end)),
         RangeChoice("30d", "30 d", DayRange(end - timedelta(days=30), end)),
-        RangeChoice("period", "Period", DayRange(min(period_starts_on, today), end)),
+        current,
         RangeChoice("12m", "12 m", DayRange(year, end)),
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class ChartQuery:
-    """A valid address; `problem` says why it is not the one that was asked for."""
+    """A valid address; `problem` says why it is not the one that was asked for.
+
+    `kept` is what else the page's address says; every link of the chart says it too.
+    """
 
     choices: tuple[RangeChoice, ...]
     chosen: RangeChoice
     grain: Grain
     problem: str = ""
+    kept: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def read(
-        cls, query: QueryDict, *, today: date, period_starts_on: date
+        cls,
+        query: QueryDict,
+        *,
+        today: date,
+        period_starts_on: date | None,
+        kept: tuple[tuple[str, str], ...] = (),
     ) -> "ChartQuery":
         choices = tuple(range_choices(today, period_starts_on=period_starts_on))
         default = next(c for c in choices if c.slug == DEFAULT_RANGE)
-        fallback = cls(choices, default, Grain.DAILY)
+        fallback = cls(choices, default, Grain.DAILY, kept=kept)
         try:
             chosen = _chosen(query, choices, default)
             grain = _grain(query, chosen)
             chosen.range.within(grain)
         except InvalidDateRange as error:
             return replace(fallback, problem=error.message)
-        return cls(choices, chosen, grain)
+        return cls(choices, chosen, grain, kept=kept)
 
     @property
     def through(self) -> date:
@@ -83,7 +96,7 @@ class ChartQuery:
 
     def _parameters(self, range_: str, grain: Grain) -> dict[str, str]:
         slug = range_ or self.chosen.slug
-        parameters: dict[str, str] = {}
+        parameters = dict(self.kept)
         if slug == "custom":
             parameters["from"] = self.chosen.range.start.isoformat()
             parameters["through"] = self.through.isoformat()

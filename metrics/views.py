@@ -11,10 +11,10 @@ from django.utils import timezone
 from metrics.charts import cost_chart, shares, storage_chart, usage_charts
 from metrics.forms import ChartQuery
 from metrics.periods import Grain, day_of
-from metrics.queries import By, daily_metrics, list_open_periods, series
+from metrics.queries import By, Series, daily_metrics, list_open_periods, series
 from orgs import access
 from orgs.catalog import Scope
-from orgs.charts import Limit
+from orgs.charts import Chart, Limit
 from orgs.http import OrgRequest, page_or_fragment, wants_fragment
 from orgs.models import Organization
 
@@ -48,9 +48,9 @@ def ask(request: OrgRequest, organization_id: int, scope: Scope) -> Asked:
     return Asked(organization, today, query)
 
 
-def panel(asked: Asked, url: str, target: str) -> dict[str, Any]:
+def panel(query: ChartQuery, url: str, target: str) -> dict[str, Any]:
     """What the range and grain controls of a panel need; the URL is the state."""
-    query, name = asked.query, target.removeprefix("#")
+    name = target.removeprefix("#")
     return {
         "panel_url": url,
         "panel_id": name,
@@ -79,15 +79,28 @@ def panel(asked: Asked, url: str, target: str) -> dict[str, Any]:
 
 
 def cost_panel(asked: Asked, url: str, limit: Limit | None = None) -> dict[str, Any]:
-    """The cost chart with its controls, on whichever page it stands."""
+    """The cost chart of an organization, on whichever page it stands."""
+    white_label = asked.organization.white_label
     found = series(asked.organization.id, asked.query.filters())
-    currency = asked.organization.white_label.currency
+    chart = cost_chart(
+        found, currency=white_label.currency, today=asked.today, limit=limit
+    )
     return {
-        **panel(asked, url, "#costs-panel"),
+        **chart_panel(asked.query, url, found, chart),
         "organization": asked.organization,
-        "currency": currency,
+        "currency": white_label.currency,
+        "zone": white_label.time_zone,
+    }
+
+
+def chart_panel(
+    query: ChartQuery, url: str, found: Series, chart: Chart | None
+) -> dict[str, Any]:
+    """Any cost chart with its controls; whose it is, says `currency` and `zone`."""
+    return {
+        **panel(query, url, "#costs-panel"),
         "series": found,
-        "chart": cost_chart(found, currency=currency, today=asked.today, limit=limit),
+        "chart": chart,
         "shares": shares(found),
         "saved": found.total.benchmark_cost - found.total.cost,
     }
@@ -114,7 +127,7 @@ def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
     url = reverse("metrics:usage", args=[organization_id])
     found = series(organization.id, asked.query.filters(By.METER))
     context = {
-        **panel(asked, url, "#usage-panel"),
+        **panel(asked.query, url, "#usage-panel"),
         "organization": organization,
         "charts": usage_charts(found, today=asked.today),
         "tab": "usage",

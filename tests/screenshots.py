@@ -63,6 +63,8 @@ def _paths(page: Page, base: str, organization: str) -> dict[str, str]:
     link = page.get_by_role("link", name=organization)
     one = re.sub(r"\?.*", "", link.get_attribute("href") or "")
     return {
+        "fleet": "/",
+        "fleet-one": "/?white_label=acme-cloud&range=12m",
         "list": "/organizations/",
         "deleted": "/organizations/?state=deleted",
         "nothing": "/organizations/?q=no+such",
@@ -93,7 +95,7 @@ def _logged_in(browser: Browser, base: str, scheme: str, size: tuple[int, int]) 
     page.get_by_label("Login").fill("demo@orgdesk.example")
     page.get_by_label("Password").fill((state_dir() / "demo_password").read_text())
     page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{base}/organizations/")
+    page.wait_for_url(f"{base}/")
     return page
 
 

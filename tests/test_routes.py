@@ -104,9 +104,12 @@ ORGANIZATION_PAGES = {
     "orgs:people",
     "orgs:history",
 }
-STAFF_PAGES = {"billing:organization_list", "orgs:api_keys", "api_docs", "components"}
+STAFF_PAGES = {
+    *("billing:fleet", "billing:organization_list", "orgs:api_keys"),
+    *("api_docs", "components"),
+}
 KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_roles
-OPEN_PAGES = {"health", "openapi", None}  # None is the redirect of the front door
+OPEN_PAGES = {"health", "openapi"}
 
 
 @dataclass
@@ -173,7 +176,7 @@ def operations() -> Iterator[str]:
             yield f"{method} {path}"
 
 
-def page_names() -> Iterator[str | None]:
+def page_names() -> Iterator[str]:
     """Names of our own pages; allauth's and Django admin's are theirs to gate."""
     for pattern in get_resolver().url_patterns:
         if isinstance(pattern, URLPattern):

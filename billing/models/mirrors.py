@@ -88,7 +88,12 @@ class Subscription(models.Model):
         indexes = [
             models.Index(
                 fields=["status", "organization"], name="subscription_by_status"
-            )
+            ),
+            models.Index(
+                fields=["status", "trial_ends_at"],
+                condition=Q(trial_ends_at__isnull=False),
+                name="subscription_by_trial_end",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -6,6 +6,14 @@ from billing.queries.accounts import (
     get_billing_account,
     list_stripe_ids,
 )
+from billing.queries.attention import (
+    Attention,
+    Concern,
+    Kind,
+    Reason,
+    attention,
+    has_customers,
+)
 from billing.queries.balances import Balance, balance
 from billing.queries.fleet import (
     STATES,
@@ -16,25 +24,33 @@ from billing.queries.fleet import (
     fleet_page,
 )
 from billing.queries.outlook import LimitOutlook, Outlook, outlook
+from billing.queries.scope import FleetScope
 from billing.queries.standing import Badge, badges, badges_of, list_invoices
 
 __all__ = [
     "STATES",
     "Account",
+    "Attention",
     "Badge",
     "Balance",
+    "Concern",
     "FleetFilters",
     "FleetPage",
     "FleetRow",
+    "FleetScope",
+    "Kind",
     "LimitOutlook",
     "Outlook",
+    "Reason",
     "State",
     "account",
+    "attention",
     "badges",
     "badges_of",
     "balance",
     "fleet_page",
     "get_billing_account",
+    "has_customers",
     "list_invoices",
     "list_stripe_ids",
     "outlook",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
@@ -73,3 +73,41 @@ def find_stale_standings(limit: int) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(_STALE, [timezone.now(), limit])
         return [id_ for (id_,) in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """An organization high in the prepared order, and when it was prepared."""
+
+    organization_id: int
+    name: str
+    external_id: str
+    white_label_id: int
+    computed_on: date
+    computed_at: datetime
+
+
+# The first few of each white label by its own index, then the first few of those.
+_LARGEST = """
+select found.* from unnest(%(white_labels)s::bigint[]) as label (id)
+cross join lateral (
+    select o.id, o.name, o.external_id, s.white_label_id, s.computed_on, s.computed_at,
+        s.cost_30_days
+    from metrics_standing s join orgs_organization o on o.id = s.organization_id
+    where s.white_label_id = label.id and s.cost_30_days > 0 and o.deleted_at is null
+    order by s.cost_30_days desc, s.organization_id desc limit %(limit)s
+) as found
+order by found.cost_30_days desc, found.id desc limit %(limit)s
+"""
+
+
+def list_largest(white_label_ids: Sequence[int], *, limit: int) -> list[Largest]:
+    """Those with the highest prepared 30-day cost, of white labels of one currency.
+
+    Seconds old, as the list's order is: read the costs to show with `recent_costs`.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _LARGEST, {"white_labels": list(white_label_ids), "limit": limit}
+        )
+        return [Largest(*row[:-1]) for row in cursor.fetchall()]

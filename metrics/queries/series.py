@@ -1,10 +1,12 @@
 """The one query behind every chart, table, CSV and cost answer."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from django.db import connection
 
@@ -95,10 +97,10 @@ where organization_id = %(organization_id)s and day >= %(start)s and day < %(end
 group by 1, 2
 order by 1
 """
-_BUCKETS = {Grain.DAILY: "day", Grain.MONTHLY: "date_trunc('month', day)::date"}
+BUCKETS = {Grain.DAILY: "day", Grain.MONTHLY: "date_trunc('month', day)::date"}
 _STATEMENTS = {
     (grain, by, has_project): _SQL.format(
-        bucket=_BUCKETS[grain],
+        bucket=BUCKETS[grain],
         line=by.value,
         project="and project_id = %(project_id)s" if has_project else "",
     )
@@ -116,7 +118,6 @@ def series(organization_id: int, filters: SeriesFilters) -> Series:
     """
     filters.range.within(filters.grain)
     statement = _STATEMENTS[filters.grain, filters.by, filters.project_id is not None]
-    lines: dict[str, Line] = {}
     with connection.cursor() as cursor:
         cursor.execute(
             statement,
@@ -127,11 +128,15 @@ def series(organization_id: int, filters: SeriesFilters) -> Series:
                 "project_id": filters.project_id,
             },
         )
-        for bucket, id_, quantity, cost, benchmark, unpriced in cursor.fetchall():
-            line = lines.setdefault(id_, Line(id_, _name(filters.by, id_)))
-            line.by_bucket[bucket] = Amounts(
-                int(quantity), cost, benchmark, int(unpriced)
-            )
+        return gathered(filters, cursor.fetchall())
+
+
+def gathered(filters: SeriesFilters, rows: Iterable[tuple[Any, ...]]) -> Series:
+    """Rows of (bucket, line, four sums) as a series."""
+    lines: dict[str, Line] = {}
+    for bucket, id_, quantity, cost, benchmark, unpriced in rows:
+        line = lines.setdefault(id_, Line(id_, _name(filters.by, id_)))
+        line.by_bucket[bucket] = Amounts(int(quantity), cost, benchmark, int(unpriced))
     return Series(
         filters=filters,
         buckets=tuple(filters.range.buckets(filters.grain)),

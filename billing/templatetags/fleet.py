@@ -1,0 +1,139 @@
+"""The fleet in words: tiles with what they are compared to, reasons with their age."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from billing.queries import Attention, Badge, Concern, FleetScope, Kind, Reason
+from billing.templatetags.tiles import Tile
+from metrics.catalog import METERS, Unit
+from metrics.periods import day_of
+from metrics.queries import Compared, FleetTotals, Largest
+from orgs.models import WhiteLabel
+from orgs.templatetags.display import change, compact, day, duration, exact, money
+
+register = template.Library()
+
+# Unit, label, how it is written; a fleet that does not use it has no such tile.
+_UNITS = (
+    (Unit.TOKENS, "Tokens", "compact", compact),
+    (Unit.COUNT, "Requests", "compact", compact),
+    (Unit.SECONDS, "Compute, CPU + GPU", "seconds", duration),
+)
+_METER_UNITS = {
+    Unit.SECONDS: "seconds",
+    Unit.BYTES: "bytes",
+    Unit.BYTE_DAYS: "bytes",
+}
+
+
+@register.simple_tag
+def fleet_lead(totals: FleetTotals, has_customers: bool) -> str:
+    """Which days the tiles are of: complete ones only, or a change would mislead."""
+    if not has_customers:
+        return ""
+    days = f"{day(totals.range.start)} \N{EN DASH} {day(totals.last)}"
+    return f"{days}, complete days, against the {totals.range.days} before."
+
+
+@register.simple_tag
+def fleet_tiles(
+    totals: FleetTotals, found: Attention, currency: str, now: datetime
+) -> list[Tile]:
+    """Money first, then what is used, then what is owed."""
+    cost = totals.cost
+    tiles: list[Tile] = [
+        {
+            "label": "Cost, 30 days",
+            "value": exact(cost.now, "money", currency),
+            **_compared(cost, money(cost.before, currency)),
+        }
+    ]
+    for unit, label, name, said in _UNITS:
+        used = totals.of(unit)
+        if used.now or used.before:
+            value = exact(used.now, name)
+            note = _compared(used, said(used.before))
+            tiles.append({"label": label, "value": value, **note})
+    return [*tiles, _overdue(found, currency, now)]
+
+
+def _compared(sums: Compared, before: str) -> Tile:
+    if sums.growth is None:
+        return {"note": "nothing in the 30 days before"}
+    return {"strong": change(sums.growth), "note": f"from {before}"}
+
+
+def _overdue(found: Attention, currency: str, now: datetime) -> Tile:
+    overdue = found.overdue
+    if not overdue.times or overdue.at is None:
+        return {
+            "label": "Overdue",
+            "value": exact(Decimal(0), "money", currency),
+            "note": "no invoice is",
+        }
+    more = "+" if found.is_overdue_capped else ""
+    noun = "invoice" if overdue.times == 1 else "invoices"
+    return {
+        "label": "Overdue",
+        "value": format_html("{}{}", owed(overdue, currency), more),
+        "strong": f"{overdue.times - bool(more):,}{more} {noun}",
+        "note": f"the oldest for {(now - overdue.at).days} d",
+        "tone": "bad",
+    }
+
+
+@register.simple_tag
+def owed(reason: Reason, currency: str) -> SafeString:
+    """Each currency for itself, the fleet's first: they are never added up."""
+    amounts = sorted(reason.owed.items(), key=lambda one: (one[0] != currency, one[0]))
+    return format_html_join(
+        " + ", "{}", ((exact(amount, "money", code),) for code, amount in amounts)
+    )
+
+
+_TONES = {Kind.PAUSED: "warn", Kind.TRIAL_LOST: "warn"}
+
+
+@register.simple_tag
+def reason_badge(reason: Reason, now: datetime) -> Badge:
+    """Why, and for how long already where that is known."""
+    days = max((now - reason.at).days, 0) if reason.at else 0
+    label = {
+        Kind.OVERDUE: _overdue_for(reason.times, days),
+        Kind.UNPAID: "Subscription unpaid",
+        Kind.PAST_DUE: "Payment past due",
+        Kind.PAUSED: f"Paused {days} d" if reason.at else "Paused",
+        Kind.TRIAL_OVER: f"Trial over {days} d" if days else "Trial over today",
+        Kind.TRIAL_LOST: f"Trial ended {days} d ago, nothing subscribed",
+        Kind.TRIAL_ENDING: "Trial",
+    }[reason.kind]
+    return Badge(label, "warn" if reason.kind in _TONES else "bad")
+
+
+def _overdue_for(times: int, days: int) -> str:
+    since = f"{days} d overdue" if days else "overdue today"
+    return f"Invoice {since}" if times == 1 else f"{times} invoices, {since}"
+
+
+@register.simple_tag
+def white_label_of(scope: FleetScope, row: Concern | Largest) -> WhiteLabel:
+    return scope.of(row.white_label_id)
+
+
+@register.simple_tag
+def meter_amount(slug: str, quantity: int) -> SafeString | str:
+    unit = METERS[slug].unit if slug in METERS else Unit.COUNT
+    return exact(quantity, _METER_UNITS.get(unit, "compact"))
+
+
+@register.simple_tag
+def ends_in(at: datetime, label: WhiteLabel, now: datetime) -> str:
+    """`in 3 d`, by the white label's calendar."""
+    ends_on: date = day_of(at, label.zone)
+    days = (ends_on - day_of(now, label.zone)).days
+    when = {0: "today", 1: "tomorrow"}.get(days, f"in {days} d")
+    return f"{when}, {day(ends_on)}"

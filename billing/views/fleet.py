@@ -1,0 +1,124 @@
+"""The first page: what all organizations cost and use, and which need somebody."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.forms import fleet_choices, read_fleet_scope
+from billing.queries import Concern, FleetScope, attention, has_customers
+from metrics.charts import cost_chart
+from metrics.forms import ChartQuery
+from metrics.queries import (
+    Largest,
+    RecentCost,
+    count_unfolded,
+    fleet_series,
+    fleet_totals,
+    list_largest,
+    recent_costs,
+)
+from metrics.views import chart_panel
+from orgs import access
+from orgs.catalog import Scope
+from orgs.charts import sparkline
+from orgs.http import OrgRequest, page_or_fragment, wants_fragment
+
+_PAGE, _PANEL = "billing/fleet.html", "metrics/_costs_panel.html"
+_SHOWN = 8  # largest organizations, and trials
+_MANY_CHANGES = 10_000  # waiting to be folded: more than ten busy seconds leave
+
+
+def fleet(request: OrgRequest) -> HttpResponse:
+    """Money and usage of the fleet; who may not see money is led to the list."""
+    principal = access.principal_of(request.user)
+    if principal.scopes and Scope.BILLING_READ not in principal.scopes:
+        return redirect("billing:organization_list")
+    principal.require(Scope.BILLING_READ)
+    labels = access.visible_white_labels(principal)
+    context: dict[str, Any] = {"nav_key": "fleet", "sees_all": principal.sees_all}
+    if not labels:
+        return page_or_fragment(request, _PAGE, _PAGE, context)
+    scope, now = read_fleet_scope(request.GET, labels), timezone.now()
+    query = ChartQuery.read(
+        request.GET, today=scope.today(now), period_starts_on=None, kept=scope.kept
+    )
+    context |= {"scope": scope, **_costs(query, scope, now)}
+    if not wants_fragment(request):
+        context |= {"choices": fleet_choices(scope, labels), **_whole(scope, now)}
+    status = 400 if query.problem else 200
+    return page_or_fragment(request, _PAGE, _PANEL, context, status=status)
+
+
+def _costs(query: ChartQuery, scope: FleetScope, now: datetime) -> dict[str, Any]:
+    found = fleet_series(scope.ids, query.filters())
+    chart = cost_chart(found, currency=scope.currency, today=scope.first_open(now))
+    return {
+        **chart_panel(query, reverse("billing:fleet"), found, chart),
+        "currency": scope.currency,
+        "zone": scope.zone_name,
+    }
+
+
+def _whole(scope: FleetScope, now: datetime) -> dict[str, Any]:
+    """What stands around the chart, of the same white labels; eight queries or so."""
+    concerns = attention(scope.ids, now=now)
+    totals = fleet_totals(scope.ids, before=scope.first_open(now))
+    largest = list_largest(scope.ids, limit=_SHOWN)
+    trials = concerns.trials[:_SHOWN]
+    recent = _recent(scope, [*largest, *trials], now)
+    waiting = count_unfolded(_MANY_CHANGES)
+    return {
+        "now": now,
+        "totals": totals,
+        "attention": concerns,
+        "trials": _with_costs(trials, recent),
+        "largest": sorted(
+            _with_costs(largest, recent), key=lambda entry: -entry["recent"].cost
+        ),
+        "is_order_stale": _is_order_stale(scope, largest, now),
+        "waiting": waiting,
+        "is_late": waiting >= _MANY_CHANGES,
+        "has_customers": totals.is_used or has_customers(scope.white_labels),
+    }
+
+
+def _recent(
+    scope: FleetScope, rows: Sequence[Largest | Concern], now: datetime
+) -> dict[int, RecentCost]:
+    """One query for each date that it is now somewhere: at most two or three."""
+    by_today: dict[date, set[int]] = {}
+    for row in rows:
+        today = scope.today_of(row.white_label_id, now)
+        by_today.setdefault(today, set()).add(row.organization_id)
+    recent: dict[int, RecentCost] = {}
+    for today, ids in by_today.items():
+        recent |= recent_costs(sorted(ids), today=today)
+    return recent
+
+
+def _with_costs(
+    rows: Sequence[Largest | Concern], recent: dict[int, RecentCost]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "row": row,
+            "recent": recent[row.organization_id],
+            "points": sparkline(recent[row.organization_id].by_day),
+        }
+        for row in rows
+    ]
+
+
+def _is_order_stale(
+    scope: FleetScope, largest: Sequence[Largest], now: datetime
+) -> bool:
+    """The sweep has a day to move everyone's 30 days on."""
+    return any(
+        (scope.today_of(row.white_label_id, now) - row.computed_on).days > 1
+        for row in largest
+    )
