@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else is installed below .venv.
 # make up [PORT=8000] [STATE_DIR=.state]   everything, with demo data, until Ctrl-C
 # make test [ARGS="-k usage"]              all tests, with real servers and a browser
-# make bench [QUICK=1] [ROWS=chart] [KEEP=folder] [BENCH_JSON=file]   beside the peers
+# make bench [QUICK=1] [ROWS=chart] [KEEP=DIR] [SIZES=N] [BENCH_JSON=FILE]   and peers
 # make check                               format, lint, types, contracts, migrations
 
 PYTHON ?= python3
@@ -25,8 +25,8 @@ test: $(VENV)/.dev browser
 
 # Builds its own databases and starts its own servers; KEEP keeps the data for next time.
 bench: $(VENV)/.bench
-	@QUICK="$(QUICK)" ROWS="$(ROWS)" KEEP="$(KEEP)" BENCH_JSON="$(BENCH_JSON)" \
-	exec "$(PY)" -m bench
+	@exec env QUICK="$(QUICK)" SIZES="$(SIZES)" ROWS="$(ROWS)" KEEP="$(KEEP)" \
+	BENCH_JSON="$(BENCH_JSON)" "$(PY)" -m bench
 
 # Settings of a production that answers nowhere: none of these connects to a server.
 CHECK_ENV := env -u REDIS_URL HTTPS_ONLY=1 ALLOWED_HOSTS=orgdesk.example.com \

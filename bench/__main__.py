@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -23,6 +24,8 @@ from config.embedded.process import StartError
 
 def main() -> int:
     sizes = FULL if os.environ.get("QUICK", "") in {"", "0"} else QUICK
+    if wanted := os.environ.get("SIZES"):
+        sizes = replace(sizes, organizations=int(wanted))
     kept = os.environ.get("KEEP", "")
     state = Path(kept or tempfile.mkdtemp(prefix="orgdesk-bench-")).resolve()
     for number in (signal.SIGTERM, signal.SIGHUP):

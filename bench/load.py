@@ -8,10 +8,11 @@ a second it takes a quarter of a core, from ours and from the peer alike.
 import pickle
 import selectors
 import socket
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+
+from bench import child
 
 _END = b"\r\n\r\n"
 _LENGTH = b"content-length: "
@@ -54,13 +55,8 @@ class WrongAnswer(Exception):
 
 def run(load: Load) -> Answer:
     """In a process of its own; raises `WrongAnswer`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.load"],
-        input=pickle.dumps(load),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    answer = pickle.loads(done.stdout)  # noqa: S301  our own child's
+    said = child.output("-m", "bench.load", given=pickle.dumps(load))
+    answer = pickle.loads(said)  # noqa: S301  our own child's
     if isinstance(answer, str):
         raise WrongAnswer(answer)
     assert isinstance(answer, Answer)  # noqa: S101  for the types

@@ -8,8 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from bench import child
 from bench.data import Database
 from config.embedded import folders, places, process
 from config.embedded.postgres import Postgres
@@ -24,7 +23,6 @@ from config.embedded.process import StartError
 from config.embedded.supervisor import Program, Runnable, programs
 from config.embedded.valkey import Valkey
 
-ROOT = Path(__file__).resolve().parent.parent
 _READY_SECONDS = 60.0
 _STOP = [(int(signal.SIGTERM), 8.0)]
 
@@ -77,6 +75,8 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for number in process.STOP_SIGNALS:  # it is what we are doing
+            signal.signal(number, signal.SIG_IGN)
         for program in self.running:
             program.ask_to_stop()
         for program in self.running:
@@ -107,23 +107,13 @@ class Stack:
         said = self.run("-m", "bench.prepare", database, *sizes, database=database)
         return Fleet(**json.loads(said))
 
-    def run(self, *arguments: str, database: str) -> str:
+    def run(self, *arguments: str, database: str) -> bytes:
         """One of our commands, to its end; what it said, for a program to read."""
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=os.environ | {"DATABASE_URL": self.url(database)},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise StartError(f"{' '.join(arguments)} failed with {done.returncode}")
-        return done.stdout
+        return child.output(*arguments, env=child.with_database(self.url(database)))
 
     def environment(self, fleet: Fleet) -> dict[str, str]:
         """Of a helper that works on the fleet."""
-        return os.environ | {"DATABASE_URL": self.url(fleet.database)}
+        return child.with_database(self.url(fleet.database))
 
     # --- processes ----------------------------------------------------------------
 

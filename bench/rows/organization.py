@@ -2,11 +2,9 @@
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 
-from bench import http, load
+from bench import child, http, load
 from bench.report import Row
 from bench.run import Run, say
 
@@ -48,33 +46,27 @@ def _loads(run: Run, requests: list[bytes]) -> float:
     return _p95(_tab_by_tab("page", answer.latencies))
 
 
-def _bare(run: Run, statements: str) -> float:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.bare", "replay"],
-        input=statements,
+def _bare(run: Run, statements: bytes) -> float:
+    said = child.output(
+        *("-m", "bench.bare", "replay"),
+        given=statements,
         env=run.stack.environment(run.big),
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
     )
-    return _p95(_tab_by_tab("bare", json.loads(done.stdout)))
+    return _p95(_tab_by_tab("bare", json.loads(said)))
 
 
-def _statements(run: Run, ids: list[int]) -> str:
+def _statements(run: Run, ids: list[int]) -> bytes:
     """What each page asks PostgreSQL, as JSON: a list for each request."""
     paths = [path.format(id_) for id_ in ids for path in TABS.values()]
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.bare", "capture"],
-        input=json.dumps({"session": run.big.session, "paths": paths}),
+    said = child.output(
+        *("-m", "bench.bare", "capture"),
+        given=json.dumps({"session": run.big.session, "paths": paths}).encode(),
         env=run.stack.environment(run.big),
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
     )
-    counts = [len(found) for found in json.loads(done.stdout)[: len(TABS)]]
+    counts = [len(found) for found in json.loads(said)[: len(TABS)]]
     told = ", ".join(f"{t} {n}" for t, n in zip(TABS, counts, strict=True))
     say(f"statements a tab: {told}")
-    return done.stdout
+    return said
 
 
 def _tab_by_tab(what: str, seconds: list[float]) -> list[float]:

@@ -3,14 +3,12 @@
 import json
 import pickle
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bench import http, load
+from bench import child, http, load
 from bench.peers.recording import Row as EventRow
 from bench.report import Row
 from bench.run import Run, drain
@@ -170,14 +168,12 @@ def _record(run: Run, batches: Batches, *, connections: int = 1) -> float:
 
 
 def _peer(run: Run, way: str, batches: Batches) -> float:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.peers.recording", way],
-        input=pickle.dumps(batches.rows),
+    said = child.output(
+        *("-m", "bench.peers.recording", way),
+        given=pickle.dumps(batches.rows),
         env=run.stack.environment(run.big),
-        stdout=subprocess.PIPE,
-        check=True,
     )
-    return batches.events / float(done.stdout)
+    return batches.events / float(said)
 
 
 def _deadlocks(run: Run) -> int:
