@@ -42,13 +42,14 @@ api = NinjaAPI(
     urls_namespace="api",
 )
 errors.register(api)
+# Addresses are tried in this order: those asked for most come first.
+api.add_router("/api/v1", costs_router)
+api.add_router("/api/v1", events_router)
 api.add_router("", login_router)
 api.add_router("/api/v1", organizations_router)
 api.add_router("/api/v1", people_router)
-api.add_router("/api/v1", events_router)
 api.add_router("/api/v1", usage_router)
 api.add_router("/api/v1", rates_router)
-api.add_router("/api/v1", costs_router)
 api.add_router("/api/v1", balance_router)
 api.add_router("/v1", account_router)
 api.add_router("/v1/api", whitelabel_router)

@@ -87,16 +87,16 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.RequestIdMiddleware",
     "config.errors.ApiLanguageMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.programs.PageCSPMiddleware",
+    "config.programs.PageSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "config.programs.PageAuthenticationMiddleware",
     "config.middleware.PageLoginRequiredMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "config.programs.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
+    "config.programs.PageHtmxMiddleware",
     "config.middleware.HistoryMiddleware",
     "config.errors.DomainErrorMiddleware",
 ]
@@ -127,6 +127,7 @@ def _database() -> dict[str, Any]:
     found: dict[str, Any] = (
         env.db_url_config(url) if url else places.database(STATE_DIR)
     )
+    found["ENGINE"] = "config.postgresql"
     options = found.setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", 5)
     options["options"] = (

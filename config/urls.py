@@ -8,7 +8,8 @@ from config.api import api
 
 urlpatterns = [
     path("healthz", views.health, name="health"),
-    path("", include("billing.urls")),
+    path("", include("billing.urls")),  # the API has a root, too: ours is the page
+    path("", api.urls),  # early: a program calls more often than a person clicks
     path("", include("metrics.urls")),
     path("", include("orgs.urls")),
     path("components/", views.components, name="components"),
@@ -16,7 +17,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/openapi.json", views.openapi, name="openapi"),
     path("api/docs", views.api_docs, name="api_docs"),
-    path("", api.urls),
 ]
 
 handler400 = "config.errors.bad_request"

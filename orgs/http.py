@@ -1,11 +1,14 @@
 """One view, two renderings: the whole page, or the part htmx asked for."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
+from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags, quote_etag
 from django_htmx.middleware import HtmxDetails
 
 from orgs.models import User
@@ -46,3 +49,33 @@ def page_or_fragment(
     patch_vary_headers(response, _VARY)
     response["Cache-Control"] = "private, no-store"
     return response
+
+
+# --- answers a caller may have already --------------------------------------------
+
+
+def tag_of(*made_of: object) -> str:
+    """An entity tag of all that a body is made of."""
+    text = "\x00".join(map(str, made_of))
+    return quote_etag(blake2b(text.encode(), digest_size=12).hexdigest())
+
+
+def asks_if_changed(request: HttpRequest) -> bool:
+    return "If-None-Match" in request.headers
+
+
+def has_still(request: HttpRequest, tag: str) -> bool:
+    """A proxy that compresses marks the tag as weak: the numbers are the same."""
+    sent = parse_etags(request.headers["If-None-Match"])
+    return sent == ["*"] or tag in [one.removeprefix("W/") for one in sent]
+
+
+def tagged(response: HttpResponse, tag: str) -> HttpResponse:
+    """The caller may keep it, for itself alone, and asks each time if it holds."""
+    response["ETag"] = tag
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def unchanged(tag: str) -> HttpResponse:
+    return tagged(HttpResponse(status=HTTPStatus.NOT_MODIFIED), tag)

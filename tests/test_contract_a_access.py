@@ -76,7 +76,7 @@ def test_without_a_credential_it_is_a_401(desk: Desk, org: Organization) -> None
     assert desk.refused("POST", "organizations", {"organizationName": "x"})[0] == 401
 
 
-def test_it_takes_six_queries(
+def test_it_takes_four_queries(
     acme: WhiteLabel,
     org: Organization,
     django_assert_num_queries: DjangoAssertNumQueries,
@@ -85,8 +85,8 @@ def test_it_takes_six_queries(
     path = f"/v1/api/organizations/{acme.owner_id}/whitelabel/organizations/{org.pk}"
     Client().get(path, headers=headers)  # notes the key's use, once a minute
 
-    # the key, the owner, its white label, the organization, its days, its limits
-    with django_assert_num_queries(6):
+    # the key with the owner and white label, the organization, its days, its limits
+    with django_assert_num_queries(4):
         Client().get(path, headers=headers)
 
 

@@ -68,7 +68,7 @@ def test_a_crash_is_json_without_a_word_of_ours(
     def crash(*_: object) -> None:
         raise RuntimeError("select secret from accounts")
 
-    monkeypatch.setattr(costs_api, "series", crash)
+    monkeypatch.setattr(costs_api, "cost_digits", crash)
     key = make_key(acme, "billing:read")
 
     with caplog.at_level(logging.ERROR):
@@ -94,7 +94,7 @@ def test_a_database_that_is_away_is_a_503_to_come_back_to(
     def away(*_: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(costs_api, "series", away)
+    monkeypatch.setattr(costs_api, "cost_digits", away)
 
     response = lenient.get(
         f"/api/v1/billing/costs/{org.id}/charts",

@@ -8,7 +8,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from psycopg_pool import ConnectionPool
 
+from config.postgresql.base import DatabaseWrapper
 from metrics.commands import record
 from tests.factories import event, make_key, make_organization, make_white_label
 from tests.factories import usage_of as used
@@ -49,3 +51,38 @@ def test_a_recording_cut_in_its_middle_leaves_nothing_and_is_sent_again(
     answer = client.post(url, sent, content_type=kind)
     assert answer.json()["accepted"] == 1
     assert used(org, "quantity") == [(5,)]
+
+
+@pytest.mark.django_db
+def test_the_pool_asks_a_connection_only_when_it_looks_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Any] = []
+    ask = ConnectionPool.check_connection
+    monkeypatch.setattr(
+        ConnectionPool,
+        "check_connection",
+        lambda found: (asked.append(found), ask(found))[1],
+    )
+    options = connection.settings_dict["OPTIONS"] | {"pool": {"min_size": 1, "max_size": 1}}
+    settings = connection.settings_dict | {"OPTIONS": options, "CONN_MAX_AGE": 0}
+    pooled = DatabaseWrapper(settings, alias="pooled")
+
+    def backend() -> int:
+        with pooled.cursor() as cursor:
+            cursor.execute("select pg_backend_pid()")
+            pid = int(cursor.fetchone()[0])
+        pooled.close()
+        return pid
+
+    first = backend()
+    assert backend() == first
+    assert asked == []
+
+    with psycopg.connect(
+        host=settings["HOST"], user=settings["USER"], dbname=settings["NAME"]
+    ) as other:
+        other.execute("select pg_terminate_backend(%s, 5000)", [first])
+    assert backend() != first
+    assert len(asked) == 1
+    pooled.close_pool()

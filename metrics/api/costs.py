@@ -5,6 +5,7 @@ range add up to one total. Balances are billing's.
 """
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
@@ -14,10 +15,11 @@ from metrics.queries import (
     By,
     Deployment,
     SeriesFilters,
+    cost_digits,
     cost_items,
     deployments,
     find_deployment,
-    series,
+    usage_version,
 )
 from metrics.schemas import ChartsIn, ChartsOut, RangeIn, charts_body
 from metrics.schemas.costs import (
@@ -29,6 +31,7 @@ from metrics.schemas.costs import (
 from orgs import access
 from orgs.catalog import Scope
 from orgs.errors import OrganizationNotFound
+from orgs.http import asks_if_changed, has_still, tag_of, tagged, unchanged
 from orgs.models import Organization
 from orgs.schemas.errors import ErrorsOut
 
@@ -65,7 +68,7 @@ def charts(
 ) -> HttpResponse:
     """The same numbers as the organization's cost chart: one query serves both."""
     organization = access.billed_organization(request, organization_id)
-    return _chart(organization, query.filters(organization.white_label))
+    return _chart(request, organization, query.filters(organization.white_label))
 
 
 @router.get(
@@ -135,7 +138,7 @@ def deployment_charts(
     found = _deployment(organization, deployment_id, OrganizationNotFound.code)
     asked = query.filters(organization.white_label)
     filters = SeriesFilters(asked.range, asked.grain, By.METER, found.project_id)
-    return _chart(organization, filters)
+    return _chart(request, organization, filters)
 
 
 def _deployment(organization: Organization, id_: str, code: str) -> Deployment:
@@ -145,9 +148,26 @@ def _deployment(organization: Organization, id_: str, code: str) -> Deployment:
     return found
 
 
-def _chart(organization: Organization, filters: SeriesFilters) -> HttpResponse:
-    found = series(organization.id, filters)
-    return _json(charts_body(found, organization.white_label))
+def _chart(
+    request: HttpRequest, organization: Organization, filters: SeriesFilters
+) -> HttpResponse:
+    """Read only when it changed; a caller that has it pays for the version alone."""
+    zone = organization.white_label.zone
+    if asks_if_changed(request):
+        tag = _tag(usage_version(organization.pk), filters, zone)
+        if has_still(request, tag):
+            return unchanged(tag)
+    costs = cost_digits(organization.pk, filters)
+    response = _json(charts_body(costs, filters, zone))
+    return tagged(response, _tag(costs.changes, filters, zone))
+
+
+_SHAPE = 1  # of the body: another one makes every chart a caller keeps an old one
+
+
+def _tag(changes: int, filters: SeriesFilters, zone: ZoneInfo) -> str:
+    """All that the body is made of; the organization is in the address."""
+    return tag_of(_SHAPE, changes, filters, zone.key)
 
 
 def _items(

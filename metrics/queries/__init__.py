@@ -49,7 +49,16 @@ from metrics.queries.periods import (
     period_costs,
 )
 from metrics.queries.reports import list_reports
-from metrics.queries.series import Amounts, By, Line, Series, SeriesFilters, series
+from metrics.queries.series import (
+    Amounts,
+    By,
+    CostDigits,
+    Line,
+    Series,
+    SeriesFilters,
+    cost_digits,
+    series,
+)
 from metrics.queries.versions import usage_version
 
 __all__ = [
@@ -58,6 +67,7 @@ __all__ = [
     "By",
     "Compared",
     "ComputeTime",
+    "CostDigits",
     "DayMetrics",
     "Deployment",
     "EntitlementUse",
@@ -77,6 +87,7 @@ __all__ = [
     "by_dimension",
     "compute_time",
     "contract_start",
+    "cost_digits",
     "cost_items",
     "count_unfolded",
     "daily_metrics",

@@ -1,13 +1,11 @@
 """What an API door asks first: may they, which one, and not too often."""
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 from django.http import HttpRequest
 
 from orgs.access.gate import get_billed_organization, get_organization, visible
 from orgs.access.limits import count_call
 from orgs.access.principals import Principal
+from orgs.access.reached import once, remembered
 from orgs.catalog import Scope
 from orgs.errors import Forbidden, OrganizationNotFound
 from orgs.models import Organization, WhiteLabel
@@ -19,17 +17,6 @@ def principal(request: HttpRequest) -> Principal:
     return found if isinstance(found, Principal) else Principal(name="nobody")
 
 
-Reached = TypeVar("Reached")
-
-
-def _once(request: HttpRequest, key: object, reach: Callable[[], Reached]) -> Reached:
-    """What this call reached already: the gate and the door ask, one of them pays."""
-    reached = request.__dict__.setdefault("reached", {})
-    if key not in reached:
-        reached[key] = reach()
-    return cast("Reached", reached[key])
-
-
 def _count(
     request: HttpRequest,
     found: Principal,
@@ -39,7 +26,7 @@ def _count(
 ) -> None:
     """Count the call, once however many doors it passes."""
     key = "counted", organization.pk if organization else None
-    _once(request, key, lambda: count_call(found, organization, code=code))
+    once(request, key, lambda: count_call(found, organization, code=code))
 
 
 def caller(request: HttpRequest, scope: Scope) -> Principal:
@@ -60,10 +47,15 @@ def called_organization(
     """The organization a call names; counted against its own limit."""
     found = principal(request)
     found.require(scope)
-    organization = _once(
+    organization = once(
         request,
         ("organization", str(id_), include_deleted),
-        lambda: get_organization(found, id_, include_deleted=include_deleted),
+        lambda: get_organization(
+            found,
+            id_,
+            include_deleted=include_deleted,
+            found=remembered(request, id_),
+        ),
     )
     _count(request, found, organization)
     return organization
@@ -75,8 +67,10 @@ def billed_organization(
     """The same in the words of contract C, read only."""
     found = principal(request)
     found.require(Scope.BILLING_READ)
-    organization = _once(
-        request, ("billed", id_), lambda: get_billed_organization(found, id_)
+    organization = once(
+        request,
+        ("billed", id_),
+        lambda: get_billed_organization(found, id_, found=remembered(request, id_)),
     )
     _count(request, found, organization, code=limit_code)
     return organization
@@ -89,7 +83,7 @@ def own_organization(request: HttpRequest, scope: Scope) -> Organization:
     if found.organization_id is not None:
         organization = get_organization(found, found.organization_id)
     elif found.white_label_id is not None:
-        owners = visible(found).present().select_related("white_label", "standing")
+        owners = visible(found).present().select_related("white_label")
         owned = owners.filter(owned_white_labels=found.white_label_id).first()
         if owned is None:
             raise OrganizationNotFound
@@ -111,18 +105,23 @@ def called_white_label(
     found.require(scope)
     if found.organization_id is not None:
         raise Forbidden("This needs a key of the white label.")
-    owner = _once(
-        request, ("owner", str(owner_id)), lambda: get_organization(found, owner_id)
-    )
-    white_label = _once(
+    owner = once(
         request,
-        ("white label", owner.pk),
-        lambda: WhiteLabel.objects.filter(owner=owner).first(),
+        ("owner", str(owner_id)),
+        lambda: get_organization(found, owner_id, found=remembered(request, owner_id)),
     )
+    white_label = once(request, ("white label", owner.pk), lambda: _owned_by(owner))
     if white_label is None:
         raise OrganizationNotFound
     _count(request, found, owner)
     return white_label
+
+
+def _owned_by(owner: Organization) -> WhiteLabel | None:
+    """As a rule the one that it is in: an owner is made with its white label."""
+    if owner.white_label.owner_id == owner.pk:
+        return owner.white_label
+    return WhiteLabel.objects.filter(owner=owner).first()
 
 
 def inner_organization(
@@ -135,7 +134,7 @@ def inner_organization(
 ) -> Organization:
     """An organization inside the white label that `owner_id` owns, or a 404."""
     white_label = called_white_label(request, owner_id, scope)
-    found = _once(
+    found = once(
         request,
         ("inner", str(inner_id), include_deleted),
         lambda: get_organization(

@@ -12,17 +12,19 @@ import jwt
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth import authenticate as check_password
-from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja.utils import check_csrf
 
+from orgs.access.gate import row_id
 from orgs.access.limits import login_attempt, login_succeeded
 from orgs.access.principals import Principal, principal_of
+from orgs.access.reached import remember
 from orgs.catalog import Scope
 from orgs.crypto import hash_key
 from orgs.errors import Forbidden
 from orgs.models import ApiKey, User
+from orgs.queries.reach import find_key
 
 TOKEN_LASTS = timedelta(hours=1)
 _NOTE_USE_EVERY = timedelta(minutes=1)  # a write a minute per key, not per call
@@ -34,7 +36,7 @@ _COOKIE = "jwt"
 def authenticate(request: HttpRequest) -> Principal | None:
     """The principal of a call, or nobody; raises for a session without its token."""
     if header := request.headers.get("x-api-key"):
-        return _of_key(header.strip())
+        return _of_key(request, header.strip())
     if header := request.headers.get("x-jwt-token"):
         return _of_token(header.strip())
     if header := request.headers.get("authorization"):
@@ -50,36 +52,35 @@ def _of_authorization(request: HttpRequest, header: str) -> Principal | None:
     match kind.lower():
         case "apikey":
             # Some clients put the whole header value, kind included, in their setting.
-            return _of_key(value.removeprefix("ApiKey "))
+            return _of_key(request, value.removeprefix("ApiKey "))
         case "bearer":
-            return _of_token(value) if value.count(".") == 2 else _of_key(value)  # noqa: PLR2004
+            if value.count(".") == 2:  # noqa: PLR2004  header.claims.signature
+                return _of_token(value)
+            return _of_key(request, value)
         case "basic":
             return _of_basic(request, value)
     return None
 
 
-def _of_key(text: str) -> Principal | None:
+def _of_key(request: HttpRequest, text: str) -> Principal | None:
+    """Reads the organization that the path names along with the key."""
     now = timezone.now()
-    key = (
-        ApiKey.objects.filter(
-            Q(expires_at=None) | Q(expires_at__gt=now),
-            Q(revoked_at=None) | Q(revoked_at__gt=now),
-            Q(organization=None) | Q(organization__deleted_at=None),
-            key_hash=hash_key(text),
-        )
-        .only("scopes", "white_label_id", "organization_id", "last_used_at")
-        .first()
+    named = request.resolver_match.kwargs if request.resolver_match else {}
+    key, organization = find_key(
+        hash_key(text), organization_id=row_id(named.get("organization_id", 0)), now=now
     )
     if key is None:
         return None
-    if key.last_used_at is None or now - key.last_used_at > _NOTE_USE_EVERY:
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    if organization is not None:
+        remember(request, organization)
+    if key.used_at is None or now - key.used_at > _NOTE_USE_EVERY:
+        ApiKey.objects.filter(pk=key.id).update(last_used_at=now)
     return Principal(
-        name=f"key {key.pk}",
+        name=f"key {key.id}",
         scopes=frozenset(map(Scope, key.scopes)),
         white_label_id=key.white_label_id,
         organization_id=key.organization_id,
-        key_id=key.pk,
+        key_id=key.id,
     )
 
 
@@ -91,7 +92,7 @@ def _of_basic(request: HttpRequest, value: str) -> Principal | None:
         return None
     name, _, password = decoded.partition(":")
     if password.startswith(settings.API_KEY_PREFIX):
-        return _of_key(password)
+        return _of_key(request, password)
     user = log_in(request, name, password)
     return principal_of(user) if user else None
 

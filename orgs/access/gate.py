@@ -8,6 +8,7 @@ from orgs.access.principals import Principal
 from orgs.errors import Forbidden, OrganizationNotFound
 from orgs.models import Organization, WhiteLabel
 from orgs.models.organizations import OrganizationQuerySet
+from orgs.queries.reach import find_organization
 
 _MAX_ID = 2**63 - 1
 
@@ -33,32 +34,38 @@ def visible_white_labels(principal: Principal) -> list[WhiteLabel]:
 
 
 def get_organization(
-    principal: Principal, id_: int | str, *, include_deleted: bool = False
+    principal: Principal,
+    id_: int | str,
+    *,
+    include_deleted: bool = False,
+    found: Organization | None = None,
 ) -> Organization:
     """One the principal may see, with its white label; raises `OrganizationNotFound`.
 
     A stranger's, an unknown and a malformed id are one answer: nothing is learnt.
+    `found` is its row, where it came with something else.
     """
-    organizations = visible(principal).select_related("white_label", "standing")
-    if not include_deleted:
-        organizations = organizations.present()
-    found = organizations.filter(pk=row_id(id_)).first()
-    if found is None:
+    found = found or find_organization(row_id(id_))
+    if found is None or not principal.reaches(found):
+        raise OrganizationNotFound
+    if found.deleted_at is not None and not include_deleted:
         raise OrganizationNotFound
     return found
 
 
-def get_billed_organization(principal: Principal, id_: str) -> Organization:
+def get_billed_organization(
+    principal: Principal, id_: str, *, found: Organization | None = None
+) -> Organization:
     """As `get_organization`, in the words of contract C.
 
     There an existing organization out of reach is `organization.invalid_access`, 403.
     """
-    try:
-        return get_organization(principal, id_)
-    except OrganizationNotFound:
-        if Organization.objects.present().filter(pk=row_id(id_)).exists():
-            raise Forbidden("This key may not see that organization.") from None
-        raise
+    found = found or find_organization(row_id(id_))
+    if found is None or found.deleted_at is not None:
+        raise OrganizationNotFound
+    if not principal.reaches(found):
+        raise Forbidden("This key may not see that organization.")
+    return found
 
 
 def row_id(id_: int | str) -> int:

@@ -6,7 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from orgs.catalog import Scope
 from orgs.errors import Forbidden
-from orgs.models import User
+from orgs.models import Organization, User
 
 # What a permission of a person is worth as a scope.
 _SCOPES_BY_PERMISSION = {
@@ -38,6 +38,14 @@ class Principal:
         """Raises `Forbidden`, naming what is missing."""
         if scope not in self.scopes:
             raise Forbidden(f"This needs the scope {scope}.")
+
+    def reaches(self, organization: Organization) -> bool:
+        """What `visible` says of one row; nobody bound to nothing reaches anything."""
+        if self.organization_id not in (None, organization.pk):
+            return False
+        if self.white_label_id is not None:
+            return self.white_label_id == organization.white_label_id
+        return self.sees_all and self.organization_id is None
 
 
 def principal_of(user: User | AnonymousUser, *, by_session: bool = False) -> Principal:
