@@ -19,7 +19,7 @@ from bench.sizes import FULL, QUICK, Sizes
 from bench.stack import Stack
 from bench.tables import ROWS_EACH
 from config.embedded import folders
-from config.embedded.process import StartError
+from config.embedded.process import STOP_SIGNALS, StartError
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
         sizes = replace(sizes, organizations=int(wanted))
     kept = os.environ.get("KEEP", "")
     state = Path(kept or tempfile.mkdtemp(prefix="orgdesk-bench-")).resolve()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     try:
         folders.make_state(state)

@@ -34,13 +34,14 @@ class Run:
     def __init__(self, stack: Stack, sizes: Sizes, wanted: str) -> None:
         self.stack = stack
         self.sizes = sizes
-        self.wanted = wanted.lower()
+        self.wanted = [part.strip() for part in wanted.lower().split(",")]
         self.memory: dict[str, list[float]] = {"web": [], "worker": []}
         self.workers: list[Program] = []
         self._peers: dict[str, Site] = {}
 
     def wants(self, *rows: str) -> bool:
-        return any(self.wanted in row.lower() for row in rows)
+        """Whether any of them has one of the wanted texts in it."""
+        return any(part in row.lower() for row in rows for part in self.wanted)
 
     @cached_property
     def big(self) -> Fleet:

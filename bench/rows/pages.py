@@ -18,6 +18,7 @@ ROWS = (LIST, OVER_ADMIN, OVERVIEW)
 _UNIT = "ms"
 _SORTS = ("cost", "name", "created")
 _ADMIN_SORTS = {"cost": "", "name": "1", "created": "-5"}
+_ADMIN_ROUNDS = 3
 _NEXT = re.compile(r'href="([^"]*[?&](?:amp;)?cursor=[^"]*)"')
 _OK = 200
 
@@ -36,16 +37,24 @@ def _lists(run: Run) -> Iterator[Row]:
             run, run.web_of_small, _list_requests(run.web_of_small, run.small)
         ),
     }
-    if run.wants(OVER_ADMIN):
-        admin = run.peer("admin")
-        requests = _admin_requests(admin, run.big)
-        contenders["admin"] = lambda: 1000 * _ask(admin, requests).percentile(95)
     found = run.rounds("list", contenders)
     big, small = found["big"], found["small"]
     yield Row(LIST, big, small, _UNIT, 2 * small / big, 1, 2)
     if run.wants(OVER_ADMIN):
-        admin_p95 = found["admin"]
-        yield Row(OVER_ADMIN, big, admin_p95, _UNIT, admin_p95 / big, 10, 10)
+        yield _over_admin(run, contenders["big"])
+
+
+def _over_admin(run: Run, ours: Contender) -> Row:
+    """Fewer rounds: over a million organizations a page takes it seconds."""
+    admin = run.peer("admin")
+    requests = _admin_requests(admin, run.big)
+    contenders = {
+        "ours": ours,
+        "admin": lambda: 1000 * _ask(admin, requests).percentile(95),
+    }
+    found = run.rounds("list and admin", contenders, rounds=_ADMIN_ROUNDS)
+    big, other = found["ours"], found["admin"]
+    return Row(OVER_ADMIN, big, other, _UNIT, other / big, 10, 10)
 
 
 def _overview(run: Run) -> Row:
