@@ -180,7 +180,7 @@ def page_names() -> Iterator[str]:
     """Names of our own pages; allauth's and Django admin's are theirs to gate."""
     for pattern in get_resolver().url_patterns:
         if isinstance(pattern, URLPattern):
-            yield pattern.name
+            yield pattern.name or ""
         elif pattern.namespace != "admin":
             module = getattr(pattern.urlconf_name, "__name__", "")
             if module.endswith(".urls") and not module.startswith("allauth"):

@@ -13,7 +13,15 @@ from metrics.catalog import METERS, Unit
 from metrics.periods import day_of
 from metrics.queries import Compared, FleetTotals, Largest
 from orgs.models import WhiteLabel
-from orgs.templatetags.display import change, compact, day, duration, exact, money
+from orgs.templatetags.display import (
+    change,
+    compact,
+    day,
+    duration,
+    exact,
+    moment,
+    money,
+)
 
 register = template.Library()
 
@@ -31,9 +39,9 @@ _METER_UNITS = {
 
 
 @register.simple_tag
-def fleet_lead(totals: FleetTotals, has_customers: bool) -> str:
+def fleet_lead(totals: FleetTotals, is_unused: bool) -> str:
     """Which days the tiles are of: complete ones only, or a change would mislead."""
-    if not has_customers:
+    if is_unused:
         return ""
     days = f"{day(totals.range.start)} \N{EN DASH} {day(totals.last)}"
     return f"{days}, complete days, against the {totals.range.days} before."
@@ -73,15 +81,15 @@ def _overdue(found: Attention, currency: str, now: datetime) -> Tile:
         return {
             "label": "Overdue",
             "value": exact(Decimal(0), "money", currency),
-            "note": "no invoice is",
+            "note": "no invoice is overdue",
         }
     more = "+" if found.is_overdue_capped else ""
     noun = "invoice" if overdue.times == 1 else "invoices"
     return {
         "label": "Overdue",
         "value": format_html("{}{}", owed(overdue, currency), more),
-        "strong": f"{overdue.times - bool(more):,}{more} {noun}",
-        "note": f"the oldest for {(now - overdue.at).days} d",
+        "strong": f"{overdue.times - bool(more):,}{more} {noun},",
+        "note": f"oldest {(now - overdue.at).days} d",
         "tone": "bad",
     }
 
@@ -128,6 +136,12 @@ def white_label_of(scope: FleetScope, row: Concern | Largest) -> WhiteLabel:
 def meter_amount(slug: str, quantity: int) -> SafeString | str:
     unit = METERS[slug].unit if slug in METERS else Unit.COUNT
     return exact(quantity, _METER_UNITS.get(unit, "compact"))
+
+
+@register.simple_tag
+def clock(at: datetime, zone: str) -> SafeString | str:
+    """`Nov 22, 00:07`, the zone on hover; UTC where white labels have several."""
+    return moment(at, zone or "UTC")
 
 
 @register.simple_tag

@@ -50,6 +50,8 @@ def fleet(request: OrgRequest) -> HttpResponse:
     context |= {"scope": scope, **_costs(query, scope, now)}
     if not wants_fragment(request):
         context |= {"choices": fleet_choices(scope, labels), **_whole(scope, now)}
+        is_used = context["totals"].is_used or context["series"].lines
+        context["is_unused"] = not is_used
     status = 400 if query.problem else 200
     return page_or_fragment(request, _PAGE, _PANEL, context, status=status)
 
@@ -71,7 +73,6 @@ def _whole(scope: FleetScope, now: datetime) -> dict[str, Any]:
     largest = list_largest(scope.ids, limit=_SHOWN)
     trials = concerns.trials[:_SHOWN]
     recent = _recent(scope, [*largest, *trials], now)
-    waiting = count_unfolded(_MANY_CHANGES)
     return {
         "now": now,
         "totals": totals,
@@ -80,10 +81,25 @@ def _whole(scope: FleetScope, now: datetime) -> dict[str, Any]:
         "largest": sorted(
             _with_costs(largest, recent), key=lambda entry: -entry["recent"].cost
         ),
-        "is_order_stale": _is_order_stale(scope, largest, now),
+        "has_customers": totals.is_used or has_customers(scope.white_labels),
+        **_freshness(scope, largest, now),
+    }
+
+
+def _freshness(
+    scope: FleetScope, largest: Sequence[Largest], now: datetime
+) -> dict[str, Any]:
+    """What is behind: folding makes a page slow, a sweep a day late misorders it."""
+    waiting = count_unfolded(_MANY_CHANGES)
+    days_late = [
+        (scope.today_of(row.white_label_id, now) - row.computed_on).days
+        for row in largest
+    ]
+    return {
         "waiting": waiting,
         "is_late": waiting >= _MANY_CHANGES,
-        "has_customers": totals.is_used or has_customers(scope.white_labels),
+        "ordered_at": max((row.computed_at for row in largest), default=None),
+        "is_order_stale": max(days_late, default=0) > 1,
     }
 
 
@@ -112,13 +128,3 @@ def _with_costs(
         }
         for row in rows
     ]
-
-
-def _is_order_stale(
-    scope: FleetScope, largest: Sequence[Largest], now: datetime
-) -> bool:
-    """The sweep has a day to move everyone's 30 days on."""
-    return any(
-        (scope.today_of(row.white_label_id, now) - row.computed_on).days > 1
-        for row in largest
-    )
