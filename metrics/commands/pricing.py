@@ -18,36 +18,34 @@ def summed(*, rates: str, versioned: bool) -> str:
     at, quantity)`, with a column `version` if `versioned`, and %(white_label)s. Gives
     `summed (organization_id, day, product, meter, project_id, period, quantity, cost,
     benchmark_cost, unpriced)`, exact. `span` is which price holds from when until
-    when; `rates` says which rows of the price book count: `NOW` or `THEN`.
+    when, a general one until the first own one begins; `rates` says which rows of the
+    price book count: `NOW` or `THEN`.
     """
     columns = (*_KEY, "version") if versioned else _KEY
-    same = " and ".join(f"o.{name} = w.{name}" for name in columns)
     priced = " and ".join(f"s.{name} = q.{name}" for name in columns)
     key = ", ".join(columns)
     return f"""
 wanted as materialized (
     select distinct {key} from quantity
-), own as materialized (
-    select w.*, coalesce(r.effective_from, '-infinity') as since, r.unit_price,
-        r.benchmark_unit_price
+), offered as (
+    select w.*, true as is_own, coalesce(r.effective_from, '-infinity') as since,
+        r.unit_price, r.benchmark_unit_price
     from wanted w join metrics_rate r on r.white_label_id = %(white_label)s
         and r.product = w.product and r.meter = w.meter
         and r.organization_id = w.organization_id and {rates}
-), candidate as (
-    select * from own
     union all
-    select w.*, coalesce(r.effective_from, '-infinity'), r.unit_price,
+    select w.*, false, coalesce(r.effective_from, '-infinity'), r.unit_price,
         r.benchmark_unit_price
     from wanted w join metrics_rate r on r.white_label_id = %(white_label)s
         and r.product = w.product and r.meter = w.meter
         and r.organization_id is null and {rates}
-    where not exists (
-        select from own o where {same}
-        and o.since <= coalesce(r.effective_from, '-infinity'))
+), ranked as (
+    select *, min(since) filter (where is_own) over (partition by {key}) as own_since
+    from offered
 ), span as materialized (
     select *, lead(since, 1, 'infinity') over (
         partition by {key} order by since) as until
-    from candidate
+    from ranked where is_own or own_since is null or since < own_since
 ), summed as materialized (
     select q.organization_id, q.day, q.product, q.meter, q.project_id, q.period,
         sum(q.quantity) as quantity,
