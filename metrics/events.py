@@ -78,6 +78,25 @@ def parse_event(raw: bytes | msgspec.Raw) -> IncomingEvent:
         raise Refused("invalid_json", "Not a JSON object.") from None
 
 
+_list_decoder = msgspec.json.Decoder(list[IncomingEvent])
+_SPACED_KEY = re.compile(rb'"\s+:')
+
+
+def parse_all(body: bytes) -> list[IncomingEvent] | None:
+    """Read a JSON array of events at once; null when it takes a look at each.
+
+    That is when one of them is wrong, or keys could be given twice: there are more
+    colons after quotes than keys, or not all can be counted.
+    """
+    try:
+        events = _list_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if body.count(b'":') != sum(map(_keys, events)) or _SPACED_KEY.search(body):
+        return None
+    return events
+
+
 def _keys(event: IncomingEvent) -> int:
     """How many keys the object has when it is written plainly."""
     optional = (

@@ -1,6 +1,5 @@
 """PostgreSQL gone in the middle of a recording: a 503, nothing kept, a whole retry."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -35,9 +34,9 @@ def test_a_recording_cut_in_its_middle_leaves_nothing_and_is_sent_again(
     client = Client(headers={"x-api-key": make_key(acme, "usage:write")})
     copied = record._copied
 
-    def cut_and_copied(rows: Iterable[Any]) -> bytes:
+    def cut_and_copied(*rows: Any) -> bytes:
         _cut()
-        return copied(rows)
+        return copied(*rows)
 
     monkeypatch.setattr(record, "_copied", cut_and_copied)
     sent = [event("a", timestamp=timezone.now().isoformat())]
@@ -66,7 +65,7 @@ def test_the_pool_asks_a_connection_only_when_it_looks_gone(
     )
     options = connection.settings_dict["OPTIONS"] | {"pool": {"min_size": 1, "max_size": 1}}
     settings = connection.settings_dict | {"OPTIONS": options, "CONN_MAX_AGE": 0}
-    pooled = DatabaseWrapper(settings, alias="pooled")
+    pooled = DatabaseWrapper(settings)
 
     def backend() -> int:
         with pooled.cursor() as cursor:
@@ -83,6 +82,8 @@ def test_the_pool_asks_a_connection_only_when_it_looks_gone(
         host=settings["HOST"], user=settings["USER"], dbname=settings["NAME"]
     ) as other:
         other.execute("select pg_terminate_backend(%s, 5000)", [first])
-    assert backend() != first
-    assert len(asked) == 1
-    pooled.close_pool()
+    try:
+        assert backend() != first
+        assert len(asked) == 1
+    finally:
+        pooled.close_pool()

@@ -157,3 +157,41 @@ def test_it_takes_the_scope_and_a_white_label(acme: WhiteLabel) -> None:
     client.force_login(make_user("root", is_superuser=True))
     response = client.post(URL, b"[]", content_type=JSON)
     assert response.status_code == 403
+
+
+PLAIN = (
+    '"organization":"org-7","timestamp":"2026-11-21T11:00:00Z","product":"gpt",'
+    '"quantities":{"requests":5}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("twice", "once"),
+    [
+        ('{"id":"a","id":"b",', '{"id":"c",'),
+        # Colons after quotes are counted: white space and texts must not fool it.
+        ('{"id":"a","id" :"b",', '{"id":"c",'),
+        ('{"id" :"a","id":"b",', '{"id" :"c",'),
+        ('{"id":"a","id":"b",', '{"id" :"c",'),
+        ('{"id":"a","id"\n:"b",', '{"id":"c",'),
+        ('{"id":"a","id":"b",', r'{"id":"\":",'),
+    ],
+)
+def test_a_key_given_twice_is_found_however_it_is_written(
+    key: str, org: Organization, twice: str, once: str
+) -> None:
+    answer = send(key, f"[{twice}{PLAIN},{once}{PLAIN}]".encode()).json()
+
+    assert answer["accepted"] == 1
+    assert [(r["index"], r["code"]) for r in answer["rejected"]] == [
+        (0, "duplicate_key")
+    ]
+
+
+def test_odd_writing_is_no_mistake(key: str, org: Organization) -> None:
+    strange = r'{"id":"a \": b\":c",' + PLAIN
+    spaced = f'{{"id" : "b",{PLAIN}'.replace(",", " ,\n ").replace(":{", " : {")
+
+    answer = send(key, f" [ {strange} , {spaced} ] ".encode()).json()
+
+    assert answer == {"accepted": 2, "duplicates": 0, "rejected": []}

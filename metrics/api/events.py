@@ -10,7 +10,7 @@ from pydantic import Field
 
 from metrics.catalog import RECORDABLE
 from metrics.commands import record_usage
-from metrics.events import IncomingEvent, Refused, Rejection, parse_event
+from metrics.events import IncomingEvent, Refused, Rejection, parse_all, parse_event
 from orgs import access
 from orgs.catalog import Scope
 from orgs.errors import DomainError, Forbidden, TooLarge
@@ -103,8 +103,7 @@ def report_usage(request: HttpRequest) -> Any:
     body = read_bytes(
         request, types={JSON, NDJSON}, max_bytes=MAX_BYTES, accepts_gzip=True
     )
-    raws = _lines(body) if request.content_type == NDJSON else _elements(body)
-    events, refused = _parsed(raws)
+    events, refused = _read(body, is_lines=request.content_type == NDJSON)
     recorded = record_usage(
         WhiteLabel.objects.get(pk=caller.white_label_id),
         events,
@@ -119,6 +118,18 @@ def report_usage(request: HttpRequest) -> Any:
             for one in rejected
         ],
     }
+
+
+Read = tuple[list[tuple[int, IncomingEvent]], list[Rejection]]
+
+
+def _read(body: bytes, *, is_lines: bool) -> Read:
+    """All at once where nothing is wrong with any; otherwise each for itself."""
+    if is_lines:
+        return _parsed(_lines(body))
+    if events := parse_all(body):
+        return list(enumerate(_within(events))), []
+    return _parsed(_elements(body))
 
 
 _array = msgspec.json.Decoder(list[msgspec.Raw])
@@ -148,9 +159,7 @@ def _within(raws: list[Raw]) -> list[Raw]:
     return raws
 
 
-def _parsed(
-    raws: Sequence[bytes | msgspec.Raw],
-) -> tuple[list[tuple[int, IncomingEvent]], list[Rejection]]:
+def _parsed(raws: Sequence[bytes | msgspec.Raw]) -> Read:
     events, refused = [], []
     for index, raw in enumerate(raws):
         try:

@@ -1,5 +1,6 @@
 """Writes of usage: recording, rates, partitions, periods, daily head counts."""
 
+from metrics.commands.batch import Recorded
 from metrics.commands.fold import fold_usage, mend_fleet_totals
 from metrics.commands.integrations import (
     IncomingTarget,
@@ -19,7 +20,7 @@ from metrics.commands.periods import advance_periods, open_first_periods
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.commands.rebuild import check_days, check_kept, rebuild_days
 from metrics.commands.recompute import Act, Difference, finish_act
-from metrics.commands.record import Recorded, record_usage
+from metrics.commands.record import record_usage
 from metrics.commands.reports import make_report, start_report
 from metrics.commands.rerate import Rerating, Reratings, preview_rerate, rerate_periods
 from metrics.commands.standings import fill_standings

@@ -9,6 +9,7 @@ from orgs.models import Entitlements, Organization, Project, WhiteLabel
 from orgs.models.organizations import OrganizationQuerySet
 from orgs.queries.counting import count_now_and_then, count_or_estimate
 from orgs.queries.jobs import list_forgotten_jobs, list_jobs
+from orgs.queries.prepared import array, fetch_all
 
 
 def get_white_label(slug: str) -> WhiteLabel:
@@ -48,14 +49,25 @@ def list_references(
     external_ids: Collection[str] = (),
 ) -> list[Reference]:
     """The organizations of a white label among those named, deleted ones marked."""
-    named = Q(id__in=ids) | Q(external_id__in=external_ids)
-    rows = Organization.objects.filter(named, white_label_id=white_label_id)
-    return [
-        Reference(id_, external_id, deleted_at is not None)
-        for id_, external_id, deleted_at in rows.values_list(
-            "id", "external_id", "deleted_at"
-        )
-    ]
+    rows = fetch_all(
+        _REFERENCES,
+        {
+            "white_label": white_label_id,
+            "ids": array(ids),
+            "external_ids": list(external_ids),
+        },
+    )
+    return [Reference(*row) for row in rows]
+
+
+# Each half by its own index; with `or` in one condition neither is used.
+_REFERENCES = """
+select id, external_id, deleted_at is not null from orgs_organization
+where white_label_id = %(white_label)s and id = any(%(ids)s::bigint[])
+union
+select id, external_id, deleted_at is not null from orgs_organization
+where white_label_id = %(white_label)s and external_id = any(%(external_ids)s::text[])
+"""
 
 
 def find_project_ids(
