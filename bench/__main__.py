@@ -23,9 +23,7 @@ from config.embedded.process import STOP_SIGNALS, StartError
 
 
 def main() -> int:
-    sizes = FULL if os.environ.get("QUICK", "") in {"", "0"} else QUICK
-    if wanted := os.environ.get("SIZES"):
-        sizes = replace(sizes, organizations=int(wanted))
+    sizes = _sizes()
     kept = os.environ.get("KEEP", "")
     state = Path(kept or tempfile.mkdtemp(prefix="orgdesk-bench-")).resolve()
     for number in STOP_SIGNALS:
@@ -44,6 +42,15 @@ def main() -> int:
         if not kept:
             shutil.rmtree(state, ignore_errors=True)
     return 0
+
+
+def _sizes() -> Sizes:
+    sizes = FULL if os.environ.get("QUICK", "") in {"", "0"} else QUICK
+    if organizations := os.environ.get("SIZES"):
+        sizes = replace(sizes, organizations=int(organizations))
+    if rounds := os.environ.get("ROUNDS"):
+        sizes = replace(sizes, rounds=int(rounds))
+    return sizes
 
 
 def _bench(state: Path, sizes: Sizes) -> None:

@@ -28,9 +28,9 @@ QUICK = Sizes(
     metered=300,
     rounds=5,
     seconds=1.0,
-    batches=6,
-    pages=2,
-    loads=20,
+    batches=5,
+    pages=1,
+    loads=12,
     changed_days=10_000,
 )
 FULL = Sizes(

@@ -52,7 +52,9 @@ def _over_admin(run: Run, ours: Contender) -> Row:
         "ours": ours,
         "admin": lambda: 1000 * _ask(admin, requests).percentile(95),
     }
-    found = run.rounds("list and admin", contenders, rounds=_ADMIN_ROUNDS)
+    found = run.rounds(
+        "list and admin", contenders, rounds=min(_ADMIN_ROUNDS, run.sizes.rounds)
+    )
     big, other = found["ours"], found["admin"]
     return Row(OVER_ADMIN, big, other, _UNIT, other / big, 10, 10)
 
