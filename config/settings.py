@@ -144,8 +144,8 @@ def _database() -> dict[str, Any]:
 
 DATABASES = {"default": _database()}
 if not env.str("DATABASE_URL", ""):
-    # PostgreSQL cuts the days and Python names them: by the same rules of time zones,
-    # where we can choose. Elsewhere a check compares them (`metrics.apps`).
+    # Days are cut in PostgreSQL and in Python: by the same rules of time zones, where
+    # we can choose. Elsewhere a check compares them (`metrics.apps`).
     zoneinfo.reset_tzpath([*places.time_zone_folders(), *zoneinfo.TZPATH])
 
 # --- Valkey, Celery ---------------------------------------------------------------

@@ -47,7 +47,7 @@ def _check_zones(
     return [
         checks.Warning(
             f"PostgreSQL and Python set the clocks of {zone} differently.",
-            hint="Update the tzdata of the older: charts name days an hour beside it.",
+            hint="Update the tzdata of the older: days would be an hour apart.",
             id="metrics.W001",
         )
         for zone in find_disputed_zones(timezone.now())

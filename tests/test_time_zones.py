@@ -1,6 +1,6 @@
 """Days of every zone: each event in one of them, and all of them add up.
 
-PostgreSQL cuts the days when usage is recorded. Here Python's zoneinfo cuts the same
+A day is cut when usage is recorded, and kept as a date. Here zoneinfo cuts the same
 events anew, around every change of clocks that falls into the window of recording.
 """
 

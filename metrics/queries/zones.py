@@ -23,8 +23,8 @@ def find_disputed_zones(now: datetime) -> list[str]:
     """Zones of white labels whose clocks they set differently about now.
 
     Looked at from the oldest event that is still taken to as far ahead. Sums are not in
-    danger: an event's day is cut once, by PostgreSQL, and kept as a date. But a chart's
-    instants and what is called today are Python's, and would be an hour beside it.
+    danger: an event's day is cut once, when it is recorded, and kept as a date. But a
+    day cut by the one, and what the other calls today, would be an hour apart.
     """
     first = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - KEPT
     with connection.cursor() as cursor:

@@ -135,6 +135,12 @@ class Organization(models.Model):
             models.Index(
                 fields=["created_at", "id"], name="organization_by_created_all"
             ),
+            # Few, and asked for by themselves.
+            models.Index(
+                fields=["white_label", "id"],
+                condition=Q(deleted_at__isnull=False),
+                name="organization_deleted",
+            ),
             GinIndex(
                 OpClass(F("search_text"), name="gin_trgm_ops"),
                 name="organization_search",
