@@ -189,6 +189,8 @@ def test_the_table_has_the_numbers_of_the_chart(
 def _pages(org: Organization) -> list[str]:
     one = f"/organizations/{org.pk}/"
     return [
+        "/",
+        "/?white_label=acme&range=12m",
         "/organizations/",
         "/organizations/?q=nobody",
         *(f"{one}{tab}" for tab in ("", "usage/", "costs/?range=12m", "billing/")),
@@ -245,6 +247,60 @@ def test_without_javascript_pages_read_and_ranges_lead(
     page.get_by_label("From").fill(ago(1).isoformat())
     page.get_by_role("button", name="Show").click()
     _title(page).to_contain_text("$6.00 in 2 days")
+    context.close()
+
+
+def test_the_fleet_page_sums_its_organizations_and_swaps_its_chart(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    inside.goto(f"{base}/")
+    _title(inside).to_contain_text("$511.50 in 30 days")
+    inside.locator(".js-plotly-plot").first.wait_for()
+    expect(inside.get_by_text("Nothing needs attention")).to_be_visible()
+
+    inside.get_by_role("link", name="7 d").click()
+    _title(inside).to_contain_text("$506.00 in 7 days")
+    expect(inside).to_have_url(f"{base}/?range=7d")
+    expect(inside.locator("#costs-panel-7d")).to_be_focused()
+    inside.go_back()
+    _title(inside).to_contain_text("$511.50 in 30 days")
+    expect(inside.get_by_role("heading", name="Trials ending")).to_be_visible()
+
+
+def test_whose_money_is_a_menu_that_keys_open_and_the_chart_keeps(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    make_organization(make_white_label("Europe", currency="eur"), "org-7")
+    inside.goto(f"{base}/")
+    inside.locator(".scope summary").focus()
+    inside.keyboard.press("Enter")
+    europe = inside.get_by_role("link", name="Europe")
+    expect(europe).to_be_visible()
+    europe.focus()
+    expect(europe).to_be_focused()
+    inside.keyboard.press("Enter")
+
+    expect(inside).to_have_url(f"{base}/?currency=eur")
+    expect(inside.get_by_text("No usage in 60 days")).to_be_visible()
+    inside.get_by_role("link", name="7 d").click()
+    _title(inside).to_contain_text("€0.00 in 7 days")
+    expect(inside).to_have_url(f"{base}/?currency=eur&range=7d")
+
+
+def test_without_javascript_the_fleet_is_read_on_a_phone(
+    browser: Browser, client_in: Client, org: Organization, base: str
+) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport=PHONE)
+    page = _enter(context, client_in, base)
+    page.goto(f"{base}/")
+
+    expect(page.locator(".chart__picture")).to_be_visible()
+    page.get_by_text("Show as table").click()
+    expect(page.locator(".twin tbody tr")).to_have_count(30)
+    page.locator("#costs-panel-custom").click()
+    page.get_by_label("From").fill(ago(1).isoformat())
+    page.get_by_role("button", name="Show").click()
+    _title(page).to_contain_text("$506.00 in 2 days")
     context.close()
 
 
