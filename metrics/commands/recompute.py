@@ -56,7 +56,7 @@ class Scope:
     def parameters(self) -> dict[str, Any]:
         """A zone is less than a day from UTC: a day more at both ends has all events.
 
-        Which day an event is of, PostgreSQL says, as it did when recording.
+        Which day an event is of, PostgreSQL says.
         """
         first, last = self.days.start - ONE_DAY, self.days.end + ONE_DAY
         return {
@@ -157,7 +157,7 @@ with book as materialized (
     where e.organization_id = any(%(ids)s) and e.at >= %(from)s and e.at < %(until)s
         and (e.at at time zone %(zone)s)::date >= %(start)s
         and (e.at at time zone %(zone)s)::date < %(end)s
-), {pricing.summed(rates=pricing.THEN, versioned=True)}, recorded as (
+), {pricing.SUMMED}, recorded as (
     select d.* from metrics_dailyusage d {_PERIODS[prices].format("d")}
     where d.organization_id = any(%(ids)s)
         and d.day >= %(start)s and d.day < %(end)s
