@@ -91,12 +91,15 @@ def _credentials(white_label_id: int) -> dict[str, Any]:
             create_api_key(white_label, name="writer", scopes=writes)[1]
             for _ in range(_WRITERS)
         ],
-        "session": _session("support", is_superuser=False),
-        "admin_session": _session("root", is_superuser=True),
+        "session": _session("support", settings.AUTHENTICATION_BACKENDS[0]),
+        # Of the peer's project, which has Django's own.
+        "admin_session": _session(
+            "root", "django.contrib.auth.backends.ModelBackend", is_superuser=True
+        ),
     }
 
 
-def _session(username: str, *, is_superuser: bool) -> str:
+def _session(username: str, backend: str, *, is_superuser: bool = False) -> str:
     """The cookie's value of somebody who has just logged in."""
     from django.contrib import auth
     from django.contrib.auth.models import Group
@@ -108,7 +111,7 @@ def _session(username: str, *, is_superuser: bool) -> str:
     user.groups.set(Group.objects.filter(name__in=["viewer", "support"]))
     store = SessionStore()
     store[auth.SESSION_KEY] = str(user.pk)
-    store[auth.BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    store[auth.BACKEND_SESSION_KEY] = backend
     store[auth.HASH_SESSION_KEY] = user.get_session_auth_hash()
     store.create()
     return str(store.session_key)
