@@ -25,8 +25,8 @@ test: $(VENV)/.dev browser
 
 # Builds its own databases and starts its own servers; KEEP keeps the data for next time.
 bench: $(VENV)/.bench
-	@exec env QUICK="$(QUICK)" SIZES="$(SIZES)" ROUNDS="$(ROUNDS)" ROWS="$(ROWS)" KEEP="$(KEEP)" \
-	BENCH_JSON="$(BENCH_JSON)" "$(PY)" -m bench
+	@exec env QUICK="$(QUICK)" SIZES="$(SIZES)" ROUNDS="$(ROUNDS)" ROWS="$(ROWS)" \
+	KEEP="$(KEEP)" BENCH_JSON="$(BENCH_JSON)" "$(PY)" -m bench
 
 # Settings of a production that answers nowhere: none of these connects to a server.
 CHECK_ENV := env -u REDIS_URL HTTPS_ONLY=1 ALLOWED_HOSTS=orgdesk.example.com \

@@ -8,7 +8,7 @@ from html import unescape
 from bench import http, load
 from bench.data import COMMON_WORD, RARE_WORD, external_id
 from bench.report import Row, not_served
-from bench.run import Contender, Run
+from bench.run import Contender, Run, say
 from bench.stack import Fleet, Site
 
 LIST = "organization list, p95, within 2 x of 1,000 organizations"
@@ -19,6 +19,7 @@ _UNIT = "ms"
 _SORTS = ("cost", "name", "created")
 _ADMIN_SORTS = {"cost": "", "name": "1", "created": "-5"}
 _ADMIN_ROUNDS = 3
+_SLOWEST = 4
 _NEXT = re.compile(r'href="([^"]*[?&](?:amp;)?cursor=[^"]*)"')
 _OK = 200
 
@@ -114,8 +115,20 @@ def _admin_requests(site: Site, fleet: Fleet) -> list[bytes]:
 
 
 def _p95(run: Run, site: Site, requests: list[bytes]) -> Contender:
-    """Milliseconds, asked one after the other."""
-    return lambda: 1000 * _ask(site, requests * run.sizes.pages).percentile(95)
+    """Milliseconds, asked one after the other; says which were the slowest."""
+
+    def ask() -> float:
+        answer = _ask(site, requests * run.sizes.pages)
+        by_path: dict[str, float] = {}
+        for at, seconds in enumerate(answer.latencies):
+            path = requests[at % len(requests)].split(b" ", 2)[1].decode()
+            by_path[path] = max(by_path.get(path, 0.0), 1000 * seconds)
+        slowest = sorted(by_path, key=lambda path: -by_path[path])[:_SLOWEST]
+        told = ", ".join(f"{path} {by_path[path]:.0f}" for path in slowest)
+        say(f"{site.name}, slowest in ms: {told}")
+        return 1000 * answer.percentile(95)
+
+    return ask
 
 
 def _ask(site: Site, requests: list[bytes]) -> load.Answer:
