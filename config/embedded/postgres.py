@@ -34,8 +34,6 @@ _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "60",
-    "shared_buffers": "128MB",
-    "effective_cache_size": "512MB",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
     "max_wal_size": "2GB",
@@ -47,6 +45,19 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+_MB = 1 << 20
+
+
+def _memory_settings() -> dict[str, str]:
+    """An eighth of the machine's memory to share, half of it taken for cached files."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MB
+    shared = min(max(memory // 8, 128), 1024)
+    return {
+        "shared_buffers": f"{shared}MB",
+        "effective_cache_size": f"{max(memory // 2, 512)}MB",
+    }
+
+
 # For tests: a crash may lose everything, and each commit is ten times as fast.
 _THROW_AWAY = {
     "fsync": "off",
@@ -118,7 +129,8 @@ class Postgres:
             )
 
     def _spawn(self) -> None:
-        settings = _SETTINGS | {"unix_socket_directories": str(self.sockets)}
+        settings = _SETTINGS | _memory_settings()
+        settings["unix_socket_directories"] = str(self.sockets)
         if not self.durable:
             settings |= _THROW_AWAY
         flags = [text for k, v in settings.items() for text in ("-c", f"{k}={v}")]

@@ -229,10 +229,8 @@ def _add(white_label: WhiteLabel, sums: DaySums) -> None:
 
 
 def _add_usage(sums: DaySums) -> None:
-    found = sorted(sums.usage.items())
-    organizations, days, products, meters, projects, periods = zip(
-        *(key for key, _ in found), strict=True
-    )
+    keys = sorted(sums.usage)
+    organizations, days, products, meters, projects, periods = zip(*keys, strict=True)
     execute(
         statements.UPSERT_USAGE,
         {
@@ -242,16 +240,15 @@ def _add_usage(sums: DaySums) -> None:
             "meters": array(meters),
             "projects": array(projects),
             "periods": array(periods),
-            **_amounts([values for _, values in found]),
+            **_amounts([sums.usage[key] for key in keys]),
         },
     )
 
 
 def _amounts(sums: Sequence[Sequence[int]]) -> dict[str, object]:
-    return {
-        name: array([one[place] for one in sums])
-        for place, name in enumerate(("quantities", "costs", "benchmarks", "unpriced"))
-    }
+    names = ("quantities", "costs", "benchmarks", "unpriced")
+    columns = zip(*sums, strict=True)
+    return {name: array(column) for name, column in zip(names, columns, strict=True)}
 
 
 def _add_metrics(sums: DaySums) -> None:
@@ -266,18 +263,17 @@ def _add_metrics(sums: DaySums) -> None:
 
 
 def _append_changes(white_label: WhiteLabel, sums: DaySums) -> None:
-    costs, fleet = sums.by_organization_day(), sums.by_fleet_day()
-    fleet_days, products, meters = zip(*fleet, strict=True)
+    fleet_days, products, meters = zip(*sums.fleet, strict=True)
     execute(
         statements.APPEND_CHANGES,
         {
-            **_days(costs),
-            "day_costs": array(costs.values()),
+            **_days(sums.costs),
+            "day_costs": array(sums.costs.values()),
             "white_label": white_label.id,
             "fleet_days": array(fleet_days),
             "products": array(products),
             "meters": array(meters),
-            **_amounts(list(fleet.values())),
+            **_amounts(list(sums.fleet.values())),
         },
     )
 

@@ -4,17 +4,14 @@ Amounts are whole numbers of 10^-12 of the currency's unit: a price has twelve p
 so a quantity times a price is exact, and integers are the fastest exact numbers.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from metrics.catalog import DAILY_METRICS
 from metrics.commands.batch import Row
-
-_UNPRICED = None
-_NOTHING = [0, 0, 0, 0]
 
 Prices = tuple[int, int]  # of a unit, ours and the benchmark's
 Since = tuple[datetime | None, Prices]
@@ -22,6 +19,7 @@ Since = tuple[datetime | None, Prices]
 Key = tuple[int, str, str, str, int, int]
 OrganizationDay = tuple[int, str]
 FleetDay = tuple[str, str, str]
+Sums = list[int]  # quantity, cost, benchmark cost, unpriced quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class PriceList:
     def at(
         self, organization_id: int, product: str, meter: str, instant: datetime
     ) -> Prices | None:
-        """The rate in force; an organization's own wins from its start on."""
+        """The rate in force, or none; an organization's own wins from its start on."""
         if self.own:
             mine = self.own.get((organization_id, product, meter), ())
             for since, prices in mine:
@@ -43,7 +41,7 @@ class PriceList:
         for since, prices in self.common.get((product, meter), ()):
             if since is None or since <= instant:
                 return prices
-        return _UNPRICED
+        return None
 
 
 def price_list(
@@ -65,50 +63,51 @@ def price_list(
 
 @dataclass(frozen=True, slots=True)
 class DaySums:
-    """Sums of (quantity, cost, benchmark cost, unpriced quantity), by key."""
+    """Sums by key, the same by organization and day (costs alone) and by fleet day."""
 
-    usage: dict[Key, list[int]]
-    metrics: dict[OrganizationDay, dict[str, int]]
+    usage: dict[Key, Sums] = field(default_factory=dict)
+    costs: dict[OrganizationDay, int] = field(default_factory=dict)
+    fleet: dict[FleetDay, Sums] = field(default_factory=dict)
+    metrics: dict[OrganizationDay, dict[str, int]] = field(default_factory=dict)
 
-    def by_organization_day(self) -> dict[OrganizationDay, int]:
-        """Costs."""
-        found: dict[OrganizationDay, int] = defaultdict(int)
-        for key, sums in self.usage.items():
-            found[key[:2]] += sums[1]
-        return found
+    def add(self, row: Row, day: str, period: int, prices: PriceList) -> None:
+        """Runs for every event: a thousand of them cost five milliseconds."""
+        event, owner = row.event, row.organization_id
+        product, cost = event.product, 0
+        for meter, quantity in event.quantities.items():
+            found = prices.at(owner, product, meter, event.timestamp)
+            if found is None:
+                added = (quantity, 0, 0, quantity)
+            else:
+                added = (quantity, quantity * found[0], quantity * found[1], 0)
+                cost += added[1]
+            key = owner, day, product, meter, row.project_id, period
+            _add(self.usage, key, added)
+            _add(self.fleet, (day, product, meter), added)
+            if meter in DAILY_METRICS:
+                columns = self.metrics.setdefault((owner, day), {})
+                column = DAILY_METRICS[meter]
+                columns[column] = columns.get(column, 0) + quantity
+        self.costs[owner, day] = self.costs.get((owner, day), 0) + cost
 
-    def by_fleet_day(self) -> dict[FleetDay, list[int]]:
-        found: dict[FleetDay, list[int]] = {}
-        for (_, day, product, meter, _, _), sums in self.usage.items():
-            key = day, product, meter
-            before = found.get(key, _NOTHING)
-            found[key] = [a + b for a, b in zip(before, sums, strict=True)]
-        return found
+
+def _add(sums: dict[Any, Sums], key: object, added: tuple[int, int, int, int]) -> None:
+    before = sums.get(key)
+    if before is None:
+        sums[key] = [*added]
+        return
+    before[0] += added[0]
+    before[1] += added[1]
+    before[2] += added[2]
+    before[3] += added[3]
 
 
 def day_sums(
     rows: Sequence[Row], zone: ZoneInfo, periods: Mapping[int, int], prices: PriceList
 ) -> DaySums:
     """Add the rows up; days are the zone's, periods those now open."""
-    usage: dict[Key, list[int]] = {}
-    metrics: dict[OrganizationDay, dict[str, int]] = {}
+    sums = DaySums()
     for row in rows:
-        event, owner = row.event, row.organization_id
-        day = event.timestamp.astimezone(zone).date().isoformat()
-        for meter, quantity in event.quantities.items():
-            key = owner, day, event.product, meter, row.project_id, periods[owner]
-            sums = usage.get(key)
-            if sums is None:
-                sums = usage[key] = [0, 0, 0, 0]
-            found = prices.at(owner, event.product, meter, event.timestamp)
-            sums[0] += quantity
-            if found is None:
-                sums[3] += quantity
-            else:
-                sums[1] += quantity * found[0]
-                sums[2] += quantity * found[1]
-            if meter in DAILY_METRICS:
-                columns = metrics.setdefault((owner, day), {})
-                column = DAILY_METRICS[meter]
-                columns[column] = columns.get(column, 0) + quantity
-    return DaySums(usage, metrics)
+        day = row.event.timestamp.astimezone(zone).date().isoformat()
+        sums.add(row, day, periods[row.organization_id], prices)
+    return sums
