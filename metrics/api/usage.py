@@ -127,7 +127,7 @@ def costs_csv(
     return _attachment(csv_text(columns, rows), f"costs-{organization.pk}.csv")
 
 
-_DAY_COLUMNS = tuple(DayMetrics.__dataclass_fields__)
+_DAY_COLUMNS = DayMetrics.__struct_fields__
 
 
 @router.get(

@@ -199,14 +199,14 @@ def _insert_new(
 
 
 def _compared(rows: Sequence[Row]) -> Repeated:
-    """Whether each is what is there under its key; Django leaves JSON as text."""
+    """Whether each is what is there under its key."""
     found: dict[Key, Body] = {}
     if rows:
-        for *key, product, project_id, text in fetch_all(
+        for *key, product, project_id, quantities in fetch_all(
             statements.COMPARE, _keys(rows)
         ):
             owner_id, event_id, at = key
-            found[owner_id, event_id, at] = product, project_id, orjson.loads(text)
+            found[owner_id, event_id, at] = product, project_id, quantities
     return [(row, found.get(row.key) == row.body) for row in rows]
 
 

@@ -12,7 +12,7 @@ from django.db import connection
 
 
 class _PreparedCursor(psycopg.Cursor[Any]):
-    """psycopg's own cursor; prepares at the first execution.
+    """psycopg's own cursor; prepares at the first execution, reads binary answers.
 
     Named, so that history leaves it alone: it puts a statement of its own before each
     of an unnamed cursor, and two cannot be prepared. Tables with history are not
@@ -22,7 +22,9 @@ class _PreparedCursor(psycopg.Cursor[Any]):
     name = "prepared"
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        return super().execute(query, params, **{**options, "prepare": True})
+        return super().execute(
+            query, params, **{**options, "prepare": True, "binary": True}
+        )
 
 
 def _cursor() -> Any:
