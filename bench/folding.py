@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import django
 
@@ -92,7 +93,7 @@ def _fold() -> float:
 def _bare(ids: list[int], days: int, noon: datetime) -> float:
     from django.db import connection, transaction
 
-    parameters = {"ids": ids, "days": days, "last": noon.date()}
+    parameters: dict[str, Any] = {"ids": ids, "days": days, "last": noon.date()}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_CHANGED, parameters)
         began = time.perf_counter()

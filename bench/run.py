@@ -34,7 +34,7 @@ class Run:
     def __init__(self, stack: Stack, sizes: Sizes, wanted: str) -> None:
         self.stack = stack
         self.sizes = sizes
-        self.wanted = [part.strip() for part in wanted.lower().split(",")]
+        self.wanted = [part.strip() for part in wanted.lower().split("|")]
         self.memory: dict[str, list[float]] = {"web": [], "worker": []}
         self.workers: list[Program] = []
         self._peers: dict[str, Site] = {}
