@@ -428,6 +428,25 @@ def test_more_than_fifty_are_not_counted(bound: Client, acme: WhiteLabel) -> Non
     assert "50+ organizations" in response.content.decode()
 
 
+def test_rows_know_their_white_label_whoever_writes_them(
+    acme: WhiteLabel, decoy: WhiteLabel, org: Organization
+) -> None:
+    bill(org, "a", 7)
+    invoice = Invoice.objects.get()
+    theirs = Organization.objects.get(white_label=decoy, external_id="org-7")
+    copy = Invoice(
+        organization=theirs, stripe_id="in_b", status="paid", currency="usd",
+        total=5, amount_due=5, issued_at=NOW,
+    )  # fmt: skip
+    Invoice.objects.bulk_create([copy])
+    before = list(Invoice.objects.order_by("id").values_list("white_label", flat=True))
+    Invoice.objects.filter(pk=invoice.pk).update(organization=theirs)
+    invoice.refresh_from_db()
+
+    assert before == [acme.pk, decoy.pk]
+    assert invoice.white_label_id == decoy.pk
+
+
 def test_trials_that_end_within_14_days_stand_in_order_with_their_cost(
     bound: Client, acme: WhiteLabel, decoy: WhiteLabel, org: Organization
 ) -> None:

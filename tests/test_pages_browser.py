@@ -290,8 +290,9 @@ def test_whose_money_is_a_menu_that_keys_open_and_the_chart_keeps(
 def test_without_javascript_the_fleet_is_read_on_a_phone(
     browser: Browser, client_in: Client, org: Organization, base: str
 ) -> None:
-    context = browser.new_context(java_script_enabled=False, viewport=PHONE)
+    context = browser.new_context(java_script_enabled=False)
     page = _enter(context, client_in, base)
+    page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{base}/")
 
     expect(page.locator(".chart__picture")).to_be_visible()

@@ -1,5 +1,6 @@
 """Mirrors of Stripe, keyed by `stripe_id`; written by the sync, corrected by it too."""
 
+import pgtrigger
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
@@ -9,8 +10,31 @@ from orgs.models.fields import in_order, not_empty, sane, with_history
 # Statuses in which Stripe still serves a subscription; at most one such of each kind.
 LIVE = ("trialing", "active", "past_due", "unpaid", "paused")
 
+# Statuses somebody may have to look at; those that are active are most of the table.
+WATCHED = ("incomplete", "trialing", "past_due", "unpaid", "paused", "canceled")
 
-@with_history()
+
+_MOVED = pgtrigger.UpdateOf("organization_id")  # type: ignore[no-untyped-call]
+
+
+def of_its_organization() -> pgtrigger.Trigger:
+    """Fill `white_label`, whoever writes the row; an organization's never changes.
+
+    Without it, finding what is wrong in one white label reads what is in all of them.
+    """
+    return pgtrigger.Trigger(
+        name="fill_white_label",
+        operation=pgtrigger.Insert | _MOVED,
+        when=pgtrigger.Before,
+        func="""
+            NEW.white_label_id = (select white_label_id from orgs_organization
+                where id = NEW.organization_id);
+            RETURN NEW;
+        """,
+    )
+
+
+@with_history(exclude=["white_label"])
 class Subscription(models.Model):
     """What an organization subscribed to: the platform, or spaces by the seat."""
 
@@ -33,6 +57,15 @@ class Subscription(models.Model):
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.PROTECT, related_name="subscriptions"
+    )
+    # Null only in rows written while triggers were off.
+    white_label = models.ForeignKey(
+        "orgs.WhiteLabel",
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="+",
+        db_index=False,
     )
     stripe_id = models.CharField(max_length=255, unique=True)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.PLATFORM)
@@ -90,11 +123,12 @@ class Subscription(models.Model):
                 fields=["status", "organization"], name="subscription_by_status"
             ),
             models.Index(
-                fields=["status", "trial_ends_at"],
-                condition=Q(trial_ends_at__isnull=False),
-                name="subscription_by_trial_end",
+                fields=["white_label", "status", "trial_ends_at"],
+                condition=Q(status__in=WATCHED),
+                name="subscription_watched",
             ),
         ]
+        triggers = [of_its_organization()]
 
     def __str__(self) -> str:
         return f"{self.tier} {self.cycle}"
@@ -107,7 +141,7 @@ class Subscription(models.Model):
         )
 
 
-@with_history()
+@with_history(exclude=["white_label"])
 class Invoice(models.Model):
     """An invoice as Stripe has it; amounts are in its currency, already rounded."""
 
@@ -120,6 +154,15 @@ class Invoice(models.Model):
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.PROTECT, related_name="invoices"
+    )
+    # Null only in rows written while triggers were off.
+    white_label = models.ForeignKey(
+        "orgs.WhiteLabel",
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="+",
+        db_index=False,
     )
     period = models.OneToOneField(
         "billing.BillingPeriod",
@@ -164,7 +207,13 @@ class Invoice(models.Model):
                 fields=["organization", "-issued_at"], name="invoice_by_issue"
             ),
             models.Index(fields=["status", "due_at"], name="invoice_by_status"),
+            models.Index(
+                fields=["white_label", "due_at"],
+                condition=Q(status="open"),
+                name="invoice_open_by_due",
+            ),
         ]
+        triggers = [of_its_organization()]
 
     def __str__(self) -> str:
         return self.number or self.stripe_id

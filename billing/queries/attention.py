@@ -4,24 +4,16 @@ Every kind of reason is read by an index up to a cap, in one statement: a page c
 same for a thousand organizations as for a million, and says "50+" where it stopped.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.db.models import (
-    DateTimeField,
-    DecimalField,
-    Exists,
-    F,
-    OuterRef,
-    QuerySet,
-    Value,
-)
+from django.db import connection
 
-from billing.models import Invoice, Subscription
 from billing.models.mirrors import LIVE
 from orgs.models import Organization, WhiteLabel
 
@@ -91,7 +83,7 @@ class Attention:
     """What was found; `is_capped` says that there is more than was counted."""
 
     concerns: Sequence[Concern]  # most urgent first, at most SHOWN
-    found: int
+    found: int  # organizations; with `is_capped`, that many and more
     is_capped: bool
     trials: Sequence[Concern]  # ending soon, next first, at most SHOWN
     are_trials_capped: bool
@@ -112,13 +104,9 @@ class _Row(NamedTuple):
 
 
 def attention(white_label_ids: Sequence[int], *, now: datetime) -> Attention:
-    """One query, of seven parts that each end at their cap.
-
-    A part reads what is overdue or failing in every white label until enough of these
-    is found: that grows with what is wrong, never with the organizations.
-    """
+    """One query, of eight parts that each end at their cap in each white label."""
     rows: dict[str, list[_Row]] = {kind: [] for kind in Kind}
-    for row in map(_Row._make, _find(white_label_ids, now)):
+    for row in _find(white_label_ids, now):
         rows[row.kind].append(row)
     for some in rows.values():
         some.sort(key=_longest_first)
@@ -126,112 +114,98 @@ def attention(white_label_ids: Sequence[int], *, now: datetime) -> Attention:
     concerns = _concerns(row for some in rows.values() for row in some)
     return Attention(
         concerns=concerns[:SHOWN],
-        found=len(concerns),
-        is_capped=len(concerns) > SHOWN,
+        found=min(len(concerns), SHOWN),
+        is_capped=len(concerns) > SHOWN or any(map(_is_cut, rows.values())),
         trials=_concerns(ending)[:SHOWN],
         are_trials_capped=len(ending) > SHOWN,
         overdue=_together(overdue),
-        is_overdue_capped=len(overdue) > _INVOICES,
+        is_overdue_capped=_is_cut(overdue),
     )
 
 
-def _find(ids: Sequence[int], now: datetime) -> Iterable[tuple[Any, ...]]:
-    status = Subscription.Status
-    return _overdue(ids, now).union(
-        _subscribed(ids, Kind.UNPAID, "organization_id", status=status.UNPAID),
-        _subscribed(ids, Kind.PAST_DUE, "organization_id", status=status.PAST_DUE),
-        _subscribed(ids, Kind.PAUSED, "organization_id", status=status.PAUSED),
-        _subscribed(
-            ids,
-            Kind.TRIAL_OVER,
-            "-trial_ends_at",
-            status=status.TRIALING,
-            trial_ends_at__lte=now,
-        ),
-        _subscribed(
-            ids,
-            Kind.TRIAL_ENDING,
-            "trial_ends_at",
-            status=status.TRIALING,
-            trial_ends_at__gt=now,
-            trial_ends_at__lte=now + _TRIALS_END,
-        ),
-        _lost(ids, now),
-        all=True,
-    )
-
-
-def _overdue(ids: Sequence[int], now: datetime) -> QuerySet[Any, Any]:
-    """Oldest first; what is owed is what is due and not yet paid."""
-    rows = Invoice.objects.filter(
-        organization__white_label_id__in=ids,
-        organization__deleted_at=None,
-        status=Invoice.Status.OPEN,
-        due_at__lt=now,
-        amount_due__gt=F("amount_paid"),
-    )
-    return rows.order_by("due_at").values_list(
-        Value(Kind.OVERDUE.value),
-        *_WHO,
-        "due_at",
-        Value(""),
-        F("amount_due") - F("amount_paid"),
-        "currency",
-    )[: _INVOICES + 1]
-
-
-_WHO = (
-    "organization_id",
-    "organization__name",
-    "organization__external_id",
-    "organization__white_label_id",
-)
+# Each part of each white label by an index of its own, and no further than its cap.
+_OVERDUE = """
+select 'overdue', found.* from unnest(%(white_labels)s::bigint[]) as label (id)
+cross join lateral (
+    select o.id, o.name, o.external_id, o.white_label_id, i.due_at, '',
+        i.amount_due - i.amount_paid, i.currency
+    from billing_invoice i join orgs_organization o on o.id = i.organization_id
+    where i.white_label_id = label.id and i.status = 'open' and i.due_at < %(now)s
+        and i.amount_due > i.amount_paid and o.deleted_at is null
+    order by i.due_at limit %(invoices)s
+) as found
+"""
+_SUBSCRIBED = """
+select '{kind}', found.* from unnest(%(white_labels)s::bigint[]) as label (id)
+cross join lateral (
+    select o.id, o.name, o.external_id, o.white_label_id, {since}, s.pause_reason,
+        null::numeric, ''
+    from billing_subscription s join orgs_organization o on o.id = s.organization_id
+    where s.white_label_id = label.id and o.deleted_at is null and {which}
+    {order} limit %(some)s
+) as found
+"""
+# One status a part: an index gives the newest of one, of two it would have to sort all.
+_LOST = f"""s.status = '{{status}}'
+        and s.trial_ends_at > %(lost_since)s and s.trial_ends_at <= %(now)s
+        and not exists (select from billing_subscription live
+            where live.organization_id = s.organization_id and live.kind = s.kind
+            and live.status in {LIVE})"""
+_ENDS = "s.trial_ends_at"
+_LAST, _NEXT = "order by s.trial_ends_at desc", "order by s.trial_ends_at"
 # Since when Stripe calls it so is not known of a subscription that failed to pay.
-_SINCE = {
-    Kind.PAUSED: "paused_at",
-    Kind.TRIAL_OVER: "trial_ends_at",
-    Kind.TRIAL_LOST: "trial_ends_at",
-    Kind.TRIAL_ENDING: "trial_ends_at",
-}
+_PARTS = (
+    (Kind.UNPAID, "null::timestamptz", "s.status = 'unpaid'", ""),
+    (Kind.PAST_DUE, "null::timestamptz", "s.status = 'past_due'", ""),
+    (
+        Kind.TRIAL_OVER,
+        _ENDS,
+        "s.status = 'trialing' and s.trial_ends_at <= %(now)s",
+        _LAST,
+    ),
+    (Kind.PAUSED, "s.paused_at", "s.status = 'paused'", ""),
+    (Kind.TRIAL_LOST, _ENDS, _LOST.format(status="canceled"), _LAST),
+    (Kind.TRIAL_LOST, _ENDS, _LOST.format(status="incomplete"), _LAST),
+    (
+        Kind.TRIAL_ENDING,
+        _ENDS,
+        """s.status = 'trialing' and s.trial_ends_at > %(now)s
+        and s.trial_ends_at <= %(ends_until)s""",
+        _NEXT,
+    ),
+)
+_SQL = " union all ".join(
+    [
+        _OVERDUE,
+        *(
+            _SUBSCRIBED.format(kind=kind, since=since, which=which, order=order)
+            for kind, since, which, order in _PARTS
+        ),
+    ]
+)
 
 
-def _subscribed(
-    ids: Sequence[int], kind: Kind, order: str, **narrowed: Any
-) -> QuerySet[Any, Any]:
-    rows = Subscription.objects.filter(
-        organization__white_label_id__in=ids,
-        organization__deleted_at=None,
-        **narrowed,
-    )
-    return _told(rows.order_by(order), kind)
+def _find(ids: Sequence[int], now: datetime) -> Iterable[_Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SQL,
+            {
+                "white_labels": list(ids),
+                "now": now,
+                "ends_until": now + _TRIALS_END,
+                "lost_since": now - _TRIALS_ENDED,
+                "some": SHOWN + 1,
+                "invoices": _INVOICES + 1,
+            },
+        )
+        return [_Row(*row) for row in cursor.fetchall()]
 
 
-def _lost(ids: Sequence[int], now: datetime) -> QuerySet[Any, Any]:
-    """Trials of the last 30 days that left nothing behind; newest first."""
-    live = Subscription.objects.filter(
-        organization=OuterRef("organization"), kind=OuterRef("kind"), status__in=LIVE
-    )
-    rows = Subscription.objects.filter(
-        ~Exists(live),
-        organization__white_label_id__in=ids,
-        organization__deleted_at=None,
-        status__in=[Subscription.Status.CANCELED, Subscription.Status.INCOMPLETE],
-        trial_ends_at__gt=now - _TRIALS_ENDED,
-        trial_ends_at__lte=now,
-    )
-    return _told(rows.order_by("-trial_ends_at"), Kind.TRIAL_LOST)
-
-
-def _told(rows: QuerySet[Subscription], kind: Kind) -> QuerySet[Any, Any]:
-    at = _SINCE.get(kind, Value(None, DateTimeField()))
-    return rows.values_list(
-        Value(kind.value),
-        *_WHO,
-        at,
-        "pause_reason",
-        Value(None, DecimalField()),
-        Value(""),
-    )[: SHOWN + 1]
+def _is_cut(rows: Sequence[_Row]) -> bool:
+    """Some white label has more of a kind than were read; one row is read too many."""
+    cap = _INVOICES if rows and rows[0].kind == Kind.OVERDUE else SHOWN
+    times = Counter(row.white_label_id for row in rows)
+    return max(times.values(), default=0) > cap
 
 
 def _concerns(rows: Iterable[_Row]) -> list[Concern]:
