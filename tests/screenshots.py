@@ -36,6 +36,10 @@ def main() -> None:
 def _for_docs(browser: Browser, base: str, organization: str) -> None:
     DOCS.mkdir(exist_ok=True)
     page = _logged_in(browser, base, "light", (1360, 980))
+    page.goto(f"{base}/?white_label=acme-cloud")
+    page.locator(".js-plotly-plot").first.wait_for()
+    page.wait_for_timeout(500)
+    page.screenshot(path=DOCS / "fleet.png")
     page.goto(f"{base}/organizations/")
     page.screenshot(path=DOCS / "organizations.png")
     page.get_by_role("link", name=organization).click()
