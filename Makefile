@@ -2,6 +2,7 @@
 # make up [PORT=8000] [STATE_DIR=.state]   everything, with demo data, until Ctrl-C
 # make test [ARGS="-k usage"]              all tests, with real servers and a browser
 # make bench [QUICK=1] [ROWS=chart] [KEEP=DIR] [SIZES=N] [BENCH_JSON=FILE]   and peers
+# make growth [QUICK=1] [SIZES=1000,10000] [EVENTS=100000] [KEEP=DIR] [GROWTH_JSON=FILE]
 # make check                               format, lint, types, contracts, migrations
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ UV := $(VENV)/bin/uv
 export STATE_DIR CHROMIUM
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: up test bench check clean lock real screenshots install install-dev browser
+.PHONY: up test bench growth check clean lock real screenshots install install-dev browser
 .DEFAULT_GOAL := up
 
 up: $(VENV)/.runtime
@@ -27,6 +28,11 @@ test: $(VENV)/.dev browser
 bench: $(VENV)/.bench
 	@exec env QUICK="$(QUICK)" SIZES="$(SIZES)" ROUNDS="$(ROUNDS)" ROWS="$(ROWS)" \
 	KEEP="$(KEEP)" BENCH_JSON="$(BENCH_JSON)" "$(PY)" -m bench
+
+# Cost against size, on databases of the bench's kind: KEEP may be a folder it kept.
+growth: $(VENV)/.runtime
+	@exec env QUICK="$(QUICK)" SIZES="$(SIZES)" EVENTS="$(EVENTS)" KEEP="$(KEEP)" \
+	GROWTH_JSON="$(GROWTH_JSON)" "$(PY)" -m bench.growth
 
 # Settings of a production that answers nowhere: none of these connects to a server.
 CHECK_ENV := env -u REDIS_URL HTTPS_ONLY=1 ALLOWED_HOSTS=orgdesk.example.com \

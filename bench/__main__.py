@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from bench import indexes
 from bench.load import WrongAnswer
 from bench.report import table, write_json
 from bench.rows import measure
@@ -59,7 +60,9 @@ def _bench(state: Path, sizes: Sizes) -> None:
         run = Run(stack, sizes, os.environ.get("ROWS", ""))
         print(_facts(stack, run), flush=True)
         rows = list(measure(run))
-    print(table(rows))
+        print(table(rows))
+        with stack.connect(run.big.database) as connection:
+            print(indexes.told(connection))
     print(f"{time.monotonic() - began:.0f} seconds in all")
     if path := os.environ.get("BENCH_JSON"):
         write_json(rows, Path(path))

@@ -1,8 +1,8 @@
 """`make growth`: what things cost as the fleet grows, and as events pile up.
 
 Each size has a database of its own, of the builders of the bench: a folder kept by one
-serves the other. Everything is asked in one process of ours, straight from the product,
-so that no web server's time hides what grows.
+serves the other. A process for each size asks the product in itself, so that no web
+server's time hides what grows.
 """
 
 import json
@@ -10,32 +10,34 @@ import os
 import platform
 import shutil
 import signal
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from bench import child, indexes
 from bench.growth_report import Line, table, write_json
 from bench.run import say
 from bench.stack import Fleet, Stack
 from config.embedded import folders
-from config.embedded.process import STOP_SIGNALS, StartError
+from config.embedded.process import STOP_SIGNALS, StartError, die_with_parent
 
 # Of the fleets that events are stored for; no size of the bench.
 _EVENTS_OF = 5_000
 _BASE = "growth_base"
+_WARM_UP = 3
 
-Figures = dict[str, dict[str, Any]]  # {row: {"unit": …, "value": …}}
+Figures = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What is measured; a figure is the median of `calls`."""
+    """What is measured; a figure is the median of `calls`, at each size in turn."""
 
     name: str
     organizations: tuple[int, ...]
@@ -96,6 +98,7 @@ def _measure(state: Path, sizes: Sizes) -> None:
     with Stack(state) as stack:
         print(_facts(sizes), flush=True)
         lines = [*_fleets(stack, sizes), *_events(stack, sizes)]
+        _tell_unused(stack, sizes)
     print(f"{time.monotonic() - began:.0f} seconds in all")
     if path := os.environ.get("GROWTH_JSON"):
         write_json(lines, Path(path))
@@ -113,28 +116,16 @@ def _facts(sizes: Sizes) -> str:
 
 
 def _fleets(stack: Stack, sizes: Sizes) -> list[Line]:
-    found = {}
-    for size in sizes.organizations:
-        fleet = stack.fleet(
+    fleets = {
+        size: stack.fleet(
             organizations=size,
             charted=min(5_000, size // 2),
             metered=min(1_000, size // 10),
         )
-        found[size] = _ask(stack, fleet, "bench.growth_fleet", sizes.calls)
-    print(_told("organizations", found))
-    _tell_unused(stack, fleet)
-    return _lines("organizations", found)
-
-
-def _ask(stack: Stack, fleet: Fleet, module: str, calls: int) -> Figures:
-    """What the helper measured over a fleet; which indexes it used counts from 0."""
-    say(f"{module} over {fleet.database}")
-    with stack.connect(fleet.database) as connection:
-        indexes.forget(connection)
-    given = json.dumps({"fleet": asdict(fleet), "calls": calls}).encode()
-    said = child.output("-m", module, given=given, env=stack.environment(fleet))
-    figures: Figures = json.loads(said)
-    return figures
+        for size in sizes.organizations
+    }
+    found = _asked(stack, sizes, fleets, module="bench.growth_fleet")
+    return _told(found, against="organizations", sizes=sizes.organizations)
 
 
 # --- events -----------------------------------------------------------------------
@@ -142,13 +133,13 @@ def _ask(stack: Stack, fleet: Fleet, module: str, calls: int) -> Figures:
 
 def _events(stack: Stack, sizes: Sizes) -> list[Line]:
     base = _base(stack)
-    found = {}
-    for size in sizes.events:
-        fleet = _fleet_with_events(stack, base, size)
-        found[size] = _ask(stack, fleet, "bench.growth_events", sizes.calls)
-    print(_told("events stored", found))
-    _tell_unused(stack, fleet)
-    return _lines("events stored", found)
+    fleets = {size: _fleet_with_events(stack, base, size) for size in sizes.events}
+    found = _asked(stack, sizes, fleets, module="bench.growth_events")
+    return _told(found, against="events stored", sizes=sizes.events)
+
+
+def _events_database(events: int) -> str:
+    return f"growth_events_{events}"
 
 
 def _base(stack: Stack) -> Fleet:
@@ -161,14 +152,13 @@ def _base(stack: Stack) -> Fleet:
 
 
 def _fleet_with_events(stack: Stack, base: Fleet, events: int) -> Fleet:
-    fleet = replace(base, database=f"growth_events_{events}")
+    fleet = replace(base, database=_events_database(events))
     filled = stack.state / f"{fleet.database}.json"  # says that it was built to the end
     if not filled.exists():
         say(f"{events:,} events")
         _create(stack, fleet.database, template=_BASE)
-        given = json.dumps({"fleet": asdict(fleet), "events": events}).encode()
-        arguments = ("-m", "bench.growth_events", "fill")
-        child.output(*arguments, given=given, env=stack.environment(fleet))
+        arguments = ("fill", json.dumps(asdict(fleet)), str(events))
+        stack.run("-m", "bench.growth_events", *arguments, database=fleet.database)
         filled.write_text(json.dumps({"events": events}))
     return fleet
 
@@ -184,27 +174,85 @@ def _create(stack: Stack, database: str, *, template: str = "") -> None:
             connection.execute(f"create database {database}{like}".encode())
 
 
-# --- telling ----------------------------------------------------------------------
+# --- asking -----------------------------------------------------------------------
 
 
-def _lines(against: str, found: dict[int, Figures]) -> list[Line]:
-    return list(_each_line(against, found))
+class _Helper:
+    """A process of ours over one fleet, which answers whenever it is asked."""
+
+    def __init__(self, stack: Stack, fleet: Fleet, module: str) -> None:
+        arguments = ("-m", module, "measure", json.dumps(asdict(fleet)))
+        self._process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env=stack.environment(fleet),
+            cwd=child.ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=lambda: die_with_parent(signal.SIGKILL),  # noqa: PLW1509
+        )
+
+    def ask(self) -> Figures:
+        given, said = self._process.stdin, self._process.stdout
+        assert given  # noqa: S101  for the types
+        assert said  # noqa: S101
+        given.write(b"\n")
+        given.flush()
+        if not (line := said.readline()):
+            raise StartError(f"a helper ended with {self._process.wait()}")
+        figures: Figures = json.loads(line)
+        return figures
+
+    def end(self) -> None:
+        self._process.communicate()
 
 
-def _each_line(against: str, found: dict[int, Figures]) -> Iterator[Line]:
-    sizes = list(found)
-    for row, first in found[sizes[0]].items():
-        values = [found[size][row]["value"] for size in sizes]
-        yield Line(against, row, first["unit"], sizes, values)
+def _asked(
+    stack: Stack, sizes: Sizes, fleets: Mapping[int, Fleet], *, module: str
+) -> list[tuple[str, str, list[float]]]:
+    """Row, unit and value at each size; the sizes take turns."""
+    for fleet in fleets.values():
+        with stack.connect(fleet.database) as connection:
+            indexes.forget(connection)
+    helpers = [_Helper(stack, fleet, module) for fleet in fleets.values()]
+    stored = [helper.ask() for helper in helpers]
+    rounds = [[h.ask() for h in helpers] for _ in range(_WARM_UP + sizes.calls)]
+    for helper in helpers:
+        helper.end()
+    return [
+        *(("ms", row, values) for row, values in _medians(rounds[_WARM_UP:]).items()),
+        *(("bytes", row, [each[row] for each in stored]) for row in stored[0]),
+    ]
 
 
-def _told(against: str, found: dict[int, Figures]) -> str:
-    return "\n" + table(against, _lines(against, found))
+def _medians(rounds: Sequence[Sequence[Figures]]) -> dict[str, list[float]]:
+    """Of each row, the medians over the rounds: one for each size."""
+    by_size = list(zip(*rounds, strict=True))
+    return {
+        row: [statistics.median(each[row] for each in size) for size in by_size]
+        for row in rounds[0][0]
+    }
 
 
-def _tell_unused(stack: Stack, fleet: Fleet) -> None:
-    with stack.connect(fleet.database) as connection:
-        print(f"{fleet.database}: {indexes.told(connection)}", flush=True)
+def _told(
+    found: Sequence[tuple[str, str, list[float]]],
+    *,
+    against: str,
+    sizes: Sequence[int],
+) -> list[Line]:
+    lines = [Line(against, row, unit, sizes, values) for unit, row, values in found]
+    print("\n" + table(lines) + "\n", flush=True)
+    return lines
+
+
+def _tell_unused(stack: Stack, sizes: Sizes) -> None:
+    """Used neither over the largest fleet nor over the most events."""
+    fleet, events = sizes.organizations[-1], sizes.events[-1]
+    with (
+        stack.connect(_events_database(events)) as few,
+        stack.connect(f"bench_{fleet}") as many,
+    ):
+        print(indexes.told(few, many))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 """What the helpers of `make growth` share: clocks, callers, and batches of events.
 
-Imported before Django is ready: whatever is the product's is imported inside.
+A helper is `python -m MODULE …FLEET`, the fleet as JSON. Modules are imported before
+Django is ready: whatever is the product's is imported inside.
 """
 
 import json
 import os
 import random
-import statistics
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,21 +19,32 @@ from bench.tables import METERS, PRODUCTS
 
 BATCH = 1_000  # events
 _OF = 500  # organizations in a batch, at every size
-_WARM_UP = 3
 _OK = 200
 
-Figures = dict[str, dict[str, Any]]
+Figures = dict[str, float]
 Batch = list[tuple[int, Any]]
 
 
-def given() -> tuple[Fleet, dict[str, Any]]:
-    """The fleet and what else the parent says; Django is ready then."""
+def given() -> Fleet:
+    """The fleet the parent says; Django is ready then."""
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
-    asked = json.load(sys.stdin)
-    return Fleet(**asked.pop("fleet")), asked
+    return next(
+        Fleet(**json.loads(text)) for text in sys.argv[1:] if text.startswith("{")
+    )
+
+
+def serve(measure: Callable[[], Iterator[Figures]]) -> None:
+    """Answer each line of the parent by the next figures, as a line of JSON.
+
+    Bytes first, then milliseconds as often as it asks: so it takes turns between sizes,
+    and noise of the machine meets all of them.
+    """
+    found = measure()
+    for _ in sys.stdin:
+        print(json.dumps(next(found)), flush=True)
 
 
 def milliseconds(call: Callable[[], object]) -> float:
@@ -42,27 +53,14 @@ def milliseconds(call: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def medians(calls: int, measure: Callable[[], dict[str, float]]) -> Figures:
-    """Of the milliseconds that each call says, row by row; some warm up before."""
-    found = [measure() for _ in range(_WARM_UP + calls)][_WARM_UP:]
-    return {
-        row: figure("ms", statistics.median(each[row] for each in found))
-        for row in found[0]
-    }
-
-
-def figure(unit: str, value: float) -> dict[str, Any]:
-    return {"unit": unit, "value": value}
-
-
 class Caller:
     """Asks the product in this process: somebody with a session, or a program."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, *, session: str = "") -> None:
         from django.test import Client
 
         self._person = Client(SERVER_NAME="127.0.0.1")
-        self._person.cookies["session"] = fleet.session
+        self._person.cookies["session"] = session or fleet.session
         self._program = Client(SERVER_NAME="127.0.0.1")
         self._key = {"x-api-key": fleet.reader_key}
 

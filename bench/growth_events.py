@@ -1,17 +1,16 @@
-"""Costs over a number of stored events, and the SQL that stores them. Prints JSON.
+"""Costs over a number of stored events, and the SQL that stores them.
 
-python -m bench.growth_events fill    {fleet, events} in
-python -m bench.growth_events         {fleet, calls} in, {row: {unit, value}} out
+python -m bench.growth_events measure FLEET           see `bench.growth_calls`
+python -m bench.growth_events fill FLEET EVENTS
 
 A few organizations have the same events in every database; the others share the rest,
 so a day of one of the few is the same work at each size.
 """
 
-import json
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,10 +20,9 @@ from bench.data import Database
 from bench.growth_calls import (
     Figures,
     Recorder,
-    figure,
     given,
-    medians,
     milliseconds,
+    serve,
 )
 from bench.run import say
 from bench.stack import Fleet
@@ -35,11 +33,11 @@ _AT_A_TIME = 500_000  # events in a statement, sorted: as many recordings would
 
 
 def main() -> None:
-    fleet, asked = given()
-    if sys.argv[1:] == ["fill"]:
-        _fill(fleet, int(asked["events"]))
+    fleet = given()
+    if sys.argv[1] == "fill":
+        _fill(fleet, int(sys.argv[3]))
     else:
-        print(json.dumps(_figures(fleet, int(asked["calls"]))))
+        serve(lambda: _measure(fleet))
 
 
 # --- filling ----------------------------------------------------------------------
@@ -48,8 +46,8 @@ _COLUMNS = """
 insert into metrics_usageevent (organization_id, event_id, at, product, project_id,
     quantities, period, price_version, recorded_at)
 select organization_id, hash::uuid::text, at,
-    'model-' || lpad(product::text, 2, '0'), 0, jsonb_build_object('prompt_tokens', 20 + tokens, 'completion_tokens', tokens / 4,
-        'requests', 1),
+    'model-' || lpad(product::text, 2, '0'), 0, jsonb_build_object(
+        'prompt_tokens', 20 + tokens, 'completion_tokens', tokens / 4, 'requests', 1),
     case when at < %(today)s::date - 20 then 1 else 2 end, %(version)s, at + '3 seconds'
 """
 _STEADY_EVENTS = f"""{_COLUMNS}
@@ -66,7 +64,7 @@ _SCATTERED_EVENTS = f"""{_COLUMNS}
 from (
     select %(first)s + {_STEADY} + h %% (%(organizations)s - {_STEADY})
         as organization_id, md5(n::text) as hash,
-        %(today)s::date - (h / 7919 %% ({_DAYS} * 86400000)) * interval '1 ms' as at,
+        %(today)s::date - h / 7919 %% {_DAYS * 86_400_000} * interval '1 ms' as at,
         h / 104729 %% 20 as product, (h / 31 %% 4000)::int as tokens
     from generate_series(%(start)s::bigint, %(stop)s::bigint) n,
         lateral (select hashint8extended(n, 7) & 9223372036854775807 as h) h) events
@@ -108,16 +106,15 @@ def _connection() -> Database:
 # --- measuring --------------------------------------------------------------------
 
 
-def _figures(fleet: Fleet, calls: int) -> Figures:
+def _measure(fleet: Fleet) -> Iterator[Figures]:
     recorder = Recorder(fleet, skipped=_STEADY)
-    return {
-        **medians(calls, lambda: _recorded(recorder)),
-        **_rebuilt(recorder, fleet, calls),
-        **_stored(),
-    }
+    rebuild = _rebuilding(recorder, fleet)
+    yield _stored()
+    while True:
+        yield {**_recorded(recorder), **rebuild()}
 
 
-def _recorded(recorder: Recorder) -> dict[str, float]:
+def _recorded(recorder: Recorder) -> Figures:
     batch = recorder.batch()
     return {
         "recording 1,000 events": recorder.record(batch),
@@ -125,7 +122,7 @@ def _recorded(recorder: Recorder) -> dict[str, float]:
     }
 
 
-def _rebuilt(recorder: Recorder, fleet: Fleet, calls: int) -> Figures:
+def _rebuilding(recorder: Recorder, fleet: Fleet) -> Callable[[], Figures]:
     """Of a day whose sums are wrong, so that there is something to correct."""
     from metrics.periods import DayRange
 
@@ -136,14 +133,14 @@ def _rebuilt(recorder: Recorder, fleet: Fleet, calls: int) -> Figures:
     def days(start: int, end: int) -> DayRange:
         return DayRange(*(first + timedelta(days=day) for day in (start, end)))
 
-    def measure() -> dict[str, float]:
+    def measure() -> Figures:
         id_, day = chance.choice(ids), chance.randrange(_DAYS)
         _spoil(id_, first + timedelta(days=day))
         call = _rebuild(recorder, [id_], days(day, day + 1))
         return {"rebuilding an organization's day": milliseconds(call)}
 
     _rebuild(recorder, ids, days(0, _DAYS))()
-    return medians(calls, measure)
+    return measure
 
 
 def _rebuild(recorder: Recorder, ids: list[int], days: Any) -> Callable[[], object]:
@@ -179,9 +176,9 @@ def _stored() -> Figures:
         cursor.execute(_STORED)
         table, index, events = map(int, cursor.fetchone())
     return {
-        "an event, table": figure("bytes", table / events),
-        "an event, index": figure("bytes", index / events),
-        "an event, both": figure("bytes", (table + index) / events),
+        "an event, table": table / events,
+        "an event, index": index / events,
+        "an event, both": (table + index) / events,
     }
 
 

@@ -1,11 +1,10 @@
-"""Costs over one fleet: pages, calls, recording, folding, storage. Prints JSON.
+"""Costs over one fleet: pages, calls, recording, folding, storage.
 
-python -m bench.growth_fleet      {fleet, calls} in, {row: {unit, value}} out
+python -m bench.growth_fleet FLEET    see `bench.growth_calls`
 """
 
-import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
 from bench import http
@@ -14,10 +13,9 @@ from bench.growth_calls import (
     Caller,
     Figures,
     Recorder,
-    figure,
     given,
-    medians,
     milliseconds,
+    serve,
 )
 from bench.stack import Fleet
 
@@ -26,15 +24,52 @@ _DAYS, _METERS = 365, 3
 
 
 def main() -> None:
-    fleet, asked = given()
-    calls = int(asked["calls"])
-    reads = _reads(fleet)
-    figures = {
-        **medians(calls, lambda: {row: milliseconds(reads[row]) for row in reads}),
-        **_recorded(fleet, calls),
-        **_stored(fleet),
-    }
-    print(json.dumps(figures))
+    fleet = given()
+    serve(lambda: _measure(fleet))
+
+
+def _measure(fleet: Fleet) -> Iterator[Figures]:
+    from metrics.commands import fold_usage
+
+    reads, recorder = _reads(fleet), Recorder(fleet, skipped=fleet.charted)
+    yield _stored(fleet)
+    _look_around(fleet)
+    fold_usage()  # what was left
+    while True:
+        yield {
+            **{row: milliseconds(read) for row, read in reads.items()},
+            "recording 1,000 events": recorder.record(recorder.batch()),
+            "folding them": milliseconds(fold_usage),
+        }
+
+
+def _look_around(fleet: Fleet) -> None:
+    """Every order and state of the list, by somebody who sees all white labels and by
+    somebody of one: an index that is unused then serves no list."""
+    from billing.queries.fleet import SORTS, STATES
+
+    for caller in (Caller(fleet), Caller(fleet, session=_session_of_one(fleet))):
+        for sort in SORTS:
+            for order in (sort, f"-{sort}"):
+                caller.page("/organizations/" + http.query(sort=order))
+        for state in STATES:
+            caller.page("/organizations/" + http.query(state=state))
+        caller.page("/")
+
+
+def _session_of_one(fleet: Fleet) -> str:
+    """The session of somebody bound to the fleet's white label."""
+    from django.contrib.auth import get_user_model
+    from django.contrib.auth.models import Group
+    from django.test import Client
+
+    user, _ = get_user_model().objects.get_or_create(
+        username="bound", white_label_id=fleet.white_label_id
+    )
+    user.groups.set(Group.objects.filter(name="viewer"))
+    client = Client()
+    client.force_login(user)
+    return client.cookies["session"].value
 
 
 def _reads(fleet: Fleet) -> dict[str, Callable[[], None]]:
@@ -73,21 +108,6 @@ def _chart(fleet: Fleet, organization_id: int) -> str:
     return f"/api/v1/billing/costs/{organization_id}/charts{days}"
 
 
-def _recorded(fleet: Fleet, calls: int) -> Figures:
-    """Those with charts get no usage: next time their charts are the same."""
-    from metrics.commands import fold_usage
-
-    recorder = Recorder(fleet, skipped=fleet.charted)
-    fold_usage()  # what was left
-    return medians(
-        calls,
-        lambda: {
-            "recording 1,000 events": recorder.record(recorder.batch()),
-            "folding them": milliseconds(fold_usage),
-        },
-    )
-
-
 # --- storage ----------------------------------------------------------------------
 
 _ORGANIZATION_BYTES = """
@@ -120,8 +140,8 @@ def _stored(fleet: Fleet) -> Figures:
         cursor.execute(_ORGANIZATION_BYTES)
         each = int(cursor.fetchone()[0]) / fleet.organizations
     return {
-        "an organization, with history": figure("bytes", each),
-        "a year of daily usage, 3 meters": figure("bytes", _year_bytes()),
+        "an organization, with history": each,
+        "a year of daily usage, 3 meters": _year_bytes(),
     }
 
 

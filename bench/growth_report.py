@@ -36,10 +36,10 @@ class Line:
         return (self.exponent or 0.0) > GROWS
 
 
-def table(against: str, lines: Sequence[Line]) -> str:
+def table(lines: Sequence[Line]) -> str:
     """Lines of the same sizes, under a head that names them."""
     sizes = (f"{size:,}" for size in lines[0].sizes)
-    cells = [(against, "unit", *sizes, "k", ""), *map(_cells, lines)]
+    cells = [(lines[0].against, "unit", *sizes, "k", ""), *map(_cells, lines)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     told = [
         "  ".join(

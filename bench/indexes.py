@@ -51,16 +51,25 @@ def forget(connection: Database) -> None:
     connection.execute("select pg_stat_reset()")
 
 
-def unused(connection: Database) -> list[Index]:
-    """Largest first; waits until everyone who was here has told what they did."""
+def unused(*connections: Database) -> list[Index]:
+    """In none of these databases, as they are in the last one: largest first.
+
+    Waits until everyone who was here has told what they did.
+    """
     time.sleep(_REPORTED_SECONDS)
+    each = [_unscanned(connection) for connection in connections]
+    names = set.intersection(*({index.name for index in found} for found in each))
+    return [index for index in each[-1] if index.name in names]
+
+
+def _unscanned(connection: Database) -> list[Index]:
     found = connection.execute(_UNUSED.encode(), {"tables": list(_TABLES)}).fetchall()
     return [Index(*row) for row in found]
 
 
-def told(connection: Database) -> str:
-    """`indexes unused by the bench: name of table 12.3 MB, …`."""
-    each = ", ".join(map(_told, unused(connection)))
+def told(*connections: Database) -> str:
+    """`indexes unused by the bench: name (table) 12.3 MB, …`."""
+    each = ", ".join(map(_told, unused(*connections)))
     return f"indexes unused by the bench: {each or 'none'}"
 
 
