@@ -1,7 +1,7 @@
 """The statements that write a fleet, table by table; see `bench.data`.
 
 Each takes the organizations from number `start` to `stop`, and nothing in them is by
-chance: the same size is the same data.
+chance: the same size is the same data. The open period, the second, began 20 days ago.
 """
 
 PRODUCTS = tuple(f"model-{number:02d}" for number in range(20))
@@ -110,7 +110,8 @@ from {_NUMBERS}, generate_series(1, 3) n where i %% 3 = 0
 insert into metrics_dailyusage (organization_id, day, product, meter, project_id,
     period, quantity, cost, benchmark_cost, unpriced_quantity)
 select %(base)s + i, %(today)s::date - 2 * d,
-    'model-' || lpad(((i + d) %% 20)::text, 2, '0'), m.slug, 0, 2, q.quantity,
+    'model-' || lpad(((i + d) %% 20)::text, 2, '0'), m.slug, 0,
+    case when 2 * d > 20 then 1 else 2 end, q.quantity,
     q.quantity * {UNIT_PRICE}, q.quantity * {UNIT_PRICE} * 1.5, 0
 from {_NUMBERS}, generate_series({USAGE_DAYS} - 1, 0, -1) d,
     (values (1, 'completion_tokens'), (2, 'prompt_tokens'), (3, 'requests')) m(n, slug),
@@ -123,7 +124,8 @@ order by i, d desc, m.n
 insert into metrics_dailyusage (organization_id, day, product, meter, project_id,
     period, quantity, cost, benchmark_cost, unpriced_quantity)
 select %(base)s + i, %(today)s::date - d, 'model-' || lpad(p::text, 2, '0'),
-    'requests', 0, 2, q.quantity, q.quantity * {UNIT_PRICE},
+    'requests', 0, case when d > 20 then 1 else 2 end, q.quantity,
+    q.quantity * {UNIT_PRICE},
     q.quantity * {UNIT_PRICE} * 1.5, 0
 from {_NUMBERS}, generate_series({CHART_DAYS} - 1, 0, -1) d,
     generate_series(0, {CHART_PRODUCTS} - 1) p,

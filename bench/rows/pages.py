@@ -19,7 +19,8 @@ _UNIT = "ms"
 _SORTS = ("cost", "name", "created")
 _ADMIN_SORTS = {"cost": "", "name": "1", "created": "-5"}
 _ADMIN_ROUNDS = 3
-_SLOWEST = 4
+_SLOWEST = 3
+_SHOWN = 50  # characters of a path: a cursor has many
 _NEXT = re.compile(r'href="([^"]*[?&](?:amp;)?cursor=[^"]*)"')
 _OK = 200
 
@@ -124,7 +125,7 @@ def _p95(run: Run, site: Site, requests: list[bytes]) -> Contender:
             path = requests[at % len(requests)].split(b" ", 2)[1].decode()
             by_path[path] = max(by_path.get(path, 0.0), 1000 * seconds)
         slowest = sorted(by_path, key=lambda path: -by_path[path])[:_SLOWEST]
-        told = ", ".join(f"{path} {by_path[path]:.0f}" for path in slowest)
+        told = ", ".join(f"{path[:_SHOWN]} {by_path[path]:.0f}" for path in slowest)
         say(f"{site.name}, slowest in ms: {told}")
         return 1000 * answer.percentile(95)
 
