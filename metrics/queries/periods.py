@@ -7,6 +7,7 @@ from django.db import connection
 
 from metrics.models import OpenPeriod
 from metrics.queries.series import ZERO, Amounts
+from orgs.queries.prepared import array, fetch_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +41,40 @@ def list_open_periods(organization_ids: Sequence[int]) -> list[OpenPeriodFacts]:
 
 
 # Late events fall into the open period with their own, earlier day: no bound on days.
+# Lateral, for a plain join is planned by how much the average organization has, and
+# then as a read of the whole fleet.
 _OPEN = """
-select p.organization_id, coalesce(sum(u.cost), 0), coalesce(sum(u.benchmark_cost), 0)
-from metrics_openperiod p left join metrics_dailyusage u
-    on u.organization_id = p.organization_id and u.period = p.number
-where p.organization_id = any(%s)
-group by 1
+select p.organization_id, u.cost, u.benchmark_cost
+from metrics_openperiod p cross join lateral (
+    select coalesce(sum(cost), 0) as cost,
+        coalesce(sum(benchmark_cost), 0) as benchmark_cost
+    from metrics_dailyusage
+    where organization_id = p.organization_id and period = p.number) u
+where p.organization_id = any(%(ids)s::bigint[])
 """
 
 
 def open_period_costs(organization_ids: Sequence[int]) -> dict[int, PeriodCost]:
     """What the open period of each organization costs so far."""
-    with connection.cursor() as cursor:
-        cursor.execute(_OPEN, [list(organization_ids)])
-        return {id_: PeriodCost(cost, mark) for id_, cost, mark in cursor.fetchall()}
+    rows = fetch_all(_OPEN, {"ids": array(organization_ids)})
+    return {id_: PeriodCost(cost, mark) for id_, cost, mark in rows}
 
 
 _NUMBERED = """
-select p.id, coalesce(sum(u.cost), 0), coalesce(sum(u.benchmark_cost), 0)
-from unnest(%s::bigint[], %s::integer[]) p (id, number)
-left join metrics_dailyusage u on u.organization_id = p.id and u.period = p.number
-group by 1
+select p.id, u.cost, u.benchmark_cost
+from unnest(%(ids)s::bigint[], %(numbers)s::integer[]) p (id, number)
+cross join lateral (
+    select coalesce(sum(cost), 0) as cost,
+        coalesce(sum(benchmark_cost), 0) as benchmark_cost
+    from metrics_dailyusage where organization_id = p.id and period = p.number) u
 """
 
 
 def period_costs(numbers: Mapping[int, int]) -> dict[int, PeriodCost]:
     """What a period of each organization costs, open or closed."""
-    with connection.cursor() as cursor:
-        cursor.execute(_NUMBERED, [list(numbers), list(numbers.values())])
-        return {id_: PeriodCost(cost, mark) for id_, cost, mark in cursor.fetchall()}
+    wanted = {"ids": array(numbers), "numbers": array(numbers.values())}
+    rows = fetch_all(_NUMBERED, wanted)
+    return {id_: PeriodCost(cost, mark) for id_, cost, mark in rows}
 
 
 def period_cost(organization_id: int, *, number: int) -> PeriodCost:
