@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
+from billing.queries import Badge
 from config import apidocs
 from config.languages import say
 from orgs.access import authenticate
@@ -52,10 +53,10 @@ def _header() -> dict[str, Any]:
     tabs[4]["count"], tabs[5]["count"] = 42, 2
     return {
         "badges": [
-            {"label": "Scale · monthly", "tone": "good"},
-            {"label": "Soft limit in 6 days", "tone": "warn"},
-            {"label": "Invoice overdue", "tone": "bad"},
-            {"label": "ext-4711", "tone": ""},
+            Badge("Scale · monthly", "good"),
+            Badge("Soft limit in 6 days", "warn"),
+            Badge("Invoice overdue", "bad"),
+            Badge("ext-4711"),
         ],
         "tabs": tabs,
     }
