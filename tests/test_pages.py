@@ -98,7 +98,7 @@ def test_the_list_takes_as_many_queries_for_one_row_as_for_fifty(
     django_assert_num_queries: DjangoAssertNumQueries,
     query: str,
 ) -> None:
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(10):
         staff.get(LIST + query)
 
 
