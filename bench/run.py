@@ -20,6 +20,7 @@ from config.embedded.supervisor import Program
 Contender = Callable[[], float]
 
 _DRAIN_SECONDS = 120.0
+_BEGAN = time.monotonic()
 _PEERS = {
     "limit": "limit:application",
     "fastapi": "fastapi_app:app",
@@ -131,4 +132,4 @@ def drain(state: Path) -> None:
 
 def say(line: str) -> None:
     """How far it is, and the details; the table alone goes to standard output."""
-    print(f"  {line}", file=sys.stderr, flush=True)
+    print(f"{time.monotonic() - _BEGAN:5.0f} s  {line}", file=sys.stderr, flush=True)
