@@ -86,8 +86,8 @@ with account as (
     select %(base)s + i, 'cus_' || i, i %% 10, null from {_NUMBERS} where i %% 3 = 0
 ), subscription as (
     insert into billing_subscription (organization_id, white_label_id, stripe_id, kind,
-        status, tier, cycle, stripe_price_id, seats, trial_ends_at, cancels_at, pause_reason,
-        paused_at, period_starts_at, period_ends_at, synced_at)
+        status, tier, cycle, stripe_price_id, seats, trial_ends_at, cancels_at,
+        pause_reason, paused_at, period_starts_at, period_ends_at, synced_at)
     select %(base)s + i, %(white_label)s, 'sub_' || i, 'platform',
         case when i %% 30 = 0 then 'trialing' when i %% 99 = 0 then 'paused'
             else 'active' end,
@@ -97,9 +97,10 @@ with account as (
     from {_NUMBERS} where i %% 3 = 0
 )
 insert into billing_invoice (organization_id, white_label_id, period_id, stripe_id,
-    number, status, currency, total, amount_due, amount_paid, issued_at, due_at, paid_at, hosted_url,
-    synced_at)
-select %(base)s + i, %(white_label)s, null, 'in_' || i || '_' || n, 'N-' || i || '-' || n,
+    number, status, currency, total, amount_due, amount_paid, issued_at, due_at,
+    paid_at, hosted_url, synced_at)
+select %(base)s + i, %(white_label)s, null, 'in_' || i || '_' || n,
+    'N-' || i || '-' || n,
     case when n = 1 and i %% 90 = 0 then 'open' else 'paid' end, 'usd', 17.25, 17.25,
     case when n = 1 and i %% 90 = 0 then 0 else 17.25 end,
     %(today)s::date - n * interval '30 days',
