@@ -40,7 +40,7 @@ DEBUG = _flag("DEBUG", default=False)
 HTTPS_ONLY = _flag("HTTPS_ONLY", default=True)
 # Whether `make up` fills an empty database with the demo fleet.
 DEMO = _flag("DEMO", default=True)
-# Which process this is decides pooling and time limits: web, worker, beat or command.
+# How long connections and statements may last: web, worker, beat or command.
 PROCESS = env.str("ORGDESK_PROCESS", "command")
 
 SECRET_KEY = env.str("SECRET_KEY", "") or places.read_secret_key(STATE_DIR)
@@ -85,6 +85,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.programs.PageGZipMiddleware",
     "config.middleware.RequestIdMiddleware",
     "config.errors.ApiLanguageMiddleware",
     "config.programs.PageCSPMiddleware",
@@ -134,12 +135,11 @@ def _database() -> dict[str, Any]:
         f"-c statement_timeout={_STATEMENT_SECONDS}s -c lock_timeout=10s"
         " -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
     )
-    if PROCESS == "web":
-        # Only the web process pools: a pool inherited by a forked worker is shared
-        # sockets. Health checks make a restarted PostgreSQL cost no failed request.
-        options["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5}
-        return found | {"CONN_HEALTH_CHECKS": True}
-    return found | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    # The web process's threads are few and stay: each keeps its connection, for a new
+    # one costs as much as ten pages. Health checks make a restarted PostgreSQL cost no
+    # failed request.
+    max_age = None if PROCESS == "web" else 60
+    return found | {"CONN_MAX_AGE": max_age, "CONN_HEALTH_CHECKS": True}
 
 
 DATABASES = {"default": _database()}

@@ -7,9 +7,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from psycopg_pool import ConnectionPool
 
-from config.postgresql.base import DatabaseWrapper
 from metrics.commands import record
 from tests.factories import event, make_key, make_organization, make_white_label
 from tests.factories import usage_of as used
@@ -22,7 +20,7 @@ def _cut() -> None:
     with psycopg.connect(
         host=settings["HOST"], user=settings["USER"], dbname=settings["NAME"]
     ) as other:
-        other.execute("select pg_terminate_backend(%s)", [pid])
+        other.execute("select pg_terminate_backend(%s, 5000)", [pid])
 
 
 @pytest.mark.usefixtures("committed")
@@ -52,38 +50,21 @@ def test_a_recording_cut_in_its_middle_leaves_nothing_and_is_sent_again(
     assert used(org, "quantity") == [(5,)]
 
 
-@pytest.mark.django_db
-def test_the_pool_asks_a_connection_only_when_it_looks_gone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[Any] = []
-    ask = ConnectionPool.check_connection
-    monkeypatch.setattr(
-        ConnectionPool,
-        "check_connection",
-        lambda found: (asked.append(found), ask(found))[1],
-    )
-    options = connection.settings_dict["OPTIONS"] | {"pool": {"min_size": 1, "max_size": 1}}
-    settings = connection.settings_dict | {"OPTIONS": options, "CONN_MAX_AGE": 0}
-    pooled = DatabaseWrapper(settings)
+@pytest.mark.usefixtures("committed")
+def test_a_connection_is_asked_only_when_it_looks_gone() -> None:
+    """As Django uses it: a check before the first statement of each request."""
 
     def backend() -> int:
-        with pooled.cursor() as cursor:
+        connection.health_check_done = False
+        with connection.cursor() as cursor:
             cursor.execute("select pg_backend_pid()")
-            pid = int(cursor.fetchone()[0])
-        pooled.close()
-        return pid
+            return int(cursor.fetchone()[0])
 
     first = backend()
+    with connection.execute_wrapper(lambda *_: pytest.fail("asked")):
+        assert connection.is_usable()
     assert backend() == first
-    assert asked == []
 
-    with psycopg.connect(
-        host=settings["HOST"], user=settings["USER"], dbname=settings["NAME"]
-    ) as other:
-        other.execute("select pg_terminate_backend(%s, 5000)", [first])
-    try:
-        assert backend() != first
-        assert len(asked) == 1
-    finally:
-        pooled.close_pool()
+    _cut()
+    assert not connection.is_usable()
+    assert backend() != first
