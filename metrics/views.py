@@ -11,7 +11,14 @@ from django.utils import timezone
 from metrics.charts import cost_chart, shares, storage_chart, usage_charts
 from metrics.forms import ChartQuery
 from metrics.periods import Grain, day_of
-from metrics.queries import By, Series, daily_metrics, list_open_periods, series
+from metrics.queries import (
+    By,
+    CurrentPeriod,
+    Series,
+    current_period,
+    daily_metrics,
+    series,
+)
 from orgs import access
 from orgs.catalog import Scope
 from orgs.charts import Chart, Limit
@@ -25,6 +32,7 @@ class Asked:
 
     organization: Organization
     today: date
+    period: CurrentPeriod
     query: ChartQuery
 
     @property
@@ -41,11 +49,11 @@ def ask(request: OrgRequest, organization_id: int, scope: Scope) -> Asked:
     )
     zone = organization.white_label.zone
     today = day_of(timezone.now(), zone)
-    period = list_open_periods([organization.id])[0]
+    period = current_period(organization.id)
     query = ChartQuery.read(
         request.GET, today=today, period_starts_on=day_of(period.starts_at, zone)
     )
-    return Asked(organization, today, query)
+    return Asked(organization, today, period, query)
 
 
 def panel(query: ChartQuery, url: str, target: str) -> dict[str, Any]:
@@ -88,6 +96,7 @@ def cost_panel(asked: Asked, url: str, limit: Limit | None = None) -> dict[str, 
     return {
         **chart_panel(asked.query, url, found, chart),
         "organization": asked.organization,
+        "period": asked.period,
         "currency": white_label.currency,
         "zone": white_label.time_zone,
     }
@@ -129,6 +138,7 @@ def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
     context = {
         **panel(asked.query, url, "#usage-panel"),
         "organization": organization,
+        "period": asked.period,
         "charts": usage_charts(found, today=asked.today),
         "tab": "usage",
         "nav_key": "organizations",

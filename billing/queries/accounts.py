@@ -59,7 +59,7 @@ class Account:
 
 
 def account(organization: Organization) -> Account:
-    """Nine queries, none of them over more than one organization."""
+    """Seven queries, none of them over more than one organization."""
     subscriptions = _subscriptions(organization)
     return Account(
         organization=organization,

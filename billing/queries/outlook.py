@@ -7,19 +7,18 @@ from math import ceil
 
 from django.utils import timezone
 
-from billing.models import BillingAccount, SpendingLimit, Subscription
-from billing.models.mirrors import LIVE
+from billing.queries.facts import BillingFacts, billing_facts
 from metrics.periods import DayRange, day_of
 from metrics.queries import (
+    CurrentPeriod,
     PeriodCost,
-    SeriesFilters,
-    list_open_periods,
-    open_period_costs,
-    series,
+    cost_of_days,
+    current_period,
 )
 from orgs.models import Organization
 
 PACE_DAYS = 7  # complete days; a week has all its weekdays once
+_ZERO = Decimal(0)
 _FAR = 366  # days; a crossing further away is not announced
 
 
@@ -48,13 +47,12 @@ class Outlook:
     ends_on: date | None
     projected: Decimal | None
     limits: tuple[LimitOutlook, ...]
-    subscription: Subscription | None
-    last_invoice_at: datetime | None
+    facts: BillingFacts
 
     @property
     def payable(self) -> Decimal:
         """What limits are compared with."""
-        return max(self.cost.cost - self.free_balance, Decimal(0))
+        return max(self.cost.cost - self.free_balance, _ZERO)
 
     @property
     def next_limit(self) -> LimitOutlook | None:
@@ -63,71 +61,42 @@ class Outlook:
         return crossed[-1] if crossed else next(iter(self.limits), None)
 
 
-def outlook(organization: Organization, *, today: date) -> Outlook:
-    """Seven queries, none of them over more than one organization."""
-    period = list_open_periods([organization.id])[0]
-    cost = open_period_costs([organization.id])[organization.id]
-    subscription = _subscription(organization)
-    account = BillingAccount.objects.filter(organization=organization).first()
-    free = _free_balance(account, subscription)
+def outlook(
+    organization: Organization, *, today: date, period: CurrentPeriod | None = None
+) -> Outlook:
+    """Three queries, two where `period` is known; none over other organizations."""
+    period = period or current_period(organization.id)
+    facts = billing_facts([organization.id])[organization.id]
+    cost = period.cost.cost
+    free = facts.free_balance if facts.is_in_trial else _ZERO
     pace = _pace(organization, today)
-    ends_on = _ends_on(organization, subscription)
+    ends_on = _ends_on(organization, facts.period_ends_at)
     days_left = (ends_on - today).days if ends_on else None
-    payable = max(cost.cost - free, Decimal(0))
+    payable = max(cost - free, _ZERO)
     return Outlook(
         starts_at=period.starts_at,
-        cost=cost,
+        cost=period.cost,
         free_balance=free,
         pace_per_day=pace,
         ends_on=ends_on,
-        projected=cost.cost + pace * days_left if days_left is not None else None,
+        projected=cost + pace * days_left if days_left is not None else None,
         limits=tuple(
-            _limit(limit, payable, pace, today, days_left)
-            for limit in _limits(organization)
+            _limit(limit, payable, pace, today, days_left) for limit in facts.limits
         ),
-        subscription=subscription,
-        last_invoice_at=account.last_invoice_at if account else None,
+        facts=facts,
     )
-
-
-def _subscription(organization: Organization) -> Subscription | None:
-    live = Subscription.objects.filter(
-        organization=organization, kind=Subscription.Kind.PLATFORM, status__in=LIVE
-    )
-    return live.first()
-
-
-def _free_balance(
-    account: BillingAccount | None, subscription: Subscription | None
-) -> Decimal:
-    """Free balance pays while the organization is in its trial, and only then."""
-    in_trial = subscription is not None and subscription.is_in_trial
-    return account.free_balance if account and in_trial else Decimal(0)
 
 
 def _pace(organization: Organization, today: date) -> Decimal:
     days = DayRange(today - timedelta(days=PACE_DAYS), today)
-    return series(organization.id, SeriesFilters(days)).total.cost / PACE_DAYS
+    return cost_of_days(organization.id, days) / PACE_DAYS
 
 
-def _ends_on(
-    organization: Organization, subscription: Subscription | None
-) -> date | None:
+def _ends_on(organization: Organization, ends_at: datetime | None) -> date | None:
     """The day the period's invoice is due by Stripe, when that is still to come."""
-    if subscription is None or subscription.period_ends_at is None:
+    if ends_at is None or ends_at <= timezone.now():
         return None
-    if subscription.period_ends_at <= timezone.now():
-        return None
-    return day_of(subscription.period_ends_at, organization.white_label.zone)
-
-
-def _limits(organization: Organization) -> list[tuple[str, Decimal]]:
-    rows = SpendingLimit.objects.filter(organization=organization, amount__gt=0)
-    return [
-        (kind, amount)
-        for kind, amount in rows.order_by("amount").values_list("kind", "amount")
-        if amount is not None
-    ]
+    return day_of(ends_at, organization.white_label.zone)
 
 
 def _limit(

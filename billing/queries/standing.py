@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
 from django.utils import timezone
 
-from billing.models import Invoice, SpendingLimit, Subscription
-from billing.models.mirrors import LIVE
+from billing.models import Invoice, Subscription
+from billing.queries.facts import BillingFacts, billing_facts
 from metrics.queries import PeriodCost
 from orgs.models import Organization
 
@@ -23,47 +23,28 @@ class Badge:
     tone: Tone = ""
 
 
-def badges(organization: Organization, cost: PeriodCost) -> list[Badge]:
-    return badges_of([organization], {organization.id: cost})[organization.id]
-
-
 def badges_of(
     organizations: Sequence[Organization], costs: dict[int, PeriodCost]
 ) -> dict[int, list[Badge]]:
-    """For a page of organizations, in three queries; most urgent last."""
-    ids = [organization.id for organization in organizations]
-    now = timezone.now()
-    subscriptions = {
-        subscription.organization_id: subscription
-        for subscription in Subscription.objects.filter(
-            organization_id__in=ids, kind=Subscription.Kind.PLATFORM, status__in=LIVE
-        )
-    }
-    overdue = _overdue(ids, now)
-    limits: dict[int, list[SpendingLimit]] = {}
-    for limit in SpendingLimit.objects.filter(organization_id__in=ids, amount__gt=0):
-        limits.setdefault(limit.organization_id, []).append(limit)
+    """For a page of organizations, in one query."""
+    facts = billing_facts(organization.id for organization in organizations)
     return {
-        organization.id: [
-            *_deleted(organization),
-            *_subscribed(subscriptions.get(organization.id), now),
-            *_limited(
-                limits.get(organization.id, []),
-                costs.get(organization.id, PeriodCost()).cost,
-            ),
-            *_owing(overdue.get(organization.id), now),
-        ]
-        for organization in organizations
+        one.id: badges(one, costs.get(one.id, PeriodCost()), facts[one.id])
+        for one in organizations
     }
 
 
-def _overdue(ids: Sequence[int], now: datetime) -> dict[int, datetime]:
-    """The oldest due date among the open invoices that are overdue."""
-    rows = Invoice.objects.filter(
-        organization_id__in=ids, status=Invoice.Status.OPEN, due_at__lt=now
-    )
-    due = rows.order_by("-due_at").values_list("organization_id", "due_at")
-    return {id_: due_at for id_, due_at in due if due_at is not None}
+def badges(
+    organization: Organization, cost: PeriodCost, facts: BillingFacts | None = None
+) -> list[Badge]:
+    """Most urgent last. One query where the `facts` are not known."""
+    facts = facts or billing_facts([organization.id])[organization.id]
+    return [
+        *_deleted(organization),
+        *_subscribed(facts, timezone.now()),
+        *_limited(facts, cost.cost),
+        *_owing(facts.overdue),
+    ]
 
 
 def _deleted(organization: Organization) -> list[Badge]:
@@ -72,45 +53,40 @@ def _deleted(organization: Organization) -> list[Badge]:
     return [] if organization.is_active else [Badge("Inactive", "warn")]
 
 
-def _subscribed(subscription: Subscription | None, now: datetime) -> list[Badge]:
-    if subscription is None:
+def _subscribed(facts: BillingFacts, now: datetime) -> list[Badge]:
+    if facts.tier is None or facts.status is None:
         return [Badge("No subscription")]
-    tier = Badge(f"{subscription.tier.title()} · {subscription.cycle}", "")
-    match subscription.status:
+    tier = Badge(f"{facts.tier.title()} · {facts.cycle}")
+    match Subscription.Status(facts.status):
         case Subscription.Status.TRIALING:
-            return [_trial(subscription, now)]
+            return [_trial(facts.trial_ends_at, now)]
         case Subscription.Status.PAUSED:
             return [tier, Badge("Paused", "warn")]
-        case Subscription.Status.UNPAID | Subscription.Status.PAST_DUE:
-            return [tier, Badge(subscription.get_status_display(), "bad")]
+        case Subscription.Status.UNPAID | Subscription.Status.PAST_DUE as status:
+            return [tier, Badge(str(status.label), "bad")]
     return [tier]
 
 
-def _trial(subscription: Subscription, now: datetime) -> Badge:
-    if subscription.trial_ends_at is None:
+def _trial(ends_at: datetime | None, now: datetime) -> Badge:
+    if ends_at is None:
         return Badge("Trial")
-    days = (subscription.trial_ends_at - now).days
+    days = (ends_at - now).days
     if days < 0:
         return Badge("Trial over", "bad")
     return Badge(f"Trial ends in {days} d" if days else "Trial ends today", "warn")
 
 
-def _limited(limits: Sequence[SpendingLimit], cost: Decimal) -> list[Badge]:
+def _limited(facts: BillingFacts, cost: Decimal) -> list[Badge]:
     """Only the highest limit crossed: over the hard one says enough."""
-    crossed = {
-        limit.kind
-        for limit in limits
-        if limit.amount is not None and cost >= limit.amount
-    }
-    if SpendingLimit.Kind.HARD in crossed:
+    if facts.hard is not None and cost >= facts.hard:
         return [Badge("Over hard limit", "bad")]
-    return [Badge("Over soft limit", "warn")] if crossed else []
+    if facts.soft is not None and cost >= facts.soft:
+        return [Badge("Over soft limit", "warn")]
+    return []
 
 
-def _owing(due_at: datetime | None, now: datetime) -> list[Badge]:
-    if due_at is None:
-        return []
-    return [Badge(f"Invoice {(now - due_at).days} d overdue", "bad")]
+def _owing(overdue: timedelta | None) -> list[Badge]:
+    return [Badge(f"Invoice {overdue.days} d overdue", "bad")] if overdue else []
 
 
 def list_invoices(organization_id: int) -> list[Invoice]:

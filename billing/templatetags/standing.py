@@ -2,14 +2,19 @@
 
 from django import template
 
-from billing.queries import Badge, badges
-from metrics.queries import PeriodCost, open_period_costs
+from billing.queries import Badge, Outlook, badges
+from metrics.queries import CurrentPeriod, current_period
 from orgs.models import Organization
 
 register = template.Library()
 
 
 @register.simple_tag
-def organization_badges(organization: Organization) -> list[Badge]:
-    costs = open_period_costs([organization.pk])
-    return badges(organization, costs.get(organization.pk, PeriodCost()))
+def organization_badges(
+    organization: Organization,
+    period: CurrentPeriod | None,
+    outlook: Outlook | None,
+) -> list[Badge]:
+    """What the page has read already, its period or its outlook, is not read again."""
+    period = period or current_period(organization.pk)
+    return badges(organization, period.cost, outlook.facts if outlook else None)

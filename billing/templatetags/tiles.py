@@ -105,9 +105,9 @@ def _limit(limit: LimitOutlook, currency: str) -> Tile:
 
 def _synced(organization: Organization, outlook: Outlook) -> Tile:
     zone = organization.white_label.zone
-    if outlook.last_invoice_at is None:
+    if outlook.facts.last_invoice_at is None:
         return {"label": "Last invoice", "value": UNKNOWN, "note": "none yet"}
-    local = outlook.last_invoice_at.astimezone(zone)
+    local = outlook.facts.last_invoice_at.astimezone(zone)
     return {
         "label": "Last invoice",
         "value": day(local.date()),

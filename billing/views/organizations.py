@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from billing.charts import limit_line
 from billing.forms import list_url, read_filters
-from billing.models import BillingAccount, BillingPeriod, Subscription
+from billing.models import Subscription
 from billing.queries import (
     STATES,
     FleetFilters,
@@ -18,10 +18,11 @@ from billing.queries import (
     list_invoices,
     outlook,
 )
-from metrics.periods import DayRange
+from metrics.periods import DayRange, day_of
 from metrics.queries import (
     By,
     SeriesFilters,
+    current_period,
     entitlement_use,
     recent_costs,
     series,
@@ -29,11 +30,9 @@ from metrics.queries import (
 from metrics.views import ask, cost_panel
 from orgs import access
 from orgs.catalog import Scope
-from orgs.charts import sparkline
 from orgs.http import OrgRequest, page_or_fragment, wants_fragment
 
 _LAST_DAYS = 7
-_PERIODS = 24
 # Meter, column and unit of the table of the last days.
 _DAY_METERS = (
     ("requests", "Requests", "compact"),
@@ -59,9 +58,7 @@ def organization_list(request: OrgRequest) -> HttpResponse:
     context = {
         "nav_key": "organizations",
         "filters": filters,
-        "rows": [
-            {"row": row, "points": sparkline(row.recent.by_day)} for row in page.rows
-        ],
+        "rows": page.rows,
         "states": [
             {
                 "label": state.title(),
@@ -114,7 +111,7 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     asked = ask(request, organization_id, Scope.BILLING_READ)
     organization, today = asked.organization, asked.today
     url = reverse("billing:overview", args=[organization_id])
-    ahead = outlook(organization, today=today)
+    ahead = outlook(organization, today=today, period=asked.period)
     zone = organization.white_label.zone
     limit = limit_line(ahead, grain=asked.query.grain, zone=zone)
     context = {
@@ -161,22 +158,20 @@ def billing(request: OrgRequest, organization_id: int) -> HttpResponse:
     organization = access.get_organization(
         principal, organization_id, include_deleted=True
     )
-    today = timezone.now().astimezone(organization.white_label.zone).date()
+    today = day_of(timezone.now(), organization.white_label.zone)
+    period = current_period(organization.id)
     context = {
         "organization": organization,
         "tab": "billing",
         "nav_key": "organizations",
         "currency": organization.white_label.currency,
-        "account": BillingAccount.objects.filter(organization=organization).first(),
         "subscriptions": Subscription.objects.filter(
             organization=organization
         ).order_by("kind", "-synced_at"),
         "invoices": list_invoices(organization.id),
         "now": timezone.now(),
-        "outlook": outlook(organization, today=today),
-        "periods": BillingPeriod.objects.filter(organization=organization).order_by(
-            "-number"
-        )[:_PERIODS],
+        "period": period,
+        "outlook": outlook(organization, today=today, period=period),
     }
     return page_or_fragment(
         request, "billing/billing.html", "billing/billing.html", context

@@ -1,6 +1,7 @@
 """Reads of usage. Page, fragment, CSV, API and alert take a number from here."""
 
 from metrics.queries.compute import ComputeTime, compute_time, has_usage_since
+from metrics.queries.current import CurrentPeriod, cost_of_days, current_period
 from metrics.queries.days import (
     DayMetrics,
     EntitlementUse,
@@ -68,6 +69,7 @@ __all__ = [
     "Compared",
     "ComputeTime",
     "CostDigits",
+    "CurrentPeriod",
     "DayMetrics",
     "Deployment",
     "EntitlementUse",
@@ -89,7 +91,9 @@ __all__ = [
     "contract_start",
     "cost_digits",
     "cost_items",
+    "cost_of_days",
     "count_unfolded",
+    "current_period",
     "daily_metrics",
     "deployments",
     "entitlement_use",

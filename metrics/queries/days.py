@@ -7,12 +7,11 @@ from datetime import date, timedelta
 from itertools import accumulate
 from operator import sub
 
-from django.db import connection
 from msgspec import Struct
 
 from metrics.periods import contract_year_start, day_of
 from orgs.models import Organization
-from orgs.queries import count_heads, get_entitlements
+from orgs.queries import heads_and_limits
 from orgs.queries.prepared import fetch_all
 
 DAYS = 365
@@ -210,11 +209,9 @@ from metrics_dailymetric where organization_id = %(organization_id)s
 def entitlement_use(organization: Organization, *, today: date) -> EntitlementUse:
     """Compute entitlements are CPU + GPU seconds, unweighted, per contract year."""
     since = contract_year_start(contract_start(organization), today)
-    limits = get_entitlements(organization)
-    heads = count_heads(organization)
-    with connection.cursor() as cursor:
-        cursor.execute(_USED, {"organization_id": organization.id, "since": since})
-        cpu, gpu, storage = map(int, cursor.fetchone())
+    heads, limits = heads_and_limits(organization)
+    [used] = fetch_all(_USED, {"organization_id": organization.id, "since": since})
+    cpu, gpu, storage = map(int, used)
     return EntitlementUse(
         since=since,
         compute_seconds=Measured(

@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from metrics.queries.series import ZERO
+from orgs.queries.prepared import array, fetch_all
 
 RECENT_DAYS = 30
 
@@ -31,7 +32,8 @@ class RecentCost:
 
 _RECENT = """
 select organization_id, day, sum(cost) from metrics_dailyusage
-where organization_id = any(%s) and day > %s and day <= %s
+where organization_id = any(%(ids)s::bigint[])
+    and day > %(start)s and day <= %(today)s
 group by 1, 2
 """
 
@@ -42,10 +44,9 @@ def recent_costs(
     """Costs of a page of organizations in one query; all have an entry."""
     start = today - timedelta(days=2 * RECENT_DAYS)
     costs: dict[int, dict[date, Decimal]] = {id_: {} for id_ in organization_ids}
-    with connection.cursor() as cursor:
-        cursor.execute(_RECENT, [list(organization_ids), start, today])
-        for id_, day, cost in cursor.fetchall():
-            costs[id_][day] = cost
+    parameters = {"ids": array(organization_ids), "start": start, "today": today}
+    for id_, day, cost in fetch_all(_RECENT, parameters):
+        costs[id_][day] = cost
     return {id_: _recent(days, today) for id_, days in costs.items()}
 
 

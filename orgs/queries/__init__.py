@@ -106,13 +106,32 @@ class Heads:
     projects: int
 
 
-def count_heads(organization: Organization) -> Heads:
-    members = organization.members.filter(deleted_at=None)
-    return Heads(
-        members=members.count(),
-        staff=members.filter(is_staff=True).count(),
-        projects=organization.projects.filter(deleted_at=None).count(),
+_LIMITS = (
+    *("storage_bytes", "compute_seconds_per_year", "gpu_seconds_per_year"),
+    *("projects", "users"),
+)
+_HEADS = f"""
+select m.members, m.staff, p.projects, {", ".join(f"e.{name}" for name in _LIMITS)}
+from (select count(*) as members, count(*) filter (where is_staff) as staff
+    from orgs_member where organization_id = %(id)s and deleted_at is null) m
+cross join (select count(*) as projects
+    from orgs_project where organization_id = %(id)s and deleted_at is null) p
+left join orgs_entitlements e on e.organization_id = %(id)s
+"""  # noqa: S608  names come from our own list
+
+
+def heads_and_limits(organization: Organization) -> tuple[Heads, Entitlements]:
+    """Who is there, and how many may be; in one statement."""
+    [(members, staff, projects, *limits)] = fetch_all(_HEADS, {"id": organization.id})
+    agreed = dict(zip(_LIMITS, limits, strict=True))
+    return (
+        Heads(members, staff, projects),
+        Entitlements(organization=organization, **agreed),
     )
+
+
+def count_heads(organization: Organization) -> Heads:
+    return heads_and_limits(organization)[0]
 
 
 __all__ = [
@@ -125,6 +144,7 @@ __all__ = [
     "find_project_owners",
     "get_entitlements",
     "get_white_label",
+    "heads_and_limits",
     "list_forgotten_jobs",
     "list_jobs",
     "list_references",

@@ -1,0 +1,67 @@
+"""What money knows of organizations, read in one statement however many they are."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from billing.models import Subscription
+from billing.models.mirrors import LIVE
+from orgs.queries.prepared import array, fetch_all
+
+
+@dataclass(frozen=True, slots=True)
+class BillingFacts:
+    """The live platform subscription, if any; the account, limits, what is overdue."""
+
+    tier: str | None  # null: no subscription; so are the next four then
+    cycle: str | None
+    status: str | None
+    trial_ends_at: datetime | None
+    period_ends_at: datetime | None
+    stripe_id: str | None
+    free_balance: Decimal
+    last_invoice_at: datetime | None
+    soft: Decimal | None
+    hard: Decimal | None
+    overdue: timedelta | None  # since the oldest open invoice was due
+
+    @property
+    def is_in_trial(self) -> bool:
+        """Free balance pays only now; a trial's end counts before Stripe says so."""
+        return self.status == Subscription.Status.TRIALING and (
+            self.trial_ends_at is None or self.trial_ends_at > timezone.now()
+        )
+
+    @property
+    def limits(self) -> list[tuple[str, Decimal]]:
+        """Kind and amount, the lowest first."""
+        both = (("soft", self.soft), ("hard", self.hard))
+        found = [(kind, amount) for kind, amount in both if amount is not None]
+        return sorted(found, key=lambda limit: limit[1])
+
+
+# The longest time overdue, not the first due day: that one the planner would look for
+# among all invoices of the fleet, in the order of an index.
+_FACTS = f"""
+select o.id, s.tier, s.cycle, s.status, s.trial_ends_at, s.period_ends_at,
+    a.stripe_id, coalesce(a.free_balance, 0), a.last_invoice_at,
+    (select amount from billing_spendinglimit
+        where organization_id = o.id and kind = 'soft' and amount > 0),
+    (select amount from billing_spendinglimit
+        where organization_id = o.id and kind = 'hard' and amount > 0),
+    (select max(%(now)s - due_at) from billing_invoice
+        where organization_id = o.id and status = 'open' and due_at < %(now)s)
+from unnest(%(ids)s::bigint[]) o (id)
+left join billing_subscription s on s.organization_id = o.id
+    and s.kind = 'platform' and s.status in {LIVE}
+left join billing_billingaccount a on a.organization_id = o.id
+"""  # noqa: S608  statuses are our own
+
+
+def billing_facts(organization_ids: Iterable[int]) -> dict[int, BillingFacts]:
+    """By id; every organization has an entry, also one without anything."""
+    rows = fetch_all(_FACTS, {"ids": array(organization_ids), "now": timezone.now()})
+    return {id_: BillingFacts(*facts) for id_, *facts in rows}
