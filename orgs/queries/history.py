@@ -1,12 +1,15 @@
 """Who changed what: the rows triggers keep, compared with the row before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django.apps import apps
 from pghistory.models import Event
+
+from orgs.queries.prepared import fetch_all
 
 _SHOWN = 100
 _NOISE = {"updated_at"}
@@ -32,6 +35,15 @@ class Change:
     fields: tuple[FieldChange, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The history of a model: what its rows are called, and how they are read."""
+
+    what: str
+    names: tuple[str, ...]  # of the columns that people may want to compare
+    statement: str
+
+
 def list_changes(organization_id: int) -> list[Change]:
     """The last changes of the organization and of what hangs on it, newest first.
 
@@ -39,11 +51,26 @@ def list_changes(organization_id: int) -> list[Change]:
     them.
     """
     changes = [
-        change
-        for model in _event_models()
-        for change in _changes_of(model, organization_id)
+        change for table in _tables() for change in _changes_of(table, organization_id)
     ]
     return sorted(changes, key=lambda change: change.at, reverse=True)[:_SHOWN]
+
+
+_NEWEST = """
+select e.pgh_created_at, e.pgh_label, e.pgh_obj_id,
+    coalesce(c.metadata ->> 'username', ''), coalesce(c.metadata ->> 'request_id', ''),
+    {columns}
+from {table} e left join pghistory_context c on c.id = e.pgh_context_id
+where e.{owner} = %(organization_id)s
+order by e.pgh_id desc limit {rows}
+"""
+
+
+@cache
+def _tables() -> tuple[_Table, ...]:
+    """Of every model with an organization; the models are the same for ever."""
+    owners = ((model, _owner(model)) for model in _event_models())
+    return tuple(_table(model, owner) for model, owner in owners if owner)
 
 
 def _event_models() -> Iterator[Any]:
@@ -52,53 +79,50 @@ def _event_models() -> Iterator[Any]:
             yield model
 
 
-def _changes_of(model: Any, organization_id: int) -> Iterator[Change]:
-    tracked = model.pgh_tracked_model
+def _owner(model: Any) -> str:
+    """The column that says whose a row is; none where it is no organization's."""
+    if model.pgh_tracked_model._meta.label == "orgs.Organization":
+        return "pgh_obj_id"
     names = {field.name for field in model._meta.get_fields()}
-    if tracked._meta.label == "orgs.Organization":
-        rows = model.objects.filter(pgh_obj_id=organization_id)
-    elif "organization" in names:
-        rows = model.objects.filter(organization_id=organization_id)
-    else:
-        return
-    newest = list(rows.select_related("pgh_context").order_by("-pgh_id")[: _SHOWN + 1])
-    before: dict[Any, Any] = {}
+    return "organization_id" if "organization" in names else ""
+
+
+def _table(model: Any, owner: str) -> _Table:
+    names = tuple(
+        field.attname
+        for field in model._meta.concrete_fields
+        if not field.name.startswith("pgh_") and field.name not in _NOISE
+    )
+    statement = _NEWEST.format(
+        columns=", ".join(f"e.{name}" for name in names),
+        table=model._meta.db_table,
+        owner=owner,
+        rows=_SHOWN + 1,  # one more, for the oldest shown to be compared with
+    )
+    return _Table(model.pgh_tracked_model._meta.verbose_name, names, statement)
+
+
+def _changes_of(table: _Table, organization_id: int) -> Iterator[Change]:
+    newest = fetch_all(table.statement, {"organization_id": organization_id})
+    before: dict[int, Sequence[Any]] = {}
     found = []
-    for row in reversed(newest):
-        previous = before.get(row.pgh_obj_id)
-        found.append(_change(tracked, row, previous))
-        before[row.pgh_obj_id] = row
+    for at, label, row_id, who, request_id, *values in reversed(newest):
+        verb = _VERBS.get(label, label)
+        fields: tuple[FieldChange, ...] = ()
+        if verb == "changed" and row_id in before:
+            fields = _differences(table.names, before[row_id], values)
+        found.append(Change(at, table.what, verb, who, request_id, fields))
+        before[row_id] = values
     yield from reversed(found[-_SHOWN:])
 
 
-def _change(tracked: Any, row: Any, previous: Any) -> Change:
-    metadata = row.pgh_context.metadata if row.pgh_context else {}
-    verb = _VERBS.get(row.pgh_label, row.pgh_label)
-    fields = _differences(row, previous) if previous is not None else ()
-    return Change(
-        at=row.pgh_created_at,
-        what=tracked._meta.verbose_name,
-        verb=verb,
-        who=str(metadata.get("username", "")),
-        request_id=str(metadata.get("request_id", "")),
-        fields=fields if verb == "changed" else (),
-    )
-
-
-def _differences(row: Any, previous: Any) -> tuple[FieldChange, ...]:
-    names = [
-        field.attname
-        for field in row._meta.concrete_fields
-        if not field.name.startswith("pgh_") and field.name not in _NOISE
-    ]
+def _differences(
+    names: Sequence[str], before: Sequence[Any], after: Sequence[Any]
+) -> tuple[FieldChange, ...]:
     return tuple(
-        FieldChange(
-            name.removesuffix("_id").replace("_", " "),
-            _said(getattr(previous, name)),
-            _said(getattr(row, name)),
-        )
-        for name in names
-        if getattr(previous, name) != getattr(row, name)
+        FieldChange(name.removesuffix("_id").replace("_", " "), _said(was), _said(now))
+        for name, was, now in zip(names, before, after, strict=True)
+        if was != now
     )
 
 
