@@ -30,6 +30,9 @@ from bench.stack import Fleet
 _DAYS = 90  # over which events are spread
 _STEADY, _A_DAY = 10, 20  # organizations with that many events on each of the days
 _AT_A_TIME = 500_000  # events in a statement, sorted: as many recordings would
+# Events of organizations that are filled together: the pages of their part of the index
+# are split at random, as in life, and stay in memory meanwhile.
+_TOGETHER = 2_500_000
 
 
 def main() -> None:
@@ -62,8 +65,8 @@ order by 1, 2
 # A hash is as scattered as chance, and the same each time.
 _SCATTERED_EVENTS = f"""{_COLUMNS}
 from (
-    select %(first)s + {_STEADY} + h %% (%(organizations)s - {_STEADY})
-        as organization_id, md5(n::text) as hash,
+    select %(first)s + {_STEADY} + (n - 1) * %(parts)s / %(rest)s * %(width)s
+        + h %% %(width)s as organization_id, md5(n::text) as hash,
         %(today)s::date - h / 7919 %% {_DAYS * 86_400_000} * interval '1 ms' as at,
         h / 104729 %% 20 as product, (h / 31 %% 4000)::int as tokens
     from generate_series(%(start)s::bigint, %(stop)s::bigint) n,
@@ -78,14 +81,17 @@ def _fill(fleet: Fleet, events: int) -> None:
         b"select max(version) from metrics_pricebook where white_label_id = %s",
         [fleet.white_label_id],
     ).fetchone() or [1]
+    rest = events - _STEADY * _A_DAY * _DAYS
+    parts = max(1, rest // _TOGETHER)
     parameters = {
         "first": fleet.first_id,
-        "organizations": fleet.organizations,
+        "rest": rest,
+        "parts": parts,
+        "width": (fleet.organizations - _STEADY) // parts,  # organizations of a part
         "today": fleet.today,
         "version": version,
     }
     connection.execute(_STEADY_EVENTS.encode(), parameters)
-    rest = events - _STEADY * _A_DAY * _DAYS
     for start in range(1, rest + 1, _AT_A_TIME):
         bounds = {"start": start, "stop": min(start + _AT_A_TIME - 1, rest)}
         connection.execute(_SCATTERED_EVENTS.encode(), parameters | bounds)
