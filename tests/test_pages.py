@@ -1,16 +1,19 @@
 """The pages' numbers and queries: page = fragment = API, nothing counted."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from billing.models import BillingAccount
+from orgs.charts import Series, draw
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     event,
@@ -239,3 +242,33 @@ def test_an_organization_without_anything_has_its_pages(
 
     assert response.status_code == 200
     assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.parametrize("page", ["list", "billing:overview", "orgs:people"])
+def test_what_people_typed_is_only_ever_text(
+    staff: Client, acme: WhiteLabel, page: str
+) -> None:
+    found = make_organization(acme, "<i>7", name="<b title='x\">&")
+    url = LIST if page == "list" else reverse(page, args=[found.id])
+    text = staff.get(url).content.decode()
+
+    assert "&lt;b title=&#x27;x&quot;&gt;&amp;" in text
+    assert "&lt;i&gt;7" in text
+    assert "<b title" not in text
+    assert "<i>7" not in text
+
+
+def test_a_chart_escapes_its_names() -> None:
+    chart = draw(
+        id="c",
+        title="Cost",
+        days=[date(2026, 11, 1)],
+        series=[Series("<b>&", [Decimal(3)])],
+        unit="usd",
+        currency="<i>",
+    )
+    text = render_to_string("components/chart.html", {"chart": chart})
+
+    assert "&lt;b&gt;&amp;" in text
+    assert "&lt;I&gt; 3" in text
+    assert not [tag for tag in ("<b>&", "<i>", "<I>") if tag in text]
