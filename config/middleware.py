@@ -20,6 +20,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _OPEN_PREFIXES = ("/api/", "/v1/", "/webhooks/", "/healthz", settings.STATIC_URL)
 
 
+def request_id_of(sent: str) -> str:
+    """The id that was sent, when it is harmless in a log line, or a new one."""
+    return sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+
+
 class RequestIdMiddleware:
     """Gives the request an id for logs and history and returns it to the caller.
 
@@ -31,8 +36,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        sent = request.headers.get("X-Request-ID", "")
-        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+        request_id = request_id_of(request.headers.get("X-Request-ID", ""))
         request.request_id = request_id  # type: ignore[attr-defined]
         response = self.get_response(request)
         response["X-Request-ID"] = request_id

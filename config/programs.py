@@ -22,7 +22,7 @@ from config.languages import is_api
 _KEY_HEADERS = ("HTTP_X_API_KEY", "HTTP_X_JWT_TOKEN")
 _KEY_KINDS = ("apikey ", "bearer ")
 # What answers to programs hold is never shown: they may load nothing and be in nothing.
-_POLICY = "default-src 'none'; frame-ancestors 'none'"
+POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def is_program(request: HttpRequest) -> bool:
@@ -76,7 +76,7 @@ class PageCSPMiddleware(_ForPages, CSPMiddleware):
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = super().__call__(request)
         if is_program(request):
-            response["Content-Security-Policy"] = _POLICY
+            response["Content-Security-Policy"] = POLICY
         return response
 
 

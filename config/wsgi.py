@@ -7,7 +7,11 @@ from importlib import import_module
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+from config.hot import HotDoors  # noqa: E402  needs the applications loaded
+
+application = HotDoors(_django)
 
 
 def _settle() -> None:

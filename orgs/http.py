@@ -54,28 +54,32 @@ def page_or_fragment(
 # --- answers a caller may have already --------------------------------------------
 
 
+KEEP = "private, no-cache"  # for oneself, asking each time whether it holds
+
+
 def tag_of(*made_of: object) -> str:
     """An entity tag of all that a body is made of."""
     text = "\x00".join(map(str, made_of))
     return quote_etag(blake2b(text.encode(), digest_size=12).hexdigest())
 
 
-def asks_if_changed(request: HttpRequest) -> bool:
-    return "If-None-Match" in request.headers
+def has_still(sent: str, tag: str) -> bool:
+    """Whether `If-None-Match` names the tag.
 
-
-def has_still(request: HttpRequest, tag: str) -> bool:
-    """A proxy that compresses marks the tag as weak: the numbers are the same."""
-    sent = parse_etags(request.headers["If-None-Match"])
-    return sent == ["*"] or tag in [one.removeprefix("W/") for one in sent]
+    A proxy that compresses marks the tag as weak: the numbers are the same.
+    """
+    tags = parse_etags(sent)
+    return tags == ["*"] or tag in [one.removeprefix("W/") for one in tags]
 
 
 def tagged(response: HttpResponse, tag: str) -> HttpResponse:
     """The caller may keep it, for itself alone, and asks each time if it holds."""
     response["ETag"] = tag
-    response["Cache-Control"] = "private, no-cache"
+    response["Cache-Control"] = KEEP
     return response
 
 
-def unchanged(tag: str) -> HttpResponse:
-    return tagged(HttpResponse(status=HTTPStatus.NOT_MODIFIED), tag)
+def unchanged() -> HttpResponse:
+    response = HttpResponse(status=HTTPStatus.NOT_MODIFIED)
+    del response["Content-Type"]
+    return response

@@ -55,7 +55,7 @@ def test_a_connection_is_asked_only_when_it_looks_gone() -> None:
     """As Django uses it: a check before the first statement of each request."""
 
     def backend() -> int:
-        connection.health_check_done = False
+        connection.health_check_done = False  # type: ignore[attr-defined]
         with connection.cursor() as cursor:
             cursor.execute("select pg_backend_pid()")
             return int(cursor.fetchone()[0])

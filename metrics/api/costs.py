@@ -31,7 +31,7 @@ from metrics.schemas.costs import (
 from orgs import access
 from orgs.catalog import Scope
 from orgs.errors import OrganizationNotFound
-from orgs.http import asks_if_changed, has_still, tag_of, tagged, unchanged
+from orgs.http import has_still, tag_of, tagged, unchanged
 from orgs.models import Organization
 from orgs.schemas.errors import ErrorsOut
 
@@ -151,15 +151,24 @@ def _deployment(organization: Organization, id_: str, code: str) -> Deployment:
 def _chart(
     request: HttpRequest, organization: Organization, filters: SeriesFilters
 ) -> HttpResponse:
-    """Read only when it changed; a caller that has it pays for the version alone."""
+    tag, body = chart(organization, filters, request.headers.get("If-None-Match"))
+    return tagged(_json(body) if body else unchanged(), tag)
+
+
+def chart(
+    organization: Organization, filters: SeriesFilters, sent: str | None
+) -> tuple[str, bytes | None]:
+    """The entity tag and `ChartsOut`, or no body when the caller has it by its tag.
+
+    Read only when it changed: a caller that has it pays for the version alone.
+    """
     zone = organization.white_label.zone
-    if asks_if_changed(request):
+    if sent is not None:
         tag = _tag(usage_version(organization.pk), filters, zone)
-        if has_still(request, tag):
-            return unchanged(tag)
+        if has_still(sent, tag):
+            return tag, None
     costs = cost_digits(organization.pk, filters)
-    response = _json(charts_body(costs, filters, zone))
-    return tagged(response, _tag(costs.changes, filters, zone))
+    return _tag(costs.changes, filters, zone), charts_body(costs, filters, zone)
 
 
 _SHAPE = 1  # of the body: another one makes every chart a caller keeps an old one

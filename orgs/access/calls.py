@@ -110,14 +110,14 @@ def called_white_label(
         ("owner", str(owner_id)),
         lambda: get_organization(found, owner_id, found=remembered(request, owner_id)),
     )
-    white_label = once(request, ("white label", owner.pk), lambda: _owned_by(owner))
+    white_label = once(request, ("white label", owner.pk), lambda: owned_by(owner))
     if white_label is None:
         raise OrganizationNotFound
     _count(request, found, owner)
     return white_label
 
 
-def _owned_by(owner: Organization) -> WhiteLabel | None:
+def owned_by(owner: Organization) -> WhiteLabel | None:
     """As a rule the one that it is in: an owner is made with its white label."""
     if owner.white_label.owner_id == owner.pk:
         return owner.white_label

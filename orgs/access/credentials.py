@@ -5,7 +5,8 @@ Any of these alone is enough; one that is sent and wrong is refused, whatever el
 
 import base64
 import binascii
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from urllib.parse import unquote
 
 import jwt
@@ -24,7 +25,7 @@ from orgs.catalog import Scope
 from orgs.crypto import hash_key
 from orgs.errors import Forbidden
 from orgs.models import ApiKey, User
-from orgs.queries.reach import find_key
+from orgs.queries.reach import KeyFacts, find_key
 
 TOKEN_LASTS = timedelta(hours=1)
 _NOTE_USE_EVERY = timedelta(minutes=1)  # a write a minute per key, not per call
@@ -73,8 +74,17 @@ def _of_key(request: HttpRequest, text: str) -> Principal | None:
         return None
     if organization is not None:
         remember(request, organization)
-    if key.used_at is None or now - key.used_at > _NOTE_USE_EVERY:
+    if not may_wait(key.used_at, now):
         ApiKey.objects.filter(pk=key.id).update(last_used_at=now)
+    return principal_of_key(key)
+
+
+def may_wait(used_at: datetime | None, now: datetime) -> bool:
+    """Whether the use of a key was noted lately."""
+    return used_at is not None and now - used_at <= _NOTE_USE_EVERY
+
+
+def principal_of_key(key: KeyFacts) -> Principal:
     return Principal(
         name=f"key {key.id}",
         scopes=frozenset(map(Scope, key.scopes)),
@@ -82,6 +92,15 @@ def _of_key(request: HttpRequest, text: str) -> Principal | None:
         organization_id=key.organization_id,
         key_id=key.id,
     )
+
+
+def key_text(headers: Mapping[str, str]) -> str:
+    """The key in WSGI's headers, when it is plainly one: not a token, not Basic."""
+    if header := headers.get("HTTP_X_API_KEY"):
+        return header.strip()
+    kind, _, value = headers.get("HTTP_AUTHORIZATION", "").partition(" ")
+    is_plain = kind.lower() == "apikey" and not headers.get("HTTP_X_JWT_TOKEN")
+    return value.strip().removeprefix("ApiKey ") if is_plain else ""
 
 
 def _of_basic(request: HttpRequest, value: str) -> Principal | None:

@@ -14,5 +14,6 @@ from metrics.api.whitelabel import (  # noqa: F401  each adds its operations
     usage,
 )
 from metrics.api.whitelabel.doors import router
+from metrics.api.whitelabel.info import info_body
 
-__all__ = ["router"]
+__all__ = ["info_body", "router"]

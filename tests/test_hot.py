@@ -1,0 +1,249 @@
+"""The hot doors say what Django says, byte for byte, or leave it to Django."""
+
+import io
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django.test import override_settings
+from pytest_django import DjangoAssertNumQueries
+
+from config import hot
+from metrics.commands import fold_usage
+from orgs.models import ApiKey, Organization, WhiteLabel
+from tests.factories import (
+    NOW,
+    delete,
+    event,
+    make_key,
+    make_organization,
+    make_rate,
+    make_white_label,
+    record,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+Answer = tuple[str, dict[str, str], bytes]
+READS = ("billing:read", "organizations:read")
+
+
+@pytest.fixture(autouse=True)
+def _connection_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request's end would close the connection that holds the test's transaction."""
+    monkeypatch.setattr(hot, "close_old_connections", lambda: None)
+    monkeypatch.setattr("django.core.signals.request_started.send", lambda **_: [])
+    monkeypatch.setattr("django.http.response.signals.request_finished.send",
+                        lambda **_: [])  # fmt: skip
+
+
+@pytest.fixture
+def billed(acme: WhiteLabel, org: Organization) -> Organization:
+    make_rate(acme, "2")
+    record(acme, [event("a"), event("b", product="x:y")])
+    record(acme, [event("c", quantities={"gpu_seconds": 7}, project="web")])
+    return org
+
+
+def environ(path: str, key: str = "", **more: str) -> dict[str, Any]:
+    path, _, query = path.partition("?")
+    headers = {"HTTP_X_API_KEY": key} if key else {}
+    return {
+        "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query,
+        "SERVER_NAME": "localhost", "SERVER_PORT": "80", "HTTP_HOST": "localhost",
+        "HTTP_X_REQUEST_ID": "r-1", "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(), **headers, **more,
+    }  # fmt: skip
+
+
+def asked(application: Any, environ: dict[str, Any]) -> Answer:
+    started: list[Any] = []
+    body = b"".join(application(environ, lambda *start: started.append(start)))
+    status, headers = started[0]
+    return status, dict(headers), body
+
+
+def refuse(*_: Any) -> Any:
+    raise AssertionError("asked Django")
+
+
+HOT = hot.HotDoors(refuse)
+
+
+def paths(acme: WhiteLabel, org: Organization) -> tuple[str, str]:
+    return (
+        f"/api/v1/billing/costs/{org.pk}/charts",
+        f"/v1/api/organizations/{acme.owner_id}/whitelabel/organizations/{org.pk}",
+    )
+
+
+QUERIES = ("", "?from=2026-10-01", "?to=2026-11-01&from=2026-10-01T00:00:00%2B02:00",
+           "?bucketing_strategy=Monthly&from=2026-01-01", "?from=")  # fmt: skip
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("of", ["white label", "organization"])
+def test_a_chart_is_the_same_from_both(
+    acme: WhiteLabel, billed: Organization, query: str, of: str
+) -> None:
+    key = make_key(acme, *READS, organization=billed if of == "organization" else None)
+    chart = environ(paths(acme, billed)[0] + query, key)
+    told = asked(WSGIHandler(), dict(chart))  # notes the key's use, too
+
+    assert told[0] == "200 OK"
+    assert asked(HOT, dict(chart)) == told
+    plain = {"HTTP_AUTHORIZATION": f"ApiKey {key}"}
+    assert asked(HOT, environ(chart["PATH_INFO"] + query, **plain)) == told
+
+
+def test_an_organization_is_the_same_from_both(
+    acme: WhiteLabel, billed: Organization
+) -> None:
+    info = environ(paths(acme, billed)[1], make_key(acme, *READS))
+    told = asked(WSGIHandler(), dict(info))
+
+    assert told[0] == "200 OK"
+    assert b'"gpuComputeTime":7' in told[2]
+    assert asked(HOT, dict(info)) == told
+
+
+def test_a_chart_that_holds_is_the_same_from_both(
+    acme: WhiteLabel, billed: Organization
+) -> None:
+    key = make_key(acme, *READS)
+    path = paths(acme, billed)[0]
+    tag = asked(WSGIHandler(), environ(path, key))[1]["ETag"]
+    again = environ(path, key, HTTP_IF_NONE_MATCH=tag)
+
+    told = asked(WSGIHandler(), dict(again))
+    assert told[0] == "304 Not Modified"
+    assert asked(HOT, dict(again)) == told
+    record(acme, [event("later")])
+    fold_usage()
+    assert asked(HOT, dict(again))[0] == "200 OK"
+
+
+def left(answer: Callable[[], Answer]) -> bool:
+    try:
+        answer()
+    except AssertionError as error:
+        return "asked Django" in str(error)
+    return False
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?from=x", "?from=2026-11-02&to=2026-11-01", "?from=a&from=b", "?x=1", "?from=%00",
+     "?bucketing_strategy=hourly", "?from=1999-01-01", "?from=2020-01-01"],
+)  # fmt: skip
+def test_a_bad_question_is_left_to_django(
+    acme: WhiteLabel, billed: Organization, query: str
+) -> None:
+    key = make_key(acme, *READS)
+    path = paths(acme, billed)[0]
+    asked(WSGIHandler(), environ(path, key))
+
+    assert left(lambda: asked(HOT, environ(path + query, key)))
+
+
+def test_whoever_may_not_is_left_to_django(
+    acme: WhiteLabel, billed: Organization
+) -> None:
+    other = make_organization(acme, "org-8")
+    keys = {
+        "unknown": "ei_x",
+        "nobody's": "",
+        "strange": make_key(make_white_label("strange"), *READS),
+        "narrow": make_key(acme, "usage:write"),
+        "of another": make_key(acme, *READS, organization=other),
+        "expired": make_key(acme, *READS, expires_at=NOW + timedelta(seconds=1)),
+        "revoked": make_key(acme, *READS),
+    }
+    ApiKey.objects.update(last_used_at=NOW)
+    revoked = ApiKey.objects.latest("pk")
+    ApiKey.objects.filter(pk=revoked.pk).update(revoked_at=NOW)
+    ApiKey.objects.exclude(expires_at=None).update(expires_at=NOW)
+    for path in paths(acme, billed):
+        for name, key in keys.items():
+            assert left(partial(asked, HOT, environ(path, key))), (path, name)
+
+
+def test_what_is_gone_or_not_there_is_left_to_django(
+    acme: WhiteLabel, billed: Organization
+) -> None:
+    key = make_key(acme, *READS)
+    ApiKey.objects.update(last_used_at=NOW)
+    chart, info = paths(acme, billed)
+    inside = make_organization(make_white_label("strange"), "org-9")
+    for path in (
+        chart.replace(str(billed.pk), "999999"),
+        chart.replace(str(billed.pk), "9" * 19),
+        info.replace(f"/{billed.pk}", f"/{inside.pk}"),
+        f"{info}?includeDeleted=true",
+        chart + "/",
+    ):
+        assert left(partial(asked, HOT, environ(path, key))), path
+    delete(billed)
+    for path in (chart, info):
+        assert left(partial(asked, HOT, environ(path, key))), path
+
+
+def test_a_call_too_many_is_left_to_django_and_not_counted_twice(
+    acme: WhiteLabel, billed: Organization
+) -> None:
+    Organization.objects.filter(pk=billed.pk).update(rate_limit=3)
+    key = make_key(acme, *READS)
+    chart = paths(acme, billed)[0]
+    asked(WSGIHandler(), environ(chart, key))
+    for _ in range(2):
+        assert asked(HOT, environ(chart, key))[0] == "200 OK"
+
+    assert left(lambda: asked(HOT, environ(chart, key)))
+    through = hot.HotDoors(WSGIHandler())
+    assert asked(through, environ(chart, key))[0] == "429 Too Many Requests"
+
+
+def test_a_strange_host_and_a_plain_connection_are_left_to_django(
+    acme: WhiteLabel, billed: Organization
+) -> None:
+    key = make_key(acme, *READS)
+    chart = paths(acme, billed)[0]
+    told = asked(WSGIHandler(), environ(chart, key))
+    assert left(lambda: asked(HOT, environ(chart, key, HTTP_HOST="evil.example")))
+    assert left(lambda: asked(HOT, environ(chart, key, REQUEST_METHOD="POST")))
+
+    strict = {
+        "SECURE_SSL_REDIRECT": True,
+        "SECURE_HSTS_SECONDS": 31_536_000,
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS": True,
+        "SECURE_HSTS_PRELOAD": True,
+        "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"),
+    }
+    with override_settings(**strict):
+        assert left(lambda: asked(HOT, environ(chart, key)))
+        secure = environ(chart, key, HTTP_X_FORWARDED_PROTO="https")
+        assert asked(HOT, dict(secure)) == asked(WSGIHandler(), dict(secure))
+    assert told[0] == "200 OK"
+
+
+def test_the_first_use_in_a_minute_is_noted_by_django(
+    acme: WhiteLabel, billed: Organization
+) -> None:
+    key = make_key(acme, *READS)
+    assert left(lambda: asked(HOT, environ(paths(acme, billed)[0], key)))
+
+
+def test_it_takes_as_few_queries(
+    acme: WhiteLabel,
+    billed: Organization,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    key = make_key(acme, *READS)
+    ApiKey.objects.update(last_used_at=NOW)
+    chart, info = paths(acme, billed)
+    with django_assert_num_queries(2):
+        asked(HOT, environ(chart, key))
+    with django_assert_num_queries(4):
+        asked(HOT, environ(info, key))
