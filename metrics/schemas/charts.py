@@ -92,26 +92,37 @@ class ChartsOut(Schema):
 
 
 def charts_body(costs: CostDigits, filters: SeriesFilters, zone: ZoneInfo) -> bytes:
-    """`ChartsOut` as JSON. Amounts are written digit by digit, not as a float.
-
-    A day that its zone left out has no first instant, no usage, and so no bucket.
-    """
-    heads = [
-        (id_, f'{{"id":{_text(id_)},"name":{_text(name)},"value":')
-        for id_, name in costs.lines
+    """`ChartsOut` as JSON. Amounts are written digit by digit, not as a float."""
+    values: dict[date, list[str]] = {}
+    for bucket, id_, name, digits in costs.rows:
+        values.setdefault(bucket, []).append(f"{_head(id_, name)}{digits}}}")
+    points = [
+        f"{begin}{','.join(values.get(bucket, ()))}]}}"
+        for bucket, begin in _points(filters.range, filters.grain, zone)
     ]
-    points = []
-    for bucket in filters.range.buckets(filters.grain):
-        found = costs.by_bucket.get(bucket, {})
-        values = ",".join([f"{h}{found[id_]}}}" for id_, h in heads if id_ in found])
-        at = _milliseconds(bucket, zone)
-        if at is not None:
-            points.append(f'{{"timestamp":{at},"values":[{values}]}}')
     return f'{{"data":[{",".join(points)}]}}'.encode()
 
 
-def _text(text: str) -> str:
-    return orjson.dumps(text).decode()
+@lru_cache(maxsize=10_000)
+def _head(id_: str, name: str) -> str:
+    """A value up to its number."""
+    text = orjson.dumps({"id": id_, "name": name}).decode()
+    return f'{text[:-1]},"value":'
+
+
+@lru_cache(maxsize=1_000)
+def _points(
+    days: DayRange, grain: Grain, zone: ZoneInfo
+) -> tuple[tuple[date, str], ...]:
+    """Each bucket with its point up to the values; many callers ask the same range.
+
+    A day that its zone left out has no first instant, no usage, and so no bucket.
+    """
+    return tuple(
+        (bucket, f'{{"timestamp":{_milliseconds(bucket, zone)},"values":[')
+        for bucket in days.buckets(grain)
+        if existed(bucket, zone)
+    )
 
 
 def digits(amount: Any) -> str:
@@ -125,9 +136,5 @@ def number(amount: Any) -> orjson.Fragment:
     return orjson.Fragment(digits(amount))
 
 
-@lru_cache(maxsize=10_000)  # days of some years in some zones; a rule never changes
-def _milliseconds(bucket: date, zone: ZoneInfo) -> int | None:
-    """The first instant; nothing for a day that the zone left out."""
-    if not existed(bucket, zone):
-        return None
+def _milliseconds(bucket: date, zone: ZoneInfo) -> int:
     return int(first_instant(bucket, zone).timestamp() * 1000)

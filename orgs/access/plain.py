@@ -29,7 +29,9 @@ def reach(headers: dict[str, str], id_: str, scope: Scope) -> Reached | None:
     if not text:
         return None
     now = timezone.now()
-    key, organization = find_key(hash_key(text), organization_id=row_id(id_), now=now)
+    key, organization = find_key(
+        hash_key(text), organization_id=row_id(id_), now=now, is_hot=True
+    )
     if key is None or organization is None or organization.deleted_at is not None:
         return None
     found = principal_of_key(key)
@@ -43,7 +45,7 @@ def reach_inside(
 ) -> tuple[Reached, Organization] | None:
     """The same for an organization inside the white label that another owns."""
     reached = reach(headers, owner_id, scope)
-    inner = find_organization(row_id(inner_id)) if reached else None
+    inner = find_organization(row_id(inner_id), is_hot=True) if reached else None
     if reached is None or inner is None or inner.deleted_at is not None:
         return None
     principal, owner = reached
