@@ -70,12 +70,12 @@ REFUSED = [
     ("usage_event_quantities", EVENT + "'x', now(), 'gpt', 0, '[1]', 1, 0)"),
     ("no partition", EVENT + "'x', '10000-01-01', 'gpt', 0, '{{\"a\": 1}}', 1, 0)"),
     ("no partition", EVENT + "'x', '1999-12-31', 'gpt', 0, '{{\"a\": 1}}', 1, 0)"),
-    ("daily_usage_quantity_ge_0", "update metrics_dailyusage set quantity = -1"),
-    ("daily_usage_cost_ge_0", "update metrics_dailyusage set cost = -0.000000000001"),
-    ("daily_usage_cost_ge_0|overflow", "update metrics_dailyusage set cost = '-inf'"),
-    ("daily_usage_period", "update metrics_dailyusage set period = 0"),
+    ("daily_usage_sane", "update metrics_dailyusage set quantity = -1"),
+    ("daily_usage_sane", "update metrics_dailyusage set cost = -0.000000000001"),
+    ("daily_usage_sane|overflow", "update metrics_dailyusage set cost = '-inf'"),
+    ("daily_usage_sane", "update metrics_dailyusage set period = 0"),
     (
-        "daily_usage_unpriced_within",
+        "daily_usage_sane",
         "update metrics_dailyusage set unpriced_quantity = quantity + 1",
     ),
     (

@@ -7,7 +7,7 @@ is there already adds nothing, so a retry after a lost answer is safe.
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import orjson
@@ -19,7 +19,7 @@ from metrics.commands import statements
 from metrics.commands.batch import Body, Key, Numbered, Recorded, Row, rows_of
 from metrics.commands.periods import open_first_periods
 from metrics.commands.sums import DaySums, PriceList, day_sums, price_list
-from metrics.events import Refused, check_event
+from metrics.events import Refused, are_fine, check_event
 from metrics.signals import usage_recorded
 from orgs.models import WhiteLabel
 from orgs.queries.prepared import array, execute, fetch_all
@@ -43,7 +43,7 @@ def record_usage(
     events then need not name.
     """
     result = Recorded()
-    checked = list(_checked(events, now or timezone.now(), result))
+    checked = _checked(events, now or timezone.now(), result)
     rows = rows_of(white_label, checked, organization_id, result)
     if rows:
         _record(white_label, rows, result)
@@ -52,15 +52,19 @@ def record_usage(
 
 
 def _checked(
-    events: Iterable[Numbered], now: datetime, result: Recorded
-) -> Iterator[Numbered]:
+    events: Sequence[Numbered], now: datetime, result: Recorded
+) -> Sequence[Numbered]:
+    if events and are_fine([event for _, event in events], now):
+        return events
+    checked = []
     for index, event in events:
         try:
             check_event(event, now)
         except Refused as refused:
             result.reject(index, refused)
         else:
-            yield index, event
+            checked.append((index, event))
+    return checked
 
 
 def _record(white_label: WhiteLabel, rows: Sequence[Row], result: Recorded) -> None:
@@ -105,12 +109,20 @@ def _write(
     periods = _lock_periods(ids)
     own = {"white_label": white_label.id}
     version = fetch_all(statements.PRICE_VERSION, own)[0][0]
-    added, repeated = _insert_events(rows, periods, version)
-    if added:
-        products = {row.event.product for row in added}
-        prices = _prices(white_label, products, ids)
-        _add(white_label, day_sums(added, white_label.zone, periods, prices))
+    prices = _prices(white_label, {row.event.product for row in rows}, ids)
+
+    def sums(added: Sequence[Row]) -> list[Write]:
+        zone = white_label.zone
+        return _sums(white_label, day_sums(added, zone, periods, prices))
+
+    writes, repeated = _insert_events(rows, periods, version, sums)
+    for statement, columns in writes:
+        execute(statement, columns)
     return repeated
+
+
+Write = tuple[str, dict[str, object]]
+Summing = Callable[[Sequence[Row]], list[Write]]
 
 
 def _lock_periods(ids: Sequence[int]) -> dict[int, int]:
@@ -139,31 +151,37 @@ def _prices(
 
 
 def _insert_events(
-    rows: Sequence[Row], periods: Mapping[int, int], version: int
-) -> tuple[Sequence[Row], Repeated]:
-    """The rows that were added, and those that were there before.
+    rows: Sequence[Row], periods: Mapping[int, int], version: int, sums: Summing
+) -> tuple[list[Write], Repeated]:
+    """What is to be written of the rows that were added; those that were there before.
 
     As a rule all are new, and COPY is the fastest way in. One that is not ends the
     COPY; then the rows are written again, more slowly, past those that are there.
     """
     try:
         with transaction.atomic():
-            _copy(rows, periods, version)
+            return _copy(rows, periods, version, sums), []
     except IntegrityError:
-        return _insert_new(rows, periods, version)
-    return rows, []
+        added, repeated = _insert_new(rows, periods, version)
+        return sums(added) if added else [], repeated
 
 
-def _copy(rows: Sequence[Row], periods: Mapping[int, int], version: int) -> None:
+def _copy(
+    rows: Sequence[Row], periods: Mapping[int, int], version: int, sums: Summing
+) -> list[Write]:
+    """While PostgreSQL takes the rows in, we add them up: each on its own core."""
     # Django does not know COPY: its errors are made Django's here.
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,
         cursor.copy(statements.COPY_EVENTS) as copy,
     ):
-        copy.write(_copied(rows, periods, version))
+        for start in range(0, len(rows), _LINES):
+            copy.write(_copied(rows[start : start + _LINES], periods, version))
+        return sums(rows)
 
 
+_LINES = 200  # written at once: PostgreSQL has something to do from the first on
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -173,7 +191,7 @@ def _copied(rows: Iterable[Row], periods: Mapping[int, int], version: int) -> by
     for row in rows:
         event, owner = row.event, row.organization_id
         at = event.timestamp.astimezone(UTC).isoformat()
-        # A quote in JSON is the only thing in it that COPY could misread.
+        # Names of meters and numbers: nothing in this JSON is escaped.
         quantities = orjson.dumps(event.quantities).decode()
         lines.append(
             f"{owner}\t{event.id.translate(_ESCAPES)}\t{at}\t{event.product}"
@@ -221,28 +239,28 @@ def _keys(rows: Sequence[Row]) -> dict[str, object]:
 # --- sums -------------------------------------------------------------------------
 
 
-def _add(white_label: WhiteLabel, sums: DaySums) -> None:
+def _sums(white_label: WhiteLabel, sums: DaySums) -> list[Write]:
     """The changes last: they wait for nobody, so nobody waits for them."""
-    _add_usage(sums)
-    _add_metrics(sums)
-    _append_changes(white_label, sums)
+    metrics = [(statements.UPSERT_METRICS, _metrics(sums))] if sums.metrics else []
+    return [
+        (statements.UPSERT_USAGE, _usage(sums)),
+        *metrics,
+        (statements.APPEND_CHANGES, _changes(white_label, sums)),
+    ]
 
 
-def _add_usage(sums: DaySums) -> None:
+def _usage(sums: DaySums) -> dict[str, object]:
     keys = sorted(sums.usage)
     organizations, days, products, meters, projects, periods = zip(*keys, strict=True)
-    execute(
-        statements.UPSERT_USAGE,
-        {
-            "organizations": array(organizations),
-            "days": array(days),
-            "products": array(products),
-            "meters": array(meters),
-            "projects": array(projects),
-            "periods": array(periods),
-            **_amounts([sums.usage[key] for key in keys]),
-        },
-    )
+    return {
+        "organizations": array(organizations),
+        "days": array(days),
+        "products": array(products),
+        "meters": array(meters),
+        "projects": array(projects),
+        "periods": array(periods),
+        **_amounts([sums.usage[key] for key in keys]),
+    }
 
 
 def _amounts(sums: Sequence[Sequence[int]]) -> dict[str, object]:
@@ -251,31 +269,26 @@ def _amounts(sums: Sequence[Sequence[int]]) -> dict[str, object]:
     return {name: array(column) for name, column in zip(names, columns, strict=True)}
 
 
-def _add_metrics(sums: DaySums) -> None:
-    if not sums.metrics:
-        return
+def _metrics(sums: DaySums) -> dict[str, object]:
     found = sorted(sums.metrics.items())
     columns = {
         column: array(values.get(column, 0) for _, values in found)
         for column in DAILY_METRICS.values()
     }
-    execute(statements.UPSERT_METRICS, {**_days(key for key, _ in found), **columns})
+    return {**_days(key for key, _ in found), **columns}
 
 
-def _append_changes(white_label: WhiteLabel, sums: DaySums) -> None:
+def _changes(white_label: WhiteLabel, sums: DaySums) -> dict[str, object]:
     fleet_days, products, meters = zip(*sums.fleet, strict=True)
-    execute(
-        statements.APPEND_CHANGES,
-        {
-            **_days(sums.costs),
-            "day_costs": array(sums.costs.values()),
-            "white_label": white_label.id,
-            "fleet_days": array(fleet_days),
-            "products": array(products),
-            "meters": array(meters),
-            **_amounts(list(sums.fleet.values())),
-        },
-    )
+    return {
+        **_days(sums.costs),
+        "day_costs": array(sums.costs.values()),
+        "white_label": white_label.id,
+        "fleet_days": array(fleet_days),
+        "products": array(products),
+        "meters": array(meters),
+        **_amounts(list(sums.fleet.values())),
+    }
 
 
 def _days(keys: Iterable[tuple[int, str]]) -> dict[str, object]:

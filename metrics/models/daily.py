@@ -37,13 +37,16 @@ class DailyUsage(models.Model):
 
     class Meta:
         constraints = [
-            *not_negative("daily_usage", "quantity", "cost", "benchmark_cost"),
+            # One, for each that is asked of a row costs recording three per cent; that
+            # a quantity is not negative follows from its unpriced part.
             CheckConstraint(
-                condition=Q(unpriced_quantity__gte=0)
-                & Q(unpriced_quantity__lte=F("quantity")),
-                name="daily_usage_unpriced_within",
-            ),
-            CheckConstraint(condition=Q(period__gte=1), name="daily_usage_period"),
+                condition=Q(cost__gte=0)
+                & Q(benchmark_cost__gte=0)
+                & Q(unpriced_quantity__gte=0)
+                & Q(quantity__gte=F("unpriced_quantity"))
+                & Q(period__gte=1),
+                name="daily_usage_sane",
+            )
         ]
 
     def __str__(self) -> str:

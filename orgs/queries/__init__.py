@@ -91,10 +91,19 @@ def find_project_owners(project_ids: Collection[int]) -> dict[int, int]:
     return dict(rows.values_list("id", "organization_id"))
 
 
+_AGREED = [field.attname for field in Entitlements._meta.concrete_fields]
+_ENTITLEMENTS = f"""
+select {", ".join(_AGREED)} from orgs_entitlements
+where organization_id = %(organization_id)s
+"""  # noqa: S608  names come from our own model
+
+
 def get_entitlements(organization: Organization) -> Entitlements:
     """Those agreed, or none at all: everything is unlimited."""
-    found = Entitlements.objects.filter(organization=organization).first()
-    return found or Entitlements(organization=organization)
+    rows = fetch_all(_ENTITLEMENTS, {"organization_id": organization.pk})
+    if not rows:
+        return Entitlements(organization=organization)
+    return Entitlements.from_db("default", _AGREED, rows[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,24 +14,11 @@ from orgs.queries.prepared import fetch_all
 # Long, and for an index alone: read by those who want them.
 _UNREAD = frozenset({"readme", "name_key", "search_text"})
 # What the hot doors look at; each column costs a microsecond to read.
-_HOT = frozenset(
-    [
-        "id",
-        "white_label",
-        "rate_limit",
-        "is_billable",
-        "is_personal",
-        "contract_started_on",
-        "created_at",
-        "deleted_at",
-        "slug",
-        "owner",
-        "time_zone",
-        "gpu_weight",
-        "currency",
-        "default_rate_limit",
-    ]
-)
+_HOT = frozenset({
+    "id", "white_label", "rate_limit", "is_billable", "is_personal", "created_at",
+    "contract_started_on", "deleted_at", "slug", "owner", "time_zone", "gpu_weight",
+    "currency", "default_rate_limit",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
