@@ -167,13 +167,13 @@ def test_long_lists_are_estimated_and_the_whole_one_is_exact(
     assert desk.ok("GET", "projects?includeDeleted=1")["total"] >= 3
 
 
-def test_a_page_takes_six_queries_however_long(
+def test_a_page_takes_four_queries_however_long(
     desk: Desk, acme: WhiteLabel, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(9):
         make_organization(acme, f"more-{number}")
     desk.ok("GET", "metrics")  # notes the key's use, once a minute
 
-    # the key, the owner, its white label, the page, its projects, the count
-    with django_assert_num_queries(6):
+    # the key with the owner and white label, the page, its projects, the count
+    with django_assert_num_queries(4):
         desk.ok("GET", "organizations")

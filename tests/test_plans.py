@@ -29,9 +29,12 @@ from metrics.commands import fill_standings, fold_usage
 from metrics.models import (
     DailyMetric,
     DailyUsage,
+    FleetChange,
+    FleetTotal,
     OpenPeriod,
     Rate,
     Standing,
+    UsageChange,
     UsageEvent,
 )
 from metrics.tasks import sweep_jobs
@@ -244,7 +247,15 @@ def fleet(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         )
         with connection.cursor() as cursor:
             tables = [model._meta.db_table for model in histories()]
-            tables += [m._meta.db_table for m in (DailyUsage, DailyMetric, UsageEvent)]
+            alone = (
+                DailyUsage,
+                DailyMetric,
+                UsageEvent,
+                UsageChange,
+            )  # no foreign keys
+            tables += [
+                model._meta.db_table for model in (*alone, FleetChange, FleetTotal)
+            ]
             cursor.execute(
                 f"truncate orgs_whitelabel, orgs_user, {', '.join(tables)} cascade"
             )
