@@ -13,9 +13,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from django.conf import settings
-from django.db import Error, close_old_connections
+from django.db import close_old_connections
 from django.http.request import split_domain_port, validate_host
-from pydantic import ValidationError
 
 from config.middleware import request_id_of
 from config.programs import POLICY
@@ -24,7 +23,6 @@ from metrics.api.whitelabel import info_body
 from metrics.schemas import ChartsIn
 from orgs.access import plain
 from orgs.catalog import Scope
-from orgs.errors import DomainError
 from orgs.http import KEEP
 
 Environ = dict[str, Any]
@@ -65,8 +63,8 @@ def _answer(environ: Environ) -> Answer | None:
             return _chart(environ, named[1])
         if named := _INFO.fullmatch(path):
             return _info(environ, named[1], named[2])
-    except (DomainError, ValidationError, Error):
-        pass  # asked again the long way, which says it
+    except Exception:  # whatever it is, the long way says and logs it
+        return None
     return None
 
 

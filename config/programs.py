@@ -1,7 +1,7 @@
 """Middleware of pages that the calls of programs pass by.
 
 A call with a key in its headers has no session, no form, no message and no fragment;
-making them ready for it costs a third of a chart's whole answer. Whoever asks without
+making them ready for it would be much of a chart's whole cost. Whoever asks without
 such a header, a browser above all, passes everything.
 """
 

@@ -136,7 +136,7 @@ def _database() -> dict[str, Any]:
         " -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
     )
     # The web process's threads are few and stay: each keeps its connection, for a new
-    # one costs as much as ten pages. Health checks make a restarted PostgreSQL cost no
+    # one costs more than many a page. Health checks make a restarted PostgreSQL cost no
     # failed request.
     max_age = None if PROCESS == "web" else 60
     return found | {"CONN_MAX_AGE": max_age, "CONN_HEALTH_CHECKS": True}

@@ -17,8 +17,8 @@ application = HotDoors(_django)
 def _settle() -> None:
     """Take what is loaded once out of what the garbage collector looks through.
 
-    Half a million objects of Django stay to the end; without this each full collection
-    visits them all, tens of milliseconds in the middle of somebody's request.
+    Django's own objects stay to the end; without this each full collection visits them
+    all, in the middle of somebody's request.
     """
     import_module("config.urls")
     gc.collect()

@@ -100,7 +100,7 @@ def parse_all(body: bytes) -> list[IncomingEvent] | None:
 
 
 def _keys_of(events: Sequence[IncomingEvent]) -> int:
-    """The sum of `_keys`, a column at a time: four times as fast."""
+    """The sum of `_keys`, a column at a time, which is faster."""
     return (
         _REQUIRED_KEYS * len(events)
         + sum([len(event.quantities) for event in events])
@@ -169,7 +169,7 @@ def read_retention(text: str) -> timedelta | None:
 
 
 def are_fine(events: Sequence[IncomingEvent], now: datetime) -> bool:
-    """Whether `check_event` would pass them all; a tenth of asking it for each."""
+    """Whether `check_event` would pass them all, asked of the batch at once."""
     instants = [event.timestamp for event in events]
     if not now - KEPT <= min(instants) <= max(instants) <= now + AHEAD:
         return False

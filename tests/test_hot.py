@@ -247,3 +247,16 @@ def test_it_takes_as_few_queries(
         asked(HOT, environ(chart, key))
     with django_assert_num_queries(4):
         asked(HOT, environ(info, key))
+
+
+def test_what_breaks_here_is_left_to_django(
+    acme: WhiteLabel, billed: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = make_key(acme, *READS)
+    chart = paths(acme, billed)[0]
+    asked(WSGIHandler(), environ(chart, key))
+    monkeypatch.setattr("orgs.access.plain.count", lambda _: 1 // 0)
+
+    assert left(lambda: asked(HOT, environ(chart, key)))
+    through = hot.HotDoors(WSGIHandler())
+    assert asked(through, environ(chart, key))[0] == "200 OK"

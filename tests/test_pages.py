@@ -1,6 +1,6 @@
 """The pages' numbers and queries: page = fragment = API, nothing counted."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
+from billing.commands import change_limits
 from billing.models import BillingAccount
 from orgs.charts import Series, draw
 from orgs.models import Organization, WhiteLabel
+from tests.contract_b import subscribe
 from tests.factories import (
     event,
     make_key,
@@ -272,3 +274,23 @@ def test_a_chart_escapes_its_names() -> None:
     assert "&lt;b&gt;&amp;" in text
     assert "&lt;I&gt; 3" in text
     assert not [tag for tag in ("<b>&", "<i>", "<I>") if tag in text]
+
+
+@pytest.mark.parametrize(
+    ("status", "free", "badge"),
+    [("trialing", "10", None), ("trialing", "4", "soft"), ("active", "10", "hard")],
+)
+def test_limits_are_crossed_by_what_is_left_after_the_free_balance(
+    staff: Client, acme: WhiteLabel, org: Organization, *, status: str, free: str,
+    badge: str | None,
+) -> None:  # fmt: skip
+    make_rate(acme, "1")
+    record(acme, [event("a", quantities={"requests": 9})])
+    BillingAccount.objects.create(organization=org, free_balance=Decimal(free))
+    subscribe(org, status=status, trial_ends_at=datetime(2026, 12, 24, tzinfo=UTC))
+    change_limits(org.id, soft=Decimal(5), hard=Decimal(9))
+
+    for page in (f"{LIST}?search=org-7", f"{LIST}{org.id}/"):
+        text = staff.get(page).content.decode()
+        for kind in ("soft", "hard"):
+            assert (f"Over {kind} limit" in text) is (kind == badge), page

@@ -133,13 +133,6 @@ class Subscription(models.Model):
     def __str__(self) -> str:
         return f"{self.tier} {self.cycle}"
 
-    @property
-    def is_in_trial(self) -> bool:
-        """Free balance pays only now; a trial's end counts before Stripe says so."""
-        return self.status == self.Status.TRIALING and (
-            self.trial_ends_at is None or self.trial_ends_at > timezone.now()
-        )
-
 
 @with_history(exclude=["white_label"])
 class Invoice(models.Model):

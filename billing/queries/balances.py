@@ -2,10 +2,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from billing.models import Subscription
-from billing.models.mirrors import LIVE
-from billing.queries.accounts import get_billing_account
-from metrics.queries import list_open_periods, open_period_costs
+from billing.queries.facts import billing_facts
+from metrics.queries import current_period
 from orgs.models import Organization
 
 
@@ -24,16 +22,13 @@ class Balance:
 
 
 def balance(organization: Organization) -> Balance:
-    """Four queries of one organization."""
-    live = Subscription.objects.filter(
-        organization=organization, kind=Subscription.Kind.PLATFORM, status__in=LIVE
-    )
-    trial = next((one for one in live if one.is_in_trial), None)
-    available = get_billing_account(organization).free_balance if trial else Decimal(0)
-    cost = open_period_costs([organization.id])[organization.id].cost
+    """Two statements of one organization."""
+    facts = billing_facts([organization.id])[organization.id]
+    period = current_period(organization.id)
+    available = facts.paying_balance
     return Balance(
         available=available,
-        used=min(available, cost),
-        starts_at=list_open_periods([organization.id])[0].starts_at,
-        ends_at=trial.trial_ends_at if trial else None,
+        used=min(available, period.cost.cost),
+        starts_at=period.starts_at,
+        ends_at=facts.trial_ends_at if facts.is_in_trial else None,
     )

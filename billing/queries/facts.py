@@ -30,10 +30,19 @@ class BillingFacts:
 
     @property
     def is_in_trial(self) -> bool:
-        """Free balance pays only now; a trial's end counts before Stripe says so."""
+        """A trial's end counts before Stripe says so."""
         return self.status == Subscription.Status.TRIALING and (
             self.trial_ends_at is None or self.trial_ends_at > timezone.now()
         )
+
+    @property
+    def paying_balance(self) -> Decimal:
+        """What pays before money does: the free balance, in the trial and only then."""
+        return self.free_balance if self.is_in_trial else Decimal(0)
+
+    def payable(self, cost: Decimal) -> Decimal:
+        """Of the open period's cost; what spending limits are compared with."""
+        return max(cost - self.paying_balance, Decimal(0))
 
     @property
     def limits(self) -> list[tuple[str, Decimal]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 
 from django.db.models import Exists, F, OuterRef
@@ -16,7 +15,7 @@ from metrics.queries import (
     PeriodCost,
     RecentCost,
     open_period_costs,
-    recent_costs,
+    recent_costs_by_day,
 )
 from orgs.models import Organization
 from orgs.models.organizations import OrganizationQuerySet
@@ -171,13 +170,7 @@ def _owing() -> Exists:
 
 
 def _recent(organizations: Sequence[Organization]) -> dict[int, RecentCost]:
-    """One query for each date that it is now somewhere: at most two or three."""
     now = timezone.now()
-    by_today: dict[date, list[int]] = {}
-    for organization in organizations:
-        today = day_of(now, organization.white_label.zone)
-        by_today.setdefault(today, []).append(organization.id)
-    recent: dict[int, RecentCost] = {}
-    for today, ids in by_today.items():
-        recent |= recent_costs(ids, today=today)
-    return recent
+    return recent_costs_by_day(
+        {one.id: day_of(now, one.white_label.zone) for one in organizations}
+    )

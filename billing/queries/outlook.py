@@ -18,7 +18,6 @@ from metrics.queries import (
 from orgs.models import Organization
 
 PACE_DAYS = 7  # complete days; a week has all its weekdays once
-_ZERO = Decimal(0)
 _FAR = 366  # days; a crossing further away is not announced
 
 
@@ -52,7 +51,7 @@ class Outlook:
     @property
     def payable(self) -> Decimal:
         """What limits are compared with."""
-        return max(self.cost.cost - self.free_balance, _ZERO)
+        return self.facts.payable(self.cost.cost)
 
     @property
     def next_limit(self) -> LimitOutlook | None:
@@ -68,15 +67,14 @@ def outlook(
     period = period or current_period(organization.id)
     facts = billing_facts([organization.id])[organization.id]
     cost = period.cost.cost
-    free = facts.free_balance if facts.is_in_trial else _ZERO
     pace = _pace(organization, today)
     ends_on = _ends_on(organization, facts.period_ends_at)
     days_left = (ends_on - today).days if ends_on else None
-    payable = max(cost - free, _ZERO)
+    payable = facts.payable(cost)
     return Outlook(
         starts_at=period.starts_at,
         cost=period.cost,
-        free_balance=free,
+        free_balance=facts.paying_balance,
         pace_per_day=pace,
         ends_on=ends_on,
         projected=cost + pace * days_left if days_left is not None else None,

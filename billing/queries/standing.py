@@ -42,7 +42,7 @@ def badges(
     return [
         *_deleted(organization),
         *_subscribed(facts, timezone.now()),
-        *_limited(facts, cost.cost),
+        *_limited(facts, facts.payable(cost.cost)),
         *_owing(facts.overdue),
     ]
 
@@ -76,11 +76,11 @@ def _trial(ends_at: datetime | None, now: datetime) -> Badge:
     return Badge(f"Trial ends in {days} d" if days else "Trial ends today", "warn")
 
 
-def _limited(facts: BillingFacts, cost: Decimal) -> list[Badge]:
+def _limited(facts: BillingFacts, payable: Decimal) -> list[Badge]:
     """Only the highest limit crossed: over the hard one says enough."""
-    if facts.hard is not None and cost >= facts.hard:
+    if facts.hard is not None and payable >= facts.hard:
         return [Badge("Over hard limit", "bad")]
-    if facts.soft is not None and cost >= facts.soft:
+    if facts.soft is not None and payable >= facts.soft:
         return [Badge("Over soft limit", "warn")]
     return []
 

@@ -1,7 +1,7 @@
 """The first page: what all organizations cost and use, and which need somebody."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -20,7 +20,7 @@ from metrics.queries import (
     fleet_series,
     fleet_totals,
     list_largest,
-    recent_costs,
+    recent_costs_by_day,
 )
 from metrics.views import chart_panel
 from orgs import access
@@ -72,7 +72,10 @@ def _whole(scope: FleetScope, now: datetime) -> dict[str, Any]:
     totals = fleet_totals(scope.ids, before=scope.first_open(now))
     largest = list_largest(scope.ids, limit=_SHOWN)
     trials = concerns.trials[:_SHOWN]
-    recent = _recent(scope, [*largest, *trials], now)
+    shown: list[Largest | Concern] = [*largest, *trials]
+    recent = recent_costs_by_day(
+        {one.organization_id: scope.today_of(one.white_label_id, now) for one in shown}
+    )
     return {
         "now": now,
         "totals": totals,
@@ -101,20 +104,6 @@ def _freshness(
         "ordered_at": max((row.computed_at for row in largest), default=None),
         "is_order_stale": max(days_late, default=0) > 1,
     }
-
-
-def _recent(
-    scope: FleetScope, rows: Sequence[Largest | Concern], now: datetime
-) -> dict[int, RecentCost]:
-    """One query for each date that it is now somewhere: at most two or three."""
-    by_today: dict[date, set[int]] = {}
-    for row in rows:
-        today = scope.today_of(row.white_label_id, now)
-        by_today.setdefault(today, set()).add(row.organization_id)
-    recent: dict[int, RecentCost] = {}
-    for today, ids in by_today.items():
-        recent |= recent_costs(sorted(ids), today=today)
-    return recent
 
 
 def _with_costs(

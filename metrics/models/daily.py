@@ -37,8 +37,8 @@ class DailyUsage(models.Model):
 
     class Meta:
         constraints = [
-            # One, for each that is asked of a row costs recording three per cent; that
-            # a quantity is not negative follows from its unpriced part.
+            # One, for each costs every row that is recorded; that a quantity is not
+            # negative follows from its unpriced part.
             CheckConstraint(
                 condition=Q(cost__gte=0)
                 & Q(benchmark_cost__gte=0)

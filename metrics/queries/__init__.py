@@ -1,7 +1,6 @@
 """Reads of usage. Page, fragment, CSV, API and alert take a number from here."""
 
 from metrics.queries.compute import ComputeTime, compute_time, has_usage_since
-from metrics.queries.current import CurrentPeriod, cost_of_days, current_period
 from metrics.queries.days import (
     DayMetrics,
     EntitlementUse,
@@ -17,6 +16,7 @@ from metrics.queries.fleet import (
     find_stale_standings,
     list_largest,
     recent_costs,
+    recent_costs_by_day,
 )
 from metrics.queries.fleet_series import (
     Compared,
@@ -41,8 +41,10 @@ from metrics.queries.items import (
     find_deployment,
 )
 from metrics.queries.periods import (
+    CurrentPeriod,
     OpenPeriodFacts,
     PeriodCost,
+    current_period,
     list_open_periods,
     open_period_costs,
     open_period_meters,
@@ -58,6 +60,7 @@ from metrics.queries.series import (
     Series,
     SeriesFilters,
     cost_digits,
+    cost_of_days,
     series,
 )
 from metrics.queries.versions import usage_version
@@ -112,6 +115,7 @@ __all__ = [
     "period_cost",
     "period_costs",
     "recent_costs",
+    "recent_costs_by_day",
     "series",
     "usage_version",
 ]

@@ -57,7 +57,7 @@ class DayMetrics(Struct, frozen=True, gc=False):
     total_contract_compute_seconds: int
 
 
-# Wider than 64 bits, so numeric; as text they are read three times as fast.
+# Wider than 64 bits, so numeric; as text they are read faster.
 _WIDE = _COLUMNS[6:]
 _SQL = """
 select day, {days}
@@ -126,7 +126,7 @@ def _with_totals(
     contract: date,
     weight: int,
 ) -> list[DayMetrics]:
-    """Column by column: a loop over days and names would cost five times as much."""
+    """Column by column: a loop over days and names would be slower."""
     cpu, gpu = columns[6:8]
     starts = bisect_left(calendar, contract)  # days before the contract count nothing
     none = (0,) * starts

@@ -1,6 +1,6 @@
 """Many organizations at once: what a list shows and how it is sorted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,11 @@ from orgs.queries.prepared import array, fetch_all
 RECENT_DAYS = 30
 
 
+def growth(now: Decimal | int, before: Decimal | int) -> Decimal | None:
+    """Change as a fraction; null when there was nothing before."""
+    return (Decimal(now) - before) / before if before else None
+
+
 @dataclass(frozen=True, slots=True)
 class RecentCost:
     """The last 30 days, today included, and the 30 before."""
@@ -24,10 +29,7 @@ class RecentCost:
 
     @property
     def growth(self) -> Decimal | None:
-        """Change as a fraction; null when there was nothing before."""
-        if not self.cost_before:
-            return None
-        return (self.cost - self.cost_before) / self.cost_before
+        return growth(self.cost, self.cost_before)
 
 
 _RECENT = """
@@ -36,6 +38,20 @@ where organization_id = any(%(ids)s::bigint[])
     and day > %(start)s and day <= %(today)s
 group by 1, 2
 """
+
+
+def recent_costs_by_day(todays: Mapping[int, date]) -> dict[int, RecentCost]:
+    """The same by organization id and what day it is there.
+
+    One query for each date that it is now somewhere: at most two or three.
+    """
+    ids: dict[date, list[int]] = {}
+    for id_, today in todays.items():
+        ids.setdefault(today, []).append(id_)
+    recent: dict[int, RecentCost] = {}
+    for today, same in ids.items():
+        recent |= recent_costs(same, today=today)
+    return recent
 
 
 def recent_costs(

@@ -9,6 +9,7 @@ from django.db import connection
 
 from metrics.catalog import METERS, Unit
 from metrics.periods import ONE_DAY, DayRange, Grain
+from metrics.queries.fleet import growth
 from metrics.queries.series import (
     BUCKETS,
     Amounts,
@@ -76,10 +77,7 @@ class Compared:
 
     @property
     def growth(self) -> Decimal | None:
-        """Change as a fraction; null when there was nothing before."""
-        if not self.before:
-            return None
-        return (Decimal(self.now) - self.before) / self.before
+        return growth(self.now, self.before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -30,6 +30,14 @@ class PeriodCost:
         return self.benchmark_cost - self.cost
 
 
+@dataclass(frozen=True, slots=True)
+class CurrentPeriod:
+    """The open period: since when, and its exact cost so far."""
+
+    starts_at: datetime
+    cost: PeriodCost
+
+
 def list_open_periods(organization_ids: Sequence[int]) -> list[OpenPeriodFacts]:
     rows = OpenPeriod.objects.filter(organization_id__in=organization_ids)
     return [
@@ -44,7 +52,7 @@ def list_open_periods(organization_ids: Sequence[int]) -> list[OpenPeriodFacts]:
 # Lateral, for a plain join is planned by how much the average organization has, and
 # then as a read of the whole fleet.
 _OPEN = """
-select p.organization_id, u.cost, u.benchmark_cost
+select p.organization_id, p.starts_at, u.cost, u.benchmark_cost
 from metrics_openperiod p cross join lateral (
     select coalesce(sum(cost), 0) as cost,
         coalesce(sum(benchmark_cost), 0) as benchmark_cost
@@ -54,10 +62,24 @@ where p.organization_id = any(%(ids)s::bigint[])
 """
 
 
-def open_period_costs(organization_ids: Sequence[int]) -> dict[int, PeriodCost]:
-    """What the open period of each organization costs so far."""
+def current_periods(organization_ids: Iterable[int]) -> dict[int, CurrentPeriod]:
+    """The open period of each organization, in one statement."""
     rows = fetch_all(_OPEN, {"ids": array(organization_ids)})
-    return {id_: PeriodCost(cost, mark) for id_, cost, mark in rows}
+    return {
+        id_: CurrentPeriod(starts_at, PeriodCost(cost, mark))
+        for id_, starts_at, cost, mark in rows
+    }
+
+
+def current_period(organization_id: int) -> CurrentPeriod:
+    """Each has one from its first day on."""
+    return current_periods([organization_id])[organization_id]
+
+
+def open_period_costs(organization_ids: Iterable[int]) -> dict[int, PeriodCost]:
+    """What the open period of each organization costs so far."""
+    found = current_periods(organization_ids)
+    return {id_: period.cost for id_, period in found.items()}
 
 
 _NUMBERED = """

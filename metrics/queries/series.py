@@ -163,6 +163,23 @@ def gathered(filters: SeriesFilters, rows: Iterable[tuple[Any, ...]]) -> Series:
     )
 
 
+_COST = """
+select coalesce(sum(cost), 0) from metrics_dailyusage
+where organization_id = %(organization_id)s and day >= %(start)s and day < %(end)s
+"""
+
+
+def cost_of_days(organization_id: int, days: DayRange) -> Decimal:
+    """The same sum as the total of a `series`, where nothing but the total is read."""
+    parameters = {
+        "organization_id": organization_id,
+        "start": days.start,
+        "end": days.end,
+    }
+    [(cost,)] = fetch_all(_COST, parameters)
+    return Decimal(cost)
+
+
 class CostDigits(NamedTuple):
     """The costs of a series as they are written, for answers that only write them.
 

@@ -1,7 +1,8 @@
 """Reads of who: organizations by the company's ids, heads, white labels."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Q
 
@@ -91,19 +92,25 @@ def find_project_owners(project_ids: Collection[int]) -> dict[int, int]:
     return dict(rows.values_list("id", "organization_id"))
 
 
-_AGREED = [field.attname for field in Entitlements._meta.concrete_fields]
+_LIMITS = (
+    *("storage_bytes", "compute_seconds_per_year", "gpu_seconds_per_year"),
+    *("projects", "users"),
+)
 _ENTITLEMENTS = f"""
-select {", ".join(_AGREED)} from orgs_entitlements
+select {", ".join(_LIMITS)} from orgs_entitlements
 where organization_id = %(organization_id)s
-"""  # noqa: S608  names come from our own model
+"""  # noqa: S608  names come from our own list
 
 
 def get_entitlements(organization: Organization) -> Entitlements:
     """Those agreed, or none at all: everything is unlimited."""
     rows = fetch_all(_ENTITLEMENTS, {"organization_id": organization.pk})
-    if not rows:
-        return Entitlements(organization=organization)
-    return Entitlements.from_db("default", _AGREED, rows[0])
+    return _entitlements(organization, rows[0] if rows else [None] * len(_LIMITS))
+
+
+def _entitlements(organization: Organization, limits: Sequence[Any]) -> Entitlements:
+    agreed = dict(zip(_LIMITS, limits, strict=True))
+    return Entitlements(organization=organization, **agreed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +122,6 @@ class Heads:
     projects: int
 
 
-_LIMITS = (
-    *("storage_bytes", "compute_seconds_per_year", "gpu_seconds_per_year"),
-    *("projects", "users"),
-)
 _HEADS = f"""
 select m.members, m.staff, p.projects, {", ".join(f"e.{name}" for name in _LIMITS)}
 from (select count(*) as members, count(*) filter (where is_staff) as staff
@@ -132,11 +135,7 @@ left join orgs_entitlements e on e.organization_id = %(id)s
 def heads_and_limits(organization: Organization) -> tuple[Heads, Entitlements]:
     """Who is there, and how many may be; in one statement."""
     [(members, staff, projects, *limits)] = fetch_all(_HEADS, {"id": organization.id})
-    agreed = dict(zip(_LIMITS, limits, strict=True))
-    return (
-        Heads(members, staff, projects),
-        Entitlements(organization=organization, **agreed),
-    )
+    return Heads(members, staff, projects), _entitlements(organization, limits)
 
 
 def count_heads(organization: Organization) -> Heads:

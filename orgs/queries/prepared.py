@@ -1,7 +1,7 @@
 """Statements that run on every call: prepared once a connection, bound by the server.
 
-Django binds on its side, so PostgreSQL would plan each of them anew: of a chart's
-three statements the planning costs more than the reading.
+Django binds on its side, so PostgreSQL would plan each of them anew; for a
+chart, planning costs more than reading.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,18 +48,17 @@ def fetch_all(
         return rows
 
 
-def execute(statement: str, parameters: Mapping[str, object]) -> int:
-    """The same for a write; answers how many rows it touched."""
+def execute(statement: str, parameters: Mapping[str, object]) -> None:
+    """The same for a write."""
     with _cursor() as cursor:
         cursor.execute(statement, parameters)
-        return int(cursor.rowcount)
 
 
 def array(values: Iterable[object]) -> str:
     """An array as PostgreSQL writes one: of numbers, dates and slugs alone.
 
     Nothing in it is escaped, so texts that people or programs chose are given as
-    lists, which costs ten times as much.
+    lists, which costs more.
     """
     text = '","'.join(map(str, values))
     return f'{{"{text}"}}' if text else "{}"

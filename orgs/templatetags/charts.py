@@ -1,6 +1,6 @@
 """What a chart has many of: ticks, lines, shapes and the rows of its table.
 
-A loop of the template engine costs a hundred times as much as the text it makes, and a
+A loop of the template engine costs far more than the text it makes, and a
 page has a thousand such cells. Names are escaped here, all else is numbers of our own.
 """
 

@@ -1,6 +1,6 @@
 """The small parts that lists repeat by the hundred, written without the engine.
 
-An included template costs fifty times as much as its text. Everything is escaped here.
+An included template costs far more than its text. Everything is escaped here.
 """
 
 from collections.abc import Iterable
