@@ -1,13 +1,27 @@
-"""Tables of money: accounts, periods, limits and the mirrors of Stripe."""
+"""Tables of money: accounts, periods, limits, the mirrors of Stripe and their work."""
 
 from billing.models.accounts import BillingAccount, SpendingLimit
+from billing.models.actions import StripeAction
+from billing.models.charges import Charge
+from billing.models.credits import CreditEntry
+from billing.models.drift import Drift
+from billing.models.inbox import InboxEvent
 from billing.models.mirrors import Invoice, Subscription
 from billing.models.periods import BillingPeriod
+from billing.models.prices import Price
+from billing.models.sync import SyncRun
 
 __all__ = [
     "BillingAccount",
     "BillingPeriod",
+    "Charge",
+    "CreditEntry",
+    "Drift",
+    "InboxEvent",
     "Invoice",
+    "Price",
     "SpendingLimit",
+    "StripeAction",
     "Subscription",
+    "SyncRun",
 ]

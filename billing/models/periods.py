@@ -3,7 +3,7 @@ from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import CheckConstraint, F, Func, Q, UniqueConstraint, Value
 
-from orgs.models.fields import sane
+from orgs.models.fields import not_negative, sane
 
 
 class BillingPeriod(models.Model):
@@ -22,6 +22,9 @@ class BillingPeriod(models.Model):
     closed_at = models.DateTimeField(null=True)
     # Fixed at closing: the exact sum of the period's daily usage, unrounded.
     cost = models.DecimalField(max_digits=56, decimal_places=12, null=True)
+    # What of it was paid by the free balance and by credits; the rest is invoiced.
+    free_balance_used = models.DecimalField(max_digits=24, decimal_places=12, default=0)
+    credit_used = models.DecimalField(max_digits=24, decimal_places=12, default=0)
 
     class Meta:
         constraints = [
@@ -43,6 +46,7 @@ class BillingPeriod(models.Model):
                 name="billing_period_closed_whole",
             ),
             CheckConstraint(condition=Q(number__gte=1), name="billing_period_number"),
+            *not_negative("billing_period", "free_balance_used", "credit_used"),
             *sane("billing_period", "starts_at", "ends_at", "closed_at"),
             ExclusionConstraint(
                 name="billing_period_no_overlap",

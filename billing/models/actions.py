@@ -1,0 +1,45 @@
+from django.db import models
+
+from billing.models.work import Work, unfinished_index, work_constraints
+from orgs.models.fields import not_empty
+
+
+class StripeAction(Work):
+    """Something a person asked Stripe to do for an organization, why, and its answer.
+
+    The row's id makes the idempotency key: asked twice of Stripe, it is done once.
+    """
+
+    class Kind(models.TextChoices):
+        CREATE_CUSTOMER = "create_customer", "Create customer"
+        LINK_CUSTOMER = "link_customer", "Link customer"
+        START = "start", "Start subscription"
+        CHANGE_TIER = "change_tier", "Change tier"
+        PAUSE = "pause"
+        RESUME = "resume"
+        CANCEL = "cancel", "Cancel at"
+        SEATS = "seats", "Change seats"
+        TRIAL_END = "trial_end", "Move trial end"
+        PAYMENT_LINK = "payment_link", "Send payment link"
+
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.CASCADE, related_name="stripe_actions"
+    )
+    kind = models.CharField(max_length=16, choices=Kind)
+    parameters = models.JSONField(default=dict)
+    note = models.TextField()
+    requested_by = models.CharField(max_length=200)
+    answer = models.JSONField(null=True)  # what Stripe said, in a few fields
+
+    class Meta:
+        constraints = [
+            *work_constraints("stripe_action"),
+            *not_empty("stripe_action", "kind", "note", "requested_by"),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-id"], name="stripe_action_newest"),
+            unfinished_index("stripe_action"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"

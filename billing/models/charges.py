@@ -1,0 +1,53 @@
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+
+from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
+from billing.models.work import Work, unfinished_index, work_constraints
+
+
+class Charge(Work):
+    """What a closed period puts on its invoice: an invoice item for each product.
+
+    Written with the closing, sent after it; the row's id makes the idempotency key, so
+    that retries, two workers and a cut connection bill once.
+    """
+
+    class Kind(models.TextChoices):
+        USAGE = "usage"
+        CREDIT = "credit"
+
+    period = models.ForeignKey(
+        "billing.BillingPeriod", on_delete=models.PROTECT, related_name="charges"
+    )
+    kind = models.CharField(max_length=6, choices=Kind, default=Kind.USAGE)
+    product = models.CharField(max_length=100, blank=True)  # empty: a credit
+    cost = models.DecimalField(  # exact, before free balance
+        max_digits=MONEY_DIGITS + 32, decimal_places=MONEY_PLACES
+    )
+    amount = models.DecimalField(max_digits=24, decimal_places=3)  # on the invoice
+    currency = models.CharField(max_length=3)
+    invoice_stripe_id = models.CharField(max_length=255)
+    stripe_id = models.CharField(  # of the invoice item, once it is there
+        max_length=255, unique=True, null=True, blank=True
+    )
+
+    class Meta:
+        constraints = [
+            *work_constraints("charge"),
+            UniqueConstraint(
+                fields=["period", "kind", "product"], name="charge_once_a_period"
+            ),
+            CheckConstraint(
+                condition=Q(kind="usage", cost__gte=0, amount__gte=0)
+                | Q(kind="credit", product="", amount__lte=0),
+                name="charge_sign",
+            ),
+            CheckConstraint(
+                condition=~Q(state="done") | Q(stripe_id__isnull=False) | Q(amount=0),
+                name="charge_done_is_in_stripe",
+            ),
+        ]
+        indexes = [unfinished_index("charge")]
+
+    def __str__(self) -> str:
+        return f"{self.product or self.kind} of period {self.period_id}"

@@ -1,0 +1,50 @@
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.utils import timezone
+
+from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
+from orgs.models.fields import not_empty
+
+
+class CreditEntry(models.Model):
+    """A line of the ledger of what an organization was given. Appended, never edited.
+
+    Of each kind the balance is the sum of its lines: grants are above 0, what is taken
+    back or used below. Free balance pays in the trial only, a credit at any time.
+    """
+
+    class Kind(models.TextChoices):
+        CREDIT = "credit"
+        FREE_BALANCE = "free_balance", "Free balance"
+
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.PROTECT, related_name="credit_entries"
+    )
+    kind = models.CharField(max_length=12, choices=Kind)
+    amount = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES)
+    period = models.ForeignKey(  # that used it; null for what people gave or took
+        "billing.BillingPeriod", on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    note = models.TextField()
+    by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            CheckConstraint(
+                condition=Q(kind__in=["credit", "free_balance"]), name="credit_kind"
+            ),
+            CheckConstraint(condition=~Q(amount=0), name="credit_not_0"),
+            UniqueConstraint(
+                fields=["period", "kind"],
+                condition=Q(period__isnull=False),
+                name="credit_used_once_a_period",
+            ),
+            *not_empty("credit", "note", "by"),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-id"], name="credit_by_organization")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.get_kind_display()}"

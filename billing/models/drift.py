@@ -1,0 +1,97 @@
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+
+from orgs.models.fields import not_empty
+
+
+class Drift(models.Model):
+    """One difference between what we say and what Stripe says, until it is gone.
+
+    Those of money heal by writing what Stripe says; warnings wait for a person.
+    """
+
+    class Kind(models.TextChoices):
+        TIER = "tier"
+        PRICE = "price"
+        SEATS = "seats"
+        STATUS = "status"
+        PERIOD = "period"
+        AMOUNT = "amount"
+        CUSTOMER = "customer"
+        MISSING = "missing", "Missing here"
+        UNKNOWN_PRICE = "unknown_price", "Unknown price"
+        TWO_LIVE = "two_live", "Two live subscriptions"
+        NO_ORGANIZATION = "no_organization", "Customer without organization"
+        NO_CUSTOMER = "no_customer", "Organization without customer"
+
+    WARNINGS = (
+        Kind.UNKNOWN_PRICE,
+        Kind.TWO_LIVE,
+        Kind.NO_ORGANIZATION,
+        Kind.NO_CUSTOMER,
+    )
+
+    # Null: a customer of nobody; shown to whoever sees all white labels.
+    white_label = models.ForeignKey(
+        "orgs.WhiteLabel", on_delete=models.CASCADE, null=True, related_name="drifts"
+    )
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.CASCADE, null=True, related_name="drifts"
+    )
+    run = models.ForeignKey(  # that saw it last
+        "billing.SyncRun", on_delete=models.SET_NULL, null=True, related_name="drifts"
+    )
+    kind = models.CharField(max_length=16, choices=Kind)
+    stripe_id = models.CharField(max_length=255)  # of the object that differs
+    ours = models.TextField(blank=True)
+    theirs = models.TextField(blank=True)
+    ours_at = models.DateTimeField(null=True)  # when our row was read from Stripe
+    theirs_at = models.DateTimeField()
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    healed_at = models.DateTimeField(null=True)
+    healed_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["stripe_id", "kind"],
+                condition=Q(healed_at=None),
+                name="drift_once",
+            ),
+            CheckConstraint(
+                condition=Q(
+                    kind__in=[
+                        "tier",
+                        "price",
+                        "seats",
+                        "status",
+                        "period",
+                        "amount",
+                        "customer",
+                        "missing",
+                        "unknown_price",
+                        "two_live",
+                        "no_organization",
+                        "no_customer",
+                    ]
+                ),
+                name="drift_kind",
+            ),
+            *not_empty("drift", "stripe_id"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["white_label", "-last_seen_at"],
+                condition=Q(healed_at=None),
+                name="drift_open",
+            ),
+            models.Index(fields=["organization", "-id"], name="drift_by_organization"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.stripe_id}"
+
+    @property
+    def is_warning(self) -> bool:
+        return self.kind in self.WARNINGS

@@ -1,0 +1,60 @@
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+
+from billing.models.work import Work, unfinished_index, work_constraints
+
+
+class SyncRun(Work):
+    """One reading of everything Stripe has for a white label, page by page.
+
+    `cursor` is where the stage goes on after a kill: the last object that was written.
+    """
+
+    class Stage(models.TextChoices):
+        CUSTOMERS = "customers"
+        PRICES = "prices"
+        SUBSCRIPTIONS = "subscriptions"
+        INVOICES = "invoices"
+        ENDED = "ended"
+
+    white_label = models.ForeignKey(
+        "orgs.WhiteLabel", on_delete=models.CASCADE, related_name="sync_runs"
+    )
+    stage = models.CharField(max_length=13, choices=Stage, default=Stage.CUSTOMERS)
+    cursor = models.CharField(max_length=255, blank=True)
+    heals = models.BooleanField(default=True)  # else differences are only recorded
+    done = models.PositiveIntegerField(default=0)  # objects read
+    total = models.PositiveIntegerField(null=True)  # expected, from the last run
+    written = models.PositiveIntegerField(default=0)  # rows that were not so before
+    drifted = models.PositiveIntegerField(default=0)  # differences found
+    errors = models.PositiveIntegerField(default=0)  # objects that could not be read
+    requested_by = models.CharField(max_length=200, blank=True)  # empty: the timetable
+
+    class Meta:
+        constraints = [
+            *work_constraints("sync_run"),
+            CheckConstraint(
+                condition=Q(
+                    stage__in=[
+                        "customers",
+                        "prices",
+                        "subscriptions",
+                        "invoices",
+                        "ended",
+                    ]
+                ),
+                name="sync_run_stage",
+            ),
+            UniqueConstraint(
+                fields=["white_label"],
+                condition=Q(state__in=["pending", "running"]),
+                name="sync_run_one_unfinished",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["white_label", "-id"], name="sync_run_newest"),
+            unfinished_index("sync_run"),
+        ]
+
+    def __str__(self) -> str:
+        return f"sync {self.pk} of {self.white_label_id}"

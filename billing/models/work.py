@@ -1,0 +1,64 @@
+"""What is asked for by a row and done by a worker: leases, attempts, outcomes."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import CheckConstraint, Q
+from django.utils import timezone
+
+
+class WorkQuerySet(models.QuerySet["Work"]):
+    def unfinished(self) -> Self:
+        return self.filter(state__in=["pending", "running"])
+
+
+class Work(models.Model):
+    """A row before a message: whoever holds the lease does it; the next after it ends.
+
+    `due_at` is when it may be tried, later after each failure.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now)
+    leased_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    error = models.TextField(blank=True)
+
+    objects = WorkQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+
+def work_constraints(table: str) -> list[CheckConstraint]:
+    """Of every table of work: a known state, and an end only when it has ended."""
+    return [
+        CheckConstraint(
+            condition=Q(state__in=["pending", "running", "done", "failed"]),
+            name=f"{table}_state",
+        ),
+        CheckConstraint(
+            condition=Q(finished_at=None, state__in=["pending", "running"])
+            | Q(finished_at__isnull=False, state__in=["done", "failed"]),
+            name=f"{table}_finished_ended",
+        ),
+    ]
+
+
+def unfinished_index(table: str) -> models.Index:
+    """What a sweep reads: small, however much is done."""
+    return models.Index(
+        fields=["due_at"],
+        condition=Q(state__in=["pending", "running"]),
+        name=f"{table}_unfinished",
+    )
