@@ -23,8 +23,12 @@ class BillingPeriod(models.Model):
     # Fixed at closing: the exact sum of the period's daily usage, unrounded.
     cost = models.DecimalField(max_digits=56, decimal_places=12, null=True)
     # What of it was paid by the free balance and by credits; the rest is invoiced.
-    free_balance_used = models.DecimalField(max_digits=24, decimal_places=12, default=0)
-    credit_used = models.DecimalField(max_digits=24, decimal_places=12, default=0)
+    free_balance_used = models.DecimalField(
+        max_digits=24, decimal_places=12, default=0, db_default=0
+    )
+    credit_used = models.DecimalField(
+        max_digits=24, decimal_places=12, default=0, db_default=0
+    )
 
     class Meta:
         constraints = [
