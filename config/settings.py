@@ -296,6 +296,17 @@ EMAIL_TIMEOUT = 10
 # The published clients of contract A refuse a key that does not start with `ei_`.
 API_KEY_PREFIX = env.str("API_KEY_PREFIX", "ei_")
 
+# --- Stripe -----------------------------------------------------------------------
+
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "")
+# Comma separated: two while one replaces the other. None: the webhook is a 404.
+STRIPE_WEBHOOK_SECRET = env.list("STRIPE_WEBHOOK_SECRET", default=[])
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", "")  # empty: Stripe's own
+# Of all processes together. A stand-in on our own machine takes what it is given.
+STRIPE_CALLS_PER_SECOND = env.int(
+    "STRIPE_CALLS_PER_SECOND", 1_000 if STRIPE_API_BASE else 20
+)
+
 # --- Integrations -----------------------------------------------------------------
 
 # Where metrics and logs may be pushed to: TLS, Prometheus' and Loki's own ports.
