@@ -9,7 +9,7 @@ from billing.models.inbox import InboxEvent
 from billing.models.mirrors import Invoice, Subscription
 from billing.models.periods import BillingPeriod
 from billing.models.prices import Price
-from billing.models.sync import SyncRun
+from billing.models.sync import SyncRun, SyncSeen
 
 __all__ = [
     "BillingAccount",
@@ -24,4 +24,5 @@ __all__ = [
     "StripeAction",
     "Subscription",
     "SyncRun",
+    "SyncSeen",
 ]

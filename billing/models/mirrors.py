@@ -34,7 +34,7 @@ def of_its_organization() -> pgtrigger.Trigger:
     )
 
 
-@with_history(exclude=["white_label"])
+@with_history(exclude=["white_label"], no_news=["synced_at"])
 class Subscription(models.Model):
     """What an organization subscribed to: the platform, or spaces by the seat."""
 
@@ -80,7 +80,7 @@ class Subscription(models.Model):
     paused_at = models.DateTimeField(null=True, blank=True)
     period_starts_at = models.DateTimeField(null=True, blank=True)
     period_ends_at = models.DateTimeField(null=True, blank=True)
-    synced_at = models.DateTimeField(default=timezone.now)
+    synced_at = models.DateTimeField(default=timezone.now)  # asked of Stripe then
 
     class Meta:
         constraints = [
@@ -134,7 +134,7 @@ class Subscription(models.Model):
         return f"{self.tier} {self.cycle}"
 
 
-@with_history(exclude=["white_label"])
+@with_history(exclude=["white_label"], no_news=["synced_at"])
 class Invoice(models.Model):
     """An invoice as Stripe has it; amounts are in its currency, already rounded."""
 
@@ -175,7 +175,7 @@ class Invoice(models.Model):
     due_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
     hosted_url = models.URLField(max_length=500, blank=True)
-    synced_at = models.DateTimeField(default=timezone.now)
+    synced_at = models.DateTimeField(default=timezone.now)  # asked of Stripe then
 
     class Meta:
         constraints = [

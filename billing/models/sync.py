@@ -58,3 +58,14 @@ class SyncRun(Work):
 
     def __str__(self) -> str:
         return f"sync {self.pk} of {self.white_label_id}"
+
+
+class SyncSeen(models.Model):
+    """What an unfinished run has met: what is ours and was not met is gone in Stripe."""
+
+    pk = models.CompositePrimaryKey("run", "stripe_id")
+    run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="+")
+    stripe_id = models.CharField(max_length=255)
+
+    def __str__(self) -> str:
+        return f"{self.stripe_id} in run {self.run_id}"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TypeVar, cast
 
 import pghistory
+import pgtrigger
 from django.core.exceptions import ValidationError
 from django.db.models import CheckConstraint, F, Model, Q
 
@@ -18,14 +19,18 @@ _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 M = TypeVar("M", bound=Model)
 
 
-def with_history(*, exclude: list[str] | None = None) -> Callable[[type[M]], type[M]]:
+def with_history(
+    *, exclude: list[str] | None = None, no_news: list[str] | None = None
+) -> Callable[[type[M]], type[M]]:
     """Keep every version of the table's rows, by triggers: SQL and bulk writes too.
 
-    Trackers are made anew each time; pghistory binds them to their model.
+    Trackers are made anew each time; pghistory binds them to their model. A change of
+    nothing but what is `no_news` makes no version.
     """
+    changed = pgtrigger.AnyChange(exclude=no_news)  # type: ignore[no-untyped-call]
     trackers = (
         pghistory.InsertEvent(),
-        pghistory.UpdateEvent(),
+        pghistory.UpdateEvent(condition=changed),
         pghistory.DeleteEvent(),
     )
     track = pghistory.track(*trackers, exclude=exclude)
