@@ -17,6 +17,7 @@ class Migration(migrations.Migration):
             name='SyncSeen',
             fields=[
                 ('pk', models.CompositePrimaryKey('run', 'stripe_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='billing.syncrun')),
                 ('stripe_id', models.CharField(max_length=255)),
             ],
         ),
@@ -35,10 +36,5 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='subscription',
             trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."cancels_at" IS DISTINCT FROM (NEW."cancels_at") OR OLD."cycle" IS DISTINCT FROM (NEW."cycle") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."organization_id" IS DISTINCT FROM (NEW."organization_id") OR OLD."pause_reason" IS DISTINCT FROM (NEW."pause_reason") OR OLD."paused_at" IS DISTINCT FROM (NEW."paused_at") OR OLD."period_ends_at" IS DISTINCT FROM (NEW."period_ends_at") OR OLD."period_starts_at" IS DISTINCT FROM (NEW."period_starts_at") OR OLD."seats" IS DISTINCT FROM (NEW."seats") OR OLD."status" IS DISTINCT FROM (NEW."status") OR OLD."stripe_id" IS DISTINCT FROM (NEW."stripe_id") OR OLD."stripe_price_id" IS DISTINCT FROM (NEW."stripe_price_id") OR OLD."tier" IS DISTINCT FROM (NEW."tier") OR OLD."trial_ends_at" IS DISTINCT FROM (NEW."trial_ends_at"))', func='INSERT INTO "billing_subscriptionevent" ("cancels_at", "cycle", "id", "kind", "organization_id", "pause_reason", "paused_at", "period_ends_at", "period_starts_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "seats", "status", "stripe_id", "stripe_price_id", "synced_at", "tier", "trial_ends_at") VALUES (NEW."cancels_at", NEW."cycle", NEW."id", NEW."kind", NEW."organization_id", NEW."pause_reason", NEW."paused_at", NEW."period_ends_at", NEW."period_starts_at", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."seats", NEW."status", NEW."stripe_id", NEW."stripe_price_id", NEW."synced_at", NEW."tier", NEW."trial_ends_at"); RETURN NULL;', hash='79334784a6bfff2dd81bae98155d68e67fab461d', operation='UPDATE', pgid='pgtrigger_update_update_5c2d2', table='billing_subscription', when='AFTER')),
-        ),
-        migrations.AddField(
-            model_name='syncseen',
-            name='run',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='billing.syncrun'),
         ),
     ]

@@ -61,7 +61,7 @@ class SyncRun(Work):
 
 
 class SyncSeen(models.Model):
-    """What an unfinished run has met: what is ours and was not met is gone in Stripe."""
+    """What an unfinished run met: what is ours and was not met is gone in Stripe."""
 
     pk = models.CompositePrimaryKey("run", "stripe_id")
     run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="+")

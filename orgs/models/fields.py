@@ -27,7 +27,7 @@ def with_history(
     Trackers are made anew each time; pghistory binds them to their model. A change of
     nothing but what is `no_news` makes no version.
     """
-    changed = pgtrigger.AnyChange(exclude=no_news)  # type: ignore[no-untyped-call]
+    changed = pgtrigger.AnyChange(exclude=no_news)
     trackers = (
         pghistory.InsertEvent(),
         pghistory.UpdateEvent(condition=changed),
