@@ -1,13 +1,16 @@
 """What is asked for by a row and done by a worker: leases, attempts, outcomes."""
 
-from typing import Self
+from typing import Self, TypeVar
 
 from django.db import models
 from django.db.models import CheckConstraint, Q
 from django.utils import timezone
 
 
-class WorkQuerySet(models.QuerySet["Work"]):
+W = TypeVar("W", bound="Work")
+
+
+class WorkQuerySet(models.QuerySet[W]):
     def unfinished(self) -> Self:
         return self.filter(state__in=["pending", "running"])
 
