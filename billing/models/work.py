@@ -6,7 +6,6 @@ from django.db import models
 from django.db.models import CheckConstraint, Q
 from django.utils import timezone
 
-
 W = TypeVar("W", bound="Work")
 
 
