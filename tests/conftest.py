@@ -12,6 +12,9 @@ from pytest_django import DjangoDbBlocker
 from metrics.commands import make_partitions
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_white_label
+from tests.fake_stripe import fake_stripe, fake_stripe_server
+
+__all__ = ["fake_stripe", "fake_stripe_server"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,44 @@
+"""`python -m config.fakestripe --port 8010 --state FILE [--webhook URL --secret S]`."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from config.fakestripe.server import Server
+
+
+def main() -> int:
+    arguments = _arguments()
+    server = Server(arguments.port, arguments.state)
+    if arguments.webhook:
+        secret = os.environ.get(arguments.secret_variable, "") or arguments.secret
+        server.controls.drop_endpoints({})
+        server.controls.add_endpoint({"url": arguments.webhook, "secret": secret})
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server.start_threads()
+    print(f"ready {server.base_url}", flush=True)
+    try:
+        server.serve_forever(poll_interval=0.5)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="config.fakestripe", description=__doc__)
+    parser.add_argument(
+        "--port", type=int, default=0, help="of 127.0.0.1; 0: a free one"
+    )
+    parser.add_argument("--state", type=Path, required=True, help="an SQLite file")
+    parser.add_argument("--webhook", help="where events are sent")
+    parser.add_argument("--secret", default="", help="events are signed with it")
+    parser.add_argument(
+        "--secret-variable", default="", help="the secret's place in the environment"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
