@@ -1,7 +1,26 @@
 """Refusals of this app."""
 
-from orgs.errors import Conflict
+from orgs.errors import Conflict, DomainError
 
 
 class PeriodClosed(Conflict):
     code = "billing.period_closed"
+
+
+class BalanceTooLow(Conflict):
+    """More would be taken of a balance than is left."""
+
+    code = "billing.balance_too_low"
+
+
+class InvalidAmount(DomainError):
+    code = "billing.invalid_amount"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, fields=("amount",))
+
+
+class NotFailed(Conflict):
+    """A charge that is on its way or there already is not sent again."""
+
+    code = "billing.charge_not_failed"

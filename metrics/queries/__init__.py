@@ -51,6 +51,7 @@ from metrics.queries.periods import (
     period_cost,
     period_costs,
 )
+from metrics.queries.products import product_costs
 from metrics.queries.reports import list_reports
 from metrics.queries.series import (
     Amounts,
@@ -114,6 +115,7 @@ __all__ = [
     "open_period_meters",
     "period_cost",
     "period_costs",
+    "product_costs",
     "recent_costs",
     "recent_costs_by_day",
     "series",

@@ -1,0 +1,100 @@
+"""What closed periods put on invoices: what is due, what failed, what became of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Min, Q, QuerySet, Sum
+from django.utils import timezone
+
+from billing.models import Charge
+from billing.money import ZERO
+
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeFacts:
+    """A line of an invoice, there already or still to come; `error` is for people.
+
+    `product` is empty for a credit; `invoice_stripe_id` while it waits for a draft.
+    """
+
+    id: int
+    organization_id: int
+    period: int
+    kind: str
+    product: str
+    amount: Decimal
+    currency: str
+    state: str
+    invoice_stripe_id: str
+    stripe_id: str | None
+    attempts: int
+    error_code: str
+    error: str
+    due_at: datetime
+    finished_at: datetime | None
+
+
+_FIELDS = (
+    "id",
+    "period__organization_id",
+    "period__number",
+    "kind",
+    "product",
+    "amount",
+    "currency",
+    "state",
+    "invoice_stripe_id",
+    "stripe_id",
+    "attempts",
+    "error_code",
+    "error",
+    "due_at",
+    "finished_at",
+)
+
+
+def due_charges(**of: Any) -> QuerySet[Charge]:
+    """To be sent now: with a draft to be on, and nobody at it."""
+    now = timezone.now()
+    unfinished = Charge.objects.filter(
+        state__in=[Charge.State.PENDING, Charge.State.RUNNING], due_at__lte=now, **of
+    )
+    free = unfinished.filter(Q(leased_until=None) | Q(leased_until__lte=now))
+    return free.exclude(invoice_stripe_id="")
+
+
+def list_due_periods(limit: int) -> list[int]:
+    """Ids of periods with something to send, what waits longest first."""
+    first = due_charges().values("period_id").annotate(first=Min("due_at"))
+    ids = first.order_by("first").values_list("period_id", flat=True)
+    return list(ids[:limit])
+
+
+def sent_usage(period_id: int) -> Decimal:
+    """What of a period's usage is on an invoice; credits pay for that and no more."""
+    sent = Charge.objects.filter(
+        period_id=period_id, kind=Charge.Kind.USAGE, state=Charge.State.DONE
+    )
+    return sent.aggregate(sum=Sum("amount"))["sum"] or ZERO
+
+
+def list_charges(organization_id: int) -> list[ChargeFacts]:
+    """An organization's, of the newest period first, usage before the credit."""
+    rows = Charge.objects.filter(period__organization_id=organization_id)
+    ordered = rows.order_by("-period__number", "-kind", "product")
+    return [ChargeFacts(*row) for row in ordered.values_list(*_FIELDS)[:_SHOWN]]
+
+
+def list_failed_charges(white_label_ids: Sequence[int]) -> list[ChargeFacts]:
+    """What a person has to look at, newest first."""
+    rows = Charge.objects.filter(
+        state=Charge.State.FAILED,
+        period__organization__white_label_id__in=list(white_label_ids),
+    )
+    ordered = rows.order_by("-id")
+    return [ChargeFacts(*row) for row in ordered.values_list(*_FIELDS)[:_SHOWN]]
