@@ -4,6 +4,7 @@ One stack serves all tests; one that ends it leaves the next to start it again, 
 """
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -191,7 +192,7 @@ def test_up_ends_with_a_line_that_names_the_page(stack: Stack) -> None:
 def test_state_is_private(stack: Stack) -> None:
     modes = {
         name: (stack.state / name).stat().st_mode & 0o777
-        for name in (".", "secret_key", "run", "postgres", "valkey", "logs")
+        for name in (".", "secret_key", "run", "postgres", "valkey", "logs", "stripe")
     }
     assert modes == {
         ".": 0o700,
@@ -200,24 +201,31 @@ def test_state_is_private(stack: Stack) -> None:
         "postgres": 0o700,
         "valkey": 0o700,
         "logs": 0o700,
+        "stripe": 0o700,
     }
+    assert (stack.state / "stripe/webhook_secret").stat().st_mode & 0o777 == 0o600
 
 
 def test_secret_key_is_in_no_command_line(stack: Stack) -> None:
     secret = (stack.state / "secret_key").read_text()
     assert len(secret) == 64
-    assert not [line for line in processes_of(stack.state) if secret in line]
+    signing = (stack.state / "stripe/webhook_secret").read_text()
+    assert signing.startswith("whsec_")
+    lines = processes_of(stack.state)
+    assert not [line for line in lines if secret in line or signing in line]
 
 
 def test_every_process_runs(stack: Stack) -> None:
     def counts() -> dict[str, int]:
         running = processes_of(stack.state)
         names = {"granian": "granian", "beat": " beat ", "worker": " worker -c"}
+        names["stripe"] = " config.fakestripe "
         return {
             name: sum(word in line for line in running) for name, word in names.items()
         }
 
-    expected = {"granian": 2, "beat": 1, "worker": 3}  # with their forked children
+    # With their forked children.
+    expected = {"granian": 2, "beat": 1, "worker": 3, "stripe": 1}
     assert eventually(lambda: counts() == expected), counts()
 
 
@@ -258,6 +266,31 @@ def test_killed_postgres_comes_back_with_its_rows(stack: Stack) -> None:
         assert connection.execute("SELECT number FROM kept").fetchall() == [(7,)]
         connection.execute("DROP TABLE kept")
     assert stack.child("bin/postgres", "-D").pid != old.pid
+
+
+def test_stand_in_for_stripe_comes_back_with_its_objects(stack: Stack) -> None:
+    line = "no STRIPE_SECRET_KEY: a stand-in for Stripe at "
+    url = next(
+        said.removeprefix(line)
+        for said in stack.said().splitlines()
+        if said.startswith(line)
+    )
+    customer = {"object": "customer", "id": "cus_kept"}
+    data = json.dumps({"objects": [customer]}).encode()
+    urllib.request.urlopen(f"{url}/_fake/objects", data, timeout=5).close()
+    stack.child("config.fakestripe").kill()
+
+    def is_back() -> bool:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(
+                f"{url}/_fake/objects?kind=customer", timeout=5
+            ) as answer,
+        ):
+            return "cus_kept" in answer.read().decode()
+        return False
+
+    assert eventually(is_back)
 
 
 def test_killed_web_comes_back(stack: Stack) -> None:

@@ -19,6 +19,7 @@ from typing import IO, Protocol
 from config.embedded import folders, process, sources
 from config.embedded.postgres import Postgres
 from config.embedded.process import Pause, StartError, Stopped
+from config.embedded.stripe import FakeStripe
 from config.embedded.valkey import Valkey
 
 _BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -124,9 +125,11 @@ def programs(state: Path, port: int) -> list[Program]:
     ]
 
 
-def embedded_servers(state: Path) -> list[Runnable]:
-    """Those no URL replaces; Valkey first, for it stops first."""
+def embedded_servers(state: Path, port: int) -> list[Runnable]:
+    """Those no URL or key replaces, in the order they stop."""
     servers: list[Runnable] = []
+    if not os.environ.get("STRIPE_SECRET_KEY"):
+        servers.append(FakeStripe(state, port))
     if not os.environ.get("REDIS_URL"):
         servers.append(Valkey(state))
     if not os.environ.get("DATABASE_URL"):
@@ -142,7 +145,7 @@ class Supervisor:
         self.port = port
         self.signals = process.StopSignals()
         self.programs = programs(state, port)
-        self.servers = embedded_servers(state)
+        self.servers = embedded_servers(state, port)
         self.kept: list[Kept] = []
         self.helpers: list[subprocess.Popen[bytes]] = []
 
@@ -166,6 +169,9 @@ class Supervisor:
         folders.make_secret_key(self.state)
         say(self._which_servers())
         for server in self.servers:
+            if isinstance(server, FakeStripe):
+                server.set_environment()
+                say(f"no STRIPE_SECRET_KEY: a stand-in for Stripe at {server.url}")
             self._begin(server)
         greeting = self._serve()
         for line in greeting.splitlines():

@@ -13,9 +13,11 @@ def main() -> int:
     arguments = _arguments()
     server = Server(arguments.port, arguments.state)
     if arguments.webhook:
-        secret = os.environ.get(arguments.secret_variable, "") or arguments.secret
-        server.controls.drop_endpoints({})
-        server.controls.add_endpoint({"url": arguments.webhook, "secret": secret})
+        # From the environment by default: arguments are seen by everyone in `ps`.
+        known = os.environ.get("STRIPE_WEBHOOK_SECRET", "").partition(",")[0]
+        secret = arguments.secret or known.strip()
+        own = {"id": "we_own", "url": arguments.webhook, "secret": secret}
+        server.controls.add_endpoint(own)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server.start_threads()
     print(f"ready {server.base_url}", flush=True)
@@ -33,10 +35,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--state", type=Path, required=True, help="an SQLite file")
     parser.add_argument("--webhook", help="where events are sent")
-    parser.add_argument("--secret", default="", help="events are signed with it")
-    parser.add_argument(
-        "--secret-variable", default="", help="the secret's place in the environment"
-    )
+    parser.add_argument("--secret", default="", help="STRIPE_WEBHOOK_SECRET")
     return parser.parse_args()
 
 

@@ -86,7 +86,7 @@ class Controls:
         with store.transaction():
             found = store.setting("endpoints", {})
             same = [name for name, one in found.items() if one["url"] == given["url"]]
-            name = same[0] if same else new_id("we")
+            name = given.get("id") or (same[0] if same else new_id("we"))
             found[name] = {
                 "url": given["url"],
                 "secret": given["secret"],

@@ -1,0 +1,89 @@
+"""The stand-in for Stripe of a state folder, where no STRIPE_SECRET_KEY is set.
+
+Its port and its webhook secret stay the same from run to run: links to its pages, and
+deliveries on their way, outlive a restart.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from config.embedded import process
+
+_BASE_DIR = Path(__file__).resolve().parent.parent.parent
+_KEY = "sk_test_fake"
+
+
+class FakeStripe:
+    """One process on a port of 127.0.0.1; it sends webhooks to our own web process."""
+
+    name = "Stripe's stand-in"
+
+    def __init__(self, state: Path, web_port: int) -> None:
+        self.folder = state / "stripe"
+        self.log = state / "logs" / "stripe.log"
+        self.webhook = f"http://127.0.0.1:{web_port}/webhooks/stripe/"
+        self.port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def set_environment(self) -> None:
+        """What every process of ours must know, before the first one starts."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        self.port = _port(self.folder / "port")
+        os.environ["STRIPE_SECRET_KEY"] = _KEY
+        os.environ["STRIPE_API_BASE"] = self.url
+        if not os.environ.get("STRIPE_WEBHOOK_SECRET"):
+            secret = _secret(self.folder / "webhook_secret")
+            os.environ["STRIPE_WEBHOOK_SECRET"] = secret
+
+    def start(self, pause: process.Pause = time.sleep) -> None:
+        """Does not wait: it answers long before Django is imported."""
+        module = ["-m", "config.fakestripe", "--port", str(self.port)]
+        state = ["--state", str(self.folder / "stripe.sqlite")]
+        webhook = ["--webhook", self.webhook]
+        with process.open_log(self.log) as log:
+            self.process = process.spawn(
+                [sys.executable, *module, *state, *webhook],
+                log=log,
+                env=dict(os.environ),
+                cwd=_BASE_DIR,
+            )
+
+    def stop(self) -> None:
+        if self.process:
+            process.end(self.process, [(signal.SIGTERM, 3.0)])
+
+
+def _port(file: Path) -> int:
+    """The one of the last run where it is free, else any that is."""
+    wanted = file.read_text().strip() if file.exists() else ""
+    for candidate in (int(wanted) if wanted.isdecimal() else 0, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except (OSError, OverflowError):
+                continue
+            port: int = probe.getsockname()[1]
+        file.write_text(str(port))
+        return port
+    raise process.StartError("127.0.0.1 has no free port for Stripe's stand-in")
+
+
+def _secret(file: Path) -> str:
+    """Random, mode 0600, kept."""
+    if not file.exists():
+        fresh = file.with_suffix(".new")
+        fresh.touch(0o600)
+        fresh.write_text(f"whsec_{secrets.token_hex(24)}")
+        fresh.replace(file)
+    return file.read_text().strip()
