@@ -197,6 +197,26 @@ CELERY_BEAT_SCHEDULE = {
         "task": "metrics.tasks.sweep_standings",
         "schedule": crontab(minute="*/5"),
     },
+    "sweep-inbox": {
+        "task": "billing.tasks.sweep_inbox",
+        "schedule": crontab(minute="*"),
+    },
+    "pull-events": {
+        "task": "billing.tasks.pull_events",
+        "schedule": crontab(minute="23"),
+    },
+    "prune-inbox": {
+        "task": "billing.tasks.prune_inbox",
+        "schedule": crontab(minute="11", hour="4"),
+    },
+    "sweep-syncs": {
+        "task": "billing.tasks.sweep_syncs",
+        "schedule": crontab(minute="*"),
+    },
+    "start-syncs": {
+        "task": "billing.tasks.start_syncs",
+        "schedule": crontab(minute="47", hour="2"),
+    },
 }
 
 # --- Login ------------------------------------------------------------------------
@@ -254,6 +274,7 @@ STORAGES = {
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
 SECURE_SSL_REDIRECT = HTTPS_ONLY
+SECURE_REDIRECT_EXEMPT = [r"^webhooks/"]  # signed; Stripe follows no redirect
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
 SECURE_HSTS_PRELOAD = HTTPS_ONLY

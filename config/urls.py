@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from billing import webhooks
 from config import views
 from config.api import api
 
@@ -10,6 +11,8 @@ urlpatterns = [
     path("healthz", views.health, name="health"),
     path("", include("billing.urls")),  # the API has a root, too: ours is the page
     path("", api.urls),  # early: a program calls more often than a person clicks
+    path("webhooks/stripe/", webhooks.stripe, name="stripe_webhook"),
+    path("webhooks/stripe", webhooks.stripe),  # Stripe follows no redirect
     path("", include("metrics.urls")),
     path("", include("orgs.urls")),
     path("components/", views.components, name="components"),

@@ -19,6 +19,7 @@ from billing.gateway.errors import (
     Missing,
     Refused,
     Unavailable,
+    redacted,
 )
 from billing.gateway.events import get_event, list_events, read_event
 from billing.gateway.invoices import (
@@ -96,6 +97,7 @@ __all__ = [
     "pause_subscription",
     "preview_change",
     "read_event",
+    "redacted",
     "resume_subscription",
     "send_invoice",
     "update_customer",

@@ -63,9 +63,9 @@ def page(path: str, read: Callable[[Node], T], **params: Any) -> Page[T]:
         except Malformed as error:
             logger.warning("stripe_malformed id=%s %s", node.value.get("id"), error)
             malformed.append(error)
-    more = bool(nodes) and answer.boolean("has_more")
-    cursor = nodes[-1].text("id") if more else ""
-    return Page(tuple(items), cursor, tuple(malformed))
+    last_id = nodes[-1].text("id") if nodes else ""
+    more = answer.boolean("has_more")
+    return Page(tuple(items), last_id if more else "", last_id, tuple(malformed))
 
 
 def place(kind: str, id_: str, *more: str) -> str:
@@ -76,11 +76,23 @@ def place(kind: str, id_: str, *more: str) -> str:
 
 
 def window(
-    *, after: str = "", until: datetime | None = None, limit: int = 100
+    *,
+    after: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 100,
 ) -> dict[str, Any]:
-    """Which part of a list: after a cursor, and nothing made later than `until`."""
-    created = {"lte": timestamp(until)} if until else None
-    return {"limit": limit, "starting_after": after or None, "created": created}
+    """Which part of a list: after a cursor, of what was made in a span, both ends in.
+
+    Stripe's seconds are whole: both ends have all of theirs.
+    """
+    created = {"gte": timestamp(since), "lte": timestamp(until)}
+    is_span = since is not None or until is not None
+    return {
+        "limit": limit,
+        "starting_after": after or None,
+        "created": created if is_span else None,
+    }
 
 
 def timestamp(at: datetime | str | None) -> int | str | None:

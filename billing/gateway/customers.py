@@ -11,14 +11,19 @@ def get_customer(id_: str) -> Customer:
 
 
 def list_customers(
-    *, after: str = "", until: datetime | None = None, email: str = "", limit: int = 100
+    *,
+    after: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    email: str = "",
+    limit: int = 100,
 ) -> Page[Customer]:
     """Newest first; `email` as it is written there, in upper and lower case."""
     return calls.page(
         "/v1/customers",
         Customer.read,
         email=email or None,
-        **calls.window(after=after, until=until, limit=limit),
+        **calls.window(after=after, since=since, until=until, limit=limit),
     )
 
 

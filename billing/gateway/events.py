@@ -1,5 +1,4 @@
 from datetime import datetime
-from typing import Any
 
 import orjson
 
@@ -7,6 +6,8 @@ from billing.gateway import calls
 from billing.gateway.errors import Malformed
 from billing.gateway.reading import Node
 from billing.gateway.shapes import Event, Page
+
+_LONGEST_ID, _LONGEST_TYPE = 255, 100
 
 
 def get_event(id_: str) -> Event:
@@ -21,16 +22,21 @@ def list_events(
     delivered: bool | None = None,
 ) -> Page[Event]:
     """Newest first; `delivered=False` are those that an endpoint still waits for."""
-    params: dict[str, Any] = calls.window(after=after)
-    if since is not None:
-        params["created"] = {"gte": calls.timestamp(since)}
-    return calls.page("/v1/events", Event.read, delivery_success=delivered, **params)
+    return calls.page(
+        "/v1/events",
+        Event.read,
+        delivery_success=delivered,
+        **calls.window(after=after, since=since),
+    )
 
 
 def read_event(body: bytes) -> Event:
-    """Of a webhook's body; raises `Malformed`."""
+    """Of a webhook's body, in any version; raises `Malformed` for what is no event."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise Malformed("event", "is no JSON") from None
-    return Event.read(Node.of(value, "event").named("event"))
+    event = Event.read(Node.of(value, "event"))
+    if len(event.id) > _LONGEST_ID or len(event.type) > _LONGEST_TYPE:
+        raise Malformed("event", "has an id or a type too long to be one")
+    return event

@@ -14,6 +14,7 @@ def get_invoice(id_: str) -> Invoice:
 def list_invoices(
     *,
     after: str = "",
+    since: datetime | None = None,
     until: datetime | None = None,
     customer_id: str = "",
     subscription_id: str = "",
@@ -23,7 +24,7 @@ def list_invoices(
         Invoice.read,
         customer=customer_id or None,
         subscription=subscription_id or None,
-        **calls.window(after=after, until=until),
+        **calls.window(after=after, since=since, until=until),
     )
 
 

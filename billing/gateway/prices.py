@@ -10,7 +10,11 @@ def get_price(id_: str) -> Price:
 
 
 def list_prices(
-    *, after: str = "", until: datetime | None = None, product_id: str = ""
+    *,
+    after: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    product_id: str = "",
 ) -> Page[Price]:
     """All of them, also those that are no longer sold."""
     return calls.page(
@@ -18,5 +22,5 @@ def list_prices(
         Price.read,
         product=product_id or None,
         expand=["data.product"],
-        **calls.window(after=after, until=until),
+        **calls.window(after=after, since=since, until=until),
     )

@@ -3,7 +3,7 @@
 A null is a null only where Stripe says null; a field that is not there never is one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ from billing.gateway.errors import Malformed
 from orgs.catalog import CURRENCY_DIGITS
 
 _EARLIEST, _LATEST = 946_684_800, 7_258_118_400  # the years 2000 to 2199
+_HUGE = 2**63
 _ABSENT = object()
 
 
@@ -70,7 +71,7 @@ class Node:
 
     def integer(self, name: str) -> int:
         found = self._at(name)
-        if type(found) is not int:
+        if type(found) is not int or abs(found) >= _HUGE:
             raise self._wrong(name, "integer")
         return found
 
@@ -98,8 +99,19 @@ class Node:
             raise self._wrong(name, "currency we know the minor unit of")
         return found
 
-    def money(self, name: str, currency: str) -> Decimal:
-        return major(self.integer(name), currency)
+    def word(self, name: str, words: Collection[str]) -> str:
+        found = self.text(name)
+        if found not in words:
+            raise self._wrong(name, "word we know")
+        return found
+
+    def money(
+        self, name: str, currency: str, *, at_least: int | None = None
+    ) -> Decimal:
+        found = self.integer(name)
+        if at_least is not None and found < at_least:
+            raise self._wrong(name, f"amount of {at_least} or more")
+        return major(found, currency)
 
     def node(self, name: str) -> "Node":
         return Node.of(self._at(name), f"{self.path}.{name}")

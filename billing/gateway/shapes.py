@@ -1,5 +1,6 @@
 """Stripe's objects as we use them: instants aware in UTC, money in major units."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,13 @@ EXTERNAL_ID = "orgdesk_external_id"
 KIND = "orgdesk_kind"  # in a product's: platform or spaces
 TIER = "orgdesk_tier"
 PAUSE_REASON = "orgdesk_pause_reason"  # in a subscription's
+SUBSCRIPTION_STATUSES = frozenset(
+    (
+        *("incomplete", "incomplete_expired", "trialing", "active"),
+        *("past_due", "unpaid", "paused", "canceled"),
+    )
+)
+INVOICE_STATUSES = frozenset(("draft", "open", "paid", "void", "uncollectible"))
 _CYCLES = {("month", 1): "monthly", ("year", 1): "yearly"}
 
 
@@ -25,6 +33,7 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     next_cursor: str  # empty: this is the last
+    last_id: str = ""  # where the list goes on, should it grow
     malformed: tuple[Malformed, ...] = ()
 
 
@@ -161,7 +170,7 @@ class Subscription:
         return cls(
             id=node.text("id"),
             customer_id=node.reference("customer"),
-            status=node.text("status"),
+            status=node.word("status", SUBSCRIPTION_STATUSES),
             items=items,
             currency=node.currency(),
             is_paused=node.nullable_node("pause_collection") is not None,
@@ -249,13 +258,13 @@ class Invoice:
             id=node.text("id"),
             customer_id=node.nullable_reference("customer"),
             subscription_id=_subscription_of(node),
-            status=node.text("status"),
+            status=node.word("status", INVOICE_STATUSES),
             billing_reason=node.nullable_text("billing_reason"),
             number=node.nullable_text("number"),
             currency=currency,
             total=node.money("total", currency),
-            amount_due=node.money("amount_due", currency),
-            amount_paid=node.money("amount_paid", currency),
+            amount_due=node.money("amount_due", currency, at_least=0),
+            amount_paid=node.money("amount_paid", currency, at_least=0),
             amount_remaining=node.money("amount_remaining", currency),
             lines=tuple(lines),
             starts_at=node.instant("period_start"),
@@ -300,19 +309,29 @@ class InvoiceItem:
         )
 
 
+_VERSION = re.compile(r"\d{4}-\d\d-\d\d(\.[a-z_]+)?")
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A hint that something changed: what and when, and the rest as it came.
 
-    Its object is in the version of whoever receives it, so only the id is read.
+    It is in the version of whoever receives it, whatever that is, so that little is
+    read of it and less is needed.
     """
 
     id: str
     type: str
     api_version: str  # empty: not said
     object_id: str  # empty: there is none to use
-    created_at: datetime
+    created_at: datetime | None
     payload: Mapping[str, Any]
+
+    @property
+    def is_supported(self) -> bool:
+        """A snapshot of an object, in a version of the first API: a day, and a name."""
+        is_version = not self.api_version or _VERSION.fullmatch(self.api_version)
+        return self.payload.get("object") == "event" and bool(is_version)
 
     @classmethod
     def read(cls, node: Node) -> "Event":
@@ -322,8 +341,15 @@ class Event:
         return cls(
             id=node.text("id"),
             type=node.text("type"),
-            api_version=node.optional_text("api_version"),
+            api_version=str(node.value.get("api_version") or ""),
             object_id=object_id if isinstance(object_id, str) else "",
-            created_at=node.instant("created"),
+            created_at=_created(node),
             payload=node.value,
         )
+
+
+def _created(event: Node) -> datetime | None:
+    try:
+        return event.instant("created")
+    except Malformed:
+        return None  # the second API writes a text

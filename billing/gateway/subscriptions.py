@@ -14,7 +14,11 @@ def get_subscription(id_: str) -> Subscription:
 
 
 def list_subscriptions(
-    *, after: str = "", until: datetime | None = None, customer_id: str = ""
+    *,
+    after: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    customer_id: str = "",
 ) -> Page[Subscription]:
     """In any status, the canceled too."""
     return calls.page(
@@ -22,7 +26,7 @@ def list_subscriptions(
         Subscription.read,
         status="all",
         customer=customer_id or None,
-        **calls.window(after=after, until=until),
+        **calls.window(after=after, since=since, until=until),
     )
 
 

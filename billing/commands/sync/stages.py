@@ -1,0 +1,117 @@
+"""What a run does with a page of each kind; the network is before or after."""
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DataError, IntegrityError
+
+from billing import gateway
+from billing.commands.mirror import (
+    Fetch,
+    Outcome,
+    announce_draft,
+    mirror_customers,
+    mirror_invoices,
+    mirror_prices,
+    mirror_subscriptions,
+)
+from billing.commands.mirror.refetching import meet_customers, prepare, settle
+from billing.models import SyncRun
+
+logger = logging.getLogger(__name__)
+_OPEN_INVOICES = ("draft", "open")
+
+
+@dataclass(slots=True)
+class Taken:
+    """What came of a page."""
+
+    outcome: Outcome
+    errors: int = 0
+    met: Collection[str] = ()  # what need not be looked for at the end of the stage
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    list: Callable[..., gateway.Page[Any]]
+    take: Callable[[Sequence[Any], Fetch], Taken]
+    customer_of: Callable[[Any], str] | None = None  # whom a late object may need
+
+
+def _take_customers(items: Sequence[gateway.Customer], fetch: Fetch) -> Taken:
+    taken = _mirror(mirror_customers, items, fetch)
+    taken.met = set(taken.outcome.met)
+    return taken
+
+
+def _take_prices(items: Sequence[gateway.Price], fetch: Fetch) -> Taken:
+    return _mirror(_mirror_prices, items, fetch)
+
+
+def _mirror_prices(items: Sequence[gateway.Price], fetch: Fetch) -> Outcome:
+    return Outcome(written=mirror_prices(items, fetch))
+
+
+def _take_subscriptions(items: Sequence[gateway.Subscription], fetch: Fetch) -> Taken:
+    prepare(items, fetch, anew=False)
+    taken = _mirror(mirror_subscriptions, items, fetch)
+    for customer_id in sorted(taken.outcome.contested):
+        taken.outcome.add(settle(customer_id, fetch))
+    lasting = {one.id for one in items if one.ended_at is None}
+    taken.met = lasting & set(taken.outcome.met)
+    return taken
+
+
+def _take_invoices(items: Sequence[gateway.Invoice], fetch: Fetch) -> Taken:
+    taken = _mirror(mirror_invoices, items, fetch)
+    for invoice in sorted(taken.outcome.billing, key=lambda one: one.created_at):
+        try:
+            announce_draft(invoice)
+        except Exception:  # one organization's trouble; its draft comes again
+            logger.exception("draft_not_announced id=%s", invoice.id)
+            taken.errors += 1
+    unsettled = {one.id for one in items if one.status in _OPEN_INVOICES}
+    taken.met = unsettled & set(taken.outcome.met)
+    return taken
+
+
+def _mirror(
+    mirror: Callable[[Sequence[Any], Fetch], Outcome],
+    items: Sequence[Any],
+    fetch: Fetch,
+) -> Taken:
+    """A page at once; or one by one, where the database refuses one of them."""
+    try:
+        return Taken(mirror(items, fetch))
+    except (IntegrityError, DataError):
+        taken = Taken(Outcome())
+    for item in items:
+        try:
+            taken.outcome.add(mirror([item], fetch))
+        except (IntegrityError, DataError):
+            logger.exception("object_not_mirrored id=%s", item.id)
+            taken.errors += 1
+    return taken
+
+
+def prepare_late(stage: Stage, items: Sequence[Any], fetch: Fetch) -> None:
+    """Objects made while we read may be of customers made while we read."""
+    if stage.customer_of is not None:
+        meet_customers(map(stage.customer_of, items), fetch)
+
+
+STAGES: Mapping[str, Stage] = {
+    SyncRun.Stage.CUSTOMERS: Stage(gateway.list_customers, _take_customers),
+    SyncRun.Stage.PRICES: Stage(gateway.list_prices, _take_prices),
+    SyncRun.Stage.SUBSCRIPTIONS: Stage(
+        gateway.list_subscriptions,
+        _take_subscriptions,
+        lambda one: str(one.customer_id),
+    ),
+    SyncRun.Stage.INVOICES: Stage(
+        gateway.list_invoices, _take_invoices, lambda one: str(one.customer_id)
+    ),
+}
+ORDER = [*STAGES, SyncRun.Stage.ENDED]

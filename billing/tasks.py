@@ -1,0 +1,63 @@
+"""What the workers do for this app."""
+
+from celery import shared_task
+
+from billing import gateway
+from billing.commands import drift, inbox, sync
+from orgs.tasks import nudge
+
+_AT_A_TIME = 1_000
+
+
+@shared_task
+def handle_event(event_id: int) -> None:
+    """Do what an event in the inbox hints at, once, however often it is asked for."""
+    inbox.handle(event_id)
+
+
+@shared_task
+def sweep_inbox() -> None:
+    """Nudge the events that nobody was told of or whose worker died."""
+    for event_id in inbox.take_forgotten(_AT_A_TIME):
+        nudge(handle_event, event_id)
+
+
+@shared_task
+def pull_events() -> None:
+    """Ask for the events that Stripe could not deliver."""
+    if gateway.is_on():
+        for event_id in inbox.pull_undelivered():
+            nudge(handle_event, event_id)
+
+
+@shared_task
+def prune_inbox() -> None:
+    inbox.prune()
+
+
+@shared_task
+def run_sync(run_id: int) -> None:
+    """Go on with a run; a long one in parts, so that no worker is held by it."""
+    if sync.advance(run_id):
+        nudge(run_sync, run_id)
+
+
+@shared_task
+def sweep_syncs() -> None:
+    """Nudge the runs that nobody was told of or whose worker died."""
+    for run_id in sync.find_forgotten(_AT_A_TIME):
+        nudge(run_sync, run_id)
+
+
+@shared_task
+def start_syncs() -> None:
+    """Each night, one of every white label."""
+    if gateway.is_on():
+        for run_id in sync.start_all():
+            nudge(run_sync, run_id)
+
+
+@shared_task
+def heal_drift(drift_id: int, by: str) -> None:
+    """Heal one difference; `by` is a user's name."""
+    drift.heal(drift_id, by=by)
