@@ -22,7 +22,17 @@ _ENVIRONMENT = {
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # playwright's loop runs in the test thread
     "ORGDESK_TEST_STACK": "1",
 }
-_OUTSIDE = ("DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS", "DEBUG", "ORGDESK_PROCESS")
+_OUTSIDE = [
+    "DATABASE_URL",
+    "REDIS_URL",
+    "ALLOWED_HOSTS",
+    "DEBUG",
+    "ORGDESK_PROCESS",
+    # No test must reach a real account.
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+    "STRIPE_API_BASE",
+]
 
 
 @pytest.hookimpl(tryfirst=True)

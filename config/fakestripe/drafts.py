@@ -133,7 +133,7 @@ def pending(
 
 def attach(account: Account, items: list[Json], draft: Json) -> None:
     for item in items:
-        account.change(item | {"invoice": draft["id"]}, "invoiceitem.updated")
+        account.change(item | {"invoice": draft["id"]})
 
 
 def recount(found: Json, customer: Json) -> None:

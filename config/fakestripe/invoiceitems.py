@@ -141,7 +141,7 @@ def update(account: Account, call: Call) -> Json:
         given["quantity_decimal"] = str(given["quantity"])
         given["net_amount"] = given["amount"]
     found |= {key: value for key, value in given.items() if key in found}
-    account.change(found, "invoiceitem.updated")
+    account.change(found)
     if draft:
         _take_off(draft, found)
         _put_on(account, draft, found)
