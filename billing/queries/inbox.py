@@ -1,0 +1,102 @@
+"""The inbox as the jobs page shows it; never the payload."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, F, Min, Q
+
+from billing.models import InboxEvent
+from orgs.models import WhiteLabel
+
+_State = InboxEvent.State
+_STUCK = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """An event and what became of it; instants in UTC."""
+
+    id: int
+    event_id: str
+    type: str
+    object_id: str
+    state: str
+    reason: str
+    source: str
+    attempts: int
+    happened_at: datetime
+    received_at: datetime
+    due_at: datetime
+    finished_at: datetime | None
+    error: str
+    organization_id: int | None
+    organization_name: str | None
+
+    @property
+    def can_resend(self) -> bool:
+        return self.state in (_State.PARKED, _State.FAILED, _State.IGNORED)
+
+    @property
+    def can_ignore(self) -> bool:
+        return self.state in (_State.PARKED, _State.FAILED)
+
+
+_FIELDS = (
+    "id", "event_id", "type", "object_id", "state", "reason", "source", "attempts",
+    "happened_at", "received_at", "due_at", "finished_at", "error", "organization_id",
+)  # fmt: skip
+
+
+def list_inbox(
+    white_labels: Sequence[WhiteLabel] | None,
+    *,
+    state: str = "",
+    organization_id: int | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[InboxRow]:
+    """Newest first, before a row's id; null white labels: all, and nobody's events."""
+    rows = InboxEvent.objects.all()
+    if white_labels is not None:
+        rows = rows.filter(organization__white_label__in=white_labels)
+    if organization_id is not None:
+        rows = rows.filter(organization_id=organization_id)
+    if state:
+        rows = rows.filter(state=state)
+    if before is not None:
+        rows = rows.filter(id__lt=before)
+    found = rows.annotate(name=F("organization__name")).order_by("-id")[:limit]
+    return [InboxRow(*row) for row in found.values_list(*_FIELDS, "name")]
+
+
+@dataclass(frozen=True, slots=True)
+class InboxHealth:
+    """How many wait, and how many wait for a person; read by small indexes."""
+
+    pending: int
+    processing: int
+    parked: int
+    failed: int
+    oldest_at: datetime | None  # received then, and not finished yet
+
+    def is_stuck(self, now: datetime) -> bool:
+        """Nobody has handled it for ten minutes: workers or Stripe are away."""
+        return self.oldest_at is not None and now - self.oldest_at > _STUCK
+
+
+def inbox_health() -> InboxHealth:
+    unfinished = InboxEvent.objects.filter(
+        state__in=[_State.PENDING, _State.PROCESSING]
+    )
+    needy = InboxEvent.objects.filter(state__in=[_State.PARKED, _State.FAILED])
+    waiting = unfinished.aggregate(
+        pending=Count("id", filter=Q(state=_State.PENDING)),
+        processing=Count("id", filter=Q(state=_State.PROCESSING)),
+        oldest_at=Min("received_at"),
+    )
+    ended = needy.aggregate(
+        parked=Count("id", filter=Q(state=_State.PARKED)),
+        failed=Count("id", filter=Q(state=_State.FAILED)),
+    )
+    return InboxHealth(**waiting, **ended)

@@ -1,0 +1,110 @@
+"""Runs of the full sync, as a progress bar and a history show them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from billing.models import SyncRun
+from orgs.models import WhiteLabel
+
+_State = SyncRun.State
+
+
+@dataclass(frozen=True, slots=True)
+class SyncProgress:
+    """How far a run is, or how it ended; counts of Stripe's objects."""
+
+    id: int
+    white_label_id: int
+    white_label_name: str
+    state: str
+    stage: str
+    heals: bool
+    done: int
+    total: int | None  # as many as the last time; null: nobody knows yet
+    written: int
+    drifted: int
+    errors: int
+    requested_by: str  # empty: the timetable
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str
+    now: datetime
+
+    @property
+    def is_unfinished(self) -> bool:
+        return self.state in (_State.PENDING, _State.RUNNING)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been at it, waits included."""
+        if self.started_at is None:
+            return 0.0
+        ended_at = self.finished_at or self.now
+        return max(0.0, (ended_at - self.started_at).total_seconds())
+
+    @property
+    def rate(self) -> float:
+        """Objects a second."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def percent(self) -> int | None:
+        """Never 100 before the end: there may be more than the last time."""
+        if not self.is_unfinished:
+            return 100 if self.state == _State.DONE else None
+        return min(99, 100 * self.done // self.total) if self.total else None
+
+    @property
+    def remaining(self) -> timedelta | None:
+        """Null where it cannot be told."""
+        if not (self.is_unfinished and self.total and self.rate):
+            return None
+        return timedelta(seconds=max(0, self.total - self.done) / self.rate)
+
+
+def list_syncs(
+    white_labels: Sequence[WhiteLabel], *, limit: int = 20
+) -> list[SyncProgress]:
+    """Newest first."""
+    runs = SyncRun.objects.filter(white_label__in=white_labels)
+    now = timezone.now()
+    found = runs.select_related("white_label").order_by("-id")[:limit]
+    return [_progress(run, now) for run in found]
+
+
+def last_sync(white_label: WhiteLabel) -> SyncProgress | None:
+    """The one that goes on, or the one that ended last."""
+    return next(iter(list_syncs([white_label], limit=1)), None)
+
+
+def get_sync(run_id: int, white_labels: Sequence[WhiteLabel]) -> SyncProgress | None:
+    """Nothing for a run of another white label."""
+    runs = SyncRun.objects.filter(pk=run_id, white_label__in=white_labels)
+    run = runs.select_related("white_label").first()
+    return _progress(run, timezone.now()) if run else None
+
+
+def _progress(run: SyncRun, now: datetime) -> SyncProgress:
+    return SyncProgress(
+        id=run.pk,
+        white_label_id=run.white_label_id,
+        white_label_name=run.white_label.name,
+        state=run.state,
+        stage=run.stage,
+        heals=run.heals,
+        done=run.done,
+        total=run.total,
+        written=run.written,
+        drifted=run.drifted,
+        errors=run.errors,
+        requested_by=run.requested_by,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        error=run.error,
+        now=now,
+    )
