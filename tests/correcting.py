@@ -14,6 +14,7 @@ from django.db import connection
 
 from billing.commands import close_period
 from metrics.catalog import DAILY_METRICS
+from metrics.commands import fold_usage
 from metrics.models import DailyMetric, DailyUsage, Rate, UsageEvent
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -158,6 +159,7 @@ def _rate_of(rates: list[Rate], e: UsageEvent, meter: str, version: int) -> Rate
 
 def recorded(label: WhiteLabel) -> Sums:
     ids = Organization.objects.filter(white_label=label).values_list("id", flat=True)
+    fold_usage()
     return {
         row[:6]: row[6:]
         for row in DailyUsage.objects.filter(organization_id__in=list(ids)).values_list(

@@ -9,7 +9,13 @@ import msgspec
 import orjson
 from django.contrib.auth.models import Group
 
-from metrics.commands import IncomingRate, Recorded, load_rates, record_usage
+from metrics.commands import (
+    IncomingRate,
+    Recorded,
+    fold_usage,
+    load_rates,
+    record_usage,
+)
 from metrics.events import parse_event
 from metrics.models import DailyUsage
 from orgs import commands
@@ -144,5 +150,6 @@ def record(
 
 def usage_of(organization: Organization, *fields: str) -> list[tuple[Any, ...]]:
     """These columns of the organization's daily usage, in the order of its key."""
+    fold_usage()
     rows = DailyUsage.objects.filter(organization_id=organization.id)
     return list(rows.order_by("pk").values_list(*fields))

@@ -67,7 +67,7 @@ def test_sums_and_costs_equal_the_truth(files: Path) -> None:
         (str(external_id), str(day), str(meter)): int(str(quantity))
         for external_id, day, meter, quantity in _fetch(
             "select o.external_id, u.day, u.meter, sum(u.quantity)"
-            " from metrics_dailyusage u join orgs_organization o"
+            " from metrics_usage u join orgs_organization o"
             " on o.id = u.organization_id group by 1, 2, 3"
         )
     }
@@ -185,7 +185,7 @@ def _check_costs(files: Path) -> int:
     found = _fetch(
         "select o.external_id, u.day::text, u.product, u.meter, sum(u.quantity),"
         " sum(u.cost), sum(u.benchmark_cost)"
-        " from metrics_dailyusage u join orgs_organization o"
+        " from metrics_usage u join orgs_organization o"
         " on o.id = u.organization_id group by 1, 2, 3, 4"
     )
     assert len(found) == len(expected)

@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from billing.commands import close_period
-from metrics.commands import fill_people_days
+from metrics.commands import fill_people_days, fold_usage
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, event, make_organization, make_rate, make_user, record
 
@@ -155,6 +155,7 @@ def full(acme: WhiteLabel, org: Organization) -> Organization:
     made = make_organization(acme, "full", **line)
     make_rate(acme, "2")
     record(acme, [event(organization="full"), event(organization="org-7")])
+    fold_usage()
     fill_people_days([made.id])
     close_period(made.id, ends_at=NOW)
     make_user("ann")

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from metrics.models import DailyUsage
+from metrics.models import Usage
 from tests.factories import make_organization, make_white_label
 
 EVENTS = 100_000
@@ -52,7 +52,7 @@ def test_a_hundred_thousand_events_load_in_little_memory(tmp_path: Path) -> None
     assert answer.returncode == 0, answer.stderr
     summary, peak = answer.stdout.splitlines()
     assert summary == f"accepted {EVENTS} duplicates 0 rejected 0"
-    assert sum(DailyUsage.objects.values_list("quantity", flat=True)) == 3 * EVENTS
+    assert sum(Usage.objects.values_list("quantity", flat=True)) == 3 * EVENTS
     assert int(peak) < 200_000  # KiB
 
 

@@ -45,12 +45,12 @@ TODAY = date(2026, 11, 21)
 @pytest.mark.parametrize("zone", ["Australia/Lord_Howe", "America/Santiago", "UTC"])
 def test_what_was_recorded_is_proven_equal(seed: int, zone: str) -> None:
     label = make_varied(seed, zone=zone)
+    fold_usage()
     before = everything()
 
     assert recorded(label) == truth(label)
     assert run("rebuild_days", *ACME) == (0, ["differences 0"])
     assert run("rebuild_days", *ACME, *APPLY) == (0, ["corrected 0"])
-    fold_usage()
 
     assert everything()["metrics_dailyusage"] == before["metrics_dailyusage"]
     assert not Correction.objects.exists()
@@ -60,7 +60,6 @@ def test_what_was_recorded_is_proven_equal(seed: int, zone: str) -> None:
 def test_any_damage_is_found_and_healed(seed: int) -> None:
     label = make_varied(seed)
     decoy = recorded(WhiteLabel.objects.get(slug="decoy"))
-    fold_usage()
     damage(label)
     assert recorded(label) != truth(label)
     assert recorded_metrics(label) != metrics_of(truth(label))
@@ -83,6 +82,7 @@ def test_any_damage_is_found_and_healed(seed: int) -> None:
 def damage(label: WhiteLabel) -> None:
     """Sums too great, too small, gone, and out of nothing."""
     ids = Organization.objects.filter(white_label=label).values_list("id", flat=True)
+    fold_usage()
     usage = DailyUsage.objects.filter(organization_id__in=list(ids))
     keys = [row.pk for row in usage.order_by("pk")]
     usage.filter(pk__in=keys[::7]).update(cost=F("cost") + Decimal("0.000000000001"))
@@ -106,6 +106,7 @@ def damage(label: WhiteLabel) -> None:
 def test_a_difference_says_both_sums(acme: WhiteLabel, org: Organization) -> None:
     make_rate(acme, "0.5", benchmark="2")
     record(acme, [event("a", quantities={"requests": 10, "cpu_seconds": 7})])
+    fold_usage()
     DailyUsage.objects.filter(meter="requests").update(quantity=12, cost=6)
     DailyUsage.objects.filter(meter="cpu_seconds").delete()
     DailyMetric.objects.update(cpu_seconds=9)
@@ -160,6 +161,7 @@ def test_days_outside_and_other_organizations_stay(
     for name in ("org-7", "org-8"):
         record(acme, [event(d, organization=name, timestamp=f"{d}T00:00:00Z")
                       for d in days])  # fmt: skip
+    fold_usage()
     DailyUsage.objects.update(quantity=9)
 
     run("rebuild_days", "--organization", str(org.id), "--from", "2026-11-20",
@@ -229,10 +231,12 @@ def test_what_is_recorded_between_comparing_and_writing_is_kept(
     record(acme, [event("a")])
     ghost = event("b", product="ghost", quantities={"requests": 0})
     for product in ("ghost", "spook"):
+        fold_usage()
         DailyUsage.objects.create(
             organization_id=org.id, day=TODAY, product=product, meter="requests",
             project_id=0, period=1, quantity=9, cost=9, benchmark_cost=0,
         )  # fmt: skip
+    fold_usage()
     DailyUsage.objects.filter(product="gpt").update(quantity=50)
     stop = recompute.stop_recording
 
@@ -311,6 +315,7 @@ def test_without_a_name_the_systems_user_did_it(
 ) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "deploy")
     record(acme, [event("a")])
+    fold_usage()
     DailyUsage.objects.update(quantity=9)
 
     run("rebuild_days", *ACME, "--apply", "--note", "x")
@@ -335,6 +340,7 @@ def test_totals_are_checked_without_writing_and_mended_with(
 
 def test_a_missing_open_period_is_mended(acme: WhiteLabel, org: Organization) -> None:
     record(acme, [event("a")])
+    fold_usage()
     DailyUsage.objects.update(quantity=9)
     with connection.cursor() as cursor:
         cursor.execute("delete from metrics_openperiod")

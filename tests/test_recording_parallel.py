@@ -15,7 +15,7 @@ from billing.commands import close_period
 from billing.models import BillingPeriod
 from metrics.commands import load_rates, record
 from metrics.commands.rates import IncomingRate
-from metrics.models import DailyMetric, DailyUsage, UsageEvent
+from metrics.models import DailyMetric, Usage, UsageEvent
 from orgs.models import Organization, Project, WhiteLabel
 from tests.factories import (
     NOW,
@@ -83,7 +83,7 @@ def test_eight_writers_of_the_same_events_count_each_once() -> None:
     assert sum(accepted for accepted, _ in answers) == 300
     assert sum(duplicates for _, duplicates in answers) == 7 * 300
     assert UsageEvent.objects.count() == 300
-    requests = DailyUsage.objects.filter(meter="requests")
+    requests = Usage.objects.filter(meter="requests")
     sums = requests.aggregate(Sum("quantity"), Sum("cost"))
     assert sums == {"quantity__sum": 4650, "cost__sum": Decimal("325.5")}
     assert DailyMetric.objects.aggregate(Sum("cpu_seconds")) == {
@@ -113,11 +113,11 @@ def test_every_event_is_in_one_period_while_periods_close() -> None:
     closed = BillingPeriod.objects.filter(organization=org, ends_at__isnull=False)
     assert closed.count() == 10
     for period in closed:  # summed at closing, and nothing came in after it
-        rows = DailyUsage.objects.filter(period=period.number)
+        rows = Usage.objects.filter(period=period.number)
         assert period.cost == (rows.aggregate(Sum("cost"))["cost__sum"] or 0)
-    assert DailyUsage.objects.aggregate(Sum("quantity")) == {"quantity__sum": 1200}
+    assert Usage.objects.aggregate(Sum("quantity")) == {"quantity__sum": 1200}
     events = UsageEvent.objects.values_list("period", flat=True)
-    daily = DailyUsage.objects.values_list("period", "quantity")
+    daily = Usage.objects.values_list("period", "quantity")
     assert sorted(events) == sorted(
         number for number, quantity in daily for _ in range(int(quantity) // 5)
     )
@@ -143,7 +143,7 @@ def test_a_price_change_meets_whole_recordings_only() -> None:
 
     # version n of the book says price n
     expected = sum(5 * e.price_version for e in UsageEvent.objects.all())
-    assert DailyUsage.objects.aggregate(Sum("cost")) == {"cost__sum": expected}
+    assert Usage.objects.aggregate(Sum("cost")) == {"cost__sum": expected}
 
 
 def test_a_deadlock_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

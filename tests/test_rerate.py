@@ -231,6 +231,7 @@ def test_damage_found_after_a_re_rate_is_healed_to_its_prices(
     make_rate(acme, "3")
     run("rerate", *ACME, *APPLY)
     make_rate(acme, "100")
+    fold_usage()
     DailyUsage.objects.update(cost=10)
 
     assert run("rebuild_days", *CHECK, *APPLY)[0] == 0

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import orjson
 import pytest
@@ -27,8 +27,8 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from metrics.commands import make_partitions, record_usage
-from metrics.events import parse_event
-from metrics.periods import DayRange, Grain
+from metrics.events import KEPT, parse_event
+from metrics.periods import DayRange, Grain, day_of, first_instant
 from metrics.queries import By, SeriesFilters, series
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -375,3 +375,31 @@ def test_rules_that_differ_are_named_by_the_check(
     said = capsys.readouterr().err
     assert "(metrics.W001) PostgreSQL and Python set the clocks of Africa/Cairo" in said
     assert "Kathmandu" not in said
+
+
+def test_no_zone_returns_to_a_day_that_is_over() -> None:
+    """Recording cuts days where they begin; PostgreSQL asks each instant its date."""
+    for name in available_timezones():
+        zone = ZoneInfo(name)
+        for before, after in _jumps(zone):
+            assert day_of(before, zone) <= day_of(after, zone), name
+            day = day_of(after, zone)
+            assert first_instant(day, zone) <= after, name
+
+
+def _jumps(zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
+    """The last second before each change of clocks that may be recorded, and after."""
+    hours = [NOW - KEPT + timedelta(hours=12 * n) for n in range(2 * 800)]
+    for start, end in pairwise(hours):
+        before, after = start, end
+        if start.astimezone(zone).utcoffset() == end.astimezone(zone).utcoffset():
+            continue
+        while after - before > timedelta(seconds=1):
+            middle = before + (after - before) // 2
+            middle = middle.replace(microsecond=0)
+            same = middle.astimezone(zone).utcoffset()
+            if same == start.astimezone(zone).utcoffset():
+                before = middle
+            else:
+                after = middle
+        yield before, after

@@ -1,7 +1,7 @@
-"""Folding what recordings appended into what lists and fleet pages read.
+"""Folding what recordings appended into daily usage, standings and fleet totals.
 
-A recording only appends: no two of them wait for each other on a total. What is read
-is total plus changes, so folding late makes a page slower, never wrong.
+A recording only appends: no two of them wait for each other on a sum. What is read is
+sum plus changes, so folding late makes a page slower, never wrong.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 from django.utils import timezone
 
-_AT_A_TIME = 200_000  # rows in a transaction: about a second
+# In a transaction; others fold what came meanwhile after it.
+_ROWS, _ORGANIZATIONS = 200_000, 10_000
 
 # One folder at a time, and nobody prepares a standing meanwhile.
 LOCK = "select pg_advisory_xact_lock(hashtext('usage changes'))"
@@ -32,13 +33,46 @@ on conflict (white_label_id, day, product, meter) do update set
     unpriced_quantity = t.unpriced_quantity + excluded.unpriced_quantity
 """
 
+_KEY = "organization_id, day, product, meter, project_id, period"
+_CORRECTS = (
+    "s.cost < 0 or s.benchmark_cost < 0 or s.unpriced_quantity < 0"
+    " or s.quantity < s.unpriced_quantity"
+)
+
+# What could not stand alone as daily usage corrects a row that is there: it is updated,
+# for an insertion is checked before it is known that there is one. If there is none, it
+# is an error, loud and undone.
+#
 # A standing that was never prepared gets a date that the sweep takes for stale. Days
 # after the last one prepared wait for the sweep, too: it sums the new 30 days whole.
-_FOLD_STANDINGS = """
+_FOLD_USAGE = f"""
 with taken as (
-    delete from metrics_usagechange
-    where ctid = any(array(select ctid from metrics_usagechange limit %(limit)s))
-    returning organization_id, day, cost
+    delete from metrics_usagechange where organization_id = any({{ids}}) returning *
+), summed as materialized (
+    select {_KEY}, sum(quantity) as quantity, sum(cost) as cost,
+        sum(benchmark_cost) as benchmark_cost,
+        sum(unpriced_quantity) as unpriced_quantity
+    from taken group by {_KEY}
+), corrected as (
+    update metrics_dailyusage d set quantity = d.quantity + s.quantity,
+        cost = d.cost + s.cost, benchmark_cost = d.benchmark_cost + s.benchmark_cost,
+        unpriced_quantity = d.unpriced_quantity + s.unpriced_quantity
+    from summed s
+    where ({_CORRECTS}) and d.organization_id = any(array(
+            select s.organization_id from summed s where {_CORRECTS}))
+        and d.organization_id = s.organization_id and d.day = s.day
+        and d.product = s.product and d.meter = s.meter
+        and d.project_id = s.project_id and d.period = s.period
+    returning {", ".join(f"d.{name}" for name in _KEY.split(", "))}
+), added as (
+    insert into metrics_dailyusage as d ({_KEY}, quantity, cost, benchmark_cost,
+        unpriced_quantity)
+    select {_KEY}, quantity, cost, benchmark_cost, unpriced_quantity from summed
+    where ({_KEY}) not in (table corrected) order by {_KEY}
+    on conflict ({_KEY}) do update set quantity = d.quantity + excluded.quantity,
+        cost = d.cost + excluded.cost,
+        benchmark_cost = d.benchmark_cost + excluded.benchmark_cost,
+        unpriced_quantity = d.unpriced_quantity + excluded.unpriced_quantity
 )
 insert into metrics_standing as s (organization_id, white_label_id, cost_30_days,
     last_usage_on, computed_on, computed_at, changes)
@@ -53,33 +87,43 @@ on conflict (organization_id) do update set
     last_usage_on = greatest(s.last_usage_on, excluded.last_usage_on),
     computed_at = excluded.computed_at,
     changes = s.changes + excluded.changes
-"""
+"""  # noqa: S608  ours
+_FOLD_SOME = _FOLD_USAGE.format(
+    ids="array(select distinct organization_id from metrics_usagechange"
+    " order by 1 limit %(limit)s)"
+)
+_FOLD_THESE = _FOLD_USAGE.format(ids="%(ids)s")
 
 
 def fold_usage() -> None:
     """Fold every change there is, some at a time; each in exactly once.
 
     Takes rows away and adds them up in one statement: a folder that is killed has
-    done nothing, and what is committed meanwhile waits for the next.
+    done nothing, and what is committed meanwhile waits for the next. All changes of an
+    organization go together: one may correct what another has just added.
     """
-    for statement, changes in (
-        (_FOLD_FLEET, "metrics_fleetchange"),
-        (_FOLD_STANDINGS, "metrics_usagechange"),
-    ):
-        while _some(changes):
-            _fold(statement)
+    while _some_of_fleet():
+        _fold(_FOLD_FLEET, limit=_ROWS)
+    while _fold(_FOLD_SOME, limit=_ORGANIZATIONS) == _ORGANIZATIONS:
+        pass
 
 
-def _some(changes: str) -> bool:
+def fold_organizations(organization_ids: Sequence[int]) -> None:
+    """Fold these now, in the caller's transaction; nobody folds until it ends."""
+    _fold(_FOLD_THESE, ids=sorted(set(organization_ids)))
+
+
+def _some_of_fleet() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(f"select exists (select from {changes})")  # noqa: S608  ours
+        cursor.execute("select exists (select from metrics_fleetchange)")
         return bool(cursor.fetchone()[0])
 
 
-def _fold(statement: str) -> None:
+def _fold(statement: str, **parameters: int | list[int]) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK)
-        cursor.execute(statement, {"limit": _AT_A_TIME, "now": timezone.now()})
+        cursor.execute(statement, {**parameters, "now": timezone.now()})
+        return int(cursor.rowcount)
 
 
 _MEND = """
@@ -90,7 +134,7 @@ select white_label_id, day, product, meter, sum(quantity), sum(cost),
 from (
     select o.white_label_id, u.day, u.product, u.meter, u.quantity, u.cost,
         u.benchmark_cost, u.unpriced_quantity
-    from metrics_dailyusage u join orgs_organization o on o.id = u.organization_id
+    from metrics_usage u join orgs_organization o on o.id = u.organization_id
     where o.white_label_id = any(%(ids)s)
     union all
     select white_label_id, day, product, meter, -quantity, -cost, -benchmark_cost,

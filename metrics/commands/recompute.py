@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from metrics.catalog import DAILY_METRICS
 from metrics.commands import pricing, statements
+from metrics.commands.fold import fold_organizations
 from metrics.commands.periods import open_first_periods
 from metrics.models import Correction
 from metrics.periods import ONE_DAY, DayRange, first_instant
@@ -158,9 +159,14 @@ with book as materialized (
         and (e.at at time zone %(zone)s)::date >= %(start)s
         and (e.at at time zone %(zone)s)::date < %(end)s
 ), {pricing.SUMMED}, recorded as (
-    select d.* from metrics_dailyusage d {_PERIODS[prices].format("d")}
+    select {", ".join(f"d.{name}" for name in _USAGE_KEY.split(", "))},
+        sum(d.quantity) as quantity, sum(d.cost) as cost,
+        sum(d.benchmark_cost) as benchmark_cost,
+        sum(d.unpriced_quantity) as unpriced_quantity
+    from metrics_usage d {_PERIODS[prices].format("d")}
     where d.organization_id = any(%(ids)s)
         and d.day >= %(start)s and d.day < %(end)s
+    group by 1, 2, 3, 4, 5, 6
 ), paired as (
     select {_USAGE_KEY}, d.quantity as old_quantity, d.cost as old_cost,
         d.benchmark_cost as old_benchmark, d.unpriced_quantity as old_unpriced,
@@ -285,7 +291,8 @@ def list_noted() -> list[Difference]:
 def stop_recording(white_label: WhiteLabel, organization_ids: Sequence[int]) -> None:
     """Wait for recordings in flight, and let none of these begin until commit."""
     with connection.cursor() as cursor:
-        cursor.execute(statements.LOCK_PRICES, [white_label.pk % 2**31])
+        own = {"white_label": white_label.pk % 2**31}
+        cursor.execute(statements.LOCK_PRICES, own)
         cursor.execute(_LOCK_PERIODS, [list(organization_ids)])
         if cursor.rowcount < len(organization_ids):
             open_first_periods(organization_ids)
@@ -296,22 +303,12 @@ def _delta(name: str) -> str:
     return f"coalesce(x.new_{name}, 0) - coalesce(x.old_{name}, 0)"
 
 
-# The ids are said twice, so that the sums are found by key however many there are.
-_MERGE_USAGE = f"""
-merge into metrics_dailyusage d
-using (
-    select * from usage_difference where product is not null order by 1, 2, 3, 4, 5, 6
-) x on d.organization_id = any(%(ids)s) and d.organization_id = x.organization_id
-    and d.day = x.day and d.product = x.product and d.meter = x.meter
-    and d.project_id = x.project_id and d.period = x.period
-when matched then update set quantity = d.quantity + {_delta("quantity")},
-    cost = d.cost + {_delta("cost")},
-    benchmark_cost = d.benchmark_cost + {_delta("benchmark")},
-    unpriced_quantity = d.unpriced_quantity + {_delta("unpriced")}
-when not matched then insert ({_USAGE_KEY}, quantity, cost, benchmark_cost,
+_APPEND_USAGE = f"""
+insert into metrics_usagechange ({_USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity)
-values (x.organization_id, x.day, x.product, x.meter, x.project_id, x.period,
-    x.new_quantity, x.new_cost, x.new_benchmark, x.new_unpriced)
+select {_USAGE_KEY}, {_delta("quantity")}, {_delta("cost")}, {_delta("benchmark")},
+    {_delta("unpriced")}
+from usage_difference x where product is not null order by 1, 2, 3, 4, 5, 6
 """  # noqa: S608  ours
 
 # A sum that no event makes goes, unless one of quantity 0 was recorded meanwhile.
@@ -352,13 +349,11 @@ values (x.organization_id, x.day, {", ".join(f"x.{c}" for c in columns)})
 """  # noqa: S608  names come from our own catalog
 
 
-# A change of a day counts though its cost may stay: readers ask whether usage is as it
-# was.
-_APPEND_CHANGES = f"""
-insert into metrics_usagechange (organization_id, day, cost)
-select organization_id, day, sum({_delta("cost")})
-from usage_difference x group by 1, 2 order by 1, 2
-"""  # noqa: S608  ours
+# Readers ask whether anything is not as it was: a metric's correction counts, too.
+_COUNT = """
+update metrics_standing set changes = changes + 1 where organization_id in (
+    select organization_id from usage_difference where product is null)
+"""
 _APPEND_FLEET = f"""
 insert into metrics_fleetchange (white_label_id, day, product, meter, quantity, cost,
     benchmark_cost, unpriced_quantity)
@@ -375,14 +370,8 @@ from usage_difference x
 on conflict (id) do update set organizations = c.organizations + excluded.organizations,
     rows = c.rows + excluded.rows, cost = c.cost + excluded.cost
 """  # noqa: S608  ours
-_CORRECTIONS = (
-    _MERGE_USAGE,
-    _DELETE_USAGE,
-    _merge_metrics(),
-    _APPEND_CHANGES,
-    _APPEND_FLEET,
-    _LEDGER,
-)
+_APPEND = (_APPEND_USAGE, _APPEND_FLEET)
+_CORRECT = (_DELETE_USAGE, _merge_metrics(), _COUNT, _LEDGER)
 
 
 def correct(scope: Scope, act: Act) -> None:
@@ -395,7 +384,10 @@ def correct(scope: Scope, act: Act) -> None:
         "started_at": act.started_at,
     }
     with connection.cursor() as cursor:
-        for statement in _CORRECTIONS:
+        for statement in _APPEND:
+            cursor.execute(statement, parameters)
+        fold_organizations(scope.organization_ids)
+        for statement in _CORRECT:
             cursor.execute(statement, parameters)
 
 

@@ -6,6 +6,7 @@ is there already adds nothing, so a retry after a lost answer is safe.
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from metrics.commands.sums import DaySums, PriceList, day_sums, price_list
 from metrics.events import Refused, are_fine, check_event
 from metrics.signals import usage_recorded
 from orgs.models import WhiteLabel
-from orgs.queries.prepared import array, execute, fetch_all
+from orgs.queries.prepared import array, execute, fetch_all, fetch_together
 
 _ATTEMPTS = 3  # of a transaction that PostgreSQL ended for a deadlock
 _DEADLOCK = "40P01"
@@ -104,56 +105,44 @@ def _write(
     white_label: WhiteLabel, rows: Sequence[Row], ids: Sequence[int]
 ) -> Repeated:
     """Write the rows; answers those that were there before, and whether the same."""
-    with connection.cursor() as cursor:
-        cursor.execute(statements.LOCK_PRICES, [white_label.id % 2**31])
-    periods = _lock_periods(ids)
-    own = {"white_label": white_label.id}
-    version = fetch_all(statements.PRICE_VERSION, own)[0][0]
-    prices = _prices(white_label, {row.event.product for row in rows}, ids)
+    periods, version, prices = _held(white_label, rows, ids)
 
-    def sums(added: Sequence[Row]) -> list[Write]:
-        zone = white_label.zone
-        return _sums(white_label, day_sums(added, zone, periods, prices))
+    def sums(added: Sequence[Row]) -> DaySums:
+        return day_sums(added, white_label.zone, periods, prices)
 
-    writes, repeated = _insert_events(rows, periods, version, sums)
-    for statement, columns in writes:
-        execute(statement, columns)
+    added, repeated = _insert_events(rows, periods, version, sums)
+    if added.usage:
+        _append(white_label, added)
     return repeated
 
 
-Write = tuple[str, dict[str, object]]
-Summing = Callable[[Sequence[Row]], list[Write]]
+Summing = Callable[[Sequence[Row]], DaySums]
 
 
-def _lock_periods(ids: Sequence[int]) -> dict[int, int]:
-    """Hold the open periods; every organization has one, but a lost one is mended."""
-    wanted = {"ids": array(ids)}
-    periods = dict(fetch_all(statements.SHARE_PERIODS, wanted))
-    if len(periods) < len(ids):
+def _held(
+    white_label: WhiteLabel, rows: Sequence[Row], ids: Sequence[int]
+) -> tuple[Mapping[int, int], int, PriceList]:
+    """Open periods by organization, price version and prices: held as they are.
+
+    Every organization has an open period, but a lost one is mended.
+    """
+    own = {"white_label": white_label.id, "ids": array(ids)}
+    products = list({row.event.product for row in rows})
+    lock = statements.LOCK_PRICES, {"white_label": white_label.id % 2**31}
+    periods = statements.SHARE_PERIODS, own
+    version = statements.PRICE_VERSION, own
+    rates = statements.RATES, {**own, "products": products}
+    _, found, [(number,)], prices = fetch_together([lock, periods, version, rates])
+    if len(found) < len(ids):
         open_first_periods(ids)
-        periods = dict(fetch_all(statements.SHARE_PERIODS, wanted))
-    return periods
-
-
-def _prices(
-    white_label: WhiteLabel, products: Iterable[str], ids: Sequence[int]
-) -> PriceList:
-    return price_list(
-        fetch_all(
-            statements.RATES,
-            {
-                "white_label": white_label.id,
-                "products": list(products),
-                "ids": array(ids),
-            },
-        )
-    )
+        found = list(fetch_all(*periods))
+    return dict(found), number, price_list(prices)
 
 
 def _insert_events(
     rows: Sequence[Row], periods: Mapping[int, int], version: int, sums: Summing
-) -> tuple[list[Write], Repeated]:
-    """What is to be written of the rows that were added; those that were there before.
+) -> tuple[DaySums, Repeated]:
+    """The sums of the rows that were added; the rows that were there before.
 
     As a rule all are new, and COPY is the fastest way in. One that is not ends the
     COPY; then the rows are written again, more slowly, past those that are there.
@@ -163,12 +152,12 @@ def _insert_events(
             return _copy(rows, periods, version, sums), []
     except IntegrityError:
         added, repeated = _insert_new(rows, periods, version)
-        return sums(added) if added else [], repeated
+        return sums(added) if added else DaySums(), repeated
 
 
 def _copy(
     rows: Sequence[Row], periods: Mapping[int, int], version: int, sums: Summing
-) -> list[Write]:
+) -> DaySums:
     """While PostgreSQL takes the rows in, we add them up: each on its own core."""
     # Django does not know COPY: its errors are made Django's here.
     with (
@@ -182,19 +171,22 @@ def _copy(
 
 
 _LINES = 200  # written at once: PostgreSQL has something to do from the first on
+_SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
-def _copied(rows: Iterable[Row], periods: Mapping[int, int], version: int) -> bytes:
+def _copied(rows: Sequence[Row], periods: Mapping[int, int], version: int) -> bytes:
     """Lines in COPY's text format."""
     lines = []
+    has_special = _SPECIAL.search("".join([row.event.id for row in rows]))
     for row in rows:
         event, owner = row.event, row.organization_id
+        id_ = event.id.translate(_ESCAPES) if has_special else event.id
         at = event.timestamp.astimezone(UTC).isoformat()
         # Names of meters and numbers: nothing in this JSON is escaped.
         quantities = orjson.dumps(event.quantities).decode()
         lines.append(
-            f"{owner}\t{event.id.translate(_ESCAPES)}\t{at}\t{event.product}"
+            f"{owner}\t{id_}\t{at}\t{event.product}"
             f"\t{row.project_id}\t{quantities}\t{periods[owner]}\t{version}\n"
         )
     return "".join(lines).encode()
@@ -239,27 +231,42 @@ def _keys(rows: Sequence[Row]) -> dict[str, object]:
 # --- sums -------------------------------------------------------------------------
 
 
-def _sums(white_label: WhiteLabel, sums: DaySums) -> list[Write]:
-    """The changes last: they wait for nobody, so nobody waits for them."""
-    metrics = [(statements.UPSERT_METRICS, _metrics(sums))] if sums.metrics else []
-    return [
-        (statements.UPSERT_USAGE, _usage(sums)),
-        *metrics,
-        (statements.APPEND_CHANGES, _changes(white_label, sums)),
+def _append(white_label: WhiteLabel, sums: DaySums) -> None:
+    """Daily metrics first, which a recording of the same day may have to wait for."""
+    if sums.metrics:
+        execute(statements.UPSERT_METRICS, _metrics(sums))
+    execute(statements.APPEND_FLEET, _fleet(white_label, sums))
+    with (
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        cursor.copy(statements.COPY_CHANGES) as copy,
+    ):
+        copy.write(_changes(sums))
+
+
+def _changes(sums: DaySums) -> bytes:
+    """Lines in COPY's text format; slugs and numbers, so nothing is escaped."""
+    lines = [
+        f"{owner}\t{day}\t{product}\t{meter}\t{project}\t{period}"
+        f"\t{quantity}\t{cost}e-12\t{benchmark}e-12\t{unpriced}\n"
+        for (owner, day, product, meter, project, period), (
+            quantity,
+            cost,
+            benchmark,
+            unpriced,
+        ) in sums.usage.items()
     ]
+    return "".join(lines).encode()
 
 
-def _usage(sums: DaySums) -> dict[str, object]:
-    keys = sorted(sums.usage)
-    organizations, days, products, meters, projects, periods = zip(*keys, strict=True)
+def _fleet(white_label: WhiteLabel, sums: DaySums) -> dict[str, object]:
+    days, products, meters = zip(*sums.fleet, strict=True)
     return {
-        "organizations": array(organizations),
+        "white_label": white_label.id,
         "days": array(days),
         "products": array(products),
         "meters": array(meters),
-        "projects": array(projects),
-        "periods": array(periods),
-        **_amounts([sums.usage[key] for key in keys]),
+        **_amounts(list(sums.fleet.values())),
     }
 
 
@@ -276,19 +283,6 @@ def _metrics(sums: DaySums) -> dict[str, object]:
         for column in DAILY_METRICS.values()
     }
     return {**_days(key for key, _ in found), **columns}
-
-
-def _changes(white_label: WhiteLabel, sums: DaySums) -> dict[str, object]:
-    fleet_days, products, meters = zip(*sums.fleet, strict=True)
-    return {
-        **_days(sums.costs),
-        "day_costs": array(sums.costs.values()),
-        "white_label": white_label.id,
-        "fleet_days": array(fleet_days),
-        "products": array(products),
-        "meters": array(meters),
-        **_amounts(list(sums.fleet.values())),
-    }
 
 
 def _days(keys: Iterable[tuple[int, str]]) -> dict[str, object]:

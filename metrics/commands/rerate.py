@@ -129,7 +129,7 @@ def _has_closed() -> bool:
 
 _DAYS = """
 select p.organization_id, min(u.day), max(u.day)
-from metrics_openperiod p join metrics_dailyusage u
+from metrics_openperiod p join metrics_usage u
     on u.organization_id = p.organization_id and u.period = p.number
 where p.organization_id = any(%s)
 group by 1 order by 1
@@ -178,7 +178,7 @@ with moved as (
         coalesce(sum(u.cost), 0) as new_cost,
         coalesce(sum(u.benchmark_cost), 0) - m.benchmark as old_benchmark,
         coalesce(sum(u.benchmark_cost), 0) as new_benchmark
-    from moved m left join metrics_dailyusage u
+    from moved m left join metrics_usage u
         on u.organization_id = m.organization_id and u.period = m.period
     group by 1, 2, m.cost, m.benchmark
 ), appended as (

@@ -3,43 +3,33 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 from django.utils import timezone
 
-from metrics.commands.fold import LOCK
+from metrics.commands.fold import fold_organizations
 
 # The white label's day decides which 30 days count, today included, as on the pages.
-# Changes that are in the sums are taken away: one snapshot sees both or neither.
 _FILL = """
-with gone as (
-    delete from metrics_usagechange where organization_id = any(%(ids)s)
-    returning organization_id
-), counted as (
-    select organization_id, count(*) as changes from gone group by 1
-), wanted as materialized (
+with wanted as materialized (
     select o.id, o.white_label_id, (%(now)s at time zone w.time_zone)::date as today
     from orgs_organization o join orgs_whitelabel w on w.id = o.white_label_id
     where o.id = any(%(ids)s)
 )
 insert into metrics_standing as s (organization_id, white_label_id, cost_30_days,
-    last_usage_on, computed_on, computed_at, changes)
-select o.id, o.white_label_id, coalesce(sum(u.cost), 0), max(u.day), o.today, %(now)s,
-    coalesce(c.changes, 0)
-from wanted o left join counted c on c.organization_id = o.id
-left join metrics_dailyusage u on u.organization_id = o.id
+    last_usage_on, computed_on, computed_at)
+select o.id, o.white_label_id, coalesce(sum(u.cost), 0), max(u.day), o.today, %(now)s
+from wanted o left join metrics_dailyusage u on u.organization_id = o.id
     and u.day > o.today - 30 and u.day <= o.today
-group by o.id, o.white_label_id, o.today, c.changes
+group by o.id, o.white_label_id, o.today
 order by o.id
 on conflict (organization_id) do update set
     cost_30_days = excluded.cost_30_days,
     last_usage_on = coalesce(excluded.last_usage_on, s.last_usage_on),
-    computed_on = excluded.computed_on, computed_at = excluded.computed_at,
-    changes = s.changes + excluded.changes
+    computed_on = excluded.computed_on, computed_at = excluded.computed_at
 """
 
 
 def fill_standings(organization_ids: Sequence[int]) -> int:
     """Prepare the list's order for these organizations; answers how many rows."""
+    ids = sorted(set(organization_ids))
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(LOCK)
-        cursor.execute(
-            _FILL, {"ids": sorted(set(organization_ids)), "now": timezone.now()}
-        )
+        fold_organizations(ids)  # what is added after this is not in daily usage
+        cursor.execute(_FILL, {"ids": ids, "now": timezone.now()})
         return int(cursor.rowcount)

@@ -1,15 +1,17 @@
 """The statements of recording, in the order they run; see `metrics.commands.record`.
 
-Rows come as array literals, one for each column and sorted by key: no temporary table
-whose making and emptying would cost more than a small batch. Costs come as whole
-numbers of 10^-12, which `metrics.commands.sums` counts in.
+What is many comes by COPY, the rest as array literals, one for each column and sorted
+by key: no temporary table whose making and emptying would cost more than a small batch.
+Costs come as whole numbers of 10^-12, which `metrics.commands.sums` counts in.
 """
 
 from metrics.catalog import DAILY_METRICS
 
 # An event's price version and the rates its cost is made of must not differ: a change
 # of the price book takes this lock alone. No row is written, so recordings don't queue.
-LOCK_PRICES = "select pg_advisory_xact_lock_shared(hashtext('price book'), %s)"
+LOCK_PRICES = (
+    "select pg_advisory_xact_lock_shared(hashtext('price book'), %(white_label)s)"
+)
 
 # Closing a period takes the row for update: a recording in flight is finished first.
 SHARE_PERIODS = """
@@ -57,34 +59,20 @@ from unnest(%(organizations)s::bigint[], %(events)s::text[],
 join metrics_usageevent e using (organization_id, event_id, at)
 """
 
-UPSERT_USAGE = """
-insert into metrics_dailyusage as d (organization_id, day, product, meter, project_id,
-    period, quantity, cost, benchmark_cost, unpriced_quantity)
-select o, d, p, m, j, n, q, c * 1e-12, b * 1e-12, u
-from unnest(%(organizations)s::bigint[], %(days)s::date[], %(products)s::text[],
-    %(meters)s::text[], %(projects)s::bigint[], %(periods)s::integer[],
-    %(quantities)s::numeric[], %(costs)s::numeric[], %(benchmarks)s::numeric[],
-    %(unpriced)s::numeric[]) as added (o, d, p, m, j, n, q, c, b, u)
-on conflict (organization_id, day, product, meter, project_id, period) do update set
-    quantity = d.quantity + excluded.quantity,
-    cost = d.cost + excluded.cost,
-    benchmark_cost = d.benchmark_cost + excluded.benchmark_cost,
-    unpriced_quantity = d.unpriced_quantity + excluded.unpriced_quantity
+# Whoever adds changes up later does not hold up recordings: they append, and wait for
+# nobody. An amount is given as so many millionths of a millionth: 25e-12.
+COPY_CHANGES = """
+copy metrics_usagechange (organization_id, day, product, meter, project_id, period,
+    quantity, cost, benchmark_cost, unpriced_quantity) from stdin
 """
 
-# Whoever adds changes up later does not hold up recordings: they append.
-APPEND_CHANGES = """
-with fleet as (
-    insert into metrics_fleetchange (white_label_id, day, product, meter, quantity,
-        cost, benchmark_cost, unpriced_quantity)
-    select %(white_label)s::bigint, d, p, m, q, c * 1e-12, b * 1e-12, u
-    from unnest(%(fleet_days)s::date[], %(products)s::text[], %(meters)s::text[],
-        %(quantities)s::numeric[], %(costs)s::numeric[], %(benchmarks)s::numeric[],
-        %(unpriced)s::numeric[]) as added (d, p, m, q, c, b, u)
-)
-insert into metrics_usagechange (organization_id, day, cost)
-select o, d, c * 1e-12 from unnest(%(organizations)s::bigint[], %(days)s::date[],
-    %(day_costs)s::numeric[]) as added (o, d, c)
+APPEND_FLEET = """
+insert into metrics_fleetchange (white_label_id, day, product, meter, quantity, cost,
+    benchmark_cost, unpriced_quantity)
+select %(white_label)s::bigint, d, p, m, q, c * 1e-12, b * 1e-12, u
+from unnest(%(days)s::date[], %(products)s::text[], %(meters)s::text[],
+    %(quantities)s::numeric[], %(costs)s::numeric[], %(benchmarks)s::numeric[],
+    %(unpriced)s::numeric[]) as added (d, p, m, q, c, b, u)
 """
 
 

@@ -4,14 +4,16 @@ Amounts are whole numbers of 10^-12 of the currency's unit: a price has twelve p
 so a quantity times a price is exact, and integers are the fastest exact numbers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from metrics.catalog import DAILY_METRICS
 from metrics.commands.batch import Row
+from metrics.periods import first_instant
 
 Prices = tuple[int, int]  # of a unit, ours and the benchmark's
 Since = tuple[datetime | None, Prices]
@@ -43,6 +45,11 @@ class PriceList:
                 return prices
         return None
 
+    def starts(self) -> Iterator[datetime]:
+        """The instants at which a price may change."""
+        for rates in (*self.common.values(), *self.own.values()):
+            yield from (since for since, _ in rates if since is not None)
+
 
 def price_list(
     rates: Iterable[tuple[str, str, int | None, datetime | None, int, int]],
@@ -63,32 +70,25 @@ def price_list(
 
 @dataclass(frozen=True, slots=True)
 class DaySums:
-    """Sums by key, the same by organization and day (costs alone) and by fleet day."""
+    """Sums by key, the same by fleet day, and what of it daily metrics count."""
 
     usage: dict[Key, Sums] = field(default_factory=dict)
-    costs: dict[OrganizationDay, int] = field(default_factory=dict)
     fleet: dict[FleetDay, Sums] = field(default_factory=dict)
     metrics: dict[OrganizationDay, dict[str, int]] = field(default_factory=dict)
 
-    def add(self, row: Row, day: str, period: int, prices: PriceList) -> None:
-        """Runs for every event."""
-        event, owner = row.event, row.organization_id
-        product, cost = event.product, 0
-        for meter, quantity in event.quantities.items():
-            found = prices.at(owner, product, meter, event.timestamp)
-            if found is None:
-                added = (quantity, 0, 0, quantity)
-            else:
-                added = (quantity, quantity * found[0], quantity * found[1], 0)
-                cost += added[1]
-            key = owner, day, product, meter, row.project_id, period
-            _add(self.usage, key, added)
-            _add(self.fleet, (day, product, meter), added)
-            if meter in DAILY_METRICS:
-                columns = self.metrics.setdefault((owner, day), {})
-                column = DAILY_METRICS[meter]
-                columns[column] = columns.get(column, 0) + quantity
-        self.costs[owner, day] = self.costs.get((owner, day), 0) + cost
+    def add(self, key: Key, quantity: int, prices: Prices | None) -> None:
+        """Runs for every key of a batch."""
+        organization_id, day, product, meter, _, _ = key
+        if prices is None:
+            added = (quantity, 0, 0, quantity)
+        else:
+            added = (quantity, quantity * prices[0], quantity * prices[1], 0)
+        _add(self.usage, key, added)
+        _add(self.fleet, (day, product, meter), added)
+        if meter in DAILY_METRICS:
+            columns = self.metrics.setdefault((organization_id, day), {})
+            column = DAILY_METRICS[meter]
+            columns[column] = columns.get(column, 0) + quantity
 
 
 def _add(sums: dict[Any, Sums], key: object, added: tuple[int, int, int, int]) -> None:
@@ -105,9 +105,72 @@ def _add(sums: dict[Any, Sums], key: object, added: tuple[int, int, int, int]) -
 def day_sums(
     rows: Sequence[Row], zone: ZoneInfo, periods: Mapping[int, int], prices: PriceList
 ) -> DaySums:
-    """Add the rows up; days are the zone's, periods those now open."""
+    """Add the rows up; days are the zone's, periods those now open.
+
+    Quantities first, then each sum is priced once: between two starts of rates a price
+    stays what it is.
+    """
     sums = DaySums()
-    for row in rows:
-        day = row.event.timestamp.astimezone(zone).date().isoformat()
-        sums.add(row, day, periods[row.organization_id], prices)
+    for some in _spans(rows, prices):
+        instant = some[0].event.timestamp
+        for key, quantity in _quantities(some, zone, periods):
+            found = prices.at(key[0], key[2], key[3], instant)
+            sums.add(key, quantity, found)
     return sums
+
+
+def _spans(rows: Sequence[Row], prices: PriceList) -> Iterable[Sequence[Row]]:
+    """The rows, apart where a price may have changed between their instants."""
+    instants = [row.event.timestamp for row in rows]
+    first, last = min(instants), max(instants)
+    starts = sorted({start for start in prices.starts() if first < start <= last})
+    if not starts:
+        return [rows]
+    spans: dict[int, list[Row]] = {}
+    for row in rows:
+        spans.setdefault(bisect_right(starts, row.event.timestamp), []).append(row)
+    return spans.values()
+
+
+# All of a key but its meter.
+_Group = tuple[int, str, str, int]
+
+
+def _quantities(
+    rows: Sequence[Row], zone: ZoneInfo, periods: Mapping[int, int]
+) -> Iterator[tuple[Key, int]]:
+    """Each key once. Runs for every event: the hottest loop of recording."""
+    groups: dict[_Group, list[Mapping[str, int]]] = {}
+    starts, names = _days(rows, zone)
+    for row in rows:
+        event = row.event
+        day = names[bisect_right(starts, event.timestamp)]
+        group = row.organization_id, day, event.product, row.project_id
+        same = groups.get(group)
+        if same is None:
+            groups[group] = [event.quantities]
+        else:
+            same.append(event.quantities)
+    for (owner, day, product, project), some in groups.items():
+        for meter, quantity in _together(some).items():
+            yield (owner, day, product, meter, project, periods[owner]), quantity
+
+
+def _days(rows: Sequence[Row], zone: ZoneInfo) -> tuple[list[datetime], list[str]]:
+    """The names of the days the rows are of, and where each but the first begins."""
+    instants = [row.event.timestamp for row in rows]
+    first, last = (
+        instant.astimezone(zone).date() for instant in (min(instants), max(instants))
+    )
+    days = [first + timedelta(n) for n in range((last - first).days + 1)]
+    return [first_instant(day, zone) for day in days[1:]], [str(day) for day in days]
+
+
+def _together(some: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
+    if len(some) == 1:
+        return some[0]
+    found: dict[str, int] = {}
+    for quantities in some:
+        for meter, quantity in quantities.items():
+            found[meter] = found.get(meter, 0) + quantity
+    return found

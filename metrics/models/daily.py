@@ -13,6 +13,7 @@ COST_DIGITS, COST_PLACES = 56, 12
 class DailyUsage(models.Model):
     """What an organization used and what it cost, by day, product and meter.
 
+    Folded so far: what is read is `Usage`, which has the rest too.
     The day is the white label's; `cost` was fixed when the usage was recorded;
     `unpriced_quantity` is the part that no rate covered.
     """

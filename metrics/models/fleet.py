@@ -48,24 +48,3 @@ class FleetChange(Sums):
 
     def __str__(self) -> str:
         return f"change of {self.white_label_id} {self.day} {self.product}"
-
-
-class UsageChange(models.Model):
-    """What a recording added to an organization's day; folded into its standing.
-
-    `standing.changes` plus the rows here count every change ever made: with it a
-    reader knows whether usage is as it was.
-    """
-
-    pk = models.CompositePrimaryKey("organization_id", "id")
-    organization_id = models.BigIntegerField()
-    id = models.BigIntegerField()  # generated as identity
-    day = models.DateField()
-    cost = models.DecimalField(max_digits=COST_DIGITS, decimal_places=COST_PLACES)
-
-    class Meta:
-        managed = False  # an identity column in a composite key: see 0003
-        db_table = "metrics_usagechange"
-
-    def __str__(self) -> str:
-        return f"change of {self.organization_id} {self.day}"

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Exists, OuterRef
 
-from metrics.models import DailyUsage
+from metrics.models import Usage
 from metrics.periods import DayRange
 
 
@@ -38,4 +38,4 @@ def compute_time(organization_id: int, days: DayRange) -> ComputeTime:
 def has_usage_since(day: date, **of: str) -> Exists:
     """A condition on other tables' rows: `organization_id="pk"`, `project_id="pk"`."""
     same: dict[str, Any] = {name: OuterRef(field) for name, field in of.items()}
-    return Exists(DailyUsage.objects.filter(day__gte=day, **same))
+    return Exists(Usage.objects.filter(day__gte=day, **same))

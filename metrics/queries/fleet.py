@@ -33,7 +33,7 @@ class RecentCost:
 
 
 _RECENT = """
-select organization_id, day, sum(cost) from metrics_dailyusage
+select organization_id, day, sum(cost) from metrics_usage
 where organization_id = any(%(ids)s::bigint[])
     and day > %(start)s and day <= %(today)s
 group by 1, 2

@@ -40,7 +40,7 @@ def by_dimension(items: Sequence[Item]) -> dict[Dimension, Decimal]:
 _SQL = """
 select {project}, product, meter, sum(quantity), sum(cost), sum(benchmark_cost),
     sum(unpriced_quantity)
-from metrics_dailyusage
+from metrics_usage
 where organization_id = %(organization_id)s and day >= %(start)s and day < %(end)s
     and (%(project_id)s::bigint is null or project_id = %(project_id)s)
 group by 1, 2, 3

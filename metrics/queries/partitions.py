@@ -47,7 +47,7 @@ def list_months() -> list[Month]:
 _NEEDED = """
 select p.organization_id from metrics_openperiod p
 where exists (
-    select from metrics_dailyusage u where u.organization_id = p.organization_id
+    select from metrics_usage u where u.organization_id = p.organization_id
     and u.day between %s and %s and u.period = p.number)
 limit 1
 """

@@ -56,7 +56,7 @@ select p.organization_id, p.starts_at, u.cost, u.benchmark_cost
 from metrics_openperiod p cross join lateral (
     select coalesce(sum(cost), 0) as cost,
         coalesce(sum(benchmark_cost), 0) as benchmark_cost
-    from metrics_dailyusage
+    from metrics_usage
     where organization_id = p.organization_id and period = p.number) u
 where p.organization_id = any(%(ids)s::bigint[])
 """
@@ -88,7 +88,7 @@ from unnest(%(ids)s::bigint[], %(numbers)s::integer[]) p (id, number)
 cross join lateral (
     select coalesce(sum(cost), 0) as cost,
         coalesce(sum(benchmark_cost), 0) as benchmark_cost
-    from metrics_dailyusage where organization_id = p.id and period = p.number) u
+    from metrics_usage where organization_id = p.id and period = p.number) u
 """
 
 
@@ -106,7 +106,7 @@ def period_cost(organization_id: int, *, number: int) -> PeriodCost:
 
 _METERS = """
 select meter, sum(quantity), sum(u.cost), sum(benchmark_cost), sum(unpriced_quantity)
-from metrics_openperiod p join metrics_dailyusage u
+from metrics_openperiod p join metrics_usage u
     on u.organization_id = p.organization_id and u.period = p.number
 where p.organization_id = %s
 group by 1

@@ -103,7 +103,7 @@ class Series:
 
 _SQL = """
 select {bucket} as bucket, {line} as line, {sums}
-from metrics_dailyusage
+from metrics_usage
 where organization_id = %(organization_id)s and day >= %(start)s and day < %(end)s
     {project}
 group by 1, 2
@@ -164,7 +164,7 @@ def gathered(filters: SeriesFilters, rows: Iterable[tuple[Any, ...]]) -> Series:
 
 
 _COST = """
-select coalesce(sum(cost), 0) from metrics_dailyusage
+select coalesce(sum(cost), 0) from metrics_usage
 where organization_id = %(organization_id)s and day >= %(start)s and day < %(end)s
 """
 

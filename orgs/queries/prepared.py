@@ -5,6 +5,7 @@ chart, planning costs more than reading.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -46,6 +47,21 @@ def fetch_all(
         cursor.execute(statement, parameters)
         rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
         return rows
+
+
+Statement = tuple[str, Mapping[str, object]]
+
+
+def fetch_together(statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
+    """The rows of each statement, in order; sent together, so they wait once."""
+    with ExitStack() as stack:
+        cursors = [stack.enter_context(_cursor()) for _ in statements]
+        with connection.wrap_database_errors, connection.connection.pipeline():
+            for cursor, (statement, parameters) in zip(
+                cursors, statements, strict=True
+            ):
+                cursor.execute(statement, parameters)
+        return [cursor.fetchall() for cursor in cursors]
 
 
 def execute(statement: str, parameters: Mapping[str, object]) -> None:

@@ -79,6 +79,19 @@ def find_organization(
     return _organization(rows[0], is_hot) if rows else None
 
 
+_LABEL = "select {columns} from orgs_whitelabel w where w.id = %(white_label_id)s"
+
+
+def get_white_label(white_label_id: int) -> WhiteLabel:
+    """The white label of a key; raises `WhiteLabel.DoesNotExist`."""
+    names = _names(WhiteLabel, False)
+    statement = _LABEL.format(columns=", ".join(f"w.{name}" for name in names))
+    rows = fetch_all(statement, {"white_label_id": white_label_id})
+    if not rows:
+        raise WhiteLabel.DoesNotExist
+    return _instance(WhiteLabel, names, rows[0])
+
+
 @cache
 def _names(model: type[Model], is_hot: bool) -> list[str]:
     """Of the columns that are read."""
