@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from metrics.catalog import METERS
 from metrics.periods import DayRange, Grain
-from metrics.queries.versions import VERSION
+from metrics.queries.versions import FOLDED, WAITING
 from orgs.queries.prepared import fetch_all
 
 ZERO = Decimal(0)
@@ -103,7 +103,7 @@ class Series:
 
 _SQL = """
 select {bucket} as bucket, {line} as line, {sums}
-from metrics_usage
+from {usage}
 where organization_id = %(organization_id)s and day >= %(start)s and day < %(end)s
     {project}
 group by 1, 2
@@ -113,8 +113,8 @@ BUCKETS = {Grain.DAILY: "day", Grain.MONTHLY: "date_trunc('month', day)::date"}
 _SUMS = "sum(quantity), sum(cost), sum(benchmark_cost), sum(unpriced_quantity)"
 # With how often usage was changed, from the same snapshot; a row even without usage.
 _DIGITS = """
-select v.changes, s.bucket, s.line, s.digits
-from (select {version} as changes) v left join (
+select v.folded, v.waiting, s.bucket, s.line, s.digits
+from (select {folded} as folded, {waiting} as waiting) v left join (
     select bucket, line, trim_scale(cost)::text as digits,
         sum(cost) over (partition by line) as total
     from ({costs}) c) s on true
@@ -123,9 +123,12 @@ order by s.bucket, s.total desc, s.line collate "C"
 
 
 @cache
-def _statement(shape: tuple[Grain, By, bool], sums: str = _SUMS) -> str:
+def _statement(
+    shape: tuple[Grain, By, bool], sums: str = _SUMS, usage: str = "metrics_usage"
+) -> str:
     grain, by, has_project = shape
     return _SQL.format(
+        usage=usage,
         bucket=BUCKETS[grain],
         line=by.value,
         sums=sums,
@@ -134,9 +137,9 @@ def _statement(shape: tuple[Grain, By, bool], sums: str = _SUMS) -> str:
 
 
 @cache
-def _digits_statement(shape: tuple[Grain, By, bool]) -> str:
-    costs = _statement(shape, "sum(cost) as cost")
-    return _DIGITS.format(version=VERSION.format(id="%(organization_id)s"), costs=costs)
+def _digits_statement(shape: tuple[Grain, By, bool], usage: str) -> str:
+    costs = _statement(shape, "sum(cost) as cost", usage)
+    return _DIGITS.format(folded=FOLDED, waiting=WAITING, costs=costs)
 
 
 def series(organization_id: int, filters: SeriesFilters) -> Series:
@@ -192,17 +195,23 @@ class CostDigits(NamedTuple):
 
 
 def cost_digits(organization_id: int, filters: SeriesFilters) -> CostDigits:
-    """The same sums in the same order as `series`; PostgreSQL does all of it."""
+    """The same sums in the same order as `series`; PostgreSQL does all of it.
+
+    As a rule no change waits to be folded: then daily usage, read first and in one
+    snapshot with that, is all there is.
+    """
     filters.range.within(filters.grain)
-    found = fetch_all(
-        _digits_statement(filters.shape), filters.parameters(organization_id)
-    )
-    changes = found[0][0]
-    if found[0][1] is None:  # no usage: the one row has but the version
-        return CostDigits(changes, [])
-    names = {id_: _name(filters.by, id_) for id_ in {row[2] for row in found}}
-    rows = [(bucket, id_, names[id_], digits) for _, bucket, id_, digits in found]
-    return CostDigits(changes, rows)
+    parameters = filters.parameters(organization_id)
+    for usage in ("metrics_dailyusage", "metrics_usage"):
+        found = fetch_all(_digits_statement(filters.shape, usage), parameters)
+        folded, waiting, bucket, *_ = found[0]
+        if not waiting:
+            break
+    if bucket is None:  # no usage: the one row has but the version
+        return CostDigits(folded + waiting, [])
+    names = {id_: _name(filters.by, id_) for id_ in {row[3] for row in found}}
+    rows = [(bucket, id_, names[id_], digits) for _, _, bucket, id_, digits in found]
+    return CostDigits(folded + waiting, rows)
 
 
 def _name(by: By, id_: str) -> str:

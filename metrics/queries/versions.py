@@ -1,11 +1,10 @@
 from orgs.queries.prepared import fetch_all
 
 # Folding moves changes from the one to the other in a transaction: the sum stays.
-VERSION = """
-coalesce((select changes from metrics_standing where organization_id = {id}), 0)
-    + (select count(*) from metrics_usagechange where organization_id = {id})
-"""
-_SQL = f"select {VERSION.format(id='%(organization_id)s')}"
+_OF = "where organization_id = %(organization_id)s"
+FOLDED = f"coalesce((select changes from metrics_standing {_OF}), 0)"  # noqa: S608  ours
+WAITING = f"(select count(*) from metrics_usagechange {_OF})"  # noqa: S608  ours
+_SQL = f"select {FOLDED} + {WAITING}"
 
 
 def usage_version(organization_id: int) -> int:
