@@ -1,11 +1,19 @@
 """The stand-in for Stripe does what Stripe does, asked by Stripe's own SDK."""
 
+from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 import stripe
 
-from tests.fake_stripe import FakeStripe, make_customer, make_price, make_subscription
+from tests.fake_stripe import (
+    FakeStripe,
+    make_customer,
+    make_price,
+    make_subscription,
+    start_server,
+)
 
 
 def test_customers_are_found_by_email(fake_stripe: FakeStripe) -> None:
@@ -85,3 +93,64 @@ def test_price_change_is_prorated_on_the_next_invoice(fake_stripe: FakeStripe) -
     newest = client.v1.invoices.list().data[0]
     assert (newest.status, newest.total) == ("paid", 13400)
     assert len(client.v1.invoices.list().data) == 2
+
+
+def test_link_of_an_invoice_is_a_page_that_pays(fake_stripe: FakeStripe) -> None:
+    client = fake_stripe.client()
+    customer = client.v1.customers.create({"name": "Ann <b>", "email": "a@b.co"})
+    draft = client.v1.invoices.create(
+        {"customer": customer.id, "collection_method": "send_invoice"}
+    )
+    client.v1.invoice_items.create(
+        {"customer": customer.id, "invoice": draft.id, "amount": 711, "currency": "usd"}
+    )
+    sent = client.v1.invoices.send_invoice(draft.id)
+    assert sent.hosted_invoice_url
+
+    with urlopen(sent.hosted_invoice_url, timeout=5) as answer:
+        page = answer.read().decode()
+    urlopen(f"{sent.hosted_invoice_url}/pay", b"", timeout=5).close()
+
+    assert "7.11 USD" in page
+    assert "Ann &lt;b&gt;" in page
+    assert client.v1.invoices.retrieve(draft.id).status == "paid"
+    portal = client.v1.billing_portal.sessions.create({"customer": customer.id})
+    with urlopen(portal.url, timeout=5) as answer:
+        assert "7.11 USD" in answer.read().decode()
+
+
+def test_loaded_objects_are_whole_and_live(fake_stripe: FakeStripe) -> None:
+    fake_stripe.load(
+        {"object": "subscription", "id": "sub_7", "customer": "cus_7"}
+        | {"created": 1780315200, "items": [{"price": "price_7", "quantity": 3}]},
+        {"object": "customer", "id": "cus_7", "email": "a@b.co"},
+        {"object": "product", "id": "prod_7", "name": "Growth"},
+        {"object": "price", "id": "price_7", "product": "prod_7"}
+        | {"unit_amount": 1100, "recurring": {"interval": "month"}},
+        {"object": "invoice", "id": "in_7", "customer": "cus_7", "status": "paid"}
+        | {"lines": [{"amount": 700}, {"amount": 77}]},
+    )
+    client = fake_stripe.client()
+
+    found = client.v1.subscriptions.retrieve("sub_7")
+    assert found["items"].data[0].current_period_start == 1793534400  # 1 November
+    assert client.v1.invoices.retrieve("in_7").amount_paid == 777
+    assert fake_stripe.events() == []
+    fake_stripe.advance(days=11)
+    assert client.v1.invoices.list({"customer": "cus_7"}).data[0].total == 3300
+
+
+def test_killed_server_keeps_what_it_answered(tmp_path: Path) -> None:
+    state = tmp_path / "fake.sqlite"
+    process, url = start_server(state)
+    made = FakeStripe(url).client().v1.customers.create({"name": "Ann"})
+    process.kill()
+    process.communicate(timeout=10)
+
+    process, url = start_server(state)
+    kept = FakeStripe(url).client().v1.customers.retrieve(made.id)
+    process.terminate()
+    process.communicate(timeout=10)
+
+    assert kept.name == "Ann"
+    assert process.returncode == 0

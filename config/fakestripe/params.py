@@ -34,9 +34,21 @@ def read(
         if tree.get(name, "") == "":
             raise errors.missing(_path(within, name))
     return {
-        name: None if value == "" else spec[name](value, _path(within, name))
+        name: _value(value, spec[name], _path(within, name))
         for name, value in tree.items()
     }
+
+
+def _value(value: str | Tree, reader: Reader, name: str) -> Any:
+    if value != "":
+        return reader(value, name)
+    if reader in _FILLED:
+        raise errors.invalid(
+            name,
+            f"You passed an empty string for '{name}', which cannot be unset.",
+            "parameter_invalid_empty",
+        )
+    return None
 
 
 def _path(within: str, name: str) -> str:
@@ -101,6 +113,10 @@ def email(value: str | Tree, name: str) -> str:
     return found
 
 
+# What has no empty state.
+_FILLED: set[Reader] = {integer, quantity, amount, decimal, boolean}
+
+
 def currency(value: str | Tree, name: str) -> str:
     found = text(value, name).lower()
     if not re.fullmatch(r"[a-z]{3}", found):
@@ -116,6 +132,7 @@ def choice(*choices: str) -> Reader:
             )
         return str(value)
 
+    _FILLED.add(reads)
     return reads
 
 

@@ -59,8 +59,6 @@ create table if not exists deliveries (
   endpoint text not null, state text not null, attempts integer not null default 0,
   next_at real not null);
 create index if not exists waiting on deliveries (next_at) where state = 'waiting';
-create table if not exists requests (
-  number integer primary key autoincrement, at integer not null, line text not null);
 """
 _PUT = (
     f"insert into objects (kind, id, {', '.join(_COLUMNS)}, body)"  # noqa: S608
@@ -157,7 +155,6 @@ class Store:
                 "settings",
                 "idempotency",
                 "deliveries",
-                "requests",
             ):
                 self.db.execute(f"delete from {table}")  # noqa: S608
 

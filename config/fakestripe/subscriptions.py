@@ -39,6 +39,11 @@ _ITEMS = params.many(params.fields(_ITEM))
 _CANCEL_AT = params.either(
     "min_period_end", params.either("max_period_end", params.instant)
 )
+_END_BEHAVIOR = params.fields(
+    {"missing_payment_method": params.choice("cancel", "create_invoice", "pause")},
+    required=["missing_payment_method"],
+)
+_TRIAL = params.fields({"end_behavior": _END_BEHAVIOR}, required=["end_behavior"])
 _FIELDS: params.Spec = {
     "cancel_at": _CANCEL_AT,
     "cancel_at_period_end": params.boolean,
@@ -52,17 +57,7 @@ _FIELDS: params.Spec = {
     "payment_settings": params.anything,
     "proration_behavior": _PRORATION,
     "trial_end": params.either("now", params.instant),
-    "trial_settings": params.fields(
-        {
-            "end_behavior": params.fields(
-                {
-                    "missing_payment_method": params.choice(
-                        "cancel", "create_invoice", "pause"
-                    )
-                }
-            )
-        }
-    ),
+    "trial_settings": _TRIAL,
 }
 _NEW = _FIELDS | {
     "billing_cycle_anchor": params.instant,
@@ -98,6 +93,8 @@ def create(account: Account, call: Call) -> Json:
     for name in _OF_CALL:
         given.pop(name, None)
     given["metadata"] = params.merged({}, given.get("metadata", {}))
+    if not given.get("trial_settings"):
+        given.pop("trial_settings", None)
     if isinstance(given.get("cancel_at"), str):
         raise errors.invalid("cancel_at", "Invalid timestamp")
     return beginning.begin(account, customer, given)
@@ -158,6 +155,8 @@ def apply(account: Account, found: Json, given: dict[str, Any]) -> Json:
 
 
 def _set_words(found: Json, given: dict[str, Any]) -> None:
+    if not given.get("trial_settings"):
+        given.pop("trial_settings", None)
     if "metadata" in given:
         given["metadata"] = params.merged(found["metadata"], given["metadata"])
     if "cancellation_details" in given:
@@ -290,7 +289,7 @@ def preview(account: Account, call: Call) -> Json:
         "subscription_details": params.fields(changes),
     }
     given = params.read(call.tree, spec)
-    if not given.keys() & {"customer", "subscription"}:
+    if not (given.get("customer") or given.get("subscription")):
         raise errors.missing("customer")
     try:
         with account.store.transaction():
