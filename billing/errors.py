@@ -7,6 +7,12 @@ class PeriodClosed(Conflict):
     code = "billing.period_closed"
 
 
+class PeriodInvoiced(Conflict):
+    """Usage of a closed period is on an invoice: a credit makes it good."""
+
+    code = "billing.period_invoiced"
+
+
 class BalanceTooLow(Conflict):
     """More would be taken of a balance than is left."""
 

@@ -27,6 +27,12 @@ class EventsNotKept(Conflict):
     code = "events_not_kept"
 
 
+class UsageDiffers(Conflict):
+    """Sums cannot be lowered by what they do not have."""
+
+    code = "usage_differs"
+
+
 class PricesMoving(Conflict):
     """Prices or periods changed each time while usage was being re-rated."""
 

@@ -19,7 +19,7 @@ from billing.models import (
 )
 from billing.money import ZERO
 from billing.queries.credits import balances
-from metrics.models import DailyUsage, UsageEvent
+from metrics.models import Usage, UsageEvent
 from metrics.queries import list_open_periods, period_cost
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -420,10 +420,10 @@ def test_workers_recordings_and_grants_at_once_close_it_once() -> None:
     together([*[lambda n=n: write(n) for n in range(3)], give, *[close] * 4])
 
     period = BillingPeriod.objects.get(organization=org, number=1)
-    rows = DailyUsage.objects.filter(period=1)
+    rows = Usage.objects.filter(period=1)
     assert period.cost == rows.aggregate(cost=Sum("cost"))["cost"]
     assert UsageEvent.objects.count() == 19
-    assert DailyUsage.objects.aggregate(sum=Sum("quantity")) == {"sum": 95}
+    assert Usage.objects.aggregate(sum=Sum("quantity")) == {"sum": 95}
     (charge,) = Charge.objects.all()
     assert charge.cost == period.cost
     rest = period.cost - period.free_balance_used

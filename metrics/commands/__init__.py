@@ -24,20 +24,34 @@ from metrics.commands.record import record_usage
 from metrics.commands.reports import make_report, start_report
 from metrics.commands.rerate import Rerating, Reratings, preview_rerate, rerate_periods
 from metrics.commands.standings import fill_standings
+from metrics.commands.voids import (
+    FIRST,
+    VOID,
+    Key,
+    Voided,
+    credit_usage,
+    void_act,
+    void_usage,
+)
 
 __all__ = [
+    "FIRST",
+    "VOID",
     "Act",
     "Difference",
     "IncomingRate",
     "IncomingTarget",
+    "Key",
     "Outdated",
     "Recorded",
     "Rerating",
     "Reratings",
+    "Voided",
     "advance_periods",
     "can_make_partitions",
     "check_days",
     "check_kept",
+    "credit_usage",
     "drop_partitions",
     "fill_people_days",
     "fill_standings",
@@ -57,4 +71,6 @@ __all__ = [
     "set_integration",
     "set_integrations",
     "start_report",
+    "void_act",
+    "void_usage",
 ]

@@ -26,11 +26,12 @@ from django.db import connection
 from django.utils import timezone
 
 from metrics.catalog import DAILY_METRICS
-from metrics.commands import pricing, statements
+from metrics.commands import statements
 from metrics.commands.fold import fold_organizations
 from metrics.commands.periods import open_first_periods
 from metrics.models import Correction
 from metrics.periods import ONE_DAY, DayRange, first_instant
+from metrics.queries import pricing
 from metrics.queries.partitions import Month, list_months
 from metrics.queries.series import Amounts
 from orgs.models import WhiteLabel
@@ -158,6 +159,7 @@ with book as materialized (
     where e.organization_id = any(%(ids)s) and e.at >= %(from)s and e.at < %(until)s
         and (e.at at time zone %(zone)s)::date >= %(start)s
         and (e.at at time zone %(zone)s)::date < %(end)s
+        and not {pricing.IS_VOIDED}
 ), {pricing.SUMMED}, recorded as (
     select {", ".join(f"d.{name}" for name in _USAGE_KEY.split(", "))},
         sum(d.quantity) as quantity, sum(d.cost) as cost,
@@ -267,10 +269,16 @@ def lock_corrections(white_label: WhiteLabel) -> None:
         cursor.execute(CORRECTION_LOCK, [white_label.pk % 2**31])
 
 
-def note_differences(scope: Scope, prices: Prices) -> list[int]:
-    """Compare, and keep what differs for `correct`; answers whose it is, sorted."""
+def clear_differences() -> None:
+    """Make room for a batch's, `usage_difference`."""
     with connection.cursor() as cursor:
         cursor.execute(_CREATE)
+
+
+def note_differences(scope: Scope, prices: Prices) -> list[int]:
+    """Compare, and keep what differs for `correct`; answers whose it is, sorted."""
+    clear_differences()
+    with connection.cursor() as cursor:
         statement = "insert into usage_difference" + _STATEMENTS[prices]
         cursor.execute(statement, scope.parameters)
         if not cursor.rowcount:
@@ -312,7 +320,7 @@ from usage_difference x where product is not null order by 1, 2, 3, 4, 5, 6
 """  # noqa: S608  ours
 
 # A sum that no event makes goes, unless one of quantity 0 was recorded meanwhile.
-_DELETE_USAGE = """
+_DELETE_USAGE = f"""
 delete from metrics_dailyusage d using usage_difference x
 where x.product is not null and x.new_quantity is null
     and d.organization_id = x.organization_id and d.day = x.day
@@ -324,8 +332,8 @@ where x.product is not null and x.new_quantity is null
         and e.at >= %(from)s and e.at < %(until)s
         and (e.at at time zone %(zone)s)::date = d.day and e.product = d.product
         and e.project_id = d.project_id and e.period = d.period
-        and e.quantities ? d.meter)
-"""
+        and e.quantities ? d.meter and not {pricing.IS_VOIDED})
+"""  # noqa: S608  ours
 
 
 def _merge_metrics() -> str:

@@ -106,7 +106,7 @@ class CorrectingCommand(BaseCommand):
             return None
         if not options["note"].strip():
             raise CommandError("--apply needs --note: why is it done?")
-        by = options["by"].strip() or _user()
+        by = options["by"].strip() or system_user()
         return Act(self.kind, by=by, note=options["note"].strip())
 
     def batches(self, chosen: Chosen, size: int) -> Iterator[list[int]]:
@@ -122,7 +122,7 @@ class CorrectingCommand(BaseCommand):
                 bar.update(len(batch))
 
 
-def _user() -> str:
+def system_user() -> str:
     """The system's name of who runs this; a container's user may have none."""
     try:
         return getpass.getuser()

@@ -11,6 +11,7 @@ from metrics.models.fleet import FleetChange, FleetTotal
 from metrics.models.integrations import Integration
 from metrics.models.rates import PriceBook, Rate
 from metrics.models.reports import UsageReport
+from metrics.models.voids import UsageVoid
 
 __all__ = [
     "Correction",
@@ -28,4 +29,5 @@ __all__ = [
     "UsageChange",
     "UsageEvent",
     "UsageReport",
+    "UsageVoid",
 ]

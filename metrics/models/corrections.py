@@ -19,6 +19,7 @@ class Correction(models.Model):
     class Kind(models.TextChoices):
         REBUILD = "rebuild"
         RERATE = "rerate"
+        VOID = "void"
 
     id = models.UUIDField(primary_key=True, default=uuid4)
     white_label = models.ForeignKey(
@@ -38,7 +39,8 @@ class Correction(models.Model):
     class Meta:
         constraints = [
             CheckConstraint(
-                condition=Q(kind__in=["rebuild", "rerate"]), name="correction_kind"
+                condition=Q(kind__in=["rebuild", "rerate", "void"]),
+                name="correction_kind",
             ),
             *not_empty("correction", "by", "note"),
             *sane("correction", "started_at", "finished_at"),

@@ -65,6 +65,14 @@ from metrics.queries.series import (
     series,
 )
 from metrics.queries.versions import usage_version
+from metrics.queries.voids import (
+    UsageRange,
+    VoidLine,
+    VoidPreview,
+    credited_costs,
+    has_closed_usage,
+    preview_void,
+)
 
 __all__ = [
     "COST_KEY",
@@ -90,6 +98,9 @@ __all__ = [
     "Series",
     "SeriesFilters",
     "Target",
+    "UsageRange",
+    "VoidLine",
+    "VoidPreview",
     "by_dimension",
     "compute_time",
     "contract_start",
@@ -97,6 +108,7 @@ __all__ = [
     "cost_items",
     "cost_of_days",
     "count_unfolded",
+    "credited_costs",
     "current_period",
     "daily_metrics",
     "deployments",
@@ -106,6 +118,7 @@ __all__ = [
     "find_target",
     "fleet_series",
     "fleet_totals",
+    "has_closed_usage",
     "has_usage_since",
     "integrations",
     "list_largest",
@@ -115,6 +128,7 @@ __all__ = [
     "open_period_meters",
     "period_cost",
     "period_costs",
+    "preview_void",
     "product_costs",
     "recent_costs",
     "recent_costs_by_day",

@@ -3,7 +3,7 @@ from decimal import Decimal
 from django.db import connection
 
 _PRODUCTS = """
-select product, sum(cost) from metrics_dailyusage
+select product, sum(cost) from metrics_usage
 where organization_id = %s and period = %s
 group by 1 order by 1
 """

@@ -5,6 +5,12 @@ comparing the two proves something. A cost is quantity x price of the event's in
 exact; an organization's own rate wins over the white label's from its start on.
 """
 
+# Of an event `e`: whether sums are without it. An event that was made good by a credit
+# is in the sums of its invoiced period still.
+IS_VOIDED = """exists (
+    select from metrics_usagevoid v where v.organization_id = e.organization_id
+    and v.event_id = e.event_id and v.at = e.at and not v.is_credited)"""
+
 # Common table expressions `wanted` to `summed`. Reads %(white_label)s and a CTE
 # `quantity (organization_id, day, product, meter, project_id, period, at, quantity,
 # version)`; gives `summed (organization_id, day, product, meter, project_id, period,
@@ -47,3 +53,24 @@ wanted as materialized (
         and q.at >= s.since and q.at < s.until
     group by 1, 2, 3, 4, 5, 6
 )"""
+
+
+def priced(events: str) -> str:
+    """From `with` to `summed`: the cost of these events as it was fixed for them.
+
+    A period that was re-rated is priced with the version it was re-rated to. Reads
+    %(zone)s, and %(ids)s of the organizations, too.
+    """
+    return f"""
+with rerated as materialized (
+    select organization_id, period, max(price_version) as version
+    from metrics_rerated where organization_id = any(%(ids)s) group by 1, 2
+), quantity as materialized (
+    select e.organization_id, (e.at at time zone %(zone)s)::date as day, e.product,
+        q.key as meter, e.project_id, e.period, e.at, q.value::bigint as quantity,
+        greatest(e.price_version, coalesce(r.version, 0)) as version
+    from ({events}) e
+    left join rerated r on r.organization_id = e.organization_id
+        and r.period = e.period
+    cross join lateral jsonb_each(e.quantities) q
+), {SUMMED}"""  # noqa: S608  ours

@@ -1,0 +1,78 @@
+"""`grant_credit`: what a credit would make of the open bill; --apply grants it."""
+
+import argparse
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError
+
+from billing.commands.credits import grant_credit, take_back_credit
+from billing.models import CreditEntry
+from billing.queries.credits import CreditPreview, preview_credit
+from metrics.management.correcting import choose, plain, system_user
+from orgs.errors import DomainError
+from orgs.management.loading import command_error
+
+
+class Command(BaseCommand):
+    help = (
+        "Grant a credit or free balance, in the white label's currency; an amount below"
+        " 0 takes back. Without --apply only says what the open bill would become."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--white-label", metavar="SLUG")
+        parser.add_argument(
+            "--organization", required=True, metavar="ID", help="ours or the company's"
+        )
+        parser.add_argument("--kind", choices=CreditEntry.Kind.values, default="credit")
+        parser.add_argument("--amount", required=True)
+        parser.add_argument("--apply", action="store_true", help="write; needs --note")
+        parser.add_argument("--note", default="", help="why, for those who ask later")
+        parser.add_argument("--by", default="", help="who; default: the system's user")
+
+    def handle(self, *, kind: str, apply: bool, **options: Any) -> None:
+        amount = _amount(options["amount"])
+        found = choose(options["white_label"], options["organization"]).organizations
+        organization = found.select_related("white_label").get()
+        preview = preview_credit(organization, kind=kind, amount=amount)
+        try:
+            if apply:
+                _change(
+                    organization.pk,
+                    kind,
+                    amount,
+                    note=options["note"],
+                    by=options["by"].strip() or system_user(),
+                )
+        except DomainError as error:
+            raise command_error(error) from None
+        self.stdout.write(_said(preview, kind, organization.white_label.currency))
+        self.stdout.write("applied" if apply else "nothing written")
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise CommandError(f"{text!r} is no amount.") from None
+    if not amount.is_finite():
+        raise CommandError(f"{text!r} is no amount.")
+    return amount
+
+
+def _change(
+    organization_id: int, kind: str, amount: Decimal, *, note: str, by: str
+) -> None:
+    change = take_back_credit if amount < 0 else grant_credit
+    change(organization_id, kind=kind, amount=abs(amount), note=note, by=by)
+
+
+def _said(preview: CreditPreview, kind: str, currency: str) -> str:
+    if not preview.is_allowed:
+        return f"{kind} {plain(preview.balances.of(kind))} is less than that"
+    return (
+        f"{kind} {plain(preview.balances.of(kind))}"
+        f" then {plain(preview.changed.of(kind))} {currency},"
+        f" open bill {plain(preview.before.total)} then {plain(preview.after.total)}"
+    )
