@@ -50,7 +50,7 @@ check: $(VENV)/.dev
 	@$(CHECK_ENV) "$(PY)" manage.py check --deploy --fail-level WARNING
 
 real: $(VENV)/.dev
-	@if [ -d ../shared ]; then exec "$(PY)" -m pytest -q -s tests/real_check.py; \
+	@if [ -d ../shared ]; then exec "$(PY)" -m pytest -q -s tests/real_stripe_check.py tests/real_check.py; \
 	else echo "There is no ../shared with real data: nothing to check."; fi
 
 screenshots: $(VENV)/.dev browser

@@ -4,8 +4,8 @@
 
 It speaks the API of customers, products, prices, subscriptions, invoices, invoice
 items and events as Stripe does, in several API versions, to any key `sk_test_…`, and
-sends signed webhooks. Payments succeed unless told otherwise. Standard library only,
-loopback only, one SQLite file.
+sends signed webhooks. Payments succeed unless told otherwise. Loopback only, one
+SQLite file.
 
 Doors of its own take and give JSON and need no key:
 

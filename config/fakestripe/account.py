@@ -3,12 +3,13 @@
 Each operation gets the account; nothing else is global.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from config.fakestripe import errors, shapes, versions
 from config.fakestripe.store import Json, Store
@@ -70,7 +71,7 @@ class Account:
 
     def emit(self, kind: str, found: Json, previous: Json | None = None) -> None:
         """A row for the event and one for each endpoint it is to be sent to."""
-        data: Json = {"object": json.loads(json.dumps(found))}
+        data: Json = {"object": orjson.loads(orjson.dumps(found))}
         if previous is not None:
             data["previous_attributes"] = previous
         event = shapes.event(

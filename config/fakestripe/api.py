@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from config.fakestripe import (
     catalog,
     customers,
@@ -266,7 +268,7 @@ def _refusal(error: ApiError) -> Answer:
 
 
 def _bytes(found: Any) -> bytes:
-    return json.dumps(found, indent=None, separators=(",", ":")).encode()
+    return orjson.dumps(found)
 
 
 _BROKEN = _refusal(ApiError(500, "An unknown error occurred", kind="api_error"))

@@ -98,9 +98,18 @@ def plan_of(price: Json) -> Json:
     }
 
 
+def _price(found: Json, version: str, prices: Prices, base_url: str) -> Json:
+    if version < BASIL and found["recurring"]:
+        found["recurring"] = {**found["recurring"], "aggregate_usage": None}
+    return found
+
+
 def _item(found: Json, version: str, prices: Prices, base_url: str) -> Json:
     price = prices(found["price"])
     found |= {"price": price, "plan": plan_of(price) if price else None}
+    if price and version < BASIL:
+        found["price"] = _price(dict(price), version, prices, base_url)
+        found["plan"]["aggregate_usage"] = None
     if version < BASIL:
         del found["current_period_start"], found["current_period_end"]
     return found
@@ -118,6 +127,7 @@ def _subscription(found: Json, version: str, prices: Prices, base_url: str) -> J
     if version < CLOVER:
         del found["billing_schedules"], found["billing_mode"]
     if version < BASIL:
+        found["items"]["total_count"] = len(items)
         single = items[0] if len(items) == 1 else {}
         found |= {
             "current_period_start": max((one[0] for one in periods), default=None),
@@ -143,12 +153,13 @@ def _invoice(found: Json, version: str, prices: Prices, base_url: str) -> Json:
         found["hosted_invoice_url"] = f"{base_url}/i/{found['id']}"
         found["invoice_pdf"] = f"{base_url}/i/{found['id']}/pdf"
     if version < BASIL:
-        _make_old_invoice(found)
+        _make_old_invoice(found, lines)
     return found
 
 
-def _make_old_invoice(found: Json) -> None:
+def _make_old_invoice(found: Json, lines: list[Json]) -> None:
     details = (found.pop("parent") or {}).get("subscription_details")
+    found["lines"]["total_count"] = len(lines)
     for name in ("total_taxes", "amount_overpaid"):
         del found[name]
     found |= {
@@ -195,8 +206,11 @@ def _invoiceitem(found: Json, version: str, prices: Prices, base_url: str) -> Js
         del found["net_amount"], found["quantity_decimal"]
         found |= {
             "subscription": details.get("subscription"),
-            "unit_amount": found["amount"] if found["quantity"] == 1 else None,
+            "subscription_item": details.get("subscription_item"),
         }
+        if found["quantity"] == 1:
+            amount = found["amount"]
+            found |= {"unit_amount": amount, "unit_amount_decimal": str(amount)}
     return found
 
 
@@ -205,8 +219,15 @@ def _add_old_price(found: Json, pricing: Json | None, prices: Prices) -> None:
     price = prices(details["price"]) if details else None
     found |= {
         "plan": plan_of(price) if price and price["recurring"] else None,
-        "price": price,
+        "price": _price(dict(price), "", _no_price, "") if price else None,
     }
+    if found["plan"]:
+        found["plan"]["aggregate_usage"] = None
+
+
+def _no_price(name: str) -> Json | None:
+    """For a price, which holds none."""
+    return None
 
 
 def _event(found: Json, version: str, prices: Prices, base_url: str) -> Json:
@@ -217,6 +238,7 @@ def _event(found: Json, version: str, prices: Prices, base_url: str) -> Json:
 
 
 _SHOWS: dict[str, Callable[[Json, str, Prices, str], Any]] = {
+    "price": _price,
     "subscription": _subscription,
     "subscription_item": _item,
     "invoice": _invoice,
