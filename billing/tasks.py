@@ -3,7 +3,8 @@
 from celery import shared_task
 
 from billing import gateway
-from billing.commands import drift, inbox, sync
+from billing.commands import charges, drift, inbox, sync
+from billing.queries.charges import list_due_periods
 from orgs.tasks import nudge
 
 _AT_A_TIME = 1_000
@@ -61,3 +62,18 @@ def start_syncs() -> None:
 def heal_drift(drift_id: int, by: str) -> None:
     """Heal one difference; `by` is a user's name."""
     drift.heal(drift_id, by=by)
+
+
+@shared_task
+def send_charges(period_id: int) -> None:
+    """Put what a closed period costs on its invoice, each line once."""
+    if gateway.is_on():
+        charges.send_charges(period_id)
+
+
+@shared_task
+def sweep_charges() -> None:
+    """Nudge the periods with charges to send, new ones and those to be tried again."""
+    if gateway.is_on():
+        for period_id in list_due_periods(_AT_A_TIME):
+            nudge(send_charges, period_id)

@@ -209,6 +209,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.tasks.prune_inbox",
         "schedule": crontab(minute="11", hour="4"),
     },
+    "sweep-charges": {
+        "task": "billing.tasks.sweep_charges",
+        "schedule": crontab(minute="*"),
+    },
     "sweep-syncs": {
         "task": "billing.tasks.sweep_syncs",
         "schedule": crontab(minute="*"),
