@@ -61,7 +61,8 @@ def page(path: str, read: Callable[[Node], T], **params: Any) -> Page[T]:
         try:
             items.append(read(Node(node.value, node.text("object"))))
         except Malformed as error:
-            logger.warning("stripe_malformed id=%s %s", node.value.get("id"), error)
+            error.stripe_id = str(node.value.get("id"))
+            logger.warning("stripe_malformed id=%s %s", error.stripe_id, error)
             malformed.append(error)
     last_id = nodes[-1].text("id") if nodes else ""
     more = answer.boolean("has_more")

@@ -70,6 +70,7 @@ class Malformed(GatewayError):
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"Stripe's answer: {path} {problem}")
         self.path = path
+        self.stripe_id = ""  # of the whole object, where it is known
 
 
 class BadSignature(GatewayError):

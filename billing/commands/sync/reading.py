@@ -17,7 +17,7 @@ from billing import gateway
 from billing.commands.mirror import Fetch
 from billing.commands.sync import runs
 from billing.commands.sync.missing import look_for_missing
-from billing.commands.sync.stages import ORDER, STAGES, Stage, prepare_late
+from billing.commands.sync.stages import ORDER, STAGES, Stage, Taken, prepare_late
 from billing.models import SyncRun
 
 SLICE_SECONDS = 240  # a worker kills what takes ten minutes
@@ -44,17 +44,13 @@ def _read(run: SyncRun, ends_at: float) -> bool:
     """Whether it came to the end."""
     while run.stage != SyncRun.Stage.ENDED:
         stage = STAGES[run.stage]
-        if not _read_pages(run, stage, ends_at):
+        unread: set[str] = set()
+        if not _read_pages(run, stage, ends_at, unread):
             runs.release(run)
             return False
-        _read_since(run, stage)
+        _read_since(run, stage, unread)
         for outcome in look_for_missing(run, _fetch(run)):
-            runs.save(
-                run,
-                cursor=run.cursor,
-                written=outcome.written,
-                drifted=outcome.drifted,
-            )
+            runs.save(run, cursor=run.cursor, written=outcome.written)
         runs.save(run, stage=ORDER[ORDER.index(run.stage) + 1])
     runs.finish(run)
     return True
@@ -72,7 +68,7 @@ def _fetch(run: SyncRun) -> Fetch:
     )
 
 
-def _read_pages(run: SyncRun, stage: Stage, ends_at: float) -> bool:
+def _read_pages(run: SyncRun, stage: Stage, ends_at: float, unread: set[str]) -> bool:
     """Whether they ended before the time did."""
     while True:
         fetch = _fetch(run)
@@ -83,46 +79,47 @@ def _read_pages(run: SyncRun, stage: Stage, ends_at: float) -> bool:
                 raise
             runs.save(run)  # where we stood is deleted: from the beginning
             continue
-        cursor, counted = page.last_id or run.cursor, len(page.items)
-        _take(run, stage, page, fetch, cursor=cursor, counted=counted)
+        taken = stage.take(page.items, fetch)
+        taken.errors += _count_unread(page, unread)
+        cursor = page.last_id or run.cursor
+        _save(run, taken, cursor=cursor, done=len(page.items))
         if not page.next_cursor:
             return True
         if time.monotonic() > ends_at:
             return False
 
 
-def _read_since(run: SyncRun, stage: Stage) -> None:
+def _read_since(run: SyncRun, stage: Stage, unread: set[str]) -> None:
     """What was made while we read; few, so it is read again after a kill."""
     after = ""
     while True:
         fetch = _fetch(run)
         page = stage.list(after=after, since=run.started_at)
-        prepare_late(stage, page.items, fetch)
-        counted = sum(_is_late(item, run) for item in page.items)
-        _take(run, stage, page, fetch, cursor=run.cursor, counted=counted)
+        late = [item for item in page.items if _is_late(item, run)]
+        prepare_late(stage, late, fetch)
+        taken = stage.take(page.items, fetch)
+        taken.errors += _count_unread(page, unread)
+        _save(run, taken, cursor=run.cursor, done=len(late))
         if not (after := page.next_cursor):
             return
 
 
-def _take(
-    run: SyncRun,
-    stage: Stage,
-    page: gateway.Page[Any],
-    fetch: Fetch,
-    *,
-    cursor: str,
-    counted: int,
-) -> None:
-    taken = stage.take(page.items, fetch)
+def _save(run: SyncRun, taken: Taken, *, cursor: str, done: int) -> None:
     runs.save(
         run,
         cursor=cursor,
         met=taken.met,
-        done=counted,
+        done=done,
         written=taken.outcome.written,
-        drifted=taken.outcome.drifted,
-        errors=taken.errors + len(page.malformed),
+        errors=taken.errors,
     )
+
+
+def _count_unread(page: gateway.Page[Any], unread: set[str]) -> int:
+    """Each once, though both passes meet it."""
+    new = {error.stripe_id for error in page.malformed} - unread
+    unread |= new
+    return len(new)
 
 
 def _is_late(item: Any, run: SyncRun) -> bool:

@@ -59,7 +59,7 @@ def _take_subscriptions(items: Sequence[gateway.Subscription], fetch: Fetch) -> 
     taken = _mirror(mirror_subscriptions, items, fetch)
     for customer_id in sorted(taken.outcome.contested):
         taken.outcome.add(settle(customer_id, fetch))
-    lasting = {one.id for one in items if one.ended_at is None}
+    lasting = {one.id for one in items if one.ended_at is None or not fetch.heals}
     taken.met = lasting & set(taken.outcome.met)
     return taken
 
@@ -72,7 +72,9 @@ def _take_invoices(items: Sequence[gateway.Invoice], fetch: Fetch) -> Taken:
         except Exception:  # one organization's trouble; its draft comes again
             logger.exception("draft_not_announced id=%s", invoice.id)
             taken.errors += 1
-    unsettled = {one.id for one in items if one.status in _OPEN_INVOICES}
+    unsettled = {
+        one.id for one in items if one.status in _OPEN_INVOICES or not fetch.heals
+    }
     taken.met = unsettled & set(taken.outcome.met)
     return taken
 

@@ -1,0 +1,445 @@
+"""A full sync against the stand-in: everything once, and after whatever went wrong."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+
+from billing import tasks
+from billing.commands import sync
+from billing.commands.sync import runs
+from billing.gateway import calls
+from billing.models import (
+    BillingAccount,
+    Drift,
+    Invoice,
+    Price,
+    Subscription,
+    SyncRun,
+    SyncSeen,
+)
+from billing.queries.sync import get_sync, last_sync
+from orgs.models import Organization, WhiteLabel
+from tests.factories import NOW, make_organization, make_white_label
+from tests.fake_stripe import FakeStripe, make_price
+from tests.stripe_mirror import (
+    customer_of,
+    history,
+    our_state,
+    run_sync,
+    subscribe,
+    their_state,
+)
+
+pytestmark = pytest.mark.usefixtures("frozen")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "_FIRST_WAIT", 0.01)
+
+
+@pytest.fixture
+def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
+    yield fake_stripe
+    fake_stripe.door("script", api=[])
+
+
+@pytest.fixture
+def price(fake: FakeStripe) -> str:
+    return make_price(fake, 2900).id
+
+
+@pytest.fixture
+def fleet(fake: FakeStripe, acme: WhiteLabel, price: str) -> list[Organization]:
+    """Seven organizations that subscribed, and a decoy of another white label."""
+    organizations = [make_organization(acme, f"fleet-{n}") for n in range(7)]
+    decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
+    for organization in [*organizations, decoy]:
+        subscribe(fake, customer_of(fake, organization), price)
+    return organizations
+
+
+def test_everything_is_mirrored_once(
+    fake: FakeStripe, acme: WhiteLabel, org: Organization, price: str
+) -> None:
+    decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
+    customer = customer_of(fake, org)
+    sub = subscribe(fake, customer, price)
+    subscribe(fake, customer_of(fake, decoy), price)
+
+    first = run_sync(acme)
+
+    assert BillingAccount.objects.get(organization=org).stripe_id == customer
+    found = Subscription.objects.get()
+    assert (found.organization, found.stripe_id) == (org, sub)
+    assert (found.tier, found.cycle, found.status) == ("growth", "monthly", "active")
+    invoice = Invoice.objects.get()
+    assert invoice.total == Decimal("29.000")
+    assert (invoice.status, invoice.currency) == ("paid", "usd")
+    assert Price.objects.get().unit_amount == Decimal("29.000")
+    assert (first.done, first.errors, first.drifted) == (7, 0, 0)
+    assert first.written == 4
+
+    before = history()
+    second = run_sync(acme)
+
+    assert (second.done, second.total) == (7, 7)
+    assert (second.written, second.drifted) == (0, 0)
+    assert history() == before
+    assert not SyncSeen.objects.exists()
+    assert not Drift.objects.exists()
+
+
+def test_every_state_is_mirrored(
+    fake: FakeStripe, acme: WhiteLabel, price: str
+) -> None:
+    spaces = make_price(fake, 1100, kind="spaces", tier="team").id
+    customers = [customer_of(fake, make_organization(acme, f"o-{n}")) for n in range(6)]
+    trial = subscribe(fake, customers[0], price, trial_period_days=14)
+    seats = subscribe(fake, customers[0], spaces, quantity=11)
+    paused = subscribe(fake, customers[1], price)
+    ended = subscribe(fake, customers[2], price)
+    ending = subscribe(fake, customers[3], price, cancel_at=int(NOW.timestamp()) + 999)
+    subscribe(fake, customers[5], make_price(fake, 99_00, interval="year").id)
+    client = fake.client().v1.subscriptions
+    client.update(
+        paused,
+        {
+            "pause_collection": {"behavior": "void"},
+            "metadata": {"orgdesk_pause_reason": "asked by phone"},
+        },
+    )
+    client.cancel(ended)
+
+    run_sync(acme)
+
+    rows = {row.stripe_id: row for row in Subscription.objects.all()}
+    assert (rows[trial].status, str(rows[trial].trial_ends_at)[:10]) == (
+        "trialing",
+        "2026-12-05",
+    )
+    assert (rows[seats].kind, rows[seats].tier, rows[seats].seats) == (
+        "spaces",
+        "team",
+        11,
+    )
+    assert (rows[paused].status, rows[paused].pause_reason) == (
+        "paused",
+        "asked by phone",
+    )
+    assert rows[paused].paused_at == NOW
+    assert rows[ended].status == "canceled"
+    assert str(rows[ending].cancels_at)[:19] == "2026-11-21 12:16:39"
+    assert {row.cycle for row in rows.values()} == {"monthly", "yearly"}
+    assert our_state() == their_state(fake)
+    assert run_sync(acme).written == 0
+
+
+def test_what_was_lost_is_healed_and_written_down(
+    fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
+) -> None:
+    """No webhook came: three weeks of changes are seen by one run."""
+    run_sync(acme)
+    subs = list(Subscription.objects.order_by("id").values_list("stripe_id", flat=True))
+    scale = make_price(fake, 9900, tier="scale").id
+    client = fake.client().v1.subscriptions
+    client.cancel(subs[0])
+    item = client.retrieve(subs[1]).items.data[0].id
+    client.update(subs[1], {"items": [{"id": item, "price": scale}]})
+    fake.advance(days=31)
+
+    found = run_sync(acme)
+
+    assert found.drifted == Drift.objects.count() > 0
+    kinds = set(Drift.objects.filter(stripe_id=subs[1]).values_list("kind", flat=True))
+    assert kinds == {"tier", "price", "period"}
+    tier = Drift.objects.get(stripe_id=subs[1], kind="tier")
+    assert (tier.ours, tier.theirs, tier.healed_by) == ("growth", "scale", "ann")
+    assert tier.run == found
+    assert not Drift.objects.filter(healed_at=None).exists()
+    assert Subscription.objects.get(stripe_id=subs[0]).status == "canceled"
+    theirs = their_state(fake)
+    assert all(theirs[id_] == said for id_, said in our_state().items())
+    before = history()
+    assert run_sync(acme).written == 0
+    assert history() == before
+
+
+def test_only_looking_writes_nothing(
+    fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
+) -> None:
+    run_sync(acme)
+    before, ours = history(), our_state()
+    one = Subscription.objects.first()
+    assert one
+    fake.client().v1.subscriptions.cancel(one.stripe_id)
+
+    found = run_sync(acme, heals=False)
+
+    assert (found.written, found.drifted) == (0, 1)
+    assert (history(), our_state()) == (before, ours)
+    assert Drift.objects.get(healed_at=None).theirs == "canceled"
+
+
+# --- paging, and what happens meanwhile --------------------------------------------
+
+
+def test_it_goes_on_where_it_was_killed(
+    fake: FakeStripe,
+    acme: WhiteLabel,
+    fleet: list[Organization],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The worker dies after the second page of invoices was saved."""
+    _pages_of(2, monkeypatch)
+    asked = sync.start(acme)
+    pages = 0
+    save = runs.save
+
+    def dying(run: SyncRun, **place: Any) -> None:
+        nonlocal pages
+        save(run, **place)
+        pages += run.stage == SyncRun.Stage.INVOICES
+        if pages == 2:
+            raise SystemExit(9)
+
+    monkeypatch.setattr(runs, "save", dying)
+    with pytest.raises(SystemExit):
+        sync.advance(asked.pk)
+    monkeypatch.setattr(runs, "save", save)
+    asked.refresh_from_db()
+    assert (asked.state, asked.stage) == ("running", "invoices")
+    assert sync.advance(asked.pk) is False  # its lease goes on
+    asked_before = len(fake.requests("/v1/customers"))
+
+    with time_machine.travel(NOW + runs.LEASE, tick=False):
+        assert sync.find_forgotten(10) == [asked.pk]
+        sync.advance(asked.pk)
+
+    asked.refresh_from_db()
+    assert (asked.state, asked.errors) == ("done", 0)
+    assert len(fake.requests("/v1/customers")) == asked_before
+    assert Invoice.objects.count() == Subscription.objects.count() == 7
+    assert not SyncSeen.objects.exists()
+
+
+def test_a_worker_without_its_lease_stops(
+    fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
+) -> None:
+    asked = sync.start(acme)
+    mine = runs.claim(asked.pk)
+    assert mine
+    with time_machine.travel(NOW + runs.LEASE, tick=False):
+        assert runs.claim(asked.pk)
+
+    with pytest.raises(runs.LeaseLost):
+        runs.save(mine, cursor="cus_x")
+
+
+def test_what_comes_while_it_pages_is_not_missed(
+    fake: FakeStripe,
+    acme: WhiteLabel,
+    fleet: list[Organization],
+    price: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One more in the second of the bound, one later, and the place itself deleted."""
+    _pages_of(3, monkeypatch)
+    late = [make_organization(acme, f"late-{n}") for n in range(2)]
+    save, made = runs.save, list[str]()
+
+    def meanwhile(run: SyncRun, **place: Any) -> None:
+        save(run, **place)
+        if run.stage == SyncRun.Stage.CUSTOMERS and not made:
+            made.append(customer_of(fake, late[0]))
+            fake.advance(hours=0.01)
+            made.append(customer_of(fake, late[1]))
+            fake.client().v1.customers.delete(run.cursor)
+        if run.stage == SyncRun.Stage.INVOICES and len(made) == 2:
+            made.append(subscribe(fake, made[1], price))
+
+    monkeypatch.setattr(runs, "save", meanwhile)
+    run_sync(acme)
+
+    linked = BillingAccount.objects.filter(organization__in=late)
+    assert set(linked.values_list("stripe_id", flat=True)) == set(made[:2])
+    assert Subscription.objects.filter(organization__in=fleet).count() >= 6
+
+
+def _pages_of(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    window = calls.window
+    monkeypatch.setattr(
+        calls, "window", lambda **part: window(**part) | {"limit": size}
+    )
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"do": "rate_limit", "times": 3},
+        {"do": "error", "status": 503, "times": 2},
+        {"do": "truncate", "times": 1},
+        {"do": "disconnect_before", "times": 2},
+    ],
+    ids=lambda fault: f"{fault['do']}",
+)
+def test_trouble_on_the_way_costs_nothing_but_time(
+    fake: FakeStripe,
+    acme: WhiteLabel,
+    fleet: list[Organization],
+    fault: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 20)
+    fake.door("script", api=[{"path": "/v1/invoices*", "skip": 1, **fault}])
+
+    run_sync(acme)
+
+    assert Invoice.objects.count() == 7
+
+
+def test_an_outage_puts_the_run_off(
+    fake: FakeStripe,
+    acme: WhiteLabel,
+    fleet: list[Organization],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.05)
+    fake.door("script", api=[{"do": "error", "path": "/v1/sub*", "times": 0}])
+    asked = sync.start(acme)
+
+    assert sync.advance(asked.pk) is False
+
+    asked.refresh_from_db()
+    assert (asked.state, asked.stage) == ("pending", "subscriptions")
+    assert asked.error_code == "stripe.unavailable"
+    assert sync.find_forgotten(10) == []
+    fake.door("script", api=[])
+    with time_machine.travel(asked.due_at, tick=False):
+        assert sync.find_forgotten(10) == [asked.pk]
+        sync.advance(asked.pk)
+    assert Subscription.objects.count() == 7
+
+
+def test_what_cannot_be_read_is_counted(
+    fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
+) -> None:
+    bad = fake.objects("subscription")[3]["id"]
+    fake.change(bad, currency="xyz")
+
+    found = run_sync(acme)
+
+    assert found.errors == 1
+    assert Subscription.objects.count() == 6
+
+
+# --- whose, and asked by whom -------------------------------------------------------
+
+
+def test_a_run_touches_its_own_white_label(
+    fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
+) -> None:
+    run_sync(WhiteLabel.objects.get(slug="decoy"))
+
+    assert [sub.organization.external_id for sub in Subscription.objects.all()] == [
+        "org-7"
+    ]
+    assert not BillingAccount.objects.filter(organization__in=fleet).exists()
+
+
+def test_asked_twice_it_is_one_run(acme: WhiteLabel) -> None:
+    first = sync.start(acme, requested_by="ann")
+
+    assert sync.start(acme, requested_by="bob").pk == first.pk
+    assert len(sync.start_all()) == WhiteLabel.objects.count()
+
+
+def test_progress_is_told(
+    fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
+) -> None:
+    run_sync(acme)
+    asked = sync.start(acme)
+    SyncRun.objects.filter(pk=asked.pk).update(
+        state="running", done=10, total=40, started_at=NOW
+    )
+
+    with time_machine.travel(NOW.timestamp() + 5, tick=False):
+        told = last_sync(acme)
+
+    assert told
+    assert (told.rate, told.percent, told.is_unfinished) == (2.0, 25, True)
+    assert told.remaining
+    assert told.remaining.total_seconds() == 15
+    assert get_sync(asked.pk, [WhiteLabel.objects.get(slug="decoy")]) is None
+
+
+def test_the_timetable_starts_one_for_each(
+    fake: FakeStripe, acme: WhiteLabel, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks() as nudges:
+        tasks.start_syncs()
+
+    assert SyncRun.objects.unfinished().count() == len(nudges) == 2
+
+
+_KILLED = """
+import os, signal, sys
+import django
+from django.conf import settings
+settings.DATABASES["default"]["NAME"] = sys.argv[3]
+django.setup()
+from billing.commands import sync
+from billing.commands.sync import runs
+save, left = runs.save, [int(sys.argv[2])]
+def dying(run, **place):
+    save(run, **place)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+runs.save = dying
+sync.advance(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.usefixtures("committed")
+def test_killed_with_nine_it_goes_on(fake: FakeStripe) -> None:
+    """A process of its own, killed after its third save; another goes on."""
+    acme = _committed_fleet(fake)
+    asked = sync.start(acme)
+    name = str(connection.settings_dict["NAME"])
+    environ = {
+        **os.environ,
+        "STRIPE_SECRET_KEY": "sk_test_fake",
+        "STRIPE_API_BASE": fake.url,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+    died = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(asked.pk), "3", name],
+        env=environ,
+        check=False,
+        capture_output=True,
+    )
+    assert died.returncode == -9, died.stderr
+    asked.refresh_from_db()
+    assert (asked.state, asked.stage) == ("running", "prices")
+
+    SyncRun.objects.update(leased_until=NOW)
+    sync.advance(asked.pk)
+
+    asked.refresh_from_db()
+    assert (asked.state, Subscription.objects.count()) == ("done", 1)
+    assert our_state() == their_state(fake)
+
+
+def _committed_fleet(fake: FakeStripe) -> WhiteLabel:
+    acme = make_white_label("acme")
+    customer = customer_of(fake, make_organization(acme, "org-7"))
+    subscribe(fake, customer, make_price(fake).id)
+    return acme
