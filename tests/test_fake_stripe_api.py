@@ -5,6 +5,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
@@ -200,6 +201,19 @@ def test_same_key_with_other_parameters_is_refused(raw: Raw) -> None:
     raw("POST", "/v1/customers", {"name": "Ann"}, Idempotency_Key="k-7")
     status, body, _ = raw("POST", "/v1/customers", {"name": "B"}, Idempotency_Key="k-7")
     assert (status, body["error"]["type"]) == (400, "idempotency_error")
+
+
+def test_parallel_calls_with_one_key_make_one_object(fake_stripe: FakeStripe) -> None:
+    def create(number: int) -> str:
+        client = Raw(fake_stripe)
+        found = client("POST", "/v1/customers", {"name": "A"}, Idempotency_Key="k-7")
+        client.client.close()
+        return str(found[1]["id"])
+
+    with ThreadPoolExecutor(16) as pool:
+        ids = set(pool.map(create, range(48)))
+
+    assert [one["id"] for one in fake_stripe.objects("customer")] == list(ids)
 
 
 def test_keys_are_forgotten_after_a_day(fake_stripe: FakeStripe, raw: Raw) -> None:

@@ -196,11 +196,11 @@ def test_paused_collection_voids_and_comes_back(fake_stripe: FakeStripe) -> None
     assert (paused.status, _newest(fake_stripe).status) == ("active", "void")
     assert paused.pause_collection
     assert paused.pause_collection.behavior == "void"
+    assert len(fake_stripe.events("invoice.voided")) == 1
 
     fake_stripe.advance(to=_at("2027-01-22"))
     assert _subscription(fake_stripe, subscription.id).pause_collection is None
     assert _newest(fake_stripe).status == "paid"
-    assert len(fake_stripe.events("invoice.voided")) == 1
 
 
 def test_cancel_at_period_end_ends_without_a_renewal(fake_stripe: FakeStripe) -> None:
@@ -365,6 +365,26 @@ def test_credit_is_kept_for_the_next_invoice(fake_stripe: FakeStripe) -> None:
     second = _newest(fake_stripe)
     assert (second.total, second.amount_paid) == (2900, 800)
     assert client.v1.customers.retrieve(customer).balance == 0
+
+
+def test_events_are_forgotten_after_a_month(fake_stripe: FakeStripe) -> None:
+    make_customer(fake_stripe)
+    fake_stripe.advance(days=30)
+    make_customer(fake_stripe, "bob@example.com")
+    fake_stripe.advance(days=2)
+    emails = [one["data"]["object"]["email"] for one in fake_stripe.events()]
+    assert emails == ["bob@example.com"]
+
+
+def test_running_clock_may_be_moved_on(fake_stripe: FakeStripe) -> None:
+    began = fake_stripe.door("reset")["now"]
+    subscription = make_subscription(fake_stripe, trial_period_days=7)
+    fake_stripe.advance(days=8)
+    fake_stripe.advance(days=1)
+
+    now = fake_stripe.door("health", "GET")["now"]
+    assert 9 * 86_400 <= now - began < 9 * 86_400 + 60
+    assert _subscription(fake_stripe, subscription.id).status == "active"
 
 
 def test_many_small_steps_do_what_a_large_one_does(fake_stripe: FakeStripe) -> None:

@@ -12,7 +12,8 @@ Doors of its own take and give JSON and need no key:
     GET    /_fake/health
     POST   /_fake/reset     {"now"}: empty; with `now` (seconds) the clock stands there
     POST   /_fake/clock     {"advance": s} or {"now": s}: what falls due happens on the
-                            way; {"running": true} follows the machine's clock
+                            way, old events and keys are forgotten; {"running": true}
+                            lets a standing clock go on as the machine's does
     POST   /_fake/payment   {"customer": id or "*", "outcome": "succeed"|"fail"|"none"}
                             ("none": no way to pay), {"after_retries": status} of a
                             subscription whose last attempt failed

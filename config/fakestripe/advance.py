@@ -8,8 +8,8 @@ from config.fakestripe.due import INCOMPLETE_SECONDS, WARNING_SECONDS
 from config.fakestripe.store import Json
 
 _DUE = "due is not null and due <= ?"
-# Keys are forgotten after a day, the log of calls keeps its last thousands.
 _KEY_SECONDS = 24 * 3600
+_EVENT_SECONDS = 31 * 24 * 3600  # thirty days at least
 
 
 def run_due(account: Account, until: int, *, most: int = 1_000_000) -> int:
@@ -26,8 +26,14 @@ def run_due(account: Account, until: int, *, most: int = 1_000_000) -> int:
 
 
 def forget(account: Account) -> None:
-    account.store.db.execute(
-        "delete from idempotency where created <= ?", (account.now() - _KEY_SECONDS,)
+    """Keys, and events with their deliveries, that Stripe too would know no more."""
+    run, now = account.store.db.execute, account.now()
+    run("delete from idempotency where created <= ?", (now - _KEY_SECONDS,))
+    old = "select id from objects where kind = 'event' and created < ?"
+    run(f"delete from deliveries where event in ({old})", (now - _EVENT_SECONDS,))  # noqa: S608
+    run(
+        "delete from objects where kind = 'event' and created < ?",
+        (now - _EVENT_SECONDS,),
     )
 
 

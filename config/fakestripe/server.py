@@ -1,5 +1,6 @@
 """The HTTP server: keep-alive, each answer in one write, loopback only."""
 
+import itertools
 import json
 import threading
 import time
@@ -25,6 +26,7 @@ _HTML = {
 }
 _LARGEST = 256 << 20
 _TICK_SECONDS = 0.5
+_FORGET_TICKS = 600
 
 
 class Server(ThreadingHTTPServer):
@@ -52,12 +54,14 @@ class Server(ThreadingHTTPServer):
     def _tick(self) -> None:
         """While the clock runs, what falls due happens, a hundred things at a time."""
         store = self.account.store
-        while not self.sender.stopped:
+        for tick in itertools.count():
             time.sleep(_TICK_SECONDS)
             try:
                 with store.transaction():
                     if store.setting("frozen") is None:
                         advance.run_due(self.account, self.account.now(), most=100)
+                        if tick % _FORGET_TICKS == 0:
+                            advance.forget(self.account)
             except Exception:
                 traceback.print_exc()
 

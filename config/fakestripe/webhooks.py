@@ -10,6 +10,7 @@ import http.client
 import json
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from config.fakestripe.scripts import Scripts
 from config.fakestripe.store import Json
 
 _TIMEOUT = 10.0
+_IDLE_SECONDS = 0.1
 _BATCH = 100
 _TAKEN = range(200, 300)
 
@@ -47,24 +49,25 @@ class _Delivery:
 
 
 class Sender(threading.Thread):
-    """Sends what is waiting until asked to stop."""
+    """Sends what is waiting, for as long as the server runs."""
 
     def __init__(self, account: Account, scripts: Scripts) -> None:
         super().__init__(daemon=True, name="webhooks")
         self.account = account
         self.scripts = scripts
         self.woken = threading.Event()
-        self.stopped = False
         self._busy = threading.Lock()
         self._sent = 0
 
     def run(self) -> None:
-        while not self.stopped:
-            self.woken.wait(0.1)
+        while True:
+            self.woken.wait(_IDLE_SECONDS)
             self.woken.clear()
-            if not self.scripts.webhooks.paused:
-                while self.send_batch():
+            try:
+                while not self.scripts.webhooks.paused and self.send_batch():
                     pass
+            except Exception:
+                traceback.print_exc()
 
     def send_batch(self) -> int:
         """One batch of what is due; how many that were."""
