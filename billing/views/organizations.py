@@ -1,4 +1,4 @@
-"""The organization list, an organization's first page, and its billing tab."""
+"""The organization list, and an organization's first page."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -6,23 +6,14 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 
 from billing.charts import limit_line
 from billing.forms import list_url, read_filters
-from billing.models import Subscription
-from billing.queries import (
-    STATES,
-    FleetFilters,
-    fleet_page,
-    list_invoices,
-    outlook,
-)
-from metrics.periods import DayRange, day_of
+from billing.queries import STATES, FleetFilters, fleet_page, outlook
+from metrics.periods import DayRange
 from metrics.queries import (
     By,
     SeriesFilters,
-    current_period,
     entitlement_use,
     recent_costs,
     series,
@@ -149,30 +140,3 @@ def _last_days(organization_id: int, today: date) -> dict[str, Any]:
         cells = [(amounts.get(slug, 0), unit) for slug, _, unit in meters]
         rows.append({"day": day, "cells": cells, "cost": found.cost_of(day)})
     return {"day_meters": meters, "last_days": rows if used else []}
-
-
-def billing(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Subscription, invoices and periods, as they were last mirrored."""
-    principal = access.principal_of(request.user)
-    principal.require(Scope.BILLING_READ)
-    organization = access.get_organization(
-        principal, organization_id, include_deleted=True
-    )
-    today = day_of(timezone.now(), organization.white_label.zone)
-    period = current_period(organization.id)
-    context = {
-        "organization": organization,
-        "tab": "billing",
-        "nav_key": "organizations",
-        "currency": organization.white_label.currency,
-        "subscriptions": Subscription.objects.filter(
-            organization=organization
-        ).order_by("kind", "-synced_at"),
-        "invoices": list_invoices(organization.id),
-        "now": timezone.now(),
-        "period": period,
-        "outlook": outlook(organization, today=today, period=period),
-    }
-    return page_or_fragment(
-        request, "billing/billing.html", "billing/billing.html", context
-    )
