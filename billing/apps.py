@@ -1,6 +1,12 @@
+import logging
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+
+logger = logging.getLogger(__name__)
+_NO_SECRET = "STRIPE_WEBHOOK_SECRET is not set: Stripe's webhooks are refused."
 
 
 class BillingConfig(AppConfig):
@@ -14,3 +20,20 @@ class BillingConfig(AppConfig):
             commands.open_first_periods(organization_ids)
 
         organizations_created.connect(open_periods, weak=False)
+        checks.register(_check_webhook)
+        if settings.PROCESS == "web" and _is_webhook_off():  # it runs no checks
+            logger.warning("stripe_webhook_off %s", _NO_SECRET)
+
+
+def _is_webhook_off() -> bool:
+    """There is an account to hear of, and nothing to know its voice by."""
+    is_known = any(secret.strip() for secret in settings.STRIPE_WEBHOOK_SECRET)
+    return bool(settings.STRIPE_SECRET_KEY) and not is_known
+
+
+def _check_webhook(**_: Any) -> list[checks.CheckMessage]:
+    """At every start of a command, and at the web process's in its log."""
+    if not _is_webhook_off():
+        return []
+    hint = "Runs each hour and night still bring everything, only later."
+    return [checks.Warning(_NO_SECRET, hint=hint, id="billing.W001")]

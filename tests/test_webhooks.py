@@ -8,6 +8,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 import time_machine
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
@@ -169,6 +170,17 @@ def test_without_a_secret_there_is_nothing(
     settings.STRIPE_WEBHOOK_SECRET = [" "]
 
     assert post(BODY, _signed(BODY, " ")) == 404
+
+
+def test_without_a_secret_one_is_warned_at_the_start(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_1", []
+    call_command("check")
+    assert "billing.W001" in capsys.readouterr().err
+    settings.STRIPE_WEBHOOK_SECRET = ["whsec_1"]
+    call_command("check")
+    assert "W001" not in capsys.readouterr().err
 
 
 def test_no_login_no_form_token_no_tls_is_asked_for(
