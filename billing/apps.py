@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core import checks
 
 logger = logging.getLogger(__name__)
-_NO_SECRET = "STRIPE_WEBHOOK_SECRET is not set: Stripe's webhooks are refused."
+_OFF = "STRIPE_WEBHOOK_SECRET is not set: Stripe's webhooks are refused."
 
 
 class BillingConfig(AppConfig):
@@ -22,7 +22,7 @@ class BillingConfig(AppConfig):
         organizations_created.connect(open_periods, weak=False)
         checks.register(_check_webhook)
         if settings.PROCESS == "web" and _is_webhook_off():  # it runs no checks
-            logger.warning("stripe_webhook_off %s", _NO_SECRET)
+            logger.warning("stripe_webhook_off %s", _OFF)
 
 
 def _is_webhook_off() -> bool:
@@ -36,4 +36,4 @@ def _check_webhook(**_: Any) -> list[checks.CheckMessage]:
     if not _is_webhook_off():
         return []
     hint = "Runs each hour and night still bring everything, only later."
-    return [checks.Warning(_NO_SECRET, hint=hint, id="billing.W001")]
+    return [checks.Warning(_OFF, hint=hint, id="billing.W001")]
