@@ -1,5 +1,7 @@
 """The stand-in for Stripe does what Stripe does, asked by Stripe's own SDK."""
 
+import os
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -7,6 +9,7 @@ from urllib.request import urlopen
 import pytest
 import stripe
 
+from config.embedded.stripe import FakeStripe as Embedded
 from tests.fake_stripe import (
     FakeStripe,
     make_customer,
@@ -154,3 +157,24 @@ def test_killed_server_keeps_what_it_answered(tmp_path: Path) -> None:
 
     assert kept.name == "Ann"
     assert process.returncode == 0
+
+
+def test_port_and_secret_of_a_state_folder_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(state: Path) -> tuple[str, str]:
+        for name in ("SECRET_KEY", "API_BASE", "WEBHOOK_SECRET"):
+            monkeypatch.setenv(f"STRIPE_{name}", "")
+        state.mkdir(exist_ok=True)
+        server = Embedded(state, 8000, "127.0.0.1")
+        server.set_environment()
+        assert os.environ["STRIPE_API_BASE"] == server.url
+        assert os.environ["STRIPE_SECRET_KEY"].startswith("sk_test_")
+        return server.url, os.environ["STRIPE_WEBHOOK_SECRET"]
+
+    url, secret = run(tmp_path / "a")
+    assert run(tmp_path / "a") == (url, secret)
+    assert run(tmp_path / "b")[1] != secret
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(url.rpartition(":")[2])))
+        assert run(tmp_path / "a")[0] != url

@@ -24,10 +24,11 @@ class FakeStripe:
 
     name = "Stripe's stand-in"
 
-    def __init__(self, state: Path, web_port: int) -> None:
+    def __init__(self, state: Path, web_port: int, web_host: str) -> None:
         self.folder = state / "stripe"
         self.log = state / "logs" / "stripe.log"
         self.webhook = f"http://127.0.0.1:{web_port}/webhooks/stripe/"
+        self.web_host = web_host  # one that ALLOWED_HOSTS allows
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -49,7 +50,7 @@ class FakeStripe:
         """Does not wait: it answers long before Django is imported."""
         module = ["-m", "config.fakestripe", "--port", str(self.port)]
         state = ["--state", str(self.folder / "stripe.sqlite")]
-        webhook = ["--webhook", self.webhook]
+        webhook = ["--webhook", self.webhook, "--webhook-host", self.web_host]
         with process.open_log(self.log) as log:
             self.process = process.spawn(
                 [sys.executable, *module, *state, *webhook],

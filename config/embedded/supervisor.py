@@ -129,7 +129,7 @@ def embedded_servers(state: Path, port: int) -> list[Runnable]:
     """Those no URL or key replaces, in the order they stop."""
     servers: list[Runnable] = []
     if not os.environ.get("STRIPE_SECRET_KEY"):
-        servers.append(FakeStripe(state, port))
+        servers.append(FakeStripe(state, port, _host()))
     if not os.environ.get("REDIS_URL"):
         servers.append(Valkey(state))
     if not os.environ.get("DATABASE_URL"):
@@ -348,8 +348,7 @@ def check_port(port: int, *, patience: float = 2.0) -> None:
 
 def _health(port: int) -> int | None:
     """The status of /healthz, or nothing while nobody listens."""
-    host = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().lstrip(".")
-    lines = ["GET /healthz HTTP/1.1", f"Host: {_host(host)}", "Connection: close"]
+    lines = ["GET /healthz HTTP/1.1", f"Host: {_host()}", "Connection: close"]
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
             client.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -359,7 +358,9 @@ def _health(port: int) -> int | None:
     return int(answer[1]) if len(answer) > 1 and answer[1].isdigit() else None
 
 
-def _host(allowed: str) -> str:
+def _host() -> str:
+    """A name our own web process answers to."""
+    allowed = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().lstrip(".")
     return allowed if allowed not in {"", "*"} else "127.0.0.1"
 
 

@@ -23,7 +23,8 @@ Doors of its own take and give JSON and need no key:
     GET    /_fake/objects   ?kind=subscription: all, oldest first, newest version
     POST   /_fake/change    {"id", "fields"}: without an event
     POST   /_fake/remove    {"id"}: as if it had never been
-    POST   /_fake/webhooks  {"url", "secret", "api_version", "events"}: an endpoint
+    POST   /_fake/webhooks  {"url", "secret", "api_version", "events", "host"}: an
+                            endpoint, one per URL
     DELETE /_fake/webhooks  no endpoints
     POST   /_fake/script    {"api": [fault, …], "webhooks": {…}, "latency": s}
     POST   /_fake/settle    {"seconds": 10}: wait until no delivery waits

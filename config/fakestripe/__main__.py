@@ -17,7 +17,7 @@ def main() -> int:
         known = os.environ.get("STRIPE_WEBHOOK_SECRET", "").partition(",")[0]
         secret = arguments.secret or known.strip()
         own = {"id": "we_own", "url": arguments.webhook, "secret": secret}
-        server.controls.add_endpoint(own)
+        server.controls.add_endpoint(own | {"host": arguments.webhook_host})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server.start_threads()
     print(f"ready {server.base_url}", flush=True)
@@ -35,6 +35,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--state", type=Path, required=True, help="an SQLite file")
     parser.add_argument("--webhook", help="where events are sent")
+    parser.add_argument("--webhook-host", help="the name it is known by")
     parser.add_argument("--secret", default="", help="STRIPE_WEBHOOK_SECRET")
     return parser.parse_args()
 

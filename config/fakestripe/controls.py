@@ -94,6 +94,7 @@ class Controls:
                 "secret": given["secret"],
                 "api_version": version,
                 "events": given.get("events") or ["*"],
+                "host": given.get("host"),
             }
             store.set_setting("endpoints", found)
         return {"id": name}

@@ -132,9 +132,9 @@ class Sender(threading.Thread):
     def _try(self, delivery: _Delivery, event: Json, endpoint: Json) -> None:
         script = self.scripts.webhooks
         body, header = self._signed(event, endpoint)
-        taken = post(endpoint["url"], body, header)
+        taken = post(endpoint, body, header)
         for _ in range(script.duplicate):
-            post(endpoint["url"], body, header)
+            post(endpoint, body, header)
         attempts = delivery.attempts + 1
         if taken:
             self._mark(delivery, "done", attempts=attempts)
@@ -172,9 +172,9 @@ class Sender(threading.Thread):
                 )
 
 
-def post(url: str, body: bytes, signature: str) -> bool:
+def post(endpoint: Json, body: bytes, signature: str) -> bool:
     """Whether the endpoint took it: any 2xx within ten seconds."""
-    parts = urlsplit(url)
+    parts = urlsplit(endpoint["url"])
     kinds: dict[str, Any] = {
         "http": http.client.HTTPConnection,
         "https": http.client.HTTPSConnection,
@@ -185,6 +185,8 @@ def post(url: str, body: bytes, signature: str) -> bool:
         "Stripe-Signature": signature,
         "User-Agent": "Stripe/1.0 (stand-in)",
     }
+    if host := endpoint.get("host"):
+        headers["Host"] = host
     try:
         client.request("POST", parts.path or "/", body, headers)
         return client.getresponse().status in _TAKEN
