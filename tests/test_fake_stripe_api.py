@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 import stripe
 
+from config.fakestripe import versions
 from tests.fake_stripe import (
     KEY,
     FakeStripe,
@@ -311,6 +312,10 @@ def test_calls_are_logged(fake_stripe: FakeStripe) -> None:
 # --- Versions, expand -------------------------------------------------------------
 
 
+def test_newest_version_is_the_one_the_sdk_speaks() -> None:
+    assert stripe.api_version == versions.NEWEST
+
+
 def test_period_is_where_the_version_has_it(fake_stripe: FakeStripe) -> None:
     subscription = make_subscription(fake_stripe)
     shown = {
@@ -359,6 +364,23 @@ def test_expand_puts_objects_in_place_of_ids(fake_stripe: FakeStripe) -> None:
     product = shown["items"]["data"][0]["price"]["product"]
     assert product["metadata"]["orgdesk_tier"] == "growth"
     assert found.id == subscription.id
+
+
+def test_long_invoice_shows_ten_lines_and_lists_them_all(
+    fake_stripe: FakeStripe,
+) -> None:
+    lines = [{"amount": number} for number in range(12)]
+    fake_stripe.load(
+        {"object": "customer", "id": "cus_7"},
+        {"object": "invoice", "id": "in_7", "customer": "cus_7", "lines": lines},
+    )
+    client = fake_stripe.client()
+
+    found = client.v1.invoices.retrieve("in_7")
+    assert (len(found.lines.data), found.lines.has_more) == (10, True)
+    pages = client.v1.invoices.line_items.list("in_7", {"limit": 5})
+    assert [line.amount for line in pages.auto_paging_iter()] == list(range(12))
+    assert found.total == 66
 
 
 def test_subscriptions_are_listed_by_status_and_price(
