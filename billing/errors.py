@@ -30,3 +30,19 @@ class NotFailed(Conflict):
     """A charge that is on its way or there already is not sent again."""
 
     code = "billing.charge_not_failed"
+
+
+class ActionImpossible(Conflict):
+    """Stripe is not asked for what cannot be now; the message says why not."""
+
+    code = "billing.action_impossible"
+
+
+class CustomerTaken(ActionImpossible):
+    code = "billing.customer_taken"
+
+
+class StripeOff(Conflict):
+    """Nothing can be asked of Stripe: there is no key."""
+
+    code = "billing.stripe_off"

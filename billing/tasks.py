@@ -3,7 +3,8 @@
 from celery import shared_task
 
 from billing import gateway
-from billing.commands import charges, drift, inbox, sync
+from billing.commands import actions, charges, drift, inbox, sync
+from billing.queries.actions import list_due_actions
 from billing.queries.charges import list_due_periods
 from orgs.tasks import nudge
 
@@ -77,3 +78,18 @@ def sweep_charges() -> None:
     if gateway.is_on():
         for period_id in list_due_periods(_AT_A_TIME):
             nudge(send_charges, period_id)
+
+
+@shared_task
+def do_action(action_id: int) -> None:
+    """Do what a person asked of Stripe, once, however often it is told."""
+    if gateway.is_on():
+        actions.do(action_id)
+
+
+@shared_task
+def sweep_actions() -> None:
+    """Nudge what nobody was told of, is due again or now, or whose worker died."""
+    if gateway.is_on():
+        for action_id in list_due_actions(_AT_A_TIME):
+            nudge(do_action, action_id)

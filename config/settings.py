@@ -209,6 +209,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.tasks.prune_inbox",
         "schedule": crontab(minute="11", hour="4"),
     },
+    "sweep-actions": {
+        "task": "billing.tasks.sweep_actions",
+        "schedule": crontab(minute="*"),
+    },
     "sweep-charges": {
         "task": "billing.tasks.sweep_charges",
         "schedule": crontab(minute="*"),

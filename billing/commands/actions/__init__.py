@@ -1,0 +1,23 @@
+"""Acting on Stripe: asked for by a row, done by a worker, twice is once."""
+
+from billing.commands.actions.asking import ask, call_off, retry_action
+from billing.commands.actions.doing import do
+from billing.commands.actions.previews import (
+    FoundCustomer,
+    Preview,
+    PreviewLine,
+    find_customers,
+    preview_change,
+)
+
+__all__ = [
+    "FoundCustomer",
+    "Preview",
+    "PreviewLine",
+    "ask",
+    "call_off",
+    "do",
+    "find_customers",
+    "preview_change",
+    "retry_action",
+]

@@ -1,0 +1,126 @@
+"""A person asks: the row is written only for what is possible now.
+
+One at a time for an organization, under its lock, so that two people cannot both
+change what each of them saw. A form that is sent twice asks once: it carries a word of
+its own.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from billing import gateway
+from billing.commands.actions.doing import KEY_LASTS, UNCERTAIN
+from billing.errors import ActionImpossible, NotFailed
+from billing.models import StripeAction
+from billing.queries.actions import (
+    CALLED_OFF,
+    OF_SUBSCRIPTION,
+    is_planned,
+    standing,
+    why_not,
+)
+from orgs.errors import DomainError
+from orgs.models import Organization
+
+_State = StripeAction.State
+_LONGEST_BY = 200
+
+
+@transaction.atomic
+def ask(
+    organization: Organization,
+    kind: str,
+    *,
+    parameters: Mapping[str, Any],
+    note: str,
+    by: str,
+    form: str = "",
+    due_at: datetime | None = None,
+) -> StripeAction:
+    """Write down what is wanted, for a worker that the door nudges.
+
+    Raises `ActionImpossible` with the reason where it cannot be now.
+    """
+    if not note.strip():
+        raise DomainError("Say why: the note is empty.", fields=("note",))
+    _lock(organization)
+    asked = _asked_before(organization, form)
+    if asked is not None:
+        return asked
+    _check(organization, kind, parameters)
+    return StripeAction.objects.create(
+        organization=organization,
+        kind=kind,
+        parameters={**parameters, "form": form},
+        note=note.strip(),
+        requested_by=by[:_LONGEST_BY],
+        due_at=due_at or timezone.now(),
+    )
+
+
+def call_off(action: StripeAction, *, by: str) -> None:
+    """What is planned and not begun; raises `ActionImpossible` for anything else."""
+    planned = StripeAction.objects.filter(
+        pk=action.pk, state=_State.PENDING, attempts=0, due_at=action.due_at
+    )
+    ended = is_planned(action) and planned.update(
+        state=_State.FAILED,
+        finished_at=timezone.now(),
+        error_code=CALLED_OFF,
+        error=f"Called off by {by}.",
+    )
+    if not ended:
+        raise ActionImpossible("It is not planned any more.")
+
+
+@transaction.atomic
+def retry_action(action: StripeAction) -> None:
+    """Ask again for what failed; raises `NotFailed`, `ActionImpossible`.
+
+    What Stripe refused gets another key, or it would repeat its refusal. Where nobody
+    knows what became of it the key stays, for as long as Stripe remembers it.
+    """
+    _lock(action.organization)
+    action = StripeAction.objects.select_for_update().get(pk=action.pk)
+    if action.state != _State.FAILED or action.error_code == CALLED_OFF:
+        raise NotFailed("Only what failed is asked again.")
+    parameters, started_at = action.parameters, action.started_at
+    if action.error_code not in UNCERTAIN:
+        parameters = {**parameters, "version": parameters.get("version", 1) + 1}
+        started_at = None
+    elif started_at and started_at < timezone.now() - KEY_LASTS:
+        raise ActionImpossible("Too long ago: look what Stripe says, and ask anew.")
+    _check(action.organization, action.kind, parameters)
+    action.parameters, action.started_at = parameters, started_at
+    action.state, action.attempts = _State.PENDING, 0
+    action.due_at, action.finished_at = timezone.now(), None
+    action.error_code = action.error = ""
+    action.save()
+
+
+def _lock(organization: Organization) -> None:
+    Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+
+
+def _asked_before(organization: Organization, form: str) -> StripeAction | None:
+    if not form:
+        return None
+    rows = StripeAction.objects.filter(organization=organization)
+    return rows.filter(parameters__form=form).first()
+
+
+def _check(
+    organization: Organization, kind: str, parameters: Mapping[str, Any]
+) -> None:
+    if not gateway.is_on():
+        raise ActionImpossible("No account of Stripe is set up.")
+    now = standing(organization)
+    subscription = now.find_by_stripe_id(parameters.get("subscription", ""))
+    if kind in OF_SUBSCRIPTION and subscription is None:
+        raise ActionImpossible("There is no such subscription.")
+    if reason := why_not(kind, now, subscription):
+        raise ActionImpossible(reason)

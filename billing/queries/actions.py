@@ -1,0 +1,285 @@
+"""What may be asked of Stripe for an organization now, why not, and what was asked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from billing.models import BillingAccount, Invoice, Price, StripeAction, Subscription
+from billing.models.mirrors import LIVE
+from orgs.models import Organization
+
+Kind = StripeAction.Kind
+_State = StripeAction.State
+_SHOWN = 30
+_SHOWN_FAILED = 200
+_ENDED_SHOWN = 2
+_SOON = timedelta(minutes=1)  # what is due later is planned, and in nobody's way
+
+# In the order of their buttons.
+OF_ORGANIZATION = (
+    Kind.CREATE_CUSTOMER,
+    Kind.LINK_CUSTOMER,
+    Kind.START,
+    Kind.PAYMENT_LINK,
+)
+OF_SUBSCRIPTION = (
+    Kind.CHANGE_TIER,
+    Kind.SEATS,
+    Kind.TRIAL_END,
+    Kind.PAUSE,
+    Kind.RESUME,
+    Kind.CANCEL,
+)
+_UNFINISHED_STATUSES = ("incomplete", *LIVE)
+_NOT_CHANGEABLE = {
+    "incomplete": "Its first payment is still awaited.",
+    "unpaid": "Its invoices are unpaid: they come first.",
+    "paused": "It is paused: resume it first.",
+    "canceled": "It has ended.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that decides what is possible; of one organization."""
+
+    is_deleted: bool
+    customer_id: str  # empty: none
+    subscriptions: tuple[Subscription, ...]  # live ones and those that begin
+    ended: tuple[Subscription, ...]  # the last few
+    prices: tuple[Price, ...]  # that may be started or changed to
+    open_invoices: tuple[Invoice, ...]
+    running: StripeAction | None  # asked for and not done yet
+    planned: tuple[StripeAction, ...]  # for a later instant
+
+    def find(self, subscription_id: int) -> Subscription | None:
+        known = (*self.subscriptions, *self.ended)
+        return next((one for one in known if one.pk == subscription_id), None)
+
+    def find_by_stripe_id(self, stripe_id: str) -> Subscription | None:
+        known = (*self.subscriptions, *self.ended)
+        return next((one for one in known if one.stripe_id == stripe_id), None)
+
+    @property
+    def startable(self) -> tuple[Price, ...]:
+        """Of kinds that it has not subscribed to."""
+        taken = {one.kind for one in self.subscriptions}
+        return tuple(price for price in self.prices if price.kind not in taken)
+
+    def alternatives(self, subscription: Subscription) -> tuple[Price, ...]:
+        return tuple(
+            price
+            for price in self.prices
+            if price.kind == subscription.kind
+            and price.stripe_id != subscription.stripe_price_id
+        )
+
+
+def standing(organization: Organization) -> Standing:
+    """Five statements, none over more than one organization."""
+    account = BillingAccount.objects.filter(organization=organization).first()
+    rows = Subscription.objects.filter(organization=organization)
+    ended = rows.filter(status="canceled").order_by("-period_ends_at", "-id")
+    unfinished = list(
+        StripeAction.objects.unfinished()
+        .filter(organization=organization)
+        .order_by("id")
+    )
+    planned = tuple(action for action in unfinished if is_planned(action))
+    return Standing(
+        is_deleted=organization.deleted_at is not None,
+        customer_id=(account and account.stripe_id) or "",
+        subscriptions=tuple(
+            rows.filter(status__in=_UNFINISHED_STATUSES).order_by("kind", "-id")
+        ),
+        ended=tuple(ended[:_ENDED_SHOWN]),
+        prices=tuple(_prices(organization.white_label.currency)),
+        open_invoices=tuple(
+            Invoice.objects.filter(organization=organization, status="open").order_by(
+                "due_at", "id"
+            )
+        ),
+        running=next((one for one in unfinished if one not in planned), None),
+        planned=planned,
+    )
+
+
+def is_planned(action: StripeAction) -> bool:
+    """For a later instant; what failed once waits, but is under way."""
+    is_later = action.due_at > timezone.now() + _SOON
+    return action.state == _State.PENDING and not action.attempts and is_later
+
+
+def _prices(currency: str) -> QuerySet[Price]:
+    """Those whose metadata say what they sell; Stripe mixes no currencies."""
+    known = Price.objects.filter(is_active=True, currency=currency)
+    known = known.exclude(Q(kind="") | Q(tier="") | Q(cycle=""))
+    return known.order_by("kind", "unit_amount", "cycle", "id")
+
+
+# --- what is possible ---------------------------------------------------------------
+
+
+def why_not(kind: str, now: Standing, subscription: Subscription | None = None) -> str:
+    """The sentence that says why it cannot be asked for now; empty: it can."""
+    if now.is_deleted and kind != Kind.CANCEL:
+        return "The organization is deleted."
+    if now.running is not None:
+        return "Something asked for before is still under way."
+    if kind in OF_SUBSCRIPTION:
+        return _why_not_of(kind, now, subscription)
+    return _REASONS[Kind(kind)](now)
+
+
+def _customer_missing(now: Standing) -> str:
+    has_it = f"It has the customer {now.customer_id} already."
+    return has_it if now.customer_id else ""
+
+
+def _why_not_start(now: Standing) -> str:
+    if not now.customer_id:
+        return "It has no customer in Stripe yet."
+    if not now.prices:
+        return (
+            "No price in its currency is known: sync, or say tier and kind in Stripe."
+        )
+    return "" if now.startable else "It has subscribed to all there is."
+
+
+def _why_not_send(now: Standing) -> str:
+    return "" if now.open_invoices else "No invoice is open."
+
+
+_REASONS = {
+    Kind.CREATE_CUSTOMER: _customer_missing,
+    Kind.LINK_CUSTOMER: _customer_missing,
+    Kind.START: _why_not_start,
+    Kind.PAYMENT_LINK: _why_not_send,
+}
+
+
+def _why_not_of(kind: str, now: Standing, subscription: Subscription | None) -> str:
+    if subscription is None or subscription.status == "canceled":
+        return _NOT_CHANGEABLE["canceled"]
+    if kind == Kind.CANCEL:
+        return ""
+    if kind == Kind.RESUME:
+        return "" if subscription.status == "paused" else "It is not paused."
+    if subscription.status in _NOT_CHANGEABLE:
+        return _NOT_CHANGEABLE[subscription.status]
+    return _why_not_change(kind, now, subscription)
+
+
+def _why_not_change(kind: str, now: Standing, subscription: Subscription) -> str:
+    if kind == Kind.TRIAL_END and subscription.status != "trialing":
+        return "It is in no trial."
+    if kind == Kind.SEATS and subscription.kind != Subscription.Kind.SPACES:
+        return "The platform is not sold by the seat."
+    if kind == Kind.CHANGE_TIER and not now.alternatives(subscription):
+        return "There is no other price to change to."
+    is_planned_already = kind == Kind.CHANGE_TIER and any(
+        one.kind == kind and one.parameters["subscription"] == subscription.stripe_id
+        for one in now.planned
+    )
+    return "A change of it is planned: call that off first." * is_planned_already
+
+
+# --- what was asked -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFacts:
+    """Something asked for, by whom and why, and how far it is."""
+
+    id: int
+    organization_id: int
+    kind: str
+    label: str
+    asks: str  # what exactly, in words
+    note: str
+    requested_by: str
+    created_at: datetime
+    due_at: datetime
+    finished_at: datetime | None
+    state: str
+    is_planned: bool
+    attempts: int
+    answer: tuple[tuple[str, str | datetime], ...]  # what Stripe said
+    error_code: str
+    error: str
+
+    @property
+    def is_unfinished(self) -> bool:
+        return self.state in (_State.PENDING, _State.RUNNING)
+
+    @property
+    def is_called_off(self) -> bool:
+        return self.error_code == CALLED_OFF
+
+
+CALLED_OFF = "called_off"
+
+
+def get_action(organization_id: int, action_id: int) -> ActionFacts | None:
+    rows = StripeAction.objects.filter(organization_id=organization_id, pk=action_id)
+    return next(map(_facts, rows), None)
+
+
+def list_actions(organization_id: int, *, limit: int = _SHOWN) -> list[ActionFacts]:
+    """Newest first."""
+    rows = StripeAction.objects.filter(organization_id=organization_id)
+    return [_facts(row) for row in rows.order_by("-id")[:limit]]
+
+
+def list_failed_actions(white_label_ids: Sequence[int]) -> list[ActionFacts]:
+    """What a person has to look at, newest first; called off is no failure."""
+    rows = StripeAction.objects.filter(
+        state=_State.FAILED, organization__white_label_id__in=list(white_label_ids)
+    ).exclude(error_code=CALLED_OFF)
+    return [_facts(row) for row in rows.order_by("-id")[:_SHOWN_FAILED]]
+
+
+def _facts(row: StripeAction) -> ActionFacts:
+    return ActionFacts(
+        id=row.pk,
+        organization_id=row.organization_id,
+        kind=row.kind,
+        label=row.get_kind_display(),
+        asks=row.parameters.get("words", ""),
+        note=row.note,
+        requested_by=row.requested_by,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        finished_at=row.finished_at,
+        state=row.state,
+        is_planned=is_planned(row),
+        attempts=row.attempts,
+        answer=tuple(_answered(row.answer or {})),
+        error_code=row.error_code,
+        error=row.error,
+    )
+
+
+def _answered(answer: Mapping[str, Any]) -> Iterator[tuple[str, str | datetime]]:
+    """Names for people; what is an instant becomes one again."""
+    for name, value in answer.items():
+        label = name.removesuffix("_at").replace("_", " ").capitalize()
+        is_instant = name.endswith("_at")
+        yield label, datetime.fromisoformat(value) if is_instant else str(value)
+
+
+def due_actions(**of: Any) -> QuerySet[StripeAction]:
+    """To be done now, and nobody at it."""
+    now = timezone.now()
+    unfinished = StripeAction.objects.unfinished().filter(due_at__lte=now, **of)
+    return unfinished.filter(Q(leased_until=None) | Q(leased_until__lte=now))
+
+
+def list_due_actions(limit: int) -> list[int]:
+    """What waits longest first."""
+    ids = due_actions().order_by("due_at").values_list("id", flat=True)
+    return list(ids[:limit])
