@@ -8,7 +8,7 @@ import pytest
 from django.db.models import Sum
 
 from billing.commands.credits import grant_credit
-from billing.commands.invoicing import OTHER, close_for_end, close_for_invoice
+from billing.commands.invoicing import close_for_end, close_for_invoice
 from billing.models import (
     BillingAccount,
     BillingPeriod,
@@ -18,6 +18,7 @@ from billing.models import (
     Subscription,
 )
 from billing.money import ZERO
+from billing.queries.charges import OTHER
 from billing.queries.credits import balances
 from metrics.models import Usage, UsageEvent
 from metrics.queries import list_open_periods, period_cost

@@ -22,10 +22,10 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from billing import gateway
-from billing.commands.invoicing import NO_DRAFT, OTHER
+from billing.commands.invoicing import NO_DRAFT
 from billing.errors import NotFailed
 from billing.models import BillingAccount, Charge
-from billing.queries.charges import due_charges, sent_usage
+from billing.queries.charges import OTHER, due_charges, sent_usage
 
 logger = logging.getLogger(__name__)
 CHARGE = "orgdesk_charge"  # in the metadata of an item: the id of our row

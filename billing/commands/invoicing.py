@@ -31,6 +31,7 @@ from billing.errors import PeriodClosed
 from billing.models import BillingAccount, BillingPeriod, Charge, Invoice, Subscription
 from billing.models.mirrors import LIVE
 from billing.money import ZERO, Bill, bill, exactly
+from billing.queries.charges import OTHER
 from billing.queries.credits import credit_balance
 from metrics.queries import product_costs
 
@@ -41,7 +42,6 @@ NO_DRAFT = (
 )
 MISMATCH = "currency_mismatch"
 MOST_LINES = 200  # Stripe takes 250 items, its own lines among them
-OTHER = "(other)"  # no slug of a product has brackets
 
 
 @transaction.atomic

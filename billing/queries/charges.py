@@ -13,6 +13,7 @@ from billing.models import Charge
 from billing.money import ZERO
 
 _SHOWN = 200
+OTHER = "(other)"  # many cheap products together; no slug has brackets
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from metrics.commands import recompute
-from metrics.commands.recompute import Act, Difference, Prices, Scope, has_events_of
+from metrics.commands.recompute import Act, Difference, Prices, Scope
 from metrics.errors import EventsNotKept
 from metrics.periods import DayRange
+from metrics.queries.partitions import has_events_of
 from metrics.signals import usage_recorded
 from orgs.models import WhiteLabel
 

@@ -20,7 +20,6 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.utils import timezone
@@ -30,7 +29,7 @@ from metrics.commands import statements
 from metrics.commands.fold import fold_organizations
 from metrics.commands.periods import open_first_periods
 from metrics.models import Correction
-from metrics.periods import ONE_DAY, DayRange, first_instant
+from metrics.periods import ONE_DAY, DayRange
 from metrics.queries import pricing
 from metrics.queries.partitions import Month, list_months
 from metrics.queries.series import Amounts
@@ -114,15 +113,6 @@ def keep_months() -> list[Month]:
     with connection.cursor() as cursor:
         cursor.execute(_KEEP_MONTHS)
     return list_months()
-
-
-def has_events_of(days: DayRange, zone: ZoneInfo, months: Sequence[Month]) -> bool:
-    """Whether the months reach over all of these days: none of them was dropped."""
-    reached, end = (first_instant(day, zone) for day in (days.start, days.end))
-    for month in months:
-        if month.start <= reached < month.end:
-            reached = month.end
-    return reached >= end
 
 
 # --- comparing --------------------------------------------------------------------

@@ -12,10 +12,11 @@ from decimal import Decimal
 from django.db import connection, transaction
 
 from metrics.commands import recompute
-from metrics.commands.recompute import Act, Prices, Scope, has_events_of, paired
+from metrics.commands.recompute import Act, Prices, Scope, paired
 from metrics.errors import PricesMoving
 from metrics.models import PriceBook
 from metrics.periods import ONE_DAY, DayRange
+from metrics.queries.partitions import has_events_of
 from metrics.signals import usage_recorded
 from orgs.models import WhiteLabel
 

@@ -52,6 +52,13 @@ from metrics.queries.periods import (
     period_costs,
 )
 from metrics.queries.products import product_costs
+from metrics.queries.reconciling import (
+    PeriodSpan,
+    ProductCheck,
+    RerateFacts,
+    check_period,
+    list_rerates,
+)
 from metrics.queries.reports import list_reports
 from metrics.queries.series import (
     Amounts,
@@ -94,7 +101,10 @@ __all__ = [
     "MeterTotal",
     "OpenPeriodFacts",
     "PeriodCost",
+    "PeriodSpan",
+    "ProductCheck",
     "RecentCost",
+    "RerateFacts",
     "Series",
     "SeriesFilters",
     "Target",
@@ -102,6 +112,7 @@ __all__ = [
     "VoidLine",
     "VoidPreview",
     "by_dimension",
+    "check_period",
     "compute_time",
     "contract_start",
     "cost_digits",
@@ -124,6 +135,7 @@ __all__ = [
     "list_largest",
     "list_open_periods",
     "list_reports",
+    "list_rerates",
     "open_period_costs",
     "open_period_meters",
     "period_cost",

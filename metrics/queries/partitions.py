@@ -1,11 +1,13 @@
 """The months of the events table: how large they are, and whether one is needed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.db import connection
 
-from metrics.periods import ONE_DAY
+from metrics.periods import ONE_DAY, DayRange, first_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,15 @@ def list_months() -> list[Month]:
     with connection.cursor() as cursor:
         cursor.execute(_MONTHS)
         return [Month(*row) for row in cursor.fetchall()]
+
+
+def has_events_of(days: DayRange, zone: ZoneInfo, months: Sequence[Month]) -> bool:
+    """Whether the months reach over all of these days: none of them was dropped."""
+    reached, end = (first_instant(day, zone) for day in (days.start, days.end))
+    for month in months:
+        if month.start <= reached < month.end:
+            reached = month.end
+    return reached >= end
 
 
 _NEEDED = """

@@ -1,0 +1,290 @@
+"""Events = daily usage = period = invoice: shown step by step, and why it is not so."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+from django.utils import timezone
+
+from billing.models import BillingPeriod, Charge, Invoice
+from billing.money import ZERO, exactly, smallest
+from billing.queries.charges import OTHER
+from metrics.queries import (
+    PeriodSpan,
+    ProductCheck,
+    RerateFacts,
+    check_period,
+    list_rerates,
+)
+from orgs.models import Organization
+
+_PLACES = Decimal(1).scaleb(-12)
+
+
+class Why(StrEnum):
+    """Why a number is not the one before it; the first three should not be."""
+
+    DAYS_DIFFER = "Daily usage is not what its events make: rebuild_days mends it"
+    CHANGED = "Daily usage was changed after the period was closed"
+    NOT_ADDED_UP = "The charges do not add up to the cost"
+    EVENTS_DROPPED = "Months of its events are dropped: it is not computed again"
+    FREE_BALANCE = "Paid by the free balance"
+    ROUNDING = "Rounded to what can be charged"
+    TOGETHER = "Charged in one line with other products"
+    CREDIT = "Paid by credits"
+    NOT_CHARGED = "Nothing was charged for this period"
+    FAILED = "The charge failed and waits for somebody"
+    WAITING = "The charge waits for the next draft of an invoice"
+    SENDING = "The charge is on its way"
+    # Not of a difference, but worth knowing of a number.
+    LATE = "Used before the period began, recorded in it"
+    VOIDED = "Voided, in no sum"
+    CREDITED = "Made good by a credit, still in the sums"
+
+    @property
+    def is_trouble(self) -> bool:
+        return self in (Why.DAYS_DIFFER, Why.CHANGED, Why.NOT_ADDED_UP, Why.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`amount` is what it makes of the difference, or what it is about."""
+
+    why: Why
+    amount: Decimal
+    detail: str = ""  # of a charge that failed: what Stripe said
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRow:
+    """A product from its events to the invoice, exact until it is charged.
+
+    `charged` is null before the period is closed, and where nothing was charged.
+    """
+
+    product: str
+    events: Decimal | None
+    daily: Decimal
+    charged: Decimal | None  # rounded, after free balance
+    on_invoice: Decimal
+    invoice_stripe_id: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def is_trouble(self) -> bool:
+        return any(reason.why.is_trouble for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A sum, and why it differs from the one before; null: not known, or not yet."""
+
+    label: str
+    amount: Decimal | None
+    difference: Decimal
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Of one period of an organization. `invoice` is the one that closed it."""
+
+    period: BillingPeriod
+    currency: str
+    steps: tuple[Step, ...]
+    rows: tuple[ProductRow, ...]
+    rerates: tuple[RerateFacts, ...]
+    invoice: Invoice | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing differs but for what has to."""
+        of_steps = (reason for step in self.steps for reason in step.reasons)
+        of_rows = (reason for row in self.rows for reason in row.reasons)
+        return not any(r.why.is_trouble for r in (*of_steps, *of_rows))
+
+
+def list_periods(organization_id: int) -> list[BillingPeriod]:
+    """Newest first, the open one before them; with the invoice of each."""
+    rows = BillingPeriod.objects.filter(organization_id=organization_id)
+    return list(rows.select_related("invoice").order_by("-number")[:120])
+
+
+def reconciliation(organization: Organization, number: int) -> Reconciliation:
+    """Eight statements, one of them over the period's events.
+
+    Raises `BillingPeriod.DoesNotExist` for a number that is none of its periods.
+    """
+    period = BillingPeriod.objects.get(organization=organization, number=number)
+    closed_at = max(filter(None, (period.closed_at, period.ends_at, timezone.now())))
+    checks = check_period(
+        organization, PeriodSpan(period.number, period.starts_at, closed_at)
+    )
+    charges = list(Charge.objects.filter(period=period).order_by("-kind", "product"))
+    currency = organization.white_label.currency
+    with exactly():
+        return Reconciliation(
+            period=period,
+            currency=currency,
+            steps=tuple(_steps(period, checks, charges, currency)),
+            rows=tuple(_rows(period, checks, charges)),
+            rerates=tuple(list_rerates(organization.id, number)),
+            invoice=Invoice.objects.filter(period=period).first(),
+        )
+
+
+# --- the sums -----------------------------------------------------------------------
+
+
+def _steps(
+    period: BillingPeriod,
+    checks: Sequence[ProductCheck],
+    charges: Sequence[Charge],
+    currency: str,
+) -> Iterator[Step]:
+    known = [check.events for check in checks if check.events is not None]
+    events = sum(known, ZERO) if len(known) == len(checks) else None
+    daily = sum((check.daily for check in checks), ZERO)
+    yield Step("Events", events, ZERO)
+    yield _daily(events, daily)
+    if period.cost is None:
+        return
+    changed = period.cost - daily
+    yield _step("Period", period.cost, changed, Why.CHANGED)
+    if charges:
+        yield from _charged(period, period.cost, charges, currency)
+    elif period.cost:
+        yield _step("On invoices", ZERO, -period.cost, Why.NOT_CHARGED)
+
+
+def _daily(events: Decimal | None, daily: Decimal) -> Step:
+    if events is None:
+        return Step("Daily usage", daily, ZERO, (Reason(Why.EVENTS_DROPPED, daily),))
+    return _step("Daily usage", daily, daily - events, Why.DAYS_DIFFER)
+
+
+def _charged(
+    period: BillingPeriod, cost: Decimal, charges: Sequence[Charge], currency: str
+) -> Iterator[Step]:
+    free, credit = period.free_balance_used, period.credit_used
+    usage = sum((c.amount for c in charges if c.kind == Charge.Kind.USAGE), ZERO)
+    whole = sum((c.amount for c in charges), ZERO)
+    sent = sum((c.amount for c in charges if _is_sent(c)), ZERO)
+    yield _step("After free balance", cost - free, -free, Why.FREE_BALANCE)
+    rounding = usage - (cost - free)
+    is_small = abs(rounding) * 2 <= smallest(currency)
+    why = Why.ROUNDING if is_small else Why.NOT_ADDED_UP
+    yield _step("Charged for usage", usage, rounding, why)
+    why = Why.CREDIT if whole - usage == -credit else Why.NOT_ADDED_UP
+    yield _step("After credits", whole, whole - usage, why)
+    reasons = tuple(_unsent(c) for c in charges if not _is_sent(c))
+    yield Step("On invoices", sent, sent - whole, reasons)
+
+
+def _step(label: str, amount: Decimal, difference: Decimal, why: Why) -> Step:
+    reasons = (Reason(why, difference),) if difference else ()
+    return Step(label, amount, difference, reasons)
+
+
+def _is_sent(charge: Charge) -> bool:
+    return charge.state == Charge.State.DONE
+
+
+def _unsent(charge: Charge) -> Reason:
+    if charge.state == Charge.State.FAILED:
+        return Reason(Why.FAILED, -charge.amount, charge.error or charge.error_code)
+    why = Why.SENDING if charge.invoice_stripe_id else Why.WAITING
+    return Reason(why, -charge.amount, charge.error)
+
+
+# --- row by row ---------------------------------------------------------------------
+
+
+def _rows(
+    period: BillingPeriod, checks: Sequence[ProductCheck], charges: Sequence[Charge]
+) -> Iterator[ProductRow]:
+    by_product = {c.product: c for c in charges if c.kind == Charge.Kind.USAGE}
+    for check in checks:
+        charge = by_product.pop(check.product, None)
+        yield _row(period, check, charge, has_charges=bool(charges))
+    for product, charge in by_product.items():  # of several, or its usage is gone
+        alone = ProductCheck(product, None, ZERO, ZERO, ZERO, ZERO)
+        yield _row(period, alone, charge, has_charges=True)
+    for charge in charges:
+        if charge.kind == Charge.Kind.CREDIT:
+            yield _credit(charge)
+
+
+def _row(
+    period: BillingPeriod,
+    check: ProductCheck,
+    charge: Charge | None,
+    *,
+    has_charges: bool,
+) -> ProductRow:
+    reasons = [*_of_usage(check)]
+    if charge is not None:
+        reasons += _of_charge(period, check, charge)
+    elif check.daily and period.cost is not None:
+        why = Why.TOGETHER if has_charges else Why.NOT_CHARGED
+        reasons.append(Reason(why, -check.daily))
+    return ProductRow(
+        product=check.product,
+        events=check.events,
+        daily=check.daily,
+        charged=charge.amount if charge else None,
+        on_invoice=charge.amount if charge and _is_sent(charge) else ZERO,
+        invoice_stripe_id=charge.invoice_stripe_id if charge else "",
+        reasons=tuple(reasons),
+    )
+
+
+def _of_usage(check: ProductCheck) -> Iterator[Reason]:
+    if check.events is not None and check.events != check.daily:
+        yield Reason(Why.DAYS_DIFFER, check.daily - check.events)
+    for why, amount in (
+        (Why.LATE, check.late),
+        (Why.VOIDED, check.voided),
+        (Why.CREDITED, check.credited),
+    ):
+        if amount:
+            yield Reason(why, amount)
+
+
+def _of_charge(
+    period: BillingPeriod, check: ProductCheck, charge: Charge
+) -> Iterator[Reason]:
+    if charge.cost != check.daily:
+        why = Why.TOGETHER if charge.product == OTHER else Why.CHANGED
+        yield Reason(why, charge.cost - check.daily)
+    free = _share(charge.cost, period)
+    if free:
+        yield Reason(Why.FREE_BALANCE, -free)
+    rounding = charge.amount - (charge.cost - free)
+    if rounding:
+        yield Reason(Why.ROUNDING, rounding)
+    if not _is_sent(charge):
+        yield _unsent(charge)
+
+
+def _share(cost: Decimal, period: BillingPeriod) -> Decimal:
+    """Of the free balance, by what the product cost; to the last place of money."""
+    if not period.cost or not period.free_balance_used:
+        return ZERO
+    share = Fraction(period.free_balance_used) * Fraction(cost) / Fraction(period.cost)
+    return (Decimal(share.numerator) / share.denominator).quantize(_PLACES)
+
+
+def _credit(charge: Charge) -> ProductRow:
+    reasons = (Reason(Why.CREDIT, charge.amount),)
+    return ProductRow(
+        product="",
+        events=None,
+        daily=ZERO,
+        charged=charge.amount,
+        on_invoice=charge.amount if _is_sent(charge) else ZERO,
+        invoice_stripe_id=charge.invoice_stripe_id,
+        reasons=reasons if _is_sent(charge) else (*reasons, _unsent(charge)),
+    )

@@ -1,0 +1,153 @@
+"""A period's usage three times over: from its events, from daily usage, and voided."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+
+from metrics.events import KEPT
+from metrics.periods import ONE_DAY, DayRange, day_of
+from metrics.queries import pricing
+from metrics.queries.partitions import has_events_of, list_months
+from orgs.models import Organization
+
+_MARGIN = timedelta(days=2)  # events may be ahead, and clocks differ
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodSpan:
+    """Which period; its events lie between what was taken at its start and its end."""
+
+    number: int
+    starts_at: datetime
+    closed_at: datetime  # or now
+
+
+@dataclass(frozen=True, slots=True)
+class ProductCheck:
+    """Exact costs of a product. `late` is the part of days before the period began.
+
+    `events` is null where a month of its events was dropped. `voided` is in neither
+    sum; `credited` is in both, and was made good.
+    """
+
+    product: str
+    events: Decimal | None
+    daily: Decimal
+    late: Decimal
+    voided: Decimal
+    credited: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RerateFacts:
+    """An act that priced the period anew while it was open."""
+
+    old_cost: Decimal
+    new_cost: Decimal
+    by: str
+    note: str
+    at: datetime
+
+
+_EVENTS = """
+select e.* from metrics_usageevent e
+where e.organization_id = %(id)s and e.period = %(number)s
+    and e.at >= %(from)s and e.at < %(until)s and not """
+# A full join of what is in either; `late` and both sums are of one snapshot.
+_CHECK = f"""
+{pricing.priced(_EVENTS + pricing.IS_VOIDED)}, event as (
+    select product, sum(cost) as cost from summed group by 1
+), daily as (
+    select product, sum(cost) as cost, min(day) as first, max(day) as last,
+        coalesce(sum(cost) filter (where day < %(first)s), 0) as late
+    from metrics_usage where organization_id = %(id)s and period = %(number)s group by 1
+)
+select product, coalesce(e.cost, 0), coalesce(d.cost, 0), coalesce(d.late, 0), d.first,
+    d.last
+from event e full join daily d using (product) order by 1
+"""  # noqa: S608  ours
+
+_VOIDED_EVENTS = """
+select e.* from metrics_usagevoid v
+join metrics_usageevent e using (organization_id, event_id, at)
+where v.organization_id = %(id)s and v.period = %(number)s
+    and v.is_credited = """
+_VOIDED = f"""
+{pricing.priced(_VOIDED_EVENTS + "%(credited)s")}
+select product, sum(cost) from summed group by 1
+"""  # noqa: S608  ours
+
+_RERATED = """
+select r.old_cost, r.new_cost, c.by, c.note, c.started_at
+from metrics_rerated r join metrics_correction c on c.id = r.correction_id
+where r.organization_id = %(id)s and r.period = %(number)s order by r.price_version
+"""
+
+
+def check_period(organization: Organization, span: PeriodSpan) -> list[ProductCheck]:
+    """Every product of the period, by name; costs a read of its events.
+
+    Four statements, the first of which has both sums in one snapshot.
+    """
+    parameters = _parameters(organization, span)
+    rows = _fetch(_CHECK, parameters)
+    voided = dict(_fetch(_VOIDED, parameters | {"credited": False}))
+    credited = dict(_fetch(_VOIDED, parameters | {"credited": True}))
+    is_whole = _has_events(
+        [day for row in rows for day in row[4:] if day], organization
+    )
+    sums = {row[0]: row[1:4] for row in rows}
+    zero = Decimal(0)
+    none = (zero, zero, zero)
+    return [
+        ProductCheck(
+            product,
+            events if is_whole else None,
+            daily,
+            late,
+            voided.get(product, zero),
+            credited.get(product, zero),
+        )
+        for product in sorted(sums.keys() | voided.keys())
+        for events, daily, late in [sums.get(product, none)]
+    ]
+
+
+def list_rerates(organization_id: int, number: int) -> list[RerateFacts]:
+    """Of a period, oldest first."""
+    rows = _fetch(_RERATED, {"id": organization_id, "number": number})
+    return [RerateFacts(*row) for row in rows]
+
+
+def _parameters(organization: Organization, span: PeriodSpan) -> dict[str, Any]:
+    """The first period may have been loaded with what is older than its contract."""
+    label = organization.white_label
+    first = span.starts_at - KEPT - _MARGIN
+    return {
+        "white_label": label.pk,
+        "zone": label.time_zone,
+        "id": organization.pk,
+        "ids": [organization.pk],
+        "number": span.number,
+        "from": "-infinity" if span.number == 1 else first,
+        "until": span.closed_at + _MARGIN,
+        "first": day_of(span.starts_at, label.zone),
+    }
+
+
+def _has_events(days: list[date], organization: Organization) -> bool:
+    """Whether no month of these days was dropped."""
+    if not days:
+        return True
+    zone = organization.white_label.zone
+    return has_events_of(DayRange(min(days), max(days) + ONE_DAY), zone, list_months())
+
+
+def _fetch(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
