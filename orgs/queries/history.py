@@ -1,6 +1,6 @@
 """Who changed what: the rows triggers keep, compared with the row before."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -13,6 +13,7 @@ from orgs.queries.prepared import fetch_all
 
 _SHOWN = 100
 _NOISE = {"updated_at"}
+_CALLED_BY = ("number", "stripe_id")
 _VERBS = {"insert": "added", "update": "changed", "delete": "removed"}
 
 
@@ -25,12 +26,18 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row written; `who` is empty for commands and workers."""
+    """One row written; `who` is empty for commands and workers.
+
+    `why` is what somebody noted who asked for it; `subject` what people call the row,
+    where it has a number or an id of Stripe's.
+    """
 
     at: datetime
     what: str
+    subject: str
     verb: str
     who: str
+    why: str
     request_id: str
     fields: tuple[FieldChange, ...]
 
@@ -44,21 +51,25 @@ class _Table:
     statement: str
 
 
-def list_changes(organization_id: int) -> list[Change]:
+def list_changes(organization_id: int, *, of: Collection[str] = ()) -> list[Change]:
     """The last changes of the organization and of what hangs on it, newest first.
 
-    Reads the history tables of every model with an organization; secrets are not in
-    them.
+    Reads the history tables of every model with an organization, or `of` those that
+    are named; secrets are not in them.
     """
     changes = [
-        change for table in _tables() for change in _changes_of(table, organization_id)
+        change
+        for table in _tables()
+        if not of or table.what in of
+        for change in _changes_of(table, organization_id)
     ]
     return sorted(changes, key=lambda change: change.at, reverse=True)[:_SHOWN]
 
 
 _NEWEST = """
 select e.pgh_created_at, e.pgh_label, e.pgh_obj_id,
-    coalesce(c.metadata ->> 'username', ''), coalesce(c.metadata ->> 'request_id', ''),
+    coalesce(c.metadata ->> 'username', ''), coalesce(c.metadata ->> 'note', ''),
+    coalesce(c.metadata ->> 'request_id', ''),
     {columns}
 from {table} e left join pghistory_context c on c.id = e.pgh_context_id
 where e.{owner} = %(organization_id)s
@@ -106,14 +117,22 @@ def _changes_of(table: _Table, organization_id: int) -> Iterator[Change]:
     newest = fetch_all(table.statement, {"organization_id": organization_id})
     before: dict[int, Sequence[Any]] = {}
     found = []
-    for at, label, row_id, who, request_id, *values in reversed(newest):
+    for at, label, row_id, who, why, request_id, *values in reversed(newest):
         verb = _VERBS.get(label, label)
         fields: tuple[FieldChange, ...] = ()
         if verb == "changed" and row_id in before:
             fields = _differences(table.names, before[row_id], values)
-        found.append(Change(at, table.what, verb, who, request_id, fields))
+        subject = _subject(table.names, values)
+        found.append(
+            Change(at, table.what, subject, verb, who, why, request_id, fields)
+        )
         before[row_id] = values
     yield from reversed(found[-_SHOWN:])
+
+
+def _subject(names: Sequence[str], values: Sequence[Any]) -> str:
+    known = dict(zip(names, values, strict=True))
+    return next((str(known[name]) for name in _CALLED_BY if known.get(name)), "")
 
 
 def _differences(

@@ -50,5 +50,5 @@ def grouped(changes: Sequence[Change]) -> list[tuple[Change, int]]:
 
 def _said(change: Change) -> tuple[object, ...]:
     minute = change.at.replace(second=0, microsecond=0)
-    said = (change.what, change.verb, change.who, change.request_id)
+    said = (change.what, change.verb, change.who, change.why, change.request_id)
     return (minute, *said, change.fields)
