@@ -96,14 +96,41 @@ def test_every_sort_shows_everyone_once(
     assert len(found) == len(set(found)) == 122
 
 
-@pytest.mark.parametrize("query", ["?q=company+007", ""])
-def test_the_list_takes_as_many_queries_for_one_row_as_for_fifty(
+@pytest.mark.parametrize("near", [5, 2_000])
+@pytest.mark.parametrize("sort", ["cost", "name", "created", "-name", "-cost"])
+def test_a_search_pages_through_all_it_finds(
+    staff: Client, fleet: WhiteLabel, sort: str, near: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """However far down the list what is sought begins."""
+    monkeypatch.setattr("orgs.queries.searching._NEAR", near)
+    make_organization(fleet, r"100%_\odd", name=r"Company 055 100%_\odd")
+    found, url = [], f"{LIST}?q=company&sort={sort}"
+    while url:
+        response = staff.get(url)
+        found += names(response)
+        last, url = response, response.context["next_url"]
+
+    odd = r"Company 055 100%_\odd"
+    assert sorted(found) == sorted([*(f"Company {n:03}" for n in range(120)), odd])
+    assert len(names(staff.get(last.context["previous_url"]))) == 50
+    if "name" in sort:
+        assert found == sorted(found, reverse=sort == "-name")
+    for text, expected in {"%_": [odd], r"_\o": [odd], "0_5": [], "%": [odd]}.items():
+        assert names(staff.get(LIST, {"q": text, "sort": sort})) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "count"), [("", 8), ("?q=company", 9), ("?q=company+007", 10)]
+)
+def test_the_list_takes_as_many_queries_however_many_rows(
     staff: Client,
     fleet: WhiteLabel,
     django_assert_num_queries: DjangoAssertNumQueries,
     query: str,
+    count: int,
 ) -> None:
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(count):
         staff.get(LIST + query)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
@@ -21,6 +22,7 @@ from orgs.models import Organization
 from orgs.models.organizations import OrganizationQuerySet
 from orgs.queries import search_organizations
 from orgs.queries.paging import Order, page_of
+from orgs.queries.searching import taker
 
 PAGE_SIZE = 50
 _STRIPE_PREFIX = "cus_"  # of every customer id
@@ -54,6 +56,10 @@ class FleetFilters:
     state: State = State.ALL
     sort: str = DEFAULT_SORT
     cursor: str = ""
+
+    @property
+    def is_of_stripe(self) -> bool:
+        return self.search.startswith(_STRIPE_PREFIX)
 
     @property
     def order(self) -> Order:
@@ -92,6 +98,7 @@ def fleet_page(
         size=PAGE_SIZE,
         cursor=filters.cursor or None,
         scope=f"fleet:{scope}:{filters.state}:{filters.search}",
+        **_searched(filters),
     )
     recent = _recent(page.rows)
     periods = open_period_costs([organization.id for organization in page.rows])
@@ -111,6 +118,14 @@ def fleet_page(
     )
 
 
+def _searched(filters: FleetFilters) -> dict[str, Any]:
+    """A search of all; those of a tab are few, and sorted as they are found."""
+    is_wide = filters.search and filters.state is State.ALL
+    return (
+        {"take": taker(filters.search)} if is_wide and not filters.is_of_stripe else {}
+    )
+
+
 def _prepared(organizations: OrganizationQuerySet) -> OrganizationQuerySet:
     """Those with a standing, which is everyone: each is made with its own.
 
@@ -123,9 +138,9 @@ def _prepared(organizations: OrganizationQuerySet) -> OrganizationQuerySet:
 def _narrowed(
     organizations: OrganizationQuerySet, filters: FleetFilters
 ) -> OrganizationQuerySet:
-    if filters.search.startswith(_STRIPE_PREFIX):
+    if filters.is_of_stripe:
         organizations = _by_stripe_id(organizations, filters.search)
-    elif filters.search:
+    elif filters.search and filters.state is not State.ALL:
         organizations = search_organizations(organizations, filters.search)
     if filters.state is State.DELETED:
         return organizations.filter(deleted_at__isnull=False)

@@ -14,7 +14,7 @@ from metrics.events import IncomingEvent, Refused, Rejection, parse_all, parse_e
 from orgs import access
 from orgs.catalog import Scope
 from orgs.errors import DomainError, Forbidden, TooLarge
-from orgs.queries.reach import get_white_label
+from orgs.queries.reach import get_white_label_by_id
 from orgs.schemas.bodies import JSON, NDJSON, read_bytes
 from orgs.schemas.errors import ErrorsOut
 
@@ -105,7 +105,7 @@ def report_usage(request: HttpRequest) -> Any:
     )
     events, refused = _read(body, is_lines=request.content_type == NDJSON)
     recorded = record_usage(
-        get_white_label(caller.white_label_id),
+        get_white_label_by_id(caller.white_label_id),
         events,
         organization_id=caller.organization_id,
     )

@@ -4,34 +4,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
-
 from orgs.models import Entitlements, Organization, Project, WhiteLabel
-from orgs.models.organizations import OrganizationQuerySet
 from orgs.queries.counting import count_now_and_then, count_or_estimate
 from orgs.queries.jobs import list_forgotten_jobs, list_jobs
 from orgs.queries.prepared import array, fetch_all
+from orgs.queries.searching import search_organizations
 
 
 def get_white_label(slug: str) -> WhiteLabel:
     """Raises `WhiteLabel.DoesNotExist`."""
     return WhiteLabel.objects.get(slug=slug)
-
-
-def search_organizations(
-    organizations: OrganizationQuerySet, text: str
-) -> OrganizationQuerySet:
-    """Every word occurs in the name, the company's id or the billing e-mail.
-
-    One trigram index answers; words of one or two letters read more of it. A number
-    is an id, too.
-    """
-    for word in text.lower().split()[:8]:
-        found = Q(search_text__contains=word)
-        if word.isascii() and word.isdigit() and len(word) < len(str(2**63)):
-            found |= Q(pk=int(word))
-        organizations = organizations.filter(found)
-    return organizations
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Pages of a long list without counting it: a cursor is the last row's sort key."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -44,11 +44,25 @@ class Order:
         return Q((f"{self.field}__{op}e", value)) & further
 
 
+Take = Callable[[QuerySet[Row], Sequence[str], int], Sequence[Row]]
+
+
+def _take(rows: QuerySet[Row], order_by: Sequence[str], count: int) -> Sequence[Row]:
+    return list(rows.order_by(*order_by)[:count])
+
+
 def page_of(
-    rows: QuerySet[Row], order: Order, *, size: int, cursor: str | None, scope: str
+    rows: QuerySet[Row],
+    order: Order,
+    *,
+    size: int,
+    cursor: str | None,
+    scope: str,
+    take: Take[Row] = _take,
 ) -> Page[Row]:
     """The page a cursor points at, or the first one; reads one row more than it shows.
 
+    `take` reads so many of the rows in an order, the first ones.
     Cursors are signed for `scope` (who asks, for what): a forged or foreign one raises
     `invalid_cursor`.
     """
@@ -57,8 +71,8 @@ def page_of(
     walk = order.reversed() if going == _PREVIOUS else order
     if key:
         rows = rows.filter(walk.beyond(*key))
-    found = list(rows.order_by(*walk.order_by)[: size + 1])
-    has_more, found = len(found) > size, found[:size]
+    some = take(rows, walk.order_by, size + 1)
+    has_more, found = len(some) > size, list(some[:size])
     if going == _PREVIOUS:
         found.reverse()
     is_first = key is None or (going == _PREVIOUS and not has_more)

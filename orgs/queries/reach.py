@@ -82,7 +82,7 @@ def find_organization(
 _LABEL = "select {columns} from orgs_whitelabel w where w.id = %(white_label_id)s"
 
 
-def get_white_label(white_label_id: int) -> WhiteLabel:
+def get_white_label_by_id(white_label_id: int) -> WhiteLabel:
     """The white label of a key; raises `WhiteLabel.DoesNotExist`."""
     names = _names(WhiteLabel, False)
     statement = _LABEL.format(columns=", ".join(f"w.{name}" for name in names))
