@@ -62,8 +62,11 @@ def page(path: str, read: Callable[[Node], T], **params: Any) -> Page[T]:
             items.append(read(Node(node.value, node.text("object"))))
         except Malformed as error:
             error.stripe_id = str(node.value.get("id"))
-            logger.warning("stripe_malformed id=%s %s", error.stripe_id, error)
             malformed.append(error)
+    if malformed:
+        one = malformed[0]
+        count = len(malformed)
+        logger.warning("stripe_malformed n=%s id=%s %s", count, one.stripe_id, one)
     last_id = nodes[-1].text("id") if nodes else ""
     more = answer.boolean("has_more")
     return Page(tuple(items), last_id if more else "", last_id, tuple(malformed))
