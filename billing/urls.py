@@ -5,6 +5,25 @@ from billing import views
 app_name = "billing"
 urlpatterns = [
     path("", views.fleet, name="fleet"),
+    path("jobs/", views.jobs, name="jobs"),
+    path("jobs/sync/<int:white_label_id>/", views.start_sync, name="start_sync"),
+    path("jobs/drift/", views.drifts, name="drifts"),
+    path("jobs/drift/<int:drift_id>/", views.drift_row, name="drift_row"),
+    path("jobs/drift/<int:drift_id>/heal/", views.heal_drift, name="heal_drift"),
+    path(
+        "jobs/drift/heal/<int:white_label_id>/",
+        views.heal_all_drift,
+        name="heal_all_drift",
+    ),
+    path("jobs/inbox/", views.inbox, name="inbox"),
+    path("jobs/inbox/<int:event_id>/resend/", views.resend_event, name="resend_event"),
+    path("jobs/inbox/<int:event_id>/ignore/", views.ignore_event, name="ignore_event"),
+    path("jobs/failed/", views.failures, name="failures"),
+    path(
+        "jobs/failed/<slug:kind>/<int:failure_id>/retry/",
+        views.retry_failure,
+        name="retry_failure",
+    ),
     path("organizations/", views.organization_list, name="organization_list"),
     path("organizations/<int:organization_id>/", views.overview, name="overview"),
     path("organizations/<int:organization_id>/billing/", views.billing, name="billing"),

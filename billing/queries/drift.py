@@ -1,6 +1,6 @@
 """Differences between our rows and Stripe, those that last first."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,10 +55,13 @@ def list_drift(
     *,
     with_nobodys: bool = False,
     healed: bool = False,
+    kinds: Collection[str] = (),
     limit: int = 200,
 ) -> list[DriftRow]:
     """Last seen first; `with_nobodys` for whoever sees every white label."""
     rows = _within(white_labels, with_nobodys=with_nobodys)
+    if kinds:
+        rows = rows.filter(kind__in=kinds)
     return _rows(rows.filter(healed_at__isnull=not healed), limit)
 
 

@@ -1,10 +1,10 @@
 """The inbox as the jobs page shows it; never the payload."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, F, Min, Q
+from django.db.models import Count, F, Min, Q, QuerySet
 
 from billing.models import InboxEvent
 from orgs.models import WhiteLabel
@@ -51,21 +51,35 @@ _FIELDS = (
 def list_inbox(
     white_labels: Sequence[WhiteLabel] | None,
     *,
-    state: str = "",
+    states: Collection[str] = (),
     organization_id: int | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[InboxRow]:
     """Newest first, before a row's id; null white labels: all, and nobody's events."""
-    rows = InboxEvent.objects.all()
-    if white_labels is not None:
-        rows = rows.filter(organization__white_label__in=white_labels)
+    rows = _within(white_labels)
     if organization_id is not None:
         rows = rows.filter(organization_id=organization_id)
-    if state:
-        rows = rows.filter(state=state)
+    if states:
+        rows = rows.filter(state__in=states)
     if before is not None:
         rows = rows.filter(id__lt=before)
+    return _rows(rows, limit)
+
+
+def get_event(id_: int, white_labels: Sequence[WhiteLabel] | None) -> InboxRow | None:
+    """Nothing for one of another white label."""
+    return next(iter(_rows(_within(white_labels).filter(id=id_), 1)), None)
+
+
+def _within(white_labels: Sequence[WhiteLabel] | None) -> QuerySet[InboxEvent]:
+    rows = InboxEvent.objects.all()
+    if white_labels is None:
+        return rows
+    return rows.filter(organization__white_label__in=white_labels)
+
+
+def _rows(rows: QuerySet[InboxEvent], limit: int) -> list[InboxRow]:
     found = rows.annotate(name=F("organization__name")).order_by("-id")[:limit]
     return [InboxRow(*row) for row in found.values_list(*_FIELDS, "name")]
 

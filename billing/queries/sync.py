@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from billing.models import SyncRun
@@ -79,6 +80,16 @@ def list_syncs(
 def last_sync(white_label: WhiteLabel) -> SyncProgress | None:
     """The one that goes on, or the one that ended last."""
     return next(iter(list_syncs([white_label], limit=1)), None)
+
+
+def last_syncs(white_labels: Sequence[WhiteLabel]) -> dict[int, SyncProgress]:
+    """The newest run by white label; those never synced are not in it."""
+    newest = SyncRun.objects.filter(white_label=OuterRef("pk")).order_by("-id")
+    labels = WhiteLabel.objects.filter(pk__in=[label.pk for label in white_labels])
+    ids = labels.values_list(Subquery(newest.values("pk")[:1]), flat=True)
+    runs = SyncRun.objects.filter(pk__in=ids).select_related("white_label")
+    now = timezone.now()
+    return {run.white_label_id: _progress(run, now) for run in runs}
 
 
 def get_sync(run_id: int, white_labels: Sequence[WhiteLabel]) -> SyncProgress | None:

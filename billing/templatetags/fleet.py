@@ -4,10 +4,13 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from django import template
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from billing.queries import Attention, Badge, Concern, FleetScope, Kind, Reason
+from billing.queries.health import SyncHealth
+from billing.templatetags.syncs import health_tile
 from billing.templatetags.tiles import Tile
 from metrics.catalog import METERS, Unit
 from metrics.periods import day_of
@@ -49,9 +52,15 @@ def fleet_lead(totals: FleetTotals, is_unused: bool) -> str:
 
 @register.simple_tag
 def fleet_tiles(
-    totals: FleetTotals, found: Attention, currency: str, now: datetime
+    totals: FleetTotals,
+    found: Attention,
+    health: SyncHealth,
+    *,
+    currency: str,
+    now: datetime,
+    zone: str,
 ) -> list[Tile]:
-    """Money first, then what is used, then what is owed."""
+    """Money first, then what is used, what is owed, and whether Stripe says so too."""
     cost = totals.cost
     tiles: list[Tile] = [
         {
@@ -66,7 +75,8 @@ def fleet_tiles(
             value = exact(used.now, name)
             note = _compared(used, said(used.before))
             tiles.append({"label": label, "value": value, **note})
-    return [*tiles, _overdue(found, currency, now)]
+    synced = health_tile(health, now, zone, reverse("billing:jobs"))
+    return [*tiles, _overdue(found, currency, now), synced]
 
 
 def _compared(sums: Compared, before: str) -> Tile:

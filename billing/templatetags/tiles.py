@@ -21,6 +21,7 @@ class Tile(TypedDict, total=False):
     note: str
     strong: str
     tone: str
+    url: str
 
 
 @register.simple_tag

@@ -1,7 +1,27 @@
 """Pages of money: the fleet, the list of organizations, and an organization's tabs."""
 
 from billing.views.billing import billing
+from billing.views.drifts import drift_row, drifts, heal_all_drift, heal_drift
+from billing.views.failures import failures, retry_failure
 from billing.views.fleet import fleet
+from billing.views.inbox import ignore_event, inbox, resend_event
+from billing.views.jobs import jobs, start_sync
 from billing.views.organizations import organization_list, overview
 
-__all__ = ["billing", "fleet", "organization_list", "overview"]
+__all__ = [
+    "billing",
+    "drift_row",
+    "drifts",
+    "failures",
+    "fleet",
+    "heal_all_drift",
+    "heal_drift",
+    "ignore_event",
+    "inbox",
+    "jobs",
+    "organization_list",
+    "overview",
+    "resend_event",
+    "retry_failure",
+    "start_sync",
+]

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from billing.forms import fleet_choices, read_fleet_scope
 from billing.queries import Concern, FleetScope, attention, has_customers
+from billing.queries.health import sync_health
 from metrics.charts import cost_chart
 from metrics.forms import ChartQuery
 from metrics.queries import (
@@ -50,6 +51,9 @@ def fleet(request: OrgRequest) -> HttpResponse:
     context |= {"scope": scope, **_costs(query, scope, now)}
     if not wants_fragment(request):
         context |= {"choices": fleet_choices(scope, labels), **_whole(scope, now)}
+        context["health"] = sync_health(
+            scope.white_labels, with_nobodys=principal.sees_all
+        )
         is_used = context["totals"].is_used or context["series"].lines
         context["is_unused"] = not is_used
     status = 400 if query.problem else 200

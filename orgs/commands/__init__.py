@@ -17,6 +17,7 @@ from orgs.commands.jobs import (
     claim_job,
     do_job,
     fail_abandoned_jobs,
+    retry_job,
     start_deletion,
     start_job,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "load_organizations",
     "remove_person",
     "restore_organization",
+    "retry_job",
     "revoke_api_key",
     "rotate_api_key",
     "set_entitlements",

@@ -110,6 +110,23 @@ def _give_back(job: Job) -> None:
 _GAVE_UP = f"Failed {MAX_ATTEMPTS} times; the log says why."
 
 
+def retry_job(job_id: int) -> None:
+    """Give a job that was given up its attempts anew; one called off stays so.
+
+    Raises `Conflict`.
+    """
+    given_up = Job.objects.filter(pk=job_id, state=Job.State.FAILED, error=_GAVE_UP)
+    again = given_up.update(
+        state=Job.State.PENDING,
+        attempts=0,
+        leased_until=None,
+        finished_at=None,
+        error="",
+    )
+    if not again:
+        raise Conflict("Only a job that failed is done again.", code="job_not_failed")
+
+
 def fail_abandoned_jobs() -> int:
     """End jobs whose last attempt's worker died; answers how many."""
     now = timezone.now()

@@ -1,0 +1,122 @@
+"""Who is at the jobs pages: their white labels, what they may do, what is wrong."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils import timezone
+
+from billing import gateway
+from billing.errors import StripeOff
+from billing.queries.health import MANY, SyncHealth, sync_health
+from orgs import access
+from orgs.access import Principal
+from orgs.catalog import Scope
+from orgs.errors import NotFound
+from orgs.http import OrgRequest
+from orgs.models import WhiteLabel
+
+READ_ONLY = "Your role reads money and changes nothing."
+OFF = "There is no STRIPE_SECRET_KEY: Stripe is not asked."
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a person of the jobs pages may see and do."""
+
+    principal: Principal
+    white_labels: list[WhiteLabel]
+    now: datetime = field(default_factory=timezone.now)
+
+    @property
+    def sees_all(self) -> bool:
+        """Then events and differences of nobody's customers, too."""
+        return self.principal.sees_all
+
+    @property
+    def zone(self) -> str:
+        """Clocks are of the white label; of several with several zones, UTC."""
+        zones = {label.time_zone for label in self.white_labels}
+        return zones.pop() if len(zones) == 1 else "UTC"
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing can be done here; empty: it can."""
+        if Scope.BILLING_WRITE not in self.principal.scopes:
+            return READ_ONLY
+        return "" if gateway.is_on() else OFF
+
+    def white_label(self, id_: int) -> WhiteLabel:
+        found = [label for label in self.white_labels if label.pk == id_]
+        if not found:
+            raise NotFound("There is no such white label.")
+        return found[0]
+
+    def chosen(self, query: QueryDict) -> list[WhiteLabel]:
+        """The white label that the address names, or all."""
+        slug = query.get("white_label", "")
+        found = [one for one in self.white_labels if slug in ("", one.slug)]
+        if slug and not found:
+            raise NotFound("There is no such white label.")
+        return found
+
+    def health(self) -> SyncHealth:
+        return sync_health(self.white_labels, with_nobodys=self.sees_all)
+
+
+def enter(request: OrgRequest) -> Desk:
+    """For whoever reads money."""
+    principal = access.principal_of(request.user)
+    principal.require(Scope.BILLING_READ)
+    return Desk(principal, access.visible_white_labels(principal))
+
+
+def enter_to_act(request: OrgRequest, *, asks_stripe: bool = True) -> Desk:
+    """For whoever changes money; raises `StripeOff` where Stripe cannot be asked."""
+    desk = enter(request)
+    desk.principal.require(Scope.BILLING_WRITE)
+    if asks_stripe and not gateway.is_on():
+        raise StripeOff(OFF)
+    return desk
+
+
+def page(desk: Desk, tab: str) -> dict[str, Any]:
+    """What each of the jobs pages has: tabs with how much waits there."""
+    health = desk.health()
+    counts = {
+        "drifts": health.drift,
+        "inbox": health.needy,
+        "failures": health.failed,
+    }
+    return {
+        "nav_key": "jobs",
+        "desk": desk,
+        "health": health,
+        "now": desk.now,
+        "zone": desk.zone,
+        "tabs": [
+            {
+                "label": label,
+                "url": reverse(f"billing:{name}"),
+                "current": name == tab,
+                "count": _counted(counts.get(name, 0)),
+            }
+            for name, label in _TABS
+        ],
+    }
+
+
+_TABS = (
+    ("jobs", "Syncs"),
+    ("drifts", "Drift"),
+    ("inbox", "Inbox"),
+    ("failures", "Failed tasks"),
+)
+
+
+def _counted(count: int) -> str:
+    if not count:
+        return ""
+    return f"{MANY}+" if count == MANY else str(count)

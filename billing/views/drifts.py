@@ -1,0 +1,170 @@
+"""Drift: what we say, what Stripe says, and healing it."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from billing import tasks
+from billing.commands import drift
+from billing.models import Drift
+from billing.queries.drift import DriftRow, get_drift, list_drift, list_run_drift
+from billing.queries.sync import get_sync
+from billing.views.desk import Desk, enter, enter_to_act, page
+from orgs.errors import Conflict, DomainError, NotFound
+from orgs.http import OrgRequest, page_or_fragment, wants_fragment
+from orgs.models import WhiteLabel
+from orgs.tasks import nudge
+
+_PAGE, _PANEL = "billing/jobs_drift.html", "billing/_jobs_drift.html"
+_ROW = "billing/_jobs_drift_row.html"
+_LOOKS = 12  # at a row that is being healed, one a second
+SHOWN = 200
+
+
+def drifts(request: OrgRequest) -> HttpResponse:
+    """Differences that last, warnings apart; or those of a run, or those healed."""
+    desk = enter(request)
+    context = _drifts(desk, request)
+    if not wants_fragment(request):
+        context |= page(desk, "drifts")
+    return page_or_fragment(request, _PAGE, _PANEL, context)
+
+
+def drift_row(request: OrgRequest, drift_id: int) -> HttpResponse:
+    """A row that is being healed, until it is; as a page, the report."""
+    desk = enter(request)
+    row = _found(desk, drift_id)
+    if not wants_fragment(request):
+        return redirect("billing:drifts")
+    looks = request.GET.get("looks", "")
+    left = min(int(looks), _LOOKS) - 1 if looks.isascii() and looks.isdigit() else 0
+    return _row(request, desk, row, looks=max(left, 0), was_asked=True)
+
+
+@require_POST
+def heal_drift(request: OrgRequest, drift_id: int) -> HttpResponse:
+    """Have Stripe asked again and its answer written, by a worker."""
+    desk = enter_to_act(request)
+    row = _found(desk, drift_id)
+    if row.is_warning:
+        raise Conflict("A warning waits for a person.", code="drift_is_warning")
+    nudge(tasks.heal_drift, drift_id, desk.principal.name)
+    if wants_fragment(request):
+        return _row(request, desk, row, looks=_LOOKS, was_asked=True)
+    messages.info(request, f"Stripe is asked again for {row.stripe_id}.")
+    return redirect("billing:drifts")
+
+
+@require_POST
+def heal_all_drift(request: OrgRequest, white_label_id: int) -> HttpResponse:
+    """A run that heals what it finds; it is watched on the syncs' page."""
+    desk = enter_to_act(request)
+    label = desk.white_label(white_label_id)
+    run = drift.heal_all(label, by=desk.principal.name)
+    nudge(tasks.run_sync, run.pk)
+    messages.info(request, f"A sync of {label.name} heals what it finds.")
+    return redirect("billing:jobs")
+
+
+def _found(desk: Desk, drift_id: int) -> DriftRow:
+    found = get_drift(drift_id, desk.white_labels, with_nobodys=desk.sees_all)
+    if found is None:
+        raise NotFound("There is no such difference.")
+    return found
+
+
+def _row(
+    request: OrgRequest, desk: Desk, row: DriftRow, *, looks: int, was_asked: bool
+) -> HttpResponse:
+    is_open = row.healed_at is None
+    context = {
+        "desk": desk,
+        "row": row,
+        "looks": looks if is_open else 0,
+        "was_asked": was_asked,
+        "zone": desk.zone,
+    }
+    return page_or_fragment(request, _ROW, _ROW, context)
+
+
+# --- what the address asks for ------------------------------------------------------
+
+
+def _drifts(desk: Desk, request: OrgRequest) -> dict[str, Any]:
+    labels, kind = desk.chosen(request.GET), request.GET.get("kind", "")
+    if kind and kind not in Drift.Kind.values:
+        raise DomainError("There is no such kind of difference.", fields=("kind",))
+    is_healed = request.GET.get("healed") == "1"
+    run = _run(desk, request.GET.get("run", ""))
+    if run:
+        rows = list_run_drift(run)
+    else:
+        rows = list_drift(
+            labels,
+            with_nobodys=desk.sees_all and len(labels) == len(desk.white_labels),
+            healed=is_healed,
+            kinds=[kind] if kind else [],
+            limit=SHOWN,
+        )
+    return {
+        "desk": desk,
+        "now": desk.now,
+        "zone": desk.zone,
+        "run": run,
+        "is_healed": is_healed,
+        "is_filtered": bool(kind or run or request.GET.get("white_label")),
+        "differences": [row for row in rows if not row.is_warning],
+        "warnings": [row for row in rows if row.is_warning],
+        "shown": SHOWN if len(rows) == SHOWN else 0,
+        "names": {label.pk: label.name for label in desk.white_labels},
+        "healing": [] if is_healed or run else _healing(labels, rows),
+        "choices": _choices(desk, request, kind),
+        "states": _states(request, is_healed=is_healed),
+    }
+
+
+def _run(desk: Desk, text: str) -> int | None:
+    if not text:
+        return None
+    id_ = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004
+    if get_sync(id_, desk.white_labels) is None:
+        raise NotFound("There is no such run.")
+    return id_
+
+
+def _healing(labels: list[WhiteLabel], rows: list[DriftRow]) -> list[WhiteLabel]:
+    """White labels with something that heals."""
+    ids = {row.white_label_id for row in rows if row.can_heal}
+    return [label for label in labels if label.pk in ids]
+
+
+def _choices(desk: Desk, request: OrgRequest, kind: str) -> dict[str, Any]:
+    return {
+        "white_label": request.GET.get("white_label", ""),
+        "white_labels": desk.white_labels,
+        "kind": kind,
+        "kinds": Drift.Kind.choices,
+    }
+
+
+def _states(request: OrgRequest, *, is_healed: bool) -> list[dict[str, Any]]:
+    kept = {
+        name: value
+        for name in ("white_label", "kind")
+        if (value := request.GET.get(name))
+    }
+    base = reverse("billing:drifts")
+
+    def url(**more: str) -> str:
+        query = urlencode(kept | more)
+        return f"{base}?{query}" if query else base
+
+    return [
+        {"label": "Lasting", "url": url(), "current": not is_healed},
+        {"label": "Healed", "url": url(healed="1"), "current": is_healed},
+    ]

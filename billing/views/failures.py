@@ -1,0 +1,54 @@
+"""Failed tasks: what workers gave up, why, and doing it again."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from billing import tasks
+from billing.commands.charges import retry_charge
+from billing.models import Charge
+from billing.queries.failures import find_failure, list_failures
+from billing.views.desk import enter, enter_to_act, page
+from metrics.tasks import run_job
+from orgs.commands import retry_job
+from orgs.errors import NotFound
+from orgs.http import OrgRequest, page_or_fragment
+from orgs.tasks import nudge
+
+_PAGE = "billing/jobs_failures.html"
+
+
+def failures(request: OrgRequest) -> HttpResponse:
+    """Charges, what people asked of Stripe, and jobs; newest first."""
+    desk = enter(request)
+    context = {**page(desk, "failures"), "rows": list_failures(desk.white_labels)}
+    return page_or_fragment(request, _PAGE, _PAGE, context)
+
+
+@require_POST
+def retry_failure(request: OrgRequest, kind: str, failure_id: int) -> HttpResponse:
+    """Have a worker try again what was given up."""
+    desk = enter_to_act(request, asks_stripe=kind != "job")
+    found = find_failure(kind, failure_id, desk.white_labels)
+    if found is None or kind not in _RETRIES:
+        raise NotFound("There is no such failed task.")
+    _RETRIES[kind](failure_id)
+    messages.success(request, f"{found.what}: tried again.")
+    return redirect("billing:failures")
+
+
+def _charge(charge_id: int) -> None:
+    retry_charge(charge_id)
+    period = Charge.objects.values_list("period_id", flat=True).get(pk=charge_id)
+    nudge(tasks.send_charges, period)
+
+
+def _job(job_id: int) -> None:
+    retry_job(job_id)
+    nudge(run_job, job_id)
+
+
+_RETRIES: dict[str, Callable[[int], None]] = {"charge": _charge, "job": _job}

@@ -1,0 +1,114 @@
+"""The inbox: events of Stripe, what became of them, and who must look."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from billing import tasks
+from billing.commands import inbox as commands
+from billing.models import InboxEvent
+from billing.queries.inbox import InboxRow, get_event, list_inbox
+from billing.views.desk import Desk, enter, enter_to_act, page
+from orgs.errors import Conflict, DomainError, NotFound
+from orgs.http import OrgRequest, page_or_fragment, wants_fragment
+from orgs.models import WhiteLabel
+from orgs.tasks import nudge
+
+_PAGE, _PANEL = "billing/jobs_inbox.html", "billing/_jobs_inbox.html"
+_SHOWN = 50
+_State = InboxEvent.State
+# In the address, on the tab, and which states that means.
+_TABS = {
+    "": ("Needs somebody", (_State.PARKED, _State.FAILED)),
+    "waiting": ("Waiting", (_State.PENDING, _State.PROCESSING)),
+    "done": ("Done", (_State.DONE,)),
+    "ignored": ("Ignored", (_State.IGNORED,)),
+}
+
+
+def inbox(request: OrgRequest) -> HttpResponse:
+    """Events in one kind of state, newest first; never what they carry."""
+    desk = enter(request)
+    context = _events(desk, request)
+    if not wants_fragment(request):
+        context |= page(desk, "inbox")
+    return page_or_fragment(request, _PAGE, _PANEL, context)
+
+
+@require_POST
+def resend_event(request: OrgRequest, event_id: int) -> HttpResponse:
+    """Handle a parked, failed or ignored event anew."""
+    desk = enter_to_act(request)
+    event = _found(desk, event_id)
+    if not commands.resend(event_id):
+        raise Conflict("It is being handled, or was.", code="event_not_ended")
+    nudge(tasks.handle_event, event_id)
+    messages.success(request, f"{event.type} is handled again.")
+    return _back(request)
+
+
+@require_POST
+def ignore_event(request: OrgRequest, event_id: int) -> HttpResponse:
+    """Nobody needs to look at it any more."""
+    desk = enter_to_act(request, asks_stripe=False)
+    event = _found(desk, event_id)
+    if not commands.ignore(event_id, by=desk.principal.name):
+        raise Conflict("Nobody had to look at it.", code="event_not_needy")
+    messages.success(request, f"{event.type} is ignored.")
+    return _back(request)
+
+
+def _found(desk: Desk, event_id: int) -> InboxRow:
+    found = get_event(event_id, _seen(desk))
+    if found is None:
+        raise NotFound("There is no such event.")
+    return found
+
+
+def _seen(desk: Desk) -> list[WhiteLabel] | None:
+    return None if desk.sees_all else desk.white_labels
+
+
+def _back(request: OrgRequest) -> HttpResponse:
+    """To the tab it was asked from."""
+    tab = request.POST.get("tab", "")
+    return redirect(_url(tab if tab in _TABS else ""))
+
+
+def _url(tab: str, **more: Any) -> str:
+    base, query = reverse("billing:inbox"), {"state": tab, **more}
+    kept = urlencode({name: value for name, value in query.items() if value})
+    return f"{base}?{kept}" if kept else base
+
+
+def _events(desk: Desk, request: OrgRequest) -> dict[str, Any]:
+    tab, before = request.GET.get("state", ""), request.GET.get("before", "")
+    if tab not in _TABS:
+        raise DomainError("There is no such tab.", fields=("state",))
+    if before and not (before.isascii() and before.isdigit() and len(before) < 19):  # noqa: PLR2004
+        raise DomainError("There is no such page.", fields=("before",))
+    rows = list_inbox(
+        _seen(desk),
+        states=_TABS[tab][1],
+        before=int(before) if before else None,
+        limit=_SHOWN + 1,
+    )
+    more = rows[_SHOWN - 1].id if len(rows) > _SHOWN else 0
+    return {
+        "desk": desk,
+        "now": desk.now,
+        "zone": desk.zone,
+        "tab": tab,
+        "rows": rows[:_SHOWN],
+        "states": [
+            {"label": label, "url": _url(slug), "current": slug == tab}
+            for slug, (label, _) in _TABS.items()
+        ],
+        "first_url": _url(tab) if before else "",
+        "next_url": _url(tab, before=more) if more else "",
+    }
