@@ -143,6 +143,7 @@ def test_refused_reads_name_the_parameter(
     [
         ("customers", {"email": "x"}, "email_invalid", "email"),
         ("customers", {"metadata": "x"}, None, "metadata"),
+        ("customers", {"balance": ""}, "parameter_invalid_empty", "balance"),
         ("subscriptions", {}, "parameter_missing", "customer"),
         (
             "subscriptions",
@@ -177,6 +178,13 @@ def test_call_without_a_good_key_is_401(raw: Raw, header: str) -> None:
 def test_key_may_be_the_user_of_basic(raw: Raw) -> None:
     user = base64.b64encode(f"{KEY}:".encode()).decode()
     assert raw("GET", "/v1/customers", Authorization=f"Basic {user}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}]
+)
+def test_pages_of_other_sites_may_not_ask(raw: Raw, headers: dict[str, str]) -> None:
+    assert raw("POST", "/_fake/reset", **headers)[0] == 403
 
 
 def test_unknown_version_is_refused(raw: Raw) -> None:

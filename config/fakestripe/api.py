@@ -23,6 +23,7 @@ from config.fakestripe import (
     invoiceitems,
     invoices,
     params,
+    previews,
     subscriptions,
     versions,
 )
@@ -59,7 +60,7 @@ _ROUTES: list[tuple[str, str, Door]] = [
     ("GET", "/v1/subscription_items", subscriptions.list_items),
     ("POST", "/v1/invoices", invoices.create),
     ("GET", "/v1/invoices", invoices.list_),
-    ("POST", "/v1/invoices/create_preview", subscriptions.preview),
+    ("POST", "/v1/invoices/create_preview", previews.create),
     ("GET", "/v1/invoices/*", invoices.retrieve),
     ("POST", "/v1/invoices/*", invoices.update),
     ("DELETE", "/v1/invoices/*", invoices.delete),

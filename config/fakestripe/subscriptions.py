@@ -1,4 +1,4 @@
-"""The doors of subscriptions, and the preview of a change."""
+"""The doors of subscriptions."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _STATUSES = (
     "unpaid",
 )
 _METHOD = params.choice("charge_automatically", "send_invoice")
-_PRORATION = params.choice("create_prorations", "always_invoice", "none")
+PRORATION = params.choice("create_prorations", "always_invoice", "none")
 _BEHAVIOR = params.choice(
     "allow_incomplete",
     "default_incomplete",
@@ -35,8 +35,8 @@ _NEW_ITEM: params.Spec = {
     "quantity": params.quantity,
 }
 _ITEM = _NEW_ITEM | {"deleted": params.boolean, "id": params.text}
-_ITEMS = params.many(params.fields(_ITEM))
-_CANCEL_AT = params.either(
+ITEMS = params.many(params.fields(_ITEM))
+CANCEL_AT = params.either(
     "min_period_end", params.either("max_period_end", params.instant)
 )
 _END_BEHAVIOR = params.fields(
@@ -45,7 +45,7 @@ _END_BEHAVIOR = params.fields(
 )
 _TRIAL = params.fields({"end_behavior": _END_BEHAVIOR}, required=["end_behavior"])
 _FIELDS: params.Spec = {
-    "cancel_at": _CANCEL_AT,
+    "cancel_at": CANCEL_AT,
     "cancel_at_period_end": params.boolean,
     "collection_method": _METHOD,
     "days_until_due": params.quantity,
@@ -55,7 +55,7 @@ _FIELDS: params.Spec = {
     "off_session": params.boolean,
     "payment_behavior": _BEHAVIOR,
     "payment_settings": params.anything,
-    "proration_behavior": _PRORATION,
+    "proration_behavior": PRORATION,
     "trial_end": params.either("now", params.instant),
     "trial_settings": _TRIAL,
 }
@@ -78,7 +78,7 @@ _PAUSE = params.fields(
 _UPDATE = _FIELDS | {
     "billing_cycle_anchor": params.choice("now", "unchanged"),
     "cancellation_details": _CANCELLATION,
-    "items": _ITEMS,
+    "items": ITEMS,
     "pause_collection": _PAUSE,
     "proration_date": params.instant,
 }
@@ -214,7 +214,7 @@ def resume(account: Account, call: Call) -> Json:
     """From `paused`, which a trial without a payment method ends in."""
     spec = {
         "billing_cycle_anchor": params.choice("now", "unchanged"),
-        "proration_behavior": _PRORATION,
+        "proration_behavior": PRORATION,
         "payment_behavior": params.text,
     }
     params.read(call.tree, spec)
@@ -263,71 +263,3 @@ def list_items(account: Account, call: Call) -> Json:
     given = params.read(call.tree, spec, required=["subscription"])
     found = account.get("subscription", given["subscription"], param="subscription")
     return lists.part(found["items"]["data"], "/v1/subscription_items", given)
-
-
-class _Undo(Exception):
-    """Ends a transaction whose outcome was only looked at."""
-
-
-def preview(account: Account, call: Call) -> Json:
-    """The next invoice, or the one a change would make at once. Nothing is kept."""
-    changes: params.Spec = {
-        "billing_cycle_anchor": params.choice("now", "unchanged"),
-        "cancel_at": _CANCEL_AT,
-        "cancel_at_period_end": params.boolean,
-        "cancel_now": params.boolean,
-        "items": _ITEMS,
-        "proration_behavior": _PRORATION,
-        "proration_date": params.instant,
-        "trial_end": params.either("now", params.instant),
-    }
-    spec: params.Spec = {
-        "currency": params.currency,
-        "customer": params.text,
-        "preview_mode": params.choice("next"),
-        "subscription": params.text,
-        "subscription_details": params.fields(changes),
-    }
-    given = params.read(call.tree, spec)
-    if not (given.get("customer") or given.get("subscription")):
-        raise errors.missing("customer")
-    try:
-        with account.store.transaction():
-            shown = _try(account, given)
-            raise _Undo
-    except _Undo:
-        return shown | {"id": f"upcoming_{shown['id']}", "status": "draft"}
-
-
-def _try(account: Account, given: dict[str, Any]) -> Json:
-    details = given.get("subscription_details") or {}
-    details.pop("cancel_now", None)
-    if not given.get("subscription"):
-        return _try_new(account, given, details)
-    found = account.get("subscription", given["subscription"], param="subscription")
-    if found["status"] in OVER:
-        raise errors.refused(
-            "No upcoming invoices: the subscription has ended",
-            code="invoice_upcoming_none",
-        )
-    last = found["latest_invoice"]
-    found = apply(account, found, details)
-    if found["latest_invoice"] != last:
-        return account.get("invoice", found["latest_invoice"])
-    ends = min(item["current_period_end"] for item in found["items"]["data"])
-    if found["cancel_at"] and found["cancel_at"] <= ends:
-        raise errors.refused(
-            "No upcoming invoices for this subscription", code="invoice_upcoming_none"
-        )
-    return changing.upcoming(account, found)
-
-
-def _try_new(account: Account, given: dict[str, Any], details: dict[str, Any]) -> Json:
-    if not details.get("items"):
-        raise errors.refused(
-            "No upcoming invoices for customer", code="invoice_upcoming_none"
-        )
-    customer = customers.live(account, given["customer"], param="customer")
-    details.pop("billing_cycle_anchor", None)
-    found = beginning.begin(account, customer, details)
-    return account.get("invoice", found["latest_invoice"])
