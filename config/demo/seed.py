@@ -24,7 +24,9 @@ from config.demo.fleet import (
     WhiteLabelPlan,
     plans,
 )
+from config.demo.subscriptions import TIERS, subscriptions, tier_of
 from config.demo.usage import day_events, last_day
+from config.tasks import fill_stripe
 from metrics.commands import (
     IncomingRate,
     fold_usage,
@@ -45,6 +47,7 @@ from orgs.commands import (
     load_organizations,
 )
 from orgs.models import Entitlements, Member, Organization, User, WhiteLabel
+from orgs.tasks import nudge
 
 EMAIL = "demo@orgdesk.example"
 _BATCH = 10_000
@@ -199,7 +202,8 @@ class _Seeding:
         return add_months(day, 1) > self.today
 
     def _invoice(self, plan: Plan, period: BillingPeriod, *, is_last: bool) -> Invoice:
-        total = round_money(period.cost or Decimal(0), self.white_label.currency)
+        usage = round_money(period.cost or Decimal(0), self.white_label.currency)
+        total = usage + TIERS[tier_of(plan)]
         is_unpaid = plan.state is State.UNPAID and is_last
         if period.ends_at is None:
             raise AssertionError("only a closed period has an invoice")
@@ -231,9 +235,15 @@ class _Seeding:
             for plan in self.plans
         )
         Sub.objects.bulk_create(
-            self._subscription(plan)
+            subscription
             for plan in self.plans
-            if plan.state is not State.BRAND_NEW
+            for subscription in subscriptions(
+                plan,
+                self.ids[plan.external_id],
+                currency=self.white_label.currency,
+                zone=self.white_label.zone,
+                now=self.now,
+            )
         )
 
     def _period_start(self, plan: Plan) -> datetime | None:
@@ -241,29 +251,6 @@ class _Seeding:
         if plan.first_day >= month or plan.state is State.TRIAL:
             return None
         return first_instant(month, self.white_label.zone)
-
-    def _subscription(self, plan: Plan) -> Sub:
-        status = {
-            State.TRIAL: Sub.Status.TRIALING,
-            State.PAUSED: Sub.Status.PAUSED,
-            State.UNPAID: Sub.Status.UNPAID,
-            State.DELETED: Sub.Status.CANCELED,
-        }.get(plan.state, Sub.Status.ACTIVE)
-        zone, month = self.white_label.zone, self.today.replace(day=1)
-        tier = "startup" if plan.size < 0.5 else "growth" if plan.size < 2 else "scale"  # noqa: PLR2004
-        is_trial = plan.state is State.TRIAL
-        return Sub(
-            organization_id=self.ids[plan.external_id],
-            stripe_id=f"sub_demo_{plan.index}",
-            status=status,
-            tier=tier,
-            stripe_price_id=f"price_demo_{tier}_monthly",
-            trial_ends_at=self.now + timedelta(days=3) if is_trial else None,
-            pause_reason="Requested by the customer" if status == "paused" else "",
-            paused_at=self.now - timedelta(days=6) if status == "paused" else None,
-            period_starts_at=first_instant(month, zone),
-            period_ends_at=first_instant(add_months(month, 1), zone),
-        )
 
     def _limits(self) -> None:
         """Limits that the period's cost so far has crossed, or is about to."""
@@ -371,8 +358,10 @@ def seed_if_empty() -> Sequence[str]:
     if not is_empty():
         if not User.objects.filter(username="demo").exists():
             return []
+        nudge(fill_stripe)
         return [f"login {EMAIL} password {ensure_login()}"]
     seed(timezone.now())
+    nudge(fill_stripe)  # seconds that nobody has to wait for
     made = (
         f"demo: {len(WHITE_LABELS)} white labels,"
         f" {Organization.objects.count()} organizations, {DAYS} days of usage"

@@ -16,7 +16,7 @@ from pathlib import Path
 from config.embedded import process
 
 _BASE_DIR = Path(__file__).resolve().parent.parent.parent
-_KEY = "sk_test_fake"
+KEY = "sk_test_fake"
 
 
 class FakeStripe:
@@ -40,7 +40,7 @@ class FakeStripe:
         """What every process of ours must know, before the first one starts."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self.port = _port(self.folder / "port")
-        os.environ["STRIPE_SECRET_KEY"] = _KEY
+        os.environ["STRIPE_SECRET_KEY"] = KEY
         os.environ["STRIPE_API_BASE"] = self.url
         if not os.environ.get("STRIPE_WEBHOOK_SECRET"):
             secret = _secret(self.folder / "webhook_secret")

@@ -125,7 +125,8 @@ def _differences(
 def _said(one: Invoice | _Columns, kind: str) -> str:
     match kind:
         case Drift.Kind.AMOUNT | Drift.Kind.MISSING:
-            return f"{one.total} {one.currency}, {one.amount_paid} paid"
+            total, paid = one.total.normalize(), one.amount_paid.normalize()
+            return f"{total:f} {one.currency}, {paid:f} paid"
         case Drift.Kind.PERIOD:
             due = f", due {one.due_at:%Y-%m-%d}" if one.due_at else ""
             return f"of {one.issued_at:%Y-%m-%d}{due}"
