@@ -8,6 +8,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 import time_machine
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
@@ -18,8 +19,16 @@ from pytest_django.live_server_helper import LiveServer
 
 from billing import gateway, tasks
 from billing.commands import inbox, mirror
+from billing.commands.inbox import ending, handling
 from billing.gateway import calls
-from billing.models import BillingAccount, Drift, InboxEvent, Invoice, Subscription
+from billing.models import (
+    BillingAccount,
+    BillingPeriod,
+    Drift,
+    InboxEvent,
+    Invoice,
+    Subscription,
+)
 from billing.queries.inbox import inbox_health, list_inbox
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_white_label
@@ -349,6 +358,25 @@ def test_a_deleted_draft_is_forgotten(
     assert outcome(nobodys)[0] == "done"
 
 
+def test_a_draft_brings_the_subscription_it_bills(
+    fake: FakeStripe, org: Organization, price: str
+) -> None:
+    """Its own events were lost; the period closes at the end of the cycle."""
+    sub = subscribe(fake, customer_of(fake, org), price)
+    fake.advance(days=30, hours=0.5)
+    draft = next(one for one in fake.objects("invoice") if one["status"] == "draft")
+
+    with time_machine.travel(NOW + timedelta(days=30, hours=0.5), tick=False):
+        mirror.refetch_invoice(draft["id"])
+        mirror.refetch_invoice(draft["id"])
+
+    assert Subscription.objects.get().stripe_id == sub
+    closed = BillingPeriod.objects.get(organization=org, number=1)
+    assert closed.ends_at == NOW + timedelta(days=30)
+    assert Invoice.objects.get().period == closed
+    assert BillingPeriod.objects.filter(organization=org).count() == 2
+
+
 def test_a_renamed_tier_is_followed(
     fake: FakeStripe, org: Organization, price: str
 ) -> None:
@@ -368,7 +396,7 @@ def test_a_renamed_tier_is_followed(
 def test_an_outage_is_waited_for_and_then_given_up(
     fake: FakeStripe, org: Organization, price: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(ending, "MAX_ATTEMPTS", 2)
     sub = subscribe(fake, customer_of(fake, org), price)
     event = receive(event_of(sub, "customer.subscription.updated"))
     fake.door("script", api=[{"do": "error", "path": "/v1/*", "times": 0}])
@@ -378,10 +406,14 @@ def test_an_outage_is_waited_for_and_then_given_up(
     assert inbox.take_forgotten(10) == []
     with time_machine.travel(event.due_at, tick=False):
         assert inbox.take_forgotten(10) == [event.pk]
+    assert outcome(event)[0] == "pending"  # another one waited in vain just now
+    assert event.attempts == 1
+    cache.clear()
     assert outcome(event)[0] == "failed"
     assert inbox_health().failed == 1
 
     fake.door("script", api=[])
+    cache.clear()
     assert inbox.resend(event.pk)
     assert outcome(event) == ("done", "")
     assert Subscription.objects.count() == 1
@@ -393,7 +425,7 @@ def test_evidence_of_a_failure_stays_without_secrets(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("with sk_live_4711 in it")
 
-    monkeypatch.setitem(inbox._FAMILIES, "invoice", broken)
+    monkeypatch.setitem(handling._FAMILIES, "invoice", broken)
     event = receive(event_of("in_1"))
 
     assert outcome(event) == ("pending", "RuntimeError")
@@ -439,9 +471,9 @@ def _die_at(step: str, patch: pytest.MonkeyPatch) -> None:
         raise Killed
 
     if step == "claimed":
-        patch.setattr(inbox, "_settle", die)
+        patch.setattr(handling, "_settle", die)
     elif step == "before done":
-        patch.setattr(inbox, "_end_met", die)
+        patch.setattr(handling, "_end_met", die)
     elif step == "asked":
         patch.setattr("billing.commands.mirror.refetching.mirror_subscriptions", die)
     else:

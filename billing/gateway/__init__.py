@@ -5,7 +5,7 @@ Calls go over the network: never inside a transaction. They raise `Missing`, `Re
 row's id: sent twice, done once. Lists answer a `Page`; go on with `after=next_cursor`.
 """
 
-from billing.gateway.calls import API_VERSION, is_on
+from billing.gateway.calls import API_VERSION, is_on, patience
 from billing.gateway.customers import (
     create_customer,
     get_customer,
@@ -23,6 +23,7 @@ from billing.gateway.errors import (
 )
 from billing.gateway.events import get_event, list_events, read_event
 from billing.gateway.invoices import (
+    create_invoice,
     create_invoice_item,
     finalize_invoice,
     get_invoice,
@@ -78,6 +79,7 @@ __all__ = [
     "Unavailable",
     "cancel_subscription",
     "create_customer",
+    "create_invoice",
     "create_invoice_item",
     "create_subscription",
     "finalize_invoice",
@@ -94,6 +96,7 @@ __all__ = [
     "list_invoices",
     "list_prices",
     "list_subscriptions",
+    "patience",
     "pause_subscription",
     "preview_change",
     "read_event",

@@ -8,7 +8,9 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -28,6 +30,7 @@ TIMEOUT_SECONDS = 10.0  # of one try
 PATIENCE_SECONDS = 30.0  # of all tries together
 PATIENCE_OF_PAGES = 8.0  # somebody waits
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+_less: ContextVar[float] = ContextVar("patience", default=PATIENCE_SECONDS)
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 _NOT_FOUND, _CONFLICT, _TOO_MANY, _BROKEN = 404, 409, 429, 500
 _REFUSALS, _NO_ENTRY = (400, 402), (401, 403)
@@ -107,10 +110,23 @@ def timestamp(at: datetime | str | None) -> int | str | None:
 # --- asking until there is an answer ----------------------------------------------
 
 
-def _until_answered(method: str, path: str, params: Mapping[str, Any]) -> Node:
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """For work that comes again by itself and should not hold a worker."""
+    token = _less.set(seconds)
+    try:
+        yield
+    finally:
+        _less.reset(token)
+
+
+def _seconds() -> float:
     is_page = settings.PROCESS == "web"
-    patience = PATIENCE_OF_PAGES if is_page else PATIENCE_SECONDS
-    ends_at, wait = time.monotonic() + patience, _FIRST_WAIT
+    return min(PATIENCE_OF_PAGES if is_page else PATIENCE_SECONDS, _less.get())
+
+
+def _until_answered(method: str, path: str, params: Mapping[str, Any]) -> Node:
+    ends_at, wait = time.monotonic() + _seconds(), _FIRST_WAIT
     while True:
         wait_for_turn()
         try:

@@ -85,6 +85,20 @@ def list_invoice_items(
             return
 
 
+def create_invoice(
+    customer_id: str, *, currency: str, key: str, metadata: Mapping[str, str]
+) -> Invoice:
+    """An empty draft; Stripe finalizes it in an hour, as it does those of a cycle."""
+    params = {
+        "customer": customer_id,
+        "currency": currency,
+        "auto_advance": True,
+        "pending_invoice_items_behavior": "exclude",
+        "metadata": dict(metadata),
+    }
+    return _read(calls.post("/v1/invoices", key=key, **params))
+
+
 def finalize_invoice(id_: str, *, key: str) -> Invoice:
     return _read(calls.post(_place(id_, "finalize"), key=key))
 

@@ -1,7 +1,7 @@
 """What Stripe says becomes ours: one object, a page of them, or all of a customer."""
 
 from billing.commands.mirror.customers import mirror_customers
-from billing.commands.mirror.drafts import announce_draft
+from billing.commands.mirror.drafts import announce_draft, announce_ends
 from billing.commands.mirror.fetches import Fetch, Outcome
 from billing.commands.mirror.invoices import mirror_invoices
 from billing.commands.mirror.prices import mirror_prices
@@ -19,6 +19,7 @@ __all__ = [
     "Fetch",
     "Outcome",
     "announce_draft",
+    "announce_ends",
     "mirror_customers",
     "mirror_invoices",
     "mirror_prices",

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from billing import gateway
 from billing.commands.mirror.customers import mirror_customers
-from billing.commands.mirror.drafts import announce
+from billing.commands.mirror.drafts import announce, announce_ends
 from billing.commands.mirror.fetches import Fetch, Outcome
 from billing.commands.mirror.gone import forget_invoice, forget_subscription
 from billing.commands.mirror.invoices import mirror_invoices
@@ -38,6 +38,7 @@ def refetch_subscription(id_: str, *, by: str = "") -> Outcome:
     outcome = mirror_subscriptions([subscription], fetch)
     for customer_id in sorted(outcome.contested):
         outcome.add(settle(customer_id, fetch))
+    announce_ends([subscription])
     return outcome
 
 
@@ -50,8 +51,16 @@ def refetch_invoice(id_: str, *, by: str = "") -> Outcome:
         return forget_invoice(id_, fetch)
     meet_customers({invoice.customer_id}, fetch)
     outcome = mirror_invoices([invoice], fetch)
+    for one in outcome.billing:
+        _meet_subscription(one.subscription_id, by)
     announce(outcome.billing)
     return outcome
+
+
+def _meet_subscription(id_: str, by: str) -> None:
+    """Its events may be lost or on their way; without it nothing is billed."""
+    if id_ and not Subscription.objects.filter(stripe_id=id_).exists():
+        refetch_subscription(id_, by=by)
 
 
 def refetch_price(id_: str, *, by: str = "") -> Outcome:

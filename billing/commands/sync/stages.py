@@ -12,6 +12,7 @@ from billing.commands.mirror import (
     Fetch,
     Outcome,
     announce_draft,
+    announce_ends,
     mirror_customers,
     mirror_invoices,
     mirror_prices,
@@ -59,6 +60,8 @@ def _take_subscriptions(items: Sequence[gateway.Subscription], fetch: Fetch) -> 
     taken = _mirror(mirror_subscriptions, items, fetch)
     for customer_id in sorted(taken.outcome.contested):
         taken.outcome.add(settle(customer_id, fetch))
+    if fetch.heals:
+        announce_ends(items)
     lasting = {one.id for one in items if one.ended_at is None or not fetch.heals}
     taken.met = lasting & set(taken.outcome.met)
     return taken

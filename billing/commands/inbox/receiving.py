@@ -1,0 +1,65 @@
+"""Taking events in: each once, whoever brings it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+from psycopg.types.json import Jsonb
+
+from billing import gateway
+
+NUDGED_WITHIN = timedelta(seconds=30)  # else a sweep takes it up
+PULLED = timedelta(days=4)  # Stripe itself gives up after three
+
+
+def receive(event: gateway.Event, *, source: str = "webhook") -> int | None:
+    """Keep an event; answers its row's id for a nudge, nothing where it is known.
+
+    Insert-or-nothing by Stripe's id: of parallel duplicates one is kept.
+    """
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "event_id": event.id,
+        "type": event.type,
+        "api_version": event.api_version[:40],
+        "object_id": event.object_id[:255],
+        "source": source,
+        "payload": Jsonb(_storable(event.payload)),
+        "happened_at": event.created_at or now,
+        "now": now,
+        "due_at": now + NUDGED_WITHIN,
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_INSERT, values)
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+_INSERT = """
+insert into billing_inboxevent (event_id, type, api_version, object_id, source, payload,
+    happened_at, received_at, state, reason, attempts, due_at, error)
+values (%(event_id)s, %(type)s, %(api_version)s, %(object_id)s, %(source)s, %(payload)s,
+    %(happened_at)s, %(now)s, 'pending', '', 0, %(due_at)s, '')
+on conflict (event_id) do nothing returning id
+"""
+
+
+def _storable(value: Any) -> Any:
+    """PostgreSQL holds no NUL in a text."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, Mapping):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    return [_storable(one) for one in value] if isinstance(value, list) else value
+
+
+def pull_undelivered() -> list[int]:
+    """Keep what no endpoint has taken in the last days; answers rows for nudges."""
+    since, after, ids = timezone.now() - PULLED, "", []
+    while True:
+        page = gateway.list_events(since=since, after=after, delivered=False)
+        ids += [receive(event, source="pull") for event in page.items]
+        if not (after := page.next_cursor):
+            return [id_ for id_ in ids if id_ is not None]
