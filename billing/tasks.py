@@ -3,9 +3,9 @@
 from celery import shared_task
 
 from billing import gateway
-from billing.commands import actions, charges, drift, inbox, sync
+from billing.commands import actions, charges, drift, inbox, last_invoices, sync
 from billing.queries.actions import list_due_actions
-from billing.queries.charges import list_due_periods
+from billing.queries.charges import list_due_periods, list_without_draft
 from orgs.tasks import nudge
 
 _AT_A_TIME = 1_000
@@ -78,6 +78,20 @@ def sweep_charges() -> None:
     if gateway.is_on():
         for period_id in list_due_periods(_AT_A_TIME):
             nudge(send_charges, period_id)
+
+
+@shared_task
+def make_last_invoice(organization_id: int) -> None:
+    """Give what waits for a draft one of its own, where Stripe makes none."""
+    last_invoices.make_last_invoice(organization_id)
+
+
+@shared_task
+def sweep_last_invoices() -> None:
+    """Nudge the organizations whose subscription ended with something to charge."""
+    if gateway.is_on():
+        for organization_id in list_without_draft(_AT_A_TIME):
+            nudge(make_last_invoice, organization_id)
 
 
 @shared_task

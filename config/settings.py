@@ -217,6 +217,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.tasks.sweep_charges",
         "schedule": crontab(minute="*"),
     },
+    "sweep-last-invoices": {
+        "task": "billing.tasks.sweep_last_invoices",
+        "schedule": crontab(minute="*/15"),
+    },
     "sweep-syncs": {
         "task": "billing.tasks.sweep_syncs",
         "schedule": crontab(minute="*"),

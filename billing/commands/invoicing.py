@@ -31,7 +31,7 @@ from billing.errors import PeriodClosed
 from billing.models import BillingAccount, BillingPeriod, Charge, Invoice, Subscription
 from billing.models.mirrors import LIVE
 from billing.money import ZERO, Bill, bill, exactly
-from billing.queries.charges import OTHER
+from billing.queries.charges import OTHER, waiting_charges
 from billing.queries.credits import credit_balance
 from metrics.queries import product_costs
 
@@ -65,7 +65,7 @@ def close_for_invoice(
         return None
     draft = stripe_id if invoice.status == Invoice.Status.DRAFT else ""
     if draft:
-        _take_waiting(invoice.organization_id, draft)
+        take_waiting(invoice.organization_id, draft)
     if invoice.period_id is not None:
         return None
     period = _close(
@@ -81,9 +81,9 @@ def close_for_invoice(
 def close_for_end(subscription_id: str, *, ended_at: datetime) -> BillingPeriod | None:
     """Close the period of an organization whose platform subscription was canceled.
 
-    To be called when it is seen to end, not for what ended long ago. Its charges wait
-    for a draft, which Stripe does not make any more: a new subscription's, or one that
-    somebody makes by hand. Nothing closes while another subscription goes on.
+    To be called when it is seen to end, however often; not for what ended long ago. Its
+    charges wait for a draft, which Stripe does not make any more: we do, see
+    `billing.commands.last_invoices`. Nothing closes while another one goes on.
     """
     found = Subscription.objects.filter(stripe_id=subscription_id).first()
     if found is None or found.kind != Subscription.Kind.PLATFORM:
@@ -208,14 +208,9 @@ def _send_to(charge: Charge, draft: str, invoiced_in: str) -> None:
         charge.error = "Waits for the next draft of an invoice."
 
 
-def _take_waiting(organization_id: int, draft: str) -> None:
+def take_waiting(organization_id: int, draft: str) -> None:
     """What came too late for an earlier invoice goes on this one."""
-    waiting = Charge.objects.filter(
-        period__organization_id=organization_id,
-        state=Charge.State.PENDING,
-        invoice_stripe_id="",
-    )
-    waiting.update(
+    waiting_charges(period__organization_id=organization_id).update(
         invoice_stripe_id=draft,
         due_at=timezone.now(),
         started_at=None,  # another invoice, another request: a key of its own

@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import Min, Q, QuerySet, Sum
 from django.utils import timezone
 
-from billing.models import Charge
+from billing.models import Charge, Subscription
+from billing.models.mirrors import LIVE
 from billing.money import ZERO
 
 _SHOWN = 200
@@ -74,6 +75,37 @@ def list_due_periods(limit: int) -> list[int]:
     first = due_charges().values("period_id").annotate(first=Min("due_at"))
     ids = first.order_by("first").values_list("period_id", flat=True)
     return list(ids[:limit])
+
+
+def waiting_charges(**of: Any) -> QuerySet[Charge]:
+    """With no invoice to be on until the next draft."""
+    return Charge.objects.filter(state=Charge.State.PENDING, invoice_stripe_id="", **of)
+
+
+def find_waiting(organization_id: int) -> Charge | None:
+    """The first that waits for a draft."""
+    rows = waiting_charges(period__organization_id=organization_id)
+    return rows.order_by("id").first()
+
+
+def has_draft_to_come(organization_id: int) -> bool:
+    """Stripe makes them as long as there is a live platform subscription."""
+    return _live().filter(organization_id=organization_id).exists()
+
+
+def list_without_draft(limit: int) -> list[int]:
+    """Organizations with charges that no draft will come for, and a customer."""
+    rows = waiting_charges(
+        period__organization__billing_account__stripe_id__isnull=False
+    ).exclude(period__organization_id__in=_live().values("organization_id"))
+    ids = rows.order_by("period__organization_id")
+    return list(
+        ids.values_list("period__organization_id", flat=True).distinct()[:limit]
+    )
+
+
+def _live() -> QuerySet[Subscription]:
+    return Subscription.objects.filter(kind=Subscription.Kind.PLATFORM, status__in=LIVE)
 
 
 def sent_usage(period_id: int) -> Decimal:
