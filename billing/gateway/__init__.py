@@ -24,7 +24,6 @@ from billing.gateway.errors import (
 from billing.gateway.events import get_event, list_events, read_event
 from billing.gateway.invoices import (
     create_invoice,
-    create_invoice,
     create_invoice_item,
     finalize_invoice,
     get_invoice,
@@ -80,7 +79,6 @@ __all__ = [
     "Unavailable",
     "cancel_subscription",
     "create_customer",
-    "create_invoice",
     "create_invoice",
     "create_invoice_item",
     "create_subscription",
