@@ -120,7 +120,7 @@ def test_amounts_are_compared(acme: WhiteLabel, sub: str) -> None:
     run_sync(acme)
 
     assert found(healed=True) == [
-        ("amount", "7.000 usd, 0.000 paid", "29.00 usd, 29.00 paid"),
+        ("amount", "7.00 usd, 0.00 paid", "29.00 usd, 29.00 paid"),
         ("status", "open", "paid 2026-11-21 12:00 UTC"),
     ]
 

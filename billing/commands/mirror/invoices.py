@@ -13,6 +13,7 @@ from billing.commands.mirror.fetches import Fetch, Outcome, note
 from billing.commands.mirror.owners import Owner, owners_of
 from billing.commands.mirror.writing import changed, clean, touch, upsert
 from billing.models import Drift, Invoice
+from orgs.catalog import CURRENCY_DIGITS
 
 TABLE = "billing_invoice"
 _LONGEST_URL = 500
@@ -125,8 +126,9 @@ def _differences(
 def _said(one: Invoice | _Columns, kind: str) -> str:
     match kind:
         case Drift.Kind.AMOUNT | Drift.Kind.MISSING:
-            total, paid = one.total.normalize(), one.amount_paid.normalize()
-            return f"{total:f} {one.currency}, {paid:f} paid"
+            digits = CURRENCY_DIGITS.get(one.currency, 2)
+            total, paid = f"{one.total:.{digits}f}", f"{one.amount_paid:.{digits}f}"
+            return f"{total} {one.currency}, {paid} paid"
         case Drift.Kind.PERIOD:
             due = f", due {one.due_at:%Y-%m-%d}" if one.due_at else ""
             return f"of {one.issued_at:%Y-%m-%d}{due}"
