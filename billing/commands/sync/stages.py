@@ -61,7 +61,7 @@ def _take_subscriptions(items: Sequence[gateway.Subscription], fetch: Fetch) -> 
     for customer_id in sorted(taken.outcome.contested):
         taken.outcome.add(settle(customer_id, fetch))
     if fetch.heals:
-        announce_ends(items)
+        taken.errors += sum(_is_trouble(_announce_end, one) for one in items)
     lasting = {one.id for one in items if one.ended_at is None or not fetch.heals}
     taken.met = lasting & set(taken.outcome.met)
     return taken
@@ -70,16 +70,26 @@ def _take_subscriptions(items: Sequence[gateway.Subscription], fetch: Fetch) -> 
 def _take_invoices(items: Sequence[gateway.Invoice], fetch: Fetch) -> Taken:
     taken = _mirror(mirror_invoices, items, fetch)
     for invoice in sorted(taken.outcome.billing, key=lambda one: one.created_at):
-        try:
-            announce_draft(invoice)
-        except Exception:  # one organization's trouble; its draft comes again
-            logger.exception("draft_not_announced id=%s", invoice.id)
-            taken.errors += 1
+        taken.errors += _is_trouble(announce_draft, invoice)
     unsettled = {
         one.id for one in items if one.status in _OPEN_INVOICES or not fetch.heals
     }
     taken.met = unsettled & set(taken.outcome.met)
     return taken
+
+
+def _announce_end(subscription: gateway.Subscription) -> None:
+    announce_ends([subscription])
+
+
+def _is_trouble(announce: Callable[[Any], None], item: Any) -> bool:
+    """One organization's trouble is not the run's; the next run tells it again."""
+    try:
+        announce(item)
+    except Exception:  # whatever closing can raise
+        logger.exception("not_announced id=%s", item.id)
+        return True
+    return False
 
 
 def _mirror(
