@@ -94,9 +94,12 @@ def test_the_credit_is_charged_after_as_much_usage(draft: Draft) -> None:
 
     send_charge(credit.id)
     send_charge(Charge.objects.get(product="claude").id)
+    draft.pass_time(hours=0.1)
     send_charge(credit.id)
     assert draft.items() == BOTH[:1]
 
+    send_charges(period.id)
+    draft.pass_time(hours=0.1)
     send_charges(period.id)
     assert draft.items() == [("Credit", Decimal("-13.00")), *BOTH]
     assert gateway.get_invoice(draft.found.id).total == Decimal("43.51")

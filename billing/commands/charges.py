@@ -34,6 +34,7 @@ KEY_LASTS = timedelta(hours=23)  # Stripe forgets after 24
 TRUSTED_ATTEMPTS = 5  # then the same answer would be replayed for the key again
 MAX_ATTEMPTS = 100  # more than half a day of the longest wait
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=10)
+_CREDIT_WAIT = timedelta(minutes=5)
 _DRAFT = "draft"
 
 
@@ -75,8 +76,11 @@ def retry_charge(charge_id: int) -> None:
 def _claim(charge_id: int) -> Charge | None:
     """Take it for a while, unless somebody has it or it is not its turn."""
     now = timezone.now()
-    charge = due_charges(pk=charge_id).select_related("period").first()
-    if charge is None or _has_to_wait(charge):
+    charge = due_charges(pk=charge_id).first()
+    if charge is None:
+        return None
+    if _has_to_wait(charge):
+        due_charges(pk=charge_id).update(due_at=now + _CREDIT_WAIT)
         return None
     claimed = due_charges(pk=charge_id).update(
         state=Charge.State.RUNNING,

@@ -10,7 +10,7 @@ and the next run goes on with what is not voided yet.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -20,6 +20,7 @@ from metrics.commands import recompute
 from metrics.commands.recompute import Act, Scope
 from metrics.errors import EventsNotKept, UsageDiffers
 from metrics.models import Correction
+from metrics.models.daily import COST_DIGITS
 from metrics.periods import ONE_DAY, DayRange, day_of
 from metrics.queries import pricing
 from metrics.queries.voids import CHOSEN, UsageRange
@@ -44,7 +45,8 @@ class Voided:
 
     @property
     def cost(self) -> Decimal:
-        return sum(self.costs.values(), Decimal(0))
+        with localcontext(prec=COST_DIGITS + 12):
+            return sum(self.costs.values(), Decimal(0))
 
 
 def void_act(*, by: str, note: str) -> Act:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from django.db import connection
 
 from metrics.errors import InvalidDateRange
+from metrics.models.daily import COST_DIGITS
 from metrics.queries import pricing
 from orgs.models import Organization
 
@@ -101,8 +102,9 @@ class VoidPreview:
     @property
     def costs(self) -> dict[int, Decimal]:
         found: dict[int, Decimal] = {}
-        for line in self.lines:
-            found[line.period] = found.get(line.period, Decimal(0)) + line.cost
+        with localcontext(prec=COST_DIGITS + 12):
+            for line in self.lines:
+                found[line.period] = found.get(line.period, Decimal(0)) + line.cost
         return found
 
 
