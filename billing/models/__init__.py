@@ -2,6 +2,15 @@
 
 from billing.models.accounts import BillingAccount, SpendingLimit
 from billing.models.actions import StripeAction
+from billing.models.alerts import (
+    AccessState,
+    Alert,
+    AlertOptOut,
+    AlertRecipient,
+    AlertSettings,
+    Letter,
+    LetterRecipient,
+)
 from billing.models.charges import Charge
 from billing.models.credits import CreditEntry
 from billing.models.drift import Drift
@@ -12,6 +21,11 @@ from billing.models.prices import Price
 from billing.models.sync import SyncRun, SyncSeen
 
 __all__ = [
+    "AccessState",
+    "Alert",
+    "AlertOptOut",
+    "AlertRecipient",
+    "AlertSettings",
     "BillingAccount",
     "BillingPeriod",
     "Charge",
@@ -19,6 +33,8 @@ __all__ = [
     "Drift",
     "InboxEvent",
     "Invoice",
+    "Letter",
+    "LetterRecipient",
     "Price",
     "SpendingLimit",
     "StripeAction",

@@ -34,7 +34,26 @@ def of_its_organization() -> pgtrigger.Trigger:
     )
 
 
-@with_history(exclude=["white_label"], no_news=["synced_at"])
+def since_its_status() -> list[pgtrigger.Trigger]:
+    """Fill `status_since`, whoever writes the row."""
+    return [
+        pgtrigger.Trigger(
+            name="status_began",
+            operation=pgtrigger.Insert,
+            when=pgtrigger.Before,
+            func="NEW.status_since = now(); RETURN NEW;",
+        ),
+        pgtrigger.Trigger(
+            name="status_changed",
+            operation=pgtrigger.Update,
+            when=pgtrigger.Before,
+            condition=pgtrigger.Q(old__status__df=pgtrigger.F("new__status")),
+            func="NEW.status_since = now(); RETURN NEW;",
+        ),
+    ]
+
+
+@with_history(exclude=["white_label", "status_since"], no_news=["synced_at"])
 class Subscription(models.Model):
     """What an organization subscribed to: the platform, or spaces by the seat."""
 
@@ -70,6 +89,7 @@ class Subscription(models.Model):
     stripe_id = models.CharField(max_length=255, unique=True)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.PLATFORM)
     status = models.CharField(max_length=10, choices=Status)
+    status_since = models.DateTimeField(null=True, editable=False)  # by a trigger
     tier = models.CharField(max_length=32)
     cycle = models.CharField(max_length=7, choices=Cycle, default=Cycle.MONTHLY)
     stripe_price_id = models.CharField(max_length=255)
@@ -128,7 +148,7 @@ class Subscription(models.Model):
                 name="subscription_watched",
             ),
         ]
-        triggers = [of_its_organization()]
+        triggers = [of_its_organization(), *since_its_status()]
 
     def __str__(self) -> str:
         return f"{self.tier} {self.cycle}"

@@ -1,6 +1,7 @@
 from datetime import date
 from typing import TYPE_CHECKING, Self
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
@@ -23,13 +24,30 @@ if TYPE_CHECKING:
     from orgs.models.people import Member, Project
 
 
+# Each limit's version counts its changes, whoever writes: what was told of a limit is
+# told anew when it is another.
+_LIMITS = (
+    "storage_bytes",
+    "compute_seconds_per_year",
+    "gpu_seconds_per_year",
+    "projects",
+    "users",
+)
+_VERSIONS = tuple(f"{name}_version" for name in _LIMITS)
+_COUNT_CHANGES = "\n".join(
+    f"NEW.{name}_version = OLD.{name}_version"
+    f" + (NEW.{name} is distinct from OLD.{name})::integer;"
+    for name in _LIMITS
+)
+
+
 class OrganizationQuerySet(models.QuerySet["Organization"]):
     def present(self) -> Self:
         """Without the deleted ones."""
         return self.filter(deleted_at=None)
 
 
-@with_history(exclude=["name_key", "search_text"])
+@with_history(exclude=["name_key", "search_text", "inactive_since"])
 class Organization(models.Model):
     """A customer of a white label; soft-deleted, never removed."""
 
@@ -54,6 +72,7 @@ class Organization(models.Model):
         help_text="Calls per minute; empty takes the white label's default.",
     )
     is_active = models.BooleanField(default=True)
+    inactive_since = models.DateTimeField(null=True, editable=False)  # by a trigger
     is_billable = models.BooleanField(default=True)
     is_personal = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
@@ -146,14 +165,37 @@ class Organization(models.Model):
                 name="organization_search",
             ),
         ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="added_inactive",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(new__is_active=False),
+                func="NEW.inactive_since = now(); RETURN NEW;",
+            ),
+            pgtrigger.Trigger(
+                name="turned_inactive",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(old__is_active__df=pgtrigger.F("new__is_active")),
+                func="""
+                    NEW.inactive_since = case when NEW.is_active then null
+                        else now() end;
+                    RETURN NEW;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
 
 
-@with_history()
+@with_history(exclude=list(_VERSIONS))
 class Entitlements(models.Model):
-    """What an organization may use; null is no limit. Years are contract years."""
+    """What an organization may use; null is no limit. Years are contract years.
+
+    A `…_version` counts the changes of its limit, from 1; a trigger counts.
+    """
 
     organization = models.OneToOneField(
         "orgs.Organization",
@@ -169,6 +211,20 @@ class Entitlements(models.Model):
     projects = models.PositiveIntegerField(null=True, blank=True)
     users = models.PositiveIntegerField(null=True, blank=True)
 
+    storage_bytes_version = models.PositiveIntegerField(
+        default=1, db_default=1, editable=False
+    )
+    compute_seconds_per_year_version = models.PositiveIntegerField(
+        default=1, db_default=1, editable=False
+    )
+    gpu_seconds_per_year_version = models.PositiveIntegerField(
+        default=1, db_default=1, editable=False
+    )
+    projects_version = models.PositiveIntegerField(
+        default=1, db_default=1, editable=False
+    )
+    users_version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
+
     class Meta:
         verbose_name_plural = "entitlements"
         constraints = [
@@ -179,6 +235,14 @@ class Entitlements(models.Model):
                 "gpu_seconds_per_year",
                 "projects",
                 "users",
+            )
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="count_changes",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                func=f"{_COUNT_CHANGES} RETURN NEW;",
             )
         ]
 
