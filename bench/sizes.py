@@ -18,6 +18,7 @@ class Sizes:
     pages: int  # how often a round asks for each page
     loads: int  # organizations whose tabs a round loads
     changed_days: int  # organization-days changed before fleet totals are made
+    customers: int  # in Stripe, each with a subscription and two invoices
 
 
 QUICK = Sizes(
@@ -32,6 +33,7 @@ QUICK = Sizes(
     pages=1,
     loads=12,
     changed_days=10_000,
+    customers=2_000,
 )
 FULL = Sizes(
     name="full",
@@ -45,4 +47,5 @@ FULL = Sizes(
     pages=4,
     loads=60,
     changed_days=100_000,
+    customers=10_000,
 )

@@ -1,0 +1,170 @@
+"""A stand-in for Stripe is filled, listed by the SDK, then synced twice.
+
+    python -m bench.syncing STATE_FOLDER CUSTOMERS
+
+Prints the seconds of each as JSON. Each customer is an organization's and has a
+subscription and two invoices.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import django
+
+_KEY = "sk_test_bench"
+_DAY = 86_400
+_AT_A_TIME = 1_000
+Json = dict[str, Any]
+
+
+def main() -> None:
+    import stripe  # noqa: F401  its third of a second is not the listing's
+
+    folder, customers = Path(sys.argv[1]), int(sys.argv[2])
+    with _stand_in(folder / "bench-stripe.sqlite") as url:
+        os.environ |= {
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "STRIPE_SECRET_KEY": _KEY,
+            "STRIPE_API_BASE": url,
+        }
+        django.setup()
+        _fill(url, _organizations(customers))
+        seconds = {"sdk": _timed(lambda: _list(url))}
+        seconds |= {name: _timed(_sync) for name in ("first", "again")}
+        _check(customers)
+    print(json.dumps(seconds))
+
+
+@contextmanager
+def _stand_in(state: Path) -> Iterator[str]:
+    state.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "config.fakestripe", "--state", str(state)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        if process.stdout is None:
+            raise AssertionError("it was asked to speak")
+        try:
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
+
+
+def _organizations(count: int) -> list[int]:
+    from orgs.commands import (
+        IncomingOrganization,
+        create_white_label,
+        load_organizations,
+    )
+    from orgs.models import Organization
+
+    label = create_white_label("bench", name="Bench")
+    for first in range(0, count, _AT_A_TIME):
+        some = [
+            IncomingOrganization(external_id=f"o-{n}", name=f"Organization {n}")
+            for n in range(first, min(first + _AT_A_TIME, count))
+        ]
+        load_organizations(label, some)
+    rows = Organization.objects.filter(external_id__startswith="o-").order_by("id")
+    return list(rows.values_list("id", flat=True))
+
+
+def _fill(url: str, organization_ids: list[int]) -> None:
+    kinds = {"orgdesk_kind": "platform", "orgdesk_tier": "growth"}
+    product = {"object": "product", "id": "prod_7", "name": "G", "metadata": kinds}
+    price = {"object": "price", "id": "price_7", "product": "prod_7", "currency": "usd"}
+    sold = {"unit_amount": 2900, "recurring": {"interval": "month"}}
+    _load(url, [product, price | sold])
+    began = int(time.time()) - 90 * _DAY
+    for first in range(0, len(organization_ids), _AT_A_TIME):
+        some = enumerate(organization_ids[first : first + _AT_A_TIME], start=first)
+        _load(url, [one for n, id_ in some for one in _of(n, id_, began + n)])
+
+
+def _of(n: int, organization_id: int, at: int) -> Iterator[Json]:
+    yield {
+        "object": "customer",
+        "id": f"cus_{n}",
+        "created": at,
+        "email": f"pay@o-{n}.example",
+        "metadata": {"orgdesk_organization_id": str(organization_id)},
+    }
+    yield {
+        "object": "subscription",
+        "id": f"sub_{n}",
+        "created": at,
+        "customer": f"cus_{n}",
+        "items": [{"price": "price_7"}],
+    }
+    for number in range(2):
+        span = {"start": at + 30 * number * _DAY, "end": at + 30 * (number + 1) * _DAY}
+        yield {
+            "object": "invoice",
+            "id": f"in_{n}_{number}",
+            "created": span["end"],
+            "customer": f"cus_{n}",
+            "currency": "usd",
+            "status": "paid",
+            "amount_paid": 2900,
+            "lines": [{"amount": 2900, "period": span}],
+        }
+
+
+def _load(url: str, objects: list[Json]) -> None:
+    body = json.dumps({"objects": objects}).encode()
+    with urlopen(Request(f"{url}/_fake/objects", body), timeout=60) as answer:  # noqa: S310
+        answer.read()
+
+
+def _list(url: str) -> None:
+    """As whoever follows the SDK's guide: 100 a page, all pages."""
+    import stripe
+
+    client = stripe.StripeClient(_KEY, base_addresses={"api": url}).v1
+    lists: list[tuple[Any, Json]] = [
+        (client.customers, {}),
+        (client.prices, {"expand": ["data.product"]}),
+        (client.subscriptions, {"status": "all"}),
+        (client.invoices, {}),
+    ]
+    for service, wanted in lists:
+        for _ in service.list({"limit": 100, **wanted}).auto_paging_iter():
+            pass
+
+
+def _sync() -> None:
+    from billing.commands import sync
+    from orgs.models import WhiteLabel
+
+    run = sync.start(WhiteLabel.objects.get(slug="bench"))
+    while sync.advance(run.pk):
+        pass
+
+
+def _check(customers: int) -> None:
+    """Everything is here, and the second time wrote nothing."""
+    from billing.models import SyncRun
+
+    runs = SyncRun.objects.order_by("id").values_list("state", "done", "errors")
+    objects = 4 * customers + 1
+    if list(runs) != [("done", objects, 0)] * 2:
+        raise AssertionError(f"the runs read {list(runs)}, not {objects}")
+    written = list(SyncRun.objects.order_by("id").values_list("written", flat=True))
+    if written != [objects, 0]:
+        raise AssertionError(f"the runs wrote {written}")
+
+
+def _timed(job: Callable[[], object]) -> float:
+    began = time.monotonic()
+    job()
+    return time.monotonic() - began
+
+
+if __name__ == "__main__":
+    main()
