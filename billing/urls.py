@@ -27,4 +27,30 @@ urlpatterns = [
     path("organizations/", views.organization_list, name="organization_list"),
     path("organizations/<int:organization_id>/", views.overview, name="overview"),
     path("organizations/<int:organization_id>/billing/", views.billing, name="billing"),
+    path(
+        "organizations/<int:organization_id>/billing/ask/<slug:kind>/",
+        views.act,
+        name="act",
+    ),
+    path(
+        "organizations/<int:organization_id>/billing/subscriptions/"
+        "<int:subscription_id>/<slug:kind>/",
+        views.act,
+        name="act_on",
+    ),
+    path(
+        "organizations/<int:organization_id>/billing/actions/<int:action_id>/",
+        views.action,
+        name="action",
+    ),
+    path(
+        "organizations/<int:organization_id>/billing/actions/<int:action_id>/call-off/",
+        views.call_off_action,
+        name="call_off_action",
+    ),
+    path(
+        "organizations/<int:organization_id>/billing/actions/<int:action_id>/retry/",
+        views.retry_action,
+        name="retry_action",
+    ),
 ]

@@ -229,6 +229,15 @@ def get_action(organization_id: int, action_id: int) -> ActionFacts | None:
     return next(map(_facts, rows), None)
 
 
+def find_asked(organization_id: int, form: str) -> int | None:
+    """The id of what a form with this word of its own has asked for already."""
+    if not form:
+        return None
+    rows = StripeAction.objects.filter(organization_id=organization_id)
+    found = rows.filter(parameters__form=form.replace("\0", ""))
+    return found.values_list("id", flat=True).first()
+
+
 def list_actions(organization_id: int, *, limit: int = _SHOWN) -> list[ActionFacts]:
     """Newest first."""
     rows = StripeAction.objects.filter(organization_id=organization_id)

@@ -1,5 +1,6 @@
 """Pages of money: the fleet, the list of organizations, and an organization's tabs."""
 
+from billing.views.actions import act, action, call_off_action, retry_action
 from billing.views.billing import billing
 from billing.views.drifts import drift_row, drifts, heal_all_drift, heal_drift
 from billing.views.failures import failures, retry_failure
@@ -9,7 +10,10 @@ from billing.views.jobs import jobs, start_sync
 from billing.views.organizations import organization_list, overview
 
 __all__ = [
+    "act",
+    "action",
     "billing",
+    "call_off_action",
     "drift_row",
     "drifts",
     "failures",
@@ -22,6 +26,7 @@ __all__ = [
     "organization_list",
     "overview",
     "resend_event",
+    "retry_action",
     "retry_failure",
     "start_sync",
 ]

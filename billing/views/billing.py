@@ -1,39 +1,110 @@
 """An organization's billing tab: what it subscribed to, what it owes and paid."""
 
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
 from django.http import HttpResponse
 from django.utils import timezone
 
-from billing.models import Subscription
+from billing import gateway
+from billing.models import Price
 from billing.queries import list_invoices, outlook
+from billing.queries.actions import Standing, standing
+from billing.queries.charges import ChargeFacts, list_charges
+from billing.queries.drift import list_organization_drift
+from billing.queries.sync import SyncProgress, list_syncs
+from billing.queries.timeline import SHOWN, timeline
+from billing.views.desk import Desk, enter
 from metrics.periods import day_of
 from metrics.queries import current_period
 from orgs import access
-from orgs.catalog import Scope
 from orgs.http import OrgRequest, page_or_fragment
+from orgs.models import Organization
+from orgs.templatetags.display import instant
+
+PAGE, _PANEL = "billing/billing.html", "billing/_billing_panel.html"
+_STALE = timedelta(hours=25)  # a nightly sync that did not come
+_RUNS_LOOKED_AT = 5
 
 
 def billing(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Subscription, invoices and periods, as they were last mirrored."""
-    principal = access.principal_of(request.user)
-    principal.require(Scope.BILLING_READ)
+    """Subscriptions and what may be done with them, invoices, what happened."""
+    desk = enter(request)
     organization = access.get_organization(
-        principal, organization_id, include_deleted=True
+        desk.principal, organization_id, include_deleted=True
     )
+    context = tab(desk, organization, standing(organization))
+    return page_or_fragment(request, PAGE, _PANEL, context)
+
+
+def tab(desk: Desk, organization: Organization, now: Standing) -> dict[str, Any]:
+    """All that the tab shows; the same beneath the form of an action."""
     today = day_of(timezone.now(), organization.white_label.zone)
     period = current_period(organization.id)
-    context = {
+    charges = _charges(organization.id)
+    invoices = list_invoices(organization.id)
+    return {
         "organization": organization,
+        "zone": organization.white_label.time_zone,
         "tab": "billing",
         "nav_key": "organizations",
+        "desk": desk,
         "currency": organization.white_label.currency,
-        "subscriptions": Subscription.objects.filter(
-            organization=organization
-        ).order_by("kind", "-synced_at"),
-        "invoices": list_invoices(organization.id),
+        "standing": now,
+        "prices": _prices(now),
+        "invoices": [
+            {"row": one, "charges": charges[one.period.number] if one.period else []}
+            for one in invoices
+        ],
         "now": timezone.now(),
         "period": period,
         "outlook": outlook(organization, today=today, period=period),
+        "drift": list_organization_drift(organization.id),
+        "moments": timeline(organization.id),
+        "moments_shown": SHOWN,
+        "stale": _stale(organization),
     }
-    return page_or_fragment(
-        request, "billing/billing.html", "billing/billing.html", context
-    )
+
+
+def _prices(now: Standing) -> dict[str, Price]:
+    """What its subscriptions cost, by Stripe's id; unknown ones are not in it."""
+    ids = [one.stripe_price_id for one in (*now.subscriptions, *now.ended)]
+    return {row.stripe_id: row for row in Price.objects.filter(stripe_id__in=ids)}
+
+
+def _charges(organization_id: int) -> dict[int, list[ChargeFacts]]:
+    """By the number of the period."""
+    found: dict[int, list[ChargeFacts]] = defaultdict(list)
+    for charge in list_charges(organization_id):
+        found[charge.period].append(charge)
+    return found
+
+
+# --- how old it is ------------------------------------------------------------------
+
+
+def _stale(organization: Organization) -> str:
+    """What is wrong with the mirrors' age; empty: nothing."""
+    if not gateway.is_on():
+        return "No account of Stripe is set up: what is here is as it was mirrored."
+    runs = list_syncs([organization.white_label], limit=_RUNS_LOOKED_AT)
+    ended = [run for run in runs if not run.is_unfinished]
+    return _said_of(ended, timezone.now(), organization.white_label.zone)
+
+
+def _said_of(ended: list[SyncProgress], now: datetime, zone: ZoneInfo) -> str:
+    good = next((run.finished_at for run in ended if run.state == "done"), None)
+    if ended and ended[0].state == "failed":
+        since = (
+            f" The last one that ended well was on {instant(good, zone)}."
+            if good
+            else ""
+        )
+        return f"The last sync with Stripe failed.{since}"
+    if good is None:
+        return "Not compared with Stripe yet: what is here came by events alone."
+    if now - good > _STALE:
+        return f"The last sync with Stripe was on {instant(good, zone)}."
+    return ""

@@ -19,6 +19,7 @@ from billing.models import StripeAction
 from billing.queries.actions import (
     CALLED_OFF,
     OF_SUBSCRIPTION,
+    find_asked,
     is_planned,
     standing,
     why_not,
@@ -48,9 +49,8 @@ def ask(
     if not note.strip():
         raise DomainError("Say why: the note is empty.", fields=("note",))
     _lock(organization)
-    asked = _asked_before(organization, form)
-    if asked is not None:
-        return asked
+    if before := find_asked(organization.pk, form):
+        return StripeAction.objects.get(pk=before)
     _check(organization, kind, parameters)
     return StripeAction.objects.create(
         organization=organization,
@@ -104,13 +104,6 @@ def retry_action(action: StripeAction) -> None:
 
 def _lock(organization: Organization) -> None:
     Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
-
-
-def _asked_before(organization: Organization, form: str) -> StripeAction | None:
-    if not form:
-        return None
-    rows = StripeAction.objects.filter(organization=organization)
-    return rows.filter(parameters__form=form).first()
 
 
 def _check(
