@@ -1,7 +1,14 @@
 """Accounts are made by operators: nobody signs up."""
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
 from django.http import HttpRequest
+
+from orgs.access.backends import ReadsPeople
+
+
+class LoginBackend(ReadsPeople, AuthenticationBackend):  # type: ignore[misc]
+    """Who logs in by e-mail or name; read like everybody else."""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]

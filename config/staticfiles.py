@@ -66,5 +66,15 @@ class HashedStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
 
     manifest_strict = True
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._urls: dict[str, str] = {}
+
+    def url(self, name: str, force: bool = False) -> str:
+        """Each found once: a page names a dozen, and the manifest never changes."""
+        if name not in self._urls:
+            self._urls[name] = super().url(name, force)
+        return self._urls[name]
+
     def create_compressor(self, **kwargs: Any) -> Compressor:
         return QuickCompressor(**kwargs)
