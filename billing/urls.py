@@ -27,6 +27,9 @@ urlpatterns = [
     path("organizations/", views.organization_list, name="organization_list"),
     path("organizations/<int:organization_id>/", views.overview, name="overview"),
     path("organizations/<int:organization_id>/billing/", views.billing, name="billing"),
+    path("organizations/<int:organization_id>/credits/", views.credits, name="credits"),
+    path("organizations/<int:organization_id>/void/", views.void, name="void"),
+    path("organizations/<int:organization_id>/periods/", views.periods, name="periods"),
     path(
         "organizations/<int:organization_id>/billing/ask/<slug:kind>/",
         views.act,

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import F, QuerySet
 
 from billing.models import Charge, StripeAction
+from billing.queries.actions import CALLED_OFF
 from orgs.models import Job, WhiteLabel
 
 _SHOWN = 100
@@ -83,7 +84,7 @@ def _charges(white_labels: Sequence[WhiteLabel]) -> tuple[QuerySet[Any], str]:
 def _actions(white_labels: Sequence[WhiteLabel]) -> tuple[QuerySet[Any], str]:
     rows = StripeAction.objects.filter(
         state=StripeAction.State.FAILED, organization__white_label__in=white_labels
-    )
+    ).exclude(error_code=CALLED_OFF)
     return rows, "organization"
 
 

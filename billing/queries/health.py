@@ -80,7 +80,8 @@ select runs.*,
     + (select count(*) from (
         select from billing_stripeaction a
         join orgs_organization o on o.id = a.organization_id
-        where a.state = 'failed' and o.white_label_id = any(%(ids)s)
+        where a.state = 'failed' and a.error_code <> 'called_off'
+            and o.white_label_id = any(%(ids)s)
         limit %(many)s) found)
     + (select count(*) from (
         select from orgs_job j join orgs_organization o on o.id = j.organization_id

@@ -2,18 +2,22 @@
 
 from billing.views.actions import act, action, call_off_action, retry_action
 from billing.views.billing import billing
+from billing.views.credits import credits  # noqa: A004  the page's name
 from billing.views.drifts import drift_row, drifts, heal_all_drift, heal_drift
 from billing.views.failures import failures, retry_failure
 from billing.views.fleet import fleet
 from billing.views.inbox import ignore_event, inbox, resend_event
 from billing.views.jobs import jobs, start_sync
 from billing.views.organizations import organization_list, overview
+from billing.views.periods import periods
+from billing.views.voids import void
 
 __all__ = [
     "act",
     "action",
     "billing",
     "call_off_action",
+    "credits",
     "drift_row",
     "drifts",
     "failures",
@@ -25,8 +29,10 @@ __all__ = [
     "jobs",
     "organization_list",
     "overview",
+    "periods",
     "resend_event",
     "retry_action",
     "retry_failure",
     "start_sync",
+    "void",
 ]

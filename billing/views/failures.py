@@ -8,8 +8,9 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from billing import tasks
+from billing.commands.actions import retry_action
 from billing.commands.charges import retry_charge
-from billing.models import Charge
+from billing.models import Charge, StripeAction
 from billing.queries.failures import find_failure, list_failures
 from billing.views.desk import enter, enter_to_act, page
 from metrics.tasks import run_job
@@ -33,7 +34,7 @@ def retry_failure(request: OrgRequest, kind: str, failure_id: int) -> HttpRespon
     """Have a worker try again what was given up."""
     desk = enter_to_act(request, asks_stripe=kind != "job")
     found = find_failure(kind, failure_id, desk.white_labels)
-    if found is None or kind not in _RETRIES:
+    if found is None:
         raise NotFound("There is no such failed task.")
     _RETRIES[kind](failure_id)
     messages.success(request, f"{found.what}: tried again.")
@@ -46,9 +47,19 @@ def _charge(charge_id: int) -> None:
     nudge(tasks.send_charges, period)
 
 
+def _action(action_id: int) -> None:
+    rows = StripeAction.objects.select_related("organization__white_label")
+    retry_action(rows.get(pk=action_id))
+    nudge(tasks.do_action, action_id)
+
+
 def _job(job_id: int) -> None:
     retry_job(job_id)
     nudge(run_job, job_id)
 
 
-_RETRIES: dict[str, Callable[[int], None]] = {"charge": _charge, "job": _job}
+_RETRIES: dict[str, Callable[[int], None]] = {
+    "charge": _charge,
+    "action": _action,
+    "job": _job,
+}

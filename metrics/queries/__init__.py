@@ -77,6 +77,7 @@ from metrics.queries.voids import (
     VoidLine,
     VoidPreview,
     credited_costs,
+    find_event_span,
     has_closed_usage,
     preview_void,
 )
@@ -125,6 +126,7 @@ __all__ = [
     "deployments",
     "entitlement_use",
     "find_deployment",
+    "find_event_span",
     "find_stale_standings",
     "find_target",
     "fleet_series",

@@ -183,3 +183,17 @@ def credited_costs(organization: Organization) -> dict[int, Decimal]:
     with connection.cursor() as cursor:
         cursor.execute(_CREDITED, parameters)
         return dict(cursor.fetchall())
+
+
+def find_event_span(
+    organization_id: int, event_id: str
+) -> tuple[datetime, datetime] | None:
+    """The first and last instant of the events of this id; an index of each month."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select min(at), max(at) from metrics_usageevent"
+            " where organization_id = %s and event_id = %s",
+            [organization_id, event_id],
+        )
+        first, last = cursor.fetchone()
+    return None if first is None else (first, last)

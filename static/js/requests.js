@@ -16,21 +16,24 @@
     list.append(copy);
   };
 
+  const isQuiet = (elt) => elt.matches("[data-live]"); // renews itself each second
+
   // The part that will be replaced says so; what sent the request keeps the keyboard.
   document.addEventListener("htmx:beforeRequest", ({ detail: { elt, target, boosted } }) => {
+    if (isQuiet(elt)) return;
     count(1);
     if (!boosted) target.setAttribute("aria-busy", "true");
     const menu = elt.matches("form") ? elt.closest("details.menu") : null;
     menu?.querySelector("summary").focus();
     menu?.removeAttribute("open");
   });
-  document.addEventListener("htmx:afterRequest", ({ detail: { target } }) => {
-    count(-1);
+  document.addEventListener("htmx:afterRequest", ({ detail: { elt, target } }) => {
+    if (!isQuiet(elt)) count(-1);
     target.removeAttribute("aria-busy");
   });
 
-  document.addEventListener("htmx:sendError", () =>
-    toast("The server cannot be reached. Nothing was changed; try again."),
+  document.addEventListener("htmx:sendError", ({ detail: { elt } }) =>
+    isQuiet(elt) || toast("The server cannot be reached. Nothing was changed; try again."),
   );
   document.addEventListener("htmx:timeout", () =>
     toast("The server took too long to answer. Reload to see what it did."),
