@@ -13,7 +13,7 @@ from django.db import connection
 
 from billing import tasks
 from billing.commands import sync
-from billing.commands.sync import runs
+from billing.commands.sync import reading, runs
 from billing.gateway import calls
 from billing.models import (
     BillingAccount,
@@ -230,6 +230,25 @@ def test_it_goes_on_where_it_was_killed(
     assert not SyncSeen.objects.exists()
 
 
+def test_a_long_run_lets_others_have_their_turn(
+    fake: FakeStripe,
+    acme: WhiteLabel,
+    fleet: list[Organization],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page at a time: two of seven customers, again and again."""
+    _pages_of(3, monkeypatch)
+    monkeypatch.setattr(reading, "SLICE_SECONDS", -1)
+    asked, turns = sync.start(acme), 1
+    while sync.advance(asked.pk):
+        asked.refresh_from_db()
+        assert (asked.state, asked.leased_until) == ("running", NOW)
+        turns += 1
+
+    assert turns == 1 + 2 + 0 + 2 + 2  # the last page of each stage begins the next
+    assert Invoice.objects.count() == 7
+
+
 def test_a_worker_without_its_lease_stops(
     fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
 ) -> None:
@@ -396,7 +415,7 @@ from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[3]
 django.setup()
 from billing.commands import sync
-from billing.commands.sync import runs
+from billing.commands.sync import reading, runs
 save, left = runs.save, [int(sys.argv[2])]
 def dying(run, **place):
     save(run, **place)

@@ -632,7 +632,7 @@ def _live(fake: FakeStripe, sub: str, customer: str) -> Iterator[None]:
 
 
 @settings(
-    max_examples=7,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

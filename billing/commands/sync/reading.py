@@ -20,17 +20,21 @@ from billing.commands.sync.missing import look_for_missing
 from billing.commands.sync.stages import ORDER, STAGES, Stage, Taken, prepare_late
 from billing.models import SyncRun
 
-SLICE_SECONDS = 240  # a worker kills what takes ten minutes
+SLICE_SECONDS = 5  # then others have their turn: usage is folded every ten
+PATIENCE_SECONDS = 10  # the run comes again by itself
 
 
 def advance(run_id: int) -> bool:
-    """Go on with a run for some minutes; whether there is more to do at once."""
+    """Go on with a run for some seconds; whether there is more to do at once."""
     run = runs.claim(run_id)
     if run is None:
         return False
     ends_at = time.monotonic() + SLICE_SECONDS
     try:
-        with pghistory.context(username="Stripe", sync=run.pk):
+        with (
+            pghistory.context(username="Stripe", sync=run.pk),
+            gateway.patience(PATIENCE_SECONDS),
+        ):
             is_more = not _read(run, ends_at)
     except runs.LeaseLost:
         return False

@@ -121,10 +121,8 @@ def _own(run: SyncRun) -> QuerySet[SyncRun]:
 
 
 def release(run: SyncRun) -> None:
-    """There is more to do, by whoever comes next."""
-    _own(run).update(
-        state=_State.PENDING, due_at=timezone.now(), leased_until=None, attempts=0
-    )
+    """There is more to do, by whoever comes next; to people it goes on."""
+    _own(run).update(leased_until=timezone.now(), attempts=0)
 
 
 @transaction.atomic
