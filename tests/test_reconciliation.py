@@ -13,7 +13,13 @@ from django.utils import timezone
 from billing.commands.charges import send_charges
 from billing.commands.credits import grant_credit
 from billing.commands.voids import void_usage
-from billing.models import BillingAccount, BillingPeriod, Charge, Subscription
+from billing.models import (
+    BillingAccount,
+    BillingPeriod,
+    Charge,
+    Invoice,
+    Subscription,
+)
 from billing.money import ZERO, exactly
 from billing.queries.reconciliation import (
     Reconciliation,
@@ -241,5 +247,27 @@ def test_it_asks_no_more_however_much_there_is(draft: Draft, acme: WhiteLabel) -
     names = [f"p-{number}" for number in range(30)]
     record(acme, [event(name, organization="org-1", product=name) for name in names])
 
-    assert few == asked() == 8
+    assert few == asked() == 7
     assert timezone.now() > NOW
+
+
+def test_a_voided_invoice_and_one_that_is_gone_are_told(draft: Draft) -> None:
+    period = draft.close()
+    send_charges(period.id)
+    invoice = Invoice.objects.get(stripe_id=draft.found.id)
+    Invoice.objects.update(status="void")
+
+    found = reconciliation(draft.organization, 1)
+    invoice.delete()
+    gone = reconciliation(draft.organization, 1)
+
+    assert steps(found)[-1] == (
+        "On invoices",
+        0,
+        Decimal("-27.51"),
+        [Why.VOID, Why.VOID],
+    )
+    assert found.is_whole
+    assert steps(gone)[-1][3] == [Why.GONE, Why.GONE]
+    assert not gone.is_whole
+    assert gone.invoice is None

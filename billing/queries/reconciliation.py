@@ -6,6 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from billing.models import BillingPeriod, Charge, Invoice
@@ -24,7 +25,7 @@ _PLACES = Decimal(1).scaleb(-12)
 
 
 class Why(StrEnum):
-    """Why a number is not the one before it; the first three should not be."""
+    """Why a number is not the one before it."""
 
     DAYS_DIFFER = "Daily usage is not what its events make: rebuild_days mends it"
     CHANGED = "Daily usage was changed after the period was closed"
@@ -38,6 +39,8 @@ class Why(StrEnum):
     FAILED = "The charge failed and waits for somebody"
     WAITING = "The charge waits for the next draft of an invoice"
     SENDING = "The charge is on its way"
+    VOID = "The invoice it is on was voided"
+    GONE = "The invoice it was on is not there any more"
     # Not of a difference, but worth knowing of a number.
     LATE = "Used before the period began, recorded in it"
     VOIDED = "Voided, in no sum"
@@ -45,7 +48,10 @@ class Why(StrEnum):
 
     @property
     def is_trouble(self) -> bool:
-        return self in (Why.DAYS_DIFFER, Why.CHANGED, Why.NOT_ADDED_UP, Why.FAILED)
+        return self in _TROUBLE
+
+
+_TROUBLE = (Why.DAYS_DIFFER, Why.CHANGED, Why.NOT_ADDED_UP, Why.FAILED, Why.GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +119,17 @@ def list_periods(organization_id: int) -> list[BillingPeriod]:
 
 
 def reconciliation(organization: Organization, number: int) -> Reconciliation:
-    """Eight statements, one of them over the period's events.
+    """Seven statements, one of them over the period's events.
 
     Raises `BillingPeriod.DoesNotExist` for a number that is none of its periods.
     """
-    period = BillingPeriod.objects.get(organization=organization, number=number)
+    rows = BillingPeriod.objects.select_related("invoice")
+    period = rows.get(organization=organization, number=number)
     closed_at = max(filter(None, (period.closed_at, period.ends_at, timezone.now())))
     checks = check_period(
         organization, PeriodSpan(period.number, period.starts_at, closed_at)
     )
-    charges = list(Charge.objects.filter(period=period).order_by("-kind", "product"))
+    charges = _charges(period)
     currency = organization.white_label.currency
     with exactly():
         return Reconciliation(
@@ -131,8 +138,47 @@ def reconciliation(organization: Organization, number: int) -> Reconciliation:
             steps=tuple(_steps(period, checks, charges, currency)),
             rows=tuple(_rows(period, checks, charges)),
             rerates=tuple(list_rerates(organization.id, number)),
-            invoice=Invoice.objects.filter(period=period).first(),
+            invoice=getattr(period, "invoice", None),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A charge, and what became of the invoice that it is on; empty: no such row."""
+
+    charge: Charge
+    invoice_status: str
+
+    @property
+    def is_sent(self) -> bool:
+        is_done = self.charge.state == Charge.State.DONE
+        return is_done and self.invoice_status not in ("", Invoice.Status.VOID)
+
+    @property
+    def on_invoice(self) -> Decimal:
+        return self.charge.amount if self.is_sent else ZERO
+
+    @property
+    def unsent(self) -> Reason:
+        return Reason(self._why(), -self.charge.amount, self.charge.error)
+
+    def _why(self) -> Why:
+        match Charge.State(self.charge.state):
+            case Charge.State.DONE:
+                return Why.VOID if self.invoice_status else Why.GONE
+            case Charge.State.FAILED:
+                return Why.FAILED
+        return Why.SENDING if self.charge.invoice_stripe_id else Why.WAITING
+
+
+def _charges(period: BillingPeriod) -> list[_Line]:
+    charges = Charge.objects.filter(period=period).order_by("-kind", "product")
+    status = Invoice.objects.filter(stripe_id=OuterRef("invoice_stripe_id"))
+    found = charges.annotate(invoice_status=Subquery(status.values("status")[:1]))
+    return [
+        _Line(charge, charge.invoice_status or ("" if charge.stripe_id else "draft"))
+        for charge in found
+    ]
 
 
 # --- the sums -----------------------------------------------------------------------
@@ -141,7 +187,7 @@ def reconciliation(organization: Organization, number: int) -> Reconciliation:
 def _steps(
     period: BillingPeriod,
     checks: Sequence[ProductCheck],
-    charges: Sequence[Charge],
+    charges: Sequence[_Line],
     currency: str,
 ) -> Iterator[Step]:
     known = [check.events for check in checks if check.events is not None]
@@ -166,12 +212,13 @@ def _daily(events: Decimal | None, daily: Decimal) -> Step:
 
 
 def _charged(
-    period: BillingPeriod, cost: Decimal, charges: Sequence[Charge], currency: str
+    period: BillingPeriod, cost: Decimal, charges: Sequence[_Line], currency: str
 ) -> Iterator[Step]:
     free, credit = period.free_balance_used, period.credit_used
-    usage = sum((c.amount for c in charges if c.kind == Charge.Kind.USAGE), ZERO)
-    whole = sum((c.amount for c in charges), ZERO)
-    sent = sum((c.amount for c in charges if _is_sent(c)), ZERO)
+    rows = [line.charge for line in charges]
+    usage = sum((c.amount for c in rows if c.kind == Charge.Kind.USAGE), ZERO)
+    whole = sum((c.amount for c in rows), ZERO)
+    sent = sum((line.on_invoice for line in charges), ZERO)
     yield _step("After free balance", cost - free, -free, Why.FREE_BALANCE)
     rounding = usage - (cost - free)
     is_small = abs(rounding) * 2 <= smallest(currency)
@@ -179,7 +226,7 @@ def _charged(
     yield _step("Charged for usage", usage, rounding, why)
     why = Why.CREDIT if whole - usage == -credit else Why.NOT_ADDED_UP
     yield _step("After credits", whole, whole - usage, why)
-    reasons = tuple(_unsent(c) for c in charges if not _is_sent(c))
+    reasons = tuple(line.unsent for line in charges if not line.is_sent)
     yield Step("On invoices", sent, sent - whole, reasons)
 
 
@@ -188,45 +235,36 @@ def _step(label: str, amount: Decimal, difference: Decimal, why: Why) -> Step:
     return Step(label, amount, difference, reasons)
 
 
-def _is_sent(charge: Charge) -> bool:
-    return charge.state == Charge.State.DONE
-
-
-def _unsent(charge: Charge) -> Reason:
-    if charge.state == Charge.State.FAILED:
-        return Reason(Why.FAILED, -charge.amount, charge.error or charge.error_code)
-    why = Why.SENDING if charge.invoice_stripe_id else Why.WAITING
-    return Reason(why, -charge.amount, charge.error)
-
-
 # --- row by row ---------------------------------------------------------------------
 
 
 def _rows(
-    period: BillingPeriod, checks: Sequence[ProductCheck], charges: Sequence[Charge]
+    period: BillingPeriod, checks: Sequence[ProductCheck], charges: Sequence[_Line]
 ) -> Iterator[ProductRow]:
-    by_product = {c.product: c for c in charges if c.kind == Charge.Kind.USAGE}
+    usage = [line for line in charges if line.charge.kind == Charge.Kind.USAGE]
+    by_product = {line.charge.product: line for line in usage}
     for check in checks:
-        charge = by_product.pop(check.product, None)
-        yield _row(period, check, charge, has_charges=bool(charges))
-    for product, charge in by_product.items():  # of several, or its usage is gone
+        line = by_product.pop(check.product, None)
+        yield _row(period, check, line, has_charges=bool(charges))
+    for product, line in by_product.items():  # of several, or its usage is gone
         alone = ProductCheck(product, None, ZERO, ZERO, ZERO, ZERO)
-        yield _row(period, alone, charge, has_charges=True)
-    for charge in charges:
-        if charge.kind == Charge.Kind.CREDIT:
-            yield _credit(charge)
+        yield _row(period, alone, line, has_charges=True)
+    for line in charges:
+        if line.charge.kind == Charge.Kind.CREDIT:
+            yield _credit(line)
 
 
 def _row(
     period: BillingPeriod,
     check: ProductCheck,
-    charge: Charge | None,
+    line: _Line | None,
     *,
     has_charges: bool,
 ) -> ProductRow:
     reasons = [*_of_usage(check)]
-    if charge is not None:
-        reasons += _of_charge(period, check, charge)
+    charge = line.charge if line else None
+    if line is not None:
+        reasons += _of_charge(period, check, line)
     elif check.daily and period.cost is not None:
         why = Why.TOGETHER if has_charges else Why.NOT_CHARGED
         reasons.append(Reason(why, -check.daily))
@@ -235,7 +273,7 @@ def _row(
         events=check.events,
         daily=check.daily,
         charged=charge.amount if charge else None,
-        on_invoice=charge.amount if charge and _is_sent(charge) else ZERO,
+        on_invoice=line.on_invoice if line else ZERO,
         invoice_stripe_id=charge.invoice_stripe_id if charge else "",
         reasons=tuple(reasons),
     )
@@ -254,8 +292,9 @@ def _of_usage(check: ProductCheck) -> Iterator[Reason]:
 
 
 def _of_charge(
-    period: BillingPeriod, check: ProductCheck, charge: Charge
+    period: BillingPeriod, check: ProductCheck, line: _Line
 ) -> Iterator[Reason]:
+    charge = line.charge
     if charge.cost != check.daily:
         why = Why.TOGETHER if charge.product == OTHER else Why.CHANGED
         yield Reason(why, charge.cost - check.daily)
@@ -265,8 +304,8 @@ def _of_charge(
     rounding = charge.amount - (charge.cost - free)
     if rounding:
         yield Reason(Why.ROUNDING, rounding)
-    if not _is_sent(charge):
-        yield _unsent(charge)
+    if not line.is_sent:
+        yield line.unsent
 
 
 def _share(cost: Decimal, period: BillingPeriod) -> Decimal:
@@ -277,14 +316,15 @@ def _share(cost: Decimal, period: BillingPeriod) -> Decimal:
     return (Decimal(share.numerator) / share.denominator).quantize(_PLACES)
 
 
-def _credit(charge: Charge) -> ProductRow:
-    reasons = (Reason(Why.CREDIT, charge.amount),)
+def _credit(line: _Line) -> ProductRow:
+    charge = line.charge
+    reason = Reason(Why.CREDIT, charge.amount)
     return ProductRow(
         product="",
         events=None,
         daily=ZERO,
         charged=charge.amount,
-        on_invoice=charge.amount if _is_sent(charge) else ZERO,
+        on_invoice=line.on_invoice,
         invoice_stripe_id=charge.invoice_stripe_id,
-        reasons=reasons if _is_sent(charge) else (*reasons, _unsent(charge)),
+        reasons=(reason,) if line.is_sent else (reason, line.unsent),
     )
