@@ -1,5 +1,7 @@
 """What the workers do for this app."""
 
+import logging
+
 from celery import shared_task
 
 from billing import gateway
@@ -8,6 +10,7 @@ from billing.queries.actions import list_due_actions
 from billing.queries.charges import list_due_periods, list_without_draft
 from orgs.tasks import nudge
 
+logger = logging.getLogger(__name__)
 _AT_A_TIME = 1_000
 
 
@@ -82,8 +85,13 @@ def sweep_charges() -> None:
 
 @shared_task
 def make_last_invoice(organization_id: int) -> None:
-    """Give what waits for a draft one of its own, where Stripe makes none."""
-    last_invoices.make_last_invoice(organization_id)
+    """Give what waits for a draft one of its own; refused, the sweep comes back."""
+    try:
+        last_invoices.make_last_invoice(organization_id)
+    except gateway.GatewayError as error:
+        logger.warning(
+            "last_invoice_later organization=%s code=%s", organization_id, error.code
+        )
 
 
 @shared_task

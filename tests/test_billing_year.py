@@ -223,3 +223,17 @@ def test_who_is_not_canceled_gets_no_last_invoice(year: Year) -> None:
 
     assert list_without_draft(10) == []
     assert last_invoices.make_last_invoice(year.organization.id) is None
+
+
+def test_refused_a_last_invoice_waits_for_the_sweep(year: Year) -> None:
+    year.subscribe()
+    year.use(5)
+    gateway.cancel_subscription(year.subscription_id, key="c")
+    year.hear()
+    year.fake.fault("error", "/v1/invoices", method="POST", status=402)
+
+    tasks.make_last_invoice(year.organization.id)
+    assert list_without_draft(10) == [year.organization.id]
+    tasks.make_last_invoice(year.organization.id)
+
+    assert list_without_draft(10) == []
