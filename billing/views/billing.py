@@ -16,11 +16,12 @@ from billing.queries.charges import ChargeFacts, list_charges
 from billing.queries.drift import list_organization_drift
 from billing.queries.sync import SyncProgress, list_syncs
 from billing.queries.timeline import SHOWN, timeline
+from billing.views.credits import ledger
 from billing.views.desk import Desk, enter
 from metrics.periods import day_of
 from metrics.queries import current_period
 from orgs import access
-from orgs.http import OrgRequest, page_or_fragment
+from orgs.http import OrgRequest, page_or_fragment, wants_fragment
 from orgs.models import Organization
 from orgs.templatetags.display import instant
 
@@ -36,6 +37,7 @@ def billing(request: OrgRequest, organization_id: int) -> HttpResponse:
         desk.principal, organization_id, include_deleted=True
     )
     context = tab(desk, organization, standing(organization))
+    context["is_part"] = wants_fragment(request)
     return page_or_fragment(request, PAGE, _PANEL, context)
 
 
@@ -65,6 +67,7 @@ def tab(desk: Desk, organization: Organization, now: Standing) -> dict[str, Any]
         "moments": timeline(organization.id),
         "moments_shown": SHOWN,
         "stale": _stale(organization),
+        **ledger(organization),
     }
 
 
