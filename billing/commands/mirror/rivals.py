@@ -2,33 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from billing.commands.mirror.columns import Columns
 from billing.models import Subscription
 from billing.models.mirrors import LIVE
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    stripe_id: str
-    organization_id: int
-    kind: str
-    status: str
-    tier: str
-    cycle: str
-    stripe_price_id: str
-    seats: int | None
-    trial_ends_at: datetime | None
-    cancels_at: datetime | None
-    pause_reason: str
-    paused_at: datetime | None
-    period_starts_at: datetime
-    period_ends_at: datetime
-
-    @property
-    def is_live(self) -> bool:
-        return self.status in LIVE
 
 
 def find_rivals(

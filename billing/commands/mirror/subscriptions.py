@@ -1,6 +1,6 @@
 """Subscriptions: one live one of each kind; the tier is what the price says."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,18 +8,22 @@ from django.db import transaction
 
 from billing import gateway
 from billing.commands.differences import Difference
+from billing.commands.mirror.columns import (
+    Columns,
+    Look,
+    columns_of,
+    has_ended,
+    known_items,
+)
 from billing.commands.mirror.fetches import Fetch, Outcome, note
 from billing.commands.mirror.owners import Owner, owners_of
 from billing.commands.mirror.prices import known_prices
-from billing.commands.mirror.rivals import Columns, find_rivals
-from billing.commands.mirror.writing import changed, clean, touch, upsert
-from billing.models import Drift, Price, Subscription
+from billing.commands.mirror.rivals import find_rivals
+from billing.commands.mirror.writing import changed, touch, upsert
+from billing.models import Drift, Subscription
 from billing.models.mirrors import LIVE
 
 TABLE = "billing_subscription"
-_STATUSES = {"incomplete_expired": "canceled"} | {
-    status: status for status in Subscription.Status.values
-}
 # What a difference is called, by the columns that it is in.
 _KINDS = {
     Drift.Kind.CUSTOMER: ("organization_id",),
@@ -29,16 +33,6 @@ _KINDS = {
     Drift.Kind.STATUS: ("status", "trial_ends_at", "cancels_at", "pause_reason"),
     Drift.Kind.PERIOD: ("period_starts_at", "period_ends_at"),
 }
-
-
-@dataclass(slots=True)
-class _Look:
-    """What the rows, the owners and the prices make of what Stripe said."""
-
-    fetch: Fetch
-    owners: Mapping[str, Owner]
-    prices: Mapping[str, Price]
-    rows: Mapping[str, Subscription]  # ours, by stripe_id; live ones of the owners, too
 
 
 @transaction.atomic
@@ -53,27 +47,23 @@ def mirror_subscriptions(
     Without, an organization that would get a second live one is not written but told
     as contested: its row may be one that ended long ago.
     """
-    owners = owners_of({one.customer_id for one in subscriptions})
-    outcome = Outcome(
-        strangers={one.customer_id for one in subscriptions} - set(owners)
-    )
-    ours = [one for one in subscriptions if _is_ours(one, owners, fetch)]
-    ages = {one.id: one.created_at for one in ours}
-    prices = known_prices({item.price_id for one in ours for item in one.items})
-    look = _Look(fetch, owners, prices, _rows(ours, owners))
-    wanted = {one.id: columns for one in ours if (columns := _columns(one, look))}
+    customers = {one.customer_id for one in subscriptions}
+    owners = owners_of(customers)
+    look = _look([one for one in subscriptions if _is_ours(one, owners, fetch)], owners)
+    outcome = Outcome(strangers=customers - set(owners))
+    wanted = _wanted(look, fetch)
+    ages = {one.id: one.created_at for one in look.ours}
     rivals = find_rivals(wanted, look.rows.values(), ages)
     if not is_all:
-        outcome.contested = {one.customer_id for one in ours if one.id in rivals}
-        of_them = {one.id for one in ours if one.customer_id in outcome.contested}
-        ours = [one for one in ours if one.id not in of_them]
-        wanted = {id_: one for id_, one in wanted.items() if id_ not in of_them}
-        rivals = {}
-    outcome.met = {one.id: owners[one.customer_id].organization_id for one in ours}
-    found = [one for sub in ours for one in _differences(sub, wanted, rivals, look)]
-    outcome.drifted = note(found, [one.id for one in ours], fetch)
+        outcome.contested = {one.customer_id for one in look.ours if one.id in rivals}
+        look.leave_out(outcome.contested)
+        wanted, rivals = _wanted(look, fetch), {}
+    outcome.met = {one.id: owners[one.customer_id].organization_id for one in look.ours}
+    books = _Books(look, wanted, rivals, fetch)
+    found = [difference for one in look.ours for difference in books.of(one)]
+    outcome.drifted = note(found, list(outcome.met), fetch)
     if fetch.heals:
-        outcome.written = _write(wanted, rivals, look)
+        outcome.written = _write(wanted, rivals, fetch)
     return outcome
 
 
@@ -84,98 +74,62 @@ def _is_ours(
     return owner is not None and fetch.white_label_id in (None, owner.white_label_id)
 
 
-def _rows(
-    ours: Collection[gateway.Subscription], owners: Mapping[str, Owner]
-) -> dict[str, Subscription]:
+def _look(ours: list[gateway.Subscription], owners: Mapping[str, Owner]) -> Look:
     """Two reads by index: the rows themselves, and who else is live."""
+    prices = known_prices({item.price_id for one in ours for item in one.items})
     own = Subscription.objects.filter(stripe_id__in=[one.id for one in ours])
     ids = {owners[one.customer_id].organization_id for one in ours}
     live = Subscription.objects.filter(organization_id__in=ids, status__in=LIVE)
-    return {row.stripe_id: row for rows in (own, live) for row in rows}
+    rows = {row.stripe_id: row for rows in (own, live) for row in rows}
+    return Look(ours, owners, prices, rows)
 
 
-def _columns(one: gateway.Subscription, look: _Look) -> Columns | None:
-    """Nothing for a new one of an unknown price; of a known one the rest follows."""
-    row = look.rows.get(one.id)
-    item = next(iter(_known_items(one, look.prices)), one.item)
-    price = look.prices.get(item.price_id)
-    sold: Price | Subscription | None = price if price and price.is_known else row
-    if sold is None:
-        return None
-    is_known = sold is price
-    status = "paused" if _is_paused(one) else _STATUSES.get(one.status, "")
-    kept_at = row.paused_at if row and row.status == "paused" else None
-    is_spaces = sold.kind == Subscription.Kind.SPACES
-    return Columns(
-        stripe_id=one.id,
-        organization_id=look.owners[one.customer_id].organization_id,
-        kind=sold.kind,
-        status=status,
-        tier=sold.tier,
-        cycle=sold.cycle,
-        stripe_price_id=item.price_id
-        if is_known or row is None
-        else row.stripe_price_id,
-        seats=item.quantity if is_spaces else None,
-        trial_ends_at=one.trial_ends_at,
-        cancels_at=one.cancels_at,
-        pause_reason=clean(one.pause_reason, 200) if status == "paused" else "",
-        paused_at=(kept_at or look.fetch.at) if status == "paused" else None,
-        period_starts_at=item.period_starts_at,
-        period_ends_at=item.period_ends_at,
-    )
-
-
-def _known_items(
-    one: gateway.Subscription, prices: Mapping[str, Price]
-) -> list[gateway.SubscriptionItem]:
-    """Those that sell something we know; the others are Stripe's affair."""
-    return [
-        item
-        for item in one.items
-        if (price := prices.get(item.price_id)) and price.is_known
-    ]
-
-
-def _is_paused(one: gateway.Subscription) -> bool:
-    """Its invoices are void for now; what has ended is not paused."""
-    return one.is_paused and one.status in LIVE
+def _wanted(look: Look, fetch: Fetch) -> dict[str, Columns]:
+    found = ((one.id, columns_of(one, look, fetch)) for one in look.ours)
+    return {id_: columns for id_, columns in found if columns is not None}
 
 
 # --- what differs, and writing it -------------------------------------------------
 
 
-def _differences(
-    one: gateway.Subscription,
-    wanted: Mapping[str, Columns],
-    rivals: Mapping[str, str],
-    look: _Look,
-) -> Iterator[Difference]:
-    owner, row = look.owners[one.customer_id], look.rows.get(one.id)
-    columns, used = wanted.get(one.id), rivals.get(one.id)
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What is said of each subscription, ours beside theirs."""
 
-    def told(kind: str, ours: str, theirs: str) -> Difference:
+    look: Look
+    wanted: Mapping[str, Columns]
+    rivals: Mapping[str, str]
+    fetch: Fetch
+
+    def of(self, one: gateway.Subscription) -> Iterator[Difference]:
+        row, columns = self.look.rows.get(one.id), self.wanted.get(one.id)
+        used = self.rivals.get(one.id, one.id)
+        if not has_ended(one) and not known_items(one, self.look.prices):
+            prices = ", ".join(item.price_id for item in one.items)
+            yield self._told(one, "unknown_price", row.tier if row else "", prices)
+        if used != one.id:
+            theirs = f"{one.id} is {one.status}"
+            yield self._told(one, "two_live", f"{used} is used", theirs)
+        elif columns and row:
+            for kind in changed(row, columns, _KINDS):
+                yield self._told(one, kind, _said(row, kind), _said(columns, kind))
+        elif columns and self.fetch.records_new:
+            yield self._told(one, "missing", "", _said(columns, Drift.Kind.TIER))
+
+    def _told(
+        self, one: gateway.Subscription, kind: str, ours: str, theirs: str
+    ) -> Difference:
+        owner, row = self.look.owners[one.customer_id], self.look.rows.get(one.id)
         return Difference(
             kind,
             one.id,
             ours,
             theirs,
-            theirs_at=look.fetch.at,
+            theirs_at=self.fetch.at,
             ours_at=row.synced_at if row else None,
             organization_id=owner.organization_id,
             white_label_id=owner.white_label_id,
         )
-
-    if not _known_items(one, look.prices) and _STATUSES.get(one.status) != "canceled":
-        prices = ", ".join(item.price_id for item in one.items)
-        yield told(Drift.Kind.UNKNOWN_PRICE, row.tier if row else "", prices)
-    if used and used != one.id:
-        yield told(Drift.Kind.TWO_LIVE, f"{used} is used", f"{one.id} is {one.status}")
-    elif columns and row:
-        for kind in changed(row, columns, _KINDS):
-            yield told(kind, _said(row, kind), _said(columns, kind))
-    elif columns and look.fetch.records_new:
-        yield told(Drift.Kind.MISSING, "", _said(columns, Drift.Kind.TIER))
 
 
 def _said(one: Subscription | Columns, kind: str) -> str:
@@ -188,17 +142,16 @@ def _text(value: object) -> str:
 
 
 def _write(
-    wanted: Mapping[str, Columns], rivals: Mapping[str, str], look: _Look
+    wanted: Mapping[str, Columns], rivals: Mapping[str, str], fetch: Fetch
 ) -> int:
     """Those that end first, or a new live one would meet its predecessor."""
-    at = look.fetch.at
     lost = [id_ for id_, used in rivals.items() if used != id_]
     rows = [one for one in wanted.values() if one.stripe_id not in lost]
     removed, _ = Subscription.objects.filter(
-        stripe_id__in=lost, synced_at__lte=at
+        stripe_id__in=lost, synced_at__lte=fetch.at
     ).delete()
-    written = upsert(TABLE, [one for one in rows if not one.is_live], at)
-    written |= upsert(TABLE, [one for one in rows if one.is_live], at)
-    if look.fetch.run_id is None:
-        touch(TABLE, list(wanted), at)
+    written = upsert(TABLE, [one for one in rows if not one.is_live], fetch.at)
+    written |= upsert(TABLE, [one for one in rows if one.is_live], fetch.at)
+    if fetch.run_id is None:
+        touch(TABLE, list(wanted), fetch.at)
     return len(written) + removed
