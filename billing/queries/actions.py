@@ -273,9 +273,13 @@ def _facts(row: StripeAction) -> ActionFacts:
     )
 
 
+_TOLD_FIRST = ("customer", "subscription", "invoice", "name", "status", "price")
+_ORDER = {name: place for place, name in enumerate(_TOLD_FIRST)}
+
+
 def _answered(answer: Mapping[str, Any]) -> Iterator[tuple[str, str | datetime]]:
     """Names for people; what is an instant becomes one again."""
-    for name, value in answer.items():
+    for name, value in sorted(answer.items(), key=lambda one: _ORDER.get(one[0], 99)):
         label = name.removesuffix("_at").replace("_", " ").capitalize()
         is_instant = name.endswith("_at")
         yield label, datetime.fromisoformat(value) if is_instant else str(value)

@@ -3,23 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
-from billing.models import StripeAction
+from billing.models import Invoice, StripeAction
 from billing.queries.actions import ActionFacts, list_actions
 from orgs.queries.history import Change, FieldChange, list_changes
 
 SHOWN = 40
-_MIRRORS = ("subscription", "invoice")
-_INVOICE_WORDS = {
-    "draft": "is a draft",
-    "open": "was sent",
-    "paid": "was paid",
+Tone = Literal["", "good", "warn", "bad"]
+_SUBSCRIPTION, _INVOICE = "subscription", "invoice"
+_UNUSUAL = {
     "void": "was voided",
     "uncollectible": "was given up as uncollectible",
 }
-# What moves with every cycle and says nothing that the status does not.
-_NOISE = {"synced at", "white label", "hosted url", "stripe", "organization"}
+# What moves with every cycle and says nothing that the rest does not.
+_NOISE = {"synced at", "white label", "stripe", "organization"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,32 +26,34 @@ class Moment:
     """One thing that happened; `fields` are before and after, `why` is a note."""
 
     at: datetime
-    kind: Literal["action", "subscription", "invoice"]
     title: str
-    who: str  # empty: a command or worker
-    why: str
-    tone: Literal["", "good", "warn", "bad"] = ""
+    who: str = ""  # empty: Stripe itself, a command or a worker
+    why: str = ""
+    tone: Tone = ""
     detail: str = ""
+    amount: Decimal | None = None
+    currency: str = ""
     fields: tuple[FieldChange, ...] = ()
     action_id: int | None = None
 
 
 def timeline(organization_id: int, *, limit: int = SHOWN) -> list[Moment]:
-    """Three statements: what was asked, and the history of both mirrors."""
-    actions = map(_of_action, list_actions(organization_id, limit=limit))
-    changes = list_changes(organization_id, of=_MIRRORS)
-    moments = [*actions, *_of_changes(changes)]
+    """Four statements: what was asked, both histories, and what was billed."""
+    moments = [
+        *map(_of_action, list_actions(organization_id, limit=limit)),
+        *_of_changes(list_changes(organization_id, of=(_SUBSCRIPTION, _INVOICE))),
+        *_of_invoices(organization_id, limit),
+    ]
     return sorted(moments, key=lambda one: one.at, reverse=True)[:limit]
 
 
 def _of_action(action: ActionFacts) -> Moment:
-    tones: dict[str, Literal["", "good", "warn", "bad"]] = {
+    tones: dict[str, Tone] = {
         StripeAction.State.DONE: "good",
         StripeAction.State.FAILED: "" if action.is_called_off else "bad",
     }
     return Moment(
         action.finished_at or action.created_at,
-        "action",
         action.label,
         action.requested_by,
         action.note,
@@ -63,22 +64,32 @@ def _of_action(action: ActionFacts) -> Moment:
 
 
 def _of_changes(changes: list[Change]) -> Iterator[Moment]:
+    """Of invoices only what is unusual: when they are made and paid, they say."""
     for change in changes:
         fields = tuple(one for one in change.fields if one.name not in _NOISE)
-        if change.verb != "changed" or fields:
+        status = next((one.after for one in fields if one.name == "status"), "")
+        if change.what == _INVOICE and status in _UNUSUAL:
+            title = f"Invoice {change.subject} {_UNUSUAL[status]}"
+            yield Moment(change.at, title, change.who, change.why, tone="warn")
+        elif change.what == _SUBSCRIPTION and (fields or change.verb != "changed"):
+            title = f"Subscription {change.subject} {change.verb}"
+            yield Moment(change.at, title, change.who, change.why, fields=fields)
+
+
+def _of_invoices(organization_id: int, limit: int) -> Iterator[Moment]:
+    rows = Invoice.objects.filter(organization_id=organization_id)
+    for row in rows.order_by("-issued_at", "-id")[:limit]:
+        verb = "drafted" if row.status == Invoice.Status.DRAFT else "issued"
+        yield Moment(
+            row.issued_at,
+            f"Invoice {row} {verb}",
+            amount=row.total,
+            currency=row.currency,
+        )
+        if row.paid_at:
             yield Moment(
-                change.at,
-                "invoice" if change.what == "invoice" else "subscription",
-                _title(change),
-                change.who,
-                change.why,
-                fields=fields,
+                row.paid_at,
+                f"Invoice {row} paid",
+                amount=row.amount_paid,
+                currency=row.currency,
             )
-
-
-def _title(change: Change) -> str:
-    status = next((one.after for one in change.fields if one.name == "status"), "")
-    named = f"{change.what.capitalize()} {change.subject}"
-    if change.what == "invoice" and status in _INVOICE_WORDS:
-        return f"{named} {_INVOICE_WORDS[status]}"
-    return f"{named} {change.verb}"

@@ -98,10 +98,16 @@ def _slug(kind: str) -> str:
 
 
 @register.simple_tag
-def shared_reason(buttons: Sequence[Button]) -> str:
-    """Said once where it holds for all of them."""
-    reasons = {button["why_not"] for button in buttons}
-    return reasons.pop() if len(reasons) == 1 else ""
+def reasons_of(buttons: Sequence[Button]) -> list[tuple[str, str]]:
+    """Why some cannot be pressed, and which; no names where it is all of them."""
+    labels: dict[str, list[str]] = {}
+    for button in buttons:
+        if button["why_not"]:
+            labels.setdefault(button["why_not"], []).append(button["label"])
+    return [
+        (reason, "" if len(named) == len(buttons) else ", ".join(named))
+        for reason, named in labels.items()
+    ]
 
 
 @register.filter

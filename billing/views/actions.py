@@ -244,6 +244,7 @@ def action(request: OrgRequest, organization_id: int, action_id: int) -> HttpRes
         "zone": organization.white_label.time_zone,
         "desk": desk,
         "action": found,
+        "is_live": "live" in request.GET,  # the keyboard stays where it is then
     }
     if not wants_fragment(request):
         whole = tab(desk, organization, standing(organization))
