@@ -1,6 +1,6 @@
 """Refusals of this app."""
 
-from orgs.errors import Conflict, DomainError
+from orgs.errors import Conflict, DomainError, NotFound
 
 
 class PeriodClosed(Conflict):
@@ -46,3 +46,28 @@ class StripeOff(Conflict):
     """Nothing can be asked of Stripe: there is no key."""
 
     code = "billing.stripe_off"
+
+
+class NotARecipient(DomainError):
+    """Neither a member of the organization nor an e-mail address."""
+
+    code = "billing.not_a_recipient"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, fields=("recipients",))
+
+
+class NobodyToTell(Conflict):
+    code = "billing.nobody_to_tell"
+
+
+class AlreadySending(Conflict):
+    """A letter is not sent again while it is on its way."""
+
+    code = "billing.letter_already_sending"
+
+
+class UnknownOptOut(NotFound):
+    """A link that we did not sign, or of letters that everybody gets."""
+
+    code = "billing.unknown_opt_out"

@@ -1,0 +1,42 @@
+"""Alerts: found, recorded once, and told to whom they concern.
+
+For the senders and the pages:
+- `evaluate(ids)` after anything changed; it answers the letters to send
+- `send_again(alert_id, by=…)` makes another letter of an alert
+- `set_recipients`, `snooze`, `opt_out(token)`, `opt_in` change who is told
+- `opt_out_token(organization_id, address, kind)` is what a letter's link carries
+- a letter's words come from `letter.alert.facts`: see `billing.commands.alerts.facts`
+Whoever sends moves `Letter.state` by its lease, each `LetterRecipient`, and with them
+`Alert.state` (pending, sending, sent, failed), `Alert.reason` and `Alert.sent_at`.
+"""
+
+from billing.commands.alerts.evaluate import evaluate, evaluate_after
+from billing.commands.alerts.ledger import new_message_id, record, send_again
+from billing.commands.alerts.recipients import (
+    OptOut,
+    Told,
+    find_told,
+    opt_in,
+    opt_out,
+    opt_out_token,
+    read_opt_out,
+    set_recipients,
+    snooze,
+)
+
+__all__ = [
+    "OptOut",
+    "Told",
+    "evaluate",
+    "evaluate_after",
+    "find_told",
+    "new_message_id",
+    "opt_in",
+    "opt_out",
+    "opt_out_token",
+    "read_opt_out",
+    "record",
+    "send_again",
+    "set_recipients",
+    "snooze",
+]

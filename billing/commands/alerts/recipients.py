@@ -1,0 +1,165 @@
+"""Who is told of an organization's alerts, and who would rather not be."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core import signing
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+
+from billing.catalog import ALERT_KINDS, AlertKind
+from billing.errors import NotARecipient, UnknownOptOut
+from billing.models import AlertOptOut, AlertRecipient, AlertSettings
+from orgs.models import Member
+from orgs.queries.prepared import array, fetch_all
+
+_SALT = "alert opt-out"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Addresses that get an organization's letters, and the kinds they refused."""
+
+    addresses: tuple[str, ...] = ()
+    refused: frozenset[tuple[str, str]] = frozenset()  # (address in lower case, kind)
+    snoozed_until: datetime | None = None
+
+    def of(self, kind: AlertKind) -> list[str]:
+        """Who is told of this kind; of a duty, who opted out too."""
+        return [
+            address
+            for address in self.addresses
+            if kind.is_duty or (address.lower(), kind.slug) not in self.refused
+        ]
+
+
+# Of an address that is there twice, the one that was given first, as it was written.
+_TOLD = """
+with asked (id) as (select unnest(%(ids)s::bigint[])), addresses as (
+    select o.id, 0 as rank, o.billing_email as address
+    from asked a join orgs_organization o on o.id = a.id
+    left join billing_alertsettings s on s.organization_id = a.id
+    where coalesce(s.tells_billing_email, true)
+    union all
+    select a.id, r.id, coalesce(m.email, r.address)
+    from asked a join billing_alertrecipient r on r.organization_id = a.id
+    left join orgs_member m on m.id = r.member_id
+    where m.id is null or m.deleted_at is null
+), told as (
+    select distinct on (id, lower(address)) * from addresses where address <> ''
+    order by id, lower(address), rank
+)
+select a.id, s.snoozed_until,
+    array(select address from told where told.id = a.id order by rank),
+    array(select address from billing_alertoptout
+        where organization_id = a.id order by id),
+    array(select kind from billing_alertoptout
+        where organization_id = a.id order by id)
+from asked a left join billing_alertsettings s on s.organization_id = a.id
+"""
+
+
+def find_told(organization_ids: Iterable[int]) -> dict[int, Told]:
+    """By organization, in one statement; each that is asked for has an entry."""
+    rows = fetch_all(_TOLD, {"ids": array(organization_ids)})
+    return {
+        id_: Told(tuple(told), frozenset(zip(refusing, kinds, strict=True)), snoozed)
+        for id_, snoozed, told, refusing, kinds in rows
+    }
+
+
+# --- what people set ----------------------------------------------------------------
+
+
+@transaction.atomic
+def set_recipients(
+    organization_id: int,
+    *,
+    tells_billing_email: bool,
+    member_ids: Sequence[int],
+    addresses: Sequence[str],
+) -> None:
+    """Replace all of them; raises `NotARecipient` for a stranger or no address."""
+    _check_members(organization_id, member_ids)
+    _check_addresses(addresses)
+    AlertSettings.objects.update_or_create(
+        organization_id=organization_id,
+        defaults={"tells_billing_email": tells_billing_email},
+    )
+    wanted = {(id_, "") for id_ in member_ids} | {(None, one) for one in addresses}
+    rows = AlertRecipient.objects.filter(organization_id=organization_id)
+    found = {(row.member_id, row.address): row for row in rows}
+    for key in found.keys() - wanted:
+        found[key].delete()
+    AlertRecipient.objects.bulk_create(
+        AlertRecipient(organization_id=organization_id, member_id=id_, address=address)
+        for id_, address in sorted(wanted - found.keys(), key=str)
+    )
+
+
+def _check_members(organization_id: int, ids: Sequence[int]) -> None:
+    members = Member.objects.filter(organization_id=organization_id, deleted_at=None)
+    if members.filter(pk__in=ids).count() != len(set(ids)):
+        raise NotARecipient("That is no member of the organization.")
+
+
+def _check_addresses(addresses: Sequence[str]) -> None:
+    for address in addresses:
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise NotARecipient(f"{address!r} is no e-mail address.") from None
+
+
+def snooze(organization_id: int, *, until: datetime | None) -> None:
+    """Tell nobody until then: what is crossed meanwhile is recorded, and not sent."""
+    AlertSettings.objects.update_or_create(
+        organization_id=organization_id, defaults={"snoozed_until": until}
+    )
+
+
+# --- opting out ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """What a link in a letter says."""
+
+    organization_id: int
+    address: str
+    kind: str
+
+
+def opt_out_token(organization_id: int, address: str, kind: str) -> str:
+    """For the letter's link; it does not expire, and opts out of nothing else."""
+    return signing.dumps([organization_id, address.lower(), kind], salt=_SALT)
+
+
+def read_opt_out(token: str) -> OptOut:
+    """Raises `UnknownOptOut` for a token that we did not sign."""
+    try:
+        return OptOut(*signing.loads(token, salt=_SALT))
+    except signing.BadSignature:
+        raise UnknownOptOut("That link is not one of ours.") from None
+
+
+def opt_out(token: str) -> OptOut:
+    """Once is enough, more change nothing; raises `UnknownOptOut`, also of a duty."""
+    found = read_opt_out(token)
+    kind = ALERT_KINDS.get(found.kind)
+    if kind is None or kind.is_duty:
+        raise UnknownOptOut("Nobody can opt out of these letters.")
+    row = AlertOptOut(
+        organization_id=found.organization_id, address=found.address, kind=found.kind
+    )
+    AlertOptOut.objects.bulk_create([row], ignore_conflicts=True)
+    return found
+
+
+def opt_in(organization_id: int, address: str, kind: str) -> None:
+    """Take an opt-out back."""
+    AlertOptOut.objects.filter(
+        organization_id=organization_id, address=address.lower(), kind=kind
+    ).delete()

@@ -1,0 +1,20 @@
+"""Alerts: what is measured, what was recorded, and why."""
+
+from billing.queries.alerts.candidates import list_after, list_due
+from billing.queries.alerts.measuring import (
+    Crossing,
+    Measured,
+    Suppose,
+    find_crossings,
+    measure,
+)
+
+__all__ = [
+    "Crossing",
+    "Measured",
+    "Suppose",
+    "find_crossings",
+    "list_after",
+    "list_due",
+    "measure",
+]
