@@ -136,6 +136,7 @@ def fake_stripe(fake_stripe_server: FakeStripe, settings: Settings) -> FakeStrip
     settings.STRIPE_SECRET_KEY = KEY
     settings.STRIPE_WEBHOOK_SECRET = [SECRET]
     settings.STRIPE_API_BASE = fake_stripe_server.url
+    settings.STRIPE_CALLS_PER_SECOND = 1_000  # as for a base that is given outside
     return fake_stripe_server
 
 

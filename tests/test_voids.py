@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError
-from django.db import connection
+from django.db import OperationalError, connection
 
 from billing.commands import close_period
 from billing.commands.voids import void_usage
@@ -38,7 +38,15 @@ from tests.correcting import (
     run,
     truth,
 )
-from tests.factories import NOW, event, make_rate, record, usage_of
+from tests.factories import (
+    NOW,
+    event,
+    make_organization,
+    make_rate,
+    make_white_label,
+    record,
+    usage_of,
+)
 from tests.test_recording_parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -382,6 +390,32 @@ def test_recordings_closings_and_two_voiders_at_once() -> None:
     period = BillingPeriod.objects.get(organization=org, number=1)
     assert period.cost == period_cost(org.id, number=1).cost
     assert mend_fleet_totals([label.pk]) == 0
+
+
+@pytest.mark.usefixtures("committed")
+def test_no_period_closes_while_its_usage_is_voided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    label = make_white_label()
+    org = make_organization(label)
+    record(label, [event("a")])
+    correct, waited = recompute.correct, []
+
+    def close() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("set lock_timeout = '100ms'")
+        with pytest.raises(OperationalError):
+            close_period(org.id, ends_at=NOW)
+        waited.append(1)
+
+    def slow(*args: Any) -> None:
+        together([close])
+        correct(*args)
+
+    monkeypatch.setattr(recompute, "correct", slow)
+
+    assert void_usage(chosen(org), act=act()).voided == 1
+    assert waited
 
 
 # --- grants -------------------------------------------------------------------------
