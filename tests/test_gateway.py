@@ -25,7 +25,7 @@ from tests.fake_stripe import (
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same manners, in less time."""
-    monkeypatch.setattr(calls, "TIMEOUT_SECONDS", 0.4)
+    monkeypatch.setattr(calls, "TIMEOUT_SECONDS", 1.5)
     monkeypatch.setattr(calls, "PATIENCE_SECONDS", 1.5)
     monkeypatch.setattr(calls, "_FIRST_WAIT", 0.02)
 
@@ -295,14 +295,14 @@ def test_a_key_that_is_not_taken_is_not_shown(
         {"do": "garbage"},
         {"do": "disconnect_before"},
         {"do": "disconnect_after"},
-        {"do": "hang", "seconds": 1},
+        {"do": "hang", "seconds": 2},
     ],
     ids=lambda fault: f"{fault['do']}",
 )
 def test_it_is_tried_again_with_the_same_key(
     fake: FakeStripe, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 3)
+    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 9)
     fake.door("script", api=[{**fault, "path": "/v1/customers", "times": 1}])
 
     made = gateway.create_customer(name="Once", email="", metadata={}, key="once-1")
@@ -320,7 +320,7 @@ def test_patience_ends(fake: FakeStripe) -> None:
     with pytest.raises(gateway.Unavailable) as caught:
         gateway.list_customers()
 
-    assert 0.7 < time.monotonic() - began < 2.5
+    assert 0.7 < time.monotonic() - began < 9
     assert caught.value.is_retryable
     assert len(fake.requests("/v1/customers")) > 2
 
@@ -342,7 +342,7 @@ def test_calls_are_paced_together(fake: FakeStripe, settings: Settings) -> None:
     for _ in range(15):
         pace.wait_for_turn()
 
-    assert 0.35 < time.monotonic() - began < 1.2
+    assert 0.35 < time.monotonic() - began < 5
 
 
 def test_without_valkey_the_pace_is_kept_alone(
@@ -356,7 +356,7 @@ def test_without_valkey_the_pace_is_kept_alone(
     for _ in range(13):
         pace.wait_for_turn()
 
-    assert 0.2 < time.monotonic() - began < 1.2
+    assert 0.2 < time.monotonic() - began < 5
     pace._script.cache_clear()
 
 

@@ -302,7 +302,7 @@ def _pages_of(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        {"do": "rate_limit", "times": 3},
+        {"do": "rate_limit", "times": 1},
         {"do": "error", "status": 503, "times": 2},
         {"do": "truncate", "times": 1},
         {"do": "disconnect_before", "times": 2},
