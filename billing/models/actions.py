@@ -1,6 +1,11 @@
 from django.db import models
 
-from billing.models.work import Work, unfinished_index, work_constraints
+from billing.models.work import (
+    Work,
+    failed_index,
+    unfinished_index,
+    work_constraints,
+)
 from orgs.models.fields import not_empty
 
 
@@ -39,6 +44,7 @@ class StripeAction(Work):
         indexes = [
             models.Index(fields=["organization", "-id"], name="stripe_action_newest"),
             unfinished_index("stripe_action"),
+            failed_index("stripe_action"),
         ]
 
     def __str__(self) -> str:

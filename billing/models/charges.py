@@ -2,7 +2,12 @@ from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
-from billing.models.work import Work, unfinished_index, work_constraints
+from billing.models.work import (
+    Work,
+    failed_index,
+    unfinished_index,
+    work_constraints,
+)
 
 
 class Charge(Work):
@@ -47,7 +52,7 @@ class Charge(Work):
                 name="charge_done_is_in_stripe",
             ),
         ]
-        indexes = [unfinished_index("charge")]
+        indexes = [unfinished_index("charge"), failed_index("charge")]
 
     def __str__(self) -> str:
         return f"{self.product or self.kind} of period {self.period_id}"

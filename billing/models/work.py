@@ -64,3 +64,10 @@ def unfinished_index(table: str) -> models.Index:
         condition=Q(state__in=["pending", "running"]),
         name=f"{table}_unfinished",
     )
+
+
+def failed_index(table: str) -> models.Index:
+    """What people look at: few, if all is well."""
+    return models.Index(
+        fields=["-finished_at"], condition=Q(state="failed"), name=f"{table}_failed"
+    )

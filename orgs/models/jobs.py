@@ -63,6 +63,11 @@ class Job(models.Model):
                 condition=Q(state__in=["pending", "running"]),
                 name="job_unfinished",
             ),
+            models.Index(
+                fields=["-finished_at"],
+                condition=Q(state="failed"),
+                name="job_failed",
+            ),
         ]
 
     def __str__(self) -> str:
