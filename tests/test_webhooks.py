@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kombu.exceptions import OperationalError
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -545,6 +546,25 @@ def test_what_nobody_was_told_of_is_swept_once(
         tasks.sweep_inbox()
 
     assert (len(early), len(nudges)) == (0, 1)
+
+
+def test_without_a_broker_it_is_kept_and_swept_later(
+    fake: FakeStripe,
+    db: None,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks.handle_event, "apply_async", refused)
+        with django_capture_on_commit_callbacks(execute=True) as nudges:
+            event = receive(event_of("ch_1", "charge.captured"))
+    assert len(nudges) == 1
+
+    with time_machine.travel(NOW + inbox.NUDGED_WITHIN, tick=False):
+        assert inbox.take_forgotten(10) == [event.pk]
 
 
 def test_what_was_not_delivered_is_pulled(
