@@ -721,3 +721,20 @@ def test_thirty_in_a_hundred_lost_and_one_run_heals_all(
     assert (again.written, again.drifted) == (0, 0)
     assert history() == before
     fake.door("webhooks", "DELETE")
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_clock_moved_on_still_signs_for_today(
+    fake: FakeStripe, live_server: LiveServer
+) -> None:
+    """The stand-in of a demo lives a month ahead; its deliveries arrive now."""
+    fake.door("clock", running=True)
+    fake.advance(days=31)
+    fake.send_to(f"{live_server.url}{URL}")
+    fake.script(attempts=1)
+    with time_machine.travel(time_machine.escape_hatch.time.time(), tick=True):
+        make_customer(fake)
+        fake.settle(20)
+    fake.door("webhooks", "DELETE")
+
+    assert InboxEvent.objects.get().type == "customer.created"

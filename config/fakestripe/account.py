@@ -35,6 +35,14 @@ class Account:
             return int(frozen)
         return int(time.time()) + int(self.store.setting("offset", 0))
 
+    def sent_at(self) -> int:
+        """When a delivery leaves: the machine's clock, unless ours is frozen.
+
+        Who receives it has not lived through the days that were advanced.
+        """
+        frozen = self.store.setting("frozen")
+        return int(time.time()) if frozen is None else int(frozen)
+
     @contextmanager
     def at(self, instant: int) -> Iterator[None]:
         """Work that was due at an instant the clock has passed."""

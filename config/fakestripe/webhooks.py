@@ -152,7 +152,7 @@ class Sender(threading.Thread):
         self._sent += 1
         with self.account.store.lock:
             body = payload(self.account, event, version)
-            now = self.account.now()
+            now = self.account.sent_at()
         return body, sign(body, script.secret or endpoint["secret"], now)
 
     def _mark(
