@@ -1,6 +1,7 @@
 """An organization with a subscription in the stand-in, and people who act on it."""
 
 import re
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -53,7 +54,7 @@ class Desk:
     def post(
         self, kind: str, subscription: Subscription | None = None, **data: Any
     ) -> Any:
-        data = {"note": NOTE, "form": f"{kind}-{len(data)}", **data}
+        data = {"note": NOTE, "form": secrets.token_hex(16), **data}
         return self.client.post(self.url(kind, subscription), data)
 
     def ask(

@@ -208,6 +208,22 @@ def test_a_tier_changes_now_for_what_the_preview_said(
     assert (growth.tier, growth.stripe_price_id) == ("max", scale)
 
 
+def test_a_preview_is_of_this_change_alone(desk: Desk, growth: Subscription) -> None:
+    chosen = {"price": desk.price(19900, tier="max"), "when": "now"}
+    desk.pass_time(days=10)
+    first = preview_of(desk, growth, "change-tier", **chosen)
+    at = first["form"]["proration_at"].value()
+    desk.ask("change-tier", growth, **chosen, proration_at=at)
+    desk.pass_time(days=5)
+
+    back = {"price": growth.stripe_price_id, "when": "now"}
+    shown = preview_of(desk, growth, "change-tier", **back)["preview"]
+
+    assert first["preview"].prorated == Decimal("113.34")  # 132.67 - 19.33
+    assert shown.prorated == Decimal("-85.00")  # -170 for 15 of 30 days
+    assert shown.total == Decimal("57.34")  # both, and 29 for the next month
+
+
 def test_a_change_now_needs_a_preview_of_this_hour(
     desk: Desk, growth: Subscription
 ) -> None:
@@ -238,7 +254,7 @@ def test_a_tier_changes_when_its_period_ends(desk: Desk, growth: Subscription) -
     assert growth.period_ends_at
     assert planned.due_at == growth.period_ends_at - timedelta(hours=1)
     assert (planned.state, list_due_actions(9)) == ("pending", [])
-    assert desk.post("change-tier", growth, **chosen, form="2").status_code == 409
+    assert desk.post("change-tier", growth, **chosen).status_code == 409
     assert desk.post("pause", growth, reason="x").status_code == 302  # not in its way
     StripeAction.objects.exclude(pk=planned.pk).delete()
     desk.pass_time(days=29, hours=23.5)
@@ -353,7 +369,7 @@ def test_it_ends_on_a_day_and_that_is_undone(desk: Desk, growth: Subscription) -
     growth.refresh_from_db()
     assert growth.cancels_at is None
 
-    desk.ask("cancel", growth, when="period_end", form="last")
+    desk.ask("cancel", growth, when="period_end")
     growth.refresh_from_db()
     assert growth.cancels_at == growth.period_ends_at
 
@@ -376,7 +392,7 @@ def test_a_trial_ends_later_or_now(desk: Desk) -> None:
     assert trial.status == desk.theirs(trial)["status"] == "active"
     totals = sorted(Invoice.objects.values_list("total", flat=True))
     assert totals == [Decimal(0), Decimal(29)]  # of the trial, and what it costs now
-    assert desk.post("trial-end", trial, when="now", form="2").status_code == 409
+    assert desk.post("trial-end", trial, when="now").status_code == 409
 
 
 def test_a_payment_link_is_sent(desk: Desk) -> None:
@@ -395,7 +411,22 @@ def test_a_payment_link_is_sent(desk: Desk) -> None:
     assert action.answer
     assert action.answer["link"] == Invoice.objects.get().hosted_url
     assert action.answer["due"] == "29.00 USD"
+    assert action.answer["e_mail"] == "sent by Stripe"
     assert len(desk.fake.events("invoice.sent")) == sent_before + 1
+
+
+def test_of_an_invoice_that_stripe_charges_the_link_is_answered(desk: Desk) -> None:
+    desk.fake.pay("fail")
+    desk.subscribe(desk.link(), desk.price(2900))
+    invoice = Invoice.objects.get()
+
+    action = desk.ask("payment-link", invoice=invoice.stripe_id)
+
+    assert (action.state, action.error) == ("done", "")
+    assert action.answer
+    assert action.answer["link"] == invoice.hosted_url
+    assert "pass the link on" in action.answer["e_mail"]
+    assert not desk.fake.events("invoice.sent")
 
 
 # --- once, whatever happens ---------------------------------------------------------

@@ -82,7 +82,7 @@ def test_what_is_possible_is_a_link_and_the_rest_says_why_not(
     for kind in ("resume", "seats", "trial-end"):
         assert desk.url(kind, growth) not in html(page)
     assert "Send a payment link: No invoice is open." in words(page)
-    assert "It has subscribed to all there is." in words(page)
+    assert "It has a subscription of every kind." in words(page)
     assert "$29.00 , monthly" in words(page)
 
 

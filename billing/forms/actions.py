@@ -91,6 +91,9 @@ class ActionForm(forms.Form):
         """The white label's midnight."""
         return first_instant(day, self.organization.white_label.zone)
 
+    def day(self, at: datetime | None) -> date | None:
+        return at and at.astimezone(self.organization.white_label.zone).date()
+
     def check_future(self, name: str) -> datetime:
         """The day's beginning; raises where it is not to come, or far off."""
         day = self.cleaned_data.get(name)
@@ -107,7 +110,8 @@ def _day_field(label: str) -> forms.DateField:
     return forms.DateField(
         required=False,
         label=label,
-        widget=forms.DateInput({"type": "date"}),
+        help_text="Where a day is chosen; from its first hour on.",
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
 
 
@@ -361,6 +365,9 @@ class TrialEndForm(ActionForm):
     )
     date = _day_field("Day")
 
+    def fill(self) -> None:
+        self.initial.setdefault("date", self.day(self.subscription.trial_ends_at))
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if data.get("when") == ON_DATE and "date" not in self.errors:
@@ -414,9 +421,10 @@ class CancelForm(ActionForm):
             undo = f"Not at all: undo the end on {self._day(planned)}"
             choices.insert(0, (UNDO, undo))
         self.choose("when", choices)
+        self.initial.setdefault("date", self.day(planned or ends_at))
 
     def _day(self, at: datetime) -> str:
-        return day_year(at.astimezone(self.organization.white_label.zone))
+        return day_year(self.day(at))
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

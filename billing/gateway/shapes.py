@@ -247,6 +247,7 @@ class Invoice:
     finalized_at: datetime | None
     paid_at: datetime | None
     hosted_url: str
+    collection_method: str  # `send_invoice`, or `charge_automatically`
     metadata: Mapping[str, str]
 
     @classmethod
@@ -274,6 +275,7 @@ class Invoice:
             finalized_at=passed.nullable_instant("finalized_at"),
             paid_at=passed.nullable_instant("paid_at"),
             hosted_url=node.optional_text("hosted_invoice_url"),
+            collection_method=node.text("collection_method"),
             metadata=node.metadata(),
         )
 

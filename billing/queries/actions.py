@@ -147,7 +147,7 @@ def _why_not_start(now: Standing) -> str:
         return (
             "No price in its currency is known: sync, or say tier and kind in Stripe."
         )
-    return "" if now.startable else "It has subscribed to all there is."
+    return "" if now.startable else "It has a subscription of every kind."
 
 
 def _why_not_send(now: Standing) -> str:

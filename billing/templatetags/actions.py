@@ -163,7 +163,8 @@ _LEADS = {
     Kind.RESUME: "Invoices are collected again from the next one on.",
     Kind.CANCEL: "On that day Stripe ends it and makes no more invoices; until then it"
     " can be undone.",
-    Kind.PAYMENT_LINK: "Stripe sends the open invoice by e-mail, with a link to it.",
+    Kind.PAYMENT_LINK: "Stripe sends the open invoice by e-mail, with a link to pay it;"
+    " one that it charges by itself has a link to pass on.",
 }
 
 

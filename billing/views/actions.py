@@ -250,7 +250,7 @@ def action(request: OrgRequest, organization_id: int, action_id: int) -> HttpRes
         whole = tab(desk, organization, standing(organization))
         context = {**whole, **context, "panel": _ACTION}
     response = page_or_fragment(request, PAGE, _ACTION, context)
-    if wants_fragment(request) and not found.is_unfinished:
+    if wants_fragment(request) and (found.is_planned or not found.is_unfinished):
         response["HX-Trigger"] = "action-ended"
     return response
 

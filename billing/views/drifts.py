@@ -89,7 +89,10 @@ def _row(
         "was_asked": was_asked,
         "zone": desk.zone,
     }
-    return page_or_fragment(request, _ROW, _ROW, context)
+    response = page_or_fragment(request, _ROW, _ROW, context)
+    if not is_open:
+        response["HX-Trigger"] = "drift-healed"  # an organization's tab shows it healed
+    return response
 
 
 # --- what the address asks for ------------------------------------------------------

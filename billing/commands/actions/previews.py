@@ -21,7 +21,7 @@ _SHOWN = 20
 class PreviewLine:
     description: str
     amount: Decimal
-    is_proration: bool
+    is_of_change: bool  # for the rest of the running period
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Preview:
     at: datetime  # what is prorated is prorated from here
     currency: str = ""
     lines: tuple[PreviewLine, ...] = ()
-    prorated: Decimal = Decimal(0)  # of it, for the rest of the running period
+    prorated: Decimal = Decimal(0)  # of the change, for the rest of the period
     total: Decimal = Decimal(0)
     problem: str = ""
 
@@ -43,35 +43,39 @@ def preview_change(
     price_id: str = "",
     seats: int | None = None,
 ) -> Preview:
-    """The same request as the change itself, so that the same numbers are charged."""
+    """The same request as the change itself, so that the same numbers are charged.
+
+    What earlier changes left to be prorated is on that invoice, too, and not of this.
+    """
     try:
         found = gateway.get_subscription(subscription.stripe_id)
+        item = _item(found, subscription.stripe_price_id)
         invoice = gateway.preview_change(
             found.id,
-            item_id=_item(found, subscription.stripe_price_id),
+            item_id=item.id,
             price_id=price_id,
             quantity=seats,
             at=at,
         )
     except GatewayError as error:
         return Preview(at, problem=redacted(error.message))
-    prorations = (line.amount for line in invoice.lines if line.is_proration)
-    return Preview(
-        at,
-        invoice.currency,
-        tuple(
-            PreviewLine(line.description, line.amount, line.is_proration)
-            for line in invoice.lines
-        ),
-        prorated=sum(prorations, Decimal(0)),
-        total=invoice.total,
+    starts_at = max(at, item.period_starts_at)
+    lines = tuple(
+        PreviewLine(
+            line.description,
+            line.amount,
+            is_of_change=line.is_proration and line.period_starts_at == starts_at,
+        )
+        for line in invoice.lines
     )
+    prorated = sum((line.amount for line in lines if line.is_of_change), Decimal(0))
+    return Preview(at, invoice.currency, lines, prorated, invoice.total)
 
 
-def _item(found: gateway.Subscription, price_id: str) -> str:
+def _item(found: gateway.Subscription, price_id: str) -> gateway.SubscriptionItem:
     for item in found.items:
         if item.price_id == price_id:
-            return item.id
+            return item
     raise gateway.Refused("Stripe has another price by now: sync, and look again.")
 
 

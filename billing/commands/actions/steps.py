@@ -254,16 +254,27 @@ def _text(at: datetime | None) -> str | None:
 
 
 def _send_payment_link(action: StripeAction) -> Answer:
+    """Stripe sends letters only of invoices that it does not charge by itself.
+
+    Of those, too, there is a page to pay on: its address is the answer.
+    """
     id_ = action.parameters["invoice"]
     with object_lock(id_):
-        sent = gateway.send_invoice(id_, key=_key(action, "send"))
+        found = gateway.get_invoice(id_)
+        is_sent = found.collection_method == "send_invoice"
+        if is_sent:
+            found = gateway.send_invoice(id_, key=_key(action, "send"))
         mirror.refetch_invoice(id_, by=action.requested_by)
     return {
-        "invoice": sent.number or sent.id,
-        "status": sent.status,
-        "due": f"{sent.amount_remaining} {sent.currency.upper()}",
-        "link": sent.hosted_url,
+        "invoice": found.number or found.id,
+        "status": found.status,
+        "due": f"{found.amount_remaining} {found.currency.upper()}",
+        "link": found.hosted_url,
+        "e_mail": "sent by Stripe" if is_sent else _NOT_SENT,
     }
+
+
+_NOT_SENT = "not sent: Stripe charges this invoice by itself, so pass the link on"
 
 
 STEPS: dict[Kind, Callable[[StripeAction], Answer]] = {
