@@ -14,12 +14,30 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import commands
-        from orgs.signals import organizations_created
+        from metrics.signals import usage_folded, usage_recorded
+        from orgs.signals import (
+            entitlements_changed,
+            organizations_created,
+            people_changed,
+        )
 
         def open_periods(*, organization_ids: list[int], **_: Any) -> None:
             commands.open_first_periods(organization_ids)
 
+        def look_for_alerts(*, organization_ids: list[int], **_: Any) -> None:
+            from billing.tasks import evaluate_gathered
+            from orgs.tasks import gather
+
+            gather(evaluate_gathered, organization_ids)
+
         organizations_created.connect(open_periods, weak=False)
+        for changed in (
+            usage_recorded,
+            usage_folded,
+            people_changed,
+            entitlements_changed,
+        ):
+            changed.connect(look_for_alerts, weak=False)
         checks.register(_check_webhook)
         if settings.PROCESS == "web" and _is_webhook_off():  # it runs no checks
             logger.warning("stripe_webhook_off %s", _OFF)

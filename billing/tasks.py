@@ -3,15 +3,26 @@
 import logging
 
 from celery import shared_task
+from django.utils import timezone
 
 from billing import gateway
-from billing.commands import actions, charges, drift, inbox, last_invoices, sync
+from billing.commands import (
+    actions,
+    alerts,
+    charges,
+    drift,
+    inbox,
+    last_invoices,
+    sync,
+)
 from billing.queries.actions import list_due_actions
+from billing.queries.alerts import list_due
 from billing.queries.charges import list_due_periods, list_without_draft
-from orgs.tasks import nudge
+from orgs.tasks import gathered, nudge
 
 logger = logging.getLogger(__name__)
 _AT_A_TIME = 1_000
+_SWEPT_AT_ONCE = 5_000  # organizations
 
 
 @shared_task
@@ -115,3 +126,29 @@ def sweep_actions() -> None:
     if gateway.is_on():
         for action_id in list_due_actions(_AT_A_TIME):
             nudge(do_action, action_id)
+
+
+@shared_task
+def evaluate_gathered() -> None:
+    """Look at those that used something, or whose people or limits changed."""
+    for organization_ids in gathered(evaluate_gathered):
+        tell(alerts.evaluate(organization_ids))
+
+
+@shared_task
+def evaluate_due() -> None:
+    """Look at those for whom time alone crosses something: trials, failed payments."""
+    tell(alerts.evaluate(list_due(timezone.now())))
+
+
+@shared_task
+def sweep_alerts(after: int = 0) -> None:
+    """Look at everybody, complete days too; in parts, so that no worker is held."""
+    letter_ids, following = alerts.evaluate_after(after, limit=_SWEPT_AT_ONCE)
+    tell(letter_ids)
+    if following is not None:
+        nudge(sweep_alerts, following)
+
+
+def tell(letter_ids: list[int]) -> None:
+    """Nobody sends letters yet: they wait in their table."""

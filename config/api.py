@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import NinjaAPI
 from ninja.parser import Parser
 
-from billing.api import account_router, balance_router
+from billing.api import access_router, account_router, balance_router
 from config import errors
 from metrics.api import (
     costs_router,
@@ -44,6 +44,7 @@ api = NinjaAPI(
 errors.register(api)
 # Addresses are tried in this order: those asked for most come first.
 api.add_router("/api/v1", costs_router)
+api.add_router("/api/v1", access_router)
 api.add_router("/api/v1", events_router)
 api.add_router("", login_router)
 api.add_router("/api/v1", organizations_router)

@@ -1,9 +1,10 @@
-"""The two calls that programs make all day, answered before Django is asked.
+"""The calls that programs make all day, answered before Django is asked.
 
-A chart of contract C and an organization of contract A, by a key: of what such a call
-costs, three quarters would be the machinery around it. Only a plain success is answered
-here, by the functions the API's own operations call. For whatever is not in order, and
-for all the rest, Django is asked as ever, and says what is wrong.
+A chart of contract C, an organization of contract A, and whether one may be served, by
+a key: of what such a call costs, three quarters would be the machinery around it. Only
+a plain success is answered here, by the functions the API's own operations call. For
+whatever is not in order, and for all the rest, Django is asked as ever, and says what
+is wrong.
 """
 
 import re
@@ -16,6 +17,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.http.request import split_domain_port, validate_host
 
+from billing.api import access_answer
 from config.middleware import request_id_of
 from config.programs import POLICY
 from metrics.api.costs import chart
@@ -33,6 +35,12 @@ Answer = tuple[str, list[tuple[str, str]], bytes]
 _ID = "([1-9][0-9]{0,18})"
 _CHART = re.compile(f"/api/v1/billing/costs/{_ID}/charts")
 _INFO = re.compile(f"/v1/api/organizations/{_ID}/whitelabel/organizations/{_ID}")
+_ACCESS = re.compile(f"/api/v1/organizations/{_ID}/access")
+_BEGINNINGS = (
+    "/api/v1/billing/costs/",
+    "/api/v1/organizations/",
+    "/v1/api/organizations/",
+)
 _CHART_QUERY = frozenset({"from", "to", "bucketing_strategy"})
 
 
@@ -53,18 +61,24 @@ class HotDoors:
 
 def _answer(environ: Environ) -> Answer | None:
     path = environ["PATH_INFO"]
-    if not path.startswith(("/api/v1/billing/costs/", "/v1/api/organizations/")):
+    if not path.startswith(_BEGINNINGS):
         return None
     if not (_is_secure(environ) and _is_ours(environ.get("HTTP_HOST", ""))):
         return None
     try:
         close_old_connections()
-        if named := _CHART.fullmatch(path):
-            return _chart(environ, named[1])
-        if named := _INFO.fullmatch(path):
-            return _info(environ, named[1], named[2])
+        return _open(environ, path)
     except Exception:  # whatever it is, the long way says and logs it
         return None
+
+
+def _open(environ: Environ, path: str) -> Answer | None:
+    if named := _CHART.fullmatch(path):
+        return _chart(environ, named[1])
+    if named := _ACCESS.fullmatch(path):
+        return _access(environ, named[1])
+    if named := _INFO.fullmatch(path):
+        return _info(environ, named[1], named[2])
     return None
 
 
@@ -99,6 +113,17 @@ def _info(environ: Environ, owner_id: str, inner_id: str) -> Answer | None:
     if found is None or not plain.count(found[0]):
         return None
     return "200 OK", [], info_body(found[1])
+
+
+def _access(environ: Environ, organization_id: str) -> Answer | None:
+    if environ.get("QUERY_STRING"):
+        return None
+    reached = plain.reach(
+        environ, organization_id, Scope.ORGANIZATIONS_READ, include_deleted=True
+    )
+    if reached is None or not plain.count(reached):
+        return None
+    return "200 OK", [], access_answer(reached[1])
 
 
 # --- what Django's middleware would do --------------------------------------------

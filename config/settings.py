@@ -221,6 +221,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.tasks.sweep_last_invoices",
         "schedule": crontab(minute="*/15"),
     },
+    "evaluate-due": {
+        "task": "billing.tasks.evaluate_due",
+        "schedule": crontab(minute="*"),
+        "options": {"expires": 60},
+    },
+    "sweep-alerts": {
+        "task": "billing.tasks.sweep_alerts",
+        "schedule": crontab(minute="41"),
+        "options": {"expires": 3_600},
+    },
     "sweep-syncs": {
         "task": "billing.tasks.sweep_syncs",
         "schedule": crontab(minute="*"),

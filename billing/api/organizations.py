@@ -3,10 +3,12 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from ninja import Body, Query, Router
 
-from billing.commands import change_limits
+from billing.commands import alerts, change_limits
 from billing.queries import account, list_stripe_ids
+from billing.queries.alerts import list_fired
 from billing.schemas.bodies import organization_body
 from billing.schemas.changes import (
     IntegrationsIn,
@@ -18,6 +20,7 @@ from billing.schemas.changes import (
     memberships,
 )
 from billing.schemas.organizations import OwnOrganizationOut
+from billing.tasks import tell
 from metrics.commands import set_integrations
 from orgs import access
 from orgs.catalog import Scope
@@ -81,13 +84,17 @@ def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     """Soft: a letter. Hard: a letter, and access is refused. 0 or null is none.
 
     Compared with the open period's cost after free balance. Both are set at once: one
-    that is left out is none.
+    that is left out is none. `alerts` are those that this fired: a limit that is below
+    the cost is crossed as soon as it is set.
     """
     organization = access.own_organization(request, Scope.BILLING_WRITE)
     change_limits(
         organization.id, soft=data.spending_limit_soft, hard=data.spending_limit_hard
     )
-    return _json(limits_body(account(organization)))
+    before = timezone.now()
+    tell(alerts.evaluate_whole([organization.id]))
+    fired = list_fired(organization.id, since=before)
+    return _json(limits_body(account(organization), fired))
 
 
 def _organization(organization: Organization) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from billing.models import BillingAccount, Invoice, SpendingLimit, Subscription
 from billing.models.mirrors import LIVE
+from billing.queries.alerts.listing import list_sent
 from metrics.queries import (
     Amounts,
     IntegrationFacts,
@@ -59,7 +60,7 @@ class Account:
 
 
 def account(organization: Organization) -> Account:
-    """Seven queries, none of them over more than one organization."""
+    """Eight queries, none of them over more than one organization."""
     subscriptions = _subscriptions(organization)
     return Account(
         organization=organization,
@@ -71,7 +72,7 @@ def account(organization: Organization) -> Account:
         meters=open_period_meters(organization.id),
         projects=count_heads(organization).projects,
         integrations=integrations(organization.id),
-        alerts={},
+        alerts=list_sent(organization.id),
     )
 
 

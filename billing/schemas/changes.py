@@ -24,7 +24,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from billing.models import SpendingLimit
+from billing.models import Alert, SpendingLimit
 from billing.queries import Account
 from billing.schemas.bodies import epoch, pause_reason, tier_of
 from billing.schemas.organizations import PauseReasonOut
@@ -123,6 +123,24 @@ class SubscriptionOut(Schema):
     is_none: bool
 
 
+class FiredOut(Schema):
+    """An alert that was recorded, and what becomes of its letter."""
+
+    kind: str
+    threshold: float = Field(description="The amount that was reached.")
+    state: str
+    reason: str
+
+
+def _fired(alert: Alert) -> dict[str, Any]:
+    return {
+        "kind": alert.kind,
+        "threshold": number(alert.threshold),
+        "state": alert.state,
+        "reason": alert.reason,
+    }
+
+
 class LimitsOut(Schema):
     """Limits, compared with the open period's cost after free balance."""
 
@@ -136,9 +154,10 @@ class LimitsOut(Schema):
     subscription_paused: PauseReasonOut | None
     trial_end: AwareDatetime | None
     trial_ending_soon: bool = Field(description="Within seven days.")
+    alerts: list[FiredOut] = Field(description="What these limits fired, if anything.")
 
 
-def limits_body(account: Account) -> bytes:
+def limits_body(account: Account, fired: Sequence[Alert]) -> bytes:
     """`LimitsOut` as JSON."""
     billing, platform = account.billing, account.platform
     tier = tier_of(account)
@@ -162,6 +181,7 @@ def limits_body(account: Account) -> bytes:
             "subscription_paused": pause_reason(account),
             "trial_end": trial_end,
             "trial_ending_soon": bool(is_trial and trial_end and trial_end <= soon),
+            "alerts": [_fired(alert) for alert in fired],
         }
     )
 

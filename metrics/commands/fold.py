@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 from django.utils import timezone
 
+from metrics.signals import usage_folded
+
 # In a transaction; others fold what came meanwhile after it.
 _ROWS, _ORGANIZATIONS = 200_000, 10_000
 
@@ -87,6 +89,7 @@ on conflict (organization_id) do update set
     last_usage_on = greatest(s.last_usage_on, excluded.last_usage_on),
     computed_at = excluded.computed_at,
     changes = s.changes + excluded.changes
+returning organization_id
 """  # noqa: S608  ours
 _FOLD_SOME = _FOLD_USAGE.format(
     ids="array(select distinct organization_id from metrics_usagechange"
@@ -104,8 +107,8 @@ def fold_usage() -> None:
     """
     while _some_of_fleet():
         _fold(_FOLD_FLEET, limit=_ROWS)
-    while _fold(_FOLD_SOME, limit=_ORGANIZATIONS) == _ORGANIZATIONS:
-        pass
+    while folded := _fold_some():
+        usage_folded.send_robust(None, organization_ids=folded)
 
 
 def fold_organizations(organization_ids: Sequence[int]) -> None:
@@ -117,6 +120,14 @@ def _some_of_fleet() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("select exists (select from metrics_fleetchange)")
         return bool(cursor.fetchone()[0])
+
+
+def _fold_some() -> list[int]:
+    """Whose changes were folded."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK)
+        cursor.execute(_FOLD_SOME, {"limit": _ORGANIZATIONS, "now": timezone.now()})
+        return [id_ for (id_,) in cursor.fetchall()]
 
 
 def _fold(statement: str, **parameters: int | list[int]) -> int:

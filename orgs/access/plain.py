@@ -20,7 +20,9 @@ from orgs.queries.reach import find_key, find_organization
 Reached = tuple[Principal, Organization]
 
 
-def reach(headers: dict[str, str], id_: str, scope: Scope) -> Reached | None:
+def reach(
+    headers: dict[str, str], id_: str, scope: Scope, *, include_deleted: bool = False
+) -> Reached | None:
     """Who calls, and the organization of this id; `headers` are those of WSGI.
 
     One statement. Not counted yet: whoever has looked at the rest of the call counts.
@@ -32,7 +34,9 @@ def reach(headers: dict[str, str], id_: str, scope: Scope) -> Reached | None:
     key, organization = find_key(
         hash_key(text), organization_id=row_id(id_), now=now, is_hot=True
     )
-    if key is None or organization is None or organization.deleted_at is not None:
+    if key is None or organization is None:
+        return None
+    if organization.deleted_at is not None and not include_deleted:
         return None
     found = principal_of_key(key)
     if scope not in found.scopes or not found.reaches(organization):

@@ -12,6 +12,7 @@ from orgs.commands.jobs import cancel_jobs, refuse_owner
 from orgs.commands.organizations import announce_created, announce_people
 from orgs.errors import Conflict, DomainError
 from orgs.models import Entitlements, Job, Member, Organization, Project, WhiteLabel
+from orgs.signals import entitlements_changed
 
 Values = Mapping[str, Any]
 Person = TypeVar("Person", Member, Project)
@@ -97,6 +98,7 @@ def set_entitlements(organization: Organization, values: Values) -> Entitlements
     for name, value in values.items():
         setattr(entitlements, name, value)
     entitlements.save()
+    entitlements_changed.send(Entitlements, organization_ids=[organization.pk])
     return entitlements
 
 

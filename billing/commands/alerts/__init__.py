@@ -1,7 +1,8 @@
 """Alerts: found, recorded once, and told to whom they concern.
 
 For the senders and the pages:
-- `evaluate(ids)` after anything changed; it answers the letters to send
+- `evaluate(ids)` after anything changed, `evaluate_whole(ids)` after a limit changed;
+  both answer the letters to send: `billing.tasks.tell(letter_ids)` after the commit
 - `send_again(alert_id, by=…)` makes another letter of an alert
 - `set_recipients`, `snooze`, `opt_out(token)`, `opt_in` change who is told
 - `opt_out_token(organization_id, address, kind)` is what a letter's link carries
@@ -10,7 +11,11 @@ Whoever sends moves `Letter.state` by its lease, each `LetterRecipient`, and wit
 `Alert.state` (pending, sending, sent, failed), `Alert.reason` and `Alert.sent_at`.
 """
 
-from billing.commands.alerts.evaluate import evaluate, evaluate_after
+from billing.commands.alerts.evaluate import (
+    evaluate,
+    evaluate_after,
+    evaluate_whole,
+)
 from billing.commands.alerts.ledger import new_message_id, record, send_again
 from billing.commands.alerts.recipients import (
     OptOut,
@@ -29,6 +34,7 @@ __all__ = [
     "Told",
     "evaluate",
     "evaluate_after",
+    "evaluate_whole",
     "find_told",
     "new_message_id",
     "opt_in",

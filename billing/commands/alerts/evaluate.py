@@ -39,13 +39,20 @@ def _evaluate(ids: Sequence[int], daily: bool, now: datetime) -> list[int]:
     return record(find_crossings(ids, now=now, daily=daily), now=now)
 
 
+def evaluate_whole(
+    organization_ids: Sequence[int], *, now: datetime | None = None
+) -> list[int]:
+    """Everything of these, their complete days too; for what is asked now and then."""
+    ids, now = list(organization_ids), now or timezone.now()
+    return [*evaluate(ids, now=now), *evaluate(ids, daily=True, now=now)]
+
+
 def evaluate_after(
     organization_id: int, *, limit: int, now: datetime | None = None
 ) -> tuple[list[int], int | None]:
-    """Everything of the next organizations by id, their complete days too.
+    """As `evaluate_whole`, the next organizations by id.
 
     Answers the letters to send, and after which one to go on; null: that was all.
     """
     ids = list_after(organization_id, limit=limit)
-    letters = [*evaluate(ids, now=now), *evaluate(ids, daily=True, now=now)]
-    return letters, ids[-1] if len(ids) == limit else None
+    return evaluate_whole(ids, now=now), ids[-1] if len(ids) == limit else None

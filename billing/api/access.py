@@ -1,0 +1,41 @@
+"""May an organization be served? Asked by gateways on each request."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import Router
+
+from billing.queries.access import list_barred
+from billing.schemas.access import AccessOut, access_body
+from orgs import access
+from orgs.catalog import Scope
+from orgs.models import Organization
+from orgs.schemas.errors import ErrorsOut
+
+router = Router(tags=["organizations"])
+_READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
+
+
+@router.get(
+    "/organizations/{organization_id}/access",
+    response={200: AccessOut, **_READS},
+    summary="Whether an organization may be served",
+    auth=access.needs(Scope.ORGANIZATIONS_READ, reaches_deleted=True),
+)
+def read_access(request: HttpRequest, organization_id: str) -> HttpResponse:
+    """From prepared state, in constant time. A deleted organization answers, too.
+
+    `allowed` is false while there are `reasons`; usage that still arrives is recorded
+    all the same. A crossed hard limit shows within two seconds.
+    """
+    organization = access.called_organization(
+        request, organization_id, Scope.ORGANIZATIONS_READ, include_deleted=True
+    )
+    return HttpResponse(answer(organization), content_type="application/json")
+
+
+def answer(organization: Organization) -> bytes:
+    """One statement."""
+    barred = list_barred(organization.pk, now=timezone.now())
+    return access_body(organization, barred)
