@@ -1,14 +1,19 @@
 """Credits, voids and periods as finance meets them: seen first, written once."""
 
+from datetime import timedelta
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import pytest
+import time_machine
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from billing.commands import close_period
-from billing.models import BillingAccount, CreditEntry
+from billing.models import BillingAccount, BillingPeriod, CreditEntry
 from metrics.models import UsageVoid
+from metrics.queries import period_cost
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -303,3 +308,52 @@ def test_a_period_that_is_not_there_is_not_found(
     url = f"{at(used, 'periods')}?period={number}"
 
     assert finance.get(url).status_code == 404
+
+
+def test_a_period_is_closed_by_hand_once_and_charges_nothing(
+    finance: Client, used: Organization
+) -> None:
+    asked = fields(finance.get(at(used, "periods")), note="Billed elsewhere")
+
+    with time_machine.travel(NOW + timedelta(hours=1), tick=False):
+        for _ in range(2):
+            assert finance.post(at(used, "periods"), asked).status_code == 302
+
+    closed = BillingPeriod.objects.get(organization=used, ends_at__isnull=False)
+    assert (closed.cost, closed.closed_by, closed.note) == (
+        Decimal(13),
+        "fin",
+        "Billed elsewhere",
+    )
+    assert not closed.charges.exists()
+    assert period_cost(used.pk, number=2).cost == 0
+    assert "by hand, fin" in finance.get(at(used, "periods")).content.decode()
+
+
+def test_nobody_closes_a_period_without_a_reason_or_the_right_to(
+    finance: Client, used: Organization, acme: WhiteLabel
+) -> None:
+    viewer = enter("vic", "viewer", acme)
+    stranger = enter("eve", "operator", WhiteLabel.objects.get(slug="decoy"))
+    asked = fields(finance.get(at(used, "periods")), note=" ")
+
+    answer = finance.post(at(used, "periods"), asked)
+    assert (answer.status_code, [*answer.context["form"].errors]) == (422, ["note"])
+    asked["note"] = "why"
+    assert viewer.post(at(used, "periods"), asked).status_code == 403
+    assert stranger.post(at(used, "periods"), asked).status_code == 404
+    assert not BillingPeriod.objects.filter(ends_at__isnull=False).exists()
+
+
+def test_a_command_closes_a_period_by_hand(used: Organization) -> None:
+    told, done = StringIO(), StringIO()
+    of = ("close_period", "--organization", "org-7", "--white-label", "acme")
+    with time_machine.travel(NOW + timedelta(hours=1), tick=False):
+        call_command(*of, stdout=told)
+        with pytest.raises(CommandError, match="why"):
+            call_command(*of, "--apply")
+        call_command(*of, "--apply", "--note", "x", "--by", "ann", stdout=done)
+
+    assert "13 usd\nnothing written\n" in told.getvalue()
+    assert done.getvalue() == "closed 1 13 usd\n"
+    assert BillingPeriod.objects.get(organization=used, number=1).closed_by == "ann"

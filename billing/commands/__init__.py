@@ -1,11 +1,17 @@
 """Writes of money: periods and limits."""
 
 from billing.commands.limits import change_limit, change_limits
-from billing.commands.periods import close_period, close_periods, open_first_periods
+from billing.commands.periods import (
+    close_by_hand,
+    close_period,
+    close_periods,
+    open_first_periods,
+)
 
 __all__ = [
     "change_limit",
     "change_limits",
+    "close_by_hand",
     "close_period",
     "close_periods",
     "open_first_periods",

@@ -10,6 +10,7 @@ from billing.errors import PeriodClosed
 from billing.models import BillingPeriod
 from metrics import commands as usage
 from metrics.queries import list_open_periods, period_costs
+from orgs.errors import DomainError
 
 
 @transaction.atomic
@@ -57,3 +58,19 @@ def close_periods(
         for id_, number in numbers.items()
     )
     return periods
+
+
+@transaction.atomic
+def close_by_hand(organization_id: int, *, by: str, note: str) -> BillingPeriod:
+    """Close the open period now: summed, and nothing of it is charged.
+
+    For those who bill without Stripe, and for usage from before they did. Kept with who
+    and why; raises `PeriodClosed` for a period that does not reach that far, and
+    `DomainError` without a note.
+    """
+    if not note.strip():
+        raise DomainError("Say why.", code="billing.note_missing", fields=("note",))
+    period = close_period(organization_id, ends_at=timezone.now())
+    period.closed_by, period.note = by[:200], note.strip()
+    period.save(update_fields=["closed_by", "note"])
+    return period

@@ -34,6 +34,10 @@ class _Note(forms.Form):
         self.order_fields([name for name in self.fields if name != "note"])
 
 
+class CloseForm(_Note):
+    """Close the open period; only why is asked."""
+
+
 class CreditForm(_Note):
     """Give or take back, in the white label's currency."""
 

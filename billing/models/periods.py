@@ -29,6 +29,9 @@ class BillingPeriod(models.Model):
     credit_used = models.DecimalField(
         max_digits=24, decimal_places=12, default=0, db_default=0
     )
+    # Who closed it by hand, and why; empty where an invoice did.
+    closed_by = models.CharField(max_length=200, blank=True, default="", db_default="")
+    note = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
         constraints = [

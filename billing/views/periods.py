@@ -1,12 +1,16 @@
 """Periods: how each adds up, from its events to its invoice."""
 
+from django.contrib import messages
 from django.http import HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 
+from billing.commands import close_by_hand
+from billing.forms.corrections import CloseForm
 from billing.models import BillingPeriod
 from billing.queries.reconciliation import list_periods, reconciliation
-from billing.views.corrections import corrector
-from orgs.errors import NotFound
+from billing.views.corrections import Corrector, Once, corrector
+from orgs.errors import DomainError, NotFound
 from orgs.http import OrgRequest, page_or_fragment
 
 _PAGE, _PANEL = "billing/periods.html", "billing/_periods_panel.html"
@@ -15,6 +19,10 @@ _PAGE, _PANEL = "billing/periods.html", "billing/_periods_panel.html"
 def periods(request: OrgRequest, organization_id: int) -> HttpResponse:
     """`?period=13` is shown step by step; by default the one that closed last."""
     by = corrector(request, organization_id)
+    form = CloseForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and _close(form, by):
+        messages.success(request, "The period is closed; the next one is open.")
+        return redirect("billing:periods", organization_id)
     found = list_periods(organization_id)
     number = _number(request, found)
     base = reverse("billing:periods", args=[organization_id])
@@ -25,8 +33,24 @@ def periods(request: OrgRequest, organization_id: int) -> HttpResponse:
         ],
         "chosen": number,
         "sums": reconciliation(by.organization, number) if number else None,
+        "form": form,
     }
-    return page_or_fragment(request, _PAGE, _PANEL, context)
+    status = 422 if form.is_bound else 200
+    return page_or_fragment(request, _PAGE, _PANEL, context, status=status)
+
+
+def _close(form: CloseForm, by: Corrector) -> bool:
+    """Once, however often the form is sent; whether it was not refused."""
+    once = Once(form.cleaned_data["form"])
+    if not once.is_first():
+        return True
+    try:
+        close_by_hand(by.organization.pk, by=by.name, note=form.cleaned_data["note"])
+    except DomainError as error:
+        once.forget()
+        form.add_error("note", error.message)
+        return False
+    return True
 
 
 def _number(request: OrgRequest, found: list[BillingPeriod]) -> int | None:

@@ -1,0 +1,50 @@
+"""`close_period`: what the open period costs; --apply closes it by hand."""
+
+import argparse
+from typing import Any
+
+from django.core.management import BaseCommand
+
+from billing.commands import close_by_hand
+from metrics.management.correcting import choose, plain, system_user
+from metrics.queries import current_period
+from orgs.errors import DomainError
+from orgs.management.loading import command_error
+
+
+class Command(BaseCommand):
+    help = (
+        "Close an organization's open period now, and charge nothing: for those who"
+        " bill without Stripe, and before the first invoice from it. Without --apply"
+        " only says what the period costs."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--white-label", metavar="SLUG")
+        parser.add_argument(
+            "--organization", required=True, metavar="ID", help="ours or the company's"
+        )
+        parser.add_argument("--apply", action="store_true", help="write; needs --note")
+        parser.add_argument("--note", default="", help="why, for those who ask later")
+        parser.add_argument("--by", default="", help="who; default: the system's user")
+
+    def handle(self, *, apply: bool, note: str, by: str, **options: Any) -> None:
+        found = choose(options["white_label"], options["organization"]).organizations
+        organization = found.select_related("white_label").get()
+        currency = organization.white_label.currency
+        if not apply:
+            period = current_period(organization.pk)
+            since = f"{period.starts_at:%FT%TZ}"
+            self.stdout.write(
+                f"open since {since} {plain(period.cost.cost)} {currency}"
+            )
+            self.stdout.write("nothing written")
+            return
+        try:
+            who = by.strip() or system_user()
+            closed = close_by_hand(organization.pk, by=who, note=note)
+        except DomainError as error:
+            raise command_error(error) from None
+        if closed.cost is None:
+            raise AssertionError("closed")
+        self.stdout.write(f"closed {closed.number} {plain(closed.cost)} {currency}")
