@@ -19,8 +19,6 @@ from billing.commands.alerts.evaluate import (
 from billing.commands.alerts.ledger import new_message_id, record, send_again
 from billing.commands.alerts.recipients import (
     OptOut,
-    Told,
-    find_told,
     opt_in,
     opt_out,
     opt_out_token,
@@ -31,11 +29,9 @@ from billing.commands.alerts.recipients import (
 
 __all__ = [
     "OptOut",
-    "Told",
     "evaluate",
     "evaluate_after",
     "evaluate_whole",
-    "find_told",
     "new_message_id",
     "opt_in",
     "opt_out",

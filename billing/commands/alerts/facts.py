@@ -16,11 +16,10 @@ seconds, bytes, count, days or nothing. Of `pace` there are also `pace_per_day`,
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from billing.catalog import Measure
-from billing.queries.alerts.measuring import Crossing, Measured
+from billing.queries.alerts.measuring import Crossing, Measured, plain
 from metrics.queries import RecentCost, recent_costs_by_day
 from orgs.models import Organization
 
@@ -98,9 +97,3 @@ def _days(recent: RecentCost, today: date) -> list[dict[str, str]]:
         {"day": (first + timedelta(days=at)).isoformat(), "cost": plain(cost)}
         for at, cost in enumerate(recent.by_day)
     ]
-
-
-def plain(amount: Decimal | str) -> str:
-    """Every digit that counts, and no exponent: 12.5, 1000."""
-    text = format(Decimal(amount), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -16,10 +16,10 @@ from django.db.models import Max
 
 from billing.catalog import ALERT_KINDS, is_beyond
 from billing.commands.alerts.facts import Facts, freeze
-from billing.commands.alerts.recipients import Told, find_told
 from billing.errors import AlreadySending, NobodyToTell
 from billing.models import Alert, Letter, LetterRecipient
 from billing.queries.alerts.measuring import Crossing
+from billing.queries.alerts.recipients import Told, find_told
 
 _State = Alert.State
 _Key = tuple[object, ...]

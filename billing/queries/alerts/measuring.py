@@ -104,3 +104,9 @@ def _crossing(row: Sequence[Any]) -> Crossing:
 def _measured(row: Sequence[Any]) -> Measured:
     id_, measured, *rest = row
     return Measured(id_, Measure(measured), *rest)
+
+
+def plain(amount: Decimal | str) -> str:
+    """Every digit that counts, and no exponent: 12.5, 1000."""
+    text = format(Decimal(amount), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
