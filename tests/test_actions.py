@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.acting import NOTE, Desk, seconds, work
 from tests.factories import make_user
 from tests.fake_stripe import FakeStripe
 from tests.stripe_mirror import customer_of
+from tests.test_recording_parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 CUSTOMERS = "/v1/customers"
@@ -496,6 +498,20 @@ def test_a_form_sent_twice_asks_once(desk: Desk, growth: Subscription) -> None:
 
     assert first["Location"] == second["Location"]
     assert other.status_code == 409
+    assert StripeAction.objects.count() == 1
+
+
+@pytest.mark.usefixtures("committed")
+def test_of_two_at_once_one_is_asked(desk: Desk) -> None:
+    """Each in a transaction of its own, at the same moment."""
+
+    def ask(one: Desk) -> int:
+        return int(one.post("create-customer", email="a@example.com").status_code)
+
+    people = [desk.as_(desk.user) for _ in range(4)]
+    statuses = together(partial(ask, one) for one in people)
+
+    assert sorted(statuses) == [302, 409, 409, 409]
     assert StripeAction.objects.count() == 1
 
 

@@ -120,6 +120,8 @@ def test_one_thing_at_a_time(desk: Desk, growth: Subscription) -> None:
 
     assert desk.url("cancel", growth) not in html(page)
     assert "Something asked for before is still under way." in words(page)
+    assert "Under way: Pause, asked for by fin." in words(page)
+    assert f'href="{asked["Location"]}"' in html(page)
     assert form.status_code == 409
     work(asked)
     assert desk.url("resume", growth) in html(desk.client.get(desk.tab))

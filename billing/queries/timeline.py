@@ -30,6 +30,7 @@ class Moment:
     who: str = ""  # empty: Stripe itself, a command or a worker
     why: str = ""
     tone: Tone = ""
+    state: str = ""  # of what was asked and is not done
     detail: str = ""
     amount: Decimal | None = None
     currency: str = ""
@@ -48,19 +49,25 @@ def timeline(organization_id: int, *, limit: int = SHOWN) -> list[Moment]:
 
 
 def _of_action(action: ActionFacts) -> Moment:
-    tones: dict[str, Tone] = {
-        StripeAction.State.DONE: "good",
-        StripeAction.State.FAILED: "" if action.is_called_off else "bad",
-    }
+    tone, state = _state_of(action)
     return Moment(
         action.finished_at or action.created_at,
         action.label,
         action.requested_by,
         action.note,
-        tone=tones.get(action.state, "warn"),
+        tone=tone,
+        state=state,
         detail=action.error or action.asks,
         action_id=action.id,
     )
+
+
+def _state_of(action: ActionFacts) -> tuple[Tone, str]:
+    if action.is_called_off:
+        return "", "Called off"
+    if action.is_unfinished:
+        return "warn", "Planned" if action.is_planned else "Under way"
+    return ("", "") if action.state == StripeAction.State.DONE else ("bad", "Failed")
 
 
 def _of_changes(changes: list[Change]) -> Iterator[Moment]:
