@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 from django.test import Client
+from pytest_django import Settings
 
 from billing.commands import close_period
 from billing.models import BillingAccount, BillingPeriod, CreditEntry
@@ -28,6 +29,7 @@ from tests.factories import (
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 HTMX = {"hx-request": "true"}
 CREDIT = {"act": "grant", "kind": "credit", "amount": "7.50", "note": "Outage"}
+_BACKEND = "django.core.cache.backends.redis.RedisCache"
 PAGES = ("credits", "void", "periods")
 
 
@@ -137,6 +139,17 @@ def test_a_grant_is_one_line_however_often_it_is_sent(
     text = finance.get(url).content.decode()
     assert "Outage" in text
     assert "$7.50" in text
+
+
+def test_nothing_is_granted_while_nobody_can_say_whether_it_was(
+    finance: Client, used: Organization, settings: Settings
+) -> None:
+    away = {"LOCATION": "redis://127.0.0.1:9", "BACKEND": _BACKEND}
+    settings.CACHES = {"default": away}
+    sent = {**CREDIT, "form": "w", "step": "apply"}
+
+    assert finance.post(at(used, "credits"), sent).status_code == 503
+    assert not CreditEntry.objects.exists()
 
 
 def test_more_than_is_left_is_refused_and_may_be_sent_again(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import redis
 from django.contrib.messages import get_messages
 from django.core.cache import cache
 
@@ -10,6 +11,7 @@ from billing.views.desk import READ_ONLY
 from metrics.queries import current_period
 from orgs import access
 from orgs.catalog import Scope
+from orgs.errors import Unavailable
 from orgs.http import OrgRequest, wants_fragment
 from orgs.models import Organization
 
@@ -64,7 +66,11 @@ class Once:
         self.key = f"form:{word}"
 
     def is_first(self) -> bool:
-        return bool(cache.add(self.key, 1, _REMEMBERED))
+        """Raises `Unavailable` where nobody remembers: money is not given on trust."""
+        try:
+            return bool(cache.add(self.key, 1, _REMEMBERED))
+        except redis.RedisError:
+            raise Unavailable("This cannot be done just now; try again.") from None
 
     def forget(self) -> None:
         cache.delete(self.key)

@@ -105,7 +105,7 @@ def _drifts(desk: Desk, request: OrgRequest) -> dict[str, Any]:
     is_healed = request.GET.get("healed") == "1"
     run = _run(desk, request.GET.get("run", ""))
     if run:
-        rows = list_run_drift(run)
+        rows = [row for row in list_run_drift(run) if _may_see(desk, row)]
     else:
         rows = list_drift(
             labels,
@@ -129,6 +129,13 @@ def _drifts(desk: Desk, request: OrgRequest) -> dict[str, Any]:
         "choices": _choices(desk, request, kind),
         "states": _states(request, is_healed=is_healed),
     }
+
+
+def _may_see(desk: Desk, row: DriftRow) -> bool:
+    """A run of one white label meets customers of nobody's, too."""
+    if row.white_label_id is None:
+        return desk.sees_all
+    return row.white_label_id in {label.pk for label in desk.white_labels}
 
 
 def _run(desk: Desk, text: str) -> int | None:

@@ -22,9 +22,10 @@ _WATCHED = 50  # runs whose end is told
 def jobs(request: OrgRequest) -> HttpResponse:
     """A run of each white label, those before, and a button; live while one goes on."""
     desk = enter(request)
-    context = _syncs(desk, watching=_read_watching(request))
-    if not wants_fragment(request):
-        context |= page(desk, "jobs")
+    if wants_fragment(request):
+        context = _syncs(desk, watching=_read_watching(request))
+    else:
+        context = _syncs(desk, watching=[]) | page(desk, "jobs")
     return page_or_fragment(request, _PAGE, _PANEL, context)
 
 
