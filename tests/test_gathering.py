@@ -1,0 +1,79 @@
+"""Waking one task about many rows: soon, seldom, and never in a caller's time."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+import redis
+from django.conf import settings
+
+from billing.models import Alert
+from billing.tasks import evaluate_gathered
+from orgs.models import Organization, WhiteLabel
+from orgs.tasks import gather, gathered
+from tests.alerting import limit, use
+from tests.factories import make_rate
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When the broker was asked for the task."""
+    found: list[float] = []
+    monkeypatch.setattr(
+        evaluate_gathered, "apply_async", lambda **_: found.append(time.monotonic())
+    )
+    return found
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_recording_is_evaluated_soon_after(
+    acme: WhiteLabel, org: Organization, asked: list[float]
+) -> None:
+    make_rate(acme, "2")
+    limit(org, "soft", "10")
+    use(acme, 5)
+    wait_until(lambda: asked)
+
+    evaluate_gathered()
+
+    assert Alert.objects.get().organization == org
+
+
+def test_many_calls_ask_once_until_it_has_begun(asked: list[float]) -> None:
+    for number in range(1, 1_001):
+        gather(evaluate_gathered, [number])
+    valkey = redis.Redis.from_url(settings.REDIS_URL)
+    key = f"orgdesk:gathered:{evaluate_gathered.name}"
+    wait_until(lambda: valkey.scard(key) == 1_000)
+    assert len(asked) == 1
+
+    taken = [id_ for some in gathered(evaluate_gathered) for id_ in some]
+    assert sorted(taken) == list(range(1, 1_001))
+
+    gather(evaluate_gathered, [7])
+    wait_until(lambda: len(asked) == 2)
+    assert [7] in gathered(evaluate_gathered)
+
+
+def test_a_broker_that_is_down_holds_up_nobody(
+    asked: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> redis.Redis:
+        time.sleep(0.5)
+        raise redis.ConnectionError
+
+    monkeypatch.setattr("orgs.tasks.gathering._client", refuse)
+    start = time.monotonic()
+    for number in range(100):
+        gather(evaluate_gathered, [number])
+
+    assert time.monotonic() - start < 0.25
+    assert asked == []
