@@ -67,6 +67,12 @@ class AlreadySending(Conflict):
     code = "billing.letter_already_sending"
 
 
+class LetterNotFailed(Conflict):
+    """One that is on its way, or arrived, is not tried anew."""
+
+    code = "billing.letter_not_failed"
+
+
 class UnknownOptOut(NotFound):
     """A link that we did not sign, or of letters that everybody gets."""
 

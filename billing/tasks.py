@@ -13,6 +13,7 @@ from billing.commands import (
     drift,
     inbox,
     last_invoices,
+    letters,
     sync,
 )
 from billing.queries.actions import list_due_actions
@@ -23,6 +24,7 @@ from orgs.tasks import gathered, nudge
 logger = logging.getLogger(__name__)
 _AT_A_TIME = 1_000
 _SWEPT_AT_ONCE = 5_000  # organizations
+_TOLD_AT_ONCE = 100  # letters
 
 
 @shared_task
@@ -129,6 +131,20 @@ def sweep_actions() -> None:
 
 
 @shared_task
+def send_letter(letter_id: int) -> None:
+    """Send a letter to each address that has not taken it, however often it is told."""
+    for digest_id in letters.send(letter_id):
+        nudge(send_letter, digest_id)
+
+
+@shared_task
+def sweep_letters() -> None:
+    """Nudge what nobody was told of, is due again, or whose worker died."""
+    for letter_id in letters.list_due_letters(_AT_A_TIME):
+        nudge(send_letter, letter_id)
+
+
+@shared_task
 def evaluate_gathered() -> None:
     """Look at those that used something, or whose people or limits changed."""
     for organization_ids in gathered(evaluate_gathered):
@@ -151,4 +167,6 @@ def sweep_alerts(after: int = 0) -> None:
 
 
 def tell(letter_ids: list[int]) -> None:
-    """Nobody sends letters yet: they wait in their table."""
+    """The first ones at once; where there are many, the sweep brings the rest."""
+    for letter_id in letter_ids[:_TOLD_AT_ONCE]:
+        nudge(send_letter, letter_id)

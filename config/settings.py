@@ -231,6 +231,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="41"),
         "options": {"expires": 3_600},
     },
+    "sweep-letters": {
+        "task": "billing.tasks.sweep_letters",
+        "schedule": crontab(minute="*"),
+        "options": {"expires": 60},  # a worker that was away does it once
+    },
     "sweep-syncs": {
         "task": "billing.tasks.sweep_syncs",
         "schedule": crontab(minute="*"),
@@ -333,7 +338,19 @@ CONTENT_SECURITY_POLICY = {
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
-EMAIL_TIMEOUT = 10
+EMAIL_TIMEOUT = 10  # seconds of each step of a conversation with the host
+
+# Where people reach us: letters carry whole addresses.
+_NAMES = (name.lstrip(".") for name in ALLOWED_HOSTS)
+_HOST = next((name for name in _NAMES if name[-1:].isalpha()), "localhost")
+_SCHEME = "https" if HTTPS_ONLY else "http"
+SITE_URL = env.str("SITE_URL", f"{_SCHEME}://{_HOST}").rstrip("/")
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", f"{SITE_NAME} <orgdesk@{_HOST}>")
+# Of all workers together; a sixth of it may go at once.
+LETTERS_PER_MINUTE = env.int("LETTERS_PER_MINUTE", 120)
+# So many letters to one address in so many minutes; what is more comes in one.
+DIGEST_AFTER = env.int("DIGEST_AFTER", 5)
+DIGEST_MINUTES = env.int("DIGEST_MINUTES", 10)
 
 # --- API keys ---------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Pages of money: the fleet, the list of organizations, and an organization's tabs."""
 
 from billing.views.actions import act, action, call_off_action, retry_action
+from billing.views.alerts import alerts, fleet_alerts
 from billing.views.billing import billing
 from billing.views.credits import credits  # noqa: A004  the page's name
 from billing.views.drifts import drift_row, drifts, heal_all_drift, heal_drift
@@ -8,13 +9,16 @@ from billing.views.failures import failures, retry_failure
 from billing.views.fleet import fleet
 from billing.views.inbox import ignore_event, inbox, resend_event
 from billing.views.jobs import jobs, start_sync
+from billing.views.letters import letter, letter_html, letters
 from billing.views.organizations import organization_list, overview
 from billing.views.periods import periods
+from billing.views.unsubscribe import unsubscribe
 from billing.views.voids import void
 
 __all__ = [
     "act",
     "action",
+    "alerts",
     "billing",
     "call_off_action",
     "credits",
@@ -22,11 +26,15 @@ __all__ = [
     "drifts",
     "failures",
     "fleet",
+    "fleet_alerts",
     "heal_all_drift",
     "heal_drift",
     "ignore_event",
     "inbox",
     "jobs",
+    "letter",
+    "letter_html",
+    "letters",
     "organization_list",
     "overview",
     "periods",
@@ -34,5 +42,6 @@ __all__ = [
     "retry_action",
     "retry_failure",
     "start_sync",
+    "unsubscribe",
     "void",
 ]

@@ -153,6 +153,7 @@ class Supervisor:
         """Until asked to stop (0) or unable to go on (1); stops all it started."""
         process.adopt_orphans()
         _set_environment(self.state)
+        os.environ.setdefault("SITE_URL", f"http://127.0.0.1:{self.port}")
         try:
             self._start()
             self._keep()

@@ -1,0 +1,23 @@
+"""Letters leave the building: claimed, sent to each address, marked, or put off."""
+
+from billing.commands.letters.ending import revive
+from billing.commands.letters.optouts import (
+    digest_token,
+    list_opt_outs,
+    opt_in_all,
+    opt_out_all,
+)
+from billing.commands.letters.sending import send
+from billing.commands.letters.turns import LEASE, MAX_ATTEMPTS, list_due_letters
+
+__all__ = [
+    "LEASE",
+    "MAX_ATTEMPTS",
+    "digest_token",
+    "list_due_letters",
+    "list_opt_outs",
+    "opt_in_all",
+    "opt_out_all",
+    "revive",
+    "send",
+]

@@ -1,0 +1,137 @@
+"""How a letter ends, and what its alerts say of it."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from billing.commands.letters.turns import MAX_ATTEMPTS, next_try, ours
+from billing.errors import LetterNotFailed
+from billing.models import Alert, Letter, LetterRecipient
+
+_State, _Of = LetterRecipient.State, Letter.State
+_UNSETTLED = "unsettled"
+
+
+def settle(
+    recipient: LetterRecipient, state: str, *, code: int | None = None, words: str = ""
+) -> None:
+    """For good; of two that try the first is believed."""
+    LetterRecipient.objects.filter(pk=recipient.pk, state=_State.PENDING).update(
+        state=state, smtp_code=code, words=words, settled_at=timezone.now()
+    )
+
+
+def end(letter: Letter, *, tried: bool, wait_until: datetime | None, why: str) -> None:
+    """Done when each address is settled; what was only held costs no attempt."""
+    left = letter.recipients.filter(state=_State.PENDING).order_by("-words", "id")
+    last = left.first()
+    if last is None:
+        _finish(letter, _Of.DONE)
+    elif tried:
+        code = str(last.smtp_code or _UNSETTLED)
+        put_off(letter, code=code, words=f"{last.address}: {last.words}")
+    else:
+        ours(letter).update(
+            state=_Of.PENDING,
+            leased_until=None,
+            attempts=letter.attempts - 1,
+            due_at=wait_until or next_try(letter),
+            error_code="held",
+            error=why,
+        )
+
+
+def put_off(letter: Letter, *, code: str, words: str) -> None:
+    """Try it again later, or, after enough attempts, give up what is not settled."""
+    if letter.attempts >= MAX_ATTEMPTS:
+        _finish(letter, _Of.FAILED, code=code, words=words)
+        return
+    ours(letter).update(
+        state=_Of.PENDING,
+        leased_until=None,
+        due_at=next_try(letter),
+        error_code=code[:64],
+        error=words,
+    )
+
+
+@transaction.atomic
+def _finish(letter: Letter, state: str, *, code: str = "", words: str = "") -> None:
+    changed = ours(letter).update(
+        state=state,
+        leased_until=None,
+        finished_at=timezone.now(),
+        error_code=code[:64],
+        error=words,
+    )
+    if not changed:
+        return
+    letter.recipients.filter(state=_State.PENDING).update(
+        state=_State.FAILED, settled_at=timezone.now()
+    )
+    tell_alerts(letter)
+
+
+def tell_alerts(letter: Letter) -> None:
+    """Write into the ledger what became of its letter, or of each that it digests."""
+    if letter.alert_id is not None:
+        _tell(letter.alert_id, letter)
+        return
+    for told in Letter.objects.filter(recipients__digest=letter).distinct():
+        if told.alert_id is not None:
+            _tell(told.alert_id, told)
+
+
+def _tell(alert_id: int, letter: Letter) -> None:
+    state, reason, at = _outcome(list(letter.recipients.select_related("digest")))
+    alert = Alert.objects.select_for_update().get(pk=alert_id)
+    alert.state, alert.reason = state, reason[:300]
+    alert.sent_at = alert.sent_at or at
+    alert.save(update_fields=["state", "reason", "sent_at"])
+
+
+def _outcome(rows: list[LetterRecipient]) -> tuple[str, str, datetime | None]:
+    """State, reason and first sending of an alert whose letter has these addresses."""
+    ends = [_end_of(row) for row in rows]
+    sent = [at for state, _, at in ends if state == _State.SENT and at]
+    bad = [
+        words for state, words, _ in ends if state in (_State.REFUSED, _State.FAILED)
+    ]
+    if sent:
+        reason = f"{len(bad)} of {len(ends)} addresses: {bad[0]}" if bad else ""
+        return Alert.State.SENT, reason, min(sent)
+    if any(state == _State.PENDING for state, *_ in ends):
+        return Alert.State.SENDING, "In one letter with others, on its way.", None
+    if bad:
+        return Alert.State.FAILED, bad[0], None
+    return Alert.State.SUPPRESSED, "Everybody opted out since.", None
+
+
+def _end_of(row: LetterRecipient) -> tuple[str, str, datetime | None]:
+    """State, words and instant; of one that is told in a digest, the digest's."""
+    if row.state == _State.DIGESTED and row.digest is not None:
+        found = row.digest.recipients.filter(address__iexact=row.address).first()
+        row = found or row
+    words = f"{row.address}: {row.smtp_code or ''} {row.words}".replace("  ", " ")
+    return row.state, words, row.settled_at
+
+
+@transaction.atomic
+def revive(letter_id: int) -> None:
+    """Try a letter that was given up anew, for the addresses that did not take it.
+
+    Raises `LetterNotFailed`.
+    """
+    letter = Letter.objects.select_for_update().get(pk=letter_id)
+    if letter.state != _Of.FAILED:
+        raise LetterNotFailed("Only a letter that was given up is tried again.")
+    letter.recipients.filter(state=_State.FAILED).update(
+        state=_State.PENDING, settled_at=None
+    )
+    Letter.objects.filter(pk=letter_id).update(
+        state=_Of.PENDING, attempts=0, due_at=timezone.now(), finished_at=None
+    )
+    if letter.alert_id is not None:
+        told = Alert.objects.filter(pk=letter.alert_id, state=Alert.State.FAILED)
+        told.update(state=Alert.State.PENDING, reason="")

@@ -1,0 +1,65 @@
+"""What the unsubscribe link of a letter, or of a digest of several, stands for."""
+
+from django.core import signing
+
+from billing.catalog import ALERT_KINDS
+from billing.commands.alerts.recipients import (
+    OptOut,
+    opt_in,
+    opt_out,
+    opt_out_token,
+    read_opt_out,
+)
+from billing.errors import UnknownOptOut
+from billing.models import Alert, AlertOptOut
+
+_SALT = "digest opt-out"
+
+
+def digest_token(letter_id: int, address: str) -> str:
+    return signing.dumps([letter_id, address.lower()], salt=_SALT)
+
+
+def list_opt_outs(token: str) -> list[OptOut]:
+    """What it would opt out of: one, or each kind and organization of a digest.
+
+    Raises `UnknownOptOut` for a token that is not ours.
+    """
+    try:
+        letter_id, address = signing.loads(token, salt=_SALT)
+    except signing.BadSignature:
+        return [read_opt_out(token)]
+    told = Alert.objects.filter(letters__recipients__digest=letter_id)
+    pairs = sorted(set(told.values_list("organization_id", "kind")))
+    found = [OptOut(id_, address, kind) for id_, kind in pairs if not _is_duty(kind)]
+    if not found:
+        raise UnknownOptOut("Nobody can opt out of these letters.")
+    return found
+
+
+def opt_out_all(token: str) -> list[OptOut]:
+    """Once is enough, more change nothing; raises `UnknownOptOut`, also of a duty."""
+    found = list_opt_outs(token)
+    for one in found:
+        opt_out(opt_out_token(one.organization_id, one.address, one.kind))
+    return found
+
+
+def opt_in_all(token: str) -> list[OptOut]:
+    """Take it back: who clicked by mistake has the same link."""
+    found = list_opt_outs(token)
+    for one in found:
+        opt_in(one.organization_id, one.address, one.kind)
+    return found
+
+
+def has_opted_out(alert: Alert, address: str) -> bool:
+    return AlertOptOut.objects.filter(
+        organization_id=alert.organization_id,
+        address=address.lower(),
+        kind=alert.kind,
+    ).exists()
+
+
+def _is_duty(kind: str) -> bool:
+    return kind in ALERT_KINDS and ALERT_KINDS[kind].is_duty

@@ -1,0 +1,113 @@
+"""A worker sends a letter to each of its addresses, once, however often it is told to.
+
+1. claim: state, attempt and lease, committed;
+2. for each address that has not taken it: renew the lease, give it to the host with no
+   transaction open, mark what the host said, committed;
+3. end: done when each address is settled, else put off.
+
+Killed between the host's yes and the mark, that address gets it again, with the same
+Message-ID; killed anywhere else, nobody gets it twice. What is held (a host that rests,
+too many letters a minute, a digest to come) is put off without counting as an attempt.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from billing import emails
+from billing.catalog import ALERT_KINDS
+from billing.commands.letters import digests
+from billing.commands.letters.ending import end, put_off, settle
+from billing.commands.letters.optouts import has_opted_out
+from billing.commands.letters.turns import claim, renew
+from billing.commands.letters.words import words_to
+from billing.models import Letter, LetterRecipient
+
+logger = logging.getLogger(__name__)
+_State = LetterRecipient.State
+
+
+@dataclass(slots=True)
+class Round:
+    """What one attempt at a letter came to."""
+
+    tried: bool = False  # an address was given to the host that did not settle it
+    wait_until: datetime | None = None  # the first instant at which a hold ends
+    why: str = ""
+    made: list[int] = field(default_factory=list)  # digests to send
+
+    def hold(self, until: datetime, why: str) -> None:
+        if self.wait_until is None or until < self.wait_until:
+            self.wait_until, self.why = until, why
+
+
+def send(letter_id: int) -> list[int]:
+    """Send it, if it is due and nobody is at it; answers digests that it led to."""
+    letter = claim(letter_id)
+    if letter is None:
+        return []
+    found = Round()
+    try:
+        _send_to_all(letter, found)
+    except Exception as error:  # ours: the same again later, and not for ever
+        logger.exception("letter_broke id=%s", letter.pk)
+        put_off(letter, code="unexpected", words=type(error).__name__)
+        return found.made
+    end(letter, tried=found.tried, wait_until=found.wait_until, why=found.why)
+    return found.made
+
+
+def _send_to_all(letter: Letter, found: Round) -> None:
+    with emails.Carrier() as carrier:
+        for recipient in letter.recipients.filter(state=_State.PENDING).order_by("id"):
+            if not renew(letter):
+                return
+            _send_to(letter, recipient, carrier, found)
+
+
+def _send_to(
+    letter: Letter, recipient: LetterRecipient, carrier: emails.Carrier, found: Round
+) -> None:
+    if _wants_none(letter, recipient):
+        settle(recipient, _State.SUPPRESSED, words="Opted out since.")
+        return
+    held = digests.hold(letter, recipient)
+    if held.digest_id is not None:
+        found.made.append(held.digest_id)
+    if held.until is not None:
+        found.hold(held.until, "Many letters to this address: one will tell all.")
+    if held.is_held:
+        return
+    domain = emails.domain_of(recipient.address)
+    if rest := emails.hold_of(domain) or emails.take_place():
+        found.hold(timezone.now() + timedelta(seconds=rest.seconds), rest.why)
+        return
+    answer = carrier.give(words_to(letter, recipient))
+    _mark(recipient, domain, answer)
+    found.tried |= not answer.is_final
+
+
+def _mark(recipient: LetterRecipient, domain: str, answer: emails.Answer) -> None:
+    """What the host said of the address, for good or until it is tried again."""
+    if answer.is_accepted:
+        settle(recipient, _State.SENT)
+    elif answer.is_final:
+        settle(recipient, _State.REFUSED, code=answer.code, words=answer.words)
+    else:
+        LetterRecipient.objects.filter(pk=recipient.pk, state=_State.PENDING).update(
+            smtp_code=answer.code, words=answer.words
+        )
+    if answer.is_final:
+        emails.note_success(domain)
+    else:
+        emails.note_failure(domain, is_host=answer.blame is emails.Blame.HOST)
+
+
+def _wants_none(letter: Letter, recipient: LetterRecipient) -> bool:
+    """Opted out after the crossing; whom a person sends it again, gets it."""
+    if letter.alert is None or letter.number > 1:
+        return False
+    kind = ALERT_KINDS[letter.alert.kind]
+    return not kind.is_duty and has_opted_out(letter.alert, recipient.address)

@@ -1,0 +1,56 @@
+"""A letter to one address, made of what the ledger froze."""
+
+from django.core.mail import EmailMultiAlternatives
+from django.db.models import QuerySet
+
+from billing import emails
+from billing.catalog import ALERT_KINDS
+from billing.commands.alerts.recipients import opt_out_token
+from billing.commands.letters.optouts import digest_token
+from billing.models import Alert, Letter, LetterRecipient
+
+
+def words_to(letter: Letter, recipient: LetterRecipient) -> EmailMultiAlternatives:
+    """Says the same whenever it is made."""
+    link = _unsubscribe_url(letter, recipient.address)
+    if letter.alert is not None:
+        context, url = emails.shown(letter.alert), _url(letter.alert)
+    else:
+        context = emails.digest_shown(list(digested(letter)))
+        url = emails.fleet_alerts_url()
+    written = emails.write(letter.kind, context, url=url, unsubscribe_url=link)
+    return emails.message_to(
+        recipient.address,
+        written,
+        message_id=letter.message_id,
+        unsubscribe_url=link,
+    )
+
+
+def digested(letter: Letter) -> QuerySet[Alert]:
+    """The alerts that a digest tells of, the first crossed first."""
+    alerts = Alert.objects.filter(letters__recipients__digest=letter).distinct()
+    return alerts.select_related("organization__white_label").order_by("id")
+
+
+def _url(alert: Alert) -> str:
+    return f"{emails.alerts_url(alert.organization_id)}#alert-{alert.pk}"
+
+
+def _unsubscribe_url(letter: Letter, address: str) -> str:
+    """Of a duty there is none; of a digest, one for all in it that are none."""
+    if letter.alert is None:
+        kinds = {
+            ALERT_KINDS[kind]
+            for kind in digested(letter).values_list("kind", flat=True)
+        }
+        token = (
+            ""
+            if all(kind.is_duty for kind in kinds)
+            else digest_token(letter.pk, address)
+        )
+    elif ALERT_KINDS[letter.alert.kind].is_duty:
+        token = ""
+    else:
+        token = opt_out_token(letter.alert.organization_id, address, letter.alert.kind)
+    return emails.unsubscribe_url(token) if token else ""

@@ -1,0 +1,31 @@
+"""Letters as they leave the building: their words, their messages, their hosts."""
+
+from billing.emails.hosts import Hold, hold_of, note_failure, note_success, take_place
+from billing.emails.links import alerts_url, fleet_alerts_url, unsubscribe_url
+from billing.emails.messages import message_to
+from billing.emails.rendering import Written, write
+from billing.emails.samples import SAMPLES, sample
+from billing.emails.shown import digest_shown, shown
+from billing.emails.smtp import Answer, Blame, Carrier, domain_of
+
+__all__ = [
+    "SAMPLES",
+    "Answer",
+    "Blame",
+    "Carrier",
+    "Hold",
+    "Written",
+    "alerts_url",
+    "digest_shown",
+    "domain_of",
+    "fleet_alerts_url",
+    "hold_of",
+    "message_to",
+    "note_failure",
+    "note_success",
+    "sample",
+    "shown",
+    "take_place",
+    "unsubscribe_url",
+    "write",
+]

@@ -1,0 +1,18 @@
+"""The colours of letters: those of the pages, for mail reads no variables."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+_TOKENS = Path(__file__).resolve().parents[2] / "static/css/tokens.css"
+_PAIR = re.compile(r"--([a-z0-9-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)")
+
+
+@cache
+def palette() -> dict[str, dict[str, str]]:
+    """By `light` and `dark`, then by the token's name with `_` for `-`."""
+    pairs = _PAIR.findall(_TOKENS.read_text())
+    return {
+        "light": {name.replace("-", "_"): light for name, light, _ in pairs},
+        "dark": {name.replace("-", "_"): dark for name, _, dark in pairs},
+    }

@@ -1,0 +1,101 @@
+"""Previews of every letter, with made-up facts: for those who write or send them."""
+
+from typing import Any
+
+from csp.constants import NONE, SELF, UNSAFE_INLINE
+from csp.decorators import csp_replace, csp_update
+from django.http import HttpResponse
+from django.urls import reverse
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+
+from billing import emails
+from billing.catalog import ALERT_KINDS, AlertKind
+from orgs import access
+from orgs.catalog import Scope
+from orgs.errors import Forbidden, NotFound
+from orgs.http import OrgRequest, page_or_fragment
+
+_PAGE, _LIST = "billing/letter.html", "billing/letters.html"
+_DIGEST = "digest"
+_SENT_TO = "ops@example.com"
+
+
+def letters(request: OrgRequest) -> HttpResponse:
+    """Every letter, what it is of and what its subject says."""
+    _enter(request)
+    rows = [
+        {
+            "kind": _kind(folder),
+            "label": _label(folder),
+            "url": reverse("billing:letter", args=[folder]),
+            "subject": _written(folder).subject,
+        }
+        for folder in emails.SAMPLES
+    ]
+    context = {"nav_key": "letters", "rows": rows}
+    return page_or_fragment(request, _LIST, _LIST, context)
+
+
+@csp_update({"frame-src": [SELF]})  # type: ignore[arg-type]
+def letter(request: OrgRequest, folder: str) -> HttpResponse:
+    """One letter: its headers, and its HTML or its text."""
+    _enter(request)
+    written, here = _written(folder), request.GET.get("as", "html")
+    tab = here if here in ("html", "text") else "html"
+    url = reverse("billing:letter", args=[folder])
+    context: dict[str, Any] = {
+        "nav_key": "letters",
+        "label": _label(folder),
+        "kind": _kind(folder),
+        "written": written,
+        "to": _SENT_TO,
+        "tab": tab,
+        "html_url": reverse("billing:letter_html", args=[folder]),
+        "tabs": [
+            {"label": "HTML", "url": url, "current": tab == "html"},
+            {"label": "Text", "url": f"{url}?as=text", "current": tab == "text"},
+        ],
+    }
+    return page_or_fragment(request, _PAGE, _PAGE, context)
+
+
+@csp_replace(  # type: ignore[arg-type]
+    {
+        "default-src": [NONE],
+        "style-src": [UNSAFE_INLINE],  # mail reads no style sheets
+        "frame-ancestors": [SELF],
+    }
+)
+@xframe_options_sameorigin
+def letter_html(request: OrgRequest, folder: str) -> HttpResponse:
+    """What a mail program would draw; only a frame of the preview shows it."""
+    _enter(request)
+    return HttpResponse(_written(folder).html)
+
+
+def _enter(request: OrgRequest) -> None:
+    principal = access.principal_of(request.user)
+    principal.require(Scope.BILLING_WRITE)
+    if not request.user.is_staff:
+        raise Forbidden("Letters are previewed by staff.")
+
+
+def _written(folder: str) -> emails.Written:
+    if folder not in emails.SAMPLES:
+        raise NotFound("There is no such letter.")
+    kind = _kind(folder)
+    link = "" if kind is not None and kind.is_duty else emails.unsubscribe_url("sample")
+    url = emails.fleet_alerts_url()
+    return emails.write(folder, emails.sample(folder), url=url, unsubscribe_url=link)
+
+
+def _kind(folder: str) -> AlertKind | None:
+    return ALERT_KINDS.get(folder)
+
+
+def _label(folder: str) -> str:
+    return (
+        "Several alerts in one letter"
+        if folder == _DIGEST
+        else ALERT_KINDS[folder].label
+    )
