@@ -109,6 +109,52 @@ def test_an_organization_is_the_same_from_both(
     assert asked(HOT, dict(info)) == told
 
 
+def test_access_is_the_same_from_both(acme: WhiteLabel, org: Organization) -> None:
+    key = make_key(acme, *READS)
+    access = environ(f"/api/v1/organizations/{org.pk}/access", key)
+    told = asked(WSGIHandler(), dict(access))
+    assert told[2] == b'{"allowed":true,"reasons":[],"rate_limit":200}'
+    assert asked(HOT, dict(access)) == told
+
+    Organization.objects.filter(pk=org.pk).update(is_active=False)
+    delete(org)
+
+    told = asked(WSGIHandler(), dict(access))
+    assert (told[0], told[2].count(b'"code"')) == ("200 OK", 2)
+    assert asked(HOT, dict(access)) == told
+
+
+def test_access_that_may_not_be_told_is_left_to_django(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    other = make_organization(acme, "org-8")
+    keys = {
+        "strange": make_key(make_white_label("strange"), *READS),
+        "narrow": make_key(acme, "billing:read"),
+        "of another": make_key(acme, *READS, organization=other),
+    }
+    ApiKey.objects.update(last_used_at=NOW)
+    path = f"/api/v1/organizations/{org.pk}/access"
+    for name, key in keys.items():
+        assert left(partial(asked, HOT, environ(path, key))), name
+    key = make_key(acme, *READS)
+    ApiKey.objects.update(last_used_at=NOW)
+    assert left(partial(asked, HOT, environ(f"{path}?x=1", key)))
+    unknown = environ("/api/v1/organizations/999999/access", key)
+    assert left(partial(asked, HOT, unknown))
+
+
+def test_access_takes_two_queries(
+    acme: WhiteLabel,
+    billed: Organization,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    key = make_key(acme, *READS)
+    ApiKey.objects.update(last_used_at=NOW)
+    with django_assert_num_queries(2):
+        asked(HOT, environ(f"/api/v1/organizations/{billed.pk}/access", key))
+
+
 def test_a_chart_that_holds_is_the_same_from_both(
     acme: WhiteLabel, billed: Organization
 ) -> None:

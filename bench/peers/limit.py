@@ -104,6 +104,8 @@ def _answer(environ: dict[str, Any]) -> bytes:
             asked = parse_qs(environ["QUERY_STRING"])
             start, end = (date.fromisoformat(asked[name][0]) for name in ("from", "to"))
             return charts(key, int(organization), start, end)
+        case ["", "api", "v1", "organizations", organization, "access"]:
+            return access(key, int(organization))
         case ["", "v1", "api", _, owner, _, _, inner]:
             return info(key, int(owner), int(inner))
     raise Refused("404 Not Found")
@@ -148,6 +150,17 @@ def _chart(
         for day, at in days
     ]
     return f'{{"data":[{",".join(points)}]}}'.encode()
+
+
+# --- a plain key check: who may ask for what, how often, and nothing else -----------
+
+
+def access(key: bytes, organization_id: int) -> bytes:
+    with pool.connection() as connection:
+        row = connection.execute(ALLOWED, [organization_id, key]).fetchone()
+        _checked(connection, row, "organizations:read", organization_id)
+    assert row  # noqa: S101  checked
+    return orjson.dumps({"allowed": True, "rate_limit": row[3]})
 
 
 # --- contract A: an organization and its 365 days ---------------------------------

@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 
 from bench.report import Row
-from bench.rows import charts, fleet, memory, organization, pages, recording, stripe
+from bench.rows import (
+    alerts,
+    charts,
+    fleet,
+    memory,
+    organization,
+    pages,
+    recording,
+    stripe,
+)
 from bench.run import Run
 
-_MODULES = (charts, pages, organization, recording, fleet, stripe, memory)
+_MODULES = (charts, pages, organization, recording, fleet, alerts, stripe, memory)
 
 
 def measure(run: Run) -> Iterator[Row]:

@@ -35,7 +35,7 @@ def _charts(run: Run) -> Iterator[Row]:
     sites = {"ours": run.web, **peers}
     paths = chart_paths(run)
     check_same(run, sites, paths, _chart_numbers)
-    found = run.rounds("chart", {n: _calls(run, s, paths) for n, s in sites.items()})
+    found = run.rounds("chart", {n: contender(run, s, paths) for n, s in sites.items()})
     ours = found["ours"]
     for row, peer, must, aim in (
         (CHART, "limit", 0.5, 0.8),
@@ -55,7 +55,7 @@ def _unchanged(run: Run) -> Row:
         "unchanged",
         {
             "304": lambda: _rate(run, run.web, known, status=304),
-            "200": _calls(run, run.web, paths),
+            "200": contender(run, run.web, paths),
         },
     )
     ratio = found["304"] / found["200"]
@@ -68,7 +68,9 @@ def _year(run: Run) -> Row:
     base = f"/v1/api/organizations/{run.big.owner_id}/whitelabel/organizations"
     paths = [f"{base}/{run.big.id_of(number)}" for number in numbers]
     check_same(run, sites, paths, lambda answer: answer)
-    found = run.rounds("365 days", {n: _calls(run, s, paths) for n, s in sites.items()})
+    found = run.rounds(
+        "365 days", {n: contender(run, s, paths) for n, s in sites.items()}
+    )
     ours, limit = found["ours"], found["limit"]
     return Row(YEAR, ours, limit, _UNIT, ours / limit, 0.5, 0.7)
 
@@ -131,7 +133,7 @@ def _etag(answer: bytes) -> str:
     return next(value for name, _, value in lines if name.lower() == "etag")
 
 
-def _calls(run: Run, site: Site, paths: list[str]) -> Contender:
+def contender(run: Run, site: Site, paths: list[str]) -> Contender:
     key = http.with_key(run.big.reader_key)
     requests = [http.get(path, key) for path in paths]
     return lambda: _rate(run, site, requests)
