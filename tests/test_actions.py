@@ -78,7 +78,7 @@ def test_a_customer_is_made_and_linked(desk: Desk) -> None:
     assert action.answer == {
         "customer": found["id"],
         "name": "Org-7",
-        "e_mail": "pay@example.com",
+        "email": "pay@example.com",
     }
     assert found["metadata"] == {
         "orgdesk_organization_id": str(desk.organization.pk),
@@ -413,7 +413,7 @@ def test_a_payment_link_is_sent(desk: Desk) -> None:
     assert action.answer
     assert action.answer["link"] == Invoice.objects.get().hosted_url
     assert action.answer["due"] == "29.00 USD"
-    assert action.answer["e_mail"] == "sent by Stripe"
+    assert action.answer["letter"] == "sent by Stripe"
     assert len(desk.fake.events("invoice.sent")) == sent_before + 1
 
 
@@ -427,8 +427,13 @@ def test_of_an_invoice_that_stripe_charges_the_link_is_answered(desk: Desk) -> N
     assert (action.state, action.error) == ("done", "")
     assert action.answer
     assert action.answer["link"] == invoice.hosted_url
-    assert "pass the link on" in action.answer["e_mail"]
+    assert "pass the link on" in action.answer["letter"]
     assert not desk.fake.events("invoice.sent")
+    desk.fake.pay("succeed")
+    desk.fake.client().v1.invoices.pay(invoice.stripe_id)  # and no webhook came
+    late = desk.ask("payment-link", invoice=invoice.stripe_id)
+    assert (late.state, late.error) == ("failed", "In Stripe it is paid already.")
+    assert Invoice.objects.get().status == "paid"
 
 
 # --- once, whatever happens ---------------------------------------------------------

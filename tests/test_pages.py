@@ -221,7 +221,7 @@ def test_page_fragment_and_api_say_the_same(
         ("billing:overview", 13),
         ("metrics:usage", 9),
         ("metrics:costs", 8),
-        ("billing:billing", 10),
+        ("billing:billing", 21),
         ("orgs:people", 9),
         ("orgs:history", 18),
     ],

@@ -9,14 +9,13 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from billing.models import BillingAccount, Invoice, Price, StripeAction, Subscription
-from billing.models.mirrors import LIVE
 from orgs.models import Organization
 
 Kind = StripeAction.Kind
 _State = StripeAction.State
 _SHOWN = 30
 _SHOWN_FAILED = 200
-_ENDED_SHOWN = 2
+_ENDED_SHOWN, _LOOKED_AT = 2, 20
 _SOON = timedelta(minutes=1)  # what is due later is planned, and in nobody's way
 
 # In the order of their buttons.
@@ -34,7 +33,6 @@ OF_SUBSCRIPTION = (
     Kind.RESUME,
     Kind.CANCEL,
 )
-_UNFINISHED_STATUSES = ("incomplete", *LIVE)
 _NOT_CHANGEABLE = {
     "incomplete": "Its first payment is still awaited.",
     "unpaid": "Its invoices are unpaid: they come first.",
@@ -82,8 +80,8 @@ class Standing:
 def standing(organization: Organization) -> Standing:
     """Five statements, none over more than one organization."""
     account = BillingAccount.objects.filter(organization=organization).first()
-    rows = Subscription.objects.filter(organization=organization)
-    ended = rows.filter(status="canceled").order_by("-period_ends_at", "-id")
+    subscriptions = _subscriptions(organization)
+    ended = [one for one in subscriptions if one.status == "canceled"]
     unfinished = list(
         StripeAction.objects.unfinished()
         .filter(organization=organization)
@@ -93,9 +91,7 @@ def standing(organization: Organization) -> Standing:
     return Standing(
         is_deleted=organization.deleted_at is not None,
         customer_id=(account and account.stripe_id) or "",
-        subscriptions=tuple(
-            rows.filter(status__in=_UNFINISHED_STATUSES).order_by("kind", "-id")
-        ),
+        subscriptions=tuple(one for one in subscriptions if one not in ended),
         ended=tuple(ended[:_ENDED_SHOWN]),
         prices=tuple(_prices(organization.white_label.currency)),
         open_invoices=tuple(
@@ -106,6 +102,13 @@ def standing(organization: Organization) -> Standing:
         running=next((one for one in unfinished if one not in planned), None),
         planned=planned,
     )
+
+
+def _subscriptions(organization: Organization) -> list[Subscription]:
+    """Those that have not ended, the platform's first; then the last that have."""
+    rows = Subscription.objects.filter(organization=organization)
+    rows = rows.annotate(is_over=Q(status="canceled"))
+    return list(rows.order_by("is_over", "kind", "-period_ends_at", "-id")[:_LOOKED_AT])
 
 
 def is_planned(action: StripeAction) -> bool:

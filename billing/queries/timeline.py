@@ -1,6 +1,6 @@
 """What happened to an organization's money, newest first: asked, changed, billed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -38,12 +38,14 @@ class Moment:
     action_id: int | None = None
 
 
-def timeline(organization_id: int, *, limit: int = SHOWN) -> list[Moment]:
-    """Four statements: what was asked, both histories, and what was billed."""
+def timeline(
+    organization_id: int, *, invoices: Sequence[Invoice], limit: int = SHOWN
+) -> list[Moment]:
+    """Three statements: what was asked, and both histories; `invoices` are known."""
     moments = [
         *map(_of_action, list_actions(organization_id, limit=limit)),
         *_of_changes(list_changes(organization_id, of=(_SUBSCRIPTION, _INVOICE))),
-        *_of_invoices(organization_id, limit),
+        *_of_invoices(invoices),
     ]
     return sorted(moments, key=lambda one: one.at, reverse=True)[:limit]
 
@@ -83,9 +85,8 @@ def _of_changes(changes: list[Change]) -> Iterator[Moment]:
             yield Moment(change.at, title, change.who, change.why, fields=fields)
 
 
-def _of_invoices(organization_id: int, limit: int) -> Iterator[Moment]:
-    rows = Invoice.objects.filter(organization_id=organization_id)
-    for row in rows.order_by("-issued_at", "-id")[:limit]:
+def _of_invoices(invoices: Sequence[Invoice]) -> Iterator[Moment]:
+    for row in invoices:
         verb = "drafted" if row.status == Invoice.Status.DRAFT else "issued"
         yield Moment(
             row.issued_at,

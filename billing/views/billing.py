@@ -64,7 +64,7 @@ def tab(desk: Desk, organization: Organization, now: Standing) -> dict[str, Any]
         "period": period,
         "outlook": outlook(organization, today=today, period=period),
         "drift": list_organization_drift(organization.id),
-        "moments": timeline(organization.id),
+        "moments": timeline(organization.id, invoices=invoices),
         "moments_shown": SHOWN,
         "stale": _stale(organization),
         **ledger(organization),

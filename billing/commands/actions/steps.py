@@ -83,7 +83,7 @@ def _linked(action: StripeAction, customer: gateway.Customer) -> Answer:
     account = BillingAccount.objects.filter(organization=action.organization).first()
     if account is None or account.stripe_id != customer.id:
         raise ActionImpossible(f"{customer.id} could not be linked: it has another.")
-    return {"customer": customer.id, "name": customer.name, "e_mail": customer.email}
+    return {"customer": customer.id, "name": customer.name, "email": customer.email}
 
 
 # --- subscriptions ------------------------------------------------------------------
@@ -265,12 +265,14 @@ def _send_payment_link(action: StripeAction) -> Answer:
         if is_sent:
             found = gateway.send_invoice(id_, key=_key(action, "send"))
         mirror.refetch_invoice(id_, by=action.requested_by)
+    if not is_sent and found.status != "open":
+        raise ActionImpossible(f"In Stripe it is {found.status} already.")
     return {
         "invoice": found.number or found.id,
         "status": found.status,
         "due": f"{found.amount_remaining} {found.currency.upper()}",
         "link": found.hosted_url,
-        "e_mail": "sent by Stripe" if is_sent else _NOT_SENT,
+        "letter": "sent by Stripe" if is_sent else _NOT_SENT,
     }
 
 
