@@ -22,7 +22,7 @@ up: $(VENV)/.runtime
 	@exec "$(PY)" -m config.embedded --port "$(PORT)"
 
 test: $(VENV)/.dev browser
-	@exec "$(PY)" -m pytest $(ARGS)
+	@exec "$(PY)" -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # Builds its own databases and starts its own servers; KEEP keeps the data for next time.
 bench: $(VENV)/.bench

@@ -1,8 +1,8 @@
 """The pytest plugin that gives a run its own PostgreSQL and Valkey, and removes them.
 
-Started before pytest-django reads the settings, in the controller only: the workers of
-pytest-xdist inherit the environment. Costs 0.5 s. Should pytest be killed, both servers
-end with it; the temporary folder stays.
+Started before pytest-django reads the settings. Each worker of pytest-xdist has its own
+pair: nothing is shared, whatever a test stops, counts or flushes. Costs 0.5 s. Should
+pytest be killed, both servers end with it; the temporary folder stays.
 """
 
 import os
@@ -20,7 +20,6 @@ _ENVIRONMENT = {
     "HTTPS_ONLY": "0",
     "HASHED_STATIC": "0",
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # playwright's loop runs in the test thread
-    "ORGDESK_TEST_STACK": "1",
 }
 _OUTSIDE = [
     "DATABASE_URL",
@@ -37,13 +36,15 @@ _OUTSIDE = [
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    if os.environ.get("ORGDESK_TEST_STACK"):
-        return  # a worker, or a pytest inside a test: the servers run already
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if os.environ.get("ORGDESK_TEST_STACK") == f"for {worker}":
+        return  # a pytest inside a test: the servers run already
     for name in _OUTSIDE:
         os.environ.pop(name, None)
     state = Path(tempfile.mkdtemp(prefix="orgdesk-test-")).resolve()
     early_config.add_cleanup(lambda: shutil.rmtree(state, ignore_errors=True))
-    os.environ.update(_ENVIRONMENT, STATE_DIR=str(state))
+    own = {"STATE_DIR": str(state), "ORGDESK_TEST_STACK": f"for {worker}"}
+    os.environ.update(_ENVIRONMENT, **own)
     (state / "static").mkdir()
     for server in (Postgres(state, durable=False), Valkey(state, durable=False)):
         early_config.add_cleanup(server.stop)
