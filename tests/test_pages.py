@@ -223,7 +223,7 @@ def test_page_fragment_and_api_say_the_same(
         ("metrics:costs", 8),
         ("billing:billing", 21),
         ("orgs:people", 9),
-        ("orgs:history", 18),
+        ("orgs:history", 20),
     ],
 )
 def test_a_page_takes_no_more_queries_than(

@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import apps
 from pghistory.models import Event
 
-from orgs.queries.prepared import fetch_all
+from orgs.queries.prepared import fetch_together
 
 _SHOWN = 100
 _NOISE = {"updated_at"}
@@ -57,11 +57,13 @@ def list_changes(organization_id: int, *, of: Collection[str] = ()) -> list[Chan
     Reads the history tables of every model with an organization, or `of` those that
     are named; secrets are not in them.
     """
+    tables = [table for table in _tables() if not of or table.what in of]
+    own = {"organization_id": organization_id}
+    newest = fetch_together([(table.statement, own) for table in tables])
     changes = [
         change
-        for table in _tables()
-        if not of or table.what in of
-        for change in _changes_of(table, organization_id)
+        for table, rows in zip(tables, newest, strict=True)
+        for change in _changes_of(table, rows)
     ]
     return sorted(changes, key=lambda change: change.at, reverse=True)[:_SHOWN]
 
@@ -113,8 +115,7 @@ def _table(model: Any, owner: str) -> _Table:
     return _Table(model.pgh_tracked_model._meta.verbose_name, names, statement)
 
 
-def _changes_of(table: _Table, organization_id: int) -> Iterator[Change]:
-    newest = fetch_all(table.statement, {"organization_id": organization_id})
+def _changes_of(table: _Table, newest: Sequence[Sequence[Any]]) -> Iterator[Change]:
     before: dict[int, Sequence[Any]] = {}
     found = []
     for at, label, row_id, who, why, request_id, *values in reversed(newest):
