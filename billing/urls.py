@@ -33,6 +33,26 @@ urlpatterns = [
     path("organizations/<int:organization_id>/", views.overview, name="overview"),
     path("organizations/<int:organization_id>/billing/", views.billing, name="billing"),
     path("organizations/<int:organization_id>/alerts/", views.alerts, name="alerts"),
+    path(
+        "organizations/<int:organization_id>/alerts/limits/",
+        views.edit_limits,
+        name="edit_limits",
+    ),
+    path(
+        "organizations/<int:organization_id>/alerts/recipients/",
+        views.edit_recipients,
+        name="edit_recipients",
+    ),
+    path(
+        "organizations/<int:organization_id>/alerts/snooze/",
+        views.snooze_alerts,
+        name="snooze_alerts",
+    ),
+    path(
+        "organizations/<int:organization_id>/alerts/<int:alert_id>/resend/",
+        views.resend_alert,
+        name="resend_alert",
+    ),
     path("organizations/<int:organization_id>/credits/", views.credits, name="credits"),
     path("organizations/<int:organization_id>/void/", views.void, name="void"),
     path("organizations/<int:organization_id>/periods/", views.periods, name="periods"),

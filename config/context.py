@@ -24,6 +24,7 @@ class NavItem:
 _NAV = (
     ("Overview", "billing:fleet", "fleet", "chart", False),
     ("Organizations", "billing:organization_list", "organizations", "building", False),
+    ("Alerts", "billing:fleet_alerts", "alerts", "alert", False),
     ("Jobs", "billing:jobs", "jobs", "sync", False),
     ("API keys", "orgs:api_keys", "api_keys", "key", True),
     ("API", "api_docs", "api_docs", "code", True),

@@ -41,7 +41,7 @@ class Taken:
     def body(self, kind: str = "plain") -> str:
         part: Any = self.message
         found = part.get_body(preferencelist=(kind,))
-        return str(found.get_content())
+        return str(found.get_content()).replace("\r\n", "\n")
 
 
 @dataclass

@@ -97,6 +97,7 @@ OPEN = {"post /api/v1/users/auth/_login", "post /v1/api-login"}
 REACH_DELETED = {f"post {OURS}/restore", f"get {INNER}/restore", f"get {INNER}/jobs"}
 
 ORGANIZATION_PAGES = {
+    "billing:alerts",
     "billing:overview",
     "billing:billing",
     "billing:credits",
@@ -110,6 +111,7 @@ ORGANIZATION_PAGES = {
 STAFF_PAGES = {
     *("billing:fleet", "billing:organization_list", "orgs:api_keys"),
     *("billing:jobs", "billing:drifts", "billing:inbox", "billing:failures"),
+    *("billing:fleet_alerts", "billing:letters"),
     *("api_docs", "components"),
 }
 KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_roles
@@ -119,9 +121,12 @@ ROW_PAGES = {
     *("billing:heal_all_drift", "billing:resend_event", "billing:ignore_event"),
     *("billing:retry_failure", "billing:act", "billing:act_on", "billing:action"),
     *("billing:call_off_action", "billing:retry_action"),
+    # Of alerts and letters: see test_alerts_page and test_letters.
+    *("billing:edit_limits", "billing:edit_recipients", "billing:snooze_alerts"),
+    *("billing:resend_alert", "billing:letter", "billing:letter_html"),
 }
 # The webhook is signed; its path without a slash has no name.
-OPEN_PAGES = {"health", "openapi", "stripe_webhook", ""}
+OPEN_PAGES = {"health", "openapi", "stripe_webhook", "billing:unsubscribe", ""}
 
 
 @dataclass

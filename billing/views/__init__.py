@@ -1,12 +1,19 @@
 """Pages of money: the fleet, the list of organizations, and an organization's tabs."""
 
 from billing.views.actions import act, action, call_off_action, retry_action
-from billing.views.alerts import alerts, fleet_alerts
+from billing.views.alerts import (
+    alerts,
+    edit_limits,
+    edit_recipients,
+    resend_alert,
+    snooze_alerts,
+)
 from billing.views.billing import billing
 from billing.views.credits import credits  # noqa: A004  the page's name
 from billing.views.drifts import drift_row, drifts, heal_all_drift, heal_drift
 from billing.views.failures import failures, retry_failure
 from billing.views.fleet import fleet
+from billing.views.fleet_alerts import fleet_alerts
 from billing.views.inbox import ignore_event, inbox, resend_event
 from billing.views.jobs import jobs, start_sync
 from billing.views.letters import letter, letter_html, letters
@@ -24,6 +31,8 @@ __all__ = [
     "credits",
     "drift_row",
     "drifts",
+    "edit_limits",
+    "edit_recipients",
     "failures",
     "fleet",
     "fleet_alerts",
@@ -38,9 +47,11 @@ __all__ = [
     "organization_list",
     "overview",
     "periods",
+    "resend_alert",
     "resend_event",
     "retry_action",
     "retry_failure",
+    "snooze_alerts",
     "start_sync",
     "unsubscribe",
     "void",

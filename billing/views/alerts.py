@@ -1,34 +1,200 @@
-"""Alerts of an organization and of the fleet: what fired, why, who was told."""
+"""Alerts of an organization: what fired and why, why not, what would, who is told."""
 
-from django.http import HttpResponse
+from typing import Any
 
-from billing.models import Alert
-from billing.views.desk import enter
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from billing import tasks
+from billing.commands import alerts as commands
+from billing.commands import change_limits, letters
+from billing.forms.alerts import (
+    LimitsForm,
+    QuietForm,
+    RecipientsForm,
+    SpendForm,
+    limits_of,
+    recipients_of,
+)
+from billing.models import Alert, AlertOptOut, Letter
+from billing.queries import outlook
+from billing.queries.alerts import (
+    Explanation,
+    Suppose,
+    Verdict,
+    explain,
+    find_told,
+    list_alerts,
+    preview_limits,
+    simulate,
+)
+from billing.views.desk import READ_ONLY, Desk, enter, enter_to_act
+from metrics.periods import day_of
 from orgs import access
+from orgs.access.gate import row_id
+from orgs.catalog import Scope
+from orgs.errors import NotFound
 from orgs.http import OrgRequest, page_or_fragment
+from orgs.models import Organization
+from orgs.tasks import nudge
+
+_PAGE = "billing/alerts.html"
+_SHOWN = 20
 
 
 def alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """The timeline, and why what did not fire did not."""
-    desk = enter(request)
+    """GET writes nothing; `spend` in the address supposes an amount."""
+    desk, organization = _entered(request, organization_id)
+    return _page(request, desk, organization, {})
+
+
+@require_POST
+def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """`step=preview` says what would fire, `step=save` sets both limits."""
+    desk, organization = _entered(request, organization_id, to_act=True)
+    form = LimitsForm(request.POST)
+    if not form.is_valid():
+        return _page(request, desk, organization, {"limits": form}, status=422)
+    chosen = {kind: form.cleaned_data[kind] for kind in ("soft", "hard")}
+    if request.POST.get("step") != "save":
+        found = preview_limits(organization.pk, **chosen, now=timezone.now())
+        shown = {"limits": form, "previewed": found}
+        return _page(request, desk, organization, shown)
+    change_limits(organization.pk, **chosen)
+    tasks.tell(commands.evaluate([organization.pk]))
+    messages.success(request, "Limits saved.")
+    return redirect("billing:alerts", organization_id)
+
+
+@require_POST
+def edit_recipients(request: OrgRequest, organization_id: int) -> HttpResponse:
+    desk, organization = _entered(request, organization_id, to_act=True)
+    form = RecipientsForm(request.POST, organization=organization)
+    if not form.is_valid():
+        return _page(request, desk, organization, {"recipients": form}, status=422)
+    commands.set_recipients(
+        organization.pk,
+        tells_billing_email=form.cleaned_data["tells_billing_email"],
+        member_ids=[int(id_) for id_ in form.cleaned_data.get("members", ())],
+        addresses=form.cleaned_data["addresses"],
+    )
+    messages.success(request, "Recipients saved.")
+    return redirect("billing:alerts", organization_id)
+
+
+@require_POST
+def snooze_alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Tell nobody for a while; what is crossed meanwhile is recorded."""
+    desk, organization = _entered(request, organization_id, to_act=True)
+    form = QuietForm(request.POST)
+    if not form.is_valid():
+        return _page(request, desk, organization, {"quiet": form}, status=422)
+    until = timezone.now() + form.length if form.length else None
+    commands.snooze(organization.pk, until=until)
+    messages.success(request, "Snoozed." if until else "Letters go out again.")
+    return redirect("billing:alerts", organization_id)
+
+
+@require_POST
+def resend_alert(
+    request: OrgRequest, organization_id: int, alert_id: int
+) -> HttpResponse:
+    """A letter that was given up goes on; of one that arrived another is made."""
+    desk, organization = _entered(request, organization_id, to_act=True)
+    alert = Alert.objects.filter(organization=organization, pk=alert_id).first()
+    if alert is None:
+        raise NotFound("There is no such alert.")
+    failed = alert.letters.filter(state=Letter.State.FAILED).order_by("-number").first()
+    if failed is not None:
+        letters.revive(failed.pk)
+        nudge(tasks.send_letter, failed.pk)
+    else:
+        again = commands.send_again(alert.pk, by=desk.principal.name)
+        nudge(tasks.send_letter, again.pk)
+    messages.success(request, "The letter is sent again.")
+    url = reverse("billing:alerts", args=[organization_id])
+    return redirect(f"{url}#alert-{alert.pk}")
+
+
+def _entered(
+    request: OrgRequest, organization_id: int, *, to_act: bool = False
+) -> tuple[Desk, Organization]:
+    desk = enter_to_act(request, asks_stripe=False) if to_act else enter(request)
     organization = access.get_organization(
         desk.principal, organization_id, include_deleted=True
     )
-    rows = Alert.objects.filter(organization=organization).order_by("-id")[:50]
-    context = {
+    return desk, organization
+
+
+# --- what the page shows ------------------------------------------------------------
+
+
+def _page(
+    request: OrgRequest,
+    desk: Desk,
+    organization: Organization,
+    forms: dict[str, Any],
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    context = _tab(desk, organization, request.GET) | forms
+    return page_or_fragment(request, _PAGE, _PAGE, context, status=status)
+
+
+def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, Any]:
+    id_, now = organization.pk, timezone.now()
+    before = row_id(query.get("before", ""))
+    rows = list_alerts(id_, before=before or None, limit=_SHOWN + 1)
+    for row in rows:
+        row.organization = organization  # it is here already
+    told = find_told([id_])[id_]
+    today = day_of(now, organization.white_label.zone)
+    opted_out = AlertOptOut.objects.filter(organization=organization)
+    base = reverse("billing:alerts", args=[id_])
+    is_writer = Scope.BILLING_WRITE in desk.principal.scopes
+    return {
         "organization": organization,
         "zone": organization.white_label.time_zone,
+        "currency": organization.white_label.currency,
         "tab": "alerts",
         "nav_key": "organizations",
-        "rows": rows,
+        "now": now,
+        "why_not": "" if is_writer else READ_ONLY,
+        "rows": rows[:_SHOWN],
+        "next_url": f"{base}?before={rows[_SHOWN - 1].pk}" if rows[_SHOWN:] else "",
+        "first_url": base if before else "",
+        "outlook": outlook(organization, today=today),
+        "told": told,
+        "is_quiet": told.snoozed_until is not None and told.snoozed_until > now,
+        "opted_out": list(opted_out.order_by("id")),
+        "recipients": RecipientsForm(
+            initial=recipients_of(organization), organization=organization
+        ),
+        "quiet": QuietForm(),
+        "limits": LimitsForm(initial=limits_of(organization)),
+        **_supposed(organization, query),
+        **_why(explain(id_, now=now)),
     }
-    page = "billing/alerts.html"
-    return page_or_fragment(request, page, page, context)
 
 
-def fleet_alerts(request: OrgRequest) -> HttpResponse:
-    """What somebody may have to look at."""
-    desk = enter(request)
-    rows = Alert.objects.filter(white_label__in=desk.white_labels).order_by("-id")[:50]
-    page = "billing/alerts_fleet.html"
-    return page_or_fragment(request, page, page, {"nav_key": "alerts", "rows": rows})
+def _why(found: list[Explanation]) -> dict[str, Any]:
+    """What is measured, and apart from it what there is nothing to measure of."""
+    nothing = [one for one in found if one.verdict is Verdict.NOTHING]
+    return {
+        "why": [one for one in found if one.verdict is not Verdict.NOTHING],
+        "nothing": nothing,
+    }
+
+
+def _supposed(organization: Organization, query: QueryDict) -> dict[str, Any]:
+    """What would fire, if so much had been spent."""
+    spend = SpendForm(query if "spend" in query else None)
+    if not spend.is_bound or not spend.is_valid():
+        return {"spend": spend}
+    suppose = Suppose(spend=spend.cleaned_data["spend"])
+    found = simulate(organization.pk, suppose, now=timezone.now())
+    return {"spend": spend, "simulated": found}

@@ -18,6 +18,7 @@ _TABS = (
     ("usage", "Usage", "metrics:usage"),
     ("costs", "Costs", "metrics:costs"),
     ("billing", "Billing", "billing:billing"),
+    ("alerts", "Alerts", "billing:alerts"),
     ("people", "People", "orgs:people"),
     ("history", "History", "orgs:history"),
 )

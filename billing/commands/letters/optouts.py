@@ -17,7 +17,7 @@ _SALT = "digest opt-out"
 
 
 def digest_token(letter_id: int, address: str) -> str:
-    return signing.dumps([letter_id, address.lower()], salt=_SALT)
+    return signing.Signer(salt=_SALT).sign_object([letter_id, address.lower()])
 
 
 def list_opt_outs(token: str) -> list[OptOut]:
@@ -26,7 +26,7 @@ def list_opt_outs(token: str) -> list[OptOut]:
     Raises `UnknownOptOut` for a token that is not ours.
     """
     try:
-        letter_id, address = signing.loads(token, salt=_SALT)
+        letter_id, address = signing.Signer(salt=_SALT).unsign_object(token)
     except signing.BadSignature:
         return [read_opt_out(token)]
     told = Alert.objects.filter(letters__recipients__digest=letter_id)

@@ -67,7 +67,7 @@ select state, (select count(*) from (
         where a.white_label_id = label.id and a.state = wanted.state
             and a.state not in ('sent', 'suppressed')
         limit %(most)s) found
-    limit %(most)s) some)
+    limit %(most)s) counted)
 from unnest(%(states)s::text[]) wanted (state)
 """
 
