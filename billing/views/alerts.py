@@ -108,10 +108,10 @@ def resend_alert(
     alert = Alert.objects.filter(organization=organization, pk=alert_id).first()
     if alert is None:
         raise NotFound("There is no such alert.")
-    failed = alert.letters.filter(state=Letter.State.FAILED).order_by("-number").first()
-    if failed is not None:
-        letters.revive(failed.pk)
-        nudge(tasks.send_letter, failed.pk)
+    last = alert.letters.order_by("-number").first()
+    if last is not None and last.state == Letter.State.FAILED:
+        letters.revive(last.pk)
+        nudge(tasks.send_letter, last.pk)
     else:
         again = commands.send_again(alert.pk, by=desk.principal.name)
         nudge(tasks.send_letter, again.pk)

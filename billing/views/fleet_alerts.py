@@ -6,6 +6,7 @@ from django.urls import reverse
 from billing.models import Alert
 from billing.queries.alerts import COUNTED, count_unsent, list_fleet_alerts
 from billing.views.desk import enter
+from billing.views.letters import may_preview
 from orgs.access.gate import row_id
 from orgs.errors import DomainError
 from orgs.http import OrgRequest, page_or_fragment
@@ -39,6 +40,7 @@ def fleet_alerts(request: OrgRequest) -> HttpResponse:
     counts = count_unsent(list(labels))
     context = {
         "nav_key": "alerts",
+        "may_preview": may_preview(desk.principal, request.user),
         "zone": desk.zone,
         "tab": tab,
         "rows": rows[:_SHOWN],

@@ -14,6 +14,7 @@ from orgs import access
 from orgs.catalog import Scope
 from orgs.errors import Forbidden, NotFound
 from orgs.http import OrgRequest, page_or_fragment
+from orgs.models import User
 
 _PAGE, _LIST = "billing/letter.html", "billing/letters.html"
 _DIGEST = "digest"
@@ -73,11 +74,13 @@ def letter_html(request: OrgRequest, folder: str) -> HttpResponse:
     return HttpResponse(_written(folder).html)
 
 
+def may_preview(principal: access.Principal, user: User) -> bool:
+    return user.is_staff and Scope.BILLING_WRITE in principal.scopes
+
+
 def _enter(request: OrgRequest) -> None:
-    principal = access.principal_of(request.user)
-    principal.require(Scope.BILLING_WRITE)
-    if not request.user.is_staff:
-        raise Forbidden("Letters are previewed by staff.")
+    if not may_preview(access.principal_of(request.user), request.user):
+        raise Forbidden("Letters are previewed by staff who change money.")
 
 
 def _written(folder: str) -> emails.Written:
