@@ -2,6 +2,8 @@
 
 import re
 import sys
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from billing import tasks
 from billing.models import Alert, AlertRecipient, AlertSettings, Letter, SpendingLimit
 from orgs.models import Member, Organization, WhiteLabel
 from tests.alerting import limit, look
-from tests.factories import NOW, make_rate, make_user
+from tests.factories import NOW, event, make_rate, make_user, record
 from tests.lettering import cross, make_customer, use, work
 from tests.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
@@ -68,6 +70,35 @@ def test_the_timeline_says_why_with_the_numbers_of_the_moment(
     assert "At 0.4 %: told at 100 %." in page  # of now
     assert "There is no hard limit." in page
     assert "D-1" not in page
+
+
+def test_a_chart_shows_where_the_rate_leads(acme: WhiteLabel) -> None:
+    """7 days of 20, and 4 today: 144 so far, of 200; 56 more take three days."""
+    organization = make_customer(acme, "org-1")
+    make_rate(acme, "2")
+    events = [
+        event(
+            f"d-{days}",
+            organization="org-1",
+            timestamp=(NOW - timedelta(days=days)).isoformat(),
+            quantities={"requests": 10 if days else 2},
+        )
+        for days in range(8)
+    ]
+    record(acme, events)
+    limit(organization, "soft", "200")
+    page = as_("viewer", acme).get(tab(organization))
+    chart = page.context["chart"]
+
+    assert "the soft limit falls on Nov 24, 2026" in words(page)
+    assert [str(row.cells[0]) for row in chart.rows[-5:-3]] == [
+        "140.000000000000", "144.000000000000",
+    ]  # fmt: skip
+    last = chart.rows[-1]
+    assert (last.day.isoformat(), last.cells[0], last.cells[1]) == (
+        "2026-11-24", None, Decimal("204"),
+    )  # fmt: skip
+    assert chart.data["limit"] == {"value": 200.0, "label": "soft limit"}
 
 
 def test_what_if_fires_nothing(ann: Organization) -> None:

@@ -1,5 +1,6 @@
 """Alerts of an organization: what fired and why, why not, what would, who is told."""
 
+from datetime import date, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -10,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from billing import tasks
+from billing.charts import period_chart, period_start
 from billing.commands import alerts as commands
 from billing.commands import change_limits, letters
 from billing.forms.alerts import (
@@ -21,7 +23,7 @@ from billing.forms.alerts import (
     recipients_of,
 )
 from billing.models import Alert, AlertOptOut, Letter
-from billing.queries import outlook
+from billing.queries import Outlook, outlook
 from billing.queries.alerts import (
     Explanation,
     Suppose,
@@ -33,10 +35,12 @@ from billing.queries.alerts import (
     simulate,
 )
 from billing.views.desk import READ_ONLY, Desk, enter, enter_to_act
-from metrics.periods import day_of
+from metrics.periods import DayRange, day_of
+from metrics.queries import SeriesFilters, series
 from orgs import access
 from orgs.access.gate import row_id
 from orgs.catalog import Scope
+from orgs.charts import Chart
 from orgs.errors import NotFound
 from orgs.http import OrgRequest, page_or_fragment
 from orgs.models import Organization
@@ -153,6 +157,7 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
         row.organization = organization  # it is here already
     told = find_told([id_])[id_]
     today = day_of(now, organization.white_label.zone)
+    ahead = outlook(organization, today=today)
     opted_out = AlertOptOut.objects.filter(organization=organization)
     base = reverse("billing:alerts", args=[id_])
     is_writer = Scope.BILLING_WRITE in desk.principal.scopes
@@ -167,7 +172,8 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
         "rows": rows[:_SHOWN],
         "next_url": f"{base}?before={rows[_SHOWN - 1].pk}" if rows[_SHOWN:] else "",
         "first_url": base if before else "",
-        "outlook": outlook(organization, today=today),
+        "outlook": ahead,
+        "chart": _chart(organization, ahead, today),
         "told": told,
         "is_quiet": told.snoozed_until is not None and told.snoozed_until > now,
         "opted_out": list(opted_out.order_by("id")),
@@ -179,6 +185,15 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
         **_supposed(organization, query),
         **_why(explain(id_, now=now)),
     }
+
+
+def _chart(organization: Organization, ahead: Outlook, today: date) -> Chart | None:
+    label = organization.white_label
+    start = period_start(ahead, today, label.zone)
+    days = DayRange(start, today + timedelta(days=1))
+    found = series(organization.pk, SeriesFilters(days))
+    costs = {day: found.cost_of(day) for day in found.buckets}
+    return period_chart(ahead, costs, today=today, currency=label.currency)
 
 
 def _why(found: list[Explanation]) -> dict[str, Any]:
