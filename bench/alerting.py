@@ -18,7 +18,7 @@ import django
 
 _LIMITS = """
 insert into billing_spendinglimit (organization_id, kind, amount, version)
-select o, k, case when k = 'soft' and o % 100 = 0 then 0.01 else 900000000 end, 1
+select o, k, case when k = 'soft' and o %% 100 = 0 then 0.01 else 900000000 end, 1
 from unnest(%(ids)s::bigint[]) o cross join (values ('soft'), ('hard')) k (k)
 on conflict (organization_id, kind) do update set amount = excluded.amount
 """

@@ -16,8 +16,9 @@ from urllib.parse import parse_qsl
 from django.conf import settings
 from django.db import close_old_connections
 from django.http.request import split_domain_port, validate_host
+from django.utils import timezone
 
-from billing.api import access_answer
+from billing.api import ACCESS_BESIDE, access_answer
 from config.middleware import request_id_of
 from config.programs import POLICY
 from metrics.api.costs import chart
@@ -118,12 +119,14 @@ def _info(environ: Environ, owner_id: str, inner_id: str) -> Answer | None:
 def _access(environ: Environ, organization_id: str) -> Answer | None:
     if environ.get("QUERY_STRING"):
         return None
-    reached = plain.reach(
-        environ, organization_id, Scope.ORGANIZATIONS_READ, include_deleted=True
+    scope, now = Scope.ORGANIZATIONS_READ, timezone.now()
+    found = plain.reach_beside(
+        environ, organization_id, scope, beside=ACCESS_BESIDE, now=now
     )
-    if reached is None or not plain.count(reached):
+    if found is None or not plain.count(found[0]):
         return None
-    return "200 OK", [], access_answer(reached[1])
+    (_, organization), row = found
+    return "200 OK", [], access_answer(organization, row, now)
 
 
 # --- what Django's middleware would do --------------------------------------------

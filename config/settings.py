@@ -131,6 +131,11 @@ def _database() -> dict[str, Any]:
     found["ENGINE"] = "config.postgresql"
     options = found.setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", 5)
+    # By Django's default nothing is prepared, whoever asks: `orgs.queries.prepared`
+    # asks, and planning would cost more than reading. 0 behind a pooler that lends a
+    # connection for a transaction and cannot keep what was prepared.
+    is_prepared = _flag("PREPARED_STATEMENTS", default=True)
+    options.setdefault("prepare_threshold", 5 if is_prepared else None)
     options["options"] = (
         f"-c statement_timeout={_STATEMENT_SECONDS}s -c lock_timeout=10s"
         " -c idle_in_transaction_session_timeout=60s -c timezone=UTC"

@@ -144,14 +144,14 @@ def test_access_that_may_not_be_told_is_left_to_django(
     assert left(partial(asked, HOT, unknown))
 
 
-def test_access_takes_two_queries(
+def test_access_takes_one_query(
     acme: WhiteLabel,
     billed: Organization,
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     key = make_key(acme, *READS)
     ApiKey.objects.update(last_used_at=NOW)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         asked(HOT, environ(f"/api/v1/organizations/{billed.pk}/access", key))
 
 

@@ -1,18 +1,21 @@
 """May an organization be served? Asked by gateways on each request."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
 
-from billing.queries.access import list_barred
+from billing.queries.access import BESIDE, barred_by, list_barred
 from billing.schemas.access import AccessOut, access_body
 from orgs import access
 from orgs.catalog import Scope
 from orgs.models import Organization
 from orgs.schemas.errors import ErrorsOut
 
+__all__ = ["BESIDE", "answer", "router"]
 router = Router(tags=["organizations"])
 _READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
 
@@ -32,10 +35,11 @@ def read_access(request: HttpRequest, organization_id: str) -> HttpResponse:
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_READ, include_deleted=True
     )
-    return HttpResponse(answer(organization), content_type="application/json")
-
-
-def answer(organization: Organization) -> bytes:
-    """One statement."""
     barred = list_barred(organization.pk, now=timezone.now())
-    return access_body(organization, barred)
+    body = access_body(organization, barred)
+    return HttpResponse(body, content_type="application/json")
+
+
+def answer(organization: Organization, row: Sequence[Any], now: datetime) -> bytes:
+    """The same from what was read beside the organization."""
+    return access_body(organization, barred_by(row, now=now))

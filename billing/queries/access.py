@@ -5,8 +5,10 @@ limit only who is over it is prepared. What time decides, as a trial's end, is c
 when it is asked, and so is what a row says of another period or an older limit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from billing.models.mirrors import LIVE
 from orgs.queries.prepared import fetch_all
@@ -21,8 +23,9 @@ class Barred:
     since: datetime
 
 
-# Of those that are not live the newest; a trial was its end when no period came after.
-_SQL = f"""
+# A row beside that of an organization, `o`. Of the subscriptions that are not live the
+# newest; a trial was its end when no period came after.
+BESIDE = f"""(
 select o.deleted_at, case when not o.is_active then
         coalesce(o.inactive_since, o.updated_at) end,
     s.status, s.paused_at, coalesce(s.status_since, s.synced_at), s.trial_ends_at,
@@ -38,11 +41,12 @@ select o.deleted_at, case when not o.is_active then
         join billing_billingperiod p on p.organization_id = h.organization_id
             and p.ends_at is null and p.number = h.period
         where h.organization_id = o.id)
-from orgs_organization o
-left join billing_subscription s on s.organization_id = o.id and s.kind = 'platform'
-    and s.status in {LIVE}
-where o.id = %(id)s
-"""  # noqa: S608  statuses are our own
+from (values (true)) one left join billing_subscription s on s.organization_id = o.id
+    and s.kind = 'platform' and s.status in {LIVE}
+)"""  # noqa: S608  statuses are our own
+_SQL = f"""
+select b.* from orgs_organization o cross join lateral {BESIDE} b where o.id = %(id)s
+"""  # noqa: S608  ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,11 @@ _MESSAGES = {
 def list_barred(organization_id: int, *, now: datetime) -> list[Barred]:
     """Every reason there is, the gravest first; none: it may be served."""
     [row] = fetch_all(_SQL, {"id": organization_id, "now": now})
+    return barred_by(row, now=now)
+
+
+def barred_by(row: Sequence[Any], *, now: datetime) -> list[Barred]:
+    """The same of what `BESIDE` read."""
     return [
         Barred(code, _MESSAGES[code], since)
         for code, since in _Row(*row).since(now).items()

@@ -4,6 +4,10 @@ Nothing is said here of what is not in order: the answer is none, and the long w
 finds it again and says it in the words of its contract.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
 from django.utils import timezone
 
 from orgs.access.calls import owned_by
@@ -15,14 +19,17 @@ from orgs.catalog import Scope
 from orgs.crypto import hash_key
 from orgs.errors import RateLimited
 from orgs.models import Organization
-from orgs.queries.reach import find_key, find_organization
+from orgs.queries.reach import (
+    KeyFacts,
+    find_key,
+    find_key_beside,
+    find_organization,
+)
 
 Reached = tuple[Principal, Organization]
 
 
-def reach(
-    headers: dict[str, str], id_: str, scope: Scope, *, include_deleted: bool = False
-) -> Reached | None:
+def reach(headers: dict[str, str], id_: str, scope: Scope) -> Reached | None:
     """Who calls, and the organization of this id; `headers` are those of WSGI.
 
     One statement. Not counted yet: whoever has looked at the rest of the call counts.
@@ -34,14 +41,34 @@ def reach(
     key, organization = find_key(
         hash_key(text), organization_id=row_id(id_), now=now, is_hot=True
     )
-    if key is None or organization is None:
+    if organization is None or organization.deleted_at is not None:
         return None
-    if organization.deleted_at is not None and not include_deleted:
+    return _reached(key, organization, scope, now)
+
+
+def reach_beside(
+    headers: dict[str, str], id_: str, scope: Scope, *, beside: str, now: datetime
+) -> tuple[Reached, Sequence[Any]] | None:
+    """The same of one that may be deleted, with what is read beside it."""
+    text = key_text(headers)
+    if not text:
+        return None
+    key, organization, row = find_key_beside(
+        hash_key(text), organization_id=row_id(id_), now=now, beside=beside
+    )
+    reached = _reached(key, organization, scope, now)
+    return (reached, row) if reached else None
+
+
+def _reached(
+    key: KeyFacts | None, organization: Organization | None, scope: Scope, now: datetime
+) -> Reached | None:
+    if key is None or organization is None or not may_wait(key.used_at, now):
         return None
     found = principal_of_key(key)
     if scope not in found.scopes or not found.reaches(organization):
         return None
-    return (found, organization) if may_wait(key.used_at, now) else None
+    return found, organization
 
 
 def reach_inside(

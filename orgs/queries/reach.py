@@ -44,6 +44,7 @@ where k.key_hash = %(key_hash)s
     and (k.organization_id is null or own.deleted_at is null)
 """
 _KEY_COLUMNS = 5
+_BESIDE = "left join lateral {beside} beside on o.id is not null\nwhere k.key_hash"
 
 _ORGANIZATION = """
 select {columns} from orgs_organization o
@@ -68,6 +69,24 @@ def find_key(
         return None, None
     row = rows[0]
     return KeyFacts(*row[:_KEY_COLUMNS]), _organization(row[_KEY_COLUMNS:], is_hot)
+
+
+def find_key_beside(
+    key_hash: bytes, *, organization_id: int, now: datetime, beside: str
+) -> tuple[KeyFacts | None, Organization | None, Sequence[Any]]:
+    """As the hot `find_key`, and what a lateral subquery reads beside the organization.
+
+    It may name the columns of `o`, and `%(now)s`.
+    """
+    rows = fetch_all(
+        _statement_beside(beside),
+        {"key_hash": key_hash, "organization_id": organization_id, "now": now},
+    )
+    if not rows:
+        return None, None, ()
+    row, end = rows[0], _KEY_COLUMNS + len(_hot_columns())
+    organization = _organization(row[_KEY_COLUMNS:end], True)
+    return KeyFacts(*row[:_KEY_COLUMNS]), organization, row[end:]
 
 
 def find_organization(
@@ -100,6 +119,17 @@ def _names(model: type[Model], is_hot: bool) -> list[str]:
         for field in model._meta.concrete_fields
         if (field.name in _HOT if is_hot else field.name not in _UNREAD)
     ]
+
+
+@cache
+def _hot_columns() -> list[str]:
+    return [*_names(Organization, True), *_names(WhiteLabel, True)]
+
+
+@cache
+def _statement_beside(beside: str) -> str:
+    joined = _KEY.replace("where k.key_hash", _BESIDE.format(beside=beside))
+    return _statement(joined.replace("{columns}", "{columns}, beside.*"), True)
 
 
 @cache

@@ -66,7 +66,7 @@ _LIMIT_JOIN = """
 
 # In a trial the free balance pays first, and limits see the rest.
 _PAID = f"""
-paid as (
+paid as materialized (  -- else the cost is summed for each use of it
     select a.*, p.number, p.starts_at, coalesce(%(spend)s::numeric, p.cost) as cost,
         s.status, s.trial_ends_at, s.period_ends_at as ends_at, s.stripe_id,
         case when s.status = 'trialing'
