@@ -21,6 +21,11 @@ _HOT = frozenset({
 })  # fmt: skip
 
 
+# What the gate and the count of calls look at, and no more.
+_FEW = frozenset({"id", "white_label", "rate_limit", "default_rate_limit"})
+_Fields = frozenset[str] | None  # those that are read; none: all but the unread
+
+
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
     """A key that is in force; `used_at` is noted now and then, not at each call."""
@@ -62,21 +67,23 @@ def find_key(
     is no organization either. `is_hot` reads the few fields that hot doors look at.
     """
     rows = fetch_all(
-        _statement(_KEY, is_hot),
+        _statement(_KEY, _HOT if is_hot else None),
         {"key_hash": key_hash, "organization_id": organization_id, "now": now},
     )
     if not rows:
         return None, None
     row = rows[0]
-    return KeyFacts(*row[:_KEY_COLUMNS]), _organization(row[_KEY_COLUMNS:], is_hot)
+    fields = _HOT if is_hot else None
+    return KeyFacts(*row[:_KEY_COLUMNS]), _organization(row[_KEY_COLUMNS:], fields)
 
 
 def find_key_beside(
     key_hash: bytes, *, organization_id: int, now: datetime, beside: str
 ) -> tuple[KeyFacts | None, Organization | None, Sequence[Any]]:
-    """As the hot `find_key`, and what a lateral subquery reads beside the organization.
+    """As `find_key`, and what a lateral subquery reads beside the organization.
 
-    It may name the columns of `o`, and `%(now)s`.
+    It may name the columns of `o`, and `%(now)s`. Of the organization itself there is
+    only what the gate looks at.
     """
     rows = fetch_all(
         _statement_beside(beside),
@@ -84,8 +91,8 @@ def find_key_beside(
     )
     if not rows:
         return None, None, ()
-    row, end = rows[0], _KEY_COLUMNS + len(_hot_columns())
-    organization = _organization(row[_KEY_COLUMNS:end], True)
+    row, end = rows[0], _KEY_COLUMNS + _few_columns()
+    organization = _organization(row[_KEY_COLUMNS:end], _FEW)
     return KeyFacts(*row[:_KEY_COLUMNS]), organization, row[end:]
 
 
@@ -93,9 +100,10 @@ def find_organization(
     organization_id: int, *, is_hot: bool = False
 ) -> Organization | None:
     """The organization of this id with its white label, deleted or not."""
-    statement = _statement(_ORGANIZATION, is_hot)
+    fields = _HOT if is_hot else None
+    statement = _statement(_ORGANIZATION, fields)
     rows = fetch_all(statement, {"organization_id": organization_id})
-    return _organization(rows[0], is_hot) if rows else None
+    return _organization(rows[0], fields) if rows else None
 
 
 _LABEL = "select {columns} from orgs_whitelabel w where w.id = %(white_label_id)s"
@@ -103,7 +111,7 @@ _LABEL = "select {columns} from orgs_whitelabel w where w.id = %(white_label_id)
 
 def get_white_label_by_id(white_label_id: int) -> WhiteLabel:
     """The white label of a key; raises `WhiteLabel.DoesNotExist`."""
-    names = _names(WhiteLabel, False)
+    names = _names(WhiteLabel, None)
     statement = _LABEL.format(columns=", ".join(f"w.{name}" for name in names))
     rows = fetch_all(statement, {"white_label_id": white_label_id})
     if not rows:
@@ -112,39 +120,39 @@ def get_white_label_by_id(white_label_id: int) -> WhiteLabel:
 
 
 @cache
-def _names(model: type[Model], is_hot: bool) -> list[str]:
+def _names(model: type[Model], fields: _Fields) -> list[str]:
     """Of the columns that are read."""
     return [
         field.attname
         for field in model._meta.concrete_fields
-        if (field.name in _HOT if is_hot else field.name not in _UNREAD)
+        if (field.name in fields if fields else field.name not in _UNREAD)
     ]
 
 
 @cache
-def _hot_columns() -> list[str]:
-    return [*_names(Organization, True), *_names(WhiteLabel, True)]
+def _few_columns() -> int:
+    return len(_names(Organization, _FEW)) + len(_names(WhiteLabel, _FEW))
 
 
 @cache
 def _statement_beside(beside: str) -> str:
     joined = _KEY.replace("where k.key_hash", _BESIDE.format(beside=beside))
-    return _statement(joined.replace("{columns}", "{columns}, beside.*"), True)
+    return _statement(joined.replace("{columns}", "{columns}, beside.*"), _FEW)
 
 
 @cache
-def _statement(template: str, is_hot: bool) -> str:
-    columns = [f"o.{name}" for name in _names(Organization, is_hot)]
-    columns += [f"w.{name}" for name in _names(WhiteLabel, is_hot)]
+def _statement(template: str, fields: _Fields) -> str:
+    columns = [f"o.{name}" for name in _names(Organization, fields)]
+    columns += [f"w.{name}" for name in _names(WhiteLabel, fields)]
     return template.format(columns=", ".join(columns))
 
 
-def _organization(row: Sequence[Any], is_hot: bool) -> Organization | None:
-    names = _names(Organization, is_hot)
+def _organization(row: Sequence[Any], fields: _Fields) -> Organization | None:
+    names = _names(Organization, fields)
     if row[0] is None:
         return None
     organization = _instance(Organization, names, row[: len(names)])
-    label_names = _names(WhiteLabel, is_hot)
+    label_names = _names(WhiteLabel, fields)
     organization.white_label = _instance(WhiteLabel, label_names, row[len(names) :])
     return organization
 
