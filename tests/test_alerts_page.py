@@ -72,6 +72,17 @@ def test_the_timeline_says_why_with_the_numbers_of_the_moment(
     assert "D-1" not in page
 
 
+def test_a_letters_link_opens_its_alert(ann: Organization) -> None:
+    alert = Alert.objects.get(organization=ann)
+    client = as_("viewer", ann.white_label)
+    link = tab(ann) + f"?alert={alert.pk}"
+
+    assert '<details class="alert" open>' in client.get(link).content.decode()
+    assert '<details class="alert">' in client.get(tab(ann)).content.decode()
+    for odd in ("0", "x", "9" * 30, "9223372036854775807"):
+        assert client.get(tab(ann), {"alert": odd}).status_code == 200
+
+
 def test_a_chart_shows_where_the_rate_leads(acme: WhiteLabel) -> None:
     """7 days of 20, and 4 today: 144 so far, of 200; 56 more take three days."""
     organization = make_customer(acme, "org-1")

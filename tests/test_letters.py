@@ -141,8 +141,10 @@ def test_a_letter_says_the_same_when_it_is_sent_again(
     assert first.body("html") == again.body("html")
     assert first.id != again.id
     alert = Alert.objects.get()
-    url = f"https://desk.example/organizations/{organization.pk}/alerts/#alert-"
-    assert f"Details: {url}{alert.pk}\n" in first.body()
+    url = (
+        f"https://desk.example/organizations/{organization.pk}/alerts/?alert={alert.pk}"
+    )
+    assert f"Details: {url}#alert-{alert.pk}\n" in first.body()
 
 
 @pytest.mark.django_db

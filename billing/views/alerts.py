@@ -151,8 +151,11 @@ def _page(
 
 def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, Any]:
     id_, now = organization.pk, timezone.now()
-    before = row_id(query.get("before", ""))
+    before, opened = (row_id(query.get(name, "")) for name in ("before", "alert"))
     rows = list_alerts(id_, before=before or None, limit=_SHOWN + 1)
+    if opened and not before and all(row.pk != opened for row in rows):
+        before = opened + 1  # an old letter's link: from that one on
+        rows = list_alerts(id_, before=before, limit=_SHOWN + 1)
     for row in rows:
         row.organization = organization  # it is here already
     told = find_told([id_])[id_]
@@ -170,6 +173,7 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
         "now": now,
         "why_not": "" if is_writer else READ_ONLY,
         "rows": rows[:_SHOWN],
+        "opened": opened,
         "next_url": f"{base}?before={rows[_SHOWN - 1].pk}" if rows[_SHOWN:] else "",
         "first_url": base if before else "",
         "outlook": ahead,

@@ -34,7 +34,8 @@ def digested(letter: Letter) -> QuerySet[Alert]:
 
 
 def _url(alert: Alert) -> str:
-    return f"{emails.alerts_url(alert.organization_id)}#alert-{alert.pk}"
+    page = emails.alerts_url(alert.organization_id)
+    return f"{page}?alert={alert.pk}#alert-{alert.pk}"
 
 
 def _unsubscribe_url(letter: Letter, address: str) -> str:
