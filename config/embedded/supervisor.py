@@ -67,14 +67,18 @@ class Program:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self, pause: Pause) -> None:
-        """Does not wait until it serves. If we are killed, it ends by its last step."""
+        """Does not wait until it serves. If we are killed, so is it.
+
+        Its servers end with us, too: a worker that was asked politely would wait for
+        its tasks, and those for servers that are gone. What it did is safe in rows.
+        """
         with process.open_log(self.log) as log:
             self.process = process.spawn(
                 [sys.executable, "-m", "config.embedded.program", *self.command],
                 log=log,
                 env=os.environ | {"ORGDESK_PROCESS": self.name},
                 cwd=_BASE_DIR,
-                death_signal=self.stop_steps[-1][0],
+                death_signal=signal.SIGKILL,
             )
 
     def ask_to_stop(self) -> None:
