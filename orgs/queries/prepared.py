@@ -6,7 +6,8 @@ chart, planning costs more than reading.
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psycopg
 from django.db import connection
@@ -23,9 +24,12 @@ class _PreparedCursor(psycopg.Cursor[Any]):
     name = "prepared"
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        return super().execute(
+        found = super().execute(
             query, params, **{**options, "prepare": True, "binary": True}
         )
+        if self._query is None:  # prepared before: for whoever logs statements
+            self._query = cast("Any", SimpleNamespace(query=query.encode()))
+        return found
 
 
 def _cursor() -> Any:
