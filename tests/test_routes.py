@@ -40,6 +40,7 @@ NAMED = {
     f"patch {OURS}/projects/{{project_id}}": WRITE,
     f"delete {OURS}/projects/{{project_id}}": WRITE,
     f"get {OURS}/usage": READ,
+    f"get {OURS}/access": READ,
     f"get {OURS}/costs.csv": BILL,
     f"get {OURS}/metrics.csv": READ,
 }
