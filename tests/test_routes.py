@@ -95,7 +95,12 @@ OWN = {
 }
 OPEN = {"post /api/v1/users/auth/_login", "post /v1/api-login"}
 # These reach deleted ones: to take them back, and to see how the deletion went.
-REACH_DELETED = {f"post {OURS}/restore", f"get {INNER}/restore", f"get {INNER}/jobs"}
+REACH_DELETED = {
+    f"get {OURS}/access",  # says that it is deleted
+    f"post {OURS}/restore",
+    f"get {INNER}/restore",
+    f"get {INNER}/jobs",
+}
 
 ORGANIZATION_PAGES = {
     "billing:alerts",
