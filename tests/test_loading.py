@@ -134,7 +134,11 @@ def test_an_old_list_of_rejects_does_not_outlive_a_clean_run(load: Load) -> None
     assert not load.rejects.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n\n", b"\xef\xbb\xbf", gzip.compress(b"")],
+    ids=["nothing", "blank-lines", "byte-order-mark", "packed"],
+)
 def test_an_empty_file_is_nothing(load: Load, content: bytes) -> None:
     assert load(content) == (0, "accepted 0 duplicates 0 rejected 0\n")
 
