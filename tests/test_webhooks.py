@@ -224,6 +224,20 @@ def test_what_postgresql_cannot_hold_is_kept_without_it(
     assert event.payload["nested"] == [{"x": ""}]
 
 
+@pytest.mark.parametrize("name", ["id", "type", "api_version"])
+def test_a_nul_in_what_an_event_is_called_is_left_out(
+    fake_stripe: FakeStripe, db: None, name: str
+) -> None:
+    event = event_of("in_1\0")
+    body = json.dumps(event | {name: event[name] + "\0"}).encode()
+
+    assert post(body, _signed(body)) == 200
+
+    row = InboxEvent.objects.get()
+    assert (row.event_id, row.type) == (event["id"].replace("\0", ""), "invoice.paid")
+    assert (row.api_version, row.object_id) == ("2026-10-28.endive", "in_1")
+
+
 @pytest.mark.usefixtures("committed")
 def test_a_hundred_at_once_are_one(
     fake: FakeStripe, live_server: LiveServer, price: str
@@ -279,6 +293,18 @@ def test_what_is_not_needed_is_done(fake: FakeStripe, db: None, type_: str) -> N
         ({"data": {"object": {"id": 7}}}, "it names no object"),
         ({"data": None}, "it names no object"),
         ({}, "no such object in Stripe"),
+        (
+            {"account": "acct_1"},
+            "no such object in Stripe: it is of the connected account acct_1",
+        ),
+        (
+            {"livemode": True},
+            "no such object in Stripe: it is a live one, and our key is for tests",
+        ),
+        (
+            {"object": "v2.core.event", "type": "v1.invoice.paid"},
+            "unsupported version 2026-10-28.endive",
+        ),
     ],
 )
 def test_what_needs_somebody_is_parked(

@@ -5,7 +5,7 @@ Calls go over the network: never inside a transaction. They raise `Missing`, `Re
 row's id: sent twice, done once. Lists answer a `Page`; go on with `after=next_cursor`.
 """
 
-from billing.gateway.calls import API_VERSION, is_on, patience
+from billing.gateway.calls import API_VERSION, is_on, is_test, patience
 from billing.gateway.customers import (
     create_customer,
     get_customer,
@@ -90,6 +90,7 @@ __all__ = [
     "get_price",
     "get_subscription",
     "is_on",
+    "is_test",
     "list_customers",
     "list_events",
     "list_invoice_items",

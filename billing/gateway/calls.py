@@ -41,6 +41,11 @@ def is_on() -> bool:
     return bool(settings.STRIPE_SECRET_KEY)
 
 
+def is_test() -> bool:
+    """Whether our key sees only what is made for tests."""
+    return "_test_" in settings.STRIPE_SECRET_KEY
+
+
 def get(path: str, **params: Any) -> Node:
     return _until_answered("get", path, params)
 

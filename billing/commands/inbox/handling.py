@@ -71,7 +71,8 @@ def _settle(event: InboxEvent) -> None:
 
 
 def _refetch(type_: str) -> Callable[..., Outcome] | None:
-    """What an event of this type makes us ask for."""
+    """What an event of this type makes us ask for; thin ones are named `v1.…`."""
+    type_ = type_.removeprefix("v1.")
     if type_.startswith("customer.subscription."):
         return mirror.refetch_subscription
     family, _, what = type_.rpartition(".")
@@ -125,4 +126,13 @@ def _end_missing(event: InboxEvent) -> None:
     if event.type.endswith(".deleted"):
         end(event, _State.DONE, "deleted in Stripe, and never ours")
     else:
-        end(event, _State.PARKED, "no such object in Stripe")
+        end(event, _State.PARKED, "no such object in Stripe" + _elsewhere(event))
+
+
+def _elsewhere(event: InboxEvent) -> str:
+    """Where it may be that our key does not see."""
+    if account := event.payload.get("account"):
+        return f": it is of the connected account {account}"
+    if event.payload.get("livemode") is True and gateway.is_test():
+        return ": it is a live one, and our key is for tests"
+    return ""

@@ -21,10 +21,10 @@ def receive(event: gateway.Event, *, source: str = "webhook") -> int | None:
     """
     now = timezone.now()
     values: dict[str, Any] = {
-        "event_id": event.id,
-        "type": event.type,
-        "api_version": event.api_version[:40],
-        "object_id": event.object_id[:255],
+        "event_id": _storable(event.id),
+        "type": _storable(event.type),
+        "api_version": _storable(event.api_version[:40]),
+        "object_id": _storable(event.object_id[:255]),
         "source": source,
         "payload": Jsonb(_storable(event.payload)),
         "happened_at": event.created_at or now,
