@@ -27,6 +27,9 @@ class BillingFacts:
     soft: Decimal | None
     hard: Decimal | None
     overdue: timedelta | None  # since the oldest open invoice was due
+    # When the ledger says that a limit as it is was crossed in the open period.
+    soft_crossed_at: datetime | None = None
+    hard_crossed_at: datetime | None = None
 
     @property
     def is_in_trial(self) -> bool:
@@ -44,6 +47,10 @@ class BillingFacts:
         """Of the open period's cost; what spending limits are compared with."""
         return max(cost - self.paying_balance, Decimal(0))
 
+    def crossed_at(self, kind: str) -> datetime | None:
+        """The first time, where it was crossed again after less was payable."""
+        return self.soft_crossed_at if kind == "soft" else self.hard_crossed_at
+
     @property
     def limits(self) -> list[tuple[str, Decimal]]:
         """Kind and amount, the lowest first."""
@@ -52,6 +59,13 @@ class BillingFacts:
         return sorted(found, key=lambda limit: limit[1])
 
 
+_CROSSED = """
+    (select min(l.crossed_at) from billing_alert l
+        join billing_billingperiod p on p.organization_id = l.organization_id
+            and p.ends_at is null and p.number = l.billing_period
+        join billing_spendinglimit m on m.organization_id = l.organization_id
+            and m.kind = '{kind}' and m.version = l.limit_version
+        where l.organization_id = o.id and l.kind = '{kind}_limit')"""
 # The longest time overdue, not the first due day: that one the planner would look for
 # among all invoices of the fleet, in the order of an index.
 _FACTS = f"""
@@ -62,7 +76,8 @@ select o.id, s.tier, s.cycle, s.status, s.trial_ends_at, s.period_ends_at,
     (select amount from billing_spendinglimit
         where organization_id = o.id and kind = 'hard' and amount > 0),
     (select max(%(now)s - due_at) from billing_invoice
-        where organization_id = o.id and status = 'open' and due_at < %(now)s)
+        where organization_id = o.id and status = 'open' and due_at < %(now)s),
+    {", ".join(_CROSSED.format(kind=kind) for kind in ("soft", "hard"))}
 from unnest(%(ids)s::bigint[]) o (id)
 left join billing_subscription s on s.organization_id = o.id
     and s.kind = 'platform' and s.status in {LIVE}

@@ -45,6 +45,7 @@ from metrics.queries.periods import (
     OpenPeriodFacts,
     PeriodCost,
     current_period,
+    current_periods,
     list_open_periods,
     open_period_costs,
     open_period_meters,
@@ -69,6 +70,7 @@ from metrics.queries.series import (
     SeriesFilters,
     cost_digits,
     cost_of_days,
+    costs_of_days,
     series,
 )
 from metrics.queries.versions import usage_version
@@ -119,9 +121,11 @@ __all__ = [
     "cost_digits",
     "cost_items",
     "cost_of_days",
+    "costs_of_days",
     "count_unfolded",
     "credited_costs",
     "current_period",
+    "current_periods",
     "daily_metrics",
     "deployments",
     "entitlement_use",

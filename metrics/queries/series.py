@@ -1,6 +1,6 @@
 """The one query behind every chart, table, CSV and cost answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from metrics.catalog import METERS
 from metrics.periods import DayRange, Grain
 from metrics.queries.versions import FOLDED, WAITING
-from orgs.queries.prepared import fetch_all
+from orgs.queries.prepared import array, fetch_all
 
 ZERO = Decimal(0)
 
@@ -181,6 +181,23 @@ def cost_of_days(organization_id: int, days: DayRange) -> Decimal:
     }
     [(cost,)] = fetch_all(_COST, parameters)
     return Decimal(cost)
+
+
+_COSTS = """
+select a.id, (select coalesce(sum(cost), 0) from metrics_usage
+    where organization_id = a.id and day >= a.start and day < a."end")
+from unnest(%(ids)s::bigint[], %(starts)s::date[], %(ends)s::date[]) a (id, start, "end")
+"""
+
+
+def costs_of_days(days: Mapping[int, DayRange]) -> dict[int, Decimal]:
+    """The same of many organizations, each of days of its own, in one statement."""
+    parameters = {
+        "ids": array(days),
+        "starts": array(one.start for one in days.values()),
+        "ends": array(one.end for one in days.values()),
+    }
+    return dict(fetch_all(_COSTS, parameters))
 
 
 class CostDigits(NamedTuple):

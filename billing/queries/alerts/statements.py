@@ -145,7 +145,7 @@ judged as (
     from known a cross join lateral (
         select max(day) as last_used_on,
             coalesce(sum(cost) filter (where day > a.last - {PACE_DAYS}
-                and day <= a.last), 0) / {PACE_DAYS} as pace,
+                and day <= a.last), 0) as week,
             count(*) filter (where day > a.last - {PACE_DAYS} and day <= a.last)
                 as pace_days,
             sum(cost) filter (where day = a.last) as last_cost,
@@ -158,17 +158,19 @@ judged as (
     ) d
 )"""  # noqa: S608  ours
 
-# Some days of the pace missing make it too low: enough to be sure that a limit is
+# The day that a limit falls is reckoned as `billing.queries.outlook` does, multiplied
+# first. Some days of the pace missing make it too low: enough to be sure that a limit is
 # reached, not that none is. A last day without usage is not a cheap one: it may come.
 _MEASURED_DAYS = f"""
 measured as (
     select a.id, m.* from judged a cross join lateral (
-        select 'pace', '', a.payable + a.pace * a.days_left, a.soft, a.soft_version,
-            a.number::text, a.pace_days = {PACE_DAYS}, jsonb_build_object(
-                'pace_per_day', round(a.pace, 12)::text, 'days_left', a.days_left,
-                'days_with_usage', a.pace_days, 'crosses_on', case
-                    when a.pace > 0 and ceil((a.soft - a.payable) / a.pace) <= 366
-                    then a.today + ceil((a.soft - a.payable) / a.pace)::integer end)
+        select 'pace', '', a.payable + a.week * a.days_left / {PACE_DAYS}, a.soft,
+            a.soft_version, a.number::text, a.pace_days = {PACE_DAYS},
+            jsonb_build_object('pace_per_day', round(a.week / {PACE_DAYS}, 12)::text,
+                'days_left', a.days_left, 'days_with_usage', a.pace_days, 'crosses_on',
+                case when w.days <= 366 then a.today + w.days::integer end)
+        from (select ceil((a.soft - a.payable) * {PACE_DAYS}
+            / nullif(a.week, 0)) as days) w
         where a.soft > a.payable
         union all
         select 'spike', '', coalesce(a.last_cost, 0), coalesce(a.median, 0), 0,
