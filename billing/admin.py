@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from billing.commands import change_limit
 from billing.models import BillingAccount, Invoice, SpendingLimit, Subscription
+from billing.signals import terms_changed
 from orgs.admin import GatedAdmin
 
 
@@ -25,6 +26,12 @@ class _OfOneOrganization(GatedAdmin):
 @admin.register(BillingAccount)
 class BillingAccountAdmin(_OfOneOrganization):
     list_display = ("organization", "stripe_id", "free_balance", "last_invoice_at")
+
+    def save_model(
+        self, request: HttpRequest, obj: BillingAccount, form: Any, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        terms_changed.send(BillingAccount, organization_ids=[obj.organization_id])
 
 
 @admin.register(SpendingLimit)

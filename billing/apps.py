@@ -14,6 +14,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import commands
+        from billing.signals import terms_changed
         from metrics.signals import usage_folded, usage_recorded
         from orgs.signals import (
             entitlements_changed,
@@ -30,14 +31,17 @@ class BillingConfig(AppConfig):
 
             gather(evaluate_gathered, organization_ids)
 
+        def look_for_all_alerts(*, organization_ids: list[int], **_: Any) -> None:
+            from billing.tasks import evaluate_changed
+            from orgs.tasks import gather
+
+            gather(evaluate_changed, organization_ids)
+
         organizations_created.connect(open_periods, weak=False)
-        for changed in (
-            usage_recorded,
-            usage_folded,
-            people_changed,
-            entitlements_changed,
-        ):
-            changed.connect(look_for_alerts, weak=False)
+        for used in (usage_recorded, usage_folded, people_changed):
+            used.connect(look_for_alerts, weak=False)
+        for changed in (entitlements_changed, terms_changed):
+            changed.connect(look_for_all_alerts, weak=False)
         checks.register(_check_webhook)
         if settings.PROCESS == "web" and _is_webhook_off():  # it runs no checks
             logger.warning("stripe_webhook_off %s", _OFF)

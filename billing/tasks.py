@@ -25,9 +25,10 @@ logger = logging.getLogger(__name__)
 _AT_A_TIME = 1_000
 _SWEPT_AT_ONCE = 5_000  # organizations
 _TOLD_AT_ONCE = 100  # letters
+_STRIPE = "stripe"  # their queue: whoever waits for Stripe holds up no other work
 
 
-@shared_task
+@shared_task(queue=_STRIPE)
 def handle_event(event_id: int) -> None:
     """Do what an event in the inbox hints at, once, however often it is asked for."""
     inbox.handle(event_id)
@@ -40,7 +41,7 @@ def sweep_inbox() -> None:
         nudge(handle_event, event_id)
 
 
-@shared_task
+@shared_task(queue=_STRIPE)
 def pull_events() -> None:
     """Ask for the events that Stripe could not deliver."""
     if gateway.is_on():
@@ -53,7 +54,7 @@ def prune_inbox() -> None:
     inbox.prune()
 
 
-@shared_task
+@shared_task(queue=_STRIPE)
 def run_sync(run_id: int) -> None:
     """Go on with a run; a long one in parts, so that no worker is held by it."""
     if sync.advance(run_id):
@@ -81,7 +82,7 @@ def heal_drift(drift_id: int, by: str) -> None:
     drift.heal(drift_id, by=by)
 
 
-@shared_task
+@shared_task(queue=_STRIPE)
 def send_charges(period_id: int) -> None:
     """Put what a closed period costs on its invoice, each line once."""
     if gateway.is_on():
@@ -96,7 +97,7 @@ def sweep_charges() -> None:
             nudge(send_charges, period_id)
 
 
-@shared_task
+@shared_task(queue=_STRIPE)
 def make_last_invoice(organization_id: int) -> None:
     """Give what waits for a draft one of its own; refused, the sweep comes back."""
     try:
@@ -146,9 +147,17 @@ def sweep_letters() -> None:
 
 @shared_task
 def evaluate_gathered() -> None:
-    """Look at those that used something, or whose people or limits changed."""
+    """Look at those that used something, or whose people changed."""
     for organization_ids in gathered(evaluate_gathered):
         tell(alerts.evaluate(organization_ids))
+
+
+@shared_task
+def evaluate_changed() -> None:
+    """Look at those whose limits, balance or subscription changed: at complete days
+    too, for another limit has another pace."""
+    for organization_ids in gathered(evaluate_changed):
+        tell(alerts.evaluate_whole(organization_ids))
 
 
 @shared_task

@@ -13,6 +13,7 @@ from orgs import access
 from orgs.catalog import Scope
 from orgs.commands import (
     announce_created,
+    announce_entitlements,
     announce_people,
     create_api_key,
     create_owner,
@@ -184,6 +185,12 @@ class OrganizationAdmin(GatedAdmin):
         super().save_model(request, obj, form, change)
         if not change:
             announce_created([obj.pk])
+
+    def save_related(
+        self, request: HttpRequest, form: Any, formsets: Any, change: bool
+    ) -> None:
+        super().save_related(request, form, formsets, change)
+        announce_entitlements([form.instance.pk])
 
 
 class _PeopleAdmin(GatedAdmin):

@@ -11,5 +11,5 @@ from django.dispatch import Signal
 organizations_created = Signal()
 # organization_ids: list[int]; members or projects of these came, went or were restored
 people_changed = Signal()
-# organization_ids: list[int]; what these may use was changed by somebody
+# organization_ids: list[int]; what these may use, or the year it is of, was changed
 entitlements_changed = Signal()

@@ -8,7 +8,7 @@ import time_machine
 
 from billing.catalog import ALERT_KINDS
 from billing.commands import alerts, close_period
-from billing.models import Alert
+from billing.models import Alert, Letter
 from billing.queries.alerts import find_crossings, list_due, measure
 from metrics.commands import fold_usage
 from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
@@ -169,6 +169,33 @@ def test_a_period_that_closes_begins_anew(acme: WhiteLabel, org: Organization) -
         ("soft_limit", "", "no_recipient", "2"),
         ("usage_reset", "billing_period", "no_recipient", "2"),
     ]
+
+
+def test_what_the_last_usage_crossed_is_told_though_its_period_closed(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    """Nobody looked between the usage and the invoice."""
+    Organization.objects.filter(pk=org.pk).update(billing_email="pay@example.com")
+    limit(org, "soft", "10")
+    use(acme, 5)
+    close_period(org.pk, ends_at=NOW)
+    look(org)
+
+    assert ledger(org) == [
+        ("soft_limit", "", "pending", "1"),
+        ("usage_reset", "billing_period", "pending", "2"),
+    ]
+    assert Letter.objects.count() == 2
+
+
+def test_a_period_that_is_closed_late_is_no_news(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    limit(org, "soft", "10")
+    use(acme, 5)
+    close_period(org.pk, ends_at=NOW - timedelta(days=3))
+
+    assert kinds(org) == []
 
 
 def test_an_old_period_is_no_news(acme: WhiteLabel, org: Organization) -> None:

@@ -88,10 +88,10 @@ def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     the cost is crossed as soon as it is set.
     """
     organization = access.own_organization(request, Scope.BILLING_WRITE)
+    before = timezone.now()  # a worker may be as quick as we are
     change_limits(
         organization.id, soft=data.spending_limit_soft, hard=data.spending_limit_hard
     )
-    before = timezone.now()
     tell(alerts.evaluate_whole([organization.id]))
     fired = list_fired(organization.id, since=before)
     return _json(limits_body(account(organization), fired))

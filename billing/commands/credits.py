@@ -12,6 +12,7 @@ from billing.models import BillingAccount, BillingPeriod, CreditEntry
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from billing.money import exactly
 from billing.queries.credits import credit_balance
+from billing.signals import terms_changed
 from orgs.errors import DomainError
 
 _LONGEST_BY = 200
@@ -84,6 +85,8 @@ def _append(
         with exactly():
             account.free_balance += amount
         account.save(update_fields=["free_balance"])
+        ids = [account.organization_id]
+        terms_changed.send(BillingAccount, organization_ids=ids)
     return CreditEntry.objects.create(
         organization_id=account.organization_id,
         kind=kind,

@@ -3,6 +3,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing.models import SpendingLimit
+from billing.signals import terms_changed
 
 
 @transaction.atomic
@@ -21,6 +22,7 @@ def change_limit(
         limit.amount = amount
         limit.version += 1
         limit.save(update_fields=["amount", "version"])
+    terms_changed.send(SpendingLimit, organization_ids=[organization_id])
     return limit
 
 

@@ -1,13 +1,16 @@
 """Opening and closing billing periods, always together with the one metrics keeps."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
+from billing.commands.alerts.evaluate import evaluate
 from billing.errors import PeriodClosed
 from billing.models import BillingPeriod
+from billing.queries.alerts.statements import RESET_DAYS
+from billing.signals import terms_changed
 from metrics import commands as usage
 from metrics.queries import list_open_periods, period_costs
 from orgs.errors import DomainError
@@ -42,6 +45,7 @@ def close_periods(
     Waits for recordings in flight; usage that arrives after belongs to the next period
     whatever its instant. Raises `PeriodClosed` when a period does not reach that far.
     """
+    _look_once_more(organization_ids, ends_at)
     numbers = usage.advance_periods(organization_ids, starts_at=ends_at)
     open_ones = BillingPeriod.objects.filter(organization_id__in=numbers, ends_at=None)
     periods = list(open_ones.select_for_update().order_by("organization_id"))
@@ -57,7 +61,18 @@ def close_periods(
         BillingPeriod(organization_id=id_, number=number + 1, starts_at=ends_at)
         for id_, number in numbers.items()
     )
+    terms_changed.send(BillingPeriod, organization_ids=sorted(numbers))
     return periods
+
+
+def _look_once_more(organization_ids: Sequence[int], ends_at: datetime) -> None:
+    """Record what the last usage crossed: once a period is closed nobody looks at it.
+
+    The letters are for the sweep. Of one that ended long ago nothing is news.
+    """
+    if ends_at > timezone.now() - timedelta(days=RESET_DAYS):
+        usage.hold_periods(organization_ids)
+        evaluate(organization_ids)
 
 
 @transaction.atomic

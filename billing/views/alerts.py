@@ -69,7 +69,7 @@ def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
         shown = {"limits": form, "previewed": found}
         return _page(request, desk, organization, shown)
     change_limits(organization.pk, **chosen)
-    tasks.tell(commands.evaluate([organization.pk]))
+    tasks.tell(commands.evaluate_whole([organization.pk]))
     messages.success(request, "Limits saved.")
     return redirect("billing:alerts", organization_id)
 

@@ -16,7 +16,11 @@ from metrics.commands.partitions import (
     make_partitions,
 )
 from metrics.commands.people import fill_people_days
-from metrics.commands.periods import advance_periods, open_first_periods
+from metrics.commands.periods import (
+    advance_periods,
+    hold_periods,
+    open_first_periods,
+)
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.commands.rebuild import check_days, check_kept, rebuild_days
 from metrics.commands.recompute import Act, Difference, finish_act
@@ -57,6 +61,7 @@ __all__ = [
     "fill_standings",
     "finish_act",
     "fold_usage",
+    "hold_periods",
     "load_rates",
     "make_partitions",
     "make_report",

@@ -26,6 +26,13 @@ def open_first_periods(organization_ids: Sequence[int]) -> None:
         cursor.execute(_OPEN_FIRST, [list(organization_ids)])
 
 
+def hold_periods(organization_ids: Sequence[int]) -> dict[int, int]:
+    """Wait for recordings in flight and let none begin until the caller's transaction
+    ends; answers the numbers of the open periods."""
+    rows = OpenPeriod.objects.filter(pk__in=organization_ids)
+    return dict(rows.select_for_update().order_by("pk").values_list("pk", "number"))
+
+
 @transaction.atomic
 def advance_periods(
     organization_ids: Sequence[int], *, starts_at: datetime
@@ -35,8 +42,7 @@ def advance_periods(
     Waits for recordings in flight: they hold a share lock on the row. To be called in
     the caller's transaction, which sums the closed periods after it.
     """
+    numbers = hold_periods(organization_ids)
     rows = OpenPeriod.objects.filter(pk__in=organization_ids)
-    locked = rows.select_for_update().order_by("pk")
-    numbers = dict(locked.values_list("pk", "number"))
     rows.update(number=F("number") + 1, starts_at=starts_at)
     return numbers

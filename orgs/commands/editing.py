@@ -9,10 +9,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from orgs.commands.jobs import cancel_jobs, refuse_owner
-from orgs.commands.organizations import announce_created, announce_people
+from orgs.commands.organizations import (
+    announce_created,
+    announce_entitlements,
+    announce_people,
+)
 from orgs.errors import Conflict, DomainError
 from orgs.models import Entitlements, Job, Member, Organization, Project, WhiteLabel
-from orgs.signals import entitlements_changed
 
 Values = Mapping[str, Any]
 Person = TypeVar("Person", Member, Project)
@@ -63,6 +66,8 @@ def change_organization(
     if values:
         _check(current, exclude=["white_label"])
         _save(current, [*values, "updated_at"])
+    if "contract_started_on" in values:  # and with it the year that they are of
+        announce_entitlements([current.pk])
     if entitlements is not None:
         set_entitlements(current, entitlements)
     return current
@@ -98,7 +103,7 @@ def set_entitlements(organization: Organization, values: Values) -> Entitlements
     for name, value in values.items():
         setattr(entitlements, name, value)
     entitlements.save()
-    entitlements_changed.send(Entitlements, organization_ids=[organization.pk])
+    announce_entitlements([organization.pk])
     return entitlements
 
 

@@ -10,7 +10,11 @@ from msgspec import Meta, Struct, structs
 
 from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
 from orgs.models.fields import EARLIEST, LATEST
-from orgs.signals import organizations_created, people_changed
+from orgs.signals import (
+    entitlements_changed,
+    organizations_created,
+    people_changed,
+)
 
 # As `orgs.models.fields.validate_text`: no controls, no overrides of direction.
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*\Z"
@@ -87,6 +91,11 @@ def announce_created(organization_ids: Sequence[int]) -> None:
 def announce_people(organization_ids: Sequence[int]) -> None:
     """Tell the apps above that heads changed, inside the caller's transaction."""
     people_changed.send(Organization, organization_ids=list(organization_ids))
+
+
+def announce_entitlements(organization_ids: Sequence[int]) -> None:
+    """Tell the apps above what these may use now, inside the caller's transaction."""
+    entitlements_changed.send(Entitlements, organization_ids=list(organization_ids))
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from billing.commands.differences import Difference
 from billing.commands.mirror.fetches import Fetch, Outcome, note
 from billing.models import Drift, Invoice, Subscription
 from billing.models.mirrors import LIVE
+from billing.signals import terms_changed
 
 _GONE = "not in Stripe"
 
@@ -25,6 +26,7 @@ def forget_subscription(stripe_id: str, fetch: Fetch) -> Outcome:
     if row.status in LIVE and fetch.heals:
         own = Subscription.objects.filter(pk=row.pk, synced_at__lte=fetch.at)
         outcome.written = own.update(status="canceled", synced_at=fetch.at)
+        terms_changed.send(Subscription, organization_ids=[row.organization_id])
     return outcome
 
 

@@ -22,6 +22,7 @@ from billing.commands.mirror.rivals import find_rivals
 from billing.commands.mirror.writing import changed, touch, upsert
 from billing.models import Drift, Subscription
 from billing.models.mirrors import LIVE
+from billing.signals import terms_changed
 
 TABLE = "billing_subscription"
 # What a difference is called, by the columns that it is in.
@@ -154,4 +155,7 @@ def _write(
     written |= upsert(TABLE, [one for one in rows if one.is_live], fetch.at)
     if fetch.run_id is None:
         touch(TABLE, list(wanted), fetch.at)
+    if written:
+        ids = sorted({wanted[id_].organization_id for id_ in written})
+        terms_changed.send(Subscription, organization_ids=ids)
     return len(written) + removed
