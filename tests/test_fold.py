@@ -12,6 +12,7 @@ from django.db import connection
 from metrics.commands import fill_standings, fold_usage, mend_fleet_totals
 from metrics.models import FleetChange, FleetTotal, Standing, UsageChange
 from metrics.queries import usage_version
+from metrics.signals import usage_folded
 from orgs.models import Organization, WhiteLabel
 from tests.factories import event, make_organization, make_rate, record
 
@@ -62,6 +63,29 @@ def test_folding_again_adds_nothing(acme: WhiteLabel, org: Organization) -> None
 
     assert totals(acme) == [(TODAY, "gpt", "requests", 10, Decimal(5))]
     assert cost_of(org) == Decimal(5)
+
+
+def test_folding_ends_while_others_go_on_recording(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    """What comes meanwhile waits for the next folding, and is read all the same."""
+
+    def go_on(**folded: Any) -> None:
+        record(acme, [event(f"while-{len(rounds)}")])
+        rounds.append(folded["organization_ids"])
+        assert len(rounds) < 3, "folding never ends"
+
+    rounds: list[list[int]] = []
+    record(acme, [event("a")])
+    usage_folded.connect(go_on)
+    try:
+        fold_usage()
+    finally:
+        usage_folded.disconnect(go_on)
+
+    assert rounds == [[org.id]]
+    assert UsageChange.objects.count() == 1
+    assert FleetChange.objects.count() == 1
 
 
 def test_a_standing_is_moved_by_what_lies_in_its_30_days(

@@ -4,38 +4,42 @@ A recording only appends: no two of them wait for each other on a sum. What is r
 sum plus changes, so folding late makes a page slower, never wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from metrics.commands.statements import USAGE_KEY
 from metrics.signals import usage_folded
 
 # In a transaction; others fold what came meanwhile after it.
 _ROWS, _ORGANIZATIONS = 200_000, 10_000
 
 # One folder at a time, and nobody prepares a standing meanwhile.
-LOCK = "select pg_advisory_xact_lock(hashtext('usage changes'))"
+_LOCK = "select pg_advisory_xact_lock(hashtext('usage changes'))"
 
 _FOLD_FLEET = """
 with taken as (
     delete from metrics_fleetchange
     where ctid = any(array(select ctid from metrics_fleetchange limit %(limit)s))
     returning *
+), added as (
+    insert into metrics_fleettotal as t (white_label_id, day, product, meter, quantity,
+        cost, benchmark_cost, unpriced_quantity)
+    select white_label_id, day, product, meter, sum(quantity), sum(cost),
+        sum(benchmark_cost), sum(unpriced_quantity)
+    from taken group by 1, 2, 3, 4 order by 1, 2, 3, 4
+    on conflict (white_label_id, day, product, meter) do update set
+        quantity = t.quantity + excluded.quantity,
+        cost = t.cost + excluded.cost,
+        benchmark_cost = t.benchmark_cost + excluded.benchmark_cost,
+        unpriced_quantity = t.unpriced_quantity + excluded.unpriced_quantity
 )
-insert into metrics_fleettotal as t (white_label_id, day, product, meter, quantity,
-    cost, benchmark_cost, unpriced_quantity)
-select white_label_id, day, product, meter, sum(quantity), sum(cost),
-    sum(benchmark_cost), sum(unpriced_quantity)
-from taken group by 1, 2, 3, 4 order by 1, 2, 3, 4
-on conflict (white_label_id, day, product, meter) do update set
-    quantity = t.quantity + excluded.quantity,
-    cost = t.cost + excluded.cost,
-    benchmark_cost = t.benchmark_cost + excluded.benchmark_cost,
-    unpriced_quantity = t.unpriced_quantity + excluded.unpriced_quantity
+select count(*) from taken
 """
 
-_KEY = "organization_id, day, product, meter, project_id, period"
 _CORRECTS = (
     "s.cost < 0 or s.benchmark_cost < 0 or s.unpriced_quantity < 0"
     " or s.quantity < s.unpriced_quantity"
@@ -51,10 +55,10 @@ _FOLD_USAGE = f"""
 with taken as (
     delete from metrics_usagechange where organization_id = any({{ids}}) returning *
 ), summed as materialized (
-    select {_KEY}, sum(quantity) as quantity, sum(cost) as cost,
+    select {USAGE_KEY}, sum(quantity) as quantity, sum(cost) as cost,
         sum(benchmark_cost) as benchmark_cost,
         sum(unpriced_quantity) as unpriced_quantity
-    from taken group by {_KEY}
+    from taken group by {USAGE_KEY}
 ), corrected as (
     update metrics_dailyusage d set quantity = d.quantity + s.quantity,
         cost = d.cost + s.cost, benchmark_cost = d.benchmark_cost + s.benchmark_cost,
@@ -65,13 +69,13 @@ with taken as (
         and d.organization_id = s.organization_id and d.day = s.day
         and d.product = s.product and d.meter = s.meter
         and d.project_id = s.project_id and d.period = s.period
-    returning {", ".join(f"d.{name}" for name in _KEY.split(", "))}
+    returning {", ".join(f"d.{name}" for name in USAGE_KEY.split(", "))}
 ), added as (
-    insert into metrics_dailyusage as d ({_KEY}, quantity, cost, benchmark_cost,
+    insert into metrics_dailyusage as d ({USAGE_KEY}, quantity, cost, benchmark_cost,
         unpriced_quantity)
-    select {_KEY}, quantity, cost, benchmark_cost, unpriced_quantity from summed
-    where ({_KEY}) not in (table corrected) order by {_KEY}
-    on conflict ({_KEY}) do update set quantity = d.quantity + excluded.quantity,
+    select {USAGE_KEY}, quantity, cost, benchmark_cost, unpriced_quantity from summed
+    where ({USAGE_KEY}) not in (table corrected) order by {USAGE_KEY}
+    on conflict ({USAGE_KEY}) do update set quantity = d.quantity + excluded.quantity,
         cost = d.cost + excluded.cost,
         benchmark_cost = d.benchmark_cost + excluded.benchmark_cost,
         unpriced_quantity = d.unpriced_quantity + excluded.unpriced_quantity
@@ -99,42 +103,47 @@ _FOLD_THESE = _FOLD_USAGE.format(ids="%(ids)s")
 
 
 def fold_usage() -> None:
-    """Fold every change there is, some at a time; each in exactly once.
+    """Fold what there is, some at a time; each in exactly once.
 
     Takes rows away and adds them up in one statement: a folder that is killed has
-    done nothing, and what is committed meanwhile waits for the next. All changes of an
-    organization go together: one may correct what another has just added.
+    done nothing. Ends when it has caught up, not when nothing is left: what is
+    recorded meanwhile waits for the next. All changes of an organization go together:
+    one may correct what another has just added.
     """
-    while _some_of_fleet():
-        _fold(_FOLD_FLEET, limit=_ROWS)
+    while _fold_fleet() == _ROWS:
+        pass
     while folded := _fold_some():
         usage_folded.send_robust(None, organization_ids=folded)
+        if len(folded) < _ORGANIZATIONS:
+            break
 
 
 def fold_organizations(organization_ids: Sequence[int]) -> None:
     """Fold these now, in the caller's transaction; nobody folds until it ends."""
-    _fold(_FOLD_THESE, ids=sorted(set(organization_ids)))
+    ids = sorted(set(organization_ids))
+    with _folding() as cursor:
+        cursor.execute(_FOLD_THESE, {"ids": ids, "now": timezone.now()})
 
 
-def _some_of_fleet() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("select exists (select from metrics_fleetchange)")
-        return bool(cursor.fetchone()[0])
+def _fold_fleet() -> int:
+    """How many changes of the fleet were folded."""
+    with _folding() as cursor:
+        cursor.execute(_FOLD_FLEET, {"limit": _ROWS})
+        return int(cursor.fetchone()[0])
 
 
 def _fold_some() -> list[int]:
     """Whose changes were folded."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(LOCK)
+    with _folding() as cursor:
         cursor.execute(_FOLD_SOME, {"limit": _ORGANIZATIONS, "now": timezone.now()})
         return [id_ for (id_,) in cursor.fetchall()]
 
 
-def _fold(statement: str, **parameters: int | list[int]) -> int:
+@contextmanager
+def _folding() -> Iterator[CursorWrapper]:
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(LOCK)
-        cursor.execute(statement, {**parameters, "now": timezone.now()})
-        return int(cursor.rowcount)
+        cursor.execute(_LOCK)
+        yield cursor
 
 
 _MEND = """
@@ -168,7 +177,6 @@ def mend_fleet_totals(white_label_ids: Sequence[int]) -> int:
     0 proves them equal: one statement compares all days of all organizations as they
     are at one instant, while recording goes on. Costs a read of their daily usage.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(LOCK)  # two menders would each append the same difference
+    with _folding() as cursor:  # two menders would each append the same difference
         cursor.execute(_MEND, {"ids": list(white_label_ids)})
         return int(cursor.rowcount)

@@ -28,6 +28,7 @@ from metrics.catalog import DAILY_METRICS
 from metrics.commands import statements
 from metrics.commands.fold import fold_organizations
 from metrics.commands.periods import open_first_periods
+from metrics.commands.statements import USAGE_KEY
 from metrics.models import Correction
 from metrics.periods import ONE_DAY, DayRange
 from metrics.queries import pricing
@@ -122,7 +123,6 @@ _PERIODS = {
     Prices.TODAY: "join metrics_openperiod p on p.organization_id = {0}.organization_id"
     " and p.number = {0}.period",
 }
-_USAGE_KEY = "organization_id, day, product, meter, project_id, period"
 
 
 def paired(prices: Prices) -> str:
@@ -151,7 +151,7 @@ with book as materialized (
         and (e.at at time zone %(zone)s)::date < %(end)s
         and not {pricing.IS_VOIDED}
 ), {pricing.SUMMED}, recorded as (
-    select {", ".join(f"d.{name}" for name in _USAGE_KEY.split(", "))},
+    select {", ".join(f"d.{name}" for name in USAGE_KEY.split(", "))},
         sum(d.quantity) as quantity, sum(d.cost) as cost,
         sum(d.benchmark_cost) as benchmark_cost,
         sum(d.unpriced_quantity) as unpriced_quantity
@@ -160,13 +160,13 @@ with book as materialized (
         and d.day >= %(start)s and d.day < %(end)s
     group by 1, 2, 3, 4, 5, 6
 ), paired as (
-    select {_USAGE_KEY}, d.quantity as old_quantity, d.cost as old_cost,
+    select {USAGE_KEY}, d.quantity as old_quantity, d.cost as old_cost,
         d.benchmark_cost as old_benchmark, d.unpriced_quantity as old_unpriced,
         s.quantity as new_quantity, s.cost as new_cost,
         s.benchmark_cost as new_benchmark, s.unpriced as new_unpriced,
         (d.quantity, d.cost, d.benchmark_cost, d.unpriced_quantity) is distinct from
         (s.quantity, s.cost, s.benchmark_cost, s.unpriced) as is_different
-    from recorded d full join summed s using ({_USAGE_KEY})
+    from recorded d full join summed s using ({USAGE_KEY})
 )"""  # noqa: S608  ours
 
 
@@ -190,7 +190,7 @@ _METRICS = f"""
 )"""  # noqa: S608  ours
 
 _DIFFERENCES = f"""
-select {_USAGE_KEY}, old_quantity, old_cost, old_benchmark, old_unpriced,
+select {USAGE_KEY}, old_quantity, old_cost, old_benchmark, old_unpriced,
     new_quantity, new_cost, new_benchmark, new_unpriced
 from paired where is_different"""  # noqa: S608  ours
 _METRIC_DIFFERENCES = """
@@ -302,9 +302,9 @@ def _delta(name: str) -> str:
 
 
 _APPEND_USAGE = f"""
-insert into metrics_usagechange ({_USAGE_KEY}, quantity, cost, benchmark_cost,
+insert into metrics_usagechange ({USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity)
-select {_USAGE_KEY}, {_delta("quantity")}, {_delta("cost")}, {_delta("benchmark")},
+select {USAGE_KEY}, {_delta("quantity")}, {_delta("cost")}, {_delta("benchmark")},
     {_delta("unpriced")}
 from usage_difference x where product is not null order by 1, 2, 3, 4, 5, 6
 """  # noqa: S608  ours

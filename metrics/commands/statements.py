@@ -34,6 +34,9 @@ where white_label_id = %(white_label)s and product = any(%(products)s::text[])
     and (organization_id is null or organization_id = any(%(ids)s::bigint[]))
 """
 
+# What makes one sum of daily usage, wherever it is: appended, folded or computed again.
+USAGE_KEY = "organization_id, day, product, meter, project_id, period"
+
 _EVENT = "organization_id, event_id, at, product, project_id, quantities, period"
 
 COPY_EVENTS = f"copy metrics_usageevent ({_EVENT}, price_version) from stdin"
@@ -61,9 +64,9 @@ join metrics_usageevent e using (organization_id, event_id, at)
 
 # Whoever adds changes up later does not hold up recordings: they append, and wait for
 # nobody. An amount is given as so many millionths of a millionth: 25e-12.
-COPY_CHANGES = """
-copy metrics_usagechange (organization_id, day, product, meter, project_id, period,
-    quantity, cost, benchmark_cost, unpriced_quantity) from stdin
+COPY_CHANGES = f"""
+copy metrics_usagechange ({USAGE_KEY}, quantity, cost, benchmark_cost,
+    unpriced_quantity) from stdin
 """
 
 APPEND_FLEET = """

@@ -24,10 +24,17 @@ class _PreparedCursor(psycopg.Cursor[Any]):
     name = "prepared"
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        found = super().execute(
+        return super().execute(
             query, params, **{**options, "prepare": True, "binary": True}
         )
-        if self._query is None:  # prepared before: for whoever logs statements
+
+
+class _LoggedCursor(_PreparedCursor):
+    """Keeps the text for Django's log: psycopg forgets that of what it prepared."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        found = super().execute(query, params, **options)
+        if self._query is None:
             self._query = cast("Any", SimpleNamespace(query=query.encode()))
         return found
 
@@ -35,12 +42,10 @@ class _PreparedCursor(psycopg.Cursor[Any]):
 def _cursor() -> Any:
     """In the connection Django has; counted and logged like any other."""
     connection.ensure_connection()
-    make: Any = (  # stubs know no cursor but their own wrapper
-        connection.make_debug_cursor
-        if connection.queries_logged
-        else connection.make_cursor
-    )
-    return make(_PreparedCursor(connection.connection))
+    own: Any = connection  # stubs know no cursor but their own wrapper
+    if connection.queries_logged:
+        return own.make_debug_cursor(_LoggedCursor(own.connection))
+    return own.make_cursor(_PreparedCursor(own.connection))
 
 
 def fetch_all(

@@ -26,6 +26,10 @@ _FEW = frozenset({"id", "white_label", "rate_limit", "default_rate_limit"})
 _Fields = frozenset[str] | None  # those that are read; none: all but the unread
 
 
+def _fields(is_hot: bool) -> _Fields:
+    return _HOT if is_hot else None
+
+
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
     """A key that is in force; `used_at` is noted now and then, not at each call."""
@@ -43,13 +47,14 @@ from orgs_apikey k
 left join orgs_organization own on own.id = k.organization_id
 left join orgs_organization o on o.id = %(organization_id)s
 left join orgs_whitelabel w on w.id = o.white_label_id
+{beside}
 where k.key_hash = %(key_hash)s
     and (k.expires_at is null or k.expires_at > %(now)s)
     and (k.revoked_at is null or k.revoked_at > %(now)s)
     and (k.organization_id is null or own.deleted_at is null)
 """
 _KEY_COLUMNS = 5
-_BESIDE = "left join lateral {beside} beside on o.id is not null\nwhere k.key_hash"
+_BESIDE = "left join lateral {} beside on o.id is not null"
 
 _ORGANIZATION = """
 select {columns} from orgs_organization o
@@ -66,14 +71,14 @@ def find_key(
     Whether the key reaches the organization is the gate's to say. Without a key there
     is no organization either. `is_hot` reads the few fields that hot doors look at.
     """
+    fields = _fields(is_hot)
     rows = fetch_all(
-        _statement(_KEY, _HOT if is_hot else None),
+        _key_statement(fields),
         {"key_hash": key_hash, "organization_id": organization_id, "now": now},
     )
     if not rows:
         return None, None
     row = rows[0]
-    fields = _HOT if is_hot else None
     return KeyFacts(*row[:_KEY_COLUMNS]), _organization(row[_KEY_COLUMNS:], fields)
 
 
@@ -86,7 +91,7 @@ def find_key_beside(
     only what the gate looks at.
     """
     rows = fetch_all(
-        _statement_beside(beside),
+        _key_statement(_FEW, beside),
         {"key_hash": key_hash, "organization_id": organization_id, "now": now},
     )
     if not rows:
@@ -100,8 +105,8 @@ def find_organization(
     organization_id: int, *, is_hot: bool = False
 ) -> Organization | None:
     """The organization of this id with its white label, deleted or not."""
-    fields = _HOT if is_hot else None
-    statement = _statement(_ORGANIZATION, fields)
+    fields = _fields(is_hot)
+    statement = _ORGANIZATION.format(columns=_columns(fields))
     rows = fetch_all(statement, {"organization_id": organization_id})
     return _organization(rows[0], fields) if rows else None
 
@@ -135,16 +140,19 @@ def _few_columns() -> int:
 
 
 @cache
-def _statement_beside(beside: str) -> str:
-    joined = _KEY.replace("where k.key_hash", _BESIDE.format(beside=beside))
-    return _statement(joined.replace("{columns}", "{columns}, beside.*"), _FEW)
+def _key_statement(fields: _Fields, beside: str = "") -> str:
+    if not beside:
+        return _KEY.format(columns=_columns(fields), beside="")
+    columns = f"{_columns(fields)}, beside.*"
+    return _KEY.format(columns=columns, beside=_BESIDE.format(beside))
 
 
 @cache
-def _statement(template: str, fields: _Fields) -> str:
-    columns = [f"o.{name}" for name in _names(Organization, fields)]
-    columns += [f"w.{name}" for name in _names(WhiteLabel, fields)]
-    return template.format(columns=", ".join(columns))
+def _columns(fields: _Fields) -> str:
+    """Of the organization `o`, then of its white label `w`."""
+    names = [f"o.{name}" for name in _names(Organization, fields)]
+    names += [f"w.{name}" for name in _names(WhiteLabel, fields)]
+    return ", ".join(names)
 
 
 def _organization(row: Sequence[Any], fields: _Fields) -> Organization | None:
