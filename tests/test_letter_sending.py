@@ -316,6 +316,15 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
     worker.wait(10)
 
 
+def end_sessions() -> None:
+    """What a killed worker had asked for already, its session would still do."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+
 @pytest.mark.parametrize(
     ("step", "to"),
     [
@@ -360,6 +369,7 @@ def test_killed_before_it_is_marked_it_comes_once_more(
         worker = worker_on(letter_to_kill, smtp_sink)
         smtp_sink.await_("data")
         kill(worker)
+        end_sessions()
 
     frozen.shift(letters.LEASE)
     work()
