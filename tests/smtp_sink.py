@@ -4,7 +4,9 @@ A real server on a port of its own, one thread a conversation. `script` says wha
 at a step, for all or for a domain or address; `letters` are what it said yes to.
 """
 
+import base64
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ class Taken:
 
     to: str
     raw: bytes
+    is_secret: bool = False  # came by TLS
 
     @property
     def message(self) -> Message:
@@ -46,14 +49,21 @@ class Taken:
 
 @dataclass
 class SmtpSink:
-    """Steps are connect, mail, rcpt, data (the letter is taken, no answer yet).
+    """Steps are connect, mail, rcpt, body (the letter is there, not taken) and data (it
+    is taken, no answer yet).
 
-    What it does there: "hang", "cut", or an answer such as "421 busy".
+    What it does there: "hang", "cut", or an answer such as "421 busy". With `tls` it
+    offers STARTTLS, or with `is_tls` speaks nothing else; with `login` it wants a name
+    and password.
     """
 
     port: int = 0
     letters: list[Taken] = field(default_factory=list)
     conversations: int = 0
+    tls: ssl.SSLContext | None = None
+    is_tls: bool = False
+    login: tuple[str, str] | None = None
+    tried: list[str] = field(default_factory=list)  # names that tried to log in
     _scripts: dict[tuple[str, str], str] = field(default_factory=dict)
     _reached: dict[str, threading.Event] = field(default_factory=dict)
     _release: threading.Event = field(default_factory=threading.Event)
@@ -76,7 +86,9 @@ class SmtpSink:
         self.relent()
         self.letters.clear()
         self._reached.clear()
+        self.tried.clear()
         self.conversations = 0
+        self.tls, self.is_tls, self.login = None, False, None
 
     def ids(self) -> list[str]:
         return [one.id for one in self.letters]
@@ -105,22 +117,30 @@ class _Conversation(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         self.sink.conversations += 1
         self.to: list[str] = []
+        self.is_secret = self.is_known = False
         try:
+            if self.sink.is_tls:
+                self._secure()
             if self._say(self.sink.what("connect") or "220 sink"):
                 while self._obey(self.rfile.readline().decode().strip()):
                     pass
         except (OSError, ValueError):
             return  # whoever spoke is gone
+        finally:
+            if self.is_secret:
+                self.connection.close()  # the server closes the one below it
 
     def _obey(self, line: str) -> bool:
         """Whether the conversation goes on."""
         verb = line[:4].upper()
         known: dict[str, Callable[[str], bool]] = {
-            "EHLO": lambda _: self._say("250-sink\r\n250 8BITMIME"),
+            "EHLO": self._greet,
+            "STAR": self._start_tls,
+            "AUTH": self._log_in,
             "HELO": lambda _: self._say("250 sink"),
             "RSET": self._reset,
             "NOOP": lambda _: self._say("250 ok"),
-            "MAIL": lambda _: self._say(self.sink.what("mail") or "250 ok"),
+            "MAIL": self._sender,
             "RCPT": self._recipient,
             "DATA": self._data,
         }
@@ -128,6 +148,41 @@ class _Conversation(socketserver.StreamRequestHandler):
             return known[verb](line)
         self._say("221 bye" if verb == "QUIT" else "500 what?")
         return verb not in {"QUIT", ""}
+
+    def _greet(self, _: str) -> bool:
+        offers = ["sink", "8BITMIME"]
+        if self.sink.tls and not self.is_secret:
+            offers.append("STARTTLS")
+        if self.sink.login and (self.is_secret or not self.sink.tls):
+            offers.append("AUTH PLAIN")
+        *lines, last = offers
+        return self._say("".join(f"250-{one}\r\n" for one in lines) + f"250 {last}")
+
+    def _start_tls(self, _: str) -> bool:
+        self._say("220 go on")
+        self._secure()
+        return True
+
+    def _secure(self) -> None:
+        assert self.sink.tls
+        self.connection = self.sink.tls.wrap_socket(self.connection, server_side=True)
+        self.setup_files()
+        self.is_secret = True
+
+    def setup_files(self) -> None:
+        self.rfile = self.connection.makefile("rb", self.rbufsize)
+        self.wfile = socketserver._SocketWriter(self.connection)  # type: ignore[attr-defined]
+
+    def _log_in(self, line: str) -> bool:
+        _, name, password = base64.b64decode(line.split()[-1]).decode().split("\0")
+        self.sink.tried.append(name)
+        self.is_known = (name, password) == self.sink.login
+        return self._say("235 ok" if self.is_known else "535 who are you?")
+
+    def _sender(self, _: str) -> bool:
+        if self.sink.login and not self.is_known:
+            return self._say("530 log in first")
+        return self._say(self.sink.what("mail") or "250 ok")
 
     def _reset(self, _: str) -> bool:
         self.to = []
@@ -147,7 +202,8 @@ class _Conversation(socketserver.StreamRequestHandler):
         address = self.to[0]
         answer = self.sink.what("body", address)
         if not answer:
-            self.sink.letters.extend(Taken(to, raw) for to in self.to)
+            taken = (Taken(to, raw, self.is_secret) for to in self.to)
+            self.sink.letters.extend(taken)
             answer = self.sink.what("data", address) or "250 taken"
         self.to = []
         return self._say(answer)

@@ -1,6 +1,14 @@
 """Letters as they leave the building: their words, their messages, their hosts."""
 
-from billing.emails.hosts import Hold, hold_of, note_failure, note_success, take_place
+from billing.emails.hosts import (
+    Hold,
+    has_place,
+    hold_of,
+    note_failure,
+    note_success,
+    take_place,
+    turn,
+)
 from billing.emails.links import alerts_url, fleet_alerts_url, unsubscribe_url
 from billing.emails.messages import message_to
 from billing.emails.rendering import Written, write
@@ -19,6 +27,7 @@ __all__ = [
     "digest_shown",
     "domain_of",
     "fleet_alerts_url",
+    "has_place",
     "hold_of",
     "message_to",
     "note_failure",
@@ -26,6 +35,7 @@ __all__ = [
     "sample",
     "shown",
     "take_place",
+    "turn",
     "unsubscribe_url",
     "write",
 ]

@@ -7,9 +7,12 @@ worker ten seconds a letter, never a letter.
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from uuid import uuid4
 
 import redis
 from django.conf import settings
@@ -21,8 +24,10 @@ HOST = ""  # the circuit of all domains
 _FAILURES = {True: 5, False: 2}
 REST_SECONDS = 60
 _REMEMBERED_SECONDS = 300
+TURN_SECONDS = 30  # of a sender that was killed: then another one takes its turn
 
-# Answers the milliseconds to wait for a place, taking it when that is none.
+# Answers the milliseconds to wait for a place, taking it when that is none; with a
+# third argument of 0 nothing is taken.
 _TAKE = """
 local t = redis.call('time')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -30,6 +35,7 @@ local step = 60000 / tonumber(ARGV[1])
 local burst = tonumber(ARGV[2]) * step
 local full = math.max(tonumber(redis.call('get', KEYS[1]) or '0'), now)
 if full - now > burst - step then return math.ceil(full - now - burst + step) end
+if ARGV[3] == '0' then return 0 end
 redis.call('set', KEYS[1], string.format('%.0f', full + step), 'px', 600000)
 return 0
 """
@@ -45,13 +51,69 @@ class Hold:
 
 def take_place() -> Hold | None:
     """One place in the bucket of all letters; nothing: it was free."""
-    rate, burst = settings.LETTERS_PER_MINUTE, max(1, settings.LETTERS_PER_MINUTE // 6)
-    milliseconds = _asked(
-        lambda: _take()(keys=[f"{_NAME}bucket"], args=[rate, burst]), 0
-    )
+    milliseconds = _bucket(takes=True)
     if not milliseconds:
         return None
-    return Hold(int(milliseconds) / 1000, "More letters a minute than may go.")
+    return Hold(milliseconds / 1000, "More letters a minute than may go.")
+
+
+def has_place() -> bool:
+    """Whether one is free, without taking it."""
+    return not _bucket(takes=False)
+
+
+def _bucket(*, takes: bool) -> int:
+    rate = settings.LETTERS_PER_MINUTE
+    args = [rate, max(1, rate // 6), int(takes)]
+    return int(_asked(lambda: _take()(keys=[f"{_NAME}bucket"], args=args), 0))
+
+
+# Prolongs a turn, or with 0 ends it, if it is still the caller's.
+_MINE = """
+if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '0' then return redis.call('del', KEYS[1]) end
+return redis.call('pexpire', KEYS[1], ARGV[2])
+"""
+
+
+class Turn:
+    """Somebody's turn to speak to the host, for `TURN_SECONDS` after each `keep`."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._token = uuid4().hex
+
+    def take(self) -> bool:
+        px = TURN_SECONDS * 1000
+        return bool(
+            _asked(lambda: _client().set(self._key, self._token, nx=True, px=px), True)
+        )
+
+    def keep(self) -> None:
+        self._mine(TURN_SECONDS * 1000)
+
+    def end(self) -> None:
+        self._mine(0)
+
+    def _mine(self, milliseconds: int) -> None:
+        args = [self._token, milliseconds]
+        _asked(lambda: _client().eval(_MINE, 1, self._key, *args), 0)
+
+
+@contextmanager
+def turn() -> Iterator[Turn | None]:
+    """One of `LETTERS_AT_ONCE`, or nothing: others are at it.
+
+    However long a host hangs, it holds so many workers and no more: the others have
+    limits to look at. Without Valkey everybody has a turn.
+    """
+    turns = (Turn(f"{_NAME}turn:{n}") for n in range(settings.LETTERS_AT_ONCE))
+    ours = next((one for one in turns if one.take()), None)
+    try:
+        yield ours
+    finally:
+        if ours is not None:
+            ours.end()
 
 
 def hold_of(domain: str) -> Hold | None:

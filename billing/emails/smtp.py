@@ -63,7 +63,7 @@ class Carrier:
         try:
             self._open()
         except (OSError, smtplib.SMTPException) as error:
-            self._connection = None
+            self._close()  # it may stand, and have refused our name or its TLS
             return _answer(error, Blame.HOST)
         try:
             self._connection.send_messages([message])

@@ -1,5 +1,6 @@
 """Letters leave the building: claimed, sent to each address, marked, or put off."""
 
+from billing.commands.letters.delivering import deliver
 from billing.commands.letters.ending import revive
 from billing.commands.letters.optouts import (
     digest_token,
@@ -13,6 +14,7 @@ from billing.commands.letters.turns import LEASE, MAX_ATTEMPTS, list_due_letters
 __all__ = [
     "LEASE",
     "MAX_ATTEMPTS",
+    "deliver",
     "digest_token",
     "list_due_letters",
     "list_opt_outs",
