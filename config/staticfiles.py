@@ -13,7 +13,10 @@ from django.core.files.storage import FileSystemStorage
 from whitenoise.compress import Compressor
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
+from config.stylesheets import Sources, packed
+
 _LARGE = 1_000_000
+_PACKED = ("css/app.css", "css/admin.css")
 
 
 class PlotlyFinder(BaseFinder):
@@ -71,10 +74,20 @@ class HashedStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
         self._urls: dict[str, str] = {}
 
     def url(self, name: str, force: bool = False) -> str:
-        """Each found once: a page names a dozen, and the manifest never changes."""
+        """Each found once: a page names a dozen, and the manifest stays as it is."""
+        if force:
+            return str(super().url(name, force))
         if name not in self._urls:
-            self._urls[name] = super().url(name, force)
+            self._urls[name] = super().url(name)
         return self._urls[name]
+
+    def post_process(
+        self, paths: Sources, dry_run: bool = False, **options: Any
+    ) -> Iterator[Any]:
+        """Sheets leave with their parts in them, and addresses are found anew."""
+        self._urls.clear()
+        yield from super().post_process(packed(paths, _PACKED), dry_run, **options)
+        self._urls.clear()
 
     def create_compressor(self, **kwargs: Any) -> Compressor:
         return QuickCompressor(**kwargs)

@@ -18,13 +18,16 @@ from urllib.parse import quote
 
 import brotli
 import pytest
-from django.conf import settings
+from django.conf import settings as configured
+from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from pytest_django import Settings
 
 from config.embedded.supervisor import programs
+from config.staticfiles import HashedStorage
 from metrics.commands import record_usage
 from metrics.events import parse_event
 from orgs.models import Organization, WhiteLabel
@@ -39,6 +42,7 @@ from tests.factories import (
 from tests.test_up import eventually, free_port
 
 BUDGET = 120_000  # bytes of a first view, heads included, without the chart library
+REQUESTS = 11  # of a first view: the page, its sheet, its scripts, its mark
 LIBRARY = "/static/plotly/"
 YEAR = 31_536_000  # seconds
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,11 +78,11 @@ def base(
 
 
 def _environment(state: Path) -> dict[str, str]:
-    host = quote(settings.DATABASES["default"]["HOST"], safe="/")
+    host = quote(configured.DATABASES["default"]["HOST"], safe="/")
     name = connection.settings_dict["NAME"]
     return {
         "DATABASE_URL": f"postgresql://orgdesk@/{name}?host={host}",
-        "REDIS_URL": settings.REDIS_URL,
+        "REDIS_URL": configured.REDIS_URL,
         "STATE_DIR": str(state),
         "HASHED_STATIC": "1",
     }
@@ -208,6 +212,16 @@ def test_a_first_view_is_small_and_all_ours(
     assert min(sizes.values()) > 20_000  # they were counted
     urls = {url for loaded in views.values() for url in loaded.urls}
     assert [url for url in urls if not url.startswith((f"{base}/", "data:"))] == []
+    asked = {path: _asked(loaded) for path, loaded in views.items()}
+    assert {path: urls for path, urls in asked.items() if len(urls) > REQUESTS} == {}
+    sheets = [[url for url in urls if ".css" in url] for urls in asked.values()]
+    assert [len(found) for found in sheets] == [1] * len(views)
+
+
+def _asked(loaded: Loaded) -> list[str]:
+    """Over the wire, without the chart library."""
+    library = loaded.libraries
+    return [url for url in loaded.urls if url.startswith("http") and url not in library]
 
 
 @pytest.mark.browser
@@ -261,7 +275,7 @@ def test_static_files_have_hashed_names_and_stay_for_ever(
     _, loaded = _view(inside, f"{base}/organizations/{org.pk}/")
     files = sorted({url for url in loaded.urls if "/static/" in url})
 
-    assert len(files) > 20
+    assert len(files) > 8
     for file in files:
         assert HASHED.search(file), file
         kept = _ask(file).headers["Cache-Control"]
@@ -282,7 +296,7 @@ def test_static_files_are_packed_as_the_browser_likes(
     base: str, accepted: str, given: str | None
 ) -> None:
     unpacked = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
-    for name in ("css/components/table.css", "plotly/plotly.min.js"):
+    for name in ("css/app.css", "plotly/plotly.min.js"):
         url = f"{base}{_hashed(base, name)}"
         whole, answer = _ask(url).read(), _ask(url, accepted)
         body = answer.read()
@@ -296,14 +310,38 @@ def test_static_files_are_packed_as_the_browser_likes(
 def _hashed(base: str, name: str) -> str:
     """The file's name on disk, as a page names it."""
     page = _ask(f"{base}/accounts/login/").read().decode()
-    if name.endswith(".css"):
-        [sheet] = re.findall(r'href="(/static/css/app\.[^"]+)"', page)
-        page = _ask(f"{base}{sheet}").read().decode()
-        stem = Path(name).stem
-        [found] = re.findall(rf'"(components/{stem}\.\w+\.css)"', page)
-        return f"/static/css/{found}"
-    [found] = re.findall(r'data-plotly-src="([^"]+)"', page)
+    stem, _, ending = name.rpartition(".")
+    [found] = re.findall(rf'="(/static/{re.escape(stem)}\.[^"]+\.{ending})"', page)
     return str(found)
+
+
+def test_a_sheet_holds_its_parts_and_follows_them(
+    tmp_path: Path, settings: Settings
+) -> None:
+    """Collected again after a part changed, its name and its address are others."""
+    source, sheet = tmp_path / "source", "css/app.css"
+    (source / "css").mkdir(parents=True)
+    (source / sheet).write_text('@layer base;\n@import url("base.css") layer(base);\n')
+    (source / "css/base.css").write_text("h1 { color: red; }\n")
+    settings.WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+    storage = HashedStorage(location=tmp_path / "served", base_url="/static/")
+
+    def collect() -> str:
+        folder = FileSystemStorage(source)
+        list(storage.post_process({p: (folder, p) for p in (sheet, "css/base.css")}))
+        return storage.url(sheet, force=True)
+
+    first = collect()
+    served = tmp_path / "served" / first.removeprefix("/static/")
+    assert served.read_text() == "@layer base;\n@layer base {\nh1 { color: red; }\n}\n"
+    assert storage.url(sheet, force=True) == first
+
+    (source / "css/base.css").write_text("h1 { color: blue; }\n")
+    second = collect()
+    assert second != first
+    settings.DEBUG = True  # addresses as they are in development, unless forced
+    assert storage.url(sheet) == "/static/css/app.css"
+    assert storage.url(sheet, force=True) == second
 
 
 def test_pages_are_packed_and_calls_of_programs_are_not(
