@@ -24,7 +24,7 @@ from orgs.tasks import gathered, nudge
 logger = logging.getLogger(__name__)
 _AT_A_TIME = 1_000
 _SWEPT_AT_ONCE = 5_000  # organizations
-_TOLD_AT_ONCE = 100  # letters
+_LETTERS_AT_A_TIME = 20
 _STRIPE = "stripe"  # their queue: whoever waits for Stripe holds up no other work
 
 
@@ -133,15 +133,16 @@ def sweep_actions() -> None:
 
 @shared_task
 def send_letter(letter_id: int) -> None:
-    """Send a letter to each address that has not taken it, however often it is told."""
-    for digest_id in letters.send(letter_id):
-        nudge(send_letter, digest_id)
+    """Send a letter to each address that has not taken it, however often it is told,
+    and what else is due; nothing where enough workers are at it."""
+    letters.deliver(letter_id)
 
 
 @shared_task
 def sweep_letters() -> None:
-    """Nudge what nobody was told of, is due again, or whose worker died."""
-    for letter_id in letters.list_due_letters(_AT_A_TIME):
+    """Nudge what nobody was told of, is due again, or whose worker died; a few, for
+    whoever sends one goes on with what is due."""
+    for letter_id in letters.list_due_letters(_LETTERS_AT_A_TIME):
         nudge(send_letter, letter_id)
 
 
@@ -176,6 +177,6 @@ def sweep_alerts(after: int = 0) -> None:
 
 
 def tell(letter_ids: list[int]) -> None:
-    """The first ones at once; where there are many, the sweep brings the rest."""
-    for letter_id in letter_ids[:_TOLD_AT_ONCE]:
+    """The first ones; whoever sends them goes on with what is due."""
+    for letter_id in letter_ids[:_LETTERS_AT_A_TIME]:
         nudge(send_letter, letter_id)

@@ -15,6 +15,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config.embedded import places
+from config.mail import email_settings
 from metrics.events import read_retention
 from orgs.crypto import read_keys
 
@@ -237,9 +238,10 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3_600},
     },
     "sweep-letters": {
+        # So often may a sixth of a minute's letters go at once.
         "task": "billing.tasks.sweep_letters",
-        "schedule": crontab(minute="*"),
-        "options": {"expires": 60},  # a worker that was away does it once
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},  # a worker that was away does it once
     },
     "sweep-syncs": {
         "task": "billing.tasks.sweep_syncs",
@@ -341,8 +343,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
-vars().update(EMAIL_CONFIG)
+vars().update(email_settings(env.str("EMAIL_URL", "") or "consolemail://"))
 EMAIL_TIMEOUT = 10  # seconds of each step of a conversation with the host
 
 # Where people reach us: letters carry whole addresses.
@@ -353,6 +354,8 @@ SITE_URL = env.str("SITE_URL", f"{_SCHEME}://{_HOST}").rstrip("/")
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", f"{SITE_NAME} <orgdesk@{_HOST}>")
 # Of all workers together; a sixth of it may go at once.
 LETTERS_PER_MINUTE = env.int("LETTERS_PER_MINUTE", 120)
+# Workers that may wait for the mail host; the others have limits to look at.
+LETTERS_AT_ONCE = env.int("LETTERS_AT_ONCE", 1)
 # So many letters to one address in so many minutes; what is more comes in one.
 DIGEST_AFTER = env.int("DIGEST_AFTER", 5)
 DIGEST_MINUTES = env.int("DIGEST_MINUTES", 10)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 import redis
 import time_machine
+from django.conf import settings
 from django.db import connection, transaction
 from pytest_django import Settings
 
-from billing import tasks
+from billing import emails, tasks
 from billing.commands import alerts, letters
 from billing.emails import hosts
 from billing.models import Alert, Letter, LetterRecipient
@@ -288,7 +290,7 @@ settings.DATABASES["default"]["NAME"] = {name!r}
 import time_machine
 with time_machine.travel({now!r}, tick=False):
     from billing.commands import letters
-    letters.send({id})
+    letters.{do}({id})
 """
 
 
@@ -300,8 +302,11 @@ def letter_to_kill(
     smtp_sink.relent()
 
 
-def worker_on(letter: Letter, sink: SmtpSink) -> subprocess.Popen[bytes]:
+def worker_on(
+    letter: Letter, sink: SmtpSink, do: str = "send"
+) -> subprocess.Popen[bytes]:
     code = KILLED.format(
+        do=do,
         port=sink.port,
         name=connection.settings_dict["NAME"],
         now=NOW.isoformat(),
@@ -397,6 +402,67 @@ def test_many_workers_at_once_send_each_letter_once(
         list(pool.map(send, [letter.pk for letter in made] * 4))
 
     assert sorted(smtp_sink.ids()) == sorted(letter.message_id for letter in made)
+
+
+# --- turns --------------------------------------------------------------------------
+
+
+def test_who_waits_for_the_host_leaves_the_other_workers_alone(
+    letter_to_kill: Letter, smtp_sink: SmtpSink
+) -> None:
+    """And goes on, when it is let go, with what they left."""
+    label = make_white_label("other")
+    later = cross(make_customer(label, "later", email="c@quick.example"))
+    smtp_sink.script("rcpt", "hang")
+    worker = worker_on(letter_to_kill, smtp_sink, "deliver")
+    smtp_sink.await_("rcpt")
+    start = time.monotonic()
+    letters.deliver(later.pk)
+
+    assert time.monotonic() - start < 0.5
+    assert state_of(later) == ("pending", 0, "pending")
+
+    smtp_sink.relent()
+    worker.wait(20)
+    assert later.message_id in smtp_sink.ids()
+
+
+def test_a_turn_of_one_that_was_killed_is_over_soon(
+    letter_to_kill: Letter, smtp_sink: SmtpSink
+) -> None:
+    smtp_sink.script("rcpt", "hang")
+    worker = worker_on(letter_to_kill, smtp_sink, "deliver")
+    smtp_sink.await_("rcpt")
+    kill(worker)
+
+    valkey = redis.Redis.from_url(settings.REDIS_URL)
+    left = valkey.pttl("orgdesk:letters:turn:0")
+    assert 0 < left <= 30_000
+    valkey.flushdb()
+    with emails.turn() as turn:
+        assert turn
+
+
+@pytest.mark.parametrize(("a_minute", "sent"), [(120, [3, 0, 1, 2, 4]), (6, [3])])
+def test_in_its_turn_a_worker_sends_what_is_due(
+    a_minute: int,
+    sent: list[int],
+    acme: WhiteLabel,
+    smtp_sink: SmtpSink,
+    settings: Settings,
+) -> None:
+    """As many as may go at once; nobody asks for a place that is not there."""
+    settings.LETTERS_PER_MINUTE = a_minute
+    make_rate(acme, "2")
+    made = [
+        cross(make_customer(acme, f"o-{n}", email=f"a@{n}.example"), price=False)
+        for n in range(5)
+    ]
+    letters.deliver(made[3].pk)
+
+    assert smtp_sink.ids() == [made[n].message_id for n in sent]
+    left = [state_of(one) for n, one in enumerate(made) if n not in sent]
+    assert set(left) <= {("pending", 0, "pending")}
 
 
 # --- storms -------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """`EMAIL_URL`: by TLS, with a login, and never to a host that is not who it says."""
 
 import ssl
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,20 +46,40 @@ def certificate(folder: Path, name: str) -> Path:
     return path
 
 
-def serve(sink: SmtpSink, pem: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host shows this certificate, and we know it for a true one."""
-    sink.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    sink.tls.load_cert_chain(pem)
-    sink.login = LOGIN
-    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+@dataclass
+class Host:
+    """The sink, behind a certificate that we know for a true one."""
+
+    sink: SmtpSink
+    settings: Settings
+    folder: Path
+    patch: pytest.MonkeyPatch
+
+    def show(self, name: str) -> None:
+        pem = certificate(self.folder, name)
+        self.sink.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.sink.tls.load_cert_chain(pem)
+        self.sink.login = LOGIN
+        self.patch.setenv("SSL_CERT_FILE", str(pem))
+
+    def is_at(self, scheme: str, password: str = "s%3Ae%2Fc%40ret") -> None:
+        url = f"{scheme}://ann%40example.com:{password}@localhost:{self.sink.port}"
+        self.sink.is_tls = scheme in ("smtps", "smtp+ssl")
+        self.settings.EMAIL_USE_TLS = self.settings.EMAIL_USE_SSL = False
+        for name, value in email_settings(url).items():
+            setattr(self.settings, name, value)
 
 
-def point(sink: SmtpSink, settings: Settings, scheme: str, password: str) -> None:
-    url = f"{scheme}://ann%40example.com:{password}@localhost:{sink.port}"
-    sink.is_tls = scheme in ("smtps", "smtp+ssl")
-    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
-    for name, value in email_settings(url).items():
-        setattr(settings, name, value)
+@pytest.fixture
+def host(
+    smtp_sink: SmtpSink,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Host:
+    made = Host(smtp_sink, settings, tmp_path, monkeypatch)
+    made.show("localhost")
+    return made
 
 
 @pytest.fixture
@@ -68,85 +89,60 @@ def letter(acme: WhiteLabel) -> Letter:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_letters_go_by_tls_with_a_login(
-    scheme: str,
-    letter: Letter,
-    smtp_sink: SmtpSink,
-    settings: Settings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    scheme: str, letter: Letter, host: Host
 ) -> None:
-    serve(smtp_sink, certificate(tmp_path, "localhost"), monkeypatch)
-    point(smtp_sink, settings, scheme, "s%3Ae%2Fc%40ret")
+    host.is_at(scheme)
     work()
 
-    [taken] = smtp_sink.letters
+    [taken] = host.sink.letters
     assert (taken.id, taken.is_secret) == (letter.message_id, True)
-    assert smtp_sink.tried == ["ann@example.com"]
+    assert host.sink.tried == ["ann@example.com"]
     assert state_of(letter) == ("done", 1, "sent")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_certificate_of_another_host_is_told_nothing(
-    scheme: str,
-    letter: Letter,
-    smtp_sink: SmtpSink,
-    settings: Settings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    frozen: time_machine.Traveller,
+    scheme: str, letter: Letter, host: Host, frozen: time_machine.Traveller
 ) -> None:
-    serve(smtp_sink, certificate(tmp_path, "mail.elsewhere.example"), monkeypatch)
-    point(smtp_sink, settings, scheme, "s%3Ae%2Fc%40ret")
+    host.show("mail.elsewhere.example")
+    host.is_at(scheme)
     work()
 
-    assert (smtp_sink.letters, smtp_sink.tried) == ([], [])
+    assert (host.sink.letters, host.sink.tried) == ([], [])
     assert state_of(letter) == ("pending", 1, "sending")
     assert "certificate verify failed: Hostname mismatch" in letter.error
 
-    serve(smtp_sink, certificate(tmp_path, "localhost"), monkeypatch)
+    host.show("localhost")
     wait(frozen, 3)
-    assert smtp_sink.ids() == [letter.message_id]
+    assert host.sink.ids() == [letter.message_id]
 
 
 def test_a_certificate_that_nobody_vouches_for_is_told_nothing(
-    letter: Letter,
-    smtp_sink: SmtpSink,
-    settings: Settings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    letter: Letter, host: Host
 ) -> None:
-    serve(smtp_sink, certificate(tmp_path, "localhost"), monkeypatch)
-    monkeypatch.delenv("SSL_CERT_FILE")
-    point(smtp_sink, settings, "smtps", "s%3Ae%2Fc%40ret")
+    host.patch.delenv("SSL_CERT_FILE")
+    host.is_at("smtps")
     work()
 
-    assert (smtp_sink.letters, smtp_sink.tried) == ([], [])
+    assert (host.sink.letters, host.sink.tried) == ([], [])
     state_of(letter)
     assert "self-signed certificate" in letter.error
 
 
 def test_a_wrong_password_is_said_and_not_shown(
-    letter: Letter,
-    smtp_sink: SmtpSink,
-    settings: Settings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    frozen: time_machine.Traveller,
+    letter: Letter, host: Host, frozen: time_machine.Traveller
 ) -> None:
-    serve(smtp_sink, certificate(tmp_path, "localhost"), monkeypatch)
-    point(smtp_sink, settings, "smtp+tls", "outdated")
+    host.is_at("smtp+tls", "outdated")
     work()
 
-    assert smtp_sink.letters == []
+    assert host.sink.letters == []
     assert state_of(letter) == ("pending", 1, "sending")
-    assert (letter.error_code, letter.error) == (
-        "535",
-        "ann@example.com: who are you?",
-    )
+    assert letter.error == "ann@example.com: who are you?"
+    assert letter.error_code == "535"
 
-    point(smtp_sink, settings, "smtp+tls", "s%3Ae%2Fc%40ret")
+    host.is_at("smtp+tls")
     wait(frozen, 3)
-    assert smtp_sink.ids() == [letter.message_id]
+    assert host.sink.ids() == [letter.message_id]
 
 
 def test_a_scheme_that_is_none_is_refused_without_its_password() -> None:

@@ -19,5 +19,6 @@ def deliver(letter_id: int) -> None:
         while waiting and time.monotonic() < end:
             waiting += send(waiting.pop(0))
             turn.keep()
-            if not waiting and emails.has_place():
-                waiting = list_due_letters(_AT_A_TIME)
+            if not emails.has_place():
+                return  # the sweep comes when there are some
+            waiting = waiting or list_due_letters(_AT_A_TIME)

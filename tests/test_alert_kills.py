@@ -1,0 +1,224 @@
+"""kill -9 at every step from the crossing to the mark: one letter, and the ledger says.
+
+Real processes, real commits, a real host. After each, the next sweep goes on.
+"""
+
+import importlib
+import os
+import signal
+import warnings
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import redis
+import time_machine
+from django.conf import settings
+from django.db import connection
+from pytest_django import Settings
+
+from billing import tasks
+from billing.commands import alerts, letters
+from billing.models import Alert, Letter, LetterRecipient
+from orgs.models import Organization
+from tests.alerting import limit
+from tests.factories import make_rate, make_white_label
+from tests.lettering import make_customer, use, work
+from tests.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
+
+__all__ = ["smtp_sink", "smtp_sink_server"]
+pytestmark = pytest.mark.usefixtures("committed", "frozen")
+BOTH = ["ann@example.com", "bob@example.org"]
+
+
+def die_at(point: str, run: Callable[[], object]) -> None:
+    """In a process of its own, which must come there; `+f` dies after f, `-f` before.
+
+    It shares nothing with us but what is in PostgreSQL and Valkey.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+        child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), f"it did not come to {point}"
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return
+    try:
+        ours, connection.connection = connection.connection, None  # ours stays open
+        _set_trap(point)
+        run()
+    finally:
+        os._exit(len(str(ours)) and 1)
+
+
+def _set_trap(point: str) -> None:
+    where, _, name = point[1:].rpartition(".")
+    module = importlib.import_module(where)
+    step = getattr(module, name)
+
+    def trap(*args: object, **more: object) -> object:
+        if point[0] == "+":
+            step(*args, **more)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return None
+
+    setattr(module, name, trap)
+
+
+@pytest.fixture
+def over() -> Organization:
+    """Over its soft and its hard limit, and nobody has looked; it tells two addresses.
+
+    The decoy of another white label is over nothing.
+    """
+    decoy = make_customer(make_white_label("decoy"), email="decoy@example.com")
+    limit(decoy, "hard", "20")
+    label = make_white_label()
+    made = make_customer(label)
+    alerts.set_recipients(
+        made.pk, tells_billing_email=True, member_ids=[], addresses=["bob@example.org"]
+    )
+    make_rate(label, "2")
+    limit(made, "soft", "20")
+    limit(made, "hard", "22")
+    use(made)
+    return made
+
+
+def gather_by_hand(organization: Organization) -> None:
+    """As the thread of a web process does."""
+    valkey = redis.Redis.from_url(settings.REDIS_URL)
+    key = f"orgdesk:gathered:{tasks.evaluate_gathered.name}"
+    valkey.sadd(key, organization.pk)
+
+
+def sweep(clock: time_machine.Traveller) -> None:
+    """What beat asks for, once a lease is over."""
+    clock.shift(letters.LEASE)
+    tasks.sweep_alerts()
+    work()
+
+
+def outcome() -> tuple[list[tuple[str, str]], set[tuple[str, str]]]:
+    rows = Alert.objects.order_by("kind").values_list("kind", "state")
+    told = LetterRecipient.objects.values_list("address", "state")
+    return list(rows), set(told)
+
+
+TOLD = (
+    [("hard_limit", "sent"), ("soft_limit", "sent")],
+    {("ann@example.com", "sent"), ("bob@example.org", "sent")},
+)
+
+
+# --- evaluating ---------------------------------------------------------------------
+
+EVALUATING = [
+    "-billing.tasks.gathered",  # told, and has not begun
+    "-billing.commands.alerts.evaluate._evaluate",  # it took the ids out of Valkey
+    "-billing.commands.alerts.evaluate.find_crossings",  # it holds the lock
+    "+billing.commands.alerts.evaluate.find_crossings",
+    "+billing.commands.alerts.ledger.freeze",
+    "+billing.commands.alerts.ledger._insert",  # between row and outbox
+    "+billing.commands.alerts.ledger._write_letters",
+    "+billing.commands.alerts.evaluate.record",  # the last thing before the commit
+    "-billing.tasks.tell",  # committed, and nobody knows
+    "+billing.tasks.nudge",
+]
+
+
+@pytest.mark.parametrize("point", EVALUATING)
+def test_killed_while_it_is_evaluated_it_is_told_once(
+    point: str,
+    over: Organization,
+    smtp_sink: SmtpSink,
+    frozen: time_machine.Traveller,
+) -> None:
+    gather_by_hand(over)
+    die_at(point, tasks.evaluate_gathered)
+    sweep(frozen)
+    sweep(frozen)
+
+    assert smtp_sink.to() == sorted(BOTH * 2)
+    assert len(set(smtp_sink.ids())) == 2
+    assert outcome() == TOLD
+
+
+# --- sending ------------------------------------------------------------------------
+
+SENDING = [
+    ("-billing.commands.letters.sending.claim", 0),
+    ("+billing.commands.letters.sending.claim", 0),  # it has the lease
+    ("+billing.commands.letters.sending.renew", 0),
+    ("+billing.emails.take_place", 0),
+    ("+billing.commands.letters.sending.words_to", 0),
+    ("+billing.emails.smtp.get_connection", 0),
+    ("-billing.commands.letters.sending._mark", 1),  # accepted, and not marked
+    ("-billing.commands.letters.sending.settle", 1),
+    ("+billing.commands.letters.sending.settle", 0),
+    ("+billing.emails.note_success", 0),
+    ("-billing.commands.letters.sending.end", 0),  # both took it
+    ("-billing.commands.letters.ending.tell_alerts", 0),
+    ("+billing.commands.letters.ending.tell_alerts", 0),  # in its transaction
+    ("+billing.commands.letters.sending.end", 0),
+]
+
+
+@pytest.mark.parametrize(("point", "again"), SENDING)
+def test_killed_while_it_is_sent_it_comes_once_more_at_most(
+    point: str,
+    again: int,
+    over: Organization,
+    smtp_sink: SmtpSink,
+    frozen: time_machine.Traveller,
+) -> None:
+    """Once more only where the host said yes and nobody could note it: the same id."""
+    first, second = alerts.evaluate([over.pk])
+    die_at(point, lambda: letters.send(first))
+    work(second)
+    sweep(frozen)
+    sweep(frozen)
+
+    sent = Counter((one.id, one.to) for one in smtp_sink.letters)
+    ids = [Letter.objects.get(pk=id_).message_id for id_ in (first, second)]
+    assert set(sent) == {(id_, to) for id_ in ids for to in BOTH}
+    assert sum(sent.values()) == 4 + again
+    assert sent[ids[0], BOTH[0]] == 1 + again
+    assert outcome() == TOLD
+
+
+# --- one letter for many ------------------------------------------------------------
+
+GATHERING = [
+    "+billing.commands.letters.digests._end_settled",  # in its transaction
+    "+billing.commands.letters.digests._gather",  # committed, its own letter is not
+    "-billing.commands.letters.sending.end",
+    "+billing.commands.letters.sending.end",  # nobody knows of the digest
+]
+
+
+@pytest.mark.parametrize("point", GATHERING)
+def test_killed_while_many_become_one_it_is_told_once(
+    point: str,
+    smtp_sink: SmtpSink,
+    settings: Settings,
+    frozen: time_machine.Traveller,
+) -> None:
+    settings.DIGEST_AFTER = 2
+    label = make_white_label()
+    make_rate(label, "2")
+    made = [make_customer(label, f"o-{n}", email="ops@acme.example") for n in range(4)]
+    for one in made:
+        limit(one, "soft", "20")
+        use(one)
+    first, *_ = alerts.evaluate([one.pk for one in made])
+    die_at(point, lambda: letters.send(first))
+    sweep(frozen)
+    sweep(frozen)
+
+    told = [one.body() for one in smtp_sink.letters]
+    assert len(told) <= 2  # a letter with a lease stays its own
+    assert [sum(f"O-{n}" in body for body in told) for n in range(4)] == [1] * 4
+    assert set(Alert.objects.values_list("state", flat=True)) == {"sent"}
+    assert set(Letter.objects.values_list("state", flat=True)) == {"done"}
