@@ -174,7 +174,8 @@ class _Conversation(socketserver.StreamRequestHandler):
         self.wfile = socketserver._SocketWriter(self.connection)  # type: ignore[attr-defined]
 
     def _log_in(self, line: str) -> bool:
-        _, name, password = base64.b64decode(line.split()[-1]).decode().split("\0")
+        sent = base64.b64decode(line.rpartition(" ")[2])
+        _, name, password = sent.decode().split("\0")
         self.sink.tried.append(name)
         self.is_known = (name, password) == self.sink.login
         return self._say("235 ok" if self.is_known else "535 who are you?")
