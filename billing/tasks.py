@@ -25,10 +25,9 @@ logger = logging.getLogger(__name__)
 _AT_A_TIME = 1_000
 _SWEPT_AT_ONCE = 5_000  # organizations
 _LETTERS_AT_A_TIME = 20
-_STRIPE = "stripe"  # their queue: whoever waits for Stripe holds up no other work
 
 
-@shared_task(queue=_STRIPE)
+@shared_task
 def handle_event(event_id: int) -> None:
     """Do what an event in the inbox hints at, once, however often it is asked for."""
     inbox.handle(event_id)
@@ -41,7 +40,7 @@ def sweep_inbox() -> None:
         nudge(handle_event, event_id)
 
 
-@shared_task(queue=_STRIPE)
+@shared_task
 def pull_events() -> None:
     """Ask for the events that Stripe could not deliver."""
     if gateway.is_on():
@@ -54,7 +53,7 @@ def prune_inbox() -> None:
     inbox.prune()
 
 
-@shared_task(queue=_STRIPE)
+@shared_task
 def run_sync(run_id: int) -> None:
     """Go on with a run; a long one in parts, so that no worker is held by it."""
     if sync.advance(run_id):
@@ -82,7 +81,7 @@ def heal_drift(drift_id: int, by: str) -> None:
     drift.heal(drift_id, by=by)
 
 
-@shared_task(queue=_STRIPE)
+@shared_task
 def send_charges(period_id: int) -> None:
     """Put what a closed period costs on its invoice, each line once."""
     if gateway.is_on():
@@ -97,7 +96,7 @@ def sweep_charges() -> None:
             nudge(send_charges, period_id)
 
 
-@shared_task(queue=_STRIPE)
+@shared_task
 def make_last_invoice(organization_id: int) -> None:
     """Give what waits for a draft one of its own; refused, the sweep comes back."""
     try:

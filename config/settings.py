@@ -13,6 +13,7 @@ import environ
 from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Queue
 
 from config.embedded import places
 from config.mail import email_settings
@@ -172,8 +173,22 @@ CELERY_TASK_TIME_LIMIT = 600
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A worker that is told nothing else serves both, the first one first: whatever Stripe
+# keeps waiting, usage is folded and alerts are looked at as soon as a process is free.
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("stripe")]
+CELERY_TASK_ROUTES = {
+    f"billing.tasks.{name}": "stripe"
+    for name in (
+        "handle_event",
+        "make_last_invoice",
+        "pull_events",
+        "run_sync",
+        "send_charges",
+    )
+}
 # A silent broker must not hold a web request: the row is safe, the sweep finds it.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "queue_order_strategy": "sorted",
     "visibility_timeout": 900,
     "socket_timeout": 5,
     "socket_connect_timeout": 1,
