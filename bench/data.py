@@ -35,6 +35,7 @@ _LOADED = (
     "metrics_dailyusage",
     "billing_billingaccount",
     "billing_billingperiod",
+    "billing_limitstanding",
     "billing_subscription",
     "billing_invoice",
 )

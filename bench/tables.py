@@ -155,6 +155,10 @@ from {_NUMBERS}, lateral (
     select sum(cost) as cost, max(day) as day from metrics_dailyusage
     where organization_id = %(base)s + i and day > %(today)s::date - 30) u
 """,
+    "standings by limit": f"""
+insert into billing_limitstanding (organization_id, white_label_id)
+select %(base)s + i, %(white_label)s from {_NUMBERS}
+""",
 }
 
 FLEET_TOTALS = """

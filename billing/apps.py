@@ -38,6 +38,7 @@ class BillingConfig(AppConfig):
             gather(evaluate_changed, organization_ids)
 
         organizations_created.connect(open_periods, weak=False)
+        _keep_lists_in_order()
         for used in (usage_recorded, usage_folded, people_changed):
             used.connect(look_for_alerts, weak=False)
         for changed in (entitlements_changed, terms_changed):
@@ -45,6 +46,26 @@ class BillingConfig(AppConfig):
         checks.register(_check_webhook)
         if settings.PROCESS == "web" and _is_webhook_off():  # it runs no checks
             logger.warning("stripe_webhook_off %s", _OFF)
+
+
+def _keep_lists_in_order() -> None:
+    from billing import commands
+    from billing.signals import terms_changed
+    from metrics.signals import usage_folded
+    from orgs.signals import organizations_created
+
+    def prepare(*, organization_ids: list[int], **_: Any) -> None:
+        commands.fill_limit_standings(organization_ids)
+
+    def move(*, organization_ids: list[int], **_: Any) -> None:
+        from billing.tasks import prepare_limits
+        from orgs.tasks import gather
+
+        gather(prepare_limits, organization_ids)
+
+    organizations_created.connect(prepare, weak=False)
+    usage_folded.connect(move, weak=False)
+    terms_changed.connect(move, weak=False)
 
 
 def _is_webhook_off() -> bool:

@@ -16,9 +16,11 @@ from billing.commands import (
     letters,
     sync,
 )
+from billing.commands.standings import fill_limit_standings
 from billing.queries.actions import list_due_actions
 from billing.queries.alerts import list_due
 from billing.queries.charges import list_due_periods, list_without_draft
+from billing.queries.prepared import list_amiss, list_limited
 from orgs.tasks import gathered, nudge
 
 logger = logging.getLogger(__name__)
@@ -173,6 +175,25 @@ def sweep_alerts(after: int = 0) -> None:
     tell(letter_ids)
     if following is not None:
         nudge(sweep_alerts, following)
+
+
+@shared_task
+def prepare_limits() -> None:
+    """Bring the list's order by limits up to what was used or agreed lately."""
+    for organization_ids in gathered(prepare_limits):
+        fill_limit_standings(organization_ids)
+
+
+@shared_task
+def sweep_limits(after: int = 0) -> None:
+    """Move the days on as days pass; in parts, so that no worker is held."""
+    while not after and (amiss := list_amiss(_AT_A_TIME)):
+        fill_limit_standings(amiss)
+    limited = list_limited(after, limit=_SWEPT_AT_ONCE)
+    for at in range(0, len(limited), _AT_A_TIME):
+        fill_limit_standings(limited[at : at + _AT_A_TIME])
+    if len(limited) == _SWEPT_AT_ONCE:
+        nudge(sweep_limits, limited[-1])
 
 
 def tell(letter_ids: list[int]) -> None:

@@ -252,6 +252,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="41"),
         "options": {"expires": 3_600},
     },
+    "sweep-limits": {
+        "task": "billing.tasks.sweep_limits",
+        "schedule": crontab(minute="*/15"),
+        "options": {"expires": 900},
+    },
     "sweep-letters": {
         # So often may a sixth of a minute's letters go at once.
         "task": "billing.tasks.sweep_letters",

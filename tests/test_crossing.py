@@ -1,30 +1,47 @@
 """The day a limit falls: one day, whoever says it, and the list in its order."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
-from billing.models import Alert
+from billing import tasks
+from billing.commands import close_period, fill_limit_standings
+from billing.models import Alert, LimitStanding, SpendingLimit
 from billing.queries import outlook
+from metrics.commands import fold_usage
 from metrics.periods import day_of
 from orgs.models import Organization, WhiteLabel
-from tests.alerting import limit, look
+from orgs.templatetags.display import UNKNOWN
+from tests.alerting import give, limit, look, subscribe
 from tests.factories import (
     NOW,
+    delete,
     event,
+    make_organization,
+    make_organizations,
     make_rate,
+    make_user,
     record,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+LIST = "/organizations/"
 
 
-def spend(organization: Organization, costs: dict[int, int]) -> None:
+def spend(
+    organization: Organization, costs: dict[int, int], *, batch: str = "a"
+) -> None:
     """So much, so many days ago, at this hour."""
     events = [
         event(
-            f"{organization.external_id}-{days}",
+            f"{organization.external_id}-{batch}-{days}",
             organization=organization.external_id,
             timestamp=(NOW - timedelta(days=days)).isoformat(),
             quantities={"requests": cost},
@@ -69,3 +86,256 @@ def test_page_and_letter_say_the_same_day_at_every_hour(
         said = pace_letter(org, at)
 
     assert (str(soft.crosses_on), said) == (falls, falls)
+
+
+# --- the list -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def staff(client: Client, acme: WhiteLabel) -> Client:
+    client.force_login(make_user("ann", "viewer", white_label=acme, is_staff=False))
+    return client
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Whose place in the list is to be prepared; a worker would."""
+    found: list[int] = []
+
+    def gather(task: Any, ids: Iterable[int]) -> None:
+        found.extend(ids if task is tasks.prepare_limits else ())
+
+    monkeypatch.setattr("orgs.tasks.gather", gather)
+    return found
+
+
+@pytest.fixture
+def fleet(acme: WhiteLabel) -> dict[str, Organization]:
+    """Costs 10 a day and 70 so far; a decoy of another white label falls first.
+
+    20 to go are two days, 75 are eight, and what is 1,000 away does not fall in a year.
+    """
+    decoy = make_organization(WhiteLabel.objects.get(slug="decoy"), "d-1")
+    amounts = {
+        "soon": {"soft": "90", "hard": "100"},
+        "later": {"hard": "145"},
+        "both": {"soft": "60", "hard": "95"},
+        "over": {"soft": "50", "hard": "60"},
+        "far": {"soft": "5000"},
+        "none": {"soft": "0"},
+    }
+    found = {name: make_organization(acme, name, name=name) for name in amounts}
+    for label in (decoy.white_label, acme):
+        make_rate(label, "1")
+    for one in (decoy, *found.values()):
+        spend(one, week(10))
+    limit(decoy, "soft", "80")
+    for name, limits in amounts.items():
+        for kind, amount in limits.items():
+            limit(found[name], kind, amount)
+    look(*found.values())
+    fold_usage()
+    fill_limit_standings([decoy.pk, *(one.pk for one in found.values())])
+    return found
+
+
+def listed(client: Client, query: str) -> list[tuple[str, str]]:
+    """Name and limit of each row as a person reads them; only those with a limit."""
+    page = client.get(f"{LIST}?{query}")
+    assert page.status_code == 200
+    rows = re.findall(r"<tr><th.*?</tr>", page.content.decode(), re.DOTALL)
+    return [
+        (_text(row, "a"), said) for row in rows if (said := _limit_of(row)) != UNKNOWN
+    ]
+
+
+def _text(row: str, tag: str) -> str:
+    found = re.search(rf"<{tag}[^>]*>(.*?)</{tag}>", row, re.DOTALL)
+    return found.group(1) if found else ""
+
+
+def _limit_of(row: str) -> str:
+    [cell] = re.findall(r'<td class="fleet__limit[^>]*>(.*?)</td>', row, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", cell).split())
+
+
+ROWS = [
+    ("over", "crossed Nov 21, 2026 hard limit $60.00"),
+    ("soon", "Nov 23, 2026 soft limit $90.00"),
+    ("both", "Nov 24, 2026 hard limit $95.00"),
+    ("later", "Nov 29, 2026 hard limit $145.00"),
+]
+
+
+def test_the_list_says_when_the_next_limit_falls_soonest_first(
+    staff: Client, fleet: dict[str, Organization]
+) -> None:
+    assert listed(staff, "sort=limit") == ROWS
+    assert listed(staff, "sort=-limit") == ROWS[::-1]
+    assert sorted(listed(staff, "")) == sorted(ROWS)
+    assert listed(staff, "sort=limit&q=ver") == ROWS[:1]
+
+
+@pytest.mark.parametrize("sort", ["limit", "-limit"])
+def test_those_without_a_day_are_last_both_ways(
+    staff: Client, fleet: dict[str, Organization], sort: str
+) -> None:
+    make_organizations(
+        WhiteLabel.objects.get(slug="acme"),
+        [{"external_id": f"e-{n}", "name": f"Company {n:03}"} for n in range(100)],
+    )
+    names, url = list[str](), f"{LIST}?sort={sort}"
+    while url:
+        page = staff.get(url)
+        names += [row.organization.name for row in page.context["rows"]]
+        last, url = page, page.context["next_url"]
+    back = staff.get(last.context["previous_url"]).context["rows"]
+
+    dated = [name for name, _ in ROWS]
+    assert names[:4] == (dated if sort == "limit" else dated[::-1])
+    assert len(names) == len(set(names)) == 108  # with org-7 and the owner
+    assert [row.organization.name for row in back] == names[50:100]
+
+
+def test_the_header_links_without_a_script(
+    staff: Client, fleet: dict[str, Organization]
+) -> None:
+    plain = staff.get(LIST).content.decode()
+    up = staff.get(f"{LIST}?sort=limit").content.decode()
+    down = staff.get(f"{LIST}?sort=-limit").content.decode()
+
+    assert 'href="/organizations/?sort=limit">Limit falls<' in plain
+    assert 'href="/organizations/?sort=-limit" aria-current' in up
+    assert 'class="fleet__limit" aria-sort="ascending"' in up
+    assert 'class="fleet__limit" aria-sort="descending"' in down
+
+
+def test_the_day_in_the_list_is_that_of_every_tab(
+    staff: Client, fleet: dict[str, Organization]
+) -> None:
+    both = fleet["both"]
+    pages = [
+        staff.get(reverse(f"billing:{tab}", args=[both.pk])).content.decode()
+        for tab in ("overview", "billing", "alerts")
+    ]
+
+    for page in pages:
+        assert "Nov 24" in re.sub(r"<[^>]+>", "", page)
+
+
+def test_what_was_crossed_has_the_day_of_the_ledger(
+    staff: Client, fleet: dict[str, Organization]
+) -> None:
+    Alert.objects.filter(organization=fleet["over"], kind="hard_limit").update(
+        crossed_at=datetime(2026, 11, 19, 23, tzinfo=UTC)
+    )
+    Alert.objects.filter(organization=fleet["both"]).delete()
+
+    assert listed(staff, "q=over") == [
+        ("over", "crossed Nov 19, 2026 hard limit $60.00")
+    ]
+    limit(fleet["both"], "hard", None)  # the ledger knows nothing of the soft one yet
+    assert listed(staff, "q=both") == [("both", "crossed soft limit $60.00")]
+
+
+def test_the_list_takes_no_more_queries_for_more_limits(
+    staff: Client,
+    fleet: dict[str, Organization],
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for sort in ("limit", "-limit", "cost"):
+        with django_assert_num_queries(6):
+            staff.get(f"{LIST}?sort={sort}")
+
+
+# --- what moves it --------------------------------------------------------------------
+
+
+def day(organization: Organization) -> date | None:
+    return LimitStanding.objects.get(organization=organization).falls_on
+
+
+def test_each_event_that_moves_a_limit_moves_the_order(
+    acme: WhiteLabel, org: Organization, told: list[int]
+) -> None:
+    def moved() -> str:
+        """After the worker did what it was told of; of this organization alone."""
+        assert set(told) == {org.pk}
+        fill_limit_standings(told)
+        told.clear()
+        return str(day(org))
+
+    make_rate(acme, "1")
+    spend(org, week(10))
+    fold_usage()
+    assert moved() == "None"
+    limit(org, "soft", "100")
+    assert moved() == "2026-11-24"
+    spend(org, {0: 25, 8: 1}, batch="b")
+    fold_usage()
+    assert moved() == "2026-11-22"
+    limit(org, "soft", "80")
+    assert moved() == "2026-11-21"
+    close_period(org.pk, ends_at=NOW)
+    assert moved() == "2026-11-29"
+    limit(org, "soft", None)
+    assert moved() == "None"
+
+
+def test_the_free_balance_of_a_trial_puts_it_off(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "1")
+    spend(org, week(10))
+    subscribe(org, "trialing", trial_ends_at=NOW + timedelta(days=40))
+    give(org, "50")
+    limit(org, "soft", "100")
+    fill_limit_standings([org.pk])
+
+    assert day(org) == date(2026, 11, 29)
+
+
+def test_what_falls_after_the_period_ends_does_not_fall(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "1")
+    spend(org, week(10))
+    subscribe(org, period_ends_at=NOW + timedelta(days=3))
+    for amount, falls in (("100", date(2026, 11, 24)), ("101", None)):
+        limit(org, "soft", amount)
+        fill_limit_standings([org.pk])
+        assert day(org) == falls
+
+
+def test_the_sweep_moves_days_on_and_mends_what_nobody_told_of(
+    fleet: dict[str, Organization], acme: WhiteLabel
+) -> None:
+    SpendingLimit.objects.filter(organization=fleet["later"]).delete()
+    LimitStanding.objects.filter(organization=fleet["none"]).delete()
+    with time_machine.travel(NOW + timedelta(days=1), tick=False):
+        tasks.sweep_limits()
+        tasks.sweep_limits()
+
+    found = {name: day(one) for name, one in fleet.items()}
+    assert found == {
+        "over": date(2026, 11, 21),
+        "soon": date(2026, 11, 25),  # 60 in the last week: 20 to go are three days
+        "both": date(2026, 11, 25),
+        "later": None,
+        "far": None,
+        "none": None,
+    }
+
+
+def test_a_new_organization_is_in_the_list_at_once(
+    staff: Client, acme: WhiteLabel
+) -> None:
+    made = make_organization(acme, "new", name="New")
+    gone = make_organization(acme, "gone", name="Gone")
+    delete(gone)
+
+    names = [
+        row.organization.name for row in staff.get(f"{LIST}?sort=limit").context["rows"]
+    ]
+    assert made.name in names
+    assert gone.name not in names

@@ -23,7 +23,14 @@ from django.test import Client
 from pghistory.models import Event
 from pytest_django import DjangoDbBlocker
 
-from billing.models import BillingAccount, Invoice, SpendingLimit, Subscription
+from billing.commands import fill_limit_standings
+from billing.models import (
+    BillingAccount,
+    Invoice,
+    LimitStanding,
+    SpendingLimit,
+    Subscription,
+)
 from billing.models.periods import BillingPeriod
 from metrics.commands import fill_standings, fold_usage
 from metrics.models import (
@@ -66,6 +73,7 @@ TIMES = 20  # reading whole costs as if each table were so many times as large
 MANY = 2_500  # rows; a page of fifty or a batch of hundreds reads less of any table
 FIRST = 1_000_000  # cloned ids lie above those that sequences give
 ONE = FIRST + 7_001  # the organization that is asked for
+WHITE_LABEL_OF = "(select white_label_id from orgs_organization o where o.id = {} + n)"
 
 
 # --- the fleet --------------------------------------------------------------------
@@ -166,8 +174,7 @@ def clone_usage() -> None:
     at = f"timestamptz '2026-11-21' - (n / {ORGANIZATIONS}) * interval '30 days'"
     clone(OpenPeriod, ORGANIZATIONS, **own)
     clone(Standing, ORGANIZATIONS, **own, cost_30_days="n * 7919 % 1000003",
-          white_label_id=f"(select white_label_id from orgs_organization o"
-                         f" where o.id = {FIRST} + n)")  # fmt: skip
+          white_label_id=WHITE_LABEL_OF.format(FIRST))  # fmt: skip
     clone(Rate, ORGANIZATIONS, id=f"{FIRST} + n", **own)
     clone(DailyUsage, 8 * ORGANIZATIONS - 1, **each, day=day)
     clone(DailyMetric, 8 * ORGANIZATIONS - 1, **each, day=day)
@@ -180,6 +187,14 @@ def clone_money() -> None:
     clone(BillingPeriod, ORGANIZATIONS, **ids, **own)
     clone(BillingAccount, ORGANIZATIONS, **own, stripe_id="'cus_' || n")
     clone(SpendingLimit, ORGANIZATIONS, **ids, **own)
+    # One of ten has a day; the rest are alike, and far the most.
+    clone(
+        LimitStanding,
+        ORGANIZATIONS,
+        **own,
+        white_label_id=WHITE_LABEL_OF.format(FIRST),
+        falls_on="case when n % 10 < 2 then date '2026-11-21' + n % 365 end",
+    )
     clone(
         Subscription,
         ORGANIZATIONS,
@@ -364,7 +379,13 @@ COSTS = f"/api/v1/billing/costs/{ONE}"
 YEAR = "from=2025-12-01&to=2026-12-01"
 USAGE, METRIC = "metrics_dailyusage", "metrics_dailymetric"
 ROWS, STANDING = "orgs_organization", "metrics_standing"
-SORTS = ["cost", "-cost", "name", "-name", "created", "-created"]
+SORTED_BY = {
+    "cost": STANDING,
+    "name": ROWS,
+    "created": ROWS,
+    "limit": "billing_limitstanding",
+}
+SORTS = [sort for slug in SORTED_BY for sort in (slug, f"-{slug}")]
 
 
 def get(client: Client, url: str) -> Any:
@@ -451,13 +472,20 @@ DOORS: dict[str, tuple[Call, set[str]]] = {
         lambda _: fill_standings([ONE + n for n in range(100)]),
         {USAGE, STANDING},
     ),
+    "limit standings": (
+        lambda _: fill_limit_standings([ONE + n for n in range(100)]),
+        {USAGE, "billing_limitstanding", "billing_spendinglimit"},
+    ),
     "sweep of jobs": (lambda _: sweep_jobs(), {"orgs_job"}),
 }
 for _who in ("person", "staff"):
     for _sort in SORTS:
         DOORS[f"list by {_sort}, {_who}"] = (
             turns_the_page(_who, _sort),
-            {ROWS, STANDING, USAGE, "billing_subscription", "billing_invoice"},
+            {
+                *(ROWS, USAGE, SORTED_BY[_sort.removeprefix("-")]),
+                *("billing_subscription", "billing_invoice"),
+            },
         )
     for _text in ("company 7001", "pay7001@", "x-7001", "cus_7001", str(ONE)):
         DOORS[f"list: {_text}, {_who}"] = asks(_who, f"{LIST}?q={_text}"), {ROWS}
@@ -480,3 +508,19 @@ def test_no_hot_statement_reads_a_big_table_whole(
         call(fleet)
 
     check_plans(found, fleet.big, reads=reads, many=COUNTED.get(door, MANY))
+
+
+@pytest.mark.usefixtures("db", "frozen")
+@pytest.mark.parametrize("who", ["person", "staff"])
+@pytest.mark.parametrize("sort", ["limit", "-limit"])
+def test_a_page_far_among_equals_is_read_from_where_it_begins(
+    fleet: Fleet, who: str, sort: str
+) -> None:
+    client, url = getattr(fleet, who), f"{LIST}?sort={sort}"
+    for _ in range(70):  # 1,000 of a white label's have a day, the rest none
+        url = get(client, url).context["next_url"]
+    with explained("force_custom_plan") as found:
+        rows = get(client, url).context["rows"]
+
+    assert not any(row.organization.limit_standing.falls_on for row in rows)
+    check_plans(found, fleet.big, reads={"billing_limitstanding"}, many=500)

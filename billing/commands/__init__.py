@@ -7,6 +7,7 @@ from billing.commands.periods import (
     close_periods,
     open_first_periods,
 )
+from billing.commands.standings import fill_limit_standings
 
 __all__ = [
     "change_limit",
@@ -14,5 +15,6 @@ __all__ = [
     "close_by_hand",
     "close_period",
     "close_periods",
+    "fill_limit_standings",
     "open_first_periods",
 ]

@@ -18,6 +18,7 @@ from billing.models.inbox import InboxEvent
 from billing.models.mirrors import Invoice, Subscription
 from billing.models.periods import BillingPeriod
 from billing.models.prices import Price
+from billing.models.standings import LimitStanding
 from billing.models.sync import SyncRun, SyncSeen
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Invoice",
     "Letter",
     "LetterRecipient",
+    "LimitStanding",
     "Price",
     "SpendingLimit",
     "StripeAction",

@@ -25,7 +25,7 @@ from billing.queries.fleet import (
 )
 from billing.queries.outlook import LimitOutlook, Outlook, outlook
 from billing.queries.scope import FleetScope
-from billing.queries.standing import Badge, badges, badges_of, list_invoices
+from billing.queries.standing import Badge, badges, list_invoices
 
 __all__ = [
     "STATES",
@@ -46,7 +46,6 @@ __all__ = [
     "account",
     "attention",
     "badges",
-    "badges_of",
     "balance",
     "fleet_page",
     "get_billing_account",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -9,13 +10,17 @@ from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from billing.models import BillingAccount, Invoice, Subscription
-from billing.queries.standing import Badge, badges_of
+from billing.queries.facts import BillingFacts, billing_facts
+from billing.queries.outlook import LimitOutlook, look_ahead, pace_days
+from billing.queries.prepared import LATEST_KEY, SOONEST_KEY
+from billing.queries.standing import Badge, badges
 from metrics.periods import day_of
 from metrics.queries import (
     COST_KEY,
+    CurrentPeriod,
     PeriodCost,
     RecentCost,
-    open_period_costs,
+    current_periods,
     recent_costs_by_day,
 )
 from orgs.models import Organization
@@ -40,11 +45,16 @@ class State(StrEnum):
 
 STATES = tuple(State)
 
+_STANDING, _LIMIT_STANDING = "standing", "limit_standing"
+_BY_LIMIT = f"{_LIMIT_STANDING}__organization_id"
 SORTS = {
-    "cost": Order(COST_KEY, descending=True),
+    "cost": Order(COST_KEY, descending=True, tie=f"{_STANDING}__organization_id"),
     "name": Order("name_key"),
     "created": Order("created_at", descending=True),
+    "limit": Order(SOONEST_KEY, tie=_BY_LIMIT),
 }
+# The other way round where it is not the same backwards: those without a day are last.
+_BACK = {"limit": Order(LATEST_KEY, descending=True, tie=_BY_LIMIT)}
 DEFAULT_SORT = "cost"
 
 
@@ -63,8 +73,10 @@ class FleetFilters:
 
     @property
     def order(self) -> Order:
-        order = SORTS[self.sort.removeprefix("-")]
-        return order.reversed() if self.sort.startswith("-") else order
+        slug = self.sort.removeprefix("-")
+        if slug == self.sort:
+            return SORTS[slug]
+        return _BACK.get(slug) or SORTS[slug].reversed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,7 @@ class FleetRow:
     recent: RecentCost
     period: PeriodCost
     badges: list[Badge] = field(default_factory=list)
+    limit: LimitOutlook | None = None  # the next to fall, or the last that did
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +102,7 @@ def fleet_page(
 
     Sorted by what was prepared seconds ago; every number shown is read now.
     """
-    rows = _narrowed(visible.select_related("white_label", "standing"), filters)
-    if filters.order.field == COST_KEY:
-        rows = _prepared(rows)
+    rows = _prepared(_narrowed(visible.select_related("white_label"), filters), filters)
     page = page_of(
         rows,
         filters.order,
@@ -100,22 +111,55 @@ def fleet_page(
         scope=f"fleet:{scope}:{filters.state}:{filters.search}",
         **_searched(filters),
     )
-    recent = _recent(page.rows)
-    periods = open_period_costs([organization.id for organization in page.rows])
-    badges = badges_of(page.rows, periods)
     return FleetPage(
-        rows=[
-            FleetRow(
-                organization=organization,
-                recent=recent[organization.id],
-                period=periods.get(organization.id, PeriodCost()),
-                badges=badges[organization.id],
-            )
-            for organization in page.rows
-        ],
+        rows=_rows(page.rows),
         next_cursor=page.next_cursor,
         previous_cursor=page.previous_cursor,
     )
+
+
+def _rows(organizations: Sequence[Organization]) -> list[FleetRow]:
+    now = timezone.now()
+    todays = {one.id: day_of(now, one.white_label.zone) for one in organizations}
+    recent = recent_costs_by_day(todays)
+    periods, facts = current_periods(todays), billing_facts(todays)
+    return [
+        _row(one, recent[one.id], periods.get(one.id), facts[one.id], now)
+        for one in organizations
+    ]
+
+
+def _row(
+    organization: Organization,
+    recent: RecentCost,
+    period: CurrentPeriod | None,
+    facts: BillingFacts,
+    now: datetime,
+) -> FleetRow:
+    cost = period.cost if period else PeriodCost()
+    return FleetRow(
+        organization=organization,
+        recent=recent,
+        period=cost,
+        badges=badges(organization, cost, facts),
+        limit=_limit(organization, recent, period, facts, now) if period else None,
+    )
+
+
+def _limit(
+    organization: Organization,
+    recent: RecentCost,
+    period: CurrentPeriod,
+    facts: BillingFacts,
+    now: datetime,
+) -> LimitOutlook | None:
+    """As everywhere; of what a page has read for its other columns."""
+    if not facts.limits:
+        return None
+    zone = organization.white_label.zone
+    today = day_of(now, zone)
+    week = recent.cost_of(pace_days(now, zone), today=today)
+    return look_ahead(period, facts, week, today=today, zone=zone).next_crossing
 
 
 def _searched(filters: FleetFilters) -> dict[str, Any]:
@@ -126,13 +170,19 @@ def _searched(filters: FleetFilters) -> dict[str, Any]:
     )
 
 
-def _prepared(organizations: OrganizationQuerySet) -> OrganizationQuerySet:
-    """Those with a standing, which is everyone: each is made with its own.
+def _prepared(
+    organizations: OrganizationQuerySet, filters: FleetFilters
+) -> OrganizationQuerySet:
+    """Those with what the list is sorted by, which is everyone: made with its own.
 
     Said so that an index of standings can be walked in the list's order. A left join
     is sorted whole, and an index of one white label serves only where it is named.
     """
-    return organizations.filter(standing__white_label=F("white_label"))
+    table, prepared, _ = filters.order.field.partition("__")
+    if not prepared:
+        return organizations
+    same = {f"{table}__white_label": F("white_label")}
+    return organizations.select_related(table).filter(**same)
 
 
 def _narrowed(
@@ -181,11 +231,4 @@ def _owing() -> Exists:
             status=Invoice.Status.OPEN,
             due_at__lt=timezone.now(),
         )
-    )
-
-
-def _recent(organizations: Sequence[Organization]) -> dict[int, RecentCost]:
-    now = timezone.now()
-    return recent_costs_by_day(
-        {one.id: day_of(now, one.white_label.zone) for one in organizations}
     )

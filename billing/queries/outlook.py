@@ -41,6 +41,11 @@ class LimitOutlook:
     def label(self) -> str:
         return f"{self.kind} limit"
 
+    @property
+    def day(self) -> date | None:
+        """When it falls, or fell."""
+        return self.crossed_on if self.is_crossed else self.crosses_on
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -62,16 +67,16 @@ class Outlook:
 
     @property
     def next_limit(self) -> LimitOutlook | None:
-        """The one to speak of: crossed last, or else to be crossed first."""
+        """The one to speak of: falls first at this rate, or else was crossed last."""
+        ahead = [limit for limit in self.limits if limit.crosses_on is not None]
         crossed = [limit for limit in self.limits if limit.is_crossed]
-        return crossed[-1] if crossed else next(iter(self.limits), None)
+        return next(iter((*ahead, *reversed(crossed), *self.limits)), None)
 
     @property
     def next_crossing(self) -> LimitOutlook | None:
-        """What falls first at this rate, or else what was crossed last; or nothing."""
-        ahead = [limit for limit in self.limits if limit.crosses_on is not None]
-        crossed = [limit for limit in self.limits if limit.is_crossed]
-        return next(iter(ahead), crossed[-1] if crossed else None)
+        """The same, if it falls or fell."""
+        limit = self.next_limit
+        return limit if limit and (limit.is_crossed or limit.crosses_on) else None
 
 
 def pace_days(now: datetime, zone: ZoneInfo) -> DayRange:

@@ -1,6 +1,5 @@
 """How an organization stands, in a few words: tier, trial, unpaid, over a limit."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,17 +20,6 @@ _RECENT_INVOICES = 24
 class Badge:
     label: str
     tone: Tone = ""
-
-
-def badges_of(
-    organizations: Sequence[Organization], costs: dict[int, PeriodCost]
-) -> dict[int, list[Badge]]:
-    """For a page of organizations, in one query."""
-    facts = billing_facts(organization.id for organization in organizations)
-    return {
-        one.id: badges(one, costs.get(one.id, PeriodCost()), facts[one.id])
-        for one in organizations
-    }
 
 
 def badges(

@@ -8,10 +8,10 @@ from django import template
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from billing.queries import FleetRow
+from billing.queries import FleetRow, LimitOutlook
 from orgs.charts import sparkline as points_of
 from orgs.templatetags.components import badges, sparkline
-from orgs.templatetags.display import change, day_year, exact
+from orgs.templatetags.display import UNKNOWN, change, day_year, exact, money
 
 register = template.Library()
 
@@ -48,5 +48,20 @@ def _cells(row: FleetRow) -> str:
         f'<td class="fleet__trend">{trend}</td>'
         '<td class="number fleet__period">'
         f"{exact(row.period.cost, 'money', currency)}</td>"
+        f"{_limit(row.limit, currency)}"
         f'<td class="fleet__created">{day_year(created_at.astimezone(UTC))}</td>'
+    )
+
+
+def _limit(limit: LimitOutlook | None, currency: str) -> str:
+    """The day that it falls or fell; which one, and of how much, below it."""
+    if limit is None:
+        return f'<td class="fleet__limit fleet__limit--none">{UNKNOWN}</td>'
+    said = day_year(limit.day) if limit.day else ""
+    if limit.is_crossed:
+        said = f"crossed {said}".rstrip()
+    return (
+        f'<td class="fleet__limit"><span class="fleet__day">{said}</span>'
+        f'<span class="table__sub">{limit.label} {money(limit.amount, currency)}</span>'
+        "</td>"
     )

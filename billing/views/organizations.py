@@ -35,6 +35,7 @@ _DAY_METERS = (
 _SORT_LABELS = (
     ("name", "Organization"),
     ("cost", "Cost, 30 days"),
+    ("limit", "Limit falls"),
     ("created", "Created"),
 )
 
@@ -79,14 +80,11 @@ def organization_list(request: OrgRequest) -> HttpResponse:
 
 def _sorts(base: str, filters: FleetFilters) -> dict[str, dict[str, str]]:
     """A column's link sorts by it, or the other way round when it does already."""
-    sorts = {}
+    sorts, order = {}, filters.order
     for slug, label in _SORT_LABELS:
         is_current = filters.sort.removeprefix("-") == slug
         flipped = f"-{slug}" if filters.sort == slug else slug
-        is_descending = replace(filters, sort=slug).order.descending
-        if filters.sort.startswith("-"):
-            is_descending = not is_descending
-        direction = ("down" if is_descending else "up") if is_current else ""
+        direction = ("down" if order.descending else "up") if is_current else ""
         aria = {"down": "descending", "up": "ascending", "": "none"}[direction]
         url = list_url(base, filters, sort=flipped)
         sorts[slug] = {"label": label, "url": url, "direction": direction, "aria": aria}

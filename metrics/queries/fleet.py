@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.db import connection
 from django.utils import timezone
 
+from metrics.periods import DayRange
 from metrics.queries.series import ZERO
 from orgs.queries.prepared import array, fetch_all
 
@@ -30,6 +31,12 @@ class RecentCost:
     @property
     def growth(self) -> Decimal | None:
         return growth(self.cost, self.cost_before)
+
+    def cost_of(self, days: DayRange, *, today: date) -> Decimal:
+        """Of some of the 30 days, which end with `today`."""
+        first = today - timedelta(days=RECENT_DAYS - 1)
+        start, end = (days.start - first).days, (days.end - first).days
+        return sum(self.by_day[start:end], ZERO)
 
 
 _RECENT = """

@@ -185,8 +185,8 @@ def cost_of_days(organization_id: int, days: DayRange) -> Decimal:
 
 _COSTS = """
 select a.id, (select coalesce(sum(cost), 0) from metrics_usage
-    where organization_id = a.id and day >= a.start and day < a."end")
-from unnest(%(ids)s::bigint[], %(starts)s::date[], %(ends)s::date[]) a (id, start, "end")
+    where organization_id = a.id and day >= a.first and day < a.past)
+from unnest(%(ids)s::bigint[], %(starts)s::date[], %(ends)s::date[]) a (id, first, past)
 """
 
 

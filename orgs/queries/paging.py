@@ -1,11 +1,12 @@
 """Pages of a long list without counting it: a cursor is the last row's sort key."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from django.core import signing
-from django.db.models import Model, Q, QuerySet
+from django.db.models import F, Model, QuerySet
+from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
 
 from orgs.errors import DomainError
 
@@ -24,24 +25,28 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By one field and then the id, so that equal values do not repeat or vanish."""
+    """By one field and then the id, so that equal values do not repeat or vanish.
+
+    `tie` is the id in the table of the field: an index of both is read from a page's
+    first row on, however many equal values come before it.
+    """
 
     field: str
     descending: bool = False
+    tie: str = "id"
 
     def reversed(self) -> "Order":
-        return Order(self.field, descending=not self.descending)
+        return replace(self, descending=not self.descending)
 
     @property
     def order_by(self) -> tuple[str, str]:
         sign = "-" if self.descending else ""
-        return f"{sign}{self.field}", f"{sign}id"
+        return f"{sign}{self.field}", f"{sign}{self.tie}"
 
-    def beyond(self, value: object, id_: int) -> Q:
-        """Rows after this one. The first condition alone is what an index reads by."""
-        op = "lt" if self.descending else "gt"
-        further = Q((f"{self.field}__{op}", value)) | Q((f"id__{op}", id_))
-        return Q((f"{self.field}__{op}e", value)) & further
+    def beyond(self, value: object, id_: int) -> TupleGreaterThan | TupleLessThan:
+        """Rows after this one: compared as a pair, so an index is read from there."""
+        compared = TupleLessThan if self.descending else TupleGreaterThan
+        return compared((F(self.field), F(self.tie)), (value, id_))
 
 
 Take = Callable[[QuerySet[Row], Sequence[str], int], Sequence[Row]]

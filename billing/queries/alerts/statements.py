@@ -158,9 +158,10 @@ judged as (
     ) d
 )"""  # noqa: S608  ours
 
-# The day that a limit falls is reckoned as `billing.queries.outlook` does, multiplied
-# first. Some days of the pace missing make it too low: enough to be sure that a limit is
-# reached, not that none is. A last day without usage is not a cheap one: it may come.
+# The day that a limit falls is reckoned as in `billing.queries.outlook`, multiplied
+# first. Some days of the pace missing make it too low: enough to be sure that a limit
+# is reached, not that none is. A last day without usage is not a cheap one: it may
+# come.
 _MEASURED_DAYS = f"""
 measured as (
     select a.id, m.* from judged a cross join lateral (
