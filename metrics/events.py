@@ -175,8 +175,8 @@ def are_fine(events: Sequence[IncomingEvent], now: datetime) -> bool:
         return False
     if not RECORDABLE.issuperset(chain.from_iterable(e.quantities for e in events)):
         return False
-    texts = [f"{event.id}{event.organization}{event.project}" for event in events]
-    return "\x00" not in "".join(texts)
+    texts = chain.from_iterable((e.id, e.organization, e.project) for e in events)
+    return "\x00" not in "".join(filter(None, texts))
 
 
 def check_event(event: IncomingEvent, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """Whose an event is: rows of known organizations and projects, each key once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -80,13 +80,12 @@ def rows_of(
     locks of usage.
     """
     owned = _owned(white_label, events, organization_id, result)
-    if any(event.project or event.project_id for _, event, _ in owned):
-        return _unrepeated(_with_projects(owned, result), result)
-    rows = [Row(index, owner, _NO_PROJECT, event) for index, event, owner in owned]
-    return _unrepeated(rows, result)
+    if any(row.event.project or row.event.project_id for row in owned):
+        owned = _with_projects(owned, result)
+    return _unrepeated(owned, result)
 
 
-Owned = tuple[int, IncomingEvent, int]
+Named = tuple[int | None, str | None]  # by id, by external id
 
 
 def _owned(
@@ -94,49 +93,67 @@ def _owned(
     events: Sequence[Numbered],
     organization_id: int | None,
     result: Recorded,
-) -> list[Owned]:
-    ids = {e.organization_id for _, e in events if e.organization_id is not None}
-    names = {e.organization for _, e in events if e.organization is not None}
+) -> list[Row]:
+    """Rows without a project yet; what names an owner is judged once a batch."""
+    named = {(event.organization_id, event.organization) for _, event in events}
+    owners = _owners(white_label, named, organization_id)
+    rows = []
+    for index, event in events:
+        owner = owners[event.organization_id, event.organization]
+        if isinstance(owner, int):
+            rows.append(Row(index, owner, _NO_PROJECT, event))
+        else:
+            result.reject(index, owner)
+    return rows
+
+
+def _owners(
+    white_label: WhiteLabel, named: Set[Named], organization_id: int | None
+) -> dict[Named, int | Refused]:
+    """Whom events may name, or only `organization_id`: its id, or why it is refused."""
+    ids = {id_ for id_, _ in named if id_ is not None}
     if organization_id is not None:
         ids.add(organization_id)
+    names = {name for _, name in named if name is not None}
     references = list_references(white_label.id, ids=ids, external_ids=names)
     by_id = {reference.id: reference for reference in references}
     by_name = {reference.external_id: reference for reference in references}
-    owned = []
-    for index, event in events:
-        found = by_id.get(event.organization_id or organization_id or 0)
-        if event.organization is not None:
-            same = by_name.get(event.organization)
-            found = same if event.organization_id in (None, same and same.id) else None
+
+    def owner(id_: int | None, name: str | None) -> int | Refused:
+        found = by_id.get(id_ or organization_id or 0)
+        if name is not None:
+            same = by_name.get(name)
+            found = same if id_ in (None, same and same.id) else None
         if found is None or organization_id not in (None, found.id):
-            result.reject(index, _UNKNOWN)
-        elif found.is_deleted:
-            result.reject(index, _DELETED)
-        else:
-            owned.append((index, event, found.id))
-    return owned
+            return _UNKNOWN
+        return _DELETED if found.is_deleted else found.id
+
+    return {(id_, name): owner(id_, name) for id_, name in named}
 
 
-def _with_projects(owned: Sequence[Owned], result: Recorded) -> list[Row]:
+def _with_projects(owned: Sequence[Row], result: Recorded) -> list[Row]:
     projects = _projects(owned)
-    owners = find_project_owners({e.project_id for _, e, _ in owned if e.project_id})
+    named = {row.event.project_id for row in owned if row.event.project_id}
+    owners = find_project_owners(named)
     rows = []
-    for index, event, owner_id in owned:
+    for row in owned:
+        event, owner_id = row.event, row.organization_id
         project_id = event.project_id or _NO_PROJECT
         if event.project is not None and not project_id:
             project_id = projects[owner_id, event.project]
         elif project_id and owners.get(project_id) != owner_id:
-            result.reject(index, _FOREIGN)
+            result.reject(row.index, _FOREIGN)
             continue
-        rows.append(Row(index, owner_id, project_id, event))
+        rows.append(Row(row.index, owner_id, project_id, event))
     return rows
 
 
-def _projects(owned: Sequence[Owned]) -> dict[tuple[int, str], int]:
+def _projects(owned: Sequence[Row]) -> dict[tuple[int, str], int]:
     first_seen: dict[tuple[int, str], datetime] = {}
-    for _, event, owner_id in owned:
+    for row in owned:
+        event = row.event
         if event.project is not None:
-            key = owner_id, event.project
+            key = row.organization_id, event.project
             seen = first_seen.get(key, event.timestamp)
             first_seen[key] = min(seen, event.timestamp)
     if not first_seen:
@@ -150,11 +167,12 @@ def _projects(owned: Sequence[Owned]) -> dict[tuple[int, str], int]:
     return find_project_ids(set(owners), set(names))
 
 
-def _unrepeated(rows: Iterable[Row], result: Recorded) -> list[Row]:
+def _unrepeated(rows: Sequence[Row], result: Recorded) -> list[Row]:
     """Each key once, in the order in which everybody locks them."""
-    first: dict[Key, Row] = {}
-    for row in rows:
-        before = first.setdefault(row.key, row)
-        if before is not row:
-            result.repeat(row, is_same=before.body == row.body)
+    first = {row.key: row for row in reversed(rows)}
+    if len(first) < len(rows):
+        for row in rows:
+            before = first[row.key]
+            if before is not row:
+                result.repeat(row, is_same=before.body == row.body)
     return [first[key] for key in sorted(first)]

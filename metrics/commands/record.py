@@ -6,7 +6,6 @@ is there already adds nothing, so a retry after a lost answer is safe.
 """
 
 import random
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -87,8 +86,7 @@ def _with_retries(
 ) -> Repeated:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with transaction.atomic():
-                return _write(white_label, rows, ids)
+            return _written(white_label, rows, ids)
         except OperationalError as error:
             state = getattr(error.__cause__, "sqlstate", None)
             inside = connection.in_atomic_block
@@ -101,22 +99,40 @@ def _with_retries(
 # --- the transaction --------------------------------------------------------------
 
 
-def _write(
+Summing = Callable[[Sequence[Row]], DaySums]
+Insert = Callable[
+    [Sequence[Row], Mapping[int, int], int, Summing], tuple[DaySums, Repeated]
+]
+
+
+def _written(
     white_label: WhiteLabel, rows: Sequence[Row], ids: Sequence[int]
 ) -> Repeated:
-    """Write the rows; answers those that were there before, and whether the same."""
+    """Write the rows; answers those that were there before, and whether the same.
+
+    As a rule all are new, and COPY is the fastest way in. One that is not ends the
+    COPY; then the rows are written again, more slowly, past those that are there.
+    """
+    try:
+        with transaction.atomic():
+            return _write(white_label, rows, ids, _copy)
+    except IntegrityError:
+        with transaction.atomic():
+            return _write(white_label, rows, ids, _insert_new)
+
+
+def _write(
+    white_label: WhiteLabel, rows: Sequence[Row], ids: Sequence[int], insert: Insert
+) -> Repeated:
     periods, version, prices = _held(white_label, rows, ids)
 
     def sums(added: Sequence[Row]) -> DaySums:
         return day_sums(added, white_label.zone, periods, prices)
 
-    added, repeated = _insert_events(rows, periods, version, sums)
+    added, repeated = insert(rows, periods, version, sums)
     if added.usage:
         _append(white_label, added)
     return repeated
-
-
-Summing = Callable[[Sequence[Row]], DaySums]
 
 
 def _held(
@@ -139,25 +155,9 @@ def _held(
     return dict(found), number, price_list(prices)
 
 
-def _insert_events(
-    rows: Sequence[Row], periods: Mapping[int, int], version: int, sums: Summing
-) -> tuple[DaySums, Repeated]:
-    """The sums of the rows that were added; the rows that were there before.
-
-    As a rule all are new, and COPY is the fastest way in. One that is not ends the
-    COPY; then the rows are written again, more slowly, past those that are there.
-    """
-    try:
-        with transaction.atomic():
-            return _copy(rows, periods, version, sums), []
-    except IntegrityError:
-        added, repeated = _insert_new(rows, periods, version)
-        return sums(added) if added else DaySums(), repeated
-
-
 def _copy(
     rows: Sequence[Row], periods: Mapping[int, int], version: int, sums: Summing
-) -> DaySums:
+) -> tuple[DaySums, Repeated]:
     """While PostgreSQL takes the rows in, we add them up: each on its own core."""
     # Django does not know COPY: its errors are made Django's here.
     with (
@@ -167,22 +167,21 @@ def _copy(
     ):
         for start in range(0, len(rows), _LINES):
             copy.write(_copied(rows[start : start + _LINES], periods, version))
-        return sums(rows)
+        return sums(rows), []
 
 
 _LINES = 200  # written at once: PostgreSQL has something to do from the first on
-_SPECIAL = re.compile(r"[\\\t\n\r]")
+_SPECIAL = "\\\t\n\r"
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def _copied(rows: Sequence[Row], periods: Mapping[int, int], version: int) -> bytes:
     """Lines in COPY's text format."""
+    ids = _escaped([row.event.id for row in rows])
+    instants = _texts([row.event.timestamp for row in rows])
     lines = []
-    has_special = _SPECIAL.search("".join([row.event.id for row in rows]))
-    for row in rows:
+    for row, id_, at in zip(rows, ids, instants, strict=True):
         event, owner = row.event, row.organization_id
-        id_ = event.id.translate(_ESCAPES) if has_special else event.id
-        at = event.timestamp.astimezone(UTC).isoformat()
         # Names of meters and numbers: nothing in this JSON is escaped.
         quantities = orjson.dumps(event.quantities).decode()
         lines.append(
@@ -192,9 +191,22 @@ def _copied(rows: Sequence[Row], periods: Mapping[int, int], version: int) -> by
     return "".join(lines).encode()
 
 
+def _escaped(texts: Sequence[str]) -> Sequence[str]:
+    together = "".join(texts)
+    if not any(special in together for special in _SPECIAL):
+        return texts
+    return [text.translate(_ESCAPES) for text in texts]
+
+
+def _texts(instants: Sequence[datetime]) -> Sequence[str]:
+    """As PostgreSQL reads them; written at once, a fifth of the cost of one by one."""
+    array = orjson.dumps([instant.astimezone(UTC) for instant in instants]).decode()
+    return array[2:-2].split('","')
+
+
 def _insert_new(
-    rows: Sequence[Row], periods: Mapping[int, int], version: int
-) -> tuple[Sequence[Row], Repeated]:
+    rows: Sequence[Row], periods: Mapping[int, int], version: int, sums: Summing
+) -> tuple[DaySums, Repeated]:
     columns = {
         **_keys(rows),
         "products": array(row.event.product for row in rows),
@@ -205,7 +217,8 @@ def _insert_new(
     }
     new = set(fetch_all(statements.INSERT_NEW_EVENTS, columns))
     added = [row for row in rows if row.key in new]
-    return added, _compared([row for row in rows if row.key not in new])
+    repeated = _compared([row for row in rows if row.key not in new])
+    return sums(added) if added else DaySums(), repeated
 
 
 def _compared(rows: Sequence[Row]) -> Repeated:
