@@ -13,7 +13,6 @@ import environ
 from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from kombu import Queue
 
 from config.embedded import places
 from config.mail import email_settings
@@ -175,7 +174,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A worker that is told nothing else serves both, the first one first: whatever Stripe
 # keeps waiting, usage is folded and alerts are looked at as soon as a process is free.
-CELERY_TASK_QUEUES = [Queue("celery"), Queue("stripe")]
+CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {"celery": {}, "stripe": {}}
 CELERY_TASK_ROUTES = {
     f"billing.tasks.{name}": "stripe"
     for name in (

@@ -1,9 +1,10 @@
 """A full sync against the stand-in: everything once, and after whatever went wrong."""
 
+import dataclasses
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.db import connection
 
 from billing import tasks
 from billing.commands import sync
-from billing.commands.sync import reading, runs
+from billing.commands.sync import reading, runs, stages
 from billing.gateway import calls
 from billing.models import (
     BillingAccount,
@@ -203,10 +204,10 @@ def test_it_goes_on_where_it_was_killed(
     pages = 0
     save = runs.save
 
-    def dying(run: SyncRun, **place: Any) -> None:
+    def dying(party: list[SyncRun], **place: Any) -> None:
         nonlocal pages
-        save(run, **place)
-        pages += run.stage == SyncRun.Stage.INVOICES
+        save(party, **place)
+        pages += party[0].stage == SyncRun.Stage.INVOICES
         if pages == 2:
             raise SystemExit(9)
 
@@ -274,8 +275,9 @@ def test_what_comes_while_it_pages_is_not_missed(
     late = [make_organization(acme, f"late-{n}") for n in range(2)]
     save, made = runs.save, list[str]()
 
-    def meanwhile(run: SyncRun, **place: Any) -> None:
-        save(run, **place)
+    def meanwhile(party: list[SyncRun], **place: Any) -> None:
+        save(party, **place)
+        run = party[0]
         if run.stage == SyncRun.Stage.CUSTOMERS and not made:
             made.append(customer_of(fake, late[0]))
             fake.advance(hours=0.01)
@@ -399,6 +401,100 @@ def test_progress_is_told(
     assert get_sync(asked.pk, [WhiteLabel.objects.get(slug="decoy")]) is None
 
 
+def test_what_was_ours_and_cannot_be_read_any_more_is_counted(
+    fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
+) -> None:
+    """Each of a kind, and a new subscription of a price in an unknown currency."""
+    run_sync(acme)
+    customer, sub, invoice = (
+        fake.objects(kind)[3]["id"] for kind in ("customer", "subscription", "invoice")
+    )
+    for id_, change in (
+        (customer, {"created": 5}),
+        (sub, {"currency": "xyz"}),
+        (invoice, {"status": "lost"}),
+    ):
+        fake.change(id_, **change)
+    Invoice.objects.filter(stripe_id=invoice).update(status="open")
+    odd = make_price(fake, 700, tier="odd").id
+    subscribe(fake, customer_of(fake, make_organization(acme, "odd")), odd)
+    fake.change(odd, currency="xyz")
+
+    found = run_sync(acme)
+
+    assert found.errors == 4
+    assert Subscription.objects.get(stripe_id=sub).status == "active"
+    assert Drift.objects.get(healed_at=None).kind == "unknown_price"
+
+
+def test_runs_that_begin_together_ask_once(
+    fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
+) -> None:
+    """Each white label is as by a run of its own, whoever else reads."""
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    run_sync(acme)
+    one = fake.client().v1.subscriptions
+    lost = Subscription.objects.order_by("id")[0].stripe_id
+    one.cancel(lost)
+    alone = _requests(fake, lambda: run_sync(acme))
+    Subscription.objects.filter(stripe_id=lost).update(status="active")
+    BillingAccount.objects.filter(organization__white_label=decoy).update(
+        stripe_id=None
+    )
+
+    asked = [sync.start(acme), sync.start(decoy)]
+    together = _requests(fake, lambda: sync.advance(asked[0].pk))
+
+    assert together == alone
+    for run in asked:
+        run.refresh_from_db()
+    assert [run.state for run in asked] == ["done", "done"]
+    assert asked[0].done == asked[1].done > 0
+    assert [run.written for run in asked] == [1, 3]
+    drift = Drift.objects.filter(stripe_id=lost).order_by("-id")[0]
+    assert (drift.run, drift.kind) == (asked[0], "status")
+    assert Subscription.objects.get(organization__white_label=decoy).status == "active"
+    assert not SyncSeen.objects.exists()
+
+
+def _requests(fake: FakeStripe, what: Callable[[], object]) -> int:
+    before = len(fake.requests())
+    what()
+    return len(fake.requests()) - before
+
+
+def test_trouble_of_one_white_label_is_not_the_others(
+    fake: FakeStripe,
+    acme: WhiteLabel,
+    fleet: list[Organization],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    asked = {one.slug: sync.start(one) for one in (decoy, acme)}
+    stage = stages.STAGES["subscriptions"]
+
+    def take(items: Any, fetch: Any) -> Any:
+        if fetch.white_label_id == decoy.pk:
+            raise ValueError("broken")
+        return stage.take(items, fetch)
+
+    broken = dataclasses.replace(stage, take=take)
+    monkeypatch.setitem(stages.STAGES, "subscriptions", broken)
+    sync.advance(asked["decoy"].pk)
+
+    for run in asked.values():
+        run.refresh_from_db()
+    states = {slug: (run.state, run.stage) for slug, run in asked.items()}
+    assert states == {
+        "acme": ("done", "ended"),
+        "decoy": ("pending", "subscriptions"),
+    }
+    monkeypatch.undo()
+    with time_machine.travel(asked["decoy"].due_at, tick=False):
+        sync.advance(asked["decoy"].pk)
+    assert Subscription.objects.count() == 8
+
+
 def test_the_timetable_starts_one_for_each(
     fake: FakeStripe, acme: WhiteLabel, django_capture_on_commit_callbacks: Any
 ) -> None:
@@ -415,10 +511,10 @@ from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[3]
 django.setup()
 from billing.commands import sync
-from billing.commands.sync import reading, runs
+from billing.commands.sync import reading, runs, stages
 save, left = runs.save, [int(sys.argv[2])]
-def dying(run, **place):
-    save(run, **place)
+def dying(party, **place):
+    save(party, **place)
     left[0] -= 1
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -111,14 +111,23 @@ def _invoices_of(customer_id: str, by: str) -> Outcome:
 def prepare(
     subscriptions: Iterable[gateway.Subscription], fetch: Fetch, *, anew: bool = True
 ) -> None:
-    """Prices that we have not met are asked for; `anew` customers, too."""
+    """Prices that we have not met are asked for; `anew` customers, too.
+
+    One that cannot be read is an error of whoever asks for one subscription; among many
+    it is an unknown price, which is warned of.
+    """
     some = list(subscriptions)
     if anew:
         meet_customers({one.customer_id for one in some}, fetch)
     price_ids = {item.price_id for one in some for item in one.items}
     for id_ in sorted(price_ids - set(known_prices(price_ids))):
-        price = gateway.get_price(id_)
-        mirror_prices([price], replace(fetch, run_id=None))
+        try:
+            price = gateway.get_price(id_)
+        except (gateway.Malformed, gateway.Missing):
+            if anew:
+                raise
+        else:
+            mirror_prices([price], replace(fetch, run_id=None))
 
 
 def meet_customers(customer_ids: Iterable[str], fetch: Fetch) -> None:

@@ -51,6 +51,8 @@ def _customers(run: SyncRun, fetch: Fetch) -> Iterator[Outcome]:
             yield mirror_customers([gateway.get_customer(id_)], fetch)
         except gateway.Missing:
             yield _warn([id_], fetch)
+        except gateway.Malformed:
+            continue  # it is there, and was counted where it was listed
 
 
 @transaction.atomic
@@ -71,6 +73,8 @@ def _subscriptions(run: SyncRun, fetch: Fetch) -> Iterator[Outcome]:
             found = gateway.get_subscription(id_)
         except gateway.Missing:
             yield forget_subscription(id_, fetch)
+        except gateway.Malformed:
+            continue
         else:
             yield mirror_subscriptions([found], fetch)
 
@@ -88,6 +92,8 @@ def _invoices(run: SyncRun, fetch: Fetch) -> Iterator[Outcome]:
             found = gateway.get_invoice(id_)
         except gateway.Missing:
             yield forget_invoice(id_, fetch)
+        except gateway.Malformed:
+            continue
         else:
             yield mirror_invoices([found], fetch)
 

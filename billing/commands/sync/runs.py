@@ -1,13 +1,15 @@
 """The row of a run: asked for once, claimed for a lease, done or failed."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from billing.commands.sync.stages import Taken
 from billing.gateway import redacted
 from billing.models import Drift, SyncRun, SyncSeen
 from orgs.errors import DomainError
@@ -57,78 +59,115 @@ def start_all() -> list[int]:
     return [start(one).id for one in WhiteLabel.objects.order_by("id")]
 
 
-def claim(run_id: int) -> SyncRun | None:
-    """Take a run for the time of a lease, unless somebody has it or it has ended."""
+@transaction.atomic
+def claim(run_id: int) -> list[SyncRun]:
+    """Take a run for the time of a lease, and all that stand where it stands.
+
+    They want the same pages: Stripe lists its whole account, so it is asked once for
+    all of them. None where somebody has it, or it has ended.
+    """
     now = timezone.now()
-    free = Q(state=_State.PENDING) | Q(state=_State.RUNNING, leased_until__lte=now)
-    runs = SyncRun.objects.filter(free, pk=run_id)
-    claimed = runs.update(
-        state=_State.RUNNING, attempts=F("attempts") + 1, leased_until=now + LEASE
+    run = _free().filter(pk=run_id).select_for_update(skip_locked=True).first()
+    if run is None:
+        return []
+    beside = _free().filter(
+        stage=run.stage, cursor=run.cursor, started_at=run.started_at
     )
-    SyncRun.objects.filter(pk=run_id, started_at=None).update(started_at=now)
-    return SyncRun.objects.get(pk=run_id) if claimed else None
+    beside = beside.exclude(pk=run_id).select_for_update(skip_locked=True)
+    ids = [run_id, *beside.order_by("pk").values_list("pk", flat=True)]
+    SyncRun.objects.filter(pk__in=ids).update(
+        state=_State.RUNNING,
+        attempts=F("attempts") + 1,
+        started_at=Coalesce("started_at", now),
+        leased_until=now + LEASE,
+    )
+    found = SyncRun.objects.in_bulk(ids)
+    return [found[id_] for id_ in ids]
+
+
+def _free() -> QuerySet[SyncRun]:
+    dead = Q(state=_State.RUNNING, leased_until__lte=timezone.now())
+    return SyncRun.objects.filter(Q(state=_State.PENDING) | dead)
 
 
 def find_forgotten(limit: int) -> list[int]:
     """Runs that wait for nobody: not nudged, due again, or their worker died."""
-    now = timezone.now()
-    waiting = Q(state=_State.PENDING, due_at__lte=now)
-    dead = Q(state=_State.RUNNING, leased_until__lte=now)
-    found = SyncRun.objects.filter(waiting | dead).order_by("due_at")
+    later = Q(state=_State.PENDING, due_at__gt=timezone.now())
+    found = _free().exclude(later).order_by("due_at")
     return list(found.values_list("id", flat=True)[:limit])
 
 
 @transaction.atomic
 def save(
-    run: SyncRun,
+    party: Sequence[SyncRun],
     *,
     stage: str = "",
     cursor: str = "",
-    met: Collection[str] = (),
     done: int = 0,
-    written: int = 0,
-    errors: int = 0,
+    taken: Mapping[int, Taken] | None = None,
 ) -> None:
-    """Where the run stands now, with what it met; raises `LeaseLost`."""
-    stage = stage or run.stage
+    """Where they stand now, and what each of them took; raises `LeaseLost`."""
+    stage = stage or party[0].stage
     leased_until = timezone.now() + LEASE
+    saved = _own(party).update(
+        stage=stage,
+        cursor=cursor,
+        done=F("done") + done,
+        drifted=_drifted(),
+        attempts=1,
+        leased_until=leased_until,
+    )
+    if saved != len(party):
+        raise LeaseLost
+    for run_id, one in (taken or {}).items():
+        _save_taken(run_id, one)
+    for run in party:
+        run.stage, run.cursor, run.leased_until = stage, cursor, leased_until
+
+
+def _drifted() -> Coalesce:
+    """Met twice, an object differs once."""
+    drifts = Drift.objects.filter(run=OuterRef("pk")).order_by().values("run")
+    return Coalesce(Subquery(drifts.annotate(count=Count("pk")).values("count")), 0)
+
+
+def _save_taken(run_id: int, taken: Taken) -> None:
+    if taken.outcome.written or taken.errors:
+        SyncRun.objects.filter(pk=run_id).update(
+            written=F("written") + taken.outcome.written,
+            errors=F("errors") + taken.errors,
+        )
+    if taken.met:
+        _save_met(run_id, taken.met)
+
+
+def _save_met(run_id: int, stripe_ids: Collection[str]) -> None:
     with connection.cursor() as statement:
         statement.execute(
             "insert into billing_syncseen (run_id, stripe_id)"
             " select %s, unnest(%s::text[]) on conflict do nothing",
-            [run.pk, sorted(met)],
+            [run_id, sorted(stripe_ids)],
         )
-    saved = _own(run).update(
-        stage=stage,
-        cursor=cursor,
-        done=F("done") + done,
-        written=F("written") + written,
-        drifted=Drift.objects.filter(run=run).count(),  # met twice, it differs once
-        errors=F("errors") + errors,
-        attempts=1,
-        leased_until=leased_until,
-    )
-    if not saved:
-        raise LeaseLost
-    run.stage, run.cursor, run.leased_until = stage, cursor, leased_until
 
 
-def _own(run: SyncRun) -> QuerySet[SyncRun]:
-    """Nothing, when another has taken it up after our lease."""
+def _own(party: Sequence[SyncRun]) -> QuerySet[SyncRun]:
+    """Less than all, when another has taken some up after our lease."""
     return SyncRun.objects.filter(
-        pk=run.pk, state=_State.RUNNING, leased_until=run.leased_until
+        pk__in=[run.pk for run in party],
+        state=_State.RUNNING,
+        leased_until=party[0].leased_until,
     )
 
 
-def release(run: SyncRun) -> None:
+def release(party: Sequence[SyncRun]) -> None:
     """There is more to do, by whoever comes next; to people it goes on."""
-    _own(run).update(leased_until=timezone.now(), attempts=0)
+    _own(party).update(leased_until=timezone.now(), attempts=0)
 
 
 @transaction.atomic
-def finish(run: SyncRun) -> None:
-    _own(run).update(state=_State.DONE, finished_at=timezone.now(), leased_until=None)
-    SyncSeen.objects.filter(run=run).delete()
+def finish(party: Sequence[SyncRun]) -> None:
+    _own(party).update(state=_State.DONE, finished_at=timezone.now(), leased_until=None)
+    SyncSeen.objects.filter(run__in=party).delete()
 
 
 def fail(run: SyncRun, error: Exception) -> None:
@@ -140,7 +179,7 @@ def fail(run: SyncRun, error: Exception) -> None:
     is_last = attempts >= MAX_ATTEMPTS
     now = timezone.now()
     wait = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT)
-    _own(run).update(
+    _own([run]).update(
         state=_State.FAILED if is_last else _State.PENDING,
         due_at=now + wait,
         leased_until=None,

@@ -27,7 +27,7 @@ _OPEN_INVOICES = ("draft", "open")
 
 @dataclass(slots=True)
 class Taken:
-    """What came of a page."""
+    """What came of a page for one run."""
 
     outcome: Outcome
     errors: int = 0
@@ -38,7 +38,8 @@ class Taken:
 class Stage:
     list: Callable[..., gateway.Page[Any]]
     take: Callable[[Sequence[Any], Fetch], Taken]
-    customer_of: Callable[[Any], str] | None = None  # whom a late object may need
+    customer_of: Callable[[Any], str]  # empty: it is of nobody
+    is_for_all: bool = False  # what is nobody's concerns every white label
 
 
 def _take_customers(items: Sequence[gateway.Customer], fetch: Fetch) -> Taken:
@@ -59,12 +60,22 @@ def _take_subscriptions(items: Sequence[gateway.Subscription], fetch: Fetch) -> 
     prepare(items, fetch, anew=False)
     taken = _mirror(mirror_subscriptions, items, fetch)
     for customer_id in sorted(taken.outcome.contested):
-        taken.outcome.add(settle(customer_id, fetch))
+        taken.errors += _settle(customer_id, taken.outcome, fetch)
     if fetch.heals:
         taken.errors += sum(_is_trouble(_announce_end, one) for one in items)
     lasting = {one.id for one in items if one.ended_at is None or not fetch.heals}
     taken.met = lasting & set(taken.outcome.met)
     return taken
+
+
+def _settle(customer_id: str, outcome: Outcome, fetch: Fetch) -> bool:
+    """Whether Stripe's answer could not be read."""
+    try:
+        outcome.add(settle(customer_id, fetch))
+    except gateway.Malformed:
+        logger.warning("customer_not_settled id=%s", customer_id)
+        return True
+    return False
 
 
 def _take_invoices(items: Sequence[gateway.Invoice], fetch: Fetch) -> Taken:
@@ -113,13 +124,20 @@ def _mirror(
 
 def prepare_late(stage: Stage, items: Sequence[Any], fetch: Fetch) -> None:
     """Objects made while we read may be of customers made while we read."""
-    if stage.customer_of is not None:
+    if not stage.is_for_all:
         meet_customers(map(stage.customer_of, items), fetch)
 
 
 STAGES: Mapping[str, Stage] = {
-    SyncRun.Stage.CUSTOMERS: Stage(gateway.list_customers, _take_customers),
-    SyncRun.Stage.PRICES: Stage(gateway.list_prices, _take_prices),
+    SyncRun.Stage.CUSTOMERS: Stage(
+        gateway.list_customers,
+        _take_customers,
+        lambda one: str(one.id),
+        is_for_all=True,
+    ),
+    SyncRun.Stage.PRICES: Stage(
+        gateway.list_prices, _take_prices, lambda _: "", is_for_all=True
+    ),
     SyncRun.Stage.SUBSCRIPTIONS: Stage(
         gateway.list_subscriptions,
         _take_subscriptions,

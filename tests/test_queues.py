@@ -1,0 +1,66 @@
+"""What waits for Stripe holds up nothing else, though one worker does all of it."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from celery.contrib.testing.worker import start_worker
+from celery.signals import task_postrun
+from django.db import connections
+
+from billing import tasks
+from billing.commands import inbox
+from billing.gateway import read_event
+from billing.models import InboxEvent
+from config.celery import app
+from metrics.models import DailyUsage
+from metrics.tasks import fold_usage
+from orgs.models import WhiteLabel
+from orgs.tasks import nudge
+from tests.factories import event, make_organization, make_white_label, record
+from tests.fake_stripe import FakeStripe
+from tests.test_webhooks import event_of
+
+pytestmark = [pytest.mark.usefixtures("committed")]
+EVENTS, SECONDS_EACH = 20, 0.25
+
+
+@pytest.fixture
+def storm(fake_stripe: FakeStripe) -> Iterator[None]:
+    """Events that wait in the queue, each of which takes Stripe a while."""
+    fake_stripe.door("script", latency=SECONDS_EACH)
+    for number in range(EVENTS):
+        told = event_of(f"price_{number}", "price.updated")
+        id_ = inbox.receive(read_event(json.dumps(told).encode()))
+        nudge(tasks.handle_event, id_)
+    yield
+    fake_stripe.door("script", latency=0)
+
+
+@pytest.fixture
+def label() -> WhiteLabel:
+    label = make_white_label()
+    make_organization(label, "org-7")
+    return label
+
+
+def test_usage_is_folded_before_a_storm_of_events_is_over(
+    label: WhiteLabel, storm: None
+) -> None:
+    record(label, [event("e-1", organization="org-7")])
+    nudge(fold_usage)
+
+    def hang_up(**_: object) -> None:
+        connections.close_all()
+
+    task_postrun.connect(hang_up)
+    with start_worker(app, pool="solo", perform_ping_check=False):
+        end = time.monotonic() + EVENTS * SECONDS_EACH
+        while not DailyUsage.objects.exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        waiting = InboxEvent.objects.filter(state="pending").count()
+    task_postrun.disconnect(hang_up)
+
+    assert DailyUsage.objects.exists()
+    assert waiting > EVENTS / 2
