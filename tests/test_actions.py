@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from billing import gateway, tasks
 from billing.commands.actions import doing
-from billing.commands.mirror import refetch_invoice
+from billing.commands.mirror import refetch_customer, refetch_invoice
 from billing.gateway import calls
-from billing.models import BillingAccount, Invoice, StripeAction, Subscription
+from billing.models import BillingAccount, Drift, Invoice, StripeAction, Subscription
 from billing.queries.actions import list_due_actions
 from orgs.models import Organization, WhiteLabel
 from orgs.queries.history import list_changes
@@ -108,6 +108,57 @@ def test_a_customer_is_found_by_its_mail_and_linked(desk: Desk) -> None:
     assert Invoice.objects.get().total == Decimal("29.000")
     (found,) = desk.fake.objects("customer")
     assert found["metadata"]["orgdesk_organization_id"] == str(desk.organization.pk)
+
+
+def test_a_customer_that_stripe_has_no_more_is_unlinked(
+    desk: Desk, growth: Subscription
+) -> None:
+    """Its subscription ended unheard; afterwards another customer is made."""
+    account = BillingAccount.objects.get(organization=desk.organization)
+    gone = account.stripe_id or ""
+    has_it = desk.post("unlink-customer")
+    assert has_it.status_code == 409
+    assert "Stripe has its customer" in has_it.content.decode()
+    desk.fake.client().v1.customers.delete(gone)
+    refetch_customer(gone)
+    page = desk.client.get(desk.tab).content.decode()
+    assert desk.url("unlink-customer") in page
+    assert desk.post("unlink-customer", note=" ").status_code == 422
+    start = desk.post("start", price=growth.stripe_price_id)
+    assert "unlink it first" in start.content.decode()
+
+    action = desk.ask("unlink-customer")
+
+    assert (action.state, action.error) == ("done", "")
+    account.refresh_from_db()
+    assert account.stripe_id is None
+    growth.refresh_from_db()
+    assert growth.status == "canceled"
+    assert not Drift.objects.filter(healed_at=None).exists()
+    found = list_changes(desk.organization.id, of=["billing account"])[0]
+    assert (found.verb, found.who, found.why) == ("changed", "fin", NOTE)
+    assert desk.ask("create-customer", email="a@example.com").state == "done"
+    account.refresh_from_db()
+    assert account.stripe_id not in (None, gone)
+
+
+def test_a_customer_that_stripe_has_is_not_unlinked(
+    desk: Desk, growth: Subscription
+) -> None:
+    """The warning is of another day: Stripe is asked once more."""
+    account = BillingAccount.objects.get(organization=desk.organization)
+    Drift.objects.create(
+        kind="no_customer",
+        stripe_id=account.stripe_id or "",
+        **dict.fromkeys(("theirs_at", "first_seen_at", "last_seen_at"), timezone.now()),
+    )
+
+    action = desk.ask("unlink-customer")
+
+    assert (action.state, action.error_code) == ("failed", "billing.action_impossible")
+    before = account.stripe_id
+    account.refresh_from_db()
+    assert account.stripe_id == before
 
 
 def test_anothers_customer_is_refused_and_not_named(desk: Desk) -> None:
@@ -572,6 +623,7 @@ def test_history_says_who_and_why(desk: Desk, growth: Subscription) -> None:
 ASKS: dict[str, dict[str, Any]] = {
     "create-customer": {"email": "a@example.com"},
     "link-customer": {"customer": "cus_1"},
+    "unlink-customer": {},
     "start": {"price": "price_1"},
     "payment-link": {"invoice": "in_1"},
     "change-tier": {"price": "price_1", "when": "now"},
@@ -587,7 +639,7 @@ ASKS: dict[str, dict[str, Any]] = {
 def test_each_action_is_its_own_peoples_with_the_role(
     desk: Desk, growth: Subscription, acme: WhiteLabel, kind: str
 ) -> None:
-    subscription = None if kind in list(ASKS)[:4] else growth
+    subscription = None if kind in list(ASKS)[:5] else growth
     decoy = WhiteLabel.objects.get(slug="decoy")
     people = {
         404: make_user("stranger", "finance", white_label=decoy),

@@ -162,6 +162,14 @@ class LinkCustomerForm(ActionForm):
         return f"{self.cleaned_data['customer']}."
 
 
+class UnlinkCustomerForm(ActionForm):
+    def parameters(self) -> dict[str, Any]:
+        return {"customer": self.now.customer_id}
+
+    def words(self) -> str:
+        return f"{self.now.customer_id}."
+
+
 # --- subscriptions ------------------------------------------------------------------
 
 
@@ -471,6 +479,7 @@ def _owed(invoice: Invoice) -> str:
 FORMS: dict[Kind, type[ActionForm]] = {
     Kind.CREATE_CUSTOMER: CreateCustomerForm,
     Kind.LINK_CUSTOMER: LinkCustomerForm,
+    Kind.UNLINK_CUSTOMER: UnlinkCustomerForm,
     Kind.START: StartForm,
     Kind.CHANGE_TIER: ChangeTierForm,
     Kind.SEATS: SeatsForm,

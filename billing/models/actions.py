@@ -18,6 +18,7 @@ class StripeAction(Work):
     class Kind(models.TextChoices):
         CREATE_CUSTOMER = "create_customer", "Create customer"
         LINK_CUSTOMER = "link_customer", "Link customer"
+        UNLINK_CUSTOMER = "unlink_customer", "Unlink customer"
         START = "start", "Start subscription"
         CHANGE_TIER = "change_tier", "Change tier"
         PAUSE = "pause"

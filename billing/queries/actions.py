@@ -5,10 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from billing.models import BillingAccount, Invoice, Price, StripeAction, Subscription
+from billing.models import (
+    BillingAccount,
+    Drift,
+    Invoice,
+    Price,
+    StripeAction,
+    Subscription,
+)
 from orgs.models import Organization
 
 Kind = StripeAction.Kind
@@ -22,6 +29,7 @@ _SOON = timedelta(minutes=1)  # what is due later is planned, and in nobody's wa
 OF_ORGANIZATION = (
     Kind.CREATE_CUSTOMER,
     Kind.LINK_CUSTOMER,
+    Kind.UNLINK_CUSTOMER,
     Kind.START,
     Kind.PAYMENT_LINK,
 )
@@ -47,6 +55,7 @@ class Standing:
 
     is_deleted: bool
     customer_id: str  # empty: none
+    is_customer_gone: bool  # Stripe had it no more, the last time it was asked
     subscriptions: tuple[Subscription, ...]  # live ones and those that begin
     ended: tuple[Subscription, ...]  # the last few
     prices: tuple[Price, ...]  # that may be started or changed to
@@ -79,7 +88,7 @@ class Standing:
 
 def standing(organization: Organization) -> Standing:
     """Five statements, none over more than one organization."""
-    account = BillingAccount.objects.filter(organization=organization).first()
+    account = _accounts().filter(organization=organization).first()
     subscriptions = _subscriptions(organization)
     ended = [one for one in subscriptions if one.status == "canceled"]
     unfinished = list(
@@ -91,6 +100,7 @@ def standing(organization: Organization) -> Standing:
     return Standing(
         is_deleted=organization.deleted_at is not None,
         customer_id=(account and account.stripe_id) or "",
+        is_customer_gone=account is not None and account.is_gone,
         subscriptions=tuple(one for one in subscriptions if one not in ended),
         ended=tuple(ended[:_ENDED_SHOWN]),
         prices=tuple(_prices(organization.white_label.currency)),
@@ -102,6 +112,13 @@ def standing(organization: Organization) -> Standing:
         running=next((one for one in unfinished if one not in planned), None),
         planned=planned,
     )
+
+
+def _accounts() -> QuerySet[BillingAccount, Any]:
+    warned = Drift.objects.filter(
+        kind=Drift.Kind.NO_CUSTOMER, stripe_id=OuterRef("stripe_id"), healed_at=None
+    )
+    return BillingAccount.objects.annotate(is_gone=Exists(warned))
 
 
 def _subscriptions(organization: Organization) -> list[Subscription]:
@@ -143,9 +160,17 @@ def _customer_missing(now: Standing) -> str:
     return has_it if now.customer_id else ""
 
 
+def _why_not_unlink(now: Standing) -> str:
+    if not now.customer_id:
+        return "It has no customer in Stripe."
+    return "" if now.is_customer_gone else "Stripe has its customer."
+
+
 def _why_not_start(now: Standing) -> str:
     if not now.customer_id:
         return "It has no customer in Stripe yet."
+    if now.is_customer_gone:
+        return "Stripe has its customer no more: unlink it first."
     if not now.prices:
         return (
             "No price in its currency is known: sync, or say tier and kind in Stripe."
@@ -160,6 +185,7 @@ def _why_not_send(now: Standing) -> str:
 _REASONS = {
     Kind.CREATE_CUSTOMER: _customer_missing,
     Kind.LINK_CUSTOMER: _customer_missing,
+    Kind.UNLINK_CUSTOMER: _why_not_unlink,
     Kind.START: _why_not_start,
     Kind.PAYMENT_LINK: _why_not_send,
 }

@@ -24,6 +24,7 @@ Kind = StripeAction.Kind
 _LABELS = {
     Kind.CREATE_CUSTOMER: "Create a customer",
     Kind.LINK_CUSTOMER: "Link a customer",
+    Kind.UNLINK_CUSTOMER: "Unlink the customer",
     Kind.START: "Start a subscription",
     Kind.PAYMENT_LINK: "Send a payment link",
     Kind.CHANGE_TIER: "Change tier",
@@ -47,15 +48,16 @@ def organization_buttons(
     organization: Organization, now: Standing, refusal: str
 ) -> list[Button]:
     """What the organization itself may be asked for; `refusal` is for all of them."""
-    customer = (Kind.CREATE_CUSTOMER, Kind.LINK_CUSTOMER)
-    kinds = [kind for kind in OF_ORGANIZATION if kind not in customer]
+    missing = (Kind.CREATE_CUSTOMER, Kind.LINK_CUSTOMER)
+    unlink = () if now.is_customer_gone else (Kind.UNLINK_CUSTOMER,)
+    kinds = [kind for kind in OF_ORGANIZATION if kind not in (*missing, *unlink)]
     return [
         _button(
             kind,
             reverse("billing:act", args=[organization.pk, _slug(kind)]),
             refusal or why_not(kind, now),
         )
-        for kind in (kinds if now.customer_id else customer)
+        for kind in (kinds if now.customer_id else missing)
     ]
 
 
@@ -151,6 +153,9 @@ _LEADS = {
     Kind.CREATE_CUSTOMER: "Stripe gets a customer of this name, linked by our ids.",
     Kind.LINK_CUSTOMER: "A customer that Stripe has already becomes that of this"
     " organization; its subscriptions and invoices are mirrored.",
+    Kind.UNLINK_CUSTOMER: "For a customer that was deleted in Stripe: Stripe is asked"
+    " once more, then the organization has none and may get another. What was mirrored"
+    " stays.",
     Kind.START: "A subscription from now on. Without a trial its first invoice is made"
     " at once.",
     Kind.CHANGE_TIER: "Now: the rest of the period is credited at the old price and"

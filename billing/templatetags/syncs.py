@@ -198,7 +198,7 @@ def what_to_do(kind: str) -> str:
         "unknown_price": "In Stripe, give the product of the price its kind and tier.",
         "two_live": "Cancel the one that is not used in Stripe.",
         "no_organization": "Link it on an organization's billing tab, or leave it.",
-        "no_customer": "Link or make its customer on the billing tab.",
+        "no_customer": "Unlink it on the billing tab; then link or make another.",
     }.get(kind, "")
 
 

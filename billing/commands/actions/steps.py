@@ -15,7 +15,8 @@ from billing.commands import mirror
 from billing.commands.inbox import object_lock
 from billing.errors import ActionImpossible, CustomerTaken
 from billing.gateway import EXTERNAL_ID, ORGANIZATION
-from billing.models import BillingAccount, StripeAction
+from billing.models import BillingAccount, StripeAction, Subscription
+from billing.models.mirrors import LIVE
 from orgs.models import Organization
 
 Kind = StripeAction.Kind
@@ -84,6 +85,31 @@ def _linked(action: StripeAction, customer: gateway.Customer) -> Answer:
     if account is None or account.stripe_id != customer.id:
         raise ActionImpossible(f"{customer.id} could not be linked: it has another.")
     return {"customer": customer.id, "name": customer.name, "email": customer.email}
+
+
+def _unlink_customer(action: StripeAction) -> Answer:
+    """What is mirrored follows Stripe first: afterwards it is nobody's there."""
+    customer_id = action.parameters["customer"]
+    with object_lock(customer_id):
+        _check_gone(customer_id)
+        for subscription_id in _list_live(action.organization):
+            mirror.refetch_subscription(subscription_id, by=action.requested_by)
+        mirror.unlink_customer(customer_id, by=action.requested_by)
+    return {"customer": customer_id, "status": "not in Stripe, unlinked here"}
+
+
+def _check_gone(customer_id: str) -> None:
+    try:
+        is_gone = gateway.get_customer(customer_id).is_deleted
+    except gateway.Missing:
+        is_gone = True
+    if not is_gone:
+        raise ActionImpossible(f"Stripe has {customer_id}: it is not unlinked.")
+
+
+def _list_live(organization: Organization) -> list[str]:
+    live = Subscription.objects.filter(organization=organization, status__in=LIVE)
+    return list(live.values_list("stripe_id", flat=True))
 
 
 # --- subscriptions ------------------------------------------------------------------
@@ -282,6 +308,7 @@ _NOT_SENT = "not sent: Stripe charges this invoice by itself, so pass the link o
 STEPS: dict[Kind, Callable[[StripeAction], Answer]] = {
     Kind.CREATE_CUSTOMER: _create_customer,
     Kind.LINK_CUSTOMER: _link_customer,
+    Kind.UNLINK_CUSTOMER: _unlink_customer,
     Kind.START: _start,
     Kind.CHANGE_TIER: _change_tier,
     Kind.SEATS: _change_seats,

@@ -1,6 +1,6 @@
 """What Stripe says becomes ours: one object, a page of them, or all of a customer."""
 
-from billing.commands.mirror.customers import mirror_customers
+from billing.commands.mirror.customers import mirror_customers, unlink_customer
 from billing.commands.mirror.drafts import announce_draft, announce_ends
 from billing.commands.mirror.fetches import Fetch, Outcome
 from billing.commands.mirror.invoices import mirror_invoices
@@ -30,4 +30,5 @@ __all__ = [
     "refetch_price",
     "refetch_product",
     "refetch_subscription",
+    "unlink_customer",
 ]

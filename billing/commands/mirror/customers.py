@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
-from billing.commands.differences import Difference
+from billing.commands.differences import Difference, close
 from billing.commands.mirror.fetches import Fetch, Outcome, note
 from billing.commands.mirror.owners import Owner, owners_of
 from billing.gateway import Customer
-from billing.models import Drift
+from billing.models import BillingAccount, Drift
 from orgs.models import Organization
 
 
@@ -92,6 +93,13 @@ def gone_customer(customer_id: str, owner: Owner, fetch: Fetch) -> Difference:
         organization_id=owner.organization_id,
         white_label_id=owner.white_label_id,
     )
+
+
+@transaction.atomic
+def unlink_customer(customer_id: str, *, by: str) -> None:
+    """Whoever has it has none; that there is none any more, nobody is warned of."""
+    BillingAccount.objects.filter(stripe_id=customer_id).update(stripe_id=None)
+    close([customer_id], but=(), at=timezone.now(), by=by)
 
 
 def _of_stranger(
