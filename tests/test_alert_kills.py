@@ -3,18 +3,12 @@
 Real processes, real commits, a real host. After each, the next sweep goes on.
 """
 
-import importlib
-import os
-import signal
-import warnings
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 import redis
 import time_machine
 from django.conf import settings
-from django.db import connection
 from pytest_django import Settings
 
 from billing import tasks
@@ -23,47 +17,13 @@ from billing.models import Alert, Letter, LetterRecipient
 from orgs.models import Organization
 from tests.alerting import limit
 from tests.factories import make_rate, make_white_label
+from tests.forks import die_at
 from tests.lettering import make_customer, use, work
 from tests.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
 pytestmark = pytest.mark.usefixtures("committed", "frozen")
 BOTH = ["ann@example.com", "bob@example.org"]
-
-
-def die_at(point: str, run: Callable[[], object]) -> None:
-    """In a process of its own, which must come there; `+f` dies after f, `-f` before.
-
-    It shares nothing with us but what is in PostgreSQL and Valkey.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
-        child = os.fork()
-    if child:
-        _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status), f"it did not come to {point}"
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return
-    try:
-        ours, connection.connection = connection.connection, None  # ours stays open
-        _set_trap(point)
-        run()
-    finally:
-        os._exit(len(str(ours)) and 1)
-
-
-def _set_trap(point: str) -> None:
-    where, _, name = point[1:].rpartition(".")
-    module = importlib.import_module(where)
-    step = getattr(module, name)
-
-    def trap(*args: object, **more: object) -> object:
-        if point[0] == "+":
-            step(*args, **more)
-        os.kill(os.getpid(), signal.SIGKILL)
-        return None
-
-    setattr(module, name, trap)
 
 
 @pytest.fixture

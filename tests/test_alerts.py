@@ -23,7 +23,7 @@ from billing.queries.alerts import (
     preview_limits,
     simulate,
 )
-from orgs.models import Member, Organization, WhiteLabel
+from orgs.models import Entitlements, Member, Organization, WhiteLabel
 from tests.alerting import kinds, ledger, limit, look, use, use_days
 from tests.factories import (
     NOW,
@@ -417,6 +417,30 @@ def test_a_day_that_is_missing_is_said_to_be(
             "The last complete day has no usage yet, or too few days before.",
         )
     ]
+
+
+@frozen
+@pytest.mark.django_db
+def test_below_a_limit_is_not_said_while_a_day_is_missing(
+    acme: WhiteLabel, told: Organization
+) -> None:
+    """Of one that has usage each day; who has two users has them, whatever arrives."""
+    limit(told, "soft", "1000")
+    Entitlements.objects.create(
+        organization=told, gpu_seconds_per_year=100, users=2, projects=1
+    )
+    days = [5] * 20
+    use_days(acme, days, last=NOW - timedelta(days=1))
+    assert verdicts(told, "soft_limit") == [("below", "At 20 %: told at 100 %.")]
+
+    later = NOW + timedelta(days=1)
+    words = "At 20 % without the days after 2026-11-20: they may still arrive."
+    [soft] = explain(told.pk, now=later, kind="soft_limit")
+    assert (soft.verdict, soft.words) == ("inconclusive", words)
+    found = explain(told.pk, now=later, kind="usage_50")
+    assert [(one.subject, one.verdict) for one in found] == [
+        ("gpu_seconds", "inconclusive"), ("projects", "below"), ("users", "below"),
+    ]  # fmt: skip
 
 
 @frozen

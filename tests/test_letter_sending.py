@@ -22,8 +22,10 @@ from billing.commands import alerts, letters
 from billing.emails import hosts
 from billing.models import Alert, Letter, LetterRecipient
 from orgs.models import Organization, WhiteLabel
+from tests import forks
 from tests.alerting import limit
 from tests.factories import NOW, make_rate, make_white_label
+from tests.forks import fork
 from tests.lettering import alert_of, cross, make_customer, state_of, told, wait, work
 from tests.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
@@ -290,7 +292,7 @@ settings.DATABASES["default"]["NAME"] = {name!r}
 import time_machine
 with time_machine.travel({now!r}, tick=False):
     from billing.commands import letters
-    letters.{do}({id})
+    letters.send({id})
 """
 
 
@@ -302,11 +304,8 @@ def letter_to_kill(
     smtp_sink.relent()
 
 
-def worker_on(
-    letter: Letter, sink: SmtpSink, do: str = "send"
-) -> subprocess.Popen[bytes]:
+def worker_on(letter: Letter, sink: SmtpSink) -> subprocess.Popen[bytes]:
     code = KILLED.format(
-        do=do,
         port=sink.port,
         name=connection.settings_dict["NAME"],
         now=NOW.isoformat(),
@@ -414,7 +413,7 @@ def test_who_waits_for_the_host_leaves_the_other_workers_alone(
     label = make_white_label("other")
     later = cross(make_customer(label, "later", email="c@quick.example"))
     smtp_sink.script("rcpt", "hang")
-    worker = worker_on(letter_to_kill, smtp_sink, "deliver")
+    worker = fork(lambda: letters.deliver(letter_to_kill.pk))
     smtp_sink.await_("rcpt")
     start = time.monotonic()
     letters.deliver(later.pk)
@@ -423,7 +422,7 @@ def test_who_waits_for_the_host_leaves_the_other_workers_alone(
     assert state_of(later) == ("pending", 0, "pending")
 
     smtp_sink.relent()
-    worker.wait(20)
+    os.waitpid(worker, 0)
     assert later.message_id in smtp_sink.ids()
 
 
@@ -431,9 +430,9 @@ def test_a_turn_of_one_that_was_killed_is_over_soon(
     letter_to_kill: Letter, smtp_sink: SmtpSink
 ) -> None:
     smtp_sink.script("rcpt", "hang")
-    worker = worker_on(letter_to_kill, smtp_sink, "deliver")
+    worker = fork(lambda: letters.deliver(letter_to_kill.pk))
     smtp_sink.await_("rcpt")
-    kill(worker)
+    forks.kill(worker)
 
     valkey = redis.Redis.from_url(settings.REDIS_URL)
     left = valkey.pttl("orgdesk:letters:turn:0")

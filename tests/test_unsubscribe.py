@@ -10,7 +10,7 @@ from billing.commands.alerts import opt_out_token
 from billing.models import AlertOptOut
 from orgs.models import Organization, WhiteLabel
 from tests.factories import make_rate
-from tests.lettering import cross, make_customer, work
+from tests.lettering import cross, make_customer, state_of, work
 from tests.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
@@ -121,3 +121,21 @@ def test_a_digest_opts_out_of_what_it_told(
         ("o-0", "ann@example.com", "soft_limit"),
         ("o-1", "ann@example.com", "soft_limit"),
     ]
+
+
+def test_a_digest_tells_nothing_that_was_refused_since(
+    acme: WhiteLabel, smtp_sink: SmtpSink, settings: Settings
+) -> None:
+    settings.DIGEST_AFTER = 1
+    make_rate(acme, "2")
+    made = [make_customer(acme, f"o-{n}") for n in range(4)]
+    refused = [cross(one, price=False) for one in made][2]
+    AlertOptOut.objects.create(
+        organization=made[2], address="ann@example.com", kind="soft_limit"
+    )
+    work()
+
+    [digest] = smtp_sink.letters
+    assert digest.subject == "3 alerts of 3 organizations: Acme"
+    assert "O-2" not in digest.body()
+    assert state_of(refused) == ("done", 1, "suppressed")

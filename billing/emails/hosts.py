@@ -96,8 +96,9 @@ class Turn:
         self._mine(0)
 
     def _mine(self, milliseconds: int) -> None:
-        args = [self._token, milliseconds]
-        _asked(lambda: _client().eval(_MINE, 1, self._key, *args), 0)
+        _asked(
+            lambda: _client().eval(_MINE, 1, self._key, self._token, milliseconds), 0
+        )
 
 
 @contextmanager

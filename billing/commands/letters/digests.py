@@ -14,6 +14,7 @@ from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 
 from billing.commands.alerts.ledger import new_message_id
+from billing.commands.letters.optouts import refused_by
 from billing.models import Alert, Letter, LetterRecipient
 
 KIND = "digest"
@@ -55,7 +56,8 @@ def hold(letter: Letter, recipient: LetterRecipient) -> Held:
 def _gather(letter: Letter, address: str, label: int | None) -> Held:
     """One digest of all that waits for the address; soon after another one, later.
 
-    Another worker's letter stays its own: what it is saying to a host is said.
+    Another worker's letter stays its own: what it is saying to a host is said. So does
+    one that was refused since, for which nothing is sent.
     """
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [f"digest {label} {address}"])
@@ -65,7 +67,7 @@ def _gather(letter: Letter, address: str, label: int | None) -> Held:
     free = Letter.objects.filter(recipients__in=waiting, state=Letter.State.PENDING)
     locked = free.order_by("pk").select_for_update(of=("self",))
     ids = {letter.pk, *locked.values_list("pk", flat=True)}
-    mine = list(waiting.filter(letter__in=ids).values_list("pk", flat=True))
+    mine = _wanted(waiting.filter(letter__in=ids), address)
     if len(mine) < 2:  # noqa: PLR2004  nobody's neighbour: it goes by itself
         return Held()
     digest = Letter.objects.create(kind=KIND, message_id=new_message_id())
@@ -75,6 +77,13 @@ def _gather(letter: Letter, address: str, label: int | None) -> Held:
     )
     _end_settled(ids - {letter.pk})
     return Held(digest_id=digest.pk)
+
+
+def _wanted(rows: QuerySet[LetterRecipient], address: str) -> list[int]:
+    """Without the letters that its owner opted out of since they were crossed."""
+    refused = refused_by(address)
+    found = rows.values_list("pk", "letter__organization_id", "letter__alert__kind")
+    return [pk for pk, *told in found if tuple(told) not in refused]
 
 
 def _end_settled(ids: set[int]) -> None:

@@ -53,12 +53,11 @@ def opt_in_all(token: str) -> list[OptOut]:
     return found
 
 
-def has_opted_out(alert: Alert, address: str) -> bool:
-    return AlertOptOut.objects.filter(
-        organization_id=alert.organization_id,
-        address=address.lower(),
-        kind=alert.kind,
-    ).exists()
+def refused_by(address: str) -> set[tuple[int, str]]:
+    """Organization and kind of the letters that somebody opted out of, but duties."""
+    rows = AlertOptOut.objects.filter(address=address.lower())
+    found = rows.values_list("organization_id", "kind")
+    return {(id_, kind) for id_, kind in found if not _is_duty(kind)}
 
 
 def _is_duty(kind: str) -> bool:

@@ -17,10 +17,9 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from billing import emails
-from billing.catalog import ALERT_KINDS
 from billing.commands.letters import digests
 from billing.commands.letters.ending import end, put_off, settle
-from billing.commands.letters.optouts import has_opted_out
+from billing.commands.letters.optouts import refused_by
 from billing.commands.letters.turns import claim, renew
 from billing.commands.letters.words import words_to
 from billing.models import Letter, LetterRecipient
@@ -109,5 +108,5 @@ def _wants_none(letter: Letter, recipient: LetterRecipient) -> bool:
     """Opted out after the crossing; whom a person sends it again, gets it."""
     if letter.alert is None or letter.number > 1:
         return False
-    kind = ALERT_KINDS[letter.alert.kind]
-    return not kind.is_duty and has_opted_out(letter.alert, recipient.address)
+    told = letter.alert.organization_id, letter.alert.kind
+    return told in refused_by(recipient.address)

@@ -117,15 +117,17 @@ def _explain(
     own = [one for one in found if one.measure == kind.measure]
     if not own:
         return [Explanation(kind, Verdict.NOTHING, _NOTHING[kind.measure])]
-    return [_of(kind, one, recorded, told, now) for one in own]
+    late = _late_since(found)
+    return [_of(kind, one, recorded, told, now, late) for one in own]
 
 
-def _of(
+def _of(  # noqa: PLR0917
     kind: AlertKind,
     measured: Measured,
     recorded: dict[_Key, Alert],
     told: Told,
     now: datetime,
+    late: str,
 ) -> Explanation:
     if alert := recorded.get(_key(kind, measured)):
         words = alert.reason or f"{alert.get_state_display()}."
@@ -133,23 +135,38 @@ def _of(
     verdict, words = (
         _crossed(kind, measured, recorded, told, now)
         if measured.is_crossed(kind)
-        else _not_crossed(kind, measured)
+        else _not_crossed(kind, measured, late)
     )
     return Explanation(kind, verdict, words, measured)
+
+
+def _late_since(found: Sequence[Measured]) -> str:
+    """The last day with usage of one that has some each day, where one is missing."""
+    silences = (one for one in found if one.measure == Measure.SILENCE)
+    missed = [one for one in silences if one.is_conclusive and one.value >= 1]
+    return str(missed[0].more["last_used_on"]) if missed else ""
 
 
 def _key(kind: AlertKind, one: Measured) -> _Key:
     return kind.slug, one.subject, one.threshold(kind), one.period, one.version
 
 
-def _not_crossed(kind: AlertKind, one: Measured) -> tuple[Verdict, str]:
+def _not_crossed(kind: AlertKind, one: Measured, late: str) -> tuple[Verdict, str]:
     if not one.is_conclusive:
         return Verdict.INCONCLUSIVE, _UNSURE[one.measure]
+    if late and one.measure in _OF_USAGE and one.subject not in _HEADS:
+        words = (
+            f"At {_share(one)} % without the days after {late}: they may still arrive."
+        )
+        return Verdict.INCONCLUSIVE, words
     if kind.falls:
         days = plain(round(one.value, 1))
         return Verdict.BELOW, f"{days} days are left: told at {kind.threshold}."
-    share = round(100 * one.value / one.base, 1) if one.base else Decimal(0)
-    return Verdict.BELOW, f"At {plain(share)} %: told at {kind.threshold} %."
+    return Verdict.BELOW, f"At {_share(one)} %: told at {kind.threshold} %."
+
+
+def _share(one: Measured) -> str:
+    return plain(round(100 * one.value / one.base, 1)) if one.base else "0"
 
 
 def _crossed(
@@ -185,6 +202,8 @@ def _beyond(
     )
 
 
+_OF_USAGE = (Measure.SOFT, Measure.HARD, Measure.BALANCE, Measure.ENTITLEMENT)
+_HEADS = ("projects", "users")  # counted as they are, whatever usage arrives
 _NOTHING = {
     Measure.SOFT: "There is no soft limit.",
     Measure.HARD: "There is no hard limit.",
@@ -200,5 +219,5 @@ _NOTHING = {
 _UNSURE = {
     Measure.PACE: "Days without usage may still arrive: the pace may be higher.",
     Measure.SPIKE: "The last complete day has no usage yet, or too few days before.",
-    Measure.SILENCE: "It did not have usage on each of its days before.",
+    Measure.SILENCE: "Not each of its days before had usage, or the last is long ago.",
 }
