@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection
 
 
-_kept: list[Any] = []  # connections of the parent: a child that closed one would end it
+_kept: list[Any] = []  # of the parent: a child that closed one would end it
 
 
 def fork(run: Callable[[], object]) -> int:
