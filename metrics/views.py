@@ -12,8 +12,10 @@ from metrics.charts import cost_chart, shares, storage_chart, usage_charts
 from metrics.forms import ChartQuery
 from metrics.periods import Grain, day_of
 from metrics.queries import (
+    DAYS,
     By,
     CurrentPeriod,
+    DayMetrics,
     Series,
     current_period,
     daily_metrics,
@@ -22,7 +24,7 @@ from metrics.queries import (
 from orgs import access
 from orgs.catalog import Scope
 from orgs.charts import Chart, Limit
-from orgs.http import OrgRequest, page_or_fragment, wants_fragment
+from orgs.http import OrgRequest, page_or_fragment
 from orgs.models import Organization
 
 
@@ -130,11 +132,12 @@ def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
 
 
 def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Quantities by unit, and the daily metrics of the last 365 days."""
+    """Quantities by unit, and the daily metrics of the same days."""
     asked = ask(request, organization_id, Scope.ORGANIZATIONS_READ)
     organization = asked.organization
     url = reverse("metrics:usage", args=[organization_id])
     found = series(organization.id, asked.query.filters(By.METER))
+    days = _days(asked)
     context = {
         **panel(asked.query, url, "#usage-panel"),
         "organization": organization,
@@ -143,14 +146,10 @@ def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
         "tab": "usage",
         "nav_key": "organizations",
         "today": asked.today,
+        "days": days[::-1],
+        "has_compute": any(row.compute_seconds for row in days),
+        "storage": storage_chart(days),
     }
-    if not wants_fragment(request):
-        days = daily_metrics(organization, last=asked.today)
-        context |= {
-            "days": days[::-1],
-            "has_compute": any(row.compute_seconds for row in days),
-            "storage": storage_chart(days),
-        }
     return page_or_fragment(
         request,
         "metrics/usage.html",
@@ -158,3 +157,12 @@ def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
         context,
         status=asked.status,
     )
+
+
+def _days(asked: Asked) -> list[DayMetrics]:
+    """Those of the range that have begun; of years, the last: each is a row."""
+    last = min(asked.query.through, asked.today)
+    days = (last - asked.query.chosen.range.start).days + 1
+    if days < 1:
+        return []
+    return daily_metrics(asked.organization, last=last, days=min(days, DAYS))

@@ -237,6 +237,56 @@ def test_a_page_takes_no_more_queries_than(
         staff.get(reverse(tab, args=[used.id]))
 
 
+@pytest.mark.parametrize(
+    ("query", "first", "last", "days"),
+    [
+        ("", date(2026, 11, 21), date(2026, 10, 23), 30),
+        ("range=7d", date(2026, 11, 21), date(2026, 11, 15), 7),
+        ("range=12m", date(2026, 11, 21), date(2025, 11, 22), 365),
+        (
+            "from=2026-11-19&through=2026-11-20",
+            date(2026, 11, 20),
+            date(2026, 11, 19),
+            2,
+        ),
+        # What has not begun yet is no row, and of years the last one is shown.
+        (
+            "from=2026-11-21&through=2026-12-24",
+            date(2026, 11, 21),
+            date(2026, 11, 21),
+            1,
+        ),
+        (
+            "from=2022-01-01&through=2026-11-21&grain=monthly",
+            date(2026, 11, 21),
+            date(2025, 11, 22),
+            365,
+        ),
+    ],
+)
+def test_daily_metrics_are_of_the_days_of_the_range(
+    staff: Client, used: Organization, query: str, first: date, last: date, days: int
+) -> None:
+    url = f"{reverse('metrics:usage', args=[used.id])}?{query}"
+    for headers in ({}, {"HX-Request": "true"}):
+        found = staff.get(url, headers=headers)
+        text = found.content.decode()
+
+        shown = found.context["days"]
+        assert (shown[0].day, shown[-1].day, len(shown)) == (first, last, days)
+        assert text.count('<tr><th scope="row">Nov 21, 2026 <small>so far') == (
+            first == date(2026, 11, 21)
+        )
+
+
+def test_days_to_come_have_no_daily_metrics(staff: Client, used: Organization) -> None:
+    url = reverse("metrics:usage", args=[used.id])
+    found = staff.get(f"{url}?from=2026-12-01&through=2026-12-02")
+
+    assert found.status_code == 200
+    assert "Daily metrics" not in found.content.decode()
+
+
 @pytest.mark.parametrize("tab", ["billing:overview", "metrics:usage", "metrics:costs"])
 @pytest.mark.parametrize(
     "query",

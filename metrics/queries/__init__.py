@@ -2,6 +2,7 @@
 
 from metrics.queries.compute import ComputeTime, compute_time, has_usage_since
 from metrics.queries.days import (
+    DAYS,
     DayMetrics,
     EntitlementUse,
     Measured,
@@ -86,6 +87,7 @@ from metrics.queries.voids import (
 
 __all__ = [
     "COST_KEY",
+    "DAYS",
     "Amounts",
     "By",
     "Compared",
