@@ -15,6 +15,7 @@ TABS = {
     "billing": "/organizations/{}/billing/",
     "costs": "/organizations/{}/costs/",
     "usage": "/organizations/{}/usage/",
+    "alerts": "/organizations/{}/alerts/",
     "people": "/organizations/{}/people/",
     "history": "/organizations/{}/history/",
 }
