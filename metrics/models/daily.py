@@ -140,7 +140,6 @@ class Standing(models.Model):
             models.Index(
                 fields=["cost_30_days", "organization"], name="standing_by_cost_all"
             ),
-            models.Index(fields=["computed_on"], name="standing_by_age"),
         ]
 
     def __str__(self) -> str:

@@ -52,7 +52,10 @@ class Organization(models.Model):
     """A customer of a white label; soft-deleted, never removed."""
 
     white_label = models.ForeignKey(
-        "orgs.WhiteLabel", on_delete=models.PROTECT, related_name="organizations"
+        "orgs.WhiteLabel",
+        on_delete=models.PROTECT,
+        related_name="organizations",
+        db_index=False,  # external ids are unique in it: that index serves
     )
     external_id = models.CharField(
         max_length=200,
