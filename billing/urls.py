@@ -30,6 +30,7 @@ urlpatterns = [
     path("letters/<slug:folder>/html", views.letter_html, name="letter_html"),
     path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
     path("organizations/", views.organization_list, name="organization_list"),
+    path("organizations.csv", views.organization_csv, name="organization_csv"),
     path("organizations/<int:organization_id>/", views.overview, name="overview"),
     path("organizations/<int:organization_id>/billing/", views.billing, name="billing"),
     path("organizations/<int:organization_id>/alerts/", views.alerts, name="alerts"),

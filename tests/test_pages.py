@@ -121,7 +121,7 @@ def test_a_search_pages_through_all_it_finds(
 
 
 @pytest.mark.parametrize(
-    ("query", "count"), [("", 6), ("?q=company", 7), ("?q=company+007", 8)]
+    ("query", "count"), [("", 7), ("?q=company", 8), ("?q=company+007", 9)]
 )
 def test_the_list_takes_as_many_queries_however_many_rows(
     staff: Client,

@@ -115,7 +115,8 @@ ORGANIZATION_PAGES = {
     "orgs:history",
 }
 STAFF_PAGES = {
-    *("billing:fleet", "billing:organization_list", "orgs:api_keys"),
+    *("billing:fleet", "billing:organization_list", "billing:organization_csv"),
+    "orgs:api_keys",
     *("billing:jobs", "billing:drifts", "billing:inbox", "billing:failures"),
     *("billing:fleet_alerts", "billing:letters"),
     *("api_docs", "components"),

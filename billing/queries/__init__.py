@@ -26,8 +26,10 @@ from billing.queries.fleet import (
 from billing.queries.outlook import LimitOutlook, Outlook, outlook
 from billing.queries.scope import FleetScope
 from billing.queries.standing import Badge, badges, list_invoices
+from billing.queries.tabs import MOST_COUNTED, count_tabs
 
 __all__ = [
+    "MOST_COUNTED",
     "STATES",
     "Account",
     "Attention",
@@ -47,6 +49,7 @@ __all__ = [
     "attention",
     "badges",
     "balance",
+    "count_tabs",
     "fleet_page",
     "get_billing_account",
     "has_customers",

@@ -96,17 +96,21 @@ class FleetPage:
 
 
 def fleet_page(
-    visible: OrganizationQuerySet, filters: FleetFilters, *, scope: str
+    visible: OrganizationQuerySet,
+    filters: FleetFilters,
+    *,
+    scope: str,
+    size: int = PAGE_SIZE,
 ) -> FleetPage:
     """One page of those visible; a bounded number of queries, whatever the fleet.
 
     Sorted by what was prepared seconds ago; every number shown is read now.
     """
-    rows = _prepared(_narrowed(visible.select_related("white_label"), filters), filters)
+    rows = _prepared(narrowed(visible.select_related("white_label"), filters), filters)
     page = page_of(
         rows,
         filters.order,
-        size=PAGE_SIZE,
+        size=size,
         cursor=filters.cursor or None,
         scope=f"fleet:{scope}:{filters.state}:{filters.search}",
         **_searched(filters),
@@ -185,9 +189,10 @@ def _prepared(
     return organizations.select_related(table).filter(**same)
 
 
-def _narrowed(
+def narrowed(
     organizations: OrganizationQuerySet, filters: FleetFilters
 ) -> OrganizationQuerySet:
+    """Those of the tab, and of the search where the tab makes them few."""
     if filters.is_of_stripe:
         organizations = _by_stripe_id(organizations, filters.search)
     elif filters.search and filters.state is not State.ALL:

@@ -11,6 +11,7 @@ from billing.views.alerts import (
 from billing.views.billing import billing
 from billing.views.credits import credits  # noqa: A004  the page's name
 from billing.views.drifts import drift_row, drifts, heal_all_drift, heal_drift
+from billing.views.exports import organization_csv
 from billing.views.failures import failures, retry_failure
 from billing.views.fleet import fleet
 from billing.views.fleet_alerts import fleet_alerts
@@ -44,6 +45,7 @@ __all__ = [
     "letter",
     "letter_html",
     "letters",
+    "organization_csv",
     "organization_list",
     "overview",
     "periods",

@@ -1,5 +1,6 @@
 """The organization list, and an organization's first page."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -9,7 +10,15 @@ from django.urls import reverse
 
 from billing.charts import limit_line
 from billing.forms import list_url, read_filters
-from billing.queries import STATES, FleetFilters, fleet_page, outlook
+from billing.queries import (
+    MOST_COUNTED,
+    STATES,
+    FleetFilters,
+    State,
+    count_tabs,
+    fleet_page,
+    outlook,
+)
 from metrics.periods import DayRange
 from metrics.queries import (
     By,
@@ -45,20 +54,17 @@ def organization_list(request: OrgRequest) -> HttpResponse:
     principal = access.principal_of(request.user)
     principal.require(Scope.ORGANIZATIONS_READ)
     filters = read_filters(request.GET)
-    page = fleet_page(access.visible(principal), filters, scope=principal.name)
+    visible = access.visible(principal)
+    page = fleet_page(visible, filters, scope=principal.name)
     base = reverse("billing:organization_list")
+    is_part = wants_fragment(request)
     context = {
         "nav_key": "organizations",
         "filters": filters,
         "rows": page.rows,
-        "states": [
-            {
-                "label": state.title(),
-                "url": list_url(base, filters, state=state),
-                "current": state is filters.state,
-            }
-            for state in STATES
-        ],
+        "states": [] if is_part else _tabs(base, filters, count_tabs(visible)),
+        "csv_url": list_url(reverse("billing:organization_csv"), filters),
+        "is_part": is_part,
         "sorts": _sorts(base, filters),
         "hidden": [
             {"name": name, "value": value}
@@ -76,6 +82,25 @@ def organization_list(request: OrgRequest) -> HttpResponse:
         "billing/_organization_table.html",
         context,
     )
+
+
+def _tabs(
+    base: str, filters: FleetFilters, counts: Mapping[State, int]
+) -> list[dict[str, Any]]:
+    """Counts are of the whole tab, whatever is searched for in it."""
+    return [
+        {
+            "label": state.title(),
+            "url": list_url(base, filters, state=state),
+            "current": state is filters.state,
+            "count": _bounded(counts[state]) if counts.get(state) else "",
+        }
+        for state in STATES
+    ]
+
+
+def _bounded(count: int) -> str:
+    return f"{MOST_COUNTED}+" if count > MOST_COUNTED else str(count)
 
 
 def _sorts(base: str, filters: FleetFilters) -> dict[str, dict[str, str]]:

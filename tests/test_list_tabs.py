@@ -1,0 +1,161 @@
+"""The list's tabs say how many, and the list is had as a file."""
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from billing.models import Invoice, Subscription
+from orgs.models import Organization, WhiteLabel
+from tests.factories import (
+    NOW,
+    delete,
+    event,
+    make_organization,
+    make_organizations,
+    make_rate,
+    make_user,
+    record,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+LIST, FILE = "/organizations/", "/organizations.csv"
+
+
+@pytest.fixture
+def bound(acme: WhiteLabel, client: Client) -> Client:
+    client.force_login(make_user("bea", "viewer", white_label=acme, is_staff=False))
+    return client
+
+
+@pytest.fixture
+def decoy(acme: WhiteLabel) -> WhiteLabel:
+    return WhiteLabel.objects.get(slug="decoy")
+
+
+def subscribed(organization: Organization, status: str) -> None:
+    Subscription.objects.create(
+        organization=organization,
+        white_label=organization.white_label,
+        stripe_id=f"sub_{organization.pk}",
+        kind="platform",
+        tier="growth",
+        cycle="monthly",
+        stripe_price_id="price_1",
+        status=status,
+        synced_at=NOW,
+    )
+
+
+def owing(organization: Organization) -> None:
+    Invoice.objects.create(
+        organization=organization,
+        white_label=organization.white_label,
+        stripe_id=f"in_{organization.pk}",
+        status="open",
+        currency="usd",
+        total=7,
+        amount_due=7,
+        issued_at=NOW - timedelta(days=9),
+        due_at=NOW - timedelta(days=2),
+    )
+
+
+def tabs(client: Client, url: str = LIST) -> dict[str, str]:
+    states = client.get(url).context["states"]
+    return {state["label"]: state["count"] for state in states}
+
+
+def table(client: Client, url: str = FILE) -> list[dict[str, str]]:
+    response = client.get(url)
+    assert response.status_code == 200
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(response.content.decode())))
+
+
+def test_a_tab_says_how_many_of_ours_there_are(
+    bound: Client, acme: WhiteLabel, decoy: WhiteLabel
+) -> None:
+    make_organizations(acme, [{"external_id": f"o-{n}"} for n in range(9)])
+    ours = list(
+        Organization.objects.filter(white_label=acme, external_id__startswith="o-")
+    )
+    for one in ours[:3]:
+        subscribed(one, "trialing")
+    subscribed(ours[3], "paused")
+    for one in ours[4:6]:
+        owing(one)
+    delete(ours[8])
+    subscribed(make_organization(decoy, "d-1"), "trialing")
+    owing(make_organization(decoy, "d-2"))
+
+    counts = {"All": "", "Trial": "3", "Unpaid": "2", "Paused": "1", "Deleted": "1"}
+    assert tabs(bound) == counts
+    assert tabs(bound, f"{LIST}?state=trial&q=o-1") == counts
+    page = bound.get(LIST).content.decode()
+    assert 'Trial <span class="tabs__count">3</span>' in page
+
+
+def test_beyond_a_hundred_it_stops_counting(bound: Client, acme: WhiteLabel) -> None:
+    make_organizations(acme, [{"external_id": f"o-{n}"} for n in range(101)])
+    rows = Organization.objects.filter(white_label=acme, external_id__startswith="o-")
+    rows.update(deleted_at=NOW)
+    assert tabs(bound)["Deleted"] == "100+"
+    rows.filter(external_id="o-7").update(deleted_at=None)
+    assert tabs(bound)["Deleted"] == "100"
+
+
+def test_the_file_has_the_numbers_of_the_list(
+    bound: Client, acme: WhiteLabel, decoy: WhiteLabel
+) -> None:
+    make_rate(acme, "0.125")
+    one = make_organization(acme, "o-7", name="=Seven, Ltd")
+    make_organization(acme, "o-8", name="Eight")
+    make_organization(decoy, "d-1", name="Decoy")
+    subscribed(one, "trialing")
+    record(acme, [event("a", organization="o-7", quantities={"requests": 11})])
+
+    rows = {row["external_id"]: row for row in table(bound)}
+    assert "d-1" not in rows
+    seven = rows["o-7"]
+    assert seven["name"] == "'=Seven, Ltd"  # no formula
+    assert seven["white_label"] == "acme"
+    assert (seven["currency"], float(seven["cost_30_days"])) == ("usd", 1.375)
+    assert float(rows["o-8"]["cost_30_days"]) == 0
+
+
+def test_the_file_is_searched_narrowed_and_sorted_as_the_list(
+    bound: Client, acme: WhiteLabel
+) -> None:
+    make_organizations(
+        acme, [{"external_id": f"o-{n:04}", "name": f"One {n:04}"} for n in range(530)]
+    )
+    subscribed(Organization.objects.get(external_id="o-0005"), "paused")
+
+    found = [row["external_id"] for row in table(bound, f"{FILE}?q=one&sort=-name")]
+    assert found == [f"o-{n:04}" for n in reversed(range(530))]
+    assert [r["external_id"] for r in table(bound, f"{FILE}?state=paused")] == [
+        "o-0005"
+    ]
+    assert table(bound, f"{FILE}?q=nobody") == []
+    assert bound.get(f"{FILE}?sort=colour").status_code == 400
+
+
+def test_the_lists_link_follows_a_search(bound: Client, acme: WhiteLabel) -> None:
+    page = bound.get(f"{LIST}?q=a+b&state=paused").content.decode()
+    assert 'href="/organizations.csv?q=a+b&amp;state=paused"' in page
+    part = bound.get(f"{LIST}?q=seven", headers={"hx-request": "true"}).content.decode()
+    assert (
+        'href="/organizations.csv?q=seven" download hx-boost="false" hx-swap-oob'
+        in part
+    )
+
+
+def test_a_file_is_for_who_may_see_the_list(client: Client, acme: WhiteLabel) -> None:
+    anonymous: Any = client.get(FILE)
+    assert anonymous.status_code == 302
+    client.force_login(make_user("nobody", white_label=acme, is_staff=False))
+    assert client.get(LIST).status_code == client.get(FILE).status_code == 403
