@@ -3,7 +3,9 @@
 Real processes, real commits, a real host. After each, the next sweep goes on.
 """
 
+import os
 from collections import Counter
+from functools import partial
 
 import pytest
 import redis
@@ -17,7 +19,7 @@ from billing.models import Alert, Letter, LetterRecipient
 from orgs.models import Organization
 from tests.alerting import limit
 from tests.factories import make_rate, make_white_label
-from tests.forks import die_at
+from tests.forks import die_at, fork
 from tests.lettering import make_customer, use, work
 from tests.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
@@ -102,6 +104,20 @@ def test_killed_while_it_is_evaluated_it_is_told_once(
 
     assert smtp_sink.to() == sorted(BOTH * 2)
     assert len(set(smtp_sink.ids())) == 2
+    assert outcome() == TOLD
+
+
+def test_two_beats_and_their_workers_tell_it_once(
+    over: Organization, smtp_sink: SmtpSink
+) -> None:
+    both = (tasks.sweep_alerts, tasks.evaluate_due, tasks.sweep_alerts)
+    for child in [fork(task) for task in (*both, *both)]:
+        assert os.waitpid(child, 0)[1] == 0
+    ids = list(Letter.objects.values_list("pk", flat=True))
+    for child in [fork(partial(letters.send, id_)) for id_ in ids * 3]:
+        assert os.waitpid(child, 0)[1] == 0
+
+    assert smtp_sink.to() == sorted(BOTH * 2)
     assert outcome() == TOLD
 
 

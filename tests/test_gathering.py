@@ -9,6 +9,7 @@ from django.conf import settings
 
 from billing.models import Alert
 from billing.tasks import evaluate_gathered
+from metrics.commands import fold_usage
 from orgs.models import Organization, WhiteLabel
 from orgs.tasks import gather, gathered
 from tests.alerting import limit, use
@@ -42,6 +43,26 @@ def test_a_recording_is_evaluated_soon_after(
     use(acme, 5)
     wait_until(lambda: asked)
 
+    evaluate_gathered()
+
+    assert Alert.objects.get().organization == org
+
+
+def test_what_valkey_forgot_is_looked_at_when_it_is_folded(
+    acme: WhiteLabel, org: Organization, asked: list[float]
+) -> None:
+    make_rate(acme, "2")
+    limit(org, "soft", "10")
+    use(acme, 5)
+    valkey = redis.Redis.from_url(settings.REDIS_URL)
+    key = f"orgdesk:gathered:{evaluate_gathered.name}"
+    wait_until(lambda: valkey.exists(key))
+    valkey.flushall()
+    evaluate_gathered()
+    assert not Alert.objects.exists()
+
+    fold_usage()
+    wait_until(lambda: valkey.exists(key))
     evaluate_gathered()
 
     assert Alert.objects.get().organization == org
