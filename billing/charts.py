@@ -1,6 +1,6 @@
-"""What billing adds to the picture of costs."""
+"""What billing adds to the picture of costs: limits, and where the period leads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -8,31 +8,36 @@ from zoneinfo import ZoneInfo
 from billing.queries import Outlook
 from billing.queries.outlook import LimitOutlook
 from metrics.periods import Grain, day_of
-from orgs.charts import Chart, Limit, draw
+from orgs.charts import Chart, Limit, Tone, draw
 from orgs.charts import Series as Drawn
-from orgs.templatetags.display import day_year
+from orgs.templatetags.display import day, day_year, money
+
+_TONES: dict[str, Tone] = {"soft": "warn", "hard": "bad"}
 
 
-def limit_line(ahead: Outlook, *, grain: Grain, zone: ZoneInfo) -> Limit | None:
-    """The next spending limit: whole beside months, beside days its even share.
+def limit_lines(ahead: Outlook, *, grain: Grain, zone: ZoneInfo) -> list[Limit]:
+    """Spending limits: whole beside months, beside days their even share.
 
     Without an end of the period there is no share.
     """
-    limit = ahead.next_limit
-    if limit is None:
-        return None
     if grain is Grain.MONTHLY:
-        return Limit(limit.amount, limit.label)
+        return [_line(limit, limit.amount, limit.label) for limit in ahead.limits]
     if ahead.ends_on is None:
-        return None
+        return []
     days = max((ahead.ends_on - day_of(ahead.starts_at, zone)).days, 1)
-    return Limit(limit.amount / days, f"daily pace of the {limit.label}")
+    return [
+        _line(limit, limit.amount / days, f"daily pace of the {limit.label}")
+        for limit in ahead.limits
+    ]
+
+
+def _line(limit: LimitOutlook, value: Decimal, label: str) -> Limit:
+    return Limit(value, label, _TONES[limit.kind])
 
 
 # --- the open period against its limits ---------------------------------------------
 
-PERIOD_DAYS = 62  # so far back the picture goes
-_AHEAD_DAYS = 45
+PERIOD_DAYS = 366  # so far back the picture goes, and so far ahead
 
 
 def period_start(ahead: Outlook, today: date, zone: ZoneInfo) -> date:
@@ -49,53 +54,97 @@ def period_chart(
     `costs` are of the days up to today. Counted back from what the period costs now, so
     that the last point is the number that limits are held against.
     """
-    limit = ahead.next_limit
-    if limit is None or not ahead.cost.cost:
+    if not ahead.cost.cost:
         return None
     spent = _payable_by_day(ahead, costs)
-    to_come = _days_ahead(ahead, limit, today)
-    here = spent[-1]
-    pace = [here + ahead.pace_per_day * number for number in range(len(to_come) + 1)]
-    before = len(spent) - 1
-    series: list[Drawn] = [
-        Drawn("Payable so far", [*spent, *[None] * len(to_come)], is_level=True)
-    ]
+    to_come = _days_ahead(ahead, today)
+    series = [Drawn("Payable so far", [*spent, *[None] * len(to_come)], is_level=True)]
     if to_come:
-        series.append(Drawn("At this rate", [*[None] * before, *pace], is_level=True))
+        pace = list(_payable_ahead(ahead, len(to_come)))
+        before: list[None] = [None] * (len(spent) - 1)
+        named = f"At this rate, to {day(to_come[-1])}"
+        series.append(Drawn(named, [*before, *pace], is_level=True, is_ahead=True))
     return draw(
         id="period-chart",
-        title="Payable cost of the open period against its limit",
+        title="Payable cost of the open period against its limits",
         days=[*sorted(costs), *to_come],
         series=series,
         unit="usd",
         currency=currency,
         kind="lines",
-        caption=_where(limit),
-        limit=Limit(limit.amount, limit.label),
+        caption=_caption(ahead, currency),
+        limits=[_met(limit, ahead, len(spent), currency) for limit in ahead.limits],
+        notes=("Limit" if ahead.limits else "", _notes(ahead)),
     )
 
 
 def _payable_by_day(ahead: Outlook, costs: Mapping[date, Decimal]) -> list[Decimal]:
     left, found = ahead.cost.cost, []
-    for day in sorted(costs, reverse=True):
+    for at in sorted(costs, reverse=True):
         found.append(ahead.facts.payable(max(left, Decimal(0))))
-        left -= costs[day]
+        left -= costs[at]
     return found[::-1]
 
 
-def _days_ahead(ahead: Outlook, limit: LimitOutlook, today: date) -> list[date]:
-    """To the period's end, or, where that is not known, to the crossing."""
-    end = ahead.ends_on or limit.crosses_on
+def _payable_ahead(ahead: Outlook, days: int) -> Iterator[Decimal]:
+    """Today's, and that of so many days after it."""
+    for number in range(days + 1):
+        yield ahead.facts.payable(ahead.cost.cost + ahead.pace_per_day * number)
+
+
+def _days_ahead(ahead: Outlook, today: date) -> list[date]:
+    """To the period's end, or, where that is not known, to the last limit that falls.
+
+    The end is when the next period begins: the day before it is the last one.
+    """
+    falls = [limit.crosses_on for limit in ahead.limits if limit.crosses_on]
+    end = ahead.ends_on or max(falls, default=None)
     if end is None or not ahead.pace_per_day:
         return []
-    days = min((end - today).days, _AHEAD_DAYS)
+    days = min((end - today).days, PERIOD_DAYS)
     return [today + timedelta(days=number + 1) for number in range(days)]
 
 
-def _where(limit: LimitOutlook) -> str:
-    if limit.is_crossed:
-        return f"The {limit.label} is reached."
+def _met(limit: LimitOutlook, ahead: Outlook, days: int, currency: str) -> Limit:
+    """Where the pace meets it, between the days: at the height of its line."""
+    label = f"{limit.label} {money(limit.amount, currency)}"
     if limit.crosses_on is None:
-        return f"At the rate of the last 7 days the {limit.label} is not reached."
-    on = day_year(limit.crosses_on)
-    return f"At the rate of the last 7 days the {limit.label} falls on {on}."
+        return _line(limit, limit.amount, label)
+    left = limit.amount + ahead.free_balance - ahead.cost.cost
+    at = days - 0.5 + float(left / ahead.pace_per_day)
+    tone = _TONES[limit.kind]
+    return Limit(limit.amount, label, tone, met_at=at, met=day(limit.crosses_on))
+
+
+def _notes(ahead: Outlook) -> dict[date, str]:
+    found: dict[date, str] = {}
+    for limit in ahead.limits:
+        if (at := limit.day) is not None:
+            said = f"{limit.label} {'crossed' if limit.is_crossed else 'falls'}"
+            found[at] = f"{found[at]}, {said}" if at in found else said
+    return found
+
+
+def _caption(ahead: Outlook, currency: str) -> str:
+    """Of each limit, also of one that is too far away to be drawn."""
+    crossed = [f"{_crossed(one, currency)}." for one in ahead.limits if one.is_crossed]
+    others = [_where(one, currency) for one in ahead.limits if not one.is_crossed]
+    if others:
+        crossed.append(f"At the rate of the last 7 days {', and '.join(others)}.")
+    return " ".join(crossed) or "There is no spending limit."
+
+
+def _crossed(limit: LimitOutlook, currency: str) -> str:
+    since = f" since {day_year(limit.crossed_on)}" if limit.crossed_on else ""
+    return f"The {_named(limit, currency)} is crossed{since}"
+
+
+def _where(limit: LimitOutlook, currency: str) -> str:
+    named = f"the {_named(limit, currency)}"
+    if limit.crosses_on is None:
+        return f"{named} is not reached"
+    return f"{named} falls on {day_year(limit.crosses_on)}"
+
+
+def _named(limit: LimitOutlook, currency: str) -> str:
+    return f"{limit.label} of {money(limit.amount, currency)}"

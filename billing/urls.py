@@ -32,6 +32,7 @@ urlpatterns = [
     path("organizations/", views.organization_list, name="organization_list"),
     path("organizations.csv", views.organization_csv, name="organization_csv"),
     path("organizations/<int:organization_id>/", views.overview, name="overview"),
+    path("organizations/<int:organization_id>/costs/", views.costs, name="costs"),
     path("organizations/<int:organization_id>/billing/", views.billing, name="billing"),
     path("organizations/<int:organization_id>/alerts/", views.alerts, name="alerts"),
     path(

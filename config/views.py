@@ -106,7 +106,7 @@ def _bars() -> Chart:
             for index, name in enumerate(_MODELS)
         ],
         unit="usd",
-        limit=Limit(value=433, label="Soft limit: $433 a day"),
+        limits=[Limit(value=433, label="Soft limit: $433 a day")],
         partial_from=29,
         caption="Days of Europe/Zurich. Nov 21 is not over.",
     )

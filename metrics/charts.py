@@ -28,7 +28,7 @@ _TITLES = {
 
 
 def cost_chart(
-    series: Series, *, currency: str, today: date, limit: Limit | None = None
+    series: Series, *, currency: str, today: date, limits: Sequence[Limit] = ()
 ) -> Chart | None:
     """Cost by product, the smallest folded into one; nothing when nothing cost."""
     lines = [line for line in series.lines if line.total.cost]
@@ -44,7 +44,7 @@ def cost_chart(
         currency=currency,
         grain=grain.value,
         caption=_caption(series),
-        limit=limit,
+        limits=limits,
         partial_from=_partial_from(series, today),
     )
 

@@ -11,6 +11,8 @@ from metrics.periods import ONE_DAY, DayRange, Grain, add_months
 from metrics.queries import By, SeriesFilters
 
 DEFAULT_RANGE = "30d"
+_CUMULATIVE = "cumulative"
+_LONGEST = 366  # days, added up
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class ChartQuery:
     """A valid address; `problem` says why it is not the one that was asked for.
 
     `kept` is what else the page's address says; every link of the chart says it too.
+    `is_cumulative`: the open period, day by day added up; where that is offered.
     """
 
     choices: tuple[RangeChoice, ...]
@@ -50,6 +53,8 @@ class ChartQuery:
     grain: Grain
     problem: str = ""
     kept: tuple[tuple[str, str], ...] = ()
+    offers_cumulative: bool = False
+    is_cumulative: bool = False
 
     @classmethod
     def read(
@@ -59,17 +64,26 @@ class ChartQuery:
         today: date,
         period_starts_on: date | None,
         kept: tuple[tuple[str, str], ...] = (),
+        offers_cumulative: bool = False,
     ) -> "ChartQuery":
         choices = tuple(range_choices(today, period_starts_on=period_starts_on))
         default = next(c for c in choices if c.slug == DEFAULT_RANGE)
-        fallback = cls(choices, default, Grain.DAILY, kept=kept)
+        fallback = cls(
+            choices,
+            default,
+            Grain.DAILY,
+            kept=kept,
+            offers_cumulative=offers_cumulative,
+        )
         try:
+            if offers_cumulative and _is_cumulative(query):
+                return replace(fallback, chosen=_lately(choices), is_cumulative=True)
             chosen = _chosen(query, choices, default)
             grain = _grain(query, chosen)
             chosen.range.within(grain)
         except InvalidDateRange as error:
             return replace(fallback, problem=error.message)
-        return cls(choices, chosen, grain, kept=kept)
+        return replace(fallback, chosen=chosen, grain=grain)
 
     @property
     def through(self) -> date:
@@ -94,6 +108,9 @@ class ChartQuery:
         """The address of the same chart with one thing changed."""
         return _url(base, self._parameters(range_, grain or self.grain))
 
+    def cumulative_url(self, base: str) -> str:
+        return _url(base, {**dict(self.kept), "view": _CUMULATIVE})
+
     def _parameters(self, range_: str, grain: Grain) -> dict[str, str]:
         slug = range_ or self.chosen.slug
         parameters = dict(self.kept)
@@ -108,6 +125,21 @@ class ChartQuery:
         if grain is not default:
             parameters["grain"] = grain.value
         return parameters
+
+
+def _is_cumulative(query: QueryDict) -> bool:
+    view = query.get("view", "")
+    if view not in ("", _CUMULATIVE):
+        raise InvalidDateRange(f"There is no view {view[:20]!r}.", fields=("view",))
+    return bool(view)
+
+
+def _lately(choices: tuple[RangeChoice, ...]) -> RangeChoice:
+    """The open period; of a very long one what a picture can show."""
+    period = next(choice for choice in choices if choice.slug == "period")
+    days = period.range
+    start = max(days.start, days.end - timedelta(days=_LONGEST))
+    return replace(period, range=DayRange(start, days.end))
 
 
 def _chosen(

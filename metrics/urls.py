@@ -4,6 +4,5 @@ from metrics import views
 
 app_name = "metrics"
 urlpatterns = [
-    path("organizations/<int:organization_id>/costs/", views.costs, name="costs"),
     path("organizations/<int:organization_id>/usage/", views.usage, name="usage"),
 ]

@@ -1,5 +1,6 @@
 """Pages of usage and cost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -42,7 +43,13 @@ class Asked:
         return 400 if self.query.problem else 200
 
 
-def ask(request: OrgRequest, organization_id: int, scope: Scope) -> Asked:
+def ask(
+    request: OrgRequest,
+    organization_id: int,
+    scope: Scope,
+    *,
+    offers_cumulative: bool = False,
+) -> Asked:
     """What every chart page begins with: the gate, the zone's day, the range."""
     principal = access.principal_of(request.user)
     principal.require(scope)
@@ -53,7 +60,10 @@ def ask(request: OrgRequest, organization_id: int, scope: Scope) -> Asked:
     today = day_of(timezone.now(), zone)
     period = current_period(organization.id)
     query = ChartQuery.read(
-        request.GET, today=today, period_starts_on=day_of(period.starts_at, zone)
+        request.GET,
+        today=today,
+        period_starts_on=day_of(period.starts_at, zone),
+        offers_cumulative=offers_cumulative,
     )
     return Asked(organization, today, period, query)
 
@@ -80,20 +90,30 @@ def panel(query: ChartQuery, url: str, target: str) -> dict[str, Any]:
                 "id": f"{name}-{grain.value}",
                 "label": grain.value.title(),
                 "url": query.url(url, grain=grain),
-                "current": grain is query.grain,
+                "current": grain is query.grain and not query.is_cumulative,
             }
             for grain in Grain
-        ],
+        ]
+        + ([_cumulative(query, url, name)] if query.offers_cumulative else []),
         "as_of": timezone.now(),
     }
 
 
-def cost_panel(asked: Asked, url: str, limit: Limit | None = None) -> dict[str, Any]:
+def _cumulative(query: ChartQuery, url: str, name: str) -> dict[str, Any]:
+    return {
+        "id": f"{name}-cumulative",
+        "label": "Cumulative",
+        "url": query.cumulative_url(url),
+        "current": query.is_cumulative,
+    }
+
+
+def cost_panel(asked: Asked, url: str, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     """The cost chart of an organization, on whichever page it stands."""
     white_label = asked.organization.white_label
     found = series(asked.organization.id, asked.query.filters())
     chart = cost_chart(
-        found, currency=white_label.currency, today=asked.today, limit=limit
+        found, currency=white_label.currency, today=asked.today, limits=limits
     )
     return {
         **chart_panel(asked.query, url, found, chart),
@@ -115,20 +135,6 @@ def chart_panel(
         "shares": shares(found),
         "saved": found.total.benchmark_cost - found.total.cost,
     }
-
-
-def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Cost by day or month and product; the same numbers as contract C's chart."""
-    asked = ask(request, organization_id, Scope.BILLING_READ)
-    url = reverse("metrics:costs", args=[organization_id])
-    context = {**cost_panel(asked, url), "tab": "costs", "nav_key": "organizations"}
-    return page_or_fragment(
-        request,
-        "metrics/costs.html",
-        "metrics/_costs_panel.html",
-        context,
-        status=asked.status,
-    )
 
 
 def usage(request: OrgRequest, organization_id: int) -> HttpResponse:

@@ -4,7 +4,7 @@ Pure: values in, values out. The picture needs no script; its shapes live in a b
 1000 by 1000 that the page stretches, words stay outside of it and keep their size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -12,6 +12,7 @@ from math import ceil, floor, log10
 from typing import Any, Literal
 
 Kind = Literal["bars", "lines"]
+Tone = Literal["warn", "bad"]
 Grain = Literal["daily", "monthly"]
 Value = int | float | Decimal | None
 
@@ -21,6 +22,7 @@ _BOX = 1000
 _STEPS = 5
 _NICE = (1, 2, 2.5, 5, 10)
 _ROUND_HEADROOM = 1.02
+_LABEL_HEIGHT = 10  # per cent: two words in less would stand on each other
 # A limit this many times above the highest value would flatten everything else.
 _LIMIT_REACH = 3
 _LONG = 370  # days; from there on their labels need the year
@@ -37,6 +39,7 @@ class Series:
     name: str
     values: Sequence[Value]
     is_level: bool = False  # a height, as of storage: its last value, never a sum
+    is_ahead: bool = False  # of lines: what is expected, not what was
 
     @property
     def total(self) -> int | float | Decimal:
@@ -47,8 +50,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Limit:
+    """A height not to be crossed; `met_at` is where on the days it is, in slots."""
+
     value: Decimal | int
     label: str
+    tone: Tone = "warn"
+    met_at: float | None = None
+    met: str = ""  # what stands there
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,23 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class LimitLine:
+    """A limit's line: how far down and, if it is met, how far right, in per cent."""
+
+    at: float
+    label: str
+    tone: Tone
+    is_label_last: bool = False  # at the right: another one's is too close
+    met_at: float | None = None
+    met: str = ""
+
+
+@dataclass(frozen=True)
 class Shape:
     tone: int
     d: str
     is_partial: bool = False
+    style: str = ""  # of lines: "ahead", or "area" for what is below one
 
 
 @dataclass(frozen=True)
@@ -74,12 +95,14 @@ class Entry:
     tone: int
     name: str
     total: int | float | Decimal
+    is_ahead: bool = False
 
 
 @dataclass(frozen=True)
 class Row:
     day: date
     cells: Sequence[Value]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +120,8 @@ class Chart:
     y_ticks: Sequence[Tick]
     x_ticks: Sequence[Tick]
     shapes: Sequence[Shape]
-    limit: Tick | None
+    limits: Sequence[LimitLine]
+    notes: str  # the head of a column of words, if there is one
     columns: Sequence[str]
     rows: Sequence[Row]
     data: dict[str, Any]
@@ -114,14 +138,18 @@ def draw(
     grain: Grain = "daily",
     currency: str = "usd",
     caption: str = "",
-    limit: Limit | None = None,
+    limits: Sequence[Limit] = (),
     partial_from: int | None = None,
+    notes: tuple[str, Mapping[date, str]] = ("", {}),
 ) -> Chart:
-    """Compose the chart; of at most five series, so fold the small ones before."""
+    """Compose the chart; of at most five series, so fold the small ones before.
+
+    `notes` are a column of words in the table: its head, and what it says of days.
+    """
     highest = _highest(series, kind)
-    if limit and float(limit.value) > max(highest, 1e-12) * _LIMIT_REACH:
-        limit = None
-    ceiling = max(highest, float(limit.value) * _ROUND_HEADROOM if limit else 0)
+    limits = [one for one in limits if within_reach(one.value, highest)]
+    lines = (float(one.value) * _ROUND_HEADROOM for one in limits)
+    ceiling = max(highest, *lines, 0)
     ticks = axis(ceiling, unit=unit, currency=currency)
     top = ticks[-1].value
     shapes = (
@@ -136,17 +164,17 @@ def draw(
         currency=currency,
         grain=grain,
         legend=[
-            Entry(tone, one.name, one.total) for tone, one in enumerate(series, start=1)
+            Entry(tone, one.name, one.total, one.is_ahead)
+            for tone, one in zip(_tones(series), series, strict=True)
         ],
         y_ticks=ticks,
         x_ticks=_x_ticks(days, grain),
         shapes=shapes,
-        limit=Tick(_percent_down(float(limit.value), top), limit.label)
-        if limit
-        else None,
+        limits=_limit_lines(limits, top, len(days)),
+        notes=notes[0],
         columns=[one.name for one in series],
         rows=[
-            Row(day, [one.values[index] for one in series])
+            Row(day, [one.values[index] for one in series], notes[1].get(day, ""))
             for index, day in enumerate(days)
         ],
         data={
@@ -156,17 +184,47 @@ def draw(
             "grain": grain,
             "x": [day.isoformat() for day in days],
             "series": [
-                {"name": one.name, "y": _numbers(one.values), "tone": tone}
-                for tone, one in enumerate(series, start=1)
+                {
+                    "name": one.name,
+                    "y": _numbers(one.values),
+                    "tone": tone,
+                    "ahead": one.is_ahead,
+                    "area": _has_area(one, series, kind),
+                }
+                for tone, one in zip(_tones(series), series, strict=True)
             ],
             "partial_from": partial_from,
-            "limit": {"value": float(limit.value), "label": limit.label}
-            if limit
-            else None,
+            "limits": [
+                {
+                    "value": float(one.value),
+                    "label": one.label,
+                    "tone": one.tone,
+                    "met_at": one.met_at,
+                    "met": one.met,
+                }
+                for one in limits
+            ],
             "ticks": [{"value": tick.value, "label": tick.label} for tick in ticks],
             "top": top,
         },
     )
+
+
+def within_reach(limit: Decimal | int, highest: float) -> bool:
+    """Whether the picture has room for a limit; the caption speaks of the others."""
+    return float(limit) <= max(highest, 1e-12) * _LIMIT_REACH
+
+
+def _limit_lines(
+    limits: Sequence[Limit], top: float, slots: int
+) -> Sequence[LimitLine]:
+    found: list[LimitLine] = []
+    for one in limits:
+        at = _percent_down(float(one.value), top)
+        is_close = any(abs(other.at - at) < _LABEL_HEIGHT for other in found)
+        met_at = None if one.met_at is None else round(100 * one.met_at / slots, 3)
+        found.append(LimitLine(at, one.label, one.tone, is_close, met_at, one.met))
+    return found
 
 
 def axis(highest: float, *, unit: str, currency: str = "usd") -> list[Tick]:
@@ -273,10 +331,23 @@ def _bars(
     return shapes
 
 
+def _tones(series: Sequence[Series]) -> list[int]:
+    """What is expected has the colour of what was, which it goes on from."""
+    return [
+        max(1, sum(not one.is_ahead for one in series[: index + 1]))
+        for index in range(len(series))
+    ]
+
+
+def _has_area(one: Series, series: Sequence[Series], kind: Kind) -> bool:
+    """What was, beside what is expected; several lines would hide each other."""
+    return kind == "lines" and not one.is_ahead and any(o.is_ahead for o in series)
+
+
 def _lines(series: Sequence[Series], top: float) -> list[Shape]:
     """A gap stays a gap: what is not known is not drawn through."""
     shapes = []
-    for index, one in enumerate(series):
+    for tone, one in zip(_tones(series), series, strict=True):
         slot = _BOX / max(len(one.values), 1)
         d, pen = "", "M"
         for column, value in enumerate(one.values):
@@ -285,8 +356,17 @@ def _lines(series: Sequence[Series], top: float) -> list[Shape]:
                 continue
             y = _BOX - _BOX * float(value) / top
             d, pen = f"{d}{pen}{slot * (column + 0.5):.1f} {y:.1f}", "L"
-        shapes.append(Shape(index % TONES + 1, d))
+        if d and _has_area(one, series, "lines"):
+            shapes.append(Shape(tone, _area(d, one.values, slot), style="area"))
+        shapes.append(Shape(tone, d, style="ahead" if one.is_ahead else ""))
     return shapes
+
+
+def _area(line: str, values: Sequence[Value], slot: float) -> str:
+    """Down to the axis and back, below a line without gaps."""
+    known = [column for column, value in enumerate(values) if value is not None]
+    first, last = (slot * (column + 0.5) for column in (known[0], known[-1]))
+    return f"{line}L{last:.1f} {_BOX}L{first:.1f} {_BOX}Z"
 
 
 def _x_ticks(days: Sequence[date], grain: Grain) -> list[Tick]:

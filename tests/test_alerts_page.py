@@ -109,7 +109,8 @@ def test_a_chart_shows_where_the_rate_leads(acme: WhiteLabel) -> None:
     assert (last.day.isoformat(), last.cells[0], last.cells[1]) == (
         "2026-11-24", None, Decimal("204"),
     )  # fmt: skip
-    assert chart.data["limit"] == {"value": 200.0, "label": "soft limit"}
+    [drawn] = chart.data["limits"]
+    assert (drawn["value"], drawn["label"]) == (200.0, "soft limit $200.00")
 
 
 def test_what_if_fires_nothing(ann: Organization) -> None:

@@ -71,11 +71,47 @@ def test_a_far_away_limit_does_not_flatten_the_chart(value: int, shown: bool) ->
         days=DAYS,
         series=[Series("a", [100, 90, 80])],
         unit="usd",
-        limit=Limit(value, "Hard limit"),
+        limits=[Limit(value, "Hard limit", "bad")],
     )
 
-    assert (chart.limit is not None) is shown
-    assert (chart.data["limit"] is not None) is shown
+    assert [line.label for line in chart.limits] == ["Hard limit"] * shown
+    assert len(chart.data["limits"]) == shown
+
+
+def test_what_is_expected_goes_on_from_what_was() -> None:
+    """50, 100, then 150 at this rate: a limit of 125 is met halfway between."""
+    chart = draw(
+        id="c",
+        title="Cost",
+        days=DAYS,
+        series=[
+            Series("So far", [50, 100, None], is_level=True),
+            Series("At this rate", [None, 100, 150], is_level=True, is_ahead=True),
+        ],
+        unit="usd",
+        kind="lines",
+        limits=[
+            Limit(125, "soft limit", met_at=2.0, met="Nov 21"),
+            Limit(135, "hard limit", "bad"),
+        ],
+        notes=("Limit", {DAYS[2]: "soft limit falls"}),
+    )
+
+    assert [(s.tone, s.style, s.d) for s in chart.shapes] == [
+        (1, "area", "M166.7 666.7L500.0 333.3L500.0 1000L166.7 1000Z"),
+        (1, "", "M166.7 666.7L500.0 333.3"),
+        (1, "ahead", "M500.0 333.3L833.3 0.0"),
+    ]
+    soft, hard = chart.limits
+    assert (soft.at, soft.met_at, soft.tone, soft.is_label_last) == (
+        16.667, 66.667, "warn", False,
+    )  # fmt: skip
+    assert (hard.at, hard.met_at, hard.tone, hard.is_label_last) == (
+        10.0, None, "bad", True,
+    )  # fmt: skip
+    assert [entry.total for entry in chart.legend] == [100, 150]
+    assert [row.note for row in chart.rows] == ["", "", "soft limit falls"]
+    assert [one["ahead"] for one in chart.data["series"]] == [False, True]
 
 
 def test_a_chart_of_nothing_can_be_drawn() -> None:

@@ -244,7 +244,7 @@ def test_the_list_takes_no_more_queries_for_more_limits(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for sort in ("limit", "-limit", "cost"):
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             staff.get(f"{LIST}?sort={sort}")
 
 
@@ -339,3 +339,169 @@ def test_a_new_organization_is_in_the_list_at_once(
     ]
     assert made.name in names
     assert gone.name not in names
+
+
+# --- the chart ------------------------------------------------------------------------
+
+TABS = ("billing:overview", "billing:costs")
+
+
+def words_of(page: Any) -> str:
+    assert page.status_code == 200
+    text = re.sub(r"<[^>]+>", " ", page.content.decode().split("<main")[-1])
+    return " ".join(text.split())
+
+
+@pytest.fixture
+def going(acme: WhiteLabel) -> Organization:
+    """10 a day since its period began on Nov 14, 25 today; a decoy spends, too."""
+    decoy = make_organization(WhiteLabel.objects.get(slug="decoy"), "going")
+    made = make_organization(acme, "going", contract_started_on="2026-11-14")
+    for one in (decoy, made):
+        make_rate(one.white_label, "1")
+        spend(one, week(10, today=25))
+    limit(decoy, "soft", "96")
+    limit(made, "soft", "100")
+    limit(made, "hard", "150")
+    subscribe(made, period_ends_at=datetime(2026, 12, 1, tzinfo=UTC))
+    return made
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_the_period_is_added_up_against_both_limits(
+    staff: Client, going: Organization, tab: str
+) -> None:
+    """95 so far, and 70 a week: 5 to go are a day, 55 are six."""
+    page = staff.get(reverse(tab, args=[going.pk]), {"view": "cumulative"})
+    chart, said = page.context["chart"], words_of(page)
+
+    rows = [
+        (
+            f"{row.day:%m-%d}",
+            *(None if c is None else int(c) for c in row.cells),
+            row.note,
+        )
+        for row in chart.rows
+    ]
+    assert rows[0] == ("11-14", 10, None, "")
+    assert rows[6:9] == [
+        ("11-20", 70, None, ""),
+        ("11-21", 95, 95, ""),
+        ("11-22", None, 105, "soft limit falls"),
+    ]
+    assert rows[13] == ("11-27", None, 155, "hard limit falls")
+    assert rows[-1] == ("12-01", None, 195, "")
+    assert [(line.label, line.tone, line.met) for line in chart.limits] == [
+        ("soft limit $100.00", "warn", "Nov 22"),
+        ("hard limit $150.00", "bad", "Nov 27"),
+    ]
+    # Today is the eighth slot: half a day on, and five and a half.
+    assert [one["met_at"] for one in chart.data["limits"]] == [8.0, 13.0]
+    assert (
+        "At the rate of the last 7 days the soft limit of $100.00 falls on"
+        " Nov 22, 2026, and the hard limit of $150.00 falls on Nov 27, 2026."
+    ) in said
+    assert "Cost of this period $95.00 so far" in said
+    assert "At this rate, to Dec 1 $195.00" in said
+
+
+def test_a_crossed_limit_and_one_out_of_reach_are_said(
+    staff: Client, going: Organization
+) -> None:
+    limit(going, "soft", "90")
+    limit(going, "hard", "9000")
+    look(going)
+    url = reverse("billing:costs", args=[going.pk])
+    page = staff.get(url, {"view": "cumulative"})
+
+    assert (
+        "The soft limit of $90.00 is crossed since Nov 21, 2026. At the rate of the"
+        " last 7 days the hard limit of $9,000.00 is not reached."
+    ) in words_of(page)
+    chart = page.context["chart"]
+    assert [(line.label, line.met_at) for line in chart.limits] == [
+        ("soft limit $90.00", None)
+    ]
+    assert [row.note for row in chart.rows if row.note] == ["soft limit crossed"]
+
+
+def test_without_limits_the_period_is_still_added_up(
+    staff: Client, going: Organization
+) -> None:
+    limit(going, "soft", None)
+    limit(going, "hard", None)
+    page = staff.get(f"/organizations/{going.pk}/costs/?view=cumulative")
+
+    assert "There is no spending limit." in words_of(page)
+    assert page.context["chart"].limits == []
+
+
+def test_bars_have_both_limits_too(staff: Client, going: Organization) -> None:
+    """17 days: 100 and 150 are 5.88 and 8.82 a day, whole beside months."""
+    url = reverse("billing:costs", args=[going.pk])
+    daily = staff.get(url).context["chart"].data["limits"]
+    monthly = staff.get(url, {"grain": "monthly"}).context["chart"].data["limits"]
+
+    assert [(round(one["value"], 2), one["label"]) for one in daily] == [
+        (5.88, "daily pace of the soft limit"),
+        (8.82, "daily pace of the hard limit"),
+    ]
+    assert [(one["value"], one["label"]) for one in monthly] == [
+        (100.0, "soft limit"),
+        (150.0, "hard limit"),
+    ]
+
+
+def test_a_fragment_has_the_same_chart_and_each_view_its_address(
+    staff: Client, going: Organization
+) -> None:
+    url = reverse("billing:costs", args=[going.pk])
+    page = staff.get(url, {"view": "cumulative"})
+    part = staff.get(url, {"view": "cumulative"}, headers={"hx-request": "true"})
+    plain = staff.get(url)
+
+    assert part.context["chart"].data == page.context["chart"].data
+    assert b"<html" not in part.content
+    for one, current in ((page, "Cumulative"), (plain, "Daily")):
+        grains = {g["label"]: (g["url"], g["current"]) for g in one.context["grains"]}
+        assert grains["Cumulative"][0] == f"{url}?view=cumulative"
+        assert [label for label, (_, is_on) in grains.items() if is_on] == [current]
+    assert staff.get(url, {"view": "x"}).status_code == 400
+
+
+@pytest.mark.parametrize(("tab", "queries"), zip(TABS, (13, 10), strict=True))
+def test_the_cumulative_view_takes_no_more_queries(
+    staff: Client,
+    going: Organization,
+    tab: str,
+    queries: int,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    with django_assert_max_num_queries(queries):
+        staff.get(reverse(tab, args=[going.pk]), {"view": "cumulative"})
+
+
+def test_a_stranger_sees_neither_chart_nor_row(going: Organization) -> None:
+    stranger = Client()
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    stranger.force_login(make_user("eve", "viewer", white_label=decoy, is_staff=False))
+
+    page = stranger.get(f"/organizations/{going.pk}/costs/?view=cumulative")
+    assert page.status_code == 404
+    assert listed(stranger, "sort=limit") == [
+        ("Going", "Nov 22, 2026 soft limit $96.00")
+    ]
+
+
+def test_what_the_free_balance_still_pays_is_not_payable_yet(
+    acme: WhiteLabel, going: Organization
+) -> None:
+    """95 of a balance of 115 are paid: 20 more, then 50; at 10 a day that is seven."""
+    going.subscriptions.update(
+        status="trialing", trial_ends_at=NOW + timedelta(days=20)
+    )
+    give(going, "115")
+    limit(going, "soft", "50")
+    [soft, _] = outlook(going, today=NOW.date()).limits
+
+    assert str(soft.crosses_on) == "2026-11-28" == pace_letter(going, NOW)

@@ -73,7 +73,7 @@ def sums_of_organizations(client: Client, label: WhiteLabel, query: str) -> Sums
     """The same from the pages of all its organizations, deleted ones too."""
     total: Sums = {}
     for organization in Organization.objects.filter(white_label=label):
-        url = reverse("metrics:costs", args=[organization.pk])
+        url = reverse("billing:costs", args=[organization.pk])
         for key, cost in sums_of(client.get(f"{url}?{query}")).items():
             total[key] = total.get(key, Decimal(0)) + cost
     return total

@@ -191,7 +191,7 @@ def used(acme: WhiteLabel, org: Organization) -> Organization:
 def test_page_fragment_and_api_say_the_same(
     staff: Client, acme: WhiteLabel, used: Organization
 ) -> None:
-    url = reverse("metrics:costs", args=[used.id])
+    url = reverse("billing:costs", args=[used.id])
     query = {"from": "2026-11-01", "through": "2026-11-21"}
     page = staff.get(url, query)
     fragment = staff.get(url, query, headers={"hx-request": "true"})
@@ -220,7 +220,7 @@ def test_page_fragment_and_api_say_the_same(
     [
         ("billing:overview", 13),
         ("metrics:usage", 9),
-        ("metrics:costs", 8),
+        ("billing:costs", 10),
         ("billing:billing", 21),
         ("orgs:people", 9),
         ("orgs:history", 20),
@@ -287,7 +287,7 @@ def test_days_to_come_have_no_daily_metrics(staff: Client, used: Organization) -
     assert "Daily metrics" not in found.content.decode()
 
 
-@pytest.mark.parametrize("tab", ["billing:overview", "metrics:usage", "metrics:costs"])
+@pytest.mark.parametrize("tab", ["billing:overview", "metrics:usage", "billing:costs"])
 @pytest.mark.parametrize(
     "query",
     [
@@ -310,7 +310,7 @@ def test_a_bad_range_is_a_400_that_still_shows_a_chart(
 @pytest.mark.parametrize(
     "tab",
     [
-        *("billing:overview", "metrics:usage", "metrics:costs", "billing:billing"),
+        *("billing:overview", "metrics:usage", "billing:costs", "billing:billing"),
         *("orgs:people", "orgs:history"),
     ],
 )

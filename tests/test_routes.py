@@ -109,7 +109,7 @@ ORGANIZATION_PAGES = {
     "billing:credits",
     "billing:periods",
     "billing:void",
-    "metrics:costs",
+    "billing:costs",
     "metrics:usage",
     "orgs:people",
     "orgs:history",

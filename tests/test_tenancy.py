@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 PAGES = [
     "billing:overview",
     "metrics:usage",
-    "metrics:costs",
+    "billing:costs",
     "billing:billing",
     "orgs:people",
     "orgs:history",

@@ -133,7 +133,7 @@ def look_ahead(
     cost = period.cost.cost
     ends_on = _ends_on(facts.period_ends_at, zone)
     days_left = (ends_on - today).days if ends_on else None
-    going = _Going(facts.payable(cost), week, today, days_left)
+    going = _Going(cost - facts.paying_balance, week, today, days_left)
     limits = tuple(_limit(*one, going, facts, zone) for one in facts.limits)
     return Outlook(
         starts_at=period.starts_at,
@@ -158,7 +158,7 @@ def _ends_on(ends_at: datetime | None, zone: ZoneInfo) -> date | None:
 class _Going:
     """What is payable of the period, what a week costs, and how long it goes on."""
 
-    payable: Decimal
+    payable: Decimal  # negative: so much free balance is left to pay first
     week: Decimal
     today: date
     days_left: int | None

@@ -9,6 +9,7 @@ from billing.views.alerts import (
     snooze_alerts,
 )
 from billing.views.billing import billing
+from billing.views.costs import costs
 from billing.views.credits import credits  # noqa: A004  the page's name
 from billing.views.drifts import drift_row, drifts, heal_all_drift, heal_drift
 from billing.views.exports import organization_csv
@@ -29,6 +30,7 @@ __all__ = [
     "alerts",
     "billing",
     "call_off_action",
+    "costs",
     "credits",
     "drift_row",
     "drifts",

@@ -8,7 +8,6 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import reverse
 
-from billing.charts import limit_line
 from billing.forms import list_url, read_filters
 from billing.queries import (
     MOST_COUNTED,
@@ -17,8 +16,8 @@ from billing.queries import (
     State,
     count_tabs,
     fleet_page,
-    outlook,
 )
+from billing.views.costs import ask_costs, limited_panel, look
 from metrics.periods import DayRange
 from metrics.queries import (
     By,
@@ -27,7 +26,6 @@ from metrics.queries import (
     recent_costs,
     series,
 )
-from metrics.views import ask, cost_panel
 from orgs import access
 from orgs.catalog import Scope
 from orgs.http import OrgRequest, page_or_fragment, wants_fragment
@@ -122,14 +120,11 @@ def _page_url(base: str, filters: FleetFilters, cursor: str | None) -> str:
 
 def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Why is this bill so high, what may they still use, what will they owe."""
-    asked = ask(request, organization_id, Scope.BILLING_READ)
+    asked = ask_costs(request, organization_id)
     organization, today = asked.organization, asked.today
-    url = reverse("billing:overview", args=[organization_id])
-    ahead = outlook(organization, today=today, period=asked.period)
-    zone = organization.white_label.zone
-    limit = limit_line(ahead, grain=asked.query.grain, zone=zone)
+    ahead = look(asked)
     context = {
-        **cost_panel(asked, url, limit),
+        **limited_panel(asked, ahead, "billing:overview"),
         "tab": "overview",
         "nav_key": "organizations",
         "today": today,

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
-from billing.commands import close_periods
+from billing.commands import close_periods, fill_limit_standings
 from billing.models import BillingAccount, BillingPeriod, Invoice, SpendingLimit
 from billing.models import Subscription as Sub
 from billing.money import round_money
@@ -113,6 +113,7 @@ class _Seeding:
         self._months()
         self._limits()
         self._watch()
+        fill_limit_standings(list(self.ids.values()))
         self._endings()
         fold_usage()
 

@@ -10,10 +10,11 @@ from html import escape
 from django import template
 from django.utils.safestring import SafeString
 
-from orgs.charts import Chart, Row, Shape, Tick
+from orgs.charts import Chart, LimitLine, Row, Shape, Tick
 from orgs.templatetags.display import day_year, exact, month_year
 
 register = template.Library()
+_NAMED = 45  # per cent: so far the limit's name may go
 
 
 @register.simple_tag
@@ -22,6 +23,7 @@ def legend(chart: Chart) -> SafeString:
     return SafeString(
         "".join(
             '<li class="legend__item"><span class="legend__swatch'
+            f"{' legend__swatch--ahead' if entry.is_ahead else ''}"
             f' tone-{entry.tone}" aria-hidden="true"></span>{escape(entry.name)}'
             f" <b>{exact(entry.total, chart.unit, chart.currency)}</b></li>"
             for entry in chart.legend
@@ -62,14 +64,44 @@ def day_labels(ticks: Sequence[Tick]) -> SafeString:
 
 
 @register.simple_tag
+def limit_lines(chart: Chart) -> SafeString:
+    """Each line with its name, and a ring where the line of the days meets it."""
+    return SafeString("".join(map(_limit_line, chart.limits)))
+
+
+def _limit_line(line: LimitLine) -> str:
+    tone, x = f"limit--{line.tone}", 'x="0"'
+    if line.is_label_last:
+        x = 'x="100%" text-anchor="end"'
+    drawn = (
+        f'<line class="limit {tone}" x1="0" x2="100%" y1="{line.at}%" y2="{line.at}%"/>'
+        f'<text class="limit-label {tone}" {x} y="{line.at}%" dy="-0.45em">'
+        f"{escape(line.label)}</text>"
+    )
+    if line.met_at is None:
+        return drawn
+    # Where the line of the days is not: above it on its way up, or below it after.
+    anchor, down = ("end", "-0.8") if line.met_at > _NAMED else ("start", "1.6")
+    return (
+        f'{drawn}<circle class="limit-met {tone}" cx="{line.met_at}%" cy="{line.at}%"'
+        f' r="4.5"/><text class="limit-label {tone}" x="{line.met_at}%" y="{line.at}%"'
+        f' dy="{down}em" text-anchor="{anchor}">{escape(line.met)}</text>'
+    )
+
+
+@register.simple_tag
 def picture(chart: Chart) -> SafeString:
     line = "line " if chart.kind == "lines" else ""
     return SafeString("".join(_path(shape, line) for shape in chart.shapes))
 
 
 def _path(shape: Shape, line: str) -> str:
-    partial = " partial" if shape.is_partial else ""
-    return f'<path class="{line}tone-{shape.tone}{partial}" d="{shape.d}"/>'
+    more = " partial" if shape.is_partial else ""
+    if shape.style == "area":
+        line, more = "", " area"
+    elif shape.style:
+        more = f" {shape.style}"
+    return f'<path class="{line}tone-{shape.tone}{more}" d="{shape.d}"/>'
 
 
 @register.simple_tag
@@ -84,4 +116,5 @@ def _row(chart: Chart, row: Row) -> str:
         f'<td class="number">{exact(cell, chart.unit, chart.currency)}</td>'
         for cell in row.cells
     )
-    return f'<tr><th scope="row">{bucket}</th>{cells}</tr>'
+    note = f"<td>{escape(row.note)}</td>" if chart.notes else ""
+    return f'<tr><th scope="row">{bucket}</th>{cells}{note}</tr>'

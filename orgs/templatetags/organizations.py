@@ -16,7 +16,7 @@ register = template.Library()
 _TABS = (
     ("overview", "Overview", "billing:overview"),
     ("usage", "Usage", "metrics:usage"),
-    ("costs", "Costs", "metrics:costs"),
+    ("costs", "Costs", "billing:costs"),
     ("billing", "Billing", "billing:billing"),
     ("alerts", "Alerts", "billing:alerts"),
     ("people", "People", "orgs:people"),

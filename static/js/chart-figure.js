@@ -24,11 +24,13 @@ window.chartFigure = (spec, colour, width) => {
     hovertemplate: `%{customdata}<extra>${plain(name)}</extra>`,
   });
 
-  const trace = ({ name, y, tone }) => {
+  const trace = ({ name, y, tone, ahead, area }) => {
     const fill = colour(`--series-${tone}`);
     if (spec.kind === "lines") {
-      const line = { color: fill, width: 2, shape: "linear" };
-      return { ...hover(name, y), type: "scatter", mode: "lines", line, connectgaps: false };
+      const line = { color: fill, width: 2, shape: "linear", dash: ahead ? "2px,5px" : "solid" };
+      const pale = fill.replace("rgb(", "rgba(").replace(")", ", 0.12)");
+      const below = area ? { fill: "tozeroy", fillcolor: pale } : {};
+      return { ...hover(name, y), ...below, type: "scatter", mode: "lines", line, connectgaps: false };
     }
     const edge = { color: colour("--surface"), width: spec.x.length > 120 ? 0 : 1 };
     const pattern = { shape: per("", "/"), fillmode: "overlay", fgopacity: 0.6, size: 6 };

@@ -1,4 +1,4 @@
-// Axes, grid, limit line and hover box of a chart.
+// Axes, grid and hover box of a chart.
 window.chartLayout = ({ spec, colour, width, plain, symbol, isMoney }) => {
   const font = {
     family: getComputedStyle(document.body).fontFamily,
@@ -47,14 +47,6 @@ window.chartLayout = ({ spec, colour, width, plain, symbol, isMoney }) => {
     },
     yaxis: { ...still, automargin: true, gridcolor: colour("--grid"), rangemode: "tozero", ...ticks },
   };
-  if (spec.limit) {
-    const at = { xref: "paper", yref: "y" };
-    const line = { color: colour("--warn-fill"), width: 1.5, dash: "dash" };
-    const y = spec.limit.value;
-    layout.shapes = [{ ...at, type: "line", x0: 0, x1: 1, y0: y, y1: y, line }];
-    const bgcolor = colour("--surface");
-    const words = { bgcolor, text: plain(spec.limit.label), font: { ...font, color: colour("--warn") } };
-    layout.annotations = [{ ...at, ...words, x: 0, y, xanchor: "left", yanchor: "bottom", showarrow: false }];
-  }
+  window.chartLimits(layout, { spec, colour, font, plain });
   return layout;
 };

@@ -165,13 +165,14 @@ judged as (
 _MEASURED_DAYS = f"""
 measured as (
     select a.id, m.* from judged a cross join lateral (
-        select 'pace', '', a.payable + a.week * a.days_left / {PACE_DAYS}, a.soft,
-            a.soft_version, a.number::text, a.pace_days = {PACE_DAYS},
+        select 'pace', '', greatest(0, w.spent + a.week * a.days_left / {PACE_DAYS}),
+            a.soft, a.soft_version, a.number::text, a.pace_days = {PACE_DAYS},
             jsonb_build_object('pace_per_day', round(a.week / {PACE_DAYS}, 12)::text,
                 'days_left', a.days_left, 'days_with_usage', a.pace_days, 'crosses_on',
                 case when w.days <= 366 then a.today + w.days::integer end)
-        from (select ceil((a.soft - a.payable) * {PACE_DAYS}
-            / nullif(a.week, 0)) as days) w
+        from (select p.spent, ceil((a.soft - p.spent) * {PACE_DAYS}
+                / nullif(a.week, 0)) as days
+            from (select a.cost - a.paying_balance as spent) p) w
         where a.soft > a.payable
         union all
         select 'spike', '', coalesce(a.last_cost, 0), coalesce(a.median, 0), 0,
