@@ -196,6 +196,8 @@ def _pages(org: Organization) -> list[str]:
         *(f"{one}{tab}" for tab in ("", "usage/", "costs/?range=12m", "billing/")),
         *(f"{one}{tab}" for tab in ("people/", "history/")),
         "/components/",
+        *(f"{one}{tab}" for tab in ("alerts/", "periods/")),
+        "/api/docs",
         "/accounts/2fa/",
         "/admin/",
         "/admin/orgs/organization/",
@@ -328,6 +330,57 @@ def test_the_first_tab_stop_skips_to_the_content(
     expect(inside.get_by_role("link", name="Skip to content")).to_be_focused()
     inside.keyboard.press("Enter")
     expect(inside.locator("main")).to_be_focused()
+
+
+def test_a_refused_form_has_the_keyboard_where_it_is_wrong(
+    inside: Page, org: Organization, base: str
+) -> None:
+    inside.goto(f"{base}/organizations/{org.pk}/periods/")
+    inside.get_by_text("Close the open period by hand").click()
+    note = inside.get_by_label("Note")
+    note.evaluate("note => note.form.noValidate = true")
+    inside.get_by_role("button", name="Close the period").click()
+
+    expect(inside.locator("main")).to_contain_text("This field is required.")
+    expect(note).to_be_focused()
+
+
+def test_an_address_leads_to_its_part_on_a_phone(
+    inside: Page, org: Organization, base: str
+) -> None:
+    """Whatever brings the current tab into sight leaves the page where it is."""
+    inside.set_viewport_size({"width": 390, "height": 844})
+    inside.goto(f"{base}/organizations/{org.pk}/alerts/#limits")
+    expect(inside.locator("#limits-title")).to_be_in_viewport()
+    inside.get_by_label("Soft limit").fill("1")
+    inside.get_by_role("button", name="Preview").click()
+    expect(inside.get_by_text("would fire:")).to_be_in_viewport()
+
+
+def test_a_current_tab_is_in_sight_on_a_phone(
+    inside: Page, org: Organization, base: str
+) -> None:
+    inside.set_viewport_size({"width": 390, "height": 844})
+    inside.goto(f"{base}/organizations/{org.pk}/history/")
+    expect(inside.locator(".tabs__link[aria-current]")).to_be_in_viewport(ratio=1)
+
+
+def test_forced_colours_keep_what_is_current_and_the_series_apart(
+    browser: Browser, client_in: Client, org: Organization, base: str
+) -> None:
+    with browser.new_context(forced_colors="active") as context:
+        page = _enter(context, client_in, base)
+        page.goto(f"{base}/organizations/{org.pk}/costs/")
+        page.locator(".js-plotly-plot").first.wait_for()
+        edges = page.eval_on_selector_all(
+            ".tabs__link",
+            "tabs => tabs.map(tab => getComputedStyle(tab).borderBottomColor)",
+        )
+        assert edges.count(edges[2]) == 1
+        fill = page.eval_on_selector(
+            ".js-plotly-plot .point path", "bar => getComputedStyle(bar).fill"
+        )
+        assert fill == "rgb(45, 55, 198)"
 
 
 def test_a_server_error_leaves_the_panel_and_tells(

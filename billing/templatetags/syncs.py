@@ -74,7 +74,7 @@ def health_tile(health: SyncHealth, now: datetime, zone: str, url: str) -> Tile:
         if number
     ]
     waits = f"{' and '.join(needs)} for somebody" if needs else ""
-    tile = _read(health, now, zone) | {"label": "In step with Stripe", "url": url}
+    tile = _read(health, now, zone) | {"url": url}
     if health.drift:
         tile["strong"] = _nouns(health.drift, "difference")
     if waits:

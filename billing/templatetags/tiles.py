@@ -34,9 +34,9 @@ def outlook_tiles(
         _recent(recent, currency),
         _projected(outlook, currency),
         {
-            "label": "Saved against benchmark",
+            "label": "Saved",
             "value": exact(outlook.cost.saved, "money", currency),
-            "note": "this period, at benchmark prices",
+            "note": "this period, against benchmark prices",
         },
         _synced(organization, outlook),
     ]

@@ -44,9 +44,11 @@
     toast(`The server failed to answer.${id ? ` Request ${id}.` : ""}`);
   });
 
-  // A boosted page is a new page: its keyboard starts where its content does.
-  document.addEventListener("htmx:afterSettle", ({ detail }) => {
-    if (detail.boosted) document.getElementById("main")?.focus({ preventScroll: true });
+  // What was refused has the keyboard. A boosted page is a new one: it starts at its content.
+  document.addEventListener("htmx:afterSettle", ({ detail: { elt, boosted } }) => {
+    const wrong = elt.querySelector('[aria-invalid="true"]');
+    if (wrong) wrong.focus();
+    else if (boosted) document.getElementById("main")?.focus({ preventScroll: true });
   });
 
   document.addEventListener("click", (event) => {
@@ -54,7 +56,8 @@
   });
   document.addEventListener("htmx:load", ({ detail: { elt } }) => {
     const tab = elt.querySelector(".tabs__link[aria-current]");
-    tab?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const row = tab?.parentElement; // alone: the page stays where its address leads
+    if (row) row.scrollLeft = tab.offsetLeft + tab.offsetWidth - row.offsetLeft - row.clientWidth;
     for (const done of elt.querySelectorAll(".toast--success, .toast--info")) {
       setTimeout(() => done.matches(":hover, :focus-within") || done.remove(), 8000);
     }
