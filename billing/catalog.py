@@ -150,14 +150,6 @@ ALERT_KINDS: dict[str, AlertKind] = {
 }
 
 
-def steps(kind: AlertKind) -> list[AlertKind]:
-    """The kinds of its ladder, the first to be crossed first; itself if it has none."""
-    if not kind.ladder:
-        return [kind]
-    found = [one for one in ALERT_KINDS.values() if one.ladder == kind.ladder]
-    return sorted(found, key=lambda one: -one.threshold if one.falls else one.threshold)
-
-
 def is_beyond(kind: AlertKind, other: AlertKind) -> bool:
     """Whether it is told instead of the other, when both are crossed at once."""
     return kind.ladder == other.ladder != "" and (
