@@ -21,7 +21,6 @@ from tests.factories import make_organization, make_rate, make_user, make_white_
 pytestmark = pytest.mark.browser
 
 PASSWORD = "a long enough secret"
-PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="session")
