@@ -175,14 +175,17 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A worker that is told nothing else serves both, the first one first: whatever Stripe
 # keeps waiting, usage is folded and alerts are looked at as soon as a process is free.
 CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {"celery": {}, "stripe": {}}
+# What a person waits for goes before the rest: 0 is Redis's highest.
 CELERY_TASK_ROUTES = {
-    f"billing.tasks.{name}": "stripe"
-    for name in (
-        "handle_event",
-        "make_last_invoice",
-        "pull_events",
-        "run_sync",
-        "send_charges",
+    f"billing.tasks.{name}": {"queue": "stripe", "priority": priority}
+    for name, priority in (
+        ("do_action", 0),
+        ("heal_drift", 0),
+        ("handle_event", 6),
+        ("make_last_invoice", 6),
+        ("pull_events", 6),
+        ("run_sync", 6),
+        ("send_charges", 6),
     )
 }
 # A silent broker must not hold a web request: the row is safe, the sweep finds it.

@@ -203,6 +203,8 @@ def test_bad_input_asks_nothing(desk: Desk) -> None:
 def test_a_subscription_starts_with_a_trial(desk: Desk) -> None:
     desk.link()
     price = desk.price(2900)
+    form = desk.client.get(desk.url("start")).content.decode()
+    assert "bills all usage of the open period" in form
 
     action = desk.ask("start", price=price, trial_days=14, days_until_due=30)
 

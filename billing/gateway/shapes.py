@@ -311,6 +311,7 @@ class InvoiceItem:
         )
 
 
+_LONGEST_ID, _LONGEST_TYPE = 255, 100
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(\.[a-z_]+)?")
 
 
@@ -340,9 +341,12 @@ class Event:
         data = node.value.get("data")
         thing = data.get("object") if isinstance(data, Mapping) else None
         object_id = thing.get("id") if isinstance(thing, Mapping) else None
+        id_, type_ = node.text("id"), node.text("type")
+        if len(id_) > _LONGEST_ID or len(type_) > _LONGEST_TYPE:
+            raise Malformed(node.path, "has an id or a type too long to be one")
         return cls(
-            id=node.text("id"),
-            type=node.text("type"),
+            id=id_,
+            type=type_,
             api_version=str(node.value.get("api_version") or ""),
             object_id=object_id if isinstance(object_id, str) else "",
             created_at=_created(node),

@@ -148,16 +148,21 @@ def action_tone(action: ActionFacts) -> str:
     return tones.get(action.state, "warn")
 
 
+_OLDER = (
+    " The invoice of its first cycle bills all usage of the open period, whenever that"
+    " began: close it by hand before, where older usage was paid for otherwise."
+)
+
 # What is done, before anybody asks for it.
 _LEADS = {
     Kind.CREATE_CUSTOMER: "Stripe gets a customer of this name, linked by our ids.",
     Kind.LINK_CUSTOMER: "A customer that Stripe has already becomes that of this"
-    " organization; its subscriptions and invoices are mirrored.",
+    " organization; its subscriptions and invoices are mirrored." + _OLDER,
     Kind.UNLINK_CUSTOMER: "For a customer that was deleted in Stripe: Stripe is asked"
     " once more, then the organization has none and may get another. What was mirrored"
     " stays.",
     Kind.START: "A subscription from now on. Without a trial its first invoice is made"
-    " at once.",
+    " at once." + _OLDER,
     Kind.CHANGE_TIER: "Now: the rest of the period is credited at the old price and"
     " charged at the new one. When its period ends: the next invoice has the new"
     " price.",
