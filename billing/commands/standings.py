@@ -6,6 +6,7 @@ from datetime import date
 from django.db import connection
 from django.utils import timezone
 
+from billing.models import SpendingLimit
 from billing.queries.outlook import Outlook, list_outlooks
 from orgs.models import Organization
 
@@ -27,13 +28,18 @@ def fill_limit_standings(organization_ids: Sequence[int]) -> int:
     reckoned: of two at once the older may be written last, until the next comes, at
     the latest with the sweep.
     """
-    rows = Organization.objects.select_related("white_label")
-    found = list_outlooks(list(rows.filter(pk__in=organization_ids)))
-    days = {id_: _day(ahead) for id_, ahead in found.items()}
     ids = sorted(set(organization_ids))
+    days = {id_: _day(ahead) for id_, ahead in list_outlooks(_limited(ids)).items()}
     with connection.cursor() as cursor:
         cursor.execute(_FILL, {"ids": ids, "days": [days.get(id_) for id_ in ids]})
         return int(cursor.rowcount)
+
+
+def _limited(ids: Sequence[int]) -> list[Organization]:
+    """Those with a limit: few, where every recording has all it touched looked at."""
+    limits = SpendingLimit.objects.filter(organization_id__in=ids, amount__gt=0)
+    rows = Organization.objects.select_related("white_label")
+    return list(rows.filter(pk__in=limits.values("organization_id")))
 
 
 def _day(ahead: Outlook) -> date | None:
