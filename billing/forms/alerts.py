@@ -51,7 +51,11 @@ class LimitsForm(forms.Form):
 def limits_of(organization: Organization) -> dict[str, str]:
     """What the form shows at first."""
     rows = SpendingLimit.objects.filter(organization=organization, amount__gt=0)
-    return {row.kind: f"{row.amount.normalize():f}" for row in rows if row.amount}
+    return {
+        kind: f"{amount.normalize():f}"
+        for kind, amount in rows.values_list("kind", "amount")
+        if amount
+    }
 
 
 class QuietForm(forms.Form):
@@ -84,9 +88,9 @@ class RecipientsForm(forms.Form):
         super().__init__(*args, **kw)
         own = organization.billing_email or "none is set"
         self.fields["tells_billing_email"].label = f"The billing e-mail, {own}"
-        members = self.fields["members"]
-        members.choices = _members(organization)  # type: ignore[attr-defined]
-        if not _members(organization):
+        known = _members(organization)
+        self.fields["members"].choices = known  # type: ignore[attr-defined]
+        if not known:
             del self.fields["members"]
 
     def clean_addresses(self) -> list[str]:
@@ -104,8 +108,11 @@ class RecipientsForm(forms.Form):
 
 def _members(organization: Organization) -> list[tuple[str, str]]:
     rows = Member.objects.filter(organization=organization, deleted_at=None)
-    known = rows.exclude(email="").order_by("name", "email", "id")[:_MOST_MEMBERS]
-    return [(str(row.pk), f"{row.name or row.email} · {row.email}") for row in known]
+    known = rows.exclude(email="").order_by("name", "email", "id")
+    return [
+        (str(id_), f"{name or email} · {email}")
+        for id_, name, email in known.values_list("id", "name", "email")[:_MOST_MEMBERS]
+    ]
 
 
 def recipients_of(organization: Organization) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.db.models import Sum
 
 from billing.models import CreditEntry
 from billing.money import ZERO, Bill, bill, exactly
-from billing.queries.facts import billing_facts
+from billing.queries.facts import BillingFacts, billing_facts
 from metrics.queries import list_open_periods, product_costs
 from orgs.models import Organization
 
@@ -63,9 +63,9 @@ def credit_balance(organization_id: int) -> Decimal:
     return lines.aggregate(left=Sum("amount"))["left"] or ZERO
 
 
-def balances(organization: Organization) -> Balances:
-    """Two statements."""
-    facts = billing_facts([organization.id])[organization.id]
+def balances(organization: Organization, facts: BillingFacts | None = None) -> Balances:
+    """Two statements, one where the `facts` are known."""
+    facts = facts or billing_facts([organization.id])[organization.id]
     return Balances(
         credit=credit_balance(organization.id),
         free_balance=facts.free_balance,

@@ -36,7 +36,7 @@ from billing.queries.alerts import (
 )
 from billing.views.desk import READ_ONLY, Desk, enter, enter_to_act
 from metrics.periods import DayRange, day_of
-from metrics.queries import SeriesFilters, series
+from metrics.queries import SeriesFilters, current_period, series
 from orgs import access
 from orgs.access.gate import row_id
 from orgs.catalog import Scope
@@ -160,7 +160,8 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
         row.organization = organization  # it is here already
     told = find_told([id_])[id_]
     today = day_of(now, organization.white_label.zone)
-    ahead = outlook(organization, today=today)
+    period = current_period(id_)
+    ahead = outlook(organization, today=today, period=period)
     opted_out = AlertOptOut.objects.filter(organization=organization)
     base = reverse("billing:alerts", args=[id_])
     is_writer = Scope.BILLING_WRITE in desk.principal.scopes
@@ -176,6 +177,7 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
         "opened": opened,
         "next_url": f"{base}?before={rows[_SHOWN - 1].pk}" if rows[_SHOWN:] else "",
         "first_url": base if before else "",
+        "period": period,
         "outlook": ahead,
         "chart": _chart(organization, ahead, today),
         "told": told,
@@ -187,7 +189,7 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
         "quiet": QuietForm(),
         "limits": LimitsForm(initial=limits_of(organization)),
         **_supposed(organization, query),
-        **_why(explain(id_, now=now)),
+        **_why(explain(id_, now=now, told=told)),
     }
 
 

@@ -45,6 +45,7 @@ def tab(desk: Desk, organization: Organization, now: Standing) -> dict[str, Any]
     """All that the tab shows; the same beneath the form of an action."""
     today = day_of(timezone.now(), organization.white_label.zone)
     period = current_period(organization.id)
+    ahead = outlook(organization, today=today, period=period)
     charges = _charges(organization.id)
     invoices = list_invoices(organization.id)
     return {
@@ -62,12 +63,12 @@ def tab(desk: Desk, organization: Organization, now: Standing) -> dict[str, Any]
         ],
         "now": timezone.now(),
         "period": period,
-        "outlook": outlook(organization, today=today, period=period),
+        "outlook": ahead,
         "drift": list_organization_drift(organization.id),
         "moments": timeline(organization.id, invoices=invoices),
         "moments_shown": SHOWN,
         "stale": _stale(organization),
-        **ledger(organization),
+        **ledger(organization, ahead.facts),
     }
 
 

@@ -9,6 +9,7 @@ from django.shortcuts import redirect
 from billing.commands.credits import grant_credit, take_back_credit
 from billing.forms.corrections import CreditForm
 from billing.queries.credits import balances, list_credits, preview_credit
+from billing.queries.facts import BillingFacts
 from billing.views.corrections import Corrector, Once, corrector
 from orgs.errors import DomainError
 from orgs.http import OrgRequest, page_or_fragment
@@ -92,9 +93,11 @@ def _page(
     return page_or_fragment(request, _PAGE, _PANEL, context, status=status)
 
 
-def ledger(organization: Organization) -> dict[str, Any]:
+def ledger(
+    organization: Organization, facts: BillingFacts | None = None
+) -> dict[str, Any]:
     """What the card of credits shows, here and on the billing tab."""
     return {
-        "balances": balances(organization),
+        "balances": balances(organization, facts),
         "credit_lines": list_credits(organization.pk),
     }

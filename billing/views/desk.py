@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django.http import QueryDict
@@ -22,13 +23,17 @@ READ_ONLY = "Your role reads money and changes nothing."
 OFF = "There is no STRIPE_SECRET_KEY: Stripe is not asked."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Desk:
     """What a person of the jobs pages may see and do."""
 
     principal: Principal
-    white_labels: list[WhiteLabel]
     now: datetime = field(default_factory=timezone.now)
+
+    @cached_property
+    def white_labels(self) -> list[WhiteLabel]:
+        """Read when first asked for: an organization's own pages never do."""
+        return access.visible_white_labels(self.principal)
 
     @property
     def sees_all(self) -> bool:
@@ -70,7 +75,7 @@ def enter(request: OrgRequest) -> Desk:
     """For whoever reads money."""
     principal = access.principal_of(request.user)
     principal.require(Scope.BILLING_READ)
-    return Desk(principal, access.visible_white_labels(principal))
+    return Desk(principal)
 
 
 def enter_to_act(request: OrgRequest, *, asks_stripe: bool = True) -> Desk:

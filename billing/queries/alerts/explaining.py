@@ -62,11 +62,15 @@ def explain(
     now: datetime,
     kind: str = "",
     suppose: Suppose | None = None,
+    told: Told | None = None,
 ) -> list[Explanation]:
-    """Every kind, or one, of each subject it has; four statements, nothing written."""
+    """Every kind, or one, of each subject it has; four statements, nothing written.
+
+    Three where who is `told` is known.
+    """
     found = measure(organization_id, now=now, suppose=suppose)
     recorded = _recorded(organization_id, found)
-    told = find_told([organization_id])[organization_id]
+    told = told or find_told([organization_id])[organization_id]
     kinds = [ALERT_KINDS[kind]] if kind else list(ALERT_KINDS.values())
     return [
         explanation
