@@ -12,7 +12,6 @@ from typing import Any
 
 from django.db import connection
 
-
 _kept: list[Any] = []  # of the parent: a child that closed one would end it
 
 
