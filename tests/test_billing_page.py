@@ -303,7 +303,7 @@ def test_the_tab_takes_as_many_queries_for_much_as_for_little(
     desk: Desk, growth: Subscription, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     desk.client.get(desk.tab)
-    with django_assert_num_queries(23) as few:
+    with django_assert_num_queries(21) as few:
         desk.client.get(desk.tab)
     for number in range(30):
         StripeAction.objects.create(
