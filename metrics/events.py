@@ -82,6 +82,8 @@ def parse_event(raw: bytes | msgspec.Raw) -> IncomingEvent:
 
 _list_decoder = msgspec.json.Decoder(list[IncomingEvent])
 _SPACED_KEY = re.compile(rb'"\s+:')
+# Without any of these there is none: bodies written without spaces are searched faster.
+_SPACES = (b'" ', b'"\n', b'"\r', b'"\t')
 
 
 def parse_all(body: bytes) -> list[IncomingEvent] | None:
@@ -94,9 +96,14 @@ def parse_all(body: bytes) -> list[IncomingEvent] | None:
         events = _list_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if body.count(b'":') != _keys_of(events) or _SPACED_KEY.search(body):
+    if body.count(b'":') != _keys_of(events) or _has_spaced_key(body):
         return None
     return events
+
+
+def _has_spaced_key(body: bytes) -> bool:
+    is_possible = any(space in body for space in _SPACES)
+    return is_possible and _SPACED_KEY.search(body) is not None
 
 
 def _keys_of(events: Sequence[IncomingEvent]) -> int:

@@ -22,7 +22,7 @@ from metrics.commands.sums import DaySums, PriceList, day_sums, price_list
 from metrics.events import Refused, are_fine, check_event
 from metrics.signals import usage_recorded
 from orgs.models import WhiteLabel
-from orgs.queries.prepared import array, execute, fetch_all, fetch_together
+from orgs.queries.prepared import array, execute_together, fetch_all, fetch_together
 
 _ATTEMPTS = 3  # of a transaction that PostgreSQL ended for a deadlock
 _DEADLOCK = "40P01"
@@ -246,9 +246,30 @@ def _keys(rows: Sequence[Row]) -> dict[str, object]:
 
 def _append(white_label: WhiteLabel, sums: DaySums) -> None:
     """Daily metrics first, which a recording of the same day may have to wait for."""
+    appended = [(statements.APPEND_FLEET, _fleet(white_label, sums))]
     if sums.metrics:
-        execute(statements.UPSERT_METRICS, _metrics(sums))
-    execute(statements.APPEND_FLEET, _fleet(white_label, sums))
+        appended.insert(0, (statements.UPSERT_METRICS, _metrics(sums)))
+    if len(sums.usage) <= _FEW:
+        appended.append((statements.APPEND_CHANGES, _few_changes(sums)))
+        execute_together(appended)
+    else:
+        execute_together(appended)
+        _copy_changes(sums)
+
+
+_FEW = 300  # sums; of more, COPY is faster though it is a call of its own
+
+
+def _few_changes(sums: DaySums) -> dict[str, object]:
+    names = ("organizations", "days", "products", "meters", "projects", "periods")
+    columns = zip(*sums.usage, strict=True)
+    return {
+        **{name: array(column) for name, column in zip(names, columns, strict=True)},
+        **_amounts(list(sums.usage.values())),
+    }
+
+
+def _copy_changes(sums: DaySums) -> None:
     with (
         connection.cursor() as cursor,
         connection.wrap_database_errors,

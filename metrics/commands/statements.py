@@ -69,6 +69,17 @@ copy metrics_usagechange ({USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity) from stdin
 """
 
+# The same for a few, which go with what else is sent: COPY would be a call of its own.
+APPEND_CHANGES = f"""
+insert into metrics_usagechange ({USAGE_KEY}, quantity, cost, benchmark_cost,
+    unpriced_quantity)
+select o, d, p, m, j, n, q, c * 1e-12, b * 1e-12, u
+from unnest(%(organizations)s::bigint[], %(days)s::date[], %(products)s::text[],
+    %(meters)s::text[], %(projects)s::bigint[], %(periods)s::integer[],
+    %(quantities)s::numeric[], %(costs)s::numeric[], %(benchmarks)s::numeric[],
+    %(unpriced)s::numeric[]) as added (o, d, p, m, j, n, q, c, b, u)
+"""  # noqa: S608  our own text
+
 APPEND_FLEET = """
 insert into metrics_fleetchange (white_label_id, day, product, meter, quantity, cost,
     benchmark_cost, unpriced_quantity)

@@ -26,14 +26,16 @@ class UsageChange(_UsageSums):
     """What a recording or a correction added; folded into daily usage and standings.
 
     `standing.changes` plus the rows here count every change ever made: with it a
-    reader knows whether usage is as it was.
+    reader knows whether usage is as it was. Of a key there may be many: Django asks for
+    a primary key, PostgreSQL knows of none.
     """
 
-    pk = models.CompositePrimaryKey("organization_id", "id")
-    id = models.BigIntegerField()  # generated as identity
+    pk = models.CompositePrimaryKey(
+        "organization_id", "day", "product", "meter", "project_id", "period"
+    )
 
     class Meta:
-        managed = False  # an identity column in a composite key: see 0006
+        managed = False  # without a key: see 0009
         db_table = "metrics_usagechange"
 
 

@@ -43,11 +43,12 @@ def list_references(
     return [Reference(*row) for row in rows]
 
 
-# Each half by its own index; with `or` in one condition neither is used.
+# Each half by its own index; with `or` in one condition neither is used. Who is named
+# both ways comes twice.
 _REFERENCES = """
 select id, external_id, deleted_at is not null from orgs_organization
 where white_label_id = %(white_label)s and id = any(%(ids)s::bigint[])
-union
+union all
 select id, external_id, deleted_at is not null from orgs_organization
 where white_label_id = %(white_label)s and external_id = any(%(external_ids)s::text[])
 """

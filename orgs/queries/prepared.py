@@ -64,19 +64,21 @@ Statement = tuple[str, Mapping[str, object]]
 def fetch_together(statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
     """The rows of each statement, in order; sent together, so they wait once."""
     with ExitStack() as stack:
-        cursors = [stack.enter_context(_cursor()) for _ in statements]
-        with connection.wrap_database_errors, connection.connection.pipeline():
-            for cursor, (statement, parameters) in zip(
-                cursors, statements, strict=True
-            ):
-                cursor.execute(statement, parameters)
-        return [cursor.fetchall() for cursor in cursors]
+        return [cursor.fetchall() for cursor in _executed(statements, stack)]
 
 
-def execute(statement: str, parameters: Mapping[str, object]) -> None:
-    """The same for a write."""
-    with _cursor() as cursor:
-        cursor.execute(statement, parameters)
+def execute_together(statements: Sequence[Statement]) -> None:
+    """The same for writes."""
+    with ExitStack() as stack:
+        _executed(statements, stack)
+
+
+def _executed(statements: Sequence[Statement], stack: ExitStack) -> list[Any]:
+    cursors = [stack.enter_context(_cursor()) for _ in statements]
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        for cursor, (statement, parameters) in zip(cursors, statements, strict=True):
+            cursor.execute(statement, parameters)
+    return cursors
 
 
 def array(values: Iterable[object]) -> str:
