@@ -25,6 +25,12 @@ class BillingConfig(AppConfig):
         def open_periods(*, organization_ids: list[int], **_: Any) -> None:
             commands.open_first_periods(organization_ids)
 
+        def look_at_limits(*, organization_ids: list[int], **_: Any) -> None:
+            from billing.tasks import evaluate_limited
+            from orgs.tasks import gather
+
+            gather(evaluate_limited, organization_ids)
+
         def look_for_alerts(*, organization_ids: list[int], **_: Any) -> None:
             from billing.tasks import evaluate_gathered
             from orgs.tasks import gather
@@ -39,7 +45,8 @@ class BillingConfig(AppConfig):
 
         organizations_created.connect(open_periods, weak=False)
         _keep_lists_in_order()
-        for used in (usage_recorded, usage_folded, people_changed):
+        usage_recorded.connect(look_at_limits, weak=False)
+        for used in (usage_folded, people_changed):
             used.connect(look_for_alerts, weak=False)
         for changed in (entitlements_changed, terms_changed):
             changed.connect(look_for_all_alerts, weak=False)

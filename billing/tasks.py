@@ -18,9 +18,9 @@ from billing.commands import (
 )
 from billing.commands.standings import fill_limit_standings
 from billing.queries.actions import list_due_actions
-from billing.queries.alerts import list_due
+from billing.queries.alerts import list_due, list_limited
 from billing.queries.charges import list_due_periods, list_without_draft
-from billing.queries.prepared import list_amiss, list_limited
+from billing.queries.prepared import list_amiss, list_limited_after
 from orgs.tasks import gathered, nudge
 
 logger = logging.getLogger(__name__)
@@ -148,8 +148,18 @@ def sweep_letters() -> None:
 
 
 @shared_task
+def evaluate_limited() -> None:
+    """Look at those that just used something, and that a limit may stop.
+
+    The others wait for the fold: a storm of recordings touches everybody each second.
+    """
+    for organization_ids in gathered(evaluate_limited):
+        tell(alerts.evaluate(list_limited(organization_ids)))
+
+
+@shared_task
 def evaluate_gathered() -> None:
-    """Look at those that used something, or whose people changed."""
+    """Look at those whose usage was folded, or whose people changed."""
     for organization_ids in gathered(evaluate_gathered):
         tell(alerts.evaluate(organization_ids))
 
@@ -189,7 +199,7 @@ def sweep_limits(after: int = 0) -> None:
     """Move the days on as days pass; in parts, so that no worker is held."""
     while not after and (amiss := list_amiss(_AT_A_TIME)):
         fill_limit_standings(amiss)
-    limited = list_limited(after, limit=_SWEPT_AT_ONCE)
+    limited = list_limited_after(after, limit=_SWEPT_AT_ONCE)
     for at in range(0, len(limited), _AT_A_TIME):
         fill_limit_standings(limited[at : at + _AT_A_TIME])
     if len(limited) == _SWEPT_AT_ONCE:

@@ -46,7 +46,7 @@ def spent(acme: WhiteLabel, org: Organization, asked: Asked) -> Organization:
     """10 of the open period, and 60 GPU seconds; the decoy of that name nothing."""
     make_rate(acme, "2")
     use(acme, 5, quantities={"requests": 5, "gpu_seconds": 60})
-    assert asked == {"evaluate_gathered": {org.pk}}
+    assert asked == {"evaluate_limited": {org.pk}}
     asked.clear()
     return org
 

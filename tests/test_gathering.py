@@ -8,23 +8,24 @@ import redis
 from django.conf import settings
 
 from billing.models import Alert
-from billing.tasks import evaluate_gathered
+from billing.tasks import evaluate_gathered, evaluate_limited
 from metrics.commands import fold_usage
-from orgs.models import Organization, WhiteLabel
+from orgs.models import Entitlements, Organization, WhiteLabel
 from orgs.tasks import gather, gathered
 from tests.alerting import limit, use
-from tests.factories import make_rate
+from tests.factories import make_organization, make_rate
 
 pytestmark = pytest.mark.usefixtures("committed")
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """When the broker was asked for the task."""
+    """When the broker was asked for a task."""
     found: list[float] = []
-    monkeypatch.setattr(
-        evaluate_gathered, "apply_async", lambda **_: found.append(time.monotonic())
-    )
+    for task in (evaluate_gathered, evaluate_limited):
+        monkeypatch.setattr(
+            task, "apply_async", lambda **_: found.append(time.monotonic())
+        )
     return found
 
 
@@ -43,9 +44,28 @@ def test_a_recording_is_evaluated_soon_after(
     use(acme, 5)
     wait_until(lambda: asked)
 
-    evaluate_gathered()
+    evaluate_limited()
 
     assert Alert.objects.get().organization == org
+
+
+def test_whom_no_limit_stops_is_looked_at_when_it_is_folded(
+    acme: WhiteLabel, org: Organization, asked: list[float]
+) -> None:
+    Entitlements.objects.update_or_create(
+        organization=org, defaults={"gpu_seconds_per_year": 100}
+    )
+    limit(make_organization(acme, "org-8"), "soft", "10")
+    use(acme, 1, quantities={"gpu_seconds": 60})
+    wait_until(lambda: asked)
+    evaluate_limited()
+    assert not Alert.objects.exists()
+
+    fold_usage()
+    wait_until(lambda: len(asked) == 2)
+    evaluate_gathered()
+
+    assert [str(one.kind) for one in Alert.objects.all()] == ["usage_50"]
 
 
 def test_what_valkey_forgot_is_looked_at_when_it_is_folded(
@@ -55,14 +75,14 @@ def test_what_valkey_forgot_is_looked_at_when_it_is_folded(
     limit(org, "soft", "10")
     use(acme, 5)
     valkey = redis.Redis.from_url(settings.REDIS_URL)
-    key = f"orgdesk:gathered:{evaluate_gathered.name}"
-    wait_until(lambda: valkey.exists(key))
+    key = "orgdesk:gathered:{}".format
+    wait_until(lambda: valkey.exists(key(evaluate_limited.name)))
     valkey.flushall()
-    evaluate_gathered()
+    evaluate_limited()
     assert not Alert.objects.exists()
 
     fold_usage()
-    wait_until(lambda: valkey.exists(key))
+    wait_until(lambda: valkey.exists(key(evaluate_gathered.name)))
     evaluate_gathered()
 
     assert Alert.objects.get().organization == org

@@ -6,7 +6,7 @@ from datetime import date
 from django.db import connection
 from django.utils import timezone
 
-from billing.models import SpendingLimit
+from billing.queries.alerts import list_limited
 from billing.queries.outlook import Outlook, list_outlooks
 from orgs.models import Organization
 
@@ -37,9 +37,8 @@ def fill_limit_standings(organization_ids: Sequence[int]) -> int:
 
 def _limited(ids: Sequence[int]) -> list[Organization]:
     """Those with a limit: few, where every recording has all it touched looked at."""
-    limits = SpendingLimit.objects.filter(organization_id__in=ids, amount__gt=0)
     rows = Organization.objects.select_related("white_label")
-    return list(rows.filter(pk__in=limits.values("organization_id")))
+    return list(rows.filter(pk__in=list_limited(ids)))
 
 
 def _day(ahead: Outlook) -> date | None:

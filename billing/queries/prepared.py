@@ -20,7 +20,7 @@ order by o.id limit %s
 """
 
 
-def list_limited(after: int, *, limit: int) -> list[int]:
+def list_limited_after(after: int, *, limit: int) -> list[int]:
     """The next organizations by id that have a spending limit."""
     return _ids(_LIMITED, after, limit)
 

@@ -8,7 +8,7 @@ For the pages:
 - `find_told([id])[id]`: who is told, who opted out, until when it is snoozed
 """
 
-from billing.queries.alerts.candidates import list_after, list_due
+from billing.queries.alerts.candidates import list_after, list_due, list_limited
 from billing.queries.alerts.explaining import (
     Explanation,
     Verdict,
@@ -50,6 +50,7 @@ __all__ = [
     "list_due",
     "list_fired",
     "list_fleet_alerts",
+    "list_limited",
     "list_sent",
     "measure",
     "preview_limits",

@@ -1,5 +1,6 @@
 """Which organizations to look at, each by an index."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection
@@ -23,6 +24,19 @@ def list_due(now: datetime) -> list[int]:
     """Organizations that may have crossed something without using anything."""
     with connection.cursor() as cursor:
         cursor.execute(_DUE, {"now": now})
+        return [id_ for (id_,) in cursor.fetchall()]
+
+
+_LIMITED = """
+select distinct organization_id from billing_spendinglimit
+where organization_id = any(%(ids)s) and amount > 0 order by 1
+"""
+
+
+def list_limited(organization_ids: Sequence[int]) -> list[int]:
+    """Those of these that have a spending limit."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LIMITED, {"ids": list(organization_ids)})
         return [id_ for (id_,) in cursor.fetchall()]
 
 
