@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 
 class _PreparedCursor(psycopg.Cursor[Any]):
@@ -40,10 +40,13 @@ class _LoggedCursor(_PreparedCursor):
 
 
 def _cursor() -> Any:
-    """In the connection Django has; counted and logged like any other."""
-    connection.ensure_connection()
-    own: Any = connection  # stubs know no cursor but their own wrapper
-    if connection.queries_logged:
+    """In the connection Django has; counted and logged like any other.
+
+    Looked up once: each look through `django.db.connection` is one of the thread's.
+    """
+    own: Any = connections[DEFAULT_DB_ALIAS]  # stubs know no cursor but their own
+    own.ensure_connection()
+    if own.queries_logged:
         return own.make_debug_cursor(_LoggedCursor(own.connection))
     return own.make_cursor(_PreparedCursor(own.connection))
 
