@@ -13,15 +13,21 @@ from metrics.commands import make_partitions
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_white_label
 from tests.fake_stripe import fake_stripe, fake_stripe_server
+from tests.forks import end_other_sessions
 
 __all__ = ["fake_stripe", "fake_stripe_server"]
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
     """Migrations made the months of today; tests live in those around `NOW`."""
     with django_db_blocker.unblock(), time_machine.travel(NOW, tick=False):
         make_partitions()
+    yield
+    with django_db_blocker.unblock():
+        end_other_sessions()
 
 
 @pytest.fixture

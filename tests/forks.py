@@ -32,6 +32,15 @@ def fork(run: Callable[[], object]) -> int:
         os._exit(code)
 
 
+def end_other_sessions() -> None:
+    """Of threads and processes that are gone and whose end PostgreSQL did not hear."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+
 def kill(child: int) -> None:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

@@ -25,7 +25,7 @@ from orgs.models import Organization, WhiteLabel
 from tests import forks
 from tests.alerting import limit
 from tests.factories import NOW, make_rate, make_white_label
-from tests.forks import fork
+from tests.forks import end_other_sessions, fork
 from tests.lettering import alert_of, cross, make_customer, state_of, told, wait, work
 from tests.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
@@ -320,15 +320,6 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
     worker.wait(10)
 
 
-def end_sessions() -> None:
-    """What a killed worker had asked for already, its session would still do."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
-            " where datname = current_database() and pid <> pg_backend_pid()"
-        )
-
-
 @pytest.mark.parametrize(
     ("step", "to"),
     [
@@ -373,7 +364,7 @@ def test_killed_before_it_is_marked_it_comes_once_more(
         worker = worker_on(letter_to_kill, smtp_sink)
         smtp_sink.await_("data")
         kill(worker)
-        end_sessions()
+        end_other_sessions()
 
     frozen.shift(letters.LEASE)
     work()
