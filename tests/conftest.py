@@ -27,7 +27,8 @@ def django_db_setup(
         make_partitions()
     yield
     with django_db_blocker.unblock():
-        end_other_sessions()
+        connection.close()  # the last test may have left one that is gone
+        end_other_sessions()  # such as a call of a page that renewed itself to the end
 
 
 @pytest.fixture

@@ -75,12 +75,12 @@ def belongs(process: psutil.Process, state: Path) -> bool:
 
 
 def processes_of(state: Path) -> list[str]:
-    mine = psutil.Process().pid
-    return [
-        " ".join(process.cmdline())
-        for process in psutil.process_iter()
-        if process.pid != mine and belongs(process, state)
-    ]
+    mine, found = psutil.Process().pid, []
+    for process in psutil.process_iter():
+        if process.pid != mine and belongs(process, state):
+            with contextlib.suppress(psutil.Error):  # it ends just now
+                found.append(" ".join(process.cmdline()))
+    return found
 
 
 class Stack:
