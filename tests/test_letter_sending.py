@@ -39,14 +39,7 @@ def ann(acme: WhiteLabel) -> Organization:
     """Told by ann@example.com and bob@example.org; the decoy's letters are not sent."""
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
     Organization.objects.filter(pk=decoy.pk).update(billing_email="decoy@example.com")
-    made = make_customer(acme)
-    alerts.set_recipients(
-        made.pk,
-        tells_billing_email=True,
-        member_ids=[],
-        addresses=["bob@example.org"],
-    )
-    return made
+    return ann_and_bob(acme)
 
 
 BOTH = ["ann@example.com", "bob@example.org"]

@@ -110,7 +110,7 @@ def fold_usage() -> None:
     recorded meanwhile waits for the next. All changes of an organization go together:
     one may correct what another has just added.
     """
-    while _fold_fleet() == _ROWS:
+    while fold_fleet_totals() == _ROWS:
         pass
     while folded := _fold_some():
         usage_folded.send_robust(None, organization_ids=folded)
@@ -125,7 +125,7 @@ def fold_organizations(organization_ids: Sequence[int]) -> None:
         cursor.execute(_FOLD_THESE, {"ids": ids, "now": timezone.now()})
 
 
-def _fold_fleet() -> int:
+def fold_fleet_totals() -> int:
     """How many changes of the fleet were folded."""
     with _folding() as cursor:
         cursor.execute(_FOLD_FLEET, {"limit": _ROWS})
