@@ -1,10 +1,7 @@
 """The hot doors say what Django says, byte for byte, or leave it to Django."""
 
-import io
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
@@ -24,19 +21,15 @@ from tests.factories import (
     make_white_label,
     record,
 )
+from tests.wsgi import HOT, asked, environ, keep_connection, left
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
-Answer = tuple[str, dict[str, str], bytes]
 READS = ("billing:read", "organizations:read")
 
 
 @pytest.fixture(autouse=True)
 def _connection_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request's end would close the connection that holds the test's transaction."""
-    monkeypatch.setattr(hot, "close_old_connections", lambda: None)
-    monkeypatch.setattr("django.core.signals.request_started.send", lambda **_: [])
-    monkeypatch.setattr("django.http.response.signals.request_finished.send",
-                        lambda **_: [])  # fmt: skip
+    keep_connection(monkeypatch)
 
 
 @pytest.fixture
@@ -45,31 +38,6 @@ def billed(acme: WhiteLabel, org: Organization) -> Organization:
     record(acme, [event("a"), event("b", product="x:y")])
     record(acme, [event("c", quantities={"gpu_seconds": 7}, project="web")])
     return org
-
-
-def environ(path: str, key: str = "", **more: str) -> dict[str, Any]:
-    path, _, query = path.partition("?")
-    headers = {"HTTP_X_API_KEY": key} if key else {}
-    return {
-        "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query,
-        "SERVER_NAME": "localhost", "SERVER_PORT": "80", "HTTP_HOST": "localhost",
-        "HTTP_X_REQUEST_ID": "r-1", "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(), **headers, **more,
-    }  # fmt: skip
-
-
-def asked(application: Any, environ: dict[str, Any]) -> Answer:
-    started: list[Any] = []
-    body = b"".join(application(environ, lambda *start: started.append(start)))
-    status, headers = started[0]
-    return status, dict(headers), body
-
-
-def refuse(*_: Any) -> Any:
-    raise AssertionError("asked Django")
-
-
-HOT = hot.HotDoors(refuse)
 
 
 def paths(acme: WhiteLabel, org: Organization) -> tuple[str, str]:
@@ -169,14 +137,6 @@ def test_a_chart_that_holds_is_the_same_from_both(
     record(acme, [event("later")])
     fold_usage()
     assert asked(HOT, dict(again))[0] == "200 OK"
-
-
-def left(answer: Callable[[], Answer]) -> bool:
-    try:
-        answer()
-    except AssertionError as error:
-        return "asked Django" in str(error)
-    return False
 
 
 @pytest.mark.parametrize(

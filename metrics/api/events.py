@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from django.http import HttpRequest
+import orjson
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 from pydantic import Field
 
@@ -14,6 +15,7 @@ from metrics.events import IncomingEvent, Refused, Rejection, parse_all, parse_e
 from orgs import access
 from orgs.catalog import Scope
 from orgs.errors import DomainError, Forbidden, TooLarge
+from orgs.models import WhiteLabel
 from orgs.queries.reach import get_white_label_by_id
 from orgs.schemas.bodies import JSON, NDJSON, read_bytes
 from orgs.schemas.errors import ErrorsOut
@@ -100,27 +102,45 @@ def report_usage(request: HttpRequest) -> Any:
     caller = access.caller(request, Scope.USAGE_WRITE)
     if caller.white_label_id is None:
         raise Forbidden("This needs a key of one white label.")
-    body = read_bytes(
+    sent = read_bytes(
         request, types={JSON, NDJSON}, max_bytes=MAX_BYTES, accepts_gzip=True
     )
-    events, refused = _read(body, is_lines=request.content_type == NDJSON)
-    recorded = record_usage(
-        get_white_label_by_id(caller.white_label_id),
-        events,
-        organization_id=caller.organization_id,
-    )
-    rejected = sorted([*refused, *recorded.rejected], key=lambda one: one.index)
-    return {
-        "accepted": recorded.accepted,
-        "duplicates": recorded.duplicates,
-        "rejected": [
-            {"index": one.index, "code": one.code, "message": one.message}
-            for one in rejected
-        ],
-    }
+    events, refused = _read(sent, is_lines=request.content_type == NDJSON)
+    white_label = get_white_label_by_id(caller.white_label_id)
+    body = recorded_body(white_label, events, caller.organization_id, refused)
+    return HttpResponse(body, content_type=JSON)
 
 
 Read = tuple[list[tuple[int, IncomingEvent]], list[Rejection]]
+
+
+def recorded_body(
+    white_label: WhiteLabel,
+    events: Sequence[tuple[int, IncomingEvent]],
+    organization_id: int | None,
+    refused: Sequence[Rejection] = (),
+) -> bytes:
+    """Record them; `RecordedOut` with those that were `refused` before."""
+    result = record_usage(white_label, events, organization_id=organization_id)
+    rejected = sorted([*refused, *result.rejected], key=lambda one: one.index)
+    return orjson.dumps(
+        {
+            "accepted": result.accepted,
+            "duplicates": result.duplicates,
+            "rejected": [
+                {"index": one.index, "code": one.code, "message": one.message}
+                for one in rejected
+            ],
+        }
+    )
+
+
+def plain_events(body: bytes) -> list[tuple[int, IncomingEvent]] | None:
+    """The events of a JSON array that are well formed, each one, and not too many."""
+    events = parse_all(body)
+    if not events or len(events) > MAX_EVENTS:
+        return None
+    return list(enumerate(events))
 
 
 def _read(body: bytes, *, is_lines: bool) -> Read:

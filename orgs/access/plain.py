@@ -18,11 +18,12 @@ from orgs.access.principals import Principal
 from orgs.catalog import Scope
 from orgs.crypto import hash_key
 from orgs.errors import RateLimited
-from orgs.models import Organization
+from orgs.models import Organization, WhiteLabel
 from orgs.queries.reach import (
     KeyFacts,
     find_key,
     find_key_beside,
+    find_key_of_label,
     find_organization,
 )
 
@@ -60,6 +61,21 @@ def reach_beside(
     return (reached, row) if reached else None
 
 
+def caller(
+    headers: dict[str, str], scope: Scope
+) -> tuple[Principal, WhiteLabel] | None:
+    """Who calls something that names no organization, and their key's white label."""
+    text = key_text(headers)
+    if not text:
+        return None
+    now = timezone.now()
+    key, white_label = find_key_of_label(hash_key(text), now=now)
+    if key is None or white_label is None or not may_wait(key.used_at, now):
+        return None
+    found = principal_of_key(key)
+    return (found, white_label) if scope in found.scopes else None
+
+
 def _reached(
     key: KeyFacts | None, organization: Organization | None, scope: Scope, now: datetime
 ) -> Reached | None:
@@ -88,10 +104,10 @@ def reach_inside(
     return reached, inner
 
 
-def count(reached: Reached) -> bool:
+def count(found: Principal, organization: Organization | None = None) -> bool:
     """Count the call; false when there were too many, which then is not counted."""
     try:
-        count_call(*reached)
+        count_call(found, organization)
     except RateLimited:
         return False
     return True

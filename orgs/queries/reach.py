@@ -47,8 +47,6 @@ _KEY = """
 select k.id, k.scopes, k.white_label_id, k.organization_id, k.last_used_at, {columns}
 from orgs_apikey k
 left join orgs_organization own on own.id = k.organization_id
-left join orgs_organization o on o.id = %(organization_id)s
-left join orgs_whitelabel w on w.id = o.white_label_id
 {beside}
 where k.key_hash = %(key_hash)s
     and (k.expires_at is null or k.expires_at > %(now)s)
@@ -56,6 +54,11 @@ where k.key_hash = %(key_hash)s
     and (k.organization_id is null or own.deleted_at is null)
 """
 _KEY_COLUMNS = 5
+_NAMED = """
+left join orgs_organization o on o.id = %(organization_id)s
+left join orgs_whitelabel w on w.id = o.white_label_id
+"""
+_OWN_LABEL = "join orgs_whitelabel w on w.id = k.white_label_id"
 _BESIDE = "left join lateral {} beside on o.id is not null"
 
 _ORGANIZATION = """
@@ -103,6 +106,19 @@ def find_key_beside(
     return KeyFacts(*row[:_KEY_COLUMNS]), organization, row[end:]
 
 
+def find_key_of_label(
+    key_hash: bytes, *, now: datetime
+) -> tuple[KeyFacts | None, WhiteLabel | None]:
+    """The key and the white label it is of: what hot doors look at; one statement."""
+    names = _names(WhiteLabel, _HOT)
+    rows = fetch_all(_own_label_statement(), {"key_hash": key_hash, "now": now})
+    if not rows:
+        return None, None
+    row = rows[0]
+    label = _instance(WhiteLabel, names, row[_KEY_COLUMNS:])
+    return KeyFacts(*row[:_KEY_COLUMNS]), label
+
+
 def find_organization(
     organization_id: int, *, is_hot: bool = False
 ) -> Organization | None:
@@ -144,9 +160,15 @@ def _few_columns() -> int:
 @cache
 def _key_statement(fields: _Fields, beside: str = "") -> str:
     if not beside:
-        return _KEY.format(columns=_columns(fields), beside="")
+        return _KEY.format(columns=_columns(fields), beside=_NAMED)
     columns = f"{_columns(fields)}, beside.*"
-    return _KEY.format(columns=columns, beside=_BESIDE.format(beside))
+    return _KEY.format(columns=columns, beside=_NAMED + _BESIDE.format(beside))
+
+
+@cache
+def _own_label_statement() -> str:
+    columns = ", ".join(f"w.{name}" for name in _names(WhiteLabel, _HOT))
+    return _KEY.format(columns=columns, beside=_OWN_LABEL)
 
 
 @cache
