@@ -17,8 +17,6 @@ shown to people, and sent again by them (`retry_charge`).
 import logging
 from datetime import timedelta
 
-from django.db.models import F
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from billing import gateway
@@ -75,21 +73,14 @@ def retry_charge(charge_id: int) -> None:
 
 def _claim(charge_id: int) -> Charge | None:
     """Take it for a while, unless somebody has it or it is not its turn."""
-    now = timezone.now()
-    charge = due_charges(pk=charge_id).first()
+    due = due_charges(pk=charge_id)
+    charge = due.first()
     if charge is None:
         return None
     if _has_to_wait(charge):
-        due_charges(pk=charge_id).update(due_at=now + _CREDIT_WAIT)
+        due.update(due_at=timezone.now() + _CREDIT_WAIT)
         return None
-    claimed = due_charges(pk=charge_id).update(
-        state=Charge.State.RUNNING,
-        attempts=F("attempts") + 1,
-        started_at=Coalesce("started_at", now),
-        leased_until=now + LEASE,
-        due_at=now + LEASE,
-    )
-    if not claimed:
+    if not due.claim(LEASE):
         return None
     return Charge.objects.select_related("period").get(pk=charge_id)
 

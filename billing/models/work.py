@@ -1,9 +1,11 @@
 """What is asked for by a row and done by a worker: leases, attempts, outcomes."""
 
+from datetime import timedelta
 from typing import Self, TypeVar
 
 from django.db import models
-from django.db.models import CheckConstraint, Q
+from django.db.models import CheckConstraint, F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 W = TypeVar("W", bound="Work")
@@ -12,6 +14,24 @@ W = TypeVar("W", bound="Work")
 class WorkQuerySet(models.QuerySet[W]):
     def unfinished(self) -> Self:
         return self.filter(state__in=["pending", "running"])
+
+    def due(self) -> Self:
+        """To be done now, and nobody at it: not begun, or its worker died."""
+        now = timezone.now()
+        free = Q(leased_until=None) | Q(leased_until__lte=now)
+        return self.unfinished().filter(free, due_at__lte=now)
+
+    def claim(self, lease: timedelta) -> bool:
+        """Take what is due of them for so long; false when somebody else was first."""
+        now = timezone.now()
+        claimed = self.due().update(
+            state="running",
+            attempts=F("attempts") + 1,
+            started_at=Coalesce("started_at", now),
+            leased_until=now + lease,
+            due_at=now + lease,
+        )
+        return bool(claimed)
 
 
 class Work(models.Model):

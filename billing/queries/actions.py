@@ -314,14 +314,8 @@ def _answered(answer: Mapping[str, Any]) -> Iterator[tuple[str, str | datetime]]
         yield label, datetime.fromisoformat(value) if is_instant else str(value)
 
 
-def due_actions(**of: Any) -> QuerySet[StripeAction]:
-    """To be done now, and nobody at it."""
-    now = timezone.now()
-    unfinished = StripeAction.objects.unfinished().filter(due_at__lte=now, **of)
-    return unfinished.filter(Q(leased_until=None) | Q(leased_until__lte=now))
-
-
 def list_due_actions(limit: int) -> list[int]:
     """What waits longest first."""
-    ids = due_actions().order_by("due_at").values_list("id", flat=True)
+    due = StripeAction.objects.due().order_by("due_at")
+    ids = due.values_list("id", flat=True)
     return list(ids[:limit])

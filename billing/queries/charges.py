@@ -6,11 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Min, Q, QuerySet, Sum
-from django.utils import timezone
+from django.db.models import Min, QuerySet, Sum
 
 from billing.models import Charge, Subscription
 from billing.models.mirrors import LIVE
+from billing.models.work import WorkQuerySet
 from billing.money import ZERO
 
 _SHOWN = 200
@@ -60,14 +60,9 @@ _FIELDS = (
 )
 
 
-def due_charges(**of: Any) -> QuerySet[Charge]:
+def due_charges(**of: Any) -> WorkQuerySet[Charge]:
     """To be sent now: with a draft to be on, and nobody at it."""
-    now = timezone.now()
-    unfinished = Charge.objects.filter(
-        state__in=[Charge.State.PENDING, Charge.State.RUNNING], due_at__lte=now, **of
-    )
-    free = unfinished.filter(Q(leased_until=None) | Q(leased_until__lte=now))
-    return free.exclude(invoice_stripe_id="")
+    return Charge.objects.filter(**of).due().exclude(invoice_stripe_id="")
 
 
 def list_due_periods(limit: int) -> list[int]:

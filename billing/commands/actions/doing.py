@@ -14,15 +14,12 @@ import logging
 from datetime import timedelta
 
 import pghistory
-from django.db.models import F
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from billing import gateway
 from billing.commands.actions.steps import STEPS
 from billing.gateway import redacted
 from billing.models import StripeAction
-from billing.queries.actions import due_actions
 from orgs.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -62,15 +59,7 @@ def do(action_id: int) -> None:
 
 
 def _claim(action_id: int) -> StripeAction | None:
-    now = timezone.now()
-    claimed = due_actions(pk=action_id).update(
-        state=_State.RUNNING,
-        attempts=F("attempts") + 1,
-        started_at=Coalesce("started_at", now),
-        leased_until=now + LEASE,
-        due_at=now + LEASE,
-    )
-    if not claimed:
+    if not StripeAction.objects.filter(pk=action_id).claim(LEASE):
         return None
     return StripeAction.objects.select_related("organization__white_label").get(
         pk=action_id

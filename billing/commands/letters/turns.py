@@ -3,8 +3,7 @@
 import random
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing.models import Alert, Letter
@@ -17,21 +16,13 @@ _State = Letter.State
 
 def list_due_letters(limit: int) -> list[int]:
     """Those that nobody was told of, are due again, or whose worker died."""
-    due = Letter.objects.filter(_due(timezone.now())).order_by("due_at", "id")
+    due = Letter.objects.due().order_by("due_at", "id")
     return list(due.values_list("pk", flat=True)[:limit])
 
 
 def claim(letter_id: int) -> Letter | None:
     """Take a letter for the time of a lease, unless somebody has it or it has ended."""
-    now = timezone.now()
-    claimed = Letter.objects.filter(_due(now), pk=letter_id).update(
-        state=_State.RUNNING,
-        attempts=F("attempts") + 1,
-        started_at=Coalesce("started_at", now),
-        leased_until=now + LEASE,
-        due_at=now + LEASE,
-    )
-    if not claimed:
+    if not Letter.objects.filter(pk=letter_id).claim(LEASE):
         return None
     Alert.objects.filter(letters=letter_id, state=Alert.State.PENDING).update(
         state=Alert.State.SENDING
@@ -61,9 +52,3 @@ def next_try(letter: Letter) -> datetime:
     doubled: int = 2 ** min(letter.attempts - 1, 10)
     wait = min(_FIRST_WAIT * doubled, _LONGEST_WAIT)
     return timezone.now() + wait * random.uniform(0.8, 1.2)  # noqa: S311  no secret
-
-
-def _due(now: datetime) -> Q:
-    return Q(state=_State.PENDING, due_at__lte=now) | Q(
-        state=_State.RUNNING, leased_until__lte=now
-    )
