@@ -7,6 +7,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from billing.commands import change_limit
+from billing.commands.credits import lock_account, set_free_balance
 from billing.models import BillingAccount, Invoice, SpendingLimit, Subscription
 from billing.signals import terms_changed
 from orgs.admin import GatedAdmin
@@ -30,8 +31,15 @@ class BillingAccountAdmin(_OfOneOrganization):
     def save_model(
         self, request: HttpRequest, obj: BillingAccount, form: Any, change: bool
     ) -> None:
-        super().save_model(request, obj, form, change)
-        terms_changed.send(BillingAccount, organization_ids=[obj.organization_id])
+        """The balance by its ledger, and nothing of it that a period uses meanwhile."""
+        wanted, id_ = obj.free_balance, obj.organization_id
+        lock_account(id_)
+        obj.refresh_from_db(fields=["free_balance"])
+        super().save_model(request, obj, form, change=True)
+        if "free_balance" in form.changed_data:
+            by = request.user.get_username()
+            set_free_balance(id_, wanted, note="Set in the admin.", by=by)
+        terms_changed.send(BillingAccount, organization_ids=[id_])
 
 
 @admin.register(SpendingLimit)

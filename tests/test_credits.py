@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from billing.commands.credits import grant_credit, take_back_credit
 from billing.errors import BalanceTooLow, InvalidAmount
@@ -16,6 +18,7 @@ from tests.factories import (
     event,
     make_organization,
     make_rate,
+    make_user,
     make_white_label,
     record,
 )
@@ -62,6 +65,36 @@ def test_what_is_given_and_taken_back_is_in_the_ledger(org: Organization) -> Non
         ("credit", Decimal("12.345678901234"), "a bad day", "ann"),
     ]
     assert BillingAccount.objects.get(organization=org).free_balance == 7
+
+
+def test_a_balance_set_in_the_admin_is_in_the_ledger(
+    org: Organization, client: Client
+) -> None:
+    operator = make_user("op", "operator")
+    client.force_login(operator)
+    add = reverse("admin:billing_billingaccount_add")
+    url = reverse("admin:billing_billingaccount_change", args=[org.id])
+
+    def save(url: str, balance: str, **more: object) -> None:
+        given = {"free_balance": balance, "stripe_id": "", **more}
+        assert client.post(url, given).status_code == 302
+
+    BillingAccount.objects.filter(organization=org).delete()
+    save(add, "20", organization=org.id)
+    grant_credit(org.id, kind=FREE, amount=Decimal(5), **WHO)
+    save(url, "12.5")
+    save(url, "12.5", last_invoice_at_0="2026-11-01", last_invoice_at_1="00:00")
+
+    assert [
+        (line.kind, line.amount, line.note, line.by) for line in list_credits(org.id)
+    ] == [
+        ("free_balance", Decimal("-12.5"), "Set in the admin.", "op"),
+        ("free_balance", 5, "a bad day", "ann"),
+        ("free_balance", 20, "Set in the admin.", "op"),
+    ]
+    account = BillingAccount.objects.get(organization=org)
+    assert account.free_balance == Decimal("12.5")
+    assert account.last_invoice_at is not None
 
 
 @pytest.mark.parametrize("kind", [CREDIT, FREE])

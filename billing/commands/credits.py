@@ -37,6 +37,21 @@ def take_back_credit(
 
 
 @transaction.atomic
+def set_free_balance(
+    organization_id: int, amount: Decimal, *, note: str, by: str
+) -> CreditEntry | None:
+    """Make it this; the ledger gets the difference, or nothing if there is none."""
+    account = lock_account(organization_id)
+    with exactly():
+        difference = amount - account.free_balance
+    if not difference:
+        return None
+    kind = CreditEntry.Kind.FREE_BALANCE
+    _check_left(account, kind, difference)
+    return _append(account, kind=kind, amount=difference, note=note, by=by)
+
+
+@transaction.atomic
 def _change(
     organization_id: int, *, kind: str, amount: Decimal, note: str, by: str
 ) -> CreditEntry:
