@@ -97,7 +97,9 @@ def test_every_sort_shows_everyone_once(
 
 
 @pytest.mark.parametrize("near", [5, 2_000])
-@pytest.mark.parametrize("sort", ["cost", "name", "created", "-name", "-cost"])
+@pytest.mark.parametrize(
+    "sort", ["cost", "name", "created", "limit", "-name", "-cost", "-limit"]
+)
 def test_a_search_pages_through_all_it_finds(
     staff: Client, fleet: WhiteLabel, sort: str, near: int,
     monkeypatch: pytest.MonkeyPatch,

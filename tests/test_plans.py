@@ -512,11 +512,13 @@ def test_no_hot_statement_reads_a_big_table_whole(
 
 @pytest.mark.usefixtures("db", "frozen")
 @pytest.mark.parametrize("who", ["person", "staff"])
+@pytest.mark.parametrize("asked", ["", "&q=company"])
 @pytest.mark.parametrize("sort", ["limit", "-limit"])
 def test_a_page_far_among_equals_is_read_from_where_it_begins(
-    fleet: Fleet, who: str, sort: str
+    fleet: Fleet, who: str, sort: str, asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client, url = getattr(fleet, who), f"{LIST}?sort={sort}"
+    monkeypatch.setattr(searching, "_NEAR", 100)
+    client, url = getattr(fleet, who), f"{LIST}?sort={sort}{asked}"
     for _ in range(70):  # 1,000 of a white label's have a day, the rest none
         url = get(client, url).context["next_url"]
     with explained("force_custom_plan") as found:

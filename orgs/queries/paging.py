@@ -43,17 +43,22 @@ class Order:
         sign = "-" if self.descending else ""
         return f"{sign}{self.field}", f"{sign}{self.tie}"
 
-    def beyond(self, value: object, id_: int) -> TupleGreaterThan | TupleLessThan:
+    def of(self, rows: QuerySet[Row], after: "Key | None") -> QuerySet[Row]:
         """Rows after this one: compared as a pair, so an index is read from there."""
-        compared = TupleLessThan if self.descending else TupleGreaterThan
-        return compared((F(self.field), F(self.tie)), (value, id_))
+        if after:
+            compared = TupleLessThan if self.descending else TupleGreaterThan
+            rows = rows.filter(compared((F(self.field), F(self.tie)), after))
+        return rows.order_by(*self.order_by)
 
 
-Take = Callable[[QuerySet[Row], Sequence[str], int], Sequence[Row]]
+Key = tuple[object, int]  # of a row: what it is ordered by, and its id
+Take = Callable[[QuerySet[Row], Order, Key | None, int], Sequence[Row]]
 
 
-def _take(rows: QuerySet[Row], order_by: Sequence[str], count: int) -> Sequence[Row]:
-    return list(rows.order_by(*order_by)[:count])
+def _take(
+    rows: QuerySet[Row], order: Order, after: Key | None, count: int
+) -> Sequence[Row]:
+    return list(order.of(rows, after)[:count])
 
 
 def page_of(
@@ -67,16 +72,14 @@ def page_of(
 ) -> Page[Row]:
     """The page a cursor points at, or the first one; reads one row more than it shows.
 
-    `take` reads so many of the rows in an order, the first ones.
+    `take` reads so many of the rows in an order, the first ones after a key.
     Cursors are signed for `scope` (who asks, for what): a forged or foreign one raises
     `invalid_cursor`.
     """
     salt = f"page:{scope}:{order.field}:{order.descending}"
     going, key = _read(cursor, salt)
     walk = order.reversed() if going == _PREVIOUS else order
-    if key:
-        rows = rows.filter(walk.beyond(*key))
-    some = take(rows, walk.order_by, size + 1)
+    some = take(rows, walk, key, size + 1)
     has_more, found = len(some) > size, list(some[:size])
     if going == _PREVIOUS:
         found.reverse()
@@ -91,7 +94,7 @@ def page_of(
     )
 
 
-def _read(cursor: str | None, salt: str) -> tuple[str, tuple[str, int] | None]:
+def _read(cursor: str | None, salt: str) -> tuple[str, Key | None]:
     if not cursor:
         return _NEXT, None
     try:

@@ -1,12 +1,13 @@
 """Organizations by what people remember of them, in the order of a list."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connection
 from django.db.models import Q, QuerySet
 
 from orgs.models.organizations import Organization, OrganizationQuerySet
+from orgs.queries.paging import Key, Order
 
 _WORDS = 8  # of a search; more say nothing
 _NEAR = 2_000  # rows of the list that are looked through before the index is asked
@@ -37,39 +38,51 @@ def _id(word: str) -> int | None:
     return int(word) if is_number else None
 
 
-def first_ids(
-    organizations: OrganizationQuerySet, order_by: Sequence[str], text: str, count: int
+def _first_ids(
+    organizations: OrganizationQuerySet,
+    order: Order,
+    after: Key | None,
+    text: str,
+    count: int,
 ) -> list[int]:
-    """The ids of the first that a search finds, in the list's order; two statements.
+    """The ids of the first that a search finds after a key; two statements at most.
 
     Left to itself the planner walks the list until enough is found, which is right
     when what is sought lies everywhere in it, and a read of all when it lies together,
     as names that begin alike do. So only the beginning is walked; then the trigram
     index says where all of it is, and that is sorted.
     """
-    walked = organizations.order_by(*order_by)[:_NEAR]
-    conditions, words = _conditions(text)
-    near = _ids(walked, order_by, f"where {conditions}", words, count)
+    near = _ids(order.of(organizations, after)[:_NEAR], order, _searched(text), count)
     if len(near) == count:
         return near
     found = search_organizations(organizations, text).order_by()
-    return _ids(found, order_by, "", [], count)
+    return _ids(found, order, _beyond(order, after), count)
 
 
 def taker(text: str) -> Callable[..., list[Organization]]:
-    """How a page takes its rows from a search's."""
+    """How a page takes its rows from a search's.
+
+    They are fetched by their ids alone: half of a list may share one key, and the
+    planner, who takes the rows after it for few, would read them all.
+    """
 
     def take(
-        organizations: OrganizationQuerySet, order_by: Sequence[str], count: int
+        organizations: OrganizationQuerySet,
+        order: Order,
+        after: Key | None,
+        count: int,
     ) -> list[Organization]:
-        ids = first_ids(organizations, order_by, text, count)
+        ids = _first_ids(organizations, order, after, text, count)
         return sorted(organizations.filter(pk__in=ids), key=lambda o: ids.index(o.pk))
 
     return take
 
 
-def _conditions(text: str) -> tuple[str, list[Any]]:
-    """The search once more, of columns of a subquery."""
+Condition = tuple[str, list[Any]]  # of columns of a subquery, and its parameters
+
+
+def _searched(text: str) -> Condition:
+    """The search once more."""
     conditions, parameters = ["true"], list[Any]()
     for word in _words(text):
         escaped = word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
@@ -78,17 +91,21 @@ def _conditions(text: str) -> tuple[str, list[Any]]:
     return " and ".join(conditions), parameters
 
 
-def _ids(
-    rows: QuerySet[Any], order_by: Sequence[str], where: str, words: list[Any],
-    count: int,
-) -> list[int]:  # fmt: skip
+def _beyond(order: Order, after: Key | None) -> Condition:
+    if not after:
+        return "true", []
+    return f"(s.key, s.id) {'<' if order.descending else '>'} (%s, %s)", [*after]
+
+
+def _ids(rows: QuerySet[Any], order: Order, where: Condition, count: int) -> list[int]:
     """`offset 0` keeps the two apart: the inner one is planned for all of its rows."""
-    field, direction = order_by[0].lstrip("-"), "desc" if order_by[0][0] == "-" else ""
-    columns = rows.values_list("pk", "search_text", field)
+    condition, given = where
+    direction = "desc" if order.descending else ""
+    columns = rows.values_list("pk", "search_text", order.field)
     inner, parameters = columns.query.sql_with_params()
     statement = f"""
-select s.id from ({inner} offset 0) s (id, search_text, key) {where}
+select s.id from ({inner} offset 0) s (id, search_text, key) where {condition}
 order by s.key {direction}, s.id {direction} limit %s"""  # noqa: S608  ours
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*parameters, *words, count])
+        cursor.execute(statement, [*parameters, *given, count])
         return [id_ for (id_,) in cursor.fetchall()]
