@@ -50,11 +50,11 @@ def subscribed(organization: Organization, status: str) -> None:
     )
 
 
-def owing(organization: Organization) -> None:
+def owing(organization: Organization, nth: int = 1) -> None:
     Invoice.objects.create(
         organization=organization,
         white_label=organization.white_label,
-        stripe_id=f"in_{organization.pk}",
+        stripe_id=f"in_{organization.pk}_{nth}",
         status="open",
         currency="usd",
         total=7,
@@ -88,13 +88,20 @@ def test_a_tab_says_how_many_of_ours_there_are(
     subscribed(ours[3], "paused")
     for one in ours[4:6]:
         owing(one)
-    delete(ours[8])
+        owing(one, nth=2)  # counts once
+    for nth, removed in enumerate(ours[7:9]):
+        subscribed(removed, ("trialing", "paused")[nth])
+        owing(removed)
+        delete(removed)
     subscribed(make_organization(decoy, "d-1"), "trialing")
     owing(make_organization(decoy, "d-2"))
 
-    counts = {"All": "", "Trial": "3", "Unpaid": "2", "Paused": "1", "Deleted": "1"}
+    counts = {"All": "", "Trial": "3", "Unpaid": "2", "Paused": "1", "Deleted": "2"}
     assert tabs(bound) == counts
     assert tabs(bound, f"{LIST}?state=trial&q=o-1") == counts
+    staff = Client()
+    staff.force_login(make_user("root", "operator"))
+    assert tabs(staff) == {**counts, "Trial": "4", "Unpaid": "3"}
     page = bound.get(LIST).content.decode()
     assert 'Trial <span class="tabs__count">3</span>' in page
 

@@ -221,6 +221,11 @@ class Invoice(models.Model):
             ),
             models.Index(fields=["status", "due_at"], name="invoice_by_status"),
             models.Index(
+                fields=["organization"],
+                condition=Q(status="open"),
+                name="invoice_open_by_owner",
+            ),
+            models.Index(
                 fields=["white_label", "due_at"],
                 condition=Q(status="open"),
                 name="invoice_open_by_due",

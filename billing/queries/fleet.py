@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from billing.models import BillingAccount, Invoice, Subscription
@@ -25,8 +24,7 @@ from metrics.queries import (
 )
 from orgs.models import Organization
 from orgs.models.organizations import OrganizationQuerySet
-from orgs.queries import search_organizations
-from orgs.queries.paging import Order, page_of
+from orgs.queries.paging import Order, Take, page_of
 from orgs.queries.searching import taker
 
 PAGE_SIZE = 50
@@ -113,7 +111,7 @@ def fleet_page(
         size=size,
         cursor=filters.cursor or None,
         scope=f"fleet:{scope}:{filters.state}:{filters.search}",
-        **_searched(filters),
+        take=_take(filters),
     )
     return FleetPage(
         rows=_rows(page.rows),
@@ -166,12 +164,9 @@ def _limit(
     return look_ahead(period, facts, week, today=today, zone=zone).next_crossing
 
 
-def _searched(filters: FleetFilters) -> dict[str, Any]:
-    """A search of all; those of a tab are few, and sorted as they are found."""
-    is_wide = filters.search and filters.state is State.ALL
-    return (
-        {"take": taker(filters.search)} if is_wide and not filters.is_of_stripe else {}
-    )
+def _take(filters: FleetFilters) -> Take[Organization]:
+    text = "" if filters.is_of_stripe else filters.search
+    return taker(text, are_few=filters.state is not State.ALL)
 
 
 def _prepared(
@@ -192,22 +187,32 @@ def _prepared(
 def narrowed(
     organizations: OrganizationQuerySet, filters: FleetFilters
 ) -> OrganizationQuerySet:
-    """Those of the tab, and of the search where the tab makes them few."""
+    """Those of the tab; of a search's text its page takes care."""
     if filters.is_of_stripe:
         organizations = _by_stripe_id(organizations, filters.search)
-    elif filters.search and filters.state is not State.ALL:
-        organizations = search_organizations(organizations, filters.search)
     if filters.state is State.DELETED:
         return organizations.filter(deleted_at__isnull=False)
-    organizations = organizations.present()
-    match filters.state:
-        case State.TRIAL:
-            return organizations.filter(_subscribed(Subscription.Status.TRIALING))
-        case State.PAUSED:
-            return organizations.filter(_subscribed(Subscription.Status.PAUSED))
-        case State.UNPAID:
-            return organizations.filter(_owing())
-    return organizations
+    if filters.state is State.ALL:
+        return organizations.present()
+    has_some = Exists(why(filters.state).filter(organization=OuterRef("pk")))
+    return organizations.present().filter(has_some)
+
+
+def why(state: State) -> QuerySet[Subscription] | QuerySet[Invoice]:
+    """What puts an organization behind a tab of money."""
+    if state is State.UNPAID:
+        return Invoice.objects.filter(
+            status=Invoice.Status.OPEN, due_at__lt=timezone.now()
+        )
+    return Subscription.objects.filter(
+        kind=Subscription.Kind.PLATFORM, status=_STATUSES[state]
+    )
+
+
+_STATUSES = {
+    State.TRIAL: Subscription.Status.TRIALING,
+    State.PAUSED: Subscription.Status.PAUSED,
+}
 
 
 def _by_stripe_id(
@@ -217,23 +222,3 @@ def _by_stripe_id(
         organization=OuterRef("pk"), stripe_id=text.strip()
     )
     return organizations.filter(Exists(account))
-
-
-def _subscribed(status: str) -> Exists:
-    return Exists(
-        Subscription.objects.filter(
-            organization=OuterRef("pk"),
-            kind=Subscription.Kind.PLATFORM,
-            status=status,
-        )
-    )
-
-
-def _owing() -> Exists:
-    return Exists(
-        Invoice.objects.filter(
-            organization=OuterRef("pk"),
-            status=Invoice.Status.OPEN,
-            due_at__lt=timezone.now(),
-        )
-    )

@@ -1,6 +1,5 @@
 """The organization list, and an organization's first page."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -13,7 +12,6 @@ from billing.queries import (
     MOST_COUNTED,
     STATES,
     FleetFilters,
-    State,
     count_tabs,
     fleet_page,
 )
@@ -60,7 +58,7 @@ def organization_list(request: OrgRequest) -> HttpResponse:
         "nav_key": "organizations",
         "filters": filters,
         "rows": page.rows,
-        "states": [] if is_part else _tabs(base, filters, count_tabs(visible)),
+        "states": [] if is_part else _tabs(base, filters, principal),
         "csv_url": list_url(reverse("billing:organization_csv"), filters),
         "is_part": is_part,
         "sorts": _sorts(base, filters),
@@ -83,9 +81,11 @@ def organization_list(request: OrgRequest) -> HttpResponse:
 
 
 def _tabs(
-    base: str, filters: FleetFilters, counts: Mapping[State, int]
+    base: str, filters: FleetFilters, principal: access.Principal
 ) -> list[dict[str, Any]]:
     """Counts are of the whole tab, whatever is searched for in it."""
+    visible = access.visible(principal)
+    counts = count_tabs(visible, white_label_id=principal.white_label_id)
     return [
         {
             "label": state.title(),

@@ -10,8 +10,9 @@ from orgs import access, commands
 from orgs.catalog import Scope
 from orgs.errors import DomainError, Forbidden
 from orgs.models import Organization, WhiteLabel
-from orgs.queries import get_entitlements, search_organizations
+from orgs.queries import get_entitlements
 from orgs.queries.paging import Order, page_of
+from orgs.queries.searching import taker
 from orgs.schemas.errors import ErrorsOut
 from orgs.schemas.numbers import PlainInt
 from orgs.schemas.organizations import (
@@ -59,14 +60,13 @@ def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) ->
         rows = rows.filter(external_id=filters.external_id)
     if filters.white_label is not None:
         rows = rows.filter(white_label__slug=filters.white_label)
-    if filters.search:
-        rows = search_organizations(rows, filters.search)
     page = page_of(
         rows,
         Order("id"),
         size=filters.limit,
         cursor=filters.cursor,
         scope=f"api:{caller.name}",
+        take=taker(filters.search or ""),
     )
     return {
         "organizations": [organization_out(row) for row in page.rows],

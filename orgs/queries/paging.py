@@ -55,7 +55,7 @@ Key = tuple[object, int]  # of a row: what it is ordered by, and its id
 Take = Callable[[QuerySet[Row], Order, Key | None, int], Sequence[Row]]
 
 
-def _take(
+def take_in_order(
     rows: QuerySet[Row], order: Order, after: Key | None, count: int
 ) -> Sequence[Row]:
     return list(order.of(rows, after)[:count])
@@ -68,7 +68,7 @@ def page_of(
     size: int,
     cursor: str | None,
     scope: str,
-    take: Take[Row] = _take,
+    take: Take[Row] = take_in_order,
 ) -> Page[Row]:
     """The page a cursor points at, or the first one; reads one row more than it shows.
 

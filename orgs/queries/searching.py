@@ -1,21 +1,19 @@
 """Organizations by what people remember of them, in the order of a list."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from orgs.models.organizations import Organization, OrganizationQuerySet
-from orgs.queries.paging import Key, Order
+from orgs.models import Organization
+from orgs.queries.paging import Key, Order, Take, take_in_order
 
+Rows = TypeVar("Rows", bound=QuerySet[Any])
 _WORDS = 8  # of a search; more say nothing
 _NEAR = 2_000  # rows of the list that are looked through before the index is asked
 
 
-def search_organizations(
-    organizations: OrganizationQuerySet, text: str
-) -> OrganizationQuerySet:
+def search_organizations(organizations: Rows, text: str) -> Rows:
     """Every word occurs in the name, the company's id or the billing e-mail.
 
     One trigram index answers; words of one or two letters read more of it. A number
@@ -39,40 +37,47 @@ def _id(word: str) -> int | None:
 
 
 def _first_ids(
-    organizations: OrganizationQuerySet,
+    organizations: QuerySet[Organization],
     order: Order,
     after: Key | None,
     text: str,
     count: int,
+    *,
+    are_few: bool,
 ) -> list[int]:
     """The ids of the first that a search finds after a key; two statements at most.
 
     Left to itself the planner walks the list until enough is found, which is right
     when what is sought lies everywhere in it, and a read of all when it lies together,
     as names that begin alike do. So only the beginning is walked; then the trigram
-    index says where all of it is, and that is sorted.
+    index says where all of it is, and that is sorted. Where the organizations are
+    few themselves, nothing is walked.
     """
-    near = _ids(order.of(organizations, after)[:_NEAR], order, _searched(text), count)
-    if len(near) == count:
-        return near
+    if not are_few:
+        near = order.of(organizations, after)[:_NEAR]
+        ids = _ids(near, order, _searched(text), count)
+        if len(ids) == count:
+            return ids
     found = search_organizations(organizations, text).order_by()
     return _ids(found, order, _beyond(order, after), count)
 
 
-def taker(text: str) -> Callable[..., list[Organization]]:
-    """How a page takes its rows from a search's.
+def taker(text: str, *, are_few: bool = False) -> Take[Organization]:
+    """How a page takes its rows from a search's; `are_few`: of those of a tab, say.
 
     They are fetched by their ids alone: half of a list may share one key, and the
     planner, who takes the rows after it for few, would read them all.
     """
+    if not _words(text):
+        return take_in_order
 
     def take(
-        organizations: OrganizationQuerySet,
+        organizations: QuerySet[Organization],
         order: Order,
         after: Key | None,
         count: int,
     ) -> list[Organization]:
-        ids = _first_ids(organizations, order, after, text, count)
+        ids = _first_ids(organizations, order, after, text, count, are_few=are_few)
         return sorted(organizations.filter(pk__in=ids), key=lambda o: ids.index(o.pk))
 
     return take
