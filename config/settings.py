@@ -137,10 +137,17 @@ def _database() -> dict[str, Any]:
     # connection for a transaction and cannot keep what was prepared.
     is_prepared = _flag("PREPARED_STATEMENTS", default=True)
     options.setdefault("prepare_threshold", 5 if is_prepared else None)
+    # Without a value of its own, asking whether a trigger is to be ignored fails, and
+    # each failure looks through all that the transaction has put off until its end.
     options["options"] = (
         f"-c statement_timeout={_STATEMENT_SECONDS}s -c lock_timeout=10s"
-        " -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+        " -c idle_in_transaction_session_timeout=60s -c timezone=UTC -c pgtrigger.ignore={}"
     )
+    # By its own choice PostgreSQL plans a statement about a list of ids anew each time:
+    # a list of one looks cheaper than one of ten, and the planning is forgotten. That
+    # was a fifth of a page. `test_plans` looks at the plans that are kept.
+    if PROCESS == "web":
+        options["options"] += " -c plan_cache_mode=force_generic_plan"
     # The web process's threads are few and stay: each keeps its connection, for a new
     # one costs more than many a page. Health checks make a restarted PostgreSQL cost no
     # failed request.
