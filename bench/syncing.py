@@ -7,6 +7,7 @@ subscription and two invoices.
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -126,6 +127,7 @@ def _list(url: str) -> None:
     """As whoever follows the SDK's guide: 100 a page, all pages."""
     import stripe
 
+    logging.getLogger("stripe").setLevel(logging.WARNING)  # else each URL, twice
     client = stripe.StripeClient(_KEY, base_addresses={"api": url}).v1
     lists: list[tuple[Any, Json]] = [
         (client.customers, {}),

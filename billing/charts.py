@@ -72,7 +72,7 @@ def period_chart(
         unit="usd",
         currency=currency,
         kind="lines",
-        caption=_caption(ahead, currency),
+        caption=_caption(ahead, dict(zip(sorted(costs), spent, strict=True)), currency),
         limits=[_met(limit, ahead, len(spent), currency) for limit in ahead.limits],
         notes=("Limit" if ahead.limits else "", _notes(ahead)),
     )
@@ -125,18 +125,31 @@ def _notes(ahead: Outlook) -> dict[date, str]:
     return found
 
 
-def _caption(ahead: Outlook, currency: str) -> str:
+def _caption(ahead: Outlook, payable: Mapping[date, Decimal], currency: str) -> str:
     """Of each limit, also of one that is too far away to be drawn."""
-    crossed = [f"{_crossed(one, currency)}." for one in ahead.limits if one.is_crossed]
+    crossed = [
+        f"{_crossed(one, payable, currency)}." for one in ahead.limits if one.is_crossed
+    ]
     others = [_where(one, currency) for one in ahead.limits if not one.is_crossed]
     if others:
         crossed.append(f"At the rate of the last 7 days {', and '.join(others)}.")
     return " ".join(crossed) or "There is no spending limit."
 
 
-def _crossed(limit: LimitOutlook, currency: str) -> str:
-    since = f" since {day_year(limit.crossed_on)}" if limit.crossed_on else ""
-    return f"The {_named(limit, currency)} is crossed{since}"
+def _crossed(
+    limit: LimitOutlook, payable: Mapping[date, Decimal], currency: str
+) -> str:
+    """Since it was noticed; usage of days before that may have come late."""
+    said = f"The {_named(limit, currency)} is crossed"
+    if limit.crossed_on is None:
+        return said
+    said += f" since {day_year(limit.crossed_on)}"
+    if len(payable) == PERIOD_DAYS:  # it may have been before the picture's first day
+        return said
+    used = (at for at, amount in payable.items() if amount >= limit.amount)
+    used_on = next(used, limit.crossed_on)
+    late = f", with usage of {day_year(used_on)}" if used_on < limit.crossed_on else ""
+    return said + late
 
 
 def _where(limit: LimitOutlook, currency: str) -> str:

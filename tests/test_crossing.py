@@ -425,6 +425,21 @@ def test_a_crossed_limit_and_one_out_of_reach_are_said(
     assert [row.note for row in chart.rows if row.note] == ["soft limit crossed"]
 
 
+def test_usage_that_came_late_is_named_by_its_day(
+    staff: Client, going: Organization
+) -> None:
+    limit(going, "soft", "60")
+    limit(going, "hard", "5")
+    look(going)
+    page = staff.get(reverse("billing:costs", args=[going.pk]), {"view": "cumulative"})
+
+    assert (
+        "The hard limit of $5.00 is crossed since Nov 21, 2026, with usage of"
+        " Nov 14, 2026. The soft limit of $60.00 is crossed since Nov 21, 2026, with"
+        " usage of Nov 19, 2026."
+    ) in words_of(page)
+
+
 def test_without_limits_the_period_is_still_added_up(
     staff: Client, going: Organization
 ) -> None:
