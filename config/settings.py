@@ -141,7 +141,8 @@ def _database() -> dict[str, Any]:
     # each failure looks through all that the transaction has put off until its end.
     options["options"] = (
         f"-c statement_timeout={_STATEMENT_SECONDS}s -c lock_timeout=10s"
-        " -c idle_in_transaction_session_timeout=60s -c timezone=UTC -c pgtrigger.ignore={}"
+        " -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+        " -c pgtrigger.ignore={}"
     )
     # By its own choice PostgreSQL plans a statement about a list of ids anew each time:
     # a list of one looks cheaper than one of ten, and the planning is forgotten. That

@@ -115,6 +115,11 @@ def test_login_by_the_form_leads_to_the_list(
     expect(page.get_by_role("link", name="Helios & Sons")).to_be_visible()
 
 
+def _settled(page: Page) -> None:
+    """Until then a link that came in is a plain link, and opens a new document."""
+    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-added")).to_have_count(0)
+
+
 def test_range_and_grain_swap_the_panel_and_back_restores(
     inside: Page, org: Organization, base: str, quiet: list[str]
 ) -> None:
@@ -127,10 +132,12 @@ def test_range_and_grain_swap_the_panel_and_back_restores(
     _title(inside).to_contain_text("$6.00 in 7 days")
     expect(inside).to_have_url(f"{overview}?range=7d")
     expect(inside.locator("#costs-panel-7d")).to_be_focused()
+    _settled(inside)
 
     inside.get_by_role("link", name="Monthly").click()
     _title(inside).to_contain_text("Cost per month")
     expect(inside).to_have_url(f"{overview}?range=7d&grain=monthly")
+    _settled(inside)
 
     inside.go_back()
     _title(inside).to_contain_text("$6.00 in 7 days")
