@@ -93,7 +93,7 @@ def test_many_calls_ask_once_until_it_has_begun(asked: list[float]) -> None:
         gather(evaluate_gathered, [number])
     valkey = redis.Redis.from_url(settings.REDIS_URL)
     key = f"orgdesk:gathered:{evaluate_gathered.name}"
-    wait_until(lambda: valkey.scard(key) == 1_000)
+    wait_until(lambda: asked and valkey.scard(key) == 1_000)
     assert len(asked) == 1
 
     taken = [id_ for some in gathered(evaluate_gathered) for id_ in some]
