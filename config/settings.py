@@ -146,7 +146,7 @@ def _database() -> dict[str, Any]:
     )
     # By its own choice PostgreSQL plans a statement about a list of ids anew each time:
     # a list of one looks cheaper than one of ten, and the planning is forgotten. That
-    # was a fifth of a page. `test_plans` looks at the plans that are kept.
+    # was a third of the alerts tab. `test_plans` looks at the plans that are kept.
     if PROCESS == "web":
         options["options"] += " -c plan_cache_mode=force_generic_plan"
     # The web process's threads are few and stay: each keeps its connection, for a new
