@@ -147,8 +147,8 @@ def _read(body: bytes, *, is_lines: bool) -> Read:
     """All at once where nothing is wrong with any; otherwise each for itself."""
     if is_lines:
         return _parsed(_lines(body))
-    if events := parse_all(body):
-        return list(enumerate(_within(events))), []
+    if events := plain_events(body):
+        return events, []
     return _parsed(_elements(body))
 
 
