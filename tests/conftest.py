@@ -11,6 +11,7 @@ from pytest_django import DjangoDbBlocker
 
 from metrics.commands import make_partitions
 from orgs.models import Organization, WhiteLabel
+from tests import template
 from tests.factories import NOW, make_organization, make_white_label
 from tests.fake_stripe import fake_stripe, fake_stripe_server
 from tests.forks import end_other_sessions
@@ -20,9 +21,14 @@ __all__ = ["fake_stripe", "fake_stripe_server"]
 
 @pytest.fixture(scope="session")
 def django_db_setup(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+    django_test_environment: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[None]:
-    """Migrations made the months of today; tests live in those around `NOW`."""
+    """Instead of pytest-django's: the database came migrated with the server's files.
+
+    It has the months of today; tests live in those around `NOW`.
+    """
+    settings.DATABASES["default"]["NAME"] = template.DATABASE
+    connection.settings_dict["NAME"] = template.DATABASE
     with django_db_blocker.unblock(), time_machine.travel(NOW, tick=False):
         make_partitions()
     yield

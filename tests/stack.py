@@ -1,8 +1,10 @@
 """The pytest plugin that gives a run its own PostgreSQL and Valkey, and removes them.
 
 Started before pytest-django reads the settings. Each worker of pytest-xdist has its own
-pair: nothing is shared, whatever a test stops, counts or flushes. Costs 0.5 s. Should
-pytest be killed, both servers end with it; the temporary folder stays.
+pair: nothing is shared, whatever a test stops, counts or flushes. The process that only
+hands out tests to workers has none. PostgreSQL begins with a copy of a migrated data
+folder (see `tests.template`). Costs 0.5 s. Should pytest be killed, both servers end
+with it; the temporary folder stays.
 """
 
 import os
@@ -14,6 +16,7 @@ import pytest
 
 from config.embedded.postgres import Postgres
 from config.embedded.valkey import Valkey
+from tests import template
 
 _ENVIRONMENT = {
     "SECRET_KEY": "only-for-tests-" + "x" * 50,
@@ -46,6 +49,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     own = {"STATE_DIR": str(state), "ORGDESK_TEST_STACK": f"for {worker}"}
     os.environ.update(_ENVIRONMENT, **own)
     (state / "static").mkdir()
+    has_workers = getattr(early_config.known_args_namespace, "numprocesses", None)
+    if worker or not has_workers:
+        _start_servers(early_config, state)
+
+
+def _start_servers(early_config: pytest.Config, state: Path) -> None:
+    template.copy_to(state)
     for server in (Postgres(state, durable=False), Valkey(state, durable=False)):
         early_config.add_cleanup(server.stop)
         server.start()
