@@ -21,12 +21,12 @@ def limit_lines(ahead: Outlook, *, grain: Grain, zone: ZoneInfo) -> list[Limit]:
     Without an end of the period there is no share.
     """
     if grain is Grain.MONTHLY:
-        return [_line(limit, limit.amount, limit.label) for limit in ahead.limits]
+        return [_line(each, each.amount, _title(each)) for each in ahead.limits]
     if ahead.ends_on is None:
         return []
     days = max((ahead.ends_on - day_of(ahead.starts_at, zone)).days, 1)
     return [
-        _line(limit, limit.amount / days, f"daily pace of the {limit.label}")
+        _line(limit, limit.amount / days, f"{_title(limit)} per day")
         for limit in ahead.limits
     ]
 
@@ -58,15 +58,15 @@ def period_chart(
         return None
     spent = _payable_by_day(ahead, costs)
     to_come = _days_ahead(ahead, today)
-    series = [Drawn("Payable so far", [*spent, *[None] * len(to_come)], is_level=True)]
+    series = [Drawn("Payable to date", [*spent, *[None] * len(to_come)], is_level=True)]
     if to_come:
         pace = list(_payable_ahead(ahead, len(to_come)))
         before: list[None] = [None] * (len(spent) - 1)
-        named = f"At this rate, to {day(to_come[-1])}"
+        named = f"Projected to {day(to_come[-1])}"
         series.append(Drawn(named, [*before, *pace], is_level=True, is_ahead=True))
     return draw(
         id="period-chart",
-        title="Payable cost of the open period against its limits",
+        title="Payable cost of the open period vs. limits",
         days=[*sorted(costs), *to_come],
         series=series,
         unit="usd",
@@ -107,7 +107,7 @@ def _days_ahead(ahead: Outlook, today: date) -> list[date]:
 
 def _met(limit: LimitOutlook, ahead: Outlook, days: int, currency: str) -> Limit:
     """Where the pace meets it, between the days: at the height of its line."""
-    label = f"{limit.label} {money(limit.amount, currency)}"
+    label = f"{_title(limit)} {money(limit.amount, currency)}"
     if limit.crosses_on is None:
         return _line(limit, limit.amount, label)
     left = limit.amount + ahead.free_balance - ahead.cost.cost
@@ -120,8 +120,9 @@ def _notes(ahead: Outlook) -> dict[date, str]:
     found: dict[date, str] = {}
     for limit in ahead.limits:
         if (at := limit.day) is not None:
-            said = f"{limit.label} {'crossed' if limit.is_crossed else 'falls'}"
-            found[at] = f"{found[at]}, {said}" if at in found else said
+            state = "reached" if limit.is_crossed else "projected"
+            note = f"{_title(limit)} {state}"
+            found[at] = f"{found[at]}, {note}" if at in found else note
     return found
 
 
@@ -132,31 +133,36 @@ def _caption(ahead: Outlook, payable: Mapping[date, Decimal], currency: str) -> 
     ]
     others = [_where(one, currency) for one in ahead.limits if not one.is_crossed]
     if others:
-        crossed.append(f"At the rate of the last 7 days {', and '.join(others)}.")
-    return " ".join(crossed) or "There is no spending limit."
+        crossed.append(f"At the average of the last 7 days, {', and '.join(others)}.")
+    return " ".join(crossed) or "No spending limits."
 
 
 def _crossed(
     limit: LimitOutlook, payable: Mapping[date, Decimal], currency: str
 ) -> str:
     """Since it was noticed; usage of days before that may have come late."""
-    said = f"The {_named(limit, currency)} is crossed"
+    sentence = f"The {_named(limit, currency)} was reached"
     if limit.crossed_on is None:
-        return said
-    said += f" since {day_year(limit.crossed_on)}"
+        return sentence
+    sentence += f" on {day_year(limit.crossed_on)}"
     if len(payable) == PERIOD_DAYS:  # it may have been before the picture's first day
-        return said
+        return sentence
     used = (at for at, amount in payable.items() if amount >= limit.amount)
     used_on = next(used, limit.crossed_on)
-    late = f", with usage of {day_year(used_on)}" if used_on < limit.crossed_on else ""
-    return said + late
+    if used_on == limit.crossed_on:
+        return sentence
+    return f"{sentence} (usage dated {day_year(used_on)})"
 
 
 def _where(limit: LimitOutlook, currency: str) -> str:
     named = f"the {_named(limit, currency)}"
     if limit.crosses_on is None:
-        return f"{named} is not reached"
-    return f"{named} falls on {day_year(limit.crosses_on)}"
+        return f"{named} is not projected to be reached"
+    return f"{named} is projected to be reached on {day_year(limit.crosses_on)}"
+
+
+def _title(limit: LimitOutlook) -> str:
+    return limit.label.capitalize()
 
 
 def _named(limit: LimitOutlook, currency: str) -> str:

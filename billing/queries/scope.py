@@ -32,7 +32,7 @@ class FleetScope:
     @property
     def name(self) -> str:
         one = self.white_labels[0]
-        return one.name if self.is_one else f"All in {one.currency.upper()}"
+        return one.name if self.is_one else f"All white labels ({one.currency.upper()})"
 
     @property
     def zone_name(self) -> str:

@@ -60,8 +60,14 @@ def _trial(ends_at: datetime | None, now: datetime) -> Badge:
         return Badge("Trial")
     days = (ends_at - now).days
     if days < 0:
-        return Badge("Trial over", "bad")
-    return Badge(f"Trial ends in {days} d" if days else "Trial ends today", "warn")
+        return Badge("Trial ended", "bad")
+    when = f"in {day_count(days)}" if days else "today"
+    return Badge(f"Trial ends {when}", "warn")
+
+
+def day_count(number: int) -> str:
+    """Return `1 day`, `2 days`."""
+    return f"{number} day{'' if number == 1 else 's'}"
 
 
 def _limited(facts: BillingFacts, payable: Decimal) -> list[Badge]:
@@ -74,7 +80,10 @@ def _limited(facts: BillingFacts, payable: Decimal) -> list[Badge]:
 
 
 def _owing(overdue: timedelta | None) -> list[Badge]:
-    return [Badge(f"Invoice {overdue.days} d overdue", "bad")] if overdue else []
+    if not overdue:
+        return []
+    since = f"{day_count(overdue.days)} overdue" if overdue.days else "overdue"
+    return [Badge(f"Invoice {since}", "bad")]
 
 
 def list_invoices(organization_id: int) -> list[Invoice]:

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from billing.queries import Attention, Badge, Concern, FleetScope, Kind, Reason
 from billing.queries.health import SyncHealth
+from billing.queries.standing import day_count
 from billing.templatetags.syncs import health_tile
 from billing.templatetags.tiles import Tile
 from metrics.catalog import METERS, Unit
@@ -47,7 +48,9 @@ def fleet_lead(totals: FleetTotals, is_unused: bool) -> str:
     if is_unused:
         return ""
     days = f"{day(totals.range.start)} \N{EN DASH} {day(totals.last)}"
-    return f"{days}, complete days, against the {totals.range.days} before."
+    return (
+        f"{days} (complete days), compared with the previous {totals.range.days} days."
+    )
 
 
 @register.simple_tag
@@ -81,7 +84,7 @@ def fleet_tiles(
 
 def _compared(sums: Compared, before: str) -> Tile:
     if sums.growth is None:
-        return {"note": "nothing in the 30 days before"}
+        return {"note": "none in the previous 30 days"}
     return {"strong": change(sums.growth), "note": f"from {before}"}
 
 
@@ -91,7 +94,7 @@ def _overdue(found: Attention, currency: str, now: datetime) -> Tile:
         return {
             "label": "Overdue",
             "value": exact(Decimal(0), "money", currency),
-            "note": "no invoice is overdue",
+            "note": "no overdue invoices",
         }
     more = "+" if found.is_overdue_capped else ""
     noun = "invoice" if overdue.times == 1 else "invoices"
@@ -99,7 +102,7 @@ def _overdue(found: Attention, currency: str, now: datetime) -> Tile:
         "label": "Overdue",
         "value": format_html("{}{}", owed(overdue, currency), more),
         "strong": f"{overdue.times - bool(more):,}{more} {noun},",
-        "note": f"oldest {(now - overdue.at).days} d",
+        "note": f"oldest {day_count((now - overdue.at).days)} overdue",
         "tone": "bad",
     }
 
@@ -124,17 +127,23 @@ def reason_badge(reason: Reason, now: datetime) -> Badge:
         Kind.OVERDUE: _overdue_for(reason.times, days),
         Kind.UNPAID: "Subscription unpaid",
         Kind.PAST_DUE: "Payment past due",
-        Kind.PAUSED: f"Paused {days} d" if reason.at else "Paused",
-        Kind.TRIAL_OVER: f"Trial over {days} d" if days else "Trial over today",
-        Kind.TRIAL_LOST: f"Trial ended {days} d ago, nothing subscribed",
+        Kind.PAUSED: f"Paused for {day_count(days)}" if days else "Paused",
+        Kind.TRIAL_OVER: f"Trial ended {_ended(days)}, not updated in Stripe",
+        Kind.TRIAL_LOST: f"Trial ended {_ended(days)}, no subscription",
         Kind.TRIAL_ENDING: "Trial",
     }[reason.kind]
     return Badge(label, "warn" if reason.kind in _TONES else "bad")
 
 
+def _ended(days: int) -> str:
+    return f"{day_count(days)} ago" if days else "today"
+
+
 def _overdue_for(times: int, days: int) -> str:
-    since = f"{days} d overdue" if days else "overdue today"
-    return f"Invoice {since}" if times == 1 else f"{times} invoices, {since}"
+    since = f"{day_count(days)} overdue" if days else "overdue"
+    if times == 1:
+        return f"Invoice {since}"
+    return f"{times} invoices, oldest {since}" if days else f"{times} invoices overdue"
 
 
 @register.simple_tag
@@ -156,8 +165,8 @@ def clock(at: datetime, zone: str) -> SafeString | str:
 
 @register.simple_tag
 def ends_in(at: datetime, label: WhiteLabel, now: datetime) -> str:
-    """`in 3 d`, by the white label's calendar."""
+    """Return `in 3 days, Nov 24` by the white label's calendar."""
     ends_on: date = day_of(at, label.zone)
     days = (ends_on - day_of(now, label.zone)).days
-    when = {0: "today", 1: "tomorrow"}.get(days, f"in {days} d")
+    when = {0: "today", 1: "tomorrow"}.get(days, f"in {day_count(days)}")
     return f"{when}, {day(ends_on)}"

@@ -40,7 +40,7 @@ def _cells(row: FleetRow) -> str:
     recent, created_at = row.recent, row.organization.created_at
     trend = ""
     if recent.cost:
-        trend = sparkline(points_of(recent.by_day), "Cost by day, 30 days")
+        trend = sparkline(points_of(recent.by_day), "Daily cost, last 30 days")
     return (
         f'<td class="fleet__state"><div class="badges">{badges(row.badges)}</div></td>'
         f'<td class="number fleet__cost">{exact(recent.cost, "money", currency)}</td>'
@@ -54,14 +54,14 @@ def _cells(row: FleetRow) -> str:
 
 
 def _limit(limit: LimitOutlook | None, currency: str) -> str:
-    """The day that it falls or fell; which one, and of how much, below it."""
+    """Return the day a limit was or will be reached, with its kind and amount below."""
     if limit is None:
         return f'<td class="fleet__limit fleet__limit--none">{UNKNOWN}</td>'
-    said = day_year(limit.day) if limit.day else ""
-    if limit.is_crossed:
-        said = f"crossed {said}".rstrip()
+    state = "reached" if limit.is_crossed else "projected"
+    when = f"{state.capitalize()} {day_year(limit.day) if limit.day else ''}".rstrip()
+    label = limit.label.capitalize()
     return (
-        f'<td class="fleet__limit"><span class="fleet__day">{said}</span>'
-        f'<span class="table__sub">{limit.label} {money(limit.amount, currency)}</span>'
-        "</td>"
+        f'<td class="fleet__limit" data-limit="{limit.kind}" data-{state}="'
+        f'{limit.day or ""}"><span class="fleet__day">{when}</span>'
+        f'<span class="table__sub">{label} {money(limit.amount, currency)}</span></td>'
     )

@@ -34,9 +34,9 @@ def outlook_tiles(
         _recent(recent, currency),
         _projected(outlook, currency),
         {
-            "label": "Saved",
+            "label": "Savings vs. benchmark",
             "value": exact(outlook.cost.saved, "money", currency),
-            "note": "this period, against benchmark prices",
+            "note": "this period",
         },
         _synced(organization, outlook),
     ]
@@ -59,7 +59,7 @@ def _span(since: date, ends_on: date | None) -> str:
     """Both ends of the period; one whose end is not known only began."""
     if ends_on is None:
         return f"since {day(since)}"
-    return f"{day(since)} to {day(ends_on - timedelta(days=1))}"
+    return f"{day(since)} \N{EN DASH} {day(ends_on - timedelta(days=1))}"
 
 
 def _recent(recent: RecentCost, currency: str) -> Tile:
@@ -67,23 +67,25 @@ def _recent(recent: RecentCost, currency: str) -> Tile:
         "label": "Last 30 days",
         "value": exact(recent.cost, "money", currency),
         "strong": change(recent.growth) if recent.growth is not None else "",
-        "note": "against the 30 days before"
+        "note": "vs. previous 30 days"
         if recent.growth is not None
-        else "nothing in the 30 days before",
+        else "none in the previous 30 days",
     }
 
 
 def _projected(outlook: Outlook, currency: str) -> Tile:
     tile: Tile = {
-        "label": f"Projected to {day(outlook.ends_on)}"
+        "label": f"Projected usage by {day(outlook.ends_on)}"
         if outlook.ends_on
-        else "Pace a day",
+        else "Daily average",
         "value": exact(
             outlook.pace_per_day if outlook.projected is None else outlook.projected,
             "money",
             currency,
         ),
-        "note": "at the pace of the last 7 days",
+        "note": "7-day average, plan fee not included"
+        if outlook.ends_on
+        else "last 7 days",
     }
     if limit := outlook.next_limit:
         tile |= _limit(limit, currency)
@@ -91,15 +93,15 @@ def _projected(outlook: Outlook, currency: str) -> Tile:
 
 
 def _limit(limit: LimitOutlook, currency: str) -> Tile:
-    name = f"{limit.label} {money(limit.amount, currency)}"
+    name = f"{limit.label} ({money(limit.amount, currency)})"
     if limit.is_crossed:
         tone = "bad" if limit.kind == "hard" else "warn"
-        return {"strong": f"{name.capitalize()} is crossed", "note": "", "tone": tone}
+        return {"strong": f"{name.capitalize()} reached", "note": "", "tone": tone}
     if limit.crosses_on is None:
-        return {"note": f"{name} is not reached"}
+        return {"note": f"not projected to reach the {name}"}
     return {
-        "strong": f"{name.capitalize()} falls on {day(limit.crosses_on)}",
-        "note": "at this pace",
+        "strong": f"Projected to reach the {name} on {day(limit.crosses_on)}",
+        "note": "at the 7-day average",
         "tone": "warn",
     }
 

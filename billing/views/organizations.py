@@ -32,15 +32,15 @@ _LAST_DAYS = 7
 # Meter, column and unit of the table of the last days.
 _DAY_METERS = (
     ("requests", "Requests", "compact"),
-    ("prompt_tokens", "Tokens in", "compact"),
-    ("completion_tokens", "Tokens out", "compact"),
+    ("prompt_tokens", "Input tokens", "compact"),
+    ("completion_tokens", "Output tokens", "compact"),
     ("cpu_seconds", "CPU", "seconds"),
     ("gpu_seconds", "GPU", "seconds"),
 )
 _SORT_LABELS = (
     ("name", "Organization"),
     ("cost", "Cost, 30 days"),
-    ("limit", "Limit falls"),
+    ("limit", "Limit reached"),
     ("created", "Created"),
 )
 
