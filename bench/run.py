@@ -70,6 +70,11 @@ class Run:
         return site
 
     @cached_property
+    def web_without_fast_path(self) -> Site:
+        """The same web process as `web`, with Django answering every call."""
+        return self.stack.ours_without_fast_path(self.big)
+
+    @cached_property
     def web_of_small(self) -> Site:
         return self.stack.ours("web-small", self.small)
 

@@ -118,9 +118,16 @@ class Stack:
     # --- processes ----------------------------------------------------------------
 
     def ours(self, name: str, fleet: Fleet) -> Site:
-        """The product's web process over a fleet."""
+        """Start the product's web process over a fleet."""
         port = free_port()
         return self._serve(self._web(name, port), port, fleet)
+
+    def ours_without_fast_path(self, fleet: Fleet) -> Site:
+        """Start the same web process with nothing in front of Django."""
+        port = free_port()
+        program = self._web("web-django", port)
+        program.command[-1] = "config.wsgi:django_application"
+        return self._serve(program, port, fleet)
 
     def work(self, fleet: Fleet) -> list[Program]:
         """The product's beat and worker."""

@@ -7,11 +7,11 @@ from importlib import import_module
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-_django = get_wsgi_application()
+django_application = get_wsgi_application()
 
 from config.hot import HotDoors  # noqa: E402  needs the applications loaded
 
-application = HotDoors(_django)
+application = HotDoors(django_application)
 
 
 def _settle() -> None:

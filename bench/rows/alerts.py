@@ -11,15 +11,16 @@ from bench.run import Run, say
 
 FOUND = "alerts of 100,000 organizations, within 3 x of the bare statement"
 ACCESS = "access, over a plain key check"
-ROWS = (FOUND, ACCESS)
+WITHOUT_FAST_PATH = "access, over the same call without the fast path"
+ROWS = (FOUND, ACCESS, WITHOUT_FAST_PATH)
 _ORGANIZATIONS = 100_000
 
 
 def measure(run: Run) -> Iterator[Row]:
     if run.wants(FOUND):
         yield _found(run)
-    if run.wants(ACCESS):
-        yield _access(run)
+    if run.wants(ACCESS, WITHOUT_FAST_PATH):
+        yield from _access(run)
 
 
 def _found(run: Run) -> Row:
@@ -34,8 +35,12 @@ def _found(run: Run) -> Row:
     return Row(FOUND, find, bare, "s", 3 * bare / find, 1, 1.5)
 
 
-def _access(run: Run) -> Row:
-    sites = {"ours": run.web, "limit": run.peer("limit")}
+def _access(run: Run) -> Iterator[Row]:
+    sites = {
+        "ours": run.web,
+        "without": run.web_without_fast_path,
+        "limit": run.peer("limit"),
+    }
     numbers = list(range(1, run.big.charted + 1))
     random.Random(7).shuffle(numbers)  # noqa: S311  the same order in each run
     paths = [
@@ -43,5 +48,6 @@ def _access(run: Run) -> Row:
     ]
     check_same(run, sites, paths, lambda answer: answer["rate_limit"])
     found = run.rounds("access", {n: calls(run, s, paths) for n, s in sites.items()})
-    ours, limit = found["ours"], found["limit"]
-    return Row(ACCESS, ours, limit, "req/s", ours / limit, 0.6, 0.8)
+    ours, limit, without = found["ours"], found["limit"], found["without"]
+    yield Row(ACCESS, ours, limit, "req/s", ours / limit, 0.6, 0.8)
+    yield Row(WITHOUT_FAST_PATH, ours, without, "req/s", ours / without, 1, 1)

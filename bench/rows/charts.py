@@ -14,25 +14,35 @@ from bench.stack import Site
 CHART = "chart, 30 days x 5 items, over the limit"
 OVER_FASTAPI = "chart, over FastAPI"
 OVER_DRF = "chart, over Django REST framework"
+WITHOUT_FAST_PATH = "chart, over the same call without the fast path"
 UNCHANGED = "chart, unchanged (If-None-Match), over the uncached"
 YEAR = "organization with 365 days, over the limit"
-ROWS = (CHART, OVER_FASTAPI, OVER_DRF, UNCHANGED, YEAR)
+YEAR_WITHOUT = "organization with 365 days, over the same without the fast path"
+ROWS = (
+    CHART,
+    OVER_FASTAPI,
+    OVER_DRF,
+    WITHOUT_FAST_PATH,
+    UNCHANGED,
+    YEAR,
+    YEAR_WITHOUT,
+)
 _UNIT = "req/s"
 _CHECKED = 10  # answers compared before anything is measured
 
 
 def measure(run: Run) -> Iterator[Row]:
-    if run.wants(CHART, OVER_FASTAPI, OVER_DRF):
+    if run.wants(CHART, OVER_FASTAPI, OVER_DRF, WITHOUT_FAST_PATH):
         yield from _charts(run)
     if run.wants(UNCHANGED):
         yield _unchanged(run)
-    if run.wants(YEAR):
-        yield _year(run)
+    if run.wants(YEAR, YEAR_WITHOUT):
+        yield from _year(run)
 
 
 def _charts(run: Run) -> Iterator[Row]:
     peers = {name: run.peer(name) for name in ("limit", "fastapi", "drf")}
-    sites = {"ours": run.web, **peers}
+    sites = {"ours": run.web, "without": run.web_without_fast_path, **peers}
     paths = chart_paths(run)
     check_same(run, sites, paths, _chart_numbers)
     found = run.rounds("chart", {n: contender(run, s, paths) for n, s in sites.items()})
@@ -41,6 +51,7 @@ def _charts(run: Run) -> Iterator[Row]:
         (CHART, "limit", 0.5, 0.8),
         (OVER_FASTAPI, "fastapi", 1.5, 2),
         (OVER_DRF, "drf", 1, 1),
+        (WITHOUT_FAST_PATH, "without", 1, 1),
     ):
         yield Row(row, ours, found[peer], _UNIT, ours / found[peer], must, aim)
 
@@ -62,8 +73,12 @@ def _unchanged(run: Run) -> Row:
     return Row(UNCHANGED, found["304"], found["200"], _UNIT, ratio, must, aim)
 
 
-def _year(run: Run) -> Row:
-    sites = {"ours": run.web, "limit": run.peer("limit")}
+def _year(run: Run) -> Iterator[Row]:
+    sites = {
+        "ours": run.web,
+        "without": run.web_without_fast_path,
+        "limit": run.peer("limit"),
+    }
     numbers = range(1, run.big.metered + 1)
     base = f"/v1/api/organizations/{run.big.owner_id}/whitelabel/organizations"
     paths = [f"{base}/{run.big.id_of(number)}" for number in numbers]
@@ -71,8 +86,9 @@ def _year(run: Run) -> Row:
     found = run.rounds(
         "365 days", {n: contender(run, s, paths) for n, s in sites.items()}
     )
-    ours, limit = found["ours"], found["limit"]
-    return Row(YEAR, ours, limit, _UNIT, ours / limit, 0.5, 0.7)
+    ours, limit, without = found["ours"], found["limit"], found["without"]
+    yield Row(YEAR, ours, limit, _UNIT, ours / limit, 0.5, 0.7)
+    yield Row(YEAR_WITHOUT, ours, without, _UNIT, ours / without, 1, 1)
 
 
 def chart_paths(run: Run) -> list[str]:
