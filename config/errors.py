@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -92,22 +93,49 @@ def _missing(request: HttpRequest, error: Any) -> HttpResponse:
     return say(request, 404, *_SENTENCES[404])
 
 
+def error_response(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Return what the API answers to an error outside of Django's request handling."""
+    if isinstance(error, DomainError):
+        return _domain(request, error)
+    return _crash(request, error)
+
+
+# Statement timeouts, lost connections, and a pool that has no connection in time.
+_DATABASE_ERRORS = (OperationalError, InterfaceError, psycopg.OperationalError)
+
+
 def _crash(request: HttpRequest, error: Any) -> HttpResponse:
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, _DATABASE_ERRORS):
         return _unavailable(request, error)
-    logger.error("request_failed path=%s", request.path, exc_info=error)
+    logger.error(
+        "request_failed path=%s request_id=%s",
+        request.path,
+        _request_id(request),
+        exc_info=error,
+        extra={"request_id": _request_id(request)},
+    )
     return say(
         request, 500, "billing_service.failed_request", "This failed on our side."
     )
 
 
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
-    logger.warning("database_unavailable error=%s", type(error).__name__)
+    logger.warning(
+        "database_unavailable error=%s path=%s request_id=%s",
+        type(error).__name__,
+        request.path,
+        _request_id(request),
+        extra={"request_id": _request_id(request)},
+    )
     response = say(
         request, 503, "unavailable", "The database does not answer just now."
     )
     response["Retry-After"] = "5"
     return response
+
+
+def _request_id(request: HttpRequest) -> str:
+    return getattr(request, "request_id", "")
 
 
 # --- Django's own handlers, for URLs no API or page owns --------------------------

@@ -9,9 +9,9 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
-from config.hot import HotDoors  # noqa: E402  needs the applications loaded
+from config.fast_path import FastPath  # noqa: E402  needs the applications loaded
 
-application = HotDoors(django_application)
+application = FastPath(django_application)
 
 
 def _settle() -> None:

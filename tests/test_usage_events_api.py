@@ -5,10 +5,20 @@ from typing import Any
 
 import orjson
 import pytest
+from django.apps import apps
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
-from orgs.models import Organization, WhiteLabel
-from tests.factories import event, make_key, make_organization, make_user, usage_of
+from orgs.models import ApiKey, Organization, Project, WhiteLabel
+from tests.factories import (
+    NOW,
+    event,
+    make_key,
+    make_organization,
+    make_rate,
+    make_user,
+    usage_of,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 URL = "/api/v1/usage/events"
@@ -195,3 +205,39 @@ def test_odd_writing_is_no_mistake(key: str, org: Organization) -> None:
     answer = send(key, f" [ {strange} , {spaced} ] ".encode()).json()
 
     assert answer == {"accepted": 2, "duplicates": 0, "rejected": []}
+
+
+def test_a_report_takes_as_few_queries(
+    acme: WhiteLabel,
+    key: str,
+    org: Organization,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    make_rate(acme, "2")
+    ApiKey.objects.update(last_used_at=NOW)
+    send(key, [event("a")])
+    with django_assert_num_queries(12):
+        send(key, [event("b")])
+
+
+@pytest.mark.parametrize("sent", ["r-1", "not an id"])
+def test_the_history_of_a_new_project_has_the_id_of_the_answer(
+    key: str, org: Organization, sent: str
+) -> None:
+    answer = send(key, [event("a", project="web")], x_request_id=sent)
+
+    versions = apps.get_model("orgs", "ProjectEvent")._default_manager
+    version = versions.get(pgh_obj_id=Project.objects.get().pk)
+    request_id = answer["X-Request-ID"]
+    assert (request_id == sent) is (sent == "r-1")
+    assert version.pgh_context.metadata == {
+        "user": None, "url": URL, "request_id": request_id
+    }  # fmt: skip
+
+
+def test_reports_of_a_key_have_a_limit(
+    key: str, org: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orgs.access.limits.KEY_CALLS_A_MINUTE", 2)
+    statuses = [send(key, [event(f"e-{n}")]).status_code for n in range(3)]
+    assert statuses == [200, 200, 429]

@@ -1,4 +1,4 @@
-"""Calls as a WSGI server makes them, to the hot doors or to Django behind them."""
+"""Calls as a WSGI server makes them, to the fast path or to Django behind it."""
 
 import io
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from config import hot
+from config import fast_path
 
 Answer = tuple[str, dict[str, str], bytes]
 
 
 def keep_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request's end would close the connection that holds the test's transaction."""
-    monkeypatch.setattr(hot, "close_old_connections", lambda: None)
+    monkeypatch.setattr(fast_path, "close_old_connections", lambda: None)
     monkeypatch.setattr("django.core.signals.request_started.send", lambda **_: [])
     monkeypatch.setattr(
         "django.http.response.signals.request_finished.send", lambda **_: []
@@ -42,7 +42,7 @@ def refuse(*_: Any) -> Any:
     raise AssertionError("asked Django")
 
 
-HOT = hot.HotDoors(refuse)
+FAST_PATH = fast_path.FastPath(refuse)
 
 
 def left(answer: Callable[[], Answer]) -> bool:
@@ -51,9 +51,3 @@ def left(answer: Callable[[], Answer]) -> bool:
     except AssertionError as error:
         return "asked Django" in str(error)
     return False
-
-
-def post(path: str, key: str, body: bytes, **more: Any) -> dict[str, Any]:
-    sent = {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body))}
-    given = {"REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(body)}
-    return environ(path, key, **{**given, **sent, **more})

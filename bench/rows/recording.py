@@ -12,16 +12,14 @@ from bench import child, http, load
 from bench.peers.recording import Row as EventRow
 from bench.report import Row
 from bench.run import Run, drain
-from bench.stack import Site
 from bench.tables import METERS, PRODUCTS
 
 SCATTERED = "recording, scattered over 5,000 organizations, over plain COPY"
 OVER_BULK = "recording, scattered, over bulk_create of the event rows"
 ONE_EACH = "recording, each batch one organization's, over plain COPY"
-WITHOUT_FAST_PATH = "recording, each batch one organization's, without the fast path"
 WRITERS = "recording, 8 writers, over one writer"
 WHOLE = "recording, 8 writers: no deadlock, no lost event"
-ROWS = (SCATTERED, OVER_BULK, ONE_EACH, WITHOUT_FAST_PATH, WRITERS, WHOLE)
+ROWS = (SCATTERED, OVER_BULK, ONE_EACH, WRITERS, WHOLE)
 BATCH = 1_000
 _UNIT = "events/s"
 
@@ -41,8 +39,8 @@ class Batches:
 def measure(run: Run) -> Iterator[Row]:
     if run.wants(SCATTERED, OVER_BULK):
         yield from _scattered(run)
-    if run.wants(ONE_EACH, WITHOUT_FAST_PATH):
-        yield from _one_each(run)
+    if run.wants(ONE_EACH):
+        yield _one_each(run)
     if run.wants(WRITERS, WHOLE):
         yield from _writers(run)
 
@@ -59,18 +57,14 @@ def _scattered(run: Run) -> Iterator[Row]:
     yield Row(OVER_BULK, ours, bulk, _UNIT, ours / bulk, 0, 0.5)
 
 
-def _one_each(run: Run) -> Iterator[Row]:
+def _one_each(run: Run) -> Row:
     contenders = {
         "ours": lambda: _record(run, _batches(run, _one)),
-        "without": lambda: _record(
-            run, _batches(run, _one), site=run.web_without_fast_path
-        ),
         "copy": lambda: _peer(run, "copy", _batches(run, _one)),
     }
     found = run.rounds("one each", contenders)
-    ours, copy, without = found["ours"], found["copy"], found["without"]
-    yield Row(ONE_EACH, ours, copy, _UNIT, ours / copy, 0.3, 0.5)
-    yield Row(WITHOUT_FAST_PATH, ours, without, _UNIT, ours / without, 1, 1)
+    ours, copy = found["ours"], found["copy"]
+    return Row(ONE_EACH, ours, copy, _UNIT, ours / copy, 0.3, 0.5)
 
 
 def _writers(run: Run) -> Iterator[Row]:
@@ -159,13 +153,10 @@ def _body(run: Run, batch: Sequence[EventRow]) -> bytes:
 # --- the writers ------------------------------------------------------------------
 
 
-def _record(
-    run: Run, batches: Batches, *, connections: int = 1, site: Site | None = None
-) -> float:
+def _record(run: Run, batches: Batches, *, connections: int = 1) -> float:
     """Events a second over HTTP; then waits until the worker has nothing left to do."""
-    port = (site or run.web).port
     asked = load.Load(
-        port, batches.requests, connections=connections, keeps_bodies=True
+        run.web.port, batches.requests, connections=connections, keeps_bodies=True
     )
     answer = load.run(asked)
     bodies = (json.loads(body.partition(b"\r\n\r\n")[2]) for body in answer.bodies)

@@ -38,7 +38,7 @@ from billing.views.desk import READ_ONLY, Desk, enter, enter_to_act
 from metrics.periods import DayRange, day_of
 from metrics.queries import SeriesFilters, current_period, series
 from orgs import access
-from orgs.access.gate import row_id
+from orgs.access.permissions import row_id
 from orgs.catalog import Scope
 from orgs.charts import Chart
 from orgs.errors import NotFound

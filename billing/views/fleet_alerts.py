@@ -7,7 +7,7 @@ from billing.models import Alert
 from billing.queries.alerts import COUNTED, count_unsent, list_fleet_alerts
 from billing.views.desk import enter
 from billing.views.letters import may_preview
-from orgs.access.gate import row_id
+from orgs.access.permissions import row_id
 from orgs.errors import DomainError
 from orgs.http import OrgRequest, page_or_fragment
 

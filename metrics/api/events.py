@@ -16,7 +16,7 @@ from orgs import access
 from orgs.catalog import Scope
 from orgs.errors import DomainError, Forbidden, TooLarge
 from orgs.models import WhiteLabel
-from orgs.queries.reach import get_white_label_by_id
+from orgs.queries.key_lookup import get_white_label_by_id
 from orgs.schemas.bodies import JSON, NDJSON, read_bytes
 from orgs.schemas.errors import ErrorsOut
 
@@ -107,14 +107,14 @@ def report_usage(request: HttpRequest) -> Any:
     )
     events, refused = _read(sent, is_lines=request.content_type == NDJSON)
     white_label = get_white_label_by_id(caller.white_label_id)
-    body = recorded_body(white_label, events, caller.organization_id, refused)
+    body = _recorded_body(white_label, events, caller.organization_id, refused)
     return HttpResponse(body, content_type=JSON)
 
 
 Read = tuple[list[tuple[int, IncomingEvent]], list[Rejection]]
 
 
-def recorded_body(
+def _recorded_body(
     white_label: WhiteLabel,
     events: Sequence[tuple[int, IncomingEvent]],
     organization_id: int | None,
@@ -135,7 +135,7 @@ def recorded_body(
     )
 
 
-def plain_events(body: bytes) -> list[tuple[int, IncomingEvent]] | None:
+def _valid_events(body: bytes) -> list[tuple[int, IncomingEvent]] | None:
     """The events of a JSON array that are well formed, each one, and not too many."""
     events = parse_all(body)
     if not events or len(events) > MAX_EVENTS:
@@ -147,7 +147,7 @@ def _read(body: bytes, *, is_lines: bool) -> Read:
     """All at once where nothing is wrong with any; otherwise each for itself."""
     if is_lines:
         return _parsed(_lines(body))
-    if events := plain_events(body):
+    if events := _valid_events(body):
         return events, []
     return _parsed(_elements(body))
 

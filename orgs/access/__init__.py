@@ -1,6 +1,6 @@
 """Who asks, what they may reach, and how often."""
 
-from orgs.access.calls import (
+from orgs.access.api_access import (
     billed_organization,
     called_organization,
     called_white_label,
@@ -9,20 +9,20 @@ from orgs.access.calls import (
     own_organization,
     principal,
 )
+from orgs.access.api_auth import Credential, needs
 from orgs.access.credentials import (
     authenticate,
     issue_token,
     log_in,
 )
-from orgs.access.gate import (
+from orgs.access.limits import count_call
+from orgs.access.permissions import (
     get_billed_organization,
     get_organization,
     row_id,
     visible,
     visible_white_labels,
 )
-from orgs.access.gates import Credential, needs
-from orgs.access.limits import count_call
 from orgs.access.principals import Principal, principal_of
 
 __all__ = [

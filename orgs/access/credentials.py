@@ -17,15 +17,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja.utils import check_csrf
 
-from orgs.access.gate import row_id
 from orgs.access.limits import login_attempt, login_succeeded
+from orgs.access.permissions import row_id
 from orgs.access.principals import Principal, principal_of
-from orgs.access.reached import remember
+from orgs.access.request_cache import cache_organization
 from orgs.catalog import Scope
 from orgs.crypto import hash_key
 from orgs.errors import Forbidden
 from orgs.models import ApiKey, User
-from orgs.queries.reach import KeyFacts, find_key
+from orgs.queries.key_lookup import KeyFacts, find_key
 
 TOKEN_LASTS = timedelta(hours=1)
 _NOTE_USE_EVERY = timedelta(minutes=1)  # a write a minute per key, not per call
@@ -73,7 +73,7 @@ def _of_key(request: HttpRequest, text: str) -> Principal | None:
     if key is None:
         return None
     if organization is not None:
-        remember(request, organization)
+        cache_organization(request, organization)
     if not may_wait(key.used_at, now):
         ApiKey.objects.filter(pk=key.id).update(last_used_at=now)
     return principal_of_key(key)

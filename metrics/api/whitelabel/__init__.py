@@ -14,6 +14,5 @@ from metrics.api.whitelabel import (  # noqa: F401  each adds its operations
     usage,
 )
 from metrics.api.whitelabel.doors import router
-from metrics.api.whitelabel.info import info_body
 
-__all__ = ["info_body", "router"]
+__all__ = ["router"]

@@ -1,8 +1,8 @@
-"""Middleware of pages that the calls of programs pass by.
+"""Middleware for pages that API calls with a key skip.
 
 A call with a key in its headers has no session, no form, no message and no fragment;
-making them ready for it would be much of a chart's whole cost. Whoever asks without
-such a header, a browser above all, passes everything.
+preparing them would be much of the cost of a chart. A request without such a header, as
+a browser sends it, passes all of the middleware.
 """
 
 from typing import Any
@@ -21,19 +21,20 @@ from config.languages import is_api
 
 _KEY_HEADERS = ("HTTP_X_API_KEY", "HTTP_X_JWT_TOKEN")
 _KEY_KINDS = ("apikey ", "bearer ")
-# What answers to programs hold is never shown: they may load nothing and be in nothing.
-POLICY = "default-src 'none'; frame-ancestors 'none'"
+# API responses are never rendered: they may load nothing and be framed by nothing.
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
-def is_program(request: HttpRequest) -> bool:
-    """Says how it asks, not who it is: the API's own gate looks at the credential.
+def has_api_key(request: HttpRequest) -> bool:
+    """Return whether an API call has a key or token in its headers, valid or not.
 
-    A name and password (Basic) go the long way: logging in is a page's affair, too.
+    `orgs.access.api_auth` checks the credential itself. Basic authentication passes the
+    middleware of pages: it may log a person in.
     """
-    known: bool | None = request.__dict__.get("is_program")
+    known: bool | None = request.__dict__.get("has_api_key")
     if known is None:
         known = is_api(request) and _has_key(request.META)
-        request.__dict__["is_program"] = known
+        request.__dict__["has_api_key"] = known
     return known
 
 
@@ -44,12 +45,12 @@ def _has_key(headers: dict[str, Any]) -> bool:
 
 
 class _ForPages:
-    """Goes before a middleware's class: a program's call goes straight on."""
+    """A mixin that makes a middleware pass on API calls with a key untouched."""
 
     get_response: Any
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if is_program(request):
+        if has_api_key(request):
             response: HttpResponseBase = self.get_response(request)
             return response
         answer: HttpResponseBase = super().__call__(request)  # type: ignore[misc]
@@ -57,11 +58,11 @@ class _ForPages:
 
 
 class PageGZipMiddleware(_ForPages, GZipMiddleware):
-    """Packs pages: a seventh of the bytes for half a millisecond of processor.
+    """GZip for pages: a seventh of the bytes for half a millisecond of processor.
 
-    What a guesser could learn from lengths (BREACH) is veiled: the form token is masked
-    anew in each page, and Django pads by chance. Files are packed when they are built;
-    answers to programs have entity tags, which packing would weaken.
+    Lengths disclose nothing useful (BREACH): each page masks its form token
+    differently, and Django adds random padding. Static files are compressed when they
+    are built; API responses have entity tags, which compression would weaken.
     """
 
     def process_response(self, request: Any, response: Any) -> Any:
@@ -71,31 +72,31 @@ class PageGZipMiddleware(_ForPages, GZipMiddleware):
 
 
 class PageCSPMiddleware(_ForPages, CSPMiddleware):
-    """Programs get a policy that never changes."""
+    """The policy of a page, or the constant one of API responses."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = super().__call__(request)
-        if is_program(request):
-            response["Content-Security-Policy"] = POLICY
+        if has_api_key(request):
+            response["Content-Security-Policy"] = API_POLICY
         return response
 
 
 class PageSessionMiddleware(_ForPages, SessionMiddleware):
-    """No cookie is read or set."""
+    """Sessions for pages; an API call with a key reads and sets no cookie."""
 
 
 class PageAuthenticationMiddleware(_ForPages, AuthenticationMiddleware):
-    """A program is nobody's session."""
+    """The user of a session; an API call with a key is anonymous until `api_auth`."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if is_program(request):
+        if has_api_key(request):
             request.user = AnonymousUser()
         return super().__call__(request)
 
 
 class PageMessageMiddleware(_ForPages, MessageMiddleware):
-    """Nobody would see the message."""
+    """Messages for pages; an API response could not show them."""
 
 
 class PageHtmxMiddleware(_ForPages, HtmxMiddleware):
-    """Programs get no fragments."""
+    """Fragments for pages; an API call with a key never gets one."""

@@ -1,13 +1,13 @@
-"""The first thing an operation of the API does, before it looks at its input.
+"""Authenticate and authorize API calls before their input is looked at.
 
-Who calls, with what scope, reaching whom and how often: a stranger is refused here and
-learns nothing from how their input would have been judged.
+The credential, its scope, the organization it reaches and the rate limit are checked
+first: a caller who is refused learns nothing from how the input would have been judged.
 """
 
 from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
-from orgs.access.calls import (
+from orgs.access.api_access import (
     billed_organization,
     called_organization,
     called_white_label,
@@ -22,10 +22,12 @@ _OWN_PREFIX = "/api/v1/"
 _COSTS_PREFIX = "/api/v1/billing/costs/"
 _LABEL_PREFIX = "/v1/api/"
 _TRUE = frozenset({"true", "1"})
+# Contract C has a code of its own for its two charts.
+CHARTS_RATE_LIMITED = "billing_service.rate_limited"
 
 
 class Credential(AuthBase):
-    """A key or a login token, in any of the forms the contracts know."""
+    """An API key or a login token, in any of the forms the contracts know."""
 
     openapi_type = "http"
     openapi_scheme = "bearer"
@@ -52,7 +54,7 @@ class Credential(AuthBase):
         return found
 
     def _reach(self, request: HttpRequest, scope: Scope) -> None:
-        """Fetch what the path names; the operation finds it fetched."""
+        """Fetch what the path names; the operation finds it in the request cache."""
         named = request.resolver_match.kwargs if request.resolver_match else {}
         if "organization_id" not in named:
             return
@@ -71,7 +73,7 @@ class Credential(AuthBase):
 
 
 def needs(scope: Scope, *, reaches_deleted: bool = False) -> Credential:
-    """What an operation asks of its caller: `auth=needs(Scope.BILLING_READ)`."""
+    """Return the check for an operation: `auth=needs(Scope.BILLING_READ)`."""
     return Credential(scope, reaches_deleted=reaches_deleted)
 
 
@@ -80,12 +82,11 @@ def _wants_deleted(request: HttpRequest) -> bool:
 
 
 def _limit_code(request: HttpRequest) -> str:
-    """Contract C has a code of its own for the two charts."""
-    return "billing_service.rate_limited" if request.path.endswith("/charts") else ""
+    return CHARTS_RATE_LIMITED if request.path.endswith("/charts") else ""
 
 
 def check_query(request: HttpRequest) -> None:
-    """Ours: a parameter twice, or a NUL in one, is a mistake and not a choice.
+    """Refuse a parameter that is given twice or contains a NUL.
 
     The published contracts ignore what they do not know, so only `/api/v1` is strict.
     """

@@ -1,4 +1,4 @@
-"""The gate: nobody holds an organization they were not given.
+"""Check which organizations a principal may see.
 
 Pages, API, admin, tasks and exports fetch organizations through here. It fails closed:
 a principal without a white label, an organization or the right to all sees nothing.
@@ -8,13 +8,13 @@ from orgs.access.principals import Principal
 from orgs.errors import Forbidden, OrganizationNotFound
 from orgs.models import Organization, WhiteLabel
 from orgs.models.organizations import OrganizationQuerySet
-from orgs.queries.reach import find_organization
+from orgs.queries.key_lookup import find_organization
 
 _MAX_ID = 2**63 - 1
 
 
 def visible(principal: Principal) -> OrganizationQuerySet:
-    """Every organization the principal may see, deleted ones too."""
+    """Return every organization the principal may see, deleted ones included."""
     organizations = Organization.objects.all()
     if principal.organization_id is not None:
         return organizations.filter(
@@ -26,7 +26,7 @@ def visible(principal: Principal) -> OrganizationQuerySet:
 
 
 def visible_white_labels(principal: Principal) -> list[WhiteLabel]:
-    """The white labels the principal may choose between; few, by name."""
+    """Return the white labels the principal may choose between, ordered by name."""
     white_labels = WhiteLabel.objects.order_by("name", "id")
     if principal.sees_all:
         return list(white_labels)
@@ -40,10 +40,10 @@ def get_organization(
     include_deleted: bool = False,
     found: Organization | None = None,
 ) -> Organization:
-    """One the principal may see, with its white label; raises `OrganizationNotFound`.
+    """Return an organization the principal may see, with its white label.
 
-    A stranger's, an unknown and a malformed id are one answer: nothing is learnt.
-    `found` is its row, where it came with something else.
+    Raises `OrganizationNotFound` alike for an id out of reach, an unknown one and a
+    malformed one, so that nothing is disclosed. `found` is its row if already read.
     """
     found = found or find_organization(row_id(id_))
     if found is None or not principal.reaches(found):
@@ -56,7 +56,7 @@ def get_organization(
 def get_billed_organization(
     principal: Principal, id_: str, *, found: Organization | None = None
 ) -> Organization:
-    """As `get_organization`, in the words of contract C.
+    """Return an organization as `get_organization` does, with contract C's errors.
 
     There an existing organization out of reach is `organization.invalid_access`, 403.
     """
@@ -69,7 +69,7 @@ def get_billed_organization(
 
 
 def row_id(id_: int | str) -> int:
-    """The id, or one that no row has."""
+    """Return the id as a number, or 0, which no row has, for anything else."""
     text = str(id_)
     if not (text.isascii() and text.isdigit()) or len(text) > len(str(_MAX_ID)):
         return 0

@@ -1,18 +1,18 @@
-"""What an API door asks first: may they, which one, and not too often."""
+"""Check an API call: its scope, the organization it names, and its rate limit."""
 
 from django.http import HttpRequest
 
-from orgs.access.gate import get_billed_organization, get_organization, visible
 from orgs.access.limits import count_call
+from orgs.access.permissions import get_billed_organization, get_organization, visible
 from orgs.access.principals import Principal
-from orgs.access.reached import once, remembered
+from orgs.access.request_cache import cached, cached_organization
 from orgs.catalog import Scope
 from orgs.errors import Forbidden, OrganizationNotFound
 from orgs.models import Organization, WhiteLabel
 
 
 def principal(request: HttpRequest) -> Principal:
-    """Who was authenticated for this call; the API's credentials put it there."""
+    """Return who was authenticated for this call; `api_auth` put it there."""
     found = getattr(request, "auth", None)
     return found if isinstance(found, Principal) else Principal(name="nobody")
 
@@ -24,13 +24,13 @@ def _count(
     *,
     code: str = "",
 ) -> None:
-    """Count the call, once however many doors it passes."""
+    """Count the call, once per request however many checks ask for it."""
     key = "counted", organization.pk if organization else None
-    once(request, key, lambda: count_call(found, organization, code=code))
+    cached(request, key, lambda: count_call(found, organization, code=code))
 
 
 def caller(request: HttpRequest, scope: Scope) -> Principal:
-    """Who calls something that names no organization; counted against the key."""
+    """Return the caller of a call without an organization; counted per key."""
     found = principal(request)
     found.require(scope)
     _count(request, found)
@@ -44,17 +44,17 @@ def called_organization(
     *,
     include_deleted: bool = False,
 ) -> Organization:
-    """The organization a call names; counted against its own limit."""
+    """Return the organization a call names; counted against its own limit."""
     found = principal(request)
     found.require(scope)
-    organization = once(
+    organization = cached(
         request,
         ("organization", str(id_), include_deleted),
         lambda: get_organization(
             found,
             id_,
             include_deleted=include_deleted,
-            found=remembered(request, id_),
+            found=cached_organization(request, id_),
         ),
     )
     _count(request, found, organization)
@@ -64,20 +64,22 @@ def called_organization(
 def billed_organization(
     request: HttpRequest, id_: str, *, limit_code: str = ""
 ) -> Organization:
-    """The same in the words of contract C, read only."""
+    """Return the same for contract C, which is read only and has its own errors."""
     found = principal(request)
     found.require(Scope.BILLING_READ)
-    organization = once(
+    organization = cached(
         request,
         ("billed", id_),
-        lambda: get_billed_organization(found, id_, found=remembered(request, id_)),
+        lambda: get_billed_organization(
+            found, id_, found=cached_organization(request, id_)
+        ),
     )
     _count(request, found, organization, code=limit_code)
     return organization
 
 
 def own_organization(request: HttpRequest, scope: Scope) -> Organization:
-    """The organization a key is of; a white label's key acts for the owner."""
+    """Return the organization of a key; a white label's key acts for the owner."""
     found = principal(request)
     found.require(scope)
     if found.organization_id is not None:
@@ -97,20 +99,22 @@ def own_organization(request: HttpRequest, scope: Scope) -> Organization:
 def called_white_label(
     request: HttpRequest, owner_id: int | str, scope: Scope
 ) -> WhiteLabel:
-    """The white label that an organization owns, as contract A names it.
+    """Return the white label that an organization owns, as contract A names it.
 
-    Only for those who reach all of it: a key of one organization does not.
+    A key of one organization is refused: it does not reach all of the white label.
     """
     found = principal(request)
     found.require(scope)
     if found.organization_id is not None:
         raise Forbidden("This needs a key of the white label.")
-    owner = once(
+    owner = cached(
         request,
         ("owner", str(owner_id)),
-        lambda: get_organization(found, owner_id, found=remembered(request, owner_id)),
+        lambda: get_organization(
+            found, owner_id, found=cached_organization(request, owner_id)
+        ),
     )
-    white_label = once(request, ("white label", owner.pk), lambda: owned_by(owner))
+    white_label = cached(request, ("white label", owner.pk), lambda: owned_by(owner))
     if white_label is None:
         raise OrganizationNotFound
     _count(request, found, owner)
@@ -118,7 +122,10 @@ def called_white_label(
 
 
 def owned_by(owner: Organization) -> WhiteLabel | None:
-    """As a rule the one that it is in: an owner is made with its white label."""
+    """Return the white label an organization owns.
+
+    As a rule it is the one the organization is in: both are made together.
+    """
     if owner.white_label.owner_id == owner.pk:
         return owner.white_label
     return WhiteLabel.objects.filter(owner=owner).first()
@@ -132,9 +139,9 @@ def inner_organization(
     *,
     include_deleted: bool = False,
 ) -> Organization:
-    """An organization inside the white label that `owner_id` owns, or a 404."""
+    """Return an organization of the white label that `owner_id` owns, or a 404."""
     white_label = called_white_label(request, owner_id, scope)
-    found = once(
+    found = cached(
         request,
         ("inner", str(inner_id), include_deleted),
         lambda: get_organization(

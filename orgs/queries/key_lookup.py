@@ -1,0 +1,167 @@
+"""Read what every API call needs first: its key, and the organization it names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Model
+
+from orgs.models import Organization, WhiteLabel
+from orgs.queries.prepared import fetch_all
+
+Fields = frozenset[str] | None  # of both models; None: all but `_NEVER_READ`
+
+# Long texts, and columns that exist for an index alone: loaded by those who need them.
+_NEVER_READ = frozenset({"readme", "name_key", "search_text"})
+# What a chart needs; reading another column costs about a microsecond.
+FAST_PATH_FIELDS = frozenset({
+    "id", "white_label", "rate_limit", "deleted_at", "time_zone",
+    "default_rate_limit",
+})  # fmt: skip
+# What permissions and the rate limit need, and no more.
+_ACCESS_FIELDS = frozenset({"id", "white_label", "rate_limit", "default_rate_limit"})
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """A key in force; `used_at` is updated once a minute, not at each call."""
+
+    id: int
+    scopes: Sequence[str]
+    white_label_id: int
+    organization_id: int | None
+    used_at: datetime | None
+
+
+_KEY = """
+select k.id, k.scopes, k.white_label_id, k.organization_id, k.last_used_at, {columns}
+from orgs_apikey k
+left join orgs_organization own on own.id = k.organization_id
+{joins}
+where k.key_hash = %(key_hash)s
+    and (k.expires_at is null or k.expires_at > %(now)s)
+    and (k.revoked_at is null or k.revoked_at > %(now)s)
+    and (k.organization_id is null or own.deleted_at is null)
+"""
+_KEY_COLUMNS = 5
+_ORGANIZATION_JOINS = """
+left join orgs_organization o on o.id = %(organization_id)s
+left join orgs_whitelabel w on w.id = o.white_label_id
+"""
+_LATERAL_JOIN = "left join lateral {} joined on o.id is not null"
+
+_ORGANIZATION = """
+select {columns} from orgs_organization o
+join orgs_whitelabel w on w.id = o.white_label_id
+where o.id = %(organization_id)s
+"""
+_WHITE_LABEL = "select {columns} from orgs_whitelabel w where w.id = %(white_label_id)s"
+
+
+def find_key(
+    key_hash: bytes, *, organization_id: int, now: datetime, fields: Fields = None
+) -> tuple[KeyFacts | None, Organization | None]:
+    """Return the key and the organization of this id, deleted or not; one statement.
+
+    Whether the key reaches the organization is for `permissions` to say. Without a key
+    there is no organization either. Fields that are not read are loaded when used.
+    """
+    rows = fetch_all(
+        _key_statement(fields),
+        {"key_hash": key_hash, "organization_id": organization_id, "now": now},
+    )
+    if not rows:
+        return None, None
+    row = rows[0]
+    return KeyFacts(*row[:_KEY_COLUMNS]), _organization(row[_KEY_COLUMNS:], fields)
+
+
+def find_key_with(
+    key_hash: bytes, *, organization_id: int, now: datetime, joined: str
+) -> tuple[KeyFacts | None, Organization | None, Sequence[Any]]:
+    """Return the same, and the row of a subquery about the organization.
+
+    `joined` is the SQL of the subquery; it may use the columns of `o`, and `%(now)s`.
+    Of the organization itself only what permissions and the rate limit need is read.
+    """
+    rows = fetch_all(
+        _key_statement(_ACCESS_FIELDS, joined),
+        {"key_hash": key_hash, "organization_id": organization_id, "now": now},
+    )
+    if not rows:
+        return None, None, ()
+    row, end = rows[0], _KEY_COLUMNS + _access_columns()
+    organization = _organization(row[_KEY_COLUMNS:end], _ACCESS_FIELDS)
+    return KeyFacts(*row[:_KEY_COLUMNS]), organization, row[end:]
+
+
+def find_organization(organization_id: int) -> Organization | None:
+    """Return the organization of this id with its white label, deleted or not."""
+    statement = _ORGANIZATION.format(columns=_columns(None))
+    rows = fetch_all(statement, {"organization_id": organization_id})
+    return _organization(rows[0], None) if rows else None
+
+
+def get_white_label_by_id(white_label_id: int) -> WhiteLabel:
+    """Return the white label of a key; raise `WhiteLabel.DoesNotExist`."""
+    names = _names(WhiteLabel, None)
+    statement = _WHITE_LABEL.format(columns=", ".join(f"w.{name}" for name in names))
+    rows = fetch_all(statement, {"white_label_id": white_label_id})
+    if not rows:
+        raise WhiteLabel.DoesNotExist
+    return WhiteLabel.from_db(DEFAULT_DB_ALIAS, names, rows[0])
+
+
+# --- statements -------------------------------------------------------------------
+
+
+@cache
+def _key_statement(fields: Fields, joined: str = "") -> str:
+    if not joined:
+        return _KEY.format(columns=_columns(fields), joins=_ORGANIZATION_JOINS)
+    columns = f"{_columns(fields)}, joined.*"
+    joins = _ORGANIZATION_JOINS + _LATERAL_JOIN.format(joined)
+    return _KEY.format(columns=columns, joins=joins)
+
+
+@cache
+def _columns(fields: Fields) -> str:
+    """Return the columns of the organization `o`, then of its white label `w`."""
+    names = [f"o.{name}" for name in _names(Organization, fields)]
+    names += [f"w.{name}" for name in _names(WhiteLabel, fields)]
+    return ", ".join(names)
+
+
+@cache
+def _access_columns() -> int:
+    """Return how many columns `_columns` has for access."""
+    models = (Organization, WhiteLabel)
+    return sum(len(_names(model, _ACCESS_FIELDS)) for model in models)
+
+
+@cache
+def _names(model: type[Model], fields: Fields) -> list[str]:
+    """Return the column names of the fields of a model that are read."""
+    return [
+        field.attname
+        for field in model._meta.concrete_fields
+        if (field.name in fields if fields else field.name not in _NEVER_READ)
+    ]
+
+
+# --- rows -------------------------------------------------------------------------
+
+
+def _organization(row: Sequence[Any], fields: Fields) -> Organization | None:
+    names = _names(Organization, fields)
+    if row[0] is None:
+        return None
+    organization = Organization.from_db(DEFAULT_DB_ALIAS, names, row[: len(names)])
+    label_names = _names(WhiteLabel, fields)
+    organization.white_label = WhiteLabel.from_db(
+        DEFAULT_DB_ALIAS, label_names, row[len(names) :]
+    )
+    return organization
