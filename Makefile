@@ -1,6 +1,6 @@
-# Needs make and Python 3.11 or newer; everything else is installed below .venv.
-# make up [PORT=8000] [STATE_DIR=.state]   everything, with demo data, until Ctrl-C
-# make test [ARGS="-k usage"]              all tests, with real servers and a browser
+# Needs make and Python 3.11 or newer; everything else is installed into .venv.
+# make up [PORT=8000] [STATE_DIR=.state] [DEMO=0]   run the product until Ctrl-C
+# make test [ARGS="-k usage"]              run the tests, with real servers and a browser
 # make bench [QUICK=1] [ROWS=chart] [KEEP=DIR] [SIZES=N] [BENCH_JSON=FILE]   and peers
 # make growth [QUICK=1] [SIZES=1000,10000] [EVENTS=100000] [KEEP=DIR] [GROWTH_JSON=FILE]
 # make check                               format, lint, types, contracts, migrations
@@ -15,22 +15,33 @@ UV := $(VENV)/bin/uv
 export STATE_DIR CHROMIUM
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: up test bench growth check clean lock real screenshots install install-dev browser
+# A proxy that inspects TLS signs with a CA that only the system knows: pip and uv trust
+# the system's certificates where it has any (a slim container has none), else their own.
+# Settings of pip and uv themselves (PIP_CERT, pip.conf, UV_SYSTEM_CERTS) come first.
+CA_FILE := $(firstword $(wildcard $(REQUESTS_CA_BUNDLE) $(CURL_CA_BUNDLE) $(SSL_CERT_FILE) \
+	/etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
+	/etc/ssl/ca-bundle.pem /etc/ssl/cert.pem))
+ifneq ($(CA_FILE),)
+install-%: export REQUESTS_CA_BUNDLE := $(CA_FILE)
+install-%: export UV_SYSTEM_CERTS ?= 1
+endif
+
+.PHONY: up test bench growth check clean lock real screenshots install browser
 .DEFAULT_GOAL := up
 
-up: $(VENV)/.runtime
+up: install-runtime
 	@exec "$(PY)" -m config.embedded --port "$(PORT)"
 
-test: $(VENV)/.dev browser
+test: install-dev browser
 	@exec "$(PY)" -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # Builds its own databases and starts its own servers; KEEP keeps the data for next time.
-bench: $(VENV)/.bench
+bench: install-bench
 	@exec env QUICK="$(QUICK)" SIZES="$(SIZES)" ROUNDS="$(ROUNDS)" ROWS="$(ROWS)" \
 	KEEP="$(KEEP)" BENCH_JSON="$(BENCH_JSON)" "$(PY)" -m bench
 
 # Cost against size, on databases of the bench's kind: KEEP may be a folder it kept.
-growth: $(VENV)/.runtime
+growth: install-runtime
 	@exec env QUICK="$(QUICK)" SIZES="$(SIZES)" EVENTS="$(EVENTS)" KEEP="$(KEEP)" \
 	GROWTH_JSON="$(GROWTH_JSON)" "$(PY)" -m bench.growth
 
@@ -41,7 +52,7 @@ CHECK_ENV := env -u REDIS_URL HTTPS_ONLY=1 ALLOWED_HOSTS=orgdesk.example.com \
 # makemigrations would like to compare with the database's history; there is none here.
 NO_DATABASE := -W "ignore:Got an error checking a consistent:RuntimeWarning"
 
-check: $(VENV)/.dev
+check: install-dev
 	@"$(VENV)/bin/ruff" format --check
 	@"$(VENV)/bin/ruff" check
 	@$(CHECK_ENV) "$(VENV)/bin/mypy"
@@ -49,14 +60,14 @@ check: $(VENV)/.dev
 	@$(CHECK_ENV) "$(PY)" $(NO_DATABASE) manage.py makemigrations --check --dry-run
 	@$(CHECK_ENV) "$(PY)" manage.py check --deploy --fail-level WARNING
 
-real: $(VENV)/.dev
+real: install-dev
 	@if [ -d ../shared ]; then exec "$(PY)" -m pytest -q -s tests/real_stripe_check.py tests/real_check.py; \
 	else echo "There is no ../shared with real data: nothing to check."; fi
 
-screenshots: $(VENV)/.dev browser
+screenshots: install-dev browser
 	@exec "$(PY)" -m tests.screenshots
 
-lock: $(VENV)/.uv
+lock: install-uv
 	@cd requirements && for name in uv runtime dev bench; do \
 	"../$(UV)" pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header $(ARGS) $$name.in -o $$name.lock || exit 1; done
@@ -65,35 +76,22 @@ clean:
 	rm -rf "$(VENV)" .state .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	.import_linter_cache
 
-install: $(VENV)/.runtime
-install-dev: $(VENV)/.dev
+install: install-runtime
 
-# Each stamp is written last: an interrupted installation is done again.
-$(VENV)/.uv: requirements/uv.lock
-	@command -v "$(PYTHON)" >/dev/null || \
-	{ echo "Orgdesk needs Python 3.11 or newer as $(PYTHON)." >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+# Installs the lock file of this name; ends at once when it is installed already.
+install-%:
+	@"$(PY)" -S -m config.embedded.install --check $* 2>/dev/null || \
+	{ $(CHECK_PYTHON) && exec "$(PYTHON)" -m config.embedded.install $*; }
+
+define CHECK_PYTHON
+{ command -v "$(PYTHON)" >/dev/null || \
+	{ echo "Orgdesk needs Python 3.11 or newer as $(PYTHON)." >&2; exit 1; }; } && \
+	{ "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	{ echo "Orgdesk needs Python 3.11 or newer; $(PYTHON) is" \
-	"$$("$(PYTHON)" -V). Name another with make PYTHON=python3.12" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
-	{ echo "Python's venv module is missing: install the package python3-venv." >&2; exit 1; }
-	@test -x "$(PY)" || "$(PYTHON)" -m venv "$(VENV)"
-	@"$(PY)" -m pip install -q --disable-pip-version-check --no-input --require-hashes \
-	-r requirements/uv.lock 2>&1 | { grep -v "is ignored" >&2 || true; }
-	@test -x "$(UV)" || { echo "uv could not be installed: see above." >&2; exit 1; }
-	@touch $@
-
-$(VENV)/.runtime: requirements/runtime.lock | $(VENV)/.uv
-	@"$(UV)" pip install -q --python "$(PY)" --require-hashes -r $<
-	@touch $@
-
-$(VENV)/.dev: requirements/dev.lock | $(VENV)/.uv
-	@"$(UV)" pip install -q --python "$(PY)" --require-hashes -r $<
-	@touch $@ $(VENV)/.runtime
-
-$(VENV)/.bench: requirements/bench.lock | $(VENV)/.uv
-	@"$(UV)" pip install -q --python "$(PY)" --require-hashes -r $<
-	@touch $@ $(VENV)/.runtime
+	"$$("$(PYTHON)" -V). Name another with make PYTHON=python3.12" >&2; exit 1; }; } && \
+	{ "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
+	{ echo "Python's venv module is missing: install the package python3-venv." >&2; exit 1; }; }
+endef
 
 browser:
 	@if [ -n "$(CHROMIUM)" ]; then exit 0; \

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Django's command line; the embedded servers, when they run, are found by settings."""
+"""Django's command line; settings find the embedded servers of `make up`."""
 
 import os
 import sys
@@ -13,17 +13,17 @@ def main() -> None:
         sys.exit(
             "Orgdesk is not installed: run `make up`, then .venv/bin/python manage.py"
         )
-    from config.embedded import environment, trouble  # noqa: PLC0415
+    from config.embedded import environment, error_messages  # noqa: PLC0415
 
-    if problem := environment.url_trouble():
+    if problem := environment.url_problem():
         sys.exit(problem)
     try:
         execute_from_command_line(sys.argv)
     except Exception as error:
-        sentence = trouble.sentence_for(error)
-        if sentence is None or "--traceback" in sys.argv:
+        message = error_messages.message_for(error)
+        if message is None or "--traceback" in sys.argv:
             raise
-        sys.exit(sentence)
+        sys.exit(message)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from bench import memory
 from bench.load import WrongAnswer
 from bench.sizes import Sizes
 from bench.stack import Fleet, Site, Stack
-from config.embedded import places
+from config.embedded import paths
 from config.embedded.supervisor import Program
 
 Contender = Callable[[], float]
@@ -126,7 +126,7 @@ class Run:
 
 def drain(state: Path) -> None:
     """Wait until the worker has nothing left: it must not slow down who comes next."""
-    queue = redis.Redis.from_url(places.redis_url(state))
+    queue = redis.Redis.from_url(paths.redis_url(state))
     end = time.monotonic() + _DRAIN_SECONDS
     # Every list is a queue, one for each priority; an empty one is not there.
     while queue.hlen("unacked") or any(queue.scan_iter(_type="list")):

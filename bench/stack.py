@@ -17,7 +17,7 @@ import psycopg
 
 from bench import child
 from bench.data import Database
-from config.embedded import folders, places, process
+from config.embedded import folders, logs, paths, process
 from config.embedded.postgres import Postgres
 from config.embedded.process import StartError
 from config.embedded.supervisor import Program, Runnable, programs
@@ -83,13 +83,13 @@ class Stack:
             program.stop()
         for server in self.servers:
             server.stop()
-        process.end_adopted(set(), patience=0.0)
+        process.end_adopted(set(), grace=0.0)
 
     # --- databases ----------------------------------------------------------------
 
     def url(self, database: str) -> str:
         """As Django, psycopg and asyncpg read it."""
-        folder = quote(str(places.socket_dir(self.state)), safe="/")
+        folder = quote(str(paths.socket_dir(self.state)), safe="/")
         return f"postgresql://orgdesk@/{database}?host={folder}"
 
     def connect(self, database: str = "postgres") -> Database:
@@ -177,8 +177,8 @@ def _set_environment(state: Path) -> None:
         "STATE_DIR": str(state),
         "HTTPS_ONLY": "0",
         "DEMO": "0",
-        "BENCH_REDIS_URL": places.redis_url(state),
-        "BENCH_SECRET_KEY": places.read_secret_key(state),
+        "BENCH_REDIS_URL": paths.redis_url(state),
+        "BENCH_SECRET_KEY": paths.read_secret_key(state),
     }
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         os.environ["PYTHONPYCACHEPREFIX"] = str(state / "bytecode")
@@ -199,6 +199,8 @@ def _await_port(port: int, program: Program) -> None:
         except OSError:
             child = program.process
             if time.monotonic() > end or (child and child.poll() is not None):
-                said = process.last_line(program.log)
-                raise StartError(f"{program.log.stem} does not serve: {said}") from None
+                reason = logs.failure_reason(program.log, program.log_start)
+                raise StartError(
+                    f"{program.log.stem} does not serve: {reason}"
+                ) from None
             time.sleep(0.05)

@@ -14,7 +14,7 @@ from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config.embedded import places
+from config.embedded import paths
 from config.mail import email_settings
 from metrics.events import read_retention
 from orgs.crypto import read_keys
@@ -35,7 +35,7 @@ def _flag(name: str, *, default: bool) -> bool:
     return default
 
 
-STATE_DIR = places.state_dir()
+STATE_DIR = paths.state_dir()
 DEBUG = _flag("DEBUG", default=False)
 # Off only where the product itself listens on loopback without TLS (`make up`, tests).
 HTTPS_ONLY = _flag("HTTPS_ONLY", default=True)
@@ -44,9 +44,12 @@ DEMO = _flag("DEMO", default=True)
 # How long connections and statements may last: web, worker, beat or command.
 PROCESS = env.str("ORGDESK_PROCESS", "command")
 
-SECRET_KEY = env.str("SECRET_KEY", "") or places.read_secret_key(STATE_DIR)
+SECRET_KEY = env.str("SECRET_KEY", "") or paths.read_secret_key(STATE_DIR)
 if not SECRET_KEY:
-    raise ImproperlyConfigured("SECRET_KEY is not set: set it, or run `make up` once")
+    raise ImproperlyConfigured(
+        f"SECRET_KEY is not set and there is none in the state folder {STATE_DIR}: run"
+        " `make up` first, with the same STATE_DIR in both terminals, or set SECRET_KEY"
+    )
 
 # Secrets at rest: `id:base64 of 32 bytes,…`. The first key seals, all of them open;
 # put a new one in front, run `manage.py rotate_secrets`, then drop the old one.
@@ -126,9 +129,7 @@ _STATEMENT_SECONDS = {"web": 5, "worker": 60, "beat": 60}.get(PROCESS, 0)
 
 def _database() -> dict[str, Any]:
     url = env.str("DATABASE_URL", "")
-    found: dict[str, Any] = (
-        env.db_url_config(url) if url else places.database(STATE_DIR)
-    )
+    found: dict[str, Any] = env.db_url_config(url) if url else paths.database(STATE_DIR)
     found["ENGINE"] = "config.postgresql"
     options = found.setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", 5)
@@ -160,11 +161,11 @@ DATABASES = {"default": _database()}
 if not env.str("DATABASE_URL", ""):
     # Days are cut in PostgreSQL and in Python: by the same rules of time zones, where
     # we can choose. Elsewhere a check compares them (`metrics.apps`).
-    zoneinfo.reset_tzpath([*places.time_zone_folders(), *zoneinfo.TZPATH])
+    zoneinfo.reset_tzpath([*paths.time_zone_folders(), *zoneinfo.TZPATH])
 
 # --- Valkey, Celery ---------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", "") or places.redis_url(STATE_DIR)
+REDIS_URL = env.str("REDIS_URL", "") or paths.redis_url(STATE_DIR)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -173,7 +174,7 @@ CACHES = {
         "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
 }
-CELERY_BROKER_URL = places.broker_url(REDIS_URL)
+CELERY_BROKER_URL = paths.broker_url(REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_TIME_LIMIT = 600

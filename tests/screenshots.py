@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from config.embedded.places import state_dir
+from config.embedded.paths import state_dir
 from tests.browser import LAUNCH
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from config.embedded.postgres import Postgres, choose_drop
+from config.embedded.postgres import Postgres, choose_run_as
 
 DATABASE = "test_orgdesk"
 _PROJECT = Path(__file__).resolve().parent.parent
@@ -48,7 +48,7 @@ _PACKAGES = [  # with tables or triggers of their own, and the server
 
 def copy_to(state: Path) -> None:
     """Put a migrated data folder into a new state folder; `Postgres` starts with it."""
-    name = _fingerprint(choose_drop(state))
+    name = _fingerprint(choose_run_as(state))
     if not _copied(name, state):
         with _locked(fcntl.LOCK_EX):
             if not (_CACHE / name).exists():

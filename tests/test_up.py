@@ -21,7 +21,7 @@ import psutil
 import psycopg
 import pytest
 
-from config.embedded import places
+from config.embedded import paths
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 OURS = {"SECRET_KEY", "HASHED_STATIC", "HTTPS_ONLY", "ORGDESK_TEST_STACK", "STATE_DIR"}
@@ -147,7 +147,7 @@ class Stack:
             return 0
 
     def connect(self) -> "psycopg.Connection[tuple[int]]":
-        host = places.database(self.state)["HOST"]
+        host = paths.database(self.state)["HOST"]
         return psycopg.connect(
             host=host, user="orgdesk", dbname="orgdesk", autocommit=True
         )
@@ -183,7 +183,9 @@ def stack(shared: Stack) -> Stack:
 
 def test_up_ends_with_a_line_that_names_the_page(stack: Stack) -> None:
     lines = stack.said().splitlines()
-    assert lines[0] == (f"PostgreSQL embedded, Valkey embedded, state in {stack.state}")
+    assert lines[0] == (
+        f"PostgreSQL embedded, Valkey embedded, state folder {stack.state}"
+    )
     assert lines[-1] == f"ready http://127.0.0.1:{stack.port}/"
     assert stack.status() == 200
     assert stack.status("accounts/login/") == 200
@@ -268,8 +270,8 @@ def test_killed_postgres_comes_back_with_its_rows(stack: Stack) -> None:
     assert stack.child("bin/postgres", "-D").pid != old.pid
 
 
-def test_stand_in_for_stripe_comes_back_with_its_objects(stack: Stack) -> None:
-    line = "no STRIPE_SECRET_KEY: a stand-in for Stripe at "
+def test_fake_stripe_comes_back_with_its_objects(stack: Stack) -> None:
+    line = "STRIPE_SECRET_KEY is not set: fake Stripe at "
     url = next(
         said.removeprefix(line)
         for said in stack.said().splitlines()
@@ -382,8 +384,8 @@ def test_manage_py_says_how_to_start_the_servers(shared: Stack) -> None:
     assert processes_of(shared.state) == []
     done = manage("showmigrations", state=shared.state)
     assert done.stderr == (
-        f"The embedded PostgreSQL of {shared.state} is not running;"
-        " start it with `make up`, or set DATABASE_URL\n"
+        f"No PostgreSQL is running in the state folder {shared.state}: start it with"
+        " `make up`, with the same STATE_DIR in both terminals, or set DATABASE_URL\n"
     )
     assert done.returncode == 1
 
@@ -419,7 +421,11 @@ def test_url_of_another_database_is_one_line(tmp_path: Path) -> None:
 
 def test_missing_secret_key_is_one_line(tmp_path: Path) -> None:
     done = manage("check", state=tmp_path)
-    assert done.stderr == "SECRET_KEY is not set: set it, or run `make up` once\n"
+    assert done.stderr == (
+        f"SECRET_KEY is not set and there is none in the state folder {tmp_path}: run"
+        " `make up` first, with the same STATE_DIR in both terminals, or set"
+        " SECRET_KEY\n"
+    )
     assert done.returncode == 1
 
 

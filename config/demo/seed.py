@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -50,6 +51,7 @@ from orgs.models import Entitlements, Member, Organization, User, WhiteLabel
 from orgs.tasks import nudge
 
 EMAIL = "demo@orgdesk.example"
+ADMIN_EMAIL = "admin@orgdesk.example"
 _BATCH = 10_000
 _HOUR = 3600
 _TIB = 2**40
@@ -72,13 +74,36 @@ def seed(now: datetime) -> None:
         _Seeding(white_label, label, now).run()
 
 
-def ensure_login() -> str:
-    """The demo account's password: made once, kept in the state folder."""
-    path = settings.STATE_DIR / "demo_password"
-    if not path.exists():
+def _read_or_make_password(username: str) -> str:
+    """Return the password in the state folder; the first call makes it, mode 0600."""
+    path: Path = settings.STATE_DIR / f"{username}_password"
+    if not (path.exists() and path.read_text()):  # empty: an interrupted first call
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(9))
-    password: str = path.read_text()
+    return path.read_text()
+
+
+def ensure_first_login() -> list[str]:
+    """Make an administrator in a database without users; return the lines to print.
+
+    A later call returns the same login until its password is changed. An existing
+    account is never changed.
+    """
+    password = _read_or_make_password("admin")
+    if not User.objects.exists():
+        User.objects.create_superuser("admin", ADMIN_EMAIL, password)
+    admin = User.objects.filter(username="admin", email=ADMIN_EMAIL).first()
+    if admin is None or not admin.check_password(password):
+        return []
+    return [
+        "DEMO=0: no demo data; README.md describes how to load your own",
+        f"login {ADMIN_EMAIL} password {password}",
+    ]
+
+
+def ensure_login() -> str:
+    """Make or repair the demo account; return its password."""
+    password = _read_or_make_password("demo")
     user, made = User.objects.get_or_create(
         username="demo",
         defaults={"email": EMAIL, "is_staff": True, "is_superuser": True},

@@ -1,1 +1,1 @@
-"""PostgreSQL and Valkey out of wheels, for the first run and for tests. Linux only."""
+"""PostgreSQL and Valkey from wheels, for a first run and for tests. Linux only."""

@@ -1,18 +1,18 @@
-"""`python -m config.embedded --port 8000`: everything Orgdesk needs, until Ctrl-C."""
+"""Run Orgdesk and its servers until Ctrl-C: `python -m config.embedded --port 8000`."""
 
 import argparse
 import sys
 from functools import partial
 
-from config.embedded import environment, folders, guard, places, supervisor
+from config.embedded import environment, folders, guard, paths, supervisor
 from config.embedded.process import StartError
 
 
 def main() -> int:
     port = _arguments().port
-    state = places.state_dir()
+    state = paths.state_dir()
     try:
-        if problem := environment.url_trouble():
+        if problem := environment.url_problem():
             raise StartError(problem)
         folders.make_state(state)
         folders.lock(state)
@@ -25,13 +25,15 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="config.embedded", description=__doc__)
-    parser.add_argument("--port", type=_port, default=8000, help="of 127.0.0.1")
+    parser.add_argument(
+        "--port", type=_port, default=8000, help="a port of 127.0.0.1 (default: 8000)"
+    )
     return parser.parse_args()
 
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) < 2**16:
-        raise argparse.ArgumentTypeError(f"PORT is 1 to 65535, not {text!r}")
+        raise argparse.ArgumentTypeError(f"PORT must be 1 to 65535, not {text!r}")
     return int(text)
 
 

@@ -1,4 +1,7 @@
-"""DATABASE_URL and REDIS_URL, checked without Django and never quoted: passwords."""
+"""Checks of DATABASE_URL and REDIS_URL without Django.
+
+The URLs are never printed: they contain passwords.
+"""
 
 import os
 from collections.abc import Mapping
@@ -10,8 +13,8 @@ _SCHEMES = {
 }
 
 
-def url_trouble(environ: Mapping[str, str] = os.environ) -> str | None:
-    """One sentence on the first URL that no server can be behind, or nothing."""
+def url_problem(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return one sentence about the first malformed URL, or None."""
     for name, schemes in _SCHEMES.items():
         if (url := environ.get(name)) and (problem := _problem(url, schemes)):
             return f"{name} {problem}"
@@ -25,14 +28,14 @@ def _problem(url: str, schemes: set[str]) -> str | None:
             return f"must begin with one of {', '.join(sorted(schemes))} and ://"
         _ = parts.port
     except ValueError:
-        return "is no URL: percent-encode special characters of the password"
+        return "is not a URL: percent-encode special characters in its password"
     if parts.scheme.startswith(("postgres", "p")) and not parts.path.strip("/"):
-        return "names no database: it ends in /NAME"
+        return "names no database: it must end in /NAME"
     return None
 
 
 def password_of(name: str) -> str | None:
-    """What must not be shown, as it would appear in a message."""
+    """Return the password of a URL variable, as it would appear in a message."""
     try:
         return urlsplit(os.environ.get(name, "")).password
     except ValueError:

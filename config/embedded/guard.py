@@ -1,4 +1,4 @@
-"""A small parent of the supervisor that cleans up should the supervisor be killed.
+"""A small parent process that cleans up when the supervisor is killed.
 
 Two processes watch each other: killing the guard sends the supervisor SIGTERM, killing
 the supervisor leaves its orphans to the guard. Costs about 3 MB.
@@ -14,7 +14,7 @@ from config.embedded import process
 
 
 def run_guarded(body: Callable[[], int]) -> int:
-    """Run `body` in a child; return its exit code when nothing it started is left."""
+    """Run `body` in a child; return its exit code once all its processes have ended."""
     process.adopt_orphans()
     process.die_with_parent(signal.SIGTERM)  # our parent is make, or a shell
     signal.pthread_sigmask(signal.SIG_BLOCK, process.STOP_SIGNALS)
@@ -24,14 +24,17 @@ def run_guarded(body: Callable[[], int]) -> int:
         _run(body, parent)
     _forward_signals(child)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    process.end_adopted(set(), patience=5.0, timeout=15.0)
+    process.end_adopted(set(), grace=5.0, timeout=15.0)
     if code < 0:
-        print("The supervisor was killed; all it ran has ended.", file=sys.stderr)
+        print(
+            "The supervisor was killed; all its processes were stopped.",
+            file=sys.stderr,
+        )
     return code if code >= 0 else 1
 
 
 def _run(body: Callable[[], int], parent: int) -> None:
-    """The child's whole life. Its own session keeps a killed group from taking both."""
+    """Run the child, in a session of its own: killing a group never ends both."""
     code = 1
     try:
         os.setsid()
@@ -47,7 +50,7 @@ def _run(body: Callable[[], int], parent: int) -> None:
 
 
 def _forward_signals(child: int) -> None:
-    """A terminal's Ctrl-C reaches us; the supervisor stops everything in order."""
+    """Pass stop signals on to the supervisor: Ctrl-C reaches only the guard."""
 
     def forward(number: int, frame: FrameType | None) -> None:
         try:

