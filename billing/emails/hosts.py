@@ -54,7 +54,7 @@ def take_place() -> Hold | None:
     milliseconds = _bucket(takes=True)
     if not milliseconds:
         return None
-    return Hold(milliseconds / 1000, "More letters a minute than may go.")
+    return Hold(milliseconds / 1000, "Rate limit reached: too many emails per minute.")
 
 
 def has_place() -> bool:
@@ -123,7 +123,10 @@ def hold_of(domain: str) -> Hold | None:
         key = _key("open", circuit)
         left = float(_asked(lambda key=key: _client().get(key), 0) or 0) - time.time()
         if left > 0:
-            return Hold(left, f"{circuit or 'The mail host'} is left alone for now.")
+            return Hold(
+                left,
+                f"Sending to {circuit or 'the mail host'} is paused after failures.",
+            )
     return None
 
 

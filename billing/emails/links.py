@@ -1,20 +1,23 @@
-"""Addresses that letters carry, whole: who reads them is not on our pages."""
+"""Absolute URLs for emails."""
 
 from django.conf import settings
 from django.urls import reverse
 
 
 def alerts_url(organization_id: int) -> str:
-    return _whole(reverse("billing:alerts", args=[organization_id]))
+    """Return the URL of the alerts tab of an organization."""
+    return _absolute(reverse("billing:alerts", args=[organization_id]))
 
 
 def unsubscribe_url(token: str) -> str:
-    return _whole(reverse("billing:unsubscribe", args=[token]))
+    """Return the URL of the page that unsubscribes by this token."""
+    return _absolute(reverse("billing:unsubscribe", args=[token]))
 
 
 def fleet_alerts_url() -> str:
-    return _whole(reverse("billing:fleet_alerts"))
+    """Return the URL of the alerts of all organizations."""
+    return _absolute(reverse("billing:fleet_alerts"))
 
 
-def _whole(path: str) -> str:
+def _absolute(path: str) -> str:
     return f"{settings.SITE_URL}{path}"

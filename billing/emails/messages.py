@@ -1,4 +1,4 @@
-"""A letter to one address as a message, with the headers that mail programs read."""
+"""The MIME message of an alert email to one address, with its headers."""
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -9,9 +9,9 @@ from billing.emails.rendering import Written
 def message_to(
     address: str, written: Written, *, message_id: str, unsubscribe_url: str = ""
 ) -> EmailMultiAlternatives:
-    """Each address gets a message of its own: nobody reads who else is told.
+    """Return the message to one recipient, so that no address sees the others.
 
-    All of a letter have its Message-ID, and so has one that is sent again.
+    All recipients get the same Message-ID, and so does a retry.
     """
     headers = {
         "Message-ID": message_id,

@@ -1,4 +1,4 @@
-"""The colours of letters: those of the pages, for mail reads no variables."""
+"""The colors of emails: those of the pages, because emails support no variables."""
 
 import re
 from functools import cache
@@ -10,7 +10,7 @@ _PAIR = re.compile(r"--([a-z0-9-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\
 
 @cache
 def palette() -> dict[str, dict[str, str]]:
-    """By `light` and `dark`, then by the token's name with `_` for `-`."""
+    """Return the colors of `light` and `dark` by token name, with `_` for `-`."""
     pairs = _PAIR.findall(_TOKENS.read_text())
     return {
         "light": {name.replace("-", "_"): light for name, light, _ in pairs},

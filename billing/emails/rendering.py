@@ -1,4 +1,4 @@
-"""A letter of its folder: templates/letters/KIND/{subject.txt,body.txt,body.html}."""
+"""Rendering of emails from templates/letters/KIND/{subject.txt,body.txt,body.html}."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from billing.emails.links import alerts_url
 from billing.emails.palette import palette
 from orgs.templatetags.display import instant
 
-_LONGEST = 150  # characters of a subject; lists cut it far earlier
+_LONGEST = 150  # characters of a subject; email clients show fewer
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Words of one letter to one address."""
+    """The subject, text and HTML of one email to one address."""
 
     subject: str
     text: str
@@ -25,7 +25,10 @@ class Written:
 def write(
     folder: str, context: Mapping[str, Any], *, url: str, unsubscribe_url: str = ""
 ) -> Written:
-    """`url` is where it leads; of a duty there is no `unsubscribe_url`."""
+    """Render an email whose button leads to `url`.
+
+    Emails of mandatory kinds have no `unsubscribe_url`.
+    """
     whole = {
         **context,
         "folder": folder,
@@ -47,7 +50,7 @@ def write(
 
 
 def _tidy(text: str) -> str:
-    """At most one empty line, none at the ends."""
+    """Collapse repeated empty lines, and remove them at both ends."""
     lines: list[str] = []
     for line in (one.rstrip() for one in text.strip().splitlines()):
         if line or (lines and lines[-1]):

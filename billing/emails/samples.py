@@ -1,4 +1,4 @@
-"""Facts that letters are previewed with, in the ledger's shape: none of anybody's."""
+"""Invented facts for previews of emails, in the shape that alerts record."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -75,11 +75,11 @@ _OF_MEASURE: dict[Measure, tuple[str, dict[str, Any]]] = {
         {"value": "2", "base": "1", "last_used_on": "2026-11-18"},
     ),
 }
-SAMPLES = (*ALERT_KINDS, "digest")  # folders of which there is a preview
+SAMPLES = (*ALERT_KINDS, "digest")  # folders that can be previewed
 
 
 def sample(folder: str) -> Shown:
-    """The context of a preview, for each of `SAMPLES`."""
+    """Return the context of the preview of one of `SAMPLES`."""
     if folder == "digest":
         kinds = [ALERT_KINDS[slug] for slug in ("hard_limit", "usage_90", "spike")]
         return digest_facts([_shown(kind) for kind in kinds])

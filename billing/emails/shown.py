@@ -1,12 +1,14 @@
-"""What a letter shows, made of the numbers that its alert froze.
+"""The context of an alert email, made from the facts that its alert recorded.
 
-Nothing is read anew: a letter that is sent again says what it said.
+Nothing is read from the database again: an email that is resent has the figures, names
+and limits of the first one.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from billing.catalog import ALERT_KINDS, AlertKind, Measure
 from billing.models import Alert
@@ -19,22 +21,23 @@ _AMOUNTS = (
 )
 _DATES = ("today", "crosses_on", "day", "last_used_on", "contract_year")
 _INSTANTS = ("starts_at", "ends_at", "trial_ends_at")
-# Of each entitlement: its name, and how its numbers are written.
+# By subject: the name of the limit, and the function that formats its amounts.
 _ENTITLEMENTS = {
-    "compute_seconds": ("compute time", display.duration),
-    "gpu_seconds": ("GPU time", display.duration),
-    "storage_bytes": ("storage", display.byte_size),
-    "projects": ("projects", display.count),
-    "users": ("users", display.count),
+    "compute_seconds": ("compute time limit", display.duration),
+    "gpu_seconds": ("GPU time limit", display.duration),
+    "storage_bytes": ("storage limit", display.byte_size),
+    "projects": ("project limit", display.count),
+    "users": ("user limit", display.count),
 }
 
-_DAYS = 14  # that a letter draws
-_PARTS = 50  # that a digest names: mail programs cut what is longer
+_DAYS = 14  # bars in the chart of an email
+_FULL = 100  # percent of an entitlement: nothing is left
+_PARTS = 50  # alerts listed in a digest: email clients cut off longer messages
 _OF_COSTS = (Measure.SOFT, Measure.HARD, Measure.PACE, Measure.BALANCE, Measure.SPIKE)
 
 
 def shown(alert: Alert) -> Shown:
-    """The context of a letter's templates; what was not frozen is None."""
+    """Return the template context of an alert; facts it did not record are None."""
     return of_facts(
         ALERT_KINDS[alert.kind],
         alert.facts,
@@ -52,16 +55,16 @@ def of_facts(
     crossed_at: datetime,
     zone: str,
 ) -> Shown:
-    """`facts` as `billing.commands.alerts.facts` freezes them."""
+    """Return the context for facts as `billing.commands.alerts.facts` makes them."""
     named, read = facts["organization"], _read(facts)
-    name, written = _ENTITLEMENTS.get(subject, ("", display.count))
+    limit_name, format_amount = _ENTITLEMENTS.get(subject, ("", display.count))
     context = {
         **facts,
         **read,
         "kind": kind,
-        "title": f"{kind.threshold}% of {name} used" if name else kind.label,
+        "title": _title(kind, subject, limit_name),
         "subject": subject,
-        "entitlement": name,
+        "entitlement_limit": limit_name,
         "crossed_at": crossed_at,
         "zone": zone,
         "organization": named["name"],
@@ -72,11 +75,12 @@ def of_facts(
         "ratio": _ratio(read["value"], read["base"]),
         "share": _share(read["value"], read["base"]),
         "days": _days((facts.get("days") or ())[-_DAYS:]),
+        **_local_dates(read, zone),
     }
     if kind.measure is Measure.ENTITLEMENT:
-        context["used_words"] = written(read["value"])
-        context["limit_words"] = written(read["base"])
-        context["left_words"] = written(_left(read["value"], read["base"]))
+        context["used_words"] = format_amount(read["value"])
+        context["limit_words"] = format_amount(read["base"])
+        context["left_words"] = format_amount(_left(read["value"], read["base"]))
     if kind.measure is Measure.SPIKE:
         context["times"] = _times(read["value"], read["base"])
     if kind.measure not in _OF_COSTS:
@@ -85,11 +89,12 @@ def of_facts(
 
 
 def digest_shown(alerts: Sequence[Alert]) -> Shown:
-    """Of several letters to one address: label, organization and numbers of each."""
+    """Return the context of a digest: title, organization and figures of each alert."""
     return digest_facts([shown(alert) for alert in alerts])
 
 
 def digest_facts(parts: Sequence[Shown]) -> Shown:
+    """Return the context of a digest of alerts whose contexts are `parts`."""
     newest = max(parts, key=lambda part: part["crossed_at"])
     return {
         "parts": parts[:_PARTS],
@@ -102,7 +107,35 @@ def digest_facts(parts: Sequence[Shown]) -> Shown:
     }
 
 
+def _title(kind: AlertKind, subject: str, limit_name: str) -> str:
+    """Return the heading of an email, which is also the alert's name on pages."""
+    if kind.measure is Measure.RESET:
+        name = "contract year" if subject == "contract_year" else "billing period"
+        return f"New {name} started"
+    if not limit_name:
+        return kind.label
+    if kind.threshold == _FULL:
+        return f"{limit_name[0].upper()}{limit_name[1:]} reached"
+    return f"{kind.threshold}% of {limit_name} used"
+
+
+def _local_dates(read: Shown, zone: str) -> dict[str, str]:
+    """Return the period and the trial's end as dates in the white label's time zone."""
+    start, end, trial_end = (
+        value.astimezone(ZoneInfo(zone)) if value is not None else None
+        for value in (read[name] for name in _INSTANTS)
+    )
+    days = [display.day(instant) for instant in (start, end) if instant is not None]
+    return {
+        "period_range": " \N{EN DASH} ".join(days) if len(days) == 2 else "",  # noqa: PLR2004
+        "period_end": display.day(end) if end is not None else "",
+        "trial_end": display.day_year(trial_end) if trial_end is not None else "",
+    }
+
+
 def _read(facts: Mapping[str, Any]) -> Shown:
+    """Parse the amounts, dates and instants of the facts, which are stored as text."""
+
     def of(names: Sequence[str], reader: Any) -> Shown:
         return {n: reader(facts[n]) if facts.get(n) else None for n in names}
 
@@ -119,7 +152,7 @@ def _ratio(value: Decimal | None, base: Decimal | None) -> Decimal | None:
 
 
 def _share(value: Decimal | None, base: Decimal | None) -> int:
-    """Of a bar, in per cent."""
+    """Return the length of the progress bar in percent, at most 100."""
     ratio = _ratio(value, base)
     return max(0, min(int(ratio * 100), 100)) if ratio is not None else 0
 
@@ -134,7 +167,7 @@ def _times(value: Decimal | None, base: Decimal | None) -> str:
 
 
 def _days(days: Sequence[Mapping[str, str]]) -> list[Shown]:
-    """Each with its cost and how long its bar is, in per cent of the longest."""
+    """Return each day's cost and the length of its bar, in percent of the longest."""
     read = [(date.fromisoformat(one["day"]), Decimal(one["cost"])) for one in days]
     most = max((cost for _, cost in read), default=Decimal(0))
     return [
@@ -143,11 +176,11 @@ def _days(days: Sequence[Mapping[str, str]]) -> list[Shown]:
     ]
 
 
-# --- the numbers of that moment, line by line ---------------------------------------
+# --- the figures of an email, line by line -------------------------------------------
 
 
 def _numbers(kind: AlertKind, context: Shown) -> list[tuple[str, str]]:
-    """Label and value of each line that is known, the most telling first."""
+    """Return label and value of each known figure, the most important first."""
     lines = _LINES.get(kind.measure, _reset)(context)
     return [(label, text) for label, text in lines if text not in ("", display.UNKNOWN)]
 
@@ -176,20 +209,20 @@ def _spending(context: Shown) -> list[tuple[str, str]]:
     after = " after free balance" if paid else ""
     limits = _limits(context)
     return [
-        (f"Cost of this period{after}", _money(context, "payable")),
+        (f"Cost this period{after}", _money(context, "payable")),
         *(limits[::-1] if context["kind"].measure is Measure.HARD else limits),
-        ("Free balance that pays first", _money(context, "free_balance") * bool(paid)),
-        ("Period began", _instant(context, "starts_at")),
-        ("Invoice due", _instant(context, "ends_at")),
+        ("Free balance (applied first)", _money(context, "free_balance") * bool(paid)),
+        ("Period start", _instant(context, "starts_at")),
+        ("Period end", _instant(context, "ends_at")),
     ]
 
 
 def _pace(context: Shown) -> list[tuple[str, str]]:
     pace = _money(context, "pace_per_day")
     return [
-        ("Soft limit falls on", _day(context, "crosses_on")),
-        ("Cost per day, last 7 days", pace),
-        ("At the period's end, at this pace", _money(context, "value")),
+        ("Soft limit projected for", _day(context, "crosses_on")),
+        ("Daily average, last 7 days", pace),
+        ("Projected total at period end", _money(context, "value")),
         *_spending(context),
     ]
 
@@ -198,15 +231,15 @@ def _entitlement(context: Shown) -> list[tuple[str, str]]:
     ratio = context["ratio"]
     return [
         ("Used", context["used_words"]),
-        ("Entitled to", context["limit_words"]),
-        ("Part", display.percent(ratio)),
-        ("Contract year began", _day(context, "contract_year")),
+        ("Limit", context["limit_words"]),
+        ("Share used", display.percent(ratio)),
+        ("Contract year start", _day(context, "contract_year")),
     ]
 
 
 def _balance(context: Shown) -> list[tuple[str, str]]:
     return [
-        ("Cost of this period", _money(context, "cost")),
+        ("Cost this period", _money(context, "cost")),
         ("Free balance", _money(context, "base")),
         ("Trial ends", _instant(context, "trial_ends_at")),
     ]
@@ -215,23 +248,27 @@ def _balance(context: Shown) -> list[tuple[str, str]]:
 def _spike(context: Shown) -> list[tuple[str, str]]:
     return [
         ("Day", _day(context, "day")),
-        ("Cost of that day", _money(context, "value")),
-        ("Usual cost of a day", _money(context, "base")),
-        ("Times the usual", context["times"]),
+        ("Cost that day", _money(context, "value")),
+        ("Typical daily cost", _money(context, "base")),
+        ("Compared with typical", _times_sign(context["times"])),
     ]
+
+
+def _times_sign(times: str) -> str:
+    return f"{times}\N{MULTIPLICATION SIGN}" if times else ""
 
 
 def _silence(context: Shown) -> list[tuple[str, str]]:
     return [
         ("Last day with usage", _day(context, "last_used_on")),
-        ("Complete days without", display.count(context["value"])),
+        ("Full days without usage", display.count(context["value"])),
     ]
 
 
 def _trial(context: Shown) -> list[tuple[str, str]]:
     return [
         ("Trial ends", _instant(context, "trial_ends_at")),
-        ("Cost of this period", _money(context, "cost")),
+        ("Cost this period", _money(context, "cost")),
         (
             "Free balance",
             _money(context, "free_balance") if context["free_balance"] else "",
@@ -241,16 +278,16 @@ def _trial(context: Shown) -> list[tuple[str, str]]:
 
 def _payment(context: Shown) -> list[tuple[str, str]]:
     return [
-        ("Subscription", str(context.get("status") or "").replace("_", " ")),
-        ("Cost of the open period", _money(context, "payable")),
+        ("Subscription status", str(context.get("status") or "").replace("_", " ")),
+        ("Cost this period", _money(context, "payable")),
     ]
 
 
 def _reset(context: Shown) -> list[tuple[str, str]]:
     if context["subject"] == "contract_year":
-        return [("Contract year began", _day(context, "contract_year"))]
+        return [("Contract year start", _day(context, "contract_year"))]
     return [
-        ("Period began", _instant(context, "starts_at")),
+        ("Period start", _instant(context, "starts_at")),
         *_limits(context),
     ]
 

@@ -1,7 +1,7 @@
-"""One conversation with the host of `EMAIL_URL`, and what it says of each address.
+"""Delivery through the mail host of `EMAIL_URL`, and its response per address.
 
-Django's own backends: SMTP in production, the console without a URL. Every step of the
-conversation waits at most `EMAIL_TIMEOUT` seconds; no transaction may be open.
+Uses Django's backends: SMTP in production, the console without a URL. Each step of the
+SMTP session waits at most `EMAIL_TIMEOUT` seconds; no transaction may be open.
 """
 
 import smtplib
@@ -17,17 +17,17 @@ _LONGEST = 500
 
 
 class Blame(StrEnum):
-    """Whose failure it is: what waits until it is over."""
+    """The cause of a failed delivery, which decides what is deferred."""
 
     NOBODY = "nobody"
-    HOST = "host"  # nothing can be sent
-    DOMAIN = "domain"  # nothing to this address's domain
-    ADDRESS = "address"  # this one alone, for good
+    HOST = "host"  # no email can be sent
+    DOMAIN = "domain"  # no email to the domain of this address
+    ADDRESS = "address"  # this address only, permanently
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one message: accepted when `blame` is nobody's."""
+    """The outcome of sending one message; accepted when `blame` is `NOBODY`."""
 
     blame: Blame = Blame.NOBODY
     code: int | None = None
@@ -47,7 +47,7 @@ def domain_of(address: str) -> str:
 
 
 class Carrier:
-    """Opens when the first message is given, and anew after one that broke it."""
+    """A connection that opens with the first message and reopens after an error."""
 
     def __init__(self) -> None:
         self._connection: Any = None
@@ -59,11 +59,11 @@ class Carrier:
         self._close()
 
     def give(self, message: EmailMultiAlternatives) -> Answer:
-        """Never raises for what a host says or does."""
+        """Send a message; never raises for a failure of the mail host."""
         try:
             self._open()
         except (OSError, smtplib.SMTPException) as error:
-            self._close()  # it may stand, and have refused our name or its TLS
+            self._close()  # it may be open, after a refused EHLO or TLS
             return _answer(error, Blame.HOST)
         try:
             self._connection.send_messages([message])
@@ -78,7 +78,7 @@ class Carrier:
             self._connection.open()
 
     def _close(self) -> None:
-        """The host may be gone: what it says to that matters to nobody."""
+        """Close the connection; errors are ignored, for the host may be gone."""
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
@@ -88,7 +88,7 @@ class Carrier:
 
 
 def _refusal(error: Exception) -> Answer:
-    """Of a message to one address."""
+    """Return the outcome of a message to one address that raised `error`."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, words = next(iter(error.recipients.values()), (0, b""))
         blame = Blame.ADDRESS if code >= _PERMANENT else Blame.DOMAIN
@@ -98,7 +98,7 @@ def _refusal(error: Exception) -> Answer:
     if isinstance(error, smtplib.SMTPDataError):
         final = error.smtp_code >= _PERMANENT
         return _answer(error, Blame.ADDRESS if final else Blame.DOMAIN)
-    if isinstance(error, ValueError):  # an address or header that is none
+    if isinstance(error, ValueError):  # an invalid address or header
         return Answer(Blame.ADDRESS, None, _said(str(error)))
     return _answer(error, Blame.DOMAIN)
 
@@ -107,12 +107,14 @@ def _answer(error: Exception, blame: Blame) -> Answer:
     if isinstance(error, smtplib.SMTPResponseException):
         return Answer(blame, error.smtp_code or None, _said(error.smtp_error))
     if isinstance(error, TimeoutError):
-        return Answer(blame, None, f"no answer in {settings.EMAIL_TIMEOUT} seconds")
+        return Answer(
+            blame, None, f"no response within {settings.EMAIL_TIMEOUT} seconds"
+        )
     words = getattr(error, "strerror", "") or str(error) or type(error).__name__
     return Answer(blame, None, _said(words))
 
 
 def _said(words: bytes | str) -> str:
-    """The host's words, in one line and without what no column takes."""
+    """Return the response of the host in one line, without null bytes."""
     text = words.decode(errors="replace") if isinstance(words, bytes) else words
     return " ".join(text.replace("\x00", "").split())[:_LONGEST]

@@ -1,4 +1,4 @@
-"""What the addresses of the list and of the fleet say; defaults are left out of it."""
+"""URL parameters of the organization list and the overview, without the defaults."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,21 +17,24 @@ _SEARCH_LENGTH = 200
 
 
 def read_filters(query: QueryDict) -> FleetFilters:
-    """Raises a 400 that names what is wrong."""
+    """Return the filters of the list; raises `DomainError` for a bad parameter."""
     search = query.get("q", "").strip()
     if "\x00" in search or len(search) > _SEARCH_LENGTH:
-        raise DomainError("That cannot be searched for.", fields=("q",))
+        message = f"Search for at most {_SEARCH_LENGTH} characters, without null bytes."
+        raise DomainError(message, fields=("q",))
     sort = query.get("sort", DEFAULT_SORT)
     if sort.removeprefix("-") not in SORTS:
-        raise DomainError("There is no such sort.", fields=("sort",))
+        message = f"Unknown sort order. Use one of: {', '.join(SORTS)}."
+        raise DomainError(message, fields=("sort",))
     state = query.get("state", State.ALL)
     if state not in tuple(State):
-        raise DomainError("There is no such tab.", fields=("state",))
+        message = f"Unknown state. Use one of: {', '.join(State)}."
+        raise DomainError(message, fields=("state",))
     return FleetFilters(search, State(state), sort, query.get("cursor", ""))
 
 
 def list_url(base: str, filters: FleetFilters, **changes: str) -> str:
-    """The list's address with something changed; then it starts at its first page."""
+    """Return the URL of the list's first page with some parameters changed."""
     parameters = {
         "q": filters.search,
         "state": filters.state.value,
@@ -44,10 +47,10 @@ def list_url(base: str, filters: FleetFilters, **changes: str) -> str:
 
 
 def read_fleet_scope(query: QueryDict, labels: Sequence[WhiteLabel]) -> FleetScope:
-    """One of the white labels the person may see, or those of a currency.
+    """Return the chosen white label, or all white labels of one currency.
 
-    By default the currency most of them have, at a tie that of the first by name; a
-    white label out of reach is as one that does not exist.
+    The default is the currency of most white labels, at a tie that of the first by
+    name. Raises `NotFound` for a white label that the user has no access to.
     """
     slug, currency = query.get("white_label", ""), query.get("currency", "")
     if slug:
@@ -56,7 +59,7 @@ def read_fleet_scope(query: QueryDict, labels: Sequence[WhiteLabel]) -> FleetSco
         wanted = currency or _most_used(labels)
         chosen = [label for label in labels if label.currency == wanted]
     if not chosen:
-        raise NotFound("There is no such white label.")
+        raise NotFound("White label not found.")
     return _scope(tuple(chosen), labels)
 
 
@@ -65,7 +68,7 @@ def _most_used(labels: Sequence[WhiteLabel]) -> str:
 
 
 def _scope(chosen: tuple[WhiteLabel, ...], labels: Sequence[WhiteLabel]) -> FleetScope:
-    """With the shortest address that means it, so that one view has one address."""
+    """Return the scope with its shortest URL parameters, so that a view has one URL."""
     same = [label for label in labels if label.currency == chosen[0].currency]
     if len(chosen) < len(same):
         return FleetScope(chosen, (("white_label", chosen[0].slug),))
@@ -82,7 +85,7 @@ class FleetChoice(TypedDict):
 
 
 def fleet_choices(scope: FleetScope, labels: Sequence[WhiteLabel]) -> list[FleetChoice]:
-    """Every currency that several white labels share, then every white label."""
+    """Return the currencies that several white labels share, then each white label."""
     shared = [
         currency
         for currency, times in Counter(label.currency for label in labels).items()

@@ -1,4 +1,4 @@
-"""Limits, recipients and quiet times, as people write them."""
+"""Forms for spending limits, alert recipients and snoozing."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -12,9 +12,9 @@ from billing.models import AlertRecipient, AlertSettings, SpendingLimit
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from orgs.models import Member, Organization
 
-_MOST = 50  # extra addresses
-_MOST_MEMBERS = 200
-_QUIET = {"24": "One day", "72": "Three days", "168": "One week", "0": "Not at all"}
+_MAX_ADDRESSES = 50
+_MAX_MEMBERS = 200
+_QUIET = {"24": "1 day", "72": "3 days", "168": "1 week", "0": "Off (resume emails)"}
 
 
 def _amount(label: str, *, required: bool = False) -> forms.DecimalField:
@@ -29,13 +29,13 @@ def _amount(label: str, *, required: bool = False) -> forms.DecimalField:
 
 
 class SpendForm(forms.Form):
-    """What would fire if so much were spent in the open period."""
+    """Simulates the alerts of a cost of the open period."""
 
-    spend = _amount("If this period had cost", required=True)
+    spend = _amount("Cost this period", required=True)
 
 
 class LimitsForm(forms.Form):
-    """Both spending limits; empty or 0 is none."""
+    """Edits both spending limits; empty or 0 is no limit."""
 
     soft = _amount("Soft limit")
     hard = _amount("Hard limit")
@@ -44,12 +44,12 @@ class LimitsForm(forms.Form):
         data = super().clean() or {}
         soft, hard = data.get("soft"), data.get("hard")
         if soft and hard and soft > hard:
-            self.add_error("soft", "It is above the hard limit: nobody would hear it.")
+            self.add_error("soft", "The soft limit must not exceed the hard limit.")
         return data
 
 
 def limits_of(organization: Organization) -> dict[str, str]:
-    """What the form shows at first."""
+    """Return the initial values of `LimitsForm`."""
     rows = SpendingLimit.objects.filter(organization=organization, amount__gt=0)
     return {
         kind: f"{amount.normalize():f}"
@@ -59,64 +59,71 @@ def limits_of(organization: Organization) -> dict[str, str]:
 
 
 class QuietForm(forms.Form):
-    """For how long nobody is told."""
+    """Chooses how long alert emails are snoozed."""
 
-    hours = forms.ChoiceField(label="Tell nobody for", choices=list(_QUIET.items()))
+    hours = forms.ChoiceField(label="Snooze for", choices=list(_QUIET.items()))
 
     @property
     def length(self) -> timedelta | None:
+        """The chosen duration; None resumes alert emails."""
         hours = int(self.cleaned_data["hours"])
         return timedelta(hours=hours) if hours else None
 
 
 class RecipientsForm(forms.Form):
-    """Who is told: the billing e-mail, members, addresses one a line."""
+    """Edits the recipients: the billing email, members, and addresses one per line."""
 
     tells_billing_email = forms.BooleanField(required=False)
     members = forms.MultipleChoiceField(
         required=False, widget=forms.CheckboxSelectMultiple
     )
     addresses = forms.CharField(
-        label="More addresses",
+        label="Additional addresses",
         required=False,
-        max_length=_MOST * 255,
+        max_length=_MAX_ADDRESSES * 255,
         widget=forms.Textarea({"rows": 3, "autocomplete": "off"}),
-        help_text="One a line.",
+        help_text=f"One per line, at most {_MAX_ADDRESSES}.",
     )
 
     def __init__(self, *args: Any, organization: Organization, **kw: Any) -> None:
         super().__init__(*args, **kw)
-        own = organization.billing_email or "none is set"
-        self.fields["tells_billing_email"].label = f"The billing e-mail, {own}"
-        known = _members(organization)
-        self.fields["members"].choices = known  # type: ignore[attr-defined]
-        if not known:
+        email = organization.billing_email or "not set"
+        self.fields["tells_billing_email"].label = f"Billing email ({email})"
+        members = _members(organization)
+        self.fields["members"].choices = members  # type: ignore[attr-defined]
+        if not members:
             del self.fields["members"]
 
     def clean_addresses(self) -> list[str]:
         lines = self.cleaned_data["addresses"].replace(",", "\n").split()
-        found = list(dict.fromkeys(lines))
-        for address in found:
+        addresses = list(dict.fromkeys(lines))
+        for address in addresses:
             try:
                 validate_email(address)
             except ValidationError:
-                raise ValidationError(f"{address} is no e-mail address.") from None
-        if len(found) > _MOST:
-            raise ValidationError(f"At most {_MOST}: a list of your own carries more.")
-        return found
+                message = f"{address} is not a valid email address."
+                raise ValidationError(message) from None
+        if len(addresses) > _MAX_ADDRESSES:
+            raise ValidationError(
+                f"Enter at most {_MAX_ADDRESSES} addresses."
+                " To reach more people, use the address of a mailing list."
+            )
+        return addresses
 
 
 def _members(organization: Organization) -> list[tuple[str, str]]:
     rows = Member.objects.filter(organization=organization, deleted_at=None)
-    known = rows.exclude(email="").order_by("name", "email", "id")
+    members = rows.exclude(email="").order_by("name", "email", "id")
     return [
         (str(id_), f"{name or email} · {email}")
-        for id_, name, email in known.values_list("id", "name", "email")[:_MOST_MEMBERS]
+        for id_, name, email in members.values_list("id", "name", "email")[
+            :_MAX_MEMBERS
+        ]
     ]
 
 
 def recipients_of(organization: Organization) -> dict[str, Any]:
-    """What the form shows at first."""
+    """Return the initial values of `RecipientsForm`."""
     settings = AlertSettings.objects.filter(organization=organization).first()
     rows = AlertRecipient.objects.filter(organization=organization).order_by("id")
     return {

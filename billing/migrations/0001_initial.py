@@ -62,8 +62,8 @@ class Migration(migrations.Migration):
                 fields=[
                     ('organization', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='billing_account', serialize=False, to='orgs.organization')),
                     ('stripe_id', models.CharField(blank=True, max_length=255, null=True, unique=True, verbose_name='Stripe customer')),
-                    ('free_balance', models.DecimalField(decimal_places=12, default=0, help_text='Pays first, while in the trial only.', max_digits=24)),
-                    ('last_invoice_at', models.DateTimeField(blank=True, help_text='Instant of the last cost sync with Stripe.', null=True)),
+                    ('free_balance', models.DecimalField(decimal_places=12, default=0, help_text='Applied to usage before charges, only during the trial.', max_digits=24)),
+                    ('last_invoice_at', models.DateTimeField(blank=True, help_text='Time of the last cost sync with Stripe.', null=True)),
                 ],
                 options={
                     'constraints': [models.CheckConstraint(condition=models.Q(('free_balance__gte', 0)), name='billing_account_free_balance_ge_0'), models.CheckConstraint(condition=models.Q(('last_invoice_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('last_invoice_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='billing_account_last_invoice_at_sane'), models.CheckConstraint(condition=models.Q(('stripe_id', ''), _negated=True), name='billing_account_stripe_id_given')],
@@ -76,8 +76,8 @@ class Migration(migrations.Migration):
                     ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
                     ('pgh_label', models.TextField(help_text='The event label.')),
                     ('stripe_id', models.CharField(blank=True, max_length=255, null=True, verbose_name='Stripe customer')),
-                    ('free_balance', models.DecimalField(decimal_places=12, default=0, help_text='Pays first, while in the trial only.', max_digits=24)),
-                    ('last_invoice_at', models.DateTimeField(blank=True, help_text='Instant of the last cost sync with Stripe.', null=True)),
+                    ('free_balance', models.DecimalField(decimal_places=12, default=0, help_text='Applied to usage before charges, only during the trial.', max_digits=24)),
+                    ('last_invoice_at', models.DateTimeField(blank=True, help_text='Time of the last cost sync with Stripe.', null=True)),
                     ('organization', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', serialize=False, to='orgs.organization')),
                     ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
                     ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='billing.billingaccount')),

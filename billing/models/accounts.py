@@ -1,3 +1,5 @@
+"""Billing accounts and spending limits of organizations."""
+
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
@@ -8,7 +10,7 @@ MONEY_DIGITS, MONEY_PLACES = 24, 12
 
 @with_history()
 class BillingAccount(models.Model):
-    """What money needs to know of an organization beyond who it is."""
+    """The billing data of an organization: its Stripe customer and free balance."""
 
     organization = models.OneToOneField(
         "orgs.Organization",
@@ -16,8 +18,8 @@ class BillingAccount(models.Model):
         primary_key=True,
         related_name="billing_account",
     )
-    # Null when the organization has no customer in Stripe. Unique over all of them: two
-    # organizations billed as one customer would pay for each other.
+    # Null when the organization has no customer in Stripe. Unique: two organizations
+    # billed as one customer would pay for each other.
     stripe_id = models.CharField(
         "Stripe customer", max_length=255, unique=True, null=True, blank=True
     )
@@ -25,10 +27,10 @@ class BillingAccount(models.Model):
         max_digits=MONEY_DIGITS,
         decimal_places=MONEY_PLACES,
         default=0,
-        help_text="Pays first, while in the trial only.",
+        help_text="Applied to usage before charges, only during the trial.",
     )
     last_invoice_at = models.DateTimeField(
-        null=True, blank=True, help_text="Instant of the last cost sync with Stripe."
+        null=True, blank=True, help_text="Time of the last cost sync with Stripe."
     )
 
     class Meta:

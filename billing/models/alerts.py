@@ -1,8 +1,8 @@
-"""The ledger of alerts, the letters that tell of them, and who is told.
+"""Alerts, their emails and recipients.
 
-`Alert` is what happened: one row for each crossing, with the numbers of that moment.
-`Letter` is the outbox, made in the transaction of its alert; `LetterRecipient` is each
-address of it and what its host said.
+`Alert` is what happened: one row per threshold reached, with the figures of that time.
+`Letter` is the outbox, written in the transaction of its alert; `LetterRecipient` is
+one address of an email and the response of its mail host.
 """
 
 from django.db import models
@@ -16,10 +16,10 @@ from orgs.models.fields import not_empty, with_history
 
 
 class Alert(models.Model):
-    """A threshold that was crossed: once for each period and version of its limit.
+    """A threshold that was reached, once per period and version of its limit.
 
-    pending -> sending (its letter has a lease) -> sent, failed; no_recipient and
-    suppressed from the beginning. `reason` says why, for people.
+    pending -> sending (its email has a lease) -> sent or failed; no_recipient and
+    suppressed are set at once. `reason` is shown to staff.
     """
 
     class State(models.TextChoices):
@@ -43,21 +43,21 @@ class Alert(models.Model):
         db_index=False,
     )
     kind = models.CharField(max_length=16)  # of `billing.catalog`
-    # What of the organization: an entitlement, a subscription's Stripe id; often none.
+    # An entitlement, the Stripe id of a subscription, or empty.
     subject = models.CharField(max_length=255, blank=True)
-    # An amount of money, per cent of an entitlement, days, times: as the kind says.
+    # Depending on the kind: an amount, percent of an entitlement, days, or a multiple.
     threshold = models.DecimalField(
         max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES
     )
     # Number of the billing period, first day of the contract year, or a day.
     period = models.CharField(max_length=32)
-    limit_version = models.PositiveIntegerField(default=0)  # 0: of what has no limit
-    billing_period = models.PositiveIntegerField()  # the number of the one open then
-    facts = models.JSONField()  # as `billing.commands.alerts.facts` freezes them
+    limit_version = models.PositiveIntegerField(default=0)  # 0: no limit
+    billing_period = models.PositiveIntegerField()  # the number of the period open then
+    facts = models.JSONField()  # as `billing.commands.alerts.facts` makes them
     crossed_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=12, choices=State, default=State.PENDING)
     reason = models.CharField(max_length=300, blank=True)
-    sent_at = models.DateTimeField(null=True)  # to the first address that took it
+    sent_at = models.DateTimeField(null=True)  # when the first address accepted it
 
     class Meta:
         constraints = [
@@ -94,7 +94,7 @@ class Alert(models.Model):
         indexes = [
             models.Index(fields=["organization", "-id"], name="alert_by_organization"),
             models.Index(fields=["white_label", "-id"], name="alert_by_white_label"),
-            # What somebody may have to look at: few, however many were sent.
+            # Serves the tabs of undelivered alerts: few rows, however many were sent.
             models.Index(
                 fields=["white_label", "state", "-id"],
                 condition=~Q(state__in=["sent", "suppressed"]),
@@ -108,23 +108,25 @@ class Alert(models.Model):
 
 
 class Letter(Work):
-    """An e-mail to send: work with a lease. Done when each address is settled.
+    """An email to send: work with a lease, done when each address is settled.
 
-    `number` 1 is the crossing's own, made with its alert; more are what people asked to
-    be sent again. A digest has no alert: recipients of other letters point to it.
+    `number` 1 is written with its alert; higher numbers are resent on request. A digest
+    has no alert: recipients of the emails that it combines point to it.
     """
 
     alert = models.ForeignKey(
         Alert, on_delete=models.CASCADE, null=True, related_name="letters"
     )
     number = models.PositiveIntegerField(default=1)
-    organization = models.ForeignKey(  # null: a digest of several
+    organization = models.ForeignKey(  # null: a digest
         "orgs.Organization", on_delete=models.CASCADE, null=True, related_name="+"
     )
-    kind = models.CharField(max_length=16)  # the letter's folder
-    # Stable: whoever gets a letter twice after a kill can see that it is the same.
+    kind = models.CharField(max_length=16)  # the folder of its templates
+    # Stable: a duplicate after a worker was killed can be recognized by it.
     message_id = models.CharField(max_length=255, unique=True)
-    requested_by = models.CharField(max_length=200, blank=True)  # empty: the crossing
+    requested_by = models.CharField(
+        max_length=200, blank=True
+    )  # empty: the alert itself
 
     class Meta:
         constraints = [
@@ -143,10 +145,10 @@ class Letter(Work):
 
 
 class LetterRecipient(models.Model):
-    """An address of a letter and what became of it; a refusal of one is not of all.
+    """An address of an email and its delivery state.
 
-    pending -> sent, refused (for good), failed (given up), suppressed (opted out
-    since), digested (told in the letter `digest`).
+    pending -> sent, refused (permanently), failed (retries exhausted), suppressed
+    (unsubscribed before sending) or digested (combined into the email `digest`).
     """
 
     class State(models.TextChoices):
@@ -163,7 +165,9 @@ class LetterRecipient(models.Model):
     address = models.CharField(max_length=254)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     smtp_code = models.PositiveSmallIntegerField(null=True)
-    words = models.CharField(max_length=500, blank=True)  # the host's, or ours
+    words = models.CharField(
+        max_length=500, blank=True
+    )  # response of the mail host, or our reason
     settled_at = models.DateTimeField(null=True)
     digest = models.ForeignKey(
         Letter, on_delete=models.SET_NULL, null=True, related_name="digested"
@@ -209,9 +213,9 @@ class LetterRecipient(models.Model):
 
 @with_history()
 class AlertSettings(models.Model):
-    """Whether an organization's billing e-mail is told, and until when nobody is.
+    """Whether the billing email is a recipient, and until when alerts are snoozed.
 
-    No row: the billing e-mail is told of everything.
+    Without a row the billing email is a recipient and nothing is snoozed.
     """
 
     organization = models.OneToOneField(
@@ -229,7 +233,7 @@ class AlertSettings(models.Model):
 
 @with_history()
 class AlertRecipient(models.Model):
-    """Somebody else who is told: a member, by the address of now, or an address."""
+    """An additional recipient: a member, by its current address, or an address."""
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="alert_recipients"
@@ -259,9 +263,9 @@ class AlertRecipient(models.Model):
 
 @with_history()
 class AlertOptOut(models.Model):
-    """An address that wants no letters of a kind; of a duty it still gets them.
+    """An address that unsubscribed from a kind of alert; mandatory kinds ignore it.
 
-    Addresses are kept lower case and compared so.
+    Addresses are stored and compared in lower case.
     """
 
     organization = models.ForeignKey(
@@ -284,10 +288,10 @@ class AlertOptOut(models.Model):
 
 
 class AccessState(models.Model):
-    """Since when an organization is over its hard limit: prepared for `access`.
+    """Since when an organization has reached its hard limit, stored for access checks.
 
-    Holds only for that open period and that version of the limit; written when it
-    changes, by whoever evaluates. All other reasons are columns read as they are.
+    Valid only for that open period and that version of the limit. Written by the
+    evaluation of alerts when it changes; access checks read all other reasons directly.
     """
 
     organization = models.OneToOneField(
@@ -298,7 +302,7 @@ class AccessState(models.Model):
     )
     period = models.PositiveIntegerField()
     limit_version = models.PositiveIntegerField()
-    over_since = models.DateTimeField(null=True)  # null: not over any more
+    over_since = models.DateTimeField(null=True)  # null: below the limit
 
     def __str__(self) -> str:
         return f"access state of {self.organization_id}"

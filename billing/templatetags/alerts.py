@@ -1,4 +1,4 @@
-"""Alerts in words: their states, their numbers, what stands in their way."""
+"""Badges, names and figures of alerts for templates."""
 
 from decimal import Decimal
 
@@ -6,7 +6,7 @@ from django import template
 from django.utils.safestring import SafeString
 
 from billing import emails
-from billing.catalog import Measure
+from billing.catalog import ALERT_KINDS, Measure
 from billing.models import Alert, LetterRecipient
 from billing.queries.alerts import Explanation, Verdict
 from orgs.templatetags import display
@@ -15,30 +15,30 @@ from orgs.templatetags.components import badge
 register = template.Library()
 
 _STATES = {
-    "pending": ("waits", ""),
-    "sending": ("being sent", ""),
+    "pending": ("pending", ""),
+    "sending": ("sending", ""),
     "sent": ("sent", "good"),
     "failed": ("failed", "bad"),
-    "no_recipient": ("nobody to tell", "warn"),
+    "no_recipient": ("no recipients", "warn"),
     "suppressed": ("not sent", ""),
 }
 _SETTLED = {
-    "pending": ("waits", ""),
-    "sent": ("taken", "good"),
-    "refused": ("refused", "bad"),
-    "failed": ("given up", "bad"),
-    "suppressed": ("opted out", ""),
-    "digested": ("in one letter with others", "good"),
+    "pending": ("pending", ""),
+    "sent": ("accepted", "good"),
+    "refused": ("rejected", "bad"),
+    "failed": ("failed", "bad"),
+    "suppressed": ("unsubscribed", ""),
+    "digested": ("combined email", "good"),
 }
 _VERDICTS = {
-    Verdict.NOTHING: ("nothing to measure", ""),
-    Verdict.RECORDED: ("fired", "good"),
-    Verdict.INCONCLUSIVE: ("inconclusive", "warn"),
-    Verdict.BELOW: ("below", ""),
-    Verdict.BEYOND: ("told by a later step", ""),
+    Verdict.NOTHING: ("not applicable", ""),
+    Verdict.RECORDED: ("triggered", "good"),
+    Verdict.INCONCLUSIVE: ("insufficient data", "warn"),
+    Verdict.BELOW: ("not reached", ""),
+    Verdict.BEYOND: ("covered", ""),
     Verdict.SNOOZED: ("snoozed", "warn"),
-    Verdict.NOBODY: ("nobody to tell", "warn"),
-    Verdict.FIRES: ("fires next", "warn"),
+    Verdict.NOBODY: ("no recipients", "warn"),
+    Verdict.FIRES: ("will be sent", "warn"),
 }
 _UNITS = {
     "compute_seconds": display.duration,
@@ -76,27 +76,34 @@ def verdict_badge(found: Explanation) -> SafeString:
 
 @register.filter
 def about(subject: str) -> str:
-    """An entitlement's or period's name; Stripe's ids say nothing to people."""
+    """Return the name of an entitlement or period; "" for a Stripe id."""
     if subject in _SUBJECTS:
         return _SUBJECTS[subject]
     return "" if subject.startswith("sub_") else subject
 
 
 @register.filter
+def kind_label(slug: str) -> str:
+    """Return the label of a kind of alert, or the slug of one that no longer exists."""
+    return ALERT_KINDS[slug].label if slug in ALERT_KINDS else slug
+
+
+@register.filter
 def title(alert: Alert) -> str:
+    """Return the heading of the alert's email."""
     return str(emails.shown(alert)["title"])
 
 
 @register.filter
 def moment_numbers(alert: Alert) -> list[tuple[str, str]]:
-    """The numbers of the moment, as its letter says them."""
-    found: list[tuple[str, str]] = emails.shown(alert)["numbers"]
-    return found
+    """Return label and value of the figures of its email."""
+    numbers: list[tuple[str, str]] = emails.shown(alert)["numbers"]
+    return numbers
 
 
 @register.simple_tag
 def held_against(found: Explanation, currency: str) -> str:
-    """`$12.50 of $20.00`: the value of now, and what it is held against."""
+    """Return the current value and its base, such as `$12.50 of $20.00`."""
     one = found.measured
     if one is None:
         return ""

@@ -1,4 +1,4 @@
-"""Alerts of an organization: what fired and why, why not, what would, who is told."""
+"""The alerts tab: history, status, simulation, limits, recipients and snoozing."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -51,14 +51,14 @@ _SHOWN = 20
 
 
 def alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """GET writes nothing; `spend` in the address supposes an amount."""
+    """Show the tab; the parameter `spend` simulates a cost, nothing is written."""
     desk, organization = _entered(request, organization_id)
     return _page(request, desk, organization, {})
 
 
 @require_POST
 def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """`step=preview` says what would fire, `step=save` sets both limits."""
+    """Preview the alerts of new limits (`step=preview`) or save them (`step=save`)."""
     desk, organization = _entered(request, organization_id, to_act=True)
     form = LimitsForm(request.POST)
     if not form.is_valid():
@@ -76,6 +76,7 @@ def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
 
 @require_POST
 def edit_recipients(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Replace the recipients of the organization's alerts."""
     desk, organization = _entered(request, organization_id, to_act=True)
     form = RecipientsForm(request.POST, organization=organization)
     if not form.is_valid():
@@ -92,14 +93,14 @@ def edit_recipients(request: OrgRequest, organization_id: int) -> HttpResponse:
 
 @require_POST
 def snooze_alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Tell nobody for a while; what is crossed meanwhile is recorded."""
+    """Pause or resume alert emails; alerts are recorded meanwhile."""
     desk, organization = _entered(request, organization_id, to_act=True)
     form = QuietForm(request.POST)
     if not form.is_valid():
         return _page(request, desk, organization, {"quiet": form}, status=422)
     until = timezone.now() + form.length if form.length else None
     commands.snooze(organization.pk, until=until)
-    messages.success(request, "Snoozed." if until else "Letters go out again.")
+    messages.success(request, "Alerts snoozed." if until else "Alert emails resumed.")
     return redirect("billing:alerts", organization_id)
 
 
@@ -107,11 +108,11 @@ def snooze_alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
 def resend_alert(
     request: OrgRequest, organization_id: int, alert_id: int
 ) -> HttpResponse:
-    """A letter that was given up goes on; of one that arrived another is made."""
+    """Retry the last email of an alert if it failed, else send another one."""
     desk, organization = _entered(request, organization_id, to_act=True)
     alert = Alert.objects.filter(organization=organization, pk=alert_id).first()
     if alert is None:
-        raise NotFound("There is no such alert.")
+        raise NotFound("Alert not found.")
     last = alert.letters.order_by("-number").first()
     if last is not None and last.state == Letter.State.FAILED:
         letters.revive(last.pk)
@@ -119,7 +120,7 @@ def resend_alert(
     else:
         again = commands.send_again(alert.pk, by=desk.principal.name)
         nudge(tasks.send_letter, again.pk)
-    messages.success(request, "The letter is sent again.")
+    messages.success(request, "Email queued for sending.")
     url = reverse("billing:alerts", args=[organization_id])
     return redirect(f"{url}#alert-{alert.pk}")
 
@@ -134,7 +135,7 @@ def _entered(
     return desk, organization
 
 
-# --- what the page shows ------------------------------------------------------------
+# --- context of the page ------------------------------------------------------------
 
 
 def _page(
@@ -154,10 +155,10 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
     before, opened = (row_id(query.get(name, "")) for name in ("before", "alert"))
     rows = list_alerts(id_, before=before or None, limit=_SHOWN + 1)
     if opened and not before and all(row.pk != opened for row in rows):
-        before = opened + 1  # an old letter's link: from that one on
+        before = opened + 1  # the link of an old email: list from that alert on
         rows = list_alerts(id_, before=before, limit=_SHOWN + 1)
     for row in rows:
-        row.organization = organization  # it is here already
+        row.organization = organization  # saves a query per row
     told = find_told([id_])[id_]
     today = day_of(now, organization.white_label.zone)
     period = current_period(id_)
@@ -203,7 +204,7 @@ def _chart(organization: Organization, ahead: Outlook, today: date) -> Chart | N
 
 
 def _why(found: list[Explanation]) -> dict[str, Any]:
-    """What is measured, and apart from it what there is nothing to measure of."""
+    """Split the statuses into those that apply and those with nothing to measure."""
     nothing = [one for one in found if one.verdict is Verdict.NOTHING]
     return {
         "why": [one for one in found if one.verdict is not Verdict.NOTHING],
@@ -212,7 +213,7 @@ def _why(found: list[Explanation]) -> dict[str, Any]:
 
 
 def _supposed(organization: Organization, query: QueryDict) -> dict[str, Any]:
-    """What would fire, if so much had been spent."""
+    """Return the simulation form and the alerts that its amount would trigger."""
     spend = SpendForm(query if "spend" in query else None)
     if not spend.is_bound or not spend.is_valid():
         return {"spend": spend}

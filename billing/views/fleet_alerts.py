@@ -1,4 +1,4 @@
-"""Alerts of the fleet: what waits, what failed, who has nobody to tell."""
+"""Alerts of all organizations by the delivery state of their emails."""
 
 from django.http import HttpResponse
 from django.urls import reverse
@@ -14,22 +14,26 @@ from orgs.http import OrgRequest, page_or_fragment
 _PAGE, _PANEL = "billing/alerts_fleet.html", "billing/_alerts_fleet.html"
 _SHOWN = 50
 _State = Alert.State
-# In the address, on the tab, and which states that means.
+# By value of the URL parameter: the label of the tab, and its states.
 _TABS = {
     "": ("Failed", (_State.FAILED,)),
-    "no_recipient": ("Nobody to tell", (_State.NO_RECIPIENT,)),
-    "open": ("On their way", (_State.PENDING, _State.SENDING)),
+    "no_recipient": ("No recipients", (_State.NO_RECIPIENT,)),
+    "open": ("Sending", (_State.PENDING, _State.SENDING)),
     "sent": ("Sent", (_State.SENT,)),
     "suppressed": ("Not sent", (_State.SUPPRESSED,)),
 }
 
 
 def fleet_alerts(request: OrgRequest) -> HttpResponse:
-    """One kind of state, newest first."""
+    """List the alerts of one tab, newest first."""
     desk = enter(request)
     tab = request.GET.get("state", "")
     if tab not in _TABS:
-        raise DomainError("There is no such tab.", fields=("state",))
+        values = ", ".join(filter(None, _TABS))
+        message = (
+            f"Unknown state. Use one of: {values}; leave it out for failed alerts."
+        )
+        raise DomainError(message, fields=("state",))
     before = row_id(request.GET.get("before", ""))
     labels = {label.pk: label for label in desk.white_labels}
     rows = list_fleet_alerts(

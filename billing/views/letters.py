@@ -1,4 +1,4 @@
-"""Previews of every letter, with made-up facts: for those who write or send them."""
+"""Previews of every alert email with sample data, for staff who can change billing."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _SENT_TO = "ops@example.com"
 
 
 def letters(request: OrgRequest) -> HttpResponse:
-    """Every letter, what it is of and what its subject says."""
+    """List the emails with subject, frequency and whether one can unsubscribe."""
     _enter(request)
     rows = [
         {
@@ -39,7 +39,7 @@ def letters(request: OrgRequest) -> HttpResponse:
 
 @csp_update({"frame-src": [SELF]})  # type: ignore[arg-type]
 def letter(request: OrgRequest, folder: str) -> HttpResponse:
-    """One letter: its headers, and its HTML or its text."""
+    """Show the headers of an email, and its HTML or its text (`as=text`)."""
     _enter(request)
     written, here = _written(folder), request.GET.get("as", "html")
     tab = here if here in ("html", "text") else "html"
@@ -63,29 +63,30 @@ def letter(request: OrgRequest, folder: str) -> HttpResponse:
 @csp_replace(  # type: ignore[arg-type]
     {
         "default-src": [NONE],
-        "style-src": [UNSAFE_INLINE],  # mail reads no style sheets
+        "style-src": [UNSAFE_INLINE],  # email clients ignore style sheets
         "frame-ancestors": [SELF],
     }
 )
 @xframe_options_sameorigin
 def letter_html(request: OrgRequest, folder: str) -> HttpResponse:
-    """What a mail program would draw; only a frame of the preview shows it."""
+    """Return the HTML body of an email; only the preview page may frame it."""
     _enter(request)
     return HttpResponse(_written(folder).html)
 
 
 def may_preview(principal: access.Principal, user: User) -> bool:
+    """Return whether the user is staff with write access to billing."""
     return user.is_staff and Scope.BILLING_WRITE in principal.scopes
 
 
 def _enter(request: OrgRequest) -> None:
     if not may_preview(access.principal_of(request.user), request.user):
-        raise Forbidden("Letters are previewed by staff who change money.")
+        raise Forbidden("Only staff who can change billing can preview emails.")
 
 
 def _written(folder: str) -> emails.Written:
     if folder not in emails.SAMPLES:
-        raise NotFound("There is no such letter.")
+        raise NotFound("Email not found.")
     kind = _kind(folder)
     link = "" if kind is not None and kind.is_duty else emails.unsubscribe_url("sample")
     url = emails.fleet_alerts_url()
@@ -97,8 +98,4 @@ def _kind(folder: str) -> AlertKind | None:
 
 
 def _label(folder: str) -> str:
-    return (
-        "Several alerts in one letter"
-        if folder == _DIGEST
-        else ALERT_KINDS[folder].label
-    )
+    return "Combined alerts" if folder == _DIGEST else ALERT_KINDS[folder].label

@@ -1,7 +1,7 @@
-"""Who wants no more letters of a kind: a signed link, no login.
+"""Unsubscribing an address from a kind of alert by a signed link, without a login.
 
-GET shows a page with a button and changes nothing, for mail scanners follow links; POST
-does it, also when a mail program posts by itself (RFC 8058).
+GET shows a page with a button and changes nothing, because mail scanners follow links.
+POST unsubscribes, also when the email client posts by itself (RFC 8058).
 """
 
 from django.contrib.auth.decorators import login_not_required
@@ -20,14 +20,14 @@ _PAGE = "billing/unsubscribe.html"
 _SHOWN = 10
 
 
-@csrf_exempt  # the token is the permission; a mail program has no cookie
+@csrf_exempt  # the token is the permission; email clients send no cookie
 @login_not_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """Says what the link is for; a POST opts out, or, with `again`, back in."""
+    """Show what the link unsubscribes from; POST does it, or undoes it with `again`."""
     try:
-        found = letters.list_opt_outs(token)
+        opt_outs = letters.list_opt_outs(token)
         if request.method == "POST":
             again = "again" in request.POST
             (letters.opt_in_all if again else letters.opt_out_all)(token)
@@ -36,16 +36,19 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
             state = "asked"
     except UnknownOptOut as error:
         return render(request, _PAGE, {"problem": error.message}, status=404)
-    ids = {one.organization_id for one in found}
+    ids = {opt_out.organization_id for opt_out in opt_outs}
     names = Organization.objects.in_bulk(ids)
     parts = [
-        {"organization": names[one.organization_id].name, "kind": ALERT_KINDS[one.kind]}
-        for one in found
-        if one.organization_id in names
+        {
+            "organization": names[opt_out.organization_id].name,
+            "kind": ALERT_KINDS[opt_out.kind],
+        }
+        for opt_out in opt_outs
+        if opt_out.organization_id in names
     ]
     context = {
         "state": state,
-        "address": found[0].address,
+        "address": opt_outs[0].address,
         "parts": parts[:_SHOWN],
         "more": max(0, len(parts) - _SHOWN),
     }

@@ -20,6 +20,7 @@ from billing.errors import AlreadySending, NobodyToTell
 from billing.models import Alert, Letter, LetterRecipient
 from billing.queries.alerts.measuring import Crossing
 from billing.queries.alerts.recipients import Told, find_told
+from orgs.templatetags import display
 
 _State = Alert.State
 _Key = tuple[object, ...]
@@ -106,10 +107,10 @@ def _entry(
     who = told[crossing.measured.organization_id]
     addresses = who.of(crossing.kind)
     if beyond := _beyond(crossing, others):
-        reason = f"{beyond.kind.label} was reached at once, and its letter tells of it."
+        reason = f'Covered by the alert "{beyond.kind.label}".'
         return _Entry(crossing, facts, [], _State.SUPPRESSED, reason)
     if who.snoozed_until is not None and who.snoozed_until > now:
-        reason = f"Snoozed until {who.snoozed_until:%Y-%m-%d %H:%M} UTC."
+        reason = f"Snoozed until {display.instant(who.snoozed_until)}."
         return _Entry(crossing, facts, addresses, _State.SUPPRESSED, reason)
     if not addresses:
         return _Entry(crossing, facts, [], _State.NO_RECIPIENT, _nobody(who))
@@ -129,8 +130,8 @@ def _beyond(crossing: Crossing, others: Sequence[Crossing]) -> Crossing | None:
 
 def _nobody(who: Told) -> str:
     if who.addresses:
-        return "Everybody who would be told has opted out of these letters."
-    return "There is no billing e-mail, member or address to tell."
+        return "All recipients have unsubscribed from this type of alert."
+    return "No recipients: set a billing email or add a member or an address."
 
 
 def _insert(entries: dict[_Key, _Entry], now: datetime) -> list[tuple[int, _Key]]:
@@ -177,11 +178,13 @@ def send_again(alert_id: int, *, by: str) -> Letter:
     """
     alert = Alert.objects.select_for_update().get(pk=alert_id)
     if alert.letters.unfinished().exists():
-        raise AlreadySending("A letter of this alert is on its way.")
+        raise AlreadySending("An email for this alert is already being sent.")
     kind = ALERT_KINDS[alert.kind]
     addresses = find_told([alert.organization_id])[alert.organization_id].of(kind)
     if not addresses:
-        raise NobodyToTell("There is nobody to tell.")
+        raise NobodyToTell(
+            "No recipients: set a billing email or add a member or an address."
+        )
     last = alert.letters.aggregate(last=Max("number"))["last"] or 0
     letter = Letter.objects.create(
         alert=alert,

@@ -49,7 +49,7 @@ def set_recipients(
 def _check_members(organization_id: int, ids: Sequence[int]) -> None:
     members = Member.objects.filter(organization_id=organization_id, deleted_at=None)
     if members.filter(pk__in=ids).count() != len(set(ids)):
-        raise NotARecipient("That is no member of the organization.")
+        raise NotARecipient("Recipients must be members of this organization.")
 
 
 def _check_addresses(addresses: Sequence[str]) -> None:
@@ -57,7 +57,7 @@ def _check_addresses(addresses: Sequence[str]) -> None:
         try:
             validate_email(address)
         except ValidationError:
-            raise NotARecipient(f"{address!r} is no e-mail address.") from None
+            raise NotARecipient(f"{address!r} is not a valid email address.") from None
 
 
 def snooze(organization_id: int, *, until: datetime | None) -> None:
@@ -94,7 +94,7 @@ def read_opt_out(token: str) -> OptOut:
     try:
         return OptOut(*_signer().unsign_object(token))
     except signing.BadSignature:
-        raise UnknownOptOut("That link is not one of ours.") from None
+        raise UnknownOptOut("This link is not valid.") from None
 
 
 def opt_out(token: str) -> OptOut:
@@ -102,7 +102,7 @@ def opt_out(token: str) -> OptOut:
     found = read_opt_out(token)
     kind = ALERT_KINDS.get(found.kind)
     if kind is None or kind.is_duty:
-        raise UnknownOptOut("Nobody can opt out of these letters.")
+        raise UnknownOptOut("You can't unsubscribe from service and payment notices.")
     row = AlertOptOut(
         organization_id=found.organization_id, address=found.address, kind=found.kind
     )

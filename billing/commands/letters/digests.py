@@ -20,7 +20,7 @@ from billing.models import Alert, Letter, LetterRecipient
 KIND = "digest"
 _State = LetterRecipient.State
 _LOCK = "select pg_advisory_xact_lock(hashtext(%s))"
-_ON_ITS_WAY = "In one letter with others, on its way."
+_ON_ITS_WAY = "Sending in a combined email."
 
 
 @dataclass(frozen=True, slots=True)

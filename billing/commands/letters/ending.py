@@ -99,13 +99,19 @@ def _outcome(rows: list[LetterRecipient]) -> tuple[str, str, datetime | None]:
         words for state, words, _ in ends if state in (_State.REFUSED, _State.FAILED)
     ]
     if sent:
-        reason = f"{len(bad)} of {len(ends)} addresses: {bad[0]}" if bad else ""
+        reason = (
+            f"Failed for {len(bad)} of {len(ends)} addresses: {bad[0]}" if bad else ""
+        )
         return Alert.State.SENT, reason, min(sent)
     if any(state == _State.PENDING for state, *_ in ends):
-        return Alert.State.SENDING, "In one letter with others, on its way.", None
+        return Alert.State.SENDING, "Sending in a combined email.", None
     if bad:
         return Alert.State.FAILED, bad[0], None
-    return Alert.State.SUPPRESSED, "Everybody opted out since.", None
+    return (
+        Alert.State.SUPPRESSED,
+        "All recipients unsubscribed before the email was sent.",
+        None,
+    )
 
 
 def _end_of(row: LetterRecipient) -> tuple[str, str, datetime | None]:
@@ -125,7 +131,7 @@ def revive(letter_id: int) -> None:
     """
     letter = Letter.objects.select_for_update().get(pk=letter_id)
     if letter.state != _Of.FAILED:
-        raise LetterNotFailed("Only a letter that was given up is tried again.")
+        raise LetterNotFailed("Only a failed email can be retried.")
     letter.recipients.filter(state=_State.FAILED).update(
         state=_State.PENDING, settled_at=None
     )

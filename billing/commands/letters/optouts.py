@@ -33,7 +33,7 @@ def list_opt_outs(token: str) -> list[OptOut]:
     pairs = sorted(set(told.values_list("organization_id", "kind")))
     found = [OptOut(id_, address, kind) for id_, kind in pairs if not _is_duty(kind)]
     if not found:
-        raise UnknownOptOut("Nobody can opt out of these letters.")
+        raise UnknownOptOut("You can't unsubscribe from service and payment notices.")
     return found
 
 

@@ -70,13 +70,17 @@ def _send_to(
     letter: Letter, recipient: LetterRecipient, carrier: emails.Carrier, found: Round
 ) -> None:
     if _wants_none(letter, recipient):
-        settle(recipient, _State.SUPPRESSED, words="Opted out since.")
+        settle(
+            recipient,
+            _State.SUPPRESSED,
+            words="Unsubscribed before the email was sent.",
+        )
         return
     held = digests.hold(letter, recipient)
     if held.digest_id is not None:
         found.made.append(held.digest_id)
     if held.until is not None:
-        found.hold(held.until, "Many letters to this address: one will tell all.")
+        found.hold(held.until, "Waiting to combine several emails to this address.")
     if held.is_held:
         return
     domain = emails.domain_of(recipient.address)

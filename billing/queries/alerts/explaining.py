@@ -1,8 +1,8 @@
-"""Why an alert fired, why it did not, and what would fire if it were otherwise."""
+"""The status of each alert, and what other spending or limits would trigger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -10,26 +10,27 @@ from billing.catalog import ALERT_KINDS, AlertKind, Measure, is_beyond
 from billing.models import Alert, SpendingLimit
 from billing.queries.alerts.measuring import Measured, Suppose, measure, plain
 from billing.queries.alerts.recipients import Told, find_told
+from orgs.templatetags import display
 
 
 class Verdict(StrEnum):
-    """What stands between a kind of alert and its letter, the first thing that does."""
+    """The status of one kind of alert: the first reason why its email is not sent."""
 
-    NOTHING = "nothing"  # there is nothing to measure: no limit, no trial, …
-    RECORDED = "recorded"  # it is in the ledger, for this period and limit
-    INCONCLUSIVE = "inconclusive"  # a day still arrives or is missing
+    NOTHING = "nothing"  # not applicable: no limit, no trial, …
+    RECORDED = "recorded"  # triggered before, for this period and limit
+    INCONCLUSIVE = "inconclusive"  # usage of a day is missing or may still arrive
     BELOW = "below"
-    BEYOND = "beyond"  # a later step is crossed at once, and told instead
+    BEYOND = "beyond"  # a later kind of the same ladder is sent instead
     SNOOZED = "snoozed"
-    NOBODY = "nobody"  # there is no recipient
-    FIRES = "fires"  # the next evaluation sends it
+    NOBODY = "nobody"  # no recipients
+    FIRES = "fires"  # sent by the next evaluation
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One kind of alert of one subject: the numbers of now, and what they lead to.
+    """The status of one kind of alert of one subject, with its current figures.
 
-    `alert` has the numbers of its moment in `facts`, and its own state and reason.
+    `alert` is the alert that was recorded before, with the figures of that time.
     """
 
     kind: AlertKind
@@ -48,7 +49,7 @@ class Explanation:
 
     @property
     def is_new(self) -> bool:
-        """Whether an alert would be recorded, sent or not."""
+        """Whether the next evaluation records an alert, whether or not it is sent."""
         return self.verdict in _NEW
 
 
@@ -64,9 +65,9 @@ def explain(
     suppose: Suppose | None = None,
     told: Told | None = None,
 ) -> list[Explanation]:
-    """Every kind, or one, of each subject it has; four statements, nothing written.
+    """Return the status of every kind of alert, or of one, for each of its subjects.
 
-    Three where who is `told` is known.
+    Nothing is written. Costs four statements; three with the recipients in `told`.
     """
     found = measure(organization_id, now=now, suppose=suppose)
     recorded = _recorded(organization_id, found)
@@ -82,7 +83,7 @@ def explain(
 def simulate(
     organization_id: int, suppose: Suppose, *, now: datetime
 ) -> list[Explanation]:
-    """What would be recorded if it were so, and is not."""
+    """Return the alerts that would be recorded under the supposition."""
     found = explain(organization_id, now=now, suppose=suppose)
     return [one for one in found if one.is_new]
 
@@ -90,9 +91,9 @@ def simulate(
 def preview_limits(
     organization_id: int, *, soft: Decimal | None, hard: Decimal | None, now: datetime
 ) -> list[Explanation]:
-    """What would fire if these were the limits; null or 0 is none.
+    """Return the alerts that these limits would trigger; null or 0 is no limit.
 
-    One that stays as it is has the version it has, and is not told of again.
+    A limit that keeps its amount keeps its version and does not trigger again.
     """
     rows = SpendingLimit.objects.filter(organization=organization_id)
     was = {kind: amount or 0 for kind, amount in rows.values_list("kind", "amount")}
@@ -145,7 +146,7 @@ def _of(  # noqa: PLR0917
 
 
 def _late_since(found: Sequence[Measured]) -> str:
-    """The last day with usage of one that has some each day, where one is missing."""
+    """Return the last day with usage if complete days without follow it, else ""."""
     silences = (one for one in found if one.measure == Measure.SILENCE)
     missed = [one for one in silences if one.is_conclusive and one.value >= 1]
     return str(missed[0].more["last_used_on"]) if missed else ""
@@ -159,14 +160,18 @@ def _not_crossed(kind: AlertKind, one: Measured, late: str) -> tuple[Verdict, st
     if not one.is_conclusive:
         return Verdict.INCONCLUSIVE, _UNSURE[one.measure]
     if late and one.measure in _OF_USAGE and one.subject not in _HEADS:
-        words = (
-            f"At {_share(one)} % without the days after {late}: they may still arrive."
-        )
+        last = display.day_year(date.fromisoformat(late))
+        words = f"At {_share(one)}%. Usage after {last} may still arrive."
         return Verdict.INCONCLUSIVE, words
     if kind.falls:
-        days = plain(round(one.value, 1))
-        return Verdict.BELOW, f"{days} days are left: told at {kind.threshold}."
-    return Verdict.BELOW, f"At {_share(one)} %: told at {kind.threshold} %."
+        left, alerts_at = _days(one.value), _days(Decimal(kind.threshold))
+        return Verdict.BELOW, f"{left} left; alerts at {alerts_at}."
+    return Verdict.BELOW, f"At {_share(one)}%; alerts at {kind.threshold}%."
+
+
+def _days(number: Decimal) -> str:
+    days = plain(round(number, 1))
+    return f"{days} day" if days == "1" else f"{days} days"
 
 
 def _share(one: Measured) -> str:
@@ -181,19 +186,19 @@ def _crossed(
     now: datetime,
 ) -> tuple[Verdict, str]:
     if beyond := _beyond(kind, one, recorded):
-        return Verdict.BEYOND, f"{beyond.label} is crossed at once, and told instead."
+        return Verdict.BEYOND, f'Covered by the alert "{beyond.label}".'
     if told.snoozed_until is not None and told.snoozed_until > now:
-        until = f"{told.snoozed_until:%Y-%m-%d %H:%M}"
-        return Verdict.SNOOZED, f"Recorded, and not sent: snoozed until {until} UTC."
+        until = display.instant(told.snoozed_until)
+        return Verdict.SNOOZED, f"Recorded but not sent: snoozed until {until}."
     if not told.of(kind):
-        return Verdict.NOBODY, "Recorded, and not sent: there is nobody to tell."
-    return Verdict.FIRES, "The next evaluation sends a letter."
+        return Verdict.NOBODY, "Recorded but not sent: no recipients."
+    return Verdict.FIRES, "An email will be sent at the next evaluation."
 
 
 def _beyond(
     kind: AlertKind, one: Measured, recorded: dict[_Key, Alert]
 ) -> AlertKind | None:
-    """A later step that is crossed and not in the ledger either."""
+    """Return a later kind of the ladder that also triggers and is not recorded yet."""
     return next(
         (
             other
@@ -207,21 +212,21 @@ def _beyond(
 
 
 _OF_USAGE = (Measure.SOFT, Measure.HARD, Measure.BALANCE, Measure.ENTITLEMENT)
-_HEADS = ("projects", "users")  # counted as they are, whatever usage arrives
+_HEADS = ("projects", "users")  # current counts: late usage does not change them
 _NOTHING = {
-    Measure.SOFT: "There is no soft limit.",
-    Measure.HARD: "There is no hard limit.",
+    Measure.SOFT: "No soft limit is set.",
+    Measure.HARD: "No hard limit is set.",
     Measure.ENTITLEMENT: "No entitlement has a limit.",
-    Measure.BALANCE: "No free balance pays: there is none, or no trial.",
-    Measure.PAYMENT: "No payment is failing.",
-    Measure.RESET: "No billing period or contract year began in the last days.",
-    Measure.TRIAL: "It is in no trial whose end is known.",
-    Measure.PACE: "There is no soft limit, or it is reached already.",
-    Measure.SPIKE: "No complete day had usage in the last two weeks.",
-    Measure.SILENCE: "There was no usage in the last weeks.",
+    Measure.BALANCE: "No free balance, or not in a trial.",
+    Measure.PAYMENT: "No failed payment.",
+    Measure.RESET: "No billing period or contract year started in the last few days.",
+    Measure.TRIAL: "Not in a trial with a known end date.",
+    Measure.PACE: "No soft limit is set, or it has already been reached.",
+    Measure.SPIKE: "No usage on any complete day of the last two weeks.",
+    Measure.SILENCE: "No usage in recent weeks.",
 }
 _UNSURE = {
-    Measure.PACE: "Days without usage may still arrive: the pace may be higher.",
-    Measure.SPIKE: "The last complete day has no usage yet, or too few days before.",
-    Measure.SILENCE: "Not each of its days before had usage, or the last is long ago.",
+    Measure.PACE: "Usage of recent days may still arrive and raise the average.",
+    Measure.SPIKE: "No usage yet on the last complete day, or too few days before it.",
+    Measure.SILENCE: "No daily usage to compare with, or none for too long.",
 }
