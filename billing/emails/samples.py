@@ -62,8 +62,7 @@ _OF_MEASURE: dict[Measure, tuple[str, dict[str, Any]]] = {
     ),
     Measure.TRIAL: (
         "sub_sample",
-        {"value": "1", "base": "0", "cost": "310.25", "free_balance": "500"}
-        | {"trial_ends_at": "2026-11-28T09:00:00+00:00"},
+        {"value": "1", "base": "0", "cost": "310.25", "free_balance": "500"},
     ),
     Measure.SPIKE: (
         "2026-11-20",
@@ -94,6 +93,9 @@ def _shown(kind: AlertKind) -> Shown:
         subject = "compute_seconds"
     else:
         subject, facts = _OF_MEASURE[kind.measure]
+    if kind.measure is Measure.TRIAL:
+        trial_ends_at = _AT + timedelta(days=kind.threshold)
+        facts = facts | {"trial_ends_at": trial_ends_at.isoformat()}
     return of_facts(
         kind, _NAMED | facts, subject=subject, crossed_at=_AT, zone="Europe/Zurich"
     )

@@ -220,7 +220,7 @@ def _spending(context: Shown) -> list[tuple[str, str]]:
 def _pace(context: Shown) -> list[tuple[str, str]]:
     pace = _money(context, "pace_per_day")
     return [
-        ("Soft limit projected for", _day(context, "crosses_on")),
+        ("Projected to reach soft limit", _day(context, "crosses_on")),
         ("Daily average, last 7 days", pace),
         ("Projected total at period end", _money(context, "value")),
         *_spending(context),
