@@ -42,7 +42,10 @@ def _domain(request: HttpRequest, error: Any) -> HttpResponse:
 
 def _unauthenticated(request: HttpRequest, error: Any) -> HttpResponse:
     response = say(
-        request, Unauthorized.status, Unauthorized.code, "A valid credential is needed."
+        request,
+        Unauthorized.status,
+        Unauthorized.code,
+        "Send a valid API key or login token.",
     )
     response["WWW-Authenticate"] = 'Bearer realm="Orgdesk"'
     return response
@@ -86,7 +89,9 @@ def _http(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _too_large(request: HttpRequest, error: Any) -> HttpResponse:
-    return say(request, TooLarge.status, TooLarge.code, "The body is too large.")
+    return say(
+        request, TooLarge.status, TooLarge.code, "The request body is too large."
+    )
 
 
 def _missing(request: HttpRequest, error: Any) -> HttpResponse:
@@ -114,9 +119,10 @@ def _crash(request: HttpRequest, error: Any) -> HttpResponse:
         exc_info=error,
         extra={"request_id": _request_id(request)},
     )
-    return say(
-        request, 500, "billing_service.failed_request", "This failed on our side."
-    )
+    return say(request, 500, "billing_service.failed_request", _FAILED)
+
+
+_FAILED = "Something went wrong on our side. The error was logged."
 
 
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
@@ -128,7 +134,7 @@ def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
         extra={"request_id": _request_id(request)},
     )
     response = say(
-        request, 503, "unavailable", "The database does not answer just now."
+        request, 503, "unavailable", "The database is unavailable. Try again in 5 s."
     )
     response["Retry-After"] = "5"
     return response
@@ -141,11 +147,11 @@ def _request_id(request: HttpRequest) -> str:
 # --- Django's own handlers, for URLs no API or page owns --------------------------
 
 _SENTENCES = {
-    400: ("invalid_request", "The request is not one we understand."),
-    403: ("forbidden", "This is not yours to see."),
-    404: ("not_found", "There is nothing here."),
-    405: ("method_not_allowed", "That cannot be done with this address."),
-    500: ("failed_request", "This failed on our side."),
+    400: ("invalid_request", "The request is malformed."),
+    403: ("forbidden", "You don't have access to this resource."),
+    404: ("not_found", "Not found."),
+    405: ("method_not_allowed", "This URL doesn't accept that method."),
+    500: ("failed_request", _FAILED),
 }
 
 

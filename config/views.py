@@ -162,7 +162,9 @@ def health(request: HttpRequest) -> HttpResponse:
 def openapi(request: HttpRequest) -> HttpResponse:
     """The OpenAPI document, for whoever has a valid credential."""
     if authenticate(request) is None:
-        return say(request, 401, Unauthorized.code, "A valid credential is needed.")
+        return say(
+            request, 401, Unauthorized.code, "Send a valid API key or login token."
+        )
     return JsonResponse(apidocs.document())
 
 

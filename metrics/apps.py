@@ -46,8 +46,8 @@ def _check_zones(
         return []
     return [
         checks.Warning(
-            f"PostgreSQL and Python set the clocks of {zone} differently.",
-            hint="Update the tzdata of the older: days would be an hour apart.",
+            f"PostgreSQL and Python use different time zone data for {zone}.",
+            hint="Update the older tzdata; otherwise days start at different hours.",
             id="metrics.W001",
         )
         for zone in find_disputed_zones(timezone.now())

@@ -44,19 +44,23 @@ _CARRIERS = tuple(
 def check_endpoint(text: str) -> str:
     """The endpoint as it was given; raises `EndpointNotAllowed` with the reason."""
     if len(text) > MAX_LENGTH or not _PLAIN.fullmatch(text):
-        raise EndpointNotAllowed("An endpoint is plain ASCII without spaces.")
+        raise EndpointNotAllowed(
+            "`endpoint` must be ASCII, without spaces, and at most 2,000 characters."
+        )
     try:
         parts = urlsplit(text)
         port = 443 if parts.port is None else parts.port
     except ValueError:
-        raise EndpointNotAllowed("The endpoint is not a URL.") from None
+        raise EndpointNotAllowed("`endpoint` is not a valid URL.") from None
     if parts.scheme != "https":
-        raise EndpointNotAllowed("An endpoint begins with https://.")
+        raise EndpointNotAllowed("`endpoint` must begin with https://.")
     if "@" in parts.netloc or parts.fragment:
-        raise EndpointNotAllowed("An endpoint has no user, password or fragment.")
+        raise EndpointNotAllowed(
+            "`endpoint` must not contain a user, password, or fragment."
+        )
     if port not in settings.INTEGRATION_PORTS:
         allowed = ", ".join(map(str, sorted(settings.INTEGRATION_PORTS)))
-        raise EndpointNotAllowed(f"Port {port} is not one of {allowed}.")
+        raise EndpointNotAllowed(f"Port {port} is not allowed. Use one of {allowed}.")
     _check_host(parts)
     return text
 
@@ -65,7 +69,7 @@ def _check_host(parts: SplitResult) -> None:
     host = (parts.hostname or "").removesuffix(".")
     is_name = not parts.netloc.startswith("[") and _is_public_name(host)
     if not is_name and not _is_public_literal(host):
-        raise EndpointNotAllowed("The endpoint's host is not a public one.")
+        raise EndpointNotAllowed("The host of `endpoint` must be public.")
 
 
 def _is_public_name(host: str) -> bool:

@@ -18,7 +18,7 @@ class DeploymentNotFound(DomainError):
     code = "billing_service.es_cluster_id_not_found"
 
     def __init__(self, *, code: str = "") -> None:
-        super().__init__("No such project.", code=code)
+        super().__init__("Project not found.", code=code)
 
 
 class EventsNotKept(Conflict):

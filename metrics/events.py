@@ -65,7 +65,17 @@ _KEY_END = re.compile(rb'"\s*:')
 _REQUIRED_KEYS = 4  # id, timestamp, product, quantities
 _decoder = msgspec.json.Decoder(IncomingEvent)
 _PATH = re.compile(r"`\$\.?([a-z_]*)")
-_NO_PRODUCT = f"Expected `str` matching {PRODUCT.pattern} - at `$.product`"
+_ACCEPTED = {
+    "id": "a string of 1 to 200 characters",
+    "timestamp": "an RFC 3339 date-time with an offset, such as 2026-11-21T08:00:00Z",
+    "product": "1 to 100 letters, digits, or the characters . _ : / -",
+    "quantities": "an object with at least one meter, whose quantities are whole"
+    " numbers from 0 to 9223372036854775807",
+    "organization_id": "a whole number from 1 to 9223372036854775807",
+    "organization": "a string of 1 to 200 characters",
+    "project_id": "a whole number from 1 to 9223372036854775807",
+    "project": "a string of 1 to 200 characters",
+}
 
 
 def parse_event(raw: bytes | msgspec.Raw) -> IncomingEvent:
@@ -73,14 +83,14 @@ def parse_event(raw: bytes | msgspec.Raw) -> IncomingEvent:
     try:
         event = _decoder.decode(raw)
         if not PRODUCT.fullmatch(event.product):
-            raise Refused("invalid_product", _NO_PRODUCT)
+            raise Refused("invalid_product", _must_be("product"))
         if len(_KEY_END.findall(raw)) != _keys(event):
             _check_keys(bytes(raw))
         return event
     except msgspec.ValidationError as error:
-        raise _refused(str(error)) from None
+        raise _refused(str(error), raw) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Refused("invalid_json", "Not a JSON object.") from None
+        raise Refused("invalid_json", "The event is not a JSON object.") from None
 
 
 _list_decoder = msgspec.json.Decoder(list[IncomingEvent])
@@ -143,23 +153,55 @@ def _check_keys(raw: bytes) -> None:
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len(dict(pairs)) < len(pairs):
-            raise Refused("duplicate_key", "A key is given twice.")
+            raise Refused("duplicate_key", "A JSON key is given more than once.")
         return dict(pairs)
 
     json.loads(raw, object_pairs_hook=once)
 
 
-def _refused(message: str) -> Refused:
-    """Name what msgspec found: the field comes first, its own words explain."""
+def _refused(message: str, raw: bytes | msgspec.Raw) -> Refused:
+    """Return the refusal for msgspec's message: the field and what it accepts."""
     match = _PATH.search(message)
     field = match.group(1) if match else ""
     if "missing required field" in message:
-        return Refused("missing_field", message)
+        name = message.rpartition("field ")[2].strip("`")
+        return Refused("missing_field", f"`{name}` is required.")
     if "unknown field" in message:
+        name = message.rpartition("field ")[2].strip("`")
+        accepted = ", ".join(_ACCEPTED)
+        message = f"Unknown field {name[:100]!r}. Accepted: {accepted}."
         return Refused("unknown_field", message)
     if "timezone" in message:
-        return Refused("timezone_required", "`timestamp` needs an offset, as in Z.")
-    return Refused(f"invalid_{field}" if field else "invalid_event", message)
+        return Refused("timezone_required", _must_be("timestamp"))
+    if field == "quantities":
+        return Refused("invalid_quantities", _quantities_problem(bytes(raw)))
+    if field in _ACCEPTED:
+        return Refused(f"invalid_{field}", _must_be(field))
+    return Refused("invalid_event", "The event must be a JSON object.")
+
+
+def _quantities_problem(raw: bytes) -> str:
+    """Name the first meter at fault with its value, which msgspec does not."""
+    try:
+        quantities = json.loads(raw)["quantities"]
+        problems = [
+            (meter, value)
+            for meter, value in quantities.items()
+            if type(value) is not int or not 0 <= value < 2**63
+        ]
+    except (ValueError, RecursionError, TypeError, AttributeError, KeyError):
+        return _must_be("quantities")
+    if not problems:
+        return _must_be("quantities")
+    meter, value = problems[0]
+    return (
+        f"`quantities.{meter[:100]}` is {json.dumps(value)[:50]}; it must be a whole"
+        " number from 0 to 9223372036854775807, without quotes, commas, or decimals."
+    )
+
+
+def _must_be(field: str) -> str:
+    return f"`{field}` must be {_ACCEPTED[field]}."
 
 
 def read_retention(text: str) -> timedelta | None:
@@ -170,12 +212,12 @@ def read_retention(text: str) -> timedelta | None:
     if not text.strip():
         return None
     if not re.fullmatch("[0-9]{1,5}", text.strip()):
-        raise ValueError(f"is a whole number of days up to 99999, not {text!r}")
+        raise ValueError(f"must be a whole number of days, at most 99999, not {text!r}")
     retention, least = timedelta(days=int(text)), KEPT + RETENTION_MARGIN
     if retention < least:
         raise ValueError(
-            f"is {least.days} days or more, not {text.strip()}: events are taken for"
-            f" {KEPT.days} days, and one sent twice must be known that long"
+            f"must be at least {least.days} days, not {text.strip()}: events are"
+            f" accepted for {KEPT.days} days, and duplicates are detected that long"
         )
     return retention
 
@@ -196,11 +238,13 @@ def check_event(event: IncomingEvent, now: datetime) -> None:
     if not now - KEPT <= event.timestamp <= now + AHEAD:
         raise Refused(
             "timestamp_out_of_window",
-            "`timestamp` is more than 400 days ago or more than a day ahead.",
+            "`timestamp` must be within the last 400 days and at most 1 day ahead.",
         )
     if not RECORDABLE.issuperset(event.quantities):
         unknown = ", ".join(sorted(set(event.quantities) - RECORDABLE))
-        raise Refused("unknown_meter", f"No such meter: {unknown[:200]}.")
+        accepted = ", ".join(sorted(RECORDABLE))
+        message = f"Unknown meter {unknown[:200]!r}. Accepted: {accepted}."
+        raise Refused("unknown_meter", message)
     texts = (event.id, event.organization or "", event.project or "")
     if any("\x00" in text for text in texts):
-        raise Refused("invalid_character", "Text must not contain a NUL.")
+        raise Refused("invalid_character", "Text must not contain NUL characters.")

@@ -78,10 +78,13 @@ class DayRange:
 
     def __post_init__(self) -> None:
         if self.start > self.end:
-            raise InvalidDateRange("`from` is after `to`.", fields=("from", "to"))
+            raise InvalidDateRange(
+                "`from` must not be after `to`.", fields=("from", "to")
+            )
         if self.start < EARLIEST_DAY or self.end > LATEST_DAY:
             raise InvalidDateRange(
-                "Ranges lie between the years 2000 and 2200.", fields=("from", "to")
+                "`from` and `to` must be between the years 2000 and 2200.",
+                fields=("from", "to"),
             )
 
     @property
@@ -92,7 +95,7 @@ class DayRange:
         """This range, or an error when it is too long for the grain."""
         if self.end > add_months(self.start, 12 * grain.max_years):
             raise InvalidDateRange(
-                f"A {grain} range spans at most {grain.max_years} years.",
+                f"A {grain} range can span at most {grain.max_years} years.",
                 fields=("from", "to"),
             )
         return self
@@ -125,7 +128,7 @@ def parse_day(text: str, zone: ZoneInfo, *, field: str) -> date:
         return day_of(instant, zone)
     except (ValueError, OverflowError):
         raise InvalidDateRange(
-            f"`{field}` is not a date or an RFC 3339 date-time.", fields=(field,)
+            f"`{field}` must be a date or an RFC 3339 date-time.", fields=(field,)
         ) from None
 
 

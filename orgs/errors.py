@@ -1,4 +1,4 @@
-"""Errors a caller can act on: each has a status, a stable code and a sentence."""
+"""Errors a caller can act on: each has a status, a stable code, and a message."""
 
 from typing import ClassVar
 
@@ -41,7 +41,7 @@ class OrganizationNotFound(DomainError):
     code = "organization.not_found"
 
     def __init__(self) -> None:
-        super().__init__("No such organization.")
+        super().__init__("Organization not found.")
 
 
 class Conflict(DomainError):
@@ -54,7 +54,7 @@ class RateLimited(DomainError):
     code = "rate_limited"
 
     def __init__(self, *, retry_after: int, code: str = "") -> None:
-        super().__init__(f"Too many calls; try again in {retry_after} s.", code=code)
+        super().__init__(f"Too many requests. Try again in {retry_after} s.", code=code)
         self.retry_after = retry_after
 
 

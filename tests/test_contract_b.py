@@ -194,7 +194,8 @@ def test_without_a_credential_it_is_401(client: Client) -> None:
     response = client.put("/v1/orgs/integrations", {}, "application/json")
 
     assert response.status_code == 401
-    assert response.json() == {"detail": "A valid credential is needed."}
+    assert set(response.json()) == {"detail"}
+    assert isinstance(response.json()["detail"], str)
 
 
 def test_an_organization_costs_a_bounded_number_of_queries(

@@ -260,7 +260,7 @@ def test_days_of_a_dropped_month_are_refused_and_stay(
         cursor.execute("drop table metrics_usageevent_2026_09")
 
     for days in (("2026-09-01", "2026-10-01"), ("2026-09-30", "2026-11-22")):
-        with pytest.raises(CommandError, match=r"Not all events from .* are kept"):
+        with pytest.raises(CommandError, match=r"\(events_not_kept\)"):
             run("rebuild_days", "--white-label", "acme", "--from", days[0],
                 "--to", days[1], *APPLY)  # fmt: skip
     assert everything()["metrics_dailyusage"] == before
@@ -272,7 +272,7 @@ def test_a_day_that_begins_in_a_dropped_month_is_refused(org: Organization) -> N
     with connection.cursor() as cursor:
         cursor.execute("drop table metrics_usageevent_2026_09")
 
-    with pytest.raises(CommandError, match="Not all events"):
+    with pytest.raises(CommandError, match=r"\(events_not_kept\)"):
         run("rebuild_days", *ACME)
     later = (*ACME[:2], "--from", "2026-10-02", "--to", "2026-11-23")
     assert run("rebuild_days", *later) == (0, ["differences 0"])
@@ -281,16 +281,22 @@ def test_a_day_that_begins_in_a_dropped_month_is_refused(org: Organization) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--from", "2026-11-01", "--to", "2026-12-01"), "Name an --organization or"),
-        ((*ACME, "--apply"), "--apply needs --note"),
-        ((*ACME, "--batch", "0"), "--batch is a number from 1 on"),
-        (("--white-label", "acm", *DAYS), "There is no white label 'acm'"),
-        (("--organization", "org-9", *DAYS), "There is no organization 'org-9'"),
-        (("--organization", "org-7", *DAYS), "'org-7' is more than one"),
-        ((*ACME[:2], "--from", "2026-11-1", "--to", "2026-11-02"), "are days"),
-        ((*ACME[:2], "--from", "2026-11-02", "--to", "2026-11-01"), "`from` is after"),
-        ((*ACME[:2], "--from", "2026-11-02", "--to", "2026-11-02"), "No day"),
-        ((*ACME[:2], "--from", "2026-11-02", "--to", "2028-11-02"), "Not all events"),
+        (("--from", "2026-11-01", "--to", "2026-12-01"), "--organization"),
+        ((*ACME, "--apply"), "--note"),
+        ((*ACME, "--batch", "0"), "--batch"),
+        (("--white-label", "acm", *DAYS), "'acm'"),
+        (("--organization", "org-9", *DAYS), "'org-9'"),
+        (("--organization", "org-7", *DAYS), "'org-7'"),
+        ((*ACME[:2], "--from", "2026-11-1", "--to", "2026-11-02"), "2026-11-1"),
+        (
+            (*ACME[:2], "--from", "2026-11-02", "--to", "2026-11-01"),
+            "(costs.invalid_date_range)",
+        ),
+        ((*ACME[:2], "--from", "2026-11-02", "--to", "2026-11-02"), "--to"),
+        (
+            (*ACME[:2], "--from", "2026-11-02", "--to", "2028-11-02"),
+            "(events_not_kept)",
+        ),
     ],
 )
 def test_what_is_not_clear_is_one_line(
@@ -305,7 +311,7 @@ def test_a_number_that_is_two_organizations_is_never_guessed(
 ) -> None:
     other = make_organization(acme, str(org.id))
 
-    with pytest.raises(CommandError, match="is more than one"):
+    with pytest.raises(CommandError, match=str(org.id)):
         run("rebuild_days", "--organization", str(org.id), *DAYS)
     assert run("rebuild_days", "--organization", str(other.id), *DAYS)[0] == 0
 

@@ -373,7 +373,8 @@ def test_rules_that_differ_are_named_by_the_check(
     call_command("check", databases=["default"])
 
     said = capsys.readouterr().err
-    assert "(metrics.W001) PostgreSQL and Python set the clocks of Africa/Cairo" in said
+    assert "(metrics.W001)" in said
+    assert "Africa/Cairo" in said
     assert "Kathmandu" not in said
 
 

@@ -41,7 +41,7 @@ _SOON = timedelta(days=7)
 
 def _visible(token: SecretStr) -> SecretStr:
     if not _VISIBLE.fullmatch(token.get_secret_value()):
-        raise ValueError("a token is visible ASCII")
+        raise ValueError("`token` must be visible ASCII characters")
     return token
 
 
@@ -90,7 +90,7 @@ class IntegrationsIn(BaseModel):
 def _amount(value: object) -> object:
     """Numbers as they are written; text and booleans are not amounts."""
     if isinstance(value, str | bool):
-        raise ValueError("an amount is a number")
+        raise ValueError("an amount must be a JSON number")
     return value
 
 

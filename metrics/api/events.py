@@ -101,7 +101,7 @@ def report_usage(request: HttpRequest) -> Any:
     """
     caller = access.caller(request, Scope.USAGE_WRITE)
     if caller.white_label_id is None:
-        raise Forbidden("This needs a key of one white label.")
+        raise Forbidden("Use an API key of a single white label.")
     sent = read_bytes(
         request, types={JSON, NDJSON}, max_bytes=MAX_BYTES, accepts_gzip=True
     )
@@ -160,7 +160,7 @@ def _elements(body: bytes) -> list[msgspec.Raw]:
         return _within(_array.decode(body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise DomainError(
-            "The body is not a JSON array of events.", code="invalid_body"
+            "The body must be a JSON array of events.", code="invalid_body"
         ) from None
 
 
@@ -173,9 +173,9 @@ Raw = TypeVar("Raw")
 
 def _within(raws: list[Raw]) -> list[Raw]:
     if not raws:
-        raise DomainError("There is no event in the body.", code="invalid_body")
+        raise DomainError("The body contains no events.", code="invalid_body")
     if len(raws) > MAX_EVENTS:
-        raise TooLarge(f"Send at most {MAX_EVENTS} events a call.")
+        raise TooLarge(f"Send at most {MAX_EVENTS:,} events per request.")
     return raws
 
 

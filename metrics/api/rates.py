@@ -33,7 +33,7 @@ _ERRORS: dict[int, Any] = dict.fromkeys(
 def _decimal(value: object) -> object:
     """JSON numbers only: text and true are not prices."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError("Write a JSON number")
+        raise ValueError("Write the price as a JSON number")
     return Decimal(value)
 
 
@@ -117,7 +117,7 @@ def write_rates(request: HttpRequest, data: RatesIn) -> Any:
     """All or none. A price for a start that has one replaces it; old costs stay."""
     caller = access.caller(request, Scope.BILLING_WRITE)
     if caller.organization_id is not None:
-        raise Forbidden("This needs a key of the white label.")
+        raise Forbidden("Use an API key of the whole white label.")
     white_label = _white_label(caller)
     answers = load_rates(white_label, _incoming(white_label, data.rates))
     changed = sum(answers)
@@ -126,7 +126,7 @@ def write_rates(request: HttpRequest, data: RatesIn) -> Any:
 
 def _white_label(caller: Principal) -> WhiteLabel:
     if caller.white_label_id is None:
-        raise Forbidden("This needs a key of one white label.")
+        raise Forbidden("Use an API key of a single white label.")
     return WhiteLabel.objects.get(pk=caller.white_label_id)
 
 
@@ -140,11 +140,13 @@ def _incoming(white_label: WhiteLabel, rates: list[RateIn]) -> list[IncomingRate
 def _one(rate: RateIn, index: int, ids: dict[str, int]) -> IncomingRate:
     if rate.meter not in METERS:
         raise DomainError(
-            "No such meter.", code="unknown_meter", fields=(f"rates[{index}].meter",)
+            f"Unknown meter {rate.meter!r}. Accepted: {', '.join(METERS)}.",
+            code="unknown_meter",
+            fields=(f"rates[{index}].meter",),
         )
     if rate.organization and rate.organization not in ids:
         raise DomainError(
-            "No such organization.",
+            f"No organization has the external ID {rate.organization!r}.",
             code="organization_not_found",
             fields=(f"rates[{index}].organization",),
         )

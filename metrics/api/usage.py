@@ -38,7 +38,7 @@ class UsageIn(ChartsIn):
             by = By(self.by.lower())
         except ValueError:
             raise DomainError(
-                "`by` is `meter` or `product`.", code="invalid_by", fields=("by",)
+                "`by` must be `meter` or `product`.", code="invalid_by", fields=("by",)
             ) from None
         return SeriesFilters(found.range, found.grain, by, self.project_id)
 

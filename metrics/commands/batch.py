@@ -43,11 +43,26 @@ class Recorded:
 
 
 _CONFLICT = Refused(
-    "event_conflict", "The same id and timestamp were recorded with another body."
+    "event_conflict",
+    "An event with the same `id` and `timestamp` has different contents.",
 )
-_UNKNOWN = Refused("organization_not_found", "No such organization.")
 _DELETED = Refused("organization_deleted", "The organization is deleted.")
-_FOREIGN = Refused("project_not_found", "No such project.")
+
+
+def _foreign(project_id: int) -> Refused:
+    message = f"The organization has no project with the ID {project_id}."
+    return Refused("project_not_found", message)
+
+
+def _unknown(id_: int | None, name: str | None) -> Refused:
+    if id_ is None and name is None:
+        message = "`organization` or `organization_id` is required."
+    elif name is not None and id_ is not None:
+        message = f"No organization has the ID {id_} and the external ID {name!r}."
+    else:
+        named = f"ID {id_}" if name is None else f"external ID {name!r}"
+        message = f"No organization of the white label has the {named}."
+    return Refused("organization_not_found", message)
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -125,7 +140,7 @@ def _owners(
             same = by_name.get(name)
             found = same if id_ in (None, same and same.id) else None
         if found is None or organization_id not in (None, found.id):
-            return _UNKNOWN
+            return _unknown(id_, name)
         return _DELETED if found.is_deleted else found.id
 
     return {(id_, name): owner(id_, name) for id_, name in named}
@@ -142,7 +157,7 @@ def _with_projects(owned: Sequence[Row], result: Recorded) -> list[Row]:
         if event.project is not None and not project_id:
             project_id = projects[owner_id, event.project]
         elif project_id and owners.get(project_id) != owner_id:
-            result.reject(row.index, _FOREIGN)
+            result.reject(row.index, _foreign(project_id))
             continue
         rows.append(Row(row.index, owner_id, project_id, event))
     return rows

@@ -65,6 +65,6 @@ def _keep_months(white_label: WhiteLabel, days: DayRange) -> None:
     if not has_events_of(days, white_label.zone, months):
         kept = f"{months[0].start:%F} to {months[-1].end:%F}" if months else "none"
         raise EventsNotKept(
-            f"Not all events from {days.start} to {days.end} are kept ({kept}, UTC):"
-            " what is not known is not computed again."
+            f"Some events from {days.start} to {days.end} are no longer stored"
+            f" (stored: {kept}, UTC), so these days can't be recomputed."
         )

@@ -93,7 +93,7 @@ def rerate_periods(
         if ids:
             usage_recorded.send_robust(WhiteLabel, organization_ids=ids)
         return result
-    raise PricesMoving("Prices or periods kept changing; run it again.")
+    raise PricesMoving("Prices or periods changed during the run. Run it again.")
 
 
 def _rerate(

@@ -104,7 +104,7 @@ def _void_some(chosen: UsageRange, act: Act, limit: int, after: Key) -> Voided |
         recompute.correct(scope, act)
     except IntegrityError:
         raise UsageDiffers(
-            "Daily usage is not what its events make: rebuild_days mends it."
+            "Daily usage differs from its events. Run rebuild_days to correct it."
         ) from None
     return voided
 
@@ -114,7 +114,9 @@ def _begin(chosen: UsageRange) -> None:
     months = recompute.keep_months()
     if not months or chosen.start < months[0].start:
         kept = f"{months[0].start:%F}" if months else "never"
-        raise EventsNotKept(f"Events are kept since {kept} (UTC).", fields=("from",))
+        raise EventsNotKept(
+            f"Events before {kept} (UTC) are no longer stored.", fields=("from",)
+        )
 
 
 # --- a batch ------------------------------------------------------------------------

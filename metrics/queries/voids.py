@@ -29,7 +29,7 @@ class UsageRange:
 
     def __post_init__(self) -> None:
         if self.start >= self.end:
-            raise InvalidDateRange("`from` is not before `to`.", fields=("from", "to"))
+            raise InvalidDateRange("`from` must be before `to`.", fields=("from", "to"))
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class ChartsIn(RangeIn):
             return Grain(self.bucketing_strategy.lower())
         except ValueError:
             raise InvalidDateRange(
-                "`bucketing_strategy` is `daily` or `monthly`.",
+                "`bucketing_strategy` must be `daily` or `monthly`.",
                 code="costs.invalid_bucketing_strategy",
                 fields=("bucketing_strategy",),
             ) from None

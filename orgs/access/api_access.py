@@ -91,7 +91,7 @@ def own_organization(request: HttpRequest, scope: Scope) -> Organization:
             raise OrganizationNotFound
         organization = owned
     else:
-        raise Forbidden("This needs a key, or an account, of one white label.")
+        raise Forbidden("Use an API key or account of a single white label.")
     _count(request, found, organization)
     return organization
 
@@ -106,7 +106,7 @@ def called_white_label(
     found = principal(request)
     found.require(scope)
     if found.organization_id is not None:
-        raise Forbidden("This needs a key of the white label.")
+        raise Forbidden("Use an API key of the whole white label.")
     owner = cached(
         request,
         ("owner", str(owner_id)),

@@ -32,7 +32,7 @@ class Credential(AuthBase):
     openapi_type = "http"
     openapi_scheme = "bearer"
     openapi_description = (
-        "An API key or login token. The same is taken as `Authorization: ApiKey …`,"
+        "An API key or login token. It is also accepted as `Authorization: ApiKey …`,"
         " `x-api-key`, `x-jwt-token`, the cookie `jwt`, or Basic's password."
     )
 
@@ -93,13 +93,13 @@ def check_query(request: HttpRequest) -> None:
     for name, values in request.GET.lists():
         if len(values) > 1:
             raise DomainError(
-                "A parameter is given twice.",
+                f"`{name}` is given more than once.",
                 code="duplicate_parameter",
                 fields=(name,),
             )
         if "\x00" in name or "\x00" in values[0]:
             raise DomainError(
-                "Text must not contain a NUL.",
+                "Parameters must not contain NUL characters.",
                 code="invalid_character",
                 fields=(name.replace("\x00", ""),),
             )

@@ -121,7 +121,7 @@ def _of_session(request: HttpRequest) -> Principal | None:
     if not isinstance(user, User) or not user.is_active:
         return None
     if request.method not in _SAFE_METHODS and check_csrf(request):
-        raise Forbidden("The CSRF token is missing.", code="csrf_failed")
+        raise Forbidden("The CSRF token is missing or invalid.", code="csrf_failed")
     return principal_of(user, by_session=True)
 
 

@@ -78,7 +78,7 @@ def login_attempt(request: HttpRequest) -> None:
         _count(_login_name(request), LOGIN_TRIES, LOGIN_WINDOW_SECONDS)
     except redis.RedisError as error:
         logger.warning("login_not_counted error=%s", type(error).__name__)
-        raise Unavailable("Nobody can log in just now.") from None
+        raise Unavailable("Login is unavailable. Try again in 5 s.") from None
 
 
 def login_succeeded(request: HttpRequest) -> None:

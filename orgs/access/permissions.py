@@ -64,7 +64,7 @@ def get_billed_organization(
     if found is None or found.deleted_at is not None:
         raise OrganizationNotFound
     if not principal.reaches(found):
-        raise Forbidden("This key may not see that organization.")
+        raise Forbidden("This API key has no access to that organization.")
     return found
 
 

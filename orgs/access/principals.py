@@ -37,7 +37,7 @@ class Principal:
     def require(self, scope: Scope) -> None:
         """Raises `Forbidden`, naming what is missing."""
         if scope not in self.scopes:
-            raise Forbidden(f"This needs the scope {scope}.")
+            raise Forbidden(f"The scope {scope} is required.")
 
     def reaches(self, organization: Organization) -> bool:
         """What `visible` says of one row; nobody bound to nothing reaches anything."""

@@ -45,7 +45,7 @@ def create_organization(
             organization.save()
     except IntegrityError:
         raise Conflict(
-            "An organization with that external id exists.",
+            "An organization with this external ID already exists.",
             code="organization_exists",
             fields=("external_id",),
         ) from None
@@ -79,7 +79,7 @@ def _save(row: Organization | Member | Project, names: list[str]) -> None:
             row.save(update_fields=names)
     except IntegrityError:
         raise Conflict(
-            "Another one has that external id.", fields=("external_id",)
+            "This external ID is already taken.", fields=("external_id",)
         ) from None
 
 
@@ -157,7 +157,7 @@ def add_project(
 
 def _returning(row: Person | None) -> Person | None:
     if row is not None and row.deleted_at is None:
-        raise Conflict("It is there already.", fields=("external_id",))
+        raise Conflict("This external ID is already taken.", fields=("external_id",))
     return row
 
 
@@ -170,7 +170,9 @@ def _enter(row: Person, values: Values, organization: Organization) -> Person:
         with transaction.atomic():
             row.save()
     except IntegrityError:
-        raise Conflict("It is there already.", fields=("external_id",)) from None
+        raise Conflict(
+            "This external ID is already taken.", fields=("external_id",)
+        ) from None
     announce_people([organization.pk])
     return row
 

@@ -54,7 +54,9 @@ def _known(white_label: WhiteLabel, id_: int | None, email: str) -> Member | Non
         return members.filter(email__iexact=email).first() if email else None
     found = members.filter(pk=id_).first()
     if found is None:
-        raise DomainError("There is no user with that id.", fields=("adminId",))
+        raise DomainError(
+            "`adminId` is not a user of this white label.", fields=("adminId",)
+        )
     return found
 
 

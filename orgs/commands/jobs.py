@@ -27,7 +27,7 @@ def start_job(organization: Organization, kind: str, *, created_by: str = "") ->
 def refuse_owner(organization: Organization) -> None:
     """Without its owner nobody could reach a white label by contract A again."""
     if WhiteLabel.objects.filter(owner=organization).exists():
-        raise Conflict("The owner of a white label is not deleted.")
+        raise Conflict("An organization that owns a white label can't be deleted.")
 
 
 @transaction.atomic
@@ -107,7 +107,7 @@ def _give_back(job: Job) -> None:
     )
 
 
-_GAVE_UP = f"Failed {MAX_ATTEMPTS} times; the log says why."
+_GAVE_UP = f"Failed after {MAX_ATTEMPTS} attempts; see the server log."
 
 
 def retry_job(job_id: int) -> None:
@@ -124,7 +124,7 @@ def retry_job(job_id: int) -> None:
         error="",
     )
     if not again:
-        raise Conflict("Only a job that failed is done again.", code="job_not_failed")
+        raise Conflict("Only a failed job can be retried.", code="job_not_failed")
 
 
 def fail_abandoned_jobs() -> int:

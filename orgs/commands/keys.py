@@ -28,10 +28,11 @@ def create_api_key(
     `text` is the caller's own choice of it; raises `Conflict` when it is taken.
     """
     if not scopes:
-        raise DomainError("A key needs a scope.", code="invalid_scopes")
+        raise DomainError("Choose at least one scope.", code="invalid_scopes")
     if organization is not None and organization.white_label_id != white_label.id:
         raise DomainError(
-            "The organization is another white label's.", code="invalid_organization"
+            "The organization belongs to another white label.",
+            code="invalid_organization",
         )
     text = text or make_key(settings.API_KEY_PREFIX)
     key = ApiKey(
@@ -48,7 +49,7 @@ def create_api_key(
         with transaction.atomic():
             key.save()
     except IntegrityError:
-        raise Conflict("Choose another key.", code="key_exists") from None
+        raise Conflict("This key is already in use.", code="key_exists") from None
     return key, text
 
 

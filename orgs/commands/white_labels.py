@@ -55,7 +55,7 @@ def create_owner(white_label: WhiteLabel) -> Organization:
 def _check(white_label: WhiteLabel) -> None:
     if WhiteLabel.objects.filter(slug=white_label.slug).exists():
         raise Conflict(
-            f"The white label {white_label.slug!r} exists already.",
+            f"The white label {white_label.slug!r} already exists.",
             code="white_label_exists",
             fields=("slug",),
         )

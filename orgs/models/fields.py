@@ -44,7 +44,7 @@ def validate_text(text: str) -> None:
     """
     if any(unicodedata.category(char) == "Cc" or char in _BIDI for char in text):
         raise ValidationError(
-            "Control characters and direction overrides are not taken.",
+            "Control characters and text direction overrides are not allowed.",
             code="invalid_character",
         )
 

@@ -13,7 +13,7 @@ from orgs.models.fields import not_empty, sane, with_history
 def validate_time_zone(name: str) -> None:
     if name not in time_zones():
         raise ValidationError(
-            f"{name!r} is not a time zone; write UTC or Region/City, as Europe/Zurich.",
+            f"{name!r} is not a time zone. Write UTC or a name such as Europe/Zurich.",
             code="invalid_timezone",
         )
 
@@ -21,7 +21,7 @@ def validate_time_zone(name: str) -> None:
 def validate_currency(code: str) -> None:
     if code not in CURRENCY_DIGITS:
         raise ValidationError(
-            f"{code!r} is not a currency Orgdesk knows; write it lower case, as usd.",
+            f"{code!r} is not a supported currency. Write it in lowercase, as in usd.",
             code="invalid_currency",
         )
 

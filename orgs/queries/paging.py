@@ -101,7 +101,7 @@ def _read(cursor: str | None, salt: str) -> tuple[str, Key | None]:
         going, value, id_ = signing.loads(cursor, salt=salt)
     except (signing.BadSignature, ValueError):
         raise DomainError(
-            "The cursor is not one of this list.",
+            "`cursor` is not a cursor of this list.",
             code="invalid_cursor",
             fields=("cursor",),
         ) from None

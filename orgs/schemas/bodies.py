@@ -38,15 +38,17 @@ def read_bytes(
 ) -> bytes:
     """The body, inflated where that is allowed; never more than `max_bytes` of it."""
     if request.content_type not in types:
-        raise UnsupportedMediaType(f"Send {' or '.join(sorted(types))}.")
+        raise UnsupportedMediaType(f"Send the body as {' or '.join(sorted(types))}.")
     charset = (request.content_params or {}).get("charset", "utf-8")
     if charset.lower() not in {"utf-8", "utf8"}:
-        raise UnsupportedMediaType("Send UTF-8.")
+        raise UnsupportedMediaType("Send the body in UTF-8.")
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding == "gzip" and accepts_gzip:
         return _inflate(_raw(request, max_bytes), max_bytes)
     if encoding != "identity":
-        raise UnsupportedMediaType(f"The encoding {encoding[:20]!r} is not taken here.")
+        raise UnsupportedMediaType(
+            f"Content encoding {encoding[:20]!r} is not supported."
+        )
     return _raw(request, max_bytes)
 
 
@@ -76,16 +78,18 @@ def _inflate(packed: bytes, max_bytes: int) -> bytes:
     try:
         body = inflater.decompress(packed, max_bytes + 1)
     except zlib.error:
-        raise DomainError("The body is not gzip.", code="invalid_body") from None
+        raise DomainError(
+            "The body is not valid gzip data.", code="invalid_body"
+        ) from None
     if len(body) > max_bytes or inflater.unconsumed_tail:
         _too_large(max_bytes)
     if not inflater.eof:
-        raise DomainError("The gzip body is cut off.", code="invalid_body")
+        raise DomainError("The gzip body is incomplete.", code="invalid_body")
     return body
 
 
 def _too_large(max_bytes: int) -> NoReturn:
-    raise TooLarge(f"The body is larger than {max_bytes} bytes.")
+    raise TooLarge(f"The body is larger than the limit of {max_bytes:,} bytes.")
 
 
 def parse_json(body: bytes) -> Any:
@@ -99,7 +103,7 @@ def parse_json(body: bytes) -> Any:
             parse_float=_fraction,
         )
     except (ValueError, RecursionError):
-        raise DomainError("The body is not JSON.", code="invalid_body") from None
+        raise DomainError("The body is not valid JSON.", code="invalid_body") from None
     _check(value, 0)
     return value
 
@@ -107,7 +111,7 @@ def parse_json(body: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise DomainError("A key is given twice.", code="duplicate_key")
+        raise DomainError("A JSON key is given more than once.", code="duplicate_key")
     return found
 
 
@@ -118,20 +122,22 @@ def _constant(text: str) -> NoReturn:
 def _integer(text: str) -> int:
     number = int(text) if len(text) <= _INTEGER_DIGITS + 1 else _MAX_INTEGER + 1
     if not -_MAX_INTEGER <= number <= _MAX_INTEGER:
-        raise DomainError("An integer is beyond 64 bits.", code="out_of_range")
+        raise DomainError("An integer is larger than 64 bits.", code="out_of_range")
     return number
 
 
 def _fraction(text: str) -> Decimal:
     if len(text) > _FLOAT_TEXT:
-        raise DomainError("A number has too many digits.", code="too_precise")
+        raise DomainError("A number has more than 60 characters.", code="too_precise")
     return Decimal(text)
 
 
 def _check(value: Any, depth: int) -> None:
     """No text that PostgreSQL cannot hold, and no deeper than anyone needs."""
     if depth > _DEPTH:
-        raise DomainError("The body is nested too deep.", code="invalid_body")
+        raise DomainError(
+            "The body is nested more than 32 levels deep.", code="invalid_body"
+        )
     if isinstance(value, str):
         _check_text(value)
     elif isinstance(value, dict):
@@ -146,6 +152,6 @@ def _check(value: Any, depth: int) -> None:
 def _check_text(text: str) -> None:
     if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
         raise DomainError(
-            "Text must not contain a NUL or half a surrogate.",
+            "Text must not contain NUL characters or unpaired surrogates.",
             code="invalid_character",
         )

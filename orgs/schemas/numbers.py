@@ -10,7 +10,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 def _plain(value: object) -> object:
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
-        raise ValueError("Write an integer in digits")
+        raise ValueError("Write a whole number in digits")
     return value
 
 

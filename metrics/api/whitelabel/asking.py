@@ -26,7 +26,7 @@ def sorted_by(rows: QuerySet[Row], text: str, fields: Order) -> QuerySet[Row]:
 def _order(part: str, fields: Order) -> OrderBy:
     name = part.removeprefix("-")
     if name not in fields:
-        raise DomainError(f"`sort` takes {', '.join(fields)}.", fields=("sort",))
+        raise DomainError(f"`sort` accepts {', '.join(fields)}.", fields=("sort",))
     return fields[name].desc() if part.startswith("-") else fields[name].asc()
 
 
@@ -36,7 +36,7 @@ def filtered_by(rows: QuerySet[Row], text: str, fields: Fields) -> QuerySet[Row]
         name, _, value = part.partition(":")
         if name not in fields:
             said = ", ".join(fields)
-            raise DomainError(f"`filters` takes {said}.", fields=("filters",))
+            raise DomainError(f"`filters` accepts {said}.", fields=("filters",))
         lookup, read = fields[name]
         rows = rows.filter(Q((lookup, read(value))))
     return rows
@@ -47,7 +47,7 @@ def boolean(text: str) -> bool:
         return _BOOLEANS[text.lower()]
     except KeyError:
         raise DomainError(
-            "A yes or no in `filters` is true or false.", fields=("filters",)
+            "Boolean values in `filters` must be true or false.", fields=("filters",)
         ) from None
 
 

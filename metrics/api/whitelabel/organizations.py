@@ -86,7 +86,7 @@ class AOrganizationChangeIn(Asked):
         day = parse_day(self.contract_start_date, zone, field="contractStartDate")
         if not EARLIEST_DAY <= day < LATEST_DAY:
             raise InvalidDateRange(
-                "`contractStartDate` lies between the years 2000 and 2200.",
+                "`contractStartDate` must be between the years 2000 and 2200.",
                 fields=("contractStartDate",),
             )
         return day
@@ -166,7 +166,9 @@ def restore_organization(
     Ends a deletion still to come.
     """
     if not any(request.headers.get(name) for name in _HEADERS):
-        raise Forbidden("This needs a credential in a header.")
+        raise Forbidden(
+            "Send the credential in a header; cookies are not accepted here."
+        )
     found = inner(
         request,
         organization_id,

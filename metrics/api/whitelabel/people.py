@@ -123,7 +123,7 @@ def create_api_key(
     """Of this organization alone, with no scope its maker lacks."""
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     if data.api_key and not data.api_key.startswith(settings.API_KEY_PREFIX):
-        raise DomainError(f"`apiKey` begins with {settings.API_KEY_PREFIX}.")
+        raise DomainError(f"`apiKey` must begin with {settings.API_KEY_PREFIX}.")
     ttl = timedelta(seconds=data.ttl) if data.ttl else None
     key, text = commands.create_api_key(
         found.white_label,
@@ -157,6 +157,6 @@ def remove_member(
     present = Member.objects.filter(organization=found, deleted_at=None)
     member = present.filter(pk=access.row_id(user_id)).first()
     if member is None:
-        raise NotFound("No such user.")
+        raise NotFound("User not found.")
     commands.remove_person(member)
     return {}

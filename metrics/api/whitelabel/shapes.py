@@ -55,7 +55,7 @@ class AStartJobOut(AGenericOut):
 
 def _no_nul(text: str) -> str:
     if "\x00" in text:
-        raise ValueError("Text must not contain a NUL.")
+        raise ValueError("Text must not contain NUL characters.")
     return text
 
 

@@ -55,7 +55,7 @@ class RangeIn(Schema):
         start = parse_day(self.start_date, zone, field="startDate")
         end = parse_day(self.end_date, zone, field="endDate")
         if start > end:
-            raise InvalidDateRange("`startDate` is after `endDate`.")
+            raise InvalidDateRange("`startDate` must not be after `endDate`.")
         return DayRange(start, end)
 
 
@@ -162,7 +162,7 @@ def download_report(
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
     made = _get(found, report_id)
     if made.content is None:
-        raise Conflict("The report is not made yet.")
+        raise Conflict("The report is not ready yet.")
     response = HttpResponse(made.content, content_type="text/csv; charset=utf-8")
     name = f"usage-{found.pk}-{made.pk}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -173,7 +173,7 @@ def _get(organization: Organization, report_id: str) -> UsageReport:
     rows = list_reports(organization)
     found = rows.filter(pk=access.row_id(report_id)).first()
     if found is None:
-        raise NotFound("No such report.")
+        raise NotFound("Report not found.")
     return found
 
 
