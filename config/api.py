@@ -31,9 +31,9 @@ api = NinjaAPI(
     title="Orgdesk",
     version="1",
     description=(
-        "Organizations, their usage, and what it costs. Of the white-label contract"
-        " under `/v1/api`, themes, boards, deployment targets, learning blocks and"
-        " data exports are not served."
+        "Manage organizations, report their usage, and read what it costs. The"
+        " white-label API under `/v1/api` does not serve themes, boards, deployment"
+        " targets, learning blocks, or data exports."
     ),
     auth=Credential(),
     parser=StrictParser(),

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page that shows it without anybody's script."""
+"""The OpenAPI document, and its contents for the API reference page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +10,36 @@ from config.api import api
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
+_PATH_PARAMETERS = {
+    "organization_id": "The ID of the organization.",
+    "inner_id": "The ID of an organization of the white label.",
+    "member_id": "The ID of the member.",
+    "user_id": "The ID of the user.",
+    "project_id": "The ID of the project.",
+    "deployment_id": "The ID of the project, or `none` for usage without a project.",
+    "report_id": "The ID of the usage report.",
+}
+
+
 @cache
 def document() -> dict[str, Any]:
-    """OpenAPI 3.1; the same for everyone, so made once per process."""
-    return dict(api.get_openapi_schema(path_prefix=""))
+    """Return the OpenAPI 3.1 document; it is the same for everyone, so built once."""
+    schema = dict(api.get_openapi_schema(path_prefix=""))
+    for operation in _operations(schema):
+        for parameter in operation.get("parameters", ()):
+            _describe(parameter)
+    return schema
+
+
+def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in schema["paths"].values():
+        yield from methods.values()
+
+
+def _describe(parameter: dict[str, Any]) -> None:
+    """Give a path parameter the description that each operation would repeat."""
+    if parameter["in"] == "path":
+        parameter["description"] = _PATH_PARAMETERS[parameter["name"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +85,7 @@ def _parameter(said: dict[str, Any]) -> dict[str, Any]:
         "place": said["in"],
         "required": said.get("required", False),
         "type": _schema(schema),
-        "description": schema.get("description", ""),
+        "description": said.get("description") or schema.get("description", ""),
     }
 
 
@@ -72,7 +98,7 @@ def _answers(said: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _schema(said: dict[str, Any]) -> str:
-    """A schema in a word: the name of a shape, or a type."""
+    """Return the name of a schema, or of a type."""
     if "$ref" in said:
         return str(said["$ref"]).rpartition("/")[2]
     if "anyOf" in said:
@@ -83,7 +109,7 @@ def _schema(said: dict[str, Any]) -> str:
 
 
 def shapes() -> dict[str, list[dict[str, Any]]]:
-    """Every named shape with its fields, for the bottom of the page."""
+    """Return every named schema with its fields, for the end of the page."""
     schemas = document()["components"]["schemas"]
     return {
         name: [

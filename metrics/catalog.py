@@ -13,7 +13,7 @@ class Unit(StrEnum):
 
 
 class Dimension(StrEnum):
-    """Contract C's six dimensions of cost, all always present in its answers."""
+    """A dimension of cost in contract C. Responses always contain all six."""
 
     CAPACITY = "capacity"
     DATA_IN = "data_in"
@@ -70,7 +70,7 @@ METERS: dict[str, Meter] = {
         ),
         Meter(
             "storage_byte_days",
-            "Storage kept",
+            "Storage used",
             Unit.BYTE_DAYS,
             Dimension.STORAGE_BYTES,
             derived=True,

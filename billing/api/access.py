@@ -1,4 +1,4 @@
-"""May an organization be served? Asked by gateways on each request."""
+"""Whether an organization has access; API gateways ask on each request."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,14 +23,15 @@ _READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut
 @router.get(
     "/organizations/{organization_id}/access",
     response={200: AccessOut, **_READS},
-    summary="Whether an organization may be served",
+    summary="Check the access of an organization",
     auth=access.needs(Scope.ORGANIZATIONS_READ, reaches_deleted=True),
 )
 def read_access(request: HttpRequest, organization_id: str) -> HttpResponse:
-    """From prepared state, in constant time. A deleted organization answers, too.
+    """Return whether API requests of an organization should be served.
 
-    `allowed` is false while there are `reasons`; usage that still arrives is recorded
-    all the same. A crossed hard limit shows within two seconds.
+    `allowed` is false while there are `reasons` to refuse them. Usage that is reported
+    anyway is recorded and billed. Reaching a hard limit takes effect within two
+    seconds. Works for deleted organizations as well. Safe to call on each request.
     """
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_READ, include_deleted=True

@@ -17,13 +17,17 @@ router = Router(tags=["costs"])
 @router.get(
     "/billing/costs/{organization_id}",
     response={200: OverviewOut, **ERRORS},
-    summary="Costs of an organization, and what balance is left",
+    summary="Retrieve the costs and balance of an organization",
     auth=access.needs(Scope.BILLING_READ),
 )
 def overview(
     request: HttpRequest, organization_id: str, query: Query[RangeIn]
 ) -> HttpResponse:
-    """`total` is what items, deployments and a chart of the same range add up to."""
+    """Return the costs of the range and the free balance that is left.
+
+    `costs.total` equals the sum of the cost items, of the deployments, and of the chart
+    of the same range.
+    """
     organization = access.billed_organization(request, organization_id)
     white_label = organization.white_label
     days = query.days(white_label)

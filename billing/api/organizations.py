@@ -35,13 +35,14 @@ _WRITES: dict[int, Any] = {**_READS, 413: DetailOut, 415: DetailOut}
 @router.put(
     "/orgs/integrations",
     response={200: OwnOrganizationOut, **_WRITES},
-    summary="Set where metrics and logs are pushed to",
+    summary="Set the targets for metrics and logs",
     auth=access.needs(Scope.INTEGRATIONS_WRITE),
 )
 def set_targets(request: HttpRequest, data: Body[IntegrationsIn]) -> HttpResponse:
-    """`prom` and `loki`: left out stays, null clears, an object replaces all of it.
+    """Set the push targets of the organization for Prometheus and Loki.
 
-    Answers the whole organization; tokens are masked there and everywhere.
+    A target that is not sent stays unchanged; null removes it. Returns the
+    organization. Tokens are always masked.
     """
     organization = access.own_organization(request, Scope.INTEGRATIONS_WRITE)
     set_integrations(organization.id, data.targets())
@@ -51,11 +52,14 @@ def set_targets(request: HttpRequest, data: Body[IntegrationsIn]) -> HttpRespons
 @router.get(
     "/orgs/current",
     response={200: OwnOrganizationOut, **_READS},
-    summary="The organization the key is of",
+    summary="Retrieve the organization of the credential",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def current(request: HttpRequest) -> HttpResponse:
-    """A white label's key acts for the organization that owns it."""
+    """Return the organization that the credential belongs to.
+
+    For an API key of a whole white label, this is the organization that owns it.
+    """
     organization = access.own_organization(request, Scope.ORGANIZATIONS_READ)
     return _organization(organization)
 
@@ -63,11 +67,14 @@ def current(request: HttpRequest) -> HttpResponse:
 @router.get(
     "/orgs/list",
     response={200: list[MembershipOut], **_READS},
-    summary="Organizations the credential reaches, by id",
+    summary="List the organizations of the credential",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def list_memberships(request: HttpRequest, filters: Query[MembershipsIn]) -> Any:
-    """Deleted ones are left out; at most a thousand a call, more with `after`."""
+    """Return the organizations that the credential can access, ordered by ID.
+
+    Deleted organizations are left out. For the next page, send the last ID as `after`.
+    """
     principal = access.caller(request, Scope.ORGANIZATIONS_READ)
     rows = access.visible(principal).present().filter(pk__gt=filters.after)
     page = list(rows.order_by("pk")[: filters.limit])
@@ -77,18 +84,19 @@ def list_memberships(request: HttpRequest, filters: Query[MembershipsIn]) -> Any
 @router.put(
     "/billing/limits",
     response={200: LimitsOut, **_WRITES},
-    summary="Set both spending limits",
+    summary="Set the spending limits",
     auth=access.needs(Scope.BILLING_WRITE),
 )
 def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
-    """Soft: a letter. Hard: a letter, and access is refused. 0 or null is none.
+    """Set the soft and the hard spending limit of the organization.
 
-    Compared with the open period's cost after free balance. Both are set at once: one
-    that is left out is none. `alerts` are those that this fired: a limit that is below
-    the cost is crossed as soon as it is set.
+    Reaching the soft limit sends an alert email; reaching the hard limit also refuses
+    access. Limits are compared with the cost of the open billing period after free
+    balance. A limit that is 0, null, or not sent is removed. A limit below the current
+    cost is reached at once; `alerts` then lists the alerts it triggered.
     """
     organization = access.own_organization(request, Scope.BILLING_WRITE)
-    before = timezone.now()  # a worker may be as quick as we are
+    before = timezone.now()  # a worker may record alerts while this runs
     change_limits(
         organization.id, soft=data.spending_limit_soft, hard=data.spending_limit_hard
     )

@@ -12,18 +12,24 @@ from orgs.models import Organization
 
 
 class BarredOut(Schema):
+    """A reason to refuse access."""
+
     code: str = Field(
         description="`deleted`, `inactive`, `paused`, `unpaid`, `trial_over` or"
-        " `hard_limit`; more may come."
+        " `hard_limit`; new codes may be added."
     )
-    message: str
-    since: AwareDatetime
+    message: str = Field(description="The reason, as a sentence for people.")
+    since: AwareDatetime = Field(description="Since when the reason applies.")
 
 
 class AccessOut(Schema):
-    allowed: bool = Field(description="Whether there is no reason against it.")
-    reasons: list[BarredOut] = Field(description="The gravest first.")
-    rate_limit: int = Field(description="Calls per minute.")
+    """Whether an organization has access."""
+
+    allowed: bool = Field(description="Whether API requests should be served.")
+    reasons: list[BarredOut] = Field(
+        description="Why access is refused, most severe first; empty if allowed."
+    )
+    rate_limit: int = Field(description="API requests per minute.")
 
 
 def access_body(organization: Organization, barred: Sequence[Barred]) -> bytes:

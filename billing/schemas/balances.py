@@ -18,28 +18,38 @@ from orgs.models import WhiteLabel
 class BalanceLineOut(Schema):
     """The free balance of a trial, from the period's start to the trial's end."""
 
-    id: str
-    ecu_quantity: float
-    ecu_balance: float
-    start: AwareDatetime
-    end: AwareDatetime
+    id: str = Field(description="Always `free_balance`.")
+    ecu_quantity: float = Field(description="The free balance, before usage.")
+    ecu_balance: float = Field(description="The free balance that is left.")
+    start: AwareDatetime = Field(description="Start of the billing period.")
+    end: AwareDatetime = Field(description="End of the trial.")
 
 
 class BalanceOut(Schema):
-    available: float = Field(description="Free balance that pays now: in a trial.")
-    remaining: float = Field(description="What the open period leaves of it.")
-    line_items: list[BalanceLineOut]
+    """The free balance, in the white label's currency."""
+
+    available: float = Field(
+        description="Free balance that pays for usage now; 0 outside a trial."
+    )
+    remaining: float = Field(
+        description="What is left of `available` after the usage of the open period."
+    )
+    line_items: list[BalanceLineOut] = Field(
+        description="The free balance as a line; empty outside a trial."
+    )
 
 
 class OverviewOut(Schema):
-    """Amounts in the white label's currency, where the contract says ECU."""
+    """Costs and balance. All amounts are in the white label's currency."""
 
-    costs: CostsOut
+    costs: CostsOut = Field(description="Costs in total and by dimension.")
     trials: float = Field(
-        description="What free balance pays of the range and the open period."
+        description="The part of the costs that is paid by the free balance."
     )
-    hourly_rate: float = Field(description="Over the part of the range that is past.")
-    balance: BalanceOut
+    hourly_rate: float = Field(
+        description="Average cost per hour of the range that has passed."
+    )
+    balance: BalanceOut = Field(description="The free balance.")
 
 
 def overview_body(

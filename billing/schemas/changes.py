@@ -46,7 +46,7 @@ def _visible(token: SecretStr) -> SecretStr:
 
 
 class TargetIn(BaseModel):
-    """Where to push to: the id, token and URL the target's operator gave out."""
+    """A push target: the user name, token, and URL from its operator."""
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
@@ -54,18 +54,20 @@ class TargetIn(BaseModel):
         min_length=1,
         max_length=200,
         pattern=r"^[!-9;-~]+$",
-        description="User name of basic authentication; no colon.",
+        description="The user name for basic authentication, without colons.",
     )
     token: Annotated[SecretStr, AfterValidator(_visible)] = Field(
         min_length=1,
         max_length=2_000,
-        description="Stored encrypted; no answer contains it. Visible ASCII.",
+        description="The password for basic authentication, in visible ASCII. Stored"
+        " encrypted and never returned.",
         json_schema_extra={"pattern": "^[!-~]+$"},
     )
     endpoint: str = Field(
         min_length=1,
         max_length=MAX_LENGTH,
-        description="https, a public host, an allowed port, no user or fragment.",
+        description="An https URL with a public host and an allowed port, without a"
+        " user, password, or fragment.",
         json_schema_extra={"pattern": r"^[Hh][Tt][Tt][Pp][Ss]://[!-\[\]-~]+$"},
     )
 
@@ -75,12 +77,12 @@ class TargetIn(BaseModel):
 
 
 class IntegrationsIn(BaseModel):
-    """A kind left out stays as it is, null clears it, an object replaces it."""
+    """Push targets. A target that is not sent stays unchanged; null removes it."""
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
-    prom: TargetIn | None = None
-    loki: TargetIn | None = None
+    prom: TargetIn | None = Field(None, description="The Prometheus target.")
+    loki: TargetIn | None = Field(None, description="The Loki target.")
 
     def targets(self) -> dict[str, IncomingTarget | None]:
         given = {kind: getattr(self, kind) for kind in sorted(self.model_fields_set)}
@@ -110,26 +112,32 @@ Amount = Annotated[
 
 
 class LimitsIn(BaseModel):
-    """Both are set; left out, null or 0 is none."""
+    """Spending limits. A limit that is 0, null, or not sent is removed."""
 
-    spending_limit_soft: Amount | None = None
-    spending_limit_hard: Amount | None = None
+    spending_limit_soft: Amount | None = Field(
+        None, description="The soft limit in the white label's currency."
+    )
+    spending_limit_hard: Amount | None = Field(
+        None, description="The hard limit in the white label's currency."
+    )
 
 
 class SubscriptionOut(Schema):
-    tier: str | None
-    name: str
-    is_trial: bool
-    is_none: bool
+    """The platform subscription."""
+
+    tier: str | None = Field(description="The tier; null for other tiers.")
+    name: str = Field(description="The name of the tier; empty if there is none.")
+    is_trial: bool = Field(description="Whether it is in a trial.")
+    is_none: bool = Field(description="Whether there is no subscription.")
 
 
 class FiredOut(Schema):
-    """An alert that was recorded, and what becomes of its letter."""
+    """An alert that was triggered, with the state of its email."""
 
-    kind: str
-    threshold: float = Field(description="The amount that was reached.")
-    state: str
-    reason: str
+    kind: str = Field(description="The kind of alert, such as `soft_limit`.")
+    threshold: float = Field(description="The limit that was reached.")
+    state: str = Field(description="The state of the alert email.")
+    reason: str = Field(description="Why the email was not sent; empty if it was.")
 
 
 def _fired(alert: Alert) -> dict[str, Any]:
@@ -142,19 +150,34 @@ def _fired(alert: Alert) -> dict[str, Any]:
 
 
 class LimitsOut(Schema):
-    """Limits, compared with the open period's cost after free balance."""
+    """Spending limits and the state of billing."""
 
-    spending_limit_soft: float = Field(description="0: none.")
-    spending_limit_hard: float = Field(description="0: none.")
-    currency: str
+    spending_limit_soft: float = Field(
+        description="The soft spending limit; 0 if there is none."
+    )
+    spending_limit_hard: float = Field(
+        description="The hard spending limit; 0 if there is none."
+    )
+    currency: str = Field(description="The white label's currency, such as `usd`.")
     balance: float = Field(description="The free balance.")
-    last_invoice_date: int = Field(description="Epoch seconds; 0: never.")
-    billing_zip: str
-    subscription: SubscriptionOut
-    subscription_paused: PauseReasonOut | None
-    trial_end: AwareDatetime | None
-    trial_ending_soon: bool = Field(description="Within seven days.")
-    alerts: list[FiredOut] = Field(description="What these limits fired, if anything.")
+    last_invoice_date: int = Field(
+        description="When costs were last synced with Stripe, in seconds since the Unix"
+        " epoch; 0 if never."
+    )
+    billing_zip: str = Field(description="The postal code; may be empty.")
+    subscription: SubscriptionOut = Field(description="The platform subscription.")
+    subscription_paused: PauseReasonOut | None = Field(
+        description="Why the organization is paused; null if it is not."
+    )
+    trial_end: AwareDatetime | None = Field(
+        description="When the trial ends; null without a trial."
+    )
+    trial_ending_soon: bool = Field(
+        description="Whether the trial ends within seven days."
+    )
+    alerts: list[FiredOut] = Field(
+        description="The alerts that setting these limits triggered."
+    )
 
 
 def limits_body(account: Account, fired: Sequence[Alert]) -> bytes:
@@ -187,22 +210,30 @@ def limits_body(account: Account, fired: Sequence[Alert]) -> bytes:
 
 
 class MembershipOut(Schema):
-    """An organization as the credential reaches it."""
+    """An organization that the credential can access."""
 
-    auth0_id: str = Field(description="Who asks: a key or an account.")
-    org_id: str
-    org_display_name: str
-    org_name: str
-    org_stripe_id: str | None
-    org_logo: str | None
-    is_org_setup_complete: bool
-    full_name: str | None
-    user_avatar: str | None
-    billing_email: str
-    is_personal_org: bool
-    permissions: str = Field(description="Scopes, separated by spaces.")
-    member_is_active: bool
-    internal_claims: dict[str, Any]
+    auth0_id: str = Field(description="The name of the API key or account.")
+    org_id: str = Field(description="The ID in Orgdesk.")
+    org_display_name: str = Field(description="The display name.")
+    org_name: str = Field(description="Your ID of the organization.")
+    org_stripe_id: str | None = Field(
+        description="The ID of the Stripe customer; null if there is none."
+    )
+    org_logo: str | None = Field(
+        description="The URL of the logo; null if there is none."
+    )
+    is_org_setup_complete: bool = Field(description="Always true.")
+    full_name: str | None = Field(description="Always null.")
+    user_avatar: str | None = Field(description="Always null.")
+    billing_email: str = Field(
+        description="The email address for invoices and alerts; may be empty."
+    )
+    is_personal_org: bool = Field(description="Whether the organization is personal.")
+    permissions: str = Field(
+        description="The scopes of the credential, separated by spaces."
+    )
+    member_is_active: bool = Field(description="Always true.")
+    internal_claims: dict[str, Any] = Field(description="Always empty.")
 
 
 def membership(
@@ -227,9 +258,20 @@ def membership(
 
 
 class MembershipsIn(Schema):
-    limit: int = Field(1_000, ge=1, le=1_000, description="Rows at most.")
+    """How many organizations to return, and from where."""
+
+    limit: int = Field(
+        1_000,
+        ge=1,
+        le=1_000,
+        description="The number of organizations per page, from 1 to 1,000.",
+    )
     after: int = Field(
-        0, ge=0, le=2**63 - 1, description="Only ids above this: the last row's."
+        0,
+        ge=0,
+        le=2**63 - 1,
+        description="Only organizations with a higher ID: the last one of the"
+        " previous page.",
     )
 
 

@@ -12,98 +12,140 @@ Tier = Literal[
 SpacesTier = Literal["INTERNAL", "FREE", "PRO", "TEAM", "ENTERPRISE"]
 TIERS = frozenset({"startup", "growth", "scale", "enterprise"})
 SPACES_TIERS = frozenset({"internal", "free", "pro", "team", "enterprise"})
-_USED = "In the open billing period."
-_SAVED = "Benchmark cost less cost, in the open billing period."
+_TOKENS = "Tokens used in the open billing period."
+_COST_OF_TOKENS = "Cost of these tokens in `currency` in the open billing period."
+_SAVED = "Benchmark cost minus cost in `currency` in the open billing period."
+_ADDRESS = "Part of the postal address; may be empty."
+_SENT = "When this alert was sent in this billing period; null if it was not."
 
 
 class UnpaidInvoiceOut(Schema):
-    invoice_id: str
-    invoice_number: str | None
-    amount: float = Field(description="What is still due.")
-    timestamp: int = Field(description="When it was due, in epoch seconds.")
-    pause_reason: str
-    invoice_name: str | None
-    payment_link: str | None
-    severity: int
+    """An unpaid invoice."""
+
+    invoice_id: str = Field(description="The Stripe ID of the invoice.")
+    invoice_number: str | None = Field(description="The invoice number.")
+    amount: float = Field(description="The amount due in `currency`.")
+    timestamp: int = Field(description="The due date, in seconds since the Unix epoch.")
+    pause_reason: str = Field(description="Why the subscription is paused.")
+    invoice_name: str | None = Field(description="The invoice, as a label for people.")
+    payment_link: str | None = Field(
+        description="The URL of the payment page; null if there is none."
+    )
+    severity: int = Field(description="Always 1.")
 
 
 class PauseReasonOut(Schema):
-    """Why the organization is paused: its unpaid invoices, newest first."""
+    """Why the organization is paused."""
 
-    invoices: list[UnpaidInvoiceOut]
+    invoices: list[UnpaidInvoiceOut] = Field(
+        description="Its unpaid invoices, newest first; may be empty."
+    )
 
 
 class AlertEmailsOut(Schema):
-    """When each letter went out in this billing period; null: not yet."""
+    """When each alert email was sent in this billing period."""
 
-    soft_limit: AwareDatetime | None
-    hard_limit: AwareDatetime | None
-    payment_failed: AwareDatetime | None
-    usage_reset: AwareDatetime | None
-    usage_50: AwareDatetime | None
-    usage_80: AwareDatetime | None
-    usage_90: AwareDatetime | None
-    usage_100: AwareDatetime | None
+    soft_limit: AwareDatetime | None = Field(description=_SENT)
+    hard_limit: AwareDatetime | None = Field(description=_SENT)
+    payment_failed: AwareDatetime | None = Field(description=_SENT)
+    usage_reset: AwareDatetime | None = Field(description=_SENT)
+    usage_50: AwareDatetime | None = Field(description=_SENT)
+    usage_80: AwareDatetime | None = Field(description=_SENT)
+    usage_90: AwareDatetime | None = Field(description=_SENT)
+    usage_100: AwareDatetime | None = Field(description=_SENT)
 
 
 ALERTS = tuple(AlertEmailsOut.model_fields)
 
 
 class OwnOrganizationOut(Schema):
-    """An organization, what it uses and what it pays."""
+    """An organization with its usage, subscription, and limits."""
 
-    id: str
-    org_name: str = Field(description="The company's own id of it.")
-    org_display_name: str | None
-    org_creator: str
-    org_logo: str | None
-    org_stripe_id: str = Field(description="Empty without a customer in Stripe.")
-    last_invoice_date: int = Field(
-        description="Last cost sync with Stripe in epoch seconds; 0: never."
+    id: str = Field(description="The ID in Orgdesk.")
+    org_name: str = Field(description="Your ID of the organization.")
+    org_display_name: str | None = Field(description="The display name.")
+    org_creator: str = Field(description="Who created the organization.")
+    org_logo: str | None = Field(
+        description="The URL of the logo; null if there is none."
     )
-    prompt_tokens: int = Field(ge=0, description=_USED)
-    completion_tokens: int = Field(ge=0, description=_USED)
-    total_tokens: int = Field(ge=0, description=_USED)
-    prompt_tokens_cost: float = Field(description=_USED)
-    completion_tokens_cost: float = Field(description=_USED)
-    total_tokens_cost: float = Field(description=_USED)
+    org_stripe_id: str = Field(
+        description="The ID of the Stripe customer; empty if there is none."
+    )
+    last_invoice_date: int = Field(
+        description="When costs were last synced with Stripe, in seconds since the Unix"
+        " epoch; 0 if never."
+    )
+    prompt_tokens: int = Field(ge=0, description=_TOKENS)
+    completion_tokens: int = Field(ge=0, description=_TOKENS)
+    total_tokens: int = Field(ge=0, description=_TOKENS)
+    prompt_tokens_cost: float = Field(description=_COST_OF_TOKENS)
+    completion_tokens_cost: float = Field(description=_COST_OF_TOKENS)
+    total_tokens_cost: float = Field(description=_COST_OF_TOKENS)
     prompt_tokens_cost_savings: float = Field(description=_SAVED)
     completion_tokens_cost_savings: float = Field(description=_SAVED)
     total_tokens_cost_savings: float = Field(description=_SAVED)
-    num_requests: int = Field(ge=0, description=_USED)
-    num_apps: int = Field(ge=0, description="Projects that are not deleted.")
-    spaces_subscription_tier: SpacesTier | None
-    spaces_subscription_seats: int | None
-    spaces_subscription_status: Literal["active", "unpaid"] | None
-    spaces_subscription_cancel_at: int | None = Field(description="Epoch seconds.")
-    subscription_pause_reason: PauseReasonOut | None
-    subscription_cycle: Literal["monthly", "yearly"] | None
-    subscription_tier: Tier | None
-    subscription_price_id: str | None
-    trial_end: int | None = Field(description="Epoch seconds.")
-    currency: str = Field(
-        pattern="^[a-z]{3}$", description="The white label's; `usd` unless chosen."
+    num_requests: int = Field(ge=0, description="Requests in the open billing period.")
+    num_apps: int = Field(ge=0, description="The number of projects.")
+    spaces_subscription_tier: SpacesTier | None = Field(
+        description="The tier of the seat subscription; null if there is none."
     )
-    billing_email: str | None
-    free_balance: float | None = Field(description="Pays first, while in the trial.")
-    spending_limit_soft: float | None = Field(description="0: none.")
-    spending_limit_hard: float | None = Field(description="0: none.")
-    alert_emails: AlertEmailsOut | None
-    is_active: bool
-    is_personal: bool
-    address_1: str | None
-    address_2: str | None
-    address_city: str | None
-    address_zip: str | None
-    address_state: str | None
-    address_country: str | None
-    added_on: AwareDatetime | None
-    modified_on: AwareDatetime | None
-    hubspot_id: str | None
-    prom_id: str | None
-    prom_token: str | None = Field(description=f"Always `{MASK}` when there is one.")
-    prom_endpoint: str | None
-    loki_id: str | None
-    loki_token: str | None = Field(description=f"Always `{MASK}` when there is one.")
-    loki_endpoint: str | None
-    rate_limit: int = Field(description="Calls per minute.")
+    spaces_subscription_seats: int | None = Field(description="The number of seats.")
+    spaces_subscription_status: Literal["active", "unpaid"] | None = Field(
+        description="`active` or `unpaid`; null if there is no seat subscription."
+    )
+    spaces_subscription_cancel_at: int | None = Field(
+        description="When the seat subscription is canceled, in seconds since the Unix"
+        " epoch; null if it is not."
+    )
+    subscription_pause_reason: PauseReasonOut | None = Field(
+        description="Why the organization is paused; null if it is not."
+    )
+    subscription_cycle: Literal["monthly", "yearly"] | None = Field(
+        description="`monthly` or `yearly`; null without a platform subscription."
+    )
+    subscription_tier: Tier | None = Field(
+        description="The tier of the platform subscription; null for other tiers."
+    )
+    subscription_price_id: str | None = Field(
+        description="The ID of the Stripe price of the platform subscription."
+    )
+    trial_end: int | None = Field(
+        description="When the trial ends, in seconds since the Unix epoch."
+    )
+    currency: str = Field(
+        pattern="^[a-z]{3}$",
+        description="The white label's currency, such as `usd`, for all amounts.",
+    )
+    billing_email: str | None = Field(
+        description="The email address for invoices and alerts."
+    )
+    free_balance: float | None = Field(
+        description="The free balance, which pays for usage during the trial."
+    )
+    spending_limit_soft: float | None = Field(
+        description="The soft spending limit; 0 if there is none."
+    )
+    spending_limit_hard: float | None = Field(
+        description="The hard spending limit; 0 if there is none."
+    )
+    alert_emails: AlertEmailsOut | None = Field(
+        description="When each alert email was sent in this billing period."
+    )
+    is_active: bool = Field(description="Whether the organization has access.")
+    is_personal: bool = Field(description="Whether the organization is personal.")
+    address_1: str | None = Field(description=_ADDRESS)
+    address_2: str | None = Field(description=_ADDRESS)
+    address_city: str | None = Field(description=_ADDRESS)
+    address_zip: str | None = Field(description=_ADDRESS)
+    address_state: str | None = Field(description=_ADDRESS)
+    address_country: str | None = Field(description=_ADDRESS)
+    added_on: AwareDatetime | None = Field(description="When it was created.")
+    modified_on: AwareDatetime | None = Field(description="When it was last changed.")
+    hubspot_id: str | None = Field(description="The ID of the HubSpot company.")
+    prom_id: str | None = Field(description="The user name of the Prometheus target.")
+    prom_token: str | None = Field(description=f"Always `{MASK}` if a token is set.")
+    prom_endpoint: str | None = Field(description="The URL of the Prometheus target.")
+    loki_id: str | None = Field(description="The user name of the Loki target.")
+    loki_token: str | None = Field(description=f"Always `{MASK}` if a token is set.")
+    loki_endpoint: str | None = Field(description="The URL of the Loki target.")
+    rate_limit: int = Field(description="API requests per minute.")

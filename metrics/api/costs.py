@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
+from pydantic import Field
 
 from metrics.errors import DeploymentNotFound
 from metrics.queries import (
@@ -42,17 +43,22 @@ _DEPLOYMENT = _PATH + "/deployments/{deployment_id}"
 
 
 class AccountOut(Schema):
-    id: str
+    """The organization of the credential."""
+
+    id: str = Field(description="The organization's ID in Orgdesk.")
 
 
 @router.get(
     "/account",
     response={200: AccountOut, **dict.fromkeys((401, 403, 404, 429, 500), ErrorsOut)},
-    summary="The organization the key is of",
+    summary="Retrieve the organization of the credential",
     auth=access.needs(Scope.BILLING_READ),
 )
 def account(request: HttpRequest) -> dict[str, str]:
-    """A white label's key acts for the organization that owns it."""
+    """Return the organization that the credential belongs to.
+
+    For an API key of a whole white label, this is the organization that owns it.
+    """
     organization = access.own_organization(request, Scope.BILLING_READ)
     return {"id": str(organization.id)}
 
@@ -60,13 +66,13 @@ def account(request: HttpRequest) -> dict[str, str]:
 @router.get(
     _PATH + "/charts",
     response={200: ChartsOut, **ERRORS},
-    summary="Costs of an organization over time, by product",
+    summary="Retrieve the costs of an organization over time, by product",
     auth=access.needs(Scope.BILLING_READ),
 )
 def charts(
     request: HttpRequest, organization_id: str, query: Query[ChartsIn]
 ) -> HttpResponse:
-    """The same numbers as the organization's cost chart: one query serves both."""
+    """Return the cost per day or month and product, as on the Costs page."""
     organization = access.billed_organization(request, organization_id)
     return _chart(request, organization, query.filters(organization.white_label))
 
@@ -74,13 +80,17 @@ def charts(
 @router.get(
     _PATH + "/items",
     response={200: ItemsOut, **ERRORS},
-    summary="Costs of an organization, item by item",
+    summary="List the cost items of an organization",
     auth=access.needs(Scope.BILLING_READ),
 )
 def items(
     request: HttpRequest, organization_id: str, query: Query[RangeIn]
 ) -> HttpResponse:
-    """An item is a product's use of a meter: compute and tokens, or storage."""
+    """Return the cost of each product and meter in the range.
+
+    Compute and tokens are listed in `resources`, storage in
+    `data_transfer_and_storage`.
+    """
     organization = access.billed_organization(request, organization_id)
     return _items(organization, query)
 
@@ -88,15 +98,16 @@ def items(
 @router.get(
     _PATH + "/deployments",
     response={200: DeploymentsOut, **ERRORS},
-    summary="Costs of an organization by project",
+    summary="List the costs of an organization by project",
     auth=access.needs(Scope.BILLING_READ),
 )
 def list_deployments(
     request: HttpRequest, organization_id: str, query: Query[RangeIn]
 ) -> HttpResponse:
-    """A deployment is a project; usage without one is the deployment `none`.
+    """Return the cost of each deployment, which is a project in Orgdesk.
 
-    It is among them so that they add up to what the organization costs.
+    Usage without a project is listed as the deployment `none`, so the costs add up to
+    the total of the organization.
     """
     organization = access.billed_organization(request, organization_id)
     days = query.days(organization.white_label)
@@ -107,7 +118,7 @@ def list_deployments(
 @router.get(
     _DEPLOYMENT + "/items",
     response={200: ItemsOut, **ERRORS},
-    summary="Costs of a project, item by item",
+    summary="List the cost items of a project",
     auth=access.needs(Scope.BILLING_READ),
 )
 def deployment_items(
@@ -116,6 +127,7 @@ def deployment_items(
     deployment_id: str,
     query: Query[RangeIn],
 ) -> HttpResponse:
+    """Return the cost of each product and meter of a project in the range."""
     organization = access.billed_organization(request, organization_id)
     found = _deployment(organization, deployment_id, DeploymentNotFound.code)
     return _items(organization, query, project_id=found.project_id)
@@ -124,7 +136,7 @@ def deployment_items(
 @router.get(
     _DEPLOYMENT + "/charts",
     response={200: ChartsOut, **ERRORS},
-    summary="Costs of a project over time, by meter",
+    summary="Retrieve the costs of a project over time, by meter",
     auth=access.needs(Scope.BILLING_READ),
 )
 def deployment_charts(
@@ -133,7 +145,10 @@ def deployment_charts(
     deployment_id: str,
     query: Query[ChartsIn],
 ) -> HttpResponse:
-    """Series are meters: `id` the slug, `name` its label."""
+    """Return the cost per day or month and meter.
+
+    Each value has the meter's code as `id` and its label as `name`.
+    """
     organization = access.billed_organization(request, organization_id)
     found = _deployment(organization, deployment_id, OrganizationNotFound.code)
     asked = query.filters(organization.white_label)

@@ -27,19 +27,23 @@ _ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 413, 415, 429, 500), Err
 
 
 class RejectionOut(Schema):
-    """Why the event at `index`, from 0, was not recorded."""
+    """Why an event was not recorded."""
 
-    index: int = Field(ge=0)
-    code: str
-    message: str
+    index: int = Field(ge=0, description="The event's position in the batch, from 0.")
+    code: str = Field(description="A stable code that programs can check.")
+    message: str = Field(description="What is wrong and what is accepted.")
 
 
 class RecordedOut(Schema):
-    """What became of the batch; the three add up to the events sent."""
+    """The result of the batch. The three counts add up to the events sent."""
 
-    accepted: int = Field(ge=0)
-    duplicates: int = Field(ge=0, description="Recorded before with the same body.")
-    rejected: list[RejectionOut]
+    accepted: int = Field(ge=0, description="The number of events recorded now.")
+    duplicates: int = Field(
+        ge=0, description="The number of events that had already been recorded."
+    )
+    rejected: list[RejectionOut] = Field(
+        description="The events that were not recorded, ordered by index."
+    )
 
 
 _EVENT = {
@@ -47,19 +51,46 @@ _EVENT = {
     "additionalProperties": False,
     "required": ["id", "timestamp", "product", "quantities"],
     "properties": {
-        "id": {"type": "string", "minLength": 1, "maxLength": 200},
-        "organization_id": {"type": ["integer", "null"], "minimum": 1},
+        "id": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 200,
+            "description": "Your ID of the event. Sent again, it is not counted twice.",
+        },
+        "organization_id": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "description": "The organization's ID in Orgdesk.",
+        },
         "organization": {
             "type": ["string", "null"],
-            "description": "External id; it or `organization_id` names the owner.",
+            "description": "The organization's external ID. Send this or"
+            " `organization_id`; a key of one organization needs neither.",
         },
-        "timestamp": {"type": "string", "format": "date-time"},
-        "product": {"type": "string", "pattern": "^[A-Za-z0-9._:/-]{1,100}$"},
-        "project_id": {"type": ["integer", "null"], "minimum": 1},
-        "project": {"type": ["string", "null"], "description": "Made on first sight."},
+        "timestamp": {
+            "type": "string",
+            "format": "date-time",
+            "description": "When the usage occurred, with an offset: within the last"
+            " 400 days and at most 1 day ahead.",
+        },
+        "product": {
+            "type": "string",
+            "pattern": "^[A-Za-z0-9._:/-]{1,100}$",
+            "description": "The product that was used, such as a model name.",
+        },
+        "project_id": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "description": "The project's ID in Orgdesk.",
+        },
+        "project": {
+            "type": ["string", "null"],
+            "description": "The project's external ID. An unknown project is created.",
+        },
         "quantities": {
             "type": "object",
             "minProperties": 1,
+            "description": "Whole units by meter: tokens, requests, seconds, bytes.",
             "propertyNames": {"enum": sorted(RECORDABLE)},
             "additionalProperties": {
                 "type": "integer",
@@ -69,18 +100,19 @@ _EVENT = {
         },
     },
 }
-# Whatever an item is, the batch is taken and the item judged: hence the second choice.
-_ITEM = {"anyOf": [_EVENT, {"description": "Anything else is refused by its index."}]}
+# The batch is accepted whatever an item is, and each item is checked: hence `anyOf`.
+_ITEM = {"anyOf": [_EVENT, {"description": "Anything else is listed in `rejected`."}]}
 _BATCH = {
     "type": "array",
     "minItems": 1,
-    "description": "At most 10,000 events; more are refused whole, with 413.",
+    "description": "At most 10,000 events; a larger batch is refused with status 413.",
     "items": _ITEM,
 }
 _BODY = {
     "requestBody": {
         "required": True,
-        "description": "A JSON array, or a line of NDJSON each; gzip is taken.",
+        "description": "Events as a JSON array or as NDJSON, one event per line. At"
+        " most 16 MiB uncompressed; gzip is accepted.",
         "content": {JSON: {"schema": _BATCH}, NDJSON: {"schema": {"type": "string"}}},
     }
 }
@@ -94,10 +126,12 @@ _BODY = {
     openapi_extra=_BODY,
 )
 def report_usage(request: HttpRequest) -> Any:
-    """A bad event is refused by its index and never drops its neighbours.
+    """Record a batch of usage events.
 
-    Sending the same events again adds nothing; the same id and instant with another
-    body is refused as `event_conflict`.
+    Each event is checked separately: invalid events are listed in `rejected`, the
+    others are recorded. Sending the same events again is safe; they count as
+    duplicates. An event with a recorded `id` and `timestamp` but different contents is
+    rejected as `event_conflict`.
     """
     caller = access.caller(request, Scope.USAGE_WRITE)
     if caller.white_label_id is None:

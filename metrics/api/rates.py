@@ -45,56 +45,98 @@ Price = Annotated[
 
 
 class RateIn(StrictSchema):
-    """The price of one unit from an instant on; without it from the beginning."""
+    """The price of one unit of a meter."""
 
-    product: str = Field(pattern=f"^{PRODUCT.pattern}$")
-    meter: str = Field(max_length=64)
-    unit_price: Price
-    benchmark_unit_price: Price = Decimal(0)
-    effective_from: Instant | None = None
+    product: str = Field(
+        pattern=f"^{PRODUCT.pattern}$",
+        description="The product, as usage events name it.",
+    )
+    meter: str = Field(max_length=64, description="The meter, such as `requests`.")
+    unit_price: Price = Field(
+        description="Price per unit in the white label's currency, up to 12 decimals."
+    )
+    benchmark_unit_price: Price = Field(
+        Decimal(0),
+        description="Price of the same unit elsewhere; savings are the difference.",
+    )
+    effective_from: Instant | None = Field(
+        None, description="When the price starts to apply; null applies it to all time."
+    )
     organization: str | None = Field(
-        None, min_length=1, max_length=200, description="External id; null for all."
+        None,
+        min_length=1,
+        max_length=200,
+        description="External ID of the only organization that gets this price; null"
+        " applies it to all organizations.",
     )
 
 
 class RatesIn(StrictSchema):
-    rates: list[RateIn] = Field(min_length=1, max_length=MAX_RATES)
+    """Prices to add or replace."""
+
+    rates: list[RateIn] = Field(
+        min_length=1, max_length=MAX_RATES, description="From 1 to 1,000 prices."
+    )
 
 
 class ChangedOut(Schema):
-    """How many prices are new; the others were so already."""
+    """How many of the prices changed the price book."""
 
-    changed: int = Field(ge=0)
-    unchanged: int = Field(ge=0)
+    changed: int = Field(ge=0, description="Prices that were added or replaced.")
+    unchanged: int = Field(ge=0, description="Prices that were already set.")
 
 
 class RateOut(Schema):
-    product: str
-    meter: str
-    unit_price: float
-    benchmark_unit_price: float
-    effective_from: AwareDatetime | None
-    organization: str | None
+    """A price of the price book."""
+
+    product: str = Field(description="The product, as usage events name it.")
+    meter: str = Field(description="The meter, such as `requests`.")
+    unit_price: float = Field(
+        description="Price per unit in the white label's currency."
+    )
+    benchmark_unit_price: float = Field(
+        description="Price of the same unit elsewhere; 0 if unknown."
+    )
+    effective_from: AwareDatetime | None = Field(
+        description="When the price starts to apply; null applies it to all time."
+    )
+    organization: str | None = Field(
+        description="External ID of the only organization that gets this price; null"
+        " applies it to all organizations."
+    )
 
 
 class RatesOut(Schema):
-    rates: list[RateOut]
+    """A page of the price book."""
+
+    rates: list[RateOut] = Field(description="Ordered by product and meter.")
 
 
 class RatesFilters(Schema):
-    product: str | None = Field(None, max_length=100)
-    limit: PlainInt = Field(MAX_RATES, ge=1, le=MAX_RATES)
-    offset: PlainInt = Field(0, ge=0, le=1_000_000)
+    """Which prices to list, and how many at once."""
+
+    product: str | None = Field(
+        None, max_length=100, description="Only prices of this product."
+    )
+    limit: PlainInt = Field(
+        MAX_RATES,
+        ge=1,
+        le=MAX_RATES,
+        description="The number of prices per page, from 1 to 1,000.",
+    )
+    offset: PlainInt = Field(
+        0, ge=0, le=1_000_000, description="The number of prices to skip."
+    )
 
 
 @router.get(
     "/rates",
     response={200: RatesOut, **_ERRORS},
-    summary="Read the price book",
+    summary="List the prices of the price book",
     auth=access.needs(Scope.BILLING_READ),
 )
 def read_rates(request: HttpRequest, filters: Query[RatesFilters]) -> HttpResponse:
-    """Prices in force and to come, by product and meter."""
+    """Return current and future prices, ordered by product and meter."""
     caller = access.caller(request, Scope.BILLING_READ)
     rates = list_rates(
         _white_label(caller).pk,
@@ -110,11 +152,15 @@ def read_rates(request: HttpRequest, filters: Query[RatesFilters]) -> HttpRespon
 @router.put(
     "/rates",
     response={200: ChangedOut, **_ERRORS},
-    summary="Put prices into the price book",
+    summary="Add or replace prices",
     auth=access.needs(Scope.BILLING_WRITE),
 )
 def write_rates(request: HttpRequest, data: RatesIn) -> Any:
-    """All or none. A price for a start that has one replaces it; old costs stay."""
+    """Add prices to the price book: all of them, or none if one is invalid.
+
+    A price with the same product, meter, organization, and start replaces the previous
+    one. Costs that are already recorded do not change.
+    """
     caller = access.caller(request, Scope.BILLING_WRITE)
     if caller.organization_id is not None:
         raise Forbidden("Use an API key of the whole white label.")

@@ -27,10 +27,14 @@ _CSV: dict[str, Any] = {
 
 
 class UsageIn(ChartsIn):
-    """As a chart's range; lines are meters unless `by=product`."""
+    """Range and grouping of the usage."""
 
-    by: str = Field("meter", max_length=10, description="`meter` or `product`.")
-    project_id: PlainInt | None = Field(None, ge=1, le=2**63 - 1)
+    by: str = Field(
+        "meter", max_length=10, description="Group by `meter` or `product`."
+    )
+    project_id: PlainInt | None = Field(
+        None, ge=1, le=2**63 - 1, description="Only usage of the project with this ID."
+    )
 
     def series_filters(self, organization: Organization) -> SeriesFilters:
         found = self.filters(organization.white_label)
@@ -44,36 +48,49 @@ class UsageIn(ChartsIn):
 
 
 class UsageBucketOut(Schema):
-    id: str
-    name: str
-    quantity: int = Field(description="Whole units; of a product, only of one meter.")
-    cost: float
-    benchmark_cost: float
+    """Usage of one meter or product in one bucket."""
+
+    id: str = Field(description="The meter's code or the product.")
+    name: str = Field(description="A label for people.")
+    quantity: int = Field(
+        description="Whole units of the meter. With `by=product`, units of different"
+        " meters are added up, so it is meaningful for products with one meter only."
+    )
+    cost: float = Field(description="Cost in `currency`.")
+    benchmark_cost: float = Field(description="Cost at benchmark prices in `currency`.")
 
 
 class UsagePointOut(Schema):
-    bucket: str = Field(description="First day of the bucket, the white label's.")
-    values: list[UsageBucketOut]
+    """Usage in one day or month."""
+
+    bucket: str = Field(
+        description="First day of the bucket in the white label's time zone."
+    )
+    values: list[UsageBucketOut] = Field(
+        description="The meters or products with usage in the bucket."
+    )
 
 
 class UsageOut(Schema):
-    """Every bucket of the half-open range, empty ones too."""
+    """Usage per day or month."""
 
-    currency: str
-    time_zone: str
-    data: list[UsagePointOut]
+    currency: str = Field(description="The white label's currency, such as `usd`.")
+    time_zone: str = Field(description="The time zone in which days start.")
+    data: list[UsagePointOut] = Field(
+        description="Every bucket of the range, oldest first, including empty ones."
+    )
 
 
 @router.get(
     "/organizations/{organization_id}/usage",
     response={200: UsageOut, **_ERRORS},
-    summary="Usage of an organization over time",
+    summary="Retrieve the usage of an organization over time",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def usage(
     request: HttpRequest, organization_id: str, query: Query[UsageIn]
 ) -> HttpResponse:
-    """Quantities and costs by meter or product."""
+    """Return quantities and costs per day or month, by meter or product."""
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_READ
     )
@@ -105,14 +122,14 @@ def _point(found: Series, bucket: Any) -> dict[str, Any]:
 @router.get(
     "/organizations/{organization_id}/costs.csv",
     response={200: None, **_ERRORS},
-    summary="Costs over time as CSV",
+    summary="Export costs over time as CSV",
     auth=access.needs(Scope.BILLING_READ),
     openapi_extra=_CSV,
 )
 def costs_csv(
     request: HttpRequest, organization_id: str, query: Query[ChartsIn]
 ) -> HttpResponse:
-    """A row per bucket and product with usage."""
+    """Return one row per day or month and product with usage."""
     organization = access.called_organization(
         request, organization_id, Scope.BILLING_READ
     )
@@ -133,12 +150,15 @@ _DAY_COLUMNS = DayMetrics.__struct_fields__
 @router.get(
     "/organizations/{organization_id}/metrics.csv",
     response={200: None, **_ERRORS},
-    summary="Daily metrics of the last 365 days as CSV",
+    summary="Export the daily metrics of the last 365 days as CSV",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
     openapi_extra=_CSV,
 )
 def metrics_csv(request: HttpRequest, organization_id: str) -> HttpResponse:
-    """A row a day, oldest first, empty days too; seconds and bytes."""
+    """Return one row per day, oldest first, including days without usage.
+
+    Compute is in seconds, storage in bytes.
+    """
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_READ
     )

@@ -106,7 +106,7 @@ class Deployment:
         return sum((item.amounts.cost for item in self.items), ZERO)
 
 
-_UNASSIGNED = Deployment(NO_PROJECT, "Without a project")
+_UNASSIGNED = Deployment(NO_PROJECT, "No project")
 
 
 def deployments(organization_id: int, days: DayRange) -> list[Deployment]:

@@ -24,18 +24,20 @@ from orgs.models import WhiteLabel
 
 
 class RangeIn(Schema):
-    """`from` and `to` are half-open; dates are the white label's days."""
+    """A range of days in the white label's time zone; `to` is excluded."""
 
     from_: str | None = Field(
         None,
         alias="from",
         max_length=40,
-        description="First day; default: the first of the current month.",
+        description="First day, as a date or date-time. Defaults to the first day of"
+        " the current month.",
     )
     to: str | None = Field(
         None,
         max_length=40,
-        description="The day after the last; default: now, today included.",
+        description="Day after the last, as a date or date-time. Defaults to tomorrow,"
+        " so that today is included.",
     )
 
     def days(self, white_label: WhiteLabel) -> DayRange:
@@ -52,8 +54,10 @@ class RangeIn(Schema):
 
 
 class ChartsIn(RangeIn):
+    """Range and granularity of a chart."""
+
     bucketing_strategy: str = Field(
-        "daily", max_length=20, description="`daily` or `monthly`, in any case."
+        "daily", max_length=20, description="`daily` or `monthly`; case-insensitive."
     )
 
     def filters(self, white_label: WhiteLabel) -> SeriesFilters:
@@ -73,22 +77,30 @@ class ChartsIn(RangeIn):
 
 
 class ValueOut(Schema):
-    id: str
-    name: str
-    value: float = Field(description="Cost in the white label's currency, exact.")
+    """The cost of one product or meter in one bucket."""
+
+    id: str = Field(description="The product, or the meter's code.")
+    name: str = Field(description="A label for people.")
+    value: float = Field(description="Cost in the white label's currency, unrounded.")
 
 
 class PointOut(Schema):
+    """Costs in one day or month."""
+
     timestamp: int = Field(
-        description="The bucket's first instant in epoch milliseconds."
+        description="Start of the bucket, in milliseconds since the Unix epoch."
     )
-    values: list[ValueOut] = Field(description="Products with usage in the bucket.")
+    values: list[ValueOut] = Field(
+        description="The products or meters with usage in the bucket."
+    )
 
 
 class ChartsOut(Schema):
-    """Every bucket of the range, oldest first, empty ones too."""
+    """Costs per day or month."""
 
-    data: list[PointOut]
+    data: list[PointOut] = Field(
+        description="Every bucket of the range, oldest first, including empty ones."
+    )
 
 
 def charts_body(costs: CostDigits, filters: SeriesFilters, zone: ZoneInfo) -> bytes:

@@ -25,86 +25,115 @@ from orgs.models import WhiteLabel
 
 MAX_INT64 = 2**63 - 1
 _PLACES = Decimal(1).scaleb(-12)
+_COST = "Cost in the white label's currency, unrounded."
+_SKU = "White label, product, and meter, separated by dots."
 
 
 class DimensionCostOut(Schema):
+    """The cost of one dimension."""
+
     type: Dimension = Field(
-        description="`capacity`: compute and tokens; `storage_bytes`: storage."
+        description="`capacity` is compute and tokens, `storage_bytes` is storage; the"
+        " others are not used."
     )
-    cost: float
+    cost: float = Field(description=_COST)
 
 
 class CostsOut(Schema):
-    total: float
+    """Costs in total and by dimension."""
+
+    total: float = Field(description=_COST)
     dimensions: list[DimensionCostOut] = Field(
-        min_length=6, max_length=6, description="All six, those without cost too."
+        min_length=6,
+        max_length=6,
+        description="All six dimensions, including those without cost.",
     )
 
 
 class QuantityOut(Schema):
+    """How much was used."""
+
     value: int = Field(ge=0, le=MAX_INT64, description="Whole units of the meter.")
-    formatted_value: str
+    formatted_value: str = Field(description="The quantity with its unit, as text.")
 
 
 class UnitRateOut(Schema):
-    value: float = Field(description="Cost per unit, on average over the range.")
-    formatted_value: str
+    """The average price of a unit."""
+
+    value: float = Field(description="Average cost per unit in the range.")
+    formatted_value: str = Field(description="The price with its currency, as text.")
 
 
 class StorageItemOut(Schema):
-    """One product's use of a meter of storage or transfer."""
+    """Usage of one storage meter by one product."""
 
-    cost: float
-    name: str
-    sku: str = Field(description="White label, product and meter, with dots between.")
-    type: Dimension
-    quantity: QuantityOut
-    rate: UnitRateOut
+    cost: float = Field(description=_COST)
+    name: str = Field(description="Product and meter, as a label for people.")
+    sku: str = Field(description=_SKU)
+    type: Dimension = Field(description="The cost dimension of the meter.")
+    quantity: QuantityOut = Field(description="How much was used.")
+    rate: UnitRateOut = Field(description="The average price of a unit.")
 
 
 class PeriodOut(Schema):
-    start: AwareDatetime
-    end: AwareDatetime
+    """The range as instants."""
+
+    start: AwareDatetime = Field(description="The first instant of the range.")
+    end: AwareDatetime = Field(description="The first instant after the range.")
 
 
 class ResourceOut(Schema):
-    """One product's use of a meter of compute or tokens."""
+    """Usage of one compute or token meter by one product."""
 
     hours: int = Field(
-        ge=0, description="Hours computed, begun ones whole; of tokens, hours past."
+        ge=0,
+        description="Compute hours, rounded up. For tokens and requests, the hours of"
+        " the range that have passed.",
     )
-    instance_count: int = Field(ge=1, le=1)
-    period: PeriodOut
+    instance_count: int = Field(ge=1, le=1, description="Always 1.")
+    period: PeriodOut = Field(description="The range as instants.")
     kind: Literal["elasticsearch"] = Field(
-        description="The contract's word for a plain instance; it has none for ours."
+        description="Always `elasticsearch`, for compatibility with API clients."
     )
-    name: str
-    sku: str = Field(description="White label, product and meter, with dots between.")
-    price: float
-    price_per_hour: float = Field(description="`price` / `hours`.")
+    name: str = Field(description="Product and meter, as a label for people.")
+    sku: str = Field(description=_SKU)
+    price: float = Field(description=_COST)
+    price_per_hour: float = Field(description="`price` divided by `hours`.")
 
 
 class ItemsOut(Schema):
-    """Dearest first; the prices and costs add up to `costs.total`."""
+    """Cost items. Their prices and costs add up to `costs.total`."""
 
-    costs: CostsOut
-    data_transfer_and_storage: list[StorageItemOut]
-    resources: list[ResourceOut]
+    costs: CostsOut = Field(description="Costs in total and by dimension.")
+    data_transfer_and_storage: list[StorageItemOut] = Field(
+        description="Storage items, most expensive first."
+    )
+    resources: list[ResourceOut] = Field(
+        description="Compute and token items, most expensive first."
+    )
 
 
 class DeploymentOut(Schema):
-    deployment_id: str = Field(description="The project's id; `none` without one.")
-    deployment_name: str
-    costs: CostsOut
-    hourly_rate: float = Field(description="Over the part of the range that is past.")
-    period: PeriodOut
+    """Costs of one project."""
+
+    deployment_id: str = Field(
+        description="The project's ID, or `none` for usage without a project."
+    )
+    deployment_name: str = Field(description="The project's name.")
+    costs: CostsOut = Field(description="Costs in total and by dimension.")
+    hourly_rate: float = Field(
+        description="Average cost per hour of the range that has passed."
+    )
+    period: PeriodOut = Field(description="The range as instants.")
 
 
 class DeploymentsOut(Schema):
-    """Projects with usage in the range, dearest first."""
+    """Costs by project."""
 
-    total_cost: float
-    deployments: list[DeploymentOut]
+    total_cost: float = Field(description=_COST)
+    deployments: list[DeploymentOut] = Field(
+        description="Projects with usage in the range, most expensive first."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +203,7 @@ def _named(item: Item, white_label: WhiteLabel) -> dict[str, str]:
 def _stored(item: Item, white_label: WhiteLabel) -> dict[str, Any]:
     quantity, unit = item.amounts.quantity, METERS[item.meter].unit
     rate = ratio(item.amounts.cost, quantity)
+    one_unit = unit.removesuffix("s")
     return {
         **_named(item, white_label),
         "cost": number(item.amounts.cost),
@@ -184,7 +214,7 @@ def _stored(item: Item, white_label: WhiteLabel) -> dict[str, Any]:
         },
         "rate": {
             "value": number(rate),
-            "formatted_value": f"{digits(rate)} {white_label.currency} for 1 of {unit}",
+            "formatted_value": f"{digits(rate)} {white_label.currency} per {one_unit}",
         },
     }
 

@@ -1,4 +1,4 @@
-"""Login tokens, as contracts A and C ask for them."""
+"""Login endpoints of contracts A and C, which issue login tokens."""
 
 from typing import Any
 
@@ -14,27 +14,39 @@ router = Router(tags=["login"], auth=None)
 
 
 class LoginIn(Schema):
-    """Fields we have no use for are ignored."""
+    """A username and password. Unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True)
 
-    username: str = Field(min_length=1, max_length=254, description="Or the e-mail.")
-    password: str = Field(min_length=1, max_length=1_000)
+    username: str = Field(
+        min_length=1, max_length=254, description="The username or email address."
+    )
+    password: str = Field(
+        min_length=1, max_length=1_000, description="The account's password."
+    )
 
 
 class LoginWithCodeIn(LoginIn):
+    """A username, password, and two-factor code. Unknown fields are ignored."""
+
     totpToken: str | None = Field(  # noqa: N815  contract A's spelling
-        None, max_length=20, description="Needed where two-factor login is on."
+        None,
+        max_length=20,
+        description="The six-digit code; required with two-factor login.",
     )
 
 
 class TokenOut(Schema):
-    token: str
+    """A login token."""
+
+    token: str = Field(description="The login token. It expires after one hour.")
 
 
 class LoginOut(Schema):
-    success: bool
-    token: str
+    """A login token, in the format of contract A."""
+
+    success: bool = Field(description="Always true.")
+    token: str = Field(description="The login token. It expires after one hour.")
 
 
 @router.post(
@@ -44,7 +56,10 @@ class LoginOut(Schema):
     summary="Log in with a password (contract C)",
 )  # fmt: skip
 def login(request: HttpRequest, data: LoginIn) -> Any:
-    """A token for an hour; for accounts without two-factor login."""
+    """Return a login token that is valid for one hour.
+
+    Accounts that use two-factor login are refused; use an API key instead.
+    """
     return {"token": _token(request, data.username, data.password)}
 
 
@@ -55,7 +70,10 @@ def login(request: HttpRequest, data: LoginIn) -> Any:
     summary="Log in with a password (contract A)",
 )  # fmt: skip
 def api_login(request: HttpRequest, data: LoginWithCodeIn) -> Any:
-    """A token for an hour; `totpToken` where two-factor login is on."""
+    """Return a login token that is valid for one hour.
+
+    Accounts that use two-factor login must also send `totpToken`.
+    """
     code = data.totpToken or ""
     token = _token(request, data.username, data.password, code=code)
     return {"success": True, "token": token}
@@ -65,7 +83,7 @@ def _token(request: HttpRequest, name: str, password: str, *, code: str = "") ->
     user = log_in(request, name, password, code=code)
     if user is None:
         raise Unauthorized(
-            "The name or password is wrong, or a code is needed.",
+            "The username or password is wrong, or a two-factor code is required.",
             code="root.unauthenticated",
         )
     return issue_token(user)

@@ -29,19 +29,46 @@ MAX_LIMIT = 1_000
 READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
 WRITES = READS | dict.fromkeys((409, 413, 415), ErrorsOut)
 Deleted = Annotated[
-    bool, Query(False, alias="includeDeleted", description="Deleted ones, marked.")
+    bool,
+    Query(
+        False,
+        alias="includeDeleted",
+        description="Whether a deleted organization is returned instead of a 404.",
+    ),
 ]
 
 
 class OrganizationsIn(Schema):
-    """Filters of the list; each narrows it."""
+    """Filters of the list of organizations; all of them must match."""
 
-    external_id: str | None = Field(None, max_length=200)
-    white_label: str | None = Field(None, max_length=63, description="Its slug.")
-    search: str | None = Field(None, max_length=200)
-    includeDeleted: bool = False  # noqa: N815  as everywhere in this API
-    limit: PlainInt = Field(100, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(None, max_length=2_000)
+    external_id: str | None = Field(
+        None, max_length=200, description="Only the organization with this external ID."
+    )
+    white_label: str | None = Field(
+        None,
+        max_length=63,
+        description="Only organizations of the white label with this slug.",
+    )
+    search: str | None = Field(
+        None,
+        max_length=200,
+        description="Only organizations whose name, external ID, or billing email"
+        " contains each of these words.",
+    )
+    includeDeleted: bool = Field(  # noqa: N815  as everywhere in this API
+        False, description="Whether deleted organizations are listed."
+    )
+    limit: PlainInt = Field(
+        100,
+        ge=1,
+        le=MAX_LIMIT,
+        description="The number of organizations per page, from 1 to 1,000.",
+    )
+    cursor: str | None = Field(
+        None,
+        max_length=2_000,
+        description="The `next_cursor` of the previous page, to read the next one.",
+    )
 
 
 @router.get(
@@ -51,7 +78,7 @@ class OrganizationsIn(Schema):
     auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) -> Any:
-    """Only those the credential may see, by id."""
+    """Return the organizations that the credential can access, ordered by ID."""
     caller = access.caller(request, Scope.ORGANIZATIONS_READ)
     rows = access.visible(caller).select_related("white_label")
     if not filters.includeDeleted:
@@ -77,14 +104,18 @@ def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) ->
 @router.post(
     "/organizations",
     response={201: OrganizationDetailOut, **WRITES},
-    summary="Make an organization",
+    summary="Create an organization",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def create_organization(request: HttpRequest, data: OrganizationIn) -> Any:
-    """In the key's white label; its first period opens with its contract."""
+    """Create an organization in the white label of the API key.
+
+    Its first billing period starts on `contract_started_on`, or now without one. The
+    key must belong to a whole white label.
+    """
     caller = access.caller(request, Scope.ORGANIZATIONS_WRITE)
     if caller.white_label_id is None or caller.organization_id is not None:
-        raise Forbidden("This needs a key of one white label.")
+        raise Forbidden("Use an API key of a single white label.")
     values = data.given()
     organization = commands.create_organization(
         WhiteLabel.objects.get(pk=caller.white_label_id),
@@ -100,7 +131,7 @@ def create_organization(request: HttpRequest, data: OrganizationIn) -> Any:
 @router.get(
     "/organizations/{organization_id}",
     response={200: OrganizationDetailOut, **READS},
-    summary="Read an organization",
+    summary="Retrieve an organization",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
 )
 def get_organization(
@@ -108,6 +139,7 @@ def get_organization(
     organization_id: str,
     include_deleted: Deleted = False,
 ) -> Any:
+    """Return an organization with its settings and entitlements."""
     return _detail(
         access.called_organization(
             request,
@@ -121,13 +153,16 @@ def get_organization(
 @router.patch(
     "/organizations/{organization_id}",
     response={200: OrganizationDetailOut, **WRITES},
-    summary="Change an organization",
+    summary="Update an organization",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def change_organization(
     request: HttpRequest, organization_id: str, data: OrganizationChangeIn
 ) -> Any:
-    """Only the fields given change; a moved contract date re-bases running totals."""
+    """Change the fields that are sent; the others keep their values.
+
+    Changing `contract_started_on` recalculates the totals of the contract.
+    """
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_WRITE
     )
@@ -135,7 +170,7 @@ def change_organization(
     entitlements = values.pop("entitlements", None)
     if entitlements is None and "entitlements" in data.model_fields_set:
         raise DomainError(
-            "Give the limits that change.",
+            "`entitlements` must be an object with the limits to change.",
             code="invalid_entitlements",
             fields=("entitlements",),
         )
@@ -149,7 +184,11 @@ def change_organization(
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def delete_organization(request: HttpRequest, organization_id: str) -> Any:
-    """Marked, not removed: `restore` takes it back, its usage stays."""
+    """Mark the organization as deleted; its usage is kept.
+
+    Access is refused from then on. `restore` reverts the deletion. An organization
+    that owns a white label can't be deleted.
+    """
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_WRITE
     )
@@ -164,6 +203,7 @@ def delete_organization(request: HttpRequest, organization_id: str) -> Any:
     auth=access.needs(Scope.ORGANIZATIONS_WRITE, reaches_deleted=True),
 )
 def restore_organization(request: HttpRequest, organization_id: str) -> Any:
+    """Restore a deleted organization; without effect on any other."""
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_WRITE, include_deleted=True
     )

@@ -32,9 +32,19 @@ _PATH = "/organizations/{organization_id}"
 
 
 class PeopleIn(Schema):
-    includeDeleted: bool = False  # noqa: N815  as everywhere in this API
-    limit: PlainInt = Field(100, ge=1, le=1_000)
-    cursor: str | None = Field(None, max_length=2_000)
+    """Which rows to list, and how many at once."""
+
+    includeDeleted: bool = Field(  # noqa: N815  as everywhere in this API
+        False, description="Whether deleted rows are listed."
+    )
+    limit: PlainInt = Field(
+        100, ge=1, le=1_000, description="The number of rows per page, from 1 to 1,000."
+    )
+    cursor: str | None = Field(
+        None,
+        max_length=2_000,
+        description="The `next_cursor` of the previous page, to read the next one.",
+    )
 
 
 class NotFound(OrganizationNotFound):
@@ -44,7 +54,7 @@ class NotFound(OrganizationNotFound):
 
     def __init__(self) -> None:
         super().__init__()
-        self.message = "No such member or project."
+        self.message = "Member or project not found."
 
 
 def _read(request: HttpRequest, organization_id: str) -> Organization:
@@ -85,6 +95,7 @@ def _page(rows: Any, filters: PeopleIn, scope: str) -> Any:
 def list_members(
     request: HttpRequest, organization_id: str, filters: Query[PeopleIn]
 ) -> Any:
+    """Return the members of an organization, ordered by ID."""
     organization = _read(request, organization_id)
     rows = Member.objects.filter(organization=organization)
     page = _page(rows, filters, f"members:{organization.pk}")
@@ -99,7 +110,11 @@ def list_members(
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def add_member(request: HttpRequest, organization_id: str, data: MemberIn) -> Any:
-    """One who left comes back; one who is there is a conflict."""
+    """Add a member to an organization.
+
+    A removed member with the same external ID is added back. An active one is a
+    conflict.
+    """
     organization = _write(request, organization_id)
     values = {k: v for k, v in data.given().items() if v is not None}
     external_id = values.pop("external_id")
@@ -110,12 +125,13 @@ def add_member(request: HttpRequest, organization_id: str, data: MemberIn) -> An
 @router.patch(
     f"{_PATH}/members/{{member_id}}",
     response={200: MemberOut, **WRITES},
-    summary="Change a member",
+    summary="Update a member",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def change_member(
     request: HttpRequest, organization_id: str, member_id: str, data: MemberChangeIn
 ) -> Any:
+    """Change the fields that are sent; the others keep their values."""
     organization = _write(request, organization_id)
     member = _one(Member.objects.filter(organization=organization), member_id)
     return member_out(commands.change_person(member, data.given()))
@@ -128,6 +144,7 @@ def change_member(
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def remove_member(request: HttpRequest, organization_id: str, member_id: str) -> Any:
+    """Mark a member as removed; daily member counts of the past stay."""
     organization = _write(request, organization_id)
     member = _one(Member.objects.filter(organization=organization), member_id)
     commands.remove_person(member)
@@ -143,6 +160,7 @@ def remove_member(request: HttpRequest, organization_id: str, member_id: str) ->
 def list_projects(
     request: HttpRequest, organization_id: str, filters: Query[PeopleIn]
 ) -> Any:
+    """Return the projects of an organization, ordered by ID."""
     organization = _read(request, organization_id)
     rows = Project.objects.filter(organization=organization)
     page = _page(rows, filters, f"projects:{organization.pk}")
@@ -157,6 +175,11 @@ def list_projects(
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def add_project(request: HttpRequest, organization_id: str, data: ProjectIn) -> Any:
+    """Add a project to an organization.
+
+    A deleted project with the same external ID is added back. An active one is a
+    conflict. Usage events that name an unknown project create it as well.
+    """
     organization = _write(request, organization_id)
     values = {k: v for k, v in data.given().items() if v is not None}
     external_id = values.pop("external_id")
@@ -167,12 +190,13 @@ def add_project(request: HttpRequest, organization_id: str, data: ProjectIn) -> 
 @router.patch(
     f"{_PATH}/projects/{{project_id}}",
     response={200: ProjectOut, **WRITES},
-    summary="Change a project",
+    summary="Update a project",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def change_project(
     request: HttpRequest, organization_id: str, project_id: str, data: ProjectChangeIn
 ) -> Any:
+    """Change the fields that are sent; the others keep their values."""
     organization = _write(request, organization_id)
     project = _one(Project.objects.filter(organization=organization), project_id)
     return project_out(commands.change_person(project, data.given()))
@@ -185,6 +209,7 @@ def change_project(
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
 def remove_project(request: HttpRequest, organization_id: str, project_id: str) -> Any:
+    """Mark a project as deleted; its usage and costs stay."""
     organization = _write(request, organization_id)
     project = _one(Project.objects.filter(organization=organization), project_id)
     commands.remove_person(project)

@@ -1,31 +1,40 @@
-"""How an error looks in our own language; contract C's words."""
+"""Error bodies of the API, one format per contract."""
 
 from ninja import Schema
 from pydantic import Field
 
 
 class ErrorOut(Schema):
-    """One error; `fields` names the inputs at fault."""
+    """One error."""
 
-    code: str = Field(max_length=100)
-    message: str
-    fields: list[str] | None = None
+    code: str = Field(
+        max_length=100, description="A stable code that programs can check."
+    )
+    message: str = Field(
+        description="A sentence for people. It may change at any time."
+    )
+    fields: list[str] | None = Field(
+        None, description="The fields or parameters that caused the error, if known."
+    )
 
 
 class ErrorsOut(Schema):
-    """The body of every answer that is not a success."""
+    """The body of every error response."""
 
-    errors: list[ErrorOut] = Field(min_length=1)
+    errors: list[ErrorOut] = Field(min_length=1, description="At least one error.")
 
 
 class FailureOut(Schema):
-    """Contract A's words."""
+    """The body of every error response of contract A."""
 
     success: bool = Field(description="Always false.")
-    error: str
+    error: str = Field(description="What went wrong, as a sentence for people.")
 
 
 class DetailOut(Schema):
-    """Contract B's words: a sentence, or places of what was not understood."""
+    """The body of every error response of contract B."""
 
-    detail: str | list[dict[str, str | list[str | int]]]
+    detail: str | list[dict[str, str | list[str | int]]] = Field(
+        description="A sentence, or for status 422 a list with the location (`loc`),"
+        " message (`msg`), and code (`type`) of each invalid input."
+    )

@@ -1,4 +1,4 @@
-"""Organizations and their people, in and out."""
+"""Request and response bodies of organizations, members, and projects."""
 
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -10,6 +10,27 @@ from orgs.models import Entitlements, Member, Organization, Project
 
 MAX_BIGINT = 2**63 - 1
 MAX_INT = 2**31 - 1
+
+# Descriptions of fields that are both sent and returned.
+_EXTERNAL_ID = "Your ID of the organization; unique in its white label."
+_USER_ID = "Your ID of the user; unique in the organization."
+_PROJECT_ID = "Your ID of the project; unique in the organization."
+_BILLING_EMAIL = "The email address for invoices and alerts; may be empty."
+_CONTRACT = (
+    "The first day of the contract in the white label's time zone. Contract totals"
+    " count from this day; null counts from the day of creation."
+)
+_IS_ACTIVE = "Whether the organization has access."
+_IS_BILLABLE = "Whether the organization is charged for its usage."
+_IS_STAFF = "Whether the member is counted as staff."
+_STORAGE = "Storage limit in bytes; null is unlimited."
+_COMPUTE = (
+    "Limit of CPU and GPU seconds, unweighted, per contract year; null is unlimited."
+)
+_GPU = "Limit of GPU seconds per contract year; null is unlimited."
+_PROJECTS = "Maximum number of projects; null is unlimited."
+_USERS = "Maximum number of members; null is unlimited."
+_NEXT_CURSOR = "The cursor of the next page; null on the last page."
 
 
 def _instant(value: object) -> object:
@@ -41,122 +62,169 @@ class StrictSchema(Schema):
 
 
 class EntitlementsIn(StrictSchema):
-    """Null is no limit."""
+    """Limits of an organization. Only the limits that are sent change."""
 
-    storage_bytes: Limit | None = None
-    compute_seconds_per_year: Limit | None = None
-    gpu_seconds_per_year: Limit | None = None
-    projects: Count | None = None
-    users: Count | None = None
+    storage_bytes: Limit | None = Field(None, description=_STORAGE)
+    compute_seconds_per_year: Limit | None = Field(None, description=_COMPUTE)
+    gpu_seconds_per_year: Limit | None = Field(None, description=_GPU)
+    projects: Count | None = Field(None, description=_PROJECTS)
+    users: Count | None = Field(None, description=_USERS)
 
 
 class OrganizationChangeIn(StrictSchema):
-    """Only the fields given change."""
+    """Changes to an organization. Only the fields that are sent change."""
 
-    external_id: Text = ""
-    name: Text = ""
-    billing_email: str = Field("", max_length=254)
-    contract_started_on: Day | None = None
-    rate_limit: Annotated[int, Field(ge=1, le=MAX_INT)] | None = None
-    is_active: bool = True
-    is_billable: bool = True
-    entitlements: EntitlementsIn | None = None
+    external_id: Text = Field("", description=_EXTERNAL_ID)
+    name: Text = Field("", description="The display name.")
+    billing_email: str = Field("", max_length=254, description=_BILLING_EMAIL)
+    contract_started_on: Day | None = Field(None, description=_CONTRACT)
+    rate_limit: Annotated[int, Field(ge=1, le=MAX_INT)] | None = Field(
+        None,
+        description="API requests per minute; null applies the white label's default.",
+    )
+    is_active: bool = Field(True, description=_IS_ACTIVE)
+    is_billable: bool = Field(True, description=_IS_BILLABLE)
+    entitlements: EntitlementsIn | None = Field(
+        None, description="The limits to set; null is not accepted."
+    )
 
 
 class OrganizationIn(OrganizationChangeIn):
     """A new organization."""
 
-    external_id: Text
-    name: Text
+    external_id: Text = Field(description=_EXTERNAL_ID)
+    name: Text = Field(description="The display name.")
 
 
 class EntitlementsOut(Schema):
-    storage_bytes: int | None
-    compute_seconds_per_year: int | None
-    gpu_seconds_per_year: int | None
-    projects: int | None
-    users: int | None
+    """Limits of an organization."""
+
+    storage_bytes: int | None = Field(description=_STORAGE)
+    compute_seconds_per_year: int | None = Field(description=_COMPUTE)
+    gpu_seconds_per_year: int | None = Field(description=_GPU)
+    projects: int | None = Field(description=_PROJECTS)
+    users: int | None = Field(description=_USERS)
 
 
 class WhiteLabelOut(Schema):
-    slug: str
-    owner_id: int | None
+    """The white label of an organization."""
+
+    slug: str = Field(description="The short name in URLs and commands.")
+    owner_id: int | None = Field(
+        description="The ID of the organization that owns the white label."
+    )
 
 
 class OrganizationOut(Schema):
-    id: int
-    external_id: str
-    name: str
-    is_active: bool
-    deleted_at: AwareDatetime | None
-    white_label: WhiteLabelOut
+    """An organization, as lists show it."""
+
+    id: int = Field(description="The ID in Orgdesk.")
+    external_id: str = Field(description=_EXTERNAL_ID)
+    name: str = Field(description="The display name.")
+    is_active: bool = Field(description=_IS_ACTIVE)
+    deleted_at: AwareDatetime | None = Field(
+        description="When the organization was deleted; null if it is not."
+    )
+    white_label: WhiteLabelOut = Field(description="The white label it belongs to.")
 
 
 class OrganizationDetailOut(OrganizationOut):
-    billing_email: str
-    contract_started_on: date | None
-    rate_limit: int = Field(description="Calls per minute in force.")
-    is_billable: bool
-    created_at: AwareDatetime
-    updated_at: AwareDatetime
-    entitlements: EntitlementsOut
+    """An organization with its settings and entitlements."""
+
+    billing_email: str = Field(description=_BILLING_EMAIL)
+    contract_started_on: date | None = Field(description=_CONTRACT)
+    rate_limit: int = Field(description="API requests per minute.")
+    is_billable: bool = Field(description=_IS_BILLABLE)
+    created_at: AwareDatetime = Field(description="When it was created.")
+    updated_at: AwareDatetime = Field(description="When it was last changed.")
+    entitlements: EntitlementsOut = Field(description="Its limits; null is unlimited.")
 
 
 class OrganizationsOut(Schema):
-    organizations: list[OrganizationOut]
-    next_cursor: str | None
+    """A page of organizations."""
+
+    organizations: list[OrganizationOut] = Field(description="Ordered by ID.")
+    next_cursor: str | None = Field(description=_NEXT_CURSOR)
 
 
 class MemberChangeIn(StrictSchema):
-    email: str = Field("", max_length=254)
-    name: str = Field("", max_length=200)
-    role: str = Field("member", pattern="^(admin|member|guest)$")
-    is_staff: bool = False
+    """Changes to a member. Only the fields that are sent change."""
+
+    email: str = Field("", max_length=254, description="The email address.")
+    name: str = Field("", max_length=200, description="The full name.")
+    role: str = Field(
+        "member",
+        pattern="^(admin|member|guest)$",
+        description="`admin`, `member`, or `guest`.",
+    )
+    is_staff: bool = Field(False, description=_IS_STAFF)
 
 
 class MemberIn(MemberChangeIn):
-    external_id: Text
-    added_at: Instant | None = None
+    """A new member."""
+
+    external_id: Text = Field(description=_USER_ID)
+    added_at: Instant | None = Field(
+        None, description="When the member was added; defaults to now."
+    )
 
 
 class MemberOut(Schema):
-    id: int
-    external_id: str
-    email: str
-    name: str
-    role: str
-    is_staff: bool
-    added_at: AwareDatetime
-    deleted_at: AwareDatetime | None
+    """A member of an organization."""
+
+    id: int = Field(description="The ID in Orgdesk.")
+    external_id: str = Field(description=_USER_ID)
+    email: str = Field(description="The email address; may be empty.")
+    name: str = Field(description="The full name; may be empty.")
+    role: str = Field(description="`admin`, `member`, or `guest`.")
+    is_staff: bool = Field(description=_IS_STAFF)
+    added_at: AwareDatetime = Field(description="When the member was added.")
+    deleted_at: AwareDatetime | None = Field(
+        description="When the member was removed; null if active."
+    )
 
 
 class MembersOut(Schema):
-    members: list[MemberOut]
-    next_cursor: str | None
+    """A page of members."""
+
+    members: list[MemberOut] = Field(description="Ordered by ID.")
+    next_cursor: str | None = Field(description=_NEXT_CURSOR)
 
 
 class ProjectChangeIn(StrictSchema):
-    name: Text = ""
-    is_public: bool = False
+    """Changes to a project. Only the fields that are sent change."""
+
+    name: Text = Field("", description="The display name.")
+    is_public: bool = Field(False, description="Whether the project is public.")
 
 
 class ProjectIn(ProjectChangeIn):
-    external_id: Text
-    added_at: Instant | None = None
+    """A new project."""
+
+    external_id: Text = Field(description=_PROJECT_ID)
+    added_at: Instant | None = Field(
+        None, description="When the project was added; defaults to now."
+    )
 
 
 class ProjectOut(Schema):
-    id: int
-    external_id: str
-    name: str
-    is_public: bool
-    added_at: AwareDatetime
-    deleted_at: AwareDatetime | None
+    """A project of an organization."""
+
+    id: int = Field(description="The ID in Orgdesk.")
+    external_id: str = Field(description=_PROJECT_ID)
+    name: str = Field(description="The display name.")
+    is_public: bool = Field(description="Whether the project is public.")
+    added_at: AwareDatetime = Field(description="When the project was added.")
+    deleted_at: AwareDatetime | None = Field(
+        description="When the project was deleted; null if active."
+    )
 
 
 class ProjectsOut(Schema):
-    projects: list[ProjectOut]
-    next_cursor: str | None
+    """A page of projects."""
+
+    projects: list[ProjectOut] = Field(description="Ordered by ID.")
+    next_cursor: str | None = Field(description=_NEXT_CURSOR)
 
 
 def organization_out(organization: Organization) -> dict[str, Any]:

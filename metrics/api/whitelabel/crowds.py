@@ -32,44 +32,63 @@ from orgs.models import Member, Project
 from orgs.queries import count_or_estimate
 
 _TIER = "enterprise"
+_TOTAL = "The number of matches; exact up to 10,000, then an estimate."
 
 
 class AUserOut(Said):
-    id: int
-    username: str = Field(description="The company's own id of the user.")
-    email: str
-    name: str
-    created: datetime
-    tier: str
-    deleted_date: datetime | None
+    """A user: a member of one organization."""
+
+    id: int = Field(description="The ID in Orgdesk.")
+    username: str = Field(description="Your ID of the user.")
+    email: str = Field(description="The email address; may be empty.")
+    name: str = Field(description="The full name; may be empty.")
+    created: datetime = Field(description="When the user was added.")
+    tier: str = Field(description="Always `enterprise`.")
+    deleted_date: datetime | None = Field(
+        description="When the user was removed; null if active."
+    )
 
 
 class AUsersOut(AGenericOut):
-    total: int = Field(description="Exact up to 10,000, then an estimate.")
-    users: list[AUserOut]
+    """A page of users."""
+
+    total: int = Field(description=_TOTAL)
+    users: list[AUserOut] = Field(description="In the requested order.")
 
 
 class UsersIn(ListIn):
+    """Which users to list, and how many at once."""
+
     tier: Literal["free", "community-plus", "professional", "enterprise"] | None = (
-        Field(None, description="Everybody's is `enterprise`.")
+        Field(
+            None, description="Every user has the tier `enterprise`; others match none."
+        )
     )
-    fields_: Text = Field("", alias="fields", description="Ignored: all are given.")
+    fields_: Text = Field(
+        "", alias="fields", description="Ignored; all fields are returned."
+    )
 
 
 class AProjectOut(Said):
-    id: int
-    name: str
-    owner: str = Field(description="The organization's name.")
-    owner_organization_id: int
-    whitelabel_id: int
-    created: datetime
-    tier: str
-    deleted_date: datetime | None
+    """A project of an organization."""
+
+    id: int = Field(description="The ID in Orgdesk.")
+    name: str = Field(description="The display name.")
+    owner: str = Field(description="The name of its organization.")
+    owner_organization_id: int = Field(description="The ID of its organization.")
+    whitelabel_id: int = Field(description="The ID of its white label.")
+    created: datetime = Field(description="When the project was added.")
+    tier: str = Field(description="Always `enterprise`.")
+    deleted_date: datetime | None = Field(
+        description="When the project was deleted; null if active."
+    )
 
 
 class AProjectsOut(AGenericOut):
-    total: int = Field(description="Exact up to 10,000, then an estimate.")
-    projects: list[AProjectOut]
+    """A page of projects."""
+
+    total: int = Field(description=_TOTAL)
+    projects: list[AProjectOut] = Field(description="In the requested order.")
 
 
 _USER_ORDER: Order = {
@@ -88,12 +107,12 @@ _USER_FILTERS: Fields = {
 }
 
 
-@router.get(f"{ONE}/users", **reads("Users of a white label", AUsersOut))
+@router.get(f"{ONE}/users", **reads("List the users of a white label", AUsersOut))
 def users(request: HttpRequest, organization_id: Id, query: Query[UsersIn]) -> Any:
-    """Members of its organizations, one for each organization they are in.
+    """Return the members of all organizations, once per organization they belong to.
 
-    Sorted by id, username, email, name, created; filtered by id, username, email,
-    name, organizationId. `active` asks for usage of their organization.
+    Sort by id, username, email, name, or created. Filter by id, username, email, name,
+    or organizationId. `active` refers to the usage of the organization.
     """
     white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
     rows = Member.objects.filter(organization__white_label=white_label)
@@ -139,9 +158,14 @@ _PROJECT_FILTERS: Fields = {
 }
 
 
-@router.get(f"{ONE}/projects", **reads("Projects of a white label", AProjectsOut))
+@router.get(
+    f"{ONE}/projects", **reads("List the projects of a white label", AProjectsOut)
+)
 def projects(request: HttpRequest, organization_id: Id, query: Query[ListIn]) -> Any:
-    """Sorted by id, name, created; filtered by id, name, ownerOrganizationId."""
+    """Return the projects of all organizations.
+
+    Sort by id, name, or created. Filter by id, name, or ownerOrganizationId.
+    """
     white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
     rows = Project.objects.filter(organization__white_label=white_label)
     rows = words(rows, query.search, "name", "external_id")

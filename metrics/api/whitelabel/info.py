@@ -23,46 +23,63 @@ from orgs.queries import get_entitlements
 
 
 class ADailyMetricsOut(Said):
-    """A day of the white label's calendar; totals hold at its end."""
+    """Metrics of one day in the white label's time zone; totals are as of its end."""
 
-    date: datetime = Field(description="The day, as its midnight in UTC.")
-    total_users: int = Field(description="0 for a personal organization.")
-    total_staff_users: int = Field(description="0 for a personal organization.")
-    total_projects: int
-    total_current_contract_cpu_compute_time_seconds: int
-    total_current_contract_gpu_compute_time_seconds: int
+    date: datetime = Field(description="The day, as midnight UTC.")
+    total_users: int = Field(description="Members; 0 for a personal organization.")
+    total_staff_users: int = Field(
+        description="Members that are staff; 0 for a personal organization."
+    )
+    total_projects: int = Field(description="Projects.")
+    total_current_contract_cpu_compute_time_seconds: int = Field(
+        description="CPU seconds since the contract started."
+    )
+    total_current_contract_gpu_compute_time_seconds: int = Field(
+        description="GPU seconds since the contract started."
+    )
     total_current_contract_compute_time_seconds: int = Field(
-        description="CPU + weight x GPU; the weight is 3 unless the white label says."
+        description="CPU seconds plus weighted GPU seconds since the contract started."
+        " The GPU weight is a setting of the white label and defaults to 3."
     )
     compute_time_calculated_since: datetime = Field(
-        description="First instant of the contract's, or else the creation's day."
+        description="Start of the contract, or of the day of creation if there is none."
     )
-    total_storage_size_bytes: int
-    users_added: int
-    staff_users_added: int
-    users_deleted: int
-    staff_users_deleted: int
-    projects_added: int
-    projects_deleted: int
-    cpu_compute_time_seconds: int
-    gpu_compute_time_seconds: int
-    compute_time_seconds: int = Field(description="CPU + weight x GPU.")
-    storage_bytes_added: int
-    storage_bytes_deleted: int
+    total_storage_size_bytes: int = Field(description="Bytes stored.")
+    users_added: int = Field(description="Members added on this day.")
+    staff_users_added: int = Field(description="Staff members added on this day.")
+    users_deleted: int = Field(description="Members removed on this day.")
+    staff_users_deleted: int = Field(description="Staff members removed on this day.")
+    projects_added: int = Field(description="Projects added on this day.")
+    projects_deleted: int = Field(description="Projects deleted on this day.")
+    cpu_compute_time_seconds: int = Field(description="CPU seconds of this day.")
+    gpu_compute_time_seconds: int = Field(description="GPU seconds of this day.")
+    compute_time_seconds: int = Field(
+        description="CPU seconds plus weighted GPU seconds of this day."
+    )
+    storage_bytes_added: int = Field(description="Bytes added on this day.")
+    storage_bytes_deleted: int = Field(description="Bytes deleted on this day.")
 
 
 class AInfoOut(AGenericOut):
-    cpu_compute_time: int = Field(description="Seconds since the contract started.")
-    gpu_compute_time: int = Field(description="Seconds since the contract started.")
+    """An organization's totals, entitlements, and daily metrics."""
+
+    cpu_compute_time: int = Field(description="CPU seconds since the contract started.")
+    gpu_compute_time: int = Field(description="GPU seconds since the contract started.")
     total_compute_time: float = Field(
-        description="Minutes, CPU + GPU unweighted, since the contract started."
+        description="CPU plus GPU minutes, unweighted, since the contract started."
     )
-    billable: bool
-    entitlement_limits: AEntitlementLimits
-    compute_time_current_contract_since: datetime
-    total_storage: int = Field(description="Bytes in use.")
+    billable: bool = Field(
+        description="Whether the organization is charged for its usage."
+    )
+    entitlement_limits: AEntitlementLimits = Field(
+        description="The limits of the organization."
+    )
+    compute_time_current_contract_since: datetime = Field(
+        description="Start of the contract, or of the day of creation if there is none."
+    )
+    total_storage: int = Field(description="Bytes stored.")
     daily_metrics: list[ADailyMetricsOut] = Field(
-        description="365 days, oldest first, the last one today."
+        description="The last 365 days including today, oldest first."
     )
     extension_blocks: list[Any] = Field(description="Always empty.")
     extension_settings: dict[str, Any] = Field(description="Always empty.")
@@ -70,12 +87,16 @@ class AInfoOut(AGenericOut):
 
 Deleted = Annotated[
     bool,
-    Query(False, alias="includeDeleted", description="A deleted organization, too."),
+    Query(
+        False,
+        alias="includeDeleted",
+        description="Whether a deleted organization is returned instead of a 404.",
+    ),
 ]
 
 
 @router.get(
-    INNER, **reads("An organization's totals, entitlements and 365 days", AInfoOut)
+    INNER, **reads("Retrieve an organization's totals and daily metrics", AInfoOut)
 )
 def info(
     request: HttpRequest,
@@ -83,7 +104,10 @@ def info(
     inner_id: Id,
     include_deleted: Deleted = False,
 ) -> HttpResponse:
-    """Without `includeDeleted` a deleted organization is not found."""
+    """Return the totals, entitlements, and last 365 days of an organization.
+
+    A deleted organization is returned only with `includeDeleted`.
+    """
     organization = inner(
         request,
         organization_id,

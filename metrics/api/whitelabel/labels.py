@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from pydantic import Field
 
 from metrics.api.whitelabel.doors import ONE, Id, called, reads, router, writes
 from metrics.api.whitelabel.shapes import AGenericOut, Asked, Name, Said
@@ -11,47 +12,60 @@ from orgs.commands import change_white_label
 from orgs.models import Member, Organization, Project, WhiteLabel
 from orgs.queries import count_now_and_then, count_or_estimate
 
+_EMPTY = "Always empty."
+
 
 class AWhiteLabelOut(Said):
-    """What Orgdesk has; branding is absent, and so empty."""
+    """A white label. Fields that Orgdesk does not use have fixed values."""
 
-    id: int
-    name: str
-    domain: str
-    owner_organization_id: int | None
-    theme_id: int
-    identity_providers: list[str]
-    allow_password_auth: bool
-    allow_signup: bool
-    allow_free_projects: bool
-    allow_new_project_ui: bool
-    deployment_targets: list[str]
-    all_deployment_targets: list[str]
-    supported_project_types: list[str]
-    learning_blocks: list[str]
-    all_learning_blocks: list[Any]
-    development_boards: list[Any]
-    all_development_boards: list[Any]
-    organizations_limit: int | None
-    custom_limits: dict[str, Any]
+    id: int = Field(description="The ID in Orgdesk.")
+    name: str = Field(description="The display name.")
+    domain: str = Field(description=_EMPTY)
+    owner_organization_id: int | None = Field(
+        description="The ID of the organization that owns the white label."
+    )
+    theme_id: int = Field(description="Always 0.")
+    identity_providers: list[str] = Field(description=_EMPTY)
+    allow_password_auth: bool = Field(description="Always true.")
+    allow_signup: bool = Field(description="Always false.")
+    allow_free_projects: bool = Field(description="Always false.")
+    allow_new_project_ui: bool = Field(description="Always false.")
+    deployment_targets: list[str] = Field(description=_EMPTY)
+    all_deployment_targets: list[str] = Field(description=_EMPTY)
+    supported_project_types: list[str] = Field(description=_EMPTY)
+    learning_blocks: list[str] = Field(description=_EMPTY)
+    all_learning_blocks: list[Any] = Field(description=_EMPTY)
+    development_boards: list[Any] = Field(description=_EMPTY)
+    all_development_boards: list[Any] = Field(description=_EMPTY)
+    organizations_limit: int | None = Field(description="Always null.")
+    custom_limits: dict[str, Any] = Field(description=_EMPTY)
 
 
 class AWhiteLabelInfoOut(AGenericOut):
-    whitelabel: AWhiteLabelOut
+    """A white label."""
+
+    whitelabel: AWhiteLabelOut = Field(description="The white label.")
 
 
 class AWhiteLabelIn(Asked):
-    """Only the name can change; other fields of the contract are ignored."""
+    """Changes to a white label. Only the name can be changed."""
 
-    name: Name = ""
+    name: Name = Field("", description="The new name.")
 
 
 class AMetricsOut(AGenericOut):
-    metrics: dict[str, int]
+    """Counts of a white label."""
+
+    metrics: dict[str, int] = Field(
+        description="The numbers of `organizations`, `users`, and `projects`."
+    )
 
 
-@router.get(ONE, **reads("The white label an organization owns", AWhiteLabelInfoOut))
+@router.get(
+    ONE, **reads("Retrieve the white label of an organization", AWhiteLabelInfoOut)
+)
 def white_label(request: HttpRequest, organization_id: Id) -> Any:
+    """Return the white label that the organization owns."""
     found = called(request, organization_id, Scope.ORGANIZATIONS_READ)
     return {"whitelabel": _out(found)}
 
@@ -78,19 +92,25 @@ def _out(found: WhiteLabel) -> dict[str, Any]:
     }
 
 
-@router.put(ONE, **writes("Change the white label", AGenericOut))
+@router.put(ONE, **writes("Update the white label", AGenericOut))
 def update_white_label(
     request: HttpRequest, organization_id: Id, data: AWhiteLabelIn
 ) -> Any:
+    """Change the name of the white label; other fields are ignored."""
     found = called(request, organization_id, Scope.ORGANIZATIONS_WRITE)
     if data.name:
         change_white_label(found, name=data.name)
     return {}
 
 
-@router.get(f"{ONE}/metrics", **reads("How much there is of everything", AMetricsOut))
+@router.get(
+    f"{ONE}/metrics", **reads("Retrieve the counts of a white label", AMetricsOut)
+)
 def white_label_metrics(request: HttpRequest, organization_id: Id) -> Any:
-    """Present ones; beyond 10,000 users and projects are estimates."""
+    """Return the numbers of organizations, users, and projects, without deleted ones.
+
+    Above 10,000, the numbers of users and projects are estimates.
+    """
     found = called(request, organization_id, Scope.ORGANIZATIONS_READ)
     present = Organization.objects.present().filter(white_label=found)
     inside = {

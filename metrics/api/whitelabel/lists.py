@@ -36,25 +36,36 @@ from orgs.queries import count_now_and_then, count_or_estimate, search_organizat
 
 
 class AOrganizationOut(Said):
-    id: int
-    name: str
-    logo: str | None
-    created: datetime
-    readme: str
-    experiments: list[str]
-    domain: str
-    whitelabel_id: int
-    billable: bool
-    private_project_count: int
-    entitlement_limits: AEntitlementLimits
-    deleted_date: datetime | None
+    """An organization of a white label."""
+
+    id: int = Field(description="The ID in Orgdesk.")
+    name: str = Field(description="The display name.")
+    logo: str | None = Field(description="The URL of the logo; null if there is none.")
+    created: datetime = Field(description="When the organization was created.")
+    readme: str = Field(description="The readme text; may be empty.")
+    experiments: list[str] = Field(description="The enabled experiments.")
+    domain: str = Field(description="The domain; may be empty.")
+    whitelabel_id: int = Field(description="The ID of its white label.")
+    billable: bool = Field(
+        description="Whether the organization is charged for its usage."
+    )
+    private_project_count: int = Field(description="The number of private projects.")
+    entitlement_limits: AEntitlementLimits = Field(
+        description="The limits of the organization."
+    )
+    deleted_date: datetime | None = Field(
+        description="When the organization was deleted; null if it is not."
+    )
 
 
 class AOrganizationsOut(AGenericOut):
+    """A page of organizations."""
+
     total: int = Field(
-        description="Exact; of a narrowed list up to 10,000, then an estimate."
+        description="The number of matches. With filters, numbers above 10,000 are"
+        " estimates."
     )
-    organizations: list[AOrganizationOut]
+    organizations: list[AOrganizationOut] = Field(description="In the requested order.")
 
 
 _ORGANIZATION_ORDER: Order = {
@@ -71,14 +82,16 @@ _ORGANIZATION_FILTERS: Fields = {
 
 
 @router.get(
-    f"{ONE}/organizations", **reads("Organizations of a white label", AOrganizationsOut)
+    f"{ONE}/organizations",
+    **reads("List the organizations of a white label", AOrganizationsOut),
 )
 def organizations(
     request: HttpRequest, organization_id: Id, query: Query[ListIn]
 ) -> Any:
-    """Sorted by id, name, created; filtered by id, name, billable, domain.
+    """Return the organizations of the white label.
 
-    Deleted ones come with `includeDeleted`, and have a `deletedDate`.
+    Sort by id, name, or created. Filter by id, name, billable, or domain. With
+    `includeDeleted`, deleted organizations are listed with their `deletedDate`.
     """
     white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
     everything = Organization.objects.filter(white_label=white_label)

@@ -46,25 +46,45 @@ Url = Annotated[
 
 
 class AOrganizationIn(Asked):
-    organization_name: Name
-    admin_id: int | None = Field(None, ge=1, le=2**63 - 1)
-    admin_email: str | None = Field(None, min_length=1, max_length=200)
+    """A new organization and its admin."""
+
+    organization_name: Name = Field(description="The display name.")
+    admin_id: int | None = Field(
+        None,
+        ge=1,
+        le=2**63 - 1,
+        description="The ID of the user of the white label who becomes its admin.",
+    )
+    admin_email: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="The email address of the admin, if `adminId` is not sent.",
+    )
 
 
 class AOrganizationChangeIn(Asked):
-    """Only the fields given change; null takes a logo or header image away."""
+    """Changes to an organization. Only the fields that are sent change."""
 
-    logo: Url = None
-    header_img: Url = None
-    name: Name = ""
-    experiments: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
-        [], max_length=100
+    logo: Url = Field(None, description="The URL of the logo; null removes it.")
+    header_img: Url = Field(
+        None, description="The URL of the header image; null removes it."
     )
-    readme: str = Field("", max_length=100_000)
-    billable: bool = True
-    entitlement_limits: AEntitlementLimitsIn = AEntitlementLimitsIn()
-    contract_start_date: Moment = ""
-    domain: str = Field("", max_length=253)
+    name: Name = Field("", description="The display name.")
+    experiments: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        [], max_length=100, description="The enabled experiments."
+    )
+    readme: str = Field("", max_length=100_000, description="The readme text.")
+    billable: bool = Field(
+        True, description="Whether the organization is charged for its usage."
+    )
+    entitlement_limits: AEntitlementLimitsIn = Field(
+        AEntitlementLimitsIn(), description="The limits to set."
+    )
+    contract_start_date: Moment = Field(
+        "", description="The day the contract starts in the white label's time zone."
+    )
+    domain: str = Field("", max_length=253, description="The domain.")
 
     def values(self, organization: Organization) -> dict[str, Any]:
         """By our names."""
@@ -118,11 +138,14 @@ _LIMITS = {
 }
 
 
-@router.post(f"{ONE}/organizations", **writes("Make an organization", AEntityKeyOut))
+@router.post(f"{ONE}/organizations", **writes("Create an organization", AEntityKeyOut))
 def create_organization(
     request: HttpRequest, organization_id: Id, data: AOrganizationIn
 ) -> Any:
-    """The key is an admin's of the new organization, with no scope its maker lacks."""
+    """Create an organization with an admin and an API key for it.
+
+    The key has the scopes of an admin, limited to those of the caller.
+    """
     white_label = called(request, organization_id, Scope.ORGANIZATIONS_WRITE)
     organization, text = commands.create_with_admin(
         white_label,
@@ -135,11 +158,14 @@ def create_organization(
     return {"id": organization.pk, "api_key": text}
 
 
-@router.post(INNER, **writes("Change an organization", AGenericOut))
+@router.post(INNER, **writes("Update an organization", AGenericOut))
 def update_organization(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AOrganizationChangeIn
 ) -> Any:
-    """A moved contract date re-bases the contract's totals."""
+    """Change the fields that are sent; the others keep their values.
+
+    Changing `contractStartDate` recalculates the totals of the contract.
+    """
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     commands.change_organization(found, data.values(found), data.limits())
     return {}
@@ -147,7 +173,11 @@ def update_organization(
 
 @router.delete(INNER, **writes("Delete an organization", AStartJobOut))
 def delete_organization(request: HttpRequest, organization_id: Id, inner_id: Id) -> Any:
-    """By a job, and so that `restore` takes it back. A white label's owner stays."""
+    """Start a job that marks the organization as deleted; its usage is kept.
+
+    `restore` reverts the deletion. The organization that owns the white label can't be
+    deleted.
+    """
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     job = commands.start_deletion(found, created_by=who(request))
     nudge(run_job, job.pk)
@@ -161,9 +191,10 @@ def delete_organization(request: HttpRequest, organization_id: Id, inner_id: Id)
 def restore_organization(
     request: HttpRequest, organization_id: Id, inner_id: Id
 ) -> Any:
-    """A GET that writes, as the clients want it; so never by a cookie.
+    """Restore a deleted organization and cancel a pending deletion.
 
-    Ends a deletion still to come.
+    Because this GET request changes data, it accepts no cookies: send the credential in
+    a header.
     """
     if not any(request.headers.get(name) for name in _HEADERS):
         raise Forbidden(

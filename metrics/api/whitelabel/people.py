@@ -37,41 +37,60 @@ _LONGEST = 100 * 365 * 86_400  # seconds; later instants are not kept
 
 
 class AProjectIn(Asked):
-    """A project's owner is its organization: `ownerId`, `ownerEmail` are ignored."""
+    """A new project of the organization. `ownerId` and `ownerEmail` are ignored."""
 
-    project_name: Name
-    project_visibility: Literal["public", "private"] = "private"
-    create_api_key: bool = True
+    project_name: Name = Field(description="The display name.")
+    project_visibility: Literal["public", "private"] = Field(
+        "private", description="`public` or `private`."
+    )
+    create_api_key: bool = Field(True, description="Whether to create an API key.")
 
 
 class AApiKeyIn(Asked):
-    name: Name
+    """A new API key."""
+
+    name: Name = Field(description="A name for the list of keys.")
     api_key: str | None = Field(
         None,
         min_length=32,
         max_length=200,
         pattern=r"^[!-~]+$",
-        description="Your own choice of it, beginning as all keys do.",
+        description="Your own key text, with the prefix of all keys. Leave out to have"
+        " one generated.",
     )
-    role: Literal["admin", "member"]
-    ttl: int | None = Field(None, ge=1, le=_LONGEST, description="Seconds.")
+    role: Literal["admin", "member"] = Field(
+        description="`admin` or `member`; it decides the scopes of the key."
+    )
+    ttl: int | None = Field(
+        None,
+        ge=1,
+        le=_LONGEST,
+        description="Seconds until the key expires; null if it never does.",
+    )
 
 
 class AMemberIn(Asked):
-    """`datasets` means nothing here and is ignored."""
+    """A new member."""
 
-    username_or_email: str = Field(min_length=1, max_length=200)
-    role: Literal["admin", "member", "guest"]
-    datasets: list[str] = Field([], max_length=1_000)
+    username_or_email: str = Field(
+        min_length=1,
+        max_length=200,
+        description="Your ID of the user, or the email address.",
+    )
+    role: Literal["admin", "member", "guest"] = Field(
+        description="`admin`, `member`, or `guest`."
+    )
+    datasets: list[str] = Field([], max_length=1_000, description="Ignored.")
 
 
 @router.get(
-    f"{INNER}/jobs", **reads("Jobs, newest first", AJobsOut, reaches_deleted=True)
+    f"{INNER}/jobs",
+    **reads("List the jobs of an organization", AJobsOut, reaches_deleted=True),
 )
 def jobs(
     request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
 ) -> Any:
-    """Of a deleted organization, too: its deletion is one of them."""
+    """Return the jobs, newest first, also those of a deleted organization."""
     found = inner(
         request,
         organization_id,
@@ -101,11 +120,14 @@ def _job(job: Job) -> dict[str, Any]:
     }
 
 
-@router.post(f"{INNER}/projects", **writes("Make a project", AEntityKeyOut))
+@router.post(f"{INNER}/projects", **writes("Create a project", AEntityKeyOut))
 def create_project(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AProjectIn
 ) -> Any:
-    """The key, unless `createApiKey` is false, is a member's of the organization."""
+    """Create a project and, unless `createApiKey` is false, an API key.
+
+    The key is for the whole organization and has the scopes of a member.
+    """
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     project, text = commands.create_with_key(
         found,
@@ -116,11 +138,14 @@ def create_project(
     return {"id": project.pk, "api_key": text}
 
 
-@router.post(f"{INNER}/apiKeys", **writes("Make an API key", AEntityKeyOut))
+@router.post(f"{INNER}/apiKeys", **writes("Create an API key", AEntityKeyOut))
 def create_api_key(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AApiKeyIn
 ) -> Any:
-    """Of this organization alone, with no scope its maker lacks."""
+    """Create an API key for this organization.
+
+    It has the scopes of the role, limited to those of the caller.
+    """
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     if data.api_key and not data.api_key.startswith(settings.API_KEY_PREFIX):
         raise DomainError(f"`apiKey` must begin with {settings.API_KEY_PREFIX}.")
@@ -140,7 +165,10 @@ def create_api_key(
 def add_member(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AMemberIn
 ) -> Any:
-    """Known by what they were named by; one who left comes back."""
+    """Add a member to the organization.
+
+    A removed member with the same name is added back. An active one is a conflict.
+    """
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     name = data.username_or_email
     email = {"email": name} if "@" in name else {}
@@ -153,6 +181,7 @@ def add_member(
 def remove_member(
     request: HttpRequest, organization_id: Id, inner_id: Id, user_id: Id
 ) -> Any:
+    """Mark a member as removed; daily member counts of the past stay."""
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     present = Member.objects.filter(organization=found, deleted_at=None)
     member = present.filter(pk=access.row_id(user_id)).first()

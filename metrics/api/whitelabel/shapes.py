@@ -36,18 +36,24 @@ class Asked(BaseModel):
 
 
 class AErrorOut(Schema):
-    """Every refusal of this contract."""
+    """The body of every error response of contract A."""
 
-    success: Literal[False] = False
-    error: str = Field(description="A sentence for a person.")
+    success: Literal[False] = Field(False, description="Always false.")
+    error: str = Field(description="What went wrong, as a sentence for people.")
 
 
 class AGenericOut(Said):
-    success: Literal[True] = True
+    """A successful response."""
+
+    success: Literal[True] = Field(True, description="Always true.")
 
 
 class AStartJobOut(AGenericOut):
-    id: int = Field(description="The job; `…/jobs` says when it is done.")
+    """A job that was started."""
+
+    id: int = Field(
+        description="The ID of the job. List the jobs to see when it is done."
+    )
 
 
 # --- queries ----------------------------------------------------------------------
@@ -63,22 +69,32 @@ Text = Annotated[str, StringConstraints(max_length=1_000), AfterValidator(_no_nu
 
 
 class PageIn(Schema):
+    """How many rows to return."""
+
     model_config = ConfigDict(alias_generator=to_camel)
 
-    limit: int = Field(100, ge=1, le=1_000)
-    offset: int = Field(0, ge=0, le=1_000_000)
+    limit: int = Field(
+        100, ge=1, le=1_000, description="The number of rows per page, from 1 to 1,000."
+    )
+    offset: int = Field(
+        0, ge=0, le=1_000_000, description="The number of rows to skip."
+    )
 
 
 class ListIn(PageIn):
-    """Unknown parameters are ignored."""
+    """Which rows to return, and how many. Unknown parameters are ignored."""
 
     active: int | None = Field(
-        None, ge=1, le=3_650, description="Only those with usage in so many days."
+        None, ge=1, le=3_650, description="Only rows with usage in this many days."
     )
-    include_deleted: bool = False
-    sort: Text = Field("", description="Fields in order, as in `id,-name`.")
-    filters: Text = Field("", description="`field:value,…`; all must hold.")
-    search: Text = ""
+    include_deleted: bool = Field(False, description="Whether deleted rows are listed.")
+    sort: Text = Field(
+        "", description="Fields to sort by, such as `id,-name`; `-` sorts descending."
+    )
+    filters: Text = Field(
+        "", description="Filters such as `name:acme,billable:true`; all must match."
+    )
+    search: Text = Field("", description="Words that the name or ID must contain.")
 
 
 # --- numbers of bodies ------------------------------------------------------------
@@ -115,38 +131,58 @@ Moment = Annotated[
 
 
 class AEntitlementLimits(Said):
-    """Null is no limit; storage in bytes, compute in plain CPU + GPU seconds a year."""
+    """Limits of an organization; null is unlimited."""
 
-    total_storage: Amount = None
-    compute_time_per_year: Amount = None
-    gpu_compute_time_per_year: Amount = None
-    number_of_projects: Heads = None
-    number_of_users: Heads = None
+    total_storage: Amount = Field(None, description="Storage limit in bytes.")
+    compute_time_per_year: Amount = Field(
+        None, description="Limit of CPU and GPU seconds, unweighted, per contract year."
+    )
+    gpu_compute_time_per_year: Amount = Field(
+        None, description="Limit of GPU seconds per contract year."
+    )
+    number_of_projects: Heads = Field(None, description="Maximum number of projects.")
+    number_of_users: Heads = Field(None, description="Maximum number of members.")
 
 
 class AEntitlementLimitsIn(AEntitlementLimits):
-    """Only the limits given change."""
+    """Limits of an organization. Only the limits that are sent change."""
 
     model_config = Asked.model_config
 
 
 class AEntityKeyOut(AGenericOut):
-    id: int
-    api_key: str = Field(description="Shown once; empty when none was asked for.")
+    """What was created, with its API key."""
+
+    id: int = Field(description="The ID of what was created.")
+    api_key: str = Field(
+        description="The API key, returned only once; empty if none was requested."
+    )
 
 
 class AJobOut(Said):
-    id: int
-    category: str
-    category_key: str
-    key: str
-    created: datetime
-    started: datetime | None
-    finished: datetime | None
-    finished_successful: bool | None
-    job_notification_uids: list[int]
+    """A background job of an organization."""
+
+    id: int = Field(description="The ID of the job.")
+    category: str = Field(description="What the job does, as a label for people.")
+    category_key: str = Field(description="`delete_organization` or `usage_report`.")
+    key: str = Field(description="A unique name of the job.")
+    created: datetime = Field(description="When the job was requested.")
+    started: datetime | None = Field(
+        description="When the job started; null if it has not."
+    )
+    finished: datetime | None = Field(
+        description="When the job ended; null if it has not."
+    )
+    finished_successful: bool | None = Field(
+        description="Whether the job succeeded; null until it has ended."
+    )
+    job_notification_uids: list[int] = Field(description="Always empty.")
 
 
 class AJobsOut(AGenericOut):
-    jobs: list[AJobOut]
-    total_job_count: int
+    """A page of jobs."""
+
+    jobs: list[AJobOut] = Field(description="Newest first.")
+    total_job_count: int = Field(
+        description="The number of jobs; exact up to 10,000, then an estimate."
+    )

@@ -44,12 +44,12 @@ REPORT = f"{REPORTS}/{{report_id}}"
 
 
 class RangeIn(Schema):
-    """Half-open; an instant counts as the white label's day it falls into."""
+    """A range of days in the white label's time zone; the last day is excluded."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 
-    start_date: Moment
-    end_date: Moment
+    start_date: Moment = Field(description="First day, as a date or date-time.")
+    end_date: Moment = Field(description="Day after the last, as a date or date-time.")
 
     def days(self, zone: ZoneInfo) -> DayRange:
         start = parse_day(self.start_date, zone, field="startDate")
@@ -60,38 +60,51 @@ class RangeIn(Schema):
 
 
 class AComputeTimeOut(AGenericOut):
-    cpu_compute_time: int = Field(description="Seconds.")
-    gpu_compute_time: int = Field(description="Seconds.")
-    total_compute_time: float = Field(description="Minutes, CPU + GPU unweighted.")
+    """Compute time of a range."""
+
+    cpu_compute_time: int = Field(description="CPU seconds.")
+    gpu_compute_time: int = Field(description="GPU seconds.")
+    total_compute_time: float = Field(description="CPU plus GPU minutes, unweighted.")
 
 
 class AReportOut(Said):
-    id: int
-    created: datetime
-    job_id: int
-    job_finished: bool
-    job_finished_successful: bool
-    report_start_date: datetime
-    report_end_date: datetime
-    download_link: str | None
+    """A usage report."""
+
+    id: int = Field(description="The ID of the report.")
+    created: datetime = Field(description="When the report was requested.")
+    job_id: int = Field(description="The ID of the job that creates the report.")
+    job_finished: bool = Field(description="Whether the job has ended.")
+    job_finished_successful: bool = Field(description="Whether the report is ready.")
+    report_start_date: datetime = Field(description="The first instant of the range.")
+    report_end_date: datetime = Field(description="The first instant after the range.")
+    download_link: str | None = Field(
+        description="The URL of the CSV file; null until the report is ready."
+    )
 
 
 class AReportsOut(AGenericOut):
-    reports: list[AReportOut]
-    total_count: int
+    """A page of usage reports."""
+
+    reports: list[AReportOut] = Field(description="Newest first.")
+    total_count: int = Field(
+        description="The number of reports; exact up to 10,000, then an estimate."
+    )
 
 
 class AOneReportOut(AGenericOut):
-    report: AReportOut
+    """A usage report."""
+
+    report: AReportOut = Field(description="The usage report.")
 
 
 @router.get(
-    f"{INNER}/usage/computeTime", **reads("Compute time of days", AComputeTimeOut)
+    f"{INNER}/usage/computeTime",
+    **reads("Retrieve the compute time of a range", AComputeTimeOut),
 )
 def compute_time_usage(
     request: HttpRequest, organization_id: Id, inner_id: Id, query: Query[RangeIn]
 ) -> Any:
-    """From the first day up to, and not including, the day of `endDate`."""
+    """Return the compute time from `startDate` up to but excluding `endDate`."""
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
     used = compute_time(found.pk, query.days(found.white_label.zone))
     return {
@@ -101,11 +114,14 @@ def compute_time_usage(
     }
 
 
-@router.post(REPORTS, **writes("Ask for a usage report", AStartJobOut))
+@router.post(REPORTS, **writes("Create a usage report", AStartJobOut))
 def create_report(
     request: HttpRequest, organization_id: Id, inner_id: Id, query: Query[RangeIn]
 ) -> Any:
-    """Made by a job: CSV, a row per day and meter with usage; three years at most."""
+    """Start a job that creates a CSV report with one row per day and meter with usage.
+
+    The range can span at most three years.
+    """
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     days = query.days(found.white_label.zone)
     job = start_report(found, days, created_by=who(request))
@@ -113,10 +129,11 @@ def create_report(
     return {"id": job.pk}
 
 
-@router.get(REPORTS, **reads("Usage reports, newest first", AReportsOut))
+@router.get(REPORTS, **reads("List usage reports", AReportsOut))
 def reports(
     request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
 ) -> Any:
+    """Return the usage reports of the organization, newest first."""
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
     rows = list_reports(found)
     shown = rows[page.offset : page.offset + page.limit]
@@ -126,10 +143,11 @@ def reports(
     }
 
 
-@router.get(REPORT, **reads("A usage report", AOneReportOut))
+@router.get(REPORT, **reads("Retrieve a usage report", AOneReportOut))
 def report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> Any:
+    """Return a usage report and the state of its job."""
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
     return {"report": _out(request, _get(found, report_id))}
 
@@ -138,6 +156,7 @@ def report(
 def delete_report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> Any:
+    """Delete a usage report and its CSV file."""
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     _get(found, report_id).delete()
     return {}
@@ -150,15 +169,15 @@ _CSV: dict[str, Any] = {
 
 @router.get(
     f"{REPORT}/download",
-    response={200: None, **WRITES},  # 409 while it is not made
-    summary="A usage report's CSV",
+    response={200: None, **WRITES},  # 409 until the report is ready
+    summary="Download a usage report as CSV",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
     openapi_extra=_CSV,
 )
 def download_report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> HttpResponse:
-    """409 until its job is done."""
+    """Return the CSV file of a usage report; status 409 until it is ready."""
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
     made = _get(found, report_id)
     if made.content is None:
