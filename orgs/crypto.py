@@ -44,14 +44,16 @@ def read_keys(text: str, *, secret_key: str) -> dict[str, bytes]:
     """
     keys = dict(_read_key(part.strip()) for part in text.split(",") if part.strip())
     if len(keys) < sum(1 for part in text.split(",") if part.strip()):
-        raise ValueError("an encryption key's id is given twice")
+        raise ValueError("an encryption key ID is given more than once")
     return {**keys, _OWN_KEY: keys.get(_OWN_KEY) or _derived(secret_key)}
 
 
 def _read_key(part: str) -> tuple[str, bytes]:
     id_, _, encoded = part.partition(":")
     if not (id_.isascii() and id_.isalnum()):
-        raise ValueError("an encryption key's id is letters and digits: id:base64key")
+        raise ValueError(
+            "an encryption key ID must be letters and digits, as in id:base64key"
+        )
     try:
         key = base64.b64decode(encoded, validate=True)
     except binascii.Error:
@@ -86,13 +88,15 @@ def open_sealed(sealed: bytes, *, bound_to: str) -> str:
     start = 2 + len(id_)
     key = settings.ENCRYPTION_KEYS.get(id_)
     if key is None:
-        raise SecretUnreadable(f"There is no encryption key {id_!r}.")
+        raise SecretUnreadable(f"Encryption key {id_!r} not found in ENCRYPTION_KEYS.")
     nonce, body = sealed[start : start + _NONCE], sealed[start + _NONCE :]
     bound = _bound(sealed[:start], bound_to)
     try:
         return AESGCM(key).decrypt(nonce, body, bound).decode()
     except (InvalidTag, ValueError):
-        raise SecretUnreadable(f"What {bound_to} holds does not open.") from None
+        raise SecretUnreadable(
+            f"The secret of {bound_to} can't be decrypted."
+        ) from None
 
 
 def sealing_key_id() -> str:
@@ -102,7 +106,7 @@ def sealing_key_id() -> str:
 def key_id_of(sealed: bytes) -> str:
     """Which key sealed it; raises `SecretUnreadable` for what was never sealed."""
     if len(sealed) < 2 + _NONCE or sealed[0] != _LAYOUT:
-        raise SecretUnreadable("This is not a sealed secret.")
+        raise SecretUnreadable("This is not an encrypted secret.")
     return sealed[2 : 2 + sealed[1]].decode(errors="replace")
 
 

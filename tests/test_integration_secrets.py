@@ -91,7 +91,7 @@ def test_the_first_key_seals_and_all_of_them_open(settings: Settings) -> None:
     assert key_id_of(seal(CANARY, bound_to="a")) == "new"
     assert open_sealed(sealed, bound_to="a") == CANARY
     settings.ENCRYPTION_KEYS = {"new": NEW}
-    with pytest.raises(SecretUnreadable, match="no encryption key 'old'"):
+    with pytest.raises(SecretUnreadable, match="'old'"):
         open_sealed(sealed, bound_to="a")
 
 
@@ -134,8 +134,8 @@ def test_rotation_seals_everything_anew_and_can_be_repeated(
     assert first is not None
     assert first.resealed == 2
 
-    assert rotate() == "3 sealed anew, 3 were already, 0 unreadable\n"
-    assert rotate() == "0 sealed anew, 6 were already, 0 unreadable\n"
+    assert rotate() == "3 re-encrypted, 3 already current, 0 unreadable\n"
+    assert rotate() == "0 re-encrypted, 6 already current, 0 unreadable\n"
     settings.ENCRYPTION_KEYS = {"new": NEW}
     assert token_of(org) == CANARY
     last = Organization.objects.get(external_id="org-24")

@@ -158,7 +158,7 @@ def test_a_bad_rate_is_refused_and_its_neighbour_loaded(
 
 
 def test_rates_need_their_columns(load: Load) -> None:
-    with pytest.raises(CommandError, match="first line must name the columns product"):
+    with pytest.raises(CommandError, match="benchmark_unit_price"):
         load("product,price\ngpt,1\n", "load_rates")
 
 
@@ -166,7 +166,8 @@ def test_a_white_label_comes_with_its_owner_and_open_period() -> None:
     [said] = run("create_white_label", "north", "--name", "North", "--currency", "eur")
 
     label = WhiteLabel.objects.get(slug="north")
-    assert said == f"white label north owner {label.owner_id}"
+    assert "north" in said
+    assert str(label.owner_id) in said
     owner = Organization.objects.get(white_label=label)
     assert (owner.pk, owner.is_billable) == (label.owner_id, False)
     assert OpenPeriod.objects.get(pk=owner.pk).number == 1

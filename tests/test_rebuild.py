@@ -339,7 +339,10 @@ def test_totals_are_checked_without_writing_and_mended_with(
 
     assert run("check_totals", "--white-label", "acme") == (1, ["differences 1"])
     assert everything() == before
-    assert run("check_totals", "--white-label", "acme", "--apply") == (0, ["mended 1"])
+    assert run("check_totals", "--white-label", "acme", "--apply") == (
+        0,
+        ["repaired 1"],
+    )
     assert run("check_totals", "--white-label", "acme") == (0, ["differences 0"])
     assert FleetTotal.objects.get().quantity == 5
 

@@ -44,7 +44,7 @@ def choose(white_label: str | None, organization: str | None) -> Chosen:
         one = Organization.objects.filter(pk=found.pk)
         return Chosen(found.white_label, one)
     if label is None:
-        raise CommandError("Name an --organization or a --white-label.")
+        raise CommandError("Choose an --organization or a --white-label.")
     return Chosen(label, Organization.objects.filter(white_label=label))
 
 
@@ -59,15 +59,14 @@ def _find(name: str, label: WhiteLabel | None) -> Organization:
     some = list(found.order_by("pk")[:5])
     if not some:
         where = f" in {label.slug}" if label else ""
-        raise CommandError(f"There is no organization {name!r}{where}.")
+        raise CommandError(f"Organization {name!r} not found{where}.")
     if len(some) > 1:
         listed = ", ".join(
-            f"{one.external_id} of {one.white_label.slug} has the id {one.pk}"
-            for one in some
+            f"ID {one.pk} ({one.external_id} of {one.white_label.slug})" for one in some
         )
         raise CommandError(
-            f"{name!r} is more than one: {listed}. Add --white-label or say it by its"
-            " other name."
+            f"{name!r} matches several organizations: {listed}. Add --white-label, or"
+            " use the other ID."
         )
     return some[0]
 
@@ -83,29 +82,35 @@ class CorrectingCommand(BaseCommand):
     kind: Correction.Kind
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--white-label", metavar="SLUG")
         parser.add_argument(
-            "--organization", metavar="ID", help="ours or the company's"
+            "--white-label", metavar="SLUG", help="All organizations of a white label."
         )
-        parser.add_argument("--apply", action="store_true", help="write; needs --note")
-        parser.add_argument("--note", default="", help="why, for those who ask later")
-        parser.add_argument("--by", default="", help="who; default: the system's user")
+        parser.add_argument(
+            "--organization", metavar="ID", help="One organization; ID or external ID."
+        )
+        parser.add_argument(
+            "--apply", action="store_true", help="Write the changes; needs --note."
+        )
+        parser.add_argument("--note", default="", help="The reason, for the history.")
+        parser.add_argument(
+            "--by", default="", help="Who makes the change; default: the system user."
+        )
         parser.add_argument(
             "--batch",
             type=int,
             default=self.batch_size,
             metavar="N",
-            help=f"organizations in a transaction; default: {self.batch_size}",
+            help=f"Organizations per transaction; default: {self.batch_size}.",
         )
 
     def act(self, **options: Any) -> Act | None:
         """Who and why, with --apply."""
         if options["batch"] < 1:
-            raise CommandError("--batch is a number from 1 on.")
+            raise CommandError("--batch must be at least 1.")
         if not options["apply"]:
             return None
         if not options["note"].strip():
-            raise CommandError("--apply needs --note: why is it done?")
+            raise CommandError("--apply needs --note with the reason.")
         by = options["by"].strip() or system_user()
         return Act(self.kind, by=by, note=options["note"].strip())
 
@@ -127,7 +132,9 @@ def system_user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        raise CommandError("Say who it is with --by.") from None
+        raise CommandError(
+            "The system user is unknown. Name yourself with --by."
+        ) from None
 
 
 def plain(number: Decimal | int) -> str:

@@ -136,13 +136,21 @@ class LoadCommand(BaseCommand):
     white_label: WhiteLabel
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("file", help="a path, or - for standard input; gzip too")
-        parser.add_argument("--white-label", required=True, metavar="SLUG")
+        parser.add_argument(
+            "file",
+            help="The file to load, or - for standard input; may be gzip-compressed.",
+        )
+        parser.add_argument(
+            "--white-label",
+            required=True,
+            metavar="SLUG",
+            help="The white label to load into.",
+        )
         parser.add_argument(
             "--rejects",
             type=Path,
             metavar="PATH",
-            help="where refused lines are listed; default: STATE_DIR/rejects/…csv",
+            help="Where to list rejected lines; default: a file in STATE_DIR/rejects.",
         )
 
     def handle(self, *, file: str, white_label: str, **options: Any) -> None:
@@ -156,7 +164,7 @@ class LoadCommand(BaseCommand):
                     total.duplicates += loaded.duplicates
                     rejects.write(loaded.rejects)
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise CommandError(f"{file}: damaged gzip: {error}") from None
+                raise CommandError(f"{file}: invalid gzip data: {error}") from None
             finally:
                 self.finish()
         self._report(total, rejects)
@@ -167,7 +175,7 @@ class LoadCommand(BaseCommand):
             f" rejected {rejects.count}"
         )
         if rejects.count:
-            self.stderr.write(f"rejected lines and reasons: {rejects.path}")
+            self.stderr.write(f"Rejected lines are listed in {rejects.path}")
             sys.exit(1)
 
     def _batches(self, source: Source) -> Iterator[Loaded]:
@@ -184,7 +192,7 @@ class LoadCommand(BaseCommand):
 
     def _load(self, batch: Sequence[tuple[int, Any]]) -> Loaded:
         loaded = self.load([record for record in batch if record[1] != TOO_LONG])
-        message = f"A line has at most {LINE_BYTES:,} bytes."
+        message = f"The line is longer than {LINE_BYTES:,} bytes."
         loaded.rejects += [
             Reject(number, "line_too_long", message)
             for number, line in batch
@@ -233,7 +241,7 @@ def find_white_label(slug: str) -> WhiteLabel:
         return get_white_label(slug)
     except WhiteLabel.DoesNotExist:
         raise CommandError(
-            f"There is no white label {slug!r}; make one with create_white_label."
+            f"White label {slug!r} not found. Create it with create_white_label."
         ) from None
 
 

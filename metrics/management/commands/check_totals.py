@@ -1,4 +1,4 @@
-"""`check_totals`: prove that fleet totals are the sums of daily usage, or mend them."""
+"""`check_totals`: compare fleet totals with daily usage, and repair them."""
 
 import argparse
 import sys
@@ -13,13 +13,15 @@ from orgs.management.loading import find_white_label
 
 class Command(BaseCommand):
     help = (
-        "Compare a white label's fleet totals with its daily usage; --apply mends them."
-        " Without --apply the exit code is 1 when something differs."
+        "Compare a white label's fleet totals with its daily usage. --apply repairs"
+        " them. Without --apply, the exit code is 1 if any total differs."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--white-label", required=True, metavar="SLUG")
-        parser.add_argument("--apply", action="store_true", help="write")
+        parser.add_argument(
+            "--apply", action="store_true", help="Repair the totals that differ."
+        )
 
     def handle(self, *, white_label: str, apply: bool, **options: Any) -> None:
         label = find_white_label(white_label)
@@ -28,6 +30,6 @@ class Command(BaseCommand):
             transaction.set_rollback(not apply)
         if apply:
             fold_usage()
-        self.stdout.write(f"{'mended' if apply else 'differences'} {found}")
+        self.stdout.write(f"{'repaired' if apply else 'differences'} {found}")
         if found and not apply:
             sys.exit(1)

@@ -21,7 +21,7 @@ _INTEGER_DIGITS = 12
 
 
 class Command(LoadCommand):
-    help = "Load rates from CSV into a white label's price book."
+    help = "Load rates from a CSV file into the price book of a white label."
     batch_size = 5_000
 
     def records(self, source: Source) -> Iterator[tuple[int, dict[str, str]]]:
@@ -29,8 +29,9 @@ class Command(LoadCommand):
         columns = set(reader.fieldnames or ())
         if not _REQUIRED <= columns <= _REQUIRED | _OPTIONAL:
             raise CommandError(
-                "The first line must name the columns product, meter, unit_price,"
-                " benchmark_unit_price, and may name effective_from, organization."
+                "The first line must name the columns product, meter, unit_price, and"
+                " benchmark_unit_price, separated by commas. The columns effective_from"
+                " and organization are optional."
             )
         for row in csv_rows(reader, {"more": ""}):
             yield reader.line_num, row
@@ -53,14 +54,21 @@ class Command(LoadCommand):
 
     def _rate(self, row: Mapping[str, str], ids: Mapping[str, int]) -> IncomingRate:
         if None in row.values() or "more" in row:
-            raise Refused("invalid_row", "The row has not as many cells as columns.")
+            raise Refused("invalid_row", "The row and the header differ in length.")
         if not PRODUCT.fullmatch(row["product"]):
-            raise Refused("invalid_product", "Letters, digits and . _ : / - only.")
+            raise Refused(
+                "invalid_product",
+                "product must be 1 to 100 letters, digits, or . _ : / - characters.",
+            )
         if row["meter"] not in METERS:
-            raise Refused("unknown_meter", f"No such meter: {row['meter'][:200]}.")
+            message = (
+                f"Unknown meter {row['meter'][:200]!r}. Accepted: {', '.join(METERS)}."
+            )
+            raise Refused("unknown_meter", message)
         name = row.get("organization", "")
         if name and name not in ids:
-            raise Refused("organization_not_found", "No such organization.")
+            message = f"No organization has the external ID {name[:200]!r}."
+            raise Refused("organization_not_found", message)
         return IncomingRate(
             product=row["product"],
             meter=row["meter"],
@@ -80,7 +88,8 @@ class Command(LoadCommand):
         day = parse_day(text, zone, field="effective_from")
         if not EARLIEST_DAY < day < LATEST_DAY:
             raise Refused(
-                "invalid_effective_from", "A rate starts between 2000 and 2200."
+                "invalid_effective_from",
+                "effective_from must be between the years 2000 and 2200.",
             )
         if len(text) == len("2026-01-01"):
             return first_instant(day, zone)
@@ -92,13 +101,16 @@ def _price(text: str, name: str) -> Decimal:
     try:
         price = Decimal(text)
     except InvalidOperation:
-        raise Refused(f"invalid_{name}", f"Not a number: {text[:50]!r}.") from None
+        message = f"{name} is {text[:50]!r}; it must be a number, such as 0.0025."
+        raise Refused(f"invalid_{name}", message) from None
     if not price.is_finite() or price < 0:
-        raise Refused(f"invalid_{name}", "A price is a number from 0 on.")
+        raise Refused(f"invalid_{name}", f"{name} must be 0 or more.")
     if price != 0 and (
         price.adjusted() >= _INTEGER_DIGITS or price.adjusted() < -_PLACES
     ):
-        raise Refused("out_of_range", f"{name} has at most 12 digits each side.")
+        raise Refused(
+            "out_of_range", f"{name} can have 12 digits before and after the point."
+        )
     if price != round(price, _PLACES):
-        raise Refused("too_precise", f"{name} has at most 12 decimal places.")
+        raise Refused("too_precise", f"{name} can have at most 12 decimal places.")
     return price

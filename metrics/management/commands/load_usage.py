@@ -14,14 +14,14 @@ _REQUIRED = {"id", "timestamp", "product"}  # columns, in CSV
 
 
 class Command(LoadCommand):
-    help = "Record usage events from NDJSON, or CSV with a column for each meter."
+    help = "Record usage events from NDJSON, or from CSV with one column per meter."
     batch_size = 10_000
 
     def handle(self, **options: Any) -> None:
         make_partitions()
         super().handle(**options)
 
-    def records(self, source: Source) -> Iterator[tuple[int, bytes]]:
+    def records(self, source: Source) -> Iterator[tuple[int, bytes | Refused]]:
         lines = source.lines()
         first = next(lines, None)
         if first is None:
@@ -32,12 +32,12 @@ class Command(LoadCommand):
             yield first
             yield from lines
 
-    def load(self, batch: Sequence[tuple[int, bytes]]) -> Loaded:
+    def load(self, batch: Sequence[tuple[int, bytes | Refused]]) -> Loaded:
         loaded = Loaded()
         events: list[tuple[int, IncomingEvent]] = []
         for number, raw in batch:
             try:
-                events.append((number, parse_event(raw)))
+                events.append((number, _parse(raw)))
             except Refused as refused:
                 loaded.rejects.append(Reject(number, refused.code, refused.message))
         recorded = record_usage(self.white_label, events)
@@ -53,6 +53,12 @@ class Command(LoadCommand):
         fold_usage()
 
 
+def _parse(raw: bytes | Refused) -> IncomingEvent:
+    if isinstance(raw, Refused):
+        raise raw
+    return parse_event(raw)
+
+
 def _csv_header(line: bytes) -> list[str]:
     """The columns, or nothing when the line is not the first of a CSV file."""
     if line.lstrip()[:1] in b"{[":
@@ -62,26 +68,31 @@ def _csv_header(line: bytes) -> list[str]:
         return []
     if not set(names) >= _REQUIRED:
         raise CommandError(
-            "The first line must name the columns id, timestamp, product."
+            "The first line must name the columns id, timestamp, and product."
         )
     return names
 
 
 def _csv_records(
     names: Sequence[str], source: Source, *, header_line: int
-) -> Iterator[tuple[int, bytes]]:
-    """Rows as JSON objects: empty cells are absent, meters are gathered."""
+) -> Iterator[tuple[int, bytes | Refused]]:
+    """Yield each row as a JSON object; empty cells are left out."""
     reader = csv.reader(source.text())
     for row in csv_rows(reader, ["broken"]):
         if row:
             number = header_line + reader.line_num
-            yield number, orjson.dumps(_event(names, row))
+            yield number, _record(names, row)
+
+
+def _record(names: Sequence[str], row: Sequence[str]) -> bytes | Refused:
+    if len(row) != len(names):
+        message = f"The row has {len(row)} cells; the header has {len(names)} columns."
+        return Refused("unknown_field", message)
+    return orjson.dumps(_event(names, row))
 
 
 def _event(names: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
     event: dict[str, Any] = {"quantities": {}}
-    if len(row) != len(names):
-        return {"columns": f"{len(row)} cells, {len(names)} columns"}
     for name, cell in zip(names, row, strict=True):
         if not cell:
             continue

@@ -1,4 +1,4 @@
-"""`partitions`: the months of events: made, with --drop dropped, and listed."""
+"""`partitions`: create, drop, and list the monthly partitions of usage events."""
 
 from typing import Any
 
@@ -10,24 +10,24 @@ from metrics.queries.partitions import list_months
 
 
 class Command(BaseCommand):
-    help = "Make the coming months of the events table, drop old ones, list them all."
+    help = "Create, drop, and list the monthly partitions of the usage events table."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--drop",
             action="store_true",
-            help="Drop months older than USAGE_EVENT_RETENTION_DAYS.",
+            help="Drop partitions older than USAGE_EVENT_RETENTION_DAYS.",
         )
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="Change nothing; say what --drop would drop.",
+            help="List what --drop would drop, without changing anything.",
         )
 
     def handle(self, *, drop: bool, dry_run: bool, **options: Any) -> None:
         if drop and settings.USAGE_EVENT_RETENTION is None:
             raise CommandError(
-                "USAGE_EVENT_RETENTION_DAYS is not set: events are kept for ever."
+                "USAGE_EVENT_RETENTION_DAYS is not set, so events are kept forever."
             )
         made = [] if dry_run else make_partitions()
         outdated = drop_partitions(dry_run=dry_run) if drop or dry_run else []
@@ -36,7 +36,7 @@ class Command(BaseCommand):
                 f"{month.name} rows ~{month.rows:,} bytes {month.bytes:,}"
             )
         for name in made:
-            self.stdout.write(f"made {name}")
+            self.stdout.write(f"created {name}")
         for one in outdated:
             self.stdout.write(_said(one))
 
@@ -45,4 +45,4 @@ def _said(outdated: Outdated) -> str:
     text = f"{outdated.fate} {outdated.name}"
     if outdated.organization_id is None:
         return text
-    return f"{text} by the open period of organization {outdated.organization_id}"
+    return f"{text} for the open period of organization {outdated.organization_id}"

@@ -1,4 +1,4 @@
-"""`rebuild_days`: prove that daily usage is what its events make, or make it so."""
+"""`rebuild_days`: compare daily usage with its events, and correct it."""
 
 import argparse
 import sys
@@ -27,17 +27,27 @@ from orgs.management.loading import command_error
 
 class Command(CorrectingCommand):
     help = (
-        "Compute daily usage again from the events and list what differs; --apply"
-        " corrects it. Without --apply the exit code is 1 when something differs."
+        "Recompute daily usage from the events and list the differences. --apply"
+        " corrects them. Without --apply, the exit code is 1 if any day differs."
     )
     batch_size = 500
     kind = Correction.Kind.REBUILD
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--from", dest="start", required=True, metavar="DAY")
         parser.add_argument(
-            "--to", dest="end", required=True, metavar="DAY", help="the day after"
+            "--from",
+            dest="start",
+            required=True,
+            metavar="DAY",
+            help="First day, such as 2026-11-21.",
+        )
+        parser.add_argument(
+            "--to",
+            dest="end",
+            required=True,
+            metavar="DAY",
+            help="The day after the last.",
         )
 
     def handle(self, *, start: str, end: str, **options: Any) -> None:
@@ -83,10 +93,12 @@ def _days(start: str, end: str) -> DayRange:
         days = DayRange(date.fromisoformat(start), date.fromisoformat(end))
     except ValueError as error:
         raise CommandError(
-            f"--from and --to are days, as 2026-11-21: {error}"
+            f"--from and --to must be dates such as 2026-11-21: {error}"
         ) from None
     if not days.days:
-        raise CommandError("No day: --to is the day after the last one.")
+        raise CommandError(
+            "The range is empty: --to must be the day after the last day."
+        )
     return days
 
 

@@ -1,4 +1,4 @@
-"""`rerate`: what the open period would cost at today's prices; --apply makes it so."""
+"""`rerate`: re-rate the open period at the current prices."""
 
 import argparse
 import csv
@@ -52,7 +52,7 @@ Write = Callable[[Sequence[Row]], object]
 
 @dataclass(slots=True)
 class _Sums:
-    """Of the organizations that differ; and who could not be priced anew."""
+    """Totals of the organizations that differ, and those that could not be re-rated."""
 
     count: int = 0
     old: Decimal = Decimal(0)
@@ -68,8 +68,8 @@ class _Sums:
 
 class Command(CorrectingCommand):
     help = (
-        "List what the open period costs, and would cost at today's prices, of each"
-        " organization for which that differs; --apply prices it anew."
+        "List the organizations whose open period would cost more or less at the"
+        " current prices. --apply re-rates them."
     )
     batch_size = 50  # recordings of these wait while their new costs are written
     kind = Correction.Kind.RERATE
@@ -78,15 +78,19 @@ class Command(CorrectingCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "--period", required=True, help="open; closed ones are done"
+            "--period",
+            required=True,
+            help="Must be open; closed periods can't be re-rated.",
         )
         parser.add_argument(
-            "--csv", metavar="FILE", help="a table instead; - for stdout"
+            "--csv", metavar="FILE", help="Write a CSV file instead; - for stdout."
         )
 
     def handle(self, *, period: str, **options: Any) -> None:
         if period != "open":
-            raise CommandError("Only the open period is re-rated: --period open.")
+            raise CommandError(
+                "Only the open period can be re-rated. Use --period open."
+            )
         chosen = choose(options["white_label"], options["organization"])
         act = self.act(**options)
         try:
@@ -118,7 +122,7 @@ class Command(CorrectingCommand):
         )
         if sums.without_events:
             self.stderr.write(
-                "left as they are, for events of their open period are dropped: "
+                "Not re-rated, because events of their open period were dropped: "
                 + ", ".join(map(str, sums.without_events))
             )
             sys.exit(1)

@@ -1,4 +1,4 @@
-"""`rotate_secrets`: seal every stored secret with the first of ENCRYPTION_KEYS."""
+"""`rotate_secrets`: re-encrypt stored secrets with the first of ENCRYPTION_KEYS."""
 
 from typing import Any
 
@@ -10,13 +10,21 @@ BATCH = 500
 
 
 class Command(BaseCommand):
-    help = "Seal every stored secret with the first of ENCRYPTION_KEYS; run it again."
+    help = (
+        "Re-encrypt every stored secret with the first key of ENCRYPTION_KEYS. Safe to"
+        " run again."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--batch", type=int, default=BATCH)
+        parser.add_argument(
+            "--batch",
+            type=int,
+            default=BATCH,
+            help=f"Secrets per transaction. Default: {BATCH}.",
+        )
 
     def handle(self, *args: Any, batch: int, **options: Any) -> None:
-        """Each batch is committed: after a stop in the middle the rest is done anew."""
+        """Commit batch by batch: after an interruption, a second run does the rest."""
         resealed = current = last_id = 0
         unreadable: list[str] = []
         while done := reseal_integrations(after_id=last_id, limit=max(batch, 1)):
@@ -24,8 +32,10 @@ class Command(BaseCommand):
             resealed, current = resealed + done.resealed, current + done.current
             unreadable += done.unreadable
         self.stdout.write(
-            f"{resealed} sealed anew, {current} were already,"
+            f"{resealed} re-encrypted, {current} already current,"
             f" {len(unreadable)} unreadable"
         )
         if unreadable:
-            raise CommandError("does not open: " + ", ".join(unreadable))
+            raise CommandError(
+                "These secrets can't be decrypted: " + ", ".join(unreadable)
+            )

@@ -10,18 +10,30 @@ from orgs.models import Organization, WhiteLabel
 
 
 class Command(BaseCommand):
-    help = "Make an API key; its text is the last line, printed this once."
+    help = "Create an API key. The last line of the output is the key, shown only once."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--white-label", required=True, metavar="SLUG")
-        parser.add_argument("--organization", metavar="EXTERNAL_ID")
-        parser.add_argument("--name", default="command line")
+        parser.add_argument(
+            "--white-label",
+            required=True,
+            metavar="SLUG",
+            help="The white label the key belongs to.",
+        )
+        parser.add_argument(
+            "--organization",
+            metavar="EXTERNAL_ID",
+            help="Limit the key to one organization.",
+        )
+        parser.add_argument(
+            "--name", default="command line", help="A name for the list of keys."
+        )
         parser.add_argument(
             "--scope",
             action="extend",
             nargs="+",
             required=True,
             choices=[scope.value for scope in Scope],
+            help="What the key may do; may be repeated.",
         )
 
     def handle(self, *, white_label: str, name: str, **options: Any) -> None:
@@ -33,7 +45,9 @@ class Command(BaseCommand):
             scopes=[Scope(scope) for scope in options["scope"]],
             organization=organization,
         )
-        self.stdout.write(f"key {key.pk} for {organization or owner}, shown once:")
+        self.stdout.write(
+            f"Created API key {key.pk} for {organization or owner}. Copy it now:"
+        )
         self.stdout.write(text)
 
 
@@ -45,5 +59,5 @@ def _find_organization(
     present = Organization.objects.present()
     found = present.filter(white_label=owner, external_id=external_id).first()
     if found is None:
-        raise CommandError(f"There is no organization {external_id!r} in {owner.slug}.")
+        raise CommandError(f"Organization {external_id!r} not found in {owner.slug}.")
     return found

@@ -9,14 +9,26 @@ from orgs.management.loading import command_error
 
 
 class Command(BaseCommand):
-    help = "Make a white label and the organization that owns it."
+    help = "Create a white label and the organization that owns it."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("slug")
-        parser.add_argument("--name", required=True)
-        parser.add_argument("--time-zone", default="UTC", metavar="ZONE")
-        parser.add_argument("--gpu-weight", type=int, default=3)
-        parser.add_argument("--currency", default="usd")
+        parser.add_argument("slug", help="A short name for URLs and commands.")
+        parser.add_argument("--name", required=True, help="The display name.")
+        parser.add_argument(
+            "--time-zone",
+            default="UTC",
+            metavar="ZONE",
+            help="Where days start; can't be changed later. Default: UTC.",
+        )
+        parser.add_argument(
+            "--gpu-weight",
+            type=int,
+            default=3,
+            help="CPU seconds that one GPU second counts as in daily metrics.",
+        )
+        parser.add_argument(
+            "--currency", default="usd", help="Can't be changed later. Default: usd."
+        )
 
     def handle(self, *, slug: str, **options: Any) -> None:
         names = ("name", "time_zone", "gpu_weight", "currency")
@@ -24,4 +36,6 @@ class Command(BaseCommand):
             made = create_white_label(slug, **{name: options[name] for name in names})
         except DomainError as error:
             raise command_error(error) from None
-        self.stdout.write(f"white label {made.slug} owner {made.owner_id}")
+        self.stdout.write(
+            f"Created white label {made.slug}, owned by organization {made.owner_id}."
+        )

@@ -9,7 +9,7 @@ _decoder = msgspec.json.Decoder(IncomingOrganization)
 
 
 class Command(LoadCommand):
-    help = "Load organizations with members and projects from NDJSON."
+    help = "Load organizations with their members and projects from NDJSON."
     batch_size = 500
 
     def load(self, batch: Sequence[NumberedLine]) -> Loaded:
@@ -28,5 +28,5 @@ class Command(LoadCommand):
 
 def _parse(line: bytes) -> IncomingOrganization:
     if b"\\u0000" in line:
-        raise msgspec.ValidationError("Text must not contain a NUL")
+        raise msgspec.ValidationError("Text must not contain NUL characters.")
     return _decoder.decode(line)
