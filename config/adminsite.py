@@ -1,4 +1,4 @@
-"""Django's admin behind the same login, second factor included, as the pages."""
+"""Django's admin behind the login of the pages, including the second factor."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.utils.decorators import method_decorator
 class OrgdeskAdminSite(admin.AdminSite):
     site_header = settings.SITE_NAME
     site_title = f"{settings.SITE_NAME} admin"
-    index_title = "Admin"
+    index_title = "Site administration"
     enable_nav_sidebar = True
 
     @method_decorator(login_not_required)

@@ -33,14 +33,18 @@ class RateForm(forms.ModelForm):
     def clean_product(self) -> str:
         product: str = self.cleaned_data["product"]
         if not PRODUCT.fullmatch(product):
-            raise forms.ValidationError("Letters, digits and . _ : / - only.")
+            raise forms.ValidationError(
+                "Use 1 to 100 letters, digits, or . _ : / - characters."
+            )
         return product
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         organization, owner = data.get("organization"), data.get("white_label")
         if organization and owner and organization.white_label_id != owner.pk:
-            self.add_error("organization", "It belongs to another white label.")
+            self.add_error(
+                "organization", "This organization belongs to another white label."
+            )
         return data
 
     def validate_unique(self) -> None:

@@ -134,7 +134,7 @@ class OrganizationAdmin(GatedAdmin):
             },
         ),
         (
-            "State",
+            "Status",
             {"fields": ("is_active", "is_billable", "is_personal", "deleted_at")},
         ),
         (
@@ -152,7 +152,7 @@ class OrganizationAdmin(GatedAdmin):
             },
         ),
         (
-            "More",
+            "Details",
             {
                 "classes": ("collapse",),
                 "fields": (
@@ -236,7 +236,9 @@ class ApiKeyForm(forms.ModelForm):
         data = super().clean() or {}
         organization, owner = data.get("organization"), data.get("white_label")
         if organization and owner and organization.white_label_id != owner.pk:
-            self.add_error("organization", "It belongs to another white label.")
+            self.add_error(
+                "organization", "This organization belongs to another white label."
+            )
         return data
 
 
@@ -295,7 +297,9 @@ class ApiKeyAdmin(GatedAdmin):
         )
         obj.pk, obj.start = made.pk, made.start
         obj._state.adding = False
-        messages.warning(request, f"The key, shown this once: {text}")
+        messages.warning(
+            request, f"Copy the API key now; it won't be shown again: {text}"
+        )
 
 
 class _SuperusersOnly:

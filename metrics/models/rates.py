@@ -50,12 +50,12 @@ class Rate(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        help_text="Empty: for every organization of the white label.",
+        help_text="Leave empty for all organizations of the white label.",
     )
     product = models.CharField(max_length=100)
     meter = models.CharField(max_length=64)
     effective_from = models.DateTimeField(
-        null=True, blank=True, help_text="Empty: from the beginning."
+        null=True, blank=True, help_text="Leave empty if the rate has always applied."
     )
     unit_price = models.DecimalField(
         max_digits=PRICE_DIGITS, decimal_places=PRICE_PLACES
@@ -64,7 +64,7 @@ class Rate(models.Model):
         max_digits=PRICE_DIGITS,
         decimal_places=PRICE_PLACES,
         default=0,
-        help_text="What the same unit costs elsewhere; savings are the difference.",
+        help_text="The price of the same unit elsewhere; savings are the difference.",
     )
     added_in = models.PositiveIntegerField(editable=False)
     removed_in = models.PositiveIntegerField(null=True, blank=True, editable=False)

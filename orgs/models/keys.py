@@ -25,11 +25,11 @@ class ApiKey(models.Model):
         null=True,
         blank=True,
         related_name="api_keys",
-        help_text="Empty: the key reaches every organization of the white label.",
+        help_text="Leave empty for a key of the whole white label.",
     )
     name = models.CharField(max_length=200)
     start = models.CharField(
-        max_length=16, editable=False, help_text="The key's first characters."
+        max_length=16, editable=False, help_text="The first characters of the key."
     )
     key_hash = models.BinaryField(max_length=32, unique=True, editable=False)
     scopes = ArrayField(

@@ -60,19 +60,19 @@ class Organization(models.Model):
     external_id = models.CharField(
         max_length=200,
         validators=[validate_text],
-        help_text="The company's own id; unique in its white label.",
+        help_text="Your ID of the organization; unique in its white label.",
     )
     name = models.CharField(max_length=200, validators=[validate_text])
     billing_email = models.EmailField(max_length=254, blank=True)
     contract_started_on = models.DateField(
         null=True,
         blank=True,
-        help_text="Running totals count from here; without it, from the creation.",
+        help_text="Contract totals count from this day; if empty, from the creation.",
     )
     rate_limit = models.PositiveIntegerField(
         null=True,
         blank=True,
-        help_text="Calls per minute; empty takes the white label's default.",
+        help_text="API requests per minute; leave empty for the white label's default.",
     )
     is_active = models.BooleanField(default=True)
     inactive_since = models.DateTimeField(null=True, editable=False)  # by a trigger
@@ -208,7 +208,9 @@ class Entitlements(models.Model):
     )
     storage_bytes = models.BigIntegerField(null=True, blank=True)
     compute_seconds_per_year = models.BigIntegerField(
-        null=True, blank=True, help_text="CPU + GPU seconds, unweighted."
+        null=True,
+        blank=True,
+        help_text="CPU and GPU seconds, unweighted; leave empty for no limit.",
     )
     gpu_seconds_per_year = models.BigIntegerField(null=True, blank=True)
     projects = models.PositiveIntegerField(null=True, blank=True)

@@ -18,5 +18,5 @@ class User(AbstractUser):
         null=True,
         blank=True,
         related_name="users",
-        help_text="Bound to this white label; empty for the company's own staff.",
+        help_text="Limits access to one white label; leave empty for access to all.",
     )

@@ -49,13 +49,14 @@ class WhiteLabel(models.Model):
     gpu_weight = models.PositiveSmallIntegerField(
         default=3,
         validators=[MinValueValidator(1), MaxValueValidator(1000)],
-        help_text="What a GPU second counts for in daily metrics, in CPU seconds.",
+        help_text="CPU seconds that one GPU second counts as in daily metrics.",
     )
     currency = models.CharField(
         max_length=3, default="usd", validators=[validate_currency]
     )
     default_rate_limit = models.PositiveIntegerField(
-        default=200, help_text="Calls per minute of an organization without its own."
+        default=200,
+        help_text="API requests per minute, for organizations without their own limit.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
