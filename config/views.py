@@ -1,4 +1,4 @@
-"""Pages of no app: every component in every state, for those who build pages."""
+"""Pages that belong to no app: component gallery, API reference, health check."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -20,7 +20,7 @@ _FIRST = date(2026, 10, 23)
 
 
 def components(request: HttpRequest) -> HttpResponse:
-    """Staff only; its numbers are made up and stay the same, to compare pictures."""
+    """Show every component to staff, with fixed sample data for screenshots."""
     if not (request.user.is_authenticated and request.user.is_staff):
         raise Http404
     return render(request, "pages/components.html", _demo())
@@ -33,9 +33,9 @@ def _demo() -> dict[str, Any]:
         "tiles": _tiles(),
         "bars": _bars(),
         "lines": _lines(),
-        "ranges": _options("7 d", "30 d", "Period", "12 m", current="30 d"),
+        "ranges": _options("7d", "30d", "Period", "12m", current="30d"),
         "grains": _options("Daily", "Monthly", current="Daily"),
-        "filters": _options("All", "Attention", "Trial", "Unpaid", current="All"),
+        "filters": _options("All", "Needs action", "Trial", "Unpaid", current="All"),
         "rows": _rows(),
     }
 
@@ -54,7 +54,7 @@ def _header() -> dict[str, Any]:
     return {
         "badges": [
             Badge("Scale · monthly", "good"),
-            Badge("Soft limit in 6 days", "warn"),
+            Badge("Reaches soft limit in 6 days", "warn"),
             Badge("Invoice overdue", "bad"),
             Badge("ext-4711"),
         ],
@@ -68,28 +68,28 @@ def _tiles() -> list[dict[str, str]]:
             "label": "Cost this period",
             "value": "$7,183.45",
             "strong": "↑ 18.4%",
-            "note": "against the same days before",
+            "note": "vs. previous 30 days",
         },
         {
-            "label": "Projected to Nov 30",
+            "label": "Projected total by Nov 30",
             "value": "$13,420.00",
             "strong": "Nov 27:",
-            "note": "soft limit of $13,000 is crossed",
+            "note": "projected to reach the soft limit of $13,000",
             "tone": "warn",
         },
         {
             "label": "Unpaid",
             "value": "$2,310.00",
             "strong": "1 invoice",
-            "note": "overdue for 9 days",
+            "note": "9 days overdue",
             "tone": "bad",
         },
-        {"label": "Last sync", "value": "4 min ago", "note": "no drift"},
+        {"label": "Last sync", "value": "4 min ago", "note": "no discrepancies"},
     ]
 
 
 def _wave(index: int, column: int) -> Decimal:
-    """A weekly rhythm on a slow rise, without chance."""
+    """Return a slowly rising weekly pattern without randomness."""
     size = Decimal(("131.17", "84.4", "61.09", "33.5", "17.003")[index])
     rhythm = (100, 108, 104, 111, 96, 58, 52)[(column + index) % 7]
     return size * rhythm * (100 + column) / 10_000
@@ -106,9 +106,9 @@ def _bars() -> Chart:
             for index, name in enumerate(_MODELS)
         ],
         unit="usd",
-        limits=[Limit(value=433, label="Soft limit: $433 a day")],
+        limits=[Limit(value=433, label="Soft limit: $433 per day")],
         partial_from=29,
-        caption="Days of Europe/Zurich. Nov 21 is not over.",
+        caption="Days start at 00:00 Europe/Zurich. Nov 21 is a partial day.",
     )
 
 
@@ -131,7 +131,7 @@ def _lines() -> Chart:
                 + [4_000_000 + 410_000 * n for n in range(9)],
             ),
         ],
-        caption="February is not known: a gap, not a zero.",
+        caption="No data for February: shown as a gap.",
     )
 
 
@@ -146,7 +146,9 @@ def _rows() -> list[dict[str, Any]]:
             "tokens": 12_345_678 // (index + 1),
             "storage": 1_649_267_441_664 >> (4 * index),
             "tone": ("warn", "bad", "good")[index],
-            "state": ("Soft limit in 6 days", "Invoice overdue", "Active")[index],
+            "state": ("Reaches soft limit in 6 days", "Invoice overdue", "Active")[
+                index
+            ],
             "points": sparkline([_wave(index, column) for column in range(30)]),
         }
         for index, name in enumerate(names)
@@ -154,13 +156,13 @@ def _rows() -> list[dict[str, Any]]:
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    """Alive: no database, no broker; for whoever started the process."""
+    """Answer that the process is alive, without the database or the broker."""
     return HttpResponse("ok", content_type="text/plain")
 
 
 @login_not_required
 def openapi(request: HttpRequest) -> HttpResponse:
-    """The OpenAPI document, for whoever has a valid credential."""
+    """Return the OpenAPI document to callers with a valid credential."""
     if authenticate(request) is None:
         return say(
             request, 401, Unauthorized.code, "Send a valid API key or login token."
@@ -169,7 +171,7 @@ def openapi(request: HttpRequest) -> HttpResponse:
 
 
 def api_docs(request: HttpRequest) -> HttpResponse:
-    """The same for people who work here, drawn by us: no foreign script, no CDN."""
+    """Show the API reference to staff, without third-party scripts."""
     if not (request.user.is_authenticated and request.user.is_staff):
         raise Http404
     context = {"tags": apidocs.operations_by_tag(), "shapes": apidocs.shapes()}
