@@ -1,4 +1,4 @@
-"""Pictures of usage and cost, from the same series as every other answer."""
+"""Charts of usage and cost, from the same series as the API."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _TITLES = {
     Unit.COUNT: "Requests",
     Unit.SECONDS: "Compute time",
     Unit.BYTES: "Storage added and deleted",
-    Unit.BYTE_DAYS: "Storage kept",
+    Unit.BYTE_DAYS: "Storage used",
 }
 
 
@@ -87,12 +87,12 @@ def storage_chart(days: Sequence[DayMetrics]) -> Chart | None:
         return None
     return draw(
         id="storage-kept",
-        title="Storage at the end of the day",
+        title="Storage at end of day",
         days=[day.day for day in days],
         series=[Drawn("Stored", stored, is_level=True)],
         unit="bytes",
         kind="lines",
-        caption="Running total of storage added less deleted.",
+        caption="Storage added minus storage deleted, to date.",
     )
 
 
@@ -134,7 +134,7 @@ def _caption(series: Series) -> str:
     if series.filters.grain is Grain.DAILY:
         return ""
     days, buckets = series.filters.range.days, len(series.buckets)
-    return f"{days} days in {buckets} months; the ends may be parts of months."
+    return f"{days} days in {buckets} months. The first and last month may be partial."
 
 
 def _partial_from(series: Series, today: date) -> int | None:

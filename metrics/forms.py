@@ -33,10 +33,10 @@ def range_choices(today: date, *, period_starts_on: date | None) -> list[RangeCh
         period = DayRange(min(period_starts_on, today), end)
         current = RangeChoice("period", "Period", period)
     return [
-        RangeChoice("7d", "7 d", DayRange(end - timedelta(days=7), end)),
-        RangeChoice("30d", "30 d", DayRange(end - timedelta(days=30), end)),
+        RangeChoice("7d", "7d", DayRange(end - timedelta(days=7), end)),
+        RangeChoice("30d", "30d", DayRange(end - timedelta(days=30), end)),
         current,
-        RangeChoice("12m", "12 m", DayRange(year, end)),
+        RangeChoice("12m", "12m", DayRange(year, end)),
     ]
 
 
@@ -130,7 +130,7 @@ class ChartQuery:
 def _is_cumulative(query: QueryDict) -> bool:
     view = query.get("view", "")
     if view not in ("", _CUMULATIVE):
-        raise InvalidDateRange(f"There is no view {view[:20]!r}.", fields=("view",))
+        raise InvalidDateRange(f"Unknown view {view[:20]!r}.", fields=("view",))
     return bool(view)
 
 
@@ -152,7 +152,7 @@ def _chosen(
     slug = query.get("range", default.slug)
     found = next((choice for choice in choices if choice.slug == slug), None)
     if found is None:
-        raise InvalidDateRange(f"There is no range {slug[:20]!r}.", fields=("range",))
+        raise InvalidDateRange(f"Unknown range {slug[:20]!r}.", fields=("range",))
     return found
 
 
@@ -163,7 +163,7 @@ def _day(text: str, field: str) -> date:
         return day
     except (ValueError, OverflowError):
         raise InvalidDateRange(
-            f"“{field}” is a date, as 2026-11-21.", fields=(field,)
+            f"“{field}” must be a date such as 2026-11-21.", fields=(field,)
         ) from None
 
 
@@ -173,7 +173,7 @@ def _grain(query: QueryDict, chosen: RangeChoice) -> Grain:
         return Grain(query.get("grain", default))
     except ValueError:
         raise InvalidDateRange(
-            "The grain is daily or monthly.", fields=("grain",)
+            "“grain” must be daily or monthly.", fields=("grain",)
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What people write on the pages of this app."""
+"""Forms of the pages of this app."""
 
 from typing import Any
 
@@ -9,21 +9,27 @@ from orgs.models import Organization, WhiteLabel
 
 
 class ApiKeyForm(forms.Form):
-    """A new key. The choices are the white labels its maker may see."""
+    """A new API key. The choices are the white labels that the user can access."""
 
     white_label = forms.ModelChoiceField(WhiteLabel.objects.none())
     organization = forms.CharField(
         max_length=200,
         required=False,
-        help_text="External id of one organization; empty for the whole white label.",
+        help_text="External ID of an organization; leave empty for the white label.",
     )
-    name = forms.CharField(max_length=200, help_text="What it is for.")
+    name = forms.CharField(
+        max_length=200, help_text="What the key is used for, such as “API gateway”."
+    )
     scopes = forms.MultipleChoiceField(
         choices=[(scope.value, scope.value) for scope in Scope],
         widget=forms.CheckboxSelectMultiple,
     )
     expires_in_days = forms.IntegerField(
-        min_value=1, max_value=3_650, required=False, help_text="Empty: never."
+        min_value=1,
+        max_value=3_650,
+        required=False,
+        help_text="Leave empty for a key that never expires.",
+        label="Expires in (days)",
     )
 
     def __init__(self, *args: Any, white_labels: list[WhiteLabel], **kw: Any) -> None:
@@ -45,5 +51,8 @@ class ApiKeyForm(forms.Form):
             )
             data["organization"] = rows.first()
             if data["organization"] is None:
-                self.add_error("organization", "There is no such organization in it.")
+                self.add_error(
+                    "organization",
+                    "No organization of this white label has this external ID.",
+                )
         return data

@@ -54,7 +54,7 @@ def fleet_series(white_label_ids: Sequence[int], filters: SeriesFilters) -> Seri
     last folding; never more for more organizations. Totals know no projects.
     """
     if filters.project_id is not None:
-        raise ValueError("a fleet's usage is not kept by project")
+        raise ValueError("usage of all organizations is not stored by project")
     filters.range.within(filters.grain)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -23,7 +23,7 @@ def day_rows(
 
 
 def _row(day: DayMetrics, today: date, *, has_compute: bool) -> str:
-    so_far = " <small>so far</small>" if day.day == today else ""
+    so_far = " <small>partial day</small>" if day.day == today else ""
     heads = (day.total_members, day.total_staff, day.total_projects)
     stored = day.total_storage_bytes
     return (

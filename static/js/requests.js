@@ -33,15 +33,15 @@
   });
 
   document.addEventListener("htmx:sendError", ({ detail: { elt } }) =>
-    isQuiet(elt) || toast("The server cannot be reached. Nothing was changed; try again."),
+    isQuiet(elt) || toast("Can’t reach the server. Check your connection and try again."),
   );
   document.addEventListener("htmx:timeout", () =>
-    toast("The server took too long to answer. Reload to see what it did."),
+    toast("The server took too long to respond. Reload the page to see the result."),
   );
   document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {
     if (xhr.status < 500) return; // said in the page itself
     const id = xhr.getResponseHeader("X-Request-ID");
-    toast(`The server failed to answer.${id ? ` Request ${id}.` : ""}`);
+    toast(`Something went wrong on the server.${id ? ` Request ID ${id}.` : ""}`);
   });
 
   // What was refused has the keyboard. A boosted page is a new one: it starts at its content.
