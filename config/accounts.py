@@ -4,11 +4,11 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
 from django.http import HttpRequest
 
-from orgs.access.backends import ReadsPeople
+from orgs.access.backends import UserReader
 
 
-class LoginBackend(ReadsPeople, AuthenticationBackend):  # type: ignore[misc]
-    """Who logs in by e-mail or name; read like everybody else."""
+class LoginBackend(UserReader, AuthenticationBackend):  # type: ignore[misc]
+    """Login by email or name; users are read as `RoleBackend` reads them."""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]

@@ -6,6 +6,7 @@ from bench.report import Row
 from bench.rows import (
     alerts,
     charts,
+    django_own,
     fleet,
     memory,
     organization,
@@ -15,7 +16,17 @@ from bench.rows import (
 )
 from bench.run import Run
 
-_MODULES = (charts, pages, organization, recording, fleet, alerts, stripe, memory)
+_MODULES = (
+    charts,
+    pages,
+    organization,
+    recording,
+    fleet,
+    alerts,
+    stripe,
+    django_own,
+    memory,
+)
 
 
 def measure(run: Run) -> Iterator[Row]:

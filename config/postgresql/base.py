@@ -1,10 +1,9 @@
-"""Django's PostgreSQL, whose connections are looked at before they are asked.
+"""Django's PostgreSQL backend with a health check that needs no round trip.
 
-A connection is kept with its thread; the web process has few and keeps them. Django's
-own health check is a round trip for every request. A server that went away closed the
-socket, or left its last words in it: a look at the socket costs nothing, and only a
-suspicious one is asked. A network that swallows packets shows itself only when it is
-spoken to, as it would to a check.
+Django's own check sends `SELECT 1` before the first statement of each request. A server
+that went away has closed the socket or left a message in it, so polling the socket is
+enough to suspect it, and only a suspicious connection is asked. A network that silently
+drops packets is noticed at the next statement, as it would be at the check.
 """
 
 import select
@@ -13,8 +12,10 @@ from django.db.backends.postgresql import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's wrapper of a connection, with a cheaper `is_usable`."""
+
     def is_usable(self) -> bool:
-        """Whether the next statement will find its server, as far as one can see."""
+        """Return whether the socket shows no sign that the server has gone."""
         if self.connection is None or self.connection.closed:
             return False
         socket = select.poll()

@@ -12,6 +12,9 @@ class User(AbstractUser):
     organizations; without both nothing is seen.
     """
 
+    # What `orgs.access.backends` read along with the user; None on other users.
+    read_permissions: set[str] | None = None
+
     white_label = models.ForeignKey(
         "orgs.WhiteLabel",
         on_delete=models.PROTECT,

@@ -1,7 +1,9 @@
-"""Statements that run on every call: prepared once a connection, bound by the server.
+"""Run a statement that is prepared once per connection and bound by the server.
 
-Django binds on its side, so PostgreSQL would plan each of them anew; for a
-chart, planning costs more than reading.
+Django binds parameters in the client, so PostgreSQL plans each statement again; for a
+chart, planning costs more than reading. Django's own `server_side_binding` is for all
+statements of a connection or none, and history writes two statements at once, which
+cannot be bound by the server.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +16,11 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 
 class _PreparedCursor(psycopg.Cursor[Any]):
-    """psycopg's own cursor; prepares at the first execution, reads binary answers.
+    """A psycopg cursor that prepares at the first execution and reads binary results.
 
-    Named, so that history leaves it alone: it puts a statement of its own before each
-    of an unnamed cursor, and two cannot be prepared. Tables with history are not
-    written this way.
+    It has a name so that pghistory leaves it alone: to a statement of a cursor without
+    one it prepends its own, and two together cannot be prepared. So it must not be used
+    to write tables with history.
     """
 
     name = "prepared"
@@ -30,31 +32,32 @@ class _PreparedCursor(psycopg.Cursor[Any]):
 
 
 class _LoggedCursor(_PreparedCursor):
-    """Keeps the text for Django's log: psycopg forgets that of what it prepared."""
+    """A cursor that keeps the text of a prepared statement for Django's query log."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        found = super().execute(query, params, **options)
-        if self._query is None:
+        cursor = super().execute(query, params, **options)
+        if self._query is None:  # psycopg forgets the text of what it has prepared
             self._query = cast("Any", SimpleNamespace(query=query.encode()))
-        return found
+        return cursor
 
 
 def _cursor() -> Any:
-    """In the connection Django has; counted and logged like any other.
+    """Return a cursor of Django's connection; its queries are counted and logged.
 
-    Looked up once: each look through `django.db.connection` is one of the thread's.
+    The wrapper is looked up once: each attribute of `django.db.connection` is a look-up
+    of the thread's own.
     """
-    own: Any = connections[DEFAULT_DB_ALIAS]  # stubs know no cursor but their own
-    own.ensure_connection()
-    if own.queries_logged:
-        return own.make_debug_cursor(_LoggedCursor(own.connection))
-    return own.make_cursor(_PreparedCursor(own.connection))
+    wrapper: Any = connections[DEFAULT_DB_ALIAS]  # the stubs know only Django's cursors
+    wrapper.ensure_connection()
+    if wrapper.queries_logged:
+        return wrapper.make_debug_cursor(_LoggedCursor(wrapper.connection))
+    return wrapper.make_cursor(_PreparedCursor(wrapper.connection))
 
 
 def fetch_all(
     statement: str, parameters: Mapping[str, object]
 ) -> Sequence[tuple[Any, ...]]:
-    """The rows of a statement; its errors are Django's."""
+    """Return the rows of a statement; errors are raised as Django's."""
     with _cursor() as cursor:
         cursor.execute(statement, parameters)
         rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
@@ -65,13 +68,13 @@ Statement = tuple[str, Mapping[str, object]]
 
 
 def fetch_together(statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
-    """The rows of each statement, in order; sent together, so they wait once."""
+    """Return the rows of each statement, in order; one round trip for all of them."""
     with ExitStack() as stack:
         return [cursor.fetchall() for cursor in _executed(statements, stack)]
 
 
 def execute_together(statements: Sequence[Statement]) -> None:
-    """The same for writes."""
+    """Execute statements that return no rows; one round trip for all of them."""
     with ExitStack() as stack:
         _executed(statements, stack)
 
@@ -85,9 +88,9 @@ def _executed(statements: Sequence[Statement], stack: ExitStack) -> list[Any]:
 
 
 def array(values: Iterable[object]) -> str:
-    """An array as PostgreSQL writes one: of numbers, dates and slugs alone.
+    """Return an array literal of PostgreSQL: of numbers, dates and slugs alone.
 
-    Nothing in it is escaped, so texts that people or programs chose are given as
+    Nothing in it is escaped, so texts that people or programs chose must be passed as
     lists, which costs more.
     """
     text = '","'.join(map(str, values))
