@@ -20,7 +20,7 @@ from tests.factories import (
     make_white_label,
     record,
 )
-from tests.wsgi import FAST_PATH, asked, environ, keep_connection, left
+from tests.wsgi import FAST_PATH, environ, keep_connection, left_to_django, respond
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 READS = ("billing:read", "organizations:read")
@@ -54,30 +54,30 @@ def test_a_chart_is_the_same_from_both(
 ) -> None:
     key = make_key(acme, *READS, organization=billed if of == "organization" else None)
     chart = environ(chart_path(billed) + query, key)
-    told = asked(WSGIHandler(), dict(chart))  # notes the key's use, too
+    expected = respond(WSGIHandler(), dict(chart))  # notes the key's use, too
 
-    assert told[0] == "200 OK"
-    assert asked(FAST_PATH, dict(chart)) == told
+    assert expected[0] == "200 OK"
+    assert respond(FAST_PATH, dict(chart)) == expected
     plain = {"HTTP_AUTHORIZATION": f"ApiKey {key}"}
-    assert asked(FAST_PATH, environ(chart["PATH_INFO"] + query, **plain)) == told
+    assert respond(FAST_PATH, environ(chart["PATH_INFO"] + query, **plain)) == expected
 
 
 def test_access_is_the_same_from_both(acme: WhiteLabel, org: Organization) -> None:
     key = make_key(acme, *READS)
     access = environ(f"/api/v1/organizations/{org.pk}/access", key)
-    told = asked(WSGIHandler(), dict(access))
-    assert told[2] == b'{"allowed":true,"reasons":[],"rate_limit":200}'
-    assert asked(FAST_PATH, dict(access)) == told
+    expected = respond(WSGIHandler(), dict(access))
+    assert expected[2] == b'{"allowed":true,"reasons":[],"rate_limit":200}'
+    assert respond(FAST_PATH, dict(access)) == expected
 
     Organization.objects.filter(pk=org.pk).update(is_active=False)
     delete(org)
 
-    told = asked(WSGIHandler(), dict(access))
-    assert (told[0], told[2].count(b'"code"')) == ("200 OK", 2)
-    assert asked(FAST_PATH, dict(access)) == told
+    expected = respond(WSGIHandler(), dict(access))
+    assert (expected[0], expected[2].count(b'"code"')) == ("200 OK", 2)
+    assert respond(FAST_PATH, dict(access)) == expected
 
 
-def test_access_that_may_not_be_told_is_left_to_django(
+def test_access_without_permission_is_left_to_django(
     acme: WhiteLabel, org: Organization
 ) -> None:
     other = make_organization(acme, "org-8")
@@ -89,12 +89,12 @@ def test_access_that_may_not_be_told_is_left_to_django(
     ApiKey.objects.update(last_used_at=NOW)
     path = f"/api/v1/organizations/{org.pk}/access"
     for name, key in keys.items():
-        assert left(partial(asked, FAST_PATH, environ(path, key))), name
+        assert left_to_django(partial(respond, FAST_PATH, environ(path, key))), name
     key = make_key(acme, *READS)
     ApiKey.objects.update(last_used_at=NOW)
-    assert left(partial(asked, FAST_PATH, environ(f"{path}?x=1", key)))
+    assert left_to_django(partial(respond, FAST_PATH, environ(f"{path}?x=1", key)))
     unknown = environ("/api/v1/organizations/999999/access", key)
-    assert left(partial(asked, FAST_PATH, unknown))
+    assert left_to_django(partial(respond, FAST_PATH, unknown))
 
 
 def test_access_takes_one_query(
@@ -105,23 +105,23 @@ def test_access_takes_one_query(
     key = make_key(acme, *READS)
     ApiKey.objects.update(last_used_at=NOW)
     with django_assert_num_queries(1):
-        asked(FAST_PATH, environ(f"/api/v1/organizations/{billed.pk}/access", key))
+        respond(FAST_PATH, environ(f"/api/v1/organizations/{billed.pk}/access", key))
 
 
-def test_a_chart_that_holds_is_the_same_from_both(
+def test_an_unchanged_chart_is_the_same_from_both(
     acme: WhiteLabel, billed: Organization
 ) -> None:
     key = make_key(acme, *READS)
     path = chart_path(billed)
-    tag = asked(WSGIHandler(), environ(path, key))[1]["ETag"]
+    tag = respond(WSGIHandler(), environ(path, key))[1]["ETag"]
     again = environ(path, key, HTTP_IF_NONE_MATCH=tag)
 
-    told = asked(WSGIHandler(), dict(again))
-    assert told[0] == "304 Not Modified"
-    assert asked(FAST_PATH, dict(again)) == told
+    expected = respond(WSGIHandler(), dict(again))
+    assert expected[0] == "304 Not Modified"
+    assert respond(FAST_PATH, dict(again)) == expected
     record(acme, [event("later")])
     fold_usage()
-    assert asked(FAST_PATH, dict(again))[0] == "200 OK"
+    assert respond(FAST_PATH, dict(again))[0] == "200 OK"
 
 
 @pytest.mark.parametrize(
@@ -139,18 +139,18 @@ def test_parameters_that_do_not_validate_are_left_to_django(
 ) -> None:
     key = make_key(acme, *READS)
     path = chart_path(billed)
-    asked(WSGIHandler(), environ(path, key))
+    respond(WSGIHandler(), environ(path, key))
 
-    assert left(lambda: asked(FAST_PATH, environ(path + query, key)))
+    assert left_to_django(lambda: respond(FAST_PATH, environ(path + query, key)))
 
 
-def test_whoever_may_not_is_left_to_django(
+def test_a_key_without_access_is_left_to_django(
     acme: WhiteLabel, billed: Organization
 ) -> None:
     other = make_organization(acme, "org-8")
     keys = {
         "unknown": "ei_x",
-        "nobody's": "",
+        "no key": "",
         "strange": make_key(make_white_label("strange"), *READS),
         "narrow": make_key(acme, "usage:write"),
         "of another": make_key(acme, *READS, organization=other),
@@ -162,10 +162,12 @@ def test_whoever_may_not_is_left_to_django(
     ApiKey.objects.filter(pk=revoked.pk).update(revoked_at=NOW)
     ApiKey.objects.exclude(expires_at=None).update(expires_at=NOW)
     for name, key in keys.items():
-        assert left(partial(asked, FAST_PATH, environ(chart_path(billed), key))), name
+        assert left_to_django(
+            partial(respond, FAST_PATH, environ(chart_path(billed), key))
+        ), name
 
 
-def test_what_is_gone_or_not_there_is_left_to_django(
+def test_an_unknown_or_deleted_organization_is_left_to_django(
     acme: WhiteLabel, billed: Organization
 ) -> None:
     key = make_key(acme, *READS)
@@ -176,19 +178,23 @@ def test_what_is_gone_or_not_there_is_left_to_django(
         chart.replace(str(billed.pk), "9" * 19),
         chart + "/",
     ):
-        assert left(partial(asked, FAST_PATH, environ(path, key))), path
+        assert left_to_django(partial(respond, FAST_PATH, environ(path, key))), path
     delete(billed)
-    assert left(partial(asked, FAST_PATH, environ(chart, key)))
+    assert left_to_django(partial(respond, FAST_PATH, environ(chart, key)))
 
 
-def test_a_strange_host_and_a_plain_connection_are_left_to_django(
+def test_an_unknown_host_and_an_insecure_connection_are_left_to_django(
     acme: WhiteLabel, billed: Organization
 ) -> None:
     key = make_key(acme, *READS)
     chart = chart_path(billed)
-    told = asked(WSGIHandler(), environ(chart, key))
-    assert left(lambda: asked(FAST_PATH, environ(chart, key, HTTP_HOST="evil.example")))
-    assert left(lambda: asked(FAST_PATH, environ(chart, key, REQUEST_METHOD="POST")))
+    expected = respond(WSGIHandler(), environ(chart, key))
+    assert left_to_django(
+        lambda: respond(FAST_PATH, environ(chart, key, HTTP_HOST="evil.example"))
+    )
+    assert left_to_django(
+        lambda: respond(FAST_PATH, environ(chart, key, REQUEST_METHOD="POST"))
+    )
 
     strict = {
         "SECURE_SSL_REDIRECT": True,
@@ -198,20 +204,20 @@ def test_a_strange_host_and_a_plain_connection_are_left_to_django(
         "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"),
     }
     with override_settings(**strict):
-        assert left(lambda: asked(FAST_PATH, environ(chart, key)))
+        assert left_to_django(lambda: respond(FAST_PATH, environ(chart, key)))
         secure = environ(chart, key, HTTP_X_FORWARDED_PROTO="https")
-        assert asked(FAST_PATH, dict(secure)) == asked(WSGIHandler(), dict(secure))
-    assert told[0] == "200 OK"
+        assert respond(FAST_PATH, dict(secure)) == respond(WSGIHandler(), dict(secure))
+    assert expected[0] == "200 OK"
 
 
 def test_the_first_use_in_a_minute_is_noted_by_django(
     acme: WhiteLabel, billed: Organization
 ) -> None:
     key = make_key(acme, *READS)
-    assert left(lambda: asked(FAST_PATH, environ(chart_path(billed), key)))
+    assert left_to_django(lambda: respond(FAST_PATH, environ(chart_path(billed), key)))
 
 
-def test_it_takes_as_few_queries(
+def test_a_chart_takes_two_queries(
     acme: WhiteLabel,
     billed: Organization,
     django_assert_num_queries: DjangoAssertNumQueries,
@@ -220,7 +226,7 @@ def test_it_takes_as_few_queries(
     ApiKey.objects.update(last_used_at=NOW)
     chart = chart_path(billed)
     with django_assert_num_queries(3):  # changes wait to be folded: looks again
-        asked(FAST_PATH, environ(chart, key))
+        respond(FAST_PATH, environ(chart, key))
     fold_usage()
     with django_assert_num_queries(2):
-        asked(FAST_PATH, environ(chart, key))
+        respond(FAST_PATH, environ(chart, key))

@@ -14,7 +14,7 @@ from config import fast_path
 from orgs.models import ApiKey, Organization, WhiteLabel
 from orgs.queries.prepared import fetch_all
 from tests.factories import NOW, make_key, make_rate
-from tests.wsgi import FAST_PATH, Answer, asked, environ, keep_connection
+from tests.wsgi import FAST_PATH, Answer, environ, keep_connection, respond
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
@@ -90,7 +90,7 @@ def test_a_database_error_is_a_503_after_one_execution(
 ) -> None:
     work = failing(error)
 
-    status, headers, body = answer = asked(FAST_PATH, dict(call))
+    status, headers, body = answer = respond(FAST_PATH, dict(call))
 
     assert (status, headers["Retry-After"]) == ("503 Service Unavailable", "5")
     assert orjson.loads(body)["errors"][0]["code"] == "unavailable"
@@ -100,7 +100,7 @@ def test_a_database_error_is_a_503_after_one_execution(
     assert (record.name, record.levelname) == ("config.errors", "WARNING")
     assert record.request_id == "r-1"  # type: ignore[attr-defined]
     assert "request_id=r-1" in record.getMessage()
-    assert asked(WSGIHandler(), dict(call)) == answer
+    assert respond(WSGIHandler(), dict(call)) == answer
 
 
 def test_a_surprise_is_a_500_after_one_execution_with_its_traceback(
@@ -110,7 +110,7 @@ def test_a_surprise_is_a_500_after_one_execution_with_its_traceback(
 ) -> None:
     work = failing(RuntimeError("select secret from accounts"))
 
-    status, headers, body = answer = asked(FAST_PATH, dict(call))
+    status, headers, body = answer = respond(FAST_PATH, dict(call))
 
     assert status == "500 Internal Server Error"
     assert headers["x-cloud-error-codes"] == "billing_service.failed_request"
@@ -121,7 +121,7 @@ def test_a_surprise_is_a_500_after_one_execution_with_its_traceback(
     assert record.request_id == "r-1"  # type: ignore[attr-defined]
     assert record.exc_info is not None
     assert record.exc_info[1] is work.error
-    assert asked(WSGIHandler(), dict(call)) == answer
+    assert respond(WSGIHandler(), dict(call)) == answer
 
 
 @pytest.mark.parametrize("error", [UNAVAILABLE[0], RuntimeError("surprise")], ids=repr)
@@ -131,15 +131,15 @@ def test_a_failed_call_counts_once_against_the_rate_limit(
     error: Exception,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of a limit of three a failure leaves two, asked with Django behind."""
+    """Of a limit of three a failure leaves two, respond with Django behind."""
     Organization.objects.filter(pk=org.pk).update(rate_limit=3)
     application = fast_path.FastPath(WSGIHandler())
     with monkeypatch.context() as patch:
         patch.setattr("metrics.api.costs.cost_digits", Work(error))
         patch.setattr("billing.api.access.access_body", Work(error))
-        assert asked(application, dict(call))[0][:1] == "5"
+        assert respond(application, dict(call))[0][:1] == "5"
 
-    statuses = [asked(application, dict(call))[0] for _ in range(3)]
+    statuses = [respond(application, dict(call))[0] for _ in range(3)]
 
     assert statuses == ["200 OK", "200 OK", "429 Too Many Requests"]
 
@@ -148,13 +148,13 @@ def test_a_call_over_the_limit_is_refused_as_django_refuses_it(
     call: dict[str, Any], org: Organization
 ) -> None:
     Organization.objects.filter(pk=org.pk).update(rate_limit=1)
-    assert asked(FAST_PATH, dict(call))[0] == "200 OK"
+    assert respond(FAST_PATH, dict(call))[0] == "200 OK"
 
-    answer = asked(FAST_PATH, dict(call))
+    answer = respond(FAST_PATH, dict(call))
 
     assert answer[0] == "429 Too Many Requests"
     assert int(answer[1]["Retry-After"]) in range(1, 61)
-    django = asked(WSGIHandler(), dict(call))
+    django = respond(WSGIHandler(), dict(call))
     assert without_waiting_time(answer) == without_waiting_time(django)
 
 
@@ -171,11 +171,11 @@ def test_a_range_that_is_refused_is_refused_as_django_refuses_it(
     Organization.objects.filter(pk=org.pk).update(rate_limit=2)
     wrong = {**call, "QUERY_STRING": query}
 
-    answer = asked(FAST_PATH, dict(wrong))
+    answer = respond(FAST_PATH, dict(wrong))
 
     assert answer[0] == "400 Bad Request"
-    assert asked(WSGIHandler(), dict(wrong)) == answer
-    assert asked(FAST_PATH, dict(call))[0] == "429 Too Many Requests"
+    assert respond(WSGIHandler(), dict(wrong)) == answer
+    assert respond(FAST_PATH, dict(call))[0] == "429 Too Many Requests"
 
 
 @pytest.mark.parametrize("call", ["charts"], indirect=True)
@@ -189,7 +189,7 @@ def test_a_statement_timeout_of_postgresql_is_a_503(
 
     monkeypatch.setattr("metrics.api.costs.cost_digits", slow)
 
-    assert asked(FAST_PATH, dict(call))[0] == "503 Service Unavailable"
+    assert respond(FAST_PATH, dict(call))[0] == "503 Service Unavailable"
 
 
 @pytest.mark.parametrize("call", ["charts"], indirect=True)
@@ -199,7 +199,7 @@ def test_a_database_that_is_away_at_the_first_look_is_a_503(
     away = Work(OperationalError("connection refused"))
     monkeypatch.setattr("orgs.access.fast_path.find_key", away)
 
-    assert asked(FAST_PATH, dict(call))[0] == "503 Service Unavailable"
+    assert respond(FAST_PATH, dict(call))[0] == "503 Service Unavailable"
     assert away.runs == 1
 
 
@@ -211,7 +211,7 @@ def test_an_error_has_the_id_its_log_line_has_where_none_was_sent(
 ) -> None:
     failing(RuntimeError("surprise"))
 
-    _, headers, _ = asked(FAST_PATH, {**call, "HTTP_X_REQUEST_ID": "no good"})
+    _, headers, _ = respond(FAST_PATH, {**call, "HTTP_X_REQUEST_ID": "no good"})
 
     [record] = caplog.records
     assert len(headers["X-Request-ID"]) == 32

@@ -1,4 +1,4 @@
-"""Calls with a key pass no middleware of pages; everything else does."""
+"""API calls with a key skip the middleware for pages; everything else passes it."""
 
 import pytest
 from django.test import Client
@@ -29,7 +29,7 @@ def test_a_key_needs_no_session(acme: WhiteLabel, form: str) -> None:
 def test_a_key_beside_a_session_is_what_counts(
     acme: WhiteLabel, org: Organization
 ) -> None:
-    """Somebody's cookie gives a wrong key nothing, and needs no token beside a key."""
+    """A session does not help a wrong key, and needs no CSRF token beside a key."""
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_user("ada", "operator"))
     assert client.get(URL, headers={"x-api-key": "ei_wrong"}).status_code == 401
