@@ -13,28 +13,28 @@ from orgs.models import Organization, WhiteLabel
 
 def principal(request: HttpRequest) -> Principal:
     """Return who was authenticated for this call; `api_auth` put it there."""
-    found = getattr(request, "auth", None)
-    return found if isinstance(found, Principal) else Principal(name="nobody")
+    auth = getattr(request, "auth", None)
+    return auth if isinstance(auth, Principal) else Principal(name="anonymous")
 
 
 def _count(
     request: HttpRequest,
-    found: Principal,
+    current: Principal,
     organization: Organization | None = None,
     *,
     code: str = "",
 ) -> None:
     """Count the call, once per request however many checks ask for it."""
     key = "counted", organization.pk if organization else None
-    cached(request, key, lambda: count_call(found, organization, code=code))
+    cached(request, key, lambda: count_call(current, organization, code=code))
 
 
 def caller(request: HttpRequest, scope: Scope) -> Principal:
     """Return the caller of a call without an organization; counted per key."""
-    found = principal(request)
-    found.require(scope)
-    _count(request, found)
-    return found
+    current = principal(request)
+    current.require(scope)
+    _count(request, current)
+    return current
 
 
 def called_organization(
@@ -45,19 +45,19 @@ def called_organization(
     include_deleted: bool = False,
 ) -> Organization:
     """Return the organization a call names; counted against its own limit."""
-    found = principal(request)
-    found.require(scope)
+    current = principal(request)
+    current.require(scope)
     organization = cached(
         request,
         ("organization", str(id_), include_deleted),
         lambda: get_organization(
-            found,
+            current,
             id_,
             include_deleted=include_deleted,
-            found=cached_organization(request, id_),
+            row=cached_organization(request, id_),
         ),
     )
-    _count(request, found, organization)
+    _count(request, current, organization)
     return organization
 
 
@@ -65,34 +65,34 @@ def billed_organization(
     request: HttpRequest, id_: str, *, limit_code: str = ""
 ) -> Organization:
     """Return the same for contract C, which is read only and has its own errors."""
-    found = principal(request)
-    found.require(Scope.BILLING_READ)
+    current = principal(request)
+    current.require(Scope.BILLING_READ)
     organization = cached(
         request,
         ("billed", id_),
         lambda: get_billed_organization(
-            found, id_, found=cached_organization(request, id_)
+            current, id_, row=cached_organization(request, id_)
         ),
     )
-    _count(request, found, organization, code=limit_code)
+    _count(request, current, organization, code=limit_code)
     return organization
 
 
 def own_organization(request: HttpRequest, scope: Scope) -> Organization:
     """Return the organization of a key; a white label's key acts for the owner."""
-    found = principal(request)
-    found.require(scope)
-    if found.organization_id is not None:
-        organization = get_organization(found, found.organization_id)
-    elif found.white_label_id is not None:
-        owners = visible(found).present().select_related("white_label")
-        owned = owners.filter(owned_white_labels=found.white_label_id).first()
+    current = principal(request)
+    current.require(scope)
+    if current.organization_id is not None:
+        organization = get_organization(current, current.organization_id)
+    elif current.white_label_id is not None:
+        owners = visible(current).present().select_related("white_label")
+        owned = owners.filter(owned_white_labels=current.white_label_id).first()
         if owned is None:
             raise OrganizationNotFound
         organization = owned
     else:
         raise Forbidden("Use an API key or account of a single white label.")
-    _count(request, found, organization)
+    _count(request, current, organization)
     return organization
 
 
@@ -103,21 +103,21 @@ def called_white_label(
 
     A key of one organization is refused: it does not reach all of the white label.
     """
-    found = principal(request)
-    found.require(scope)
-    if found.organization_id is not None:
+    current = principal(request)
+    current.require(scope)
+    if current.organization_id is not None:
         raise Forbidden("Use an API key of the whole white label.")
     owner = cached(
         request,
         ("owner", str(owner_id)),
         lambda: get_organization(
-            found, owner_id, found=cached_organization(request, owner_id)
+            current, owner_id, row=cached_organization(request, owner_id)
         ),
     )
     white_label = cached(request, ("white label", owner.pk), lambda: owned_by(owner))
     if white_label is None:
         raise OrganizationNotFound
-    _count(request, found, owner)
+    _count(request, current, owner)
     return white_label
 
 
@@ -141,13 +141,13 @@ def inner_organization(
 ) -> Organization:
     """Return an organization of the white label that `owner_id` owns, or a 404."""
     white_label = called_white_label(request, owner_id, scope)
-    found = cached(
+    organization = cached(
         request,
         ("inner", str(inner_id), include_deleted),
         lambda: get_organization(
             principal(request), inner_id, include_deleted=include_deleted
         ),
     )
-    if found.white_label_id != white_label.pk:
+    if organization.white_label_id != white_label.pk:
         raise OrganizationNotFound
-    return found
+    return organization

@@ -38,34 +38,35 @@ def get_organization(
     id_: int | str,
     *,
     include_deleted: bool = False,
-    found: Organization | None = None,
+    row: Organization | None = None,
 ) -> Organization:
     """Return an organization the principal may see, with its white label.
 
     Raises `OrganizationNotFound` alike for an id out of reach, an unknown one and a
-    malformed one, so that nothing is disclosed. `found` is its row if already read.
+    malformed one, so that nothing is disclosed. `row` is the organization if it was
+    read already.
     """
-    found = found or find_organization(row_id(id_))
-    if found is None or not principal.reaches(found):
+    organization = row or find_organization(row_id(id_))
+    if organization is None or not principal.reaches(organization):
         raise OrganizationNotFound
-    if found.deleted_at is not None and not include_deleted:
+    if organization.deleted_at is not None and not include_deleted:
         raise OrganizationNotFound
-    return found
+    return organization
 
 
 def get_billed_organization(
-    principal: Principal, id_: str, *, found: Organization | None = None
+    principal: Principal, id_: str, *, row: Organization | None = None
 ) -> Organization:
     """Return an organization as `get_organization` does, with contract C's errors.
 
     There an existing organization out of reach is `organization.invalid_access`, 403.
     """
-    found = found or find_organization(row_id(id_))
-    if found is None or found.deleted_at is not None:
+    organization = row or find_organization(row_id(id_))
+    if organization is None or organization.deleted_at is not None:
         raise OrganizationNotFound
-    if not principal.reaches(found):
+    if not principal.reaches(organization):
         raise Forbidden("This API key has no access to that organization.")
-    return found
+    return organization
 
 
 def row_id(id_: int | str) -> int:
