@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja.utils import check_csrf
 
+from orgs.access.backends import RoleBackend
 from orgs.access.limits import login_attempt, login_succeeded
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal, principal_of
@@ -194,7 +195,7 @@ def _of_token(text: str) -> Principal | None:
         )
     except jwt.InvalidTokenError:
         return None
-    user = User.objects.filter(pk=int(claims["sub"]), is_active=True).first()
+    user = RoleBackend().get_user(int(claims["sub"]))
     if user is None or user.get_session_auth_hash()[:16] != claims["was"]:
         return None
     return principal_of(user)
