@@ -313,7 +313,7 @@ def test_a_customer_of_nobody_is_a_warning(
     assert found() == [("no_organization", "", "who@example.com")]
     assert list_drift([acme]) == []
     row = list_drift([acme], with_nobodys=True)[0]
-    assert (row.label, row.can_heal) == ("Customer without organization", False)
+    assert (row.label, row.can_heal) == (Drift.Kind.NO_ORGANIZATION.label, False)
     assert get_drift(row.id, [acme]) is None
     counts = count_drift([acme], with_nobodys=True)
     assert (counts.healable, counts.warnings) == (0, 1)
@@ -330,7 +330,7 @@ def test_a_link_is_never_moved(
 
     assert BillingAccount.objects.get(organization=org).stripe_id == first
     assert found() == [
-        ("no_organization", f"that organization has {first}", "org-7@example.com")
+        ("no_organization", f"organization already has {first}", "org-7@example.com")
     ]
 
 

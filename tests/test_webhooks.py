@@ -289,9 +289,9 @@ def test_what_is_not_needed_is_done(fake: FakeStripe, db: None, type_: str) -> N
     [
         ({"api_version": "v2"}, "unsupported version v2"),
         ({"object": "v2.core.event"}, "unsupported version 2026-10-28.endive"),
-        ({"data": {"object": {}}}, "it names no object"),
-        ({"data": {"object": {"id": 7}}}, "it names no object"),
-        ({"data": None}, "it names no object"),
+        ({"data": {"object": {}}}, "no object ID"),
+        ({"data": {"object": {"id": 7}}}, "no object ID"),
+        ({"data": None}, "no object ID"),
         ({}, "no such object in Stripe"),
         (
             {"account": "acct_1"},
@@ -340,7 +340,7 @@ def test_a_customer_of_nobody_is_parked_and_warned_of(
 
     event = receive(event_of(id_, "customer.updated"))
 
-    assert outcome(event) == ("parked", "its customer belongs to no organization")
+    assert outcome(event) == ("parked", "customer is not linked to an organization")
     drift = Drift.objects.get()
     assert (drift.kind, drift.stripe_id, drift.theirs) == (
         "no_organization",

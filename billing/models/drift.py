@@ -18,11 +18,11 @@ class Drift(models.Model):
         PERIOD = "period"
         AMOUNT = "amount"
         CUSTOMER = "customer"
-        MISSING = "missing", "Missing here"
+        MISSING = "missing", "Missing in Orgdesk"
         UNKNOWN_PRICE = "unknown_price", "Unknown price"
-        TWO_LIVE = "two_live", "Two live subscriptions"
-        NO_ORGANIZATION = "no_organization", "Customer without organization"
-        NO_CUSTOMER = "no_customer", "Organization without customer"
+        TWO_LIVE = "two_live", "Duplicate active subscriptions"
+        NO_ORGANIZATION = "no_organization", "Unlinked customer"
+        NO_CUSTOMER = "no_customer", "Customer deleted in Stripe"
 
     WARNINGS = (
         Kind.UNKNOWN_PRICE,

@@ -17,7 +17,7 @@ class InboxEvent(models.Model):
         PENDING = "pending"
         PROCESSING = "processing"
         DONE = "done"
-        PARKED = "parked"
+        PARKED = "parked", "Needs review"
         FAILED = "failed"
         IGNORED = "ignored"
 

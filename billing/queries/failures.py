@@ -110,7 +110,7 @@ _COLUMNS = {
 def _what(kind: str, row: dict[str, Any]) -> str:
     if kind == "charge":
         line = row["product"] or "Credit"
-        return f"{line}, on the invoice of period {row['period__number']}"
+        return f"Invoice item: {line}, period {row['period__number']}"
     if kind == "action":
         return str(StripeAction.Kind(row["kind"]).label)
     return str(Job.Kind(row["kind"]).label)

@@ -22,21 +22,21 @@ _STAGES = {
     SyncRun.Stage.PRICES: "Prices",
     SyncRun.Stage.SUBSCRIPTIONS: "Subscriptions",
     SyncRun.Stage.INVOICES: "Invoices",
-    SyncRun.Stage.ENDED: "The end",
+    SyncRun.Stage.ENDED: "Finishing",
 }
 
 
 @register.filter
 def ago(at: datetime, now: datetime) -> str:
-    """`just now`, `12 min ago`, `3 h ago`, `4 days ago`."""
+    """Return how long ago it was: `just now`, `3 hours ago`, `4 days ago`."""
     passed = max((now - at).total_seconds(), 0)
     if passed < _MINUTE:
         return "just now"
     if passed < _HOUR:
-        return f"{int(passed // _MINUTE)} min ago"
+        return f"{_nouns(int(passed // _MINUTE), 'minute')} ago"
     if passed < 2 * _DAY:
-        return f"{int(passed // _HOUR)} h ago"
-    return f"{int(passed // _DAY)} days ago"
+        return f"{_nouns(int(passed // _HOUR), 'hour')} ago"
+    return f"{_nouns(int(passed // _DAY), 'day')} ago"
 
 
 @register.filter
@@ -50,7 +50,9 @@ def _many(number: int) -> str:
 
 
 def _nouns(number: int, noun: str) -> str:
-    return f"{_many(number)} {noun}{'' if number == 1 else 's'}"
+    """Return `1 event`, `2 discrepancies`, `1,000+ events`."""
+    plural = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{_many(number)} {noun if number == 1 else plural}"
 
 
 # --- tiles --------------------------------------------------------------------------
@@ -69,16 +71,18 @@ def health_tile(health: SyncHealth, now: datetime, zone: str, url: str) -> Tile:
         _nouns(number, noun)
         for number, noun in (
             (health.needy, "event"),
-            (health.failed, "failed task"),
+            (health.failed, "failed job"),
         )
         if number
     ]
-    waits = f"{' and '.join(needs)} for somebody" if needs else ""
+    verb = "needs" if health.needy + health.failed == 1 else "need"
+    waits = f"{' and '.join(needs)} {verb} action" if needs else ""
     tile = _read(health, now, zone) | {"url": url}
     if health.drift:
-        tile["strong"] = _nouns(health.drift, "difference")
+        more = "," if waits else ""
+        tile["strong"] = _nouns(health.drift, "discrepancy") + more
     if waits:
-        tile["note"] = waits if not health.drift else f"and {waits}"
+        tile["note"] = waits
     if needs or health.failing:
         tile["tone"] = "bad"
     elif health.differences or health.is_late(now):
@@ -87,43 +91,44 @@ def health_tile(health: SyncHealth, now: datetime, zone: str, url: str) -> Tile:
 
 
 def _read(health: SyncHealth, now: datetime, zone: str) -> Tile:
-    tile: Tile = {"label": "Last read from Stripe"}
+    tile: Tile = {"label": "Last synced"}
     if health.synced_at is None or health.never:
-        tile |= {"value": UNKNOWN if health.synced_at is None else "In part"}
-        tile |= {"note": f"{_nouns(health.never, 'white label')} never read"}
+        tile |= {"value": UNKNOWN if health.synced_at is None else "Partial"}
+        never = f"{_nouns(health.never, 'white label')} never synced"
+        tile |= {"note": never if health.never else "No white labels yet"}
     else:
         at = moment(health.synced_at, zone or "UTC")
         tile |= {"value": ago(health.synced_at, now), "note": format_html("{}", at)}
     if health.failing:
-        tile |= {"strong": "The last run failed,", "tone": "bad"}
+        tile |= {"strong": "Last sync failed,", "tone": "bad"}
     elif health.is_late(now):
-        tile |= {"strong": "Late,", "tone": "warn"}
+        tile |= {"strong": "Overdue,", "tone": "warn"}
     if health.running:
-        tile |= {"strong": "A run goes on,"}
+        tile |= {"strong": "Sync in progress,"}
     return tile
 
 
 def _drift(health: SyncHealth) -> Tile:
-    tile: Tile = {"label": "Differences", "value": _many(health.differences)}
+    tile: Tile = {"label": "Discrepancies", "value": _many(health.differences)}
     if health.differences:
-        tile |= {"note": "a sync heals them", "tone": "warn"}
+        tile |= {"note": "the next sync resolves them", "tone": "warn"}
     else:
-        tile |= {"note": "what we say is what Stripe says"}
+        tile |= {"note": "in sync"}
     if health.warnings:
-        tile |= {"strong": _nouns(health.warnings, "warning"), "note": "for somebody"}
+        tile |= {"strong": _nouns(health.warnings, "warning"), "note": "need action"}
     return tile
 
 
 def _inbox(health: SyncHealth) -> Tile:
-    waiting = f"{_nouns(health.waiting, 'event')} on the way"
-    tile: Tile = {"label": "Events for somebody", "value": _many(health.needy)}
-    tile |= {"note": waiting if health.waiting else "nothing waits"}
+    waiting = f"{_nouns(health.waiting, 'event')} queued"
+    tile: Tile = {"label": "Events needing action", "value": _many(health.needy)}
+    tile |= {"note": waiting if health.waiting else "queue empty"}
     return tile | {"tone": "bad"} if health.needy else tile
 
 
 def _failed(health: SyncHealth) -> Tile:
-    tile: Tile = {"label": "Failed tasks", "value": _many(health.failed)}
-    tile |= {"note": "charges, actions and jobs that were given up"}
+    tile: Tile = {"label": "Failed jobs", "value": _many(health.failed)}
+    tile |= {"note": "retries exhausted"}
     return tile | {"tone": "bad"} if health.failed else tile
 
 
@@ -133,10 +138,10 @@ def _failed(health: SyncHealth) -> Tile:
 @register.simple_tag
 def run_badge(run: SyncProgress | None) -> SafeString:
     if run is None:
-        return badge("Never")
+        return badge("Never run")
     match run.state:
         case SyncRun.State.PENDING:
-            return badge("Waiting" if run.started_at is None else "Tried again soon")
+            return badge("Queued" if run.started_at is None else "Retrying soon")
         case SyncRun.State.RUNNING:
             return badge("Running", "warn")
         case SyncRun.State.FAILED:
@@ -147,44 +152,44 @@ def run_badge(run: SyncProgress | None) -> SafeString:
 @register.simple_tag
 def run_stage(run: SyncProgress) -> str:
     if run.state == SyncRun.State.PENDING and run.started_at is None:
-        return "Waits for a worker"
+        return "Queued"
     return _STAGES[SyncRun.Stage(run.stage)]
 
 
 @register.simple_tag
 def run_pace(run: SyncProgress) -> str:
-    """`120 a second · about 4 s left · 2 differ · 0 unreadable`."""
-    parts = [f"{count(round(run.rate))} a second"]
+    """Return the rate: `120 per second · about 4 s left · 0 errors`."""
+    parts = [f"{count(round(run.rate))} per second"]
     if run.remaining is not None and run.remaining > timedelta(0):
         parts.append(f"about {seconds(run.remaining.total_seconds())} left")
     if run.drifted:
-        parts.append(f"{count(run.drifted)} differ")
-    parts.append(f"{count(run.errors)} errors")
+        parts.append(_nouns(run.drifted, "discrepancy"))
+    parts.append(_nouns(run.errors, "error"))
     return " · ".join(parts)
 
 
 @register.simple_tag
 def run_ended(run: SyncProgress) -> str:
-    """`783 read in 4.1 s, 2 written, 5 differed`."""
+    """Return the result: `783 read in 4.1 s, 2 written, 5 discrepancies`."""
     parts = [f"{count(run.done)} read in {seconds(run.seconds)}"]
-    parts.append(f"{count(run.written)} written" if run.heals else "nothing written")
-    parts.append(f"{count(run.drifted)} differed")
+    parts.append(f"{count(run.written)} written" if run.heals else "none written")
+    parts.append(_nouns(run.drifted, "discrepancy"))
     if run.errors:
-        parts.append(f"{count(run.errors)} could not be read")
+        parts.append(_nouns(run.errors, "error"))
     return ", ".join(parts)
 
 
 @register.simple_tag
 def run_told(run: SyncProgress) -> dict[str, str]:
-    """A toast's words."""
+    """Return the toast for a run that has ended."""
     if run.state == SyncRun.State.FAILED:
         return {
-            "text": f"The sync of {run.white_label_name} failed.",
+            "text": f"Sync of {run.white_label_name} failed.",
             "tone": "warning",
         }
-    text = f"{run.white_label_name} is in step: {run_ended(run)}."
+    text = f"{run.white_label_name} synced: {run_ended(run)}."
     if not run.heals:
-        text = f"{run.white_label_name} is compared: {run_ended(run)}."
+        text = f"Dry run of {run.white_label_name}: {run_ended(run)}."
     return {"text": text, "tone": "success"}
 
 
@@ -195,10 +200,10 @@ def run_told(run: SyncProgress) -> dict[str, str]:
 def what_to_do(kind: str) -> str:
     """For a warning: only a person can."""
     return {
-        "unknown_price": "In Stripe, give the product of the price its kind and tier.",
-        "two_live": "Cancel the one that is not used in Stripe.",
-        "no_organization": "Link it on an organization's billing tab, or leave it.",
-        "no_customer": "Unlink it on the billing tab; then link or make another.",
+        "unknown_price": "In Stripe, set kind and tier in the product's metadata.",
+        "two_live": "In Stripe, cancel the subscription that is not used.",
+        "no_organization": "Link it on an organization's Billing tab, or ignore it.",
+        "no_customer": "Unlink it on the Billing tab, then link or create another.",
     }.get(kind, "")
 
 
@@ -209,10 +214,10 @@ def event_badge(row: InboxRow) -> SafeString:
 
 
 _EVENTS = {
-    "pending": ("Waiting", ""),
-    "processing": ("Being handled", "warn"),
+    "pending": ("Queued", ""),
+    "processing": ("Processing", "warn"),
     "done": ("Done", "good"),
-    "parked": ("Parked", "warn"),
+    "parked": ("Needs review", "warn"),
     "failed": ("Failed", "bad"),
     "ignored": ("Ignored", ""),
 }

@@ -19,8 +19,8 @@ from orgs.errors import NotFound
 from orgs.http import OrgRequest
 from orgs.models import WhiteLabel
 
-READ_ONLY = "Your role reads money and changes nothing."
-OFF = "There is no STRIPE_SECRET_KEY: Stripe is not asked."
+READ_ONLY = "Your role has read-only access to billing."
+OFF = "Stripe is not connected. Set STRIPE_SECRET_KEY to enable it."
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Desk:
     def white_label(self, id_: int) -> WhiteLabel:
         found = [label for label in self.white_labels if label.pk == id_]
         if not found:
-            raise NotFound("There is no such white label.")
+            raise NotFound("White label not found.")
         return found[0]
 
     def chosen(self, query: QueryDict) -> list[WhiteLabel]:
@@ -64,7 +64,7 @@ class Desk:
         slug = query.get("white_label", "")
         found = [one for one in self.white_labels if slug in ("", one.slug)]
         if slug and not found:
-            raise NotFound("There is no such white label.")
+            raise NotFound("White label not found.")
         return found
 
     def health(self) -> SyncHealth:
@@ -114,10 +114,10 @@ def page(desk: Desk, tab: str) -> dict[str, Any]:
 
 
 _TABS = (
-    ("jobs", "Syncs"),
-    ("drifts", "Drift"),
-    ("inbox", "Inbox"),
-    ("failures", "Failed tasks"),
+    ("jobs", "Sync runs"),
+    ("drifts", "Discrepancies"),
+    ("inbox", "Webhook events"),
+    ("failures", "Failed jobs"),
 )
 
 

@@ -52,11 +52,11 @@ def heal_drift(request: OrgRequest, drift_id: int) -> HttpResponse:
     desk = enter_to_act(request)
     row = _found(desk, drift_id)
     if row.is_warning:
-        raise Conflict("A warning waits for a person.", code="drift_is_warning")
+        raise Conflict("Warnings must be resolved manually.", code="drift_is_warning")
     nudge(tasks.heal_drift, drift_id, desk.principal.name)
     if wants_fragment(request):
         return _row(request, desk, row, looks=_LOOKS, was_asked=True)
-    messages.info(request, f"Stripe is asked again for {row.stripe_id}.")
+    messages.info(request, f"Resolving {row.stripe_id}.")
     return redirect("billing:drifts")
 
 
@@ -67,14 +67,14 @@ def heal_all_drift(request: OrgRequest, white_label_id: int) -> HttpResponse:
     label = desk.white_label(white_label_id)
     run = drift.heal_all(label, by=desk.principal.name)
     nudge(tasks.run_sync, run.pk)
-    messages.info(request, f"A sync of {label.name} heals what it finds.")
+    messages.info(request, f"Started a sync of {label.name} to resolve discrepancies.")
     return redirect("billing:jobs")
 
 
 def _found(desk: Desk, drift_id: int) -> DriftRow:
     found = get_drift(drift_id, desk.white_labels, with_nobodys=desk.sees_all)
     if found is None:
-        raise NotFound("There is no such difference.")
+        raise NotFound("Discrepancy not found.")
     return found
 
 
@@ -101,7 +101,7 @@ def _row(
 def _drifts(desk: Desk, request: OrgRequest) -> dict[str, Any]:
     labels, kind = desk.chosen(request.GET), request.GET.get("kind", "")
     if kind and kind not in Drift.Kind.values:
-        raise DomainError("There is no such kind of difference.", fields=("kind",))
+        raise DomainError("Unknown discrepancy type.", fields=("kind",))
     is_healed = request.GET.get("healed") == "1"
     run = _run(desk, request.GET.get("run", ""))
     if run:
@@ -143,7 +143,7 @@ def _run(desk: Desk, text: str) -> int | None:
         return None
     id_ = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004
     if get_sync(id_, desk.white_labels) is None:
-        raise NotFound("There is no such run.")
+        raise NotFound("Sync run not found.")
     return id_
 
 
@@ -175,6 +175,6 @@ def _states(request: OrgRequest, *, is_healed: bool) -> list[dict[str, Any]]:
         return f"{base}?{query}" if query else base
 
     return [
-        {"label": "Lasting", "url": url(), "current": not is_healed},
-        {"label": "Healed", "url": url(healed="1"), "current": is_healed},
+        {"label": "Open", "url": url(), "current": not is_healed},
+        {"label": "Resolved", "url": url(healed="1"), "current": is_healed},
     ]

@@ -35,9 +35,9 @@ def retry_failure(request: OrgRequest, kind: str, failure_id: int) -> HttpRespon
     desk = enter_to_act(request, asks_stripe=kind != "job")
     found = find_failure(kind, failure_id, desk.white_labels)
     if found is None:
-        raise NotFound("There is no such failed task.")
+        raise NotFound("Failed job not found.")
     _RETRIES[kind](failure_id)
-    messages.success(request, f"{found.what}: tried again.")
+    messages.success(request, f"Retry queued: {found.what}.")
     return redirect("billing:failures")
 
 

@@ -24,8 +24,8 @@ _SHOWN = 50
 _State = InboxEvent.State
 # In the address, on the tab, and which states that means.
 _TABS = {
-    "": ("Needs somebody", (_State.PARKED, _State.FAILED)),
-    "waiting": ("Waiting", (_State.PENDING, _State.PROCESSING)),
+    "": ("Needs action", (_State.PARKED, _State.FAILED)),
+    "waiting": ("Queued", (_State.PENDING, _State.PROCESSING)),
     "done": ("Done", (_State.DONE,)),
     "ignored": ("Ignored", (_State.IGNORED,)),
 }
@@ -46,9 +46,12 @@ def resend_event(request: OrgRequest, event_id: int) -> HttpResponse:
     desk = enter_to_act(request)
     event = _found(desk, event_id)
     if not commands.resend(event_id):
-        raise Conflict("It is being handled, or was.", code="event_not_ended")
+        raise Conflict(
+            "This event is already queued, in progress, or done.",
+            code="event_not_ended",
+        )
     nudge(tasks.handle_event, event_id)
-    messages.success(request, f"{event.type} is handled again.")
+    messages.success(request, f"Queued {event.type} for reprocessing.")
     return _back(request)
 
 
@@ -58,15 +61,15 @@ def ignore_event(request: OrgRequest, event_id: int) -> HttpResponse:
     desk = enter_to_act(request, asks_stripe=False)
     event = _found(desk, event_id)
     if not commands.ignore(event_id, by=desk.principal.name):
-        raise Conflict("Nobody had to look at it.", code="event_not_needy")
-    messages.success(request, f"{event.type} is ignored.")
+        raise Conflict("This event does not need action.", code="event_not_needy")
+    messages.success(request, f"Ignored {event.type}.")
     return _back(request)
 
 
 def _found(desk: Desk, event_id: int) -> InboxRow:
     found = get_event(event_id, _seen(desk))
     if found is None:
-        raise NotFound("There is no such event.")
+        raise NotFound("Event not found.")
     return found
 
 
@@ -89,9 +92,9 @@ def _url(tab: str, **more: Any) -> str:
 def _events(desk: Desk, request: OrgRequest) -> dict[str, Any]:
     tab, before = request.GET.get("state", ""), request.GET.get("before", "")
     if tab not in _TABS:
-        raise DomainError("There is no such tab.", fields=("state",))
+        raise DomainError("Unknown status.", fields=("state",))
     if before and not (before.isascii() and before.isdigit() and len(before) < 19):  # noqa: PLR2004
-        raise DomainError("There is no such page.", fields=("before",))
+        raise DomainError("Unknown page.", fields=("before",))
     rows = list_inbox(
         _seen(desk),
         states=_TABS[tab][1],

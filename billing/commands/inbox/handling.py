@@ -62,7 +62,7 @@ def _settle(event: InboxEvent) -> None:
     if not _is_supported(event):
         return end(event, _State.PARKED, f"unsupported version {event.api_version}")
     if not event.object_id:
-        return end(event, _State.PARKED, "it names no object")
+        return end(event, _State.PARKED, "no object ID")
     with object_lock(event.object_id):
         asked_at = timezone.now()
         outcome = refetch(event.object_id, by=event.event_id)
@@ -98,7 +98,7 @@ def _is_supported(event: InboxEvent) -> bool:
 
 def _end_met(event: InboxEvent, outcome: Outcome, asked_at: datetime) -> None:
     if outcome.strangers and not outcome.met:
-        return end(event, _State.PARKED, "its customer belongs to no organization")
+        return end(event, _State.PARKED, "customer is not linked to an organization")
     organization = outcome.met.get(event.object_id)
     end(event, _State.DONE, organization=organization)
     _end_covered(event, asked_at, organization)

@@ -132,7 +132,7 @@ def _of_nobody(customer: Customer, claim: _Claim | None, fetch: Fetch) -> Differ
     return Difference(
         Drift.Kind.NO_ORGANIZATION,
         customer.id,
-        ours=f"that organization has {claim.customer_id}" if claim else "",
+        ours=f"organization already has {claim.customer_id}" if claim else "",
         theirs=customer.email or customer.name,
         theirs_at=fetch.at,
         organization_id=claim.organization_id if claim else None,
