@@ -68,7 +68,7 @@ def retry_charge(charge_id: int) -> None:
         error="",
     )
     if not again:
-        raise NotFailed("Only a charge that failed is sent again.")
+        raise NotFailed("Only failed charges can be retried.")
 
 
 def _claim(charge_id: int) -> Charge | None:
@@ -155,7 +155,7 @@ def _key(charge: Charge) -> str:
 def _customer(organization_id: int) -> str:
     account = BillingAccount.objects.filter(organization_id=organization_id).first()
     if account is None or not account.stripe_id:
-        raise gateway.Refused("There is no customer in Stripe.", code="no_customer")
+        raise gateway.Refused("No Stripe customer is linked.", code="no_customer")
     return account.stripe_id
 
 

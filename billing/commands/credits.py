@@ -56,9 +56,9 @@ def _change(
     organization_id: int, *, kind: str, amount: Decimal, note: str, by: str
 ) -> CreditEntry:
     if kind not in CreditEntry.Kind.values:
-        raise DomainError("There is no such kind of credit.", fields=("kind",))
+        raise DomainError("Unknown credit type.", fields=("kind",))
     if not note.strip():
-        raise DomainError("Say why: the note is empty.", fields=("note",))
+        raise DomainError("A note is required.", fields=("note",))
     account = lock_account(organization_id)
     _check_left(account, kind, amount)
     return _append(account, kind=kind, amount=amount, note=note.strip(), by=by)
@@ -66,19 +66,23 @@ def _change(
 
 def _check_amount(amount: Decimal) -> None:
     if not amount.is_finite() or not 0 < amount < _TOO_LARGE:
-        raise InvalidAmount("The amount is above 0 and below 10^12.")
+        raise InvalidAmount("The amount must be above 0 and below 10^12.")
     with exactly():
         if amount != round(amount, MONEY_PLACES):
-            raise InvalidAmount(f"An amount has at most {MONEY_PLACES} places.")
+            raise InvalidAmount(
+                f"The amount can have at most {MONEY_PLACES} decimal places."
+            )
 
 
 def _check_left(account: BillingAccount, kind: str, amount: Decimal) -> None:
     with exactly():
         left = _balance(account, kind) + amount
     if left < 0:
-        raise BalanceTooLow("That is more than is left.", fields=("amount",))
+        raise BalanceTooLow(
+            "The amount is higher than the remaining balance.", fields=("amount",)
+        )
     if left >= _TOO_LARGE:
-        raise InvalidAmount("The balance would be 10^12 or more.")
+        raise InvalidAmount("The balance must stay below 10^12.")
 
 
 def _balance(account: BillingAccount, kind: str) -> Decimal:

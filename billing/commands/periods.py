@@ -50,7 +50,7 @@ def close_periods(
     open_ones = BillingPeriod.objects.filter(organization_id__in=numbers, ends_at=None)
     periods = list(open_ones.select_for_update().order_by("organization_id"))
     if any(ends_at <= period.starts_at for period in periods):
-        raise PeriodClosed("The open period starts at or after that instant.")
+        raise PeriodClosed("The open period starts at or after this time.")
     costs = period_costs(numbers)
     for period in periods:
         period.ends_at = ends_at
@@ -84,7 +84,9 @@ def close_by_hand(organization_id: int, *, by: str, note: str) -> BillingPeriod:
     `DomainError` without a note.
     """
     if not note.strip():
-        raise DomainError("Say why.", code="billing.note_missing", fields=("note",))
+        raise DomainError(
+            "A note is required.", code="billing.note_missing", fields=("note",)
+        )
     period = close_period(organization_id, ends_at=timezone.now())
     period.closed_by, period.note = by[:200], note.strip()
     period.save(update_fields=["closed_by", "note"])

@@ -59,8 +59,8 @@ def void_usage(
 def _refuse_invoiced(chosen: UsageRange) -> None:
     if has_closed_usage(chosen):
         raise PeriodInvoiced(
-            "Some of this usage is in closed periods, and stays as it was billed: a"
-            " credit makes it good."
+            "Some of this usage is in closed periods and stays billed. Refund it as"
+            " credit instead."
         )
 
 

@@ -23,8 +23,9 @@ class _Note(forms.Form):
 
     note = forms.CharField(
         max_length=_LONGEST_NOTE,
+        label="Reason",
         widget=forms.Textarea({"rows": 2}),
-        help_text="Why. It is kept for good.",
+        help_text="Kept permanently in the history.",
     )
     form = forms.CharField(max_length=40, widget=forms.HiddenInput)
 
@@ -42,13 +43,13 @@ class CreditForm(_Note):
     """Give or take back, in the white label's currency."""
 
     act = forms.ChoiceField(
-        label="What",
-        choices=[("grant", "Grant"), ("take_back", "Take back")],
+        label="Action",
+        choices=[("grant", "Add"), ("take_back", "Remove")],
     )
     kind = forms.ChoiceField(
-        label="Of",
+        label="Type",
         choices=CreditEntry.Kind.choices,
-        help_text="Free balance pays in the trial only, a credit on any invoice.",
+        help_text="Free balance applies during a trial only, credit to any invoice.",
     )
     amount = forms.DecimalField(
         min_value=Decimal(1).scaleb(-MONEY_PLACES),
@@ -68,7 +69,10 @@ class VoidForm(_Note):
     """One event by its id, or all in a range of instants of the white label's zone."""
 
     event = forms.CharField(
-        label="Event id", max_length=200, required=False, help_text="Or a range:"
+        label="Event ID",
+        max_length=200,
+        required=False,
+        help_text="Or enter a range below.",
     )
     start = forms.DateTimeField(
         label="From",
@@ -81,7 +85,7 @@ class VoidForm(_Note):
         required=False,
         input_formats=[_LOCAL, *_SECONDS],
         widget=forms.DateTimeInput({"type": "datetime-local"}, format=_LOCAL),
-        help_text="Not included.",
+        help_text="Exclusive.",
     )
     product = forms.CharField(max_length=100, required=False)
 
@@ -104,7 +108,7 @@ class VoidForm(_Note):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if "\x00" in f"{data.get('event')}{data.get('product')}":
-            raise forms.ValidationError("That is no id.")
+            raise forms.ValidationError("Enter a valid ID.")
         if not self.errors:
             data["chosen"] = self._chosen(data)
         return data
@@ -114,14 +118,16 @@ class VoidForm(_Note):
         if event and not (start and end):
             span = find_event_span(self.organization.pk, event)
             if span is None:
-                self.add_error("event", "There is no such event.")
+                self.add_error("event", "No event has this ID.")
                 return None
             start, end = span[0], span[1] + _INSTANT
         if not start or not end:
-            self.add_error("start", "Name an event, or both ends of a range.")
+            self.add_error(
+                "start", "Enter an event ID, or the start and end of a range."
+            )
             return None
         if start >= end:
-            self.add_error("end", "The range ends before it begins.")
+            self.add_error("end", "The end must be after the start.")
             return None
         return UsageRange(
             organization=self.organization,

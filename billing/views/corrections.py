@@ -70,7 +70,7 @@ class Once:
         try:
             return bool(cache.add(self.key, 1, _REMEMBERED))
         except redis.RedisError:
-            raise Unavailable("This cannot be done just now; try again.") from None
+            raise Unavailable("This is temporarily unavailable. Try again.") from None
 
     def forget(self) -> None:
         cache.delete(self.key)

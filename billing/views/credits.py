@@ -8,6 +8,7 @@ from django.shortcuts import redirect
 
 from billing.commands.credits import grant_credit, take_back_credit
 from billing.forms.corrections import CreditForm
+from billing.models import CreditEntry
 from billing.queries.credits import balances, list_credits, preview_credit
 from billing.queries.facts import BillingFacts
 from billing.views.corrections import Corrector, Once, corrector
@@ -34,8 +35,9 @@ def credits(request: OrgRequest, organization_id: int) -> HttpResponse:  # noqa:
     if not _apply(form, by):
         return _page(request, by, form, status=422)
     amount = money(form.cleaned_data["amount"], by.currency)
-    was = "taken back" if form.signed < 0 else "granted"
-    messages.success(request, f"{amount} {was}.")
+    verb = "Removed" if form.signed < 0 else "Added"
+    kind = CreditEntry.Kind(form.cleaned_data["kind"]).label.lower()
+    messages.success(request, f"{verb} {amount} of {kind}.")
     return redirect("billing:credits", organization_id)
 
 
@@ -43,7 +45,9 @@ def _is_covered(form: CreditForm, by: Corrector) -> bool:
     kind = form.cleaned_data["kind"]
     found = preview_credit(by.organization, kind=kind, amount=form.signed)
     if not found.is_allowed:
-        form.add_error("amount", "That is more than is left.")
+        form.add_error(
+            "amount", "Enter an amount no higher than the remaining balance."
+        )
     return found.is_allowed
 
 

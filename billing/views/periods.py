@@ -21,7 +21,7 @@ def periods(request: OrgRequest, organization_id: int) -> HttpResponse:
     by = corrector(request, organization_id)
     form = CloseForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and _close(form, by):
-        messages.success(request, "The period is closed; the next one is open.")
+        messages.success(request, "Period closed. A new period is open.")
         return redirect("billing:periods", organization_id)
     found = list_periods(organization_id)
     number = _number(request, found)
@@ -58,7 +58,7 @@ def _number(request: OrgRequest, found: list[BillingPeriod]) -> int | None:
     numbers = [period.number for period in found]
     if text:
         if text not in map(str, numbers):
-            raise NotFound("There is no such period.")
+            raise NotFound("Period not found.")
         return int(text)
     closed = [period.number for period in found if period.ends_at]
     return next(iter(closed or numbers), None)

@@ -51,12 +51,12 @@ def _problem(request: OrgRequest, voiding: Voiding) -> str:
     if _events(voiding) > MOST:
         return _TOO_MANY
     if request.POST.get("events") != str(_events(voiding)):
-        return "The range holds other events by now: look at it again."
+        return "The events in this range have changed. Review the new preview."
     return ""
 
 
 _TOO_MANY = (
-    f"More than {MOST:,} events: `manage.py void_usage` does that, batch by batch."
+    f"More than {MOST:,} events. Use `manage.py void_usage`, which works in batches."
 )
 
 
@@ -87,11 +87,12 @@ def _told(done: Corrected, currency: str) -> str:
     parts = []
     if done.voided:
         cost = money(done.cost, currency)
-        parts.append(f"{count(done.voided)} events of {cost} voided")
+        parts.append(f"voided {count(done.voided)} events ({cost})")
     if done.credited:
         credit = money(done.credit, currency)
-        parts.append(f"{count(done.credited)} made good by a credit of {credit}")
-    return f"{', '.join(parts) or 'Nothing was left to void'}."
+        parts.append(f"refunded {count(done.credited)} events as {credit} credit")
+    sentence = ", ".join(parts) or "no usage left to void"
+    return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def _page(

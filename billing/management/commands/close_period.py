@@ -14,19 +14,26 @@ from orgs.management.loading import command_error
 
 class Command(BaseCommand):
     help = (
-        "Close an organization's open period now, and charge nothing: for those who"
-        " bill without Stripe, and before the first invoice from it. Without --apply"
-        " only says what the period costs."
+        "Close an organization's open period now without charging it, for organizations"
+        " billed outside Stripe or before their first Stripe invoice. Without --apply,"
+        " only print what the period costs."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--white-label", metavar="SLUG")
         parser.add_argument(
-            "--organization", required=True, metavar="ID", help="ours or the company's"
+            "--organization",
+            required=True,
+            metavar="ID",
+            help="Orgdesk ID or external ID",
         )
-        parser.add_argument("--apply", action="store_true", help="write; needs --note")
-        parser.add_argument("--note", default="", help="why, for those who ask later")
-        parser.add_argument("--by", default="", help="who; default: the system's user")
+        parser.add_argument(
+            "--apply", action="store_true", help="save the change; requires --note"
+        )
+        parser.add_argument("--note", default="", help="reason, kept in the history")
+        parser.add_argument(
+            "--by", default="", help="name for the history; default: the system user"
+        )
 
     def handle(self, *, apply: bool, note: str, by: str, **options: Any) -> None:
         found = choose(options["white_label"], options["organization"]).organizations
@@ -38,7 +45,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"open since {since} {plain(period.cost.cost)} {currency}"
             )
-            self.stdout.write("nothing written")
+            self.stdout.write("dry run: nothing saved")
             return
         try:
             who = by.strip() or system_user()

@@ -16,20 +16,27 @@ from orgs.management.loading import command_error
 
 class Command(BaseCommand):
     help = (
-        "Grant a credit or free balance, in the white label's currency; an amount below"
-        " 0 takes back. Without --apply only says what the open bill would become."
+        "Add credit or free balance in the white label's currency; a negative amount"
+        " removes it. Without --apply, only print what the open bill would become."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--white-label", metavar="SLUG")
         parser.add_argument(
-            "--organization", required=True, metavar="ID", help="ours or the company's"
+            "--organization",
+            required=True,
+            metavar="ID",
+            help="Orgdesk ID or external ID",
         )
         parser.add_argument("--kind", choices=CreditEntry.Kind.values, default="credit")
-        parser.add_argument("--amount", required=True)
-        parser.add_argument("--apply", action="store_true", help="write; needs --note")
-        parser.add_argument("--note", default="", help="why, for those who ask later")
-        parser.add_argument("--by", default="", help="who; default: the system's user")
+        parser.add_argument("--amount", required=True, help="negative to remove")
+        parser.add_argument(
+            "--apply", action="store_true", help="save the change; requires --note"
+        )
+        parser.add_argument("--note", default="", help="reason, kept in the history")
+        parser.add_argument(
+            "--by", default="", help="name for the history; default: the system user"
+        )
 
     def handle(self, *, kind: str, apply: bool, **options: Any) -> None:
         amount = _amount(options["amount"])
@@ -48,16 +55,16 @@ class Command(BaseCommand):
         except DomainError as error:
             raise command_error(error) from None
         self.stdout.write(_said(preview, kind, organization.white_label.currency))
-        self.stdout.write("applied" if apply else "nothing written")
+        self.stdout.write("applied" if apply else "dry run: nothing saved")
 
 
 def _amount(text: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation:
-        raise CommandError(f"{text!r} is no amount.") from None
+        raise CommandError(f"{text!r} is not a valid amount.") from None
     if not amount.is_finite():
-        raise CommandError(f"{text!r} is no amount.")
+        raise CommandError(f"{text!r} is not a valid amount.")
     return amount
 
 
@@ -70,7 +77,7 @@ def _change(
 
 def _said(preview: CreditPreview, kind: str, currency: str) -> str:
     if not preview.is_allowed:
-        return f"{kind} {plain(preview.balances.of(kind))} is less than that"
+        return f"{kind} balance {plain(preview.balances.of(kind))} is too low"
     return (
         f"{kind} {plain(preview.balances.of(kind))}"
         f" then {plain(preview.changed.of(kind))} {currency},"

@@ -21,23 +21,27 @@ _INSTANT = timedelta(microseconds=1)
 
 class Command(CorrectingCommand):
     help = (
-        "List the usage of an organization in a range of instants, and what its bill"
-        " would be without; --apply voids it. Usage that was invoiced already is only"
-        " made good, with --as-credit."
+        "List the usage of an organization in a time range, and what its bill would be"
+        " without it. --apply voids the usage. Usage that is already invoiced can only"
+        " be refunded as credit, with --as-credit."
     )
     kind = VOID
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--from", dest="start", metavar="INSTANT")
-        parser.add_argument("--to", dest="end", metavar="INSTANT", help="the end, open")
-        parser.add_argument("--at", metavar="INSTANT", help="this instant alone")
-        parser.add_argument("--event", default="", metavar="ID", help="only of this id")
+        parser.add_argument(
+            "--to", dest="end", metavar="INSTANT", help="end of the range, exclusive"
+        )
+        parser.add_argument("--at", metavar="INSTANT", help="only this instant")
+        parser.add_argument(
+            "--event", default="", metavar="ID", help="only the event with this ID"
+        )
         parser.add_argument("--product", default="", metavar="SLUG")
         parser.add_argument(
             "--as-credit",
             action="store_true",
-            help="grant a credit for what was invoiced already",
+            help="refund usage that is already invoiced as credit",
         )
 
     def handle(self, **options: Any) -> None:
@@ -65,7 +69,7 @@ class Command(CorrectingCommand):
             f" credit {plain(voiding.credit)} {currency}"
         )
         if usage.voided:
-            self.stdout.write(f"before {usage.voided} events")
+            self.stdout.write(f"already voided {usage.voided} events")
 
     def _apply(
         self, chosen: UsageRange, voiding: Voiding, act: Act, *, as_credit: bool
@@ -93,7 +97,7 @@ def _chosen(
     **_: Any,
 ) -> UsageRange:
     if organization is None:
-        raise CommandError("Name an --organization.")
+        raise CommandError("--organization is required.")
     one = choose(white_label, organization).organizations
     first, last = _span(start, end, at)
     return UsageRange(
@@ -112,7 +116,7 @@ def _span(
         first = _instant(at)
         return first, first + _INSTANT
     if at is not None or start is None or end is None:
-        raise CommandError("Say --from and --to, or --at.")
+        raise CommandError("Give --from and --to, or --at.")
     return _instant(start), _instant(end)
 
 
@@ -121,7 +125,7 @@ def _instant(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise CommandError(
-            f"{text!r} is no instant, as 2026-11-21T12:00:00Z."
+            f"{text!r} is not a time such as 2026-11-21T12:00:00Z."
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -137,5 +141,5 @@ def _said(line: VoidLine, open_period: int) -> str:
 def _summary(done: Corrected, currency: str) -> str:
     return (
         f"voided {done.voided} events {plain(done.cost)} {currency},"
-        f" made good {done.credited} events credit {plain(done.credit)} {currency}"
+        f" refunded {done.credited} events as credit {plain(done.credit)} {currency}"
     )
