@@ -88,21 +88,21 @@ def test_a_tier_is_previewed_changed_and_watched(
 ) -> None:
     panel, tab = page_in.locator("#action-panel"), page_in.url
 
-    page_in.get_by_role("link", name="Change tier").click()
+    page_in.locator("a[data-action=change_tier]").click()
     expect(page_in.locator("#action-title")).to_be_focused()
-    panel.get_by_role("button", name="Preview").click()
+    panel.locator(".action__choice [type=submit]").click()
     expect(panel.locator("[data-prorated]")).to_contain_text("$70.00")
-    panel.get_by_label("Note").fill("outgrew it")
-    panel.get_by_role("button", name="Change tier").click()
+    panel.locator("[name=note]").fill("outgrew it")
+    panel.locator("form.form [type=submit]").click()
 
-    expect(panel.get_by_text("Done", exact=True)).to_be_visible()
+    expect(page_in.locator("#action-panel[data-state=done]")).to_be_visible()
     action = StripeAction.objects.get()
     assert page_in.url == f"{tab}actions/{action.pk}/"
     cards = page_in.locator("#billing-panel")
     expect(cards.get_by_role("heading", name="Scale")).to_be_visible()
     expect(page_in.locator("#billing-header")).to_contain_text("Scale")
     page_in.reload()
-    expect(panel.get_by_text("Done", exact=True)).to_be_visible()
+    expect(page_in.locator("#action-panel[data-state=done]")).to_be_visible()
 
 
 def test_it_works_without_javascript_and_on_a_phone(
@@ -111,11 +111,11 @@ def test_it_works_without_javascript_and_on_a_phone(
     context = browser.new_context(java_script_enabled=False, viewport=PHONE)  # type: ignore[arg-type]
     page = enter(context, live_server)
 
-    page.get_by_role("link", name="Change tier").click()
-    page.get_by_role("button", name="Preview").click()
-    page.get_by_label("Note").fill("outgrew it")
-    page.locator("#action-panel").get_by_role("button", name="Change tier").click()
-    page.get_by_text("Done", exact=True).wait_for()
+    page.locator("a[data-action=change_tier]").click()
+    page.locator(".action__choice [type=submit]").click()
+    page.locator("[name=note]").fill("outgrew it")
+    page.locator("#action-panel form.form [type=submit]").click()
+    page.locator("#action-panel[data-state=done]").wait_for()
     page.get_by_role("link", name="Close").click()
 
     page.get_by_role("heading", name="Scale").wait_for()
@@ -125,8 +125,8 @@ def test_it_works_without_javascript_and_on_a_phone(
 
 
 def test_every_field_and_button_has_a_name(page_in: Page) -> None:
-    page_in.get_by_role("link", name="Cancel").click()
-    page_in.get_by_label("It ends").wait_for()
+    page_in.locator("a[data-action=cancel]").click()
+    page_in.locator("select[name=when]").wait_for()
 
     nameless = page_in.evaluate(
         """() => [...document.querySelectorAll(

@@ -29,11 +29,11 @@ NOW, PERIOD_END, ON_DATE, UNDO = "now", "period_end", "date", "undo"
 
 
 def price_label(price: Price) -> str:
-    """`Growth, monthly: $29.00`."""
-    amount = "priced in Stripe"
+    """Return `Growth, monthly: $29.00 per seat`."""
+    amount = "price set in Stripe"
     if price.unit_amount is not None:
         amount = money(price.unit_amount, price.currency)
-    per = " a seat" if price.kind == Subscription.Kind.SPACES else ""
+    per = " per seat" if price.kind == Subscription.Kind.SPACES else ""
     return f"{price.tier.title()}, {price.cycle}: {amount}{per}"
 
 
@@ -44,7 +44,7 @@ class ActionForm(forms.Form):
         max_length=_LONGEST_NOTE,
         label="Note",
         widget=forms.Textarea({"rows": 2}),
-        help_text="Why. It is kept with the history of what changes.",
+        help_text="Why you make this change. Kept permanently in the history.",
     )
     form = forms.CharField(max_length=40, widget=forms.HiddenInput)
 
@@ -98,11 +98,11 @@ class ActionForm(forms.Form):
         """The day's beginning; raises where it is not to come, or far off."""
         day = self.cleaned_data.get(name)
         if day is None:
-            raise ValidationError({name: "Which day?"})
+            raise ValidationError({name: "Choose a date."})
         now = timezone.now()
         is_near = day < (now + _FURTHEST).date()  # the calendar's ends have no midnight
         if day <= now.date() - _A_DAY or not is_near or self.start_of(day) <= now:
-            raise ValidationError({name: "A day to come, within five years."})
+            raise ValidationError({name: "Choose a future date within five years."})
         return self.start_of(day)
 
 
@@ -110,7 +110,7 @@ def _day_field(label: str) -> forms.DateField:
     return forms.DateField(
         required=False,
         label=label,
-        help_text="Where a day is chosen; from its first hour on.",
+        help_text="For “On a date” only. Takes effect at the start of that day.",
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
 
@@ -120,7 +120,7 @@ def _day_field(label: str) -> forms.DateField:
 
 class CreateCustomerForm(ActionForm):
     email = forms.EmailField(
-        label="E-mail", help_text="Where Stripe sends invoices and receipts."
+        label="Email", help_text="Stripe sends invoices and receipts to this address."
     )
 
     def fill(self) -> None:
@@ -130,29 +130,29 @@ class CreateCustomerForm(ActionForm):
         return {"email": self.cleaned_data["email"]}
 
     def words(self) -> str:
-        return f"With the e-mail {self.cleaned_data['email']}."
+        return f"Email: {self.cleaned_data['email']}."
 
 
 class SearchForm(forms.Form):
     """A customer is looked for by its whole e-mail: nobody browses strangers."""
 
-    email = forms.EmailField(label="E-mail in Stripe")
+    email = forms.EmailField(label="Email in Stripe")
 
 
 class LinkCustomerForm(ActionForm):
     customer = forms.CharField(
         max_length=255,
         widget=forms.HiddenInput,
-        error_messages={"required": "Choose one of the customers."},
+        error_messages={"required": "Choose a customer."},
     )
 
     def clean_customer(self) -> str:
         """Whose a taken one is stays unsaid: it may be another white label's."""
         id_: str = self.cleaned_data["customer"]
         if not _CUSTOMER.fullmatch(id_):
-            raise ValidationError("That is no id of a customer.")
+            raise ValidationError("Enter a valid customer ID.")
         if BillingAccount.objects.filter(stripe_id=id_).exists():
-            raise ValidationError("That customer belongs to another organization.")
+            raise ValidationError("This customer belongs to another organization.")
         return id_
 
     def parameters(self) -> dict[str, Any]:
@@ -179,21 +179,21 @@ class StartForm(ActionForm):
         min_value=1,
         max_value=_MOST_SEATS,
         required=False,
-        help_text="For spaces only.",
+        help_text="Spaces only.",
     )
     trial_days = forms.IntegerField(
         min_value=1,
         max_value=_LONGEST_TRIAL,
         required=False,
-        label="Days of trial",
-        help_text="Empty: it pays from now on.",
+        label="Trial days",
+        help_text="Leave empty for no trial.",
     )
     days_until_due = forms.IntegerField(
         min_value=1,
         max_value=_LONGEST_DUE,
         required=False,
-        label="Days to pay an invoice",
-        help_text="Invoices are sent by e-mail. Empty: the saved card is charged.",
+        label="Payment terms (days)",
+        help_text="Invoices are emailed. Leave empty to charge the saved card.",
     )
 
     def fill(self) -> None:
@@ -218,9 +218,9 @@ class StartForm(ActionForm):
         if "price" in data:
             is_spaces = self.sold.kind == Subscription.Kind.SPACES
             if is_spaces and not data.get("seats") and "seats" not in self.errors:
-                self.add_error("seats", "How many seats?")
+                self.add_error("seats", "Enter the number of seats.")
             if not is_spaces and data.get("seats"):
-                self.add_error("seats", "The platform is not sold by the seat.")
+                self.add_error("seats", "Platform subscriptions have no seats.")
         return data
 
     def parameters(self) -> dict[str, Any]:
@@ -238,7 +238,8 @@ class StartForm(ActionForm):
         data = self.cleaned_data
         seats = f", {data['seats']} seats" if data.get("seats") else ""
         days = data["trial_days"]
-        return f"{price_label(self.sold)}{seats}, {days or 'no'} days of trial."
+        trial = f"{days}-day trial" if days else "no trial"
+        return f"{price_label(self.sold)}{seats}, {trial}."
 
 
 class TierChoice(forms.Form):
@@ -246,7 +247,7 @@ class TierChoice(forms.Form):
 
     price = forms.ChoiceField(label="New price")
     when = forms.ChoiceField(
-        choices=[(NOW, "Now, prorated"), (PERIOD_END, "When its period ends")],
+        choices=[(NOW, "Now, prorated"), (PERIOD_END, "At period end")],
         initial=NOW,
     )
 
@@ -273,7 +274,7 @@ class _Previewed(ActionForm):
         at = self.cleaned_data.get("proration_at")
         if at is None or abs(timezone.now() - at) > _SHOWN_FOR:
             raise ValidationError(
-                "Preview it first: what it costs changes by the hour."
+                "Preview the change again: a preview is valid for one hour."
             )
 
     def parameters(self) -> dict[str, Any]:
@@ -300,7 +301,7 @@ class ChangeTierForm(_Previewed, TierChoice):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if not {"price", "when"} <= data.keys():
-            raise ValidationError("Preview it first.")
+            raise ValidationError("Preview the change first.")
         if data["when"] == NOW:
             self.check_shown()
         elif problem := late_problem(self.sold, self.subscription):
@@ -317,7 +318,7 @@ class ChangeTierForm(_Previewed, TierChoice):
         }
 
     def words(self) -> str:
-        when = "now" if self.cleaned_data["when"] == NOW else "when its period ends"
+        when = "now" if self.cleaned_data["when"] == NOW else "at period end"
         return f"To {price_label(self.sold)}, {when}."
 
     def due_at(self) -> datetime | None:
@@ -341,10 +342,10 @@ def tier_choices(now: Standing, subscription: Subscription) -> list[tuple[str, s
 def late_problem(price: Price, subscription: Subscription) -> str:
     """Why this price cannot wait for the period's end; empty: it can."""
     if price.cycle != subscription.cycle:
-        return "Another cycle begins a period of its own: change to it now."
+        return "A different billing cycle starts a new period. Choose Now."
     ends_at = subscription.period_ends_at
     if ends_at is None or ends_at <= timezone.now():
-        return "When its period ends is not known: sync first."
+        return "The end of the period is unknown. Run a sync first."
     return ""
 
 
@@ -354,7 +355,7 @@ class SeatsForm(_Previewed, SeatsChoice):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if data.get("seats") == self.subscription.seats:
-            raise ValidationError("It has as many seats already.")
+            raise ValidationError("The subscription already has this many seats.")
         self.check_shown()
         return data
 
@@ -367,11 +368,11 @@ class SeatsForm(_Previewed, SeatsChoice):
 
 class TrialEndForm(ActionForm):
     when = forms.ChoiceField(
-        choices=[(ON_DATE, "On a day"), (NOW, "Now: it is charged at once")],
+        choices=[(ON_DATE, "On a date"), (NOW, "Now (charges immediately)")],
         initial=ON_DATE,
-        label="The trial ends",
+        label="Trial ends",
     )
-    date = _day_field("Day")
+    date = _day_field("Date")
 
     def fill(self) -> None:
         self.initial.setdefault("date", self.day(self.subscription.trial_ends_at))
@@ -393,13 +394,15 @@ class TrialEndForm(ActionForm):
 
     def words(self) -> str:
         if self.ends_at is None:
-            return "It ends now."
+            return "Ends now."
         return f"To {day_year(self.cleaned_data['date'])}."
 
 
 class PauseForm(ActionForm):
     reason = forms.CharField(
-        max_length=200, help_text="Shown with the subscription, here and in Stripe."
+        label="Pause reason",
+        max_length=200,
+        help_text="Shown with the subscription in Orgdesk and in Stripe.",
     )
 
     def parameters(self) -> dict[str, Any]:
@@ -414,19 +417,19 @@ class ResumeForm(ActionForm):
 
 
 class CancelForm(ActionForm):
-    when = forms.ChoiceField(label="It ends")
-    date = _day_field("Day")
+    when = forms.ChoiceField(label="When")
+    date = _day_field("Date")
 
     def fill(self) -> None:
         ends_at, planned = (
             self.subscription.period_ends_at,
             self.subscription.cancels_at,
         )
-        choices = [(ON_DATE, "On a day")]
+        choices = [(ON_DATE, "On a date")]
         if ends_at and ends_at > timezone.now():
-            choices.insert(0, (PERIOD_END, f"With its period, {self._day(ends_at)}"))
+            choices.insert(0, (PERIOD_END, f"At period end, {self._day(ends_at)}"))
         if planned:
-            undo = f"Not at all: undo the end on {self._day(planned)}"
+            undo = f"Never: undo the cancellation on {self._day(planned)}"
             choices.insert(0, (UNDO, undo))
         self.choose("when", choices)
         self.initial.setdefault("date", self.day(planned or ends_at))
@@ -449,8 +452,8 @@ class CancelForm(ActionForm):
 
     def words(self) -> str:
         if self.ends_at is None:
-            return "It does not end."
-        return f"It ends on {self._day(self.ends_at)}."
+            return "Cancellation undone."
+        return f"Ends on {self._day(self.ends_at)}."
 
 
 # --- invoices -----------------------------------------------------------------------

@@ -21,11 +21,11 @@ class StripeAction(Work):
         UNLINK_CUSTOMER = "unlink_customer", "Unlink customer"
         START = "start", "Start subscription"
         CHANGE_TIER = "change_tier", "Change tier"
-        PAUSE = "pause"
-        RESUME = "resume"
-        CANCEL = "cancel", "Cancel at"
+        PAUSE = "pause", "Pause subscription"
+        RESUME = "resume", "Resume subscription"
+        CANCEL = "cancel", "Cancel subscription"
         SEATS = "seats", "Change seats"
-        TRIAL_END = "trial_end", "Move trial end"
+        TRIAL_END = "trial_end", "Change trial end"
         PAYMENT_LINK = "payment_link", "Send payment link"
 
     organization = models.ForeignKey(

@@ -42,10 +42,10 @@ OF_SUBSCRIPTION = (
     Kind.CANCEL,
 )
 _NOT_CHANGEABLE = {
-    "incomplete": "Its first payment is still awaited.",
-    "unpaid": "Its invoices are unpaid: they come first.",
-    "paused": "It is paused: resume it first.",
-    "canceled": "It has ended.",
+    "incomplete": "The first payment is still pending.",
+    "unpaid": "Its unpaid invoices must be paid first.",
+    "paused": "The subscription is paused. Resume it first.",
+    "canceled": "The subscription has ended.",
 }
 
 
@@ -149,37 +149,38 @@ def why_not(kind: str, now: Standing, subscription: Subscription | None = None) 
     if now.is_deleted and kind != Kind.CANCEL:
         return "The organization is deleted."
     if now.running is not None:
-        return "Something asked for before is still under way."
+        return "Another action is still in progress."
     if kind in OF_SUBSCRIPTION:
         return _why_not_of(kind, now, subscription)
     return _REASONS[Kind(kind)](now)
 
 
 def _customer_missing(now: Standing) -> str:
-    has_it = f"It has the customer {now.customer_id} already."
+    has_it = f"Already linked to customer {now.customer_id}."
     return has_it if now.customer_id else ""
 
 
 def _why_not_unlink(now: Standing) -> str:
     if not now.customer_id:
-        return "It has no customer in Stripe."
-    return "" if now.is_customer_gone else "Stripe has its customer."
+        return "No Stripe customer is linked."
+    return "" if now.is_customer_gone else "The customer still exists in Stripe."
 
 
 def _why_not_start(now: Standing) -> str:
     if not now.customer_id:
-        return "It has no customer in Stripe yet."
+        return "No Stripe customer is linked yet."
     if now.is_customer_gone:
-        return "Stripe has its customer no more: unlink it first."
+        return "The customer was deleted in Stripe. Unlink it first."
     if not now.prices:
         return (
-            "No price in its currency is known: sync, or say tier and kind in Stripe."
+            "No prices in this currency. Run a sync, or set tier and kind in the"
+            " product's metadata in Stripe."
         )
-    return "" if now.startable else "It has a subscription of every kind."
+    return "" if now.startable else "Already has all subscription types."
 
 
 def _why_not_send(now: Standing) -> str:
-    return "" if now.open_invoices else "No invoice is open."
+    return "" if now.open_invoices else "No open invoices."
 
 
 _REASONS = {
@@ -197,7 +198,9 @@ def _why_not_of(kind: str, now: Standing, subscription: Subscription | None) -> 
     if kind == Kind.CANCEL:
         return ""
     if kind == Kind.RESUME:
-        return "" if subscription.status == "paused" else "It is not paused."
+        return (
+            "" if subscription.status == "paused" else "The subscription is not paused."
+        )
     if subscription.status in _NOT_CHANGEABLE:
         return _NOT_CHANGEABLE[subscription.status]
     return _why_not_change(kind, now, subscription)
@@ -205,16 +208,16 @@ def _why_not_of(kind: str, now: Standing, subscription: Subscription | None) -> 
 
 def _why_not_change(kind: str, now: Standing, subscription: Subscription) -> str:
     if kind == Kind.TRIAL_END and subscription.status != "trialing":
-        return "It is in no trial."
+        return "The subscription is not in a trial."
     if kind == Kind.SEATS and subscription.kind != Subscription.Kind.SPACES:
-        return "The platform is not sold by the seat."
+        return "Platform subscriptions have no seats."
     if kind == Kind.CHANGE_TIER and not now.alternatives(subscription):
-        return "There is no other price to change to."
+        return "No other price is available."
     is_planned_already = kind == Kind.CHANGE_TIER and any(
         one.kind == kind and one.parameters["subscription"] == subscription.stripe_id
         for one in now.planned
     )
-    return "A change of it is planned: call that off first." * is_planned_already
+    return "A change is already scheduled. Cancel it first." * is_planned_already
 
 
 # --- what was asked -----------------------------------------------------------------

@@ -14,8 +14,8 @@ SHOWN = 40
 Tone = Literal["", "good", "warn", "bad"]
 _SUBSCRIPTION, _INVOICE = "subscription", "invoice"
 _UNUSUAL = {
-    "void": "was voided",
-    "uncollectible": "was given up as uncollectible",
+    "void": "voided",
+    "uncollectible": "marked uncollectible",
 }
 # What moves with every cycle and says nothing that the rest does not.
 _NOISE = {"synced at", "white label", "stripe", "organization"}
@@ -66,9 +66,9 @@ def _of_action(action: ActionFacts) -> Moment:
 
 def _state_of(action: ActionFacts) -> tuple[Tone, str]:
     if action.is_called_off:
-        return "", "Called off"
+        return "", "Canceled"
     if action.is_unfinished:
-        return "warn", "Planned" if action.is_planned else "Under way"
+        return "warn", "Scheduled" if action.is_planned else "In progress"
     return ("", "") if action.state == StripeAction.State.DONE else ("bad", "Failed")
 
 

@@ -21,22 +21,9 @@ from orgs.templatetags.display import instant
 register = template.Library()
 Kind = StripeAction.Kind
 
-_LABELS = {
-    Kind.CREATE_CUSTOMER: "Create a customer",
-    Kind.LINK_CUSTOMER: "Link a customer",
-    Kind.UNLINK_CUSTOMER: "Unlink the customer",
-    Kind.START: "Start a subscription",
-    Kind.PAYMENT_LINK: "Send a payment link",
-    Kind.CHANGE_TIER: "Change tier",
-    Kind.SEATS: "Seats",
-    Kind.TRIAL_END: "Trial end",
-    Kind.PAUSE: "Pause",
-    Kind.RESUME: "Resume",
-    Kind.CANCEL: "Cancel",
-}
-
 
 class Button(TypedDict):
+    kind: str
     label: str
     url: str
     why_not: str
@@ -92,7 +79,8 @@ def _is_meant(kind: str, subscription: Subscription) -> bool:
 
 def _button(kind: Kind, url: str, refusal: str) -> Button:
     tone = "danger" if kind == Kind.CANCEL else ""
-    return Button(label=_LABELS[kind], url=url, why_not=refusal, tone=tone)
+    label = str(kind.label)
+    return Button(kind=kind.value, label=label, url=url, why_not=refusal, tone=tone)
 
 
 def _slug(kind: str) -> str:
@@ -124,8 +112,8 @@ def told(value: str | datetime, zone: str) -> str:
 
 
 _STATES = {
-    "pending": "Waits for a worker",
-    "running": "Stripe is being asked",
+    "pending": "Queued",
+    "running": "Processing",
     "done": "Done",
     "failed": "Failed",
 }
@@ -134,11 +122,11 @@ _STATES = {
 @register.filter
 def action_state(action: ActionFacts) -> str:
     if action.is_called_off:
-        return "Called off"
+        return "Canceled"
     if action.is_planned:
-        return "Planned"
+        return "Scheduled"
     if action.is_unfinished and action.attempts and action.error:
-        return "Tried again soon"
+        return "Retrying soon"
     return _STATES[action.state]
 
 
@@ -149,32 +137,33 @@ def action_tone(action: ActionFacts) -> str:
 
 
 _OLDER = (
-    " The invoice of its first cycle bills all usage of the open period, whenever that"
-    " began: close it by hand before, where older usage was paid for otherwise."
+    " Its first renewal invoice bills all usage of the open period. If older usage was"
+    " already paid for elsewhere, close the period manually first."
 )
 
-# What is done, before anybody asks for it.
+# What an action does, shown above its form.
 _LEADS = {
-    Kind.CREATE_CUSTOMER: "Stripe gets a customer of this name, linked by our ids.",
-    Kind.LINK_CUSTOMER: "A customer that Stripe has already becomes that of this"
-    " organization; its subscriptions and invoices are mirrored." + _OLDER,
-    Kind.UNLINK_CUSTOMER: "For a customer that was deleted in Stripe: Stripe is asked"
-    " once more, then the organization has none and may get another. What was mirrored"
-    " stays.",
-    Kind.START: "A subscription from now on. Without a trial its first invoice is made"
-    " at once." + _OLDER,
+    Kind.CREATE_CUSTOMER: "Creates a Stripe customer with this organization's name and"
+    " IDs.",
+    Kind.LINK_CUSTOMER: "Links an existing Stripe customer to this organization and"
+    " imports its subscriptions and invoices." + _OLDER,
+    Kind.UNLINK_CUSTOMER: "For a customer that was deleted in Stripe. Orgdesk checks"
+    " Stripe once more, then removes the link so that you can create or link another"
+    " customer. Imported subscriptions and invoices are kept.",
+    Kind.START: "The subscription starts now. Without a trial, the first invoice is"
+    " created immediately." + _OLDER,
     Kind.CHANGE_TIER: "Now: the rest of the period is credited at the old price and"
-    " charged at the new one. When its period ends: the next invoice has the new"
-    " price.",
-    Kind.SEATS: "From now on; the rest of the period is prorated.",
-    Kind.TRIAL_END: "Until then nothing is charged for the subscription; the first"
-    " period begins there.",
-    Kind.PAUSE: "Its invoices are voided while it lasts. Usage is still counted.",
-    Kind.RESUME: "Invoices are collected again from the next one on.",
-    Kind.CANCEL: "On that day Stripe ends it and makes no more invoices; until then it"
-    " can be undone.",
-    Kind.PAYMENT_LINK: "Stripe sends the open invoice by e-mail, with a link to pay it;"
-    " one that it charges by itself has a link to pass on.",
+    " charged at the new price. At period end: the next invoice uses the new price.",
+    Kind.SEATS: "Takes effect now. The rest of the period is prorated.",
+    Kind.TRIAL_END: "The subscription is not charged during the trial. The first"
+    " paid period starts when the trial ends.",
+    Kind.PAUSE: "Invoices are voided while the subscription is paused. Usage is still"
+    " recorded.",
+    Kind.RESUME: "Payment collection resumes with the next invoice.",
+    Kind.CANCEL: "Stripe ends the subscription on the chosen date and creates no more"
+    " invoices. You can undo this until then.",
+    Kind.PAYMENT_LINK: "Stripe emails the open invoice with a payment link. For an"
+    " invoice that Stripe charges automatically, you get a link to pass on.",
 }
 
 

@@ -133,7 +133,7 @@ def _asked(
     kind, now = kinds.get(slug), standing(organization)
     subscription = now.find(subscription_id or 0)
     if kind is None or (kind in OF_SUBSCRIPTION) != (subscription is not None):
-        raise NotFound("There is no such action.")
+        raise NotFound("Action not found.")
     return Asked(desk, organization, kind, now, subscription)
 
 
@@ -204,7 +204,7 @@ def _seats(asked: Asked, query: QueryDict) -> dict[str, Any]:
     if not choice.is_bound or not choice.is_valid():
         return shown
     if choice.cleaned_data["seats"] == asked.of.seats:
-        choice.add_error("seats", "It has as many already.")
+        choice.add_error("seats", "The subscription already has this many seats.")
         return shown
     chosen = choice.cleaned_data
     return shown | _preview(asked, chosen, seats=chosen["seats"])
@@ -238,7 +238,7 @@ def action(request: OrgRequest, organization_id: int, action_id: int) -> HttpRes
     )
     found = get_action(organization.pk, action_id)
     if found is None:
-        raise NotFound("There is no such action.")
+        raise NotFound("Action not found.")
     context = {
         "organization": organization,
         "zone": organization.white_label.time_zone,
@@ -262,7 +262,7 @@ def call_off_action(
     """What is planned will not be."""
     row, desk = _row(request, organization_id, action_id)
     actions.call_off(row, by=desk.principal.name)
-    messages.success(request, f"{row.get_kind_display()}: called off.")
+    messages.success(request, f"{row.get_kind_display()}: canceled.")
     return redirect("billing:billing", organization_id)
 
 
@@ -287,5 +287,5 @@ def _row(
     rows = StripeAction.objects.select_related("organization__white_label")
     row = rows.filter(organization=organization, pk=action_id).first()
     if row is None:
-        raise NotFound("There is no such action.")
+        raise NotFound("Action not found.")
     return row, desk

@@ -102,13 +102,11 @@ def _said_of(ended: list[SyncProgress], now: datetime, zone: ZoneInfo) -> str:
     good = next((run.finished_at for run in ended if run.state == "done"), None)
     if ended and ended[0].state == "failed":
         since = (
-            f" The last one that ended well was on {instant(good, zone)}."
-            if good
-            else ""
+            f" The last successful sync was on {instant(good, zone)}." if good else ""
         )
         return f"The last sync with Stripe failed.{since}"
     if good is None:
-        return "Not compared with Stripe yet: what is here came by events alone."
+        return "Not synced with Stripe yet. This page shows webhook data only."
     if now - good > _STALE:
         return f"The last sync with Stripe was on {instant(good, zone)}."
     return ""

@@ -47,7 +47,7 @@ def ask(
     Raises `ActionImpossible` with the reason where it cannot be now.
     """
     if not note.strip():
-        raise DomainError("Say why: the note is empty.", fields=("note",))
+        raise DomainError("A note is required.", fields=("note",))
     _lock(organization)
     if before := find_asked(organization.pk, form):
         return StripeAction.objects.get(pk=before)
@@ -71,10 +71,10 @@ def call_off(action: StripeAction, *, by: str) -> None:
         state=_State.FAILED,
         finished_at=timezone.now(),
         error_code=CALLED_OFF,
-        error=f"Called off by {by}.",
+        error=f"Canceled by {by}.",
     )
     if not ended:
-        raise ActionImpossible("It is not planned any more.")
+        raise ActionImpossible("This change is no longer scheduled.")
 
 
 @transaction.atomic
@@ -87,13 +87,15 @@ def retry_action(action: StripeAction) -> None:
     _lock(action.organization)
     action = StripeAction.objects.select_for_update().get(pk=action.pk)
     if action.state != _State.FAILED or action.error_code == CALLED_OFF:
-        raise NotFailed("Only what failed is asked again.")
+        raise NotFailed("Only failed actions can be retried.")
     parameters, started_at = action.parameters, action.started_at
     if action.error_code not in UNCERTAIN:
         parameters = {**parameters, "version": parameters.get("version", 1) + 1}
         started_at = None
     elif started_at and started_at < timezone.now() - KEY_LASTS:
-        raise ActionImpossible("Too long ago: look what Stripe says, and ask anew.")
+        raise ActionImpossible(
+            "Too old to retry. Check Stripe, then start a new action."
+        )
     _check(action.organization, action.kind, parameters)
     action.parameters, action.started_at = parameters, started_at
     action.state, action.attempts = _State.PENDING, 0
@@ -110,10 +112,10 @@ def _check(
     organization: Organization, kind: str, parameters: Mapping[str, Any]
 ) -> None:
     if not gateway.is_on():
-        raise ActionImpossible("No account of Stripe is set up.")
+        raise ActionImpossible("Stripe is not connected.")
     now = standing(organization)
     subscription = now.find_by_stripe_id(parameters.get("subscription", ""))
     if kind in OF_SUBSCRIPTION and subscription is None:
-        raise ActionImpossible("There is no such subscription.")
+        raise ActionImpossible("Subscription not found.")
     if reason := why_not(kind, now, subscription):
         raise ActionImpossible(reason)

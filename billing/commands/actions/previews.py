@@ -76,7 +76,9 @@ def _item(found: gateway.Subscription, price_id: str) -> gateway.SubscriptionIte
     for item in found.items:
         if item.price_id == price_id:
             return item
-    raise gateway.Refused("Stripe has another price by now: sync, and look again.")
+    raise gateway.Refused(
+        "The price has changed in Stripe. Run a sync, then try again."
+    )
 
 
 # --- a customer by its e-mail -------------------------------------------------------

@@ -72,7 +72,7 @@ def _link_customer(action: StripeAction) -> Answer:
 def check_free(customer: gateway.Customer, organization: Organization) -> None:
     """Raises `CustomerTaken`; whose it is, is not said: it may be a stranger's."""
     if customer.is_deleted:
-        raise ActionImpossible("That customer is deleted in Stripe.")
+        raise ActionImpossible("This customer was deleted in Stripe.")
     named = customer.organization_id
     taken = BillingAccount.objects.filter(stripe_id=customer.id)
     is_ours = named in (None, organization.pk)
@@ -95,7 +95,7 @@ def _unlink_customer(action: StripeAction) -> Answer:
         for subscription_id in _list_live(action.organization):
             mirror.refetch_subscription(subscription_id, by=action.requested_by)
         mirror.unlink_customer(customer_id, by=action.requested_by)
-    return {"customer": customer_id, "status": "not in Stripe, unlinked here"}
+    return {"customer": customer_id, "status": "deleted in Stripe, unlinked"}
 
 
 def _check_gone(customer_id: str) -> None:
@@ -104,7 +104,9 @@ def _check_gone(customer_id: str) -> None:
     except gateway.Missing:
         is_gone = True
     if not is_gone:
-        raise ActionImpossible(f"Stripe has {customer_id}: it is not unlinked.")
+        raise ActionImpossible(
+            f"{customer_id} still exists in Stripe and was not unlinked."
+        )
 
 
 def _list_live(organization: Organization) -> list[str]:
@@ -166,7 +168,7 @@ def _check_same_period(action: StripeAction, item: gateway.SubscriptionItem) -> 
     is_done = item.price_id == action.parameters["price"]
     if not is_done and item.period_ends_at != _instant(action, "period_ends_at"):
         raise ActionImpossible(
-            "That period is not the current one any more: look, and ask anew."
+            "The period has ended since. Review the change and try again."
         )
 
 
@@ -189,7 +191,7 @@ def _item(
     prices = (action.parameters["from_price"], action.parameters.get("price"))
     item = next((one for one in found.items if one.price_id in prices), None)
     if item is None:
-        raise ActionImpossible("Stripe has another price by now: look, and ask anew.")
+        raise ActionImpossible("The price has changed in Stripe. Review and try again.")
     return item
 
 
@@ -292,17 +294,17 @@ def _send_payment_link(action: StripeAction) -> Answer:
             found = gateway.send_invoice(id_, key=_key(action, "send"))
         mirror.refetch_invoice(id_, by=action.requested_by)
     if not is_sent and found.status != "open":
-        raise ActionImpossible(f"In Stripe it is {found.status} already.")
+        raise ActionImpossible(f"The invoice is already {found.status} in Stripe.")
     return {
         "invoice": found.number or found.id,
         "status": found.status,
         "due": f"{found.amount_remaining} {found.currency.upper()}",
         "link": found.hosted_url,
-        "letter": "sent by Stripe" if is_sent else _NOT_SENT,
+        "email": "sent by Stripe" if is_sent else _NOT_SENT,
     }
 
 
-_NOT_SENT = "not sent: Stripe charges this invoice by itself, so pass the link on"
+_NOT_SENT = "not sent: Stripe charges this invoice automatically; pass the link on"
 
 
 STEPS: dict[Kind, Callable[[StripeAction], Answer]] = {
