@@ -124,7 +124,7 @@ def test_what_is_not_there_yet_says_why(draft: Draft) -> None:
     assert not found.is_whole
     claude, gpt = found.rows
     assert (claude.is_trouble, gpt.is_trouble) == (False, True)
-    assert gpt.reasons[-1].detail == "There is no customer in Stripe."
+    assert gpt.reasons[-1].detail == "No Stripe customer is linked."
 
 
 def test_late_voided_re_rated_and_credited_usage_is_told(
