@@ -1,5 +1,6 @@
 """What every test may ask for: a fixed noon, and the months around it."""
 
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -7,16 +8,28 @@ import redis
 import time_machine
 from django.conf import settings
 from django.db import connection
+from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
 from metrics.commands import make_partitions
 from orgs.models import Organization, WhiteLabel
 from tests import template
+from tests.emptying import Emptying
 from tests.factories import NOW, make_organization, make_white_label
 from tests.fake_stripe import fake_stripe, fake_stripe_server
 from tests.forks import end_other_sessions
 
 __all__ = ["fake_stripe", "fake_stripe_server"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for processes and browsers comes first: other workers need no wait.
+
+    At the end, a worker would be alone with minutes of it.
+    """
+    lanes = ("process", "browser", "slow")
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, lanes)))
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +44,10 @@ def django_db_setup(
     connection.settings_dict["NAME"] = template.DATABASE
     with django_db_blocker.unblock(), time_machine.travel(NOW, tick=False):
         make_partitions()
-    yield
+        empty = Emptying()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty())
+        yield
     with django_db_blocker.unblock():
         connection.close()  # the last test may have left one that is gone
         end_other_sessions()  # such as a call of a page that renewed itself to the end
@@ -45,11 +61,8 @@ def frozen() -> Iterator[time_machine.Traveller]:
 
 
 @pytest.fixture
-def committed(transactional_db: None) -> Iterator[None]:
-    """Real commits; Django's flush forgets the tables it does not manage."""
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("truncate metrics_usageevent, metrics_usagechange")
+def committed(transactional_db: None) -> None:
+    """Real commits; all tables are emptied after the test."""
 
 
 @pytest.fixture
@@ -69,4 +82,10 @@ def org(acme: WhiteLabel) -> Organization:
 @pytest.fixture(autouse=True)
 def nothing_counted() -> None:
     """Calls and login tries of one test are not held against the next."""
-    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+    _valkey().flushdb()
+
+
+@functools.cache
+def _valkey() -> redis.Redis:
+    """One connection for all tests: making one costs ten times a flush."""
+    return redis.Redis.from_url(settings.REDIS_URL)
