@@ -1,6 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else is installed into .venv.
 # make up [PORT=8000] [STATE_DIR=.state] [DEMO=0]   run the product until Ctrl-C
-# make test [ARGS="-k usage"]              run the tests, with real servers and a browser
+# make test [ARGS="-k usage"]              run all tests, with real servers and a browser
+# make test FAST=1                         without browser, process and slow tests
 # make bench [QUICK=1] [ROWS=chart] [KEEP=DIR] [SIZES=N] [BENCH_JSON=FILE]   and peers
 # make growth [QUICK=1] [SIZES=1000,10000] [EVENTS=100000] [KEEP=DIR] [GROWTH_JSON=FILE]
 # make check                               format, lint, types, contracts, migrations
@@ -32,8 +33,13 @@ endif
 up: install-runtime
 	@exec "$(PY)" -m config.embedded --port "$(PORT)"
 
-test: install-dev browser
-	@exec "$(PY)" -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+# A file stays with one worker, for fixtures that are made once a file; in the order of
+# tests/conftest.py, not by size. The markers are explained in pyproject.toml.
+LANES := $(if $(FAST),-m "not browser and not process and not slow")
+
+test: install-dev $(if $(FAST),,browser)
+	@exec "$(PY)" -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	--no-loadscope-reorder $(LANES) $(ARGS)
 
 # Builds its own databases and starts its own servers; KEEP keeps the data for next time.
 bench: install-bench

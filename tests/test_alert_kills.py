@@ -24,7 +24,7 @@ from tests.lettering import make_customer, use, work
 from tests.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
-pytestmark = pytest.mark.usefixtures("committed", "frozen")
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("committed", "frozen")]
 BOTH = ["ann@example.com", "bob@example.org"]
 
 

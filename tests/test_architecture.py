@@ -5,21 +5,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
 
 def tracked() -> list[Path]:
-    """What is in git; or, in a copy without it, what is not the environment's."""
+    """What is in git; or, in a copy without it, what no tool has made."""
     if (ROOT / ".git").exists():
         listed = subprocess.run(
             ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
         )
         names = listed.stdout.decode().split("\0")
         return [ROOT / name for name in names if (ROOT / name).is_file()]
-    pytest.skip("not a git checkout")
+    return [path for path in ROOT.rglob("*") if path.is_file() and not _is_made(path)]
+
+
+def _is_made(path: Path) -> bool:
+    """Environments, caches and state folders are hidden, bytecode has its folder."""
+    parts = path.relative_to(ROOT).parts
+    return any(part == "__pycache__" or part.startswith(".") for part in parts)
 
 
 def test_apps_and_rooms_look_one_way() -> None:

@@ -27,6 +27,7 @@ from config.embedded.postgres import Postgres
 from config.embedded.process import StartError
 from config.embedded.valkey import Valkey
 
+pytestmark = pytest.mark.process
 Made = Callable[..., Postgres]
 AS_ROOT = os.geteuid() == 0
 

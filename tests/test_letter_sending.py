@@ -391,6 +391,7 @@ def test_many_workers_at_once_send_each_letter_once(
 # --- turns --------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_who_waits_for_the_host_leaves_the_other_workers_alone(
     letter_to_kill: Letter, smtp_sink: SmtpSink
 ) -> None:
@@ -411,6 +412,7 @@ def test_who_waits_for_the_host_leaves_the_other_workers_alone(
     assert later.message_id in smtp_sink.ids()
 
 
+@pytest.mark.process
 def test_a_turn_of_one_that_was_killed_is_over_soon(
     letter_to_kill: Letter, smtp_sink: SmtpSink
 ) -> None:

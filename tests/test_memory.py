@@ -29,9 +29,7 @@ print(peak.split()[1])
 
 
 # getrusage would answer the parent's peak: a fork inherits it, and exec keeps it.
-@pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="reads Linux's /proc"
-)
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_a_hundred_thousand_events_load_in_little_memory(tmp_path: Path) -> None:
     label = make_white_label()

@@ -13,6 +13,7 @@ from orgs.catalog import Scope
 from orgs.models import WhiteLabel
 from tests.factories import make_key, make_organization, make_white_label
 
+pytestmark = pytest.mark.slow
 FUZZER = Path(sys.executable).parent / "schemathesis"
 
 

@@ -41,6 +41,7 @@ from tests.factories import (
 )
 from tests.test_up import eventually, free_port
 
+pytestmark = pytest.mark.process
 BUDGET = 120_000  # bytes of a first view, heads included, without the chart library
 REQUESTS = 11  # of a first view: the page, its sheet, its scripts, its mark
 LIBRARY = "/static/plotly/"

@@ -23,6 +23,7 @@ import pytest
 
 from config.embedded import paths
 
+pytestmark = pytest.mark.process
 BASE_DIR = Path(__file__).resolve().parent.parent
 OURS = {"SECRET_KEY", "HASHED_STATIC", "HTTPS_ONLY", "ORGDESK_TEST_STACK", "STATE_DIR"}
 
