@@ -75,9 +75,9 @@ urlpatterns = [
         name="action",
     ),
     path(
-        "organizations/<int:organization_id>/billing/actions/<int:action_id>/call-off/",
-        views.call_off_action,
-        name="call_off_action",
+        "organizations/<int:organization_id>/billing/actions/<int:action_id>/cancel/",
+        views.cancel_action,
+        name="cancel_action",
     ),
     path(
         "organizations/<int:organization_id>/billing/actions/<int:action_id>/retry/",

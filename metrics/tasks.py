@@ -4,8 +4,8 @@ from celery import shared_task
 
 from metrics import commands
 from metrics.queries import find_stale_standings
-from orgs.commands import fail_abandoned_jobs
-from orgs.queries import list_forgotten_jobs
+from orgs.commands.work import list_forgotten
+from orgs.models import Job
 from orgs.tasks import nudge
 
 _AT_A_TIME = 1_000
@@ -45,6 +45,5 @@ def run_job(job_id: int) -> None:
 @shared_task
 def sweep_jobs() -> None:
     """Nudge the jobs that nobody was told of or whose worker died."""
-    fail_abandoned_jobs()
-    for job_id in list_forgotten_jobs(_AT_A_TIME):
+    for job_id in list_forgotten(Job.objects.all(), _AT_A_TIME):
         nudge(run_job, job_id)

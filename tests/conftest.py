@@ -14,12 +14,14 @@ from pytest_django import DjangoDbBlocker
 from metrics.commands import make_partitions
 from orgs.models import Organization, WhiteLabel
 from tests import template
+from tests.clocks import follow_python
 from tests.emptying import Emptying
 from tests.factories import NOW, make_organization, make_white_label
 from tests.fake_stripe import fake_stripe, fake_stripe_server
 from tests.forks import end_other_sessions
 
 __all__ = ["fake_stripe", "fake_stripe_server"]
+follow_python()
 
 
 @pytest.hookimpl(trylast=True)

@@ -310,7 +310,7 @@ def test_a_tier_changes_when_its_period_ends(desk: Desk, growth: Subscription) -
     planned = desk.ask("change-tier", growth, **chosen)
 
     assert growth.period_ends_at
-    assert planned.due_at == growth.period_ends_at - timedelta(hours=1)
+    assert planned.next_attempt_at == growth.period_ends_at - timedelta(hours=1)
     assert (planned.state, list_due_actions(9)) == ("pending", [])
     assert desk.post("change-tier", growth, **chosen).status_code == 409
     assert desk.post("pause", growth, reason="x").status_code == 302  # not in its way
@@ -327,17 +327,17 @@ def test_a_tier_changes_when_its_period_ends(desk: Desk, growth: Subscription) -
     assert (newest["billing_reason"], newest["total"]) == ("subscription_cycle", 19900)
 
 
-def test_a_planned_change_is_called_off(desk: Desk, growth: Subscription) -> None:
+def test_a_planned_change_is_canceled(desk: Desk, growth: Subscription) -> None:
     scale = desk.price(19900, tier="max")
     planned = desk.ask("change-tier", growth, price=scale, when="period_end")
     url = f"{desk.tab}actions/{planned.pk}/"
-    assert f'action="{url}call-off/"' in desk.client.get(url).content.decode()
+    assert f'action="{url}cancel/"' in desk.client.get(url).content.decode()
 
-    assert desk.client.post(f"{url}call-off/").status_code == 302
-    assert desk.client.post(f"{url}call-off/").status_code == 409
+    assert desk.client.post(f"{url}cancel/").status_code == 302
+    assert desk.client.post(f"{url}cancel/").status_code == 409
 
     planned.refresh_from_db()
-    assert (planned.state, planned.error_code) == ("failed", "called_off")
+    assert (planned.state, planned.error_code) == ("canceled", "")
     assert desk.client.post(f"{url}retry/").status_code == 409
     assert "fin" in planned.error
     page = desk.client.get(url).content.decode()
@@ -506,7 +506,7 @@ class Killed(BaseException):
 STEPS: list[tuple[Any, str]] = [
     (gateway, "create_customer"),
     (doing, "_claim"),
-    (doing, "_end_try"),
+    (doing, "_done"),
 ]
 
 
@@ -531,7 +531,7 @@ def test_killed_at_any_step_it_is_done_once(
     with pytest.raises(Killed):
         work(asked)
     monkeypatch.setattr(where, step, real)
-    if (step, after) not in {("_claim", False), ("_end_try", True)}:
+    if (step, after) not in {("_claim", False), ("_done", True)}:
         assert work(asked).state == "running"  # somebody's lease is respected
     desk.pass_time(hours=0.1)
 
@@ -606,7 +606,7 @@ def test_given_up_after_an_hour_and_never_blindly_after_a_day(desk: Desk) -> Non
     asked = desk.post("create-customer", email="a@example.com")
     start = timezone.now()
     while (action := work(asked)).state != "failed":
-        desk.clock.move_to(action.due_at + timedelta(seconds=1))
+        desk.clock.move_to(action.next_attempt_at + timedelta(seconds=1))
 
     assert timedelta(minutes=50) < timezone.now() - start < timedelta(hours=2)
     assert action.attempts == 24
@@ -695,7 +695,7 @@ def test_an_action_is_seen_by_its_own_people(
         client = Client()
         client.force_login(user)
         posts = [
-            client.post(f"{url}{verb}/").status_code for verb in ("retry", "call-off")
+            client.post(f"{url}{verb}/").status_code for verb in ("retry", "cancel")
         ]
         statuses.append([client.get(url).status_code, *posts])
 

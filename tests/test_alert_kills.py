@@ -57,7 +57,7 @@ def gather_by_hand(organization: Organization) -> None:
 
 def sweep(clock: time_machine.Traveller) -> None:
     """What beat asks for, once a lease is over."""
-    clock.shift(letters.LEASE)
+    clock.shift(Letter.retries.lease)
     tasks.sweep_alerts()
     work()
 

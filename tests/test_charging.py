@@ -1,6 +1,7 @@
 """Charges reach their invoice once: killed, cut off, late, refused, all at once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -122,7 +123,7 @@ class Killed(BaseException):
 def forget_answers(rows: QuerySet[Charge]) -> None:
     """As if killed before they were kept, and the lease over."""
     now = timezone.now()
-    rows.update(state="pending", stripe_id=None, finished_at=None, due_at=now)
+    rows.update(state="pending", stripe_id=None, finished_at=None, next_attempt_at=now)
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -220,15 +221,15 @@ def test_an_error_that_is_kept_under_the_key_does_not_last(draft: Draft) -> None
 def test_without_stripe_it_is_tried_less_and_less_often(
     draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "MAX_ATTEMPTS", 8)
+    monkeypatch.setattr(Charge, "retries", replace(Charge.retries, attempts=8))
     period = draft.close()
     draft.fake.fault("error", ITEMS, method="POST", times=0, status=503)
     waits = []
     for _ in range(8):
         send_charges(period.id)
         first = Charge.objects.get(product="claude")
-        waits.append(int((first.due_at - timezone.now()).total_seconds()))
-        draft.clock.move_to(max(first.due_at, timezone.now()))
+        waits.append(int((first.next_attempt_at - timezone.now()).total_seconds()))
+        draft.clock.move_to(max(first.next_attempt_at, timezone.now()))
 
     assert waits[:7] == [20, 40, 80, 160, 320, 600, 600]
     assert draft.states()[0] == ("claude", "failed", "stripe.unavailable")

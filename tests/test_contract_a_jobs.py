@@ -85,17 +85,18 @@ def test_the_sweep_nudges_what_nobody_was_told_of(
     new, old, dead, done, spent = Job.objects.bulk_create(
         Job(organization=org, kind="delete_organization", **fields)
         for fields in (
-            {"created_at": NOW},
-            {"created_at": NOW - timedelta(minutes=1)},
+            {"sweep_after": NOW + timedelta(minutes=1)},
+            {"sweep_after": NOW},
             {"state": "running", "attempts": 1, "leased_until": NOW},
-            {"state": "done", "created_at": NOW - timedelta(days=1)},
+            {"state": "done", "finished_at": NOW},
             {"state": "running", "attempts": 5, "leased_until": NOW},
         )
     )
 
     sweep_jobs()
 
-    assert nudged == [old.pk, dead.pk]
+    assert nudged == [old.pk, dead.pk, spent.pk]
+    run_job(spent.pk)  # its attempts are used up: it is only ended
     spent.refresh_from_db()
     assert (spent.state, spent.finished_at) == ("failed", NOW)
     assert {new.pk, done.pk}.isdisjoint(nudged)

@@ -93,7 +93,7 @@ def make_drift(white_label: WhiteLabel | None, stripe_id: str, **more: Any) -> D
 def make_event(
     organization: Organization | None, event_id: str, state: str = "parked", **more: Any
 ) -> InboxEvent:
-    is_over = state not in ("pending", "processing")
+    is_over = state not in ("pending", "running")
     return InboxEvent.objects.create(
         event_id=event_id,
         type="invoice.paid",
@@ -452,7 +452,7 @@ def test_what_was_given_up_says_why_and_is_tried_again(
     )  # fmt: skip
     Job.objects.create(
         organization=org, kind="delete_organization", attempts=1, created_at=NOW,
-        error="Restored.", **ended,
+        error="Restored.", state="canceled", finished_at=NOW,
     )  # fmt: skip
     StripeAction.objects.create(
         organization=Organization.objects.get(white_label=decoy, external_id="org-7"),

@@ -217,11 +217,11 @@ def test_a_letter_nobody_takes_is_given_up_with_the_reason(
 ) -> None:
     smtp_sink.script("rcpt", "450 greylisted", to="bob@example.org")
     letter = cross(ann_and_bob(acme))
-    for _ in range(letters.MAX_ATTEMPTS):
+    for _ in range(Letter.retries.attempts):
         work()
         frozen.shift(timedelta(hours=2))
 
-    assert state_of(letter) == ("failed", letters.MAX_ATTEMPTS, "sent")
+    assert state_of(letter) == ("failed", Letter.retries.attempts, "sent")
     assert told(letter)[1] == ("bob@example.org", "failed", 450)
     assert letter.error == "bob@example.org: greylisted"
 
@@ -284,6 +284,8 @@ settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", {port}
 settings.DATABASES["default"]["NAME"] = {name!r}
 import time_machine
+from tests.clocks import follow_python
+follow_python()
 with time_machine.travel({now!r}, tick=False):
     from billing.commands import letters
     letters.send({id})
@@ -339,7 +341,7 @@ def test_killed_at_any_step_it_arrives(
     work()  # the lease holds: nobody else may be at it
     assert state_of(letter_to_kill) == ("running", 1, "sending")
 
-    frozen.shift(letters.LEASE)
+    frozen.shift(Letter.retries.lease)
     work()
 
     assert smtp_sink.to() == BOTH + [to] * (step == "data")
@@ -360,7 +362,7 @@ def test_killed_before_it_is_marked_it_comes_once_more(
         kill(worker)
         end_other_sessions()
 
-    frozen.shift(letters.LEASE)
+    frozen.shift(Letter.retries.lease)
     work()
 
     assert smtp_sink.to() == ["ann@example.com", *BOTH]

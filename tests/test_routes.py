@@ -127,7 +127,7 @@ ROW_PAGES = {
     *("billing:start_sync", "billing:drift_row", "billing:heal_drift"),
     *("billing:heal_all_drift", "billing:resend_event", "billing:ignore_event"),
     *("billing:retry_failure", "billing:act", "billing:act_on", "billing:action"),
-    *("billing:call_off_action", "billing:retry_action"),
+    *("billing:cancel_action", "billing:retry_action"),
     # Of alerts and letters: see test_alerts_page and test_letters.
     *("billing:edit_limits", "billing:edit_recipients", "billing:snooze_alerts"),
     *("billing:resend_alert", "billing:letter", "billing:letter_html"),

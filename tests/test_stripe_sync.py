@@ -220,7 +220,7 @@ def test_it_goes_on_where_it_was_killed(
     assert sync.advance(asked.pk) is False  # its lease goes on
     asked_before = len(fake.requests("/v1/customers"))
 
-    with time_machine.travel(NOW + runs.LEASE, tick=False):
+    with time_machine.travel(NOW + SyncRun.retries.lease, tick=False):
         assert sync.find_forgotten(10) == [asked.pk]
         sync.advance(asked.pk)
 
@@ -256,7 +256,7 @@ def test_a_worker_without_its_lease_stops(
     asked = sync.start(acme)
     mine = runs.claim(asked.pk)
     assert mine
-    with time_machine.travel(NOW + runs.LEASE, tick=False):
+    with time_machine.travel(NOW + SyncRun.retries.lease, tick=False):
         assert runs.claim(asked.pk)
 
     with pytest.raises(runs.LeaseLost):
@@ -343,7 +343,7 @@ def test_an_outage_puts_the_run_off(
     assert asked.error_code == "stripe.unavailable"
     assert sync.find_forgotten(10) == []
     fake.door("script", api=[])
-    with time_machine.travel(asked.due_at, tick=False):
+    with time_machine.travel(asked.next_attempt_at, tick=False):
         assert sync.find_forgotten(10) == [asked.pk]
         sync.advance(asked.pk)
     assert Subscription.objects.count() == 7
@@ -490,7 +490,7 @@ def test_trouble_of_one_white_label_is_not_the_others(
         "decoy": ("pending", "subscriptions"),
     }
     monkeypatch.undo()
-    with time_machine.travel(asked["decoy"].due_at, tick=False):
+    with time_machine.travel(asked["decoy"].next_attempt_at, tick=False):
         sync.advance(asked["decoy"].pk)
     assert Subscription.objects.count() == 8
 

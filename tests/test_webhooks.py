@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.request import Request, urlopen
@@ -20,7 +21,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from billing import gateway, tasks
 from billing.commands import inbox, mirror
-from billing.commands.inbox import ending, handling
+from billing.commands.inbox import handling
 from billing.gateway import calls
 from billing.models import (
     BillingAccount,
@@ -420,20 +421,22 @@ def test_a_renamed_tier_is_followed(
 def test_an_outage_is_waited_for_and_then_given_up(
     fake: FakeStripe, org: Organization, price: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ending, "MAX_ATTEMPTS", 2)
+    once_more = replace(InboxEvent.retries, attempts=2)
+    monkeypatch.setattr(InboxEvent, "retries", once_more)
     sub = subscribe(fake, customer_of(fake, org), price)
     event = receive(event_of(sub, "customer.subscription.updated"))
     fake.door("script", api=[{"do": "error", "path": "/v1/*", "times": 0}])
 
     assert outcome(event) == ("pending", "Stripe does not answer just now.")
-    assert event.due_at == NOW + timedelta(seconds=15)
+    assert event.next_attempt_at == NOW + timedelta(seconds=15)
     assert inbox.take_forgotten(10) == []
-    with time_machine.travel(event.due_at, tick=False):
+    with time_machine.travel(event.next_attempt_at, tick=False):
         assert inbox.take_forgotten(10) == [event.pk]
-    assert outcome(event)[0] == "pending"  # another one waited in vain just now
+        assert outcome(event)[0] == "pending"  # another one waited in vain just now
     assert event.attempts == 1
     cache.clear()
-    assert outcome(event)[0] == "failed"
+    with time_machine.travel(event.next_attempt_at, tick=False):
+        assert outcome(event)[0] == "failed"
     assert inbox_health().failed == 1
 
     fake.door("script", api=[])
@@ -477,10 +480,10 @@ def test_killed_at_any_step_it_is_done_by_the_next(
         with pytest.raises(Killed):
             tasks.handle_event(event.pk)
     event.refresh_from_db()
-    assert (event.state, event.attempts) == ("processing", 1)
-    assert outcome(event)[0] == "processing"  # its lease goes on
+    assert (event.state, event.attempts) == ("running", 1)
+    assert outcome(event)[0] == "running"  # its lease goes on
 
-    with time_machine.travel(NOW + inbox.LEASE, tick=False):
+    with time_machine.travel(NOW + InboxEvent.retries.lease, tick=False):
         tasks.sweep_inbox()
         assert outcome(event) == ("done", "")
 
@@ -561,7 +564,7 @@ def test_what_nobody_was_told_of_is_swept_once(
     receive(event_of("ch_1", "charge.captured"))
     with django_capture_on_commit_callbacks() as early:
         tasks.sweep_inbox()
-    later = NOW + inbox.NUDGED_WITHIN
+    later = NOW + inbox.ENQUEUED_WITHIN
     with (
         time_machine.travel(later, tick=False),
         django_capture_on_commit_callbacks() as nudges,
@@ -587,7 +590,7 @@ def test_without_a_broker_it_is_kept_and_swept_later(
             event = receive(event_of("ch_1", "charge.captured"))
     assert len(nudges) == 1
 
-    with time_machine.travel(NOW + inbox.NUDGED_WITHIN, tick=False):
+    with time_machine.travel(NOW + inbox.ENQUEUED_WITHIN, tick=False):
         assert inbox.take_forgotten(10) == [event.pk]
 
 

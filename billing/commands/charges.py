@@ -24,14 +24,13 @@ from billing.commands.invoicing import NO_DRAFT
 from billing.errors import NotFailed
 from billing.models import BillingAccount, Charge
 from billing.queries.charges import OTHER, due_charges, sent_usage
+from orgs.commands import work
+from orgs.models.work import DatabaseClock
 
 logger = logging.getLogger(__name__)
 CHARGE = "orgdesk_charge"  # in the metadata of an item: the id of our row
-LEASE = timedelta(minutes=3)  # longer than the gateway's patience for all of a try
 KEY_LASTS = timedelta(hours=23)  # Stripe forgets after 24
 TRUSTED_ATTEMPTS = 5  # then the same answer would be replayed for the key again
-MAX_ATTEMPTS = 100  # more than half a day of the longest wait
-_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=10)
 _CREDIT_WAIT = timedelta(minutes=5)
 _DRAFT = "draft"
 
@@ -49,6 +48,9 @@ def send_charge(charge_id: int) -> bool:
     charge = _claim(charge_id)
     if charge is None:
         return True
+    if charge.is_exhausted:
+        _fail(charge, "worker_died", "Its workers died: see whether it is invoiced.")
+        return True
     try:
         _send(charge)
     except gateway.GatewayError as error:
@@ -59,30 +61,21 @@ def send_charge(charge_id: int) -> bool:
 
 def retry_charge(charge_id: int) -> None:
     """Send a failed one again; the invoice is looked at first. Raises `NotFailed`."""
-    again = Charge.objects.filter(pk=charge_id, state=Charge.State.FAILED).update(
-        state=Charge.State.PENDING,
-        attempts=TRUSTED_ATTEMPTS,
-        due_at=timezone.now(),
-        finished_at=None,
-        error_code="",
-        error="",
-    )
-    if not again:
+    failed = Charge.objects.filter(pk=charge_id, state=Charge.State.FAILED)
+    if not work.restart(failed, attempts=TRUSTED_ATTEMPTS):
         raise NotFailed("Only failed charges can be retried.")
 
 
 def _claim(charge_id: int) -> Charge | None:
-    """Take it for a while, unless somebody has it or it is not its turn."""
+    """Take a charge under a lease, unless another worker has it or it must wait."""
     due = due_charges(pk=charge_id)
     charge = due.first()
     if charge is None:
         return None
     if _has_to_wait(charge):
-        due.update(due_at=timezone.now() + _CREDIT_WAIT)
+        due.update(next_attempt_at=DatabaseClock() + _CREDIT_WAIT)
         return None
-    if not due.claim(LEASE):
-        return None
-    return Charge.objects.select_related("period").get(pk=charge_id)
+    return work.claim(due.select_related("period"), charge_id)
 
 
 def _has_to_wait(charge: Charge) -> bool:
@@ -184,35 +177,27 @@ def _look_into(charge: Charge, refused: gateway.GatewayError) -> None:
 
 
 def _done(charge: Charge, item_id: str) -> None:
-    unfinished = Charge.objects.filter(pk=charge.pk).exclude(state=Charge.State.DONE)
-    unfinished.update(
-        state=Charge.State.DONE,
-        stripe_id=item_id,
-        finished_at=timezone.now(),
-        leased_until=None,
-        error_code="",
-        error="",
-    )
+    """Mark it done with the id of its invoice item.
+
+    A worker that lost its lease leaves that to the one that has it now: the same key,
+    or a look at the invoice, gives that one the same item.
+    """
+    work.finish(charge, stripe_id=item_id)
 
 
 def _fail(charge: Charge, code: str, message: str) -> None:
     logger.error("charge_failed id=%s code=%s", charge.pk, code)
-    _end_try(
-        charge,
-        state=Charge.State.FAILED,
-        finished_at=timezone.now(),
-        error_code=code[:64],
-        error=message,
-    )
+    work.give_up(charge, code=code, message=message)
 
 
 def _leave(charge: Charge) -> None:
-    """To the next draft, whose coming takes it up: `close_for_invoice`."""
+    """Leave it without an invoice; `close_for_invoice` puts it on the next draft."""
     late = f"Invoice {charge.invoice_stripe_id} takes no more items."
     logger.warning("charge_waits_for_draft id=%s", charge.pk)
-    _end_try(
+    work.release(
         charge,
-        state=Charge.State.PENDING,
+        wait=timedelta(),
+        attempts=charge.attempts,
         invoice_stripe_id="",
         error_code=NO_DRAFT,
         error=f"{late} Waits for the next draft of an invoice.",
@@ -220,22 +205,5 @@ def _leave(charge: Charge) -> None:
 
 
 def _try_later(charge: Charge, error: gateway.GatewayError) -> None:
-    if charge.attempts >= MAX_ATTEMPTS:
+    if not work.retry_later(charge, code=error.code, message=error.message):
         _fail(charge, error.code, error.message)
-        return
-    wait = min(_FIRST_WAIT * 2 ** min(charge.attempts, 10), _LONGEST_WAIT)
-    _end_try(
-        charge,
-        state=Charge.State.PENDING,
-        due_at=timezone.now() + wait,
-        error_code=error.code[:64],
-        error=error.message,
-    )
-
-
-def _end_try(charge: Charge, **changes: object) -> None:
-    """Unless the lease was over and somebody else is at it."""
-    ours = Charge.objects.filter(
-        pk=charge.pk, attempts=charge.attempts, state=Charge.State.RUNNING
-    )
-    ours.update(leased_until=None, **changes)

@@ -212,7 +212,7 @@ def take_waiting(organization_id: int, draft: str) -> None:
     """What came too late for an earlier invoice goes on this one."""
     waiting_charges(period__organization_id=organization_id).update(
         invoice_stripe_id=draft,
-        due_at=timezone.now(),
+        next_attempt_at=timezone.now(),
         started_at=None,  # another invoice, another request: a key of its own
         attempts=0,
         error_code="",

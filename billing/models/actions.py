@@ -1,19 +1,31 @@
-from django.db import models
+from datetime import timedelta
 
-from billing.models.work import (
+from django.db import models
+from django.utils import timezone
+
+from orgs.models.fields import not_empty
+from orgs.models.work import (
+    RetryPolicy,
     Work,
     failed_index,
     unfinished_index,
     work_constraints,
 )
-from orgs.models.fields import not_empty
 
 
 class StripeAction(Work):
     """Something a person asked Stripe to do for an organization, why, and its answer.
 
-    The row's id makes the idempotency key: asked twice of Stripe, it is done once.
+    The row's id makes the idempotency key: asked twice of Stripe, it is done once. A
+    planned one has a later `next_attempt_at`.
     """
+
+    retries = RetryPolicy(
+        lease=timedelta(minutes=5),  # longer than the gateway's deadline for one try
+        attempts=24,  # about an hour: a person waits for it, and not for a surprise
+        first_wait=timedelta(seconds=5),
+        longest_wait=timedelta(minutes=3),
+    )
 
     class Kind(models.TextChoices):
         CREATE_CUSTOMER = "create_customer", "Create customer"
@@ -35,6 +47,7 @@ class StripeAction(Work):
     parameters = models.JSONField(default=dict)
     note = models.TextField()
     requested_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=timezone.now)
     answer = models.JSONField(null=True)  # what Stripe said, in a few fields
 
     class Meta:

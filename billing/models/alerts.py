@@ -5,14 +5,16 @@
 one address of an email and the response of its mail host.
 """
 
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
 
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from billing.models.mirrors import of_its_organization
-from billing.models.work import Work, unfinished_index, work_constraints
 from orgs.models.fields import not_empty, with_history
+from orgs.models.work import RetryPolicy, Work, unfinished_index, work_constraints
 
 
 class Alert(models.Model):
@@ -114,6 +116,14 @@ class Letter(Work):
     has no alert: recipients of the emails that it combines point to it.
     """
 
+    retries = RetryPolicy(
+        lease=timedelta(minutes=3),  # one conversation; renewed before each address
+        attempts=15,  # eight hours
+        first_wait=timedelta(seconds=30),
+        longest_wait=timedelta(hours=1),
+        jitter=0.2,  # a host that was away is not asked for all of them at once
+    )
+
     alert = models.ForeignKey(
         Alert, on_delete=models.CASCADE, null=True, related_name="letters"
     )
@@ -124,9 +134,9 @@ class Letter(Work):
     kind = models.CharField(max_length=16)  # the folder of its templates
     # Stable: a duplicate after a worker was killed can be recognized by it.
     message_id = models.CharField(max_length=255, unique=True)
-    requested_by = models.CharField(
-        max_length=200, blank=True
-    )  # empty: the alert itself
+    # Empty: written with its alert.
+    requested_by = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [

@@ -1,8 +1,12 @@
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.utils import timezone
 
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
-from billing.models.work import (
+from orgs.models.work import (
+    RetryPolicy,
     Work,
     failed_index,
     unfinished_index,
@@ -16,6 +20,13 @@ class Charge(Work):
     Written with the closing, sent after it; the row's id makes the idempotency key, so
     that retries, two workers and a cut connection bill once.
     """
+
+    retries = RetryPolicy(
+        lease=timedelta(minutes=3),  # longer than the gateway's deadline for one try
+        attempts=100,  # most of a day at the longest wait
+        first_wait=timedelta(seconds=20),
+        longest_wait=timedelta(minutes=10),
+    )
 
     class Kind(models.TextChoices):
         USAGE = "usage"
@@ -32,6 +43,7 @@ class Charge(Work):
     amount = models.DecimalField(max_digits=24, decimal_places=3)  # on the invoice
     currency = models.CharField(max_length=3)
     invoice_stripe_id = models.CharField(max_length=255)
+    created_at = models.DateTimeField(default=timezone.now)
     stripe_id = models.CharField(  # of the invoice item, once it is there
         max_length=255, unique=True, null=True, blank=True
     )

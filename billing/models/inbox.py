@@ -1,21 +1,25 @@
+from datetime import timedelta
+
 from django.db import models
-from django.db.models import CheckConstraint, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from orgs.models.fields import not_empty
+from orgs.models.work import RetryPolicy, Work, unfinished_index, work_constraints
+
+_ENDED = ("done", "parked", "failed", "ignored")
 
 
-class InboxEvent(models.Model):
-    """An event of Stripe as it arrived, and what became of it. A hint, never a truth.
+class InboxEvent(Work):
+    """A Stripe event as it arrived, and what became of it: a hint, not the truth.
 
-    pending -> processing (for a lease) -> done; parked when a person must look (an
-    unsupported version, an object nobody knows); failed after the last attempt; ignored
-    when a person said so.
+    Parked when a person must look (an unsupported version, an unknown object); failed
+    after the last attempt; ignored when a person said so.
     """
 
     class State(models.TextChoices):
         PENDING = "pending"
-        PROCESSING = "processing"
+        RUNNING = "running"
         DONE = "done"
         PARKED = "parked", "Needs review"
         FAILED = "failed"
@@ -25,56 +29,34 @@ class InboxEvent(models.Model):
         WEBHOOK = "webhook"
         PULL = "pull"
 
+    retries = RetryPolicy(
+        lease=timedelta(minutes=5),  # longer than the gateway's deadline and the locks
+        attempts=12,
+        first_wait=timedelta(seconds=15),
+        longest_wait=timedelta(hours=1),
+    )
+
     event_id = models.CharField(max_length=255, unique=True)
     type = models.CharField(max_length=100)
     api_version = models.CharField(max_length=40, blank=True)
     object_id = models.CharField(max_length=255, blank=True)
-    organization = models.ForeignKey(  # whose it turned out to be
+    organization = models.ForeignKey(  # that its object turned out to belong to
         "orgs.Organization", on_delete=models.SET_NULL, null=True, related_name="+"
     )
     source = models.CharField(max_length=7, choices=Source, default=Source.WEBHOOK)
     payload = models.JSONField()
     happened_at = models.DateTimeField()  # in Stripe
     received_at = models.DateTimeField(default=timezone.now)
-    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
     reason = models.CharField(max_length=200, blank=True)  # of the state, for people
-    attempts = models.PositiveSmallIntegerField(default=0)
-    due_at = models.DateTimeField(default=timezone.now)
-    leased_until = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
-    error = models.TextField(blank=True)
 
     class Meta:
         constraints = [
-            CheckConstraint(
-                condition=Q(
-                    state__in=[
-                        "pending",
-                        "processing",
-                        "done",
-                        "parked",
-                        "failed",
-                        "ignored",
-                    ]
-                ),
-                name="inbox_state",
-            ),
-            CheckConstraint(
-                condition=Q(finished_at=None, state__in=["pending", "processing"])
-                | Q(
-                    finished_at__isnull=False,
-                    state__in=["done", "parked", "failed", "ignored"],
-                ),
-                name="inbox_finished_ended",
-            ),
+            *work_constraints("inbox", ended=_ENDED),
             *not_empty("inbox", "event_id", "type"),
         ]
         indexes = [
-            models.Index(
-                fields=["due_at"],
-                condition=Q(state__in=["pending", "processing"]),
-                name="inbox_unfinished",
-            ),
+            unfinished_index("inbox"),
             models.Index(
                 fields=["-id"],
                 condition=Q(state__in=["parked", "failed"]),

@@ -1,14 +1,31 @@
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.utils import timezone
 
-from billing.models.work import Work, unfinished_index, work_constraints
+from orgs.models.work import (
+    UNFINISHED,
+    RetryPolicy,
+    Work,
+    unfinished_index,
+    work_constraints,
+)
 
 
 class SyncRun(Work):
     """One reading of everything Stripe has for a white label, page by page.
 
     `cursor` is where the stage goes on after a kill: the last object that was written.
+    Each page that is written renews the lease and restores the attempts.
     """
+
+    retries = RetryPolicy(
+        lease=timedelta(minutes=3),  # for one page and what it leads to
+        attempts=8,  # in a row, without a page between them
+        first_wait=timedelta(seconds=15),
+        longest_wait=timedelta(minutes=10),
+    )
 
     class Stage(models.TextChoices):
         CUSTOMERS = "customers"
@@ -28,7 +45,8 @@ class SyncRun(Work):
     written = models.PositiveIntegerField(default=0)  # rows that were not so before
     drifted = models.PositiveIntegerField(default=0)  # differences found
     errors = models.PositiveIntegerField(default=0)  # objects that could not be read
-    requested_by = models.CharField(max_length=200, blank=True)  # empty: the timetable
+    requested_by = models.CharField(max_length=200, blank=True)  # empty: the schedule
+    created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
@@ -47,7 +65,7 @@ class SyncRun(Work):
             ),
             UniqueConstraint(
                 fields=["white_label"],
-                condition=Q(state__in=["pending", "running"]),
+                condition=Q(state__in=UNFINISHED),
                 name="sync_run_one_unfinished",
             ),
         ]

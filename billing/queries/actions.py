@@ -130,7 +130,7 @@ def _subscriptions(organization: Organization) -> list[Subscription]:
 
 def is_planned(action: StripeAction) -> bool:
     """For a later instant; what failed once waits, but is under way."""
-    is_later = action.due_at > timezone.now() + _SOON
+    is_later = action.next_attempt_at > timezone.now() + _SOON
     return action.state == _State.PENDING and not action.attempts and is_later
 
 
@@ -235,7 +235,7 @@ class ActionFacts:
     note: str
     requested_by: str
     created_at: datetime
-    due_at: datetime
+    next_attempt_at: datetime
     finished_at: datetime | None
     state: str
     is_planned: bool
@@ -249,11 +249,8 @@ class ActionFacts:
         return self.state in (_State.PENDING, _State.RUNNING)
 
     @property
-    def is_called_off(self) -> bool:
-        return self.error_code == CALLED_OFF
-
-
-CALLED_OFF = "called_off"
+    def is_canceled(self) -> bool:
+        return self.state == _State.CANCELED
 
 
 def get_action(organization_id: int, action_id: int) -> ActionFacts | None:
@@ -277,10 +274,10 @@ def list_actions(organization_id: int, *, limit: int = _SHOWN) -> list[ActionFac
 
 
 def list_failed_actions(white_label_ids: Sequence[int]) -> list[ActionFacts]:
-    """What a person has to look at, newest first; called off is no failure."""
+    """Return what a person has to look at, newest first."""
     rows = StripeAction.objects.filter(
         state=_State.FAILED, organization__white_label_id__in=list(white_label_ids)
-    ).exclude(error_code=CALLED_OFF)
+    )
     return [_facts(row) for row in rows.order_by("-id")[:_SHOWN_FAILED]]
 
 
@@ -294,7 +291,7 @@ def _facts(row: StripeAction) -> ActionFacts:
         note=row.note,
         requested_by=row.requested_by,
         created_at=row.created_at,
-        due_at=row.due_at,
+        next_attempt_at=row.next_attempt_at,
         finished_at=row.finished_at,
         state=row.state,
         is_planned=is_planned(row),
@@ -318,7 +315,5 @@ def _answered(answer: Mapping[str, Any]) -> Iterator[tuple[str, str | datetime]]
 
 
 def list_due_actions(limit: int) -> list[int]:
-    """What waits longest first."""
-    due = StripeAction.objects.due().order_by("due_at")
-    ids = due.values_list("id", flat=True)
-    return list(ids[:limit])
+    """Return the keys of actions that a sweep enqueues, the longest due first."""
+    return list(StripeAction.objects.forgotten().values_list("pk", flat=True)[:limit])

@@ -10,8 +10,8 @@ from django.db.models import Min, QuerySet, Sum
 
 from billing.models import Charge, Subscription
 from billing.models.mirrors import LIVE
-from billing.models.work import WorkQuerySet
 from billing.money import ZERO
+from orgs.models.work import WorkQuerySet
 
 _SHOWN = 200
 OTHER = "(other)"  # many cheap products together; no slug has brackets
@@ -37,7 +37,7 @@ class ChargeFacts:
     attempts: int
     error_code: str
     error: str
-    due_at: datetime
+    next_attempt_at: datetime
     finished_at: datetime | None
 
 
@@ -55,7 +55,7 @@ _FIELDS = (
     "attempts",
     "error_code",
     "error",
-    "due_at",
+    "next_attempt_at",
     "finished_at",
 )
 
@@ -66,8 +66,9 @@ def due_charges(**of: Any) -> WorkQuerySet[Charge]:
 
 
 def list_due_periods(limit: int) -> list[int]:
-    """Ids of periods with something to send, what waits longest first."""
-    first = due_charges().values("period_id").annotate(first=Min("due_at"))
+    """Return the keys of periods that a sweep enqueues, the longest due first."""
+    rows = Charge.objects.forgotten().exclude(invoice_stripe_id="")
+    first = rows.values("period_id").annotate(first=Min("next_attempt_at"))
     ids = first.order_by("first").values_list("period_id", flat=True)
     return list(ids[:limit])
 

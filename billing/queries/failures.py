@@ -8,11 +8,9 @@ from typing import Any
 from django.db.models import F, QuerySet
 
 from billing.models import Charge, StripeAction
-from billing.queries.actions import CALLED_OFF
 from orgs.models import Job, WhiteLabel
 
 _SHOWN = 100
-_JOB_ATTEMPTS = 5  # fewer: it was called off
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +82,13 @@ def _charges(white_labels: Sequence[WhiteLabel]) -> tuple[QuerySet[Any], str]:
 def _actions(white_labels: Sequence[WhiteLabel]) -> tuple[QuerySet[Any], str]:
     rows = StripeAction.objects.filter(
         state=StripeAction.State.FAILED, organization__white_label__in=white_labels
-    ).exclude(error_code=CALLED_OFF)
+    )
     return rows, "organization"
 
 
 def _jobs(white_labels: Sequence[WhiteLabel]) -> tuple[QuerySet[Any], str]:
     rows = Job.objects.filter(
         state=Job.State.FAILED,
-        attempts__gte=_JOB_ATTEMPTS,
-        finished_at__isnull=False,
         organization__white_label__in=white_labels,
     )
     return rows, "organization"

@@ -70,7 +70,7 @@ select runs.*,
     {_DRIFT.format(which=f"d.kind not in {_WARNINGS}")},
     {_DRIFT.format(which=f"d.kind in {_WARNINGS}")},
     {_EVENTS.format(states="('parked', 'failed')")},
-    {_EVENTS.format(states="('pending', 'processing')")},
+    {_EVENTS.format(states="('pending', 'running')")},
     (select count(*) from (
         select from billing_charge c
         join billing_billingperiod p on p.id = c.period_id
@@ -80,13 +80,11 @@ select runs.*,
     + (select count(*) from (
         select from billing_stripeaction a
         join orgs_organization o on o.id = a.organization_id
-        where a.state = 'failed' and a.error_code <> 'called_off'
-            and o.white_label_id = any(%(ids)s)
+        where a.state = 'failed' and o.white_label_id = any(%(ids)s)
         limit %(many)s) found)
     + (select count(*) from (
         select from orgs_job j join orgs_organization o on o.id = j.organization_id
-        where j.state = 'failed' and j.attempts >= 5
-            and o.white_label_id = any(%(ids)s)
+        where j.state = 'failed' and o.white_label_id = any(%(ids)s)
         limit %(many)s) found)
 from (
     select min(good.finished_at), count(*) filter (where good.finished_at is null),

@@ -27,7 +27,7 @@ class InboxRow:
     attempts: int
     happened_at: datetime
     received_at: datetime
-    due_at: datetime
+    next_attempt_at: datetime
     finished_at: datetime | None
     error: str
     organization_id: int | None
@@ -44,7 +44,8 @@ class InboxRow:
 
 _FIELDS = (
     "id", "event_id", "type", "object_id", "state", "reason", "source", "attempts",
-    "happened_at", "received_at", "due_at", "finished_at", "error", "organization_id",
+    "happened_at", "received_at", "next_attempt_at", "finished_at", "error",
+    "organization_id",
 )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ class InboxHealth:
     """How many wait, and how many wait for a person; read by small indexes."""
 
     pending: int
-    processing: int
+    running: int
     parked: int
     failed: int
     oldest_at: datetime | None  # received then, and not finished yet
@@ -100,13 +101,11 @@ class InboxHealth:
 
 
 def inbox_health() -> InboxHealth:
-    unfinished = InboxEvent.objects.filter(
-        state__in=[_State.PENDING, _State.PROCESSING]
-    )
+    unfinished = InboxEvent.objects.unfinished()
     needy = InboxEvent.objects.filter(state__in=[_State.PARKED, _State.FAILED])
     waiting = unfinished.aggregate(
         pending=Count("id", filter=Q(state=_State.PENDING)),
-        processing=Count("id", filter=Q(state=_State.PROCESSING)),
+        running=Count("id", filter=Q(state=_State.RUNNING)),
         oldest_at=Min("received_at"),
     )
     ended = needy.aggregate(

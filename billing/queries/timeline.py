@@ -65,7 +65,7 @@ def _of_action(action: ActionFacts) -> Moment:
 
 
 def _state_of(action: ActionFacts) -> tuple[Tone, str]:
-    if action.is_called_off:
+    if action.is_canceled:
         return "", "Canceled"
     if action.is_unfinished:
         return "warn", "Scheduled" if action.is_planned else "In progress"

@@ -121,7 +121,7 @@ _STATES = {
 
 @register.filter
 def action_state(action: ActionFacts) -> str:
-    if action.is_called_off:
+    if action.is_canceled:
         return "Canceled"
     if action.is_planned:
         return "Scheduled"
@@ -132,7 +132,7 @@ def action_state(action: ActionFacts) -> str:
 
 @register.filter
 def action_tone(action: ActionFacts) -> str:
-    tones = {"done": "good", "failed": "" if action.is_called_off else "bad"}
+    tones = {"done": "good", "failed": "bad", "canceled": ""}
     return tones.get(action.state, "warn")
 
 

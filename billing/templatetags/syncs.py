@@ -215,7 +215,7 @@ def event_badge(row: InboxRow) -> SafeString:
 
 _EVENTS = {
     "pending": ("Queued", ""),
-    "processing": ("Processing", "warn"),
+    "running": ("Processing", "warn"),
     "done": ("Done", "good"),
     "parked": ("Needs review", "warn"),
     "failed": ("Failed", "bad"),

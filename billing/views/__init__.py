@@ -1,6 +1,6 @@
 """Pages of money: the fleet, the list of organizations, and an organization's tabs."""
 
-from billing.views.actions import act, action, call_off_action, retry_action
+from billing.views.actions import act, action, cancel_action, retry_action
 from billing.views.alerts import (
     alerts,
     edit_limits,
@@ -29,7 +29,7 @@ __all__ = [
     "action",
     "alerts",
     "billing",
-    "call_off_action",
+    "cancel_action",
     "costs",
     "credits",
     "drift_row",

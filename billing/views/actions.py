@@ -256,12 +256,12 @@ def action(request: OrgRequest, organization_id: int, action_id: int) -> HttpRes
 
 
 @require_POST
-def call_off_action(
+def cancel_action(
     request: OrgRequest, organization_id: int, action_id: int
 ) -> HttpResponse:
     """What is planned will not be."""
     row, desk = _row(request, organization_id, action_id)
-    actions.call_off(row, by=desk.principal.name)
+    actions.cancel_action(row, by=desk.principal.name)
     messages.success(request, f"{row.get_kind_display()}: canceled.")
     return redirect("billing:billing", organization_id)
 

@@ -25,7 +25,7 @@ _State = InboxEvent.State
 # In the address, on the tab, and which states that means.
 _TABS = {
     "": ("Needs action", (_State.PARKED, _State.FAILED)),
-    "waiting": ("Queued", (_State.PENDING, _State.PROCESSING)),
+    "waiting": ("Queued", (_State.PENDING, _State.RUNNING)),
     "done": ("Done", (_State.DONE,)),
     "ignored": ("Ignored", (_State.IGNORED,)),
 }

@@ -269,7 +269,7 @@ def _charges(invoice: Invoice) -> list[Charge]:
                 stripe_id=f"ii_{invoice.stripe_id}_{product}",
                 state=Charge.State.DONE,
                 attempts=1,
-                due_at=at,
+                next_attempt_at=at,
                 created_at=at,
                 started_at=at,
                 finished_at=at,

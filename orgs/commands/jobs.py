@@ -1,26 +1,27 @@
-"""Jobs: asked for by a row, done once, by whoever claims it first."""
+"""Jobs: a row asks for each, and one worker at a time does it."""
 
 import logging
 from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from orgs.commands import work
 from orgs.errors import Conflict
 from orgs.models import Job, Organization, WhiteLabel
 
 logger = logging.getLogger(__name__)
-LEASE = timedelta(minutes=15)  # longer than a worker lets a task run
-MAX_ATTEMPTS = 5
-_WAIT = timedelta(minutes=1)  # after the first failure, twice that after the second, …
+_ENQUEUED_WITHIN = timedelta(minutes=1)  # else a sweep sends another message
 
 
 def start_job(organization: Organization, kind: str, *, created_by: str = "") -> Job:
+    """Write down a job, for a worker that the caller enqueues."""
     return Job.objects.create(
-        organization=organization, kind=kind, created_by=created_by[:200]
+        organization=organization,
+        kind=kind,
+        created_by=created_by[:200],
+        sweep_after=timezone.now() + _ENQUEUED_WITHIN,
     )
 
 
@@ -44,93 +45,46 @@ def start_deletion(organization: Organization, *, created_by: str = "") -> Job:
 
 
 def cancel_jobs(organization_id: int, kind: str, *, reason: str) -> None:
-    """End what is not done yet; a worker that has begun finds it ended, and stops."""
-    jobs = Job.objects.unfinished().filter(organization_id=organization_id, kind=kind)
-    jobs.update(state=Job.State.FAILED, finished_at=timezone.now(), error=reason)
+    """Cancel the jobs that are not done; a worker that has begun one stops."""
+    jobs = Job.objects.filter(organization_id=organization_id, kind=kind)
+    work.cancel(jobs, reason=reason)
 
 
 def claim_job(job_id: int) -> Job | None:
-    """Take a job for the time of a lease, unless somebody has it or it has ended."""
-    now = timezone.now()
-    claimed = (
-        Job.objects.unfinished()
-        .filter(Q(leased_until=None) | Q(leased_until__lte=now))
-        .filter(pk=job_id, attempts__lt=MAX_ATTEMPTS)
-        .update(
-            state=Job.State.RUNNING,
-            attempts=F("attempts") + 1,
-            leased_until=now + LEASE,
-            started_at=Coalesce("started_at", now),
-        )
-    )
-    if not claimed:
-        return None
-    return Job.objects.select_related("organization__white_label").get(pk=job_id)
+    """Take a job under a lease; null if another worker has it or it has ended."""
+    return work.claim(Job.objects.select_related("organization__white_label"), job_id)
 
 
-def do_job(job: Job, work: Callable[[Job], None]) -> None:
+def do_job(job: Job, task: Callable[[Job], None]) -> None:
     """Do a claimed job and mark it done, both or neither.
 
     A failure is logged and tried again, five times in all. Costs a row lock while the
-    work goes on, so that nobody can cancel half of it.
+    task goes on, so that nobody can cancel half of it.
     """
+    if job.is_exhausted:
+        _give_up(job)
+        return
     try:
         with transaction.atomic():
-            if _still_ours(job):
-                work(job)
-                _end(job, Job.State.DONE)
-    except Exception:  # whatever the work can raise
+            if work.lock_lease(job):
+                task(job)
+                work.finish(job)
+    except Exception:  # whatever the task can raise
         logger.exception("job_failed id=%s attempt=%s", job.pk, job.attempts)
-        _give_back(job)
+        if not work.retry_later(job, code="unexpected", message=""):
+            _give_up(job, code="unexpected")
 
 
-def _still_ours(job: Job) -> bool:
-    """Not cancelled, and not taken up by another after our lease."""
-    same = Job.objects.filter(pk=job.pk, attempts=job.attempts)
-    return same.filter(state=Job.State.RUNNING).select_for_update().exists()
-
-
-def _end(job: Job, state: Job.State, error: str = "") -> None:
-    Job.objects.filter(pk=job.pk, attempts=job.attempts).update(
-        state=state, finished_at=timezone.now(), leased_until=None, error=error
-    )
-
-
-def _give_back(job: Job) -> None:
-    if job.attempts >= MAX_ATTEMPTS:
-        _end(job, Job.State.FAILED, _GAVE_UP)
-        return
-    Job.objects.filter(
-        pk=job.pk, attempts=job.attempts, state=Job.State.RUNNING
-    ).update(
-        state=Job.State.PENDING, leased_until=timezone.now() + job.attempts * _WAIT
-    )
-
-
-_GAVE_UP = f"Failed after {MAX_ATTEMPTS} attempts; see the server log."
+def _give_up(job: Job, *, code: str = "worker_died") -> None:
+    message = f"Failed after {job.retries.attempts} attempts; see the server log."
+    work.give_up(job, code=code, message=message)
 
 
 def retry_job(job_id: int) -> None:
-    """Give a job that was given up its attempts anew; one called off stays so.
+    """Give a failed job its attempts again; a canceled one stays canceled.
 
     Raises `Conflict`.
     """
-    given_up = Job.objects.filter(pk=job_id, state=Job.State.FAILED, error=_GAVE_UP)
-    again = given_up.update(
-        state=Job.State.PENDING,
-        attempts=0,
-        leased_until=None,
-        finished_at=None,
-        error="",
-    )
-    if not again:
+    failed = Job.objects.filter(pk=job_id, state=Job.State.FAILED)
+    if not work.restart(failed):
         raise Conflict("Only a failed job can be retried.", code="job_not_failed")
-
-
-def fail_abandoned_jobs() -> int:
-    """End jobs whose last attempt's worker died; answers how many."""
-    now = timezone.now()
-    dead = Job.objects.unfinished().filter(attempts__gte=MAX_ATTEMPTS)
-    return dead.filter(leased_until__lte=now).update(
-        state=Job.State.FAILED, finished_at=now, leased_until=None, error=_GAVE_UP
-    )

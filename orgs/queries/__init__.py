@@ -6,7 +6,7 @@ from typing import Any
 
 from orgs.models import Entitlements, Organization, Project, WhiteLabel
 from orgs.queries.counting import count_now_and_then, count_or_estimate
-from orgs.queries.jobs import list_forgotten_jobs, list_jobs
+from orgs.queries.jobs import list_jobs
 from orgs.queries.prepared import array, fetch_all
 from orgs.queries.searching import search_organizations
 
@@ -136,7 +136,6 @@ __all__ = [
     "get_entitlements",
     "get_white_label",
     "heads_and_limits",
-    "list_forgotten_jobs",
     "list_jobs",
     "list_references",
     "search_organizations",

@@ -1,6 +1,6 @@
 """Acting on Stripe: asked for by a row, done by a worker, twice is once."""
 
-from billing.commands.actions.asking import ask, call_off, retry_action
+from billing.commands.actions.asking import ask, cancel_action, retry_action
 from billing.commands.actions.doing import do
 from billing.commands.actions.previews import (
     FoundCustomer,
@@ -15,7 +15,7 @@ __all__ = [
     "Preview",
     "PreviewLine",
     "ask",
-    "call_off",
+    "cancel_action",
     "do",
     "find_customers",
     "preview_change",

@@ -17,13 +17,13 @@ from billing.commands.actions.doing import KEY_LASTS, UNCERTAIN
 from billing.errors import ActionImpossible, NotFailed
 from billing.models import StripeAction
 from billing.queries.actions import (
-    CALLED_OFF,
     OF_SUBSCRIPTION,
     find_asked,
     is_planned,
     standing,
     why_not,
 )
+from orgs.commands import work
 from orgs.errors import DomainError
 from orgs.models import Organization
 
@@ -58,22 +58,20 @@ def ask(
         parameters={**parameters, "form": form},
         note=note.strip(),
         requested_by=by[:_LONGEST_BY],
-        due_at=due_at or timezone.now(),
+        next_attempt_at=due_at or timezone.now(),
     )
 
 
-def call_off(action: StripeAction, *, by: str) -> None:
-    """What is planned and not begun; raises `ActionImpossible` for anything else."""
+def cancel_action(action: StripeAction, *, by: str) -> None:
+    """Cancel what is planned and not begun; raises `ActionImpossible` otherwise.
+
+    The condition is checked again by the update: a worker that claimed it in between
+    has counted an attempt.
+    """
     planned = StripeAction.objects.filter(
-        pk=action.pk, state=_State.PENDING, attempts=0, due_at=action.due_at
+        pk=action.pk, attempts=0, next_attempt_at=action.next_attempt_at
     )
-    ended = is_planned(action) and planned.update(
-        state=_State.FAILED,
-        finished_at=timezone.now(),
-        error_code=CALLED_OFF,
-        error=f"Canceled by {by}.",
-    )
-    if not ended:
+    if not is_planned(action) or not work.cancel(planned, reason=f"Canceled by {by}."):
         raise ActionImpossible("This change is no longer scheduled.")
 
 
@@ -86,7 +84,7 @@ def retry_action(action: StripeAction) -> None:
     """
     _lock(action.organization)
     action = StripeAction.objects.select_for_update().get(pk=action.pk)
-    if action.state != _State.FAILED or action.error_code == CALLED_OFF:
+    if action.state != _State.FAILED:
         raise NotFailed("Only failed actions can be retried.")
     parameters, started_at = action.parameters, action.started_at
     if action.error_code not in UNCERTAIN:
@@ -99,7 +97,7 @@ def retry_action(action: StripeAction) -> None:
     _check(action.organization, action.kind, parameters)
     action.parameters, action.started_at = parameters, started_at
     action.state, action.attempts = _State.PENDING, 0
-    action.due_at, action.finished_at = timezone.now(), None
+    action.next_attempt_at, action.finished_at = timezone.now(), None
     action.error_code = action.error = ""
     action.save()
 

@@ -5,13 +5,16 @@ duplicates and age do not matter; what was written is what Stripe said last.
 """
 
 from billing.commands.inbox.handling import handle
+from billing.commands.inbox.leases import ignore, prune, resend, take_forgotten
 from billing.commands.inbox.locks import object_lock
-from billing.commands.inbox.receiving import NUDGED_WITHIN, pull_undelivered, receive
-from billing.commands.inbox.turns import LEASE, ignore, prune, resend, take_forgotten
+from billing.commands.inbox.receiving import (
+    ENQUEUED_WITHIN,
+    pull_undelivered,
+    receive,
+)
 
 __all__ = [
-    "LEASE",
-    "NUDGED_WITHIN",
+    "ENQUEUED_WITHIN",
     "handle",
     "ignore",
     "object_lock",

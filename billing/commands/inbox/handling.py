@@ -9,9 +9,9 @@ from django.utils import timezone
 from billing import gateway
 from billing.commands import mirror
 from billing.commands.inbox import outages
-from billing.commands.inbox.ending import end, fail, put_back
+from billing.commands.inbox.ending import WorkersDied, end, fail, put_back
+from billing.commands.inbox.leases import claim
 from billing.commands.inbox.locks import object_lock
-from billing.commands.inbox.turns import claim
 from billing.commands.mirror import Outcome
 from billing.models import InboxEvent
 
@@ -31,6 +31,9 @@ def handle(id_: int) -> None:
     """
     event = claim(id_)
     if event is None:
+        return
+    if event.is_exhausted:
+        fail(event, WorkersDied())
         return
     if outages.is_away():
         put_back(event)

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from billing import gateway
 
-NUDGED_WITHIN = timedelta(seconds=30)  # else a sweep takes it up
+ENQUEUED_WITHIN = timedelta(seconds=30)  # else a sweep sends another message
 PULLED = timedelta(days=4)  # Stripe itself gives up after three
 
 
@@ -29,7 +29,7 @@ def receive(event: gateway.Event, *, source: str = "webhook") -> int | None:
         "payload": Jsonb(_storable(event.payload)),
         "happened_at": event.created_at or now,
         "now": now,
-        "due_at": now + NUDGED_WITHIN,
+        "sweep_after": now + ENQUEUED_WITHIN,
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_INSERT, values)
@@ -39,9 +39,11 @@ def receive(event: gateway.Event, *, source: str = "webhook") -> int | None:
 
 _INSERT = """
 insert into billing_inboxevent (event_id, type, api_version, object_id, source, payload,
-    happened_at, received_at, state, reason, attempts, due_at, error)
+    happened_at, received_at, state, reason, attempts, next_attempt_at, sweep_after,
+    error_code, error)
 values (%(event_id)s, %(type)s, %(api_version)s, %(object_id)s, %(source)s, %(payload)s,
-    %(happened_at)s, %(now)s, 'pending', '', 0, %(due_at)s, '')
+    %(happened_at)s, %(now)s, 'pending', '', 0, %(now)s,
+    %(sweep_after)s, '', '')
 on conflict (event_id) do nothing returning id
 """
 

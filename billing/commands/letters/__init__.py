@@ -2,6 +2,7 @@
 
 from billing.commands.letters.delivering import deliver
 from billing.commands.letters.ending import revive
+from billing.commands.letters.leases import list_due_letters
 from billing.commands.letters.optouts import (
     digest_token,
     list_opt_outs,
@@ -9,11 +10,8 @@ from billing.commands.letters.optouts import (
     opt_out_all,
 )
 from billing.commands.letters.sending import send
-from billing.commands.letters.turns import LEASE, MAX_ATTEMPTS, list_due_letters
 
 __all__ = [
-    "LEASE",
-    "MAX_ATTEMPTS",
     "deliver",
     "digest_token",
     "list_due_letters",

@@ -3,8 +3,8 @@
 import time
 
 from billing import emails
+from billing.commands.letters.leases import list_due_letters
 from billing.commands.letters.sending import send
-from billing.commands.letters.turns import list_due_letters
 
 _LONGEST_SECONDS = 20  # then other tasks have theirs; the sweep goes on
 _AT_A_TIME = 20

@@ -1,13 +1,13 @@
 """How a letter ends, and what its alerts say of it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
-from billing.commands.letters.turns import MAX_ATTEMPTS, next_try, ours
 from billing.errors import LetterNotFailed
 from billing.models import Alert, Letter, LetterRecipient
+from orgs.commands import work
 
 _State, _Of = LetterRecipient.State, Letter.State
 _UNSETTLED = "unsettled"
@@ -27,45 +27,37 @@ def end(letter: Letter, *, tried: bool, wait_until: datetime | None, why: str) -
     left = letter.recipients.filter(state=_State.PENDING).order_by("-words", "id")
     last = left.first()
     if last is None:
-        _finish(letter, _Of.DONE)
+        _finish(letter)
     elif tried:
         code = str(last.smtp_code or _UNSETTLED)
         put_off(letter, code=code, words=f"{last.address}: {last.words}")
     else:
-        ours(letter).update(
-            state=_Of.PENDING,
-            leased_until=None,
-            attempts=letter.attempts - 1,
-            due_at=wait_until or next_try(letter),
-            error_code="held",
-            error=why,
-        )
+        wait = _time_until(wait_until) or work.backoff(letter.retries, letter.attempts)
+        work.release(letter, wait=wait, error_code="held", error=why)
+
+
+def _time_until(instant: datetime | None) -> timedelta | None:
+    """Return the time that is left until a hold ends, and none for no hold."""
+    return instant and max(instant - timezone.now(), timedelta())
 
 
 def put_off(letter: Letter, *, code: str, words: str) -> None:
     """Try it again later, or, after enough attempts, give up what is not settled."""
-    if letter.attempts >= MAX_ATTEMPTS:
-        _finish(letter, _Of.FAILED, code=code, words=words)
-        return
-    ours(letter).update(
-        state=_Of.PENDING,
-        leased_until=None,
-        due_at=next_try(letter),
-        error_code=code[:64],
-        error=words,
-    )
+    if not work.retry_later(letter, code=code, message=words):
+        _give_up(letter, code=code, words=words)
 
 
 @transaction.atomic
-def _finish(letter: Letter, state: str, *, code: str = "", words: str = "") -> None:
-    changed = ours(letter).update(
-        state=state,
-        leased_until=None,
-        finished_at=timezone.now(),
-        error_code=code[:64],
-        error=words,
-    )
-    if not changed:
+def _finish(letter: Letter) -> None:
+    """End it as done, and write that into the alerts it was for, or do neither."""
+    if work.finish(letter):
+        tell_alerts(letter)
+
+
+@transaction.atomic
+def _give_up(letter: Letter, *, code: str, words: str) -> None:
+    """End it as failed for each address that is not settled; tell its alerts."""
+    if not work.give_up(letter, code=code, message=words):
         return
     letter.recipients.filter(state=_State.PENDING).update(
         state=_State.FAILED, settled_at=timezone.now()
@@ -135,9 +127,7 @@ def revive(letter_id: int) -> None:
     letter.recipients.filter(state=_State.FAILED).update(
         state=_State.PENDING, settled_at=None
     )
-    Letter.objects.filter(pk=letter_id).update(
-        state=_Of.PENDING, attempts=0, due_at=timezone.now(), finished_at=None
-    )
+    work.restart(Letter.objects.filter(pk=letter_id))
     if letter.alert_id is not None:
         told = Alert.objects.filter(pk=letter.alert_id, state=Alert.State.FAILED)
         told.update(state=Alert.State.PENDING, reason="")

@@ -19,8 +19,8 @@ from django.utils import timezone
 from billing import emails
 from billing.commands.letters import digests
 from billing.commands.letters.ending import end, put_off, settle
+from billing.commands.letters.leases import claim, renew
 from billing.commands.letters.optouts import refused_by
-from billing.commands.letters.turns import claim, renew
 from billing.commands.letters.words import words_to
 from billing.models import Letter, LetterRecipient
 
@@ -46,6 +46,9 @@ def send(letter_id: int) -> list[int]:
     """Send it, if it is due and nobody is at it; answers digests that it led to."""
     letter = claim(letter_id)
     if letter is None:
+        return []
+    if letter.is_exhausted:
+        put_off(letter, code="worker_died", words="Its workers died.")
         return []
     found = Round()
     try:

@@ -31,7 +31,7 @@ Party = list[SyncRun]  # that stand at the same page, and never none
 
 def advance(run_id: int) -> bool:
     """Go on with a run for some seconds; whether there is more to do at once."""
-    party = runs.claim(run_id)
+    party = _without_exhausted(runs.claim(run_id))
     if not party:
         return False
     ends_at = time.monotonic() + SLICE_SECONDS
@@ -44,6 +44,14 @@ def advance(run_id: int) -> bool:
         for run in party:
             runs.fail(run, error)
         return False
+
+
+def _without_exhausted(party: Party) -> Party:
+    """End the runs whose worker died in their last attempt; return the others."""
+    for run in party:
+        if run.is_exhausted:
+            runs.fail(run, runs.WorkersDied())
+    return [run for run in party if not run.is_exhausted]
 
 
 def _read(party: Party, ends_at: float) -> bool:

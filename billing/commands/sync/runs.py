@@ -1,25 +1,27 @@
-"""The row of a run: asked for once, claimed for a lease, done or failed."""
+"""The row of a sync: asked for once, claimed under a lease, done or failed."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from billing.commands.sync.stages import Taken
 from billing.gateway import redacted
 from billing.models import Drift, SyncRun, SyncSeen
+from orgs.commands import work
 from orgs.errors import DomainError
 from orgs.models import WhiteLabel
+from orgs.models.work import DatabaseClock
 
 logger = logging.getLogger(__name__)
-LEASE = timedelta(minutes=3)  # renewed with each page
-MAX_ATTEMPTS = 8  # in a row without a page between them
-_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=10)
 _State = SyncRun.State
+
+
+class WorkersDied(Exception):
+    """Each worker that read a page was killed, the last attempt's too."""
 
 
 class LeaseLost(Exception):
@@ -43,9 +45,11 @@ def start(
         ignore_conflicts=True,
     )
     run = SyncRun.objects.unfinished().get(white_label=white_label)
-    if heals and not run.heals and run.state == _State.PENDING:
-        run.heals = True
-        run.save(update_fields=["heals"])
+    if run.state == _State.PENDING:
+        # Asked for again, it does not wait for its next attempt.
+        pending = SyncRun.objects.filter(pk=run.pk, state=_State.PENDING)
+        pending.update(heals=run.heals or heals, next_attempt_at=timezone.now())
+        run.refresh_from_db()
     return run
 
 
@@ -61,40 +65,28 @@ def start_all() -> list[int]:
 
 @transaction.atomic
 def claim(run_id: int) -> list[SyncRun]:
-    """Take a run for the time of a lease, and all that stand where it stands.
+    """Take a run under a lease, and with it all that have come as far.
 
     They want the same pages: Stripe lists its whole account, so it is asked once for
-    all of them. None where somebody has it, or it has ended.
+    all of them. Empty if another worker has the run, or it has ended.
+
+    The rows are locked first, this run's before the others'. Locks that another worker
+    has are skipped and not awaited, so that two workers that begin with different runs
+    cannot wait for each other.
     """
-    now = timezone.now()
-    run = _free().filter(pk=run_id).select_for_update(skip_locked=True).first()
+    rows = SyncRun.objects.due().select_for_update(skip_locked=True)
+    run = rows.filter(pk=run_id).first()
     if run is None:
         return []
-    beside = _free().filter(
-        stage=run.stage, cursor=run.cursor, started_at=run.started_at
-    )
-    beside = beside.exclude(pk=run_id).select_for_update(skip_locked=True)
-    ids = [run_id, *beside.order_by("pk").values_list("pk", flat=True)]
-    SyncRun.objects.filter(pk__in=ids).update(
-        state=_State.RUNNING,
-        attempts=F("attempts") + 1,
-        started_at=Coalesce("started_at", now),
-        leased_until=now + LEASE,
-    )
-    found = SyncRun.objects.in_bulk(ids)
-    return [found[id_] for id_ in ids]
-
-
-def _free() -> QuerySet[SyncRun]:
-    dead = Q(state=_State.RUNNING, leased_until__lte=timezone.now())
-    return SyncRun.objects.filter(Q(state=_State.PENDING) | dead)
+    alike = rows.filter(stage=run.stage, cursor=run.cursor, started_at=run.started_at)
+    others = alike.exclude(pk=run_id).order_by("pk").values_list("pk", flat=True)
+    claimed = work.claim_all(SyncRun.objects.all(), [run_id, *others])
+    return sorted(claimed, key=lambda one: (one.pk != run_id, one.pk))
 
 
 def find_forgotten(limit: int) -> list[int]:
-    """Runs that wait for nobody: not nudged, due again, or their worker died."""
-    later = Q(state=_State.PENDING, due_at__gt=timezone.now())
-    found = _free().exclude(later).order_by("due_at")
-    return list(found.values_list("id", flat=True)[:limit])
+    """Return the keys of runs that a sweep enqueues, the longest due first."""
+    return work.list_forgotten(SyncRun.objects.all(), limit)
 
 
 @transaction.atomic
@@ -108,21 +100,20 @@ def save(
 ) -> None:
     """Where they stand now, and what each of them took; raises `LeaseLost`."""
     stage = stage or party[0].stage
-    leased_until = timezone.now() + LEASE
-    saved = _own(party).update(
+    saved = work.leased(*party).update(
         stage=stage,
         cursor=cursor,
         done=F("done") + done,
         drifted=_drifted(),
         attempts=1,
-        leased_until=leased_until,
+        leased_until=DatabaseClock() + SyncRun.retries.lease,
     )
     if saved != len(party):
         raise LeaseLost
     for run_id, one in (taken or {}).items():
         _save_taken(run_id, one)
     for run in party:
-        run.stage, run.cursor, run.leased_until = stage, cursor, leased_until
+        run.stage, run.cursor, run.attempts = stage, cursor, 1
 
 
 def _drifted() -> Coalesce:
@@ -150,47 +141,34 @@ def _save_met(run_id: int, stripe_ids: Collection[str]) -> None:
         )
 
 
-def _own(party: Sequence[SyncRun]) -> QuerySet[SyncRun]:
-    """Less than all, when another has taken some up after our lease."""
-    return SyncRun.objects.filter(
-        pk__in=[run.pk for run in party],
-        state=_State.RUNNING,
-        leased_until=party[0].leased_until,
-    )
-
-
 def release(party: Sequence[SyncRun]) -> None:
-    """There is more to do, by whoever comes next; to people it goes on."""
-    _own(party).update(leased_until=timezone.now(), attempts=0)
+    """End the lease early: any worker may go on. To people the run is running."""
+    work.leased(*party).update(leased_until=DatabaseClock(), lease=None, attempts=0)
 
 
 @transaction.atomic
 def finish(party: Sequence[SyncRun]) -> None:
-    _own(party).update(state=_State.DONE, finished_at=timezone.now(), leased_until=None)
-    SyncSeen.objects.filter(run__in=party).delete()
+    """End the runs as done and forget what they met, except where a lease was lost."""
+    for run in party:
+        if work.finish(run):
+            SyncSeen.objects.filter(run=run).delete()
 
 
 def fail(run: SyncRun, error: Exception) -> None:
-    """Later, from the same page; after many tries somebody must look."""
-    logger.warning(
-        "sync_failed id=%s stage=%s error=%s", run.pk, run.stage, type(error).__name__
-    )
-    attempts = SyncRun.objects.values_list("attempts", flat=True).get(pk=run.pk)
-    is_last = attempts >= MAX_ATTEMPTS
-    now = timezone.now()
-    wait = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT)
-    _own([run]).update(
-        state=_State.FAILED if is_last else _State.PENDING,
-        due_at=now + wait,
-        leased_until=None,
-        finished_at=now if is_last else None,
-        error_code=getattr(error, "code", type(error).__name__)[:64],
-        error=_told(error),
-    )
-    if is_last:
+    """Try it again later from the same page; after the last attempt it has failed."""
+    name = type(error).__name__
+    logger.warning("sync_failed id=%s stage=%s error=%s", run.pk, run.stage, name)
+    code, message = getattr(error, "code", name), _message(error)
+    if not work.retry_later(run, code=code, message=message):
+        _give_up(run, code=code, message=message)
+
+
+@transaction.atomic
+def _give_up(run: SyncRun, *, code: str, message: str) -> None:
+    if work.give_up(run, code=code, message=message):
         SyncSeen.objects.filter(run=run).delete()
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     text = error.message if isinstance(error, DomainError) else type(error).__name__
     return redacted(text)

@@ -1,0 +1,19 @@
+"""PostgreSQL's clock as a test sees it: the one that the test has stopped."""
+
+from typing import Any
+
+from django.db.models import DateTimeField, Value
+from django.utils import timezone
+
+from orgs.models.work import DatabaseClock
+
+real_clock = DatabaseClock.as_postgresql  # type: ignore[attr-defined]
+
+
+def follow_python() -> None:
+    """Let leases begin and end by Python's clock, which a test can stop and move."""
+
+    def as_postgresql(_: DatabaseClock, compiler: Any, *__: Any, **___: Any) -> Any:
+        return compiler.compile(Value(timezone.now(), DateTimeField()))
+
+    DatabaseClock.as_postgresql = as_postgresql  # type: ignore[attr-defined]
