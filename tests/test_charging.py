@@ -123,7 +123,14 @@ class Killed(BaseException):
 def forget_answers(rows: QuerySet[Charge]) -> None:
     """As if killed before they were kept, and the lease over."""
     now = timezone.now()
-    rows.update(state="pending", stripe_id=None, finished_at=None, next_attempt_at=now)
+    rows.update(
+        state="pending",
+        stripe_id=None,
+        finished_at=None,
+        next_attempt_at=now,
+        lease=None,
+        leased_until=None,
+    )
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -75,7 +75,8 @@ def _claim(charge_id: int) -> Charge | None:
     if _has_to_wait(charge):
         due.update(next_attempt_at=DatabaseClock() + _CREDIT_WAIT)
         return None
-    return work.claim(due.select_related("period"), charge_id)
+    rows = Charge.objects.exclude(invoice_stripe_id="").select_related("period")
+    return work.claim(rows, charge_id)
 
 
 def _has_to_wait(charge: Charge) -> bool:

@@ -42,6 +42,7 @@ def backoff(policy: RetryPolicy, attempt: int) -> timedelta:
 def claim(rows: WorkQuerySet[W], pk: int) -> W | None:
     """Take a row that is due under a lease; null if it is not, or another was first.
 
+    What `rows` filters by must be true of the claimed row too, which is read by it.
     Two workers may both read the row as due. Their updates wait for each other, and
     PostgreSQL checks the condition again for the second: it finds a lease.
     """

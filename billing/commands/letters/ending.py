@@ -32,13 +32,14 @@ def end(letter: Letter, *, tried: bool, wait_until: datetime | None, why: str) -
         code = str(last.smtp_code or _UNSETTLED)
         put_off(letter, code=code, words=f"{last.address}: {last.words}")
     else:
-        wait = _time_until(wait_until) or work.backoff(letter.retries, letter.attempts)
+        wait = _time_until(wait_until, letter)
         work.release(letter, wait=wait, error_code="held", error=why)
 
 
-def _time_until(instant: datetime | None) -> timedelta | None:
-    """Return the time that is left until a hold ends, and none for no hold."""
-    return instant and max(instant - timezone.now(), timedelta())
+def _time_until(hold_ends_at: datetime | None, letter: Letter) -> timedelta:
+    if hold_ends_at is None:
+        return work.backoff(letter.retries, letter.attempts)
+    return max(hold_ends_at - timezone.now(), timedelta())
 
 
 def put_off(letter: Letter, *, code: str, words: str) -> None:
