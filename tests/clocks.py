@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from orgs.models.work import DatabaseClock
 
-real_clock = DatabaseClock.as_postgresql  # type: ignore[attr-defined]
+real_clock = DatabaseClock.as_postgresql
 
 
 def follow_python() -> None:
@@ -16,4 +16,4 @@ def follow_python() -> None:
     def as_postgresql(_: DatabaseClock, compiler: Any, *__: Any, **___: Any) -> Any:
         return compiler.compile(Value(timezone.now(), DateTimeField()))
 
-    DatabaseClock.as_postgresql = as_postgresql  # type: ignore[attr-defined]
+    DatabaseClock.as_postgresql = as_postgresql  # type: ignore[method-assign, assignment]

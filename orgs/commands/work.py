@@ -15,7 +15,7 @@ again and a sweep (`list_forgotten`) enqueues it.
 import random
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 from django.db import transaction
@@ -78,9 +78,9 @@ def leased(*works: W) -> QuerySet[W]:
 
     A lease that is over but that nobody else took counts: the work goes on.
     """
-    manager = type(works[0])._default_manager
+    rows = cast("QuerySet[W]", type(works[0]).objects.all())
     pks = [work.pk for work in works]
-    return manager.filter(pk__in=pks, lease=works[0].lease, state=_State.RUNNING)
+    return rows.filter(pk__in=pks, lease=works[0].lease, state=_State.RUNNING)
 
 
 def renew(*works: W) -> bool:
