@@ -84,11 +84,11 @@ def _find(ids: list[int]) -> None:
     from django.utils import timezone
 
     from billing.commands.alerts.evaluate import AT_A_TIME
-    from billing.queries.alerts import find_crossings
+    from billing.queries.alerts import find_changes
 
     now = timezone.now()
     for at in range(0, len(ids), AT_A_TIME):
-        find_crossings(ids[at : at + AT_A_TIME], now=now)
+        find_changes(ids[at : at + AT_A_TIME], now=now)
 
 
 def _evaluate(ids: list[int]) -> None:

@@ -384,9 +384,9 @@ _SCHEME = "https" if HTTPS_ONLY else "http"
 SITE_URL = env.str("SITE_URL", f"{_SCHEME}://{_HOST}").rstrip("/")
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", f"{SITE_NAME} <orgdesk@{_HOST}>")
 # Of all workers together; a sixth of it may go at once.
-LETTERS_PER_MINUTE = env.int("LETTERS_PER_MINUTE", 120)
+EMAILS_PER_MINUTE = env.int("EMAILS_PER_MINUTE", 120)
 # Workers that may wait for the mail host; the others have limits to look at.
-LETTERS_AT_ONCE = env.int("LETTERS_AT_ONCE", 1)
+EMAIL_CONCURRENCY = env.int("EMAIL_CONCURRENCY", 1)
 # So many letters to one address in so many minutes; what is more comes in one.
 DIGEST_AFTER = env.int("DIGEST_AFTER", 5)
 DIGEST_MINUTES = env.int("DIGEST_MINUTES", 10)

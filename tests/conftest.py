@@ -12,6 +12,7 @@ from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
 from metrics.commands import make_partitions
+from orgs import rate_limiter, valkey
 from orgs.models import Organization, WhiteLabel
 from tests import template
 from tests.clocks import follow_python
@@ -91,3 +92,11 @@ def nothing_counted() -> None:
 def _valkey() -> redis.Redis:
     """One connection for all tests: making one costs ten times a flush."""
     return redis.Redis.from_url(settings.REDIS_URL)
+
+
+@pytest.fixture
+def without_valkey(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rate limiters and slots ask a Valkey that is away."""
+    dead = redis.Redis.from_url("unix:///nowhere/valkey.sock")
+    monkeypatch.setattr(valkey, "client", lambda: dead)
+    monkeypatch.setattr(rate_limiter, "_script", rate_limiter._script.__wrapped__)

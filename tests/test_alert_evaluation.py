@@ -9,7 +9,7 @@ import time_machine
 from billing.catalog import ALERT_KINDS
 from billing.commands import alerts, close_period
 from billing.models import Alert, Letter
-from billing.queries.alerts import find_crossings, list_due, measure
+from billing.queries.alerts import find_changes, list_due, measure
 from metrics.commands import fold_usage
 from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
 from tests.alerting import (
@@ -520,7 +520,7 @@ def test_the_statement_decides_as_the_declarations_do(
 
     found = {
         (one.kind.slug, one.measured.subject)
-        for one in find_crossings([org.pk], now=NOW)
+        for one in find_changes([org.pk], now=NOW).crossings
     }
 
     assert found == {
@@ -542,7 +542,7 @@ def test_many_are_found_by_as_many_statements_as_one(
         record(acme, [event("e", organization=one.external_id)])
 
     with django_assert_num_queries(1):  # type: ignore[operator]
-        found = find_crossings([one.pk for one in [org, *many]], now=NOW)
+        found = find_changes([one.pk for one in [org, *many]], now=NOW).crossings
 
     assert [one.measured.organization_id for one in found] == [one.pk for one in many]
 

@@ -79,8 +79,9 @@ TOLD = (
 EVALUATING = [
     "-billing.tasks.gathered",  # told, and has not begun
     "-billing.commands.alerts.evaluate._evaluate",  # it took the ids out of Valkey
-    "-billing.commands.alerts.evaluate.find_crossings",  # it holds the lock
-    "+billing.commands.alerts.evaluate.find_crossings",
+    "-billing.commands.alerts.evaluate.find_changes",  # it holds the lock
+    "+billing.commands.alerts.evaluate.find_changes",
+    "+billing.commands.alerts.evaluate.record_access",  # who is blocked, and no alert
     "+billing.commands.alerts.ledger.freeze",
     "+billing.commands.alerts.ledger._insert",  # between row and outbox
     "+billing.commands.alerts.ledger._write_letters",
@@ -127,7 +128,7 @@ SENDING = [
     ("-billing.commands.letters.sending.claim", 0),
     ("+billing.commands.letters.sending.claim", 0),  # it has the lease
     ("+billing.commands.letters.sending.renew", 0),
-    ("+billing.emails.take_place", 0),
+    ("+billing.emails.acquire_token", 0),
     ("+billing.commands.letters.sending.words_to", 0),
     ("+billing.emails.smtp.get_connection", 0),
     ("-billing.commands.letters.sending._mark", 1),  # accepted, and not marked

@@ -1,5 +1,6 @@
 """The shape of the code base, checked like behaviour."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -63,3 +64,55 @@ def test_no_page_asks_another_host_for_anything() -> None:
 
     assert len(pages) > 20
     assert [p.name for p in pages if asking.search(p.read_text())] == []
+
+
+# --- queries read -------------------------------------------------------------------
+
+_WRITING_SQL = re.compile(
+    r"\b(insert\s+into|update\s+[\w\s]+\bset\b|delete\s+from|merge\s+into)\b", re.I
+)
+_WRITING_CALLS = {
+    f"{prefix}{verb}" for prefix in ("", "a", "bulk_") for verb in ("create", "update")
+} | {"delete", "get_or_create", "save", "update_or_create"}
+
+
+def writes(tree: ast.AST) -> list[int]:
+    """Lines with SQL that writes, or with a call that saves a row."""
+    lines = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if _WRITING_SQL.search(node.value):
+                lines.append(node.lineno)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            of_instance = isinstance(node.func.value, ast.Attribute) and (
+                node.func.value.attr == "__dict__"
+            )
+            if node.func.attr in _WRITING_CALLS and not of_instance:
+                lines.append(node.lineno)
+    return lines
+
+
+def test_queries_write_nothing() -> None:
+    modules = [p for p in tracked() if p.suffix == ".py" and "queries" in p.parts]
+    found = {
+        str(p.relative_to(ROOT)): lines
+        for p in modules
+        if (lines := writes(ast.parse(p.read_text())))
+    }
+
+    assert len(modules) > 50
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'SQL = f"with a as (insert into {table} select 1)"',
+        'SQL = "update billing_alert a set state = 1"',
+        'SQL = "delete from billing_alert"',
+        "Alert.objects.filter(pk=1).update(state=1)",
+        "alert.save()",
+    ],
+)
+def test_a_write_is_seen(line: str) -> None:
+    assert writes(ast.parse(line)) == [1]

@@ -20,7 +20,7 @@ from pytest_django import Settings
 
 from billing import emails, tasks
 from billing.commands import alerts, letters
-from billing.emails import hosts
+from billing.emails import slots
 from billing.models import Alert, Letter, LetterRecipient
 from orgs.models import Organization, WhiteLabel
 from tests import forks
@@ -179,7 +179,7 @@ def test_421_for_ten_minutes_loses_and_doubles_nothing(
     settings: Settings,
     frozen: time_machine.Traveller,
 ) -> None:
-    settings.LETTERS_PER_MINUTE = 6_000
+    settings.EMAILS_PER_MINUTE = 6_000
     make_rate(acme, "2")
     made = [
         cross(make_customer(acme, f"o-{n}", email=f"a@{n}.example"), price=False)
@@ -372,7 +372,7 @@ def test_killed_before_it_is_marked_it_comes_once_more(
 def test_many_workers_at_once_send_each_letter_once(
     committed: None, smtp_sink: SmtpSink, settings: Settings
 ) -> None:
-    settings.LETTERS_PER_MINUTE = 6_000
+    settings.EMAILS_PER_MINUTE = 6_000
     label = make_white_label()
     make_rate(label, "2")
     made = [
@@ -390,7 +390,7 @@ def test_many_workers_at_once_send_each_letter_once(
     assert sorted(smtp_sink.ids()) == sorted(letter.message_id for letter in made)
 
 
-# --- turns --------------------------------------------------------------------------
+# --- slots --------------------------------------------------------------------------
 
 
 @pytest.mark.process
@@ -415,7 +415,7 @@ def test_who_waits_for_the_host_leaves_the_other_workers_alone(
 
 
 @pytest.mark.process
-def test_a_turn_of_one_that_was_killed_is_over_soon(
+def test_a_slot_of_a_worker_that_was_killed_is_free_soon(
     letter_to_kill: Letter, smtp_sink: SmtpSink
 ) -> None:
     smtp_sink.script("rcpt", "hang")
@@ -424,23 +424,44 @@ def test_a_turn_of_one_that_was_killed_is_over_soon(
     forks.kill(worker)
 
     valkey = redis.Redis.from_url(settings.REDIS_URL)
-    left = valkey.pttl("orgdesk:letters:turn:0")
+    left = valkey.pttl("orgdesk:email_slot:0")
     assert 0 < left <= 30_000
     valkey.flushdb()
-    with emails.turn() as turn:
-        assert turn
+    with emails.host_slot() as is_free:
+        assert is_free
+
+
+def test_a_host_that_hangs_longer_than_a_slot_lasts_gets_no_second_worker(
+    letter_to_kill: Letter, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slot is renewed while the host hangs, and free when it answers."""
+    monkeypatch.setattr(slots, "SLOT_SECONDS", 0.6)
+    smtp_sink.script("rcpt", "hang")
+    worker = fork(lambda: letters.deliver(letter_to_kill.pk))
+    smtp_sink.await_("rcpt")
+
+    assert {is_slot_free() for _ in range(20) if not time.sleep(0.1)} == {False}
+
+    smtp_sink.relent()
+    os.waitpid(worker, 0)
+    assert is_slot_free()
+
+
+def is_slot_free() -> bool:
+    with emails.host_slot() as is_free:
+        return is_free
 
 
 @pytest.mark.parametrize(("a_minute", "sent"), [(120, [3, 0, 1, 2, 4]), (6, [3])])
-def test_in_its_turn_a_worker_sends_what_is_due(
+def test_with_its_slot_a_worker_sends_what_is_due(
     a_minute: int,
     sent: list[int],
     acme: WhiteLabel,
     smtp_sink: SmtpSink,
     settings: Settings,
 ) -> None:
-    """As many as may go at once; nobody asks for a place that is not there."""
-    settings.LETTERS_PER_MINUTE = a_minute
+    """As many as may go at once; none takes a token that is not there."""
+    settings.EMAILS_PER_MINUTE = a_minute
     make_rate(acme, "2")
     made = [
         cross(make_customer(acme, f"o-{n}", email=f"a@{n}.example"), price=False)
@@ -533,7 +554,7 @@ def test_a_digest_that_fails_is_said_of_each_alert(
 def test_no_more_a_minute_than_the_host_is_sent(
     acme: WhiteLabel, smtp_sink: SmtpSink, settings: Settings
 ) -> None:
-    settings.LETTERS_PER_MINUTE = 12  # two at once
+    settings.EMAILS_PER_MINUTE = 12  # two at once
     make_rate(acme, "2")
     made = [
         cross(make_customer(acme, f"o-{n}", email=f"a@{n}.example"), price=False)
@@ -545,14 +566,9 @@ def test_no_more_a_minute_than_the_host_is_sent(
     assert [state_of(letter)[:2] for letter in made[2:]] == [("pending", 0)] * 3
 
 
-def test_without_valkey_letters_go(
-    acme: WhiteLabel, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("without_valkey")
+def test_without_valkey_letters_go(acme: WhiteLabel, smtp_sink: SmtpSink) -> None:
     letter = cross(make_customer(acme))
-    dead = redis.Redis.from_url("redis://127.0.0.1:9", socket_connect_timeout=0.5)
-    monkeypatch.setattr(hosts, "_client", lambda: dead)
-    hosts._take.cache_clear()
-    work()
-    hosts._take.cache_clear()
+    tasks.send_letter(letter.pk)
 
     assert smtp_sink.ids() == [letter.message_id]

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import (
@@ -118,12 +117,6 @@ def test_failed_logins_are_stopped_per_address_and_good_ones_are_not(
     assert (status, answer["errors"][0]["code"]) == (429, "rate_limited")
 
 
-def test_nobody_logs_in_when_nobody_can_count(
-    person: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def down() -> Any:
-        raise redis.ConnectionError
-
-    monkeypatch.setattr(limits, "_script", down)
-
+@pytest.mark.usefixtures("without_valkey")
+def test_nobody_logs_in_when_nobody_can_count(person: User) -> None:
     assert log_in(username="fin", password=PASSWORD)[0] == 503

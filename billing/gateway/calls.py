@@ -1,6 +1,6 @@
-"""One call: paced, timed out, tried again with the same key, and its errors ours.
+"""One call: throttled, with a timeout, repeated with the same key, its errors ours.
 
-The SDK signs, encodes and sends; it retries nothing, for it would not keep our pace.
+The SDK signs, encodes and sends; it retries nothing, for our throttle must count it.
 It costs 26 MB and a third of a second, so it is imported by the first call.
 """
 
@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 from django.conf import settings
 
 from billing.gateway.errors import Malformed, Missing, Refused, Unavailable, redacted
-from billing.gateway.pace import wait_for_turn
 from billing.gateway.reading import Node
 from billing.gateway.shapes import Page
+from billing.gateway.throttle import wait_for_token
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -133,7 +133,7 @@ def _seconds() -> float:
 def _until_answered(method: str, path: str, params: Mapping[str, Any]) -> Node:
     ends_at, wait = time.monotonic() + _seconds(), _FIRST_WAIT
     while True:
-        wait_for_turn()
+        wait_for_token()
         try:
             return _ask(method, path, params)
         except Unavailable as error:

@@ -1,62 +1,36 @@
-"""How often: calls per organization and key, tries to log in per address.
+"""Limits of API calls per organization and key, and of login attempts per address.
 
-Counted in Valkey by one script, so that parallel calls cannot slip through between
-reading and writing. A window begins with its first call. When Valkey is down, calls go
-on uncounted and logins are closed: a bill is better late than a password guessed.
+A bucket holds the calls of a whole minute, so that a minute's worth may come at once.
+When Valkey is away, calls are not limited and logins are refused: a bill that is too
+late is better than a password that was guessed.
 """
 
 import logging
-from functools import cache
-from typing import Any
+import math
 
 import redis
 from allauth.account.adapter import get_adapter
-from django.conf import settings
 from django.http import HttpRequest
 
 from orgs.access.principals import Principal
 from orgs.errors import RateLimited, Unavailable
 from orgs.models import Organization
+from orgs.rate_limiter import RateLimiter
 
 logger = logging.getLogger(__name__)
 MINUTE = 60
 KEY_CALLS_A_MINUTE = 6_000  # of calls that name no organization
 LOGIN_TRIES = 20
 LOGIN_WINDOW_SECONDS = 300
-_TIMEOUT = 0.5
-
-# Counts a call and answers how many there were and the milliseconds until they are
-# forgotten. A call over the limit is not counted, so waiting always helps.
-_COUNT = """
-local n = tonumber(redis.call('get', KEYS[1]) or '0')
-if n >= tonumber(ARGV[1]) then return {n + 1, redis.call('pttl', KEYS[1])} end
-n = redis.call('incr', KEYS[1])
-if n == 1 then redis.call('pexpire', KEYS[1], ARGV[2]) end
-return {n, redis.call('pttl', KEYS[1])}
-"""
-
-
-@cache
-def _client() -> redis.Redis:
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=_TIMEOUT,
-        socket_connect_timeout=_TIMEOUT,
-        protocol=2,
-    )
-
-
-@cache
-def _script() -> Any:
-    return _client().register_script(_COUNT)
 
 
 def count_call(
     principal: Principal, organization: Organization | None = None, *, code: str = ""
 ) -> None:
-    """Raises `RateLimited` with the seconds to wait; people's sessions don't count.
+    """Count a call of an API key or token; those of a browser session are unlimited.
 
-    `code` is the error's, where a contract has its own.
+    Raises `RateLimited` with the seconds to wait, with `code` as its code where the
+    contract has one. A refused call takes no token, so waiting always helps.
     """
     if principal.by_session:
         return
@@ -67,34 +41,37 @@ def count_call(
         limit = organization.rate_limit or organization.white_label.default_rate_limit
         name = f"calls:{organization.pk}:{who}"
     try:
-        _count(name, limit, MINUTE, code)
+        _acquire_token(_limiter(name, limit, MINUTE), code)
     except redis.RedisError as error:
         logger.warning("call_not_counted error=%s", type(error).__name__)
 
 
 def login_attempt(request: HttpRequest) -> None:
-    """Counts a try before it is made; raises `RateLimited` or `Unavailable`."""
+    """Count an attempt before it is made; raises `RateLimited` or `Unavailable`."""
     try:
-        _count(_login_name(request), LOGIN_TRIES, LOGIN_WINDOW_SECONDS)
+        _acquire_token(_login_limiter(request))
     except redis.RedisError as error:
         logger.warning("login_not_counted error=%s", type(error).__name__)
         raise Unavailable("Login is unavailable. Try again in 5 s.") from None
 
 
 def login_succeeded(request: HttpRequest) -> None:
-    """Takes the try back: those who know their password may come often."""
+    """Return the attempt's token: logins with the right password are not limited."""
     try:
-        _client().decr(f"orgdesk:{_login_name(request)}")
+        _login_limiter(request).return_token()
     except redis.RedisError as error:
-        logger.warning("login_not_taken_back error=%s", type(error).__name__)
+        logger.warning("login_token_not_returned error=%s", type(error).__name__)
 
 
-def _login_name(request: HttpRequest) -> str:
-    return f"logins:{get_adapter(request).get_client_ip(request)}"
+def _login_limiter(request: HttpRequest) -> RateLimiter:
+    name = f"logins:{get_adapter(request).get_client_ip(request)}"
+    return _limiter(name, LOGIN_TRIES, LOGIN_WINDOW_SECONDS)
 
 
-def _count(name: str, limit: int, seconds: int, code: str = "") -> None:
-    key = f"orgdesk:{name}"
-    count, left = _script()(keys=[key], args=[limit, seconds * 1000])
-    if count > limit:
-        raise RateLimited(retry_after=max(1, -(-int(left) // 1000)), code=code)
+def _limiter(name: str, limit: int, seconds: int) -> RateLimiter:
+    return RateLimiter(name=name, rate=limit, seconds=seconds, burst=limit)
+
+
+def _acquire_token(limiter: RateLimiter, code: str = "") -> None:
+    if wait := limiter.acquire_token():
+        raise RateLimited(retry_after=math.ceil(wait), code=code)

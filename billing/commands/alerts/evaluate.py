@@ -6,9 +6,10 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.utils import timezone
 
+from billing.commands.alerts.access import record_access
 from billing.commands.alerts.ledger import record
 from billing.queries.alerts.candidates import list_after
-from billing.queries.alerts.measuring import find_crossings
+from billing.queries.alerts.measuring import find_changes
 
 AT_A_TIME = 1_000  # others wait for a transaction of so many
 _LOCK = "select pg_advisory_xact_lock(hashtext('alerts'))"
@@ -21,7 +22,7 @@ def evaluate(
 
     1. take the lock, so that what is read is not older than what was written
     2. find what is crossed and not in the ledger, and who came over a hard limit
-    3. write alerts and letters, and commit them together
+    3. write access states, alerts and letters, and commit them together
     Killed anywhere before the end it has done nothing, and the next finds the same.
     """
     ids, now = sorted(set(organization_ids)), now or timezone.now()
@@ -36,7 +37,9 @@ def evaluate(
 def _evaluate(ids: Sequence[int], daily: bool, now: datetime) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(_LOCK)
-    return record(find_crossings(ids, now=now, daily=daily), now=now)
+    changes = find_changes(ids, now=now, daily=daily)
+    record_access(changes.access, now=now)
+    return record(changes.crossings, now=now)
 
 
 def evaluate_whole(

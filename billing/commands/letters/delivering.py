@@ -1,4 +1,4 @@
-"""What one worker sends in its turn: a letter, and then whatever else is due."""
+"""What one worker sends while it has a slot: an email, then whatever else is due."""
 
 import time
 
@@ -6,19 +6,24 @@ from billing import emails
 from billing.commands.letters.leases import list_due_letters
 from billing.commands.letters.sending import send
 
-_LONGEST_SECONDS = 20  # then other tasks have theirs; the sweep goes on
+_LONGEST_SECONDS = 20  # then the worker is free for other tasks; the sweep goes on
 _AT_A_TIME = 20
 
 
 def deliver(letter_id: int) -> None:
-    """Nothing, if others have their turn: they come to this letter, for it is due."""
-    with emails.turn() as turn:
-        if turn is None:
-            return
-        end, waiting = time.monotonic() + _LONGEST_SECONDS, [letter_id]
-        while waiting and time.monotonic() < end:
-            waiting += send(waiting.pop(0))
-            turn.keep()
-            if not emails.has_place():
-                return  # the sweep comes when there are some
-            waiting = waiting or list_due_letters(_AT_A_TIME)
+    """Send this email and what else is due, if there is a free slot of the mail host.
+
+    Without a slot nothing is lost: the workers that have one come to what is due.
+    """
+    with emails.host_slot() as is_free:
+        if is_free:
+            _deliver(letter_id)
+
+
+def _deliver(letter_id: int) -> None:
+    end, waiting = time.monotonic() + _LONGEST_SECONDS, [letter_id]
+    while waiting and time.monotonic() < end:
+        waiting += send(waiting.pop(0))
+        if not emails.has_token():
+            return  # the sweep comes when there are some
+        waiting = waiting or list_due_letters(_AT_A_TIME)

@@ -87,8 +87,8 @@ def _send_to(
     if held.is_held:
         return
     domain = emails.domain_of(recipient.address)
-    if rest := emails.hold_of(domain) or emails.take_place():
-        found.hold(timezone.now() + timedelta(seconds=rest.seconds), rest.why)
+    if pause := emails.find_pause(domain) or emails.acquire_token():
+        found.hold(timezone.now() + timedelta(seconds=pause.seconds), pause.reason)
         return
     answer = carrier.give(words_to(letter, recipient))
     _mark(recipient, domain, answer)

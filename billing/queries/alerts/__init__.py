@@ -28,7 +28,7 @@ from billing.queries.alerts.measuring import (
     Crossing,
     Measured,
     Suppose,
-    find_crossings,
+    find_changes,
     measure,
 )
 from billing.queries.alerts.recipients import Told, find_told
@@ -43,7 +43,7 @@ __all__ = [
     "Verdict",
     "count_unsent",
     "explain",
-    "find_crossings",
+    "find_changes",
     "find_told",
     "list_after",
     "list_alerts",

@@ -1,4 +1,4 @@
-"""Organizations measured by everything that alerts look at, and what they crossed."""
+"""Organizations measured by everything that alerts look at, and what changed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from typing import Any
 from billing.catalog import ALERT_KINDS, AlertKind, Measure
 from billing.queries.alerts import statements
 from orgs.queries.prepared import array, fetch_all
+
+_SLUG = -2  # the column that only rows of crossings have
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,24 @@ class Crossing:
     measured: Measured
 
 
+@dataclass(frozen=True, slots=True)
+class AccessChange:
+    """An organization that came over its hard limit, or is no longer over it."""
+
+    organization_id: int
+    period: int
+    limit_version: int
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an evaluation found and has to write."""
+
+    crossings: list[Crossing]
+    access: list[AccessChange]
+
+
 def measure(
     organization_id: int, *, now: datetime, suppose: Suppose | None = None
 ) -> list[Measured]:
@@ -76,18 +96,21 @@ def measure(
     return [_measured(row) for each in asked for row in fetch_all(each, parameters)]
 
 
-def find_crossings(
+def find_changes(
     organization_ids: Iterable[int], *, now: datetime, daily: bool = False
-) -> list[Crossing]:
-    """What these newly crossed, in one statement; `daily` looks at complete days.
+) -> Changes:
+    """Find new crossings and access changes of these organizations, in one statement.
 
-    Writes who came over their hard limit, or came back: in the caller's transaction,
-    which must hold the lock of `billing.commands.alerts`, or an older answer may
-    overwrite a newer one.
+    `daily` evaluates complete days, which change nobody's access. Who writes what is
+    found must hold the lock of `billing.commands.alerts` from before this call to the
+    commit, or an older answer may overwrite a newer one.
     """
-    asked = statements.NEW_DAYS if daily else statements.NEW_NOW
-    rows = fetch_all(asked, _parameters(organization_ids, now, Suppose()))
-    return [_crossing(row) for row in rows]
+    statement = statements.NEW_DAYS if daily else statements.NEW_NOW
+    rows = fetch_all(statement, _parameters(organization_ids, now, Suppose()))
+    return Changes(
+        crossings=[_crossing(row) for row in rows if row[_SLUG] is not None],
+        access=[_access_change(row) for row in rows if row[_SLUG] is None],
+    )
 
 
 def _parameters(
@@ -99,6 +122,12 @@ def _parameters(
 def _crossing(row: Sequence[Any]) -> Crossing:
     *measured, slug, threshold = row
     return Crossing(ALERT_KINDS[slug], Decimal(threshold), _measured(measured))
+
+
+def _access_change(row: Sequence[Any]) -> AccessChange:
+    *measured, _, _ = row
+    id_, _, _, payable, hard_limit, version, _, _, period, _ = measured
+    return AccessChange(id_, period, version, payable >= hard_limit)
 
 
 def _measured(row: Sequence[Any]) -> Measured:

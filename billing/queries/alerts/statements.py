@@ -220,7 +220,6 @@ where case when k.falls then m.value <= k.threshold
             and l.subject = m.subject and l.period = m.period
             and l.limit_version = m.version
             and l.threshold = case when k.names_amount then m.base else k.threshold end)
-order by m.id, k.slug, m.subject
 """
 
 
@@ -236,25 +235,22 @@ def _values(kind: AlertKind) -> str:
     )
 
 
-# Written with what was found: only those whose standing changed. It holds for its
-# period and version, so that a raised limit or a new period opens at once.
+# Whose access decision is not what `billing_accessstate` says of this period and this
+# version of the limit; of an organization that was never over its limit, nothing is
+# written. These rows have no `slug`, so that one statement finds both.
 _ACCESS = """
-access as (
-    insert into billing_accessstate as s (organization_id, period, limit_version,
-        over_since)
-    select a.id, a.number, a.hard_version,
-        case when a.payable >= a.hard then %(now)s::timestamptz end
-    from known a left join billing_accessstate was on was.organization_id = a.id
-    where a.hard > 0 and (was.over_since is not null and was.period = a.number
-        and was.limit_version = a.hard_version) <> (a.payable >= a.hard)
-        and (was.organization_id is not null or a.payable >= a.hard)
-    order by a.id
-    on conflict (organization_id) do update set period = excluded.period,
-        limit_version = excluded.limit_version, over_since = excluded.over_since
-)"""
+union all
+select a.id, '', '', a.payable, a.hard, a.hard_version, a.number::text, true, a.number,
+    '{}'::jsonb, null, null
+from known a left join billing_accessstate was on was.organization_id = a.id
+where a.hard > 0 and (was.over_since is not null and was.period = a.number
+    and was.limit_version = a.hard_version) <> (a.payable >= a.hard)
+    and (was.organization_id is not null or a.payable >= a.hard)
+"""
+_ORDER = "order by id, slug, subject"
 
 _NOW = f"with {_ASKED}, {_PAID}, {_MEASURED_NOW}"
 _DAYS = f"with {_ASKED}, {_PAID}, {_JUDGED}, {_MEASURED_DAYS}"
 ALL_NOW, ALL_DAYS = _NOW + _ALL, _DAYS + _ALL
-NEW_NOW = f"{_NOW}, {_ACCESS} {_new(daily=False)}"
-NEW_DAYS = _DAYS + _new(daily=True)
+NEW_NOW = f"{_NOW} {_new(daily=False)} {_ACCESS} {_ORDER}"
+NEW_DAYS = f"{_DAYS} {_new(daily=True)} {_ORDER}"
