@@ -18,6 +18,7 @@ from metrics.commands import (
 )
 from metrics.events import parse_event
 from metrics.models import DailyUsage
+from metrics.queries import PeriodCost, period_costs
 from orgs import commands
 from orgs.catalog import Scope
 from orgs.commands import IncomingOrganization
@@ -153,3 +154,8 @@ def usage_of(organization: Organization, *fields: str) -> list[tuple[Any, ...]]:
     fold_usage()
     rows = DailyUsage.objects.filter(organization_id=organization.id)
     return list(rows.order_by("pk").values_list(*fields))
+
+
+def period_cost(organization_id: int, *, number: int) -> PeriodCost:
+    """Return what a billing period of an organization costs, open or closed."""
+    return period_costs({organization_id: number})[organization_id]

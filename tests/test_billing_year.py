@@ -135,7 +135,7 @@ def test_trial_months_pause_and_end(year: Year) -> None:
     year.bill()
 
     year.use(5)
-    gateway.cancel_subscription(year.subscription_id, key="c")
+    year.fake.client().v1.subscriptions.cancel(year.subscription_id)
     year.hear()
     assert list_without_draft(10) == [org.id]
     tasks.make_last_invoice(org.id)
@@ -196,7 +196,7 @@ def test_the_last_invoice_is_made_once_wherever_it_is_killed(
 ) -> None:
     year.subscribe()
     year.use(5)
-    gateway.cancel_subscription(year.subscription_id, key="c")
+    year.fake.client().v1.subscriptions.cancel(year.subscription_id)
     year.hear()
 
     def killed(*_: Any) -> None:
@@ -228,7 +228,7 @@ def test_who_is_not_canceled_gets_no_last_invoice(year: Year) -> None:
 def test_refused_a_last_invoice_waits_for_the_sweep(year: Year) -> None:
     year.subscribe()
     year.use(5)
-    gateway.cancel_subscription(year.subscription_id, key="c")
+    year.fake.client().v1.subscriptions.cancel(year.subscription_id)
     year.hear()
     year.fake.fault("error", "/v1/invoices", method="POST", status=402)
 

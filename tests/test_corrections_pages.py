@@ -16,7 +16,6 @@ from billing.models import BillingAccount, BillingPeriod, CreditEntry
 from billing.queries.reconciliation import Why
 from billing.views.desk import READ_ONLY
 from metrics.models import UsageVoid
-from metrics.queries import period_cost
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -24,6 +23,7 @@ from tests.factories import (
     make_organization,
     make_rate,
     make_user,
+    period_cost,
     record,
     usage_of,
 )

@@ -11,7 +11,6 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from metrics.commands import fold_usage
-from metrics.queries import period_cost
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     event,
@@ -19,6 +18,7 @@ from tests.factories import (
     make_organization,
     make_rate,
     make_white_label,
+    period_cost,
     record,
 )
 

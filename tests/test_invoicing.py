@@ -21,7 +21,7 @@ from billing.money import ZERO
 from billing.queries.charges import OTHER
 from billing.queries.credits import balances
 from metrics.models import Usage, UsageEvent
-from metrics.queries import list_open_periods, period_cost
+from metrics.queries import list_open_periods
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -30,6 +30,7 @@ from tests.factories import (
     make_organization,
     make_rate,
     make_white_label,
+    period_cost,
     record,
 )
 from tests.test_recording_parallel import together

@@ -7,7 +7,7 @@ import pytest
 
 from billing.commands import close_period
 from metrics.models import UsageEvent
-from metrics.queries import daily_metrics, period_cost
+from metrics.queries import daily_metrics
 from orgs.models import Organization, Project, WhiteLabel
 from tests.factories import (
     NOW,
@@ -15,6 +15,7 @@ from tests.factories import (
     make_organization,
     make_rate,
     make_white_label,
+    period_cost,
     record,
     usage_of,
 )

@@ -15,7 +15,7 @@ from billing.models import BillingPeriod
 from metrics.commands import fold_usage, load_rates, mend_fleet_totals, recompute
 from metrics.commands.rates import IncomingRate
 from metrics.models import Correction, DailyUsage, OpenPeriod, Rate, Rerated, UsageEvent
-from metrics.queries import period_cost, usage_version
+from metrics.queries import usage_version
 from orgs.models import Organization, WhiteLabel
 from tests.correcting import (
     APPLY,
@@ -33,6 +33,7 @@ from tests.factories import (
     make_organization,
     make_rate,
     make_white_label,
+    period_cost,
     record,
     usage_of,
 )

@@ -33,7 +33,7 @@ from metrics.commands.partitions import Fate
 from metrics.events import parse_event
 from metrics.models import UsageEvent
 from metrics.periods import DayRange, Grain
-from metrics.queries import SeriesFilters, period_cost, series
+from metrics.queries import SeriesFilters, series
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -41,6 +41,7 @@ from tests.factories import (
     make_organization,
     make_rate,
     make_white_label,
+    period_cost,
     record,
     usage_of,
 )

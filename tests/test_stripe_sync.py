@@ -25,7 +25,7 @@ from billing.models import (
     SyncRun,
     SyncSeen,
 )
-from billing.queries.sync import get_sync, last_sync
+from billing.queries.sync import get_sync, last_syncs
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_white_label
 from tests.fake_stripe import FakeStripe, make_price
@@ -392,7 +392,7 @@ def test_progress_is_told(
     )
 
     with time_machine.travel(NOW.timestamp() + 5, tick=False):
-        told = last_sync(acme)
+        told = last_syncs([acme]).get(acme.pk)
 
     assert told
     assert (told.rate, told.percent, told.is_unfinished) == (2.0, 25, True)

@@ -25,7 +25,7 @@ from metrics.models import (
     UsageEvent,
     UsageVoid,
 )
-from metrics.queries import UsageRange, period_cost, usage_version
+from metrics.queries import UsageRange, usage_version
 from metrics.queries.partitions import list_months
 from orgs.models import Organization, WhiteLabel
 from tests.correcting import (
@@ -45,6 +45,7 @@ from tests.factories import (
     make_organization,
     make_rate,
     make_white_label,
+    period_cost,
     record,
     usage_of,
 )

@@ -25,9 +25,7 @@ from billing.gateway.events import get_event, list_events, read_event
 from billing.gateway.invoices import (
     create_invoice,
     create_invoice_item,
-    finalize_invoice,
     get_invoice,
-    get_invoice_item,
     list_invoice_items,
     list_invoices,
     send_invoice,
@@ -48,7 +46,6 @@ from billing.gateway.shapes import (
 )
 from billing.gateway.signatures import verify
 from billing.gateway.subscriptions import (
-    cancel_subscription,
     create_subscription,
     get_subscription,
     list_subscriptions,
@@ -77,16 +74,13 @@ __all__ = [
     "Subscription",
     "SubscriptionItem",
     "Unavailable",
-    "cancel_subscription",
     "create_customer",
     "create_invoice",
     "create_invoice_item",
     "create_subscription",
-    "finalize_invoice",
     "get_customer",
     "get_event",
     "get_invoice",
-    "get_invoice_item",
     "get_price",
     "get_subscription",
     "is_on",

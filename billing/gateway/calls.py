@@ -55,10 +55,6 @@ def post(path: str, *, key: str, **params: Any) -> Node:
     return _until_answered("post", path, params | {"idempotency_key": key or None})
 
 
-def delete(path: str, *, key: str, **params: Any) -> Node:
-    return _until_answered("delete", path, params | {"idempotency_key": key})
-
-
 def page(path: str, read: Callable[[Node], T], **params: Any) -> Page[T]:
     """A page of a list; what cannot be read is left out of it and told."""
     answer = get(path, **params)

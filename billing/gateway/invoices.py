@@ -58,10 +58,6 @@ def create_invoice_item(
     return _item(calls.post("/v1/invoiceitems", key=key, **params))
 
 
-def get_invoice_item(id_: str) -> InvoiceItem:
-    return _item(calls.get(calls.place("invoiceitems", id_)))
-
-
 def list_invoice_items(
     *, invoice_id: str = "", customer_id: str = ""
 ) -> Iterator[InvoiceItem]:
@@ -97,10 +93,6 @@ def create_invoice(
         "metadata": dict(metadata),
     }
     return _read(calls.post("/v1/invoices", key=key, **params))
-
-
-def finalize_invoice(id_: str, *, key: str) -> Invoice:
-    return _read(calls.post(_place(id_, "finalize"), key=key))
 
 
 def send_invoice(id_: str, *, key: str) -> Invoice:

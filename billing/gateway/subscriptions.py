@@ -82,14 +82,6 @@ def update_subscription(
     return _read(calls.post(_place(id_), key=key, **params))
 
 
-def cancel_subscription(
-    id_: str, *, key: str, prorate: bool = False, invoice_now: bool = False
-) -> Subscription:
-    """At once and for ever."""
-    params = {"prorate": prorate, "invoice_now": invoice_now}
-    return _read(calls.delete(_place(id_), key=key, **params))
-
-
 def pause_subscription(id_: str, *, reason: str, key: str) -> Subscription:
     """Its invoices are void while it lasts; the reason is kept beside it."""
     params = {

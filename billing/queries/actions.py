@@ -1,6 +1,6 @@
 """What may be asked of Stripe for an organization now, why not, and what was asked."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,6 @@ from orgs.models import Organization
 Kind = StripeAction.Kind
 _State = StripeAction.State
 _SHOWN = 30
-_SHOWN_FAILED = 200
 _ENDED_SHOWN, _LOOKED_AT = 2, 20
 _SOON = timedelta(minutes=1)  # what is due later is planned, and in nobody's way
 
@@ -271,14 +270,6 @@ def list_actions(organization_id: int, *, limit: int = _SHOWN) -> list[ActionFac
     """Newest first."""
     rows = StripeAction.objects.filter(organization_id=organization_id)
     return [_facts(row) for row in rows.order_by("-id")[:limit]]
-
-
-def list_failed_actions(white_label_ids: Sequence[int]) -> list[ActionFacts]:
-    """Return what a person has to look at, newest first."""
-    rows = StripeAction.objects.filter(
-        state=_State.FAILED, organization__white_label_id__in=list(white_label_ids)
-    )
-    return [_facts(row) for row in rows.order_by("-id")[:_SHOWN_FAILED]]
 
 
 def _facts(row: StripeAction) -> ActionFacts:

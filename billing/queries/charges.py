@@ -1,6 +1,5 @@
 """What closed periods put on invoices: what is due, what failed, what became of it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -116,14 +115,4 @@ def list_charges(organization_id: int) -> list[ChargeFacts]:
     """An organization's, of the newest period first, usage before the credit."""
     rows = Charge.objects.filter(period__organization_id=organization_id)
     ordered = rows.order_by("-period__number", "-kind", "product")
-    return [ChargeFacts(*row) for row in ordered.values_list(*_FIELDS)[:_SHOWN]]
-
-
-def list_failed_charges(white_label_ids: Sequence[int]) -> list[ChargeFacts]:
-    """What a person has to look at, newest first."""
-    rows = Charge.objects.filter(
-        state=Charge.State.FAILED,
-        period__organization__white_label_id__in=list(white_label_ids),
-    )
-    ordered = rows.order_by("-id")
     return [ChargeFacts(*row) for row in ordered.values_list(*_FIELDS)[:_SHOWN]]

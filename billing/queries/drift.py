@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from billing.models import Drift
 from orgs.models import WhiteLabel
@@ -82,26 +82,6 @@ def get_drift(
 ) -> DriftRow | None:
     rows = _within(white_labels, with_nobodys=with_nobodys).filter(pk=drift_id)
     return next(iter(_rows(rows, 1)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class DriftCounts:
-    """Of those that last."""
-
-    healable: int
-    warnings: int
-
-
-def count_drift(
-    white_labels: Sequence[WhiteLabel], *, with_nobodys: bool = False
-) -> DriftCounts:
-    rows = _within(white_labels, with_nobodys=with_nobodys).filter(healed_at=None)
-    is_warning = Q(kind__in=Drift.WARNINGS)
-    found = rows.aggregate(
-        healable=Count("id", filter=~is_warning),
-        warnings=Count("id", filter=is_warning),
-    )
-    return DriftCounts(**found)
 
 
 def _within(

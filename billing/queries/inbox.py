@@ -2,15 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import F, QuerySet
 
 from billing.models import InboxEvent
 from orgs.models import WhiteLabel
 
 _State = InboxEvent.State
-_STUCK = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,33 +82,3 @@ def _within(white_labels: Sequence[WhiteLabel] | None) -> QuerySet[InboxEvent]:
 def _rows(rows: QuerySet[InboxEvent], limit: int) -> list[InboxRow]:
     found = rows.annotate(name=F("organization__name")).order_by("-id")[:limit]
     return [InboxRow(*row) for row in found.values_list(*_FIELDS, "name")]
-
-
-@dataclass(frozen=True, slots=True)
-class InboxHealth:
-    """How many wait, and how many wait for a person; read by small indexes."""
-
-    pending: int
-    running: int
-    parked: int
-    failed: int
-    oldest_at: datetime | None  # received then, and not finished yet
-
-    def is_stuck(self, now: datetime) -> bool:
-        """Nobody has handled it for ten minutes: workers or Stripe are away."""
-        return self.oldest_at is not None and now - self.oldest_at > _STUCK
-
-
-def inbox_health() -> InboxHealth:
-    unfinished = InboxEvent.objects.unfinished()
-    needy = InboxEvent.objects.filter(state__in=[_State.PARKED, _State.FAILED])
-    waiting = unfinished.aggregate(
-        pending=Count("id", filter=Q(state=_State.PENDING)),
-        running=Count("id", filter=Q(state=_State.RUNNING)),
-        oldest_at=Min("received_at"),
-    )
-    ended = needy.aggregate(
-        parked=Count("id", filter=Q(state=_State.PARKED)),
-        failed=Count("id", filter=Q(state=_State.FAILED)),
-    )
-    return InboxHealth(**waiting, **ended)

@@ -77,11 +77,6 @@ def list_syncs(
     return [_progress(run, now) for run in found]
 
 
-def last_sync(white_label: WhiteLabel) -> SyncProgress | None:
-    """The one that goes on, or the one that ended last."""
-    return next(iter(list_syncs([white_label], limit=1)), None)
-
-
 def last_syncs(white_labels: Sequence[WhiteLabel]) -> dict[int, SyncProgress]:
     """The newest run by white label; those never synced are not in it."""
     newest = SyncRun.objects.filter(white_label=OuterRef("pk")).order_by("-id")

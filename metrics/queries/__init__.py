@@ -50,7 +50,6 @@ from metrics.queries.periods import (
     list_open_periods,
     open_period_costs,
     open_period_meters,
-    period_cost,
     period_costs,
 )
 from metrics.queries.products import product_costs
@@ -146,7 +145,6 @@ __all__ = [
     "list_rerates",
     "open_period_costs",
     "open_period_meters",
-    "period_cost",
     "period_costs",
     "preview_void",
     "product_costs",

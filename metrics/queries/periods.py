@@ -99,11 +99,6 @@ def period_costs(numbers: Mapping[int, int]) -> dict[int, PeriodCost]:
     return {id_: PeriodCost(cost, mark) for id_, cost, mark in rows}
 
 
-def period_cost(organization_id: int, *, number: int) -> PeriodCost:
-    """What a period costs, open or closed."""
-    return period_costs({organization_id: number})[organization_id]
-
-
 _METERS = """
 select meter, sum(quantity), sum(u.cost), sum(benchmark_cost), sum(unpriced_quantity)
 from metrics_openperiod p join metrics_usage u
