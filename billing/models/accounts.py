@@ -46,6 +46,11 @@ class BillingAccount(models.Model):
         return f"Billing account of {self.organization}"
 
 
+class LimitKind(models.TextChoices):
+    SOFT = "soft"
+    HARD = "hard"
+
+
 @with_history()
 class SpendingLimit(models.Model):
     """A soft or hard limit on the open period's cost; null or 0 is no limit.
@@ -53,9 +58,7 @@ class SpendingLimit(models.Model):
     `version` counts its changes: an alert is sent once per period and version.
     """
 
-    class Kind(models.TextChoices):
-        SOFT = "soft"
-        HARD = "hard"
+    Kind = LimitKind
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="spending_limits"
@@ -72,7 +75,7 @@ class SpendingLimit(models.Model):
                 fields=["organization", "kind"], name="spending_limit_unique"
             ),
             CheckConstraint(
-                condition=Q(kind__in=["soft", "hard"]), name="spending_limit_kind"
+                condition=Q(kind__in=LimitKind.values), name="spending_limit_kind"
             ),
             *not_negative("spending_limit", "amount"),
         ]

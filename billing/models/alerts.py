@@ -17,6 +17,15 @@ from orgs.models.fields import not_empty, with_history
 from orgs.models.work import RetryPolicy, Work, unfinished_index, work_constraints
 
 
+class AlertState(models.TextChoices):
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    NO_RECIPIENT = "no_recipient", "No recipient"
+    SUPPRESSED = "suppressed"
+
+
 class Alert(models.Model):
     """A threshold that was reached, once per period and version of its limit.
 
@@ -24,13 +33,7 @@ class Alert(models.Model):
     suppressed are set at once. `reason` is shown to staff.
     """
 
-    class State(models.TextChoices):
-        PENDING = "pending"
-        SENDING = "sending"
-        SENT = "sent"
-        FAILED = "failed"
-        NO_RECIPIENT = "no_recipient", "No recipient"
-        SUPPRESSED = "suppressed"
+    State = AlertState
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="alerts"
@@ -75,20 +78,11 @@ class Alert(models.Model):
                 name="alert_once",
             ),
             CheckConstraint(
-                condition=Q(
-                    state__in=[
-                        "pending",
-                        "sending",
-                        "sent",
-                        "failed",
-                        "no_recipient",
-                        "suppressed",
-                    ]
-                ),
+                condition=Q(state__in=AlertState.values),
                 name="alert_state",
             ),
             CheckConstraint(
-                condition=Q(sent_at__isnull=False) | ~Q(state="sent"),
+                condition=Q(sent_at__isnull=False) | ~Q(state=AlertState.SENT),
                 name="alert_sent_at_sent",
             ),
             *not_empty("alert", "kind", "period"),
@@ -99,7 +93,7 @@ class Alert(models.Model):
             # Serves the tabs of undelivered alerts: few rows, however many were sent.
             models.Index(
                 fields=["white_label", "state", "-id"],
-                condition=~Q(state__in=["sent", "suppressed"]),
+                condition=~Q(state__in=[AlertState.SENT, AlertState.SUPPRESSED]),
                 name="alert_unsent",
             ),
         ]
@@ -154,6 +148,15 @@ class Letter(Work):
         return f"{self.kind} letter {self.pk}"
 
 
+class RecipientState(models.TextChoices):
+    PENDING = "pending"
+    SENT = "sent"
+    REFUSED = "refused"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+    DIGESTED = "digested"
+
+
 class LetterRecipient(models.Model):
     """An address of an email and its delivery state.
 
@@ -161,13 +164,7 @@ class LetterRecipient(models.Model):
     (unsubscribed before sending) or digested (combined into the email `digest`).
     """
 
-    class State(models.TextChoices):
-        PENDING = "pending"
-        SENT = "sent"
-        REFUSED = "refused"
-        FAILED = "failed"
-        SUPPRESSED = "suppressed"
-        DIGESTED = "digested"
+    State = RecipientState
 
     letter = models.ForeignKey(
         Letter, on_delete=models.CASCADE, related_name="recipients"
@@ -187,21 +184,12 @@ class LetterRecipient(models.Model):
         constraints = [
             UniqueConstraint(fields=["letter", "address"], name="letter_address_once"),
             CheckConstraint(
-                condition=Q(
-                    state__in=[
-                        "pending",
-                        "sent",
-                        "refused",
-                        "failed",
-                        "suppressed",
-                        "digested",
-                    ]
-                ),
+                condition=Q(state__in=RecipientState.values),
                 name="letter_recipient_state",
             ),
             CheckConstraint(
-                condition=Q(state="pending", settled_at=None)
-                | ~Q(state="pending") & Q(settled_at__isnull=False),
+                condition=Q(state=RecipientState.PENDING, settled_at=None)
+                | ~Q(state=RecipientState.PENDING) & Q(settled_at__isnull=False),
                 name="letter_recipient_settled",
             ),
             *not_empty("letter_recipient", "address"),
@@ -212,7 +200,7 @@ class LetterRecipient(models.Model):
             ),
             models.Index(
                 fields=["address", "id"],
-                condition=Q(state="pending"),
+                condition=Q(state=RecipientState.PENDING),
                 name="letter_recipient_pending",
             ),
         ]

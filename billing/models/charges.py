@@ -14,6 +14,11 @@ from orgs.models.work import (
 )
 
 
+class ChargeKind(models.TextChoices):
+    USAGE = "usage"
+    CREDIT = "credit"
+
+
 class Charge(Work):
     """What a closed period puts on its invoice: an invoice item for each product.
 
@@ -28,9 +33,7 @@ class Charge(Work):
         longest_wait=timedelta(minutes=10),
     )
 
-    class Kind(models.TextChoices):
-        USAGE = "usage"
-        CREDIT = "credit"
+    Kind = ChargeKind
 
     period = models.ForeignKey(
         "billing.BillingPeriod", on_delete=models.PROTECT, related_name="charges"
@@ -55,12 +58,14 @@ class Charge(Work):
                 fields=["period", "kind", "product"], name="charge_once_a_period"
             ),
             CheckConstraint(
-                condition=Q(kind="usage", cost__gte=0, amount__gte=0)
-                | Q(kind="credit", product="", amount__lte=0),
+                condition=Q(kind=ChargeKind.USAGE, cost__gte=0, amount__gte=0)
+                | Q(kind=ChargeKind.CREDIT, product="", amount__lte=0),
                 name="charge_sign",
             ),
             CheckConstraint(
-                condition=~Q(state="done") | Q(stripe_id__isnull=False) | Q(amount=0),
+                condition=~Q(state=Work.State.DONE)
+                | Q(stripe_id__isnull=False)
+                | Q(amount=0),
                 name="charge_done_is_in_stripe",
             ),
         ]

@@ -6,6 +6,11 @@ from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from orgs.models.fields import not_empty
 
 
+class CreditKind(models.TextChoices):
+    CREDIT = "credit"
+    FREE_BALANCE = "free_balance", "Free balance"
+
+
 class CreditEntry(models.Model):
     """A line of the ledger of what an organization was given. Appended, never edited.
 
@@ -13,9 +18,7 @@ class CreditEntry(models.Model):
     back or used below. Free balance pays in the trial only, a credit at any time.
     """
 
-    class Kind(models.TextChoices):
-        CREDIT = "credit"
-        FREE_BALANCE = "free_balance", "Free balance"
+    Kind = CreditKind
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.PROTECT, related_name="credit_entries"
@@ -32,7 +35,7 @@ class CreditEntry(models.Model):
     class Meta:
         constraints = [
             CheckConstraint(
-                condition=Q(kind__in=["credit", "free_balance"]), name="credit_kind"
+                condition=Q(kind__in=CreditKind.values), name="credit_kind"
             ),
             CheckConstraint(condition=~Q(amount=0), name="credit_not_0"),
             UniqueConstraint(

@@ -4,31 +4,34 @@ from django.db.models import CheckConstraint, Q, UniqueConstraint
 from orgs.models.fields import not_empty
 
 
+class DriftKind(models.TextChoices):
+    TIER = "tier"
+    PRICE = "price"
+    SEATS = "seats"
+    STATUS = "status"
+    PERIOD = "period"
+    AMOUNT = "amount"
+    CUSTOMER = "customer"
+    MISSING = "missing", "Missing in Orgdesk"
+    UNKNOWN_PRICE = "unknown_price", "Unknown price"
+    TWO_LIVE = "two_live", "Duplicate active subscriptions"
+    NO_ORGANIZATION = "no_organization", "Unlinked customer"
+    NO_CUSTOMER = "no_customer", "Customer deleted in Stripe"
+
+
 class Drift(models.Model):
     """One difference between what we say and what Stripe says, until it is gone.
 
     Those of money heal by writing what Stripe says; warnings wait for a person.
     """
 
-    class Kind(models.TextChoices):
-        TIER = "tier"
-        PRICE = "price"
-        SEATS = "seats"
-        STATUS = "status"
-        PERIOD = "period"
-        AMOUNT = "amount"
-        CUSTOMER = "customer"
-        MISSING = "missing", "Missing in Orgdesk"
-        UNKNOWN_PRICE = "unknown_price", "Unknown price"
-        TWO_LIVE = "two_live", "Duplicate active subscriptions"
-        NO_ORGANIZATION = "no_organization", "Unlinked customer"
-        NO_CUSTOMER = "no_customer", "Customer deleted in Stripe"
+    Kind = DriftKind
 
     WARNINGS = (
-        Kind.UNKNOWN_PRICE,
-        Kind.TWO_LIVE,
-        Kind.NO_ORGANIZATION,
-        Kind.NO_CUSTOMER,
+        DriftKind.UNKNOWN_PRICE,
+        DriftKind.TWO_LIVE,
+        DriftKind.NO_ORGANIZATION,
+        DriftKind.NO_CUSTOMER,
     )
 
     # Null: a customer of nobody; shown to whoever sees all white labels.
@@ -60,22 +63,7 @@ class Drift(models.Model):
                 name="drift_once",
             ),
             CheckConstraint(
-                condition=Q(
-                    kind__in=[
-                        "tier",
-                        "price",
-                        "seats",
-                        "status",
-                        "period",
-                        "amount",
-                        "customer",
-                        "missing",
-                        "unknown_price",
-                        "two_live",
-                        "no_organization",
-                        "no_customer",
-                    ]
-                ),
+                condition=Q(kind__in=DriftKind.values),
                 name="drift_kind",
             ),
             *not_empty("drift", "stripe_id"),

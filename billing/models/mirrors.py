@@ -7,11 +7,48 @@ from django.utils import timezone
 
 from orgs.models.fields import in_order, not_empty, sane, with_history
 
-# Statuses in which Stripe still serves a subscription; at most one such of each kind.
-LIVE = ("trialing", "active", "past_due", "unpaid", "paused")
 
-# Statuses somebody may have to look at; those that are active are most of the table.
-WATCHED = ("incomplete", "trialing", "past_due", "unpaid", "paused", "canceled")
+class SubscriptionKind(models.TextChoices):
+    PLATFORM = "platform"
+    SPACES = "spaces"
+
+
+class SubscriptionStatus(models.TextChoices):
+    INCOMPLETE = "incomplete"
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due", "Past due"
+    UNPAID = "unpaid"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+
+
+class SubscriptionCycle(models.TextChoices):
+    MONTHLY = "monthly"
+    YEARLY = "yearly"
+
+
+# Statuses in which Stripe still serves a subscription; at most one such of each kind.
+LIVE = (
+    SubscriptionStatus.TRIALING,
+    SubscriptionStatus.ACTIVE,
+    SubscriptionStatus.PAST_DUE,
+    SubscriptionStatus.UNPAID,
+    SubscriptionStatus.PAUSED,
+)
+
+# Statuses in which Stripe could not collect what is owed.
+UNPAID = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID)
+
+# Statuses that may need action; those that are active are most of the table.
+WATCHED = (
+    SubscriptionStatus.INCOMPLETE,
+    SubscriptionStatus.TRIALING,
+    SubscriptionStatus.PAST_DUE,
+    SubscriptionStatus.UNPAID,
+    SubscriptionStatus.PAUSED,
+    SubscriptionStatus.CANCELED,
+)
 
 
 _MOVED = pgtrigger.UpdateOf("organization_id")  # type: ignore[no-untyped-call]
@@ -57,22 +94,11 @@ def since_its_status() -> list[pgtrigger.Trigger]:
 class Subscription(models.Model):
     """What an organization subscribed to: the platform, or spaces by the seat."""
 
-    class Kind(models.TextChoices):
-        PLATFORM = "platform"
-        SPACES = "spaces"
+    Kind = SubscriptionKind
 
-    class Status(models.TextChoices):
-        INCOMPLETE = "incomplete"
-        TRIALING = "trialing"
-        ACTIVE = "active"
-        PAST_DUE = "past_due", "Past due"
-        UNPAID = "unpaid"
-        PAUSED = "paused"
-        CANCELED = "canceled"
+    Status = SubscriptionStatus
 
-    class Cycle(models.TextChoices):
-        MONTHLY = "monthly"
-        YEARLY = "yearly"
+    Cycle = SubscriptionCycle
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.PROTECT, related_name="subscriptions"
@@ -110,21 +136,12 @@ class Subscription(models.Model):
                 name="subscription_one_live",
             ),
             CheckConstraint(
-                condition=Q(kind="platform", seats=None) | Q(kind="spaces"),
+                condition=Q(kind=SubscriptionKind.PLATFORM, seats=None)
+                | Q(kind=SubscriptionKind.SPACES),
                 name="subscription_seats_of_spaces",
             ),
             CheckConstraint(
-                condition=Q(
-                    status__in=[
-                        "incomplete",
-                        "trialing",
-                        "active",
-                        "past_due",
-                        "unpaid",
-                        "paused",
-                        "canceled",
-                    ]
-                ),
+                condition=Q(status__in=SubscriptionStatus.values),
                 name="subscription_status",
             ),
             *not_empty("subscription", "stripe_id", "tier", "stripe_price_id"),
@@ -154,16 +171,19 @@ class Subscription(models.Model):
         return f"{self.tier} {self.cycle}"
 
 
+class InvoiceStatus(models.TextChoices):
+    DRAFT = "draft"
+    OPEN = "open"
+    PAID = "paid"
+    VOID = "void"
+    UNCOLLECTIBLE = "uncollectible"
+
+
 @with_history(exclude=["white_label"], no_news=["synced_at"])
 class Invoice(models.Model):
     """An invoice as Stripe has it; amounts are in its currency, already rounded."""
 
-    class Status(models.TextChoices):
-        DRAFT = "draft"
-        OPEN = "open"
-        PAID = "paid"
-        VOID = "void"
-        UNCOLLECTIBLE = "uncollectible"
+    Status = InvoiceStatus
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.PROTECT, related_name="invoices"
@@ -200,9 +220,7 @@ class Invoice(models.Model):
     class Meta:
         constraints = [
             CheckConstraint(
-                condition=Q(
-                    status__in=["draft", "open", "paid", "void", "uncollectible"]
-                ),
+                condition=Q(status__in=InvoiceStatus.values),
                 name="invoice_status",
             ),
             CheckConstraint(
@@ -222,12 +240,12 @@ class Invoice(models.Model):
             models.Index(fields=["status", "due_at"], name="invoice_by_status"),
             models.Index(
                 fields=["organization"],
-                condition=Q(status="open"),
+                condition=Q(status=InvoiceStatus.OPEN),
                 name="invoice_open_by_owner",
             ),
             models.Index(
                 fields=["white_label", "due_at"],
-                condition=Q(status="open"),
+                condition=Q(status=InvoiceStatus.OPEN),
                 name="invoice_open_by_due",
             ),
         ]

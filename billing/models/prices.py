@@ -2,7 +2,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Q
 from django.utils import timezone
 
-from billing.models.mirrors import Subscription
+from billing.models.mirrors import Subscription, SubscriptionCycle, SubscriptionKind
 from orgs.models.fields import not_empty
 
 
@@ -27,10 +27,11 @@ class Price(models.Model):
     class Meta:
         constraints = [
             CheckConstraint(
-                condition=Q(kind__in=["", "platform", "spaces"]), name="price_kind"
+                condition=Q(kind__in=["", *SubscriptionKind.values]), name="price_kind"
             ),
             CheckConstraint(
-                condition=Q(cycle__in=["", "monthly", "yearly"]), name="price_cycle"
+                condition=Q(cycle__in=["", *SubscriptionCycle.values]),
+                name="price_cycle",
             ),
             CheckConstraint(
                 condition=Q(currency__regex="^[a-z]{3}$"), name="price_currency"

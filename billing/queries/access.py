@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from billing.models.mirrors import LIVE
+from billing.models.accounts import LimitKind
+from billing.models.mirrors import LIVE, SubscriptionKind
 from orgs.queries.prepared import fetch_all
+from orgs.sql import sql_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,17 @@ select o.deleted_at, case when not o.is_active then
         select case when n.trial_ends_at <= %(now)s and coalesce(
                 n.period_ends_at <= n.trial_ends_at, true) then n.trial_ends_at end
         from billing_subscription n
-        where n.organization_id = o.id and n.kind = 'platform'
+        where n.organization_id = o.id and n.kind = '{SubscriptionKind.PLATFORM}'
         order by n.id desc limit 1) end,
     (select h.over_since from billing_accessstate h
         join billing_spendinglimit l on l.organization_id = h.organization_id
-            and l.kind = 'hard' and l.amount > 0 and l.version = h.limit_version
+            and l.kind = '{LimitKind.HARD}' and l.amount > 0
+            and l.version = h.limit_version
         join billing_billingperiod p on p.organization_id = h.organization_id
             and p.ends_at is null and p.number = h.period
         where h.organization_id = o.id)
 from (values (true)) one left join billing_subscription s on s.organization_id = o.id
-    and s.kind = 'platform' and s.status in {LIVE}
+    and s.kind = '{SubscriptionKind.PLATFORM}' and s.status in {sql_list(LIVE)}
 )"""  # noqa: S608  statuses are our own
 _SQL = f"""
 select b.* from orgs_organization o cross join lateral {BESIDE} b where o.id = %(id)s

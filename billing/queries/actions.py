@@ -104,9 +104,9 @@ def standing(organization: Organization) -> Standing:
         ended=tuple(ended[:_ENDED_SHOWN]),
         prices=tuple(_prices(organization.white_label.currency)),
         open_invoices=tuple(
-            Invoice.objects.filter(organization=organization, status="open").order_by(
-                "due_at", "id"
-            )
+            Invoice.objects.filter(
+                organization=organization, status=Invoice.Status.OPEN
+            ).order_by("due_at", "id")
         ),
         running=next((one for one in unfinished if one not in planned), None),
         planned=planned,
@@ -123,7 +123,7 @@ def _accounts() -> QuerySet[BillingAccount, Any]:
 def _subscriptions(organization: Organization) -> list[Subscription]:
     """Those that have not ended, the platform's first; then the last that have."""
     rows = Subscription.objects.filter(organization=organization)
-    rows = rows.annotate(is_over=Q(status="canceled"))
+    rows = rows.annotate(is_over=Q(status=Subscription.Status.CANCELED))
     return list(rows.order_by("is_over", "kind", "-period_ends_at", "-id")[:_LOOKED_AT])
 
 

@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from billing.models.mirrors import LIVE
+from billing.models.mirrors import LIVE, InvoiceStatus
+from billing.models.mirrors import SubscriptionStatus as _Status
 from orgs.models import Organization, WhiteLabel
+from orgs.sql import sql_list
 
 SHOWN = 50  # organizations; a list of more is not a list to work through
 _INVOICES = 1_000  # added up exactly; beyond, the sum says that it is more
@@ -124,17 +126,17 @@ def attention(white_label_ids: Sequence[int], *, now: datetime) -> Attention:
 
 
 # Each part of each white label by an index of its own, and no further than its cap.
-_OVERDUE = """
+_OVERDUE = f"""
 select 'overdue', found.* from unnest(%(white_labels)s::bigint[]) as label (id)
 cross join lateral (
     select o.id, o.name, o.external_id, o.white_label_id, i.due_at, '',
         i.amount_due - i.amount_paid, i.currency
     from billing_invoice i join orgs_organization o on o.id = i.organization_id
-    where i.white_label_id = label.id and i.status = 'open' and i.due_at < %(now)s
-        and i.amount_due > i.amount_paid and o.deleted_at is null
+    where i.white_label_id = label.id and i.status = '{InvoiceStatus.OPEN}'
+        and i.due_at < %(now)s and i.amount_due > i.amount_paid and o.deleted_at is null
     order by i.due_at limit %(invoices)s
 ) as found
-"""
+"""  # noqa: S608  ours
 _SUBSCRIBED = """
 select '{kind}', found.* from unnest(%(white_labels)s::bigint[]) as label (id)
 cross join lateral (
@@ -150,26 +152,26 @@ _LOST = f"""s.status = '{{status}}'
         and s.trial_ends_at > %(lost_since)s and s.trial_ends_at <= %(now)s
         and not exists (select from billing_subscription live
             where live.organization_id = s.organization_id and live.kind = s.kind
-            and live.status in {LIVE})"""
+            and live.status in {sql_list(LIVE)})"""
 _ENDS = "s.trial_ends_at"
 _LAST, _NEXT = "order by s.trial_ends_at desc", "order by s.trial_ends_at"
 # Since when Stripe calls it so is not known of a subscription that failed to pay.
 _PARTS = (
-    (Kind.UNPAID, "null::timestamptz", "s.status = 'unpaid'", ""),
-    (Kind.PAST_DUE, "null::timestamptz", "s.status = 'past_due'", ""),
+    (Kind.UNPAID, "null::timestamptz", f"s.status = '{_Status.UNPAID}'", ""),
+    (Kind.PAST_DUE, "null::timestamptz", f"s.status = '{_Status.PAST_DUE}'", ""),
     (
         Kind.TRIAL_OVER,
         _ENDS,
-        "s.status = 'trialing' and s.trial_ends_at <= %(now)s",
+        f"s.status = '{_Status.TRIALING}' and s.trial_ends_at <= %(now)s",
         _LAST,
     ),
-    (Kind.PAUSED, "s.paused_at", "s.status = 'paused'", ""),
-    (Kind.TRIAL_LOST, _ENDS, _LOST.format(status="canceled"), _LAST),
-    (Kind.TRIAL_LOST, _ENDS, _LOST.format(status="incomplete"), _LAST),
+    (Kind.PAUSED, "s.paused_at", f"s.status = '{_Status.PAUSED}'", ""),
+    (Kind.TRIAL_LOST, _ENDS, _LOST.format(status=_Status.CANCELED), _LAST),
+    (Kind.TRIAL_LOST, _ENDS, _LOST.format(status=_Status.INCOMPLETE), _LAST),
     (
         Kind.TRIAL_ENDING,
         _ENDS,
-        """s.status = 'trialing' and s.trial_ends_at > %(now)s
+        f"""s.status = '{_Status.TRIALING}' and s.trial_ends_at > %(now)s
         and s.trial_ends_at <= %(ends_until)s""",
         _NEXT,
     ),

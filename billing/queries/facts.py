@@ -8,8 +8,10 @@ from decimal import Decimal
 from django.utils import timezone
 
 from billing.models import Subscription
-from billing.models.mirrors import LIVE
+from billing.models.accounts import LimitKind
+from billing.models.mirrors import LIVE, InvoiceStatus, SubscriptionKind
 from orgs.queries.prepared import array, fetch_all
+from orgs.sql import sql_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,12 @@ class BillingFacts:
 
     def crossed_at(self, kind: str) -> datetime | None:
         """The first time, where it was crossed again after less was payable."""
-        return self.soft_crossed_at if kind == "soft" else self.hard_crossed_at
+        return self.soft_crossed_at if kind == LimitKind.SOFT else self.hard_crossed_at
 
     @property
     def limits(self) -> list[tuple[str, Decimal]]:
         """Kind and amount, the lowest first."""
-        both = (("soft", self.soft), ("hard", self.hard))
+        both = ((LimitKind.SOFT, self.soft), (LimitKind.HARD, self.hard))
         found = [(kind, amount) for kind, amount in both if amount is not None]
         return sorted(found, key=lambda limit: limit[1])
 
@@ -72,15 +74,16 @@ _FACTS = f"""
 select o.id, s.tier, s.cycle, s.status, s.trial_ends_at, s.period_ends_at,
     a.stripe_id, coalesce(a.free_balance, 0), a.last_invoice_at,
     (select amount from billing_spendinglimit
-        where organization_id = o.id and kind = 'soft' and amount > 0),
+        where organization_id = o.id and kind = '{LimitKind.SOFT}' and amount > 0),
     (select amount from billing_spendinglimit
-        where organization_id = o.id and kind = 'hard' and amount > 0),
+        where organization_id = o.id and kind = '{LimitKind.HARD}' and amount > 0),
     (select max(%(now)s - due_at) from billing_invoice
-        where organization_id = o.id and status = 'open' and due_at < %(now)s),
-    {", ".join(_CROSSED.format(kind=kind) for kind in ("soft", "hard"))}
+        where organization_id = o.id and status = '{InvoiceStatus.OPEN}'
+            and due_at < %(now)s),
+    {", ".join(_CROSSED.format(kind=kind) for kind in LimitKind)}
 from unnest(%(ids)s::bigint[]) o (id)
 left join billing_subscription s on s.organization_id = o.id
-    and s.kind = 'platform' and s.status in {LIVE}
+    and s.kind = '{SubscriptionKind.PLATFORM}' and s.status in {sql_list(LIVE)}
 left join billing_billingaccount a on a.organization_id = o.id
 """  # noqa: S608  statuses are our own
 

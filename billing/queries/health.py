@@ -6,7 +6,10 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
+from billing.models import Drift, InboxEvent
 from orgs.models import WhiteLabel
+from orgs.models.work import Work
+from orgs.sql import sql_list
 
 MANY = 1_000  # counted no further
 _LATE = timedelta(hours=25)  # the timetable asks each night
@@ -54,11 +57,14 @@ def sync_health(
         return SyncHealth(*cursor.fetchone())
 
 
+_UNFINISHED = (Work.State.PENDING, Work.State.RUNNING)
+_NEEDY = (InboxEvent.State.PARKED, InboxEvent.State.FAILED)
+_WAITING = (InboxEvent.State.PENDING, InboxEvent.State.RUNNING)
 _DRIFT = """(select count(*) from (
     select from billing_drift d where d.healed_at is null and {which} and (
         d.white_label_id = any(%(ids)s) or (%(nobodys)s and d.white_label_id is null))
     limit %(many)s) found)"""
-_WARNINGS = "('unknown_price', 'two_live', 'no_organization', 'no_customer')"
+_WARNINGS = sql_list(Drift.WARNINGS)
 _EVENTS = """(select count(*) from (
     select from billing_inboxevent e
     left join orgs_organization o on o.id = e.organization_id
@@ -69,31 +75,31 @@ _HEALTH = f"""
 select runs.*,
     {_DRIFT.format(which=f"d.kind not in {_WARNINGS}")},
     {_DRIFT.format(which=f"d.kind in {_WARNINGS}")},
-    {_EVENTS.format(states="('parked', 'failed')")},
-    {_EVENTS.format(states="('pending', 'running')")},
+    {_EVENTS.format(states=sql_list(_NEEDY))},
+    {_EVENTS.format(states=sql_list(_WAITING))},
     (select count(*) from (
         select from billing_charge c
         join billing_billingperiod p on p.id = c.period_id
         join orgs_organization o on o.id = p.organization_id
-        where c.state = 'failed' and o.white_label_id = any(%(ids)s)
+        where c.state = '{Work.State.FAILED}' and o.white_label_id = any(%(ids)s)
         limit %(many)s) found)
     + (select count(*) from (
         select from billing_stripeaction a
         join orgs_organization o on o.id = a.organization_id
-        where a.state = 'failed' and o.white_label_id = any(%(ids)s)
+        where a.state = '{Work.State.FAILED}' and o.white_label_id = any(%(ids)s)
         limit %(many)s) found)
     + (select count(*) from (
         select from orgs_job j join orgs_organization o on o.id = j.organization_id
-        where j.state = 'failed' and o.white_label_id = any(%(ids)s)
+        where j.state = '{Work.State.FAILED}' and o.white_label_id = any(%(ids)s)
         limit %(many)s) found)
 from (
     select min(good.finished_at), count(*) filter (where good.finished_at is null),
-        count(*) filter (where last.state = 'failed'),
-        count(*) filter (where last.state in ('pending', 'running'))
+        count(*) filter (where last.state = '{Work.State.FAILED}'),
+        count(*) filter (where last.state in {sql_list(_UNFINISHED)})
     from unnest(%(ids)s::bigint[]) label (id)
     left join lateral (
         select r.finished_at from billing_syncrun r
-        where r.white_label_id = label.id and r.state = 'done'
+        where r.white_label_id = label.id and r.state = '{Work.State.DONE}'
         order by r.id desc limit 1) good on true
     left join lateral (
         select r.state from billing_syncrun r where r.white_label_id = label.id

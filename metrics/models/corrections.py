@@ -9,6 +9,12 @@ from metrics.models.daily import COST_DIGITS, COST_PLACES
 from orgs.models.fields import in_order, not_empty, sane
 
 
+class CorrectionKind(models.TextChoices):
+    REBUILD = "rebuild"
+    RERATE = "rerate"
+    VOID = "void"
+
+
 class Correction(models.Model):
     """One act of correcting daily usage: made with its first write, counted with each.
 
@@ -16,10 +22,7 @@ class Correction(models.Model):
     `finished_at`, and its counts are those of what it wrote until then.
     """
 
-    class Kind(models.TextChoices):
-        REBUILD = "rebuild"
-        RERATE = "rerate"
-        VOID = "void"
+    Kind = CorrectionKind
 
     id = models.UUIDField(primary_key=True, default=uuid4)
     white_label = models.ForeignKey(
@@ -39,7 +42,7 @@ class Correction(models.Model):
     class Meta:
         constraints = [
             CheckConstraint(
-                condition=Q(kind__in=["rebuild", "rerate", "void"]),
+                condition=Q(kind__in=CorrectionKind.values),
                 name="correction_kind",
             ),
             *not_empty("correction", "by", "note"),

@@ -5,6 +5,11 @@ from django.utils import timezone
 from orgs.models.fields import not_empty, sane, with_history
 
 
+class IntegrationKind(models.TextChoices):
+    PROM = "prom", "Prometheus"
+    LOKI = "loki", "Loki"
+
+
 @with_history(exclude=["token"])
 class Integration(models.Model):
     """Where an organization's metrics (Prometheus) or logs (Loki) are pushed to.
@@ -13,9 +18,7 @@ class Integration(models.Model):
     does not hold it, but knows by `set_at` that it was replaced, when and by whom.
     """
 
-    class Kind(models.TextChoices):
-        PROM = "prom", "Prometheus"
-        LOKI = "loki", "Loki"
+    Kind = IntegrationKind
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="+"
@@ -33,7 +36,7 @@ class Integration(models.Model):
                 fields=["organization", "kind"], name="integration_unique"
             ),
             CheckConstraint(
-                condition=Q(kind__in=["prom", "loki"]), name="integration_kind"
+                condition=Q(kind__in=IntegrationKind.values), name="integration_kind"
             ),
             *not_empty("integration", "instance_id", "endpoint"),
             *sane("integration", "set_at"),

@@ -5,14 +5,17 @@ from django.utils import timezone
 from orgs.models.fields import in_order, not_empty, sane, validate_text, with_history
 
 
+class MemberRole(models.TextChoices):
+    ADMIN = "admin"
+    MEMBER = "member"
+    GUEST = "guest"
+
+
 @with_history()
 class Member(models.Model):
     """A user of an organization, known by the company's own id of them."""
 
-    class Role(models.TextChoices):
-        ADMIN = "admin"
-        MEMBER = "member"
-        GUEST = "guest"
+    Role = MemberRole
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="members"
@@ -31,7 +34,7 @@ class Member(models.Model):
                 fields=["organization", "external_id"], name="member_external_id_unique"
             ),
             models.CheckConstraint(
-                condition=Q(role__in=["admin", "member", "guest"]), name="member_role"
+                condition=Q(role__in=MemberRole.values), name="member_role"
             ),
             *sane("member", "added_at", "deleted_at"),
             *not_empty("member", "external_id"),

@@ -9,6 +9,7 @@ from django.utils import timezone
 from psycopg.types.json import Jsonb
 
 from billing import gateway
+from billing.models import InboxEvent
 
 ENQUEUED_WITHIN = timedelta(seconds=30)  # else a sweep sends another message
 PULLED = timedelta(days=4)  # Stripe itself gives up after three
@@ -37,15 +38,15 @@ def receive(event: gateway.Event, *, source: str = "webhook") -> int | None:
     return row[0] if row else None
 
 
-_INSERT = """
+_INSERT = f"""
 insert into billing_inboxevent (event_id, type, api_version, object_id, source, payload,
     happened_at, received_at, state, reason, attempts, next_attempt_at, sweep_after,
     error_code, error)
 values (%(event_id)s, %(type)s, %(api_version)s, %(object_id)s, %(source)s, %(payload)s,
-    %(happened_at)s, %(now)s, 'pending', '', 0, %(now)s,
+    %(happened_at)s, %(now)s, '{InboxEvent.State.PENDING}', '', 0, %(now)s,
     %(sweep_after)s, '', '')
 on conflict (event_id) do nothing returning id
-"""
+"""  # noqa: S608  ours
 
 
 def _storable(value: Any) -> Any:
@@ -62,6 +63,6 @@ def pull_undelivered() -> list[int]:
     since, after, ids = timezone.now() - PULLED, "", []
     while True:
         page = gateway.list_events(since=since, after=after, delivered=False)
-        ids += [receive(event, source="pull") for event in page.items]
+        ids += [receive(event, source=InboxEvent.Source.PULL) for event in page.items]
         if not (after := page.next_cursor):
             return [id_ for id_ in ids if id_ is not None]

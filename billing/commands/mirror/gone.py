@@ -25,7 +25,9 @@ def forget_subscription(stripe_id: str, fetch: Fetch) -> Outcome:
         outcome.drifted = note([_gone(row, fetch)], [stripe_id], fetch)
     if row.status in LIVE and fetch.heals:
         own = Subscription.objects.filter(pk=row.pk, synced_at__lte=fetch.at)
-        outcome.written = own.update(status="canceled", synced_at=fetch.at)
+        outcome.written = own.update(
+            status=Subscription.Status.CANCELED, synced_at=fetch.at
+        )
         terms_changed.send(Subscription, organization_ids=[row.organization_id])
     return outcome
 

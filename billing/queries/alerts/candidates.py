@@ -5,19 +5,21 @@ from datetime import datetime
 
 from django.db import connection
 
+from billing.models.mirrors import UNPAID, SubscriptionKind, SubscriptionStatus
 from orgs.models import Organization
+from orgs.sql import sql_list
 
 # What time alone can cross: a trial that nears its end or just ended, money that does
 # not come.
-_DUE = """
+_DUE = f"""
 select organization_id from billing_subscription
-where kind = 'platform' and status = 'trialing'
+where kind = '{SubscriptionKind.PLATFORM}' and status = '{SubscriptionStatus.TRIALING}'
     and trial_ends_at > %(now)s - interval '1 hour'
     and trial_ends_at <= %(now)s + interval '7 days'
 union
 select organization_id from billing_subscription
-where kind = 'platform' and status in ('past_due', 'unpaid')
-"""
+where kind = '{SubscriptionKind.PLATFORM}' and status in {sql_list(UNPAID)}
+"""  # noqa: S608  ours
 
 
 def list_due(now: datetime) -> list[int]:

@@ -6,8 +6,15 @@ the ledger. One statement however many organizations: nothing here loops.
 """
 
 from billing.catalog import ALERT_KINDS, DAILY, AlertKind
-from billing.models.mirrors import LIVE
+from billing.models.accounts import LimitKind
+from billing.models.mirrors import (
+    LIVE,
+    UNPAID,
+    SubscriptionKind,
+    SubscriptionStatus,
+)
 from metrics.queries.measuring import DAY_COSTS, METERED_USE, OPEN_COST
+from orgs.sql import sql_list
 
 # A period or year that began longer ago is not news.
 RESET_DAYS = 3
@@ -69,15 +76,15 @@ _PAID = f"""
 paid as materialized (  -- else the cost is summed for each use of it
     select a.*, p.number, p.starts_at, coalesce(%(spend)s::numeric, p.cost) as cost,
         s.status, s.trial_ends_at, s.period_ends_at as ends_at, s.stripe_id,
-        case when s.status = 'trialing'
+        case when s.status = '{SubscriptionStatus.TRIALING}'
             and (s.trial_ends_at is null or s.trial_ends_at > %(now)s)
             then coalesce(b.free_balance, 0) else 0 end as paying_balance,
-        {",".join(_LIMIT.format(kind=kind) for kind in ("soft", "hard"))}
+        {",".join(_LIMIT.format(kind=kind) for kind in LimitKind)}
     from asked a cross join lateral {OPEN_COST} p
     left join billing_subscription s on s.organization_id = a.id
-        and s.kind = 'platform' and s.status in {LIVE}
+        and s.kind = '{SubscriptionKind.PLATFORM}' and s.status in {sql_list(LIVE)}
     left join billing_billingaccount b on b.organization_id = a.id
-    {"".join(_LIMIT_JOIN.format(kind=kind) for kind in ("soft", "hard"))}
+    {"".join(_LIMIT_JOIN.format(kind=kind) for kind in LimitKind)}
 ), known as materialized (
     select *, greatest(cost - paying_balance, 0) as payable from paid
 )"""  # noqa: S608  ours
@@ -106,7 +113,7 @@ _MEASURED_NOW = f"""
 measured as (
     select a.id, m.*, true as is_conclusive, null::jsonb as more
     from known a cross join lateral {METERED_USE} u cross join lateral (
-        {"".join(_LIMITED.format(kind=kind) for kind in ("soft", "hard"))}
+        {"".join(_LIMITED.format(kind=kind) for kind in LimitKind)}
         {
     "".join(
         _ENTITLED.format(subject=subject, use=_USES[subject], limit=limit)
@@ -117,12 +124,12 @@ measured as (
         where a.paying_balance > 0
         union all
         select 'payment', a.stripe_id, 1, 1, 0, a.number::text
-        where a.status in ('past_due', 'unpaid')
+        where a.status in {sql_list(UNPAID)}
         union all
         select 'trial', a.stripe_id,
             extract(epoch from a.trial_ends_at - %(now)s) / 86400, 0, 0,
             to_char(a.trial_ends_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI')
-        where a.status = 'trialing' and a.trial_ends_at > %(now)s
+        where a.status = '{SubscriptionStatus.TRIALING}' and a.trial_ends_at > %(now)s
         union all
         select 'reset', 'billing_period', 1, 1, 0, a.number::text
         where a.number > 1 and (a.soft > 0 or a.hard > 0) and a.starts_at <= %(now)s
