@@ -7,7 +7,20 @@ from django.utils import timezone
 from orgs.models.fields import not_empty
 from orgs.models.work import RetryPolicy, Work, unfinished_index, work_constraints
 
-_ENDED = ("done", "parked", "failed", "ignored")
+
+class StripeEventState(models.TextChoices):
+    """What may become of a webhook event."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    PARKED = "parked", "Needs review"
+    FAILED = "failed"
+    IGNORED = "ignored"
+
+
+NEEDS_REVIEW = (StripeEventState.PARKED, StripeEventState.FAILED)
+_ENDED = (StripeEventState.DONE, *NEEDS_REVIEW, StripeEventState.IGNORED)
 
 
 class InboxEvent(Work):
@@ -17,13 +30,7 @@ class InboxEvent(Work):
     after the last attempt; ignored when a person said so.
     """
 
-    class State(models.TextChoices):
-        PENDING = "pending"
-        RUNNING = "running"
-        DONE = "done"
-        PARKED = "parked", "Needs review"
-        FAILED = "failed"
-        IGNORED = "ignored"
+    State = StripeEventState
 
     class Source(models.TextChoices):
         WEBHOOK = "webhook"
@@ -59,7 +66,7 @@ class InboxEvent(Work):
             unfinished_index("inbox"),
             models.Index(
                 fields=["-id"],
-                condition=Q(state__in=["parked", "failed"]),
+                condition=Q(state__in=NEEDS_REVIEW),
                 name="inbox_needs_somebody",
             ),
             models.Index(fields=["object_id"], name="inbox_by_object"),

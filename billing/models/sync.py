@@ -13,6 +13,16 @@ from orgs.models.work import (
 )
 
 
+class SyncStage(models.TextChoices):
+    """What a sync run reads, in this order."""
+
+    CUSTOMERS = "customers"
+    PRICES = "prices"
+    SUBSCRIPTIONS = "subscriptions"
+    INVOICES = "invoices"
+    ENDED = "ended"
+
+
 class SyncRun(Work):
     """One reading of everything Stripe has for a white label, page by page.
 
@@ -27,12 +37,7 @@ class SyncRun(Work):
         longest_wait=timedelta(minutes=10),
     )
 
-    class Stage(models.TextChoices):
-        CUSTOMERS = "customers"
-        PRICES = "prices"
-        SUBSCRIPTIONS = "subscriptions"
-        INVOICES = "invoices"
-        ENDED = "ended"
+    Stage = SyncStage
 
     white_label = models.ForeignKey(
         "orgs.WhiteLabel", on_delete=models.CASCADE, related_name="sync_runs"
@@ -52,15 +57,7 @@ class SyncRun(Work):
         constraints = [
             *work_constraints("sync_run"),
             CheckConstraint(
-                condition=Q(
-                    stage__in=[
-                        "customers",
-                        "prices",
-                        "subscriptions",
-                        "invoices",
-                        "ended",
-                    ]
-                ),
+                condition=Q(stage__in=SyncStage.values),
                 name="sync_run_stage",
             ),
             UniqueConstraint(

@@ -15,7 +15,20 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 W = TypeVar("W", bound="Work")
-UNFINISHED = ("pending", "running")
+
+
+class WorkState(models.TextChoices):
+    """What may become of a row of work."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # out of attempts, or refused for good
+    CANCELED = "canceled"  # by a person, before it was done
+
+
+UNFINISHED = (WorkState.PENDING, WorkState.RUNNING)
+ENDED = (WorkState.DONE, WorkState.FAILED, WorkState.CANCELED)
 
 
 class DatabaseClock(Now):
@@ -69,12 +82,7 @@ class Work(models.Model):
     is counted when a row is claimed: a row that kills its worker runs out of them too.
     """
 
-    class State(models.TextChoices):
-        PENDING = "pending"
-        RUNNING = "running"
-        DONE = "done"
-        FAILED = "failed"  # out of attempts, or refused for good
-        CANCELED = "canceled"  # by a person, before it was done
+    State = WorkState
 
     retries: ClassVar[RetryPolicy]
 
@@ -110,7 +118,7 @@ class Work(models.Model):
 
 
 def work_constraints(
-    table: str, *, ended: tuple[str, ...] = ("done", "failed", "canceled")
+    table: str, *, ended: tuple[str, ...] = ENDED
 ) -> list[CheckConstraint]:
     """Return the constraints of every table of work.
 
@@ -127,7 +135,8 @@ def work_constraints(
             name=f"{table}_finished_ended",
         ),
         CheckConstraint(
-            condition=Q(lease=None) | Q(state="running", leased_until__isnull=False),
+            condition=Q(lease=None)
+            | Q(state=WorkState.RUNNING, leased_until__isnull=False),
             name=f"{table}_lease_running",
         ),
     ]
@@ -148,5 +157,7 @@ def unfinished_index(table: str) -> models.Index:
 def failed_index(table: str) -> models.Index:
     """Return the index of the page of failed jobs: few rows, if all is well."""
     return models.Index(
-        fields=["-finished_at"], condition=Q(state="failed"), name=f"{table}_failed"
+        fields=["-finished_at"],
+        condition=Q(state=WorkState.FAILED),
+        name=f"{table}_failed",
     )
