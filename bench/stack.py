@@ -78,7 +78,7 @@ class Stack:
         for number in process.STOP_SIGNALS:  # it is what we are doing
             signal.signal(number, signal.SIG_IGN)
         for program in self.running:
-            program.ask_to_stop()
+            program.request_stop()
         for program in self.running:
             program.stop()
         for server in self.servers:

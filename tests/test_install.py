@@ -3,12 +3,10 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from config.embedded import install
 from config.embedded.install import Environment, InstallError, explain
 
 
@@ -35,7 +33,7 @@ class FakeEnvironment(Environment):
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Iterator[FakeEnvironment]:
+def environment(tmp_path: Path) -> FakeEnvironment:
     (tmp_path / "requirements").mkdir()
     for name in ("uv", "runtime", "dev", "bench"):
         (tmp_path / f"requirements/{name}.lock").write_text(f"{name}==1\n")
@@ -134,7 +132,7 @@ def test_link_to_an_environment_is_never_cleared(environment: FakeEnvironment) -
 def test_read_only_project_is_one_sentence(
     environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(install.os, "access", lambda path, mode: False)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(InstallError) as error:
         environment.install("runtime")
     assert str(error.value) == (

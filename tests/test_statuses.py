@@ -23,7 +23,7 @@ def modules() -> list[Path]:
 def values_of(tree: ast.AST) -> set[str]:
     """Values of the `TextChoices` that a module declares."""
     return {
-        item.value
+        str(item.value)
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
         and any(ast.unparse(base).endswith("TextChoices") for base in node.bases)

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import redis
@@ -61,13 +62,17 @@ def _limiter() -> RateLimiter:
 def find_pause(domain: str) -> Pause | None:
     """Return the pause of the mail host, or of this domain behind it."""
     for circuit in (HOST, domain):
-        key = _key("open", circuit)
-        until = _asked(lambda key=key: valkey.client().get(key), None)
-        left = float(until or 0) - time.time()
+        left = _open_until(circuit) - time.time()
         if left > 0:
             host = circuit or "the mail host"
             return Pause(left, f"Sending to {host} is paused after failures.")
     return None
+
+
+def _open_until(circuit: str) -> float:
+    """Return the Unix time until which the circuit is open; 0 when it is closed."""
+    until = _asked(lambda: valkey.client().get(_key("open", circuit)), None)
+    return float(until or 0)
 
 
 def note_failure(domain: str, *, is_host: bool) -> None:
@@ -80,8 +85,7 @@ def note_failure(domain: str, *, is_host: bool) -> None:
         _open(HOST)
         return
     for circuit, enough in ((domain, _DOMAIN_FAILURES), (HOST, _HOST_FAILURES)):
-        key = _key("failures", circuit)
-        if _asked(lambda key=key: _count(key), 0) >= enough:
+        if _asked(partial(_count, _key("failures", circuit)), 0) >= enough:
             _open(circuit)
 
 

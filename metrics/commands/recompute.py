@@ -30,6 +30,7 @@ from metrics.commands.fold import fold_organizations
 from metrics.commands.periods import open_first_periods
 from metrics.commands.statements import USAGE_KEY
 from metrics.models import Correction
+from metrics.models.corrections import CorrectionKind
 from metrics.periods import ONE_DAY, DayRange
 from metrics.queries import pricing
 from metrics.queries.partitions import Month, list_months
@@ -95,7 +96,7 @@ class Difference:
 class Act:
     """Who corrects, and why; kept with what came of it. One for a whole command."""
 
-    kind: Correction.Kind
+    kind: CorrectionKind
     by: str
     note: str
     started_at: datetime = field(default_factory=timezone.now)

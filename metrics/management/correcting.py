@@ -12,7 +12,7 @@ from django.core.management import BaseCommand, CommandError
 from tqdm import tqdm
 
 from metrics.commands import Act
-from metrics.models import Correction
+from metrics.models.corrections import CorrectionKind
 from orgs.management.loading import find_white_label
 from orgs.models import Organization, WhiteLabel
 from orgs.models.organizations import OrganizationQuerySet
@@ -79,7 +79,7 @@ class CorrectingCommand(BaseCommand):
     """
 
     batch_size = 100
-    kind: Correction.Kind
+    kind: CorrectionKind
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(

@@ -133,15 +133,20 @@ Moment = Annotated[
 class AEntitlementLimits(Said):
     """Limits of an organization; null is unlimited."""
 
-    total_storage: Amount = Field(None, description="Storage limit in bytes.")
+    total_storage: Amount = Field(default=None, description="Storage limit in bytes.")
     compute_time_per_year: Amount = Field(
-        None, description="Limit of CPU and GPU seconds, unweighted, per contract year."
+        default=None,
+        description="Limit of CPU and GPU seconds, unweighted, per contract year.",
     )
     gpu_compute_time_per_year: Amount = Field(
-        None, description="Limit of GPU seconds per contract year."
+        default=None, description="Limit of GPU seconds per contract year."
     )
-    number_of_projects: Heads = Field(None, description="Maximum number of projects.")
-    number_of_users: Heads = Field(None, description="Maximum number of members.")
+    number_of_projects: Heads = Field(
+        default=None, description="Maximum number of projects."
+    )
+    number_of_users: Heads = Field(
+        default=None, description="Maximum number of members."
+    )
 
 
 class AEntitlementLimitsIn(AEntitlementLimits):
