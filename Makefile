@@ -31,7 +31,7 @@ endif
 .DEFAULT_GOAL := up
 
 up: install-runtime
-	@exec "$(PY)" -m config.embedded --port "$(PORT)"
+	@exec "$(PY)" -m config.dev.servers --port "$(PORT)"
 
 # A file stays with one worker, for fixtures that are made once a file; in the order of
 # tests/conftest.py, not by size. The markers are explained in pyproject.toml.
@@ -86,8 +86,8 @@ install: install-runtime
 
 # Installs the lock file of this name; ends at once when it is installed already.
 install-%:
-	@"$(PY)" -S -m config.embedded.install --check $* 2>/dev/null || \
-	{ $(CHECK_PYTHON) && exec "$(PYTHON)" -m config.embedded.install $*; }
+	@"$(PY)" -S -m config.dev.servers.install --check $* 2>/dev/null || \
+	{ $(CHECK_PYTHON) && exec "$(PYTHON)" -m config.dev.servers.install $*; }
 
 define CHECK_PYTHON
 { command -v "$(PYTHON)" >/dev/null || \

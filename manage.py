@@ -13,7 +13,7 @@ def main() -> None:
         sys.exit(
             "Orgdesk is not installed: run `make up`, then .venv/bin/python manage.py"
         )
-    from config.embedded import environment, error_messages  # noqa: PLC0415
+    from config.dev.servers import environment, error_messages  # noqa: PLC0415
 
     if problem := environment.url_problem():
         sys.exit(problem)

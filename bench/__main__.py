@@ -19,8 +19,8 @@ from bench.run import Run
 from bench.sizes import FULL, QUICK, Sizes
 from bench.stack import Stack
 from bench.tables import ROWS_EACH
-from config.embedded import folders
-from config.embedded.process import STOP_SIGNALS, StartError
+from config.dev.servers import folders
+from config.dev.servers.process import STOP_SIGNALS, StartError
 
 
 def main() -> int:

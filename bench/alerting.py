@@ -83,8 +83,8 @@ def _find(ids: list[int]) -> None:
     """In parts as small as an evaluation's."""
     from django.utils import timezone
 
-    from billing.commands.alerts.evaluate import AT_A_TIME
-    from billing.queries.alerts import find_changes
+    from billing.alerts.commands.evaluation import AT_A_TIME
+    from billing.alerts.queries.measuring import find_changes
 
     now = timezone.now()
     for at in range(0, len(ids), AT_A_TIME):
@@ -92,9 +92,9 @@ def _find(ids: list[int]) -> None:
 
 
 def _evaluate(ids: list[int]) -> None:
-    from billing.commands import alerts
+    from billing.alerts.commands import evaluation
 
-    alerts.evaluate(ids)
+    evaluation.evaluate(ids)
 
 
 def _bare(ids: list[int]) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from config.embedded.process import StartError, die_with_parent
+from config.dev.servers.process import StartError, die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -40,11 +40,11 @@ def main() -> None:
     noon = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
     ids = _present(first, organizations)
     _record(ids, days, noon)
-    from metrics.commands import fold
+    from metrics.commands import roll_up
 
     seconds = {
-        "totals": _seconds(fold.fold_fleet_totals),  # of one statement, as asked
-        "rest": _seconds(fold.fold_usage),
+        "totals": _seconds(roll_up.fold_fleet_totals),  # of one statement, as asked
+        "rest": _seconds(roll_up.fold_usage),
         "bare": _bare(ids, days, noon),
     }
     print(json.dumps(seconds))
@@ -61,7 +61,8 @@ def _present(first: int, count: int) -> list[int]:
 def _record(ids: list[int], days: int, noon: datetime) -> None:
     """An event on each day of each organization, of one of 20 products."""
     from bench.tables import METERS, PRODUCTS
-    from metrics.commands import fold_usage, record_usage
+    from metrics.commands.record import record_usage
+    from metrics.commands.roll_up import fold_usage
     from metrics.events import parse_event
     from orgs.models import WhiteLabel
 

@@ -24,8 +24,8 @@ from bench import child, indexes
 from bench.growth_report import Line, table, write_json
 from bench.run import say
 from bench.stack import Fleet, Stack
-from config.embedded import folders
-from config.embedded.process import STOP_SIGNALS, StartError, die_with_parent
+from config.dev.servers import folders
+from config.dev.servers.process import STOP_SIGNALS, StartError, die_with_parent
 
 # Of the fleets that events are stored for; no size of the bench.
 _EVENTS_OF = 5_000

@@ -115,7 +115,7 @@ class Recorder:
 
     def record(self, batch: Batch, *, again: bool = False) -> float:
         """Milliseconds; ends everything when not all was taken as it should be."""
-        from metrics.commands import record_usage
+        from metrics.commands.record import record_usage
 
         began = time.perf_counter()
         result = record_usage(self.white_label, batch)

@@ -150,7 +150,8 @@ def _rebuilding(recorder: Recorder, fleet: Fleet) -> Callable[[], Figures]:
 
 
 def _rebuild(recorder: Recorder, ids: list[int], days: Any) -> Callable[[], object]:
-    from metrics.commands import Act, rebuild_days
+    from metrics.commands.rebuild import rebuild_days
+    from metrics.commands.recompute import Act
     from metrics.models import Correction
 
     act = Act(Correction.Kind.REBUILD, by="bench", note="growth")

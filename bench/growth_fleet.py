@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _measure(fleet: Fleet) -> Iterator[Figures]:
-    from metrics.commands import fold_usage
+    from metrics.commands.roll_up import fold_usage
 
     reads, recorder = _reads(fleet), Recorder(fleet, skipped=fleet.charted)
     yield _stored(fleet)
@@ -46,7 +46,7 @@ def _measure(fleet: Fleet) -> Iterator[Figures]:
 def _look_around(fleet: Fleet) -> None:
     """Every order and state of the list, by somebody who sees all white labels and by
     somebody of one: an index that is unused then serves no list."""
-    from billing.queries.fleet import SORTS, STATES
+    from billing.console.queries.organization_list import SORTS, STATES
 
     for caller in (Caller(fleet), Caller(fleet, session=_session_of_one(fleet))):
         for sort in SORTS:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from config.embedded.process import children
+from config.dev.servers.process import children
 
 
 def of_tree(pid: int) -> float:

@@ -53,12 +53,9 @@ def _built(
 
 def _white_label() -> Any:
     from bench.tables import METERS, PRODUCTS, UNIT_PRICE
-    from metrics.commands import (
-        IncomingRate,
-        load_rates,
-        make_partitions,
-    )
-    from orgs.commands import create_white_label
+    from metrics.commands.partitions import make_partitions
+    from metrics.commands.rates import IncomingRate, load_rates
+    from orgs.commands.white_labels import create_white_label
     from orgs.models import WhiteLabel
 
     made = WhiteLabel.objects.filter(slug="bench").first()
@@ -79,7 +76,7 @@ def _white_label() -> Any:
 
 def _credentials(white_label_id: int) -> dict[str, Any]:
     from orgs.catalog import Scope
-    from orgs.commands import create_api_key
+    from orgs.commands.keys import create_api_key
     from orgs.models import WhiteLabel
 
     white_label = WhiteLabel.objects.get(pk=white_label_id)

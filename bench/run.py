@@ -14,8 +14,8 @@ from bench import memory
 from bench.load import WrongAnswer
 from bench.sizes import Sizes
 from bench.stack import Fleet, Site, Stack
-from config.embedded import paths
-from config.embedded.supervisor import Program
+from config.dev.servers import paths
+from config.dev.servers.supervisor import Program
 
 Contender = Callable[[], float]
 

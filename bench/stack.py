@@ -1,6 +1,6 @@
 """What runs meanwhile: PostgreSQL, Valkey, worker, beat, web processes and peers.
 
-Ours are started by the commands of `config.embedded`, as `make up` does; peers on the
+Ours are started by the commands of `config.dev.servers`, as `make up` does; peers on the
 same web server with the same flags. All end with this process, however it ends.
 """
 
@@ -17,11 +17,11 @@ import psycopg
 
 from bench import child
 from bench.data import Database
-from config.embedded import folders, logs, paths, process
-from config.embedded.postgres import Postgres
-from config.embedded.process import StartError
-from config.embedded.supervisor import Program, Runnable, programs
-from config.embedded.valkey import Valkey
+from config.dev.servers import folders, logs, paths, process
+from config.dev.servers.postgres import Postgres
+from config.dev.servers.process import StartError
+from config.dev.servers.supervisor import Program, Runnable, programs
+from config.dev.servers.valkey import Valkey
 
 _READY_SECONDS = 60.0
 _STOP = [(int(signal.SIGTERM), 8.0)]

@@ -47,7 +47,7 @@ def main() -> None:
 @contextmanager
 def _stand_in(state: Path) -> Iterator[str]:
     state.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "config.fakestripe", "--state", str(state)]
+    command = [sys.executable, "-m", "config.dev.fakestripe", "--state", str(state)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         if process.stdout is None:
             raise AssertionError("it was asked to speak")
@@ -58,11 +58,8 @@ def _stand_in(state: Path) -> Iterator[str]:
 
 
 def _organizations(count: int) -> list[int]:
-    from orgs.commands import (
-        IncomingOrganization,
-        create_white_label,
-        load_organizations,
-    )
+    from orgs.commands.organizations import IncomingOrganization, load_organizations
+    from orgs.commands.white_labels import create_white_label
     from orgs.models import Organization
 
     label = create_white_label("bench", name="Bench")
@@ -141,11 +138,12 @@ def _list(url: str) -> None:
 
 
 def _sync() -> None:
-    from billing.commands import sync
+    from billing.stripe.commands.sync import reading
+    from billing.stripe.commands.sync import runs as runs_sync
     from orgs.models import WhiteLabel
 
-    run = sync.start(WhiteLabel.objects.get(slug="bench"))
-    while sync.advance(run.pk):
+    run = runs_sync.start(WhiteLabel.objects.get(slug="bench"))
+    while reading.advance(run.pk):
         pass
 
 

@@ -15,9 +15,9 @@ from django.shortcuts import render
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from config.languages import is_api, say, say_places, speaks_b
+from config.error_formats import is_api, say, say_places, speaks_b
 from orgs.errors import DomainError, TooLarge, Unauthorized
-from orgs.http import wants_fragment
+from orgs.web.http import wants_fragment
 
 logger = logging.getLogger(__name__)
 

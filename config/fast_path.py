@@ -29,12 +29,12 @@ from config.errors import error_response
 from config.middleware import request_id_of
 from config.page_middleware import API_POLICY
 from metrics.api.costs import chart
-from metrics.schemas import ChartsIn
+from metrics.schemas.charts import ChartsIn
 from orgs.access.api_auth import CHARTS_RATE_LIMITED
 from orgs.access.fast_path import authorize_organization, authorize_organization_with
 from orgs.access.limits import count_call
 from orgs.catalog import Scope
-from orgs.http import KEEP
+from orgs.web.http import KEEP
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]

@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django_htmx.middleware import HtmxMiddleware
 
-from config.languages import is_api
+from config.error_formats import is_api
 
 _KEY_HEADERS = ("HTTP_X_API_KEY", "HTTP_X_JWT_TOKEN")
 _KEY_KINDS = ("apikey ", "bearer ")

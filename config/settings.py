@@ -14,7 +14,7 @@ from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config.embedded import paths
+from config.dev.servers import paths
 from config.mail import email_settings
 from metrics.events import read_retention
 from orgs.crypto import read_keys
@@ -106,6 +106,23 @@ MIDDLEWARE = [
     "config.errors.DomainErrorMiddleware",
 ]
 
+# Django finds a `templatetags` package only at the top of an app: these belong to a
+# subject of one.
+TEMPLATE_LIBRARIES = (
+    "billing.alerts.templatetags.alerts",
+    "billing.console.templatetags.badges",
+    "billing.console.templatetags.entitlements",
+    "billing.console.templatetags.fleet",
+    "billing.console.templatetags.organization_rows",
+    "billing.forecast.templatetags.tiles",
+    "billing.stripe.templatetags.actions",
+    "billing.stripe.templatetags.syncs",
+    "orgs.web.templatetags.charts",
+    "orgs.web.templatetags.components",
+    "orgs.web.templatetags.display",
+    "orgs.web.templatetags.shell",
+)
+
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -118,6 +135,9 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.messages.context_processors.messages",
                 "config.context.page",
             ],
+            "libraries": {
+                library.rpartition(".")[2]: library for library in TEMPLATE_LIBRARIES
+            },
         },
     }
 ]
@@ -186,15 +206,15 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {"celery": {}, "stripe": {}}
 # What a person waits for goes before the rest: 0 is Redis's highest.
 CELERY_TASK_ROUTES = {
-    f"billing.tasks.{name}": {"queue": "stripe", "priority": priority}
+    f"billing.{name}": {"queue": "stripe", "priority": priority}
     for name, priority in (
-        ("do_action", 0),
-        ("heal_drift", 0),
-        ("handle_event", 6),
-        ("make_last_invoice", 6),
-        ("pull_events", 6),
-        ("run_sync", 6),
-        ("send_charges", 6),
+        ("stripe.tasks.do_action", 0),
+        ("stripe.tasks.heal_drift", 0),
+        ("stripe.tasks.handle_event", 6),
+        ("ledger.tasks.make_last_invoice", 6),
+        ("stripe.tasks.pull_events", 6),
+        ("stripe.tasks.run_sync", 6),
+        ("ledger.tasks.send_charges", 6),
     )
 }
 # A silent broker must not hold a web request: the row is safe, the sweep finds it.
@@ -209,7 +229,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep-jobs": {
-        "task": "metrics.tasks.sweep_jobs",
+        "task": "orgs.tasks.sweep_jobs",
         "schedule": crontab(minute="*"),
     },
     "make-partitions": {
@@ -230,56 +250,56 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="*/5"),
     },
     "sweep-inbox": {
-        "task": "billing.tasks.sweep_inbox",
+        "task": "billing.stripe.tasks.sweep_inbox",
         "schedule": crontab(minute="*"),
     },
     "pull-events": {
-        "task": "billing.tasks.pull_events",
+        "task": "billing.stripe.tasks.pull_events",
         "schedule": crontab(minute="23"),
     },
     "prune-inbox": {
-        "task": "billing.tasks.prune_inbox",
+        "task": "billing.stripe.tasks.prune_inbox",
         "schedule": crontab(minute="11", hour="4"),
     },
     "sweep-actions": {
-        "task": "billing.tasks.sweep_actions",
+        "task": "billing.stripe.tasks.sweep_actions",
         "schedule": crontab(minute="*"),
     },
     "sweep-charges": {
-        "task": "billing.tasks.sweep_charges",
+        "task": "billing.ledger.tasks.sweep_charges",
         "schedule": crontab(minute="*"),
     },
     "sweep-last-invoices": {
-        "task": "billing.tasks.sweep_last_invoices",
+        "task": "billing.ledger.tasks.sweep_last_invoices",
         "schedule": crontab(minute="*/15"),
     },
     "evaluate-due": {
-        "task": "billing.tasks.evaluate_due",
+        "task": "billing.alerts.tasks.evaluate_due",
         "schedule": crontab(minute="*"),
         "options": {"expires": 60},
     },
     "sweep-alerts": {
-        "task": "billing.tasks.sweep_alerts",
+        "task": "billing.alerts.tasks.sweep_alerts",
         "schedule": crontab(minute="41"),
         "options": {"expires": 3_600},
     },
     "sweep-limits": {
-        "task": "billing.tasks.sweep_limits",
+        "task": "billing.forecast.tasks.sweep_limits",
         "schedule": crontab(minute="*/15"),
         "options": {"expires": 900},
     },
     "sweep-letters": {
         # So often may a sixth of a minute's letters go at once.
-        "task": "billing.tasks.sweep_letters",
+        "task": "billing.alerts.tasks.sweep_letters",
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},  # a worker that was away does it once
     },
     "sweep-syncs": {
-        "task": "billing.tasks.sweep_syncs",
+        "task": "billing.stripe.tasks.sweep_syncs",
         "schedule": crontab(minute="*"),
     },
     "start-syncs": {
-        "task": "billing.tasks.start_syncs",
+        "task": "billing.stripe.tasks.start_syncs",
         "schedule": crontab(minute="47", hour="2"),
     },
 }

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from billing import webhooks
+from billing.stripe import webhooks
 from config import views
 from config.api import api
 

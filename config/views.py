@@ -8,12 +8,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from billing.queries import Badge
+from billing.console.queries.badges import Badge
 from config import apidocs
-from config.languages import say
+from config.error_formats import say
 from orgs.access import authenticate
-from orgs.charts import Chart, Limit, Series, draw, sparkline
 from orgs.errors import Unauthorized
+from orgs.web.charts import Chart, Limit, Series, draw, sparkline
 
 _MODELS = ("gpt-4o", "claude-sonnet", "llama-3 <70b> & co", "gpu.h100", "storage")
 _FIRST = date(2026, 10, 23)

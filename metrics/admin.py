@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from metrics.catalog import METERS
-from metrics.commands import IncomingRate, load_rates
+from metrics.commands.rates import IncomingRate, load_rates
 from metrics.events import PRODUCT
 from metrics.models import Rate
 from orgs import access

@@ -12,22 +12,30 @@ class MetricsConfig(AppConfig):
     name = "metrics"
 
     def ready(self) -> None:
-        from metrics import commands
+        from metrics.commands import partitions
+        from metrics.commands.partitions import can_make_partitions
+        from metrics.commands.people import fill_people_days
+        from metrics.commands.periods import open_first_periods
+        from metrics.commands.rankings import fill_standings
+        from metrics.commands.reports import make_report
+        from orgs.commands.jobs import register_job
+        from orgs.models import Job
         from orgs.signals import organizations_created, people_changed
 
         def open_periods(*, organization_ids: list[int], **_: Any) -> None:
-            commands.open_first_periods(organization_ids)
+            open_first_periods(organization_ids)
 
         def fill_people(*, organization_ids: list[int], **_: Any) -> None:
-            commands.fill_people_days(organization_ids)
+            fill_people_days(organization_ids)
 
         def prepare_lists(*, organization_ids: list[int], **_: Any) -> None:
-            commands.fill_standings(organization_ids)
+            fill_standings(organization_ids)
 
         def make_partitions(**_: Any) -> None:
-            if commands.can_make_partitions():  # not after migrating back to nothing
-                commands.make_partitions()
+            if can_make_partitions():  # not after migrating back to nothing
+                partitions.make_partitions()
 
+        register_job(Job.Kind.USAGE_REPORT, make_report)
         organizations_created.connect(open_periods, weak=False)
         organizations_created.connect(prepare_lists, weak=False)
         people_changed.connect(fill_people, weak=False)

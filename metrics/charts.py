@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from metrics.catalog import METERS, Unit
 from metrics.periods import Grain
-from metrics.queries import Amounts, DayMetrics, Line, Series
-from orgs.charts import TONES, Chart, Limit, draw
-from orgs.charts import Series as Drawn
+from metrics.queries.days import DayMetrics
+from metrics.queries.series import Amounts, Line, Series
+from orgs.web.charts import TONES, Chart, Limit, draw
+from orgs.web.charts import Series as Drawn
 
 _UNITS = {
     Unit.TOKENS: "tokens",

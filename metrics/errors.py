@@ -3,10 +3,6 @@
 from orgs.errors import Conflict, DomainError
 
 
-class InvalidDateRange(DomainError):
-    code = "costs.invalid_date_range"
-
-
 class EndpointNotAllowed(DomainError):
     code = "endpoint_not_allowed"
 

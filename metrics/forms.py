@@ -6,9 +6,10 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
-from metrics.errors import InvalidDateRange
-from metrics.periods import ONE_DAY, DayRange, Grain, add_months
-from metrics.queries import By, SeriesFilters
+from metrics.periods import DayRange, Grain, add_months
+from metrics.queries.series import By, SeriesFilters
+from orgs.days import ONE_DAY
+from orgs.errors import InvalidDateRange
 
 DEFAULT_RANGE = "30d"
 _CUMULATIVE = "cumulative"

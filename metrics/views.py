@@ -11,22 +11,16 @@ from django.utils import timezone
 
 from metrics.charts import cost_chart, shares, storage_chart, usage_charts
 from metrics.forms import ChartQuery
-from metrics.periods import Grain, day_of
-from metrics.queries import (
-    DAYS,
-    By,
-    CurrentPeriod,
-    DayMetrics,
-    Series,
-    current_period,
-    daily_metrics,
-    series,
-)
+from metrics.periods import Grain
+from metrics.queries.days import DAYS, DayMetrics, daily_metrics
+from metrics.queries.periods import CurrentPeriod, current_period
+from metrics.queries.series import By, Series, series
 from orgs import access
 from orgs.catalog import Scope
-from orgs.charts import Chart, Limit
-from orgs.http import OrgRequest, page_or_fragment
+from orgs.days import day_of
 from orgs.models import Organization
+from orgs.web.charts import Chart, Limit
+from orgs.web.http import OrgRequest, page_or_fragment
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from django.http import HttpRequest
 
 from orgs import access
 from orgs.catalog import Scope
-from orgs.commands import (
+from orgs.commands.keys import create_api_key
+from orgs.commands.organizations import (
     announce_created,
     announce_entitlements,
     announce_people,
-    create_api_key,
-    create_owner,
 )
+from orgs.commands.white_labels import create_owner
 from orgs.models import (
     ApiKey,
     Entitlements,

@@ -1,5 +1,19 @@
+"""The orgs app: registers the background job that deletes an organization."""
+
 from django.apps import AppConfig
 
 
 class OrgsConfig(AppConfig):
+    """Registers the background jobs of this app."""
+
     name = "orgs"
+
+    def ready(self) -> None:
+        from orgs.commands.editing import delete_organization
+        from orgs.commands.jobs import register_job
+        from orgs.models import Job
+
+        register_job(
+            Job.Kind.DELETE_ORGANIZATION,
+            lambda job: delete_organization(job.organization),
+        )

@@ -76,3 +76,7 @@ class UnsupportedMediaType(DomainError):
 
 class SecretUnreadable(Exception):
     """A sealed secret does not open: another row's, altered, or its key is gone."""
+
+
+class InvalidDateRange(DomainError):
+    code = "costs.invalid_date_range"

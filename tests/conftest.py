@@ -11,15 +11,15 @@ from django.db import connection
 from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
-from metrics.commands import make_partitions
+from metrics.commands.partitions import make_partitions
 from orgs import rate_limiter, valkey
 from orgs.models import Organization, WhiteLabel
-from tests import template
-from tests.clocks import follow_python
-from tests.emptying import Emptying
 from tests.factories import NOW, make_organization, make_white_label
-from tests.fake_stripe import fake_stripe, fake_stripe_server
-from tests.forks import end_other_sessions
+from tests.support import template
+from tests.support.clocks import follow_python
+from tests.support.emptying import Emptying
+from tests.support.fake_stripe import fake_stripe, fake_stripe_server
+from tests.support.forks import end_other_sessions
 
 __all__ = ["fake_stripe", "fake_stripe_server"]
 follow_python()

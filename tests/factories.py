@@ -9,19 +9,17 @@ import msgspec
 import orjson
 from django.contrib.auth.models import Group
 
-from metrics.commands import (
-    IncomingRate,
-    Recorded,
-    fold_usage,
-    load_rates,
-    record_usage,
-)
+from metrics.commands.batch import Recorded
+from metrics.commands.rates import IncomingRate, load_rates
+from metrics.commands.record import record_usage
+from metrics.commands.roll_up import fold_usage
 from metrics.events import parse_event
 from metrics.models import DailyUsage
-from metrics.queries import PeriodCost, period_costs
-from orgs import commands
+from metrics.queries.periods import PeriodCost, period_costs
 from orgs.catalog import Scope
-from orgs.commands import IncomingOrganization
+from orgs.commands.keys import create_api_key
+from orgs.commands.organizations import IncomingOrganization, load_organizations
+from orgs.commands.white_labels import create_white_label
 from orgs.models import Organization, User, WhiteLabel
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)  # a Saturday
@@ -34,7 +32,7 @@ def make_white_label(
     gpu_weight: int = 3,
     currency: str = "usd",
 ) -> WhiteLabel:
-    return commands.create_white_label(
+    return create_white_label(
         slug,
         name=slug.title(),
         time_zone=time_zone,
@@ -63,7 +61,7 @@ def make_organizations(
         for line in lines
     ]
     incoming = msgspec.json.decode(orjson.dumps(whole), type=list[IncomingOrganization])
-    commands.load_organizations(white_label, incoming)
+    load_organizations(white_label, incoming)
 
 
 def delete(organization: Organization) -> None:
@@ -98,7 +96,7 @@ def make_key(
     expires_at: datetime | None = None,
 ) -> str:
     """The key's text."""
-    _, text = commands.create_api_key(
+    _, text = create_api_key(
         white_label,
         name="test",
         scopes=[Scope(scope) for scope in scopes],

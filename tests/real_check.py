@@ -20,12 +20,13 @@ from django.test import Client
 from django.utils import timezone
 
 from metrics.periods import DayRange
-from metrics.queries import SeriesFilters, series
+from metrics.queries.series import SeriesFilters, series
 from orgs.catalog import Scope
-from orgs.commands import create_api_key
+from orgs.commands.keys import create_api_key
 from orgs.models import Organization, WhiteLabel
+from tests import ROOT
 
-TOOL = Path(__file__).resolve().parents[2] / "shared" / "tools" / "real_events.py"
+TOOL = ROOT.parent / "shared" / "tools" / "real_events.py"
 
 
 @pytest.fixture(scope="module")

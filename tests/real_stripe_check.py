@@ -5,14 +5,14 @@ Needs `../shared/data/stripe`; not collected by `make test`.
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from config.fakestripe import shapes, versions
+from config.dev.fakestripe import shapes, versions
+from tests import ROOT
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "stripe"
+DATA = ROOT.parent / "shared" / "data" / "stripe"
 FILE = DATA / "ruby_mock_webhooks.json"
 VERSION = "2020-08-27"
 Json = dict[str, Any]

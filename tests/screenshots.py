@@ -11,10 +11,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from config.embedded.paths import state_dir
-from tests.browser import LAUNCH
+from config.dev.servers.paths import state_dir
+from tests import ROOT
+from tests.support.browser import LAUNCH
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = ROOT / "docs"
 SIZES = {"1440": (1440, 1000), "390": (390, 844)}
 
 

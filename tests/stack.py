@@ -3,7 +3,7 @@
 Started before pytest-django reads the settings. Each worker of pytest-xdist has its own
 pair: nothing is shared, whatever a test stops, counts or flushes. The process that only
 hands out tests to workers has none. PostgreSQL begins with a copy of a migrated data
-folder (see `tests.template`). Costs 0.5 s. Should pytest be killed, both servers end
+folder (see `tests.support.template`). Costs 0.5 s. Should pytest be killed, both servers end
 with it; the temporary folder stays.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded.postgres import Postgres
-from config.embedded.valkey import Valkey
-from tests import template
+from config.dev.servers.postgres import Postgres
+from config.dev.servers.valkey import Valkey
+from tests.support import template
 
 _ENVIRONMENT = {
     "SECRET_KEY": "only-for-tests-" + "x" * 50,

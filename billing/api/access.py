@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
 
-from billing.queries.access import BESIDE, barred_by, list_barred
-from billing.schemas.access import AccessOut, access_body
+from billing.api.queries.access import BESIDE, barred_by, list_barred
+from billing.api.schemas.access import AccessOut, access_body
 from orgs import access
 from orgs.catalog import Scope
 from orgs.models import Organization

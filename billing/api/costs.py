@@ -3,11 +3,11 @@
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
-from billing.queries import balance
-from billing.schemas.balances import OverviewOut, overview_body
+from billing.api.schemas.balances import OverviewOut, overview_body
+from billing.ledger.queries.balances import balance
 from metrics.api.costs import ERRORS
-from metrics.queries import cost_items
-from metrics.schemas import RangeIn
+from metrics.queries.items import cost_items
+from metrics.schemas.charts import RangeIn
 from orgs import access
 from orgs.catalog import Scope
 

@@ -6,11 +6,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Body, Query, Router
 
-from billing.commands import alerts, change_limits
-from billing.queries import account, list_stripe_ids
-from billing.queries.alerts import list_fired
-from billing.schemas.bodies import organization_body
-from billing.schemas.changes import (
+from billing.alerts.commands.evaluation import evaluate_whole
+from billing.alerts.queries.listing import list_fired
+from billing.alerts.tasks import tell
+from billing.api.queries.accounts import account, list_stripe_ids
+from billing.api.schemas.bodies import organization_body
+from billing.api.schemas.changes import (
     IntegrationsIn,
     LimitsIn,
     LimitsOut,
@@ -19,9 +20,9 @@ from billing.schemas.changes import (
     limits_body,
     memberships,
 )
-from billing.schemas.organizations import OwnOrganizationOut
-from billing.tasks import tell
-from metrics.commands import set_integrations
+from billing.api.schemas.organizations import OwnOrganizationOut
+from billing.ledger.commands.limits import change_limits
+from metrics.commands.integrations import set_integrations
 from orgs import access
 from orgs.catalog import Scope
 from orgs.models import Organization
@@ -100,7 +101,7 @@ def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     change_limits(
         organization.id, soft=data.spending_limit_soft, hard=data.spending_limit_hard
     )
-    tell(alerts.evaluate_whole([organization.id]))
+    tell(evaluate_whole([organization.id]))
     fired = list_fired(organization.id, since=before)
     return _json(limits_body(account(organization), fired))
 

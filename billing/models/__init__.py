@@ -13,12 +13,12 @@ from billing.models.alerts import (
 )
 from billing.models.charges import Charge
 from billing.models.credits import CreditEntry
-from billing.models.drift import Drift
-from billing.models.inbox import InboxEvent
+from billing.models.discrepancies import Drift
+from billing.models.forecasts import LimitStanding
 from billing.models.mirrors import Invoice, Subscription
 from billing.models.periods import BillingPeriod
 from billing.models.prices import Price
-from billing.models.standings import LimitStanding
+from billing.models.stripe_events import InboxEvent
 from billing.models.sync import SyncRun, SyncSeen
 
 __all__ = [

@@ -47,7 +47,7 @@ class Alert(models.Model):
         related_name="+",
         db_index=False,
     )
-    kind = models.CharField(max_length=16)  # of `billing.catalog`
+    kind = models.CharField(max_length=16)  # of `billing.alerts.kinds`
     # An entitlement, the Stripe id of a subscription, or empty.
     subject = models.CharField(max_length=255, blank=True)
     # Depending on the kind: an amount, percent of an entitlement, days, or a multiple.
@@ -58,7 +58,7 @@ class Alert(models.Model):
     period = models.CharField(max_length=32)
     limit_version = models.PositiveIntegerField(default=0)  # 0: no limit
     billing_period = models.PositiveIntegerField()  # the number of the period open then
-    facts = models.JSONField()  # as `billing.commands.alerts.facts` makes them
+    facts = models.JSONField()  # as `billing.alerts.commands.facts` makes them
     crossed_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=12, choices=State, default=State.PENDING)
     reason = models.CharField(max_length=300, blank=True)

@@ -4,7 +4,7 @@ from metrics.api.costs import router as costs_router
 from metrics.api.events import router as events_router
 from metrics.api.rates import router as rates_router
 from metrics.api.usage import router as usage_router
-from metrics.api.whitelabel import router as whitelabel_router
+from metrics.api.white_labels import router as whitelabel_router
 
 __all__ = [
     "costs_router",

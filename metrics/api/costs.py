@@ -12,17 +12,10 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from metrics.errors import DeploymentNotFound
-from metrics.queries import (
-    By,
-    Deployment,
-    SeriesFilters,
-    cost_digits,
-    cost_items,
-    deployments,
-    find_deployment,
-    usage_version,
-)
-from metrics.schemas import ChartsIn, ChartsOut, RangeIn, charts_body
+from metrics.queries.items import Deployment, cost_items, deployments, find_deployment
+from metrics.queries.series import By, SeriesFilters, cost_digits
+from metrics.queries.versions import usage_version
+from metrics.schemas.charts import ChartsIn, ChartsOut, RangeIn, charts_body
 from metrics.schemas.costs import (
     DeploymentsOut,
     ItemsOut,
@@ -32,9 +25,9 @@ from metrics.schemas.costs import (
 from orgs import access
 from orgs.catalog import Scope
 from orgs.errors import OrganizationNotFound
-from orgs.http import has_still, tag_of, tagged, unchanged
 from orgs.models import Organization
 from orgs.schemas.errors import ErrorsOut
+from orgs.web.http import has_still, tag_of, tagged, unchanged
 
 router = Router(tags=["costs"])
 ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)

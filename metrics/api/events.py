@@ -10,7 +10,7 @@ from ninja import Router, Schema
 from pydantic import Field
 
 from metrics.catalog import RECORDABLE
-from metrics.commands import record_usage
+from metrics.commands.record import record_usage
 from metrics.events import IncomingEvent, Refused, Rejection, parse_all, parse_event
 from orgs import access
 from orgs.catalog import Scope

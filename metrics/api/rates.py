@@ -9,16 +9,16 @@ from ninja import Query, Router, Schema
 from pydantic import AwareDatetime, BeforeValidator, Field
 
 from metrics.catalog import METERS
-from metrics.commands import IncomingRate, load_rates
+from metrics.commands.rates import IncomingRate, load_rates
 from metrics.events import PRODUCT
 from metrics.queries.rates import RateFacts, list_rates
-from metrics.schemas import number
+from metrics.schemas.charts import number
 from orgs import access
 from orgs.access import Principal
 from orgs.catalog import Scope
 from orgs.errors import DomainError, Forbidden
 from orgs.models import WhiteLabel
-from orgs.queries import list_references
+from orgs.queries.references import list_references
 from orgs.schemas.errors import ErrorsOut
 from orgs.schemas.numbers import PlainInt
 from orgs.schemas.organizations import Instant, StrictSchema

@@ -8,11 +8,12 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from metrics.periods import day_of
-from metrics.queries import By, DayMetrics, Series, SeriesFilters, daily_metrics, series
-from metrics.schemas import ChartsIn, number
+from metrics.queries.days import DayMetrics, daily_metrics
+from metrics.queries.series import By, Series, SeriesFilters, series
+from metrics.schemas.charts import ChartsIn, number
 from orgs import access
 from orgs.catalog import Scope
+from orgs.days import day_of
 from orgs.errors import DomainError
 from orgs.models import Organization
 from orgs.schemas.csv import csv_text

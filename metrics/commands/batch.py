@@ -7,9 +7,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from metrics.events import IncomingEvent, Refused, Rejection
-from orgs.commands import ensure_projects
+from orgs.commands.organizations import ensure_projects
 from orgs.models import WhiteLabel
-from orgs.queries import (
+from orgs.queries.references import (
     find_project_ids,
     find_project_owners,
     list_references,

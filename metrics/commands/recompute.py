@@ -26,15 +26,16 @@ from django.utils import timezone
 
 from metrics.catalog import DAILY_METRICS
 from metrics.commands import statements
-from metrics.commands.fold import fold_organizations
 from metrics.commands.periods import open_first_periods
+from metrics.commands.roll_up import fold_organizations
 from metrics.commands.statements import USAGE_KEY
 from metrics.models import Correction
 from metrics.models.corrections import CorrectionKind
-from metrics.periods import ONE_DAY, DayRange
+from metrics.periods import DayRange
 from metrics.queries import pricing
 from metrics.queries.partitions import Month, list_months
 from metrics.queries.series import Amounts
+from orgs.days import ONE_DAY
 from orgs.models import WhiteLabel
 
 CORRECTION_LOCK = "select pg_advisory_xact_lock(hashtext('usage corrections'), %s)"

@@ -6,9 +6,10 @@ from django.db import transaction
 
 from metrics.catalog import METERS
 from metrics.models import UsageReport
-from metrics.periods import DayRange, Grain, day_of, first_instant
-from metrics.queries import By, Series, SeriesFilters, series
-from orgs.commands import start_job
+from metrics.periods import DayRange, Grain
+from metrics.queries.series import By, Series, SeriesFilters, series
+from orgs.commands.jobs import start_job
+from orgs.days import day_of, first_instant
 from orgs.models import Job, Organization
 from orgs.schemas.csv import Cell, csv_text
 

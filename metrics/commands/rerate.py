@@ -15,9 +15,10 @@ from metrics.commands import recompute
 from metrics.commands.recompute import Act, Prices, Scope, paired
 from metrics.errors import PricesMoving
 from metrics.models import PriceBook
-from metrics.periods import ONE_DAY, DayRange
+from metrics.periods import DayRange
 from metrics.queries.partitions import has_events_of
 from metrics.signals import usage_recorded
+from orgs.days import ONE_DAY
 from orgs.models import WhiteLabel
 
 _ATTEMPTS = 5  # of a batch whose prices or periods changed while it was computed

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from metrics.catalog import DAILY_METRICS
 from metrics.commands.batch import Row
-from metrics.periods import first_instant
+from orgs.days import first_instant
 
 Prices = tuple[int, int]  # of a unit, ours and the benchmark's
 Since = tuple[datetime | None, Prices]

@@ -21,10 +21,11 @@ from metrics.commands.recompute import Act, Scope
 from metrics.errors import EventsNotKept, UsageDiffers
 from metrics.models import Correction
 from metrics.models.daily import COST_DIGITS
-from metrics.periods import ONE_DAY, DayRange, day_of
+from metrics.periods import DayRange
 from metrics.queries import pricing
 from metrics.queries.voids import CHOSEN, UsageRange
 from metrics.signals import usage_recorded
+from orgs.days import ONE_DAY, day_of
 from orgs.models import WhiteLabel
 
 BATCH = 5_000  # events; recordings of the organization wait for a batch: a fifth of a s

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from tqdm import tqdm
 
-from metrics.commands import Act
+from metrics.commands.recompute import Act
 from metrics.models.corrections import CorrectionKind
 from orgs.management.loading import find_white_label
 from orgs.models import Organization, WhiteLabel

@@ -9,10 +9,11 @@ from operator import sub
 
 from msgspec import Struct
 
-from metrics.periods import contract_year_start, day_of
+from metrics.periods import contract_year_start
+from orgs.days import day_of
 from orgs.models import Organization
-from orgs.queries import heads_and_limits
 from orgs.queries.prepared import fetch_all
+from orgs.queries.references import heads_and_limits
 
 DAYS = 365
 _COLUMNS = (

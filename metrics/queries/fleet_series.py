@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.db import connection
 
 from metrics.catalog import METERS, Unit
-from metrics.periods import ONE_DAY, DayRange, Grain
+from metrics.periods import DayRange, Grain
 from metrics.queries.fleet import growth
 from metrics.queries.series import (
     BUCKETS,
@@ -19,6 +19,7 @@ from metrics.queries.series import (
     SeriesFilters,
     gathered,
 )
+from orgs.days import ONE_DAY
 
 TOTAL_DAYS = 30
 

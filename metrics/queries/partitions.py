@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 
-from metrics.periods import ONE_DAY, DayRange, first_instant
+from metrics.periods import DayRange
+from orgs.days import ONE_DAY, first_instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from typing import Any
 from django.db import connection
 
 from metrics.events import KEPT
-from metrics.periods import ONE_DAY, DayRange, day_of
+from metrics.periods import DayRange
 from metrics.queries import pricing
 from metrics.queries.partitions import has_events_of, list_months
+from orgs.days import ONE_DAY, day_of
 from orgs.models import Organization
 
 _MARGIN = timedelta(days=2)  # events may be ahead, and clocks differ

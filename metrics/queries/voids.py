@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db import connection
 
-from metrics.errors import InvalidDateRange
 from metrics.models.daily import COST_DIGITS
 from metrics.queries import pricing
+from orgs.errors import InvalidDateRange
 from orgs.models import Organization
 
 

@@ -10,16 +10,10 @@ from django.utils import timezone
 from ninja import Schema
 from pydantic import Field
 
-from metrics.errors import InvalidDateRange
-from metrics.periods import (
-    DayRange,
-    Grain,
-    day_of,
-    existed,
-    first_instant,
-    parse_day,
-)
-from metrics.queries import CostDigits, SeriesFilters
+from metrics.periods import DayRange, Grain
+from metrics.queries.series import CostDigits, SeriesFilters
+from orgs.days import day_of, existed, first_instant, parse_day
+from orgs.errors import InvalidDateRange
 from orgs.models import WhiteLabel
 
 

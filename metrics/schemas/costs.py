@@ -18,9 +18,10 @@ from ninja import Schema
 from pydantic import AwareDatetime, Field
 
 from metrics.catalog import METERS, Dimension, Unit
-from metrics.periods import DayRange, first_instant, hours_elapsed
-from metrics.queries import Deployment, Item, by_dimension
+from metrics.periods import DayRange, hours_elapsed
+from metrics.queries.items import Deployment, Item, by_dimension
 from metrics.schemas.charts import digits, number
+from orgs.days import first_instant
 from orgs.models import WhiteLabel
 
 MAX_INT64 = 2**63 - 1

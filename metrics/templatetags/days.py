@@ -6,8 +6,8 @@ from datetime import date
 from django import template
 from django.utils.safestring import SafeString
 
-from metrics.queries import DayMetrics
-from orgs.templatetags.display import byte_size, day_year, duration
+from metrics.queries.days import DayMetrics
+from orgs.web.templatetags.display import byte_size, day_year, duration
 
 register = template.Library()
 

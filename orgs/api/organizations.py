@@ -6,12 +6,13 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from orgs import access, commands
+from orgs import access
 from orgs.catalog import Scope
+from orgs.commands import editing
 from orgs.errors import DomainError, Forbidden
 from orgs.models import Organization, WhiteLabel
-from orgs.queries import get_entitlements
 from orgs.queries.paging import Order, page_of
+from orgs.queries.references import get_entitlements
 from orgs.queries.searching import taker
 from orgs.schemas.errors import ErrorsOut
 from orgs.schemas.numbers import PlainInt
@@ -117,7 +118,7 @@ def create_organization(request: HttpRequest, data: OrganizationIn) -> Any:
     if caller.white_label_id is None or caller.organization_id is not None:
         raise Forbidden("Use an API key of a single white label.")
     values = data.given()
-    organization = commands.create_organization(
+    organization = editing.create_organization(
         WhiteLabel.objects.get(pk=caller.white_label_id),
         external_id=values.pop("external_id"),
         name=values.pop("name"),
@@ -174,7 +175,7 @@ def change_organization(
             code="invalid_entitlements",
             fields=("entitlements",),
         )
-    return _detail(commands.change_organization(organization, values, entitlements))
+    return _detail(editing.change_organization(organization, values, entitlements))
 
 
 @router.delete(
@@ -192,7 +193,7 @@ def delete_organization(request: HttpRequest, organization_id: str) -> Any:
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_WRITE
     )
-    commands.delete_organization(organization)
+    editing.delete_organization(organization)
     return Status(204, None)
 
 
@@ -207,7 +208,7 @@ def restore_organization(request: HttpRequest, organization_id: str) -> Any:
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_WRITE, include_deleted=True
     )
-    commands.restore_organization(organization)
+    editing.restore_organization(organization)
     organization.refresh_from_db()
     return _detail(organization)
 

@@ -6,9 +6,11 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from orgs import access, commands
+from orgs import access
 from orgs.api.organizations import READS, WRITES
 from orgs.catalog import Scope
+from orgs.commands import editing
+from orgs.commands.editing import change_person, remove_person
 from orgs.errors import OrganizationNotFound
 from orgs.models import Member, Organization, Project
 from orgs.queries.paging import Order, page_of
@@ -118,7 +120,7 @@ def add_member(request: HttpRequest, organization_id: str, data: MemberIn) -> An
     organization = _write(request, organization_id)
     values = {k: v for k, v in data.given().items() if v is not None}
     external_id = values.pop("external_id")
-    member = commands.add_member(organization, external_id=external_id, values=values)
+    member = editing.add_member(organization, external_id=external_id, values=values)
     return Status(201, member_out(member))
 
 
@@ -134,7 +136,7 @@ def change_member(
     """Change the fields that are sent; the others keep their values."""
     organization = _write(request, organization_id)
     member = _one(Member.objects.filter(organization=organization), member_id)
-    return member_out(commands.change_person(member, data.given()))
+    return member_out(change_person(member, data.given()))
 
 
 @router.delete(
@@ -147,7 +149,7 @@ def remove_member(request: HttpRequest, organization_id: str, member_id: str) ->
     """Mark a member as removed; daily member counts of the past stay."""
     organization = _write(request, organization_id)
     member = _one(Member.objects.filter(organization=organization), member_id)
-    commands.remove_person(member)
+    remove_person(member)
     return Status(204, None)
 
 
@@ -183,7 +185,7 @@ def add_project(request: HttpRequest, organization_id: str, data: ProjectIn) -> 
     organization = _write(request, organization_id)
     values = {k: v for k, v in data.given().items() if v is not None}
     external_id = values.pop("external_id")
-    project = commands.add_project(organization, external_id=external_id, values=values)
+    project = editing.add_project(organization, external_id=external_id, values=values)
     return Status(201, project_out(project))
 
 
@@ -199,7 +201,7 @@ def change_project(
     """Change the fields that are sent; the others keep their values."""
     organization = _write(request, organization_id)
     project = _one(Project.objects.filter(organization=organization), project_id)
-    return project_out(commands.change_person(project, data.given()))
+    return project_out(change_person(project, data.given()))
 
 
 @router.delete(
@@ -212,5 +214,5 @@ def remove_project(request: HttpRequest, organization_id: str, project_id: str) 
     """Mark a project as deleted; its usage and costs stay."""
     organization = _write(request, organization_id)
     project = _one(Project.objects.filter(organization=organization), project_id)
-    commands.remove_person(project)
+    remove_person(project)
     return Status(204, None)

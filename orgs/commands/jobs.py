@@ -50,6 +50,22 @@ def cancel_jobs(organization_id: int, kind: str, *, reason: str) -> None:
     work.cancel(jobs, reason=reason)
 
 
+Handler = Callable[[Job], None]
+_HANDLERS: dict[str, Handler] = {}
+
+
+def register_job(kind: Job.Kind, handler: Handler) -> None:
+    """Name the function that does jobs of a kind; an app calls this when it is ready."""
+    _HANDLERS[kind] = handler
+
+
+def run_job(job_id: int) -> None:
+    """Claim a job and do it; nothing when it has ended or another worker has it."""
+    job = claim_job(job_id)
+    if job is not None:
+        do_job(job, _HANDLERS[job.kind])
+
+
 def claim_job(job_id: int) -> Job | None:
     """Take a job under a lease; null if another worker has it or it has ended."""
     return work.claim(Job.objects.select_related("organization__white_label"), job_id)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from orgs.errors import DomainError
 from orgs.models import WhiteLabel
-from orgs.queries import get_white_label
+from orgs.queries.references import get_white_label
 
 LINE_BYTES = 1_000_000  # a longer line is refused, not held
 TOO_LONG = b""  # stands for such a line

@@ -11,10 +11,10 @@ from django.views.decorators.http import require_POST
 
 from orgs import access
 from orgs.catalog import Scope
-from orgs.commands import create_api_key, revoke_api_key, rotate_api_key
+from orgs.commands.keys import create_api_key, revoke_api_key, rotate_api_key
 from orgs.forms import ApiKeyForm
-from orgs.http import OrgRequest
 from orgs.models import ApiKey, WhiteLabel
+from orgs.web.http import OrgRequest
 
 _SHOWN = 200
 

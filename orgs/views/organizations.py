@@ -5,8 +5,8 @@ from django.http import HttpResponse
 
 from orgs import access
 from orgs.catalog import Scope
-from orgs.http import OrgRequest, page_or_fragment
 from orgs.queries.history import list_changes
+from orgs.web.http import OrgRequest, page_or_fragment
 
 _PRESENT_FIRST = (F("deleted_at").desc(nulls_first=True), "added_at", "id")
 _SHOWN = 200  # members or projects on the page; the admin pages through all

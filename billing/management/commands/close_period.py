@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management import BaseCommand
 
-from billing.commands import close_by_hand
+from billing.ledger.commands.periods import close_by_hand
 from metrics.management.correcting import choose, plain, system_user
-from metrics.queries import current_period
+from metrics.queries.periods import current_period
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
 

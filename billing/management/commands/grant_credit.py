@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 
-from billing.commands.credits import grant_credit, take_back_credit
+from billing.ledger.commands.credits import grant_credit, take_back_credit
+from billing.ledger.queries.credits import CreditPreview, preview_credit
 from billing.models import CreditEntry
-from billing.queries.credits import CreditPreview, preview_credit
 from metrics.management.correcting import choose, plain, system_user
 from orgs.errors import DomainError
 from orgs.management.loading import command_error

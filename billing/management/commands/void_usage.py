@@ -8,11 +8,13 @@ from typing import Any
 from django.core.management import CommandError
 from tqdm import tqdm
 
-from billing.commands.voids import Corrected, void_usage
-from billing.queries.voids import Voiding, preview_voiding
-from metrics.commands import VOID, Act, fold_usage
+from billing.ledger.commands.voids import Corrected, void_usage
+from billing.ledger.queries.voids import Voiding, preview_voiding
+from metrics.commands.recompute import Act
+from metrics.commands.roll_up import fold_usage
+from metrics.commands.voids import VOID
 from metrics.management.correcting import CorrectingCommand, choose, plain
-from metrics.queries import UsageRange, VoidLine
+from metrics.queries.voids import UsageRange, VoidLine
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
 

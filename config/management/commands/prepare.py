@@ -15,8 +15,8 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from config.demo.seed import ensure_first_login
-from config.embedded import error_messages
+from config.dev.demo.seed import ensure_first_login
+from config.dev.servers import error_messages
 
 _VERSIONED_PACKAGES = ["brotli", "django", "django-htmx", "plotly", "whitenoise"]
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management import BaseCommand
 
-from config.demo.seed import seed_if_empty
+from config.dev.demo.seed import seed_if_empty
 
 
 class Command(BaseCommand):

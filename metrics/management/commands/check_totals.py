@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management import BaseCommand
 from django.db import transaction
 
-from metrics.commands import fold_usage, mend_fleet_totals
+from metrics.commands.roll_up import fold_usage, mend_fleet_totals
 from orgs.management.loading import find_white_label
 
 

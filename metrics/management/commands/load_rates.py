@@ -7,12 +7,12 @@ from typing import Any
 from django.core.management import CommandError
 
 from metrics.catalog import METERS
-from metrics.commands import IncomingRate, load_rates
+from metrics.commands.rates import IncomingRate, load_rates
 from metrics.events import PRODUCT, Refused
-from metrics.periods import EARLIEST_DAY, LATEST_DAY, first_instant, parse_day
+from orgs.days import EARLIEST_DAY, LATEST_DAY, first_instant, parse_day
 from orgs.errors import DomainError
 from orgs.management.loading import LoadCommand, Loaded, Reject, Source, csv_rows
-from orgs.queries import list_references
+from orgs.queries.references import list_references
 
 _REQUIRED = {"product", "meter", "unit_price", "benchmark_unit_price"}
 _OPTIONAL = {"effective_from", "organization"}

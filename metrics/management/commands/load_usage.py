@@ -6,7 +6,9 @@ import orjson
 from django.core.management import CommandError
 
 from metrics.catalog import METERS
-from metrics.commands import fold_usage, make_partitions, record_usage
+from metrics.commands.partitions import make_partitions
+from metrics.commands.record import record_usage
+from metrics.commands.roll_up import fold_usage
 from metrics.events import IncomingEvent, Refused, parse_event
 from orgs.management.loading import LoadCommand, Loaded, Reject, Source, csv_rows
 

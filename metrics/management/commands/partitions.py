@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from metrics.commands import Outdated, drop_partitions, make_partitions
+from metrics.commands.partitions import Outdated, drop_partitions, make_partitions
 from metrics.queries.partitions import list_months
 
 

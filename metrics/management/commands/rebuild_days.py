@@ -8,19 +8,13 @@ from typing import Any
 
 from django.core.management import CommandError
 
-from metrics.commands import (
-    Act,
-    Difference,
-    check_days,
-    check_kept,
-    finish_act,
-    fold_usage,
-    rebuild_days,
-)
+from metrics.commands.rebuild import check_days, check_kept, rebuild_days
+from metrics.commands.recompute import Act, Difference, finish_act
+from metrics.commands.roll_up import fold_usage
 from metrics.management.correcting import Chosen, CorrectingCommand, choose, plain
 from metrics.models import Correction
 from metrics.periods import DayRange, Grain
-from metrics.queries import Amounts
+from metrics.queries.series import Amounts
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
 

@@ -13,15 +13,9 @@ from typing import IO, Any
 from django.core.management import CommandError
 from django.core.management.base import OutputWrapper
 
-from metrics.commands import (
-    Act,
-    Rerating,
-    Reratings,
-    finish_act,
-    fold_usage,
-    preview_rerate,
-    rerate_periods,
-)
+from metrics.commands.recompute import Act, finish_act
+from metrics.commands.rerate import Rerating, Reratings, preview_rerate, rerate_periods
+from metrics.commands.roll_up import fold_usage
 from metrics.management.correcting import (
     Chosen,
     CorrectingCommand,

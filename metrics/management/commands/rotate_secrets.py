@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from metrics.commands import reseal_integrations
+from metrics.commands.integrations import reseal_integrations
 
 BATCH = 500
 

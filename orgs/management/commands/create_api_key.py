@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 
 from orgs.catalog import Scope
-from orgs.commands import create_api_key
+from orgs.commands.keys import create_api_key
 from orgs.management.loading import find_white_label
 from orgs.models import Organization, WhiteLabel
 

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management import BaseCommand
 
-from orgs.commands import create_white_label
+from orgs.commands.white_labels import create_white_label
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
 

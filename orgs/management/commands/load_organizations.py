@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from orgs.commands import IncomingOrganization, load_organizations
+from orgs.commands.organizations import IncomingOrganization, load_organizations
 from orgs.management.loading import LoadCommand, Loaded, NumberedLine, Reject
 
 _decoder = msgspec.json.Decoder(IncomingOrganization)

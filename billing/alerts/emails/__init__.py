@@ -1,0 +1,1 @@
+"""Alert emails: rendering, messages, SMTP delivery, and limits per mail host."""

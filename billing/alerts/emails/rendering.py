@@ -1,0 +1,60 @@
+"""Rendering of emails from templates/billing/alerts/emails/KIND/{subject.txt,body.txt,body.html}."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from billing.alerts.emails.links import alerts_url
+from billing.alerts.emails.palette import palette
+from orgs.web.templatetags.display import instant
+
+_LONGEST = 150  # characters of a subject; email clients show fewer
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The subject, text and HTML of one email to one address."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def write(
+    folder: str, context: Mapping[str, Any], *, url: str, unsubscribe_url: str = ""
+) -> Written:
+    """Render an email whose button leads to `url`.
+
+    Emails of mandatory kinds have no `unsubscribe_url`.
+    """
+    whole = {
+        **context,
+        "folder": folder,
+        "url": url,
+        "unsubscribe_url": unsubscribe_url,
+        "crossed_words": instant(context["crossed_at"], context["zone"]),
+        **palette(),
+    }
+    for part in whole.get("parts", ()):
+        part["url"] = alerts_url(part["organization_id"])
+    subject = " ".join(
+        render_to_string(f"billing/alerts/emails/{folder}/subject.txt", whole).split()
+    )
+    whole["subject_words"] = subject
+    text = render_to_string(f"billing/alerts/emails/{folder}/body.txt", whole)
+    return Written(
+        subject=subject[:_LONGEST],
+        text=_tidy(text),
+        html=render_to_string(f"billing/alerts/emails/{folder}/body.html", whole),
+    )
+
+
+def _tidy(text: str) -> str:
+    """Collapse repeated empty lines, and remove them at both ends."""
+    lines: list[str] = []
+    for line in (one.rstrip() for one in text.strip().splitlines()):
+        if line or (lines and lines[-1]):
+            lines.append(line)
+    return "\n".join(lines) + "\n"

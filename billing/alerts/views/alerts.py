@@ -1,0 +1,227 @@
+"""The alerts tab: history, status, simulation, limits, recipients and snoozing."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from billing.alerts import tasks
+from billing.alerts.commands.delivery.ending import revive
+from billing.alerts.commands.evaluation import evaluate_whole
+from billing.alerts.commands.ledger import send_again
+from billing.alerts.commands.recipients import set_recipients, snooze
+from billing.alerts.forms import (
+    LimitsForm,
+    QuietForm,
+    RecipientsForm,
+    SpendForm,
+    limits_of,
+    recipients_of,
+)
+from billing.alerts.queries.explaining import (
+    Explanation,
+    Verdict,
+    explain,
+    preview_limits,
+    simulate,
+)
+from billing.alerts.queries.listing import list_alerts
+from billing.alerts.queries.measuring import Suppose
+from billing.alerts.queries.recipients import find_told
+from billing.forecast.charts import period_chart, period_start
+from billing.forecast.queries.forecasts import Outlook, outlook
+from billing.ledger.commands.limits import change_limits
+from billing.models import Alert, AlertOptOut, Letter
+from billing.staff import READ_ONLY, Desk, enter, enter_to_act
+from metrics.periods import DayRange
+from metrics.queries.periods import current_period
+from metrics.queries.series import SeriesFilters, series
+from orgs import access
+from orgs.access.permissions import row_id
+from orgs.catalog import Scope
+from orgs.days import day_of
+from orgs.errors import NotFound
+from orgs.models import Organization
+from orgs.queue.enqueue import nudge
+from orgs.web.charts import Chart
+from orgs.web.http import OrgRequest, page_or_fragment
+
+_PAGE = "billing/alerts/alerts.html"
+_SHOWN = 20
+
+
+def alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Show the tab; the parameter `spend` simulates a cost, nothing is written."""
+    desk, organization = _entered(request, organization_id)
+    return _page(request, desk, organization, {})
+
+
+@require_POST
+def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Preview the alerts of new limits (`step=preview`) or save them (`step=save`)."""
+    desk, organization = _entered(request, organization_id, to_act=True)
+    form = LimitsForm(request.POST)
+    if not form.is_valid():
+        return _page(request, desk, organization, {"limits": form}, status=422)
+    chosen = {kind: form.cleaned_data[kind] for kind in ("soft", "hard")}
+    if request.POST.get("step") != "save":
+        found = preview_limits(organization.pk, **chosen, now=timezone.now())
+        shown = {"limits": form, "previewed": found}
+        return _page(request, desk, organization, shown)
+    change_limits(organization.pk, **chosen)
+    tasks.tell(evaluate_whole([organization.pk]))
+    messages.success(request, "Limits saved.")
+    return redirect("billing:alerts", organization_id)
+
+
+@require_POST
+def edit_recipients(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Replace the recipients of the organization's alerts."""
+    desk, organization = _entered(request, organization_id, to_act=True)
+    form = RecipientsForm(request.POST, organization=organization)
+    if not form.is_valid():
+        return _page(request, desk, organization, {"recipients": form}, status=422)
+    set_recipients(
+        organization.pk,
+        tells_billing_email=form.cleaned_data["tells_billing_email"],
+        member_ids=[int(id_) for id_ in form.cleaned_data.get("members", ())],
+        addresses=form.cleaned_data["addresses"],
+    )
+    messages.success(request, "Recipients saved.")
+    return redirect("billing:alerts", organization_id)
+
+
+@require_POST
+def snooze_alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Pause or resume alert emails; alerts are recorded meanwhile."""
+    desk, organization = _entered(request, organization_id, to_act=True)
+    form = QuietForm(request.POST)
+    if not form.is_valid():
+        return _page(request, desk, organization, {"quiet": form}, status=422)
+    until = timezone.now() + form.length if form.length else None
+    snooze(organization.pk, until=until)
+    messages.success(request, "Alerts snoozed." if until else "Alert emails resumed.")
+    return redirect("billing:alerts", organization_id)
+
+
+@require_POST
+def resend_alert(
+    request: OrgRequest, organization_id: int, alert_id: int
+) -> HttpResponse:
+    """Retry the last email of an alert if it failed, else send another one."""
+    desk, organization = _entered(request, organization_id, to_act=True)
+    alert = Alert.objects.filter(organization=organization, pk=alert_id).first()
+    if alert is None:
+        raise NotFound("Alert not found.")
+    last = alert.letters.order_by("-number").first()
+    if last is not None and last.state == Letter.State.FAILED:
+        revive(last.pk)
+        nudge(tasks.send_letter, last.pk)
+    else:
+        again = send_again(alert.pk, by=desk.principal.name)
+        nudge(tasks.send_letter, again.pk)
+    messages.success(request, "Email queued for sending.")
+    url = reverse("billing:alerts", args=[organization_id])
+    return redirect(f"{url}#alert-{alert.pk}")
+
+
+def _entered(
+    request: OrgRequest, organization_id: int, *, to_act: bool = False
+) -> tuple[Desk, Organization]:
+    desk = enter_to_act(request, asks_stripe=False) if to_act else enter(request)
+    organization = access.get_organization(
+        desk.principal, organization_id, include_deleted=True
+    )
+    return desk, organization
+
+
+# --- context of the page ------------------------------------------------------------
+
+
+def _page(
+    request: OrgRequest,
+    desk: Desk,
+    organization: Organization,
+    forms: dict[str, Any],
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    context = _tab(desk, organization, request.GET) | forms
+    return page_or_fragment(request, _PAGE, _PAGE, context, status=status)
+
+
+def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, Any]:
+    id_, now = organization.pk, timezone.now()
+    before, opened = (row_id(query.get(name, "")) for name in ("before", "alert"))
+    rows = list_alerts(id_, before=before or None, limit=_SHOWN + 1)
+    if opened and not before and all(row.pk != opened for row in rows):
+        before = opened + 1  # the link of an old email: list from that alert on
+        rows = list_alerts(id_, before=before, limit=_SHOWN + 1)
+    for row in rows:
+        row.organization = organization  # saves a query per row
+    told = find_told([id_])[id_]
+    today = day_of(now, organization.white_label.zone)
+    period = current_period(id_)
+    ahead = outlook(organization, today=today, period=period)
+    opted_out = AlertOptOut.objects.filter(organization=organization)
+    base = reverse("billing:alerts", args=[id_])
+    is_writer = Scope.BILLING_WRITE in desk.principal.scopes
+    return {
+        "organization": organization,
+        "zone": organization.white_label.time_zone,
+        "currency": organization.white_label.currency,
+        "tab": "alerts",
+        "nav_key": "organizations",
+        "now": now,
+        "why_not": "" if is_writer else READ_ONLY,
+        "rows": rows[:_SHOWN],
+        "opened": opened,
+        "next_url": f"{base}?before={rows[_SHOWN - 1].pk}" if rows[_SHOWN:] else "",
+        "first_url": base if before else "",
+        "period": period,
+        "outlook": ahead,
+        "chart": _chart(organization, ahead, today),
+        "told": told,
+        "is_quiet": told.snoozed_until is not None and told.snoozed_until > now,
+        "opted_out": list(opted_out.order_by("id")),
+        "recipients": RecipientsForm(
+            initial=recipients_of(organization), organization=organization
+        ),
+        "quiet": QuietForm(),
+        "limits": LimitsForm(initial=limits_of(organization)),
+        **_supposed(organization, query),
+        **_why(explain(id_, now=now, told=told)),
+    }
+
+
+def _chart(organization: Organization, ahead: Outlook, today: date) -> Chart | None:
+    label = organization.white_label
+    start = period_start(ahead, today, label.zone)
+    days = DayRange(start, today + timedelta(days=1))
+    found = series(organization.pk, SeriesFilters(days))
+    costs = {day: found.cost_of(day) for day in found.buckets}
+    return period_chart(ahead, costs, today=today, currency=label.currency)
+
+
+def _why(found: list[Explanation]) -> dict[str, Any]:
+    """Split the statuses into those that apply and those with nothing to measure."""
+    nothing = [one for one in found if one.verdict is Verdict.NOTHING]
+    return {
+        "why": [one for one in found if one.verdict is not Verdict.NOTHING],
+        "nothing": nothing,
+    }
+
+
+def _supposed(organization: Organization, query: QueryDict) -> dict[str, Any]:
+    """Return the simulation form and the alerts that its amount would trigger."""
+    spend = SpendForm(query if "spend" in query else None)
+    if not spend.is_bound or not spend.is_valid():
+        return {"spend": spend}
+    suppose = Suppose(spend=spend.cleaned_data["spend"])
+    found = simulate(organization.pk, suppose, now=timezone.now())
+    return {"spend": spend, "simulated": found}

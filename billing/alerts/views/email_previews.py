@@ -1,0 +1,106 @@
+"""Previews of every alert email with sample data, for staff who can change billing."""
+
+from typing import Any
+
+from csp.constants import NONE, SELF, UNSAFE_INLINE
+from csp.decorators import csp_replace, csp_update
+from django.http import HttpResponse
+from django.urls import reverse
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+
+from billing.alerts.emails import rendering, samples
+from billing.alerts.emails.links import fleet_alerts_url, unsubscribe_url
+from billing.alerts.emails.rendering import Written
+from billing.alerts.emails.samples import SAMPLES
+from billing.alerts.kinds import ALERT_KINDS, AlertKind
+from orgs import access
+from orgs.catalog import Scope
+from orgs.errors import Forbidden, NotFound
+from orgs.models import User
+from orgs.web.http import OrgRequest, page_or_fragment
+
+_PAGE, _LIST = "billing/alerts/email_preview.html", "billing/alerts/email_previews.html"
+_DIGEST = "digest"
+_SENT_TO = "ops@example.com"
+
+
+def letters(request: OrgRequest) -> HttpResponse:
+    """List the emails with subject, frequency and whether one can unsubscribe."""
+    _enter(request)
+    rows = [
+        {
+            "kind": _kind(folder),
+            "label": _label(folder),
+            "url": reverse("billing:letter", args=[folder]),
+            "subject": _written(folder).subject,
+        }
+        for folder in SAMPLES
+    ]
+    context = {"nav_key": "letters", "rows": rows}
+    return page_or_fragment(request, _LIST, _LIST, context)
+
+
+@csp_update({"frame-src": [SELF]})  # type: ignore[arg-type]
+def letter(request: OrgRequest, folder: str) -> HttpResponse:
+    """Show the headers of an email, and its HTML or its text (`as=text`)."""
+    _enter(request)
+    written, here = _written(folder), request.GET.get("as", "html")
+    tab = here if here in ("html", "text") else "html"
+    url = reverse("billing:letter", args=[folder])
+    context: dict[str, Any] = {
+        "nav_key": "letters",
+        "label": _label(folder),
+        "kind": _kind(folder),
+        "written": written,
+        "to": _SENT_TO,
+        "tab": tab,
+        "html_url": reverse("billing:letter_html", args=[folder]),
+        "tabs": [
+            {"label": "HTML", "url": url, "current": tab == "html"},
+            {"label": "Text", "url": f"{url}?as=text", "current": tab == "text"},
+        ],
+    }
+    return page_or_fragment(request, _PAGE, _PAGE, context)
+
+
+@csp_replace(  # type: ignore[arg-type]
+    {
+        "default-src": [NONE],
+        "style-src": [UNSAFE_INLINE],  # email clients ignore style sheets
+        "frame-ancestors": [SELF],
+    }
+)
+@xframe_options_sameorigin
+def letter_html(request: OrgRequest, folder: str) -> HttpResponse:
+    """Return the HTML body of an email; only the preview page may frame it."""
+    _enter(request)
+    return HttpResponse(_written(folder).html)
+
+
+def may_preview(principal: access.Principal, user: User) -> bool:
+    """Return whether the user is staff with write access to billing."""
+    return user.is_staff and Scope.BILLING_WRITE in principal.scopes
+
+
+def _enter(request: OrgRequest) -> None:
+    if not may_preview(access.principal_of(request.user), request.user):
+        raise Forbidden("Only staff who can change billing can preview emails.")
+
+
+def _written(folder: str) -> Written:
+    if folder not in SAMPLES:
+        raise NotFound("Email not found.")
+    kind = _kind(folder)
+    link = "" if kind is not None and kind.is_duty else unsubscribe_url("sample")
+    url = fleet_alerts_url()
+    return rendering.write(
+        folder, samples.sample(folder), url=url, unsubscribe_url=link
+    )
+
+
+def _kind(folder: str) -> AlertKind | None:
+    return ALERT_KINDS.get(folder)
+
+
+def _label(folder: str) -> str:
+    return "Combined alerts" if folder == _DIGEST else ALERT_KINDS[folder].label

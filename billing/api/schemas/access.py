@@ -1,0 +1,43 @@
+"""What a gateway asks on each request: may this organization be served?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from ninja import Schema
+from pydantic import AwareDatetime, Field
+
+from billing.api.queries.access import Barred
+from orgs.models import Organization
+
+
+class BarredOut(Schema):
+    """A reason to refuse access."""
+
+    code: str = Field(
+        description="`deleted`, `inactive`, `paused`, `unpaid`, `trial_over` or"
+        " `hard_limit`; new codes may be added."
+    )
+    message: str = Field(description="The reason, as a sentence for people.")
+    since: AwareDatetime = Field(description="Since when the reason applies.")
+
+
+class AccessOut(Schema):
+    """Whether an organization has access."""
+
+    allowed: bool = Field(description="Whether API requests should be served.")
+    reasons: list[BarredOut] = Field(
+        description="Why access is refused, most severe first; empty if allowed."
+    )
+    rate_limit: int = Field(description="API requests per minute.")
+
+
+def access_body(organization: Organization, barred: Sequence[Barred]) -> bytes:
+    """`AccessOut` as JSON."""
+    found: dict[str, Any] = {
+        "allowed": not barred,
+        "reasons": barred,
+        "rate_limit": organization.rate_limit
+        or organization.white_label.default_rate_limit,
+    }
+    return orjson.dumps(found, option=orjson.OPT_UTC_Z)

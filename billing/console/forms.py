@@ -1,0 +1,115 @@
+"""URL parameters of the organization list and the overview, without the defaults."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypedDict
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+from django.urls import reverse
+
+from billing.console.queries.organization_list import (
+    DEFAULT_SORT,
+    SORTS,
+    FleetFilters,
+    State,
+)
+from billing.console.queries.scope import FleetScope
+from orgs.errors import DomainError, NotFound
+from orgs.models import WhiteLabel
+
+_SEARCH_LENGTH = 200
+
+
+def read_filters(query: QueryDict) -> FleetFilters:
+    """Return the filters of the list; raises `DomainError` for a bad parameter."""
+    search = query.get("q", "").strip()
+    if "\x00" in search or len(search) > _SEARCH_LENGTH:
+        message = f"Search for at most {_SEARCH_LENGTH} characters, without null bytes."
+        raise DomainError(message, fields=("q",))
+    sort = query.get("sort", DEFAULT_SORT)
+    if sort.removeprefix("-") not in SORTS:
+        message = f"Unknown sort order. Use one of: {', '.join(SORTS)}."
+        raise DomainError(message, fields=("sort",))
+    state = query.get("state", State.ALL)
+    if state not in tuple(State):
+        message = f"Unknown state. Use one of: {', '.join(State)}."
+        raise DomainError(message, fields=("state",))
+    return FleetFilters(search, State(state), sort, query.get("cursor", ""))
+
+
+def list_url(base: str, filters: FleetFilters, **changes: str) -> str:
+    """Return the URL of the list's first page with some parameters changed."""
+    parameters = {
+        "q": filters.search,
+        "state": filters.state.value,
+        "sort": filters.sort,
+        **changes,
+    }
+    defaults = {"q": "", "state": State.ALL.value, "sort": DEFAULT_SORT, "cursor": ""}
+    kept = {k: v for k, v in parameters.items() if v and v != defaults[k]}
+    return f"{base}?{urlencode(kept)}" if kept else base
+
+
+def read_fleet_scope(query: QueryDict, labels: Sequence[WhiteLabel]) -> FleetScope:
+    """Return the chosen white label, or all white labels of one currency.
+
+    The default is the currency of most white labels, at a tie that of the first by
+    name. Raises `NotFound` for a white label that the user has no access to.
+    """
+    slug, currency = query.get("white_label", ""), query.get("currency", "")
+    if slug:
+        chosen = [label for label in labels if label.slug == slug]
+    else:
+        wanted = currency or _most_used(labels)
+        chosen = [label for label in labels if label.currency == wanted]
+    if not chosen:
+        raise NotFound("White label not found.")
+    return _scope(tuple(chosen), labels)
+
+
+def _most_used(labels: Sequence[WhiteLabel]) -> str:
+    return Counter(label.currency for label in labels).most_common(1)[0][0]
+
+
+def _scope(chosen: tuple[WhiteLabel, ...], labels: Sequence[WhiteLabel]) -> FleetScope:
+    """Return the scope with its shortest URL parameters, so that a view has one URL."""
+    same = [label for label in labels if label.currency == chosen[0].currency]
+    if len(chosen) < len(same):
+        return FleetScope(chosen, (("white_label", chosen[0].slug),))
+    if chosen[0].currency == _most_used(labels):
+        return FleetScope(chosen)
+    return FleetScope(chosen, (("currency", chosen[0].currency),))
+
+
+class FleetChoice(TypedDict):
+    label: str
+    note: str
+    url: str
+    current: bool
+
+
+def fleet_choices(scope: FleetScope, labels: Sequence[WhiteLabel]) -> list[FleetChoice]:
+    """Return the currencies that several white labels share, then each white label."""
+    shared = [
+        currency
+        for currency, times in Counter(label.currency for label in labels).items()
+        if times > 1
+    ]
+    groups = [
+        _scope(tuple(label for label in labels if label.currency == currency), labels)
+        for currency in shared
+    ]
+    ones = [_scope((label,), labels) for label in labels]
+    return [_choice(one, current=one.ids == scope.ids) for one in (*groups, *ones)]
+
+
+def _choice(scope: FleetScope, *, current: bool) -> FleetChoice:
+    one, base = scope.white_labels[0], reverse("billing:fleet")
+    note = f"{one.currency.upper()} · {one.time_zone}"
+    return {
+        "label": scope.name,
+        "note": note if scope.is_one else f"{len(scope.white_labels)} white labels",
+        "url": f"{base}?{urlencode(scope.kept)}" if scope.kept else base,
+        "current": current,
+    }

@@ -1,0 +1,21 @@
+"""How an organization stands, for the head of its pages whichever app they are of."""
+
+from django import template
+
+from billing.console.queries.badges import Badge, badges
+from billing.forecast.queries.forecasts import Outlook
+from metrics.queries.periods import CurrentPeriod, current_period
+from orgs.models import Organization
+
+register = template.Library()
+
+
+@register.simple_tag
+def organization_badges(
+    organization: Organization,
+    period: CurrentPeriod | None,
+    outlook: Outlook | None,
+) -> list[Badge]:
+    """What the page has read already, its period or its outlook, is not read again."""
+    period = period or current_period(organization.pk)
+    return badges(organization, period.cost, outlook.facts if outlook else None)

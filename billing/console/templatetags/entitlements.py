@@ -1,0 +1,52 @@
+"""Entitlements as meters."""
+
+from collections.abc import Callable
+from typing import TypedDict
+
+from django import template
+
+from metrics.queries.days import EntitlementUse, Measured
+from orgs.web.templatetags.display import byte_size, count, duration
+
+register = template.Library()
+
+_WARN, _FULL = 0.8, 1.0
+_MEASURES: dict[str, tuple[str, Callable[[int | None], str]]] = {
+    "compute_seconds": ("Compute, CPU + GPU", duration),
+    "gpu_seconds": ("GPU", duration),
+    "storage_bytes": ("Storage", byte_size),
+    "projects": ("Projects", count),
+    "users": ("Users", count),
+}
+
+
+class MeterCell(TypedDict):
+    label: str
+    used: str
+    limit: str
+    percent: float | None
+    tone: str
+    note: str
+
+
+@register.simple_tag
+def entitlement_meters(use: EntitlementUse) -> list[MeterCell]:
+    return [_meter(measured) for measured in use.all]
+
+
+def _meter(measured: Measured) -> MeterCell:
+    label, said = _MEASURES[measured.slug]
+    fraction = measured.fraction
+    tone, note = "", ""
+    if fraction is not None and fraction >= _FULL:
+        tone, note = "bad", "over the limit" if fraction > _FULL else "at the limit"
+    elif fraction is not None and fraction >= _WARN:
+        tone = "warn"
+    return {
+        "label": label,
+        "used": said(measured.used),
+        "limit": "" if measured.limit is None else said(measured.limit),
+        "percent": None if fraction is None else round(fraction * 100, 1),
+        "tone": tone,
+        "note": note,
+    }

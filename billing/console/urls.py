@@ -1,0 +1,16 @@
+"""URLs of the overview, the organization list and their exports."""
+
+from django.urls import path
+
+from billing.console.views.costs import costs
+from billing.console.views.exports import organization_csv
+from billing.console.views.fleet import fleet
+from billing.console.views.organizations import organization_list, overview
+
+urlpatterns = [
+    path("", fleet, name="fleet"),
+    path("organizations/", organization_list, name="organization_list"),
+    path("organizations.csv", organization_csv, name="organization_csv"),
+    path("organizations/<int:organization_id>/", overview, name="overview"),
+    path("organizations/<int:organization_id>/costs/", costs, name="costs"),
+]

@@ -1,0 +1,151 @@
+"""The organization list, and an organization's first page."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+from django.http import HttpResponse
+from django.urls import reverse
+
+from billing.console.forms import list_url, read_filters
+from billing.console.queries.organization_list import STATES, FleetFilters, fleet_page
+from billing.console.queries.tabs import MOST_COUNTED, count_tabs
+from billing.console.views.costs import ask_costs, limited_panel, look
+from metrics.periods import DayRange
+from metrics.queries.days import entitlement_use
+from metrics.queries.fleet import recent_costs
+from metrics.queries.series import By, SeriesFilters, series
+from orgs import access
+from orgs.catalog import Scope
+from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
+
+_LAST_DAYS = 7
+# Meter, column and unit of the table of the last days.
+_DAY_METERS = (
+    ("requests", "Requests", "compact"),
+    ("prompt_tokens", "Input tokens", "compact"),
+    ("completion_tokens", "Output tokens", "compact"),
+    ("cpu_seconds", "CPU", "seconds"),
+    ("gpu_seconds", "GPU", "seconds"),
+)
+_SORT_LABELS = (
+    ("name", "Organization"),
+    ("cost", "Cost, 30 days"),
+    ("limit", "Limit reached"),
+    ("created", "Created"),
+)
+
+
+def organization_list(request: OrgRequest) -> HttpResponse:
+    """Every organization the person may see, a page at a time."""
+    principal = access.principal_of(request.user)
+    principal.require(Scope.ORGANIZATIONS_READ)
+    filters = read_filters(request.GET)
+    visible = access.visible(principal)
+    page = fleet_page(visible, filters, scope=principal.name)
+    base = reverse("billing:organization_list")
+    is_part = wants_fragment(request)
+    context = {
+        "nav_key": "organizations",
+        "filters": filters,
+        "rows": page.rows,
+        "states": [] if is_part else _tabs(base, filters, principal),
+        "csv_url": list_url(reverse("billing:organization_csv"), filters),
+        "is_part": is_part,
+        "sorts": _sorts(base, filters),
+        "hidden": [
+            {"name": name, "value": value}
+            for name, value in (("state", filters.state), ("sort", filters.sort))
+            if list_url(base, FleetFilters(), **{name: value}) != base
+        ],
+        "shows_white_label": principal.sees_all,
+        "next_url": _page_url(base, filters, page.next_cursor),
+        "previous_url": _page_url(base, filters, page.previous_cursor),
+        "clear_url": list_url(base, replace(filters, search="")),
+    }
+    return page_or_fragment(
+        request,
+        "billing/console/organization_list.html",
+        "billing/console/_organization_table.html",
+        context,
+    )
+
+
+def _tabs(
+    base: str, filters: FleetFilters, principal: access.Principal
+) -> list[dict[str, Any]]:
+    """Counts are of the whole tab, whatever is searched for in it."""
+    visible = access.visible(principal)
+    counts = count_tabs(visible, white_label_id=principal.white_label_id)
+    return [
+        {
+            "label": state.title(),
+            "url": list_url(base, filters, state=state),
+            "current": state is filters.state,
+            "count": _bounded(counts[state]) if counts.get(state) else "",
+        }
+        for state in STATES
+    ]
+
+
+def _bounded(count: int) -> str:
+    return f"{MOST_COUNTED}+" if count > MOST_COUNTED else str(count)
+
+
+def _sorts(base: str, filters: FleetFilters) -> dict[str, dict[str, str]]:
+    """A column's link sorts by it, or the other way round when it does already."""
+    sorts, order = {}, filters.order
+    for slug, label in _SORT_LABELS:
+        is_current = filters.sort.removeprefix("-") == slug
+        flipped = f"-{slug}" if filters.sort == slug else slug
+        direction = ("down" if order.descending else "up") if is_current else ""
+        aria = {"down": "descending", "up": "ascending", "": "none"}[direction]
+        url = list_url(base, filters, sort=flipped)
+        sorts[slug] = {"label": label, "url": url, "direction": direction, "aria": aria}
+    return sorts
+
+
+def _page_url(base: str, filters: FleetFilters, cursor: str | None) -> str:
+    return list_url(base, filters, cursor=cursor) if cursor else ""
+
+
+def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Why is this bill so high, what may they still use, what will they owe."""
+    asked = ask_costs(request, organization_id)
+    organization, today = asked.organization, asked.today
+    ahead = look(asked)
+    context = {
+        **limited_panel(asked, ahead, "billing:overview"),
+        "tab": "overview",
+        "nav_key": "organizations",
+        "today": today,
+    }
+    if not wants_fragment(request):
+        recent = recent_costs([organization.id], today=today)
+        context |= {
+            "outlook": ahead,
+            "recent": recent[organization.id],
+            "use": entitlement_use(organization, today=today),
+            **_last_days(organization.id, today),
+        }
+    return page_or_fragment(
+        request,
+        "billing/console/overview.html",
+        "metrics/_costs_panel.html",
+        context,
+        status=asked.status,
+    )
+
+
+def _last_days(organization_id: int, today: date) -> dict[str, Any]:
+    """The last seven days, newest first, in the meters that were used in them."""
+    days = DayRange(today - timedelta(days=_LAST_DAYS - 1), today + timedelta(days=1))
+    found = series(organization_id, SeriesFilters(days, by=By.METER))
+    used = {line.id for line in found.lines if line.total.quantity}
+    meters = [meter for meter in _DAY_METERS if meter[0] in used]
+    rows = []
+    for day in reversed(found.buckets):
+        amounts = {line.id: amounts.quantity for line, amounts in found.of(day)}
+        cells = [(amounts.get(slug, 0), unit) for slug, _, unit in meters]
+        rows.append({"day": day, "cells": cells, "cost": found.cost_of(day)})
+    return {"day_meters": meters, "last_days": rows if used else []}

@@ -1,0 +1,28 @@
+"""What forecasts do when usage or terms change."""
+
+from typing import Any
+
+from billing.forecast.commands import fill_limit_standings
+from billing.forecast.tasks import prepare_limits
+from billing.signals import terms_changed
+from metrics.signals import usage_folded
+from orgs.queue import debounce
+from orgs.signals import organizations_created
+
+
+def connect() -> None:
+    """Keep the organization list sorted by projected limits.
+
+    New organizations get their sort key at once, changed ones after a short debounce.
+    """
+    organizations_created.connect(_fill, weak=False)
+    for changed in (usage_folded, terms_changed):
+        changed.connect(_refresh, weak=False)
+
+
+def _fill(*, organization_ids: list[int], **_: Any) -> None:
+    fill_limit_standings(organization_ids)
+
+
+def _refresh(*, organization_ids: list[int], **_: Any) -> None:
+    debounce.gather(prepare_limits, organization_ids)

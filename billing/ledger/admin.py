@@ -1,0 +1,61 @@
+"""Django admin of billing accounts and spending limits."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from billing.ledger.commands.credits import lock_account, set_free_balance
+from billing.ledger.commands.limits import change_limit
+from billing.models import BillingAccount, SpendingLimit
+from billing.signals import terms_changed
+from orgs.admin import GatedAdmin
+
+
+class _OfOneOrganization(GatedAdmin):
+    list_select_related = ("organization",)
+    search_fields = ("organization__search_text",)
+    ordering = ("organization_id",)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        return () if obj is None else ("organization",)
+
+
+@admin.register(BillingAccount)
+class BillingAccountAdmin(_OfOneOrganization):
+    list_display = ("organization", "stripe_id", "free_balance", "last_invoice_at")
+
+    def save_model(
+        self, request: HttpRequest, obj: BillingAccount, form: Any, change: bool
+    ) -> None:
+        """The balance by its ledger, and nothing of it that a period uses meanwhile."""
+        wanted, id_ = obj.free_balance, obj.organization_id
+        lock_account(id_)
+        obj.refresh_from_db(fields=["free_balance"])
+        super().save_model(request, obj, form, change=True)
+        if "free_balance" in form.changed_data:
+            by = request.user.get_username()
+            set_free_balance(id_, wanted, note="Set in the admin.", by=by)
+        terms_changed.send(BillingAccount, organization_ids=[id_])
+
+
+@admin.register(SpendingLimit)
+class SpendingLimitAdmin(_OfOneOrganization):
+    list_display = ("organization", "kind", "amount", "version")
+    list_filter = ("kind",)
+    fields = ("organization", "kind", "amount", "version")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        return ("version",) if obj is None else ("organization", "kind", "version")
+
+    def save_model(
+        self, request: HttpRequest, obj: SpendingLimit, form: Any, change: bool
+    ) -> None:
+        saved = change_limit(obj.organization_id, kind=obj.kind, amount=obj.amount)
+        obj.pk, obj.version = saved.pk, saved.version
+        obj._state.adding = False

@@ -1,0 +1,85 @@
+"""Opening and closing billing periods, always together with the one metrics keeps."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from billing.errors import PeriodClosed
+from billing.models import BillingPeriod
+from billing.signals import periods_closing, terms_changed
+from metrics.commands import periods as periods_commands
+from metrics.commands.periods import advance_periods, hold_periods
+from metrics.queries.periods import list_open_periods, period_costs
+from orgs.errors import DomainError
+
+
+@transaction.atomic
+def open_first_periods(organization_ids: Sequence[int]) -> None:
+    """Open period 1 of new organizations, from their contract start."""
+    periods_commands.open_first_periods(organization_ids)
+    periods = [
+        BillingPeriod(
+            organization_id=period.organization_id,
+            number=period.number,
+            starts_at=period.starts_at,
+        )
+        for period in list_open_periods(organization_ids)
+    ]
+    BillingPeriod.objects.bulk_create(periods, ignore_conflicts=True)
+
+
+def close_period(organization_id: int, *, ends_at: datetime) -> BillingPeriod:
+    """As `close_periods`, for one organization."""
+    return close_periods([organization_id], ends_at=ends_at)[0]
+
+
+@transaction.atomic
+def close_periods(
+    organization_ids: Sequence[int], *, ends_at: datetime
+) -> list[BillingPeriod]:
+    """Close the open periods at `ends_at`, sum them, open the next; answers the closed.
+
+    Waits for recordings in flight; usage that arrives after belongs to the next period
+    whatever its instant. Raises `PeriodClosed` when a period does not reach that far.
+    """
+    hold_periods(organization_ids)
+    periods_closing.send(
+        BillingPeriod, organization_ids=list(organization_ids), ends_at=ends_at
+    )
+    numbers = advance_periods(organization_ids, starts_at=ends_at)
+    open_ones = BillingPeriod.objects.filter(organization_id__in=numbers, ends_at=None)
+    periods = list(open_ones.select_for_update().order_by("organization_id"))
+    if any(ends_at <= period.starts_at for period in periods):
+        raise PeriodClosed("The open period starts at or after this time.")
+    costs = period_costs(numbers)
+    for period in periods:
+        period.ends_at = ends_at
+        period.closed_at = timezone.now()
+        period.cost = costs[period.organization_id].cost
+    BillingPeriod.objects.bulk_update(periods, ["ends_at", "closed_at", "cost"])
+    BillingPeriod.objects.bulk_create(
+        BillingPeriod(organization_id=id_, number=number + 1, starts_at=ends_at)
+        for id_, number in numbers.items()
+    )
+    terms_changed.send(BillingPeriod, organization_ids=sorted(numbers))
+    return periods
+
+
+@transaction.atomic
+def close_by_hand(organization_id: int, *, by: str, note: str) -> BillingPeriod:
+    """Close the open period now: summed, and nothing of it is charged.
+
+    For those who bill without Stripe, and for usage from before they did. Kept with who
+    and why; raises `PeriodClosed` for a period that does not reach that far, and
+    `DomainError` without a note.
+    """
+    if not note.strip():
+        raise DomainError(
+            "A note is required.", code="billing.note_missing", fields=("note",)
+        )
+    period = close_period(organization_id, ends_at=timezone.now())
+    period.closed_by, period.note = by[:200], note.strip()
+    period.save(update_fields=["closed_by", "note"])
+    return period

@@ -1,0 +1,1 @@
+"""What Stripe says becomes ours: one object, a page of them, or all of a customer."""

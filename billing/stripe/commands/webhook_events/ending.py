@@ -1,0 +1,47 @@
+"""How an event ends: done, parked with a reason, tried later, or failed."""
+
+import logging
+import traceback
+from datetime import timedelta
+
+from billing.gateway import redacted
+from billing.models import InboxEvent
+from billing.stripe.commands.webhook_events import outages
+from orgs.commands import work
+from orgs.errors import DomainError
+
+logger = logging.getLogger(__name__)
+_LONGEST_ERROR, _LONGEST_REASON = 4_000, 200
+
+
+class WorkersDied(Exception):
+    """Each worker that handled the event was killed, the last attempt's too."""
+
+
+def put_back(event: InboxEvent) -> None:
+    """Give it back without an attempt: Stripe did not answer another event just now."""
+    work.release(event, wait=timedelta(seconds=outages.SECONDS))
+
+
+def end(
+    event: InboxEvent, state: str, reason: str = "", *, organization: int | None = None
+) -> None:
+    """End it in a state of its own, such as parked, with the reason for people."""
+    work.finish(
+        event, state, reason=reason[:_LONGEST_REASON], organization_id=organization
+    )
+
+
+def fail(event: InboxEvent, error: Exception) -> None:
+    """Try it again later; after the last attempt it has failed, for a person."""
+    name = type(error).__name__
+    logger.warning("event_failed id=%s error=%s", event.event_id, name)
+    text = redacted("".join(traceback.format_exception(error)))[-_LONGEST_ERROR:]
+    code, reason = getattr(error, "code", name), _reason(error)
+    if not work.retry_later(event, code=code, message=text, reason=reason):
+        work.give_up(event, code=code, message=text, reason=reason)
+
+
+def _reason(error: Exception) -> str:
+    text = error.message if isinstance(error, DomainError) else type(error).__name__
+    return redacted(text)[:_LONGEST_REASON]

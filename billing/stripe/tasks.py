@@ -1,0 +1,83 @@
+"""Celery tasks that talk to Stripe: webhook events, syncs, discrepancies, actions."""
+
+from celery import shared_task
+
+from billing import gateway
+from billing.stripe.commands import resolution
+from billing.stripe.commands.actions import execution
+from billing.stripe.commands.sync import reading, runs
+from billing.stripe.commands.webhook_events import handling, leases, receiving
+from billing.stripe.queries.actions import list_due_actions
+from orgs.queue.enqueue import nudge
+
+_BATCH = 1_000
+
+
+@shared_task
+def handle_event(event_id: int) -> None:
+    """Apply a webhook event once, however often this task is enqueued."""
+    handling.handle(event_id)
+
+
+@shared_task
+def sweep_inbox() -> None:
+    """Enqueue webhook events that were not enqueued or whose worker died."""
+    for event_id in leases.take_forgotten(_BATCH):
+        nudge(handle_event, event_id)
+
+
+@shared_task
+def pull_events() -> None:
+    """Fetch the events that Stripe could not deliver."""
+    if gateway.is_on():
+        for event_id in receiving.pull_undelivered():
+            nudge(handle_event, event_id)
+
+
+@shared_task
+def prune_inbox() -> None:
+    """Delete webhook events that were handled long ago."""
+    leases.prune()
+
+
+@shared_task
+def run_sync(run_id: int) -> None:
+    """Continue a sync run; a long one in parts, so that no worker is held by it."""
+    if reading.advance(run_id):
+        nudge(run_sync, run_id)
+
+
+@shared_task
+def sweep_syncs() -> None:
+    """Enqueue sync runs that were not enqueued or whose worker died."""
+    for run_id in runs.find_forgotten(_BATCH):
+        nudge(run_sync, run_id)
+
+
+@shared_task
+def start_syncs() -> None:
+    """Start the nightly sync run of every white label."""
+    if gateway.is_on():
+        for run_id in runs.start_all():
+            nudge(run_sync, run_id)
+
+
+@shared_task
+def heal_drift(drift_id: int, by: str) -> None:
+    """Resolve one discrepancy on behalf of the user named `by`."""
+    resolution.heal(drift_id, by=by)
+
+
+@shared_task
+def do_action(action_id: int) -> None:
+    """Carry out a requested Stripe action once, however often this is enqueued."""
+    if gateway.is_on():
+        execution.do(action_id)
+
+
+@shared_task
+def sweep_actions() -> None:
+    """Enqueue actions that are due, due again, or whose worker died."""
+    if gateway.is_on():
+        for action_id in list_due_actions(_BATCH):
+            nudge(do_action, action_id)

@@ -1,0 +1,345 @@
+"""What the demo's Stripe has: the stand-in, filled to match our rows, then changed.
+
+1. customers, prices, subscriptions and invoices as our rows say, and their charges
+2. a sync of each white label, as if it had been last night's
+3. changes behind our back: a tier, seats, a payment, a price and a customer unknown
+4. a sync that only compares: the drift report has something to heal
+
+Done once for a database; killed in between, it is done again to the same effect.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from urllib.request import Request, urlopen
+
+from django.conf import settings
+from django.utils import timezone
+
+from billing import gateway
+from billing.models import BillingAccount, Charge, Invoice, Subscription
+from billing.money import bill, smallest
+from billing.stripe.commands.sync import reading, runs
+from config.dev.demo.fleet import WHITE_LABELS, State, WhiteLabelPlan, plans
+from config.dev.demo.subscriptions import (
+    CURRENCIES,
+    MONTHS_OF_A_YEAR,
+    SEAT,
+    TIERS,
+    price_id,
+)
+from config.dev.servers.stripe import KEY
+from metrics.queries.products import product_costs
+from orgs.models import WhiteLabel
+
+Json = dict[str, Any]
+_MARK = "prod_demo_filled"
+_STRAY = "cus_demo_stray"
+_LATENCY = 0.12  # seconds a call, as Stripe's own
+_HOUR = 3600
+
+
+def is_stand_in() -> bool:
+    """Whether what we call Stripe is the stand-in that `make up` started."""
+    base: str = settings.STRIPE_API_BASE
+    return settings.STRIPE_SECRET_KEY == KEY and base.startswith("http://127.0.0.1:")
+
+
+def fill() -> bool:
+    """Fill the stand-in, unless it is filled for this database; whether it was done."""
+    label = WhiteLabel.objects.filter(slug=WHITE_LABELS[0].slug).first()
+    if label is None or not is_stand_in():
+        return False
+    mark = {"object": "product", "id": _MARK, "active": False, "name": "Demo"}
+    mark["metadata"] = {"database": label.created_at.isoformat()}
+    is_new = mark["metadata"] not in [one["metadata"] for one in _products()]
+    if is_new:
+        _fill()
+        _load([mark])
+    _door("script", latency=_LATENCY)
+    return is_new
+
+
+def _fill() -> None:
+    _door("script", latency=0)
+    objects = {one["id"]: one for one in _objects()}
+    _load(objects.values())
+    _sync(heals=True)
+    _load(_changes(objects))
+    _sync(heals=False)
+    _happen()
+
+
+def _sync(*, heals: bool) -> None:
+    for label in WhiteLabel.objects.order_by("id"):
+        run = runs.start(label, heals=heals)
+        while reading.advance(run.pk):
+            pass
+
+
+# --- the stand-in's doors -----------------------------------------------------------
+
+
+def _door(path: str, **body: Any) -> Any:
+    url = f"{settings.STRIPE_API_BASE}/_fake/{path}"
+    with urlopen(Request(url, json.dumps(body).encode()), timeout=30) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def _products() -> list[Json]:
+    url = f"{settings.STRIPE_API_BASE}/_fake/objects?kind=product"
+    with urlopen(url, timeout=30) as answer:  # noqa: S310  the scheme is checked
+        found: list[Json] = json.load(answer)
+        return found
+
+
+def _load(objects: Iterable[Json]) -> None:
+    _door("objects", objects=list(objects))
+
+
+# --- as our rows say ----------------------------------------------------------------
+
+
+def _objects() -> Iterator[Json]:
+    yield from _prices()
+    accounts = BillingAccount.objects.filter(stripe_id__startswith="cus_demo")
+    rows = accounts.select_related("organization__white_label")
+    customers = {row.organization_id: row for row in rows}
+    yield from map(_customer, customers.values())
+    for sub in Subscription.objects.filter(organization__in=customers):
+        yield _subscription(sub, customers[sub.organization_id])
+    invoices = Invoice.objects.filter(organization__in=customers)
+    for invoice in invoices.select_related("period").order_by("id"):
+        yield _invoice(invoice, customers[invoice.organization_id])
+
+
+def _prices() -> Iterator[Json]:
+    sold = [(tier, "platform", amount) for tier, amount in TIERS.items()]
+    for tier, kind, amount in [*sold, ("team", "spaces", SEAT)]:
+        metadata = {"orgdesk_kind": kind, "orgdesk_tier": tier}
+        product = {"object": "product", "id": f"prod_demo_{tier}"}
+        yield product | {"name": tier.title(), "metadata": metadata}
+        for currency in CURRENCIES:
+            yield _price(tier, "monthly", currency, amount)
+            yield _price(tier, "yearly", currency, amount * MONTHS_OF_A_YEAR)
+
+
+def _price(name: str, cycle: str, currency: str, amount: Decimal) -> Json:
+    return {
+        "object": "price",
+        "id": price_id(name, cycle, currency),
+        "product": f"prod_demo_{name}",
+        "nickname": f"{name.title()}, {cycle}",
+        "currency": currency,
+        "unit_amount": _minor(amount, currency),
+        "recurring": {"interval": "year" if cycle == "yearly" else "month"},
+    }
+
+
+def _customer(account: BillingAccount) -> Json:
+    organization = account.organization
+    return {
+        "object": "customer",
+        "id": account.stripe_id,
+        "created": _seconds(organization.created_at),
+        "name": organization.name,
+        "email": organization.billing_email,
+        "currency": organization.white_label.currency,
+        "metadata": {
+            gateway.ORGANIZATION: str(organization.pk),
+            gateway.EXTERNAL_ID: organization.external_id,
+        },
+    }
+
+
+def _subscription(sub: Subscription, account: BillingAccount) -> Json:
+    start, end = _seconds(sub.period_starts_at), _seconds(sub.period_ends_at)
+    is_paused, is_over = sub.status == "paused", sub.status == "canceled"
+    item = {"price": sub.stripe_price_id, "quantity": sub.seats or 1}
+    return {
+        "object": "subscription",
+        "id": sub.stripe_id,
+        "customer": account.stripe_id,
+        "created": _seconds(account.organization.created_at),
+        "billing_cycle_anchor": start,
+        "status": "active" if is_paused else sub.status,
+        "items": [item | {"current_period_start": start, "current_period_end": end}],
+        "trial_start": start if sub.trial_ends_at else None,
+        "trial_end": end if sub.trial_ends_at else None,
+        "pause_collection": {"behavior": "void", "resumes_at": None}
+        if is_paused
+        else None,
+        "metadata": {"orgdesk_pause_reason": sub.pause_reason} if is_paused else {},
+        "canceled_at": start if is_over else None,
+        "ended_at": start if is_over else None,
+    }
+
+
+def _invoice(invoice: Invoice, account: BillingAccount) -> Json:
+    issued = _seconds(invoice.issued_at)
+    lines = list(_lines(invoice))
+    paid = {"paid_at": _seconds(invoice.paid_at)} if invoice.paid_at else {}
+    period = invoice.period
+    return {
+        "object": "invoice",
+        "id": invoice.stripe_id,
+        "customer": account.stripe_id,
+        "created": issued - _HOUR,
+        "number": invoice.number,
+        "status": invoice.status,
+        "currency": invoice.currency,
+        "billing_reason": "subscription_cycle",
+        "due_date": _seconds(invoice.due_at) if invoice.due_at else None,
+        "effective_at": issued,
+        "period_start": _seconds(period.starts_at) if period else issued,
+        "period_end": issued,
+        "parent": {
+            "quote_details": None,
+            "subscription_details": {
+                "metadata": {},
+                "subscription": f"sub_demo_{int(str(account.stripe_id)[-4:])}",
+            },
+            "type": "subscription_details",
+        },
+        "lines": lines,
+        "total": _minor(invoice.total, invoice.currency),
+        "status_transitions": {
+            "finalized_at": issued,
+            "marked_uncollectible_at": None,
+            "paid_at": None,
+            "voided_at": None,
+        }
+        | paid,
+    }
+
+
+def _lines(invoice: Invoice) -> Iterator[Json]:
+    """The tier, and what the closed period charged: our rows of it are made here."""
+    charges = _charges(invoice)
+    usage = sum((charge.amount for charge in charges), Decimal(0))
+    yield _line(invoice, "Subscription", invoice.total - usage)
+    for charge in charges:
+        metadata = {
+            "orgdesk_charge": str(charge.pk),
+            "orgdesk_period": str(charge.period_id),
+            "orgdesk_product": charge.product,
+        }
+        yield _line(invoice, charge.product, charge.amount) | {
+            "metadata": metadata,
+            "parent": {
+                "invoice_item_details": {
+                    "invoice_item": charge.stripe_id,
+                    "proration": False,
+                    "proration_details": None,
+                    "subscription": None,
+                },
+                "subscription_item_details": None,
+                "type": "invoice_item_details",
+            },
+        }
+
+
+def _line(invoice: Invoice, name: str, amount: Decimal) -> Json:
+    period = invoice.period
+    start = _seconds(period.starts_at) if period else 0
+    return {
+        "amount": _minor(amount, invoice.currency),
+        "currency": invoice.currency,
+        "description": name,
+        "period": {"start": start, "end": _seconds(invoice.issued_at)},
+    }
+
+
+def _charges(invoice: Invoice) -> list[Charge]:
+    if invoice.period is None:
+        return []
+    number, at = invoice.period.number, invoice.issued_at
+    costs = product_costs(invoice.organization_id, number=number)
+    Charge.objects.bulk_create(
+        [
+            Charge(
+                period=invoice.period,
+                product=product,
+                cost=costs[product],
+                amount=amount,
+                currency=invoice.currency,
+                invoice_stripe_id=invoice.stripe_id,
+                stripe_id=f"ii_{invoice.stripe_id}_{product}",
+                state=Charge.State.DONE,
+                attempts=1,
+                next_attempt_at=at,
+                created_at=at,
+                started_at=at,
+                finished_at=at,
+            )
+            for product, amount in bill(costs, invoice.currency).lines.items()
+        ],
+        ignore_conflicts=True,
+    )
+    return list(Charge.objects.filter(period=invoice.period).order_by("product"))
+
+
+def _minor(amount: Decimal, currency: str) -> int:
+    return int(amount / smallest(currency))
+
+
+def _seconds(at: datetime | None) -> int:
+    return int(at.timestamp()) if at else 0
+
+
+# --- behind our back ----------------------------------------------------------------
+
+
+def _changes(objects: dict[str, Json]) -> Iterator[Json]:
+    """What somebody did in Stripe while nobody told us."""
+    for label in WHITE_LABELS:
+        found = _firsts(label)
+        growing = objects[f"sub_demo_{found[State.GROWING]}"]
+        tier = "growth" if "scale" in growing["items"][0]["price"] else "scale"
+        yield _sold(growing, price_id(tier, "monthly", label.currency))
+        yield _with_seats(objects[f"sub_demo_{found[State.CAPACITY]}_spaces"])
+        yield _paid(_last_invoice(objects, found[State.UNPAID]))
+    yield from _unknown(objects)
+
+
+def _firsts(label: WhiteLabelPlan) -> dict[State, int]:
+    """Of each state the first organization's index; on any day the same."""
+    found = plans(label, today=timezone.now().date())
+    return {plan.state: plan.index for plan in reversed(found)}
+
+
+def _sold(subscription: Json, price: str) -> Json:
+    return subscription | {"items": [subscription["items"][0] | {"price": price}]}
+
+
+def _with_seats(subscription: Json) -> Json:
+    [item] = subscription["items"]
+    return subscription | {"items": [item | {"quantity": item["quantity"] + 5}]}
+
+
+def _last_invoice(objects: dict[str, Json], index: int) -> Json:
+    found = [id_ for id_ in objects if id_.startswith(f"in_demo_{index}_")]
+    return objects[found[-1]]
+
+
+def _paid(invoice: Json) -> Json:
+    passed = invoice["status_transitions"] | {"paid_at": invoice["due_date"]}
+    return invoice | {"status": "paid", "status_transitions": passed}
+
+
+def _unknown(objects: dict[str, Json]) -> Iterator[Json]:
+    """A price that says no tier, and a customer of no organization."""
+    yield {"object": "product", "id": "prod_demo_legacy", "name": "Legacy plan"}
+    legacy = _price("legacy", "monthly", "usd", Decimal(250))
+    yield legacy
+    yield _sold(objects["sub_demo_2"], legacy["id"])
+    yield {"object": "customer", "id": _STRAY, "name": "Walk-in", "metadata": {}}
+
+
+def _happen() -> None:
+    """Two events for the inbox: one that is nobody's, one that is somebody's."""
+    note = {"note": "called in November"}
+    for customer in (_STRAY, "cus_demo0000"):
+        gateway.update_customer(customer, key=f"demo-{customer}", metadata=note)

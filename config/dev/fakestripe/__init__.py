@@ -1,0 +1,44 @@
+"""A stand-in for Stripe: a real HTTP server with state, a clock and a temper.
+
+    python -m config.dev.fakestripe --port 8010 --state FILE [--webhook URL --secret S]
+
+It speaks the API of customers, products, prices, subscriptions, invoices, invoice
+items and events as Stripe does, in several API versions, to any key `sk_test_…`, and
+sends signed webhooks. Payments succeed unless told otherwise. Loopback only, one
+SQLite file.
+
+Doors of its own take and give JSON and need no key:
+
+    GET    /_fake/health
+    POST   /_fake/reset     {"now"}: empty; with `now` (seconds) the clock stands there
+    POST   /_fake/clock     {"advance": s} or {"now": s}: what falls due happens on the
+                            way, old events and keys are forgotten; {"running": true}
+                            lets a standing clock go on as the machine's does
+    POST   /_fake/payment   {"customer": id or "*", "outcome": "succeed"|"fail"|"none"}
+                            ("none": no way to pay), {"after_retries": status} of a
+                            subscription whose last attempt failed
+    POST   /_fake/account   {"api_version"}: of events, and of calls that name none
+    POST   /_fake/objects   {"objects": [{"object": "customer", "id": …}, …],
+                            "events": false}: loaded as they are, thousands at once
+    GET    /_fake/objects   ?kind=subscription: all, oldest first, newest version
+    POST   /_fake/change    {"id", "fields"}: without an event
+    POST   /_fake/remove    {"id"}: as if it had never been
+    POST   /_fake/webhooks  {"url", "secret", "api_version", "events", "host"}: an
+                            endpoint, one per URL
+    DELETE /_fake/webhooks  no endpoints
+    POST   /_fake/script    {"api": [fault, …], "webhooks": {…}, "latency": s}
+    POST   /_fake/settle    {"seconds": 10}: wait until no delivery waits
+    POST   /_fake/resend    {"events": [id, …]}: once more; without, all undelivered
+    POST   /_fake/sign      {"event": id, "secret", "api_version", "at"}: body and
+                            signature of a delivery, to post by hand
+    GET    /_fake/deliveries, /_fake/requests: what was sent, what was asked
+
+A fault: {"do", "path": "/v1/invoiceitems*", "method": "POST", "times": 1, "skip": 0}
+with `do` one of latency (seconds), rate_limit, error (status), error_saved (a 500 kept
+under the idempotency key), conflict, hang (seconds), truncate, garbage,
+disconnect_before, disconnect_after (done and kept, then cut). `times` 0 is for ever.
+
+The webhooks' script: {"delay": s, "duplicate": n, "shuffle": window, "drop": fraction,
+"drop_events": [ids or types], "api_versions": [used in turn], "secret": a wrong one,
+"seed", "attempts": 5, "backoff": s, "paused": hold all until a script without it}.
+"""

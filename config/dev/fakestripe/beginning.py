@@ -1,0 +1,200 @@
+"""How a subscription begins: its first period, its first invoice, its status."""
+
+from typing import Any
+
+from config.dev.fakestripe import (
+    catalog,
+    collecting,
+    drafts,
+    errors,
+    params,
+    periods,
+    shapes,
+)
+from config.dev.fakestripe.account import Account
+from config.dev.fakestripe.due import WARNING_SECONDS
+from config.dev.fakestripe.store import Json
+
+MAX_ITEMS = 20
+
+
+def begin(account: Account, customer: Json, given: dict[str, Any]) -> Json:
+    """A saved subscription and its invoice, paid or tried where Stripe would."""
+    behavior = given.pop("payment_behavior", None) or "allow_incomplete"
+    prorated = (given.pop("proration_behavior", None) or "create_prorations") != "none"
+    items = _items(account, given.pop("items"))
+    now = account.now()
+    trial_end = _trial_end(now, given)
+    anchor = given.pop("billing_cycle_anchor", None) or trial_end or now
+    prices = [account.get("price", item["price"]) for item in items]
+    start, end = _first_period(now, anchor, trial_end, prices[0]["recurring"])
+    for item in items:
+        item |= {"current_period_start": start, "current_period_end": end}
+    found = shapes.subscription(
+        now,
+        billing_cycle_anchor=anchor,
+        currency=prices[0]["currency"],
+        customer=customer["id"],
+        items=items,
+        status="trialing" if trial_end else "active",
+        trial_end=trial_end,
+        trial_start=now if trial_end else None,
+        **given,
+    )
+    if found["cancel_at_period_end"]:
+        found["cancel_at"] = end
+    _note_currency(account, customer, found["currency"])
+    return _first_invoice(account, found, behavior, prorated=prorated)
+
+
+def _items(account: Account, given: list[dict[str, Any]]) -> list[Json]:
+    if not given or len(given) > MAX_ITEMS:
+        raise errors.invalid("items", f"items: 1 to {MAX_ITEMS}")
+    prices = [
+        catalog.usable(account, one["price"], param=f"items[{number}][price]")
+        for number, one in enumerate(given)
+    ]
+    check_together(prices)
+    return [
+        {
+            "price": one["price"],
+            "quantity": 1 if one.get("quantity") is None else one["quantity"],
+            "metadata": params.merged({}, one.get("metadata", {})),
+        }
+        for one in given
+    ]
+
+
+def check_together(prices: list[Json]) -> None:
+    """Of one currency and one interval, each price once."""
+    if any(not price["recurring"] for price in prices):
+        raise errors.refused(
+            "The price specified is set to `type=one_time` but this field only accepts"
+            " prices with `type=recurring`.",
+            param="items[0][price]",
+        )
+    if len({price["currency"] for price in prices}) > 1:
+        raise errors.refused("All prices must have the same currency.", param="items")
+    kinds = {
+        (price["recurring"]["interval"], price["recurring"]["interval_count"])
+        for price in prices
+    }
+    if len(kinds) > 1:
+        raise errors.refused(
+            "All prices must have the same recurring interval.", param="items"
+        )
+    if len({price["id"] for price in prices}) < len(prices):
+        raise errors.refused("Each price may be used once.", param="items")
+
+
+def _trial_end(now: int, given: dict[str, Any]) -> int | None:
+    ends, days = given.pop("trial_end", None), given.pop("trial_period_days", None)
+    if ends is not None and days:
+        raise errors.invalid(
+            "trial_period_days", "You may only specify one of trial_end and this"
+        )
+    if ends == "now":
+        return None
+    if ends is None:
+        return now + days * periods.DAY if days else None
+    if ends <= now:
+        raise errors.invalid("trial_end", "Invalid timestamp: must be in the future")
+    return int(ends)
+
+
+def _first_period(
+    now: int, anchor: int, trial_end: int | None, recurring: Json
+) -> tuple[int, int]:
+    """A trial lasts until its end, a later anchor cuts the first period short."""
+    if trial_end:
+        return now, trial_end
+    _, end = periods.period_at(
+        anchor, recurring["interval"], recurring["interval_count"], now
+    )
+    if anchor > end:
+        raise errors.invalid(
+            "billing_cycle_anchor",
+            "billing_cycle_anchor cannot be later than next natural billing date",
+        )
+    return now, end
+
+
+def _note_currency(account: Account, customer: Json, currency: str) -> None:
+    if customer["currency"] is None:
+        account.change(customer | {"currency": currency}, "customer.updated")
+    elif customer["currency"] != currency:
+        raise errors.refused(
+            "You cannot combine currencies on a single customer. This customer has an"
+            f" active subscription or balance in {customer['currency']}."
+        )
+
+
+def _first_invoice(
+    account: Account, found: Json, behavior: str, *, prorated: bool
+) -> Json:
+    account.add(found, "customer.subscription.created")
+    now = account.now()
+    draft = drafts.of_subscription(
+        account,
+        found,
+        "subscription_create",
+        [
+            _first_line(account, found, item, prorated)
+            for item in found["items"]["data"]
+        ],
+        auto_advance=True,
+        period_start=now,
+        period_end=now,
+    )
+    account.change(found, "customer.subscription.updated")
+    if found["collection_method"] == "charge_automatically":
+        _charge(account, found, draft, behavior)
+    elif not draft["amount_due"]:
+        collecting.finalize(account, draft)
+    found = account.get("subscription", found["id"])
+    if found["status"] == "trialing" and found["trial_end"] - now <= WARNING_SECONDS:
+        account.change(
+            found | {"_warned": True}, "customer.subscription.trial_will_end"
+        )
+    return account.get("subscription", found["id"])
+
+
+def _first_line(
+    account: Account,
+    found: Json,
+    item: Json,
+    prorated: bool,
+) -> Json:
+    if found["status"] == "trialing":
+        product = account.get("price", item["price"])["product"]
+        name = account.get("product", product)["name"]
+        return drafts.subscription_line(
+            account, found, item, amount=0, description=f"Free trial for {name}"
+        )
+    line = drafts.subscription_line(account, found, item)
+    start, end = item["current_period_start"], item["current_period_end"]
+    recurring = account.get("price", item["price"])["recurring"]
+    interval, count = recurring["interval"], recurring["interval_count"]
+    anchor = found["billing_cycle_anchor"]
+    whole = periods.period_at(anchor, interval, count, start)
+    line["amount"] = periods.share(
+        line["amount"] if prorated or whole[0] == start else 0,
+        end - start,
+        whole[1] - whole[0],
+    )
+    return line | {"subtotal": line["amount"]}
+
+
+def _charge(account: Account, found: Json, draft: Json, behavior: str) -> None:
+    """At once. Not paid, the subscription is incomplete, or was never made."""
+    collecting.finalize(account, draft)
+    if draft["status"] == "paid":
+        return
+    account.change(found | {"status": "incomplete"}, "customer.subscription.updated")
+    if behavior == "default_incomplete":
+        return
+    collecting.collect(account, draft)
+    if draft["status"] != "paid" and behavior == "error_if_incomplete":
+        refusal = errors.declined()
+        refusal.keeps = False
+        raise refusal

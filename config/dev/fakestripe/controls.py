@@ -1,0 +1,225 @@
+"""The `/_fake` doors: JSON in, JSON out, no key; only this machine reaches them."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from config.dev.fakestripe import advance, api, bulk, versions, webhooks
+from config.dev.fakestripe.account import Account
+from config.dev.fakestripe.errors import ApiError, no_such
+from config.dev.fakestripe.scripts import Scripts
+from config.dev.fakestripe.store import Json, new_id
+
+_KEPT_CALLS = 5000
+
+
+@dataclass
+class Controls:
+    account: Account
+    scripts: Scripts
+    sender: webhooks.Sender
+    calls: deque[Json] = field(default_factory=lambda: deque(maxlen=_KEPT_CALLS))
+
+    def answer(self, method: str, path: str, given: Json) -> Any:
+        door = _DOORS.get((method, path))
+        if not door:
+            raise ApiError(404, f"No such door: {method} {path}")
+        try:
+            return door(self, given)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ApiError(400, f"{type(error).__name__}: {error}") from None
+
+    def clock(self, given: Json) -> Json:
+        """Going on does what falls due; a clock never goes back."""
+        account = self.account
+        with account.store.transaction():
+            if given.get("running"):
+                account.store.set_setting("frozen", None)
+                account.store.set_setting("offset", int(given.get("offset", 0)))
+            before = account.now()
+            now = int(given.get("now", before + int(given.get("advance", 0))))
+            if now < before:
+                raise ValueError("the clock goes forward alone")
+            done = advance.run_due(account, now)
+            self._set_clock(now)
+            advance.forget(account)
+            now = account.now()
+        self.sender.woken.set()
+        return {"now": now, "done": done}
+
+    def _set_clock(self, now: int) -> None:
+        store = self.account.store
+        if store.setting("frozen") is None:
+            moved = now - self.account.now()
+            store.set_setting("offset", int(store.setting("offset", 0)) + moved)
+        else:
+            store.set_setting("frozen", now)
+
+    def payment(self, given: Json) -> Json:
+        """{"customer": id or "*", "outcome": "succeed" | "fail" | "none"}."""
+        if given["outcome"] not in {"succeed", "fail", "none"}:
+            raise ValueError("outcome")
+        store = self.account.store
+        with store.transaction():
+            payments = store.setting("payments", {})
+            payments[given.get("customer", "*")] = given["outcome"]
+            store.set_setting("payments", payments)
+            if "after_retries" in given:
+                store.set_setting("after_retries", given["after_retries"])
+        return dict(payments)
+
+    def script(self, given: Json) -> Json:
+        self.scripts.set(given)
+        self.sender.woken.set()
+        return {"api": [fault.__dict__ for fault in self.scripts.faults]} | {
+            "webhooks": self.scripts.webhooks.__dict__,
+            "latency": self.scripts.latency,
+        }
+
+    def add_endpoint(self, given: Json) -> Json:
+        """One per URL; a second call with the same URL changes it."""
+        version = given.get("api_version")
+        if version and version not in versions.KNOWN:
+            raise ValueError(f"no such version: {version}")
+        if not given["url"].startswith(("http://", "https://")):
+            raise ValueError("url")
+        store = self.account.store
+        with store.transaction():
+            found = store.setting("endpoints", {})
+            same = [name for name, one in found.items() if one["url"] == given["url"]]
+            name = given.get("id") or (same[0] if same else new_id("we"))
+            found[name] = {
+                "url": given["url"],
+                "secret": given["secret"],
+                "api_version": version,
+                "events": given.get("events") or ["*"],
+                "host": given.get("host"),
+            }
+            store.set_setting("endpoints", found)
+        return {"id": name}
+
+    def drop_endpoints(self, given: Json) -> Json:
+        with self.account.store.transaction():
+            self.account.store.set_setting("endpoints", {})
+        return {}
+
+    def settle(self, given: Json) -> Json:
+        return {"waiting": self.sender.settle(float(given.get("seconds", 10)))}
+
+    def resend(self, given: Json) -> Json:
+        """Once more, as Stripe's dashboard does: named events, or all undelivered."""
+        store = self.account.store
+        with store.transaction():
+            events = given.get("events") or [
+                one["id"] for one in store.select("kind = 'event' and pending > 0", ())
+            ]
+            store.db.executemany(
+                "insert into deliveries (event, endpoint, state, next_at)"
+                " values (?, ?, 'waiting', 0)",
+                [
+                    (event, name)
+                    for event in events
+                    for name in store.setting("endpoints", {})
+                ],
+            )
+        self.sender.woken.set()
+        return {"events": len(events)}
+
+    def sign(self, given: Json) -> Json:
+        """A delivery to post by hand: {"event": id, "api_version", "secret", "at"}."""
+        account = self.account
+        with account.store.lock:
+            event = account.get("event", given["event"])
+            body = webhooks.payload(account, event, given.get("api_version"))
+            at = int(given.get("at", account.now()))
+        signature = webhooks.sign(body, given["secret"], at)
+        return {"body": body.decode(), "signature": signature}
+
+    def deliveries(self, given: Json) -> list[Json]:
+        names = ("event", "endpoint", "state", "attempts")
+        with self.account.store.lock:
+            rows = self.account.store.db.execute(
+                f"select {', '.join(names)} from deliveries order by number"  # noqa: S608
+            ).fetchall()
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def requests(self, given: Json) -> list[Json]:
+        """Calls of the API since the last reset, the last thousands of them."""
+        return list(self.calls)
+
+    def objects(self, given: Json) -> list[Json]:
+        """{"kind": …} or all: in the newest version, oldest first."""
+        account = self.account
+        kind = given.get("kind")
+        with account.store.lock:
+            found = account.store.select("kind = ? or ? is null", (kind, kind))
+            return [api.shown(account, one, versions.NEWEST) for one in found]
+
+    def load(self, given: Json) -> Json:
+        try:
+            ids = bulk.load(
+                self.account, given["objects"], events=bool(given.get("events"))
+            )
+        except ApiError as error:
+            raise ValueError(str(error)) from None
+        return {"ids": ids}
+
+    def change(self, given: Json) -> Json:
+        """Fields of an object changed behind everyone's back, without an event."""
+        store = self.account.store
+        with store.transaction():
+            rows = store.select("id = ?", (given["id"],))
+            if not rows:
+                raise no_such("object", given["id"])
+            store.put(rows[0] | given["fields"])
+        return {}
+
+    def remove(self, given: Json) -> Json:
+        """An object that, to every caller, never was."""
+        with self.account.store.transaction():
+            self.account.store.remove(given["id"])
+        return {}
+
+    def account_settings(self, given: Json) -> Json:
+        """{"api_version": …}: what events and calls without a version are made in."""
+        if given["api_version"] not in versions.KNOWN:
+            raise ValueError("api_version")
+        with self.account.store.transaction():
+            self.account.store.set_setting("api_version", given["api_version"])
+        return given
+
+    def reset(self, given: Json) -> Json:
+        """Empty; {"now": seconds} freezes the clock there."""
+        self.scripts.reset()
+        self.calls.clear()
+        store = self.account.store
+        with store.transaction():
+            store.clear()
+            if "now" in given:
+                store.set_setting("frozen", int(given["now"]))
+        return {"now": self.account.now()}
+
+    def health(self, given: Json) -> Json:
+        return {"now": self.account.now(), "api_version": versions.NEWEST}
+
+
+_DOORS: dict[tuple[str, str], Callable[[Controls, Json], Any]] = {
+    ("GET", "/_fake/health"): Controls.health,
+    ("POST", "/_fake/clock"): Controls.clock,
+    ("POST", "/_fake/payment"): Controls.payment,
+    ("POST", "/_fake/script"): Controls.script,
+    ("POST", "/_fake/webhooks"): Controls.add_endpoint,
+    ("DELETE", "/_fake/webhooks"): Controls.drop_endpoints,
+    ("POST", "/_fake/settle"): Controls.settle,
+    ("POST", "/_fake/resend"): Controls.resend,
+    ("POST", "/_fake/sign"): Controls.sign,
+    ("GET", "/_fake/deliveries"): Controls.deliveries,
+    ("GET", "/_fake/requests"): Controls.requests,
+    ("GET", "/_fake/objects"): Controls.objects,
+    ("POST", "/_fake/objects"): Controls.load,
+    ("POST", "/_fake/change"): Controls.change,
+    ("POST", "/_fake/remove"): Controls.remove,
+    ("POST", "/_fake/account"): Controls.account_settings,
+    ("POST", "/_fake/reset"): Controls.reset,
+}

@@ -1,0 +1,136 @@
+"""Customers, found by e-mail, and what is made for them elsewhere: portal sessions."""
+
+import re
+from typing import Any
+
+from config.dev.fakestripe import changing, errors, lists, params, shapes
+from config.dev.fakestripe.account import Account
+from config.dev.fakestripe.calls import Call
+from config.dev.fakestripe.due import OVER
+from config.dev.fakestripe.store import Json, new_id
+
+_FIELDS: params.Spec = {
+    "address": params.anything,
+    "balance": params.amount,
+    "description": params.text,
+    "email": params.email,
+    "invoice_prefix": params.text,
+    "invoice_settings": params.anything,
+    "metadata": params.metadata,
+    "name": params.text,
+    "next_invoice_sequence": params.integer,
+    "payment_method": params.text,
+    "phone": params.text,
+    "preferred_locales": params.many(params.text),
+    "shipping": params.anything,
+    "source": params.text,
+    "tax_exempt": params.choice("none", "exempt", "reverse"),
+}
+_LIST = lists.PAGING | lists.CREATED | {"email": params.text}
+
+
+def create(account: Account, call: Call) -> Json:
+    given = _kept(params.read(call.tree, _FIELDS))
+    metadata = params.merged({}, given.pop("metadata", {}))
+    found = shapes.customer(account.now(), metadata=metadata, **given)
+    return account.add(found, "customer.created")
+
+
+def retrieve(account: Account, call: Call) -> Json:
+    params.read(call.tree, {})
+    return account.get("customer", call.ids[0])
+
+
+def update(account: Account, call: Call) -> Json:
+    given = _kept(params.read(call.tree, _FIELDS))
+    found = live(account, call.ids[0])
+    if "metadata" in given:
+        given["metadata"] = params.merged(found["metadata"], given["metadata"])
+    return account.change(found | given, "customer.updated")
+
+
+def delete(account: Account, call: Call) -> Json:
+    """Its subscriptions end at once; the id stays as a deleted customer."""
+    found = live(account, call.ids[0])
+    for one in account.store.select(
+        "kind = 'subscription' and customer = ?", (found["id"],)
+    ):
+        if one["status"] not in OVER:
+            changing.end(account, one)
+    return account.add(found | {"deleted": True}, "customer.deleted")
+
+
+def list_(account: Account, call: Call) -> Json:
+    given = params.read(call.tree, _LIST)
+    wanted = lists.Filter()
+    wanted.equal(given, "email")
+    wanted.span(given)
+    return lists.page(account, "customer", "/v1/customers", given, wanted)
+
+
+_CLAUSE = re.compile(r"""\s*(email|name|metadata\[['"]([^'"]+)['"]\])\s*[:~]\s*""")
+_QUOTED = re.compile(r"""(['"])(.*?)\1""")
+
+
+def search(account: Account, call: Call) -> Json:
+    """`email:'a@b.c' AND metadata['k']:'v'`: only equality, joined by AND."""
+    spec = {
+        "query": params.text,
+        "limit": params.integer,
+        "page": params.text,
+    }
+    given = params.read(call.tree, spec, required=["query"])
+    wanted = lists.Filter()
+    for clause in re.split(r"\s+AND\s+", given.pop("query")):
+        _add_clause(wanted, clause)
+    found = lists.page(account, "customer", "/v1/customers/search", given, wanted)
+    return found | {"object": "search_result", "next_page": None}
+
+
+def _add_clause(wanted: lists.Filter, clause: str) -> None:
+    head = _CLAUSE.match(clause)
+    value = _QUOTED.fullmatch(clause, head.end()) if head else None
+    if not head or not value:
+        raise errors.invalid("query", "We were unable to parse your search query")
+    name = f'$.metadata."{head[2]}"' if head[2] else f"$.{head[1]}"
+    wanted.add("json_extract(body, ?) = ?", name, value[2])
+
+
+def portal_session(account: Account, call: Call) -> Json:
+    spec = {
+        "customer": params.text,
+        "return_url": params.text,
+        "configuration": params.text,
+    }
+    given = params.read(call.tree, spec, required=["customer"])
+    customer = live(account, given["customer"], param="customer")
+    session = new_id("bps")
+    return {
+        "id": session,
+        "object": "billing_portal.session",
+        "configuration": "bpc_fake",
+        "created": account.now(),
+        "customer": customer["id"],
+        "flow": None,
+        "livemode": False,
+        "locale": None,
+        "on_behalf_of": None,
+        "return_url": given.get("return_url"),
+        "url": f"{account.base_url}/p/{customer['id']}",
+    }
+
+
+def live(account: Account, found: str, *, param: str = "id") -> Json:
+    customer = account.get("customer", found, param=param)
+    if customer.get("deleted"):
+        raise errors.no_such("customer", found, param=param)
+    return customer
+
+
+def _kept(given: dict[str, Any]) -> dict[str, Any]:
+    """Cards are not ours: how payments end is decided by `/_fake/payment`."""
+    return {
+        key: value
+        for key, value in given.items()
+        if key not in {"payment_method", "source"}
+    }

@@ -1,0 +1,205 @@
+"""The doors of invoices."""
+
+from typing import Any
+
+from config.dev.fakestripe import (
+    collecting,
+    customers,
+    drafts,
+    errors,
+    lists,
+    params,
+    shapes,
+)
+from config.dev.fakestripe.account import Account
+from config.dev.fakestripe.calls import Call
+from config.dev.fakestripe.periods import DAY
+from config.dev.fakestripe.store import Json
+
+STATUSES = ("draft", "open", "paid", "uncollectible", "void")
+_METHOD = params.choice("charge_automatically", "send_invoice")
+_FIELDS: params.Spec = {
+    "auto_advance": params.boolean,
+    "automatically_finalizes_at": params.instant,
+    "collection_method": _METHOD,
+    "custom_fields": params.anything,
+    "days_until_due": params.quantity,
+    "default_payment_method": params.text,
+    "description": params.text,
+    "due_date": params.instant,
+    "footer": params.text,
+    "metadata": params.metadata,
+    "number": params.text,
+    "statement_descriptor": params.text,
+}
+_NEW = _FIELDS | {
+    "currency": params.currency,
+    "customer": params.text,
+    "pending_invoice_items_behavior": params.choice("include", "exclude"),
+    "subscription": params.text,
+}
+# What may still be said about a final invoice.
+_ALWAYS = {"auto_advance", "metadata", "due_date", "days_until_due"}
+
+
+def create(account: Account, call: Call) -> Json:
+    given = params.read(call.tree, _NEW, required=["customer"])
+    customer = customers.live(account, given.pop("customer"), param="customer")
+    subscription = _subscription(account, given.pop("subscription", None), customer)
+    currency = given.pop("currency", None) or customer["currency"] or "usd"
+    waiting: list[Json] = []
+    if given.pop("pending_invoice_items_behavior", "exclude") == "include":
+        name = subscription["id"] if subscription else None
+        waiting = drafts.pending(account, customer["id"], currency, name)
+    draft = drafts.make(
+        account,
+        customer,
+        currency=currency,
+        lines=[drafts.item_line(item) for item in waiting],
+        parent=shapes.of_subscription(subscription) if subscription else None,
+        **_settled(account, given),
+    )
+    drafts.attach(account, waiting, draft)
+    return draft
+
+
+def _subscription(account: Account, named: str | None, customer: Json) -> Json | None:
+    if not named:
+        return None
+    found = account.get("subscription", named, param="subscription")
+    if found["customer"] != customer["id"]:
+        raise errors.no_such("subscription", named, param="subscription")
+    return found
+
+
+def _settled(account: Account, given: dict[str, Any]) -> dict[str, Any]:
+    """Metadata without empty values, and the day it is due."""
+    if "metadata" in given:
+        given["metadata"] = params.merged({}, given["metadata"])
+    days = given.pop("days_until_due", None)
+    if days is not None:
+        given["due_date"] = account.now() + days * DAY
+        given["_days_until_due"] = days
+    if given.get("due_date") and given.get("collection_method") != "send_invoice":
+        raise errors.refused(
+            "You can only set a due date on invoices with"
+            " collection_method=send_invoice",
+            param="due_date",
+        )
+    return given
+
+
+def retrieve(account: Account, call: Call) -> Json:
+    params.read(call.tree, {})
+    return account.get("invoice", call.ids[0])
+
+
+def update(account: Account, call: Call) -> Json:
+    given = params.read(call.tree, _FIELDS)
+    found = account.get("invoice", call.ids[0])
+    if found["status"] != "draft" and (late := sorted(given.keys() - _ALWAYS)):
+        raise errors.refused(
+            "Finalized invoices can't be updated in this way",
+            code="invoice_not_editable",
+            param=late[0],
+        )
+    if "metadata" in given:
+        given["metadata"] = params.merged(found["metadata"], given["metadata"])
+    if (days := given.pop("days_until_due", None)) is not None:
+        given["due_date"] = found["created"] + days * DAY
+    found |= given
+    if found["status"] == "draft":
+        later = found["automatically_finalizes_at"] or account.now() + 3600
+        found["automatically_finalizes_at"] = later if found["auto_advance"] else None
+    return account.change(found, "invoice.updated")
+
+
+def delete(account: Account, call: Call) -> Json:
+    found = account.get("invoice", call.ids[0])
+    if found["status"] != "draft":
+        raise errors.refused("You can only delete draft invoices.")
+    for item in account.store.select(
+        "kind = 'invoiceitem' and invoice = ?", (found["id"],)
+    ):
+        account.store.remove(item["id"])
+    account.store.remove(found["id"])
+    account.emit("invoice.deleted", found)
+    return {"id": found["id"], "object": "invoice", "deleted": True}
+
+
+def list_(account: Account, call: Call) -> Json:
+    spec = {
+        "collection_method": _METHOD,
+        "customer": params.text,
+        "status": params.choice(*STATUSES),
+        "subscription": params.text,
+    }
+    given = params.read(call.tree, lists.PAGING | lists.CREATED | spec)
+    wanted = lists.Filter()
+    wanted.equal(given, "customer", "status", "subscription")
+    if given.get("collection_method"):
+        wanted.add(
+            "json_extract(body, '$.collection_method') = ?", given["collection_method"]
+        )
+    wanted.span(given)
+    return lists.page(account, "invoice", "/v1/invoices", given, wanted)
+
+
+def lines(account: Account, call: Call) -> Json:
+    given = params.read(call.tree, lists.PAGING)
+    found = account.get("invoice", call.ids[0])
+    return lists.part(found["lines"]["data"], found["lines"]["url"], given)
+
+
+def finalize(account: Account, call: Call) -> Json:
+    given = params.read(call.tree, {"auto_advance": params.boolean})
+    found = account.get("invoice", call.ids[0])
+    return collecting.finalize(account, found | given)
+
+
+def pay(account: Account, call: Call) -> Json:
+    """A failed payment is counted, makes its events, and answers 402."""
+    spec = {
+        "forgive": params.boolean,
+        "off_session": params.boolean,
+        "paid_out_of_band": params.boolean,
+        "payment_method": params.text,
+        "source": params.text,
+    }
+    given = params.read(call.tree, spec)
+    found = account.get("invoice", call.ids[0])
+    if found["status"] == "draft":
+        collecting.finalize(account, found)
+        if found["status"] == "paid":
+            return found
+    if found["status"] not in {"open", "uncollectible"}:
+        word = "already paid" if found["status"] == "paid" else found["status"]
+        raise errors.refused(f"Invoice is {word}")
+    if given.get("paid_out_of_band"):
+        return collecting.settle(account, found)
+    if collecting.collect(account, found)["status"] != "paid":
+        raise errors.declined()
+    return found
+
+
+def void(account: Account, call: Call) -> Json:
+    params.read(call.tree, {})
+    return collecting.void(account, account.get("invoice", call.ids[0]))
+
+
+def mark_uncollectible(account: Account, call: Call) -> Json:
+    params.read(call.tree, {})
+    return collecting.mark_uncollectible(account, account.get("invoice", call.ids[0]))
+
+
+def send(account: Account, call: Call) -> Json:
+    params.read(call.tree, {})
+    found = account.get("invoice", call.ids[0])
+    if found["collection_method"] != "send_invoice":
+        raise errors.refused(
+            "You can only manually send an invoice if its collection method is"
+            " 'send_invoice'."
+        )
+    if found["status"] not in {"draft", "open"}:
+        raise errors.refused(f"You can't send an invoice that is {found['status']}.")
+    return collecting.send(account, found)

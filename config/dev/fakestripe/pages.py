@@ -1,0 +1,82 @@
+"""The pages Stripe would host: an invoice with a button that pays it, and a portal."""
+
+from decimal import Decimal
+from html import escape
+
+from config.dev.fakestripe import collecting
+from config.dev.fakestripe.account import Account
+from config.dev.fakestripe.errors import ApiError
+from config.dev.fakestripe.store import Json
+
+_WITHOUT_MINOR = {"jpy", "krw", "vnd", "clp", "xaf", "xof", "ugx", "pyg", "rwf"}
+_STYLE = (
+    "body{font:16px/1.5 system-ui;max-width:40rem;margin:3rem auto;padding:0 1rem}"
+    "table{width:100%;border-collapse:collapse}td{padding:.4rem 0;"
+    "border-bottom:1px solid #8884}td+td{text-align:right}button{font:inherit;"
+    "padding:.5rem 1.5rem}.note{opacity:.7}"
+)
+
+
+def answer(account: Account, method: str, path: str) -> tuple[int, str]:
+    """Status and HTML of `/i/INVOICE`, `/i/INVOICE/pay` and `/p/CUSTOMER`."""
+    _, kind, name, *rest = [*path.split("/"), "", ""]
+    with account.store.transaction():
+        try:
+            if kind == "p":
+                return 200, _portal(account, account.get("customer", name))
+            found = account.get("invoice", name)
+            if method == "POST" and rest[:1] == ["pay"]:
+                found = collecting.collect(account, found)
+            return 200, _invoice(found)
+        except ApiError as error:
+            return 404, _page("Not found", f"<p>{escape(str(error))}</p>")
+
+
+def _invoice(found: Json) -> str:
+    currency = found["currency"]
+    rows = "".join(
+        f"<tr><td>{escape(line['description'] or '')}</td>"
+        f"<td>{money(line['amount'], currency)}</td></tr>"
+        for line in found["lines"]["data"]
+    )
+    due = f"<tr><td><b>Due</b></td><td>{money(found['amount_due'], currency)}</td></tr>"
+    pay = (
+        f'<form method="post" action="/i/{escape(found["id"])}/pay">'
+        "<button>Pay</button></form>"
+        if found["status"] == "open"
+        else ""
+    )
+    who = escape(found["customer_name"] or found["customer_email"] or "")
+    body = f"<p>{who} · <b>{found['status']}</b></p><table>{rows}{due}</table>{pay}"
+    return _page(f"Invoice {found['number'] or 'draft'}", body)
+
+
+def _portal(account: Account, customer: Json) -> str:
+    if customer.get("deleted"):
+        return _page("Billing", "<p>This customer was deleted.</p>")
+    invoices = account.store.select(
+        "kind = 'invoice' and customer = ? and status <> 'draft'",
+        (customer["id"],),
+        "order by created desc, seq desc limit 24",
+    )
+    rows = "".join(
+        f'<tr><td><a href="/i/{escape(one["id"])}">{escape(one["number"] or "")}</a>'
+        f" {one['status']}</td><td>{money(one['total'], one['currency'])}</td></tr>"
+        for one in invoices
+    )
+    name = escape(customer["name"] or customer["email"] or customer["id"])
+    return _page(f"Billing of {name}", f"<table>{rows}</table>")
+
+
+def money(amount: int, currency: str) -> str:
+    digits = 0 if currency in _WITHOUT_MINOR else 2
+    return f"{Decimal(amount).scaleb(-digits):,.{digits}f} {currency.upper()}"
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>{body}"
+        '<p class="note">A stand-in for Stripe: no money moves here.</p></html>'
+    )

@@ -1,0 +1,84 @@
+"""The invoice a subscription, or a change of one, would make: tried, then undone."""
+
+from typing import Any
+
+from config.dev.fakestripe import (
+    beginning,
+    changing,
+    customers,
+    errors,
+    params,
+    subscriptions,
+)
+from config.dev.fakestripe.account import Account
+from config.dev.fakestripe.calls import Call
+from config.dev.fakestripe.due import OVER
+from config.dev.fakestripe.store import Json
+
+
+class _Undo(Exception):
+    """Ends a transaction whose outcome was only looked at."""
+
+
+def create(account: Account, call: Call) -> Json:
+    """The next invoice, or the one a change would make at once. Nothing is kept."""
+    changes: params.Spec = {
+        "billing_cycle_anchor": params.choice("now", "unchanged"),
+        "cancel_at": subscriptions.CANCEL_AT,
+        "cancel_at_period_end": params.boolean,
+        "cancel_now": params.boolean,
+        "items": subscriptions.ITEMS,
+        "proration_behavior": subscriptions.PRORATION,
+        "proration_date": params.instant,
+        "trial_end": params.either("now", params.instant),
+    }
+    spec: params.Spec = {
+        "currency": params.currency,
+        "customer": params.text,
+        "preview_mode": params.choice("next"),
+        "subscription": params.text,
+        "subscription_details": params.fields(changes),
+    }
+    given = params.read(call.tree, spec)
+    if not (given.get("customer") or given.get("subscription")):
+        raise errors.missing("customer")
+    try:
+        with account.store.transaction():
+            shown = _try(account, given)
+            raise _Undo
+    except _Undo:
+        return shown | {"id": f"upcoming_{shown['id']}", "status": "draft"}
+
+
+def _try(account: Account, given: dict[str, Any]) -> Json:
+    details = given.get("subscription_details") or {}
+    details.pop("cancel_now", None)
+    if not given.get("subscription"):
+        return _try_new(account, given, details)
+    found = account.get("subscription", given["subscription"], param="subscription")
+    if found["status"] in OVER:
+        raise errors.refused(
+            "No upcoming invoices: the subscription has ended",
+            code="invoice_upcoming_none",
+        )
+    last = found["latest_invoice"]
+    found = subscriptions.apply(account, found, details)
+    if found["latest_invoice"] != last:
+        return account.get("invoice", found["latest_invoice"])
+    ends = min(item["current_period_end"] for item in found["items"]["data"])
+    if found["cancel_at"] and found["cancel_at"] <= ends:
+        raise errors.refused(
+            "No upcoming invoices for this subscription", code="invoice_upcoming_none"
+        )
+    return changing.upcoming(account, found)
+
+
+def _try_new(account: Account, given: dict[str, Any], details: dict[str, Any]) -> Json:
+    if not details.get("items"):
+        raise errors.refused(
+            "No upcoming invoices for customer", code="invoice_upcoming_none"
+        )
+    customer = customers.live(account, given["customer"], param="customer")
+    details.pop("billing_cycle_anchor", None)
+    found = beginning.begin(account, customer, details)
+    return account.get("invoice", found["latest_invoice"])

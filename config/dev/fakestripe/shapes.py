@@ -1,0 +1,370 @@
+"""Whole objects in the newest API version, from the few fields that matter.
+
+Prices inside items and lines are ids here; they are put in when an object is shown.
+Names that begin with an underscore are the fake's own and never shown.
+"""
+
+from typing import Any
+
+from config.dev.fakestripe.store import Json, new_id
+
+_AUTOMATIC_TAX = {"disabled_reason": None, "enabled": False, "liability": None}
+
+
+def listed(data: list[Any], url: str, *, has_more: bool = False) -> Json:
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}
+
+
+def customer(created: int, **given: Any) -> Json:
+    found: Json = {
+        "id": new_id("cus", length=14),
+        "object": "customer",
+        "address": None,
+        "balance": 0,
+        "created": created,
+        "currency": None,
+        "default_source": None,
+        "delinquent": False,
+        "description": None,
+        "discount": None,
+        "email": None,
+        "invoice_prefix": new_id("")[1:9].upper(),
+        "invoice_settings": {
+            "custom_fields": None,
+            "default_payment_method": None,
+            "footer": None,
+            "rendering_options": None,
+        },
+        "livemode": False,
+        "metadata": {},
+        "name": None,
+        "next_invoice_sequence": 1,
+        "phone": None,
+        "preferred_locales": [],
+        "shipping": None,
+        "tax_exempt": "none",
+        "test_clock": None,
+    }
+    return found | given
+
+
+def product(created: int, **given: Any) -> Json:
+    found: Json = {
+        "id": new_id("prod", length=14),
+        "object": "product",
+        "active": True,
+        "created": created,
+        "default_price": None,
+        "description": None,
+        "images": [],
+        "livemode": False,
+        "marketing_features": [],
+        "metadata": {},
+        "name": "",
+        "package_dimensions": None,
+        "shippable": None,
+        "statement_descriptor": None,
+        "tax_code": None,
+        "type": "service",
+        "unit_label": None,
+        "updated": created,
+        "url": None,
+    }
+    return found | given
+
+
+def price(created: int, **given: Any) -> Json:
+    found: Json = {
+        "id": new_id("price"),
+        "object": "price",
+        "active": True,
+        "billing_scheme": "per_unit",
+        "created": created,
+        "currency": "usd",
+        "custom_unit_amount": None,
+        "livemode": False,
+        "lookup_key": None,
+        "metadata": {},
+        "nickname": None,
+        "product": "",
+        "recurring": None,
+        "tax_behavior": "unspecified",
+        "tiers_mode": None,
+        "transform_quantity": None,
+        "unit_amount": 0,
+    } | given
+    found["type"] = "recurring" if found["recurring"] else "one_time"
+    if found["recurring"]:
+        found["recurring"] = {
+            "interval": "month",
+            "interval_count": 1,
+            "meter": None,
+            "trial_period_days": None,
+            "usage_type": "licensed",
+        } | found["recurring"]
+    found.setdefault("unit_amount_decimal", str(found["unit_amount"]))
+    return found
+
+
+def subscription(created: int, **given: Any) -> Json:
+    found: Json = {
+        "id": new_id("sub"),
+        "object": "subscription",
+        "application": None,
+        "application_fee_percent": None,
+        "automatic_tax": dict(_AUTOMATIC_TAX),
+        "billing_cycle_anchor": created,
+        "billing_cycle_anchor_config": None,
+        "billing_mode": {"flexible": None, "type": "flexible", "updated_at": created},
+        "billing_schedules": [],
+        "billing_thresholds": None,
+        "cancel_at": None,
+        "cancel_at_period_end": False,
+        "canceled_at": None,
+        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
+        "collection_method": "charge_automatically",
+        "created": created,
+        "currency": "usd",
+        "customer": "",
+        "days_until_due": None,
+        "default_payment_method": None,
+        "default_source": None,
+        "default_tax_rates": [],
+        "description": None,
+        "discounts": [],
+        "ended_at": None,
+        "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
+        "latest_invoice": None,
+        "livemode": False,
+        "metadata": {},
+        "next_pending_invoice_item_invoice": None,
+        "on_behalf_of": None,
+        "pause_collection": None,
+        "payment_settings": {
+            "payment_method_options": None,
+            "payment_method_types": None,
+            "save_default_payment_method": "off",
+        },
+        "pending_invoice_item_interval": None,
+        "pending_setup_intent": None,
+        "pending_update": None,
+        "schedule": None,
+        "start_date": created,
+        "status": "active",
+        "test_clock": None,
+        "transfer_data": None,
+        "trial_end": None,
+        "trial_settings": {
+            "end_behavior": {"missing_payment_method": "create_invoice"}
+        },
+        "trial_start": None,
+    } | given
+    found["items"] = listed(
+        [
+            item(found["created"], **{**one, "subscription": found["id"]})
+            for one in _data(given.get("items"))
+        ],
+        f"/v1/subscription_items?subscription={found['id']}",
+    )
+    return found
+
+
+def item(created: int, **given: Any) -> Json:
+    found: Json = {
+        "id": new_id("si", length=14),
+        "object": "subscription_item",
+        "billing_thresholds": None,
+        "created": created,
+        "current_period_start": created,
+        "current_period_end": created,
+        "discounts": [],
+        "metadata": {},
+        "price": "",
+        "quantity": 1,
+        "subscription": "",
+        "tax_rates": [],
+    }
+    return found | given
+
+
+def invoice(created: int, **given: Any) -> Json:
+    found: Json = {
+        "id": new_id("in"),
+        "object": "invoice",
+        "account_country": "US",
+        "account_name": "Orgdesk demo",
+        "account_tax_ids": None,
+        "amount_due": 0,
+        "amount_overpaid": 0,
+        "amount_paid": 0,
+        "amount_remaining": 0,
+        "amount_shipping": 0,
+        "application": None,
+        "attempt_count": 0,
+        "attempted": False,
+        "auto_advance": False,
+        "automatic_tax": {**_AUTOMATIC_TAX, "provider": None, "status": None},
+        "automatically_finalizes_at": None,
+        "billing_reason": "manual",
+        "collection_method": "charge_automatically",
+        "created": created,
+        "currency": "usd",
+        "custom_fields": None,
+        "customer": "",
+        "customer_address": None,
+        "customer_email": None,
+        "customer_name": None,
+        "customer_phone": None,
+        "customer_shipping": None,
+        "customer_tax_exempt": "none",
+        "customer_tax_ids": [],
+        "default_payment_method": None,
+        "default_source": None,
+        "default_tax_rates": [],
+        "description": None,
+        "discounts": [],
+        "due_date": None,
+        "effective_at": None,
+        "ending_balance": None,
+        "footer": None,
+        "from_invoice": None,
+        "hosted_invoice_url": None,
+        "invoice_pdf": None,
+        "issuer": {"type": "self"},
+        "last_finalization_error": None,
+        "latest_revision": None,
+        "livemode": False,
+        "metadata": {},
+        "next_payment_attempt": None,
+        "number": None,
+        "on_behalf_of": None,
+        "parent": None,
+        "payment_settings": {
+            "default_mandate": None,
+            "payment_method_options": None,
+            "payment_method_types": None,
+        },
+        "period_end": created,
+        "period_start": created,
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "receipt_number": None,
+        "rendering": None,
+        "shipping_cost": None,
+        "shipping_details": None,
+        "starting_balance": 0,
+        "statement_descriptor": None,
+        "status": "draft",
+        "status_transitions": {
+            "finalized_at": None,
+            "marked_uncollectible_at": None,
+            "paid_at": None,
+            "voided_at": None,
+        },
+        "subtotal": 0,
+        "subtotal_excluding_tax": 0,
+        "test_clock": None,
+        "total": 0,
+        "total_discount_amounts": [],
+        "total_excluding_tax": 0,
+        "total_pretax_credit_amounts": [],
+        "total_taxes": [],
+        "webhooks_delivered_at": None,
+    } | given
+    found["lines"] = listed(
+        [line(**{**one, "invoice": found["id"]}) for one in _data(given.get("lines"))],
+        f"/v1/invoices/{found['id']}/lines",
+    )
+    return found
+
+
+def line(**given: Any) -> Json:
+    found: Json = {
+        "id": new_id("il"),
+        "object": "line_item",
+        "amount": 0,
+        "currency": "usd",
+        "description": None,
+        "discount_amounts": [],
+        "discountable": True,
+        "discounts": [],
+        "invoice": None,
+        "livemode": False,
+        "metadata": {},
+        "parent": None,
+        "period": {"end": 0, "start": 0},
+        "pretax_credit_amounts": [],
+        "pricing": None,
+        "quantity": 1,
+        "subscription": None,
+        "taxes": [],
+    } | given
+    return found | {
+        "subtotal": found["amount"],
+        "quantity_decimal": str(found["quantity"]),
+    }
+
+
+def invoiceitem(created: int, **given: Any) -> Json:
+    found: Json = {
+        "id": new_id("ii"),
+        "object": "invoiceitem",
+        "amount": 0,
+        "currency": "usd",
+        "customer": "",
+        "date": created,
+        "description": None,
+        "discountable": True,
+        "discounts": [],
+        "invoice": None,
+        "livemode": False,
+        "metadata": {},
+        "net_amount": given.get("amount", 0),
+        "parent": None,
+        "period": {"end": created, "start": created},
+        "pricing": None,
+        "proration": False,
+        "quantity": 1,
+        "tax_rates": [],
+        "test_clock": None,
+    } | given
+    return found | {"quantity_decimal": str(found["quantity"])}
+
+
+def priced(price: Json) -> Json:
+    """A price as lines and invoice items name it."""
+    return {
+        "price_details": {"price": price["id"], "product": price["product"]},
+        "type": "price_details",
+        "unit_amount_decimal": price["unit_amount_decimal"],
+    }
+
+
+def of_subscription(found: Json) -> Json:
+    """`parent` of an invoice that a subscription made."""
+    details = {"metadata": found["metadata"], "subscription": found["id"]}
+    return {
+        "quote_details": None,
+        "subscription_details": details,
+        "type": "subscription_details",
+    }
+
+
+def event(created: int, **given: Any) -> Json:
+    found: Json = {
+        "id": new_id("evt"),
+        "object": "event",
+        "api_version": None,
+        "created": created,
+        "livemode": False,
+        "pending_webhooks": 0,
+    }
+    return found | given
+
+
+def _data(found: Any) -> list[Json]:
+    """Items or lines, given as a list or as a Stripe list."""
+    if not found:
+        return []
+    data: list[Json] = found["data"] if isinstance(found, dict) else found
+    return data

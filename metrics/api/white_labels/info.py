@@ -1,0 +1,202 @@
+"""Contract A's main operation: an organization's numbers and its last 365 days.
+
+The hot way of this contract, written straight to bytes. Integers stay integers however
+large; the clients refuse `10.0`.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import Query
+from pydantic import Field
+
+from metrics.queries.days import DayMetrics, contract_start, daily_metrics
+from orgs.api.white_labels.common import INNER, Id, inner, reads, router
+from orgs.api.white_labels.schemas import AEntitlementLimits, AGenericOut, Said
+from orgs.catalog import Scope
+from orgs.days import day_of, first_instant
+from orgs.models import Entitlements, Organization
+from orgs.queries.references import get_entitlements
+
+
+class ADailyMetricsOut(Said):
+    """Metrics of one day in the white label's time zone; totals are as of its end."""
+
+    date: datetime = Field(description="The day, as midnight UTC.")
+    total_users: int = Field(description="Members; 0 for a personal organization.")
+    total_staff_users: int = Field(
+        description="Members that are staff; 0 for a personal organization."
+    )
+    total_projects: int = Field(description="Projects.")
+    total_current_contract_cpu_compute_time_seconds: int = Field(
+        description="CPU seconds since the contract started."
+    )
+    total_current_contract_gpu_compute_time_seconds: int = Field(
+        description="GPU seconds since the contract started."
+    )
+    total_current_contract_compute_time_seconds: int = Field(
+        description="CPU seconds plus weighted GPU seconds since the contract started."
+        " The GPU weight is a setting of the white label and defaults to 3."
+    )
+    compute_time_calculated_since: datetime = Field(
+        description="Start of the contract, or of the day of creation if there is none."
+    )
+    total_storage_size_bytes: int = Field(description="Bytes stored.")
+    users_added: int = Field(description="Members added on this day.")
+    staff_users_added: int = Field(description="Staff members added on this day.")
+    users_deleted: int = Field(description="Members removed on this day.")
+    staff_users_deleted: int = Field(description="Staff members removed on this day.")
+    projects_added: int = Field(description="Projects added on this day.")
+    projects_deleted: int = Field(description="Projects deleted on this day.")
+    cpu_compute_time_seconds: int = Field(description="CPU seconds of this day.")
+    gpu_compute_time_seconds: int = Field(description="GPU seconds of this day.")
+    compute_time_seconds: int = Field(
+        description="CPU seconds plus weighted GPU seconds of this day."
+    )
+    storage_bytes_added: int = Field(description="Bytes added on this day.")
+    storage_bytes_deleted: int = Field(description="Bytes deleted on this day.")
+
+
+class AInfoOut(AGenericOut):
+    """An organization's totals, entitlements, and daily metrics."""
+
+    cpu_compute_time: int = Field(description="CPU seconds since the contract started.")
+    gpu_compute_time: int = Field(description="GPU seconds since the contract started.")
+    total_compute_time: float = Field(
+        description="CPU plus GPU minutes, unweighted, since the contract started."
+    )
+    billable: bool = Field(
+        description="Whether the organization is charged for its usage."
+    )
+    entitlement_limits: AEntitlementLimits = Field(
+        description="The limits of the organization."
+    )
+    compute_time_current_contract_since: datetime = Field(
+        description="Start of the contract, or of the day of creation if there is none."
+    )
+    total_storage: int = Field(description="Bytes stored.")
+    daily_metrics: list[ADailyMetricsOut] = Field(
+        description="The last 365 days including today, oldest first."
+    )
+    extension_blocks: list[Any] = Field(description="Always empty.")
+    extension_settings: dict[str, Any] = Field(description="Always empty.")
+
+
+Deleted = Annotated[
+    bool,
+    Query(
+        False,
+        alias="includeDeleted",
+        description="Whether a deleted organization is returned instead of a 404.",
+    ),
+]
+
+
+@router.get(
+    INNER, **reads("Retrieve an organization's totals and daily metrics", AInfoOut)
+)
+def info(
+    request: HttpRequest,
+    organization_id: Id,
+    inner_id: Id,
+    include_deleted: Deleted = False,
+) -> HttpResponse:
+    """Return the totals, entitlements, and last 365 days of an organization.
+
+    A deleted organization is returned only with `includeDeleted`.
+    """
+    organization = inner(
+        request,
+        organization_id,
+        inner_id,
+        Scope.ORGANIZATIONS_READ,
+        include_deleted=include_deleted,
+    )
+    return HttpResponse(info_body(organization), content_type="application/json")
+
+
+def info_body(organization: Organization) -> bytes:
+    """`AInfoOut` as JSON; two queries."""
+    zone = organization.white_label.zone
+    days = daily_metrics(organization, last=day_of(timezone.now(), zone))
+    since = moment(first_instant(contract_start(organization), zone))
+    end = days[-1]
+    cpu, gpu = end.total_contract_cpu_seconds, end.total_contract_gpu_seconds
+    answer = {
+        "success": True,
+        "cpuComputeTime": _integer(cpu),
+        "gpuComputeTime": _integer(gpu),
+        "totalComputeTime": (cpu + gpu) / 60,
+        "billable": organization.is_billable,
+        "entitlementLimits": limits_of(get_entitlements(organization)),
+        "computeTimeCurrentContractSince": since,
+        "totalStorage": _integer(end.total_storage_bytes),
+        "dailyMetrics": orjson.Fragment(_days(organization, days, since)),
+        "extensionBlocks": [],
+        "extensionSettings": {},
+    }
+    return orjson.dumps(answer)
+
+
+_DAY = b"""{"date":"%sT00:00:00Z","computeTimeCalculatedSince":"%s",\
+"totalUsers":%d,"totalStaffUsers":%d,"totalProjects":%d,\
+"totalCurrentContractCpuComputeTimeSeconds":%d,\
+"totalCurrentContractGpuComputeTimeSeconds":%d,\
+"totalCurrentContractComputeTimeSeconds":%d,"totalStorageSizeBytes":%d,\
+"usersAdded":%d,"staffUsersAdded":%d,"usersDeleted":%d,"staffUsersDeleted":%d,\
+"projectsAdded":%d,"projectsDeleted":%d,\
+"cpuComputeTimeSeconds":%d,"gpuComputeTimeSeconds":%d,"computeTimeSeconds":%d,\
+"storageBytesAdded":%d,"storageBytesDeleted":%d}"""
+
+
+def _days(organization: Organization, days: list[DayMetrics], since: str) -> bytes:
+    rows = [_day(day, since.encode(), organization.is_personal) for day in days]
+    return b"[%s]" % b",".join(rows)
+
+
+def _day(day: DayMetrics, since: bytes, is_personal: bool) -> bytes:
+    return _DAY % (
+        day.day.isoformat().encode(),
+        since,
+        0 if is_personal else day.total_members,
+        0 if is_personal else day.total_staff,
+        day.total_projects,
+        day.total_contract_cpu_seconds,
+        day.total_contract_gpu_seconds,
+        day.total_contract_compute_seconds,
+        day.total_storage_bytes,
+        day.members_added,
+        day.staff_added,
+        day.members_deleted,
+        day.staff_deleted,
+        day.projects_added,
+        day.projects_deleted,
+        day.cpu_seconds,
+        day.gpu_seconds,
+        day.compute_seconds,
+        day.storage_bytes_added,
+        day.storage_bytes_deleted,
+    )
+
+
+def _integer(value: int) -> orjson.Fragment:
+    """Sums may be wider than the 64 bits orjson writes."""
+    return orjson.Fragment(str(value))
+
+
+def moment(instant: datetime) -> str:
+    """Whole seconds and a Z: the JavaScript client reads no microseconds."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def limits_of(entitlements: Entitlements) -> dict[str, int | None]:
+    return {
+        "totalStorage": entitlements.storage_bytes,
+        "computeTimePerYear": entitlements.compute_seconds_per_year,
+        "gpuComputeTimePerYear": entitlements.gpu_seconds_per_year,
+        "numberOfProjects": entitlements.projects,
+        "numberOfUsers": entitlements.users,
+    }

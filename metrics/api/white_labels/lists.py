@@ -1,0 +1,151 @@
+"""Contract A: the organizations of a white label, found."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, F, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Query
+from pydantic import Field
+
+from metrics.api.white_labels.info import limits_of
+from metrics.queries.compute import has_usage_since
+from orgs.api.white_labels.common import ONE, Id, called, reads, router
+from orgs.api.white_labels.list_params import (
+    Fields,
+    Order,
+    boolean,
+    filtered_by,
+    number,
+    page_of,
+    sorted_by,
+)
+from orgs.api.white_labels.schemas import AEntitlementLimits, AGenericOut, ListIn, Said
+from orgs.catalog import Scope
+from orgs.days import day_of
+from orgs.models import Entitlements, Organization, Project, WhiteLabel
+from orgs.models.organizations import OrganizationQuerySet
+from orgs.queries.counting import count_now_and_then, count_or_estimate
+from orgs.queries.searching import search_organizations
+
+
+class AOrganizationOut(Said):
+    """An organization of a white label."""
+
+    id: int = Field(description="The ID in Orgdesk.")
+    name: str = Field(description="The display name.")
+    logo: str | None = Field(description="The URL of the logo; null if there is none.")
+    created: datetime = Field(description="When the organization was created.")
+    readme: str = Field(description="The readme text; may be empty.")
+    experiments: list[str] = Field(description="The enabled experiments.")
+    domain: str = Field(description="The domain; may be empty.")
+    whitelabel_id: int = Field(description="The ID of its white label.")
+    billable: bool = Field(
+        description="Whether the organization is charged for its usage."
+    )
+    private_project_count: int = Field(description="The number of private projects.")
+    entitlement_limits: AEntitlementLimits = Field(
+        description="The limits of the organization."
+    )
+    deleted_date: datetime | None = Field(
+        description="When the organization was deleted; null if it is not."
+    )
+
+
+class AOrganizationsOut(AGenericOut):
+    """A page of organizations."""
+
+    total: int = Field(
+        description="The number of matches. With filters, numbers above 10,000 are"
+        " estimates."
+    )
+    organizations: list[AOrganizationOut] = Field(description="In the requested order.")
+
+
+_ORGANIZATION_ORDER: Order = {
+    "id": F("id"),
+    "name": F("name_key"),
+    "created": F("created_at"),
+}
+_ORGANIZATION_FILTERS: Fields = {
+    "id": ("id", number),
+    "name": ("name_key", str.lower),
+    "billable": ("is_billable", boolean),
+    "domain": ("domain__iexact", str),
+}
+
+
+@router.get(
+    f"{ONE}/organizations",
+    **reads("List the organizations of a white label", AOrganizationsOut),
+)
+def organizations(
+    request: HttpRequest, organization_id: Id, query: Query[ListIn]
+) -> Any:
+    """Return the organizations of the white label.
+
+    Sort by id, name, or created. Filter by id, name, billable, or domain. With
+    `includeDeleted`, deleted organizations are listed with their `deletedDate`.
+    """
+    white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
+    everything = Organization.objects.filter(white_label=white_label)
+    if not query.include_deleted:
+        everything = everything.present()
+    rows = _narrowed(everything, white_label, query)
+    ordered = sorted_by(rows, query.sort, _ORGANIZATION_ORDER)
+    shown = list(page_of(ordered.select_related("entitlements"), query))
+    private = _private_projects(shown)
+    return {
+        "total": _total(rows, white_label, query),
+        "organizations": [_organization(row, private.get(row.pk, 0)) for row in shown],
+    }
+
+
+def _narrowed(
+    rows: OrganizationQuerySet, white_label: WhiteLabel, query: ListIn
+) -> QuerySet[Organization]:
+    if query.search:
+        rows = search_organizations(rows, query.search)
+    if query.active:
+        since = first_day(white_label, query.active)
+        rows = rows.filter(has_usage_since(since, organization_id="pk"))
+    return filtered_by(rows, query.filters, _ORGANIZATION_FILTERS)
+
+
+def _total(rows: QuerySet[Organization], white_label: WhiteLabel, query: ListIn) -> int:
+    """Of a whole list exact, as old as a minute; of a narrowed one exact to 10,000."""
+    if query.search or query.active or query.filters:
+        return count_or_estimate(rows)
+    name = f"organizations:{white_label.pk}:{query.include_deleted}"
+    return count_now_and_then(rows, name=name)
+
+
+def first_day(white_label: WhiteLabel, days: int) -> date:
+    """The first of so many days, today the last."""
+    return day_of(timezone.now(), white_label.zone) - timedelta(days=days - 1)
+
+
+def _private_projects(shown: Sequence[Organization]) -> dict[int, int]:
+    rows = Project.objects.filter(
+        organization__in=shown, is_public=False, deleted_at=None
+    )
+    return dict(rows.values_list("organization_id").annotate(Count("id")))
+
+
+def _organization(row: Organization, private: int) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "logo": row.logo_url or None,
+        "created": row.created_at,
+        "readme": row.readme,
+        "experiments": row.experiments,
+        "domain": row.domain,
+        "whitelabel_id": row.white_label_id,
+        "billable": row.is_billable,
+        "private_project_count": private,
+        "entitlement_limits": limits_of(getattr(row, "entitlements", Entitlements())),
+        "deleted_date": row.deleted_at,
+    }

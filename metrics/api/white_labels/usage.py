@@ -1,0 +1,214 @@
+"""Contract A: compute time of a range, and usage reports made by jobs."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Schema
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from metrics.commands.reports import start_report
+from metrics.models import UsageReport
+from metrics.periods import DayRange
+from metrics.queries.compute import compute_time
+from metrics.queries.reports import list_reports
+from orgs import access
+from orgs.api.white_labels.common import (
+    INNER,
+    WRITES,
+    Id,
+    inner,
+    reads,
+    router,
+    who,
+    writes,
+)
+from orgs.api.white_labels.schemas import (
+    AGenericOut,
+    AStartJobOut,
+    Moment,
+    PageIn,
+    Said,
+)
+from orgs.catalog import Scope
+from orgs.days import parse_day
+from orgs.errors import Conflict, InvalidDateRange, NotFound
+from orgs.models import Job, Organization
+from orgs.queries.counting import count_or_estimate
+from orgs.queue.enqueue import nudge
+from orgs.tasks import run_job
+
+REPORTS = f"{INNER}/usage/reports"
+REPORT = f"{REPORTS}/{{report_id}}"
+
+
+class RangeIn(Schema):
+    """A range of days in the white label's time zone; the last day is excluded."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    start_date: Moment = Field(description="First day, as a date or date-time.")
+    end_date: Moment = Field(description="Day after the last, as a date or date-time.")
+
+    def days(self, zone: ZoneInfo) -> DayRange:
+        start = parse_day(self.start_date, zone, field="startDate")
+        end = parse_day(self.end_date, zone, field="endDate")
+        if start > end:
+            raise InvalidDateRange("`startDate` must not be after `endDate`.")
+        return DayRange(start, end)
+
+
+class AComputeTimeOut(AGenericOut):
+    """Compute time of a range."""
+
+    cpu_compute_time: int = Field(description="CPU seconds.")
+    gpu_compute_time: int = Field(description="GPU seconds.")
+    total_compute_time: float = Field(description="CPU plus GPU minutes, unweighted.")
+
+
+class AReportOut(Said):
+    """A usage report."""
+
+    id: int = Field(description="The ID of the report.")
+    created: datetime = Field(description="When the report was requested.")
+    job_id: int = Field(description="The ID of the job that creates the report.")
+    job_finished: bool = Field(description="Whether the job has ended.")
+    job_finished_successful: bool = Field(description="Whether the report is ready.")
+    report_start_date: datetime = Field(description="The first instant of the range.")
+    report_end_date: datetime = Field(description="The first instant after the range.")
+    download_link: str | None = Field(
+        description="The URL of the CSV file; null until the report is ready."
+    )
+
+
+class AReportsOut(AGenericOut):
+    """A page of usage reports."""
+
+    reports: list[AReportOut] = Field(description="Newest first.")
+    total_count: int = Field(
+        description="The number of reports; exact up to 10,000, then an estimate."
+    )
+
+
+class AOneReportOut(AGenericOut):
+    """A usage report."""
+
+    report: AReportOut = Field(description="The usage report.")
+
+
+@router.get(
+    f"{INNER}/usage/computeTime",
+    **reads("Retrieve the compute time of a range", AComputeTimeOut),
+)
+def compute_time_usage(
+    request: HttpRequest, organization_id: Id, inner_id: Id, query: Query[RangeIn]
+) -> Any:
+    """Return the compute time from `startDate` up to but excluding `endDate`."""
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    used = compute_time(found.pk, query.days(found.white_label.zone))
+    return {
+        "cpu_compute_time": used.cpu_seconds,
+        "gpu_compute_time": used.gpu_seconds,
+        "total_compute_time": used.minutes,
+    }
+
+
+@router.post(REPORTS, **writes("Create a usage report", AStartJobOut))
+def create_report(
+    request: HttpRequest, organization_id: Id, inner_id: Id, query: Query[RangeIn]
+) -> Any:
+    """Start a job that creates a CSV report with one row per day and meter with usage.
+
+    The range can span at most three years.
+    """
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    days = query.days(found.white_label.zone)
+    job = start_report(found, days, created_by=who(request))
+    nudge(run_job, job.pk)
+    return {"id": job.pk}
+
+
+@router.get(REPORTS, **reads("List usage reports", AReportsOut))
+def reports(
+    request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
+) -> Any:
+    """Return the usage reports of the organization, newest first."""
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    rows = list_reports(found)
+    shown = rows[page.offset : page.offset + page.limit]
+    return {
+        "reports": [_out(request, report) for report in shown],
+        "total_count": count_or_estimate(rows),
+    }
+
+
+@router.get(REPORT, **reads("Retrieve a usage report", AOneReportOut))
+def report(
+    request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
+) -> Any:
+    """Return a usage report and the state of its job."""
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    return {"report": _out(request, _get(found, report_id))}
+
+
+@router.delete(REPORT, **writes("Delete a usage report", AGenericOut))
+def delete_report(
+    request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
+) -> Any:
+    """Delete a usage report and its CSV file."""
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    _get(found, report_id).delete()
+    return {}
+
+
+_CSV: dict[str, Any] = {
+    "responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+}
+
+
+@router.get(
+    f"{REPORT}/download",
+    response={200: None, **WRITES},  # 409 until the report is ready
+    summary="Download a usage report as CSV",
+    auth=access.needs(Scope.ORGANIZATIONS_READ),
+    openapi_extra=_CSV,
+)
+def download_report(
+    request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
+) -> HttpResponse:
+    """Return the CSV file of a usage report; status 409 until it is ready."""
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    made = _get(found, report_id)
+    if made.content is None:
+        raise Conflict("The report is not ready yet.")
+    response = HttpResponse(made.content, content_type="text/csv; charset=utf-8")
+    name = f"usage-{found.pk}-{made.pk}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _get(organization: Organization, report_id: str) -> UsageReport:
+    rows = list_reports(organization)
+    found = rows.filter(pk=access.row_id(report_id)).first()
+    if found is None:
+        raise NotFound("Report not found.")
+    return found
+
+
+def _out(request: HttpRequest, made: UsageReport) -> dict[str, Any]:
+    is_made = made.job.state == Job.State.DONE
+    path = f"{request.path_info.partition('/usage/reports')[0]}/usage/reports/{made.pk}"
+    return {
+        "id": made.pk,
+        "created": made.created_at,
+        "job_id": made.job_id,
+        "job_finished": made.job.finished_at is not None,
+        "job_finished_successful": is_made,
+        "report_start_date": made.starts_at,
+        "report_end_date": made.ends_at,
+        "download_link": (
+            request.build_absolute_uri(f"{path}/download") if is_made else None
+        ),
+    }

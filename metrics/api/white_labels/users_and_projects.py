@@ -1,0 +1,191 @@
+"""Contract A: the users and projects of a white label, found."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db.models import F
+from django.db.models.functions import Lower
+from django.http import HttpRequest
+from ninja import Query
+from pydantic import Field
+
+from metrics.api.white_labels.lists import first_day
+from metrics.queries.compute import has_usage_since
+from orgs.api.white_labels.common import ONE, Id, called, reads, router
+from orgs.api.white_labels.list_params import (
+    Fields,
+    Order,
+    filtered_by,
+    number,
+    page_of,
+    sorted_by,
+    words,
+)
+from orgs.api.white_labels.schemas import AGenericOut, ListIn, Said, Text
+from orgs.catalog import Scope
+from orgs.models import Member, Project
+from orgs.queries.counting import count_or_estimate
+
+_TIER = "enterprise"
+_TOTAL = "The number of matches; exact up to 10,000, then an estimate."
+
+
+class AUserOut(Said):
+    """A user: a member of one organization."""
+
+    id: int = Field(description="The ID in Orgdesk.")
+    username: str = Field(description="Your ID of the user.")
+    email: str = Field(description="The email address; may be empty.")
+    name: str = Field(description="The full name; may be empty.")
+    created: datetime = Field(description="When the user was added.")
+    tier: str = Field(description="Always `enterprise`.")
+    deleted_date: datetime | None = Field(
+        description="When the user was removed; null if active."
+    )
+
+
+class AUsersOut(AGenericOut):
+    """A page of users."""
+
+    total: int = Field(description=_TOTAL)
+    users: list[AUserOut] = Field(description="In the requested order.")
+
+
+class UsersIn(ListIn):
+    """Which users to list, and how many at once."""
+
+    tier: Literal["free", "community-plus", "professional", "enterprise"] | None = (
+        Field(
+            None, description="Every user has the tier `enterprise`; others match none."
+        )
+    )
+    fields_: Text = Field(
+        "", alias="fields", description="Ignored; all fields are returned."
+    )
+
+
+class AProjectOut(Said):
+    """A project of an organization."""
+
+    id: int = Field(description="The ID in Orgdesk.")
+    name: str = Field(description="The display name.")
+    owner: str = Field(description="The name of its organization.")
+    owner_organization_id: int = Field(description="The ID of its organization.")
+    whitelabel_id: int = Field(description="The ID of its white label.")
+    created: datetime = Field(description="When the project was added.")
+    tier: str = Field(description="Always `enterprise`.")
+    deleted_date: datetime | None = Field(
+        description="When the project was deleted; null if active."
+    )
+
+
+class AProjectsOut(AGenericOut):
+    """A page of projects."""
+
+    total: int = Field(description=_TOTAL)
+    projects: list[AProjectOut] = Field(description="In the requested order.")
+
+
+_USER_ORDER: Order = {
+    "id": F("id"),
+    "username": F("external_id"),
+    "email": Lower("email"),
+    "name": Lower("name"),
+    "created": F("added_at"),
+}
+_USER_FILTERS: Fields = {
+    "id": ("id", number),
+    "username": ("external_id", str),
+    "email": ("email__iexact", str),
+    "name": ("name__iexact", str),
+    "organizationId": ("organization_id", number),
+}
+
+
+@router.get(f"{ONE}/users", **reads("List the users of a white label", AUsersOut))
+def users(request: HttpRequest, organization_id: Id, query: Query[UsersIn]) -> Any:
+    """Return the members of all organizations, once per organization they belong to.
+
+    Sort by id, username, email, name, or created. Filter by id, username, email, name,
+    or organizationId. `active` refers to the usage of the organization.
+    """
+    white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
+    rows = Member.objects.filter(organization__white_label=white_label)
+    rows = words(rows, query.search, "name", "email", "external_id")
+    if query.tier not in (None, _TIER):
+        rows = rows.none()
+    if query.active:
+        since = first_day(white_label, query.active)
+        rows = rows.filter(has_usage_since(since, organization_id="organization_id"))
+    rows = _inside(filtered_by(rows, query.filters, _USER_FILTERS), query)
+    shown = page_of(sorted_by(rows, query.sort, _USER_ORDER), query)
+    return {"total": count_or_estimate(rows), "users": [_user(row) for row in shown]}
+
+
+def _inside(rows: Any, query: ListIn) -> Any:
+    """Without those that are deleted, or whose organization is."""
+    if query.include_deleted:
+        return rows
+    return rows.filter(deleted_at=None, organization__deleted_at=None)
+
+
+def _user(row: Member) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "username": row.external_id,
+        "email": row.email,
+        "name": row.name,
+        "created": row.added_at,
+        "tier": _TIER,
+        "deleted_date": row.deleted_at,
+    }
+
+
+_PROJECT_ORDER: Order = {
+    "id": F("id"),
+    "name": Lower("name"),
+    "created": F("added_at"),
+}
+_PROJECT_FILTERS: Fields = {
+    "id": ("id", number),
+    "name": ("name__iexact", str),
+    "ownerOrganizationId": ("organization_id", number),
+}
+
+
+@router.get(
+    f"{ONE}/projects", **reads("List the projects of a white label", AProjectsOut)
+)
+def projects(request: HttpRequest, organization_id: Id, query: Query[ListIn]) -> Any:
+    """Return the projects of all organizations.
+
+    Sort by id, name, or created. Filter by id, name, or ownerOrganizationId.
+    """
+    white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
+    rows = Project.objects.filter(organization__white_label=white_label)
+    rows = words(rows, query.search, "name", "external_id")
+    if query.active:
+        since = first_day(white_label, query.active)
+        used = has_usage_since(
+            since, organization_id="organization_id", project_id="pk"
+        )
+        rows = rows.filter(used)
+    rows = _inside(filtered_by(rows, query.filters, _PROJECT_FILTERS), query)
+    ordered = sorted_by(rows.select_related("organization"), query.sort, _PROJECT_ORDER)
+    return {
+        "total": count_or_estimate(rows),
+        "projects": [_project(row) for row in page_of(ordered, query)],
+    }
+
+
+def _project(row: Project) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "name": row.name,
+        "owner": row.organization.name,
+        "owner_organization_id": row.organization_id,
+        "whitelabel_id": row.organization.white_label_id,
+        "created": row.added_at,
+        "tier": _TIER,
+        "deleted_date": row.deleted_at,
+    }

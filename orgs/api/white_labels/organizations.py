@@ -1,0 +1,213 @@
+"""Contract A: organizations made, changed, deleted by a job, and taken back."""
+
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from pydantic import Field, StringConstraints, WithJsonSchema
+
+from orgs.api.white_labels.common import (
+    INNER,
+    ONE,
+    Id,
+    called,
+    inner,
+    key_scopes,
+    router,
+    who,
+    writes,
+)
+from orgs.api.white_labels.schemas import (
+    AEntitlementLimitsIn,
+    AEntityKeyOut,
+    AGenericOut,
+    Asked,
+    AStartJobOut,
+    Moment,
+    Name,
+)
+from orgs.catalog import Scope
+from orgs.commands import editing
+from orgs.commands.bootstrap import create_with_admin
+from orgs.commands.editing import change_organization
+from orgs.commands.jobs import start_deletion
+from orgs.days import EARLIEST_DAY, LATEST_DAY, parse_day
+from orgs.errors import Forbidden, InvalidDateRange
+from orgs.models import Organization
+from orgs.queue.enqueue import nudge
+from orgs.tasks import run_job
+
+# Credentials that a page of somebody else's cannot make a browser send.
+_HEADERS = ("x-api-key", "x-jwt-token", "authorization")
+
+_URL = r"^https?://[a-z0-9.-]+\.[a-z]{2,}(/[^\s]*)?$"
+_URL_SCHEMA = {"type": "string", "maxLength": 500, "pattern": _URL}
+Url = Annotated[
+    Annotated[str, StringConstraints(max_length=500, pattern=r"^https?://\S+$")] | None,
+    WithJsonSchema({"anyOf": [_URL_SCHEMA, {"type": "null"}]}),
+]
+
+
+class AOrganizationIn(Asked):
+    """A new organization and its admin."""
+
+    organization_name: Name = Field(description="The display name.")
+    admin_id: int | None = Field(
+        None,
+        ge=1,
+        le=2**63 - 1,
+        description="The ID of the user of the white label who becomes its admin.",
+    )
+    admin_email: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="The email address of the admin, if `adminId` is not sent.",
+    )
+
+
+class AOrganizationChangeIn(Asked):
+    """Changes to an organization. Only the fields that are sent change."""
+
+    logo: Url = Field(None, description="The URL of the logo; null removes it.")
+    header_img: Url = Field(
+        None, description="The URL of the header image; null removes it."
+    )
+    name: Name = Field("", description="The display name.")
+    experiments: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        [], max_length=100, description="The enabled experiments."
+    )
+    readme: str = Field("", max_length=100_000, description="The readme text.")
+    billable: bool = Field(
+        True, description="Whether the organization is charged for its usage."
+    )
+    entitlement_limits: AEntitlementLimitsIn = Field(
+        AEntitlementLimitsIn(), description="The limits to set."
+    )
+    contract_start_date: Moment = Field(
+        "", description="The day the contract starts in the white label's time zone."
+    )
+    domain: str = Field("", max_length=253, description="The domain.")
+
+    def values(self, organization: Organization) -> dict[str, Any]:
+        """By our names."""
+        found = {
+            ours: getattr(self, name) or ""
+            for name, ours in _TEXTS.items()
+            if name in self.model_fields_set
+        }
+        if "experiments" in self.model_fields_set:
+            found["experiments"] = self.experiments
+        if "billable" in self.model_fields_set:
+            found["is_billable"] = self.billable
+        if self.contract_start_date:
+            found["contract_started_on"] = self._contract(organization)
+        return found
+
+    def _contract(self, organization: Organization) -> Any:
+        zone = organization.white_label.zone
+        day = parse_day(self.contract_start_date, zone, field="contractStartDate")
+        if not EARLIEST_DAY <= day < LATEST_DAY:
+            raise InvalidDateRange(
+                "`contractStartDate` must be between the years 2000 and 2200.",
+                fields=("contractStartDate",),
+            )
+        return day
+
+    def limits(self) -> dict[str, Any] | None:
+        given = self.entitlement_limits.model_fields_set
+        if not given:
+            return None
+        return {
+            ours: getattr(self.entitlement_limits, name)
+            for name, ours in _LIMITS.items()
+            if name in given
+        }
+
+
+_TEXTS = {
+    "logo": "logo_url",
+    "header_img": "header_image_url",
+    "name": "name",
+    "readme": "readme",
+    "domain": "domain",
+}
+_LIMITS = {
+    "total_storage": "storage_bytes",
+    "compute_time_per_year": "compute_seconds_per_year",
+    "gpu_compute_time_per_year": "gpu_seconds_per_year",
+    "number_of_projects": "projects",
+    "number_of_users": "users",
+}
+
+
+@router.post(f"{ONE}/organizations", **writes("Create an organization", AEntityKeyOut))
+def create_organization(
+    request: HttpRequest, organization_id: Id, data: AOrganizationIn
+) -> Any:
+    """Create an organization with an admin and an API key for it.
+
+    The key has the scopes of an admin, limited to those of the caller.
+    """
+    white_label = called(request, organization_id, Scope.ORGANIZATIONS_WRITE)
+    organization, text = create_with_admin(
+        white_label,
+        name=data.organization_name,
+        scopes=key_scopes(request, "admin"),
+        admin_id=data.admin_id,
+        admin_email=data.admin_email or "",
+        created_by=who(request),
+    )
+    return {"id": organization.pk, "api_key": text}
+
+
+@router.post(INNER, **writes("Update an organization", AGenericOut))
+def update_organization(
+    request: HttpRequest, organization_id: Id, inner_id: Id, data: AOrganizationChangeIn
+) -> Any:
+    """Change the fields that are sent; the others keep their values.
+
+    Changing `contractStartDate` recalculates the totals of the contract.
+    """
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    change_organization(found, data.values(found), data.limits())
+    return {}
+
+
+@router.delete(INNER, **writes("Delete an organization", AStartJobOut))
+def delete_organization(request: HttpRequest, organization_id: Id, inner_id: Id) -> Any:
+    """Start a job that marks the organization as deleted; its usage is kept.
+
+    `restore` reverts the deletion. The organization that owns the white label can't be
+    deleted.
+    """
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    job = start_deletion(found, created_by=who(request))
+    nudge(run_job, job.pk)
+    return {"id": job.pk}
+
+
+@router.get(
+    f"{INNER}/restore",
+    **writes("Restore an organization", AGenericOut, reaches_deleted=True),
+)
+def restore_organization(
+    request: HttpRequest, organization_id: Id, inner_id: Id
+) -> Any:
+    """Restore a deleted organization and cancel a pending deletion.
+
+    Because this GET request changes data, it accepts no cookies: send the credential in
+    a header.
+    """
+    if not any(request.headers.get(name) for name in _HEADERS):
+        raise Forbidden(
+            "Send the credential in a header; cookies are not accepted here."
+        )
+    found = inner(
+        request,
+        organization_id,
+        inner_id,
+        Scope.ORGANIZATIONS_WRITE,
+        include_deleted=True,
+    )
+    editing.restore_organization(found)
+    return {}

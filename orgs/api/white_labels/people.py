@@ -1,0 +1,195 @@
+"""Contract A: an organization's jobs, projects, keys and members."""
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Query
+from pydantic import Field
+
+from orgs import access
+from orgs.api.white_labels.common import (
+    INNER,
+    Id,
+    inner,
+    key_scopes,
+    reads,
+    router,
+    writes,
+)
+from orgs.api.white_labels.list_params import page_of
+from orgs.api.white_labels.schemas import (
+    AEntityKeyOut,
+    AGenericOut,
+    AJobsOut,
+    Asked,
+    Name,
+    PageIn,
+)
+from orgs.catalog import Scope
+from orgs.commands import editing, keys
+from orgs.commands.bootstrap import create_with_key
+from orgs.commands.editing import remove_person
+from orgs.errors import DomainError, NotFound
+from orgs.models import Job, Member
+from orgs.queries.counting import count_or_estimate
+from orgs.queries.jobs import list_jobs
+
+_LONGEST = 100 * 365 * 86_400  # seconds; later instants are not kept
+
+
+class AProjectIn(Asked):
+    """A new project of the organization. `ownerId` and `ownerEmail` are ignored."""
+
+    project_name: Name = Field(description="The display name.")
+    project_visibility: Literal["public", "private"] = Field(
+        "private", description="`public` or `private`."
+    )
+    create_api_key: bool = Field(True, description="Whether to create an API key.")
+
+
+class AApiKeyIn(Asked):
+    """A new API key."""
+
+    name: Name = Field(description="A name for the list of keys.")
+    api_key: str | None = Field(
+        None,
+        min_length=32,
+        max_length=200,
+        pattern=r"^[!-~]+$",
+        description="Your own key text, with the prefix of all keys. Leave out to have"
+        " one generated.",
+    )
+    role: Literal["admin", "member"] = Field(
+        description="`admin` or `member`; it decides the scopes of the key."
+    )
+    ttl: int | None = Field(
+        None,
+        ge=1,
+        le=_LONGEST,
+        description="Seconds until the key expires; null if it never does.",
+    )
+
+
+class AMemberIn(Asked):
+    """A new member."""
+
+    username_or_email: str = Field(
+        min_length=1,
+        max_length=200,
+        description="Your ID of the user, or the email address.",
+    )
+    role: Literal["admin", "member", "guest"] = Field(
+        description="`admin`, `member`, or `guest`."
+    )
+    datasets: list[str] = Field([], max_length=1_000, description="Ignored.")
+
+
+@router.get(
+    f"{INNER}/jobs",
+    **reads("List the jobs of an organization", AJobsOut, reaches_deleted=True),
+)
+def jobs(
+    request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
+) -> Any:
+    """Return the jobs, newest first, also those of a deleted organization."""
+    found = inner(
+        request,
+        organization_id,
+        inner_id,
+        Scope.ORGANIZATIONS_READ,
+        include_deleted=True,
+    )
+    rows = list_jobs(found)
+    return {
+        "jobs": [_job(job) for job in page_of(rows, page)],
+        "total_job_count": count_or_estimate(rows),
+    }
+
+
+def _job(job: Job) -> dict[str, Any]:
+    has_ended = job.finished_at is not None
+    return {
+        "id": job.pk,
+        "category": Job.Kind(job.kind).label,
+        "category_key": job.kind,
+        "key": f"{job.kind}-{job.pk}",
+        "created": job.created_at,
+        "started": job.started_at,
+        "finished": job.finished_at,
+        "finished_successful": job.state == Job.State.DONE if has_ended else None,
+        "job_notification_uids": [],
+    }
+
+
+@router.post(f"{INNER}/projects", **writes("Create a project", AEntityKeyOut))
+def create_project(
+    request: HttpRequest, organization_id: Id, inner_id: Id, data: AProjectIn
+) -> Any:
+    """Create a project and, unless `createApiKey` is false, an API key.
+
+    The key is for the whole organization and has the scopes of a member.
+    """
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    project, text = create_with_key(
+        found,
+        name=data.project_name,
+        is_public=data.project_visibility == "public",
+        scopes=key_scopes(request, "member") if data.create_api_key else [],
+    )
+    return {"id": project.pk, "api_key": text}
+
+
+@router.post(f"{INNER}/apiKeys", **writes("Create an API key", AEntityKeyOut))
+def create_api_key(
+    request: HttpRequest, organization_id: Id, inner_id: Id, data: AApiKeyIn
+) -> Any:
+    """Create an API key for this organization.
+
+    It has the scopes of the role, limited to those of the caller.
+    """
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    if data.api_key and not data.api_key.startswith(settings.API_KEY_PREFIX):
+        raise DomainError(f"`apiKey` must begin with {settings.API_KEY_PREFIX}.")
+    ttl = timedelta(seconds=data.ttl) if data.ttl else None
+    key, text = keys.create_api_key(
+        found.white_label,
+        name=data.name,
+        scopes=key_scopes(request, data.role),
+        organization=found,
+        expires_at=timezone.now() + ttl if ttl else None,
+        text=data.api_key or "",
+    )
+    return {"id": key.pk, "api_key": text}
+
+
+@router.post(f"{INNER}/members", **writes("Add a member", AGenericOut))
+def add_member(
+    request: HttpRequest, organization_id: Id, inner_id: Id, data: AMemberIn
+) -> Any:
+    """Add a member to the organization.
+
+    A removed member with the same name is added back. An active one is a conflict.
+    """
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    name = data.username_or_email
+    email = {"email": name} if "@" in name else {}
+    values = {"role": data.role, **email}
+    editing.add_member(found, external_id=name, values=values)
+    return {}
+
+
+@router.delete(f"{INNER}/members/{{user_id}}", **writes("Remove a member", AGenericOut))
+def remove_member(
+    request: HttpRequest, organization_id: Id, inner_id: Id, user_id: Id
+) -> Any:
+    """Mark a member as removed; daily member counts of the past stay."""
+    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    present = Member.objects.filter(organization=found, deleted_at=None)
+    member = present.filter(pk=access.row_id(user_id)).first()
+    if member is None:
+        raise NotFound("User not found.")
+    remove_person(member)
+    return {}

@@ -1,0 +1,23 @@
+"""Celery tasks that do background jobs."""
+
+from celery import shared_task
+
+from orgs.commands import jobs
+from orgs.commands.work import list_forgotten
+from orgs.models import Job
+from orgs.queue.enqueue import nudge
+
+_BATCH = 1_000
+
+
+@shared_task
+def run_job(job_id: int) -> None:
+    """Do a background job once, however often this task is enqueued."""
+    jobs.run_job(job_id)
+
+
+@shared_task
+def sweep_jobs() -> None:
+    """Enqueue jobs that were not enqueued or whose worker died."""
+    for job_id in list_forgotten(Job.objects.all(), _BATCH):
+        nudge(run_job, job_id)

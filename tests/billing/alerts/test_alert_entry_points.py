@@ -1,0 +1,209 @@
+"""Whoever changes a limit, an entitlement, a balance or a plan: it is looked at once.
+
+Through each door, as people and programs use it; the worker's part is `evaluate_whole`.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from billing.alerts.commands.evaluation import evaluate_whole
+from billing.ledger.commands.credits import grant_credit
+from billing.ledger.commands.limits import change_limit
+from billing.ledger.commands.periods import close_period
+from billing.models import BillingAccount, SpendingLimit
+from billing.stripe.commands.mirror.refetching import refetch_subscription
+from orgs.models import Entitlements, Organization, WhiteLabel
+from tests.config.test_admin import fields
+from tests.factories import NOW, make_key, make_rate, make_user
+from tests.support.alerts import give, kinds, limit, look, subscribe, use
+from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.stripe_mirror import customer_of
+from tests.support.stripe_mirror import subscribe as subscribe_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+Asked = dict[str, set[int]]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """By task, the organizations that it is to look at."""
+    found: Asked = {}
+
+    def gather(task: Any, ids: Iterable[int]) -> None:
+        if (
+            task.name != "billing.forecast.tasks.prepare_limits"
+        ):  # the list's order moves, too
+            found.setdefault(task.name.rpartition(".")[2], set()).update(ids)
+
+    monkeypatch.setattr("orgs.queue.debounce.gather", gather)
+    return found
+
+
+@pytest.fixture
+def spent(acme: WhiteLabel, org: Organization, asked: Asked) -> Organization:
+    """10 of the open period, and 60 GPU seconds; the decoy of that name nothing."""
+    make_rate(acme, "2")
+    use(acme, 5, quantities={"requests": 5, "gpu_seconds": 60})
+    assert asked == {"evaluate_limited": {org.pk}}
+    asked.clear()
+    return org
+
+
+def admin(model: str, *args: int) -> str:
+    return reverse(f"admin:{model}_{'change' if args else 'add'}", args=args)
+
+
+def staff(role: str) -> Client:
+    client = Client()
+    client.force_login(make_user(role, role))
+    return client
+
+
+def add_limit_in_admin(org: Organization) -> None:
+    data = {"organization": org.pk, "kind": "soft", "amount": "9"}
+    staff("finance").post(admin("billing_spendinglimit"), data)
+
+
+def change_limit_in_admin(org: Organization) -> None:
+    change_limit(org.pk, kind="soft", amount=Decimal(99))
+    [row] = SpendingLimit.objects.all()
+    staff("finance").post(admin("billing_spendinglimit", row.pk), {"amount": "9"})
+
+
+def put_limits(org: Organization) -> None:
+    key = make_key(org.white_label, "billing:write", organization=org)
+    Client().put(
+        "/v1/billing/limits",
+        {"spending_limit_soft": 9},
+        "application/json",
+        headers={"x-api-key": key},
+    )
+
+
+def save_limits_on_the_page(org: Organization) -> None:
+    url = f"/organizations/{org.pk}/alerts/limits/"
+    staff("finance").post(url, {"soft": "9", "hard": "", "step": "save"})
+
+
+def entitle_in_admin(org: Organization) -> None:
+    client = staff("operator")
+    url = admin("orgs_organization", org.pk)
+    data = fields(client.get(url)) | {"entitlements-0-gpu_seconds_per_year": "100"}
+    answer = client.post(url, data)
+    assert answer.status_code == 302, answer.context["errors"]
+    assert Entitlements.objects.get(organization=org).gpu_seconds_per_year == 100
+
+
+def entitle_by_api(org: Organization) -> None:
+    key = make_key(org.white_label, "organizations:write")
+    answer = Client().patch(
+        f"/api/v1/organizations/{org.pk}",
+        {"entitlements": {"gpu_seconds_per_year": 100}},
+        "application/json",
+        headers={"x-api-key": key},
+    )
+    assert answer.status_code == 200
+
+
+def move_the_contract(org: Organization) -> None:
+    """Until now its year begins tomorrow a year ago: the use was of another."""
+    key = make_key(org.white_label, "organizations:write")
+    Client().patch(
+        f"/api/v1/organizations/{org.pk}",
+        {"contract_started_on": "2025-11-20"},
+        "application/json",
+        headers={"x-api-key": key},
+    )
+
+
+def give_balance_in_admin(org: Organization) -> None:
+    subscribe(org, "trialing", trial_ends_at=NOW + timedelta(days=20))
+    BillingAccount.objects.create(organization=org)
+    client = staff("operator")
+    url = admin("billing_billingaccount", org.pk)
+    client.post(url, fields(client.get(url)) | {"free_balance": "10"})
+
+
+def grant(org: Organization) -> None:
+    subscribe(org, "trialing", trial_ends_at=NOW + timedelta(days=20))
+    kind = "free_balance"
+    grant_credit(org.pk, kind=kind, amount=Decimal(10), note="a gift", by="ann")
+
+
+def close(org: Organization) -> None:
+    change_limit(org.pk, kind="soft", amount=Decimal(99))
+    close_period(org.pk, ends_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("door", "told"),
+    [
+        (add_limit_in_admin, "soft_limit"),
+        (change_limit_in_admin, "soft_limit"),
+        (put_limits, "soft_limit"),
+        (save_limits_on_the_page, "soft_limit"),
+        (entitle_in_admin, "usage_50"),
+        (entitle_by_api, "usage_50"),
+        (give_balance_in_admin, "balance_used"),
+        (grant, "balance_used"),
+        (close, "usage_reset"),
+    ],
+)
+def test_a_change_is_looked_at_at_once(
+    door: Callable[[Organization], None], told: str, spent: Organization, asked: Asked
+) -> None:
+    door(spent)
+
+    assert asked["evaluate_changed"] == {spent.pk}
+    evaluate_whole([spent.pk])
+    assert kinds(spent) == [told]
+
+
+def test_another_contract_year_is_looked_at(spent: Organization, asked: Asked) -> None:
+    move_the_contract(spent)
+
+    assert asked["evaluate_changed"] == {spent.pk}
+
+
+# --- what Stripe says ---------------------------------------------------------------
+
+
+def test_what_stripe_changes_is_looked_at(
+    spent: Organization, asked: Asked, fake_stripe: FakeStripe
+) -> None:
+    """A trial that ended while its balance paid: now the limit sees the cost."""
+    price, customer = make_price(fake_stripe).id, customer_of(fake_stripe, spent)
+    trial_end = int((NOW + timedelta(days=20)).timestamp())
+    stripe_id = subscribe_in(fake_stripe, customer, price, trial_end=trial_end)
+    refetch_subscription(stripe_id, by="")
+    assert asked == {"evaluate_changed": {spent.pk}}
+    give(spent, "50")
+    limit(spent, "soft", "9")
+    look(spent)
+    assert kinds(spent) == []
+
+    asked.clear()
+    refetch_subscription(stripe_id, by="")
+    assert asked == {}  # nothing differs
+    fake_stripe.client().v1.subscriptions.update(stripe_id, {"trial_end": "now"})
+    refetch_subscription(stripe_id, by="")
+
+    assert asked == {"evaluate_changed": {spent.pk}}
+    evaluate_whole([spent.pk])
+    assert kinds(spent) == ["soft_limit"]
+
+
+def test_what_stripe_has_no_more_is_looked_at(
+    spent: Organization, asked: Asked, fake_stripe: FakeStripe, settings: Settings
+) -> None:
+    subscribe(spent, "trialing", trial_ends_at=NOW + timedelta(days=20))
+    refetch_subscription(f"sub_{spent.pk}", by="")
+
+    assert asked == {"evaluate_changed": {spent.pk}}

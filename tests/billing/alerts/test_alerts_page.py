@@ -1,0 +1,280 @@
+"""The alerts tab and the fleet's alerts: why, why not, what if, who is told."""
+
+import re
+import sys
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from billing.alerts import tasks
+from billing.models import Alert, AlertRecipient, AlertSettings, Letter, SpendingLimit
+from orgs.models import Member, Organization, WhiteLabel
+from tests.factories import NOW, event, make_rate, make_user, record
+from tests.support.alerts import limit, look
+from tests.support.emails import cross, make_customer, use, work
+from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
+
+__all__ = ["smtp_sink", "smtp_sink_server"]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+POSTS = ("limits/", "recipients/", "snooze/")
+
+
+@pytest.fixture
+def nudged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    found: list[int] = []
+    for where in ("billing.alerts.tasks", "billing.alerts.views.alerts"):
+        module = sys.modules[where]  # its package has a view of that name
+        monkeypatch.setattr(module, "nudge", lambda _, *ids: found.extend(ids))
+    return found
+
+
+@pytest.fixture
+def ann(acme: WhiteLabel) -> Organization:
+    """Over its soft limit of 20 by 2; another white label has one that is, too."""
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    cross(make_customer(decoy, "d-1", email="decoy@example.com"))
+    made = make_customer(acme, "org-1")
+    cross(made)
+    return made
+
+
+def as_(role: str, label: WhiteLabel) -> Client:
+    client = Client()
+    client.force_login(make_user(f"{role}-{label.slug}", role, white_label=label))
+    return client
+
+
+def tab(organization: Organization, path: str = "") -> str:
+    return f"/organizations/{organization.pk}/alerts/{path}"
+
+
+def words(answer: Any) -> str:
+    text = re.sub(r"<[^>]+>", " ", answer.content.decode().split("<main")[-1])
+    return " ".join(text.split())
+
+
+def test_the_timeline_says_why_with_the_numbers_of_the_moment(
+    ann: Organization, smtp_sink: SmtpSink
+) -> None:
+    smtp_sink.script("rcpt", "550 no such user")
+    work()
+    limit(ann, "soft", "5000")
+    answer = as_("viewer", ann.white_label).get(tab(ann))
+    page, html = words(answer), answer.content.decode()
+
+    assert 'data-alert="soft_limit" data-state="failed"' in html
+    assert "Nov 21, 12:00" in page
+    assert "ann@example.com: 550 no such user" in page
+    assert "$22.00 Soft limit $20.00" in page
+    assert 'data-kind="soft_limit" data-status="below"' in html
+    assert "0.4%" in page  # of the limit as it is now
+    assert "hard_limit" in [one.kind.slug for one in answer.context["nothing"]]
+    assert "D-1" not in page
+
+
+def test_a_letters_link_opens_its_alert(ann: Organization) -> None:
+    alert = Alert.objects.get(organization=ann)
+    client = as_("viewer", ann.white_label)
+    link = tab(ann) + f"?alert={alert.pk}"
+
+    assert '<details class="alert" open>' in client.get(link).content.decode()
+    assert '<details class="alert">' in client.get(tab(ann)).content.decode()
+    for odd in ("0", "x", "9" * 30, "9223372036854775807"):
+        assert client.get(tab(ann), {"alert": odd}).status_code == 200
+
+
+def test_a_chart_shows_where_the_rate_leads(acme: WhiteLabel) -> None:
+    """7 days of 20, and 4 today: 144 so far, of 200; 56 more take three days."""
+    organization = make_customer(acme, "org-1")
+    make_rate(acme, "2")
+    events = [
+        event(
+            f"d-{days}",
+            organization="org-1",
+            timestamp=(NOW - timedelta(days=days)).isoformat(),
+            quantities={"requests": 10 if days else 2},
+        )
+        for days in range(8)
+    ]
+    record(acme, events)
+    limit(organization, "soft", "200")
+    page = as_("viewer", acme).get(tab(organization))
+    chart = page.context["chart"]
+
+    assert 'data-reached-on="2026-11-24"' in page.content.decode()
+    assert [str(row.cells[0]) for row in chart.rows[-5:-3]] == [
+        "140.000000000000", "144.000000000000",
+    ]  # fmt: skip
+    last = chart.rows[-1]
+    assert (last.day.isoformat(), last.cells[0], last.cells[1]) == (
+        "2026-11-24", None, Decimal("204"),
+    )  # fmt: skip
+    [drawn] = chart.data["limits"]
+    assert drawn["value"] == 200.0
+    assert drawn["label"].endswith("$200.00")
+
+
+def test_what_if_fires_nothing(ann: Organization) -> None:
+    limit(ann, "hard", "50")
+    client = as_("viewer", ann.white_label)
+
+    over = client.get(tab(ann), {"spend": "51"})
+    below = client.get(tab(ann), {"spend": "49"})
+    bad = client.get(tab(ann), {"spend": "lots"})
+
+    assert would(over) == ["hard_limit"]
+    assert would(below) == []
+    assert 'data-count="0"' in below.content.decode()
+    assert bad.status_code == 200
+    assert "spend" in bad.context["spend"].errors
+    assert Alert.objects.filter(organization=ann).count() == 1
+
+
+def would(answer: Any) -> list[str]:
+    """Kinds of the alerts that the page says would be triggered."""
+    part = answer.content.decode().split('class="alerts__would"')[1].split("</div>")[0]
+    return re.findall(r'data-kind="(\w+)"', part)
+
+
+def test_limits_are_previewed_then_saved(ann: Organization, nudged: list[int]) -> None:
+    client = as_("finance", ann.white_label)
+    data = {"soft": "21", "hard": "22"}
+
+    shown = client.post(tab(ann, "limits/"), data | {"step": "preview"})
+    assert would(shown) == ["soft_limit", "hard_limit"]
+    assert limits(ann) == {"soft": "20"}
+
+    saved = client.post(tab(ann, "limits/"), data | {"step": "save"})
+    assert (saved.status_code, saved["Location"]) == (302, tab(ann))
+    assert limits(ann) == {"soft": "21", "hard": "22"}
+    assert sorted(Letter.objects.get(pk=id_).kind for id_ in nudged) == [
+        "hard_limit", "soft_limit",
+    ]  # fmt: skip
+
+
+def test_a_soft_limit_above_the_hard_one_is_refused(ann: Organization) -> None:
+    client = as_("finance", ann.white_label)
+    answer = client.post(
+        tab(ann, "limits/"), {"soft": "30", "hard": "25", "step": "save"}
+    )
+
+    assert answer.status_code == 422
+    assert list(answer.context["limits"].errors) == ["soft"]
+    assert 'value="30"' in answer.content.decode()
+    assert limits(ann) == {"soft": "20"}
+
+
+def limits(organization: Organization) -> dict[str, str]:
+    rows = SpendingLimit.objects.filter(organization=organization)
+    return {row.kind: f"{row.amount:.0f}" for row in rows if row.amount}
+
+
+def test_recipients_are_chosen(ann: Organization) -> None:
+    member = Member.objects.create(
+        organization=ann, external_id="m-1", email="m@example.com", name="Mia"
+    )
+    gone = Member.objects.create(
+        organization=ann, external_id="m-2", email="g@example.com", deleted_at=NOW,
+        added_at=NOW,
+    )  # fmt: skip
+    client = as_("finance", ann.white_label)
+    page = client.get(tab(ann)).content.decode()
+    assert "Mia · m@example.com" in page
+    assert "g@example.com" not in page
+
+    data: dict[str, Any] = {
+        "members": [str(member.pk)],
+        "addresses": "a@example.com\nb@example.com",
+    }
+    assert client.post(tab(ann, "recipients/"), data).status_code == 302
+    assert AlertSettings.objects.get().tells_billing_email is False
+    rows = AlertRecipient.objects.order_by("id").values_list("member", "address")
+    assert sorted(rows, key=str) == [
+        (member.pk, ""), (None, "a@example.com"), (None, "b@example.com"),
+    ]  # fmt: skip
+
+    bad = client.post(tab(ann, "recipients/"), {"addresses": "no address"})
+    assert bad.status_code == 422
+    assert list(bad.context["recipients"].errors) == ["addresses"]
+    stranger = client.post(tab(ann, "recipients/"), {"members": [str(gone.pk)]})
+    assert stranger.status_code == 422
+    assert AlertRecipient.objects.count() == 3
+
+
+def test_snoozing_is_seen_and_ended(ann: Organization) -> None:
+    client = as_("finance", ann.white_label)
+    client.post(tab(ann, "snooze/"), {"hours": "24"})
+    page = client.get(tab(ann))
+    assert page.context["is_quiet"]
+    assert "Nov 22, 2026, 12:00 UTC" in words(page)
+
+    client.post(tab(ann, "snooze/"), {"hours": "0"})
+    assert not client.get(tab(ann)).context["is_quiet"]
+
+
+def test_a_letter_is_sent_again(
+    ann: Organization, smtp_sink: SmtpSink, nudged: list[int]
+) -> None:
+    alert = Alert.objects.get(organization=ann)
+    client = as_("finance", ann.white_label)
+    url = tab(ann, f"{alert.pk}/resend/")
+    assert client.post(url).status_code == 409  # the first is on its way
+    work()
+    nudged.clear()
+
+    assert client.post(url)["Location"] == f"{tab(ann)}#alert-{alert.pk}"
+
+    tasks.send_letter(nudged[0])
+    assert [one.to for one in smtp_sink.letters].count("ann@example.com") == 2
+    assert "finance-acme" in words(client.get(tab(ann)))
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_only_who_changes_money_writes(path: str, ann: Organization) -> None:
+    decoy = WhiteLabel.objects.get(slug="decoy")
+
+    assert as_("viewer", ann.white_label).post(tab(ann, path)).status_code == 403
+    assert as_("finance", decoy).post(tab(ann, path)).status_code == 404
+    assert as_("finance", ann.white_label).get(tab(ann, path)).status_code == 405
+
+
+def test_an_alert_of_another_organization_is_not_resent(ann: Organization) -> None:
+    theirs = Alert.objects.exclude(organization=ann).get()
+    client = as_("finance", ann.white_label)
+
+    assert client.post(tab(ann, f"{theirs.pk}/resend/")).status_code == 404
+
+
+# --- the fleet ----------------------------------------------------------------------
+
+
+def test_the_fleet_shows_what_somebody_must_look_at(
+    ann: Organization, smtp_sink: SmtpSink
+) -> None:
+    nobody = make_customer(ann.white_label, "org-2", email="")
+    make_rate(ann.white_label, "2")
+    limit(nobody, "soft", "20")
+    smtp_sink.script("rcpt", "550 no such user", to="ann@example.com")
+    work()
+    cross_alone(nobody)
+    client = as_("viewer", ann.white_label)
+
+    page = client.get("/alerts/")
+    failed = words(page)
+    assert page.content.decode().count('data-alert="soft_limit"') == 1
+    assert "$22.00" in failed
+    assert "Org-1" in failed
+    counts = [re.findall(r"\d+", one["label"]) for one in page.context["states"]]
+    assert counts == [["1"], ["1"], [], [], []]
+    assert "Org-2" in words(client.get("/alerts/?state=no_recipient"))
+    assert "D-1" not in failed + words(client.get("/alerts/?state=sent"))
+    assert client.get("/alerts/?state=x").status_code == 400
+
+
+def cross_alone(organization: Organization) -> None:
+    """It has nobody to tell: no letter."""
+    use(organization)
+    look(organization)

@@ -1,0 +1,142 @@
+"""One click: without a login, with a signed link, and never by a GET."""
+
+import re
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from billing.alerts.commands.recipients import opt_out_token
+from billing.models import AlertOptOut
+from orgs.models import Organization, WhiteLabel
+from tests.factories import make_rate
+from tests.support.emails import cross, make_customer, state_of, work
+from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
+
+__all__ = ["smtp_sink", "smtp_sink_server"]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+
+
+def link_of(sink: SmtpSink, number: int = 0) -> str:
+    """The path that the letter's header names."""
+    header = str(sink.letters[number].message["List-Unsubscribe"])
+    found = re.fullmatch(
+        r"<http://localhost(/unsubscribe/[^>]+)>", header.replace(" ", "")
+    )
+    assert found
+    return found[1]
+
+
+def refused() -> list[tuple[str, str, str]]:
+    rows = AlertOptOut.objects.order_by("id").select_related("organization")
+    return [(row.organization.external_id, row.address, row.kind) for row in rows]
+
+
+@pytest.fixture
+def link(acme: WhiteLabel, smtp_sink: SmtpSink) -> str:
+    cross(make_customer(acme, email="Ann@example.com"))
+    work()
+    return link_of(smtp_sink)
+
+
+@pytest.fixture
+def stranger() -> Client:
+    """Nobody's session, and no token of a form."""
+    return Client(enforce_csrf_checks=True)
+
+
+def test_looking_changes_nothing(link: str, stranger: Client) -> None:
+    page = stranger.get(link)
+
+    assert page.status_code == 200
+    assert "ann@example.com" in page.content.decode()
+    assert 'data-kind="soft_limit"' in page.content.decode()
+    assert stranger.head(link).status_code == 200
+    assert refused() == []
+
+
+def test_a_mail_program_posts_by_itself(link: str, stranger: Client) -> None:
+    posted = {"List-Unsubscribe": "One-Click"}
+    assert stranger.post(link, posted).status_code == 200
+    assert stranger.post(link, posted).status_code == 200
+
+    assert refused() == [("org-1", "ann@example.com", "soft_limit")]
+
+
+def test_it_can_be_taken_back(link: str, stranger: Client) -> None:
+    stranger.post(link)
+    stranger.post(link, {"again": "1"})
+
+    assert refused() == []
+
+
+def test_who_opted_out_meanwhile_is_not_sent_to(
+    acme: WhiteLabel, smtp_sink: SmtpSink, stranger: Client
+) -> None:
+    organization = make_customer(acme)
+    letter = cross(organization)
+    token = opt_out_token(organization.pk, "ann@example.com", "soft_limit")
+    stranger.post(f"/unsubscribe/{token}/")
+    work()
+
+    assert smtp_sink.letters == []
+    letter.refresh_from_db()
+    assert letter.alert
+    assert (letter.state, letter.alert.state) == ("done", "suppressed")
+    assert letter.alert.reason
+
+
+@pytest.mark.parametrize("spoilt", ["x", "cut", "other"])
+def test_a_link_that_is_not_ours_is_unknown(
+    spoilt: str, link: str, stranger: Client
+) -> None:
+    token = link.split("/")[-2]
+    bad = {"x": "x", "cut": token[:-4], "other": "e30:" + token.split(":", 1)[1]}
+    url = f"/unsubscribe/{bad[spoilt]}/"
+
+    assert stranger.get(url).status_code == 404
+    assert stranger.post(url).status_code == 404
+    assert refused() == []
+
+
+def test_a_duty_cannot_be_refused(org: Organization, stranger: Client) -> None:
+    token = opt_out_token(org.pk, "ann@example.com", "hard_limit")
+
+    assert stranger.post(f"/unsubscribe/{token}/").status_code == 404
+    assert refused() == []
+
+
+def test_a_digest_opts_out_of_what_it_told(
+    acme: WhiteLabel, smtp_sink: SmtpSink, settings: Settings, stranger: Client
+) -> None:
+    settings.DIGEST_AFTER = 1
+    make_rate(acme, "2")
+    for n in range(2):
+        cross(make_customer(acme, f"o-{n}"), price=False)
+    cross(make_customer(acme, "o-2"), "hard", price=False)
+    work()
+    stranger.post(link_of(smtp_sink))
+
+    assert refused() == [
+        ("o-0", "ann@example.com", "soft_limit"),
+        ("o-1", "ann@example.com", "soft_limit"),
+    ]
+
+
+def test_a_digest_tells_nothing_that_was_refused_since(
+    acme: WhiteLabel, smtp_sink: SmtpSink, settings: Settings
+) -> None:
+    settings.DIGEST_AFTER = 1
+    make_rate(acme, "2")
+    made = [make_customer(acme, f"o-{n}") for n in range(4)]
+    refused = [cross(one, price=False) for one in made][2]
+    AlertOptOut.objects.create(
+        organization=made[2], address="ann@example.com", kind="soft_limit"
+    )
+    work()
+
+    [digest] = smtp_sink.letters
+    assert re.findall(r"\d+", digest.subject) == ["3", "3"]
+    assert "Acme" in digest.subject
+    assert "O-2" not in digest.body()
+    assert state_of(refused) == ("done", 1, "suppressed")

@@ -1,0 +1,62 @@
+"""Contract B's neighbours: which organizations a key reaches, and spending limits."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from billing.models import BillingAccount, SpendingLimit
+from orgs.models import Organization, WhiteLabel
+from tests.factories import make_key
+from tests.support.organization_api import Ask, subscribe
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+
+
+@pytest.fixture
+def ask(acme: WhiteLabel, org: Organization, client: Client) -> Ask:
+    scopes = ("integrations:write", "organizations:read", "billing:write")
+    return Ask(client, make_key(acme, *scopes, organization=org))
+
+
+def test_the_list_has_what_the_credential_reaches(
+    ask: Ask, acme: WhiteLabel, org: Organization, client: Client
+) -> None:
+    [row] = ask.get("orgs/list").json()
+    assert (row["org_id"], row["org_name"]) == (str(org.id), "org-7")
+    assert row["permissions"] == "billing:write integrations:write organizations:read"
+
+    everything = Ask(client, make_key(acme, "organizations:read"))
+    ids = [row["org_id"] for row in everything.get("orgs/list").json()]
+    assert ids == [str(acme.owner_id), str(org.id)]
+    [last] = everything.get(f"orgs/list?limit=1&after={acme.owner_id}").json()
+    assert last["org_id"] == str(org.id)
+
+
+def test_limits_are_set_together_and_zero_is_none(ask: Ask, org: Organization) -> None:
+    BillingAccount.objects.create(organization=org, free_balance=Decimal(9))
+    subscribe(org, status="trialing", trial_ends_at=datetime(2026, 11, 24, tzinfo=UTC))
+
+    sent = {"spending_limit_soft": 70.5, "spending_limit_hard": 110}
+    body = ask.put("billing/limits", sent).json()
+
+    assert (body["spending_limit_soft"], body["spending_limit_hard"]) == (70.5, 110)
+    assert (body["balance"], body["currency"]) == (9, "usd")
+    assert body["trial_end"] == "2026-11-24T00:00:00+00:00"
+    assert body["trial_ending_soon"] is True
+    assert body["subscription"]["is_trial"] is True
+    again = ask.put("billing/limits", {"spending_limit_soft": None}).json()
+    assert (again["spending_limit_soft"], again["spending_limit_hard"]) == (0, 0)
+    assert SpendingLimit.objects.filter(amount__gt=0).count() == 0
+
+
+@pytest.mark.parametrize(
+    "value", [-1, "7", True, "NaN", 10**12, 0.0000000000001, [], {}]
+)
+def test_an_amount_that_is_none_is_refused_with_its_place(ask: Ask, value: Any) -> None:
+    response = ask.put("billing/limits", {"spending_limit_hard": value})
+
+    assert response.status_code == 422
+    assert response.json()["detail"][0]["loc"] == ["body", "spending_limit_hard"]

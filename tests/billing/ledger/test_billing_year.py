@@ -1,0 +1,241 @@
+"""Through trial, months, a pause and the end, as webhooks tell it in any order."""
+
+import random
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+
+from billing import gateway
+from billing.ledger import tasks as ledger_tasks
+from billing.ledger.commands import last_invoices
+from billing.ledger.commands.credits import grant_credit
+from billing.ledger.queries.charges import list_due_periods, list_without_draft
+from billing.ledger.queries.credits import balances
+from billing.ledger.queries.reconciliation import reconciliation
+from billing.models import BillingPeriod, Charge, InboxEvent
+from billing.stripe import tasks as stripe_tasks
+from orgs.models import WhiteLabel
+from tests.factories import event, make_organization, make_rate, record
+from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.stripe_mirror import customer_of, subscribe
+
+pytestmark = [pytest.mark.django_db]
+WHO = {"note": "why not", "by": "ann"}
+
+
+class Year:
+    """One organization; every event of Stripe comes twice, in any order."""
+
+    def __init__(
+        self, fake: FakeStripe, clock: time_machine.Traveller, label: WhiteLabel
+    ) -> None:
+        self.fake, self.clock, self.label = fake, clock, label
+        self.organization = make_organization(label, "org-1")
+        self.customer_id = customer_of(fake, self.organization)
+        self.random, self.recorded = random.Random(7), 0
+        self.told: set[str] = set()
+        make_rate(label, "1.001")
+
+    def subscribe(self, *, interval: str = "month", **more: Any) -> None:
+        price = make_price(self.fake, 2900, interval=interval).id
+        self.subscription_id = subscribe(self.fake, self.customer_id, price, **more)
+        self.hear()
+
+    def use(self, requests: int) -> None:
+        self.recorded += 1
+        told = {"organization": "org-1", "quantities": {"requests": requests}}
+        record(self.label, [event(f"e-{self.recorded}", **told)])
+
+    def wait(self, **span: float) -> None:
+        """On both clocks; Stripe's events are heard, and workers do their work."""
+        self.clock.shift(timedelta(**span))
+        self.fake.door("clock", advance=int(timedelta(**span).total_seconds()))
+        self.hear()
+
+    def bill(self) -> None:
+        """Over the end of the cycle, and until its draft is finalized and paid."""
+        ends_at = gateway.get_subscription(self.subscription_id).item.period_ends_at
+        rest = ends_at - timezone.now() + timedelta(minutes=6)
+        self.wait(seconds=rest.total_seconds())
+        self.wait(hours=2)
+
+    def hear(self) -> None:
+        found = {one["id"] for one in self.fake.events()} - self.told
+        self.told |= found
+        twice = sorted(found) * 2
+        self.random.shuffle(twice)
+        for id_ in twice:
+            self._post(id_)
+        self.work()
+
+    def _post(self, id_: str) -> None:
+        body, signature = self.fake.sign(id_, at=int(timezone.now().timestamp()))
+        client = Client(headers={"stripe-signature": signature})
+        answer = client.post("/webhooks/stripe/", body, content_type="application/json")
+        assert answer.status_code < 300
+
+    def work(self) -> None:
+        pending = InboxEvent.objects.filter(state="pending")
+        for id_ in list(pending.values_list("id", flat=True)):
+            stripe_tasks.handle_event(id_)
+        for period_id in list_due_periods(10):
+            ledger_tasks.send_charges(period_id)
+
+    def billed(self) -> list[tuple[str, list[Decimal]]]:
+        """Each invoice's state and our items on it, oldest first."""
+        pages = gateway.list_invoices(customer_id=self.customer_id).items
+        return [
+            (
+                invoice.status,
+                sorted(
+                    line.amount
+                    for line in invoice.lines
+                    if "orgdesk_charge" in line.metadata
+                ),
+            )
+            for invoice in reversed(pages)
+        ]
+
+    def is_whole(self) -> bool:
+        rows = BillingPeriod.objects.filter(organization=self.organization)
+        numbers = rows.values_list("number", flat=True)
+        return all(reconciliation(self.organization, n).is_whole for n in numbers)
+
+
+@pytest.fixture
+def year(
+    fake_stripe: FakeStripe, frozen: time_machine.Traveller, acme: WhiteLabel
+) -> Year:
+    return Year(fake_stripe, frozen, acme)
+
+
+def test_trial_months_pause_and_end(year: Year) -> None:
+    org = year.organization
+    ends_at = int((timezone.now() + timedelta(days=14)).timestamp())
+    year.subscribe(trial_end=ends_at)
+    grant_credit(org.id, kind="free_balance", amount=Decimal(6), **WHO)
+    year.use(10)
+    year.bill()
+    grant_credit(org.id, kind="free_balance", amount=Decimal(50), **WHO)
+    grant_credit(org.id, kind="credit", amount=Decimal(3), **WHO)
+    year.use(7)
+    year.bill()
+    year.bill()  # a month without usage
+
+    gateway.pause_subscription(year.subscription_id, reason="moving", key="p")
+    year.hear()
+    year.use(11)
+    year.bill()
+    gateway.resume_subscription(year.subscription_id, key="r")
+    year.hear()
+    year.use(1)
+    year.bill()
+
+    year.use(5)
+    year.fake.client().v1.subscriptions.cancel(year.subscription_id)
+    year.hear()
+    assert list_without_draft(10) == [org.id]
+    ledger_tasks.make_last_invoice(org.id)
+    ledger_tasks.make_last_invoice(org.id)
+    year.hear()
+    year.wait(hours=2)
+
+    assert year.billed() == [
+        ("paid", []),
+        ("paid", [Decimal("4.01")]),  # 10.01, of which 6 were free
+        ("paid", [Decimal("-3.00"), Decimal("7.01")]),
+        ("paid", []),
+        ("void", []),
+        ("paid", [Decimal("12.01")]),  # all of the pause, in the same period
+        ("paid", [Decimal("5.00")]),  # 5.005, to even
+    ]
+    assert not Charge.objects.exclude(state="done").exists()
+    assert list_without_draft(10) == []
+    assert balances(org).credit == 0
+    assert year.is_whole()
+
+
+def test_a_year_is_billed_when_stripe_bills_it(year: Year) -> None:
+    year.subscribe(interval="year")
+    for _ in range(3):
+        year.use(4)
+        year.wait(days=100)
+    assert [items for _, items in year.billed()] == [[]]
+
+    year.bill()
+
+    assert year.billed() == [("paid", []), ("paid", [Decimal("12.01")])]
+    assert year.is_whole()
+
+
+def test_months_of_the_31st_tile(year: Year) -> None:
+    year.wait(days=10)  # 1 December
+    year.wait(days=30)  # 31 December, noon
+    year.subscribe()
+    for _ in range(4):
+        year.use(1)
+        year.bill()
+    periods = BillingPeriod.objects.filter(organization=year.organization)
+
+    ends = [p.ends_at for p in periods.order_by("number") if p.ends_at]
+    assert [f"{end:%m-%d %H:%M}" for end in ends] == [
+        "01-31 12:00",
+        "02-28 12:00",
+        "03-31 12:00",
+        "04-30 12:00",
+    ]
+    assert [items for _, items in year.billed()][1:] == [[Decimal("1.00")]] * 4
+    assert year.is_whole()
+
+
+def test_the_last_invoice_is_made_once_wherever_it_is_killed(
+    year: Year, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    year.subscribe()
+    year.use(5)
+    year.fake.client().v1.subscriptions.cancel(year.subscription_id)
+    year.hear()
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(last_invoices, "take_waiting", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ledger_tasks.make_last_invoice(year.organization.id)
+    monkeypatch.undo()
+    year.fake.fault("disconnect_after", "/v1/invoices", method="POST")
+    ledger_tasks.make_last_invoice(year.organization.id)
+    year.hear()
+
+    assert year.billed() == [("paid", []), ("draft", [Decimal("5.00")])]
+
+
+def test_who_is_not_canceled_gets_no_last_invoice(year: Year) -> None:
+    year.subscribe()
+    year.use(5)
+    year.wait(days=31)
+    Charge.objects.update(
+        state="pending", stripe_id=None, finished_at=None, invoice_stripe_id=""
+    )
+
+    assert list_without_draft(10) == []
+    assert last_invoices.make_last_invoice(year.organization.id) is None
+
+
+def test_refused_a_last_invoice_waits_for_the_sweep(year: Year) -> None:
+    year.subscribe()
+    year.use(5)
+    year.fake.client().v1.subscriptions.cancel(year.subscription_id)
+    year.hear()
+    year.fake.fault("error", "/v1/invoices", method="POST", status=402)
+
+    ledger_tasks.make_last_invoice(year.organization.id)
+    assert list_without_draft(10) == [year.organization.id]
+    ledger_tasks.make_last_invoice(year.organization.id)
+
+    assert list_without_draft(10) == []

@@ -1,0 +1,377 @@
+"""Credits, voids and periods as finance meets them: seen first, written once."""
+
+from datetime import timedelta
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from django.test import Client
+from pytest_django import Settings
+
+from billing.ledger.commands.periods import close_period
+from billing.ledger.queries.reconciliation import Why
+from billing.models import BillingAccount, BillingPeriod, CreditEntry
+from billing.staff import READ_ONLY
+from metrics.models import UsageVoid
+from orgs.models import Organization, WhiteLabel
+from tests.factories import (
+    NOW,
+    event,
+    make_organization,
+    make_rate,
+    make_user,
+    period_cost,
+    record,
+    usage_of,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+HTMX = {"hx-request": "true"}
+CREDIT = {"act": "grant", "kind": "credit", "amount": "7.50", "note": "Outage"}
+_BACKEND = "django.core.cache.backends.redis.RedisCache"
+PAGES = ("credits", "void", "periods")
+
+
+def at(organization: Organization, page: str) -> str:
+    return f"/organizations/{organization.pk}/{page}/"
+
+
+@pytest.fixture
+def used(acme: WhiteLabel, org: Organization) -> Organization:
+    """$13 in the open period; the decoy's neighbour used the same ids."""
+    make_rate(acme, "0.5")
+    make_rate(acme, "0.5", product="claude")
+    make_organization(acme, "org-9")
+    record(acme, [event("a"), event("b", quantities={"requests": 11})])
+    record(acme, [event("c", timestamp="2026-11-19T11:00:00Z", product="claude")])
+    record(acme, [event("a", organization="org-9", quantities={"requests": 7})])
+    record(
+        acme,
+        [event("d", timestamp="2026-11-18T11:00:00Z", quantities={"requests": 5})],
+    )
+    return org
+
+
+@pytest.fixture
+def finance(client: Client, acme: WhiteLabel) -> Client:
+    client.force_login(make_user("fin", "finance", white_label=acme, is_staff=False))
+    return client
+
+
+def enter(username: str, role: str, white_label: WhiteLabel) -> Client:
+    client = Client()
+    user = make_user(username, role, white_label=white_label, is_staff=False)
+    client.force_login(user)
+    return client
+
+
+def fields(response: Any, **more: Any) -> dict[str, Any]:
+    """A form of the page, with its own word."""
+    form = response.context["form"]
+    word = form["form"].value()
+    return {"form": word, **more}
+
+
+# --- doors --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_stranger_learns_nothing(page: str, used: Organization) -> None:
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    stranger = enter("eve", "operator", decoy)
+
+    assert stranger.get(at(used, page)).status_code == 404
+    if page != "periods":
+        assert stranger.post(at(used, page), CREDIT).status_code == 404
+    assert not CreditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("role", ["viewer", "support"])
+def test_a_reader_sees_the_form_disabled_with_the_reason(
+    role: str, used: Organization, acme: WhiteLabel
+) -> None:
+    reader = enter("rea", role, acme)
+
+    for page in ("credits", "void"):
+        text = reader.get(at(used, page)).content.decode()
+        assert '<fieldset class="form" disabled>' in text
+        assert READ_ONLY in text
+    sent = {**CREDIT, "form": "w", "step": "apply", "events": "1", "event": "a"}
+    assert reader.post(at(used, "credits"), sent).status_code == 403
+    assert reader.post(at(used, "void"), sent).status_code == 403
+    assert not CreditEntry.objects.exists()
+    assert not UsageVoid.objects.exists()
+
+
+# --- credits ------------------------------------------------------------------------
+
+
+def test_a_preview_says_what_becomes_of_the_bill_and_writes_nothing(
+    finance: Client, used: Organization
+) -> None:
+    url = at(used, "credits")
+    page = finance.get(url)
+    seen = finance.post(url, fields(page, **CREDIT, step="preview"), headers=HTMX)
+
+    assert seen.status_code == 200
+    preview = seen.context["preview"]
+    assert (preview.before.total, preview.after.total) == (
+        Decimal("13.00"),
+        Decimal("5.50"),
+    )
+    assert 'id="credit-apply"' in seen.content.decode()
+    assert "$7.50" in seen.content.decode()
+    assert "<html" not in seen.content.decode()
+    assert not CreditEntry.objects.exists()
+
+
+def test_a_grant_is_one_line_however_often_it_is_sent(
+    finance: Client, used: Organization
+) -> None:
+    url = at(used, "credits")
+    sent = fields(finance.get(url), **CREDIT, step="apply")
+    answers = [finance.post(url, sent).status_code for _ in range(3)]
+
+    assert answers == [302, 302, 302]
+    line = CreditEntry.objects.get()
+    assert (line.amount, line.by, line.note) == (Decimal("7.5"), "fin", "Outage")
+    assert line.organization == used
+    text = finance.get(url).content.decode()
+    assert "Outage" in text
+    assert "$7.50" in text
+
+
+def test_nothing_is_granted_while_nobody_can_say_whether_it_was(
+    finance: Client, used: Organization, settings: Settings
+) -> None:
+    away = {"LOCATION": "redis://127.0.0.1:9", "BACKEND": _BACKEND}
+    settings.CACHES = {"default": away}
+    sent = {**CREDIT, "form": "w", "step": "apply"}
+
+    assert finance.post(at(used, "credits"), sent).status_code == 503
+    assert not CreditEntry.objects.exists()
+
+
+def test_more_than_is_left_is_refused_and_may_be_sent_again(
+    finance: Client, used: Organization
+) -> None:
+    url = at(used, "credits")
+    word = fields(finance.get(url))
+    take = {**CREDIT, **word, "act": "take_back", "step": "apply"}
+    refused = finance.post(url, take)
+
+    assert refused.status_code == 422
+    assert list(refused.context["form"].errors) == ["amount"]
+    finance.post(url, {**CREDIT, "form": "other", "step": "apply"})
+    assert finance.post(url, {**take, "amount": "2.5"}).status_code == 302
+    amounts = CreditEntry.objects.order_by("id").values_list("amount", flat=True)
+    assert list(amounts) == [Decimal("7.5"), Decimal("-2.5")]
+
+
+def test_free_balance_moves_with_its_ledger(
+    finance: Client, used: Organization
+) -> None:
+    sent = {**CREDIT, "kind": "free_balance", "form": "w", "step": "apply"}
+    finance.post(at(used, "credits"), sent)
+
+    account = BillingAccount.objects.get(organization=used)
+    assert account.free_balance == Decimal("7.5")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("amount", "-1"),
+        ("amount", "1e400"),
+        ("amount", "NaN"),
+        ("amount", ""),
+        ("note", " "),
+        ("kind", "gold"),
+        ("act", "keep"),
+        ("note", "a\x00b"),
+    ],
+)
+def test_what_cannot_be_is_said_at_its_field(
+    finance: Client, used: Organization, name: str, value: str
+) -> None:
+    sent = {**CREDIT, "form": "w", "step": "apply", name: value}
+    answer = finance.post(at(used, "credits"), sent)
+
+    assert answer.status_code == 422
+    assert list(answer.context["form"].errors) == [name]
+    assert not CreditEntry.objects.exists()
+
+
+# --- voids --------------------------------------------------------------------------
+
+
+def test_an_event_is_seen_then_voided_once(finance: Client, used: Organization) -> None:
+    url = at(used, "void")
+    asked = fields(finance.get(url), event="b", note="Sent by a test")
+    seen = finance.post(url, {**asked, "step": "preview"})
+    voiding = seen.context["voiding"]
+
+    assert voiding.usage.events == {1: 1}
+    assert voiding.usage.open_cost == Decimal("5.5")
+    assert (voiding.before.total, voiding.after.total) == (Decimal(13), Decimal("7.5"))
+    assert not UsageVoid.objects.exists()
+
+    apply = {**asked, "step": "apply", "events": "1"}
+    assert [finance.post(url, apply).status_code for _ in range(2)] == [302, 409]
+    assert UsageVoid.objects.get().event_id == "b"
+    assert usage_of(used, "product", "quantity") == [
+        ("gpt", 5),
+        ("claude", 5),
+        ("gpt", 5),
+    ]
+
+
+def test_a_range_is_of_the_white_labels_clock_and_ends_before_its_end(
+    finance: Client, acme: WhiteLabel, used: Organization
+) -> None:
+    WhiteLabel.objects.filter(pk=acme.pk).update(time_zone="Asia/Tokyo")
+    span = {"start": "2026-11-19T20:00", "end": "2026-11-21T20:00"}
+    seen = finance.post(
+        at(used, "void"), {**span, "note": "x", "form": "w", "step": "preview"}
+    )
+
+    # c was at 20:00 in Tokyo, a and b at the end of the range.
+    assert [line.product for line in seen.context["voiding"].usage.lines] == ["claude"]
+
+
+def test_a_range_that_holds_other_events_by_now_is_looked_at_again(
+    finance: Client, acme: WhiteLabel, used: Organization
+) -> None:
+    asked = {
+        "start": "2026-11-21T00:00",
+        "end": "2026-11-22T00:00",
+        "note": "x",
+        "form": "w",
+    }
+    seen = finance.post(at(used, "void"), {**asked, "step": "preview"})
+    assert seen.context["events"] == 2
+    record(acme, [event("late", quantities={"requests": 2})])
+    answer = finance.post(at(used, "void"), {**asked, "step": "apply", "events": "2"})
+
+    assert answer.status_code == 409
+    assert answer.context["problem"] in answer.content.decode()
+    assert answer.context["problem"]
+    assert answer.context["events"] == 3
+    assert not UsageVoid.objects.exists()
+
+
+def test_usage_of_a_closed_period_is_made_good_by_a_credit(
+    finance: Client, used: Organization
+) -> None:
+    close_period(used.pk, ends_at=NOW)
+    BillingAccount.objects.get_or_create(organization=used)
+    seen = finance.post(
+        at(used, "void"), {"event": "b", "note": "x", "form": "w", "step": "preview"}
+    )
+
+    assert seen.context["voiding"].usage.closed_events == 1
+    assert 'data-closed-events="1"' in seen.content.decode()
+    assert 'data-does="credit"' in seen.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"event": "nobody's"}, "event"),
+        ({}, "start"),
+        ({"start": "2026-11-21T00:00"}, "start"),
+        ({"start": "2026-11-22T00:00", "end": "2026-11-21T00:00"}, "end"),
+        ({"start": "yesterday", "end": "2026-11-21T00:00"}, "start"),
+    ],
+)
+def test_a_range_that_is_none_is_said_at_its_field(
+    finance: Client, used: Organization, asked: dict[str, str], field: str
+) -> None:
+    answer = finance.post(
+        at(used, "void"), {**asked, "note": "x", "form": "w", "step": "preview"}
+    )
+
+    assert answer.status_code == 422
+    assert field in answer.context["form"].errors
+
+
+# --- periods ------------------------------------------------------------------------
+
+
+def test_a_period_adds_up_from_events_to_what_was_charged(
+    finance: Client, used: Organization
+) -> None:
+    open_one = finance.get(at(used, "periods")).context["sums"]
+    close_period(used.pk, ends_at=NOW)
+    page = finance.get(at(used, "periods"))
+    sums = page.context["sums"]
+
+    assert open_one.period.number == sums.period.number == 1
+    assert [step.amount for step in sums.steps[:3]] == [Decimal(13)] * 3
+    assert {row.product: row.daily for row in sums.rows} == {
+        "claude": Decimal("2.5"),
+        "gpt": Decimal("10.5"),
+    }
+    assert Why.NOT_CHARGED in page.content.decode()
+
+
+@pytest.mark.parametrize("number", ["7", "x", "0", "9" * 30])
+def test_a_period_that_is_not_there_is_not_found(
+    finance: Client, used: Organization, number: str
+) -> None:
+    url = f"{at(used, 'periods')}?period={number}"
+
+    assert finance.get(url).status_code == 404
+
+
+def test_a_period_is_closed_by_hand_once_and_charges_nothing(
+    finance: Client, used: Organization
+) -> None:
+    asked = fields(finance.get(at(used, "periods")), note="Billed elsewhere")
+
+    with time_machine.travel(NOW + timedelta(hours=1), tick=False):
+        for _ in range(2):
+            assert finance.post(at(used, "periods"), asked).status_code == 302
+
+    closed = BillingPeriod.objects.get(organization=used, ends_at__isnull=False)
+    assert (closed.cost, closed.closed_by, closed.note) == (
+        Decimal(13),
+        "fin",
+        "Billed elsewhere",
+    )
+    assert not closed.charges.exists()
+    assert period_cost(used.pk, number=2).cost == 0
+    page = finance.get(at(used, "periods")).content.decode()
+    assert 'data-closed-by="fin"' in page
+
+
+def test_nobody_closes_a_period_without_a_reason_or_the_right_to(
+    finance: Client, used: Organization, acme: WhiteLabel
+) -> None:
+    viewer = enter("vic", "viewer", acme)
+    stranger = enter("eve", "operator", WhiteLabel.objects.get(slug="decoy"))
+    asked = fields(finance.get(at(used, "periods")), note=" ")
+
+    answer = finance.post(at(used, "periods"), asked)
+    assert (answer.status_code, [*answer.context["form"].errors]) == (422, ["note"])
+    asked["note"] = "why"
+    assert viewer.post(at(used, "periods"), asked).status_code == 403
+    assert stranger.post(at(used, "periods"), asked).status_code == 404
+    assert not BillingPeriod.objects.filter(ends_at__isnull=False).exists()
+
+
+def test_a_command_closes_a_period_by_hand(used: Organization) -> None:
+    told, done = StringIO(), StringIO()
+    of = ("close_period", "--organization", "org-7", "--white-label", "acme")
+    with time_machine.travel(NOW + timedelta(hours=1), tick=False):
+        call_command(*of, stdout=told)
+        with pytest.raises(CommandError, match="note"):
+            call_command(*of, "--apply")
+        call_command(*of, "--apply", "--note", "x", "--by", "ann", stdout=done)
+
+    assert " 13 usd\n" in told.getvalue()
+    assert done.getvalue() == "closed 1 13 usd\n"
+    assert BillingPeriod.objects.get(organization=used, number=1).closed_by == "ann"

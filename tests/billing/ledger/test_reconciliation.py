@@ -1,0 +1,274 @@
+"""Events, daily usage, period and invoice say the same, or why they do not."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from billing.ledger.commands.charges import send_charges
+from billing.ledger.commands.credits import grant_credit
+from billing.ledger.commands.voids import void_usage
+from billing.ledger.queries.reconciliation import (
+    Reconciliation,
+    Why,
+    list_periods,
+    reconciliation,
+)
+from billing.models import (
+    BillingAccount,
+    BillingPeriod,
+    Charge,
+    Invoice,
+    Subscription,
+)
+from billing.money import ZERO, exactly
+from metrics.commands.roll_up import fold_usage
+from metrics.commands.voids import void_act
+from metrics.models import DailyUsage
+from metrics.queries.voids import UsageRange
+from orgs.models import Organization, WhiteLabel
+from tests.factories import NOW, event, make_rate, record
+from tests.support.corrections import APPLY, make_varied, run
+from tests.support.drafts import Draft
+from tests.support.fake_stripe import FakeStripe
+
+pytestmark = pytest.mark.django_db
+WHO = {"note": "why not", "by": "ann"}
+
+
+@pytest.fixture
+def draft(
+    fake_stripe: FakeStripe, frozen: time_machine.Traveller, acme: WhiteLabel
+) -> Draft:
+    made = Draft(fake_stripe, frozen, acme)
+    made.wait()
+    return made
+
+
+def steps(found: Reconciliation) -> list[tuple[str, Any, Any, list[Why]]]:
+    return [
+        (one.label, one.amount, one.difference, [reason.why for reason in one.reasons])
+        for one in found.steps
+    ]
+
+
+def reasons(found: Reconciliation) -> dict[str, dict[Why, Decimal]]:
+    return {
+        row.product: {reason.why: reason.amount for reason in row.reasons}
+        for row in found.rows
+    }
+
+
+def test_every_step_to_the_invoice_is_explained(draft: Draft) -> None:
+    org = draft.organization
+    ends_at = draft.found.ends_at
+    Subscription.objects.filter(organization=org).update(trial_ends_at=ends_at)
+    grant_credit(org.id, kind="free_balance", amount=Decimal("7.51"), **WHO)
+    grant_credit(org.id, kind="credit", amount=Decimal("5.009"), **WHO)
+    period = draft.close()
+    send_charges(period.id)
+
+    found = reconciliation(org, 1)
+
+    assert steps(found) == [
+        ("Events", Decimal("27.51"), 0, []),
+        ("Daily usage", Decimal("27.51"), 0, []),
+        ("Period", Decimal("27.51"), 0, []),
+        ("After free balance", 20, Decimal("-7.51"), [Why.FREE_BALANCE]),
+        ("Charged for usage", 20, 0, []),
+        ("After credits", 15, -5, [Why.CREDIT]),
+        ("On invoices", 15, 0, []),
+    ]
+    assert found.is_whole
+    assert found.invoice is not None
+    assert found.invoice.stripe_id == draft.found.id
+    claude, gpt, credit = found.rows
+    # 12.505 / 27.51 of 7.51, and of 20 that is 9.0912…
+    assert (claude.events, claude.daily, claude.charged, claude.on_invoice) == (
+        Decimal("12.505"),
+        Decimal("12.505"),
+        Decimal("9.09"),
+        Decimal("9.09"),
+    )
+    assert reasons(found)["claude"] == {
+        Why.FREE_BALANCE: Decimal("-3.413760450745"),
+        Why.ROUNDING: Decimal("-0.001239549255"),
+    }
+    assert gpt.charged == Decimal("10.91")
+    assert credit.charged == -5
+    for row in found.rows:
+        moved = sum(reason.amount for reason in row.reasons)
+        assert row.daily + moved == row.on_invoice
+
+
+def test_what_is_not_there_yet_says_why(draft: Draft) -> None:
+    period = draft.close()
+    BillingAccount.objects.update(stripe_id=None)
+    send_charges(period.id)
+    Charge.objects.filter(product="claude").update(
+        state="pending", finished_at=None, invoice_stripe_id=""
+    )
+
+    found = reconciliation(draft.organization, 1)
+
+    assert steps(found)[-1] == (
+        "On invoices",
+        0,
+        Decimal("-27.51"),
+        [Why.WAITING, Why.FAILED],
+    )
+    assert not found.is_whole
+    claude, gpt = found.rows
+    assert (claude.is_trouble, gpt.is_trouble) == (False, True)
+    assert gpt.reasons[-1].detail == "No Stripe customer is linked."
+
+
+def test_late_voided_re_rated_and_credited_usage_is_told(
+    draft: Draft, acme: WhiteLabel
+) -> None:
+    org = draft.organization
+    told = {"organization": "org-1", "quantities": {"requests": 1}}
+    period = draft.close()
+    send_charges(period.id)
+    record(acme, [event("late", **told), event("wrong", **told)])
+    make_rate(acme, "4")
+    rerate = ("rerate", "--organization", "org-1", "--period", "open", *APPLY)
+    run(*rerate)
+    start = NOW - timedelta(days=2)
+    wrong = UsageRange(org, start, NOW, event_id="wrong")
+    void_usage(wrong, act=void_act(**WHO))
+    billed = UsageRange(org, start, NOW, event_id="b")
+    void_usage(billed, act=void_act(**WHO), as_credit=True)
+
+    first, second = reconciliation(org, 1), reconciliation(org, 2)
+
+    assert first.is_whole
+    assert reasons(first)["claude"][Why.CREDITED] == Decimal("12.505")
+    assert second.is_whole
+    assert reasons(second) == {"gpt": {Why.LATE: 4, Why.VOIDED: 4}}
+    assert steps(second) == [("Events", 4, 0, []), ("Daily usage", 4, 0, [])]
+    (rerated,) = second.rerates
+    assert [rerated.old_cost, rerated.new_cost] == [Decimal("6.002"), Decimal(8)]
+    assert (rerated.by, rerated.note) == ("ann", "why not")
+
+
+def test_damage_is_found_where_it_is(draft: Draft) -> None:
+    period = draft.close()
+    send_charges(period.id)
+    fold_usage()
+    rows = DailyUsage.objects.filter(organization_id=draft.organization.id)
+    rows.filter(product="gpt").update(cost=Decimal("16.005"))
+    rows.filter(product="claude").delete()
+
+    found = reconciliation(draft.organization, 1)
+
+    assert steps(found)[:3] == [
+        ("Events", Decimal("27.51"), 0, []),
+        ("Daily usage", Decimal("16.005"), Decimal("-11.505"), [Why.DAYS_DIFFER]),
+        ("Period", Decimal("27.51"), Decimal("11.505"), [Why.CHANGED]),
+    ]
+    assert not found.is_whole
+    assert reasons(found)["gpt"] == {
+        Why.DAYS_DIFFER: 1,
+        Why.CHANGED: -1,
+        Why.ROUNDING: Decimal("-0.005"),
+    }
+    Charge.objects.filter(product="gpt").update(amount=14)
+    charged = steps(reconciliation(draft.organization, 1))[4]
+    assert charged[2:] == (-1, [Why.NOT_ADDED_UP])
+
+
+def test_dropped_months_and_closings_without_charges_are_no_trouble(
+    acme: WhiteLabel, org: Organization, frozen: time_machine.Traveller
+) -> None:
+    make_rate(acme, "3")
+    record(acme, [event("a", timestamp="2026-09-20T11:00:00Z")])
+    closed = {"ends_at": NOW, "closed_at": NOW, "cost": 15}
+    BillingPeriod.objects.filter(organization=org).update(**closed)
+    with connection.cursor() as cursor:
+        cursor.execute("drop table metrics_usageevent_2026_09")
+
+    found = reconciliation(org, 1)
+
+    assert steps(found) == [
+        ("Events", None, 0, []),
+        ("Daily usage", 15, 0, [Why.EVENTS_DROPPED]),
+        ("Period", 15, 0, []),
+        ("On invoices", 0, -15, [Why.NOT_CHARGED]),
+    ]
+    assert found.is_whole
+    assert found.rows[0].events is None
+
+
+def test_cheap_products_are_found_in_their_line(
+    draft: Draft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("billing.ledger.commands.invoicing.MOST_LINES", 1)
+    send_charges(draft.close().id)
+
+    found = reconciliation(draft.organization, 1)
+
+    assert found.is_whole
+    assert reasons(found) == {
+        "claude": {Why.TOGETHER: Decimal("-12.505")},
+        "gpt": {Why.TOGETHER: Decimal("-15.005")},
+        "(other)": {Why.TOGETHER: Decimal("27.51")},
+    }
+    assert [description for description, _ in draft.items()] == ["Other products"]
+
+
+@pytest.mark.usefixtures("frozen")
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_was_recorded_all_of_it_adds_up(seed: int) -> None:
+    label = make_varied(seed)
+    for org in Organization.objects.filter(white_label=label):
+        for period in list_periods(org.id):
+            found = reconciliation(org, period.number)
+            assert found.is_whole
+            with exactly():
+                daily = sum((row.daily for row in found.rows), ZERO)
+            assert daily == found.steps[0].amount == found.steps[1].amount
+
+
+def test_it_asks_no_more_however_much_there_is(draft: Draft, acme: WhiteLabel) -> None:
+    def asked() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as context:
+            reconciliation(draft.organization, 1)
+        return len(context)
+
+    draft.close()
+    few = asked()
+    names = [f"p-{number}" for number in range(30)]
+    record(acme, [event(name, organization="org-1", product=name) for name in names])
+
+    assert few == asked() == 7
+    assert timezone.now() > NOW
+
+
+def test_a_voided_invoice_and_one_that_is_gone_are_told(draft: Draft) -> None:
+    period = draft.close()
+    send_charges(period.id)
+    invoice = Invoice.objects.get(stripe_id=draft.found.id)
+    Invoice.objects.update(status="void")
+
+    found = reconciliation(draft.organization, 1)
+    invoice.delete()
+    gone = reconciliation(draft.organization, 1)
+
+    assert steps(found)[-1] == (
+        "On invoices",
+        0,
+        Decimal("-27.51"),
+        [Why.VOID, Why.VOID],
+    )
+    assert found.is_whole
+    assert steps(gone)[-1][3] == [Why.GONE, Why.GONE]
+    assert not gone.is_whole
+    assert gone.invoice is None

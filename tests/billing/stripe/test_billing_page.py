@@ -1,0 +1,366 @@
+"""The billing tab: what it shows, what may be pressed, an action that is watched."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from html import unescape
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from billing.models import (
+    BillingAccount,
+    BillingPeriod,
+    Charge,
+    Drift,
+    Invoice,
+    StripeAction,
+    Subscription,
+    SyncRun,
+)
+from billing.staff import READ_ONLY
+from orgs.models import Organization, User, WhiteLabel
+from tests.factories import NOW, delete, make_user
+from tests.support.actions import Desk, work
+from tests.support.fake_stripe import FakeStripe
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def finance(acme: WhiteLabel) -> User:
+    return make_user("fin", "finance", white_label=acme)
+
+
+@pytest.fixture
+def desk(
+    fake_stripe: FakeStripe,
+    org: Organization,
+    finance: User,
+    frozen: time_machine.Traveller,
+) -> Iterator[Desk]:
+    yield Desk(fake_stripe, finance, org, frozen)
+    fake_stripe.door("script", api=[])
+
+
+@pytest.fixture
+def growth(desk: Desk) -> Subscription:
+    desk.price(9900, tier="scale")
+    return desk.subscribe(desk.link(), desk.price(2900))
+
+
+def html(answer: Any) -> str:
+    return " ".join(answer.content.decode().split())
+
+
+def words(answer: Any) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html(answer)).split())
+
+
+def why_disabled(answer: Any, kind: str) -> str:
+    """Return the reason on the disabled button of this action."""
+    tag = rf'<button[^>]*data-action="{kind}" disabled title="([^"]+)"'
+    found = re.search(tag, html(answer))
+    assert found, kind
+    return unescape(found.group(1))
+
+
+# --- what may be pressed ------------------------------------------------------------
+
+
+def test_without_a_customer_one_is_made_or_linked(desk: Desk) -> None:
+    page = html(desk.client.get(desk.tab))
+
+    assert desk.url("create-customer") in page
+    assert desk.url("link-customer") in page
+    assert desk.url("start") not in page
+
+
+def test_what_is_possible_is_a_link_and_the_rest_says_why_not(
+    desk: Desk, growth: Subscription
+) -> None:
+    page = desk.client.get(desk.tab)
+
+    for kind in ("change-tier", "pause", "cancel"):
+        assert f'href="{desk.url(kind, growth)}"' in html(page)
+    for kind in ("resume", "seats", "trial-end"):
+        assert desk.url(kind, growth) not in html(page)
+    for kind in ("payment_link", "start"):
+        reason = why_disabled(page, kind)
+        assert re.search(
+            rf'class="action__reason">[^<]*{re.escape(reason)}', html(page)
+        )
+    assert "$29.00 , monthly" in words(page)
+
+
+@pytest.mark.parametrize("role", ["viewer", "support"])
+def test_who_only_reads_sees_disabled_buttons_and_the_reason(
+    desk: Desk, growth: Subscription, acme: WhiteLabel, role: str
+) -> None:
+    reader = desk.as_(make_user("reader", role, white_label=acme))
+
+    page = reader.client.get(desk.tab)
+
+    assert page.status_code == 200
+    assert READ_ONLY in words(page)
+    assert desk.url("pause", growth) not in html(page)
+    assert why_disabled(page, "pause") == READ_ONLY
+
+
+def test_of_a_deleted_organization_only_the_end_is_asked(
+    desk: Desk, growth: Subscription
+) -> None:
+    delete(desk.organization)
+
+    page = desk.client.get(desk.tab)
+
+    for kind in ("change_tier", "pause"):
+        assert "deleted" in why_disabled(page, kind)
+    assert desk.url("cancel", growth) in html(page)
+    assert desk.post("pause", growth, reason="x").status_code == 409
+
+
+def test_one_thing_at_a_time(desk: Desk, growth: Subscription) -> None:
+    asked = desk.post("pause", growth, reason="moves house")
+
+    page = desk.client.get(desk.tab)
+    form = desk.client.get(desk.url("cancel", growth))
+
+    assert desk.url("cancel", growth) not in html(page)
+    assert why_disabled(page, "cancel") in words(page)
+    running = re.search(r'data-running="pause".*?</p>', html(page))
+    assert running
+    assert "fin" in running.group()
+    assert f'href="{asked["Location"]}"' in html(page)
+    assert form.status_code == 409
+    work(asked)
+    assert desk.url("resume", growth) in html(desk.client.get(desk.tab))
+
+
+# --- watching -----------------------------------------------------------------------
+
+
+def test_the_row_is_watched_until_it_has_ended(
+    desk: Desk, growth: Subscription
+) -> None:
+    asked = desk.client.post(
+        desk.url("pause", growth),
+        {"note": "why", "reason": "moves house", "form": "1"},
+        headers=HTMX,
+    )
+    url = asked["Location"]
+
+    waits = desk.client.get(url, headers=HTMX)
+    assert f'hx-get="{url}?live=1"' in html(waits)
+    assert "HX-Trigger" not in waits
+    assert "<html" not in html(waits)
+    work(asked)
+    ended = desk.client.get(f"{url}?live=1", headers=HTMX)
+
+    assert "hx-trigger" not in html(ended)
+    assert ended["HX-Trigger"] == "action-ended"
+    assert f"Subscription {growth.stripe_id}" in words(ended)
+    assert "Status paused" in words(ended)
+    whole = desk.client.get(url)
+    assert "<html" in html(whole)
+    assert "HX-Trigger" not in whole
+    part = html(desk.client.get(desk.tab, headers=HTMX))
+    assert part.startswith('<div class="stack" id="billing-panel"')
+    assert 'id="billing-header" hx-swap-oob="true"' in part
+
+
+def test_a_form_is_a_page_and_a_part(desk: Desk, growth: Subscription) -> None:
+    url = desk.url("pause", growth)
+
+    page, part = desk.client.get(url), desk.client.get(url, headers=HTMX)
+
+    assert "<html" in html(page)
+    assert html(part).startswith('<section class="card card--ruled action"')
+    for answer in (page, part):
+        assert f'<form class="form" method="post" action="{url}"' in html(answer)
+        assert 'name="csrfmiddlewaretoken"' in html(answer)
+        assert answer["Cache-Control"] == "private, no-store"
+
+
+def test_a_search_that_stripe_does_not_answer_says_so(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("billing.gateway.calls.PATIENCE_SECONDS", 0)
+    monkeypatch.setattr("billing.gateway.calls.PATIENCE_OF_PAGES", 0)
+    desk.fake.fault("error", "/v1/customers", times=0)
+
+    page = desk.client.get(desk.url("link-customer"), {"email": "a@example.com"})
+
+    assert page.status_code == 200
+    assert page.context["trouble"]
+    assert page.context["trouble"] in words(page)
+
+
+# --- invoices, differences, age, what happened --------------------------------------
+
+
+def test_an_invoice_shows_its_period_and_lines(
+    org: Organization, finance: User
+) -> None:
+    period = BillingPeriod.objects.get(organization=org)
+    period.ends_at = period.closed_at = NOW
+    period.cost = Decimal("12.345")
+    period.save()
+    Invoice.objects.create(
+        organization=org,
+        period=period,
+        stripe_id="in_1",
+        number="ORG-0007",
+        status="open",
+        currency="usd",
+        total=Decimal("41.35"),
+        amount_due=Decimal("41.35"),
+        issued_at=NOW - timedelta(days=11),
+        due_at=NOW - timedelta(days=1),
+        hosted_url="https://stripe.example/i/1",
+    )
+    line = {"currency": "usd", "period": period, "invoice_stripe_id": "in_1"}
+    Charge.objects.create(
+        product="gpt", cost=Decimal(11), amount=Decimal("11.00"), state="done",
+        stripe_id="ii_1", finished_at=NOW, **line,
+    )  # fmt: skip
+    Charge.objects.create(
+        product="claude", cost=Decimal("1.345"), amount=Decimal("1.35"), state="failed",
+        error="The customer is gone.", finished_at=NOW, **line,
+    )  # fmt: skip
+    client = Client()
+    client.force_login(finance)
+
+    page = client.get(f"/organizations/{org.pk}/billing/")
+
+    assert 'href="https://stripe.example/i/1"' in html(page)
+    assert re.search(r"ORG-0007 \w+ \$41.35 \$0.00 \$12.35", words(page))
+    assert "gpt $11.00" in words(page)
+    assert re.search(r"claude \$1.35 \w+ The customer is gone\.", words(page))
+    assert Decimal("41.35") in [one.amount for one in page.context["moments"]]
+    assert words(page).count("$41.35") >= 2  # in the invoices and in the activity
+
+
+def test_a_difference_is_shown_with_both_values_and_healed(
+    desk: Desk, growth: Subscription
+) -> None:
+    decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
+    for whose, ours in ((desk.organization, "startup"), (decoy, "secret")):
+        Drift.objects.create(
+            white_label=whose.white_label,
+            organization=whose,
+            kind="tier",
+            stripe_id=growth.stripe_id if whose == desk.organization else "sub_x",
+            ours=ours,
+            theirs="growth",
+            theirs_at=NOW,
+            first_seen_at=NOW,
+            last_seen_at=NOW,
+        )
+
+    page = desk.client.get(desk.tab)
+
+    assert "<del>startup</del>" in html(page)
+    assert "<ins>growth</ins>" in html(page)
+    assert "secret" not in html(page)
+    drift = Drift.objects.get(ours="startup")
+    assert f'action="/jobs/drift/{drift.pk}/heal/"' in html(page)
+
+
+@pytest.mark.parametrize(
+    ("hours", "state", "is_stale"),
+    [
+        (None, "", True),
+        (24, "done", False),
+        (26, "done", True),
+        (2, "failed", True),
+    ],
+)
+def test_old_numbers_say_that_they_are(
+    desk: Desk, acme: WhiteLabel, hours: int | None, state: str, is_stale: bool
+) -> None:
+    SyncRun.objects.create(
+        white_label=WhiteLabel.objects.get(slug="decoy"), state="done", finished_at=NOW
+    )
+    if hours:
+        ended = timezone.now() - timedelta(hours=hours)
+        SyncRun.objects.create(white_label=acme, state=state, finished_at=ended)
+
+    page = desk.client.get(desk.tab)
+
+    assert ("data-stale" in html(page)) == is_stale == bool(page.context["stale"])
+    assert page.context["stale"] in words(page)
+    assert ("Nov 20, 2026, 10:00 UTC" in page.context["stale"]) == (hours == 26)
+
+
+def test_the_timeline_says_who_and_why(desk: Desk, growth: Subscription) -> None:
+    desk.ask("pause", growth, reason="moves house")
+
+    answer = desk.client.get(desk.tab)
+    page = words(answer)
+
+    assert re.search(r"moves house fin: asked by phone, ticket 7", page)
+    assert f"Subscription {growth.stripe_id} changed Status active → paused" in page
+    amounts = [moment.amount for moment in answer.context["moments"]]
+    assert amounts.index(Decimal(29)) > 0
+    assert page.index("moves house fin") < page.rindex("$29.00")
+
+
+def test_a_note_cannot_be_markup(desk: Desk, growth: Subscription) -> None:
+    desk.ask("pause", growth, reason="<b>x</b>", note="<script>alert(1)</script>")
+
+    page = html(desk.client.get(desk.tab))
+
+    assert "<script>alert" not in page
+    assert "<b>x</b>" not in page
+
+
+def test_the_tab_takes_as_many_queries_for_much_as_for_little(
+    desk: Desk,
+    growth: Subscription,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    desk.client.get(desk.tab)
+    with django_assert_max_num_queries(21) as few:
+        desk.client.get(desk.tab)
+    for number in range(30):
+        StripeAction.objects.create(
+            organization=desk.organization,
+            kind="pause",
+            state="failed",
+            finished_at=NOW,
+            note=str(number),
+            requested_by="ann",
+            parameters={"subscription": growth.stripe_id, "form": str(number)},
+        )
+        Invoice.objects.create(
+            organization=desk.organization,
+            stripe_id=f"in_{number}",
+            status="open",
+            currency="usd",
+            total=number,
+            amount_due=number,
+            issued_at=NOW,
+        )
+
+    with django_assert_max_num_queries(len(few.captured_queries)):
+        page = desk.client.get(desk.tab)
+
+    assert len(page.context["moments"]) == 40
+
+
+def test_another_white_label_sees_nothing_of_it(desk: Desk) -> None:
+    BillingAccount.objects.create(organization=desk.organization, stripe_id="cus_7")
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    stranger = desk.as_(make_user("stranger", "operator", white_label=decoy))
+
+    answer = stranger.client.get(desk.tab)
+
+    assert answer.status_code == 404
+    assert "cus_7" not in html(answer)

@@ -1,0 +1,574 @@
+"""The jobs pages: syncs while one watches, drift healed, what failed tried again."""
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery.contrib.testing.worker import start_worker
+from celery.signals import task_postrun
+from django.db import connections
+from django.test import Client
+from django.utils.html import escape
+from playwright.sync_api import BrowserContext, expect
+from pytest_django import DjangoAssertNumQueries, Settings
+from pytest_django.live_server_helper import LiveServer
+
+from billing.models import (
+    BillingPeriod,
+    Charge,
+    Drift,
+    InboxEvent,
+    StripeAction,
+    Subscription,
+    SyncRun,
+)
+from billing.staff import OFF, READ_ONLY
+from billing.stripe import tasks
+from billing.stripe.templatetags.syncs import what_to_do
+from config.celery import app
+from orgs.models import Job, Organization, WhiteLabel
+from tests.factories import NOW, make_organization, make_user, make_white_label
+from tests.support.browser import LAUNCH
+from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.stripe_mirror import customer_of, run_sync, subscribe
+
+HTMX = {"hx-request": "true"}
+PAGES = ("/jobs/", "/jobs/drift/", "/jobs/inbox/", "/jobs/failed/")
+SECRET_TEXT = "4242424242424242"
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    return LAUNCH
+
+
+@pytest.fixture
+def on(settings: Settings) -> None:
+    """As if a key were set; nothing is asked."""
+    settings.STRIPE_SECRET_KEY = "sk_test_nobody"
+    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def decoy(acme: WhiteLabel) -> WhiteLabel:
+    return WhiteLabel.objects.get(slug="decoy")
+
+
+@pytest.fixture
+def bound(acme: WhiteLabel) -> Client:
+    return enter("fin", "finance", acme)
+
+
+def enter(username: str, role: str, white_label: WhiteLabel | None = None) -> Client:
+    client = Client()
+    is_staff = white_label is None
+    user = make_user(username, role, white_label=white_label, is_staff=is_staff)
+    client.force_login(user)
+    return client
+
+
+def make_run(white_label: WhiteLabel, state: str, **more: Any) -> SyncRun:
+    is_over = state in ("done", "failed")
+    more = {"started_at": NOW, "finished_at": NOW if is_over else None} | more
+    return SyncRun.objects.create(white_label=white_label, state=state, **more)
+
+
+def make_drift(white_label: WhiteLabel | None, stripe_id: str, **more: Any) -> Drift:
+    found = {
+        "kind": "tier",
+        "ours": "growth",
+        "theirs": "scale",
+        "theirs_at": NOW,
+        "first_seen_at": NOW,
+        "last_seen_at": NOW,
+    }
+    return Drift.objects.create(
+        white_label=white_label, stripe_id=stripe_id, **(found | more)
+    )
+
+
+def make_event(
+    organization: Organization | None, event_id: str, state: str = "parked", **more: Any
+) -> InboxEvent:
+    is_over = state not in ("pending", "running")
+    return InboxEvent.objects.create(
+        event_id=event_id,
+        type="invoice.paid",
+        object_id=f"in_{event_id}",
+        organization=organization,
+        payload={"data": {"object": {"card": SECRET_TEXT}}},
+        happened_at=NOW,
+        state=state,
+        finished_at=NOW if is_over else None,
+        **more,
+    )
+
+
+def text_of(response: Any) -> str:
+    assert response.status_code == 200
+    text: str = response.content.decode()
+    return text
+
+
+# --- doors --------------------------------------------------------------------------
+
+frozen = pytest.mark.usefixtures("frozen", "db")
+
+
+@frozen
+@pytest.mark.parametrize("url", PAGES)
+def test_a_page_is_for_who_reads_money(url: str, acme: WhiteLabel) -> None:
+    assert enter("vie", "viewer", acme).get(url).status_code == 200
+    roleless = Client()
+    roleless.force_login(make_user("nob", white_label=acme, is_staff=False))
+    assert roleless.get(url).status_code == 403
+    assert Client().get(url).status_code == 302
+
+
+@frozen
+@pytest.mark.usefixtures("on")
+def test_who_only_reads_sees_buttons_disabled_with_the_reason(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    row, event = make_drift(acme, "sub_a"), make_event(org, "evt_a")
+    doors = [
+        f"/jobs/sync/{acme.pk}/",
+        f"/jobs/drift/{row.pk}/heal/",
+        f"/jobs/drift/heal/{acme.pk}/",
+        f"/jobs/inbox/{event.pk}/resend/",
+        f"/jobs/inbox/{event.pk}/ignore/",
+        "/jobs/failed/charge/1/retry/",
+    ]
+    reader = enter("sup", "support", acme)
+
+    for url in PAGES[:3]:
+        text = text_of(reader.get(url))
+        assert READ_ONLY in text
+        assert f'disabled title="{READ_ONLY}"' in text
+    assert [reader.post(url).status_code for url in doors] == [403] * 6
+    assert [reader.get(url).status_code for url in doors] == [405] * 6
+    assert not SyncRun.objects.exists()
+    event.refresh_from_db()
+    assert event.state == "parked"
+
+
+@frozen
+@pytest.mark.usefixtures("on")
+def test_a_strangers_rows_are_not_there(
+    acme: WhiteLabel, decoy: WhiteLabel, org: Organization, bound: Client
+) -> None:
+    stranger = Organization.objects.get(white_label=decoy, external_id="org-7")
+    theirs, nobodys = make_drift(decoy, "sub_d"), make_drift(None, "cus_n")
+    event, lost = make_event(stranger, "evt_d"), make_event(None, "evt_n")
+    run = make_run(decoy, "done", requested_by="mallory")
+    make_drift(acme, "sub_a")
+    make_event(org, "evt_a")
+
+    seen = " ".join(text_of(bound.get(url)) for url in PAGES)
+    assert "sub_a" in seen
+    assert "evt_a" in seen
+    for text in ("sub_d", "cus_n", "evt_d", "evt_n", "Decoy", "mallory"):
+        assert text not in seen
+    for url in (
+        f"/jobs/sync/{decoy.pk}/",
+        f"/jobs/drift/{theirs.pk}/heal/",
+        f"/jobs/drift/{nobodys.pk}/heal/",
+        f"/jobs/drift/heal/{decoy.pk}/",
+        f"/jobs/inbox/{event.pk}/resend/",
+        f"/jobs/inbox/{lost.pk}/ignore/",
+    ):
+        assert bound.post(url).status_code == 404
+    for url in (
+        f"/jobs/drift/?run={run.pk}",
+        "/jobs/drift/?white_label=decoy",
+        f"/jobs/drift/{theirs.pk}/",
+    ):
+        assert bound.get(url).status_code == 404
+    whole = enter("ope", "operator")
+    seen = " ".join(text_of(whole.get(url)) for url in PAGES)
+    for text in ("sub_d", "cus_n", "evt_d", "evt_n", "mallory"):
+        assert text in seen
+
+
+@frozen
+def test_without_a_key_nothing_is_asked(bound: Client, acme: WhiteLabel) -> None:
+    assert OFF in text_of(bound.get("/jobs/"))
+    answer = bound.post(f"/jobs/sync/{acme.pk}/")
+
+    assert answer.status_code == 409
+    assert not SyncRun.objects.exists()
+
+
+@frozen
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        (
+            "/jobs/?watching=x,,9999999999999999999999,-1,\N{SUPERSCRIPT TWO}",
+            200,
+        ),
+        ("/jobs/drift/?kind=nothing", 400),
+        ("/jobs/drift/?run=x", 404),
+        ("/jobs/drift/?white_label=none", 404),
+        ("/jobs/inbox/?state=lost", 400),
+        ("/jobs/inbox/?before=x", 400),
+        ("/jobs/drift/99999/", 404),
+    ],
+)
+def test_what_an_address_cannot_mean_is_said(
+    bound: Client, url: str, status: int
+) -> None:
+    assert bound.get(url).status_code == status
+
+
+# --- syncs --------------------------------------------------------------------------
+
+
+@frozen
+@pytest.mark.usefixtures("on")
+def test_a_button_asks_for_one_run_however_often(
+    bound: Client, acme: WhiteLabel
+) -> None:
+    url = f"/jobs/sync/{acme.pk}/"
+    plain = [bound.post(url).status_code for _ in range(2)]
+    fragment = bound.post(url, headers=HTMX)
+
+    assert plain == [302, 302]
+    run = SyncRun.objects.get()
+    assert (run.requested_by, run.heals) == ("fin", True)
+    text = text_of(fragment)
+    assert "<html" not in text
+    assert f"/jobs/?watching={run.pk}" in text
+    assert 'hx-trigger="every 1s"' in text
+
+
+@frozen
+@pytest.mark.usefixtures("on")
+def test_progress_is_in_numbers_and_the_end_is_told_once(
+    bound: Client, acme: WhiteLabel
+) -> None:
+    half = {"stage": "invoices", "done": 300, "total": 1200, "errors": 2, "drifted": 5}
+    started = NOW - timedelta(seconds=10)
+    run = make_run(acme, "running", started_at=started, **half)
+    page = text_of(bound.get("/jobs/"))
+
+    for text in ("<b>300</b> of 1,200", "25%"):
+        assert text in page
+    (note,) = re.findall(r'<p class="meter__note">(.*?)</p>', page)
+    rate, left, drifted, errors = note.split(" \N{MIDDLE DOT} ")
+    assert "30 s" in left
+    figures = [text.split()[0] for text in (rate, drifted, errors)]
+    assert figures == ["30", "5", "2"]
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
+
+    SyncRun.objects.filter(pk=run.pk).update(state="done", done=1210, finished_at=NOW)
+    told = text_of(bound.get(f"/jobs/?watching={run.pk}", headers=HTMX))
+    toast = told[told.index('class="toast') :]
+    assert "Acme" in toast
+    assert "1,210 read in 10 s" in toast
+    assert "every 1s" not in told
+    assert 'class="toast' not in text_of(bound.get("/jobs/", headers=HTMX))
+
+
+@frozen
+def test_the_pages_take_as_many_queries_for_many_rows_as_for_few(
+    bound: Client,
+    acme: WhiteLabel,
+    org: Organization,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for number in range(30):
+        make_run(acme, "done", created_at=NOW + timedelta(minutes=number))
+        make_drift(acme, f"sub_{number}", organization=org)
+        make_event(org, f"evt_{number}")
+
+    for url in PAGES:
+        with django_assert_max_num_queries(10):
+            assert bound.get(url).status_code == 200
+
+
+# --- drift --------------------------------------------------------------------------
+
+
+@frozen
+def test_differences_show_both_values_and_warnings_stand_apart(
+    bound: Client, acme: WhiteLabel, org: Organization
+) -> None:
+    make_drift(acme, "sub_a", organization=org, ours_at=NOW - timedelta(days=1))
+    make_drift(acme, "sub_w", kind="unknown_price", ours="growth", theirs="price_x")
+    make_drift(acme, "sub_h", healed_at=NOW, healed_by="ann")
+    page = bound.get("/jobs/drift/")
+    text = text_of(page)
+
+    assert [row.stripe_id for row in page.context["differences"]] == ["sub_a"]
+    assert [row.stripe_id for row in page.context["warnings"]] == ["sub_w"]
+    assert "<del>growth</del>" in text
+    assert "<ins>scale</ins>" in text
+    assert "Nov 20, 12:00" in text
+    assert escape(what_to_do("unknown_price")) in text
+    healed = bound.get("/jobs/drift/?healed=1")
+    assert [row.stripe_id for row in healed.context["differences"]] == ["sub_h"]
+    narrowed = bound.get("/jobs/drift/?kind=seats", headers=HTMX)
+    assert narrowed.context["differences"] == []
+    assert "<html" not in narrowed.content.decode()
+
+
+@frozen
+def test_what_a_run_saw_of_nobodys_is_not_for_a_bound_person(
+    bound: Client, acme: WhiteLabel
+) -> None:
+    run = make_run(acme, "done", drifted=2)
+    make_drift(acme, "sub_a", run=run)
+    make_drift(None, "cus_n", run=run, kind="no_organization", theirs="Walk-in")
+    url = f"/jobs/drift/?run={run.pk}"
+
+    assert "cus_n" in text_of(enter("ope", "operator").get(url))
+    text = text_of(bound.get(url))
+    assert "sub_a" in text
+    assert "cus_n" not in text
+    assert "Walk-in" not in text
+
+
+@frozen
+def test_in_step_says_since_when(bound: Client, acme: WhiteLabel) -> None:
+    assert "Nov 21, 2026, 12:00 UTC" not in text_of(bound.get("/jobs/drift/"))
+    make_run(acme, "done")
+
+    assert "Nov 21, 2026, 12:00 UTC" in text_of(bound.get("/jobs/drift/"))
+
+
+@frozen
+def test_a_difference_is_healed_by_a_worker_and_its_row_says_so(
+    fake_stripe: FakeStripe, bound: Client, acme: WhiteLabel, org: Organization
+) -> None:
+    price, dear = make_price(fake_stripe), make_price(fake_stripe, 9900, tier="scale")
+    sub = subscribe(fake_stripe, customer_of(fake_stripe, org), price.id)
+    run_sync(acme)
+    item = fake_stripe.client().v1.subscriptions.retrieve(sub)["items"]["data"][0]
+    fake_stripe.client().v1.subscriptions.update(
+        sub, {"items": [{"id": item["id"], "price": dear.id}]}
+    )
+    run_sync(acme, heals=False)
+    row = Drift.objects.get(kind="tier", stripe_id=sub)
+    asked = bound.post(f"/jobs/drift/{row.pk}/heal/", headers=HTMX)
+
+    assert 'data-drift="checking"' in text_of(asked)
+    assert f"/jobs/drift/{row.pk}/?looks=12" in asked.content.decode()
+    tasks.heal_drift(row.pk, "fin")
+    done = text_of(bound.get(f"/jobs/drift/{row.pk}/?looks=12", headers=HTMX))
+    assert 'data-drift="resolved"' in done
+    assert "by fin" in done
+    assert "hx-trigger" not in done
+    assert Subscription.objects.get().tier == "scale"
+
+
+@frozen
+def test_a_row_stops_asking_after_a_while(bound: Client, acme: WhiteLabel) -> None:
+    row = make_drift(acme, "sub_a")
+    text = text_of(bound.get(f"/jobs/drift/{row.pk}/?looks=1", headers=HTMX))
+
+    assert 'data-drift="unresolved"' in text
+    assert "hx-trigger" not in text
+
+
+@frozen
+@pytest.mark.usefixtures("on")
+def test_a_warning_is_not_healed_and_all_are_by_a_run(
+    bound: Client, acme: WhiteLabel
+) -> None:
+    warning = make_drift(acme, "sub_w", kind="two_live")
+
+    assert bound.post(f"/jobs/drift/{warning.pk}/heal/").status_code == 409
+    assert bound.post(f"/jobs/drift/heal/{acme.pk}/").status_code == 302
+    run = SyncRun.objects.get()
+    assert (run.requested_by, run.heals) == ("fin", True)
+
+
+# --- inbox --------------------------------------------------------------------------
+
+
+@frozen
+@pytest.mark.usefixtures("on")
+def test_an_event_is_sent_again_or_ignored_once(
+    bound: Client, org: Organization
+) -> None:
+    failed = make_event(org, "evt_f", "failed", error="Traceback\nKeyError: 'x'")
+    parked = make_event(org, "evt_p", reason="an object nobody knows")
+    make_event(org, "evt_d", "done")
+    text = text_of(bound.get("/jobs/inbox/"))
+
+    assert "KeyError: &#x27;x&#x27;" in text
+    assert "Traceback" not in text
+    assert "an object nobody knows" in text
+    assert SECRET_TEXT not in text
+    assert "evt_d" not in text
+    again = [
+        bound.post(f"/jobs/inbox/{failed.pk}/resend/").status_code for _ in range(2)
+    ]
+    gone = [
+        bound.post(f"/jobs/inbox/{parked.pk}/ignore/").status_code for _ in range(2)
+    ]
+    assert (again, gone) == ([302, 409], [302, 409])
+    states = InboxEvent.objects.order_by("event_id").values_list("state", flat=True)
+    assert list(states) == ["done", "pending", "ignored"]
+    assert "evt_f" in text_of(bound.get("/jobs/inbox/?state=waiting"))
+    assert "evt_p" in text_of(bound.get("/jobs/inbox/?state=ignored"))
+    assert bound.get("/jobs/inbox/").context["rows"] == []
+
+
+@frozen
+def test_the_inbox_is_paged_by_its_rows(bound: Client, org: Organization) -> None:
+    for number in range(70):
+        make_event(org, f"evt_{number:02}", "done")
+    first = bound.get("/jobs/inbox/?state=done")
+    second = bound.get(first.context["next_url"])
+
+    seen = [row.event_id for page in (first, second) for row in page.context["rows"]]
+    assert seen == [f"evt_{number:02}" for number in reversed(range(70))]
+    assert second.context["next_url"] == ""
+
+
+# --- failed tasks -------------------------------------------------------------------
+
+
+@frozen
+@pytest.mark.usefixtures("on")
+def test_what_was_given_up_says_why_and_is_tried_again(
+    bound: Client, acme: WhiteLabel, decoy: WhiteLabel, org: Organization
+) -> None:
+    ended: dict[str, Any] = {"state": "failed", "finished_at": NOW}
+    period = BillingPeriod.objects.get(organization=org)
+    charge = Charge.objects.create(
+        period=period, product="gpt", cost=7, amount=7, currency="usd",
+        invoice_stripe_id="in_1", error_code="invoice_no_customer",
+        error="No such customer.", **ended,
+    )  # fmt: skip
+    job = Job.objects.create(
+        organization=org, kind="usage_report", attempts=5, created_at=NOW,
+        error="Failed 5 times; the log says why.", **ended,
+    )  # fmt: skip
+    Job.objects.create(
+        organization=org, kind="delete_organization", attempts=1, created_at=NOW,
+        error="Restored.", state="canceled", finished_at=NOW,
+    )  # fmt: skip
+    StripeAction.objects.create(
+        organization=Organization.objects.get(white_label=decoy, external_id="org-7"),
+        kind="pause", note="n", requested_by="mallory", error="refused", **ended,
+    )  # fmt: skip
+    text = text_of(bound.get("/jobs/failed/"))
+
+    assert re.search(r"gpt\b[^<]*\b1\b", text)
+    assert "No such customer." in text
+    assert "the log says why" in text
+    assert "Restored." not in text
+    assert "refused" not in text
+    for kind, id_ in (("charge", charge.pk), ("job", job.pk)):
+        url = f"/jobs/failed/{kind}/{id_}/retry/"
+        assert [bound.post(url).status_code for _ in range(2)] == [302, 404]
+    charge.refresh_from_db()
+    job.refresh_from_db()
+    assert (charge.state, job.state, job.attempts) == ("pending", "pending", 0)
+    assert bound.get("/jobs/failed/").context["rows"] == []
+    assert bound.post("/jobs/failed/nothing/1/retry/").status_code == 404
+
+
+@frozen
+def test_the_fleet_says_how_far_it_is_from_stripe(
+    bound: Client, acme: WhiteLabel, decoy: WhiteLabel, org: Organization
+) -> None:
+    Subscription.objects.create(
+        organization=org, stripe_id="sub_1", status="unpaid", tier="growth",
+        stripe_price_id="price_1",
+    )  # fmt: skip
+    make_run(decoy, "failed")
+    assert bound.get("/").context["health"].never == 1
+    make_run(acme, "done", finished_at=NOW - timedelta(hours=3))
+    make_drift(acme, "sub_a")
+    make_drift(decoy, "sub_d")
+    make_event(org, "evt_a")
+    page = bound.get("/")
+    health, text = page.context["health"], text_of(page)
+
+    assert (health.never, health.drift, health.needy) == (0, 1, 1)
+    tile = text[text.index('class="tile__link" href="/jobs/"') :]
+    assert re.search(r'class="tile__value">3 h', tile)
+    assert re.search(r'class="tile__note"><b>1 \w+,</b> 1 ', tile)
+
+
+# --- while one watches --------------------------------------------------------------
+
+
+@pytest.fixture
+def fleet(fake_stripe: FakeStripe, committed: None) -> Iterator[WhiteLabel]:
+    """Thirty that subscribed, one to another tier than we know; Stripe is not quick."""
+    now = int(time.time())
+    fake_stripe.door("clock", now=now)
+    acme = make_white_label("acme")
+    price, dear = make_price(fake_stripe), make_price(fake_stripe, 9900, tier="scale")
+    organizations = [make_organization(acme, f"org-{n}") for n in range(30)]
+    subs = [
+        subscribe(fake_stripe, customer_of(fake_stripe, one), price.id)
+        for one in organizations
+    ]
+    run_sync(acme)
+    item = fake_stripe.client().v1.subscriptions.retrieve(subs[7])["items"]["data"][0]
+    fake_stripe.client().v1.subscriptions.update(
+        subs[7], {"items": [{"id": item["id"], "price": dear.id}]}
+    )
+    fake_stripe.door("script", latency=0.4)
+    yield acme
+    fake_stripe.door("script", latency=0)
+
+
+@pytest.fixture
+def worker(fleet: WhiteLabel) -> Iterator[None]:
+    """In a thread; it leaves no connection behind that would keep the database."""
+
+    def hang_up(**_: object) -> None:
+        connections.close_all()
+
+    task_postrun.connect(hang_up)
+    with start_worker(app, pool="solo", perform_ping_check=False):
+        yield
+    task_postrun.disconnect(hang_up)
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("worker")
+def test_a_button_syncs_the_fleet_while_one_watches(
+    context: BrowserContext, live_server: LiveServer, fleet: WhiteLabel
+) -> None:
+    client = Client()
+    client.force_login(make_user("ada", is_superuser=True))
+    session = client.cookies["session"].value
+    base = str(live_server.url)
+    context.add_cookies([{"name": "session", "value": session, "url": base}])
+    page, said = context.new_page(), list[str]()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+
+    page.goto(f"{base}/jobs/")
+    page.evaluate("window.sameDocument = true")
+    page.get_by_role("button", name="Sync now Acme").click()
+    bar = page.get_by_role("progressbar", name="Sync of Acme")
+    expect(bar).to_be_visible()
+    expect(page.locator(".sync .meter__note")).not_to_be_empty()
+    expect(page.locator(".toast")).to_contain_text("Acme")
+
+    expect(bar).to_have_count(0)
+    assert page.evaluate("window.sameDocument")
+    assert page.evaluate("document.activeElement.id") == f"sync-{fleet.pk}"
+    assert Subscription.objects.filter(tier="scale").count() == 1
+    assert said == []
+    page.locator("main a[href='/jobs/drift/']").first.click()
+    page.locator("#jobs-drift a[href='/jobs/drift/?healed=1']").click()
+    expect(page.locator("#jobs-drift")).to_contain_text("by ada")
+    names = page.evaluate(
+        "[...document.querySelectorAll('button, a, select')]"
+        ".filter((one) => !(one.textContent.trim() || one.ariaLabel || one.labels))"
+        ".length"
+    )
+    assert names == 0

@@ -1,0 +1,90 @@
+"""What renews itself while somebody is about to press something in it."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import BrowserContext, Page, Route, expect
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from billing.models import SyncRun
+from tests.factories import NOW, make_user, make_white_label
+from tests.support.browser import LAUNCH
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    return LAUNCH
+
+
+@pytest.fixture
+def jobs(
+    committed: None,
+    settings: Settings,
+    context: BrowserContext,
+    live_server: LiveServer,
+) -> Page:
+    """A run of acme goes on, so the part of all white labels renews itself."""
+    settings.STRIPE_SECRET_KEY = "sk_test_nobody"
+    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
+    acme = make_white_label("acme")
+    make_white_label("zebra")
+    SyncRun.objects.create(white_label=acme, state="running", started_at=NOW)
+    client = Client()
+    client.force_login(make_user("ada", is_superuser=True))
+    session, base = client.cookies["session"].value, str(live_server.url)
+    context.add_cookies([{"name": "session", "value": session, "url": base}])
+    page = context.new_page()
+    page.goto(f"{base}/jobs/")
+    return page
+
+
+def renewed(page: Page) -> None:
+    with page.expect_response("**/jobs/?watching=*"):
+        pass
+
+
+def test_a_slow_click_is_not_lost_when_the_part_renews_itself(jobs: Page) -> None:
+    renewed(jobs)
+    button = jobs.get_by_role("button", name="Sync now Zebra")
+    button.hover()
+    jobs.mouse.down()
+    jobs.wait_for_timeout(2_200)  # longer than two renewals are apart
+    jobs.mouse.up()
+
+    expect(jobs.get_by_role("progressbar", name="Sync of Zebra")).to_be_visible()
+    assert SyncRun.objects.filter(white_label__slug="zebra").count() == 1
+    renewed(jobs)
+
+
+def test_a_key_held_down_is_not_lost_either(jobs: Page) -> None:
+    button = jobs.get_by_role("button", name="Sync now Zebra")
+    button.focus()
+    jobs.keyboard.down("Space")
+    jobs.wait_for_timeout(2_200)
+    jobs.keyboard.up("Space")
+
+    expect(jobs.get_by_role("progressbar", name="Sync of Zebra")).to_be_visible()
+    renewed(jobs)
+
+
+def test_nothing_is_renewed_while_a_click_is_answered(jobs: Page) -> None:
+    """A renewal meanwhile would take away the part that the answer belongs to."""
+    held: list[Route] = []
+    asked: list[str] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    renewed(jobs)
+    jobs.route("**/jobs/sync/*/", hold)
+    with jobs.expect_request("**/jobs/sync/*/"):
+        jobs.get_by_role("button", name="Sync now Zebra").click()
+    jobs.on("request", lambda request: asked.append(request.url))
+    jobs.wait_for_timeout(2_200)
+    assert asked == []
+    held[0].continue_()
+    expect(jobs.get_by_role("progressbar", name="Sync of Zebra")).to_be_visible()

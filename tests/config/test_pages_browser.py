@@ -1,0 +1,424 @@
+"""The pages as people use them: in Chromium, by mouse and keyboard, with and without
+JavaScript. Days are counted from today, because the browser's clock is the real one."""
+
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from metrics.commands.record import record_usage
+from metrics.events import parse_event
+from orgs.models import Organization
+from tests.factories import make_organization, make_rate, make_user, make_white_label
+from tests.support.browser import LAUNCH
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "a long enough secret"
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    return LAUNCH
+
+
+def ago(days: int) -> date:
+    return timezone.now().date() - timedelta(days=days)
+
+
+def _event(organization: str, days: int, requests: int) -> bytes:
+    return json.dumps(
+        {
+            "id": f"{organization}-{days}",
+            "organization": organization,
+            "timestamp": f"{ago(days)}T00:00:00Z",
+            "product": "gpt",
+            "quantities": {"requests": requests},
+        }
+    ).encode()
+
+
+@pytest.fixture
+def org(committed: None) -> Organization:
+    """$2.50 today, $3.50 yesterday, $5.50 ten days ago, $50 forty days ago."""
+    acme = make_white_label("acme")
+    org = make_organization(acme, "org-7", name="Helios & Sons")
+    make_organization(acme, "org-8", name="Decoy")
+    make_rate(acme, "0.5")
+    lines = [_event("org-7", *use) for use in ((0, 5), (1, 7), (10, 11), (40, 100))]
+    lines.append(_event("org-8", 1, 1_000))
+    events = [(number, parse_event(line)) for number, line in enumerate(lines)]
+    record_usage(acme, events, now=timezone.now())
+    return org
+
+
+@pytest.fixture
+def client_in(org: Organization) -> Client:
+    user = make_user("ada", is_superuser=True)
+    user.set_password(PASSWORD)
+    user.save()
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def base(live_server: LiveServer) -> str:
+    return str(live_server.url)
+
+
+def _enter(context: BrowserContext, client: Client, base: str) -> Page:
+    session = client.cookies["session"].value
+    context.add_cookies([{"name": "session", "value": session, "url": base}])
+    return context.new_page()
+
+
+@pytest.fixture
+def inside(context: BrowserContext, client_in: Client, base: str) -> Page:
+    return _enter(context, client_in, base)
+
+
+@pytest.fixture
+def quiet(inside: Page) -> Iterator[list[str]]:
+    """Whatever the console had to say against a page; in the end: nothing."""
+    said: list[str] = []
+    inside.on(
+        "console",
+        lambda message: (
+            said.append(message.text) if message.type in {"error", "warning"} else None
+        ),
+    )
+    inside.on("pageerror", lambda error: said.append(str(error)))
+    yield said
+    assert said == []
+
+
+def _title(page: Page) -> Any:
+    return expect(page.locator("#costs-title"))
+
+
+def test_login_by_the_form_leads_to_the_list(
+    page: Page, client_in: Client, base: str
+) -> None:
+    page.goto(f"{base}/organizations/")
+    page.get_by_label("Login").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+    page.wait_for_url(f"{base}/organizations/")
+    expect(page.get_by_role("link", name="Helios & Sons")).to_be_visible()
+
+
+def _settled(page: Page) -> None:
+    """Until then a link that came in is a plain link, and opens a new document."""
+    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-added")).to_have_count(0)
+
+
+def test_range_and_grain_swap_the_panel_and_back_restores(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    overview = f"{base}/organizations/{org.pk}/"
+    inside.goto(overview)
+    _title(inside).to_contain_text("$11.50 in 30 days")
+    inside.evaluate("window.sameDocument = true")
+
+    inside.locator("a[id$='-7d']").click()
+    _title(inside).to_contain_text("$6.00 in 7 days")
+    expect(inside).to_have_url(f"{overview}?range=7d")
+    expect(inside.locator("#costs-panel-7d")).to_be_focused()
+    _settled(inside)
+
+    inside.get_by_role("link", name="Monthly").click()
+    _title(inside).to_contain_text("Cost per month")
+    expect(inside).to_have_url(f"{overview}?range=7d&grain=monthly")
+    _settled(inside)
+
+    inside.go_back()
+    _title(inside).to_contain_text("$6.00 in 7 days")
+    expect(inside.get_by_role("heading", name="Entitlements")).to_be_visible()
+    inside.go_back()
+    _title(inside).to_contain_text("$11.50 in 30 days")
+    assert inside.evaluate("window.sameDocument")
+
+
+def test_back_brings_the_whole_usage_page(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    inside.goto(f"{base}/organizations/{org.pk}/usage/")
+    inside.locator("a[id$='-7d']").click()
+    expect(inside).to_have_url(f"{base}/organizations/{org.pk}/usage/?range=7d")
+
+    inside.go_back()
+
+    expect(inside.get_by_role("heading", name="Daily metrics")).to_be_visible()
+    expect(inside.get_by_role("heading", name="Requests per day")).to_have_count(1)
+
+
+def test_any_other_days_are_a_menu_and_an_address(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    inside.goto(f"{base}/organizations/{org.pk}/costs/")
+    inside.locator("#costs-panel-custom").click()
+    inside.get_by_label("From").fill(ago(41).isoformat())
+    inside.get_by_label("Through").fill(ago(10).isoformat())
+    inside.get_by_role("button", name="Show").click()
+
+    _title(inside).to_contain_text("$55.50 in 32 days")
+    address = f"?from={ago(41)}&through={ago(10)}"
+    expect(inside).to_have_url(f"{base}/organizations/{org.pk}/costs/{address}")
+    expect(inside.locator("#costs-panel-custom")).to_be_focused()
+    inside.reload()
+    _title(inside).to_contain_text("$55.50 in 32 days")
+
+
+def test_the_table_has_the_numbers_of_the_chart(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    inside.goto(f"{base}/organizations/{org.pk}/costs/")
+    chart = json.loads(inside.locator("#cost-chart").text_content() or "")
+    inside.get_by_text("Show as table").click()
+    cells = inside.locator(".twin tbody data").evaluate_all(
+        "cells => cells.map(cell => Number(cell.value))"
+    )
+
+    assert [series["name"] for series in chart["series"]] == ["gpt"]
+    assert cells == chart["series"][0]["y"]
+    assert [cells[-1], cells[-2], cells[-11], sum(cells)] == [2.5, 3.5, 5.5, 11.5]
+
+
+def _pages(org: Organization) -> list[str]:
+    one = f"/organizations/{org.pk}/"
+    return [
+        "/",
+        "/?white_label=acme&range=12m",
+        "/organizations/",
+        "/organizations/?q=nobody",
+        *(f"{one}{tab}" for tab in ("", "usage/", "costs/?range=12m", "billing/")),
+        *(f"{one}{tab}" for tab in ("people/", "history/")),
+        "/components/",
+        *(f"{one}{tab}" for tab in ("alerts/", "periods/")),
+        "/api/docs",
+        "/accounts/2fa/",
+        "/admin/",
+        "/admin/orgs/organization/",
+        f"/admin/orgs/organization/{org.pk}/change/",
+    ]
+
+
+@pytest.mark.parametrize("width", [320, 390, 820, 1440])
+def test_no_page_complains_or_scrolls_sideways(
+    inside: Page, org: Organization, base: str, quiet: list[str], width: int
+) -> None:
+    inside.set_viewport_size({"width": width, "height": 844})
+    too_wide = []
+    for path in _pages(org):
+        inside.goto(f"{base}{path}")
+        inside.wait_for_load_state("networkidle")
+        if inside.evaluate("document.documentElement.scrollWidth") > width:
+            too_wide.append(path)
+    assert too_wide == []
+
+
+def test_a_phone_shows_name_state_and_cost_of_each_row(
+    inside: Page, org: Organization, base: str
+) -> None:
+    inside.set_viewport_size({"width": 390, "height": 844})
+    inside.goto(f"{base}/organizations/")
+    row = inside.get_by_role("row", name="Helios & Sons")
+    for text in ("Helios & Sons", "No subscription", "$11.50"):
+        box = row.get_by_text(text, exact=True).bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= 390
+
+
+def test_without_javascript_pages_read_and_ranges_lead(
+    browser: Browser, client_in: Client, org: Organization, base: str
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = _enter(context, client_in, base)
+    page.goto(f"{base}/organizations/")
+    page.get_by_role("link", name="Helios & Sons").click()
+    _title(page).to_contain_text("$11.50 in 30 days")
+    expect(page.locator(".chart__picture")).to_be_visible()
+
+    page.locator("a[id$='-7d']").click()
+    _title(page).to_contain_text("$6.00 in 7 days")
+    page.get_by_text("Show as table").click()
+    expect(page.locator(".twin tbody tr")).to_have_count(7)
+    page.locator("#costs-panel-custom").click()
+    page.get_by_label("From").fill(ago(1).isoformat())
+    page.get_by_role("button", name="Show").click()
+    _title(page).to_contain_text("$6.00 in 2 days")
+    context.close()
+
+
+def test_the_fleet_page_sums_its_organizations_and_swaps_its_chart(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    inside.goto(f"{base}/")
+    _title(inside).to_contain_text("$511.50 in 30 days")
+    inside.locator(".js-plotly-plot").first.wait_for()
+    expect(inside.get_by_text("Nothing needs attention")).to_be_visible()
+
+    inside.locator("a[id$='-7d']").click()
+    _title(inside).to_contain_text("$506.00 in 7 days")
+    expect(inside).to_have_url(f"{base}/?range=7d")
+    expect(inside.locator("#costs-panel-7d")).to_be_focused()
+    inside.go_back()
+    _title(inside).to_contain_text("$511.50 in 30 days")
+    expect(inside.get_by_role("heading", name="Trials ending")).to_be_visible()
+
+
+def test_whose_money_is_a_menu_that_keys_open_and_the_chart_keeps(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    make_organization(make_white_label("Europe", currency="eur"), "org-7")
+    inside.goto(f"{base}/")
+    inside.locator(".scope summary").focus()
+    inside.keyboard.press("Enter")
+    europe = inside.get_by_role("link", name="Europe")
+    expect(europe).to_be_visible()
+    europe.focus()
+    expect(europe).to_be_focused()
+    inside.keyboard.press("Enter")
+
+    expect(inside).to_have_url(f"{base}/?currency=eur")
+    expect(inside.get_by_text("No usage in 60 days")).to_be_visible()
+    inside.locator("a[id$='-7d']").click()
+    _title(inside).to_contain_text("€0.00 in 7 days")
+    expect(inside).to_have_url(f"{base}/?currency=eur&range=7d")
+
+
+def test_without_javascript_the_fleet_is_read_on_a_phone(
+    browser: Browser, client_in: Client, org: Organization, base: str
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = _enter(context, client_in, base)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{base}/")
+
+    expect(page.locator(".chart__picture")).to_be_visible()
+    page.get_by_text("Show as table").click()
+    expect(page.locator(".twin tbody tr")).to_have_count(30)
+    page.locator("#costs-panel-custom").click()
+    page.get_by_label("From").fill(ago(1).isoformat())
+    page.get_by_role("button", name="Show").click()
+    _title(page).to_contain_text("$506.00 in 2 days")
+    context.close()
+
+
+def test_slash_finds_the_search_and_typing_narrows_the_list(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    inside.goto(f"{base}/organizations/")
+    inside.keyboard.press("/")
+    expect(inside.get_by_label("Search organizations")).to_be_focused()
+
+    inside.keyboard.type("helios")
+
+    expect(inside.get_by_role("link", name="Decoy")).to_have_count(0)
+    expect(inside.get_by_role("link", name="Helios & Sons")).to_be_visible()
+    expect(inside).to_have_url(f"{base}/organizations/?q=helios")
+    expect(inside.get_by_label("Search organizations")).to_be_focused()
+
+
+def test_the_first_tab_stop_skips_to_the_content(
+    inside: Page, org: Organization, base: str
+) -> None:
+    inside.goto(f"{base}/organizations/{org.pk}/")
+    inside.keyboard.press("Tab")
+    expect(inside.get_by_role("link", name="Skip to content")).to_be_focused()
+    inside.keyboard.press("Enter")
+    expect(inside.locator("main")).to_be_focused()
+
+
+def test_a_refused_form_has_the_keyboard_where_it_is_wrong(
+    inside: Page, org: Organization, base: str
+) -> None:
+    inside.goto(f"{base}/organizations/{org.pk}/periods/")
+    inside.get_by_text("Close the open period by hand").click()
+    note = inside.get_by_label("Note")
+    note.evaluate("note => note.form.noValidate = true")
+    inside.get_by_role("button", name="Close the period").click()
+
+    expect(inside.locator("main")).to_contain_text("This field is required.")
+    expect(note).to_be_focused()
+
+
+def test_an_address_leads_to_its_part_on_a_phone(
+    inside: Page, org: Organization, base: str
+) -> None:
+    """Whatever brings the current tab into sight leaves the page where it is."""
+    inside.set_viewport_size({"width": 390, "height": 844})
+    inside.goto(f"{base}/organizations/{org.pk}/alerts/#limits")
+    expect(inside.locator("#limits-title")).to_be_in_viewport()
+    inside.get_by_label("Soft limit").fill("1")
+    inside.get_by_role("button", name="Preview").click()
+    expect(inside.get_by_text("would fire:")).to_be_in_viewport()
+
+
+def test_a_current_tab_is_in_sight_on_a_phone(
+    inside: Page, org: Organization, base: str
+) -> None:
+    inside.set_viewport_size({"width": 390, "height": 844})
+    inside.goto(f"{base}/organizations/{org.pk}/history/")
+    expect(inside.locator(".tabs__link[aria-current]")).to_be_in_viewport(ratio=1)
+
+
+def test_forced_colours_keep_what_is_current_and_the_series_apart(
+    browser: Browser, client_in: Client, org: Organization, base: str
+) -> None:
+    with browser.new_context(forced_colors="active") as context:
+        page = _enter(context, client_in, base)
+        page.goto(f"{base}/organizations/{org.pk}/costs/")
+        page.locator(".js-plotly-plot").first.wait_for()
+        edges = page.eval_on_selector_all(
+            ".tabs__link",
+            "tabs => tabs.map(tab => getComputedStyle(tab).borderBottomColor)",
+        )
+        assert edges.count(edges[2]) == 1
+        fill = page.eval_on_selector(
+            ".js-plotly-plot .point path", "bar => getComputedStyle(bar).fill"
+        )
+        assert fill == "rgb(45, 55, 198)"
+
+
+def test_a_server_error_leaves_the_panel_and_tells(
+    inside: Page, org: Organization, base: str
+) -> None:
+    inside.goto(f"{base}/organizations/{org.pk}/")
+    inside.route(
+        "**/*range=7d*",
+        lambda route: route.fulfill(status=500, headers={"X-Request-ID": "r-7"}),
+    )
+
+    inside.locator("a[id$='-7d']").click()
+
+    expect(inside.get_by_role("alert")).to_contain_text("r-7")
+    expect(inside.locator("#costs-panel")).not_to_have_attribute("aria-busy", "true")
+    _title(inside).to_contain_text("$11.50 in 30 days")
+
+
+def test_a_part_that_is_not_there_answers_as_a_part(client_in: Client) -> None:
+    headers = {"HX-Request": "true", "HX-Target": "costs-panel", "X-Request-ID": "r-11"}
+    answer = client_in.get("/organizations/999999/", headers=headers)
+
+    assert answer.status_code == 404
+    text = answer.content.decode()
+    assert 'id="costs-panel"' in text
+    assert "r-11" in text
+    assert "<html" not in text
+
+
+def test_a_boosted_page_that_is_not_there_answers_as_a_page(client_in: Client) -> None:
+    headers = {"HX-Request": "true", "HX-Boosted": "true"}
+    answer = client_in.get("/organizations/999999/", headers=headers)
+
+    assert answer.status_code == 404
+    assert "<html" in answer.content.decode()

@@ -1,0 +1,121 @@
+"""The demo's Stripe: the stand-in says what our rows say, but for what was changed."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db.models import Sum
+from pytest_django import Settings
+
+from billing.ledger.queries.reconciliation import reconciliation
+from billing.models import Charge, Drift, InboxEvent, Invoice, Subscription, SyncRun
+from config.dev.demo import fleet, seed, stripe
+from config.dev.demo.fleet import WhiteLabelPlan
+from orgs.models import Organization, WhiteLabel
+from tests.factories import NOW
+from tests.support.fake_stripe import FakeStripe
+from tests.support.stripe_mirror import our_state, run_sync, their_state
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+
+
+@pytest.fixture
+def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
+    yield fake_stripe
+    fake_stripe.door("script", latency=0)
+
+
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch) -> WhiteLabel:
+    """Its first white label, with usage of some weeks: enough for every state."""
+    monkeypatch.setattr(fleet, "DAYS", 70)
+    monkeypatch.setattr(seed, "DAYS", 70)
+    one: tuple[WhiteLabelPlan, ...] = fleet.WHITE_LABELS[:1]
+    for module in (fleet, seed, stripe):
+        monkeypatch.setattr(module, "WHITE_LABELS", one)
+    seed.seed(NOW)
+    return WhiteLabel.objects.get(slug="acme-cloud")
+
+
+def open_drift() -> set[tuple[str, str, str]]:
+    rows = Drift.objects.filter(healed_at=None)
+    return set(rows.values_list("kind", "stripe_id", "theirs"))
+
+
+def test_what_was_not_changed_is_the_same(fake: FakeStripe, demo: WhiteLabel) -> None:
+    assert stripe.fill()
+
+    ours, theirs = our_state(), their_state(fake)
+    changed = {"sub_demo_1", "sub_demo_2", "in_demo_4_2"}
+    assert set(ours) == set(theirs)
+    assert len(ours) > 60
+    assert {id_ for id_, state in theirs.items() if ours[id_] != state} == changed
+
+
+def test_the_report_has_something_to_heal_and_a_sync_heals_it(
+    fake: FakeStripe, demo: WhiteLabel
+) -> None:
+    stripe.fill()
+    runs = SyncRun.objects.order_by("id").values_list("state", "heals", "errors")
+
+    assert list(runs) == [("done", True, 0), ("done", False, 0)]
+    warnings = {
+        ("unknown_price", "sub_demo_2", "price_demo_legacy_monthly_usd"),
+        ("no_organization", "cus_demo_stray", "Walk-in"),
+    }
+    assert warnings < open_drift()
+    assert {kind for kind, *_ in open_drift() - warnings} == {
+        *("tier", "price", "seats", "status", "amount")
+    }
+    run = run_sync(demo)
+    assert (run.written, run.total) == (3, run.done)
+    assert open_drift() == warnings
+    assert Subscription.objects.get(stripe_id="sub_demo_1").tier == "scale"
+    assert run_sync(demo).written == 0
+
+
+def test_a_closed_period_adds_up_to_its_invoice(
+    fake: FakeStripe, demo: WhiteLabel
+) -> None:
+    stripe.fill()
+    watched = Organization.objects.select_related("white_label").get(
+        external_id="ext-4711"
+    )
+    invoice = Invoice.objects.filter(organization=watched).latest("issued_at")
+    assert invoice.period
+    sums = reconciliation(watched, invoice.period.number)
+
+    assert sums.is_whole
+    charged = Charge.objects.filter(period=invoice.period).aggregate(sum=Sum("amount"))
+    assert charged["sum"] + Decimal(1999) == invoice.total  # its tier's price
+
+
+def test_it_is_filled_once_and_after_a_kill_again(
+    fake: FakeStripe, demo: WhiteLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(stripe, "_changes", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            stripe.fill()
+    charges = Charge.objects.count()
+
+    assert stripe.fill()
+    assert not stripe.fill()
+    assert Charge.objects.count() == charges > 0
+    assert SyncRun.objects.filter(heals=False).count() == 1
+    WhiteLabel.objects.update(created_at=NOW - timedelta(days=1))  # another database
+    assert stripe.fill()
+
+
+def test_only_the_stand_in_is_filled(
+    fake: FakeStripe, demo: WhiteLabel, settings: Settings
+) -> None:
+    settings.STRIPE_SECRET_KEY = "sk_live_somebody"
+    assert not stripe.fill()
+    settings.STRIPE_SECRET_KEY = "sk_test_fake"
+    settings.STRIPE_API_BASE = "https://stripe.example"
+    assert not stripe.fill()
+
+    assert fake.objects("customer") == []
+    assert not InboxEvent.objects.exists()

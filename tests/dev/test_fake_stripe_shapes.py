@@ -1,0 +1,159 @@
+"""What the stand-in shows is what the SDK's types say: no field more, none missing."""
+
+import types
+import typing
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import stripe
+
+from tests.support.fake_stripe import FakeStripe, Json, make_subscription
+
+_PLAIN: dict[Any, tuple[type, ...]] = {
+    str: (str,),
+    bool: (bool,),
+    float: (int, float),
+    type(None): (type(None),),
+    Decimal: (str,),  # decimals travel as text
+}
+
+
+def differences(value: Any, kind: Any, where: str) -> list[str]:
+    """Where a JSON value is not of a type of the SDK: missing, unknown, mistyped."""
+    origin = typing.get_origin(kind)
+    if origin in {typing.Union, types.UnionType}:
+        found = [differences(value, one, where) for one in typing.get_args(kind)]
+        return min(found, key=len)
+    if origin is list:
+        return _of_list(value, typing.get_args(kind)[0], where)
+    if isinstance(value, dict):
+        return _of_dict(value, kind, where)
+    return _of_plain(value, kind, where)
+
+
+def _of_plain(value: Any, kind: Any, where: str) -> list[str]:
+    if typing.get_origin(kind) is typing.Literal:
+        good = value in typing.get_args(kind)
+    elif kind is int:
+        good = isinstance(value, int) and not isinstance(value, bool)
+    else:
+        good = isinstance(value, _PLAIN.get(kind, ()))
+    # A union is as near as its nearest member: a plain one is far from an object.
+    return [] if good else [f"{where}: {value!r} is none of {kind}"] * 9
+
+
+def _of_dict(value: Json, kind: Any, where: str) -> list[str]:
+    origin = typing.get_origin(kind)
+    if isinstance(kind, typing.ForwardRef):
+        kind = kind.__forward_arg__
+    if isinstance(kind, str):
+        kind = getattr(stripe, kind, int)
+    if isinstance(origin, type) and issubclass(origin, stripe.ListObject):
+        return _of_list(value["data"], typing.get_args(kind)[0], where)
+    if isinstance(origin, type) and issubclass(origin, stripe.StripeObject):
+        return []  # free keys, as of metadata
+    if isinstance(kind, type) and issubclass(kind, stripe.StripeObject):
+        return _of_object(value, kind, where)
+    return [f"{where}: {value!r} is none of {kind}"] * 9
+
+
+def _of_list(value: Any, kind: Any, where: str) -> list[str]:
+    if not isinstance(value, list):
+        return [f"{where}: {value!r} is no list"]
+    return [
+        found
+        for number, one in enumerate(value)
+        for found in differences(one, kind, f"{where}[{number}]")
+    ]
+
+
+def _of_object(value: Json, kind: type, where: str) -> list[str]:
+    hints = {
+        name: hint
+        for name, hint in kind.__annotations__.items()
+        if "ClassVar" not in str(hint) and not name.startswith("_")
+    }
+    found = [f"{where}.{name}: unknown" for name in value.keys() - hints.keys()]
+    for name, hint in hints.items():
+        if name in value:
+            found += differences(value[name], hint, f"{where}.{name}")
+        elif type(None) not in typing.get_args(hint):
+            found.append(f"{where}.{name}: missing")
+    return found
+
+
+@pytest.fixture
+def filled(fake_stripe: FakeStripe) -> FakeStripe:
+    """Objects of every kind in every state they have."""
+    client = fake_stripe.client()
+    one = make_subscription(fake_stripe)
+    make_subscription(fake_stripe, trial_period_days=5, cancel_at_period_end=True)
+    sent = make_subscription(
+        fake_stripe, collection_method="send_invoice", days_until_due=5
+    )
+    client.v1.subscriptions.update(
+        sent.id,
+        {
+            "pause_collection": {"behavior": "void"},
+            "cancellation_details": {"comment": "dear"},
+        },
+    )
+    items: Any = [{"id": one["items"].data[0].id, "quantity": 4}]
+    client.v1.subscriptions.update(one.id, {"items": items})
+    client.v1.invoice_items.create(
+        {"customer": str(one.customer), "amount": 7, "currency": "usd"}
+    )
+    fake_stripe.advance(days=31)
+    client.v1.subscriptions.cancel(sent.id)
+    return fake_stripe
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [
+        (stripe.Customer, 3),
+        (stripe.Product, 3),
+        (stripe.Price, 3),
+        (stripe.Subscription, 3),
+        (stripe.Invoice, 5),
+        (stripe.InvoiceItem, 3),
+        (stripe.Event, 40),
+    ],
+)
+def test_shapes_are_those_of_the_sdk(filled: FakeStripe, kind: Any, count: int) -> None:
+    found = filled.objects(kind.OBJECT_NAME)
+    assert len(found) >= count
+    wrong = {
+        difference
+        for one in found
+        for difference in differences(one, kind, kind.__name__)
+        if not difference.startswith("Event.data.object")
+    }
+    assert wrong == set()
+
+
+def test_differences_are_seen(filled: FakeStripe) -> None:
+    """The check itself: each kind of mistake is one difference."""
+    found: Json = filled.objects("subscription")[0]
+    item = found["items"]["data"][0]
+    item["current_period_end"] = "soon"
+    del item["plan"]
+    found["created"] = None
+    found["nap"] = 7
+
+    wrong = differences(found, stripe.Subscription, "sub")
+
+    assert sorted({one.partition(":")[0] for one in wrong}) == [
+        "sub.created",
+        "sub.items[0].current_period_end",
+        "sub.items[0].plan",
+        "sub.nap",
+    ]
+
+
+def test_events_show_their_object_as_it_was(filled: FakeStripe) -> None:
+    event = filled.events("customer.subscription.created")[0]
+    wrong = differences(event["data"]["object"], stripe.Subscription, "sub")
+    assert wrong == []
+    assert event["data"]["object"]["items"]["data"][0]["quantity"] == 1

@@ -1,0 +1,436 @@
+"""`make up` as an operator meets it: real processes, killed in every way. Linux only.
+
+One stack serves all tests; one that ends it leaves the next to start it again, warm.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from config.dev.servers import paths
+from tests import ROOT
+
+pytestmark = pytest.mark.process
+OURS = {"SECRET_KEY", "HASHED_STATIC", "HTTPS_ONLY", "ORGDESK_TEST_STACK", "STATE_DIR"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(state: Path, **extra: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in OURS}
+    return kept | {"STATE_DIR": str(state)} | extra
+
+
+def command(port: int) -> list[str]:
+    return [sys.executable, "-m", "config.dev.servers", "--port", str(port)]
+
+
+def run(*argv: str, state: Path, **extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv,
+        cwd=ROOT,
+        env=environment(state, **extra),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def manage(*argv: str, state: Path, **extra: str) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "manage.py", *argv, state=state, **extra)
+
+
+def eventually(ask: Callable[[], bool], *, seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while not (answer := ask()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return answer
+
+
+def belongs(process: psutil.Process, state: Path) -> bool:
+    """By environment, arguments or current folder: PostgreSQL overwrites the first."""
+    try:
+        seen = [*process.environ().values(), *process.cmdline(), process.cwd()]
+    except psutil.Error:
+        return False
+    return any(str(state) in text for text in seen)
+
+
+def processes_of(state: Path) -> list[str]:
+    mine, found = psutil.Process().pid, []
+    for process in psutil.process_iter():
+        if process.pid != mine and belongs(process, state):
+            with contextlib.suppress(psutil.Error):  # it ends just now
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+class Stack:
+    """A `make up` on a state folder, with a shell as its parent."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.port = free_port()
+        self.shell: subprocess.Popen[bytes] | None = None
+        self.output = state.with_name("output")
+
+    def up(self) -> "Stack":
+        if self.shell and self.shell.poll() is None:
+            return self
+        # `; exit` keeps the shell from replacing itself: it stands for make.
+        line = f"{' '.join(command(self.port))}; exit $?"
+        with self.output.open("wb") as output:
+            self.shell = subprocess.Popen(
+                ["sh", "-c", line],
+                cwd=ROOT,
+                env=environment(self.state),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        assert eventually(self.is_ready, seconds=60), self.said()
+        return self
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def is_ready(self) -> bool:
+        return "\nready " in self.said() or self._shell().poll() is not None
+
+    def _shell(self) -> subprocess.Popen[bytes]:
+        assert self.shell
+        return self.shell
+
+    def guard(self) -> psutil.Process:
+        return psutil.Process(self._shell().pid).children()[0]
+
+    def supervisor(self) -> psutil.Process:
+        return next(
+            child for child in self.guard().children() if "--port" in child.cmdline()
+        )
+
+    def child(self, *words: str) -> psutil.Process:
+        """The direct child of the supervisor whose command line holds these words."""
+        return next(
+            child
+            for child in self.supervisor().children()
+            if all(word in " ".join(child.cmdline()) for word in words)
+        )
+
+    def status(self, path: str = "healthz") -> int:
+        try:
+            url = f"http://127.0.0.1:{self.port}/{path}"
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+        except OSError:
+            return 0
+
+    def connect(self) -> "psycopg.Connection[tuple[int]]":
+        host = paths.database(self.state)["HOST"]
+        return psycopg.connect(
+            host=host, user="orgdesk", dbname="orgdesk", autocommit=True
+        )
+
+    def takes_connections(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError), self.connect():
+            return True
+        return False
+
+    def exit_code(self) -> int:
+        return self._shell().wait(30)
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="orgdesk-up-") as folder:
+        yield Path(folder).resolve() / "state"
+
+
+@pytest.fixture(scope="module")
+def shared(state: Path) -> Iterator[Stack]:
+    stack = Stack(state)
+    yield stack
+    if stack.shell and stack.shell.poll() is None:
+        stack.guard().terminate()
+        stack.exit_code()
+
+
+@pytest.fixture
+def stack(shared: Stack) -> Stack:
+    return shared.up()
+
+
+def test_up_ends_with_a_line_that_names_the_page(stack: Stack) -> None:
+    lines = stack.said().splitlines()
+    assert lines[0] == (
+        f"PostgreSQL embedded, Valkey embedded, state folder {stack.state}"
+    )
+    assert lines[-1] == f"ready http://127.0.0.1:{stack.port}/"
+    assert stack.status() == 200
+    assert stack.status("accounts/login/") == 200
+
+
+def test_state_is_private(stack: Stack) -> None:
+    modes = {
+        name: (stack.state / name).stat().st_mode & 0o777
+        for name in (".", "secret_key", "run", "postgres", "valkey", "logs", "stripe")
+    }
+    assert modes == {
+        ".": 0o700,
+        "secret_key": 0o600,
+        "run": 0o700,
+        "postgres": 0o700,
+        "valkey": 0o700,
+        "logs": 0o700,
+        "stripe": 0o700,
+    }
+    assert (stack.state / "stripe/webhook_secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_secret_key_is_in_no_command_line(stack: Stack) -> None:
+    secret = (stack.state / "secret_key").read_text()
+    assert len(secret) == 64
+    signing = (stack.state / "stripe/webhook_secret").read_text()
+    assert signing.startswith("whsec_")
+    lines = processes_of(stack.state)
+    assert not [line for line in lines if secret in line or signing in line]
+
+
+def test_every_process_runs(stack: Stack) -> None:
+    def counts() -> dict[str, int]:
+        running = processes_of(stack.state)
+        names = {"granian": "granian", "beat": " beat ", "worker": " worker -c"}
+        names["stripe"] = " config.dev.fakestripe "
+        return {
+            name: sum(word in line for line in running) for name, word in names.items()
+        }
+
+    # With their forked children.
+    expected = {"granian": 2, "beat": 1, "worker": 3, "stripe": 1}
+    assert eventually(lambda: counts() == expected), counts()
+
+
+def test_second_up_on_the_same_state_is_refused(stack: Stack) -> None:
+    done = run(*command(free_port()), state=stack.state)
+    assert done.stderr == (
+        f"`make up` already runs with the state folder {stack.state}\n"
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_busy_port_is_refused(stack: Stack, tmp_path: Path) -> None:
+    done = run(*command(stack.port), state=tmp_path)
+    assert done.stderr == (
+        f"Port {stack.port} of 127.0.0.1 cannot be used (Address already in use):"
+        " choose another, as in `make up PORT=8001`\n"
+    )
+    assert done.returncode == 1
+
+
+def test_manage_py_finds_the_running_servers(stack: Stack) -> None:
+    done = manage("showmigrations", "contenttypes", state=stack.state)
+    assert "[X] 0001_initial" in done.stdout
+    assert done.returncode == 0
+
+
+def test_killed_postgres_comes_back_with_its_rows(stack: Stack) -> None:
+    with stack.connect() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS kept (number int)")
+        connection.execute("INSERT INTO kept VALUES (7)")
+    old = stack.child("bin/postgres", "-D")
+    old.kill()
+    assert eventually(lambda: "PostgreSQL was killed by SIGKILL" in stack.said())
+    assert eventually(lambda: has_child(stack, "bin/postgres", "-D"))
+    assert eventually(lambda: stack.status("accounts/login/") == 200)
+    assert eventually(stack.takes_connections)
+    with stack.connect() as connection:
+        assert connection.execute("SELECT number FROM kept").fetchall() == [(7,)]
+        connection.execute("DROP TABLE kept")
+    assert stack.child("bin/postgres", "-D").pid != old.pid
+
+
+def test_fake_stripe_comes_back_with_its_objects(stack: Stack) -> None:
+    line = "STRIPE_SECRET_KEY is not set: fake Stripe at "
+    url = next(
+        said.removeprefix(line)
+        for said in stack.said().splitlines()
+        if said.startswith(line)
+    )
+    customer = {"object": "customer", "id": "cus_kept"}
+    data = json.dumps({"objects": [customer]}).encode()
+    urllib.request.urlopen(f"{url}/_fake/objects", data, timeout=5).close()
+    stack.child("config.dev.fakestripe").kill()
+
+    def is_back() -> bool:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(
+                f"{url}/_fake/objects?kind=customer", timeout=5
+            ) as answer,
+        ):
+            return "cus_kept" in answer.read().decode()
+        return False
+
+    assert eventually(is_back)
+
+
+def test_killed_web_comes_back(stack: Stack) -> None:
+    old = stack.child("granian")
+    worker = old.children()[0]
+    old.kill()
+    assert eventually(lambda: "web was killed by SIGKILL; rest" in stack.said())
+    assert eventually(lambda: stack.status() == 200)
+    assert stack.child("granian").pid != old.pid
+    assert not worker.is_running()
+
+
+def test_killed_web_worker_comes_back(stack: Stack) -> None:
+    old = stack.child("granian").children()[0]
+    old.kill()
+    old.wait(5)
+    assert eventually(lambda: stack.status() == 200)
+
+
+def test_killed_worker_and_beat_come_back(stack: Stack) -> None:
+    for name, words in (("worker", ["worker", "-c"]), ("beat", ["beat", "--pidfile"])):
+        old = stack.child(*words)
+        orphans = old.children()
+        old.kill()
+        line = f"{name} was killed by SIGKILL; restarting it"
+        assert eventually(lambda line=line: line in stack.said())  # type: ignore[misc]
+        assert eventually(lambda words=words: has_child(stack, *words))  # type: ignore[misc]
+        assert not [orphan for orphan in orphans if orphan.is_running()]
+
+
+def has_child(stack: Stack, *words: str) -> bool:
+    with contextlib.suppress(StopIteration):
+        return bool(stack.child(*words).is_running())
+    return False
+
+
+def ends_by_sigint(stack: Stack) -> None:
+    stack.guard().send_signal(signal.SIGINT)
+
+
+def ends_by_sigterm(stack: Stack) -> None:
+    stack.guard().send_signal(signal.SIGTERM)
+
+
+def ends_by_killed_supervisor(stack: Stack) -> None:
+    stack.supervisor().kill()
+
+
+def ends_by_killed_guard(stack: Stack) -> None:
+    stack.guard().kill()
+
+
+def ends_by_both_killed(stack: Stack) -> None:
+    pair = [stack.supervisor(), stack.guard()]
+    for process in pair:
+        process.suspend()
+    for process in pair:
+        process.kill()
+
+
+def ends_by_killed_parent(stack: Stack) -> None:
+    assert stack.shell
+    stack.shell.kill()
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (ends_by_sigint, 0),
+        (ends_by_sigterm, 0),
+        (ends_by_killed_supervisor, 1),
+        (ends_by_killed_guard, 137),
+        (ends_by_both_killed, 137),
+        (ends_by_killed_parent, -9),
+    ],
+)
+def test_every_end_leaves_no_process(
+    stack: Stack, end: Callable[[Stack], None], code: int
+) -> None:
+    assert len(processes_of(stack.state)) > 10
+    end(stack)
+    assert stack.exit_code() == code
+    assert eventually(lambda: processes_of(stack.state) == []), processes_of(
+        stack.state
+    )
+
+
+def test_manage_py_says_how_to_start_the_servers(shared: Stack) -> None:
+    assert processes_of(shared.state) == []
+    done = manage("showmigrations", state=shared.state)
+    assert done.stderr == (
+        f"No PostgreSQL is running in the state folder {shared.state}: start it with"
+        " `make up`, with the same STATE_DIR in both terminals, or set DATABASE_URL\n"
+    )
+    assert done.returncode == 1
+
+
+URLS = {
+    "DATABASE_URL": "postgresql://ada:hunter2@127.0.0.1:1/none",
+    "REDIS_URL": "redis://:hunter2@127.0.0.1:1/0",
+}
+
+
+@pytest.mark.parametrize("name", URLS)
+def test_server_that_does_not_answer_is_one_line(shared: Stack, name: str) -> None:
+    url = URLS[name]
+    done = run(*command(free_port()), state=shared.state, **{name: url})
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert name in done.stderr
+    assert "refused" in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+    assert processes_of(shared.state) == []
+
+
+def test_url_of_another_database_is_one_line(tmp_path: Path) -> None:
+    url = "mysql://ada:hunter2@127.0.0.1/none"
+    for argv in (command(free_port()), [sys.executable, "manage.py", "check"]):
+        done = run(*argv, state=tmp_path, DATABASE_URL=url)
+        assert done.stderr == (
+            "DATABASE_URL must begin with one of"
+            " pgsql, postgres, postgresql, psql and ://\n"
+        )
+        assert done.returncode == 1
+
+
+def test_missing_secret_key_is_one_line(tmp_path: Path) -> None:
+    done = manage("check", state=tmp_path)
+    assert done.stderr == (
+        f"SECRET_KEY is not set and there is none in the state folder {tmp_path}: run"
+        " `make up` first, with the same STATE_DIR in both terminals, or set"
+        " SECRET_KEY\n"
+    )
+    assert done.returncode == 1
+
+
+def test_genuine_errors_keep_their_traceback(tmp_path: Path) -> None:
+    done = manage("shell", "-v0", "-c", "1 / 0", state=tmp_path, SECRET_KEY="k" * 50)
+    assert "ZeroDivisionError" in done.stderr
+    assert "Traceback" in done.stderr

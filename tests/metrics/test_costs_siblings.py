@@ -1,0 +1,188 @@
+"""Contract C beside its chart: overview, items, deployments, and one total for all."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from billing.models import BillingAccount
+from orgs.models import Organization, Project, WhiteLabel
+from tests.factories import (
+    event,
+    make_key,
+    record,
+)
+from tests.support.costs_api import DIMENSIONS, Ask, make_billed
+from tests.support.organization_api import subscribe
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+YEAR = "from=2026-01-01&to=2026-12-01"
+
+
+@pytest.fixture
+def billed(acme: WhiteLabel, org: Organization) -> Organization:
+    return make_billed(acme, org)
+
+
+@pytest.fixture
+def ask(acme: WhiteLabel, billed: Organization, client: Client) -> Ask:
+    return Ask(client, billed.id, make_key(acme, "billing:read"))
+
+
+@pytest.fixture
+def project(billed: Organization) -> int:
+    return Project.objects.get(organization=billed).pk
+
+
+def by_type(costs: Any) -> dict[str, Decimal]:
+    assert [one["type"] for one in costs["dimensions"]] == DIMENSIONS
+    return {one["type"]: one["cost"] for one in costs["dimensions"] if one["cost"]}
+
+
+def test_the_overview_has_all_six_dimensions_and_the_pace(ask: Ask) -> None:
+    body = ask()
+
+    assert body["costs"]["total"] == Decimal("15.7")
+    assert by_type(body["costs"]) == {
+        "capacity": Decimal("13.5"),
+        "storage_bytes": Decimal("2.2"),
+    }
+    # November began 492 hours before.
+    assert body["hourly_rate"] == Decimal("0.031910569106")
+    assert body["trials"] == 0
+    assert body["balance"] == {"available": 0, "remaining": 0, "line_items": []}
+
+
+def test_a_trial_pays_from_the_free_balance(ask: Ask, billed: Organization) -> None:
+    BillingAccount.objects.create(organization=billed, free_balance=Decimal(40))
+    assert ask()["balance"]["available"] == 0  # outside of a trial it pays nothing
+
+    end = datetime(2026, 12, 1, tzinfo=UTC)
+    subscribe(billed, status="trialing", trial_ends_at=end)
+
+    body = ask()
+    assert body["trials"] == Decimal("15.7")
+    # The open period holds October too: 29.7.
+    assert body["balance"]["remaining"] == Decimal("10.3")
+    [line] = body["balance"]["line_items"]
+    assert (line["ecu_quantity"], line["ecu_balance"]) == (40, Decimal("10.3"))
+    assert line["start"] == "2026-01-05T09:00:00+00:00"
+    assert line["end"] == "2026-12-01T00:00:00+00:00"
+
+
+def test_items_are_compute_and_storage(ask: Ask) -> None:
+    body = ask("/items")
+
+    requests, gpu = body["resources"]
+    assert (requests["name"], requests["price"]) == ("gpt: Requests", 10)
+    assert (requests["hours"], requests["instance_count"]) == (492, 1)
+    assert (gpu["sku"], gpu["price"]) == ("acme.a100.gpu_seconds", Decimal("3.5"))
+    assert (gpu["hours"], gpu["price_per_hour"]) == (1, Decimal("3.5"))
+    assert gpu["kind"] == "elasticsearch"
+    assert gpu["period"] == {
+        "start": "2026-11-01T00:00:00+00:00",
+        "end": "2026-11-22T00:00:00+00:00",
+    }
+    assert body["data_transfer_and_storage"] == [
+        {
+            "name": "disk: Storage added",
+            "sku": "acme.disk.storage_bytes_added",
+            "cost": Decimal("2.2"),
+            "type": "storage_bytes",
+            "quantity": {"value": 110, "formatted_value": "110 bytes"},
+            "rate": {
+                "value": Decimal("0.02"),
+                "formatted_value": "0.02 usd per byte",
+            },
+        }
+    ]
+
+
+def test_a_begun_hour_counts_whole(ask: Ask, frozen: time_machine.Traveller) -> None:
+    frozen.shift(60)
+
+    requests = ask("/items")["resources"][0]
+    assert requests["hours"] == 493
+    assert requests["price_per_hour"] == Decimal("0.020283975659")
+
+
+def test_deployments_are_projects_and_usage_without_one(ask: Ask, project: int) -> None:
+    body = ask("/deployments")
+
+    assert body["total_cost"] == Decimal("15.7")
+    first, rest = body["deployments"]
+    assert (first["deployment_id"], first["deployment_name"]) == (str(project), "p-1")
+    assert rest["deployment_id"] == "none"
+    assert rest["deployment_name"]
+    assert by_type(first["costs"]) == {"capacity": Decimal("13.5")}
+    assert by_type(rest["costs"]) == {"storage_bytes": Decimal("2.2")}
+    assert first["period"]["end"] == "2026-11-22T00:00:00+00:00"
+
+
+def test_a_projects_chart_has_meters(ask: Ask, project: int) -> None:
+    body = ask(f"/deployments/{project}/charts?{YEAR}&bucketing_strategy=monthly")
+
+    assert [point["values"] for point in body["data"]][9:] == [
+        [{"id": "requests", "name": "Requests", "value": 14}],
+        [
+            {"id": "requests", "name": "Requests", "value": 10},
+            {"id": "gpu_seconds", "name": "GPU time", "value": Decimal("3.5")},
+        ],
+    ]
+
+
+def test_usage_without_a_project_has_a_chart_and_items(ask: Ask) -> None:
+    [item] = ask("/deployments/none/items")["data_transfer_and_storage"]
+    assert item["cost"] == Decimal("2.2")
+    [value] = ask("/deployments/none/charts")["data"][20]["values"]
+    assert value["id"] == "storage_bytes_added"
+
+
+@pytest.mark.parametrize("range_", ["", "from=2026-11-03&to=2026-11-04", YEAR])
+@pytest.mark.parametrize("strategy", ["daily", "monthly"])
+def test_every_answer_of_a_range_adds_up_to_one_total(
+    ask: Ask, range_: str, strategy: str
+) -> None:
+    def chart(path: str = "") -> Decimal:
+        points = ask(f"{path}/charts?{range_}&bucketing_strategy={strategy}")["data"]
+        return sum((v["value"] for p in points for v in p["values"]), Decimal(0))
+
+    def items(path: str = "") -> Decimal:
+        body = ask(f"{path}/items?{range_}")
+        found = [one["price"] for one in body["resources"]]
+        found += [one["cost"] for one in body["data_transfer_and_storage"]]
+        assert body["costs"]["total"] == sum(found)
+        return sum(found, Decimal(0))
+
+    deployments = ask(f"/deployments?{range_}")
+    paths = [f"/deployments/{d['deployment_id']}" for d in deployments["deployments"]]
+    total = ask(f"?{range_}")["costs"]["total"]
+    assert total > 0
+    assert total == chart() == items() == deployments["total_cost"]
+    assert total == sum(map(chart, paths)) == sum(map(items, paths))
+
+
+def test_quantities_beyond_64_bits_stay_within_the_contracts(
+    ask: Ask, acme: WhiteLabel
+) -> None:
+    big = {"product": "disk", "quantities": {"storage_bytes_added": 2**63 - 1}}
+    record(acme, [event("e", **big), event("f", **big)])
+
+    [item] = ask("/items")["data_transfer_and_storage"]
+
+    assert item["quantity"]["value"] == 2**63 - 1
+    assert item["quantity"]["formatted_value"] == "18,446,744,073,709,551,724 bytes"
+
+
+def test_an_answer_costs_a_bounded_number_of_queries(
+    ask: Ask, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    ask("/deployments")
+
+    for path, queries in (("", 7), ("/items", 3), ("/deployments", 4)):
+        with django_assert_max_num_queries(queries):
+            ask(path)

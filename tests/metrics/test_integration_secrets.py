@@ -1,0 +1,252 @@
+"""Tokens at rest: sealed for their row, opened for a push alone, seen nowhere."""
+
+import logging
+from base64 import b64encode
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from pytest_django import Settings
+
+from metrics.commands.integrations import (
+    IncomingTarget,
+    reseal_integrations,
+    set_integration,
+)
+from metrics.models import Integration
+from metrics.queries.integrations import find_target, integrations
+from orgs.crypto import key_id_of, open_sealed, read_keys, seal
+from orgs.errors import SecretUnreadable
+from orgs.models import Organization, WhiteLabel
+from tests.factories import NOW, make_key, make_organization, make_user
+from tests.support.organization_api import Ask
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+CANARY = "glc_canary-Zx7Qv11wM5"
+ENDPOINT = "https://prom.example.com/push"
+OLD, NEW = bytes(range(32)), bytes(range(7, 39))
+
+
+def keep(organization: Organization, token: str = CANARY, kind: str = "prom") -> None:
+    target = IncomingTarget("70011", ENDPOINT, token)
+    set_integration(organization.id, kind, target)
+
+
+def token_of(organization: Organization, kind: str = "prom") -> str:
+    found = find_target(organization.id, kind=kind)
+    assert found is not None
+    return found.token
+
+
+def test_a_token_is_sealed_and_opens_for_a_push(org: Organization) -> None:
+    keep(org)
+
+    sealed = bytes(Integration.objects.get().token)
+    assert CANARY.encode() not in sealed
+    assert token_of(org) == CANARY
+    keep(org)
+    assert bytes(Integration.objects.get().token) != sealed  # a nonce is used once
+
+
+def test_a_token_moved_to_another_row_does_not_open(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    other = make_organization(acme, "org-9")
+    keep(org)
+    keep(other, "other")
+    stolen = Integration.objects.get(organization=org).token
+
+    Integration.objects.filter(organization=other).update(token=stolen)
+
+    with pytest.raises(SecretUnreadable) as caught:
+        find_target(other.id, kind="prom")
+    assert CANARY not in str(caught.value)
+    assert token_of(org) == CANARY
+    keep(org, "logs", kind="loki")
+    Integration.objects.filter(kind="loki").update(token=stolen)
+    with pytest.raises(SecretUnreadable):
+        find_target(org.id, kind="loki")
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 5, 20, -1])
+def test_an_altered_token_does_not_open(at: int) -> None:
+    sealed = bytearray(seal(CANARY, bound_to="a"))
+    sealed[at] ^= 1
+
+    with pytest.raises(SecretUnreadable):
+        open_sealed(bytes(sealed), bound_to="a")
+
+
+@pytest.mark.parametrize("sealed", [b"", b"\x01", CANARY.encode(), b"\x01\x01" * 20])
+def test_what_was_never_sealed_does_not_open(sealed: bytes) -> None:
+    with pytest.raises(SecretUnreadable):
+        open_sealed(sealed, bound_to="a")
+
+
+def test_the_first_key_seals_and_all_of_them_open(settings: Settings) -> None:
+    settings.ENCRYPTION_KEYS = {"old": OLD}
+    sealed = seal(CANARY, bound_to="a")
+    settings.ENCRYPTION_KEYS = {"new": NEW, "old": OLD}
+
+    assert key_id_of(seal(CANARY, bound_to="a")) == "new"
+    assert open_sealed(sealed, bound_to="a") == CANARY
+    settings.ENCRYPTION_KEYS = {"new": NEW}
+    with pytest.raises(SecretUnreadable, match="'old'"):
+        open_sealed(sealed, bound_to="a")
+
+
+def test_keys_are_read_from_the_environment_with_the_derived_one_last() -> None:
+    text = f"new:{b64encode(NEW).decode()}, old:{b64encode(OLD).decode()}"
+
+    keys = read_keys(text, secret_key="s")
+
+    assert list(keys) == ["new", "old", "0"]
+    assert (keys["new"], keys["old"]) == (NEW, OLD)
+    assert keys["0"] == read_keys("", secret_key="s")["0"]
+    assert keys["0"] != read_keys("", secret_key="t")["0"]
+    assert len(keys["0"]) == 32
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["new", "new:", ":AAAA", "new:AAAA", "new:!", f"é:{b64encode(NEW).decode()}"],
+)
+def test_a_key_that_is_none_refuses_to_start(text: str) -> None:
+    with pytest.raises(ValueError, match="encryption key"):
+        read_keys(text, secret_key="s")
+
+
+def rotate() -> str:
+    said = StringIO()
+    call_command("rotate_secrets", "--batch=2", stdout=said)
+    return said.getvalue()
+
+
+def test_rotation_seals_everything_anew_and_can_be_repeated(
+    acme: WhiteLabel, org: Organization, settings: Settings
+) -> None:
+    settings.ENCRYPTION_KEYS = {"old": OLD}
+    for number in range(5):
+        keep(make_organization(acme, f"org-{20 + number}"), f"token-{number}")
+    settings.ENCRYPTION_KEYS = {"new": NEW, "old": OLD}
+    keep(org)
+    first = reseal_integrations(after_id=0, limit=2)  # stopped after a batch
+    assert first is not None
+    assert first.resealed == 2
+
+    assert rotate() == "3 re-encrypted, 3 already current, 0 unreadable\n"
+    assert rotate() == "0 re-encrypted, 6 already current, 0 unreadable\n"
+    settings.ENCRYPTION_KEYS = {"new": NEW}
+    assert token_of(org) == CANARY
+    last = Organization.objects.get(external_id="org-24")
+    assert token_of(last) == "token-4"
+
+
+def test_rotation_names_what_does_not_open_and_goes_on(
+    acme: WhiteLabel, org: Organization, settings: Settings
+) -> None:
+    settings.ENCRYPTION_KEYS = {"lost": OLD}
+    keep(org)
+    settings.ENCRYPTION_KEYS = {"old": OLD}
+    keep(make_organization(acme, "org-9"))
+    settings.ENCRYPTION_KEYS = {"new": NEW, "old": OLD}
+
+    with pytest.raises(CommandError, match=f"Prometheus of {org.id}"):
+        rotate()
+
+    ids = {key_id_of(bytes(row.token)) for row in Integration.objects.all()}
+    assert ids == {"lost", "new"}
+
+
+# --- nowhere else -----------------------------------------------------------------
+
+
+def test_no_representation_holds_a_token(org: Organization) -> None:
+    keep(org)
+
+    row = Integration.objects.get()
+    assert CANARY not in f"{row!r} {row} {integrations(org.id)} {vars(row)}"
+    assert CANARY not in repr(find_target(org.id, kind="prom"))
+    assert CANARY not in repr(IncomingTarget("1", ENDPOINT, CANARY))
+    assert not Integration._meta.get_field("token").editable
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "status"), [(ENDPOINT, 200), ("https://10.0.0.7/", 422), (5, 422)]
+)
+def test_no_answer_log_line_or_table_holds_a_token(
+    org: Organization,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    endpoint: object,
+    status: int,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    key = make_key(org.white_label, "integrations:write", organization=org)
+    target = {"id": "70011", "token": CANARY, "endpoint": endpoint}
+
+    response = Ask(client, key).put("orgs/integrations", {"prom": target})
+
+    assert response.status_code == status
+    assert CANARY not in response.content.decode()
+    assert CANARY not in caplog.text
+    assert tables_holding(CANARY) == []
+
+
+def tables_holding(text: str) -> list[str]:
+    """Every table of the database, every column as text, sealed bytes as bytes too."""
+    with connection.cursor() as cursor:
+        names = connection.introspection.table_names(cursor)
+        found = []
+        for name in names:
+            cursor.execute(
+                f'select count(*) from "{name}" t where t::text like %s'
+                " or t::text like %s",
+                [f"%{text}%", f"%{text.encode().hex()}%"],
+            )
+            found += [name] * cursor.fetchone()[0]
+    return found
+
+
+def test_the_table_of_tokens_is_looked_into(org: Organization) -> None:
+    keep(org)
+    Integration.objects.update(token=CANARY.encode())
+
+    assert tables_holding(CANARY) == ["metrics_integration"]
+
+
+def test_history_knows_that_a_token_was_replaced_and_rotation_leaves_none(
+    org: Organization, settings: Settings, frozen: time_machine.Traveller
+) -> None:
+    keep(org)
+    frozen.shift(60)
+    keep(org, "another")
+    settings.ENCRYPTION_KEYS = {"new": NEW, **settings.ENCRYPTION_KEYS}
+    rotate()
+
+    with connection.cursor() as cursor:
+        cursor.execute("select pgh_label, set_at from metrics_integrationevent")
+        rows = cursor.fetchall()
+    assert rows == [("insert", NOW), ("update", NOW + timedelta(seconds=60))]
+
+
+def test_history_and_pages_know_the_endpoint_but_not_the_token(
+    org: Organization, client: Client
+) -> None:
+    keep(org)
+    client.force_login(make_user("root", is_superuser=True))
+
+    for page in ("history/", "billing/", "usage/", ""):
+        response = client.get(f"/organizations/{org.id}/{page}")
+        assert response.status_code == 200
+        assert CANARY not in response.content.decode()
+    with connection.cursor() as cursor:
+        cursor.execute("select * from metrics_integrationevent")
+        columns = [column.name for column in cursor.description]
+        [row] = cursor.fetchall()
+    assert "token" not in columns
+    assert ENDPOINT in row

@@ -1,0 +1,464 @@
+"""Old months of events: dropped whole, when nobody needs them, beside recordings."""
+
+import logging
+import runpy
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+
+import orjson
+import pytest
+import time_machine
+from celery import current_app
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from pytest_django import Settings
+
+from billing.ledger.commands.periods import close_periods
+from metrics.commands import partitions
+from metrics.commands.batch import Recorded
+from metrics.commands.partitions import Fate, Outdated, drop_partitions, make_partitions
+from metrics.commands.record import record_usage
+from metrics.events import parse_event
+from metrics.models import UsageEvent
+from metrics.periods import DayRange, Grain
+from metrics.queries.series import SeriesFilters, series
+from orgs.models import Organization, WhiteLabel
+from tests import ROOT
+from tests.factories import (
+    NOW,
+    event,
+    make_organization,
+    make_rate,
+    make_white_label,
+    period_cost,
+    record,
+    usage_of,
+)
+
+THEN = datetime(2024, 2, 10, tzinfo=UTC)  # its months: January 2023 to May 2024
+JANUARY = "metrics_usageevent_2024_01"
+YEAR_2023 = [f"metrics_usageevent_2023_{month:02}" for month in range(1, 13)]
+UNTIL_JANUARY = timedelta(days=1024)  # from NOW to 2024-02-01 12:00
+DROPPED, NEEDED, BUSY = Fate.DROPPED, Fate.NEEDED, Fate.BUSY
+
+
+@pytest.fixture
+def then(frozen: time_machine.Traveller) -> time_machine.Traveller:
+    frozen.move_to(THEN)
+    return frozen
+
+
+@pytest.fixture
+def months(then: time_machine.Traveller, db: None) -> time_machine.Traveller:
+    """It is February 2024; the test's transaction takes the months back."""
+    make_partitions()
+    return then
+
+
+@pytest.fixture
+def real_months(
+    then: time_machine.Traveller, committed: None
+) -> Iterator[time_machine.Traveller]:
+    """The same with real commits."""
+    make_partitions()
+    yield then
+    with connection.cursor() as cursor:
+        for name in names(before="metrics_usageevent_2025_10"):
+            cursor.execute(f"drop table {name}")
+
+
+def names(*, before: str = "metrics_usageevent_2025_10") -> list[str]:
+    """The partitions that come before one, as PostgreSQL has them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select inhrelid::regclass::text from pg_inherits"
+            " where inhparent = 'metrics_usageevent'::regclass order by 1"
+        )
+        return [name for (name,) in cursor.fetchall() if name < before]
+
+
+def record_then(white_label: WhiteLabel, *events: dict[str, Any]) -> Recorded:
+    numbered = [(n, parse_event(orjson.dumps(one))) for n, one in enumerate(events)]
+    return record_usage(white_label, numbered, now=THEN)
+
+
+def january(id_: str = "old", **changes: Any) -> dict[str, Any]:
+    return event(id_, **{"timestamp": "2024-01-17T10:00:00Z", **changes})
+
+
+def made(white_label: WhiteLabel, external_id: str = "org-7") -> Organization:
+    """Founded before its usage, as the first period starts with it."""
+    created_at = "2022-01-05T09:00:00Z"
+    return make_organization(white_label, external_id, created_at=created_at)
+
+
+def fates(*, dry_run: bool = False) -> dict[str, Fate]:
+    return {one.name: one.fate for one in drop_partitions(dry_run=dry_run)}
+
+
+# --- what goes and what stays -----------------------------------------------------
+
+
+def test_events_go_and_everything_made_of_them_stays(
+    months: time_machine.Traveller,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    label = make_white_label()
+    make_rate(label, "2")
+    org, decoy = made(label), made(label, "org-9")
+    record_then(label, january(), january("decoy", organization="org-9"))
+    close_periods([org.id, decoy.id], ends_at=THEN)
+    months.move_to(NOW)
+    record(label, [event("new"), event("decoy", organization="org-9")])
+    settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
+
+    with caplog.at_level(logging.INFO):
+        gone = drop_partitions()
+
+    assert gone == [Outdated(name, DROPPED) for name in [*YEAR_2023, JANUARY]]
+    assert f"usage_month_dropped month={JANUARY}" in caplog.text
+    assert {e.event_id for e in UsageEvent.objects.all()} == {"new", "decoy"}
+    assert {e.at.year for e in UsageEvent.objects.all()} == {2026}
+    for one in (org, decoy):
+        assert usage_of(one, "day", "quantity", "cost") == [
+            (date(2024, 1, 17), 5, 10),
+            (date(2026, 11, 21), 5, 10),
+        ]
+    whole = DayRange(date(2024, 1, 1), date(2026, 12, 1))
+    found = series(org.id, SeriesFilters(whole, Grain.MONTHLY))
+    assert found.cost_of(date(2024, 1, 1)) == 10
+    assert found.total.cost == 20
+    assert period_cost(org.id, number=1).cost == Decimal(10)
+
+
+@pytest.mark.parametrize(
+    ("days", "last"), [(1024, JANUARY), (1025, YEAR_2023[-1]), (1055, YEAR_2023[-1])]
+)
+def test_a_month_goes_when_all_of_it_is_older(
+    months: time_machine.Traveller, settings: Settings, days: int, last: str
+) -> None:
+    months.move_to(NOW)
+    settings.USAGE_EVENT_RETENTION = timedelta(days=days)
+
+    assert [*fates()][-1] == last
+    assert names()[0] > last
+    assert fates() == {}
+
+
+def test_without_a_retention_they_stay_for_ever(
+    months: time_machine.Traveller, settings: Settings
+) -> None:
+    months.move_to(NOW)
+
+    assert settings.USAGE_EVENT_RETENTION is None
+    assert fates() == {}
+    assert len(names()) == 17
+
+
+def test_the_months_of_the_window_are_not_made_again_after_a_drop(
+    months: time_machine.Traveller, settings: Settings
+) -> None:
+    months.move_to(NOW)
+    settings.USAGE_EVENT_RETENTION = timedelta(days=430)  # the shortest allowed
+
+    assert len(fates()) == 17
+    assert make_partitions() == []
+    assert names() == []
+    assert names(before="x")[0] == "metrics_usageevent_2025_10"
+
+
+def test_a_late_event_of_a_dropped_month_is_refused_and_its_neighbour_is_not(
+    months: time_machine.Traveller, settings: Settings
+) -> None:
+    label = make_white_label()
+    org = made(label)
+    record_then(label, january())
+    close_periods([org.id], ends_at=THEN)
+    months.move_to(NOW)
+    settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
+    drop_partitions()
+
+    result = record(label, [january(), january("late"), event("new")])
+
+    assert [(r.index, r.code) for r in result.rejected] == [
+        (0, "timestamp_out_of_window"),
+        (1, "timestamp_out_of_window"),
+    ]
+    assert result.accepted == 1
+    assert usage_of(org, "quantity") == [(5,), (5,)]
+
+
+# --- an open period ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("zone", "timestamp"),
+    [
+        ("UTC", "2024-01-17T10:00:00Z"),
+        ("Pacific/Apia", "2024-01-31T23:59:59Z"),  # already February there
+        ("Pacific/Honolulu", "2024-01-01T00:00:00Z"),  # still December there
+    ],
+)
+def test_a_month_with_usage_of_an_open_period_is_kept_until_it_is_closed(
+    months: time_machine.Traveller, settings: Settings, zone: str, timestamp: str
+) -> None:
+    label = make_white_label(time_zone=zone)
+    org = made(label)
+    closed, _dormant = made(label, "org-9"), made(label, "org-11")
+    record_then(
+        label,
+        january(timestamp=timestamp),
+        january("closed", organization="org-9", timestamp=timestamp),
+    )
+    close_periods([closed.id], ends_at=THEN)
+    months.move_to(NOW)
+    settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
+
+    assert drop_partitions()[-1] == Outdated(JANUARY, NEEDED, org.id)
+    assert UsageEvent.objects.count() == 2
+    close_periods([org.id], ends_at=NOW)
+    assert fates()[JANUARY] == DROPPED
+    assert UsageEvent.objects.count() == 0
+
+
+# --- beside others ----------------------------------------------------------------
+
+
+def in_thread(job: Any) -> Any:
+    """The job, with a connection of its own that it leaves."""
+
+    def run() -> Any:
+        try:
+            return job()
+        finally:
+            connection.close()
+
+    return run
+
+
+def wait_for_a_waiter() -> None:
+    """Until another session waits for a lock on the events table."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select from pg_locks where not granted"
+                " and relation = 'metrics_usageevent'::regclass"
+            )
+            if cursor.rowcount:
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+def test_a_recording_in_flight_is_not_waited_for_long_and_none_is_lost(
+    real_months: time_machine.Traveller, settings: Settings
+) -> None:
+    label = make_white_label()
+    org = made(label)
+    real_months.move_to(NOW)
+    settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            record(label, [event("in flight")])
+            dropping = pool.submit(in_thread(drop_partitions))
+            wait_for_a_waiter()
+            behind = pool.submit(in_thread(lambda: record(label, [event("behind")])))
+            assert dropping.result(3) == [Outdated(YEAR_2023[0], BUSY)]
+        assert behind.result(30).accepted == 1
+        assert usage_of(org, "quantity") == [(10,)]
+
+    assert set(fates().values()) == {DROPPED}
+
+
+def test_a_recording_that_meets_a_drop_waits_and_goes_on(
+    real_months: time_machine.Traveller, settings: Settings
+) -> None:
+    label = make_white_label()
+    org = made(label)
+    real_months.move_to(NOW)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            assert cast("Any", partitions._drop).__wrapped__(JANUARY)
+            recording = pool.submit(in_thread(lambda: record(label, [event()])))
+            wait_for_a_waiter()
+        assert recording.result(30).accepted == 1
+
+    assert JANUARY not in names()
+    assert usage_of(org, "quantity") == [(5,)]
+
+
+def test_two_droppers_and_four_writers_at_once(
+    real_months: time_machine.Traveller, settings: Settings
+) -> None:
+    label = make_white_label()
+    org = made(label)
+    real_months.move_to(NOW)
+    settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
+    start = threading.Barrier(6)
+
+    def write(number: int) -> int:
+        start.wait(10)
+        return sum(record(label, [event(f"{number}-{n}")]).accepted for n in range(20))
+
+    def drop() -> list[str]:
+        start.wait(10)
+        done = []
+        while found := drop_partitions():
+            done += [one.name for one in found if one.fate is DROPPED]
+        return done
+
+    with ThreadPoolExecutor(6) as pool:
+        droppers = [pool.submit(in_thread(drop)) for _ in range(2)]
+        writers = [
+            pool.submit(in_thread(lambda number=n: write(number))) for n in range(4)
+        ]
+        assert [writer.result(60) for writer in writers] == [20] * 4
+        dropped = [name for dropper in droppers for name in dropper.result(60)]
+
+    assert sorted(dropped) == [*YEAR_2023, JANUARY]
+    assert usage_of(org, "quantity") == [(400,)]
+    assert UsageEvent.objects.count() == 80
+
+
+def test_months_are_made_beside_a_recording_in_flight(
+    real_months: time_machine.Traveller,
+) -> None:
+    label = make_white_label()
+    made(label)
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        record_then(label, january())
+        real_months.move_to(THEN + timedelta(days=100))
+        making = pool.submit(in_thread(make_partitions))
+
+        assert making.result(5)[-1] == "metrics_usageevent_2024_08"
+
+    assert UsageEvent.objects.count() == 1
+
+
+# --- the doors --------------------------------------------------------------------
+
+
+def test_the_beat_drops(months: time_machine.Traveller, settings: Settings) -> None:
+    months.move_to(NOW)
+    settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
+    current_app.loader.import_default_modules()
+    entry = settings.CELERY_BEAT_SCHEDULE["drop-partitions"]
+
+    current_app.tasks[entry["task"]].apply(throw=True)
+
+    assert names()[0] == "metrics_usageevent_2024_02"
+
+
+def test_the_command_lists_makes_and_drops(
+    months: time_machine.Traveller,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    label = make_white_label()
+    org = made(label)
+    record_then(label, january())
+    months.move_to(NOW)
+    settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
+    with connection.cursor() as cursor:
+        cursor.execute(f"analyze {JANUARY}")
+        cursor.execute("drop table metrics_usageevent_2027_02")
+
+    call_command("partitions", drop=True)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{JANUARY} rows ~1 bytes ")
+    assert int(lines[0].rsplit(" ", 1)[1].replace(",", "")) >= 16_384
+    assert lines[-14:] == [
+        "created metrics_usageevent_2027_02",
+        *(f"dropped {name}" for name in YEAR_2023),
+        f"needed {JANUARY} for the open period of organization {org.id}",
+    ]
+    assert names()[0] == JANUARY
+
+
+def test_a_dry_run_changes_nothing(
+    months: time_machine.Traveller,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    months.move_to(NOW)
+    settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
+    with connection.cursor() as cursor:
+        cursor.execute("drop table metrics_usageevent_2027_02")
+    before = names(before="x")
+
+    call_command("partitions", drop=True, dry_run=True)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-13:] == [f"due {name}" for name in [*YEAR_2023, JANUARY]]
+    assert not [line for line in lines if line.startswith("made")]
+    assert names(before="x") == before
+
+
+def test_the_command_alone_drops_nothing(
+    months: time_machine.Traveller, settings: Settings
+) -> None:
+    months.move_to(NOW)
+    settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
+
+    call_command("partitions")
+
+    assert len(names()) == 17
+
+
+@pytest.mark.django_db
+def test_dropping_without_the_setting_is_refused() -> None:
+    with pytest.raises(CommandError, match="USAGE_EVENT_RETENTION_DAYS"):
+        call_command("partitions", drop=True)
+
+
+def read_settings() -> timedelta | None:
+    path = ROOT / "config" / "settings.py"
+    found: timedelta | None = runpy.run_path(str(path))["USAGE_EVENT_RETENTION"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "days"), [(None, None), ("", None), ("430", 430), (" 800 ", 800)]
+)
+def test_the_setting_is_days(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, days: int | None
+) -> None:
+    monkeypatch.delenv("USAGE_EVENT_RETENTION_DAYS", raising=False)
+    if text is not None:
+        monkeypatch.setenv("USAGE_EVENT_RETENTION_DAYS", text)
+
+    assert read_settings() == (None if days is None else timedelta(days=days))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0", "430 days"),
+        ("400", "430 days"),
+        ("429", "430 days"),
+        ("-500", "whole number"),
+        ("500.0", "whole number"),
+        ("two years", "whole number"),
+        ("1e4", "whole number"),
+        ("\u0665\u0660\u0660", "whole number"),
+        ("9999999999", "whole number"),
+    ],
+)
+def test_it_does_not_start_with_a_retention_that_makes_no_sense(
+    monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.setenv("USAGE_EVENT_RETENTION_DAYS", text)
+
+    with pytest.raises(ImproperlyConfigured, match=f"USAGE_EVENT.*{said}"):
+        read_settings()

@@ -1,0 +1,198 @@
+"""Lists and fleet totals keep up with recording, whoever folds, and however often."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from metrics.commands.rankings import fill_standings
+from metrics.commands.roll_up import fold_usage, mend_fleet_totals
+from metrics.models import FleetChange, FleetTotal, Standing, UsageChange
+from metrics.queries.versions import usage_version
+from metrics.signals import usage_folded
+from orgs.models import Organization, WhiteLabel
+from tests.factories import event, make_organization, make_rate, record
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+
+TODAY = date(2026, 11, 21)
+YESTERDAY = "2026-11-20T11:00:00Z"
+LONG_AGO = "2026-09-01T11:00:00Z"  # more than 30 days
+TOTAL = ("day", "product", "meter", "quantity", "cost")
+
+
+def totals(label: WhiteLabel) -> list[tuple[Any, ...]]:
+    rows = FleetTotal.objects.filter(white_label_id=label.pk)
+    return list(rows.order_by("pk").values_list(*TOTAL))
+
+
+def cost_of(organization: Organization) -> Decimal:
+    return Standing.objects.get(organization=organization).cost_30_days
+
+
+def test_totals_are_of_all_organizations_of_one_white_label(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "0.5")
+    make_organization(acme, "org-8")
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    record(acme, [event("a"), event("b", organization="org-8")])
+    record(acme, [event("c", timestamp=YESTERDAY, quantities={"cpu_seconds": 7})])
+    record(decoy, [event("d", quantities={"requests": 100})])
+
+    fold_usage()
+
+    assert totals(acme) == [
+        (date(2026, 11, 20), "gpt", "cpu_seconds", 7, 0),
+        (TODAY, "gpt", "requests", 10, Decimal(5)),
+    ]
+    assert totals(decoy) == [(TODAY, "gpt", "requests", 100, 0)]
+    assert not FleetChange.objects.exists()
+
+
+def test_folding_again_adds_nothing(acme: WhiteLabel, org: Organization) -> None:
+    make_rate(acme, "0.5")
+    record(acme, [event("a")])
+    for _ in range(3):
+        fold_usage()
+    record(acme, [event("a"), event("b")])  # one of them is a duplicate
+    fold_usage()
+
+    assert totals(acme) == [(TODAY, "gpt", "requests", 10, Decimal(5))]
+    assert cost_of(org) == Decimal(5)
+
+
+def test_folding_ends_while_others_go_on_recording(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    """What comes meanwhile waits for the next folding, and is read all the same."""
+
+    def go_on(**folded: Any) -> None:
+        rounds.append(folded["organization_ids"])
+        if len(rounds) < 3:  # a folding that never ends fails, and does end
+            record(acme, [event(f"while-{len(rounds)}")])
+
+    rounds: list[list[int]] = []
+    record(acme, [event("a")])
+    usage_folded.connect(go_on)
+    try:
+        fold_usage()
+    finally:
+        usage_folded.disconnect(go_on)
+
+    assert rounds == [[org.id]]
+    assert UsageChange.objects.count() == 1
+    assert FleetChange.objects.count() == 1
+
+
+def test_a_standing_is_moved_by_what_lies_in_its_30_days(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "2")
+    record(acme, [event("old", timestamp=LONG_AGO), event("new")])
+    fold_usage()
+
+    standing = Standing.objects.get(organization=org)
+    assert (standing.cost_30_days, standing.last_usage_on) == (Decimal(10), TODAY)
+    fill_standings([org.id])
+    assert cost_of(org) == Decimal(10)
+
+
+def test_preparing_a_standing_takes_its_changes_with_it(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "2")
+    other = make_organization(acme, "org-8")
+    record(acme, [event("a"), event("b", organization="org-8")])
+
+    fill_standings([org.id])  # the sweep, before anyone folded
+    assert (cost_of(org), cost_of(other)) == (Decimal(10), Decimal(0))
+    fold_usage()
+    assert (cost_of(org), cost_of(other)) == (Decimal(10), Decimal(10))
+
+
+def test_a_lost_standing_is_mended_whole_by_the_sweep(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "2")
+    record(acme, [event("a")])
+    fold_usage()
+    Standing.objects.filter(organization=org).delete()
+    record(acme, [event("b")])
+    fold_usage()
+    assert Standing.objects.get(organization=org).computed_on == date(2000, 1, 1)
+
+    fill_standings([org.id])
+    assert cost_of(org) == Decimal(20)
+
+
+def test_the_version_moves_with_each_recording_and_with_nothing_else(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    versions = [usage_version(org.id)]
+    record(acme, [event("a")])
+    versions.append(usage_version(org.id))
+    fold_usage()
+    versions.append(usage_version(org.id))
+    fill_standings([org.id])
+    record(acme, [event("a")])  # a duplicate
+    record(WhiteLabel.objects.get(slug="decoy"), [event("z")])
+    versions.append(usage_version(org.id))
+    record(acme, [event("b")])
+    fill_standings([org.id])
+    versions.append(usage_version(org.id))
+
+    assert versions == [0, 1, 1, 1, 2]
+
+
+def test_mending_finds_what_was_lost_and_then_nothing(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "0.5")
+    record(acme, [event("a"), event("b", quantities={"cpu_seconds": 3})])
+    fold_usage()
+    record(acme, [event("c")])  # not folded: no difference
+    assert mend_fleet_totals([acme.pk]) == 0
+    FleetTotal.objects.filter(meter="requests").update(cost=0, quantity=1)
+    FleetTotal.objects.filter(meter="cpu_seconds").delete()
+
+    assert mend_fleet_totals([acme.pk]) == 2
+    fold_usage()
+
+    assert mend_fleet_totals([acme.pk]) == 0
+    assert totals(acme) == [
+        (TODAY, "gpt", "cpu_seconds", 3, 0),
+        (TODAY, "gpt", "requests", 10, Decimal(5)),
+    ]
+
+
+@pytest.mark.usefixtures("committed")
+def test_folding_sweeping_and_recording_at_once_lose_nothing(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "0.5")
+
+    def closing(job: Callable[[], Any]) -> None:
+        try:
+            for _ in range(20):
+                job()
+        finally:
+            connection.close()
+
+    def recorder(writer: int) -> Callable[[], None]:
+        numbers = iter(range(20))
+        return lambda: (record(acme, [event(f"{writer}-{next(numbers)}")]), None)[1]
+
+    jobs = [recorder(0), recorder(1), fold_usage, lambda: fill_standings([org.id])]
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        list(pool.map(closing, jobs))
+    fold_usage()
+
+    assert totals(acme) == [(TODAY, "gpt", "requests", 200, Decimal(100))]
+    assert cost_of(org) == Decimal(100)
+    assert usage_version(org.id) == 40
+    assert not UsageChange.objects.exists()

@@ -1,0 +1,120 @@
+"""Waking one task about many rows: soon, seldom, and never in a caller's time."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+import redis
+from django.conf import settings
+
+from billing.alerts.tasks import evaluate_gathered, evaluate_limited
+from billing.models import Alert
+from metrics.commands.roll_up import fold_usage
+from orgs.models import Entitlements, Organization, WhiteLabel
+from orgs.queue.debounce import gather, gathered
+from tests.factories import make_organization, make_rate
+from tests.support.alerts import limit, use
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When the broker was asked for a task."""
+    found: list[float] = []
+    for task in (evaluate_gathered, evaluate_limited):
+        monkeypatch.setattr(
+            task, "apply_async", lambda **_: found.append(time.monotonic())
+        )
+    return found
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_recording_is_evaluated_soon_after(
+    acme: WhiteLabel, org: Organization, asked: list[float]
+) -> None:
+    make_rate(acme, "2")
+    limit(org, "soft", "10")
+    use(acme, 5)
+    wait_until(lambda: asked)
+
+    evaluate_limited()
+
+    assert Alert.objects.get().organization == org
+
+
+def test_whom_no_limit_stops_is_looked_at_when_it_is_folded(
+    acme: WhiteLabel, org: Organization, asked: list[float]
+) -> None:
+    Entitlements.objects.update_or_create(
+        organization=org, defaults={"gpu_seconds_per_year": 100}
+    )
+    limit(make_organization(acme, "org-8"), "soft", "10")
+    use(acme, 1, quantities={"gpu_seconds": 60})
+    wait_until(lambda: asked)
+    evaluate_limited()
+    assert not Alert.objects.exists()
+
+    fold_usage()
+    wait_until(lambda: len(asked) == 2)
+    evaluate_gathered()
+
+    assert [str(one.kind) for one in Alert.objects.all()] == ["usage_50"]
+
+
+def test_what_valkey_forgot_is_looked_at_when_it_is_folded(
+    acme: WhiteLabel, org: Organization, asked: list[float]
+) -> None:
+    make_rate(acme, "2")
+    limit(org, "soft", "10")
+    use(acme, 5)
+    valkey = redis.Redis.from_url(settings.REDIS_URL)
+    key = "orgdesk:gathered:{}".format
+    wait_until(lambda: valkey.exists(key(evaluate_limited.name)))
+    valkey.flushall()
+    evaluate_limited()
+    assert not Alert.objects.exists()
+
+    fold_usage()
+    wait_until(lambda: valkey.exists(key(evaluate_gathered.name)))
+    evaluate_gathered()
+
+    assert Alert.objects.get().organization == org
+
+
+def test_many_calls_ask_once_until_it_has_begun(asked: list[float]) -> None:
+    for number in range(1, 1_001):
+        gather(evaluate_gathered, [number])
+    valkey = redis.Redis.from_url(settings.REDIS_URL)
+    key = f"orgdesk:gathered:{evaluate_gathered.name}"
+    wait_until(lambda: asked and valkey.scard(key) == 1_000)
+    assert len(asked) == 1
+
+    taken = [id_ for some in gathered(evaluate_gathered) for id_ in some]
+    assert sorted(taken) == list(range(1, 1_001))
+
+    gather(evaluate_gathered, [7])
+    wait_until(lambda: len(asked) == 2)
+    assert [7] in gathered(evaluate_gathered)
+
+
+def test_a_broker_that_is_down_holds_up_nobody(
+    asked: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> redis.Redis:
+        time.sleep(0.5)
+        raise redis.ConnectionError
+
+    monkeypatch.setattr("orgs.queue.debounce._client", refuse)
+    start = time.monotonic()
+    for number in range(100):
+        gather(evaluate_gathered, [number])
+
+    assert time.monotonic() - start < 0.25
+    assert asked == []

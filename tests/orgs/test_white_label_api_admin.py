@@ -1,0 +1,219 @@
+"""Contract A: organizations made, changed, deleted and restored; who may do it."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from metrics.queries.periods import list_open_periods
+from orgs.commands.editing import set_entitlements
+from orgs.models import ApiKey, Job, Member, Organization, WhiteLabel
+from orgs.tasks import run_job
+from tests.factories import NOW, delete, make_organization, make_user
+from tests.support.white_label_api import Desk, of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+
+
+@pytest.fixture
+def desk(acme: WhiteLabel) -> Desk:
+    return Desk(acme)
+
+
+@pytest.fixture
+def foreign(acme: WhiteLabel) -> Organization:
+    return Organization.objects.get(white_label__slug="decoy", external_id="org-7")
+
+
+# --- make and change ----------------------------------------------------------------
+
+
+def test_an_organization_is_made_with_its_period_its_admin_and_a_key(
+    desk: Desk, acme: WhiteLabel, org: Organization
+) -> None:
+    ann = Member.objects.create(organization=org, external_id="u-5", email="a@x.io")
+    body = {"organizationName": " Seven ", "adminId": ann.pk, "whatever": [1]}
+
+    made = desk.ok("POST", "organizations", body)
+
+    new = Organization.objects.get(pk=made["id"])
+    assert (new.name, new.white_label) == ("Seven", acme)
+    assert new.members.values_list("external_id", "role").get() == ("u-5", "admin")
+    assert [p.number for p in list_open_periods([new.pk])] == [1]
+    key = ApiKey.objects.get(organization=new)
+    assert made["apiKey"].startswith(key.start)
+    assert key.scopes == ["organizations:read", "organizations:write"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, [], "x", {"organizationName": ""}, {"organizationName": "  "},
+        {"organizationName": 7}, {"organizationName": None},
+        {"organizationName": "x" * 201}, {"organizationName": "a\x00b"},
+        {"organizationName": "x", "adminId": "5"},
+        {"organizationName": "x", "adminId": 999_999},
+        {"organizationName": "x", "adminId": True},
+        {"organizationName": "x", "adminEmail": "nobody@"},
+    ],
+)  # fmt: skip
+def test_a_bad_body_makes_nothing(desk: Desk, body: Any) -> None:
+    before = Organization.objects.count()
+
+    status, error = desk.refused("POST", "organizations", body)
+
+    assert (status, bool(error)) == (400, True)
+    assert Organization.objects.count() == before
+
+
+def test_only_the_fields_given_change(desk: Desk, org: Organization) -> None:
+    logo = "https://example.com/logo.png"
+    desk.ok("POST", of(org), {"logo": logo, "experiments": ["a"], "domain": "x.io"})
+    desk.ok("POST", of(org), {"entitlementLimits": {"numberOfProjects": 5}})
+    desk.ok("POST", of(org), {"billable": False, "unknown": 1})
+    desk.ok("POST", of(org), {"entitlementLimits": {"totalStorage": 7.0}})
+    desk.ok("POST", of(org), {})
+
+    org.refresh_from_db()
+    assert (org.logo_url, org.experiments, org.domain) == (logo, ["a"], "x.io")
+    assert (org.name, org.is_billable) == ("Org-7", False)
+    assert (org.entitlements.projects, org.entitlements.storage_bytes) == (5, 7)
+
+
+def test_null_clears_pictures_and_limits(desk: Desk, org: Organization) -> None:
+    url = "https://example.com/x.png"
+    desk.ok("POST", of(org), {"logo": url, "headerImg": url})
+    desk.ok("POST", of(org), {"entitlementLimits": {"numberOfUsers": 5}})
+
+    desk.ok(
+        "POST", of(org), {"logo": None, "entitlementLimits": {"numberOfUsers": None}}
+    )
+
+    org.refresh_from_db()
+    assert (org.logo_url, org.header_image_url) == ("", url)
+    assert org.entitlements.users is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": ""}, {"name": None}, {"name": 5}, {"billable": "t"}, {"billable": 1},
+        {"logo": "javascript:alert(1)"}, {"logo": "x"}, {"experiments": "a"},
+        {"experiments": [1]}, {"readme": None}, {"domain": "x" * 254},
+        {"entitlementLimits": None}, {"entitlementLimits": []},
+        {"entitlementLimits": {"totalStorage": -1}},
+        {"entitlementLimits": {"totalStorage": "5"}},
+        {"entitlementLimits": {"totalStorage": 1e30}},
+        {"entitlementLimits": {"numberOfUsers": 1.5}},
+        {"entitlementLimits": {"numberOfUsers": 2**31}},
+        {"contractStartDate": "soon"}, {"contractStartDate": "1999-12-31T23:59:59Z"},
+        {"contractStartDate": "2200-01-01T00:00:00Z"}, {"contractStartDate": 5},
+        {"contractStartDate": None},
+    ],
+)  # fmt: skip
+def test_a_bad_change_changes_nothing(
+    desk: Desk, org: Organization, body: dict[str, Any]
+) -> None:
+    status, error = desk.refused("POST", of(org), {"readme": "new", **body})
+
+    assert (status, bool(error)) == (400, True)
+    org.refresh_from_db()
+    assert org.readme == ""
+
+
+def test_entitlements_are_given_and_null_is_no_limit(
+    desk: Desk, org: Organization
+) -> None:
+    nothing = dict.fromkeys(
+        ("totalStorage", "computeTimePerYear", "gpuComputeTimePerYear",
+         "numberOfProjects", "numberOfUsers")
+    )  # fmt: skip
+    assert desk.ok("GET", of(org))["entitlementLimits"] == nothing
+
+    set_entitlements(org, {"storage_bytes": 5 * 10**9, "users": 0})
+
+    limits = desk.ok("GET", of(org))["entitlementLimits"]
+    assert limits == nothing | {"totalStorage": 5 * 10**9, "numberOfUsers": 0}
+
+
+# --- delete and restore -------------------------------------------------------------
+
+
+def test_a_deletion_is_a_job_and_asked_twice_is_one(
+    desk: Desk, org: Organization
+) -> None:
+    first, again = desk.ok("DELETE", of(org)), desk.ok("DELETE", of(org))
+    assert first["id"] == again["id"]
+    assert desk.ok("GET", of(org))
+
+    run_job(first["id"])
+    run_job(first["id"])
+
+    org.refresh_from_db()
+    assert org.deleted_at == NOW
+    assert desk.refused("DELETE", of(org))[0] == 404
+    assert Organization.objects.filter(deleted_at=NOW).count() == 1
+
+
+def test_a_restored_organization_is_not_deleted_by_an_old_job(
+    desk: Desk, org: Organization
+) -> None:
+    job = desk.ok("DELETE", of(org))["id"]
+    desk.ok("GET", of(org, "/restore"))
+
+    run_job(job)
+
+    assert desk.ok("GET", of(org))
+    [told] = desk.ok("GET", of(org, "/jobs"))["jobs"]
+    assert told["finishedSuccessful"] is False
+
+
+def test_the_owner_of_a_white_label_stays(desk: Desk, acme: WhiteLabel) -> None:
+    assert acme.owner is not None
+
+    assert desk.refused("DELETE", of(acme.owner))[0] == 409
+
+    acme.owner.refresh_from_db()
+    assert acme.owner.deleted_at is None
+    assert not Job.objects.exists()
+
+
+def test_restoring_is_refused_to_a_session(
+    desk: Desk, acme: WhiteLabel, org: Organization
+) -> None:
+    delete(org)
+    browser = Client()
+    browser.force_login(make_user("op", "operator"))
+    path = f"{desk.root}/{of(org, '/restore')}"
+
+    assert browser.get(path).status_code == 403
+    assert browser.get(path, headers={"x-api-key": ""}).status_code == 403
+    desk.ok("GET", of(org, "/restore"))
+    desk.ok("GET", of(org, "/restore"))
+    assert desk.ok("GET", of(org))
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [("True", 200), ("true", 200), ("TRUE", 200), ("1", 200), ("False", 404),
+     ("false", 404), ("0", 404), ("perhaps", 404)],
+)  # fmt: skip
+def test_include_deleted_in_every_spelling(
+    desk: Desk, org: Organization, said: str, found: int
+) -> None:
+    delete(org)
+
+    assert desk("GET", of(org, f"?includeDeleted={said}&x=%00")).status_code == found
+
+
+def test_the_white_label_is_shown_and_renamed(desk: Desk, acme: WhiteLabel) -> None:
+    desk.ok("PUT", "", {"name": "Acme Two", "supportedProjectTypes": ["kws"]})
+    desk.ok("PUT", "", {"supportedProjectTypes": []})
+
+    found = desk.ok("GET", "")["whitelabel"]
+
+    assert (found["id"], found["name"]) == (acme.pk, "Acme Two")
+    assert found["ownerOrganizationId"] == acme.owner_id
+    make_organization(acme, "org-9", members=[{"external_id": "m"}])
+    counts = {"organizations": 3, "users": 1, "projects": 0}
+    assert desk.ok("GET", "metrics")["metrics"] == counts

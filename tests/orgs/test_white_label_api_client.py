@@ -1,0 +1,242 @@
+"""Contract A with its published Python client, over a real socket."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from urllib.request import Request, urlopen
+
+import edgeimpulse_api as ei
+import pytest
+from edgeimpulse_api import exceptions
+from edgeimpulse_api.models.admin_organization_info_response import (
+    AdminOrganizationInfoResponse,
+)
+from pytest_django.live_server_helper import LiveServer
+
+from orgs.access import issue_token
+from orgs.models import Organization, WhiteLabel
+from orgs.tasks import run_job
+from tests.factories import (
+    delete,
+    event,
+    make_key,
+    make_organization,
+    make_user,
+    make_white_label,
+    record,
+)
+from tests.support.white_label_api import Ei, other_sessions
+
+pytestmark = pytest.mark.usefixtures("committed", "frozen")
+READ, WRITE = "organizations:read", "organizations:write"
+
+
+@pytest.fixture
+def label() -> WhiteLabel:
+    make_organization(make_white_label("decoy"), "org-7")
+    return make_white_label("acme")
+
+
+@pytest.fixture
+def org(label: WhiteLabel) -> Organization:
+    make_organization(label, "org-9")
+    return make_organization(label, "org-7", contract_started_on="2026-11-01")
+
+
+@pytest.fixture
+def host(live_server: LiveServer) -> Iterator[str]:
+    """The server's threads close their connections a little after their clients."""
+    yield f"{live_server.url}/v1"
+    for _ in range(100):
+        if not other_sessions():
+            break
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def api(host: str, label: WhiteLabel) -> Iterator[ei.OrganizationsApi]:
+    key = make_key(label, READ, WRITE)
+    with Ei(host, api_key={"ApiKeyAuthentication": key}) as api:
+        yield api
+
+
+def test_the_answer_passes_the_packages_own_strict_model(
+    host: str, label: WhiteLabel, org: Organization
+) -> None:
+    record(label, [event(quantities={"cpu_seconds": 70, "gpu_seconds": 11})])
+    path = f"api/organizations/{label.owner_id}/whitelabel/organizations/{org.pk}"
+    key = make_key(label, READ)
+    headers = {"x-api-key": key, "content-type": "application/json"}
+    request = Request(f"{host}/{path}", headers=headers)
+    with urlopen(request) as response:
+        body = json.load(response)
+
+    parsed = AdminOrganizationInfoResponse.parse_obj(body)
+
+    assert parsed.cpu_compute_time == 70
+    assert parsed.total_compute_time == (70 + 11) / 60
+    assert len(parsed.daily_metrics) == 365
+    assert parsed.daily_metrics[-1].var_date == datetime(2026, 11, 21, tzinfo=UTC)
+    assert parsed.daily_metrics[-1].compute_time_seconds == 70 + 3 * 11
+
+
+def test_the_client_reads_what_was_recorded(
+    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+) -> None:
+    record(label, [event(quantities={"cpu_seconds": 70, "storage_bytes_added": 5})])
+    record(label, [event("decoy", organization="org-9")])
+
+    info = api.whitelabel_admin_get_organization_info(label.owner_id, org.pk)
+
+    assert (info.success, info.billable) == (True, True)
+    assert (info.cpu_compute_time, info.gpu_compute_time) == (70, 0)
+    assert info.total_storage == 5
+    assert info.compute_time_current_contract_since == "2026-11-01T00:00:00Z"
+    assert info.daily_metrics[-1].total_storage_size_bytes == 5
+    assert info.entitlement_limits.number_of_users is None
+
+
+def test_include_deleted_is_read_as_the_client_spells_it(
+    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+) -> None:
+    delete(org)
+    ask = api.whitelabel_admin_get_organization_info
+
+    with pytest.raises(exceptions.NotFoundException):
+        ask(label.owner_id, org.pk)
+    with pytest.raises(exceptions.NotFoundException):
+        ask(label.owner_id, org.pk, include_deleted=False)
+    assert ask(label.owner_id, org.pk, include_deleted=True).success
+
+
+def test_a_host_with_a_trailing_slash_works(
+    host: str, label: WhiteLabel, org: Organization
+) -> None:
+    key = {"ApiKeyAuthentication": make_key(label, READ)}
+    with Ei(f"{host}/", api_key=key) as api:
+        assert api.whitelabel_admin_get_organization_info(
+            label.owner_id, org.pk
+        ).success
+
+
+def test_bearer_and_login_token_are_credentials(
+    host: str, label: WhiteLabel, org: Organization
+) -> None:
+    staff = make_user("ann", "operator", white_label=label)
+    bearer = Ei(host)
+    bearer.configuration.access_token = make_key(label, READ)
+    token = Ei(host, api_key={"JWTHttpHeaderAuthentication": issue_token(staff)})
+    cookie = Ei(host, api_key={"JWTAuthentication": issue_token(staff)})
+
+    for way in (bearer, token, cookie):
+        with way as api:
+            assert api.whitelabel_admin_get_organizations(label.owner_id).total == 3
+
+
+def test_errors_are_raised_by_their_kind_with_a_sentence(
+    host: str, label: WhiteLabel, org: Organization
+) -> None:
+    narrow = make_key(label, READ, organization=org)
+    cases = [
+        ("ei_wrong", org.pk, exceptions.UnauthorizedException),
+        (make_key(label, "usage:write"), org.pk, exceptions.ForbiddenException),
+        (narrow, org.pk, exceptions.ForbiddenException),
+        (make_key(label, READ), org.pk + 999, exceptions.NotFoundException),
+    ]
+    for key, inner, expected in cases:
+        with (
+            Ei(host, api_key={"ApiKeyAuthentication": key}) as api,
+            pytest.raises(expected) as caught,
+        ):
+            api.whitelabel_admin_get_organization_info(label.owner_id, inner)
+        body = json.loads(caught.value.body)
+        assert body["success"] is False
+        assert body["error"].endswith(".")
+
+
+def test_a_key_made_for_the_client_is_one_it_takes(
+    api: ei.OrganizationsApi, label: WhiteLabel
+) -> None:
+    asked = ei.WhitelabelAdminCreateOrganizationRequest(
+        organizationName="Seven", adminEmail="ann@example.com"
+    )
+
+    made = api.whitelabel_admin_create_organization(label.owner_id, asked)
+
+    assert made.api_key.startswith("ei_")
+    assert len(made.api_key) >= 32
+    organization = Organization.objects.get(pk=made.id, white_label=label)
+    assert (organization.name, organization.members.get().role) == ("Seven", "admin")
+
+
+def test_the_client_changes_only_what_it_names(
+    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+) -> None:
+    limits = ei.EntitlementLimits(totalStorage=5000, numberOfUsers=7)
+    change = ei.AdminUpdateOrganizationRequest(
+        readme="hello",
+        entitlementLimits=limits,
+        contractStartDate=datetime(2026, 11, 10, tzinfo=UTC),
+    )
+
+    api.whitelabel_admin_update_organization(label.owner_id, org.pk, change)
+
+    org.refresh_from_db()
+    assert (org.name, org.readme, str(org.contract_started_on)) == (
+        "Org-7", "hello", "2026-11-10",
+    )  # fmt: skip
+    assert (org.entitlements.storage_bytes, org.entitlements.users) == (5000, 7)
+
+
+def test_dates_reach_us_with_a_bare_plus(
+    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+) -> None:
+    record(label, [event(quantities={"cpu_seconds": 70, "gpu_seconds": 20})])
+    start, end = datetime(2026, 11, 21, tzinfo=UTC), datetime(2026, 11, 22, tzinfo=UTC)
+
+    used = api.whitelabel_admin_get_organization_compute_time_usage(
+        label.owner_id, org.pk, start, end
+    )
+
+    assert (used.cpu_compute_time, used.gpu_compute_time) == (70, 20)
+    assert used.total_compute_time == 1.5
+
+
+def test_a_report_is_asked_for_made_listed_and_deleted(
+    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+) -> None:
+    day = datetime(2026, 11, 21, tzinfo=UTC)
+    job = api.whitelabel_admin_create_organization_usage_report(
+        label.owner_id, org.pk, day, day
+    )
+    run_job(job.id)
+
+    listed = api.whitelabel_admin_get_organization_usage_reports(label.owner_id, org.pk)
+
+    [report] = listed.reports
+    assert (listed.total_count, report.job_id) == (1, job.id)
+    assert report.job_finished_successful
+    assert report.report_start_date == "2026-11-21T00:00:00Z"
+    api.whitelabel_admin_delete_organization_usage_report(
+        label.owner_id, org.pk, report.id
+    )
+    with pytest.raises(exceptions.NotFoundException):
+        api.whitelabel_admin_get_organization_usage_report(
+            label.owner_id, org.pk, report.id
+        )
+
+
+def test_a_deleted_organization_is_restored(
+    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+) -> None:
+    job = api.whitelabel_admin_delete_organization(label.owner_id, org.pk)
+    run_job(job.id)
+
+    jobs = api.whitelabel_admin_get_organization_jobs(label.owner_id, org.pk)
+
+    assert [(one.id, one.finished_successful) for one in jobs.jobs] == [(job.id, True)]
+    with pytest.raises(exceptions.NotFoundException):
+        api.whitelabel_admin_get_organization_info(label.owner_id, org.pk)
+    api.whitelabel_admin_restore_organization(label.owner_id, org.pk)
+    assert api.whitelabel_admin_get_organization_info(label.owner_id, org.pk).success

@@ -1,0 +1,105 @@
+"""Contract A: an organization's projects, keys and members."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from orgs.models import ApiKey, Member, Organization, Project, WhiteLabel
+from tests.factories import NOW, make_organization
+from tests.support.white_label_api import Desk, of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+
+
+@pytest.fixture
+def desk(acme: WhiteLabel, org: Organization) -> Desk:
+    """Beside a sibling with a member."""
+    make_organization(acme, "org-9", members=[{"external_id": "m"}])
+    return Desk(acme)
+
+
+def test_a_project_is_made_with_a_key_or_without(desk: Desk, org: Organization) -> None:
+    made = desk.ok("POST", of(org, "/projects"), {"projectName": "Seven"})
+    bare = {"projectName": "Five", "createApiKey": False, "projectVisibility": "public"}
+    other = desk.ok("POST", of(org, "/projects"), bare)
+
+    rows = Project.objects.filter(organization=org).values_list(
+        "id", "name", "is_public"
+    )
+    assert set(rows) == {(made["id"], "Seven", False), (other["id"], "Five", True)}
+    assert other["apiKey"] == ""
+    key = ApiKey.objects.get(organization=org)
+    assert (key.name, key.scopes) == ("Seven", ["organizations:read"])
+    assert desk.ok("GET", of(org))["dailyMetrics"][-1]["projectsAdded"] == 2
+
+
+def test_a_key_has_no_scope_its_maker_lacks(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    wide = Desk(acme, "organizations:write", "usage:write", "billing:write")
+    body = {"name": "k", "role": "admin", "ttl": 60}
+
+    made = wide.ok("POST", of(org, "/apiKeys"), body)
+
+    key = ApiKey.objects.get(pk=made["id"])
+    assert key.scopes == ["organizations:read", "organizations:write", "usage:write"]
+    assert (key.organization, key.expires_at) == (org, NOW + timedelta(seconds=60))
+    assert made["apiKey"].startswith("ei_")
+
+
+def test_a_key_may_be_brought_along_once(desk: Desk, org: Organization) -> None:
+    text = "ei_" + "7" * 29
+    body = {"name": "k", "role": "member", "apiKey": text}
+    assert desk.ok("POST", of(org, "/apiKeys"), body)["apiKey"] == text
+    answer = Client().get("/api/v1/organizations", headers={"x-api-key": text})
+    assert [one["id"] for one in answer.json()["organizations"]] == [org.pk]
+
+    assert desk.refused("POST", of(org, "/apiKeys"), body)[0] == 409
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"name": "k"}, {"name": "k", "role": "guest"},
+        {"name": "", "role": "admin"}, {"name": "k", "role": "admin", "ttl": 0},
+        {"name": "k", "role": "admin", "ttl": "5"},
+        {"name": "k", "role": "admin", "ttl": 10**12},
+        {"name": "k", "role": "admin", "apiKey": "ei_short"},
+        {"name": "k", "role": "admin", "apiKey": "xx_" + "7" * 40},
+        {"name": "k", "role": "admin", "apiKey": "ei_é" + "7" * 40},
+    ],
+)  # fmt: skip
+def test_a_bad_key_is_not_made(desk: Desk, org: Organization, body: Any) -> None:
+    assert desk.refused("POST", of(org, "/apiKeys"), body)[0] == 400
+    assert not ApiKey.objects.filter(organization=org).exists()
+
+
+def test_a_member_comes_goes_and_comes_back(desk: Desk, org: Organization) -> None:
+    body = {"usernameOrEmail": "a@example.com", "role": "guest", "datasets": []}
+    desk.ok("POST", of(org, "/members"), body)
+    assert desk.refused("POST", of(org, "/members"), body)[0] == 409
+    member = Member.objects.get(organization=org)
+    assert (member.email, member.role) == ("a@example.com", "guest")
+
+    desk.ok("DELETE", of(org, f"/members/{member.pk}"))
+
+    assert desk.refused("DELETE", of(org, f"/members/{member.pk}"))[0] == 404
+    today = desk.ok("GET", of(org))["dailyMetrics"][-1]
+    assert (today["totalUsers"], today["usersAdded"], today["usersDeleted"]) == (
+        0,
+        1,
+        1,
+    )
+    desk.ok("POST", of(org, "/members"), body | {"role": "admin"})
+    assert Member.objects.get(organization=org, deleted_at=None).role == "admin"
+
+
+def test_a_siblings_member_is_not_removed(desk: Desk, org: Organization) -> None:
+    theirs = Member.objects.get(external_id="m")
+
+    status, _ = desk.refused("DELETE", of(org, f"/members/{theirs.pk}"))
+
+    theirs.refresh_from_db()
+    assert (status, theirs.deleted_at) == (404, None)

@@ -1,0 +1,86 @@
+"""An organization in the stand-in for Stripe whose cycles end in drafts."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import time_machine
+
+from billing import gateway
+from billing.ledger.commands.invoicing import close_for_invoice
+from billing.ledger.queries.charges import list_charges
+from billing.models import BillingAccount, BillingPeriod, Invoice, Subscription
+from orgs.models import WhiteLabel
+from tests.factories import event, make_organization, make_rate, record
+from tests.support.fake_stripe import FakeStripe
+from tests.support.fake_stripe import make_subscription as subscribe
+
+
+class Draft:
+    """An organization with usage, and the draft of its cycle that bills it."""
+
+    def __init__(
+        self, fake: FakeStripe, clock: time_machine.Traveller, label: WhiteLabel
+    ) -> None:
+        self.fake, self.clock = fake, clock
+        self.organization = make_organization(label, "org-1")
+        made = subscribe(fake)
+        self.subscription_id, self.customer_id = made.id, str(made.customer)
+        BillingAccount.objects.create(
+            organization=self.organization, stripe_id=self.customer_id
+        )
+        Subscription.objects.create(
+            organization=self.organization,
+            stripe_id=made.id,
+            status="active",
+            tier="growth",
+            stripe_price_id="price_1",
+        )
+        make_rate(label, "3.001")
+        make_rate(label, "2.501", product="claude")
+        record(
+            label,
+            [
+                event("a", organization="org-1"),
+                event("b", organization="org-1", product="claude"),
+            ],
+        )
+
+    def pass_time(self, *, days: float = 0, hours: float = 0) -> None:
+        """On both clocks."""
+        self.clock.shift(timedelta(days=days, hours=hours))
+        self.fake.advance(days=days, hours=hours)
+
+    def wait(self, *, days: float = 30) -> str:
+        """Until a cycle ends; the new draft's id, mirrored."""
+        self.pass_time(days=days, hours=0.1)
+        found = gateway.list_invoices(customer_id=self.customer_id).items[0]
+        assert (found.status, found.billing_reason) == ("draft", "subscription_cycle")
+        self.found = found
+        Invoice.objects.create(
+            organization=self.organization,
+            stripe_id=found.id,
+            status=found.status,
+            currency=found.currency,
+            total=found.total,
+            amount_due=found.amount_due,
+            issued_at=found.created_at,
+        )
+        return found.id
+
+    def close(self) -> BillingPeriod:
+        period = close_for_invoice(
+            self.found.id,
+            reason=self.found.billing_reason,
+            subscription_id=self.found.subscription_id,
+            period_ends_at=self.found.ends_at,
+        )
+        assert period is not None
+        return period
+
+    def items(self, invoice_id: str = "") -> list[tuple[str, Decimal]]:
+        found = gateway.list_invoice_items(invoice_id=invoice_id or self.found.id)
+        return sorted((item.description, item.amount) for item in found)
+
+    def states(self) -> list[tuple[str, str, str]]:
+        found = list_charges(self.organization.id)
+        return [(one.product, one.state, one.error_code) for one in found]
