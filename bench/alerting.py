@@ -69,7 +69,7 @@ def main() -> None:
 def _present(first: int, count: int) -> list[int]:
     from orgs.models import Organization
 
-    rows = Organization.objects.present().filter(pk__gte=first).order_by("pk")
+    rows = Organization.objects.active().filter(pk__gte=first).order_by("pk")
     return list(rows.values_list("pk", flat=True)[:count])
 
 

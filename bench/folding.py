@@ -43,8 +43,8 @@ def main() -> None:
     from metrics.commands import roll_up
 
     seconds = {
-        "totals": _seconds(roll_up.fold_fleet_totals),  # of one statement, as asked
-        "rest": _seconds(roll_up.fold_usage),
+        "totals": _seconds(roll_up.roll_up_fleet_totals),  # of one statement, as asked
+        "rest": _seconds(roll_up.roll_up_usage),
         "bare": _bare(ids, days, noon),
     }
     print(json.dumps(seconds))
@@ -54,7 +54,7 @@ def _present(first: int, count: int) -> list[int]:
     """The ids of organizations from `first` on that are not deleted."""
     from orgs.models import Organization
 
-    rows = Organization.objects.present().filter(pk__gte=first).order_by("pk")
+    rows = Organization.objects.active().filter(pk__gte=first).order_by("pk")
     return list(rows.values_list("pk", flat=True)[:count])
 
 
@@ -62,11 +62,11 @@ def _record(ids: list[int], days: int, noon: datetime) -> None:
     """An event on each day of each organization, of one of 20 products."""
     from bench.tables import METERS, PRODUCTS
     from metrics.commands.record import record_usage
-    from metrics.commands.roll_up import fold_usage
+    from metrics.commands.roll_up import roll_up_usage
     from metrics.events import parse_event
     from orgs.models import WhiteLabel
 
-    fold_usage()  # what others left
+    roll_up_usage()  # what others left
     white_label = WhiteLabel.objects.get(slug="bench")
     chance = random.Random()  # noqa: S311
     mark = f"{time.time_ns():x}"

@@ -151,11 +151,11 @@ def _rebuilding(recorder: Recorder, fleet: Fleet) -> Callable[[], Figures]:
 
 def _rebuild(recorder: Recorder, ids: list[int], days: Any) -> Callable[[], object]:
     from metrics.commands.rebuild import rebuild_days
-    from metrics.commands.recompute import Act
+    from metrics.commands.recompute import CorrectionSpec
     from metrics.models import Correction
 
-    act = Act(Correction.Kind.REBUILD, by="bench", note="growth")
-    return lambda: rebuild_days(recorder.white_label, ids, days, act=act)
+    correction = CorrectionSpec(Correction.Kind.REBUILD, by="bench", note="growth")
+    return lambda: rebuild_days(recorder.white_label, ids, days, correction=correction)
 
 
 def _spoil(organization_id: int, day: date) -> None:

@@ -29,17 +29,17 @@ def main() -> None:
 
 
 def _measure(fleet: Fleet) -> Iterator[Figures]:
-    from metrics.commands.roll_up import fold_usage
+    from metrics.commands.roll_up import roll_up_usage
 
     reads, recorder = _reads(fleet), Recorder(fleet, skipped=fleet.charted)
     yield _stored(fleet)
     _look_around(fleet)
-    fold_usage()  # what was left
+    roll_up_usage()  # what was left
     while True:
         yield {
             **{row: milliseconds(read) for row, read in reads.items()},
             "recording 1,000 events": recorder.record(recorder.batch()),
-            "folding them": milliseconds(fold_usage),
+            "folding them": milliseconds(roll_up_usage),
         }
 
 
@@ -114,7 +114,7 @@ _ORGANIZATION_BYTES = """
 select sum(pg_total_relation_size(c.oid)) from pg_class c
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
 and c.relname ~ '^(orgs_(organization|entitlements|member|project)|billing_)'
-or c.oid in ('metrics_openperiod'::regclass, 'metrics_standing'::regclass)
+or c.oid in ('metrics_openperiod'::regclass, 'metrics_organizationranking'::regclass)
 """
 # Day after day, as usage comes: an index grows less dense than one built at the end.
 _YEAR_TABLE = """

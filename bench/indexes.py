@@ -13,7 +13,7 @@ _TABLES = (
     "metrics_dailyusage",
     "metrics_dailymetric",
     "metrics_usageevent",
-    "metrics_standing",
+    "metrics_organizationranking",
     "metrics_openperiod",
     "metrics_fleettotal",
     "orgs_organization",

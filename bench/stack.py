@@ -1,6 +1,7 @@
 """What runs meanwhile: PostgreSQL, Valkey, worker, beat, web processes and peers.
 
-Ours are started by the commands of `config.dev.servers`, as `make up` does; peers on the
+Ours are started by the commands of `config.dev.servers`, as `make up` does; peers on
+the
 same web server with the same flags. All end with this process, however it ends.
 """
 

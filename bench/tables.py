@@ -147,8 +147,8 @@ select %(base)s + i, %(today)s::date - d, 3600 + (i + d) %% 997, 60 + (i + d) %%
 from {_NUMBERS}, generate_series({METRIC_DAYS} - 1, 0, -1) d
 where i <= %(metered)s
 """,
-    "standings": f"""
-insert into metrics_standing (organization_id, white_label_id, cost_30_days,
+    "rankings": f"""
+insert into metrics_organizationranking (organization_id, white_label_id, cost_30_days,
     last_usage_on, computed_on, computed_at)
 select %(base)s + i, %(white_label)s, u.cost, u.day, %(today)s, now()
 from {_NUMBERS}, lateral (
@@ -156,7 +156,7 @@ from {_NUMBERS}, lateral (
     where organization_id = %(base)s + i and day > %(today)s::date - 30) u
 """,
     "standings by limit": f"""
-insert into billing_limitstanding (organization_id, white_label_id)
+insert into billing_limitranking (organization_id, white_label_id)
 select %(base)s + i, %(white_label)s from {_NUMBERS}
 """,
 }

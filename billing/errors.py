@@ -32,13 +32,13 @@ class NotFailed(Conflict):
     code = "billing.charge_not_failed"
 
 
-class ActionImpossible(Conflict):
+class ActionNotPossible(Conflict):
     """Stripe is not asked for what cannot be now; the message says why not."""
 
     code = "billing.action_impossible"
 
 
-class CustomerTaken(ActionImpossible):
+class CustomerTaken(ActionNotPossible):
     code = "billing.customer_taken"
 
 
@@ -57,7 +57,7 @@ class NotARecipient(DomainError):
         super().__init__(message, fields=("recipients",))
 
 
-class NobodyToTell(Conflict):
+class NoRecipients(Conflict):
     code = "billing.nobody_to_tell"
 
 
@@ -67,7 +67,7 @@ class AlreadySending(Conflict):
     code = "billing.letter_already_sending"
 
 
-class LetterNotFailed(Conflict):
+class EmailNotFailed(Conflict):
     """One that is on its way, or arrived, is not tried anew."""
 
     code = "billing.letter_not_failed"

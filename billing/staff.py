@@ -21,7 +21,7 @@ OFF = "Stripe is not connected. Set STRIPE_SECRET_KEY to enable it."
 
 
 @dataclass(frozen=True)
-class Desk:
+class StaffContext:
     """What a person of the jobs pages may see and do."""
 
     principal: Principal
@@ -65,17 +65,19 @@ class Desk:
         return found
 
 
-def enter(request: OrgRequest) -> Desk:
+def require_billing_read(request: OrgRequest) -> StaffContext:
     """For whoever reads money."""
     principal = access.principal_of(request.user)
     principal.require(Scope.BILLING_READ)
-    return Desk(principal)
+    return StaffContext(principal)
 
 
-def enter_to_act(request: OrgRequest, *, asks_stripe: bool = True) -> Desk:
+def require_billing_write(
+    request: OrgRequest, *, asks_stripe: bool = True
+) -> StaffContext:
     """For whoever changes money; raises `StripeOff` where Stripe cannot be asked."""
-    desk = enter(request)
-    desk.principal.require(Scope.BILLING_WRITE)
+    staff = require_billing_read(request)
+    staff.principal.require(Scope.BILLING_WRITE)
     if asks_stripe and not gateway.is_on():
         raise StripeOff(OFF)
-    return desk
+    return staff

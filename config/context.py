@@ -25,7 +25,7 @@ _NAV = (
     ("Overview", "billing:fleet", "fleet", "chart", False),
     ("Organizations", "billing:organization_list", "organizations", "building", False),
     ("Alerts", "billing:fleet_alerts", "alerts", "alert", False),
-    ("Stripe sync", "billing:jobs", "jobs", "sync", False),
+    ("Stripe sync", "billing:stripe_sync", "stripe", "sync", False),
     ("API keys", "orgs:api_keys", "api_keys", "key", True),
     ("API reference", "api_docs", "api_docs", "code", True),
     ("Components", "components", "components", "blocks", True),

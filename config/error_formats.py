@@ -20,7 +20,7 @@ def is_api(request: HttpRequest) -> bool:
     return request.path.startswith(API_PREFIXES)
 
 
-def speaks_b(request: HttpRequest) -> bool:
+def is_organization_api(request: HttpRequest) -> bool:
     path = request.path
     return path.startswith(_CONTRACT_B) and not path.startswith(_CONTRACT_A)
 
@@ -36,7 +36,7 @@ def say(
     if request.path.startswith(_CONTRACT_A):
         body: dict[str, Any] = {"success": False, "error": message}
         return JsonResponse(body, status=status)
-    if speaks_b(request):
+    if is_organization_api(request):
         return _contract_b(status, code, message, fields)
     error: dict[str, Any] = {"code": code, "message": message}
     if fields:
@@ -51,10 +51,12 @@ def _contract_b(
 ) -> HttpResponse:
     if status != HTTPStatus.BAD_REQUEST:
         return JsonResponse({"detail": message}, status=status)
-    return say_places([(["body", *fields], message, code)])
+    return validation_errors([(["body", *fields], message, code)])
 
 
-def say_places(problems: Sequence[tuple[Sequence[str], str, str]]) -> HttpResponse:
+def validation_errors(
+    problems: Sequence[tuple[Sequence[str], str, str]],
+) -> HttpResponse:
     """Contract B's words for input that is not understood: where, what, which kind."""
     detail = [{"loc": loc, "msg": msg, "type": type_} for loc, msg, type_ in problems]
     return JsonResponse({"detail": detail}, status=HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -15,7 +15,7 @@ from django.shortcuts import render
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from config.error_formats import is_api, say, say_places, speaks_b
+from config.error_formats import is_api, is_organization_api, say, validation_errors
 from orgs.errors import DomainError, TooLarge, Unauthorized
 from orgs.web.http import wants_fragment
 
@@ -53,8 +53,8 @@ def _unauthenticated(request: HttpRequest, error: Any) -> HttpResponse:
 
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
     """Names the first input at fault, contract B all; no value is repeated."""
-    if speaks_b(request):
-        return say_places([_place(one) for one in error.errors])
+    if is_organization_api(request):
+        return validation_errors([_place(one) for one in error.errors])
     first = error.errors[0]
     # ("query" or "body", the parameter's name in our code, the field, …)
     places = [str(place) for place in first["loc"] if place not in _PARAMETERS]

@@ -209,7 +209,7 @@ CELERY_TASK_ROUTES = {
     f"billing.{name}": {"queue": "stripe", "priority": priority}
     for name, priority in (
         ("stripe.tasks.do_action", 0),
-        ("stripe.tasks.heal_drift", 0),
+        ("stripe.tasks.resolve_discrepancy", 0),
         ("stripe.tasks.handle_event", 6),
         ("ledger.tasks.make_last_invoice", 6),
         ("stripe.tasks.pull_events", 6),
@@ -240,25 +240,25 @@ CELERY_BEAT_SCHEDULE = {
         "task": "metrics.tasks.drop_partitions",
         "schedule": crontab(minute="37", hour="*/6"),
     },
-    "fold-usage": {
-        "task": "metrics.tasks.fold_usage",
+    "roll-up-usage": {
+        "task": "metrics.tasks.roll_up_usage",
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},  # a worker that was away does it once
     },
-    "sweep-standings": {
-        "task": "metrics.tasks.sweep_standings",
+    "sweep-rankings": {
+        "task": "metrics.tasks.sweep_rankings",
         "schedule": crontab(minute="*/5"),
     },
-    "sweep-inbox": {
-        "task": "billing.stripe.tasks.sweep_inbox",
+    "sweep-webhook-events": {
+        "task": "billing.stripe.tasks.sweep_webhook_events",
         "schedule": crontab(minute="*"),
     },
     "pull-events": {
         "task": "billing.stripe.tasks.pull_events",
         "schedule": crontab(minute="23"),
     },
-    "prune-inbox": {
-        "task": "billing.stripe.tasks.prune_inbox",
+    "prune-webhook-events": {
+        "task": "billing.stripe.tasks.prune_webhook_events",
         "schedule": crontab(minute="11", hour="4"),
     },
     "sweep-actions": {
@@ -288,9 +288,9 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="*/15"),
         "options": {"expires": 900},
     },
-    "sweep-letters": {
+    "sweep-alert-emails": {
         # So often may a sixth of a minute's letters go at once.
-        "task": "billing.alerts.tasks.sweep_letters",
+        "task": "billing.alerts.tasks.sweep_alert_emails",
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},  # a worker that was away does it once
     },

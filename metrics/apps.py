@@ -16,7 +16,7 @@ class MetricsConfig(AppConfig):
         from metrics.commands.partitions import can_make_partitions
         from metrics.commands.people import fill_people_days
         from metrics.commands.periods import open_first_periods
-        from metrics.commands.rankings import fill_standings
+        from metrics.commands.rankings import fill_rankings
         from metrics.commands.reports import make_report
         from orgs.commands.jobs import register_job
         from orgs.models import Job
@@ -29,7 +29,7 @@ class MetricsConfig(AppConfig):
             fill_people_days(organization_ids)
 
         def prepare_lists(*, organization_ids: list[int], **_: Any) -> None:
-            fill_standings(organization_ids)
+            fill_rankings(organization_ids)
 
         def make_partitions(**_: Any) -> None:
             if can_make_partitions():  # not after migrating back to nothing

@@ -7,4 +7,4 @@ from django.dispatch import Signal
 usage_recorded = Signal()
 # organization_ids: list[int]. Sent after their changes were folded: whoever missed the
 # recording hears of it here, seconds later; robust.
-usage_folded = Signal()
+usage_rolled_up = Signal()

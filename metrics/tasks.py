@@ -3,8 +3,8 @@
 from celery import shared_task
 
 from metrics.commands import partitions, roll_up
-from metrics.commands.rankings import fill_standings
-from metrics.queries.fleet import find_stale_standings
+from metrics.commands.rankings import fill_rankings
+from metrics.queries.fleet import find_stale_rankings
 
 _AT_A_TIME = 1_000
 
@@ -22,13 +22,13 @@ def drop_partitions() -> None:
 
 
 @shared_task
-def fold_usage() -> None:
+def roll_up_usage() -> None:
     """Bring lists and fleet totals up to what was recorded in the last seconds."""
-    roll_up.fold_usage()
+    roll_up.roll_up_usage()
 
 
 @shared_task
-def sweep_standings() -> None:
+def sweep_rankings() -> None:
     """Move everyone's 30 days on, once their day has begun, some at a time."""
-    while stale := find_stale_standings(_AT_A_TIME):
-        fill_standings(stale)
+    while stale := find_stale_rankings(_AT_A_TIME):
+        fill_rankings(stale)

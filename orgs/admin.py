@@ -13,9 +13,9 @@ from orgs import access
 from orgs.catalog import Scope
 from orgs.commands.keys import create_api_key
 from orgs.commands.organizations import (
-    announce_created,
-    announce_entitlements,
-    announce_people,
+    signal_created,
+    signal_entitlements,
+    signal_people,
 )
 from orgs.commands.white_labels import create_owner
 from orgs.models import (
@@ -55,7 +55,7 @@ class GatedAdmin(admin.ModelAdmin):
     ) -> Any:
         principal = access.principal_of(request.user)
         if db_field.related_model is Organization:
-            kwargs["queryset"] = access.visible(principal).present()
+            kwargs["queryset"] = access.visible(principal).active()
         elif db_field.related_model is WhiteLabel:
             ids = [label.pk for label in access.visible_white_labels(principal)]
             kwargs["queryset"] = WhiteLabel.objects.filter(pk__in=ids)
@@ -184,13 +184,13 @@ class OrganizationAdmin(GatedAdmin):
             obj.created_by = request.user.get_username()
         super().save_model(request, obj, form, change)
         if not change:
-            announce_created([obj.pk])
+            signal_created([obj.pk])
 
     def save_related(
         self, request: HttpRequest, form: Any, formsets: Any, change: bool
     ) -> None:
         super().save_related(request, form, formsets, change)
-        announce_entitlements([form.instance.pk])
+        signal_entitlements([form.instance.pk])
 
 
 class _PeopleAdmin(GatedAdmin):
@@ -207,7 +207,7 @@ class _PeopleAdmin(GatedAdmin):
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
         super().save_model(request, obj, form, change)
-        announce_people([obj.organization_id])
+        signal_people([obj.organization_id])
 
 
 @admin.register(Member)

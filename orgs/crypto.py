@@ -70,45 +70,49 @@ def _derived(secret_key: str) -> bytes:
     )
 
 
-def seal(text: str, *, bound_to: str) -> bytes:
+def encrypt(text: str, *, associated_data: str) -> bytes:
     """AES-256-GCM with the first key: layout | id length | key id | nonce | sealed.
 
     `bound_to` names the row; moved to another one the secret does not open.
     """
-    id_ = sealing_key_id()
+    id_ = encryption_key_id()
     head = bytes([_LAYOUT, len(id_)]) + id_.encode()
     nonce = secrets.token_bytes(_NONCE)
     cipher = AESGCM(settings.ENCRYPTION_KEYS[id_])
-    return head + nonce + cipher.encrypt(nonce, text.encode(), _bound(head, bound_to))
+    return (
+        head
+        + nonce
+        + cipher.encrypt(nonce, text.encode(), _bound(head, associated_data))
+    )
 
 
-def open_sealed(sealed: bytes, *, bound_to: str) -> str:
+def decrypt(encrypted: bytes, *, associated_data: str) -> str:
     """The secret; raises `SecretUnreadable`, which tells nothing of it."""
-    id_ = key_id_of(sealed)
+    id_ = key_id_of(encrypted)
     start = 2 + len(id_)
     key = settings.ENCRYPTION_KEYS.get(id_)
     if key is None:
         raise SecretUnreadable(f"Encryption key {id_!r} not found in ENCRYPTION_KEYS.")
-    nonce, body = sealed[start : start + _NONCE], sealed[start + _NONCE :]
-    bound = _bound(sealed[:start], bound_to)
+    nonce, body = encrypted[start : start + _NONCE], encrypted[start + _NONCE :]
+    bound = _bound(encrypted[:start], associated_data)
     try:
         return AESGCM(key).decrypt(nonce, body, bound).decode()
     except (InvalidTag, ValueError):
         raise SecretUnreadable(
-            f"The secret of {bound_to} can't be decrypted."
+            f"The secret of {associated_data} can't be decrypted."
         ) from None
 
 
-def sealing_key_id() -> str:
+def encryption_key_id() -> str:
     return str(next(iter(settings.ENCRYPTION_KEYS)))
 
 
-def key_id_of(sealed: bytes) -> str:
+def key_id_of(encrypted: bytes) -> str:
     """Which key sealed it; raises `SecretUnreadable` for what was never sealed."""
-    if len(sealed) < 2 + _NONCE or sealed[0] != _LAYOUT:
+    if len(encrypted) < 2 + _NONCE or encrypted[0] != _LAYOUT:
         raise SecretUnreadable("This is not an encrypted secret.")
-    return sealed[2 : 2 + sealed[1]].decode(errors="replace")
+    return encrypted[2 : 2 + encrypted[1]].decode(errors="replace")
 
 
-def _bound(head: bytes, bound_to: str) -> bytes:
-    return head + bound_to.encode()
+def _bound(head: bytes, associated_data: str) -> bytes:
+    return head + associated_data.encode()

@@ -46,7 +46,7 @@ class ApiKeyForm(forms.Form):
         external_id = data.get("organization")
         data["organization"] = None
         if external_id and data.get("white_label"):
-            rows = Organization.objects.present().filter(
+            rows = Organization.objects.active().filter(
                 white_label=data["white_label"], external_id=external_id
             )
             data["organization"] = rows.first()

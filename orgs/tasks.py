@@ -5,7 +5,7 @@ from celery import shared_task
 from orgs.commands import jobs
 from orgs.commands.work import list_forgotten
 from orgs.models import Job
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 
 _BATCH = 1_000
 
@@ -20,4 +20,4 @@ def run_job(job_id: int) -> None:
 def sweep_jobs() -> None:
     """Enqueue jobs that were not enqueued or whose worker died."""
     for job_id in list_forgotten(Job.objects.all(), _BATCH):
-        nudge(run_job, job_id)
+        enqueue(run_job, job_id)

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group
 from metrics.commands.batch import Recorded
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.commands.record import record_usage
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.roll_up import roll_up_usage
 from metrics.events import parse_event
 from metrics.models import DailyUsage
 from metrics.queries.periods import PeriodCost, period_costs
@@ -149,7 +149,7 @@ def record(
 
 def usage_of(organization: Organization, *fields: str) -> list[tuple[Any, ...]]:
     """These columns of the organization's daily usage, in the order of its key."""
-    fold_usage()
+    roll_up_usage()
     rows = DailyUsage.objects.filter(organization_id=organization.id)
     return list(rows.order_by("pk").values_list(*fields))
 

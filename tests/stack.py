@@ -3,7 +3,8 @@
 Started before pytest-django reads the settings. Each worker of pytest-xdist has its own
 pair: nothing is shared, whatever a test stops, counts or flushes. The process that only
 hands out tests to workers has none. PostgreSQL begins with a copy of a migrated data
-folder (see `tests.support.template`). Costs 0.5 s. Should pytest be killed, both servers end
+folder (see `tests.support.template`). Costs 0.5 s. Should pytest be killed, both
+servers end
 with it; the temporary folder stays.
 """
 

@@ -73,7 +73,7 @@ class QuietForm(forms.Form):
 class RecipientsForm(forms.Form):
     """Edits the recipients: the billing email, members, and addresses one per line."""
 
-    tells_billing_email = forms.BooleanField(required=False)
+    notifies_billing_email = forms.BooleanField(required=False)
     members = forms.MultipleChoiceField(
         required=False, widget=forms.CheckboxSelectMultiple
     )
@@ -88,7 +88,7 @@ class RecipientsForm(forms.Form):
     def __init__(self, *args: Any, organization: Organization, **kw: Any) -> None:
         super().__init__(*args, **kw)
         email = organization.billing_email or "not set"
-        self.fields["tells_billing_email"].label = f"Billing email ({email})"
+        self.fields["notifies_billing_email"].label = f"Billing email ({email})"
         members = _members(organization)
         self.fields["members"].choices = members  # type: ignore[attr-defined]
         if not members:
@@ -127,7 +127,7 @@ def recipients_of(organization: Organization) -> dict[str, Any]:
     settings = AlertSettings.objects.filter(organization=organization).first()
     rows = AlertRecipient.objects.filter(organization=organization).order_by("id")
     return {
-        "tells_billing_email": settings is None or settings.tells_billing_email,
+        "notifies_billing_email": settings is None or settings.notifies_billing_email,
         "members": [str(row.member_id) for row in rows if row.member_id],
         "addresses": "\n".join(row.address for row in rows if row.address),
     }

@@ -42,7 +42,7 @@ class AlertKind:
     It triggers when the value reaches `threshold` percent of its base; a kind that
     counts down (`falls`) triggers when `threshold` days are left. Kinds of one `ladder`
     measure the same thing: of several that trigger together only the last is sent.
-    Nobody can unsubscribe from a mandatory kind (`is_duty`).
+    Nobody can unsubscribe from a mandatory kind (`is_mandatory`).
     """
 
     slug: str
@@ -50,9 +50,9 @@ class AlertKind:
     measure: Measure
     threshold: int
     cadence: Cadence
-    letter: str  # the folder of the templates of its email
-    is_duty: bool = False
-    falls: bool = False
+    alert_email: str  # the folder of the templates of its email
+    is_mandatory: bool = False
+    counts_down: bool = False
     ladder: str = ""
 
     @property
@@ -60,12 +60,12 @@ class AlertKind:
         """Whether the threshold of its alerts is the amount of the limit."""
         return self.measure in _OF_AMOUNTS
 
-    def is_crossed(self, value: Decimal, base: Decimal) -> bool:
+    def is_reached(self, value: Decimal, base: Decimal) -> bool:
         """Return whether the value reaches the threshold, by the rule of the SQL.
 
         A value of 0 never does, not even for a limit of 0.
         """
-        if self.falls:
+        if self.counts_down:
             return value <= self.threshold
         return value > 0 and value * 100 >= base * self.threshold
 
@@ -87,7 +87,14 @@ def _trial(days: int) -> AlertKind:
     slug = f"trial_{days}"
     label = f"Trial ends in {days} day{'s' if days > 1 else ''}"
     return AlertKind(
-        slug, label, Measure.TRIAL, days, _OCCASION, slug, falls=True, ladder="trial"
+        slug,
+        label,
+        Measure.TRIAL,
+        days,
+        _OCCASION,
+        slug,
+        counts_down=True,
+        ladder="trial",
     )
 
 
@@ -109,7 +116,7 @@ ALERT_KINDS: dict[str, AlertKind] = {
             100,
             _PERIOD,
             "hard_limit",
-            is_duty=True,
+            is_mandatory=True,
         ),
         *map(_usage, (50, 80, 90, 100)),
         AlertKind(
@@ -119,7 +126,7 @@ ALERT_KINDS: dict[str, AlertKind] = {
             100,
             _PERIOD,
             "payment_failed",
-            is_duty=True,
+            is_mandatory=True,
         ),
         AlertKind(
             "usage_reset",
@@ -163,6 +170,6 @@ def is_beyond(kind: AlertKind, other: AlertKind) -> bool:
     """Return whether `kind` is sent instead of `other` when both trigger together."""
     return kind.ladder == other.ladder != "" and (
         kind.threshold < other.threshold
-        if kind.falls
+        if kind.counts_down
         else kind.threshold > other.threshold
     )

@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from billing.alerts.commands import evaluation
 from billing.alerts.queries.statements import RESET_DAYS
-from billing.alerts.tasks import evaluate_changed, evaluate_gathered, evaluate_limited
+from billing.alerts.tasks import evaluate_changed, evaluate_limited, evaluate_rolled_up
 from billing.signals import periods_closing, terms_changed
-from metrics.signals import usage_folded, usage_recorded
+from metrics.signals import usage_recorded, usage_rolled_up
 from orgs.queue import debounce
 from orgs.signals import entitlements_changed, people_changed
 
@@ -17,7 +17,7 @@ from orgs.signals import entitlements_changed, people_changed
 def connect() -> None:
     """Evaluate organizations after usage, people, entitlements or terms change."""
     usage_recorded.connect(_evaluate_limits, weak=False)
-    for used in (usage_folded, people_changed):
+    for used in (usage_rolled_up, people_changed):
         used.connect(_evaluate, weak=False)
     for changed in (entitlements_changed, terms_changed):
         changed.connect(_evaluate_whole, weak=False)
@@ -25,15 +25,15 @@ def connect() -> None:
 
 
 def _evaluate_limits(*, organization_ids: list[int], **_: Any) -> None:
-    debounce.gather(evaluate_limited, organization_ids)
+    debounce.enqueue_debounced(evaluate_limited, organization_ids)
 
 
 def _evaluate(*, organization_ids: list[int], **_: Any) -> None:
-    debounce.gather(evaluate_gathered, organization_ids)
+    debounce.enqueue_debounced(evaluate_rolled_up, organization_ids)
 
 
 def _evaluate_whole(*, organization_ids: list[int], **_: Any) -> None:
-    debounce.gather(evaluate_changed, organization_ids)
+    debounce.enqueue_debounced(evaluate_changed, organization_ids)
 
 
 def _evaluate_before_closing(

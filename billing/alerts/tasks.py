@@ -5,30 +5,30 @@ from django.utils import timezone
 
 from billing.alerts.commands import evaluation
 from billing.alerts.commands.delivery import delivering
-from billing.alerts.commands.delivery.leases import list_due_letters
+from billing.alerts.commands.delivery.leases import list_due_emails
 from billing.alerts.queries.candidates import list_due
 from billing.ledger.queries.limits import list_limited
-from orgs.queue.debounce import gathered
-from orgs.queue.enqueue import nudge
+from orgs.queue.debounce import debounced_ids
+from orgs.queue.enqueue import enqueue
 
 _SWEEP_BATCH = 5_000  # organizations per sweep task
-_LETTERS_AT_A_TIME = 20
+_EMAIL_BATCH = 20
 
 
 @shared_task
-def send_letter(letter_id: int) -> None:
+def send_alert_email(alert_email_id: int) -> None:
     """Send an alert email to each address that has not accepted it yet.
 
     Goes on with other emails that are due; does nothing where enough workers send.
     """
-    delivering.deliver(letter_id)
+    delivering.deliver(alert_email_id)
 
 
 @shared_task
-def sweep_letters() -> None:
+def sweep_alert_emails() -> None:
     """Enqueue a few due emails: a worker that sends one goes on with the others."""
-    for letter_id in list_due_letters(_LETTERS_AT_A_TIME):
-        nudge(send_letter, letter_id)
+    for alert_email_id in list_due_emails(_EMAIL_BATCH):
+        enqueue(send_alert_email, alert_email_id)
 
 
 @shared_task
@@ -38,15 +38,15 @@ def evaluate_limited() -> None:
     The others wait for the roll-up: a burst of recordings touches all of them each
     second.
     """
-    for organization_ids in gathered(evaluate_limited):
-        tell(evaluation.evaluate(list_limited(organization_ids)))
+    for organization_ids in debounced_ids(evaluate_limited):
+        enqueue_emails(evaluation.evaluate(list_limited(organization_ids)))
 
 
 @shared_task
-def evaluate_gathered() -> None:
+def evaluate_rolled_up() -> None:
     """Evaluate organizations whose usage was rolled up or whose people changed."""
-    for organization_ids in gathered(evaluate_gathered):
-        tell(evaluation.evaluate(organization_ids))
+    for organization_ids in debounced_ids(evaluate_rolled_up):
+        enqueue_emails(evaluation.evaluate(organization_ids))
 
 
 @shared_task
@@ -55,26 +55,26 @@ def evaluate_changed() -> None:
 
     Complete days are evaluated too: another limit allows another run rate.
     """
-    for organization_ids in gathered(evaluate_changed):
-        tell(evaluation.evaluate_whole(organization_ids))
+    for organization_ids in debounced_ids(evaluate_changed):
+        enqueue_emails(evaluation.evaluate_whole(organization_ids))
 
 
 @shared_task
 def evaluate_due() -> None:
     """Evaluate what time alone can trigger: ending trials and failed payments."""
-    tell(evaluation.evaluate(list_due(timezone.now())))
+    enqueue_emails(evaluation.evaluate(list_due(timezone.now())))
 
 
 @shared_task
 def sweep_alerts(after: int = 0) -> None:
     """Evaluate every organization, in parts that leave the worker free."""
-    letter_ids, following = evaluation.evaluate_after(after, limit=_SWEEP_BATCH)
-    tell(letter_ids)
+    alert_email_ids, following = evaluation.evaluate_after(after, limit=_SWEEP_BATCH)
+    enqueue_emails(alert_email_ids)
     if following is not None:
-        nudge(sweep_alerts, following)
+        enqueue(sweep_alerts, following)
 
 
-def tell(letter_ids: list[int]) -> None:
+def enqueue_emails(alert_email_ids: list[int]) -> None:
     """Enqueue the first emails; a worker that sends one goes on with the others."""
-    for letter_id in letter_ids[:_LETTERS_AT_A_TIME]:
-        nudge(send_letter, letter_id)
+    for alert_email_id in alert_email_ids[:_EMAIL_BATCH]:
+        enqueue(send_alert_email, alert_email_id)

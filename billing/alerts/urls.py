@@ -9,15 +9,19 @@ from billing.alerts.views.alerts import (
     resend_alert,
     snooze_alerts,
 )
-from billing.alerts.views.email_previews import letter, letter_html, letters
+from billing.alerts.views.email_previews import (
+    alert_email,
+    alert_email_html,
+    alert_emails,
+)
 from billing.alerts.views.fleet_alerts import fleet_alerts
 from billing.alerts.views.unsubscribe import unsubscribe
 
 urlpatterns = [
     path("alerts/", fleet_alerts, name="fleet_alerts"),
-    path("alerts/emails/", letters, name="letters"),
-    path("alerts/emails/<slug:folder>/", letter, name="letter"),
-    path("alerts/emails/<slug:folder>/html", letter_html, name="letter_html"),
+    path("alerts/emails/", alert_emails, name="alert_emails"),
+    path("alerts/emails/<slug:folder>/", alert_email, name="alert_email"),
+    path("alerts/emails/<slug:folder>/html", alert_email_html, name="alert_email_html"),
     path("unsubscribe/<str:token>/", unsubscribe, name="unsubscribe"),
     path("organizations/<int:organization_id>/alerts/", alerts, name="alerts"),
     path(

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
 
-from billing.api.queries.access import BESIDE, barred_by, list_barred
+from billing.api.queries.access import BESIDE, list_refusals, refusals_of
 from billing.api.schemas.access import AccessOut, access_body
 from orgs import access
 from orgs.catalog import Scope
@@ -36,11 +36,11 @@ def read_access(request: HttpRequest, organization_id: str) -> HttpResponse:
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_READ, include_deleted=True
     )
-    barred = list_barred(organization.pk, now=timezone.now())
+    barred = list_refusals(organization.pk, now=timezone.now())
     body = access_body(organization, barred)
     return HttpResponse(body, content_type="application/json")
 
 
 def answer(organization: Organization, row: Sequence[Any], now: datetime) -> bytes:
     """The same from what was read beside the organization."""
-    return access_body(organization, barred_by(row, now=now))
+    return access_body(organization, refusals_of(row, now=now))

@@ -8,7 +8,7 @@ from ninja import Body, Query, Router
 
 from billing.alerts.commands.evaluation import evaluate_whole
 from billing.alerts.queries.listing import list_fired
-from billing.alerts.tasks import tell
+from billing.alerts.tasks import enqueue_emails
 from billing.api.queries.accounts import account, list_stripe_ids
 from billing.api.schemas.bodies import organization_body
 from billing.api.schemas.changes import (
@@ -77,7 +77,7 @@ def list_memberships(request: HttpRequest, filters: Query[MembershipsIn]) -> Any
     Deleted organizations are left out. For the next page, send the last ID as `after`.
     """
     principal = access.caller(request, Scope.ORGANIZATIONS_READ)
-    rows = access.visible(principal).present().filter(pk__gt=filters.after)
+    rows = access.visible(principal).active().filter(pk__gt=filters.after)
     page = list(rows.order_by("pk")[: filters.limit])
     return memberships(page, principal, list_stripe_ids([row.pk for row in page]))
 
@@ -101,7 +101,7 @@ def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     change_limits(
         organization.id, soft=data.spending_limit_soft, hard=data.spending_limit_hard
     )
-    tell(evaluate_whole([organization.id]))
+    enqueue_emails(evaluate_whole([organization.id]))
     fired = list_fired(organization.id, since=before)
     return _json(limits_body(account(organization), fired))
 

@@ -42,7 +42,7 @@ def _cells(row: FleetRow) -> list[Cell]:
         row.period.cost,
         limit.label if limit else None,
         limit.amount if limit else None,
-        str(limit.is_crossed).lower() if limit else None,
+        str(limit.is_reached).lower() if limit else None,
         limit.day if limit else None,
         one.created_at,
     ]

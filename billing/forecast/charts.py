@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from billing.forecast.queries.forecasts import LimitOutlook, Outlook
+from billing.forecast.queries.forecasts import Forecast, LimitForecast
 from metrics.periods import Grain
 from orgs.days import day_of
 from orgs.web.charts import Chart, Limit, Tone, draw
@@ -15,7 +15,7 @@ from orgs.web.templatetags.display import day, day_year, money
 _TONES: dict[str, Tone] = {"soft": "warn", "hard": "bad"}
 
 
-def limit_lines(ahead: Outlook, *, grain: Grain, zone: ZoneInfo) -> list[Limit]:
+def limit_lines(ahead: Forecast, *, grain: Grain, zone: ZoneInfo) -> list[Limit]:
     """Spending limits: whole beside months, beside days their even share.
 
     Without an end of the period there is no share.
@@ -31,7 +31,7 @@ def limit_lines(ahead: Outlook, *, grain: Grain, zone: ZoneInfo) -> list[Limit]:
     ]
 
 
-def _line(limit: LimitOutlook, value: Decimal, label: str) -> Limit:
+def _line(limit: LimitForecast, value: Decimal, label: str) -> Limit:
     return Limit(value, label, _TONES[limit.kind])
 
 
@@ -40,14 +40,14 @@ def _line(limit: LimitOutlook, value: Decimal, label: str) -> Limit:
 PERIOD_DAYS = 366  # so far back the picture goes, and so far ahead
 
 
-def period_start(ahead: Outlook, today: date, zone: ZoneInfo) -> date:
+def period_start(ahead: Forecast, today: date, zone: ZoneInfo) -> date:
     """The first day of the picture: the period's, or what is left of a long one."""
     began = day_of(ahead.starts_at, zone)
     return min(max(began, today - timedelta(days=PERIOD_DAYS - 1)), today)
 
 
 def period_chart(
-    ahead: Outlook, costs: Mapping[date, Decimal], *, today: date, currency: str
+    ahead: Forecast, costs: Mapping[date, Decimal], *, today: date, currency: str
 ) -> Chart | None:
     """What is payable, day by day up to now, and where the pace of a week leads.
 
@@ -78,7 +78,7 @@ def period_chart(
     )
 
 
-def _payable_by_day(ahead: Outlook, costs: Mapping[date, Decimal]) -> list[Decimal]:
+def _payable_by_day(ahead: Forecast, costs: Mapping[date, Decimal]) -> list[Decimal]:
     left, found = ahead.cost.cost, []
     for at in sorted(costs, reverse=True):
         found.append(ahead.facts.payable(max(left, Decimal(0))))
@@ -86,84 +86,84 @@ def _payable_by_day(ahead: Outlook, costs: Mapping[date, Decimal]) -> list[Decim
     return found[::-1]
 
 
-def _payable_ahead(ahead: Outlook, days: int) -> Iterator[Decimal]:
+def _payable_ahead(ahead: Forecast, days: int) -> Iterator[Decimal]:
     """Today's, and that of so many days after it."""
     for number in range(days + 1):
         yield ahead.facts.payable(ahead.cost.cost + ahead.pace_per_day * number)
 
 
-def _days_ahead(ahead: Outlook, today: date) -> list[date]:
+def _days_ahead(ahead: Forecast, today: date) -> list[date]:
     """To the period's end, or, where that is not known, to the last limit that falls.
 
     The end is when the next period begins: the day before it is the last one.
     """
-    falls = [limit.crosses_on for limit in ahead.limits if limit.crosses_on]
-    end = ahead.ends_on or max(falls, default=None)
+    counts_down = [limit.projected_on for limit in ahead.limits if limit.projected_on]
+    end = ahead.ends_on or max(counts_down, default=None)
     if end is None or not ahead.pace_per_day:
         return []
     days = min((end - today).days, PERIOD_DAYS)
     return [today + timedelta(days=number + 1) for number in range(days)]
 
 
-def _met(limit: LimitOutlook, ahead: Outlook, days: int, currency: str) -> Limit:
+def _met(limit: LimitForecast, ahead: Forecast, days: int, currency: str) -> Limit:
     """Where the pace meets it, between the days: at the height of its line."""
     label = f"{_title(limit)} {money(limit.amount, currency)}"
-    if limit.crosses_on is None:
+    if limit.projected_on is None:
         return _line(limit, limit.amount, label)
     left = limit.amount + ahead.free_balance - ahead.cost.cost
     at = days - 0.5 + float(left / ahead.pace_per_day)
     tone = _TONES[limit.kind]
-    return Limit(limit.amount, label, tone, met_at=at, met=day(limit.crosses_on))
+    return Limit(limit.amount, label, tone, seen_at=at, met=day(limit.projected_on))
 
 
-def _notes(ahead: Outlook) -> dict[date, str]:
+def _notes(ahead: Forecast) -> dict[date, str]:
     found: dict[date, str] = {}
     for limit in ahead.limits:
         if (at := limit.day) is not None:
-            state = "reached" if limit.is_crossed else "projected"
+            state = "reached" if limit.is_reached else "projected"
             note = f"{_title(limit)} {state}"
             found[at] = f"{found[at]}, {note}" if at in found else note
     return found
 
 
-def _caption(ahead: Outlook, payable: Mapping[date, Decimal], currency: str) -> str:
+def _caption(ahead: Forecast, payable: Mapping[date, Decimal], currency: str) -> str:
     """Of each limit, also of one that is too far away to be drawn."""
     crossed = [
-        f"{_crossed(one, payable, currency)}." for one in ahead.limits if one.is_crossed
+        f"{_crossed(one, payable, currency)}." for one in ahead.limits if one.is_reached
     ]
-    others = [_where(one, currency) for one in ahead.limits if not one.is_crossed]
+    others = [_where(one, currency) for one in ahead.limits if not one.is_reached]
     if others:
         crossed.append(f"At the average of the last 7 days, {', and '.join(others)}.")
     return " ".join(crossed) or "No spending limits."
 
 
 def _crossed(
-    limit: LimitOutlook, payable: Mapping[date, Decimal], currency: str
+    limit: LimitForecast, payable: Mapping[date, Decimal], currency: str
 ) -> str:
     """Since it was noticed; usage of days before that may have come late."""
     sentence = f"The {_named(limit, currency)} was reached"
-    if limit.crossed_on is None:
+    if limit.reached_on is None:
         return sentence
-    sentence += f" on {day_year(limit.crossed_on)}"
+    sentence += f" on {day_year(limit.reached_on)}"
     if len(payable) == PERIOD_DAYS:  # it may have been before the picture's first day
         return sentence
     used = (at for at, amount in payable.items() if amount >= limit.amount)
-    used_on = next(used, limit.crossed_on)
-    if used_on == limit.crossed_on:
+    used_on = next(used, limit.reached_on)
+    if used_on == limit.reached_on:
         return sentence
     return f"{sentence} (usage dated {day_year(used_on)})"
 
 
-def _where(limit: LimitOutlook, currency: str) -> str:
+def _where(limit: LimitForecast, currency: str) -> str:
     named = f"the {_named(limit, currency)}"
-    if limit.crosses_on is None:
+    if limit.projected_on is None:
         return f"{named} is not projected to be reached"
-    return f"{named} is projected to be reached on {day_year(limit.crosses_on)}"
+    return f"{named} is projected to be reached on {day_year(limit.projected_on)}"
 
 
-def _title(limit: LimitOutlook) -> str:
+def _title(limit: LimitForecast) -> str:
     return limit.label.capitalize()
 
 
-def _named(limit: LimitOutlook, currency: str) -> str:
+def _named(limit: LimitForecast, currency: str) -> str:
     return f"{limit.label} of {money(limit.amount, currency)}"

@@ -5,7 +5,7 @@ Calls go over the network: never inside a transaction. They raise `Missing`, `Re
 row's id: sent twice, done once. Lists answer a `Page`; go on with `after=next_cursor`.
 """
 
-from billing.gateway.calls import API_VERSION, is_on, is_test, patience
+from billing.gateway.calls import API_VERSION, deadline, is_on, is_test
 from billing.gateway.customers import (
     create_customer,
     get_customer,
@@ -78,6 +78,7 @@ __all__ = [
     "create_invoice",
     "create_invoice_item",
     "create_subscription",
+    "deadline",
     "get_customer",
     "get_event",
     "get_invoice",
@@ -91,7 +92,6 @@ __all__ = [
     "list_invoices",
     "list_prices",
     "list_subscriptions",
-    "patience",
     "pause_subscription",
     "preview_change",
     "read_event",

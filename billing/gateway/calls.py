@@ -27,10 +27,10 @@ T = TypeVar("T")
 
 API_VERSION = "2026-10-28.endive"  # what `reading` and `shapes` were written for
 TIMEOUT_SECONDS = 10.0  # of one try
-PATIENCE_SECONDS = 30.0  # of all tries together
-PATIENCE_OF_PAGES = 8.0  # somebody waits
+DEADLINE_SECONDS = 30.0  # of all tries together
+PAGE_DEADLINE_SECONDS = 8.0  # somebody waits
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
-_less: ContextVar[float] = ContextVar("patience", default=PATIENCE_SECONDS)
+_less: ContextVar[float] = ContextVar("deadline", default=DEADLINE_SECONDS)
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 _NOT_FOUND, _CONFLICT, _TOO_MANY, _BROKEN = 404, 409, 429, 500
 _REFUSALS, _NO_ENTRY = (400, 402), (401, 403)
@@ -112,7 +112,7 @@ def timestamp(at: datetime | str | None) -> int | str | None:
 
 
 @contextmanager
-def patience(seconds: float) -> Iterator[None]:
+def deadline(seconds: float) -> Iterator[None]:
     """For work that comes again by itself and should not hold a worker."""
     token = _less.set(seconds)
     try:
@@ -123,7 +123,7 @@ def patience(seconds: float) -> Iterator[None]:
 
 def _seconds() -> float:
     is_page = settings.PROCESS == "web"
-    return min(PATIENCE_OF_PAGES if is_page else PATIENCE_SECONDS, _less.get())
+    return min(PAGE_DEADLINE_SECONDS if is_page else DEADLINE_SECONDS, _less.get())
 
 
 def _until_answered(method: str, path: str, params: Mapping[str, Any]) -> Node:

@@ -42,7 +42,7 @@ class CloseForm(_Note):
 class CreditForm(_Note):
     """Give or take back, in the white label's currency."""
 
-    act = forms.ChoiceField(
+    correction = forms.ChoiceField(
         label="Action",
         choices=[("grant", "Add"), ("take_back", "Remove")],
     )
@@ -62,7 +62,7 @@ class CreditForm(_Note):
     def signed(self) -> Decimal:
         """Below 0: taken back."""
         amount: Decimal = self.cleaned_data["amount"]
-        return -amount if self.cleaned_data["act"] == "take_back" else amount
+        return -amount if self.cleaned_data["correction"] == "take_back" else amount
 
 
 class VoidForm(_Note):

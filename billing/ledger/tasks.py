@@ -7,7 +7,7 @@ from celery import shared_task
 from billing import gateway
 from billing.ledger.commands import charges, last_invoices
 from billing.ledger.queries.charges import list_due_periods, list_without_draft
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 
 logger = logging.getLogger(__name__)
 _BATCH = 1_000
@@ -25,7 +25,7 @@ def sweep_charges() -> None:
     """Enqueue the periods that have charges to send, for the first time or again."""
     if gateway.is_on():
         for period_id in list_due_periods(_BATCH):
-            nudge(send_charges, period_id)
+            enqueue(send_charges, period_id)
 
 
 @shared_task
@@ -44,4 +44,4 @@ def sweep_last_invoices() -> None:
     """Enqueue the organizations whose subscription ended with something to charge."""
     if gateway.is_on():
         for organization_id in list_without_draft(_BATCH):
-            nudge(make_last_invoice, organization_id)
+            enqueue(make_last_invoice, organization_id)

@@ -5,25 +5,27 @@ from billing.models.actions import StripeAction
 from billing.models.alerts import (
     AccessState,
     Alert,
+    AlertEmail,
+    AlertEmailRecipient,
     AlertOptOut,
     AlertRecipient,
     AlertSettings,
-    Letter,
-    LetterRecipient,
 )
 from billing.models.charges import Charge
 from billing.models.credits import CreditEntry
-from billing.models.discrepancies import Drift
-from billing.models.forecasts import LimitStanding
+from billing.models.discrepancies import Discrepancy
+from billing.models.forecasts import LimitRanking
 from billing.models.mirrors import Invoice, Subscription
 from billing.models.periods import BillingPeriod
 from billing.models.prices import Price
-from billing.models.stripe_events import InboxEvent
+from billing.models.stripe_events import StripeEvent
 from billing.models.sync import SyncRun, SyncSeen
 
 __all__ = [
     "AccessState",
     "Alert",
+    "AlertEmail",
+    "AlertEmailRecipient",
     "AlertOptOut",
     "AlertRecipient",
     "AlertSettings",
@@ -31,15 +33,13 @@ __all__ = [
     "BillingPeriod",
     "Charge",
     "CreditEntry",
-    "Drift",
-    "InboxEvent",
+    "Discrepancy",
     "Invoice",
-    "Letter",
-    "LetterRecipient",
-    "LimitStanding",
+    "LimitRanking",
     "Price",
     "SpendingLimit",
     "StripeAction",
+    "StripeEvent",
     "Subscription",
     "SyncRun",
     "SyncSeen",

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
-from orgs.models.fields import not_negative, sane, with_history
+from orgs.models.fields import in_range, not_negative, with_history
 
 MONEY_DIGITS, MONEY_PLACES = 24, 12
 
@@ -36,7 +36,7 @@ class BillingAccount(models.Model):
     class Meta:
         constraints = [
             *not_negative("billing_account", "free_balance"),
-            *sane("billing_account", "last_invoice_at"),
+            *in_range("billing_account", "last_invoice_at"),
             CheckConstraint(
                 condition=~Q(stripe_id=""), name="billing_account_stripe_id_given"
             ),

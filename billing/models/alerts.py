@@ -1,7 +1,8 @@
 """Alerts, their emails and recipients.
 
 `Alert` is what happened: one row per threshold reached, with the figures of that time.
-`Letter` is the outbox, written in the transaction of its alert; `LetterRecipient` is
+`Letter` is the outbox, written in the transaction of its alert; `AlertEmailRecipient`
+is
 one address of an email and the response of its mail host.
 """
 
@@ -59,7 +60,7 @@ class Alert(models.Model):
     limit_version = models.PositiveIntegerField(default=0)  # 0: no limit
     billing_period = models.PositiveIntegerField()  # the number of the period open then
     facts = models.JSONField()  # as `billing.alerts.commands.facts` makes them
-    crossed_at = models.DateTimeField(default=timezone.now)
+    reached_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=12, choices=State, default=State.PENDING)
     reason = models.CharField(max_length=300, blank=True)
     sent_at = models.DateTimeField(null=True)  # when the first address accepted it
@@ -103,7 +104,7 @@ class Alert(models.Model):
         return f"{self.kind} {self.pk}"
 
 
-class Letter(Work):
+class AlertEmail(Work):
     """An email to send: work with a lease, done when each address is settled.
 
     `number` 1 is written with its alert; higher numbers are resent on request. A digest
@@ -119,7 +120,7 @@ class Letter(Work):
     )
 
     alert = models.ForeignKey(
-        Alert, on_delete=models.CASCADE, null=True, related_name="letters"
+        Alert, on_delete=models.CASCADE, null=True, related_name="alert_emails"
     )
     number = models.PositiveIntegerField(default=1)
     organization = models.ForeignKey(  # null: a digest
@@ -134,14 +135,18 @@ class Letter(Work):
 
     class Meta:
         constraints = [
-            *work_constraints("letter"),
-            UniqueConstraint(fields=["alert", "number"], name="letter_once_an_alert"),
-            CheckConstraint(condition=Q(number__gte=1), name="letter_number"),
-            *not_empty("letter", "kind", "message_id"),
+            *work_constraints("alert_email"),
+            UniqueConstraint(
+                fields=["alert", "number"], name="alert_email_once_an_alert"
+            ),
+            CheckConstraint(condition=Q(number__gte=1), name="alert_email_number"),
+            *not_empty("alert_email", "kind", "message_id"),
         ]
         indexes = [
-            models.Index(fields=["organization", "-id"], name="letter_by_organization"),
-            unfinished_index("letter"),
+            models.Index(
+                fields=["organization", "-id"], name="alert_email_by_organization"
+            ),
+            unfinished_index("alert_email"),
         ]
 
     def __str__(self) -> str:
@@ -157,7 +162,7 @@ class RecipientState(models.TextChoices):
     DIGESTED = "digested"
 
 
-class LetterRecipient(models.Model):
+class AlertEmailRecipient(models.Model):
     """An address of an email and its delivery state.
 
     pending -> sent, refused (permanently), failed (retries exhausted), suppressed
@@ -166,8 +171,8 @@ class LetterRecipient(models.Model):
 
     State = RecipientState
 
-    letter = models.ForeignKey(
-        Letter, on_delete=models.CASCADE, related_name="recipients"
+    alert_email = models.ForeignKey(
+        AlertEmail, on_delete=models.CASCADE, related_name="recipients"
     )
     address = models.CharField(max_length=254)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
@@ -177,31 +182,33 @@ class LetterRecipient(models.Model):
     )  # response of the mail host, or our reason
     settled_at = models.DateTimeField(null=True)
     digest = models.ForeignKey(
-        Letter, on_delete=models.SET_NULL, null=True, related_name="digested"
+        AlertEmail, on_delete=models.SET_NULL, null=True, related_name="digested"
     )
 
     class Meta:
         constraints = [
-            UniqueConstraint(fields=["letter", "address"], name="letter_address_once"),
+            UniqueConstraint(
+                fields=["alert_email", "address"], name="alert_email_address_once"
+            ),
             CheckConstraint(
                 condition=Q(state__in=RecipientState.values),
-                name="letter_recipient_state",
+                name="alert_email_recipient_state",
             ),
             CheckConstraint(
                 condition=Q(state=RecipientState.PENDING, settled_at=None)
                 | ~Q(state=RecipientState.PENDING) & Q(settled_at__isnull=False),
-                name="letter_recipient_settled",
+                name="alert_email_recipient_settled",
             ),
-            *not_empty("letter_recipient", "address"),
+            *not_empty("alert_email_recipient", "address"),
         ]
         indexes = [
             models.Index(
-                fields=["address", "-settled_at"], name="letter_recipient_lately"
+                fields=["address", "-settled_at"], name="alert_email_recipient_lately"
             ),
             models.Index(
                 fields=["address", "id"],
                 condition=Q(state=RecipientState.PENDING),
-                name="letter_recipient_pending",
+                name="alert_email_recipient_pending",
             ),
         ]
 
@@ -222,7 +229,7 @@ class AlertSettings(models.Model):
         primary_key=True,
         related_name="alert_settings",
     )
-    tells_billing_email = models.BooleanField(default=True, db_default=True)
+    notifies_billing_email = models.BooleanField(default=True, db_default=True)
     snoozed_until = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:

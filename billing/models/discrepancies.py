@@ -19,7 +19,7 @@ class DriftKind(models.TextChoices):
     NO_CUSTOMER = "no_customer", "Customer deleted in Stripe"
 
 
-class Drift(models.Model):
+class Discrepancy(models.Model):
     """One difference between what we say and what Stripe says, until it is gone.
 
     Those of money heal by writing what Stripe says; warnings wait for a person.
@@ -36,13 +36,22 @@ class Drift(models.Model):
 
     # Null: a customer of nobody; shown to whoever sees all white labels.
     white_label = models.ForeignKey(
-        "orgs.WhiteLabel", on_delete=models.CASCADE, null=True, related_name="drifts"
+        "orgs.WhiteLabel",
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="discrepancies",
     )
     organization = models.ForeignKey(
-        "orgs.Organization", on_delete=models.CASCADE, null=True, related_name="drifts"
+        "orgs.Organization",
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="discrepancies",
     )
     run = models.ForeignKey(  # that saw it last
-        "billing.SyncRun", on_delete=models.SET_NULL, null=True, related_name="drifts"
+        "billing.SyncRun",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="discrepancies",
     )
     kind = models.CharField(max_length=16, choices=Kind)
     stripe_id = models.CharField(max_length=255)  # of the object that differs
@@ -52,29 +61,31 @@ class Drift(models.Model):
     theirs_at = models.DateTimeField()
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
-    healed_at = models.DateTimeField(null=True)
-    healed_by = models.CharField(max_length=200, blank=True)
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.CharField(max_length=200, blank=True)
 
     class Meta:
         constraints = [
             UniqueConstraint(
                 fields=["stripe_id", "kind"],
-                condition=Q(healed_at=None),
-                name="drift_once",
+                condition=Q(resolved_at=None),
+                name="discrepancy_once",
             ),
             CheckConstraint(
                 condition=Q(kind__in=DriftKind.values),
-                name="drift_kind",
+                name="discrepancy_kind",
             ),
-            *not_empty("drift", "stripe_id"),
+            *not_empty("discrepancy", "stripe_id"),
         ]
         indexes = [
             models.Index(
                 fields=["white_label", "-last_seen_at"],
-                condition=Q(healed_at=None),
-                name="drift_open",
+                condition=Q(resolved_at=None),
+                name="discrepancy_open",
             ),
-            models.Index(fields=["organization", "-id"], name="drift_by_organization"),
+            models.Index(
+                fields=["organization", "-id"], name="discrepancy_by_organization"
+            ),
         ]
 
     def __str__(self) -> str:

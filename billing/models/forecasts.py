@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 _LAST, _FIRST = date(9999, 12, 31), date(1, 1, 1)
 
 
-class LimitStanding(models.Model):
+class LimitRanking(models.Model):
     """Where an organization stands in the list's order by the day its limit falls.
 
     Prepared, seconds old; the day that is shown is reckoned when it is. Everyone has
@@ -19,19 +19,19 @@ class LimitStanding(models.Model):
         "orgs.Organization",
         on_delete=models.CASCADE,
         primary_key=True,
-        related_name="limit_standing",
+        related_name="limit_ranking",
     )
     white_label = models.ForeignKey(
         "orgs.WhiteLabel", on_delete=models.CASCADE, related_name="+", db_index=False
     )
-    falls_on = models.DateField(null=True)  # or was crossed on
+    reached_on = models.DateField(null=True)  # or was crossed on
     soonest_on = GeneratedField(
-        expression=Coalesce("falls_on", Value(_LAST)),
+        expression=Coalesce("reached_on", Value(_LAST)),
         output_field=models.DateField(),
         db_persist=True,
     )
     latest_on = GeneratedField(
-        expression=Coalesce("falls_on", Value(_FIRST)),
+        expression=Coalesce("reached_on", Value(_FIRST)),
         output_field=models.DateField(),
         db_persist=True,
     )
@@ -40,18 +40,18 @@ class LimitStanding(models.Model):
         indexes = [
             models.Index(
                 fields=["white_label", "soonest_on", "organization"],
-                name="limit_standing_soonest",
+                name="limit_ranking_soonest",
             ),
             models.Index(
                 fields=["white_label", "latest_on", "organization"],
-                name="limit_standing_latest",
+                name="limit_ranking_latest",
             ),
             # Staff who see every white label list across all of them.
             models.Index(
-                fields=["soonest_on", "organization"], name="limit_standing_soonest_all"
+                fields=["soonest_on", "organization"], name="limit_ranking_soonest_all"
             ),
             models.Index(
-                fields=["latest_on", "organization"], name="limit_standing_latest_all"
+                fields=["latest_on", "organization"], name="limit_ranking_latest_all"
             ),
         ]
 

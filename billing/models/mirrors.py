@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
 
-from orgs.models.fields import in_order, not_empty, sane, with_history
+from orgs.models.fields import in_order, in_range, not_empty, with_history
 
 
 class SubscriptionKind(models.TextChoices):
@@ -146,7 +146,7 @@ class Subscription(models.Model):
             ),
             *not_empty("subscription", "stripe_id", "tier", "stripe_price_id"),
             in_order("subscription", "period_starts_at", "period_ends_at"),
-            *sane(
+            *in_range(
                 "subscription",
                 "trial_ends_at",
                 "cancels_at",
@@ -231,7 +231,7 @@ class Invoice(models.Model):
                 name="invoice_amounts_ge_0",
             ),
             *not_empty("invoice", "stripe_id"),
-            *sane("invoice", "issued_at", "due_at", "paid_at"),
+            *in_range("invoice", "issued_at", "due_at", "paid_at"),
         ]
         indexes = [
             models.Index(

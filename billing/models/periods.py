@@ -3,7 +3,7 @@ from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import CheckConstraint, F, Func, Q, UniqueConstraint, Value
 
-from orgs.models.fields import not_negative, sane
+from orgs.models.fields import in_range, not_negative
 
 
 class BillingPeriod(models.Model):
@@ -54,7 +54,7 @@ class BillingPeriod(models.Model):
             ),
             CheckConstraint(condition=Q(number__gte=1), name="billing_period_number"),
             *not_negative("billing_period", "free_balance_used", "credit_used"),
-            *sane("billing_period", "starts_at", "ends_at", "closed_at"),
+            *in_range("billing_period", "starts_at", "ends_at", "closed_at"),
             ExclusionConstraint(
                 name="billing_period_no_overlap",
                 expressions=[

@@ -23,7 +23,7 @@ NEEDS_REVIEW = (StripeEventState.PARKED, StripeEventState.FAILED)
 _ENDED = (StripeEventState.DONE, *NEEDS_REVIEW, StripeEventState.IGNORED)
 
 
-class InboxEvent(Work):
+class StripeEvent(Work):
     """A Stripe event as it arrived, and what became of it: a hint, not the truth.
 
     Parked when a person must look (an unsupported version, an unknown object); failed
@@ -59,18 +59,18 @@ class InboxEvent(Work):
 
     class Meta:
         constraints = [
-            *work_constraints("inbox", ended=_ENDED),
-            *not_empty("inbox", "event_id", "type"),
+            *work_constraints("webhook_events", ended=_ENDED),
+            *not_empty("webhook_events", "event_id", "type"),
         ]
         indexes = [
-            unfinished_index("inbox"),
+            unfinished_index("webhook_events"),
             models.Index(
                 fields=["-id"],
                 condition=Q(state__in=NEEDS_REVIEW),
-                name="inbox_needs_somebody",
+                name="stripe_event_needs_action",
             ),
-            models.Index(fields=["object_id"], name="inbox_by_object"),
-            models.Index(fields=["received_at"], name="inbox_by_age"),
+            models.Index(fields=["object_id"], name="stripe_event_by_object"),
+            models.Index(fields=["received_at"], name="stripe_event_by_age"),
         ]
 
     def __str__(self) -> str:

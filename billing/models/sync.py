@@ -44,11 +44,11 @@ class SyncRun(Work):
     )
     stage = models.CharField(max_length=13, choices=Stage, default=Stage.CUSTOMERS)
     cursor = models.CharField(max_length=255, blank=True)
-    heals = models.BooleanField(default=True)  # else differences are only recorded
+    repairs = models.BooleanField(default=True)  # else differences are only recorded
     done = models.PositiveIntegerField(default=0)  # objects read
     total = models.PositiveIntegerField(null=True)  # expected, from the last run
     written = models.PositiveIntegerField(default=0)  # rows that were not so before
-    drifted = models.PositiveIntegerField(default=0)  # differences found
+    discrepancy_count = models.PositiveIntegerField(default=0)  # differences found
     errors = models.PositiveIntegerField(default=0)  # objects that could not be read
     requested_by = models.CharField(max_length=200, blank=True)  # empty: the schedule
     created_at = models.DateTimeField(default=timezone.now)

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from billing.models import BillingAccount, Invoice, Price, StripeAction, Subscription
-from billing.stripe.queries.actions import Standing
+from billing.stripe.queries.actions import ActionContext
 from orgs.days import first_instant
 from orgs.models import Organization
 from orgs.web.templatetags.display import day_year, money
@@ -52,7 +52,7 @@ class ActionForm(forms.Form):
         self,
         *args: Any,
         organization: Organization,
-        now: Standing,
+        now: ActionContext,
         subscription: Subscription | None = None,
         **kw: Any,
     ) -> None:
@@ -332,7 +332,9 @@ class ChangeTierForm(_Previewed, TierChoice):
 _BEFORE_END = timedelta(hours=1)
 
 
-def tier_choices(now: Standing, subscription: Subscription) -> list[tuple[str, str]]:
+def tier_choices(
+    now: ActionContext, subscription: Subscription
+) -> list[tuple[str, str]]:
     return [
         (price.stripe_id, price_label(price))
         for price in now.alternatives(subscription)

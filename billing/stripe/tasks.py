@@ -8,7 +8,7 @@ from billing.stripe.commands.actions import execution
 from billing.stripe.commands.sync import reading, runs
 from billing.stripe.commands.webhook_events import handling, leases, receiving
 from billing.stripe.queries.actions import list_due_actions
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 
 _BATCH = 1_000
 
@@ -20,10 +20,10 @@ def handle_event(event_id: int) -> None:
 
 
 @shared_task
-def sweep_inbox() -> None:
+def sweep_webhook_events() -> None:
     """Enqueue webhook events that were not enqueued or whose worker died."""
     for event_id in leases.take_forgotten(_BATCH):
-        nudge(handle_event, event_id)
+        enqueue(handle_event, event_id)
 
 
 @shared_task
@@ -31,11 +31,11 @@ def pull_events() -> None:
     """Fetch the events that Stripe could not deliver."""
     if gateway.is_on():
         for event_id in receiving.pull_undelivered():
-            nudge(handle_event, event_id)
+            enqueue(handle_event, event_id)
 
 
 @shared_task
-def prune_inbox() -> None:
+def prune_webhook_events() -> None:
     """Delete webhook events that were handled long ago."""
     leases.prune()
 
@@ -44,14 +44,14 @@ def prune_inbox() -> None:
 def run_sync(run_id: int) -> None:
     """Continue a sync run; a long one in parts, so that no worker is held by it."""
     if reading.advance(run_id):
-        nudge(run_sync, run_id)
+        enqueue(run_sync, run_id)
 
 
 @shared_task
 def sweep_syncs() -> None:
     """Enqueue sync runs that were not enqueued or whose worker died."""
     for run_id in runs.find_forgotten(_BATCH):
-        nudge(run_sync, run_id)
+        enqueue(run_sync, run_id)
 
 
 @shared_task
@@ -59,13 +59,13 @@ def start_syncs() -> None:
     """Start the nightly sync run of every white label."""
     if gateway.is_on():
         for run_id in runs.start_all():
-            nudge(run_sync, run_id)
+            enqueue(run_sync, run_id)
 
 
 @shared_task
-def heal_drift(drift_id: int, by: str) -> None:
+def resolve_discrepancy(discrepancy_id: int, by: str) -> None:
     """Resolve one discrepancy on behalf of the user named `by`."""
-    resolution.heal(drift_id, by=by)
+    resolution.resolve(discrepancy_id, by=by)
 
 
 @shared_task
@@ -80,4 +80,4 @@ def sweep_actions() -> None:
     """Enqueue actions that are due, due again, or whose worker died."""
     if gateway.is_on():
         for action_id in list_due_actions(_BATCH):
-            nudge(do_action, action_id)
+            enqueue(do_action, action_id)

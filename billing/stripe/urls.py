@@ -2,49 +2,74 @@
 
 from django.urls import path
 
-from billing.stripe.views.actions import act, action, cancel_action, retry_action
+from billing.stripe.views.actions import (
+    action,
+    cancel_action,
+    request_action,
+    retry_action,
+)
 from billing.stripe.views.billing import billing
 from billing.stripe.views.discrepancies import (
-    drift_row,
-    drifts,
-    heal_all_drift,
-    heal_drift,
+    discrepancies,
+    discrepancy_row,
+    resolve_all_discrepancies,
+    resolve_discrepancy,
 )
-from billing.stripe.views.failed_jobs import failures, retry_failure
+from billing.stripe.views.failed_jobs import failed_jobs, retry_failure
 from billing.stripe.views.sync import jobs, start_sync
-from billing.stripe.views.webhook_events import ignore_event, inbox, resend_event
+from billing.stripe.views.webhook_events import (
+    ignore_event,
+    resend_event,
+    webhook_events,
+)
 
 urlpatterns = [
-    path("jobs/", jobs, name="jobs"),
-    path("jobs/sync/<int:white_label_id>/", start_sync, name="start_sync"),
-    path("jobs/drift/", drifts, name="drifts"),
-    path("jobs/drift/<int:drift_id>/", drift_row, name="drift_row"),
-    path("jobs/drift/<int:drift_id>/heal/", heal_drift, name="heal_drift"),
+    path("stripe/", jobs, name="stripe_sync"),
+    path("stripe/sync/<int:white_label_id>/", start_sync, name="start_sync"),
+    path("stripe/discrepancies/", discrepancies, name="discrepancies"),
     path(
-        "jobs/drift/heal/<int:white_label_id>/",
-        heal_all_drift,
-        name="heal_all_drift",
+        "stripe/discrepancies/<int:discrepancy_id>/",
+        discrepancy_row,
+        name="discrepancy_row",
     ),
-    path("jobs/inbox/", inbox, name="inbox"),
-    path("jobs/inbox/<int:event_id>/resend/", resend_event, name="resend_event"),
-    path("jobs/inbox/<int:event_id>/ignore/", ignore_event, name="ignore_event"),
-    path("jobs/failed/", failures, name="failures"),
     path(
-        "jobs/failed/<slug:kind>/<int:failure_id>/retry/",
+        "stripe/discrepancies/<int:discrepancy_id>/resolve/",
+        resolve_discrepancy,
+        name="resolve_discrepancy",
+    ),
+    path(
+        "stripe/discrepancies/resolve/<int:white_label_id>/",
+        resolve_all_discrepancies,
+        name="resolve_all_discrepancies",
+    ),
+    path("stripe/webhook-events/", webhook_events, name="webhook_events"),
+    path(
+        "stripe/webhook-events/<int:event_id>/resend/",
+        resend_event,
+        name="resend_event",
+    ),
+    path(
+        "stripe/webhook-events/<int:event_id>/ignore/",
+        ignore_event,
+        name="ignore_event",
+    ),
+    path("stripe/failed-jobs/", failed_jobs, name="failed_jobs"),
+    path(
+        "stripe/failed-jobs/<slug:kind>/<int:failure_id>/retry/",
         retry_failure,
         name="retry_failure",
     ),
     path("organizations/<int:organization_id>/billing/", billing, name="billing"),
     path(
         "organizations/<int:organization_id>/billing/ask/<slug:kind>/",
-        act,
-        name="act",
+        request_action,
+        name="request_action",
     ),
     path(
         "organizations/<int:organization_id>/billing/subscriptions/"
         "<int:subscription_id>/<slug:kind>/",
-        act,
-        name="act_on",
+        request_action,
+        name="request_action_on",
     ),
     path(
         "organizations/<int:organization_id>/billing/actions/<int:action_id>/",

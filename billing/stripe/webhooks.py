@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from billing import gateway
 from billing.stripe import tasks
 from billing.stripe.commands.webhook_events import receiving
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 
 logger = logging.getLogger(__name__)
 _LONGEST = 1_048_576  # Stripe's are some kilobytes
@@ -35,7 +35,7 @@ def stripe(request: HttpRequest) -> HttpResponse:
         logger.warning("webhook_refused code=%s %s", error.code, error)
         return HttpResponse(status=HTTPStatus.BAD_REQUEST)
     if (id_ := receiving.receive(event)) is not None:
-        nudge(tasks.handle_event, id_)
+        enqueue(tasks.handle_event, id_)
     return HttpResponse(status=HTTPStatus.OK)
 
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 from metrics.endpoints import check_endpoint
 from metrics.errors import EndpointNotAllowed
 from metrics.models import Integration
-from metrics.models.integrations import bound_to
-from orgs.crypto import key_id_of, open_sealed, seal, sealing_key_id
+from metrics.models.integrations import associated_data
+from orgs.crypto import decrypt, encrypt, encryption_key_id, key_id_of
 from orgs.errors import SecretUnreadable
 
 
@@ -43,14 +43,16 @@ def set_integration(
         Integration.objects.filter(organization_id=organization_id, kind=kind).delete()
         return
     _check(kind, target.endpoint)
-    sealed = seal(target.token, bound_to=bound_to(organization_id, kind))
+    encrypted = encrypt(
+        target.token, associated_data=associated_data(organization_id, kind)
+    )
     Integration.objects.update_or_create(
         organization_id=organization_id,
         kind=kind,
         defaults={
             "instance_id": target.instance_id,
             "endpoint": target.endpoint,
-            "token": sealed,
+            "token": encrypted,
             "set_at": timezone.now(),
         },
     )
@@ -64,17 +66,17 @@ def _check(kind: str, endpoint: str) -> None:
 
 
 @dataclass(slots=True)
-class Resealed:
+class Reencrypted:
     """What became of a batch of tokens; `last_id` is where the next one begins."""
 
     last_id: int
-    resealed: int = 0
+    reencrypted: int = 0
     current: int = 0
     unreadable: list[str] = field(default_factory=list)
 
 
 @transaction.atomic
-def reseal_integrations(*, after_id: int, limit: int) -> Resealed | None:
+def reencrypt_integrations(*, after_id: int, limit: int) -> Reencrypted | None:
     """Seal a batch of tokens with the first key; null when there are no more.
 
     Those it seals already are passed over, so stopping in the middle costs nothing.
@@ -82,9 +84,9 @@ def reseal_integrations(*, after_id: int, limit: int) -> Resealed | None:
     rows = _batch(after_id, limit)
     if not rows:
         return None
-    result = Resealed(last_id=rows[-1].pk)
+    result = Reencrypted(last_id=rows[-1].pk)
     for row in rows:
-        _reseal(row, result)
+        _reencrypt(row, result)
     return result
 
 
@@ -94,16 +96,16 @@ def _batch(after_id: int, limit: int) -> Sequence[Integration]:
     return list(rows.order_by("pk")[:limit])
 
 
-def _reseal(row: Integration, result: Resealed) -> None:
-    bound = bound_to(row.organization_id, row.kind)
+def _reencrypt(row: Integration, result: Reencrypted) -> None:
+    bound = associated_data(row.organization_id, row.kind)
     try:
-        if key_id_of(bytes(row.token)) == sealing_key_id():
+        if key_id_of(bytes(row.token)) == encryption_key_id():
             result.current += 1
             return
-        token = open_sealed(bytes(row.token), bound_to=bound)
+        token = decrypt(bytes(row.token), associated_data=bound)
     except SecretUnreadable:
         result.unreadable.append(str(row))
         return
-    sealed = seal(token, bound_to=bound)
-    Integration.objects.filter(pk=row.pk).update(token=sealed)
-    result.resealed += 1
+    encrypted = encrypt(token, associated_data=bound)
+    Integration.objects.filter(pk=row.pk).update(token=encrypted)
+    result.reencrypted += 1

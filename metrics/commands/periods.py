@@ -26,7 +26,7 @@ def open_first_periods(organization_ids: Sequence[int]) -> None:
         cursor.execute(_OPEN_FIRST, [list(organization_ids)])
 
 
-def hold_periods(organization_ids: Sequence[int]) -> dict[int, int]:
+def lock_open_periods(organization_ids: Sequence[int]) -> dict[int, int]:
     """Wait for recordings in flight and let none begin until the caller's transaction
     ends; answers the numbers of the open periods."""
     rows = OpenPeriod.objects.filter(pk__in=organization_ids)
@@ -42,7 +42,7 @@ def advance_periods(
     Waits for recordings in flight: they hold a share lock on the row. To be called in
     the caller's transaction, which sums the closed periods after it.
     """
-    numbers = hold_periods(organization_ids)
+    numbers = lock_open_periods(organization_ids)
     rows = OpenPeriod.objects.filter(pk__in=organization_ids)
     rows.update(number=F("number") + 1, starts_at=starts_at)
     return numbers

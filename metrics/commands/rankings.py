@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 from django.utils import timezone
 
-from metrics.commands.roll_up import fold_organizations
+from metrics.commands.roll_up import roll_up_organizations
 
 # The white label's day decides which 30 days count, today included, as on the pages.
 _FILL = """
@@ -12,7 +12,8 @@ with wanted as materialized (
     from orgs_organization o join orgs_whitelabel w on w.id = o.white_label_id
     where o.id = any(%(ids)s)
 )
-insert into metrics_standing as s (organization_id, white_label_id, cost_30_days,
+insert into metrics_organizationranking as s (organization_id, white_label_id,
+    cost_30_days,
     last_usage_on, computed_on, computed_at)
 select o.id, o.white_label_id, coalesce(sum(u.cost), 0), max(u.day), o.today, %(now)s
 from wanted o left join metrics_dailyusage u on u.organization_id = o.id
@@ -26,10 +27,10 @@ on conflict (organization_id) do update set
 """
 
 
-def fill_standings(organization_ids: Sequence[int]) -> int:
+def fill_rankings(organization_ids: Sequence[int]) -> int:
     """Prepare the list's order for these organizations; answers how many rows."""
     ids = sorted(set(organization_ids))
     with transaction.atomic(), connection.cursor() as cursor:
-        fold_organizations(ids)  # what is added after this is not in daily usage
+        roll_up_organizations(ids)  # what is added after this is not in daily usage
         cursor.execute(_FILL, {"ids": ids, "now": timezone.now()})
         return int(cursor.rowcount)

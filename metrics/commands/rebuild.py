@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from metrics.commands import recompute
-from metrics.commands.recompute import Act, Difference, Prices, Scope
+from metrics.commands.recompute import CorrectionSpec, Difference, Prices, Scope
 from metrics.errors import EventsNotKept
 from metrics.periods import DayRange
 from metrics.queries.partitions import has_events_of
@@ -32,7 +32,7 @@ def rebuild_days(
     organization_ids: Sequence[int],
     days: DayRange,
     *,
-    act: Act,
+    correction: CorrectionSpec,
 ) -> list[Difference]:
     """As `check_days`, and makes daily usage and metrics what their events make.
 
@@ -48,7 +48,7 @@ def rebuild_days(
             return []
         found = recompute.list_noted()
         recompute.stop_recording(white_label, ids)
-        recompute.correct(scope, act)
+        recompute.correct(scope, correction)
     usage_recorded.send_robust(WhiteLabel, organization_ids=ids)
     return found
 

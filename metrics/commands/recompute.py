@@ -2,7 +2,8 @@
 
 A cost is computed again exactly: an event carries the period it fell into and the
 version of the price book it was priced with, and rates are never changed in place. A
-period that was re-rated is priced with the version it was re-rated to; see `Rerated`.
+period that was re-rated is priced with the version it was re-rated to; see
+`PeriodRepricing`.
 
 One statement reads events and sums in one snapshot, so comparing waits for nobody. A
 correction is written as what the two differ by, never as a new sum: usage recorded
@@ -27,7 +28,7 @@ from django.utils import timezone
 from metrics.catalog import DAILY_METRICS
 from metrics.commands import statements
 from metrics.commands.periods import open_first_periods
-from metrics.commands.roll_up import fold_organizations
+from metrics.commands.roll_up import roll_up_organizations
 from metrics.commands.statements import USAGE_KEY
 from metrics.models import Correction
 from metrics.models.corrections import CorrectionKind
@@ -94,7 +95,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class CorrectionSpec:
     """Who corrects, and why; kept with what came of it. One for a whole command."""
 
     kind: CorrectionKind
@@ -139,7 +140,7 @@ with book as materialized (
     where white_label_id = %(white_label)s
 ), rerated as materialized (
     select organization_id, period, max(price_version) as version
-    from metrics_rerated where organization_id = any(%(ids)s) group by 1, 2
+    from metrics_periodrepricing where organization_id = any(%(ids)s) group by 1, 2
 ), quantity as materialized (
     select e.organization_id, (e.at at time zone %(zone)s)::date as day, e.product,
         q.key as meter, e.project_id, e.period, e.at, q.value::bigint as quantity,
@@ -304,7 +305,7 @@ def _delta(name: str) -> str:
 
 
 _APPEND_USAGE = f"""
-insert into metrics_usagechange ({USAGE_KEY}, quantity, cost, benchmark_cost,
+insert into metrics_pendingusage ({USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity)
 select {USAGE_KEY}, {_delta("quantity")}, {_delta("cost")}, {_delta("benchmark")},
     {_delta("unpriced")}
@@ -351,11 +352,12 @@ values (x.organization_id, x.day, {", ".join(f"x.{c}" for c in columns)})
 
 # Readers ask whether anything is not as it was: a metric's correction counts, too.
 _COUNT = """
-update metrics_standing set changes = changes + 1 where organization_id in (
+update metrics_organizationranking set changes = changes + 1 where organization_id in (
     select organization_id from usage_difference where product is null)
 """
 _APPEND_FLEET = f"""
-insert into metrics_fleetchange (white_label_id, day, product, meter, quantity, cost,
+insert into metrics_pendingfleetusage (white_label_id, day, product, meter, quantity,
+    cost,
     benchmark_cost, unpriced_quantity)
 select %(white_label)s, day, product, meter, sum({_delta("quantity")}),
     sum({_delta("cost")}), sum({_delta("benchmark")}), sum({_delta("unpriced")})
@@ -364,7 +366,7 @@ from usage_difference x where product is not null group by 2, 3, 4 order by 2, 3
 _LEDGER = f"""
 insert into metrics_correction as c (id, white_label_id, kind, by, note, started_at,
     organizations, rows, cost)
-select %(act)s, %(white_label)s, %(kind)s, %(by)s, %(note)s, %(started_at)s,
+select %(correction)s, %(white_label)s, %(kind)s, %(by)s, %(note)s, %(started_at)s,
     count(distinct organization_id), count(*), sum({_delta("cost")})
 from usage_difference x
 on conflict (id) do update set organizations = c.organizations + excluded.organizations,
@@ -374,23 +376,23 @@ _APPEND = (_APPEND_USAGE, _APPEND_FLEET)
 _CORRECT = (_DELETE_USAGE, _merge_metrics(), _COUNT, _LEDGER)
 
 
-def correct(scope: Scope, act: Act) -> None:
+def correct(scope: Scope, correction: CorrectionSpec) -> None:
     """Write what was noted to sums, changes and ledger; recording must be stopped."""
     parameters = scope.parameters | {
-        "act": act.id,
-        "kind": act.kind,
-        "by": act.by,
-        "note": act.note,
-        "started_at": act.started_at,
+        "correction": correction.id,
+        "kind": correction.kind,
+        "by": correction.by,
+        "note": correction.note,
+        "started_at": correction.started_at,
     }
     with connection.cursor() as cursor:
         for statement in _APPEND:
             cursor.execute(statement, parameters)
-        fold_organizations(scope.organization_ids)
+        roll_up_organizations(scope.organization_ids)
         for statement in _CORRECT:
             cursor.execute(statement, parameters)
 
 
-def finish_act(act: Act) -> None:
+def finish_correction(correction: CorrectionSpec) -> None:
     """Mark it done; an act that corrected nothing has left no row, and leaves none."""
-    Correction.objects.filter(pk=act.id).update(finished_at=timezone.now())
+    Correction.objects.filter(pk=correction.id).update(finished_at=timezone.now())

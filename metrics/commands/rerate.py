@@ -12,7 +12,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 
 from metrics.commands import recompute
-from metrics.commands.recompute import Act, Prices, Scope, paired
+from metrics.commands.recompute import CorrectionSpec, Prices, Scope, paired
 from metrics.errors import PricesMoving
 from metrics.models import PriceBook
 from metrics.periods import DayRange
@@ -76,7 +76,10 @@ def preview_rerate(
 
 
 def rerate_periods(
-    white_label: WhiteLabel, organization_ids: Sequence[int], *, act: Act
+    white_label: WhiteLabel,
+    organization_ids: Sequence[int],
+    *,
+    correction: CorrectionSpec,
 ) -> Reratings:
     """Price the open periods anew; answers the totals before and after of what changed.
 
@@ -87,7 +90,7 @@ def rerate_periods(
     for _ in range(_ATTEMPTS):
         try:
             with transaction.atomic():
-                result = _rerate(white_label, organization_ids, act)
+                result = _rerate(white_label, organization_ids, correction)
         except _Moved:
             continue
         ids = [rerating.organization_id for rerating in result.reratings]
@@ -98,7 +101,7 @@ def rerate_periods(
 
 
 def _rerate(
-    white_label: WhiteLabel, organization_ids: Sequence[int], act: Act
+    white_label: WhiteLabel, organization_ids: Sequence[int], correction: CorrectionSpec
 ) -> Reratings:
     recompute.lock_corrections(white_label)
     version = _version(white_label)
@@ -109,8 +112,8 @@ def _rerate(
     recompute.stop_recording(white_label, ids)
     if _version(white_label) != version or _has_closed():
         raise _Moved
-    recompute.correct(scope, act)
-    result.reratings = _append(act, version)
+    recompute.correct(scope, correction)
+    result.reratings = _append(correction, version)
     return result
 
 
@@ -184,17 +187,18 @@ with moved as (
         on u.organization_id = m.organization_id and u.period = m.period
     group by 1, 2, m.cost, m.benchmark
 ), appended as (
-    insert into metrics_rerated (organization_id, period, correction_id, price_version,
+    insert into metrics_periodrepricing (organization_id, period, correction_id,
+        price_version,
         old_cost, new_cost)
-    select organization_id, period, %(act)s, %(version)s, old_cost, new_cost
+    select organization_id, period, %(correction)s, %(version)s, old_cost, new_cost
     from total order by 1
 )
 select * from total order by 1
 """
 
 
-def _append(act: Act, version: int) -> list[Rerating]:
+def _append(correction: CorrectionSpec, version: int) -> list[Rerating]:
     """Let the periods be priced with this version from now on, and say what changed."""
     with connection.cursor() as cursor:
-        cursor.execute(_APPEND, {"act": act.id, "version": version})
+        cursor.execute(_APPEND, {"correction": correction.id, "version": version})
         return [Rerating(*row) for row in cursor.fetchall()]

@@ -12,7 +12,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from metrics.commands.statements import USAGE_KEY
-from metrics.signals import usage_folded
+from metrics.signals import usage_rolled_up
 
 # In a transaction; others fold what came meanwhile after it.
 _ROWS, _ORGANIZATIONS = 200_000, 10_000
@@ -22,8 +22,8 @@ _LOCK = "select pg_advisory_xact_lock(hashtext('usage changes'))"
 
 _FOLD_FLEET = """
 with taken as (
-    delete from metrics_fleetchange
-    where ctid = any(array(select ctid from metrics_fleetchange limit %(limit)s))
+    delete from metrics_pendingfleetusage
+    where ctid = any(array(select ctid from metrics_pendingfleetusage limit %(limit)s))
     returning *
 ), added as (
     insert into metrics_fleettotal as t (white_label_id, day, product, meter, quantity,
@@ -53,7 +53,7 @@ _CORRECTS = (
 # after the last one prepared wait for the sweep, too: it sums the new 30 days whole.
 _FOLD_USAGE = f"""
 with taken as (
-    delete from metrics_usagechange where organization_id = any({{ids}}) returning *
+    delete from metrics_pendingusage where organization_id = any({{ids}}) returning *
 ), summed as materialized (
     select {USAGE_KEY}, sum(quantity) as quantity, sum(cost) as cost,
         sum(benchmark_cost) as benchmark_cost,
@@ -80,13 +80,14 @@ with taken as (
         benchmark_cost = d.benchmark_cost + excluded.benchmark_cost,
         unpriced_quantity = d.unpriced_quantity + excluded.unpriced_quantity
 )
-insert into metrics_standing as s (organization_id, white_label_id, cost_30_days,
+insert into metrics_organizationranking as s (organization_id, white_label_id,
+    cost_30_days,
     last_usage_on, computed_on, computed_at, changes)
 select o.id, o.white_label_id, coalesce(sum(t.cost) filter (
         where t.day > p.computed_on - 30 and t.day <= p.computed_on), 0),
     max(t.day), coalesce(p.computed_on, '2000-01-01'), %(now)s, count(*)
 from taken t join orgs_organization o on o.id = t.organization_id
-left join metrics_standing p on p.organization_id = o.id
+left join metrics_organizationranking p on p.organization_id = o.id
 group by o.id, p.computed_on order by o.id
 on conflict (organization_id) do update set
     cost_30_days = s.cost_30_days + excluded.cost_30_days,
@@ -96,13 +97,13 @@ on conflict (organization_id) do update set
 returning organization_id
 """  # noqa: S608  ours
 _FOLD_SOME = _FOLD_USAGE.format(
-    ids="array(select distinct organization_id from metrics_usagechange"
+    ids="array(select distinct organization_id from metrics_pendingusage"
     " order by 1 limit %(limit)s)"
 )
 _FOLD_THESE = _FOLD_USAGE.format(ids="%(ids)s")
 
 
-def fold_usage() -> None:
+def roll_up_usage() -> None:
     """Fold what there is, some at a time; each in exactly once.
 
     Takes rows away and adds them up in one statement: a folder that is killed has
@@ -110,22 +111,22 @@ def fold_usage() -> None:
     recorded meanwhile waits for the next. All changes of an organization go together:
     one may correct what another has just added.
     """
-    while fold_fleet_totals() == _ROWS:
+    while roll_up_fleet_totals() == _ROWS:
         pass
     while folded := _fold_some():
-        usage_folded.send_robust(None, organization_ids=folded)
+        usage_rolled_up.send_robust(None, organization_ids=folded)
         if len(folded) < _ORGANIZATIONS:
             break
 
 
-def fold_organizations(organization_ids: Sequence[int]) -> None:
+def roll_up_organizations(organization_ids: Sequence[int]) -> None:
     """Fold these now, in the caller's transaction; nobody folds until it ends."""
     ids = sorted(set(organization_ids))
     with _folding() as cursor:
         cursor.execute(_FOLD_THESE, {"ids": ids, "now": timezone.now()})
 
 
-def fold_fleet_totals() -> int:
+def roll_up_fleet_totals() -> int:
     """How many changes of the fleet were folded."""
     with _folding() as cursor:
         cursor.execute(_FOLD_FLEET, {"limit": _ROWS})
@@ -147,7 +148,8 @@ def _folding() -> Iterator[CursorWrapper]:
 
 
 _MEND = """
-insert into metrics_fleetchange (white_label_id, day, product, meter, quantity, cost,
+insert into metrics_pendingfleetusage (white_label_id, day, product, meter, quantity,
+    cost,
     benchmark_cost, unpriced_quantity)
 select white_label_id, day, product, meter, sum(quantity), sum(cost),
     sum(benchmark_cost), sum(unpriced_quantity)
@@ -163,7 +165,7 @@ from (
     union all
     select white_label_id, day, product, meter, -quantity, -cost, -benchmark_cost,
         -unpriced_quantity
-    from metrics_fleetchange where white_label_id = any(%(ids)s)
+    from metrics_pendingfleetusage where white_label_id = any(%(ids)s)
 ) as found
 group by 1, 2, 3, 4
 having (sum(quantity), sum(cost), sum(benchmark_cost), sum(unpriced_quantity))
@@ -171,7 +173,7 @@ having (sum(quantity), sum(cost), sum(benchmark_cost), sum(unpriced_quantity))
 """
 
 
-def mend_fleet_totals(white_label_ids: Sequence[int]) -> int:
+def repair_fleet_totals(white_label_ids: Sequence[int]) -> int:
     """Append what totals and daily usage differ by; answers how many sums differed.
 
     0 proves them equal: one statement compares all days of all organizations as they

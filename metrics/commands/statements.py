@@ -65,13 +65,13 @@ join metrics_usageevent e using (organization_id, event_id, at)
 # Whoever adds changes up later does not hold up recordings: they append, and wait for
 # nobody. An amount is given as so many millionths of a millionth: 25e-12.
 COPY_CHANGES = f"""
-copy metrics_usagechange ({USAGE_KEY}, quantity, cost, benchmark_cost,
+copy metrics_pendingusage ({USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity) from stdin
 """
 
 # The same for a few, which go with what else is sent: COPY would be a call of its own.
 APPEND_CHANGES = f"""
-insert into metrics_usagechange ({USAGE_KEY}, quantity, cost, benchmark_cost,
+insert into metrics_pendingusage ({USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity)
 select o, d, p, m, j, n, q, c * 1e-12, b * 1e-12, u
 from unnest(%(organizations)s::bigint[], %(days)s::date[], %(products)s::text[],
@@ -81,7 +81,8 @@ from unnest(%(organizations)s::bigint[], %(days)s::date[], %(products)s::text[],
 """  # noqa: S608  our own text
 
 APPEND_FLEET = """
-insert into metrics_fleetchange (white_label_id, day, product, meter, quantity, cost,
+insert into metrics_pendingfleetusage (white_label_id, day, product, meter, quantity,
+    cost,
     benchmark_cost, unpriced_quantity)
 select %(white_label)s::bigint, d, p, m, q, c * 1e-12, b * 1e-12, u
 from unnest(%(days)s::date[], %(products)s::text[], %(meters)s::text[],

@@ -17,7 +17,7 @@ from django.db import IntegrityError, connection, transaction
 
 from metrics.catalog import DAILY_METRICS
 from metrics.commands import recompute
-from metrics.commands.recompute import Act, Scope
+from metrics.commands.recompute import CorrectionSpec, Scope
 from metrics.errors import EventsNotKept, UsageDiffers
 from metrics.models import Correction
 from metrics.models.daily import COST_DIGITS
@@ -50,12 +50,14 @@ class Voided:
             return sum(self.costs.values(), Decimal(0))
 
 
-def void_act(*, by: str, note: str) -> Act:
+def void_correction(*, by: str, note: str) -> CorrectionSpec:
     """Who voids, and why: one for all batches of a range."""
-    return Act(VOID, by=by, note=note)
+    return CorrectionSpec(VOID, by=by, note=note)
 
 
-def void_usage(chosen: UsageRange, *, act: Act, limit: int = BATCH) -> Iterator[Voided]:
+def void_usage(
+    chosen: UsageRange, *, correction: CorrectionSpec, limit: int = BATCH
+) -> Iterator[Voided]:
     """Void the range's events of the open period, batch by batch as it is iterated.
 
     Those of closed periods are left: `preview_void` tells of them beforehand. Raises
@@ -64,7 +66,7 @@ def void_usage(chosen: UsageRange, *, act: Act, limit: int = BATCH) -> Iterator[
     after = FIRST
     while True:
         with transaction.atomic():
-            voided = _void_some(chosen, act, limit, after)
+            voided = _void_some(chosen, correction, limit, after)
         if voided is None:
             return
         after = voided.last
@@ -75,7 +77,11 @@ def void_usage(chosen: UsageRange, *, act: Act, limit: int = BATCH) -> Iterator[
 
 @transaction.atomic
 def credit_usage(
-    chosen: UsageRange, *, act: Act, limit: int = BATCH, after: Key = FIRST
+    chosen: UsageRange,
+    *,
+    correction: CorrectionSpec,
+    limit: int = BATCH,
+    after: Key = FIRST,
 ) -> Voided | None:
     """Mark a batch of the range's events of closed periods as made good; null: none.
 
@@ -86,23 +92,25 @@ def credit_usage(
     if not _choose(chosen, limit, _CLOSED, after):
         return None
     voided = _costs()
-    _execute(_NOTE_ACT, _of(act, chosen))
-    _execute(_INSERT, _of(act, chosen) | {"credited": True})
+    _execute(_NOTE_ACT, _of(correction, chosen))
+    _execute(_INSERT, _of(correction, chosen) | {"credited": True})
     return voided
 
 
-def _void_some(chosen: UsageRange, act: Act, limit: int, after: Key) -> Voided | None:
+def _void_some(
+    chosen: UsageRange, correction: CorrectionSpec, limit: int, after: Key
+) -> Voided | None:
     organization = chosen.organization
     _begin(chosen)
     recompute.stop_recording(organization.white_label, [organization.pk])
     if not _choose(chosen, limit, _OPEN, after):
         return None
     voided, scope = _costs(), _scope(chosen)
-    _execute(_INSERT, _of(act, chosen) | {"credited": False})
+    _execute(_INSERT, _of(correction, chosen) | {"credited": False})
     recompute.clear_differences()
     _execute(_DIFFER, {"meters": list(DAILY_METRICS)})
     try:
-        recompute.correct(scope, act)
+        recompute.correct(scope, correction)
     except IntegrityError:
         raise UsageDiffers(
             "Daily usage differs from its events. Run rebuild_days to correct it."
@@ -171,7 +179,7 @@ select organization_id, day, product, meter, project_id, period, quantity, cost,
 _INSERT = """
 insert into metrics_usagevoid (organization_id, event_id, at, period, is_credited,
     correction_id, voided_at)
-select organization_id, event_id, at, period, %(credited)s, %(act)s, %(now)s
+select organization_id, event_id, at, period, %(credited)s, %(correction)s, %(now)s
 from void_event order by 1, 2, 3
 """
 
@@ -190,7 +198,8 @@ from void_sum where meter = any(%(meters)s) group by 1, 2, 4 having sum(quantity
 _NOTE_ACT = """
 insert into metrics_correction (id, white_label_id, kind, by, note, started_at,
     organizations, rows, cost)
-values (%(act)s, %(white_label)s, %(kind)s, %(by)s, %(note)s, %(started_at)s, 1, 0, 0)
+values (%(correction)s, %(white_label)s, %(kind)s, %(by)s, %(note)s, %(started_at)s, 1,
+    0, 0)
 on conflict (id) do nothing
 """
 
@@ -215,15 +224,15 @@ def _scope(chosen: UsageRange) -> Scope:
     return Scope(label, [chosen.organization.pk], days)
 
 
-def _of(act: Act, chosen: UsageRange) -> dict[str, Any]:
+def _of(correction: CorrectionSpec, chosen: UsageRange) -> dict[str, Any]:
     return {
-        "act": act.id,
+        "correction": correction.id,
         "white_label": chosen.organization.white_label_id,
         "kind": VOID,
-        "by": act.by,
-        "note": act.note,
-        "started_at": act.started_at,
-        "now": act.started_at,
+        "by": correction.by,
+        "note": correction.note,
+        "started_at": correction.started_at,
+        "now": correction.started_at,
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from tqdm import tqdm
 
-from metrics.commands.recompute import Act
+from metrics.commands.recompute import CorrectionSpec
 from metrics.models.corrections import CorrectionKind
 from orgs.management.loading import find_white_label
 from orgs.models import Organization, WhiteLabel
@@ -103,7 +103,7 @@ class CorrectingCommand(BaseCommand):
             help=f"Organizations per transaction; default: {self.batch_size}.",
         )
 
-    def act(self, **options: Any) -> Act | None:
+    def correction(self, **options: Any) -> CorrectionSpec | None:
         """Who and why, with --apply."""
         if options["batch"] < 1:
             raise CommandError("--batch must be at least 1.")
@@ -112,7 +112,7 @@ class CorrectingCommand(BaseCommand):
         if not options["note"].strip():
             raise CommandError("--apply needs --note with the reason.")
         by = options["by"].strip() or system_user()
-        return Act(self.kind, by=by, note=options["note"].strip())
+        return CorrectionSpec(self.kind, by=by, note=options["note"].strip())
 
     def batches(self, chosen: Chosen, size: int) -> Iterator[list[int]]:
         """The organizations' ids, with a bar that moves when a batch is done."""

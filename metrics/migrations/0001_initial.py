@@ -31,7 +31,7 @@ create table metrics_usageevent (
     primary key (organization_id, event_id, at),
     constraint usage_event_id_given check (event_id <> ''),
     constraint usage_event_product_given check (product <> ''),
-    constraint usage_event_at_sane check (
+    constraint usage_event_at_in_range check (
         at >= '2000-01-01 00:00+00' and at < '2200-01-01 00:00+00'),
     constraint usage_event_period check (period >= 1),
     constraint usage_event_quantities check (
@@ -43,7 +43,7 @@ create table metrics_usageevent (
 # It has no primary key: making a number and checking that it is unique was a quarter of
 # the cost of appending. Readers look for the rows of one organization.
 CHANGES = """
-create table metrics_usagechange (
+create table metrics_pendingusage (
     organization_id bigint not null,
     day date not null,
     product text not null,
@@ -55,7 +55,7 @@ create table metrics_usagechange (
     benchmark_cost numeric(56, 12) not null,
     unpriced_quantity numeric(32, 0) not null
 );
-create index usage_change_organization on metrics_usagechange (organization_id)
+create index pending_usage_organization on metrics_pendingusage (organization_id)
 """
 
 # Usage up to now: the daily rows and what is still to be added to them. Readers sum.
@@ -65,16 +65,16 @@ USAGE = f"""
 create view metrics_usage as
     select {COLUMNS} from metrics_dailyusage
     union all
-    select {COLUMNS} from metrics_usagechange
+    select {COLUMNS} from metrics_pendingusage
 """
 
 # Both logs are filled and emptied all day. Vacuum comes after 10,000 dead rows, however
 # large the log is. The log of usage keeps its pages when it is empty: an empty one
 # would be planned to be read whole, and the plan kept when it is long.
 LOGS = """
-alter table metrics_usagechange set (autovacuum_vacuum_scale_factor = 0,
+alter table metrics_pendingusage set (autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 10000, vacuum_truncate = off);
-alter table metrics_fleetchange set (
+alter table metrics_pendingfleetusage set (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000)
 """
 
@@ -98,6 +98,26 @@ class Migration(migrations.Migration):
     operations = [
         AtOnce([
             migrations.CreateModel(
+                name='PendingUsage',
+                fields=[
+                    ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
+                    ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('benchmark_cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('unpriced_quantity', models.DecimalField(decimal_places=0, max_digits=32)),
+                    ('organization_id', models.BigIntegerField()),
+                    ('day', models.DateField()),
+                    ('product', models.TextField()),
+                    ('meter', models.TextField()),
+                    ('project_id', models.BigIntegerField()),
+                    ('period', models.IntegerField()),
+                    ('pk', models.CompositePrimaryKey('organization_id', 'day', 'product', 'meter', 'project_id', 'period', blank=True, editable=False, primary_key=True, serialize=False)),
+                ],
+                options={
+                    'db_table': 'metrics_pendingusage',
+                    'managed': False,
+                },
+            ),
+            migrations.CreateModel(
                 name='Usage',
                 fields=[
                     ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
@@ -114,26 +134,6 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'db_table': 'metrics_usage',
-                    'managed': False,
-                },
-            ),
-            migrations.CreateModel(
-                name='UsageChange',
-                fields=[
-                    ('pk', models.CompositePrimaryKey('organization_id', 'day', 'product', 'meter', 'project_id', 'period', blank=True, editable=False, primary_key=True, serialize=False)),
-                    ('organization_id', models.BigIntegerField()),
-                    ('day', models.DateField()),
-                    ('product', models.TextField()),
-                    ('meter', models.TextField()),
-                    ('project_id', models.BigIntegerField()),
-                    ('period', models.IntegerField()),
-                    ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
-                    ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('benchmark_cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('unpriced_quantity', models.DecimalField(decimal_places=0, max_digits=32)),
-                ],
-                options={
-                    'db_table': 'metrics_usagechange',
                     'managed': False,
                 },
             ),
@@ -160,6 +160,7 @@ class Migration(migrations.Migration):
                 name='Correction',
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
+                    ('white_label', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.whitelabel')),
                     ('kind', models.CharField(choices=[('rebuild', 'Rebuild'), ('rerate', 'Rerate'), ('void', 'Void')], max_length=8)),
                     ('by', models.CharField(max_length=200)),
                     ('note', models.TextField()),
@@ -168,10 +169,9 @@ class Migration(migrations.Migration):
                     ('cost', models.DecimalField(decimal_places=12, default=0, max_digits=56)),
                     ('started_at', models.DateTimeField()),
                     ('finished_at', models.DateTimeField(null=True)),
-                    ('white_label', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.whitelabel')),
                 ],
                 options={
-                    'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['rebuild', 'rerate', 'void'])), name='correction_kind'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='correction_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='correction_note_given'), models.CheckConstraint(condition=models.Q(('started_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('started_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_started_at_sane'), models.CheckConstraint(condition=models.Q(('finished_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('finished_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_finished_at_sane'), models.CheckConstraint(condition=models.Q(('finished_at__isnull', True), ('finished_at__gte', models.F('started_at')), _connector='OR'), name='correction_finished_at_after_started_at')],
+                    'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['rebuild', 'rerate', 'void'])), name='correction_kind'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='correction_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='correction_note_given'), models.CheckConstraint(condition=models.Q(('started_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('started_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_started_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('finished_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_finished_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__isnull', True), ('finished_at__gte', models.F('started_at')), _connector='OR'), name='correction_finished_at_after_started_at')],
                 },
             ),
             migrations.CreateModel(
@@ -211,34 +211,17 @@ class Migration(migrations.Migration):
                     ('unpriced_quantity', models.DecimalField(decimal_places=0, default=0, max_digits=32)),
                 ],
                 options={
-                    'constraints': [models.CheckConstraint(condition=models.Q(('cost__gte', 0), ('benchmark_cost__gte', 0), ('unpriced_quantity__gte', 0), ('quantity__gte', models.F('unpriced_quantity')), ('period__gte', 1)), name='daily_usage_sane')],
-                },
-            ),
-            migrations.CreateModel(
-                name='FleetChange',
-                fields=[
-                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                    ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
-                    ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('benchmark_cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('unpriced_quantity', models.DecimalField(decimal_places=0, max_digits=32)),
-                    ('white_label_id', models.BigIntegerField()),
-                    ('day', models.DateField()),
-                    ('product', models.TextField()),
-                    ('meter', models.TextField()),
-                ],
-                options={
-                    'abstract': False,
+                    'constraints': [models.CheckConstraint(condition=models.Q(('cost__gte', 0), ('benchmark_cost__gte', 0), ('unpriced_quantity__gte', 0), ('quantity__gte', models.F('unpriced_quantity')), ('period__gte', 1)), name='daily_usage_in_range')],
                 },
             ),
             migrations.CreateModel(
                 name='FleetTotal',
                 fields=[
-                    ('pk', models.CompositePrimaryKey('white_label_id', 'day', 'product', 'meter', blank=True, editable=False, primary_key=True, serialize=False)),
                     ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
                     ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
                     ('benchmark_cost', models.DecimalField(decimal_places=12, max_digits=56)),
                     ('unpriced_quantity', models.DecimalField(decimal_places=0, max_digits=32)),
+                    ('pk', models.CompositePrimaryKey('white_label_id', 'day', 'product', 'meter', blank=True, editable=False, primary_key=True, serialize=False)),
                     ('white_label_id', models.BigIntegerField()),
                     ('day', models.DateField()),
                     ('product', models.TextField()),
@@ -252,15 +235,15 @@ class Migration(migrations.Migration):
                 name='Integration',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization')),
                     ('kind', models.CharField(choices=[('prom', 'Prometheus'), ('loki', 'Loki')], max_length=4)),
                     ('instance_id', models.CharField(max_length=200)),
                     ('endpoint', models.CharField(max_length=2000)),
                     ('token', models.BinaryField(max_length=4096)),
                     ('set_at', models.DateTimeField(default=django.utils.timezone.now)),
-                    ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization')),
                 ],
                 options={
-                    'constraints': [models.UniqueConstraint(fields=('organization', 'kind'), name='integration_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['prom', 'loki'])), name='integration_kind'), models.CheckConstraint(condition=models.Q(('instance_id', ''), _negated=True), name='integration_instance_id_given'), models.CheckConstraint(condition=models.Q(('endpoint', ''), _negated=True), name='integration_endpoint_given'), models.CheckConstraint(condition=models.Q(('set_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('set_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='integration_set_at_sane')],
+                    'constraints': [models.UniqueConstraint(fields=('organization', 'kind'), name='integration_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['prom', 'loki'])), name='integration_kind'), models.CheckConstraint(condition=models.Q(('instance_id', ''), _negated=True), name='integration_instance_id_given'), models.CheckConstraint(condition=models.Q(('endpoint', ''), _negated=True), name='integration_endpoint_given'), models.CheckConstraint(condition=models.Q(('set_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('set_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='integration_set_at_in_range')],
                 },
             ),
             migrations.CreateModel(
@@ -269,14 +252,14 @@ class Migration(migrations.Migration):
                     ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
                     ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
                     ('pgh_label', models.TextField(help_text='The event label.')),
+                    ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='metrics.integration')),
+                    ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
                     ('id', models.BigIntegerField()),
+                    ('organization', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization')),
                     ('kind', models.CharField(choices=[('prom', 'Prometheus'), ('loki', 'Loki')], max_length=4)),
                     ('instance_id', models.CharField(max_length=200)),
                     ('endpoint', models.CharField(max_length=2000)),
                     ('set_at', models.DateTimeField(default=django.utils.timezone.now)),
-                    ('organization', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization')),
-                    ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                    ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='metrics.integration')),
                 ],
                 options={
                     'abstract': False,
@@ -290,8 +273,52 @@ class Migration(migrations.Migration):
                     ('starts_at', models.DateTimeField()),
                 ],
                 options={
-                    'constraints': [models.CheckConstraint(condition=models.Q(('starts_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('starts_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='open_period_starts_at_sane'), models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='open_period_number')],
+                    'constraints': [models.CheckConstraint(condition=models.Q(('starts_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('starts_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='open_period_starts_at_in_range'), models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='open_period_number')],
                 },
+            ),
+            migrations.CreateModel(
+                name='OrganizationRanking',
+                fields=[
+                    ('organization', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='ranking', serialize=False, to='orgs.organization')),
+                    ('white_label', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel')),
+                    ('cost_30_days', models.DecimalField(decimal_places=12, default=0, max_digits=56)),
+                    ('last_usage_on', models.DateField(null=True)),
+                    ('computed_on', models.DateField()),
+                    ('computed_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('changes', models.BigIntegerField(db_default=0)),
+                ],
+                options={
+                    'indexes': [models.Index(fields=['white_label', 'cost_30_days', 'organization'], name='ranking_by_cost'), models.Index(fields=['cost_30_days', 'organization'], name='ranking_by_cost_all')],
+                },
+            ),
+            migrations.CreateModel(
+                name='PendingFleetUsage',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
+                    ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('benchmark_cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('unpriced_quantity', models.DecimalField(decimal_places=0, max_digits=32)),
+                    ('white_label_id', models.BigIntegerField()),
+                    ('day', models.DateField()),
+                    ('product', models.TextField()),
+                    ('meter', models.TextField()),
+                ],
+                options={
+                    'abstract': False,
+                },
+            ),
+            migrations.CreateModel(
+                name='PeriodRepricing',
+                fields=[
+                    ('pk', models.CompositePrimaryKey('organization_id', 'period', 'correction_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                    ('organization_id', models.BigIntegerField()),
+                    ('period', models.IntegerField()),
+                    ('correction_id', models.UUIDField()),
+                    ('price_version', models.PositiveIntegerField()),
+                    ('old_cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('new_cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                ],
             ),
             migrations.CreateModel(
                 name='PriceBook',
@@ -304,6 +331,8 @@ class Migration(migrations.Migration):
                 name='Rate',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('white_label', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel')),
+                    ('organization', models.ForeignKey(blank=True, help_text='Leave empty for all organizations of the white label.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization')),
                     ('product', models.CharField(max_length=100)),
                     ('meter', models.CharField(max_length=64)),
                     ('effective_from', models.DateTimeField(blank=True, help_text='Leave empty if the rate has always applied.', null=True)),
@@ -312,11 +341,9 @@ class Migration(migrations.Migration):
                     ('added_in', models.PositiveIntegerField(editable=False)),
                     ('removed_in', models.PositiveIntegerField(blank=True, editable=False, null=True)),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                    ('organization', models.ForeignKey(blank=True, help_text='Leave empty for all organizations of the white label.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization')),
-                    ('white_label', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel')),
                 ],
                 options={
-                    'constraints': [models.UniqueConstraint(condition=models.Q(('removed_in', None)), fields=('white_label', 'product', 'meter', 'organization', 'effective_from'), name='rate_unique', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('unit_price__gte', 0)), name='rate_unit_price_ge_0'), models.CheckConstraint(condition=models.Q(('benchmark_unit_price__gte', 0)), name='rate_benchmark_unit_price_ge_0'), models.CheckConstraint(condition=models.Q(('product', ''), _negated=True), name='rate_product_given'), models.CheckConstraint(condition=models.Q(('meter', ''), _negated=True), name='rate_meter_given'), models.CheckConstraint(condition=models.Q(('effective_from__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('effective_from__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='rate_effective_from_sane'), models.CheckConstraint(condition=models.Q(('removed_in', None), ('removed_in__gt', models.F('added_in')), _connector='OR'), name='rate_removed_after_added')],
+                    'constraints': [models.UniqueConstraint(condition=models.Q(('removed_in', None)), fields=('white_label', 'product', 'meter', 'organization', 'effective_from'), name='rate_unique', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('unit_price__gte', 0)), name='rate_unit_price_ge_0'), models.CheckConstraint(condition=models.Q(('benchmark_unit_price__gte', 0)), name='rate_benchmark_unit_price_ge_0'), models.CheckConstraint(condition=models.Q(('product', ''), _negated=True), name='rate_product_given'), models.CheckConstraint(condition=models.Q(('meter', ''), _negated=True), name='rate_meter_given'), models.CheckConstraint(condition=models.Q(('effective_from__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('effective_from__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='rate_effective_from_in_range'), models.CheckConstraint(condition=models.Q(('removed_in', None), ('removed_in__gt', models.F('added_in')), _connector='OR'), name='rate_removed_after_added')],
                 },
             ),
             migrations.CreateModel(
@@ -325,7 +352,11 @@ class Migration(migrations.Migration):
                     ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
                     ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
                     ('pgh_label', models.TextField(help_text='The event label.')),
+                    ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='metrics.rate')),
+                    ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
                     ('id', models.BigIntegerField()),
+                    ('white_label', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.whitelabel')),
+                    ('organization', models.ForeignKey(blank=True, db_constraint=False, help_text='Leave empty for all organizations of the white label.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization')),
                     ('product', models.CharField(max_length=100)),
                     ('meter', models.CharField(max_length=64)),
                     ('effective_from', models.DateTimeField(blank=True, help_text='Leave empty if the rate has always applied.', null=True)),
@@ -334,57 +365,26 @@ class Migration(migrations.Migration):
                     ('added_in', models.PositiveIntegerField(editable=False)),
                     ('removed_in', models.PositiveIntegerField(blank=True, editable=False, null=True)),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                    ('organization', models.ForeignKey(blank=True, db_constraint=False, help_text='Leave empty for all organizations of the white label.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization')),
-                    ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
-                    ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='metrics.rate')),
-                    ('white_label', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.whitelabel')),
                 ],
                 options={
                     'abstract': False,
                 },
             ),
             migrations.CreateModel(
-                name='Rerated',
-                fields=[
-                    ('pk', models.CompositePrimaryKey('organization_id', 'period', 'correction_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                    ('organization_id', models.BigIntegerField()),
-                    ('period', models.IntegerField()),
-                    ('correction_id', models.UUIDField()),
-                    ('price_version', models.PositiveIntegerField()),
-                    ('old_cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('new_cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                ],
-            ),
-            migrations.CreateModel(
-                name='Standing',
-                fields=[
-                    ('organization', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='standing', serialize=False, to='orgs.organization')),
-                    ('cost_30_days', models.DecimalField(decimal_places=12, default=0, max_digits=56)),
-                    ('last_usage_on', models.DateField(null=True)),
-                    ('computed_on', models.DateField()),
-                    ('computed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                    ('white_label', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel')),
-                    ('changes', models.BigIntegerField(db_default=0)),
-                ],
-                options={
-                    'indexes': [models.Index(fields=['white_label', 'cost_30_days', 'organization'], name='standing_by_cost'), models.Index(fields=['cost_30_days', 'organization'], name='standing_by_cost_all')],
-                },
-            ),
-            migrations.CreateModel(
                 name='UsageReport',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization')),
+                    ('job', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.job')),
                     ('starts_at', models.DateTimeField()),
                     ('ends_at', models.DateTimeField()),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                     ('created_by', models.CharField(blank=True, max_length=200)),
                     ('content', models.TextField(null=True)),
-                    ('job', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.job')),
-                    ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization')),
                 ],
                 options={
                     'indexes': [models.Index(fields=['organization', '-id'], name='usage_report_by_org')],
-                    'constraints': [models.CheckConstraint(condition=models.Q(('starts_at__lte', models.F('ends_at'))), name='usage_report_range'), models.CheckConstraint(condition=models.Q(('starts_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('starts_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_starts_at_sane'), models.CheckConstraint(condition=models.Q(('ends_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('ends_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_ends_at_sane'), models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_created_at_sane')],
+                    'constraints': [models.CheckConstraint(condition=models.Q(('starts_at__lte', models.F('ends_at'))), name='usage_report_range'), models.CheckConstraint(condition=models.Q(('starts_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('starts_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_starts_at_in_range'), models.CheckConstraint(condition=models.Q(('ends_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('ends_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_ends_at_in_range'), models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_created_at_in_range')],
                 },
             ),
             migrations.CreateModel(
@@ -429,7 +429,7 @@ class Migration(migrations.Migration):
             ),
         ]),
         migrations.RunSQL(EVENTS, reverse_sql="drop table metrics_usageevent"),
-        migrations.RunSQL(CHANGES, reverse_sql="drop table metrics_usagechange"),
+        migrations.RunSQL(CHANGES, reverse_sql="drop table metrics_pendingusage"),
         migrations.RunSQL(USAGE, reverse_sql="drop view metrics_usage"),
         # Undone with the tables.
         migrations.RunSQL(LOGS, reverse_sql=migrations.RunSQL.noop),

@@ -3,12 +3,12 @@
 No other app reads these; they ask `metrics.queries` and `metrics.commands`.
 """
 
-from metrics.models.corrections import Correction, Rerated
-from metrics.models.daily import DailyMetric, DailyUsage, Standing
+from metrics.models.corrections import Correction, PeriodRepricing
+from metrics.models.daily import DailyMetric, DailyUsage, OrganizationRanking
 from metrics.models.events import OpenPeriod, UsageEvent
-from metrics.models.fleet import FleetChange, FleetTotal
+from metrics.models.fleet import FleetTotal, PendingFleetUsage
 from metrics.models.integrations import Integration
-from metrics.models.pending import Usage, UsageChange
+from metrics.models.pending import PendingUsage, Usage
 from metrics.models.rates import PriceBook, Rate
 from metrics.models.reports import UsageReport
 from metrics.models.voids import UsageVoid
@@ -17,16 +17,16 @@ __all__ = [
     "Correction",
     "DailyMetric",
     "DailyUsage",
-    "FleetChange",
     "FleetTotal",
     "Integration",
     "OpenPeriod",
+    "OrganizationRanking",
+    "PendingFleetUsage",
+    "PendingUsage",
+    "PeriodRepricing",
     "PriceBook",
     "Rate",
-    "Rerated",
-    "Standing",
     "Usage",
-    "UsageChange",
     "UsageEvent",
     "UsageReport",
     "UsageVoid",

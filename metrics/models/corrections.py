@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Q
 
 from metrics.models.daily import COST_DIGITS, COST_PLACES
-from orgs.models.fields import in_order, not_empty, sane
+from orgs.models.fields import in_order, in_range, not_empty
 
 
 class CorrectionKind(models.TextChoices):
@@ -46,7 +46,7 @@ class Correction(models.Model):
                 name="correction_kind",
             ),
             *not_empty("correction", "by", "note"),
-            *sane("correction", "started_at", "finished_at"),
+            *in_range("correction", "started_at", "finished_at"),
             in_order("correction", "started_at", "finished_at"),
         ]
 
@@ -54,7 +54,7 @@ class Correction(models.Model):
         return f"{self.kind} by {self.by}"
 
 
-class Rerated(models.Model):
+class PeriodRepricing(models.Model):
     """A period of an organization is priced with a later price book.
 
     Events stay as they were recorded. What one costs is said by the greater of its own

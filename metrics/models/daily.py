@@ -46,7 +46,7 @@ class DailyUsage(models.Model):
                 & Q(unpriced_quantity__gte=0)
                 & Q(quantity__gte=F("unpriced_quantity"))
                 & Q(period__gte=1),
-                name="daily_usage_sane",
+                name="daily_usage_in_range",
             )
         ]
 
@@ -107,7 +107,7 @@ class DailyMetric(models.Model):
         return f"{self.organization_id} {self.day}"
 
 
-class Standing(models.Model):
+class OrganizationRanking(models.Model):
     """Where an organization stands in the list's order: prepared, seconds old.
 
     Lists are sorted by this; the numbers they show are read from daily usage.
@@ -117,7 +117,7 @@ class Standing(models.Model):
         "orgs.Organization",
         on_delete=models.CASCADE,
         primary_key=True,
-        related_name="standing",
+        related_name="ranking",
     )
     white_label = models.ForeignKey(
         "orgs.WhiteLabel", on_delete=models.CASCADE, related_name="+", db_index=False
@@ -128,17 +128,17 @@ class Standing(models.Model):
     last_usage_on = models.DateField(null=True)
     computed_on = models.DateField()  # the day its 30 days end with
     computed_at = models.DateTimeField(default=timezone.now)
-    # Of its usage, folded so far; those not yet folded are rows of `UsageChange`.
+    # Of its usage, folded so far; those not yet folded are rows of `PendingUsage`.
     changes = models.BigIntegerField(db_default=0)
 
     class Meta:
         indexes = [
             models.Index(
                 fields=["white_label", "cost_30_days", "organization"],
-                name="standing_by_cost",
+                name="ranking_by_cost",
             ),
             models.Index(
-                fields=["cost_30_days", "organization"], name="standing_by_cost_all"
+                fields=["cost_30_days", "organization"], name="ranking_by_cost_all"
             ),
         ]
 

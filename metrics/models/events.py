@@ -2,7 +2,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Q
 from django.utils import timezone
 
-from orgs.models.fields import sane
+from orgs.models.fields import in_range
 
 
 class OpenPeriod(models.Model):
@@ -23,7 +23,7 @@ class OpenPeriod(models.Model):
 
     class Meta:
         constraints = [
-            *sane("open_period", "starts_at"),
+            *in_range("open_period", "starts_at"),
             CheckConstraint(condition=Q(number__gte=1), name="open_period_number"),
         ]
 

@@ -38,7 +38,7 @@ class FleetTotal(Sums):
         return f"{self.white_label_id} {self.day} {self.product} {self.meter}"
 
 
-class FleetChange(Sums):
+class PendingFleetUsage(Sums):
     """What a recording added to a white label's day; folded into its total."""
 
     white_label_id = models.BigIntegerField()

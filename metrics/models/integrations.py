@@ -2,7 +2,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
 
-from orgs.models.fields import not_empty, sane, with_history
+from orgs.models.fields import in_range, not_empty, with_history
 
 
 class IntegrationKind(models.TextChoices):
@@ -39,13 +39,13 @@ class Integration(models.Model):
                 condition=Q(kind__in=IntegrationKind.values), name="integration_kind"
             ),
             *not_empty("integration", "instance_id", "endpoint"),
-            *sane("integration", "set_at"),
+            *in_range("integration", "set_at"),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of {self.organization_id}"
 
 
-def bound_to(organization_id: int, kind: str) -> str:
+def associated_data(organization_id: int, kind: str) -> str:
     """What an integration's token is sealed for: in another row it does not open."""
     return f"metrics.Integration:{organization_id}:{kind}"

@@ -22,7 +22,7 @@ class _UsageSums(Sums):
         return f"{self.organization_id} {self.day} {self.product} {self.meter}"
 
 
-class UsageChange(_UsageSums):
+class PendingUsage(_UsageSums):
     """What a recording or a correction added; folded into daily usage and standings.
 
     `standing.changes` plus the rows here count every change ever made: with it a
@@ -36,7 +36,7 @@ class UsageChange(_UsageSums):
 
     class Meta:
         managed = False  # without a key: see 0009
-        db_table = "metrics_usagechange"
+        db_table = "metrics_pendingusage"
 
 
 class Usage(_UsageSums):

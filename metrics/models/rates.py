@@ -2,7 +2,7 @@ from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 from django.utils import timezone
 
-from orgs.models.fields import not_empty, not_negative, sane, with_history
+from orgs.models.fields import in_range, not_empty, not_negative, with_history
 
 PRICE_DIGITS, PRICE_PLACES = 24, 12
 
@@ -88,7 +88,7 @@ class Rate(models.Model):
             ),
             *not_negative("rate", "unit_price", "benchmark_unit_price"),
             *not_empty("rate", "product", "meter"),
-            *sane("rate", "effective_from"),
+            *in_range("rate", "effective_from"),
             CheckConstraint(
                 condition=Q(removed_in=None) | Q(removed_in__gt=F("added_in")),
                 name="rate_removed_after_added",

@@ -2,7 +2,7 @@ from django.db import models
 from django.db.models import CheckConstraint, F, Q
 from django.utils import timezone
 
-from orgs.models.fields import sane
+from orgs.models.fields import in_range
 
 
 class UsageReport(models.Model):
@@ -23,7 +23,7 @@ class UsageReport(models.Model):
             CheckConstraint(
                 condition=Q(starts_at__lte=F("ends_at")), name="usage_report_range"
             ),
-            *sane("usage_report", "starts_at", "ends_at", "created_at"),
+            *in_range("usage_report", "starts_at", "ends_at", "created_at"),
         ]
         indexes = [
             models.Index(fields=["organization", "-id"], name="usage_report_by_org")

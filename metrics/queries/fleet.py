@@ -82,17 +82,17 @@ def _recent(costs: dict[date, Decimal], today: date) -> RecentCost:
 
 
 # The prepared 30-day cost, as a field of an organization to sort by.
-COST_KEY = "standing__cost_30_days"
+COST_KEY = "ranking__cost_30_days"
 
 _STALE = """
 select o.id from orgs_organization o join orgs_whitelabel w on w.id = o.white_label_id
-left join metrics_standing s on s.organization_id = o.id
+left join metrics_organizationranking s on s.organization_id = o.id
 where s.computed_on is distinct from (%s at time zone w.time_zone)::date
 order by o.id limit %s
 """
 
 
-def find_stale_standings(limit: int) -> list[int]:
+def find_stale_rankings(limit: int) -> list[int]:
     """Organizations whose prepared 30 days do not end today; some at a time."""
     with connection.cursor() as cursor:
         cursor.execute(_STALE, [timezone.now(), limit])
@@ -117,7 +117,8 @@ select found.* from unnest(%(white_labels)s::bigint[]) as label (id)
 cross join lateral (
     select o.id, o.name, o.external_id, s.white_label_id, s.computed_on, s.computed_at,
         s.cost_30_days
-    from metrics_standing s join orgs_organization o on o.id = s.organization_id
+    from metrics_organizationranking s join orgs_organization o on o.id =
+        s.organization_id
     where s.white_label_id = label.id and s.cost_30_days > 0 and o.deleted_at is null
     order by s.cost_30_days desc, s.organization_id desc limit %(limit)s
 ) as found

@@ -17,7 +17,7 @@ from metrics.queries.series import (
     Line,
     Series,
     SeriesFilters,
-    gathered,
+    debounced_ids,
 )
 from orgs.days import ONE_DAY
 
@@ -34,7 +34,7 @@ from (
         and day >= %(start)s and day < %(end)s
     union all
     select day, {line}, quantity, cost, benchmark_cost, unpriced_quantity
-    from metrics_fleetchange where white_label_id = any(%(white_labels)s)
+    from metrics_pendingfleetusage where white_label_id = any(%(white_labels)s)
         and day >= %(start)s and day < %(end)s
 ) as found
 group by 1, 2
@@ -66,7 +66,7 @@ def fleet_series(white_label_ids: Sequence[int], filters: SeriesFilters) -> Seri
                 "end": filters.range.end,
             },
         )
-        return gathered(filters, cursor.fetchall())
+        return debounced_ids(filters, cursor.fetchall())
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +158,12 @@ def _compared(line: Line, start: date) -> MeterTotal:
     return MeterTotal(line.id, line.name, sum(now, Amounts()), sum(before, Amounts()))
 
 
-_WAITING = "select count(*) from (select from metrics_fleetchange limit %s) as waiting"
+_WAITING = (
+    "select count(*) from (select from metrics_pendingfleetusage limit %s) as waiting"
+)
 
 
-def count_unfolded(limit: int) -> int:
+def count_pending(limit: int) -> int:
     """How many changes wait to be folded, counted up to `limit`.
 
     They are in every number already; many of them mean that no worker is folding.

@@ -2,8 +2,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from metrics.models import Integration
-from metrics.models.integrations import bound_to
-from orgs.crypto import open_sealed
+from metrics.models.integrations import associated_data
+from orgs.crypto import decrypt
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ def find_target(organization_id: int, *, kind: str) -> Target | None:
     row = rows.values_list("instance_id", "endpoint", "token").first()
     if row is None:
         return None
-    instance_id, endpoint, sealed = row
-    bound = bound_to(organization_id, kind)
-    return Target(instance_id, endpoint, open_sealed(bytes(sealed), bound_to=bound))
+    instance_id, endpoint, encrypted = row
+    bound = associated_data(organization_id, kind)
+    return Target(
+        instance_id, endpoint, decrypt(bytes(encrypted), associated_data=bound)
+    )

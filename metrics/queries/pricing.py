@@ -64,7 +64,7 @@ def priced(events: str) -> str:
     return f"""
 with rerated as materialized (
     select organization_id, period, max(price_version) as version
-    from metrics_rerated where organization_id = any(%(ids)s) group by 1, 2
+    from metrics_periodrepricing where organization_id = any(%(ids)s) group by 1, 2
 ), quantity as materialized (
     select e.organization_id, (e.at at time zone %(zone)s)::date as day, e.product,
         q.key as meter, e.project_id, e.period, e.at, q.value::bigint as quantity,

@@ -150,10 +150,12 @@ def series(organization_id: int, filters: SeriesFilters) -> Series:
     """
     filters.range.within(filters.grain)
     statement = _statement(filters.shape)
-    return gathered(filters, fetch_all(statement, filters.parameters(organization_id)))
+    return debounced_ids(
+        filters, fetch_all(statement, filters.parameters(organization_id))
+    )
 
 
-def gathered(filters: SeriesFilters, rows: Iterable[tuple[Any, ...]]) -> Series:
+def debounced_ids(filters: SeriesFilters, rows: Iterable[tuple[Any, ...]]) -> Series:
     """Rows of (bucket, line, four sums) as a series."""
     lines: dict[str, Line] = {}
     for bucket, id_, quantity, cost, benchmark, unpriced in rows:

@@ -85,7 +85,7 @@ def own_organization(request: HttpRequest, scope: Scope) -> Organization:
     if current.organization_id is not None:
         organization = get_organization(current, current.organization_id)
     elif current.white_label_id is not None:
-        owners = visible(current).present().select_related("white_label")
+        owners = visible(current).active().select_related("white_label")
         owned = owners.filter(owned_white_labels=current.white_label_id).first()
         if owned is None:
             raise OrganizationNotFound

@@ -83,7 +83,7 @@ def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) ->
     caller = access.caller(request, Scope.ORGANIZATIONS_READ)
     rows = access.visible(caller).select_related("white_label")
     if not filters.includeDeleted:
-        rows = rows.present()
+        rows = rows.active()
     if filters.external_id is not None:
         rows = rows.filter(external_id=filters.external_id)
     if filters.white_label is not None:

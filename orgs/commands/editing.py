@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from orgs.commands.jobs import cancel_jobs, refuse_owner
 from orgs.commands.organizations import (
-    announce_created,
-    announce_entitlements,
-    announce_people,
+    signal_created,
+    signal_entitlements,
+    signal_people,
 )
 from orgs.errors import Conflict, DomainError
 from orgs.models import Entitlements, Job, Member, Organization, Project, WhiteLabel
@@ -51,7 +51,7 @@ def create_organization(
         ) from None
     if entitlements is not None:
         set_entitlements(organization, entitlements)
-    announce_created([organization.pk])
+    signal_created([organization.pk])
     return organization
 
 
@@ -67,7 +67,7 @@ def change_organization(
         _check(current, exclude=["white_label"])
         _save(current, [*values, "updated_at"])
     if "contract_started_on" in values:  # and with it the year that they are of
-        announce_entitlements([current.pk])
+        signal_entitlements([current.pk])
     if entitlements is not None:
         set_entitlements(current, entitlements)
     return current
@@ -103,7 +103,7 @@ def set_entitlements(organization: Organization, values: Values) -> Entitlements
     for name, value in values.items():
         setattr(entitlements, name, value)
     entitlements.save()
-    announce_entitlements([organization.pk])
+    signal_entitlements([organization.pk])
     return entitlements
 
 
@@ -173,7 +173,7 @@ def _enter(row: Person, values: Values, organization: Organization) -> Person:
         raise Conflict(
             "This external ID is already taken.", fields=("external_id",)
         ) from None
-    announce_people([organization.pk])
+    signal_people([organization.pk])
     return row
 
 
@@ -185,7 +185,7 @@ def change_person(row: Any, values: Values) -> Any:
         setattr(current, name, value)
     _check(current, exclude=["organization"])
     _save(current, list(values))
-    announce_people([current.organization_id])
+    signal_people([current.organization_id])
     return current
 
 
@@ -198,4 +198,4 @@ def remove_person(row: Any, *, at: datetime | None = None) -> None:
         .update(deleted_at=max(at or timezone.now(), row.added_at))
     )
     if changed:
-        announce_people([row.organization_id])
+        signal_people([row.organization_id])

@@ -55,7 +55,7 @@ _HANDLERS: dict[str, Handler] = {}
 
 
 def register_job(kind: Job.Kind, handler: Handler) -> None:
-    """Name the function that does jobs of a kind; an app calls this when it is ready."""
+    """Register the function that does jobs of a kind, when its app is ready."""
     _HANDLERS[kind] = handler
 
 

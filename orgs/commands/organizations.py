@@ -83,17 +83,17 @@ class IncomingOrganization(Struct, frozen=True, forbid_unknown_fields=True):
             _check_instant(noon + _WIDEST_ZONE)
 
 
-def announce_created(organization_ids: Sequence[int]) -> None:
+def signal_created(organization_ids: Sequence[int]) -> None:
     """Tell the apps above, inside the caller's transaction."""
     organizations_created.send(Organization, organization_ids=list(organization_ids))
 
 
-def announce_people(organization_ids: Sequence[int]) -> None:
+def signal_people(organization_ids: Sequence[int]) -> None:
     """Tell the apps above that heads changed, inside the caller's transaction."""
     people_changed.send(Organization, organization_ids=list(organization_ids))
 
 
-def announce_entitlements(organization_ids: Sequence[int]) -> None:
+def signal_entitlements(organization_ids: Sequence[int]) -> None:
     """Tell the apps above what these may use now, inside the caller's transaction."""
     entitlements_changed.send(Entitlements, organization_ids=list(organization_ids))
 
@@ -118,7 +118,7 @@ def load_organizations(
     )
     ids = _ids(white_label, incoming)
     _add_entitlements(ids, fresh)
-    announce_created(sorted(ids[key] for key in fresh))
+    signal_created(sorted(ids[key] for key in fresh))
     _add_people(ids, incoming)
     return [fresh.get(line.external_id) is line for line in incoming]
 
@@ -185,7 +185,7 @@ def _add_people(
     changed = {row.organization_id for row in members}
     changed |= {row.organization_id for row in projects}
     if changed:
-        announce_people(sorted(changed))
+        signal_people(sorted(changed))
 
 
 def _key(row: Member | Project) -> tuple[int, str]:
@@ -201,4 +201,4 @@ def ensure_projects(first_seen: Mapping[tuple[int, str], datetime]) -> None:
         for (id_, key), added_at in sorted(first_seen.items())
     ]
     Project.objects.bulk_create(projects, ignore_conflicts=True)
-    announce_people(sorted({id_ for id_, _ in first_seen}))
+    signal_people(sorted({id_ for id_, _ in first_seen}))

@@ -1,7 +1,7 @@
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from orgs.commands.organizations import announce_created
+from orgs.commands.organizations import signal_created
 from orgs.errors import Conflict, DomainError
 from orgs.models import Organization, WhiteLabel
 
@@ -48,7 +48,7 @@ def create_owner(white_label: WhiteLabel) -> Organization:
     )
     white_label.owner = owner
     white_label.save(update_fields=["owner"])
-    announce_created([owner.id])
+    signal_created([owner.id])
     return owner
 
 

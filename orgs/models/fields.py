@@ -49,12 +49,12 @@ def validate_text(text: str) -> None:
         )
 
 
-def sane(table: str, *names: str) -> list[CheckConstraint]:
+def in_range(table: str, *names: str) -> list[CheckConstraint]:
     """Instants lie between 2000 and 2200; null passes."""
     return [
         CheckConstraint(
             condition=Q((f"{name}__gte", EARLIEST), (f"{name}__lt", LATEST)),
-            name=f"{table}_{name}_sane",
+            name=f"{table}_{name}_in_range",
         )
         for name in names
     ]

@@ -3,7 +3,7 @@ from datetime import timedelta
 from django.db import models
 from django.utils import timezone
 
-from orgs.models.fields import sane
+from orgs.models.fields import in_range
 from orgs.models.work import (
     RetryPolicy,
     Work,
@@ -37,7 +37,7 @@ class Job(Work):
     class Meta:
         constraints = [
             *work_constraints("job"),
-            *sane("job", "created_at", "started_at", "finished_at"),
+            *in_range("job", "created_at", "started_at", "finished_at"),
         ]
         indexes = [
             models.Index(fields=["organization", "-id"], name="job_by_organization"),

@@ -5,7 +5,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orgs.catalog import Scope
-from orgs.models.fields import in_order, not_empty, sane, with_history
+from orgs.models.fields import in_order, in_range, not_empty, with_history
 
 
 @with_history(exclude=["key_hash", "last_used_at"])
@@ -50,7 +50,7 @@ class ApiKey(models.Model):
     class Meta:
         verbose_name = "API key"
         constraints = [
-            *sane("api_key", "created_at", "expires_at", "revoked_at"),
+            *in_range("api_key", "created_at", "expires_at", "revoked_at"),
             *not_empty("api_key", "name"),
             in_order("api_key", "created_at", "revoked_at"),
             models.CheckConstraint(

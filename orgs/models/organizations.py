@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from orgs.models.fields import (
     in_order,
+    in_range,
     not_empty,
     not_negative,
-    sane,
     validate_text,
     with_history,
 )
@@ -42,7 +42,7 @@ _COUNT_CHANGES = "\n".join(
 
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
-    def present(self) -> Self:
+    def active(self) -> Self:
         """Without the deleted ones."""
         return self.filter(deleted_at=None)
 
@@ -130,7 +130,7 @@ class Organization(models.Model):
                 fields=["white_label", "external_id"],
                 name="organization_external_id_unique",
             ),
-            *sane("organization", "created_at", "updated_at", "deleted_at"),
+            *in_range("organization", "created_at", "updated_at", "deleted_at"),
             *not_empty("organization", "external_id", "name"),
             in_order("organization", "created_at", "deleted_at"),
             CheckConstraint(
@@ -138,7 +138,7 @@ class Organization(models.Model):
                     contract_started_on__gte=date(2000, 1, 1),
                     contract_started_on__lt=date(2200, 1, 1),
                 ),
-                name="organization_contract_started_on_sane",
+                name="organization_contract_started_on_in_range",
             ),
             CheckConstraint(
                 condition=Q(rate_limit__gte=1), name="organization_rate_limit_ge_1"

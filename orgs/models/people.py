@@ -2,7 +2,13 @@ from django.db import models
 from django.db.models import Q, UniqueConstraint
 from django.utils import timezone
 
-from orgs.models.fields import in_order, not_empty, sane, validate_text, with_history
+from orgs.models.fields import (
+    in_order,
+    in_range,
+    not_empty,
+    validate_text,
+    with_history,
+)
 
 
 class MemberRole(models.TextChoices):
@@ -36,7 +42,7 @@ class Member(models.Model):
             models.CheckConstraint(
                 condition=Q(role__in=MemberRole.values), name="member_role"
             ),
-            *sane("member", "added_at", "deleted_at"),
+            *in_range("member", "added_at", "deleted_at"),
             *not_empty("member", "external_id"),
             in_order("member", "added_at", "deleted_at"),
         ]
@@ -64,7 +70,7 @@ class Project(models.Model):
                 fields=["organization", "external_id"],
                 name="project_external_id_unique",
             ),
-            *sane("project", "added_at", "deleted_at"),
+            *in_range("project", "added_at", "deleted_at"),
             *not_empty("project", "external_id", "name"),
             in_order("project", "added_at", "deleted_at"),
         ]

@@ -7,7 +7,7 @@ from django.db.models import CheckConstraint, Q
 from django.utils import timezone
 
 from orgs.catalog import CURRENCY_DIGITS, time_zones
-from orgs.models.fields import not_empty, sane, with_history
+from orgs.models.fields import in_range, not_empty, with_history
 
 
 def validate_time_zone(name: str) -> None:
@@ -62,7 +62,7 @@ class WhiteLabel(models.Model):
 
     class Meta:
         constraints = [
-            *sane("white_label", "created_at"),
+            *in_range("white_label", "created_at"),
             *not_empty("white_label", "slug", "name", "time_zone"),
             CheckConstraint(
                 condition=Q(gpu_weight__range=(1, 1000)),

@@ -1,1 +1,1 @@
-"""How workers are woken: by a nudge about one row, or by what many calls gathered."""
+"""How workers are woken: by a enqueue about one row, or by what many calls gathered."""

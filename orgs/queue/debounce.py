@@ -28,13 +28,13 @@ _TIMEOUT = 2
 _KEY, _ASKED = "orgdesk:gathered:{}", "orgdesk:gathered:{}:asked"
 
 
-def gather(task: "Task[Any, Any]", ids: Iterable[int]) -> None:
+def enqueue_debounced(task: "Task[Any, Any]", ids: Iterable[int]) -> None:
     """After the commit: the task will be run and find these ids."""
     mine = frozenset(ids)
     transaction.on_commit(lambda: _thread().add(task, mine), robust=True)
 
 
-def gathered(task: "Task[Any, Any]") -> Iterator[list[int]]:
+def debounced_ids(task: "Task[Any, Any]") -> Iterator[list[int]]:
     """For the task itself: what was gathered for it, some at a time, until the end."""
     client = _client()
     client.delete(_ASKED.format(task.name))  # what comes from now on asks again
@@ -84,7 +84,9 @@ def _send(task: Any, ids: set[int]) -> None:
         if client.set(_ASKED.format(task.name), 1, nx=True, px=_ASKED_MILLISECONDS):
             task.apply_async(retry=False)
     except Exception as error:  # whatever a broker can raise
-        logger.warning("gather_lost task=%s error=%s", task.name, type(error).__name__)
+        logger.warning(
+            "debounce_lost task=%s error=%s", task.name, type(error).__name__
+        )
 
 
 _threads: list[_Thread] = []

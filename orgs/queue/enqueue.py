@@ -9,7 +9,7 @@ from django.db import transaction
 logger = logging.getLogger(__name__)
 
 
-def nudge(task: "Task[Any, Any]", *args: Any) -> None:
+def enqueue(task: "Task[Any, Any]", *args: Any) -> None:
     """Ask a worker to run the task, after the commit.
 
     The row it will read is safe already: a broker that is down is logged and costs
@@ -21,7 +21,7 @@ def nudge(task: "Task[Any, Any]", *args: Any) -> None:
             task.apply_async(args, retry=False)
         except Exception as error:  # whatever a broker can raise
             logger.warning(
-                "nudge_lost task=%s error=%s", task.name, type(error).__name__
+                "enqueue_lost task=%s error=%s", task.name, type(error).__name__
             )
 
     transaction.on_commit(send, robust=True)

@@ -50,12 +50,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Limit:
-    """A height not to be crossed; `met_at` is where on the days it is, in slots."""
+    """A height not to be crossed; `seen_at` is where on the days it is, in slots."""
 
     value: Decimal | int
     label: str
     tone: Tone = "warn"
-    met_at: float | None = None
+    seen_at: float | None = None
     met: str = ""  # what stands there
 
 
@@ -76,7 +76,7 @@ class LimitLine:
     label: str
     tone: Tone
     is_label_last: bool = False  # at the right: another one's is too close
-    met_at: float | None = None
+    seen_at: float | None = None
     met: str = ""
 
 
@@ -199,7 +199,7 @@ def draw(
                     "value": float(one.value),
                     "label": one.label,
                     "tone": one.tone,
-                    "met_at": one.met_at,
+                    "seen_at": one.seen_at,
                     "met": one.met,
                 }
                 for one in limits
@@ -222,8 +222,8 @@ def _limit_lines(
     for one in limits:
         at = _percent_down(float(one.value), top)
         is_close = any(abs(other.at - at) < _LABEL_HEIGHT for other in found)
-        met_at = None if one.met_at is None else round(100 * one.met_at / slots, 3)
-        found.append(LimitLine(at, one.label, one.tone, is_close, met_at, one.met))
+        seen_at = None if one.seen_at is None else round(100 * one.seen_at / slots, 3)
+        found.append(LimitLine(at, one.label, one.tone, is_close, seen_at, one.met))
     return found
 
 

@@ -74,7 +74,7 @@ window.chartLimits = (layout, { spec, colour, font, plain }) => {
     const side = close ? { x: 1, xanchor: "right" } : { x: 0, xanchor: "left" };
     return words(label, tone, { xref: "paper", y, yanchor: "bottom", ...side });
   });
-  for (const { value: y, tone, met_at: at, met } of limits.filter((one) => one.met_at !== null)) {
+  for (const { value: y, tone, seen_at: at, met } of limits.filter((one) => one.seen_at !== null)) {
     const side = at > 0.45 * spec.x.length
       ? { xanchor: "right", yanchor: "bottom", yshift: 4 }
       : { xanchor: "left", yanchor: "top", yshift: -5 };

@@ -18,11 +18,11 @@ from billing.alerts.commands.delivery import sending
 from billing.ledger import tasks as ledger_tasks
 from billing.ledger.commands.charges import send_charge
 from billing.models import (
+    AlertEmail,
     BillingPeriod,
     Charge,
-    InboxEvent,
-    Letter,
     StripeAction,
+    StripeEvent,
     SyncRun,
 )
 from billing.stripe import tasks as stripe_tasks
@@ -31,7 +31,7 @@ from billing.stripe.commands.sync import reading
 from billing.stripe.commands.webhook_events import handling
 from billing.stripe.commands.webhook_events.leases import take_forgotten
 from billing.stripe.queries.failed_jobs import list_failures
-from billing.stripe.queries.webhook_events import list_inbox
+from billing.stripe.queries.webhook_events import list_webhook_events
 from orgs.commands import work
 from orgs.commands.jobs import run_job
 from orgs.models import Job, Organization, WhiteLabel
@@ -79,14 +79,14 @@ def make_action(organization: Organization) -> StripeAction:
     )
 
 
-def make_email(organization: Organization) -> Letter:
-    return Letter.objects.create(
+def make_email(organization: Organization) -> AlertEmail:
+    return AlertEmail.objects.create(
         organization=organization, kind="digest", message_id="<one@example.com>"
     )
 
 
-def make_event(organization: Organization) -> InboxEvent:
-    return InboxEvent.objects.create(
+def make_event(organization: Organization) -> StripeEvent:
+    return StripeEvent.objects.create(
         event_id="evt_1", type="invoice.paid", payload={}, happened_at=NOW
     )
 
@@ -99,7 +99,7 @@ def make_run(organization: Organization) -> SyncRun:
     return SyncRun.objects.create(white_label=organization.white_label)
 
 
-def failures(kind: str, label: WhiteLabel) -> list[int]:
+def failed_jobs(kind: str, label: WhiteLabel) -> list[int]:
     """Read what the page of failed jobs shows."""
     return [failure.id for failure in list_failures([label]) if failure.kind == kind]
 
@@ -109,7 +109,7 @@ def failed_rows(model: type[Any], _: WhiteLabel) -> list[int]:
 
 
 def failed_events(_: WhiteLabel) -> list[int]:
-    return [row.id for row in list_inbox(None, states=["failed"])]
+    return [row.id for row in list_webhook_events(None, states=["failed"])]
 
 
 KINDS = [
@@ -118,7 +118,7 @@ KINDS = [
         make_charge,
         send_charge,
         ledger_tasks.sweep_charges,
-        partial(failures, "charge"),
+        partial(failed_jobs, "charge"),
         "period_id",
     ),
     Kind(
@@ -126,19 +126,23 @@ KINDS = [
         make_action,
         execution.do,
         stripe_tasks.sweep_actions,
-        partial(failures, "action"),
+        partial(failed_jobs, "action"),
     ),
     Kind(
-        Letter,
+        AlertEmail,
         make_email,
         sending.send,
-        alerts_tasks.sweep_letters,
-        partial(failed_rows, Letter),
+        alerts_tasks.sweep_alert_emails,
+        partial(failed_rows, AlertEmail),
     ),
     Kind(
-        InboxEvent, make_event, handling.handle, stripe_tasks.sweep_inbox, failed_events
+        StripeEvent,
+        make_event,
+        handling.handle,
+        stripe_tasks.sweep_webhook_events,
+        failed_events,
     ),
-    Kind(Job, make_job, run_job, sweep_jobs, partial(failures, "job")),
+    Kind(Job, make_job, run_job, sweep_jobs, partial(failed_jobs, "job")),
     Kind(
         SyncRun,
         make_run,
@@ -154,8 +158,10 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 def swept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What sweeps enqueue, with Stripe set up."""
     enqueued: list[int] = []
-    for module in ("billing.alerts.tasks", "metrics.tasks"):
-        monkeypatch.setattr(f"{module}.nudge", lambda _, id_: enqueued.append(id_))
+    for module in ("billing.alerts", "billing.ledger", "billing.stripe", "orgs"):
+        monkeypatch.setattr(
+            f"{module}.tasks.enqueue", lambda _, id_: enqueued.append(id_)
+        )
     monkeypatch.setattr(gateway, "is_on", lambda: True)
     return enqueued
 
@@ -229,7 +235,7 @@ def test_without_its_lease_a_worker_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in KINDS if kind.model is not InboxEvent], ids=str
+    "kind", [kind for kind in KINDS if kind.model is not StripeEvent], ids=str
 )
 def test_a_canceled_row_is_not_finished(kind: Kind, org: Organization) -> None:
     """Events are not canceled: people ignore one after it has ended."""
@@ -347,8 +353,8 @@ def test_people_start_a_failed_row_again(kind: Kind, org: Organization) -> None:
     [
         (Charge, [20, 40, 80, 160, 320, 600, 600]),
         (StripeAction, [5, 10, 20, 40, 80, 160, 180]),
-        (Letter, [30, 60, 120, 240, 480, 960, 1920]),
-        (InboxEvent, [15, 30, 60, 120, 240, 480, 960]),
+        (AlertEmail, [30, 60, 120, 240, 480, 960, 1920]),
+        (StripeEvent, [15, 30, 60, 120, 240, 480, 960]),
         (Job, [60, 120, 240, 240]),
         (SyncRun, [15, 30, 60, 120, 240, 480, 600]),
     ],

@@ -5,7 +5,7 @@ from django.db import DatabaseError, connection, transaction
 
 from billing.ledger.commands.periods import close_period
 from metrics.commands.people import fill_people_days
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.roll_up import roll_up_usage
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, event, make_organization, make_rate, make_user, record
 
@@ -34,15 +34,15 @@ REFUSED = [
         "update orgs_organization set deleted_at = '2001-01-01'",
     ),
     (
-        "organization_created_at_sane",
+        "organization_created_at_in_range",
         "update orgs_organization set created_at = '10000-01-01'",
     ),
     (
-        "organization_created_at_sane",
+        "organization_created_at_in_range",
         "update orgs_organization set created_at = '0001-01-01 00:00+14'",
     ),
     (
-        "organization_contract_started_on_sane",
+        "organization_contract_started_on_in_range",
         "update orgs_organization set contract_started_on = '1999-12-31'",
     ),
     (
@@ -51,7 +51,7 @@ REFUSED = [
     ),
     ("member_external_id_given", "update orgs_member set external_id = ''"),
     ("member_role", "update orgs_member set role = 'king'"),
-    ("member_added_at_sane", "update orgs_member set added_at = '9999-12-31'"),
+    ("member_added_at_in_range", "update orgs_member set added_at = '9999-12-31'"),
     ("project_name_given", "update orgs_project set name = ''"),
     ("entitlements_users_ge_0", "update orgs_entitlements set users = -1"),
     (
@@ -71,12 +71,12 @@ REFUSED = [
     ("usage_event_quantities", EVENT + "'x', now(), 'gpt', 0, '[1]', 1, 0)"),
     ("no partition", EVENT + "'x', '10000-01-01', 'gpt', 0, '{{\"a\": 1}}', 1, 0)"),
     ("no partition", EVENT + "'x', '1999-12-31', 'gpt', 0, '{{\"a\": 1}}', 1, 0)"),
-    ("daily_usage_sane", "update metrics_dailyusage set quantity = -1"),
-    ("daily_usage_sane", "update metrics_dailyusage set cost = -0.000000000001"),
-    ("daily_usage_sane|overflow", "update metrics_dailyusage set cost = '-inf'"),
-    ("daily_usage_sane", "update metrics_dailyusage set period = 0"),
+    ("daily_usage_in_range", "update metrics_dailyusage set quantity = -1"),
+    ("daily_usage_in_range", "update metrics_dailyusage set cost = -0.000000000001"),
+    ("daily_usage_in_range|overflow", "update metrics_dailyusage set cost = '-inf'"),
+    ("daily_usage_in_range", "update metrics_dailyusage set period = 0"),
     (
-        "daily_usage_sane",
+        "daily_usage_in_range",
         "update metrics_dailyusage set unpriced_quantity = quantity + 1",
     ),
     (
@@ -86,7 +86,7 @@ REFUSED = [
     ("daily_metric_cpu_seconds_ge_0", "update metrics_dailymetric set cpu_seconds=-1"),
     ("open_period_number", "update metrics_openperiod set number = 0"),
     (
-        "open_period_starts_at_sane",
+        "open_period_starts_at_in_range",
         "update metrics_openperiod set starts_at='infinity'",
     ),
     ("rate_unit_price_ge_0", "update metrics_rate set unit_price = -1"),
@@ -156,7 +156,7 @@ def full(acme: WhiteLabel, org: Organization) -> Organization:
     made = make_organization(acme, "full", **line)
     make_rate(acme, "2")
     record(acme, [event(organization="full"), event(organization="org-7")])
-    fold_usage()
+    roll_up_usage()
     fill_people_days([made.id])
     close_period(made.id, ends_at=NOW)
     make_user("ann")

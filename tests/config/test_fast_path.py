@@ -8,7 +8,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.test import override_settings
 from pytest_django import DjangoAssertNumQueries
 
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.roll_up import roll_up_usage
 from orgs.models import ApiKey, Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -126,7 +126,7 @@ def test_an_unchanged_chart_is_the_same_from_both(
     assert expected[0] == "304 Not Modified"
     assert respond(FAST_PATH, dict(again)) == expected
     record(acme, [event("later")])
-    fold_usage()
+    roll_up_usage()
     assert respond(FAST_PATH, dict(again))[0] == "200 OK"
 
 
@@ -233,6 +233,6 @@ def test_a_chart_takes_two_queries(
     chart = chart_path(billed)
     with django_assert_num_queries(3):  # changes wait to be folded: looks again
         respond(FAST_PATH, environ(chart, key))
-    fold_usage()
+    roll_up_usage()
     with django_assert_num_queries(2):
         respond(FAST_PATH, environ(chart, key))

@@ -38,12 +38,12 @@ def jobs(
     session, base = client.cookies["session"].value, str(live_server.url)
     context.add_cookies([{"name": "session", "value": session, "url": base}])
     page = context.new_page()
-    page.goto(f"{base}/jobs/")
+    page.goto(f"{base}/stripe/")
     return page
 
 
 def renewed(page: Page) -> None:
-    with page.expect_response("**/jobs/?watching=*"):
+    with page.expect_response("**/stripe/?watching=*"):
         pass
 
 
@@ -80,8 +80,8 @@ def test_nothing_is_renewed_while_a_click_is_answered(jobs: Page) -> None:
         held.append(route)
 
     renewed(jobs)
-    jobs.route("**/jobs/sync/*/", hold)
-    with jobs.expect_request("**/jobs/sync/*/"):
+    jobs.route("**/stripe/sync/*/", hold)
+    with jobs.expect_request("**/stripe/sync/*/"):
         jobs.get_by_role("button", name="Sync now Zebra").click()
     jobs.on("request", lambda request: asked.append(request.url))
     jobs.wait_for_timeout(2_200)

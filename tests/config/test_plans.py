@@ -23,26 +23,26 @@ from django.test import Client
 from pghistory.models import Event
 from pytest_django import DjangoDbBlocker
 
-from billing.forecast.commands import fill_limit_standings
+from billing.forecast.commands import fill_limit_rankings
 from billing.models import (
     BillingAccount,
     Invoice,
-    LimitStanding,
+    LimitRanking,
     SpendingLimit,
     Subscription,
 )
 from billing.models.periods import BillingPeriod
-from metrics.commands.rankings import fill_standings
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.rankings import fill_rankings
+from metrics.commands.roll_up import roll_up_usage
 from metrics.models import (
     DailyMetric,
     DailyUsage,
-    FleetChange,
     FleetTotal,
     OpenPeriod,
+    OrganizationRanking,
+    PendingFleetUsage,
+    PendingUsage,
     Rate,
-    Standing,
-    UsageChange,
     UsageEvent,
 )
 from orgs.commands.editing import set_entitlements
@@ -116,7 +116,7 @@ def make_template(label: WhiteLabel) -> Organization:
     make_key(label, "billing:read", organization=org)
     record(label, [event(organization="template", project="p-1",
                          quantities={"requests": 5, "cpu_seconds": 7})])  # fmt: skip
-    fold_usage()
+    roll_up_usage()
     BillingAccount.objects.create(organization=org, stripe_id="cus_0")
     SpendingLimit.objects.create(organization=org, kind="hard", amount=500)
     Subscription.objects.create(
@@ -174,7 +174,7 @@ def clone_usage() -> None:
     day = f"date '2026-11-21' - (n / {ORGANIZATIONS}) * 4"
     at = f"timestamptz '2026-11-21' - (n / {ORGANIZATIONS}) * interval '30 days'"
     clone(OpenPeriod, ORGANIZATIONS, **own)
-    clone(Standing, ORGANIZATIONS, **own, cost_30_days="n * 7919 % 1000003",
+    clone(OrganizationRanking, ORGANIZATIONS, **own, cost_30_days="n * 7919 % 1000003",
           white_label_id=WHITE_LABEL_OF.format(FIRST))  # fmt: skip
     clone(Rate, ORGANIZATIONS, id=f"{FIRST} + n", **own)
     clone(DailyUsage, 8 * ORGANIZATIONS - 1, **each, day=day)
@@ -190,11 +190,11 @@ def clone_money() -> None:
     clone(SpendingLimit, ORGANIZATIONS, **ids, **own)
     # One of ten has a day; the rest are alike, and far the most.
     clone(
-        LimitStanding,
+        LimitRanking,
         ORGANIZATIONS,
         **own,
         white_label_id=WHITE_LABEL_OF.format(FIRST),
-        falls_on="case when n % 10 < 2 then date '2026-11-21' + n % 365 end",
+        reached_on="case when n % 10 < 2 then date '2026-11-21' + n % 365 end",
     )
     clone(
         Subscription,
@@ -268,10 +268,11 @@ def fleet(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
                 DailyUsage,
                 DailyMetric,
                 UsageEvent,
-                UsageChange,
+                PendingUsage,
             )  # no foreign keys
             tables += [
-                model._meta.db_table for model in (*alone, FleetChange, FleetTotal)
+                model._meta.db_table
+                for model in (*alone, PendingFleetUsage, FleetTotal)
             ]
             cursor.execute(
                 f"truncate orgs_whitelabel, orgs_user, {', '.join(tables)} cascade"
@@ -379,12 +380,12 @@ PAGE = f"/organizations/{ONE}/"
 COSTS = f"/api/v1/billing/costs/{ONE}"
 YEAR = "from=2025-12-01&to=2026-12-01"
 USAGE, METRIC = "metrics_dailyusage", "metrics_dailymetric"
-ROWS, STANDING = "orgs_organization", "metrics_standing"
+ROWS, STANDING = "orgs_organization", "metrics_organizationranking"
 SORTED_BY = {
     "cost": STANDING,
     "name": ROWS,
     "created": ROWS,
-    "limit": "billing_limitstanding",
+    "limit": "billing_limitranking",
 }
 SORTS = [sort for slug in SORTED_BY for sort in (slug, f"-{slug}")]
 
@@ -469,13 +470,13 @@ DOORS: dict[str, tuple[Call, set[str]]] = {
         send_events,
         {"metrics_openperiod", "metrics_usageevent", "metrics_rate"},
     ),
-    "standings": (
-        lambda _: fill_standings([ONE + n for n in range(100)]),
+    "rankings": (
+        lambda _: fill_rankings([ONE + n for n in range(100)]),
         {USAGE, STANDING},
     ),
     "limit standings": (
-        lambda _: fill_limit_standings([ONE + n for n in range(100)]),
-        {USAGE, "billing_limitstanding", "billing_spendinglimit"},
+        lambda _: fill_limit_rankings([ONE + n for n in range(100)]),
+        {USAGE, "billing_limitranking", "billing_spendinglimit"},
     ),
     "sweep of jobs": (lambda _: sweep_jobs(), {"orgs_job"}),
 }
@@ -525,5 +526,5 @@ def test_a_page_far_among_equals_is_read_from_where_it_begins(
     with explained("force_custom_plan") as found:
         rows = get(client, url).context["rows"]
 
-    assert not any(row.organization.limit_standing.falls_on for row in rows)
-    check_plans(found, fleet.big, reads={"billing_limitstanding"}, many=500)
+    assert not any(row.organization.limit_ranking.reached_on for row in rows)
+    check_plans(found, fleet.big, reads={"billing_limitranking"}, many=500)

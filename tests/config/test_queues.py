@@ -10,14 +10,14 @@ from celery.signals import task_postrun
 from django.db import connections
 
 from billing.gateway import read_event
-from billing.models import InboxEvent, StripeAction
+from billing.models import StripeAction, StripeEvent
 from billing.stripe import tasks
 from billing.stripe.commands.webhook_events import receiving
 from config.celery import app
 from metrics.models import DailyUsage
-from metrics.tasks import fold_usage
+from metrics.tasks import roll_up_usage
 from orgs.models import WhiteLabel
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 from tests.billing.stripe.test_webhooks import event_of
 from tests.factories import event, make_organization, make_white_label, record
 from tests.support.fake_stripe import FakeStripe
@@ -33,7 +33,7 @@ def storm(fake_stripe: FakeStripe) -> Iterator[None]:
     for number in range(EVENTS):
         told = event_of(f"price_{number}", "price.updated")
         id_ = receiving.receive(read_event(json.dumps(told).encode()))
-        nudge(tasks.handle_event, id_)
+        enqueue(tasks.handle_event, id_)
     yield
     fake_stripe.door("script", latency=0)
 
@@ -56,7 +56,7 @@ def waiting_when(is_so: Callable[[], bool]) -> int:
         end = time.monotonic() + EVENTS * SECONDS_EACH
         while not is_so() and time.monotonic() < end:
             time.sleep(0.02)
-        waiting = InboxEvent.objects.filter(state="pending").count()
+        waiting = StripeEvent.objects.filter(state="pending").count()
     task_postrun.disconnect(hang_up)
     assert is_so()
     return waiting
@@ -66,7 +66,7 @@ def test_usage_is_folded_before_a_storm_of_events_is_over(
     label: WhiteLabel, storm: None
 ) -> None:
     record(label, [event("e-1", organization="org-7")])
-    nudge(fold_usage)
+    enqueue(roll_up_usage)
 
     assert waiting_when(DailyUsage.objects.exists) > EVENTS / 2
 
@@ -81,7 +81,7 @@ def test_who_waits_for_stripes_answer_goes_before_a_storm_of_events(
         note="why not",
         requested_by="ann",
     )
-    nudge(tasks.do_action, asked.pk)
+    enqueue(tasks.do_action, asked.pk)
 
     done = StripeAction.objects.filter(state="done")
     assert waiting_when(done.exists) > EVENTS / 2

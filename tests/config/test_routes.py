@@ -117,20 +117,34 @@ ORGANIZATION_PAGES = {
 STAFF_PAGES = {
     *("billing:fleet", "billing:organization_list", "billing:organization_csv"),
     "orgs:api_keys",
-    *("billing:jobs", "billing:drifts", "billing:inbox", "billing:failures"),
-    *("billing:fleet_alerts", "billing:letters"),
+    *(
+        "billing:stripe_sync",
+        "billing:discrepancies",
+        "billing:webhook_events",
+        "billing:failed_jobs",
+    ),
+    *("billing:fleet_alerts", "billing:alert_emails"),
     *("api_docs", "components"),
 }
 KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_roles
 # Doors of one row, most of them POST only: see test_jobs_page and test_actions.
 ROW_PAGES = {
-    *("billing:start_sync", "billing:drift_row", "billing:heal_drift"),
-    *("billing:heal_all_drift", "billing:resend_event", "billing:ignore_event"),
-    *("billing:retry_failure", "billing:act", "billing:act_on", "billing:action"),
+    *("billing:start_sync", "billing:discrepancy_row", "billing:resolve_discrepancy"),
+    *(
+        "billing:resolve_all_discrepancies",
+        "billing:resend_event",
+        "billing:ignore_event",
+    ),
+    *(
+        "billing:retry_failure",
+        "billing:request_action",
+        "billing:request_action_on",
+        "billing:action",
+    ),
     *("billing:cancel_action", "billing:retry_action"),
     # Of alerts and letters: see test_alerts_page and test_letters.
     *("billing:edit_limits", "billing:edit_recipients", "billing:snooze_alerts"),
-    *("billing:resend_alert", "billing:letter", "billing:letter_html"),
+    *("billing:resend_alert", "billing:alert_email", "billing:alert_email_html"),
 }
 # The webhook is signed; its path without a slash has no name.
 OPEN_PAGES = {"health", "openapi", "stripe_webhook", "billing:unsubscribe", ""}

@@ -9,7 +9,14 @@ from django.db.models import Sum
 from pytest_django import Settings
 
 from billing.ledger.queries.reconciliation import reconciliation
-from billing.models import Charge, Drift, InboxEvent, Invoice, Subscription, SyncRun
+from billing.models import (
+    Charge,
+    Discrepancy,
+    Invoice,
+    StripeEvent,
+    Subscription,
+    SyncRun,
+)
 from config.dev.demo import fleet, seed, stripe
 from config.dev.demo.fleet import WhiteLabelPlan
 from orgs.models import Organization, WhiteLabel
@@ -38,8 +45,8 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> WhiteLabel:
     return WhiteLabel.objects.get(slug="acme-cloud")
 
 
-def open_drift() -> set[tuple[str, str, str]]:
-    rows = Drift.objects.filter(healed_at=None)
+def open_discrepancy() -> set[tuple[str, str, str]]:
+    rows = Discrepancy.objects.filter(resolved_at=None)
     return set(rows.values_list("kind", "stripe_id", "theirs"))
 
 
@@ -57,20 +64,20 @@ def test_the_report_has_something_to_heal_and_a_sync_heals_it(
     fake: FakeStripe, demo: WhiteLabel
 ) -> None:
     stripe.fill()
-    runs = SyncRun.objects.order_by("id").values_list("state", "heals", "errors")
+    runs = SyncRun.objects.order_by("id").values_list("state", "repairs", "errors")
 
     assert list(runs) == [("done", True, 0), ("done", False, 0)]
     warnings = {
         ("unknown_price", "sub_demo_2", "price_demo_legacy_monthly_usd"),
         ("no_organization", "cus_demo_stray", "Walk-in"),
     }
-    assert warnings < open_drift()
-    assert {kind for kind, *_ in open_drift() - warnings} == {
+    assert warnings < open_discrepancy()
+    assert {kind for kind, *_ in open_discrepancy() - warnings} == {
         *("tier", "price", "seats", "status", "amount")
     }
     run = run_sync(demo)
     assert (run.written, run.total) == (3, run.done)
-    assert open_drift() == warnings
+    assert open_discrepancy() == warnings
     assert Subscription.objects.get(stripe_id="sub_demo_1").tier == "scale"
     assert run_sync(demo).written == 0
 
@@ -103,7 +110,7 @@ def test_it_is_filled_once_and_after_a_kill_again(
     assert stripe.fill()
     assert not stripe.fill()
     assert Charge.objects.count() == charges > 0
-    assert SyncRun.objects.filter(heals=False).count() == 1
+    assert SyncRun.objects.filter(repairs=False).count() == 1
     WhiteLabel.objects.update(created_at=NOW - timedelta(days=1))  # another database
     assert stripe.fill()
 
@@ -118,4 +125,4 @@ def test_only_the_stand_in_is_filled(
     assert not stripe.fill()
 
     assert fake.objects("customer") == []
-    assert not InboxEvent.objects.exists()
+    assert not StripeEvent.objects.exists()

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.roll_up import roll_up_usage
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     event,
@@ -222,7 +222,7 @@ def test_the_longest_ranges_are_answered(ask: Ask) -> None:
 def test_a_chart_is_two_queries_however_long(
     ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    fold_usage()
+    roll_up_usage()
     ask()  # notes the key's use, once a minute
     with django_assert_num_queries(2):  # the key and organization; the sums
         ask(from_="2024-11-21", to=str(date(2026, 11, 21) + timedelta(days=30)))

@@ -9,8 +9,8 @@ import time_machine
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from metrics.commands.rankings import fill_standings
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.rankings import fill_rankings
+from metrics.commands.roll_up import roll_up_usage
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -74,7 +74,7 @@ def test_each_recording_ends_it(acme: WhiteLabel, get: Get) -> None:
         answer = get(tags[-1])
         assert answer.status_code == 200
         tags.append(answer["ETag"])
-        fold_usage()
+        roll_up_usage()
         assert get(tags[-1]).status_code == 304
 
     assert len(set(tags)) == 4
@@ -84,8 +84,8 @@ def test_nothing_else_ends_it(acme: WhiteLabel, org: Organization, get: Get) -> 
     tag = get()["ETag"]
     make_organization(acme, "org-8")
     record(acme, [event("a"), event("b", organization="org-8")])  # a is a duplicate
-    fold_usage()
-    fill_standings([org.pk])
+    roll_up_usage()
+    fill_rankings([org.pk])
 
     assert get(tag).status_code == 304
 

@@ -14,12 +14,12 @@ from pytest_django import Settings
 
 from metrics.commands.integrations import (
     IncomingTarget,
-    reseal_integrations,
+    reencrypt_integrations,
     set_integration,
 )
 from metrics.models import Integration
 from metrics.queries.integrations import find_target, integrations
-from orgs.crypto import key_id_of, open_sealed, read_keys, seal
+from orgs.crypto import decrypt, encrypt, key_id_of, read_keys
 from orgs.errors import SecretUnreadable
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_key, make_organization, make_user
@@ -45,11 +45,11 @@ def token_of(organization: Organization, kind: str = "prom") -> str:
 def test_a_token_is_sealed_and_opens_for_a_push(org: Organization) -> None:
     keep(org)
 
-    sealed = bytes(Integration.objects.get().token)
-    assert CANARY.encode() not in sealed
+    encrypted = bytes(Integration.objects.get().token)
+    assert CANARY.encode() not in encrypted
     assert token_of(org) == CANARY
     keep(org)
-    assert bytes(Integration.objects.get().token) != sealed  # a nonce is used once
+    assert bytes(Integration.objects.get().token) != encrypted  # a nonce is used once
 
 
 def test_a_token_moved_to_another_row_does_not_open(
@@ -74,29 +74,29 @@ def test_a_token_moved_to_another_row_does_not_open(
 
 @pytest.mark.parametrize("at", [0, 1, 2, 5, 20, -1])
 def test_an_altered_token_does_not_open(at: int) -> None:
-    sealed = bytearray(seal(CANARY, bound_to="a"))
-    sealed[at] ^= 1
+    encrypted = bytearray(encrypt(CANARY, associated_data="a"))
+    encrypted[at] ^= 1
 
     with pytest.raises(SecretUnreadable):
-        open_sealed(bytes(sealed), bound_to="a")
+        decrypt(bytes(encrypted), associated_data="a")
 
 
-@pytest.mark.parametrize("sealed", [b"", b"\x01", CANARY.encode(), b"\x01\x01" * 20])
-def test_what_was_never_sealed_does_not_open(sealed: bytes) -> None:
+@pytest.mark.parametrize("encrypted", [b"", b"\x01", CANARY.encode(), b"\x01\x01" * 20])
+def test_what_was_never_sealed_does_not_open(encrypted: bytes) -> None:
     with pytest.raises(SecretUnreadable):
-        open_sealed(sealed, bound_to="a")
+        decrypt(encrypted, associated_data="a")
 
 
 def test_the_first_key_seals_and_all_of_them_open(settings: Settings) -> None:
     settings.ENCRYPTION_KEYS = {"old": OLD}
-    sealed = seal(CANARY, bound_to="a")
+    encrypted = encrypt(CANARY, associated_data="a")
     settings.ENCRYPTION_KEYS = {"new": NEW, "old": OLD}
 
-    assert key_id_of(seal(CANARY, bound_to="a")) == "new"
-    assert open_sealed(sealed, bound_to="a") == CANARY
+    assert key_id_of(encrypt(CANARY, associated_data="a")) == "new"
+    assert decrypt(encrypted, associated_data="a") == CANARY
     settings.ENCRYPTION_KEYS = {"new": NEW}
     with pytest.raises(SecretUnreadable, match="'old'"):
-        open_sealed(sealed, bound_to="a")
+        decrypt(encrypted, associated_data="a")
 
 
 def test_keys_are_read_from_the_environment_with_the_derived_one_last() -> None:
@@ -134,9 +134,9 @@ def test_rotation_seals_everything_anew_and_can_be_repeated(
         keep(make_organization(acme, f"org-{20 + number}"), f"token-{number}")
     settings.ENCRYPTION_KEYS = {"new": NEW, "old": OLD}
     keep(org)
-    first = reseal_integrations(after_id=0, limit=2)  # stopped after a batch
+    first = reencrypt_integrations(after_id=0, limit=2)  # stopped after a batch
     assert first is not None
-    assert first.resealed == 2
+    assert first.reencrypted == 2
 
     assert rotate() == "3 re-encrypted, 3 already current, 0 unreadable\n"
     assert rotate() == "0 re-encrypted, 6 already current, 0 unreadable\n"

@@ -11,13 +11,13 @@ from django.db import connection
 from django.db.models import F
 
 from metrics.commands import recompute
-from metrics.commands.roll_up import fold_usage, mend_fleet_totals
+from metrics.commands.roll_up import repair_fleet_totals, roll_up_usage
 from metrics.models import (
     Correction,
     DailyMetric,
     DailyUsage,
     FleetTotal,
-    Standing,
+    OrganizationRanking,
     UsageEvent,
 )
 from metrics.queries.versions import usage_version
@@ -46,7 +46,7 @@ TODAY = date(2026, 11, 21)
 @pytest.mark.parametrize("zone", ["Australia/Lord_Howe", "America/Santiago", "UTC"])
 def test_what_was_recorded_is_proven_equal(seed: int, zone: str) -> None:
     label = make_varied(seed, zone=zone)
-    fold_usage()
+    roll_up_usage()
     before = everything()
 
     assert recorded(label) == truth(label)
@@ -83,7 +83,7 @@ def test_any_damage_is_found_and_healed(seed: int) -> None:
 def damage(label: WhiteLabel) -> None:
     """Sums too great, too small, gone, and out of nothing."""
     ids = Organization.objects.filter(white_label=label).values_list("id", flat=True)
-    fold_usage()
+    roll_up_usage()
     usage = DailyUsage.objects.filter(organization_id__in=list(ids))
     keys = [row.pk for row in usage.order_by("pk")]
     usage.filter(pk__in=keys[::7]).update(cost=F("cost") + Decimal("0.000000000001"))
@@ -100,14 +100,14 @@ def damage(label: WhiteLabel) -> None:
     metrics.filter(pk__in=days[::3]).update(cpu_seconds=F("cpu_seconds") + 5)
     metrics.filter(pk__in=days[1::3]).delete()
     # What the damage did to daily usage it did to the totals and standings, too.
-    mend_fleet_totals([label.pk])
-    fold_usage()
+    repair_fleet_totals([label.pk])
+    roll_up_usage()
 
 
 def test_a_difference_says_both_sums(acme: WhiteLabel, org: Organization) -> None:
     make_rate(acme, "0.5", benchmark="2")
     record(acme, [event("a", quantities={"requests": 10, "cpu_seconds": 7})])
-    fold_usage()
+    roll_up_usage()
     DailyUsage.objects.filter(meter="requests").update(quantity=12, cost=6)
     DailyUsage.objects.filter(meter="cpu_seconds").delete()
     DailyMetric.objects.update(cpu_seconds=9)
@@ -134,24 +134,32 @@ def test_totals_standings_versions_and_the_ledger_follow(
 ) -> None:
     make_rate(acme, "0.5")
     record(acme, [event("a"), event("b", timestamp="2026-11-20T11:00:00Z")])
-    fold_usage()
+    roll_up_usage()
     DailyUsage.objects.filter(day=TODAY).update(quantity=9, cost=Decimal("4.5"))
-    mend_fleet_totals([acme.pk])
-    fold_usage()
+    repair_fleet_totals([acme.pk])
+    roll_up_usage()
     version = usage_version(org.id)
 
     run("rebuild_days", *ACME, *APPLY)
 
     assert usage_version(org.id) == version + 1
-    assert mend_fleet_totals([acme.pk]) == 0
+    assert repair_fleet_totals([acme.pk]) == 0
     assert run("check_totals", "--white-label", "acme") == (0, ["differences 0"])
     assert [t.cost for t in FleetTotal.objects.order_by("pk")] == [Decimal("2.5")] * 2
-    standing = Standing.objects.get(organization=org)
-    assert standing.cost_30_days == Decimal(3)  # 5 less the 2 that daily usage had more
-    act = Correction.objects.get()
-    assert (act.kind, act.by, act.note) == ("rebuild", "ann", "why not")
-    assert (act.organizations, act.rows, act.cost) == (1, 1, Decimal(-2))
-    assert act.started_at == act.finished_at == NOW
+    ranking = OrganizationRanking.objects.get(organization=org)
+    assert ranking.cost_30_days == Decimal(3)  # 5 less the 2 that daily usage had more
+    correction = Correction.objects.get()
+    assert (correction.kind, correction.by, correction.note) == (
+        "rebuild",
+        "ann",
+        "why not",
+    )
+    assert (correction.organizations, correction.rows, correction.cost) == (
+        1,
+        1,
+        Decimal(-2),
+    )
+    assert correction.started_at == correction.finished_at == NOW
 
 
 def test_days_outside_and_other_organizations_stay(
@@ -162,7 +170,7 @@ def test_days_outside_and_other_organizations_stay(
     for name in ("org-7", "org-8"):
         record(acme, [event(d, organization=name, timestamp=f"{d}T00:00:00Z")
                       for d in days])  # fmt: skip
-    fold_usage()
+    roll_up_usage()
     DailyUsage.objects.update(quantity=9)
 
     run("rebuild_days", "--organization", str(org.id), "--from", "2026-11-20",
@@ -191,7 +199,7 @@ def test_killed_half_way_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
         run("rebuild_days", *ACME, *APPLY, "--batch", "1")
     monkeypatch.undo()
     assert recorded(label) != truth(label)
-    assert mend_fleet_totals([label.pk]) == 0
+    assert repair_fleet_totals([label.pk]) == 0
     assert Correction.objects.get().finished_at is None
 
     code, lines = run("rebuild_days", *ACME, *APPLY, "--batch", "1")
@@ -199,8 +207,8 @@ def test_killed_half_way_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert code == 0
     assert recorded(label) == truth(label)
     assert recorded_metrics(label) == metrics_of(truth(label))
-    fold_usage()
-    assert mend_fleet_totals([label.pk]) == 0
+    roll_up_usage()
+    assert repair_fleet_totals([label.pk]) == 0
     rows = sorted(Correction.objects.values_list("rows", flat=True))
     assert len(rows) == 2
     assert f"corrected {Correction.objects.get(finished_at=NOW).rows}" == lines[-1]
@@ -216,13 +224,13 @@ def test_recordings_go_on_meanwhile() -> None:
             run("rebuild_days", *ACME, *APPLY, "--batch", "1")
 
     together([*make_writers(label, 4), rebuilder, rebuilder])
-    fold_usage()
+    roll_up_usage()
 
     assert UsageEvent.objects.count() == 1 + 320 + 480
     assert recorded(label) == truth(label)
     assert recorded_metrics(label) == metrics_of(truth(label))
     assert run("rebuild_days", *ACME) == (0, ["differences 0"])
-    assert mend_fleet_totals([label.pk]) == 0
+    assert repair_fleet_totals([label.pk]) == 0
 
 
 @pytest.mark.usefixtures("committed")
@@ -232,12 +240,12 @@ def test_what_is_recorded_between_comparing_and_writing_is_kept(
     record(acme, [event("a")])
     ghost = event("b", product="ghost", quantities={"requests": 0})
     for product in ("ghost", "spook"):
-        fold_usage()
+        roll_up_usage()
         DailyUsage.objects.create(
             organization_id=org.id, day=TODAY, product=product, meter="requests",
             project_id=0, period=1, quantity=9, cost=9, benchmark_cost=0,
         )  # fmt: skip
-    fold_usage()
+    roll_up_usage()
     DailyUsage.objects.filter(product="gpt").update(quantity=50)
     stop = recompute.stop_recording
 
@@ -322,7 +330,7 @@ def test_without_a_name_the_systems_user_did_it(
 ) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "deploy")
     record(acme, [event("a")])
-    fold_usage()
+    roll_up_usage()
     DailyUsage.objects.update(quantity=9)
 
     run("rebuild_days", *ACME, "--apply", "--note", "x")
@@ -334,7 +342,7 @@ def test_totals_are_checked_without_writing_and_mended_with(
     acme: WhiteLabel, org: Organization
 ) -> None:
     record(acme, [event("a")])
-    fold_usage()
+    roll_up_usage()
     FleetTotal.objects.update(quantity=9)
     before = everything()
 
@@ -350,7 +358,7 @@ def test_totals_are_checked_without_writing_and_mended_with(
 
 def test_a_missing_open_period_is_mended(acme: WhiteLabel, org: Organization) -> None:
     record(acme, [event("a")])
-    fold_usage()
+    roll_up_usage()
     DailyUsage.objects.update(quantity=9)
     with connection.cursor() as cursor:
         cursor.execute("delete from metrics_openperiod")

@@ -14,8 +14,15 @@ from billing.ledger.commands.periods import close_period
 from billing.models import BillingPeriod
 from metrics.commands import recompute
 from metrics.commands.rates import IncomingRate, load_rates
-from metrics.commands.roll_up import fold_usage, mend_fleet_totals
-from metrics.models import Correction, DailyUsage, OpenPeriod, Rate, Rerated, UsageEvent
+from metrics.commands.roll_up import repair_fleet_totals, roll_up_usage
+from metrics.models import (
+    Correction,
+    DailyUsage,
+    OpenPeriod,
+    PeriodRepricing,
+    Rate,
+    UsageEvent,
+)
 from metrics.queries.versions import usage_version
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -47,7 +54,7 @@ CHECK = ("--white-label", "acme", *DAYS)
 
 def versions() -> dict[tuple[int, int], int]:
     """The price version that each re-rated period has now."""
-    rows = Rerated.objects.order_by("price_version")
+    rows = PeriodRepricing.objects.order_by("price_version")
     return {(row.organization_id, row.period): row.price_version for row in rows}
 
 
@@ -132,7 +139,7 @@ def test_a_table_may_go_to_standard_output(acme: WhiteLabel, org: Organization) 
 @pytest.mark.parametrize("seed", range(6))
 def test_every_open_period_ends_as_from_scratch(seed: int) -> None:
     label = make_varied(seed)
-    fold_usage()
+    roll_up_usage()
     before, decoy = recorded(label), recorded(WhiteLabel.objects.get(slug="decoy"))
     _, previewed = run("rerate", *ACME)
 
@@ -148,8 +155,8 @@ def test_every_open_period_ends_as_from_scratch(seed: int) -> None:
     }
     assert recorded(WhiteLabel.objects.get(slug="decoy")) == decoy
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
-    fold_usage()
-    assert mend_fleet_totals([label.pk]) == 0
+    roll_up_usage()
+    assert repair_fleet_totals([label.pk]) == 0
 
 
 def org_1(label: WhiteLabel) -> int:
@@ -158,7 +165,7 @@ def org_1(label: WhiteLabel) -> int:
 
 def test_a_preview_writes_nothing_and_a_second_apply_neither() -> None:
     label = make_varied(1)
-    fold_usage()
+    roll_up_usage()
     before = everything()
     run("rerate", *ACME)
     assert everything() == before
@@ -188,7 +195,7 @@ def test_usage_recorded_after_has_its_own_price(
     assert lines[-1] == "differing 1 old 50 new 70 difference +20 usd"
     run("rerate", *ACME, *APPLY)
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
-    acts = Rerated.objects.order_by("price_version")
+    acts = PeriodRepricing.objects.order_by("price_version")
     assert list(acts.values_list("price_version", "old_cost", "new_cost")) == [
         (2, Decimal(10), Decimal(15)),
         (3, Decimal(50), Decimal(70)),
@@ -233,7 +240,7 @@ def test_damage_found_after_a_re_rate_is_healed_to_its_prices(
     make_rate(acme, "3")
     run("rerate", *ACME, *APPLY)
     make_rate(acme, "100")
-    fold_usage()
+    roll_up_usage()
     DailyUsage.objects.update(cost=10)
 
     assert run("rebuild_days", *CHECK, *APPLY)[0] == 0
@@ -251,18 +258,22 @@ def test_who_and_why_are_kept_and_versions_move(
     run("rerate", *ACME, *APPLY)
 
     assert usage_version(org.id) == version + 2
-    act = Correction.objects.get()
-    assert (act.kind, act.by, act.note, act.cost) == (
+    correction = Correction.objects.get()
+    assert (correction.kind, correction.by, correction.note, correction.cost) == (
         "rerate",
         "ann",
         "why not",
         Decimal(10),
     )
-    assert (act.organizations, act.rows, act.finished_at) == (1, 2, NOW)
-    row = Rerated.objects.get()
+    assert (correction.organizations, correction.rows, correction.finished_at) == (
+        1,
+        2,
+        NOW,
+    )
+    row = PeriodRepricing.objects.get()
     assert (row.organization_id, row.period, row.price_version) == (org.id, 1, 2)
     assert (row.correction_id, row.old_cost, row.new_cost) == (
-        act.id,
+        correction.id,
         Decimal(20),
         Decimal(30),
     )
@@ -295,17 +306,17 @@ def test_killed_half_way_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         run("rerate", *ACME, *APPLY, "--batch", "1")
     monkeypatch.undo()
-    assert Rerated.objects.count() == 1
+    assert PeriodRepricing.objects.count() == 1
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
     assert recorded(label) != expected(label)
 
     assert run("rerate", *ACME, *APPLY, "--batch", "1")[0] == 0
 
-    assert Rerated.objects.count() == 3
+    assert PeriodRepricing.objects.count() == 3
     assert recorded(label) == expected(label)
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
-    fold_usage()
-    assert mend_fleet_totals([label.pk]) == 0
+    roll_up_usage()
+    assert repair_fleet_totals([label.pk]) == 0
 
 
 @pytest.mark.usefixtures("committed")
@@ -327,15 +338,15 @@ def test_recordings_and_new_prices_go_on_meanwhile() -> None:
 
     jobs = [*make_writers(label, 4), rerater, rerater, rebuilder, pricer]
     together(jobs)
-    fold_usage()
+    roll_up_usage()
 
     assert UsageEvent.objects.count() == 1 + 320 + 480
     assert recorded(label) == truth(label, versions=versions())
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
     run("rerate", *ACME, *APPLY)
     assert recorded(label) == expected(label)
-    fold_usage()
-    assert mend_fleet_totals([label.pk]) == 0
+    roll_up_usage()
+    assert repair_fleet_totals([label.pk]) == 0
 
 
 @pytest.mark.usefixtures("committed")

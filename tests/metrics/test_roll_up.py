@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from metrics.commands.rankings import fill_standings
-from metrics.commands.roll_up import fold_usage, mend_fleet_totals
-from metrics.models import FleetChange, FleetTotal, Standing, UsageChange
+from metrics.commands.rankings import fill_rankings
+from metrics.commands.roll_up import repair_fleet_totals, roll_up_usage
+from metrics.models import (
+    FleetTotal,
+    OrganizationRanking,
+    PendingFleetUsage,
+    PendingUsage,
+)
 from metrics.queries.versions import usage_version
-from metrics.signals import usage_folded
+from metrics.signals import usage_rolled_up
 from orgs.models import Organization, WhiteLabel
 from tests.factories import event, make_organization, make_rate, record
 
@@ -31,7 +36,7 @@ def totals(label: WhiteLabel) -> list[tuple[Any, ...]]:
 
 
 def cost_of(organization: Organization) -> Decimal:
-    return Standing.objects.get(organization=organization).cost_30_days
+    return OrganizationRanking.objects.get(organization=organization).cost_30_days
 
 
 def test_totals_are_of_all_organizations_of_one_white_label(
@@ -44,23 +49,23 @@ def test_totals_are_of_all_organizations_of_one_white_label(
     record(acme, [event("c", timestamp=YESTERDAY, quantities={"cpu_seconds": 7})])
     record(decoy, [event("d", quantities={"requests": 100})])
 
-    fold_usage()
+    roll_up_usage()
 
     assert totals(acme) == [
         (date(2026, 11, 20), "gpt", "cpu_seconds", 7, 0),
         (TODAY, "gpt", "requests", 10, Decimal(5)),
     ]
     assert totals(decoy) == [(TODAY, "gpt", "requests", 100, 0)]
-    assert not FleetChange.objects.exists()
+    assert not PendingFleetUsage.objects.exists()
 
 
 def test_folding_again_adds_nothing(acme: WhiteLabel, org: Organization) -> None:
     make_rate(acme, "0.5")
     record(acme, [event("a")])
     for _ in range(3):
-        fold_usage()
+        roll_up_usage()
     record(acme, [event("a"), event("b")])  # one of them is a duplicate
-    fold_usage()
+    roll_up_usage()
 
     assert totals(acme) == [(TODAY, "gpt", "requests", 10, Decimal(5))]
     assert cost_of(org) == Decimal(5)
@@ -78,15 +83,15 @@ def test_folding_ends_while_others_go_on_recording(
 
     rounds: list[list[int]] = []
     record(acme, [event("a")])
-    usage_folded.connect(go_on)
+    usage_rolled_up.connect(go_on)
     try:
-        fold_usage()
+        roll_up_usage()
     finally:
-        usage_folded.disconnect(go_on)
+        usage_rolled_up.disconnect(go_on)
 
     assert rounds == [[org.id]]
-    assert UsageChange.objects.count() == 1
-    assert FleetChange.objects.count() == 1
+    assert PendingUsage.objects.count() == 1
+    assert PendingFleetUsage.objects.count() == 1
 
 
 def test_a_standing_is_moved_by_what_lies_in_its_30_days(
@@ -94,11 +99,11 @@ def test_a_standing_is_moved_by_what_lies_in_its_30_days(
 ) -> None:
     make_rate(acme, "2")
     record(acme, [event("old", timestamp=LONG_AGO), event("new")])
-    fold_usage()
+    roll_up_usage()
 
-    standing = Standing.objects.get(organization=org)
-    assert (standing.cost_30_days, standing.last_usage_on) == (Decimal(10), TODAY)
-    fill_standings([org.id])
+    ranking = OrganizationRanking.objects.get(organization=org)
+    assert (ranking.cost_30_days, ranking.last_usage_on) == (Decimal(10), TODAY)
+    fill_rankings([org.id])
     assert cost_of(org) == Decimal(10)
 
 
@@ -109,9 +114,9 @@ def test_preparing_a_standing_takes_its_changes_with_it(
     other = make_organization(acme, "org-8")
     record(acme, [event("a"), event("b", organization="org-8")])
 
-    fill_standings([org.id])  # the sweep, before anyone folded
+    fill_rankings([org.id])  # the sweep, before anyone folded
     assert (cost_of(org), cost_of(other)) == (Decimal(10), Decimal(0))
-    fold_usage()
+    roll_up_usage()
     assert (cost_of(org), cost_of(other)) == (Decimal(10), Decimal(10))
 
 
@@ -120,13 +125,15 @@ def test_a_lost_standing_is_mended_whole_by_the_sweep(
 ) -> None:
     make_rate(acme, "2")
     record(acme, [event("a")])
-    fold_usage()
-    Standing.objects.filter(organization=org).delete()
+    roll_up_usage()
+    OrganizationRanking.objects.filter(organization=org).delete()
     record(acme, [event("b")])
-    fold_usage()
-    assert Standing.objects.get(organization=org).computed_on == date(2000, 1, 1)
+    roll_up_usage()
+    assert OrganizationRanking.objects.get(organization=org).computed_on == date(
+        2000, 1, 1
+    )
 
-    fill_standings([org.id])
+    fill_rankings([org.id])
     assert cost_of(org) == Decimal(20)
 
 
@@ -136,14 +143,14 @@ def test_the_version_moves_with_each_recording_and_with_nothing_else(
     versions = [usage_version(org.id)]
     record(acme, [event("a")])
     versions.append(usage_version(org.id))
-    fold_usage()
+    roll_up_usage()
     versions.append(usage_version(org.id))
-    fill_standings([org.id])
+    fill_rankings([org.id])
     record(acme, [event("a")])  # a duplicate
     record(WhiteLabel.objects.get(slug="decoy"), [event("z")])
     versions.append(usage_version(org.id))
     record(acme, [event("b")])
-    fill_standings([org.id])
+    fill_rankings([org.id])
     versions.append(usage_version(org.id))
 
     assert versions == [0, 1, 1, 1, 2]
@@ -154,16 +161,16 @@ def test_mending_finds_what_was_lost_and_then_nothing(
 ) -> None:
     make_rate(acme, "0.5")
     record(acme, [event("a"), event("b", quantities={"cpu_seconds": 3})])
-    fold_usage()
+    roll_up_usage()
     record(acme, [event("c")])  # not folded: no difference
-    assert mend_fleet_totals([acme.pk]) == 0
+    assert repair_fleet_totals([acme.pk]) == 0
     FleetTotal.objects.filter(meter="requests").update(cost=0, quantity=1)
     FleetTotal.objects.filter(meter="cpu_seconds").delete()
 
-    assert mend_fleet_totals([acme.pk]) == 2
-    fold_usage()
+    assert repair_fleet_totals([acme.pk]) == 2
+    roll_up_usage()
 
-    assert mend_fleet_totals([acme.pk]) == 0
+    assert repair_fleet_totals([acme.pk]) == 0
     assert totals(acme) == [
         (TODAY, "gpt", "cpu_seconds", 3, 0),
         (TODAY, "gpt", "requests", 10, Decimal(5)),
@@ -187,12 +194,12 @@ def test_folding_sweeping_and_recording_at_once_lose_nothing(
         numbers = iter(range(20))
         return lambda: (record(acme, [event(f"{writer}-{next(numbers)}")]), None)[1]
 
-    jobs = [recorder(0), recorder(1), fold_usage, lambda: fill_standings([org.id])]
+    jobs = [recorder(0), recorder(1), roll_up_usage, lambda: fill_rankings([org.id])]
     with ThreadPoolExecutor(len(jobs)) as pool:
         list(pool.map(closing, jobs))
-    fold_usage()
+    roll_up_usage()
 
     assert totals(acme) == [(TODAY, "gpt", "requests", 200, Decimal(100))]
     assert cost_of(org) == Decimal(100)
     assert usage_version(org.id) == 40
-    assert not UsageChange.objects.exists()
+    assert not PendingUsage.objects.exists()

@@ -7,14 +7,14 @@ from orgs.commands.editing import change_organization, set_entitlements
 from orgs.models import Member, Organization, Project, WhiteLabel
 from orgs.queries import counting
 from tests.factories import NOW, delete, event, make_organization, record
-from tests.support.white_label_api import Desk
+from tests.support.white_label_api import WhiteLabelClient
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 SEVEN, FIVE, GONE, OWNER = "Seven Seas", "five", "Gone", "Acme"
 
 
 @pytest.fixture
-def desk(acme: WhiteLabel, org: Organization) -> Desk:
+def client(acme: WhiteLabel, org: Organization) -> WhiteLabelClient:
     """Beside the owner: Seven Seas (used today), five (used a week ago), Gone."""
     people = {
         "members": [{"external_id": "u-1", "email": "ann@x.io", "name": "Ann"}],
@@ -31,11 +31,13 @@ def desk(acme: WhiteLabel, org: Organization) -> Desk:
         [event(), event("b", organization="org-5", project="p-1", timestamp=then)],
     )
     delete(gone)
-    return Desk(acme)
+    return WhiteLabelClient(acme)
 
 
-def names(desk: Desk, query: str, kind: str = "organizations") -> list[str]:
-    answer = desk.ok("GET", f"{kind}?{query}")
+def names(
+    client: WhiteLabelClient, query: str, kind: str = "organizations"
+) -> list[str]:
+    answer = client.ok("GET", f"{kind}?{query}")
     found = [row["name"] for row in answer[kind]]
     if "limit" not in query and "offset" not in query:
         assert answer["total"] == len(found)
@@ -43,9 +45,9 @@ def names(desk: Desk, query: str, kind: str = "organizations") -> list[str]:
 
 
 def test_an_organization_in_the_list_has_every_field(
-    desk: Desk, acme: WhiteLabel
+    client: WhiteLabelClient, acme: WhiteLabel
 ) -> None:
-    [found] = desk.ok("GET", "organizations?filters=name:five")["organizations"]
+    [found] = client.ok("GET", "organizations?filters=name:five")["organizations"]
 
     five = Organization.objects.get(external_id="org-5", white_label=acme)
     limits = found.pop("entitlementLimits")
@@ -87,8 +89,10 @@ def test_an_organization_in_the_list_has_every_field(
         ("unknown=%00&limit=1000", [OWNER, SEVEN, FIVE]),
     ],
 )
-def test_organizations_are_found(desk: Desk, query: str, expected: list[str]) -> None:
-    assert names(desk, query) == expected
+def test_organizations_are_found(
+    client: WhiteLabelClient, query: str, expected: list[str]
+) -> None:
+    assert names(client, query) == expected
 
 
 @pytest.mark.parametrize(
@@ -98,14 +102,16 @@ def test_organizations_are_found(desk: Desk, query: str, expected: list[str]) ->
      "offset=1000001", "active=0", "active=x", "search=%00", "filters=name:%00",
      "sort=%00", "includeDeleted=perhaps", "search=" + "x" * 1001],
 )  # fmt: skip
-def test_a_question_it_does_not_understand_is_a_400(desk: Desk, query: str) -> None:
-    status, error = desk.refused("GET", f"organizations?{query}")
+def test_a_question_it_does_not_understand_is_a_400(
+    client: WhiteLabelClient, query: str
+) -> None:
+    status, error = client.refused("GET", f"organizations?{query}")
 
     assert (status, bool(error)) == (400, True)
 
 
-def test_deleted_ones_are_marked(desk: Desk) -> None:
-    rows = desk.ok("GET", "organizations?includeDeleted=1")["organizations"]
+def test_deleted_ones_are_marked(client: WhiteLabelClient) -> None:
+    rows = client.ok("GET", "organizations?includeDeleted=1")["organizations"]
 
     marks = {row["name"]: row["deletedDate"] for row in rows}
     assert marks == {OWNER: None, SEVEN: None, FIVE: None, GONE: f"{NOW:%FT%TZ}"}
@@ -133,47 +139,53 @@ def test_deleted_ones_are_marked(desk: Desk) -> None:
     ],
 )
 def test_users_and_projects_are_found(
-    desk: Desk, kind: str, query: str, expected: list[str]
+    client: WhiteLabelClient, kind: str, query: str, expected: list[str]
 ) -> None:
-    assert names(desk, query, kind) == expected
+    assert names(client, query, kind) == expected
 
 
-def test_users_and_projects_say_whose_they_are(desk: Desk, acme: WhiteLabel) -> None:
-    [user] = desk.ok("GET", "users")["users"]
-    project = desk.ok("GET", "projects?filters=name:sails")["projects"][0]
+def test_users_and_projects_say_whose_they_are(
+    client: WhiteLabelClient, acme: WhiteLabel
+) -> None:
+    [user] = client.ok("GET", "users")["users"]
+    project = client.ok("GET", "projects?filters=name:sails")["projects"][0]
 
     assert (user["username"], user["email"]) == ("u-1", "ann@x.io")
     five = Organization.objects.get(external_id="org-5", white_label=acme)
     assert (project["owner"], project["ownerOrganizationId"]) == (FIVE, five.pk)
-    assert desk.refused("GET", "users?tier=gold")[0] == 400
+    assert client.refused("GET", "users?tier=gold")[0] == 400
 
 
-def test_a_removed_member_is_listed_only_when_asked_for(desk: Desk) -> None:
+def test_a_removed_member_is_listed_only_when_asked_for(
+    client: WhiteLabelClient,
+) -> None:
     Member.objects.update(deleted_at=NOW)
 
-    assert names(desk, "", "users") == []
-    row = desk.ok("GET", "users?includeDeleted=true")["users"][0]
+    assert names(client, "", "users") == []
+    row = client.ok("GET", "users?includeDeleted=true")["users"][0]
     assert row["deletedDate"] == "2026-11-21T12:00:00Z"
 
 
 def test_long_lists_are_estimated_and_the_whole_one_is_exact(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    client: WhiteLabelClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting, "EXACT_UP_TO", 2)
 
-    assert desk.ok("GET", "organizations?limit=1")["total"] == 3
-    assert desk.ok("GET", "organizations?limit=1")["total"] == 3
-    assert desk.ok("GET", "organizations?search=e")["total"] >= 2
-    assert desk.ok("GET", "projects?includeDeleted=1")["total"] >= 3
+    assert client.ok("GET", "organizations?limit=1")["total"] == 3
+    assert client.ok("GET", "organizations?limit=1")["total"] == 3
+    assert client.ok("GET", "organizations?search=e")["total"] >= 2
+    assert client.ok("GET", "projects?includeDeleted=1")["total"] >= 3
 
 
 def test_a_page_takes_four_queries_however_long(
-    desk: Desk, acme: WhiteLabel, django_assert_num_queries: DjangoAssertNumQueries
+    client: WhiteLabelClient,
+    acme: WhiteLabel,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for number in range(9):
         make_organization(acme, f"more-{number}")
-    desk.ok("GET", "metrics")  # notes the key's use, once a minute
+    client.ok("GET", "metrics")  # notes the key's use, once a minute
 
     # the key with the owner and white label, the page, its projects, the count
     with django_assert_num_queries(4):
-        desk.ok("GET", "organizations")
+        client.ok("GET", "organizations")

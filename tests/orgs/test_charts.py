@@ -91,7 +91,7 @@ def test_what_is_expected_goes_on_from_what_was() -> None:
         unit="usd",
         kind="lines",
         limits=[
-            Limit(125, "soft limit", met_at=2.0, met="Nov 21"),
+            Limit(125, "soft limit", seen_at=2.0, met="Nov 21"),
             Limit(135, "hard limit", "bad"),
         ],
         notes=("Limit", {DAYS[2]: "soft limit falls"}),
@@ -103,10 +103,10 @@ def test_what_is_expected_goes_on_from_what_was() -> None:
         (1, "ahead", "M500.0 333.3L833.3 0.0"),
     ]
     soft, hard = chart.limits
-    assert (soft.at, soft.met_at, soft.tone, soft.is_label_last) == (
+    assert (soft.at, soft.seen_at, soft.tone, soft.is_label_last) == (
         16.667, 66.667, "warn", False,
     )  # fmt: skip
-    assert (hard.at, hard.met_at, hard.tone, hard.is_label_last) == (
+    assert (hard.at, hard.seen_at, hard.tone, hard.is_label_last) == (
         10.0, None, "bad", True,
     )  # fmt: skip
     assert [entry.total for entry in chart.legend] == [100, 150]

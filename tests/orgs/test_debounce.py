@@ -7,11 +7,11 @@ import pytest
 import redis
 from django.conf import settings
 
-from billing.alerts.tasks import evaluate_gathered, evaluate_limited
+from billing.alerts.tasks import evaluate_limited, evaluate_rolled_up
 from billing.models import Alert
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.roll_up import roll_up_usage
 from orgs.models import Entitlements, Organization, WhiteLabel
-from orgs.queue.debounce import gather, gathered
+from orgs.queue.debounce import debounced_ids, enqueue_debounced
 from tests.factories import make_organization, make_rate
 from tests.support.alerts import limit, use
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When the broker was asked for a task."""
     found: list[float] = []
-    for task in (evaluate_gathered, evaluate_limited):
+    for task in (evaluate_rolled_up, evaluate_limited):
         monkeypatch.setattr(
             task, "apply_async", lambda **_: found.append(time.monotonic())
         )
@@ -61,9 +61,9 @@ def test_whom_no_limit_stops_is_looked_at_when_it_is_folded(
     evaluate_limited()
     assert not Alert.objects.exists()
 
-    fold_usage()
+    roll_up_usage()
     wait_until(lambda: len(asked) == 2)
-    evaluate_gathered()
+    evaluate_rolled_up()
 
     assert [str(one.kind) for one in Alert.objects.all()] == ["usage_50"]
 
@@ -81,27 +81,27 @@ def test_what_valkey_forgot_is_looked_at_when_it_is_folded(
     evaluate_limited()
     assert not Alert.objects.exists()
 
-    fold_usage()
-    wait_until(lambda: valkey.exists(key(evaluate_gathered.name)))
-    evaluate_gathered()
+    roll_up_usage()
+    wait_until(lambda: valkey.exists(key(evaluate_rolled_up.name)))
+    evaluate_rolled_up()
 
     assert Alert.objects.get().organization == org
 
 
 def test_many_calls_ask_once_until_it_has_begun(asked: list[float]) -> None:
     for number in range(1, 1_001):
-        gather(evaluate_gathered, [number])
+        enqueue_debounced(evaluate_rolled_up, [number])
     valkey = redis.Redis.from_url(settings.REDIS_URL)
-    key = f"orgdesk:gathered:{evaluate_gathered.name}"
+    key = f"orgdesk:gathered:{evaluate_rolled_up.name}"
     wait_until(lambda: asked and valkey.scard(key) == 1_000)
     assert len(asked) == 1
 
-    taken = [id_ for some in gathered(evaluate_gathered) for id_ in some]
+    taken = [id_ for some in debounced_ids(evaluate_rolled_up) for id_ in some]
     assert sorted(taken) == list(range(1, 1_001))
 
-    gather(evaluate_gathered, [7])
+    enqueue_debounced(evaluate_rolled_up, [7])
     wait_until(lambda: len(asked) == 2)
-    assert [7] in gathered(evaluate_gathered)
+    assert [7] in debounced_ids(evaluate_rolled_up)
 
 
 def test_a_broker_that_is_down_holds_up_nobody(
@@ -114,7 +114,7 @@ def test_a_broker_that_is_down_holds_up_nobody(
     monkeypatch.setattr("orgs.queue.debounce._client", refuse)
     start = time.monotonic()
     for number in range(100):
-        gather(evaluate_gathered, [number])
+        enqueue_debounced(evaluate_rolled_up, [number])
 
     assert time.monotonic() - start < 0.25
     assert asked == []

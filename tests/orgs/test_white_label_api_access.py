@@ -6,14 +6,14 @@ from pytest_django import DjangoAssertNumQueries
 
 from orgs.models import Organization, WhiteLabel
 from tests.factories import make_key
-from tests.support.white_label_api import Desk, of
+from tests.support.white_label_api import WhiteLabelClient, of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
 
 @pytest.fixture
-def desk(acme: WhiteLabel) -> Desk:
-    return Desk(acme)
+def client(acme: WhiteLabel) -> WhiteLabelClient:
+    return WhiteLabelClient(acme)
 
 
 @pytest.fixture
@@ -34,46 +34,53 @@ def foreign(acme: WhiteLabel) -> Organization:
     ],
 )  # fmt: skip
 def test_another_white_labels_organization_is_not_there(
-    desk: Desk, foreign: Organization, method: str, rest: str
+    client: WhiteLabelClient, foreign: Organization, method: str, rest: str
 ) -> None:
     body: object = {} if method == "POST" else None
     path = of(foreign, rest)
 
-    answer = desk.refused(method, path, body)
+    answer = client.refused(method, path, body)
     assert answer[0] == 404
     unknown = path.replace(str(foreign.pk), "9999", 1)
-    assert desk.refused(method, unknown, body) == answer
+    assert client.refused(method, unknown, body) == answer
     assert (
-        desk.refused(method, path.replace(str(foreign.pk), "x%00", 1), body)[0] == 404
+        client.refused(method, path.replace(str(foreign.pk), "x%00", 1), body)[0] == 404
     )
 
 
 def test_an_organization_that_owns_no_white_label_has_none(
-    desk: Desk, org: Organization, foreign: Organization
+    client: WhiteLabelClient, org: Organization, foreign: Organization
 ) -> None:
     for owner in (org, foreign, foreign.white_label.owner):
         assert owner is not None
-        desk.root = f"/v1/api/organizations/{owner.pk}/whitelabel"
-        assert desk.refused("GET", of(org))[0] == 404
+        client.root = f"/v1/api/organizations/{owner.pk}/whitelabel"
+        assert client.refused("GET", of(org))[0] == 404
 
 
 def test_reading_and_writing_need_their_scopes(
     acme: WhiteLabel, org: Organization
 ) -> None:
-    reader, writer = Desk(acme, "organizations:read"), Desk(acme, "organizations:write")
+    reader, writer = (
+        WhiteLabelClient(acme, "organizations:read"),
+        WhiteLabelClient(acme, "organizations:write"),
+    )
 
     assert reader.refused("POST", of(org), {"name": "x"})[0] == 403
     assert reader.refused("DELETE", of(org))[0] == 403
     assert reader.refused("GET", of(org, "/restore"))[0] == 403
     assert writer.refused("GET", of(org))[0] == 403
-    assert Desk(acme, "usage:write").refused("GET", "organizations")[0] == 403
+    assert (
+        WhiteLabelClient(acme, "usage:write").refused("GET", "organizations")[0] == 403
+    )
 
 
-def test_without_a_credential_it_is_a_401(desk: Desk, org: Organization) -> None:
-    desk.headers = {}
+def test_without_a_credential_it_is_a_401(
+    client: WhiteLabelClient, org: Organization
+) -> None:
+    client.headers = {}
 
-    assert desk.refused("GET", of(org))[0] == 401
-    assert desk.refused("POST", "organizations", {"organizationName": "x"})[0] == 401
+    assert client.refused("GET", of(org))[0] == 401
+    assert client.refused("POST", "organizations", {"organizationName": "x"})[0] == 401
 
 
 def test_it_takes_four_queries(
@@ -103,18 +110,20 @@ def test_it_takes_four_queries(
     ],
 )  # fmt: skip
 def test_a_body_it_cannot_read_is_refused(
-    desk: Desk, org: Organization, body: bytes, content_type: str
+    client: WhiteLabelClient, org: Organization, body: bytes, content_type: str
 ) -> None:
-    path = f"{desk.root}/{of(org)}"
+    path = f"{client.root}/{of(org)}"
 
-    response = Client().generic("POST", path, body, content_type, headers=desk.headers)
+    response = Client().generic(
+        "POST", path, body, content_type, headers=client.headers
+    )
 
     assert response.status_code in {400, 413, 415}, response.content
     assert response.json()["success"] is False
 
 
-def test_every_refusal_is_json(desk: Desk, org: Organization) -> None:
-    assert desk.refused("GET", "nothing/here")[0] == 404
-    assert desk.refused("PATCH", of(org), {})[0] == 405
-    assert desk.refused("GET", of(org, "/exports"))[0] == 404
-    assert desk.refused("GET", of(org, "?includeDeleted=perhaps"))[0] == 400
+def test_every_refusal_is_json(client: WhiteLabelClient, org: Organization) -> None:
+    assert client.refused("GET", "nothing/here")[0] == 404
+    assert client.refused("PATCH", of(org), {})[0] == 405
+    assert client.refused("GET", of(org, "/exports"))[0] == 404
+    assert client.refused("GET", of(org, "?includeDeleted=perhaps"))[0] == 400

@@ -10,14 +10,14 @@ from orgs.commands.editing import set_entitlements
 from orgs.models import ApiKey, Job, Member, Organization, WhiteLabel
 from orgs.tasks import run_job
 from tests.factories import NOW, delete, make_organization, make_user
-from tests.support.white_label_api import Desk, of
+from tests.support.white_label_api import WhiteLabelClient, of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
 
 @pytest.fixture
-def desk(acme: WhiteLabel) -> Desk:
-    return Desk(acme)
+def client(acme: WhiteLabel) -> WhiteLabelClient:
+    return WhiteLabelClient(acme)
 
 
 @pytest.fixture
@@ -29,12 +29,12 @@ def foreign(acme: WhiteLabel) -> Organization:
 
 
 def test_an_organization_is_made_with_its_period_its_admin_and_a_key(
-    desk: Desk, acme: WhiteLabel, org: Organization
+    client: WhiteLabelClient, acme: WhiteLabel, org: Organization
 ) -> None:
     ann = Member.objects.create(organization=org, external_id="u-5", email="a@x.io")
     body = {"organizationName": " Seven ", "adminId": ann.pk, "whatever": [1]}
 
-    made = desk.ok("POST", "organizations", body)
+    made = client.ok("POST", "organizations", body)
 
     new = Organization.objects.get(pk=made["id"])
     assert (new.name, new.white_label) == ("Seven", acme)
@@ -57,22 +57,24 @@ def test_an_organization_is_made_with_its_period_its_admin_and_a_key(
         {"organizationName": "x", "adminEmail": "nobody@"},
     ],
 )  # fmt: skip
-def test_a_bad_body_makes_nothing(desk: Desk, body: Any) -> None:
+def test_a_bad_body_makes_nothing(client: WhiteLabelClient, body: Any) -> None:
     before = Organization.objects.count()
 
-    status, error = desk.refused("POST", "organizations", body)
+    status, error = client.refused("POST", "organizations", body)
 
     assert (status, bool(error)) == (400, True)
     assert Organization.objects.count() == before
 
 
-def test_only_the_fields_given_change(desk: Desk, org: Organization) -> None:
+def test_only_the_fields_given_change(
+    client: WhiteLabelClient, org: Organization
+) -> None:
     logo = "https://example.com/logo.png"
-    desk.ok("POST", of(org), {"logo": logo, "experiments": ["a"], "domain": "x.io"})
-    desk.ok("POST", of(org), {"entitlementLimits": {"numberOfProjects": 5}})
-    desk.ok("POST", of(org), {"billable": False, "unknown": 1})
-    desk.ok("POST", of(org), {"entitlementLimits": {"totalStorage": 7.0}})
-    desk.ok("POST", of(org), {})
+    client.ok("POST", of(org), {"logo": logo, "experiments": ["a"], "domain": "x.io"})
+    client.ok("POST", of(org), {"entitlementLimits": {"numberOfProjects": 5}})
+    client.ok("POST", of(org), {"billable": False, "unknown": 1})
+    client.ok("POST", of(org), {"entitlementLimits": {"totalStorage": 7.0}})
+    client.ok("POST", of(org), {})
 
     org.refresh_from_db()
     assert (org.logo_url, org.experiments, org.domain) == (logo, ["a"], "x.io")
@@ -80,12 +82,14 @@ def test_only_the_fields_given_change(desk: Desk, org: Organization) -> None:
     assert (org.entitlements.projects, org.entitlements.storage_bytes) == (5, 7)
 
 
-def test_null_clears_pictures_and_limits(desk: Desk, org: Organization) -> None:
+def test_null_clears_pictures_and_limits(
+    client: WhiteLabelClient, org: Organization
+) -> None:
     url = "https://example.com/x.png"
-    desk.ok("POST", of(org), {"logo": url, "headerImg": url})
-    desk.ok("POST", of(org), {"entitlementLimits": {"numberOfUsers": 5}})
+    client.ok("POST", of(org), {"logo": url, "headerImg": url})
+    client.ok("POST", of(org), {"entitlementLimits": {"numberOfUsers": 5}})
 
-    desk.ok(
+    client.ok(
         "POST", of(org), {"logo": None, "entitlementLimits": {"numberOfUsers": None}}
     )
 
@@ -112,9 +116,9 @@ def test_null_clears_pictures_and_limits(desk: Desk, org: Organization) -> None:
     ],
 )  # fmt: skip
 def test_a_bad_change_changes_nothing(
-    desk: Desk, org: Organization, body: dict[str, Any]
+    client: WhiteLabelClient, org: Organization, body: dict[str, Any]
 ) -> None:
-    status, error = desk.refused("POST", of(org), {"readme": "new", **body})
+    status, error = client.refused("POST", of(org), {"readme": "new", **body})
 
     assert (status, bool(error)) == (400, True)
     org.refresh_from_db()
@@ -122,17 +126,17 @@ def test_a_bad_change_changes_nothing(
 
 
 def test_entitlements_are_given_and_null_is_no_limit(
-    desk: Desk, org: Organization
+    client: WhiteLabelClient, org: Organization
 ) -> None:
     nothing = dict.fromkeys(
         ("totalStorage", "computeTimePerYear", "gpuComputeTimePerYear",
          "numberOfProjects", "numberOfUsers")
     )  # fmt: skip
-    assert desk.ok("GET", of(org))["entitlementLimits"] == nothing
+    assert client.ok("GET", of(org))["entitlementLimits"] == nothing
 
     set_entitlements(org, {"storage_bytes": 5 * 10**9, "users": 0})
 
-    limits = desk.ok("GET", of(org))["entitlementLimits"]
+    limits = client.ok("GET", of(org))["entitlementLimits"]
     assert limits == nothing | {"totalStorage": 5 * 10**9, "numberOfUsers": 0}
 
 
@@ -140,38 +144,40 @@ def test_entitlements_are_given_and_null_is_no_limit(
 
 
 def test_a_deletion_is_a_job_and_asked_twice_is_one(
-    desk: Desk, org: Organization
+    client: WhiteLabelClient, org: Organization
 ) -> None:
-    first, again = desk.ok("DELETE", of(org)), desk.ok("DELETE", of(org))
+    first, again = client.ok("DELETE", of(org)), client.ok("DELETE", of(org))
     assert first["id"] == again["id"]
-    assert desk.ok("GET", of(org))
+    assert client.ok("GET", of(org))
 
     run_job(first["id"])
     run_job(first["id"])
 
     org.refresh_from_db()
     assert org.deleted_at == NOW
-    assert desk.refused("DELETE", of(org))[0] == 404
+    assert client.refused("DELETE", of(org))[0] == 404
     assert Organization.objects.filter(deleted_at=NOW).count() == 1
 
 
 def test_a_restored_organization_is_not_deleted_by_an_old_job(
-    desk: Desk, org: Organization
+    client: WhiteLabelClient, org: Organization
 ) -> None:
-    job = desk.ok("DELETE", of(org))["id"]
-    desk.ok("GET", of(org, "/restore"))
+    job = client.ok("DELETE", of(org))["id"]
+    client.ok("GET", of(org, "/restore"))
 
     run_job(job)
 
-    assert desk.ok("GET", of(org))
-    [told] = desk.ok("GET", of(org, "/jobs"))["jobs"]
+    assert client.ok("GET", of(org))
+    [told] = client.ok("GET", of(org, "/jobs"))["jobs"]
     assert told["finishedSuccessful"] is False
 
 
-def test_the_owner_of_a_white_label_stays(desk: Desk, acme: WhiteLabel) -> None:
+def test_the_owner_of_a_white_label_stays(
+    client: WhiteLabelClient, acme: WhiteLabel
+) -> None:
     assert acme.owner is not None
 
-    assert desk.refused("DELETE", of(acme.owner))[0] == 409
+    assert client.refused("DELETE", of(acme.owner))[0] == 409
 
     acme.owner.refresh_from_db()
     assert acme.owner.deleted_at is None
@@ -179,18 +185,18 @@ def test_the_owner_of_a_white_label_stays(desk: Desk, acme: WhiteLabel) -> None:
 
 
 def test_restoring_is_refused_to_a_session(
-    desk: Desk, acme: WhiteLabel, org: Organization
+    client: WhiteLabelClient, acme: WhiteLabel, org: Organization
 ) -> None:
     delete(org)
     browser = Client()
     browser.force_login(make_user("op", "operator"))
-    path = f"{desk.root}/{of(org, '/restore')}"
+    path = f"{client.root}/{of(org, '/restore')}"
 
     assert browser.get(path).status_code == 403
     assert browser.get(path, headers={"x-api-key": ""}).status_code == 403
-    desk.ok("GET", of(org, "/restore"))
-    desk.ok("GET", of(org, "/restore"))
-    assert desk.ok("GET", of(org))
+    client.ok("GET", of(org, "/restore"))
+    client.ok("GET", of(org, "/restore"))
+    assert client.ok("GET", of(org))
 
 
 @pytest.mark.parametrize(
@@ -199,21 +205,23 @@ def test_restoring_is_refused_to_a_session(
      ("false", 404), ("0", 404), ("perhaps", 404)],
 )  # fmt: skip
 def test_include_deleted_in_every_spelling(
-    desk: Desk, org: Organization, said: str, found: int
+    client: WhiteLabelClient, org: Organization, said: str, found: int
 ) -> None:
     delete(org)
 
-    assert desk("GET", of(org, f"?includeDeleted={said}&x=%00")).status_code == found
+    assert client("GET", of(org, f"?includeDeleted={said}&x=%00")).status_code == found
 
 
-def test_the_white_label_is_shown_and_renamed(desk: Desk, acme: WhiteLabel) -> None:
-    desk.ok("PUT", "", {"name": "Acme Two", "supportedProjectTypes": ["kws"]})
-    desk.ok("PUT", "", {"supportedProjectTypes": []})
+def test_the_white_label_is_shown_and_renamed(
+    client: WhiteLabelClient, acme: WhiteLabel
+) -> None:
+    client.ok("PUT", "", {"name": "Acme Two", "supportedProjectTypes": ["kws"]})
+    client.ok("PUT", "", {"supportedProjectTypes": []})
 
-    found = desk.ok("GET", "")["whitelabel"]
+    found = client.ok("GET", "")["whitelabel"]
 
     assert (found["id"], found["name"]) == (acme.pk, "Acme Two")
     assert found["ownerOrganizationId"] == acme.owner_id
     make_organization(acme, "org-9", members=[{"external_id": "m"}])
     counts = {"organizations": 3, "users": 1, "projects": 0}
-    assert desk.ok("GET", "metrics")["metrics"] == counts
+    assert client.ok("GET", "metrics")["metrics"] == counts

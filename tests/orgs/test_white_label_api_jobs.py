@@ -19,14 +19,14 @@ from tests.factories import (
     make_white_label,
     record,
 )
-from tests.support.white_label_api import Desk, of
+from tests.support.white_label_api import WhiteLabelClient, of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 NOVEMBER = "startDate=2026-11-01T00:00:00Z&endDate=2026-12-01T00:00:00Z"
 
 
 @pytest.fixture
-def desk(acme: WhiteLabel, org: Organization) -> Desk:
+def client(acme: WhiteLabel, org: Organization) -> WhiteLabelClient:
     """5 requests, 70 CPU and 20 GPU seconds on the 21st, beside a loud sibling."""
     make_organization(acme, "org-9", members=[{"external_id": "m"}])
     make_rate(acme, "2")
@@ -34,16 +34,16 @@ def desk(acme: WhiteLabel, org: Organization) -> Desk:
     loud = {"cpu_seconds": 9_000}
     decoy = event("decoy", organization="org-9", quantities=loud)
     record(acme, [event(quantities=quantities), decoy])
-    return Desk(acme)
+    return WhiteLabelClient(acme)
 
 
 # --- jobs ---------------------------------------------------------------------------
 
 
 def test_a_job_whose_worker_died_is_taken_up_after_its_lease(
-    desk: Desk, org: Organization
+    client: WhiteLabelClient, org: Organization
 ) -> None:
-    id_ = desk.ok("DELETE", of(org))["id"]
+    id_ = client.ok("DELETE", of(org))["id"]
     Job.objects.filter(pk=id_).update(
         state="running", attempts=1, leased_until=NOW + timedelta(minutes=1)
     )
@@ -58,14 +58,14 @@ def test_a_job_whose_worker_died_is_taken_up_after_its_lease(
 
 
 def test_a_job_that_fails_is_tried_five_times(
-    desk: Desk, org: Organization, monkeypatch: pytest.MonkeyPatch
+    client: WhiteLabelClient, org: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(job: Job) -> None:
         Organization.objects.update(name="half done")
         raise RuntimeError(job.pk)
 
     monkeypatch.setitem(jobs._HANDLERS, Job.Kind.DELETE_ORGANIZATION, fail)
-    id_ = desk.ok("DELETE", of(org))["id"]
+    id_ = client.ok("DELETE", of(org))["id"]
     for hours in range(9):
         with time_machine.travel(NOW + timedelta(hours=hours), tick=False):
             run_job(id_)
@@ -74,14 +74,14 @@ def test_a_job_that_fails_is_tried_five_times(
     assert (job.state, job.attempts) == ("failed", 5)
     assert "5" in job.error
     assert not Organization.objects.filter(name="half done").exists()
-    assert desk.ok("GET", of(org))
+    assert client.ok("GET", of(org))
 
 
 def test_the_sweep_nudges_what_nobody_was_told_of(
-    desk: Desk, org: Organization, monkeypatch: pytest.MonkeyPatch
+    client: WhiteLabelClient, org: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nudged: list[int] = []
-    monkeypatch.setattr("orgs.tasks.nudge", lambda task, id_: nudged.append(id_))
+    enqueued: list[int] = []
+    monkeypatch.setattr("orgs.tasks.enqueue", lambda task, id_: enqueued.append(id_))
     new, old, dead, done, spent = Job.objects.bulk_create(
         Job(organization=org, kind="delete_organization", **fields)
         for fields in (
@@ -95,20 +95,22 @@ def test_the_sweep_nudges_what_nobody_was_told_of(
 
     sweep_jobs()
 
-    assert nudged == [old.pk, dead.pk, spent.pk]
+    assert enqueued == [old.pk, dead.pk, spent.pk]
     run_job(spent.pk)  # its attempts are used up: it is only ended
     spent.refresh_from_db()
     assert (spent.state, spent.finished_at) == ("failed", NOW)
-    assert {new.pk, done.pk}.isdisjoint(nudged)
+    assert {new.pk, done.pk}.isdisjoint(enqueued)
 
 
-def test_jobs_are_listed_newest_first(desk: Desk, org: Organization) -> None:
-    report = desk.ok("POST", of(org, f"/usage/reports?{NOVEMBER}"))["id"]
-    deletion = desk.ok("DELETE", of(org))["id"]
+def test_jobs_are_listed_newest_first(
+    client: WhiteLabelClient, org: Organization
+) -> None:
+    report = client.ok("POST", of(org, f"/usage/reports?{NOVEMBER}"))["id"]
+    deletion = client.ok("DELETE", of(org))["id"]
     run_job(report)
 
-    listed = desk.ok("GET", of(org, "/jobs"))
-    second = desk.ok("GET", of(org, "/jobs?limit=1&offset=1"))
+    listed = client.ok("GET", of(org, "/jobs"))
+    second = client.ok("GET", of(org, "/jobs?limit=1&offset=1"))
 
     assert [job["id"] for job in listed["jobs"]] == [deletion, report]
     assert [job["id"] for job in second["jobs"]] == [report]
@@ -134,11 +136,11 @@ def test_jobs_are_listed_newest_first(desk: Desk, org: Organization) -> None:
     ],
 )
 def test_compute_time_is_half_open(
-    desk: Desk, org: Organization, start: str, end: str, cpu: int
+    client: WhiteLabelClient, org: Organization, start: str, end: str, cpu: int
 ) -> None:
     query = f"?startDate={start}&endDate={end}&x=1"
 
-    used = desk.ok("GET", of(org, f"/usage/computeTime{query}"))
+    used = client.ok("GET", of(org, f"/usage/computeTime{query}"))
 
     assert used["cpuComputeTime"] == cpu
     assert used["totalComputeTime"] == (1.5 if cpu else 0)
@@ -154,26 +156,30 @@ def test_compute_time_is_half_open(
         "startDate=2026-11-01&endDate=9999-12-31",
     ],
 )  # fmt: skip
-def test_a_bad_range_is_a_400(desk: Desk, org: Organization, query: str) -> None:
+def test_a_bad_range_is_a_400(
+    client: WhiteLabelClient, org: Organization, query: str
+) -> None:
     for method, path in (("GET", "computeTime"), ("POST", "reports")):
-        status, error = desk.refused(method, of(org, f"/usage/{path}?{query}"))
+        status, error = client.refused(method, of(org, f"/usage/{path}?{query}"))
         assert (status, bool(error)) == (400, True)
     assert not Job.objects.exists()
 
 
-def test_a_report_is_csv_of_days_and_meters(desk: Desk, org: Organization) -> None:
-    job = desk.ok("POST", of(org, f"/usage/reports?{NOVEMBER}"))["id"]
-    [waiting] = desk.ok("GET", of(org, "/usage/reports"))["reports"]
+def test_a_report_is_csv_of_days_and_meters(
+    client: WhiteLabelClient, org: Organization
+) -> None:
+    job = client.ok("POST", of(org, f"/usage/reports?{NOVEMBER}"))["id"]
+    [waiting] = client.ok("GET", of(org, "/usage/reports"))["reports"]
     download = of(org, f"/usage/reports/{waiting['id']}/download")
     assert (waiting["jobFinished"], waiting["downloadLink"]) == (False, None)
-    assert desk.refused("GET", download)[0] == 409
+    assert client.refused("GET", download)[0] == 409
 
     run_job(job)
     run_job(job)
 
-    made = desk.ok("GET", of(org, f"/usage/reports/{waiting['id']}"))["report"]
+    made = client.ok("GET", of(org, f"/usage/reports/{waiting['id']}"))["report"]
     assert (made["jobFinished"], made["jobFinishedSuccessful"]) == (True, True)
-    response = Client().get(made["downloadLink"], headers=desk.headers)
+    response = Client().get(made["downloadLink"], headers=client.headers)
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"].startswith("attachment; filename=")
     assert list(csv.reader(response.text.splitlines())) == [
@@ -187,12 +193,12 @@ def test_a_report_is_csv_of_days_and_meters(desk: Desk, org: Organization) -> No
 def test_a_report_keeps_to_the_white_labels_days() -> None:
     label = make_white_label("nepal", time_zone="Asia/Kathmandu")
     org = make_organization(label)
-    desk = Desk(label)
+    client = WhiteLabelClient(label)
     query = "startDate=2026-11-20&endDate=2026-11-21T00:00:00%2B05:45"
     early, late = "2026-11-19T18:14:59Z", "2026-11-19T18:15:00Z"
     record(label, [event("a", timestamp=early), event("b", timestamp=late)])
 
-    run_job(desk.ok("POST", of(org, f"/usage/reports?{query}"))["id"])
+    run_job(client.ok("POST", of(org, f"/usage/reports?{query}"))["id"])
 
     report = UsageReport.objects.get()
     assert report.starts_at.isoformat() == "2026-11-19T18:15:00+00:00"
@@ -201,25 +207,25 @@ def test_a_report_keeps_to_the_white_labels_days() -> None:
 
 
 def test_a_report_deleted_before_it_is_made_stays_deleted(
-    desk: Desk, org: Organization
+    client: WhiteLabelClient, org: Organization
 ) -> None:
-    job = desk.ok("POST", of(org, f"/usage/reports?{NOVEMBER}"))["id"]
+    job = client.ok("POST", of(org, f"/usage/reports?{NOVEMBER}"))["id"]
     report = UsageReport.objects.get(job=job)
-    desk.ok("DELETE", of(org, f"/usage/reports/{report.pk}"))
+    client.ok("DELETE", of(org, f"/usage/reports/{report.pk}"))
 
     run_job(job)
 
     assert not UsageReport.objects.exists()
-    assert desk.refused("DELETE", of(org, f"/usage/reports/{report.pk}"))[0] == 404
+    assert client.refused("DELETE", of(org, f"/usage/reports/{report.pk}"))[0] == 404
 
 
 def test_a_siblings_report_is_not_there(
-    desk: Desk, acme: WhiteLabel, org: Organization
+    client: WhiteLabelClient, acme: WhiteLabel, org: Organization
 ) -> None:
-    desk.ok("POST", of(org, f"/usage/reports?{NOVEMBER}"))
+    client.ok("POST", of(org, f"/usage/reports?{NOVEMBER}"))
     report, sibling = UsageReport.objects.get(), make_organization(acme, "org-5")
 
     for rest in (str(report.pk), f"{report.pk}/download", "x", "%00", str(2**63)):
         path = of(sibling, f"/usage/reports/{rest}")
-        assert desk.refused("GET", path)[0] == 404
-    assert desk.ok("GET", of(sibling, "/usage/reports"))["totalCount"] == 0
+        assert client.refused("GET", path)[0] == 404
+    assert client.ok("GET", of(sibling, "/usage/reports"))["totalCount"] == 0

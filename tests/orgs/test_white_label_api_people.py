@@ -8,22 +8,24 @@ from django.test import Client
 
 from orgs.models import ApiKey, Member, Organization, Project, WhiteLabel
 from tests.factories import NOW, make_organization
-from tests.support.white_label_api import Desk, of
+from tests.support.white_label_api import WhiteLabelClient, of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
 
 @pytest.fixture
-def desk(acme: WhiteLabel, org: Organization) -> Desk:
+def client(acme: WhiteLabel, org: Organization) -> WhiteLabelClient:
     """Beside a sibling with a member."""
     make_organization(acme, "org-9", members=[{"external_id": "m"}])
-    return Desk(acme)
+    return WhiteLabelClient(acme)
 
 
-def test_a_project_is_made_with_a_key_or_without(desk: Desk, org: Organization) -> None:
-    made = desk.ok("POST", of(org, "/projects"), {"projectName": "Seven"})
+def test_a_project_is_made_with_a_key_or_without(
+    client: WhiteLabelClient, org: Organization
+) -> None:
+    made = client.ok("POST", of(org, "/projects"), {"projectName": "Seven"})
     bare = {"projectName": "Five", "createApiKey": False, "projectVisibility": "public"}
-    other = desk.ok("POST", of(org, "/projects"), bare)
+    other = client.ok("POST", of(org, "/projects"), bare)
 
     rows = Project.objects.filter(organization=org).values_list(
         "id", "name", "is_public"
@@ -32,13 +34,13 @@ def test_a_project_is_made_with_a_key_or_without(desk: Desk, org: Organization) 
     assert other["apiKey"] == ""
     key = ApiKey.objects.get(organization=org)
     assert (key.name, key.scopes) == ("Seven", ["organizations:read"])
-    assert desk.ok("GET", of(org))["dailyMetrics"][-1]["projectsAdded"] == 2
+    assert client.ok("GET", of(org))["dailyMetrics"][-1]["projectsAdded"] == 2
 
 
 def test_a_key_has_no_scope_its_maker_lacks(
     acme: WhiteLabel, org: Organization
 ) -> None:
-    wide = Desk(acme, "organizations:write", "usage:write", "billing:write")
+    wide = WhiteLabelClient(acme, "organizations:write", "usage:write", "billing:write")
     body = {"name": "k", "role": "admin", "ttl": 60}
 
     made = wide.ok("POST", of(org, "/apiKeys"), body)
@@ -49,14 +51,16 @@ def test_a_key_has_no_scope_its_maker_lacks(
     assert made["apiKey"].startswith("ei_")
 
 
-def test_a_key_may_be_brought_along_once(desk: Desk, org: Organization) -> None:
+def test_a_key_may_be_brought_along_once(
+    client: WhiteLabelClient, org: Organization
+) -> None:
     text = "ei_" + "7" * 29
     body = {"name": "k", "role": "member", "apiKey": text}
-    assert desk.ok("POST", of(org, "/apiKeys"), body)["apiKey"] == text
+    assert client.ok("POST", of(org, "/apiKeys"), body)["apiKey"] == text
     answer = Client().get("/api/v1/organizations", headers={"x-api-key": text})
     assert [one["id"] for one in answer.json()["organizations"]] == [org.pk]
 
-    assert desk.refused("POST", of(org, "/apiKeys"), body)[0] == 409
+    assert client.refused("POST", of(org, "/apiKeys"), body)[0] == 409
 
 
 @pytest.mark.parametrize(
@@ -71,35 +75,41 @@ def test_a_key_may_be_brought_along_once(desk: Desk, org: Organization) -> None:
         {"name": "k", "role": "admin", "apiKey": "ei_é" + "7" * 40},
     ],
 )  # fmt: skip
-def test_a_bad_key_is_not_made(desk: Desk, org: Organization, body: Any) -> None:
-    assert desk.refused("POST", of(org, "/apiKeys"), body)[0] == 400
+def test_a_bad_key_is_not_made(
+    client: WhiteLabelClient, org: Organization, body: Any
+) -> None:
+    assert client.refused("POST", of(org, "/apiKeys"), body)[0] == 400
     assert not ApiKey.objects.filter(organization=org).exists()
 
 
-def test_a_member_comes_goes_and_comes_back(desk: Desk, org: Organization) -> None:
+def test_a_member_comes_goes_and_comes_back(
+    client: WhiteLabelClient, org: Organization
+) -> None:
     body = {"usernameOrEmail": "a@example.com", "role": "guest", "datasets": []}
-    desk.ok("POST", of(org, "/members"), body)
-    assert desk.refused("POST", of(org, "/members"), body)[0] == 409
+    client.ok("POST", of(org, "/members"), body)
+    assert client.refused("POST", of(org, "/members"), body)[0] == 409
     member = Member.objects.get(organization=org)
     assert (member.email, member.role) == ("a@example.com", "guest")
 
-    desk.ok("DELETE", of(org, f"/members/{member.pk}"))
+    client.ok("DELETE", of(org, f"/members/{member.pk}"))
 
-    assert desk.refused("DELETE", of(org, f"/members/{member.pk}"))[0] == 404
-    today = desk.ok("GET", of(org))["dailyMetrics"][-1]
+    assert client.refused("DELETE", of(org, f"/members/{member.pk}"))[0] == 404
+    today = client.ok("GET", of(org))["dailyMetrics"][-1]
     assert (today["totalUsers"], today["usersAdded"], today["usersDeleted"]) == (
         0,
         1,
         1,
     )
-    desk.ok("POST", of(org, "/members"), body | {"role": "admin"})
+    client.ok("POST", of(org, "/members"), body | {"role": "admin"})
     assert Member.objects.get(organization=org, deleted_at=None).role == "admin"
 
 
-def test_a_siblings_member_is_not_removed(desk: Desk, org: Organization) -> None:
+def test_a_siblings_member_is_not_removed(
+    client: WhiteLabelClient, org: Organization
+) -> None:
     theirs = Member.objects.get(external_id="m")
 
-    status, _ = desk.refused("DELETE", of(org, f"/members/{theirs.pk}"))
+    status, _ = client.refused("DELETE", of(org, f"/members/{theirs.pk}"))
 
     theirs.refresh_from_db()
     assert (status, theirs.deleted_at) == (404, None)

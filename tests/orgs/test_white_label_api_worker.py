@@ -8,22 +8,22 @@ from celery.contrib.testing.worker import start_worker
 from config.celery import app
 from orgs.models import Job
 from tests.factories import make_organization, make_white_label
-from tests.support.white_label_api import Desk, of
+from tests.support.white_label_api import WhiteLabelClient, of
 
 
 @pytest.mark.usefixtures("committed")
 def test_a_deletion_is_done_by_a_worker_soon_after() -> None:
     label = make_white_label("acme")
     org, other = make_organization(label, "org-7"), make_organization(label, "org-9")
-    desk = Desk(label)
+    client = WhiteLabelClient(label)
 
     with start_worker(app, pool="solo", perform_ping_check=False):
-        id_ = desk.ok("DELETE", of(org))["id"]
+        id_ = client.ok("DELETE", of(org))["id"]
         for _ in range(200):
             if Job.objects.get(pk=id_).finished_at:
                 break
             time.sleep(0.05)
 
-    assert desk.refused("GET", of(org))[0] == 404
-    assert desk.ok("GET", of(other))
-    assert desk.ok("GET", of(org, "/jobs"))["jobs"][0]["finishedSuccessful"] is True
+    assert client.refused("GET", of(org))[0] == 404
+    assert client.ok("GET", of(other))
+    assert client.ok("GET", of(org, "/jobs"))["jobs"][0]["finishedSuccessful"] is True

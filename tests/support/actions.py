@@ -21,7 +21,7 @@ NOTE = "asked by phone, ticket 7"
 
 
 @dataclass
-class Desk:
+class StaffContext:
     """Somebody at the billing tab of an organization."""
 
     fake: FakeStripe
@@ -33,8 +33,8 @@ class Desk:
         self.client = Client()
         self.client.force_login(self.user)
 
-    def as_(self, user: User) -> "Desk":
-        return Desk(self.fake, user, self.organization, self.clock)
+    def as_(self, user: User) -> "StaffContext":
+        return StaffContext(self.fake, user, self.organization, self.clock)
 
     def pass_time(self, *, days: float = 0, hours: float = 0) -> None:
         """On both clocks; whoever comes back after a day logs in again."""

@@ -14,7 +14,7 @@ from django.db import connection
 
 from billing.ledger.commands.periods import close_period
 from metrics.catalog import DAILY_METRICS
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.roll_up import roll_up_usage
 from metrics.models import DailyMetric, DailyUsage, Rate, UsageEvent
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -159,7 +159,7 @@ def _rate_of(rates: list[Rate], e: UsageEvent, meter: str, version: int) -> Rate
 
 def recorded(label: WhiteLabel) -> Sums:
     ids = Organization.objects.filter(white_label=label).values_list("id", flat=True)
-    fold_usage()
+    roll_up_usage()
     return {
         row[:6]: row[6:]
         for row in DailyUsage.objects.filter(organization_id__in=list(ids)).values_list(

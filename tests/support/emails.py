@@ -6,8 +6,8 @@ from typing import Any
 import time_machine
 
 from billing.alerts.commands.delivery import sending
-from billing.alerts.commands.delivery.leases import list_due_letters
-from billing.models import Alert, Letter, LetterRecipient
+from billing.alerts.commands.delivery.leases import list_due_emails
+from billing.models import Alert, AlertEmail, AlertEmailRecipient
 from orgs.models import Organization, WhiteLabel
 from tests.factories import event, make_organization, make_rate, record
 from tests.support.alerts import limit, look
@@ -21,16 +21,16 @@ def make_customer(
     return make_organization(label, external_id, billing_email=email)
 
 
-def cross(
+def exceed(
     organization: Organization, kind: str = "soft", *, price: bool = True
-) -> Letter:
+) -> AlertEmail:
     """Spends 22 of a limit of 20; the letter that it gets."""
     label = organization.white_label
     if price:
         make_rate(label, "2")
     limit(organization, kind, "20")
     use(organization)
-    return Letter.objects.get(pk=look(organization)[-1])
+    return AlertEmail.objects.get(pk=look(organization)[-1])
 
 
 def use(organization: Organization, requests: int = 11) -> None:
@@ -44,7 +44,7 @@ def use(organization: Organization, requests: int = 11) -> None:
 
 def work(*ids: int) -> None:
     """As the workers do: each letter that is due, and the digests it leads to."""
-    waiting = list(ids) or list_due_letters(1_000)
+    waiting = list(ids) or list_due_emails(1_000)
     while waiting:
         waiting += sending.send(waiting.pop(0))
 
@@ -56,17 +56,19 @@ def wait(clock: time_machine.Traveller, minutes: float) -> None:
         work()
 
 
-def told(letter: Letter) -> list[Told]:
-    rows = LetterRecipient.objects.filter(letter=letter).order_by("address")
+def told(alert_email: AlertEmail) -> list[Told]:
+    rows = AlertEmailRecipient.objects.filter(alert_email=alert_email).order_by(
+        "address"
+    )
     return [(row.address, row.state, row.smtp_code) for row in rows]
 
 
-def state_of(letter: Letter) -> tuple[Any, ...]:
+def state_of(alert_email: AlertEmail) -> tuple[Any, ...]:
     """Letter's state and attempts, and its alert's state."""
-    letter.refresh_from_db()
-    alert = alert_of(letter)
-    return letter.state, letter.attempts, alert.state
+    alert_email.refresh_from_db()
+    alert = alert_of(alert_email)
+    return alert_email.state, alert_email.attempts, alert.state
 
 
-def alert_of(letter: Letter) -> Alert:
-    return Alert.objects.get(letters=letter)
+def alert_of(alert_email: AlertEmail) -> Alert:
+    return Alert.objects.get(alert_emails=alert_email)

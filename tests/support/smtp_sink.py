@@ -58,7 +58,7 @@ class SmtpSink:
     """
 
     port: int = 0
-    letters: list[Taken] = field(default_factory=list)
+    alert_emails: list[Taken] = field(default_factory=list)
     conversations: int = 0
     tls: ssl.SSLContext | None = None
     is_tls: bool = False
@@ -84,17 +84,17 @@ class SmtpSink:
 
     def reset(self) -> None:
         self.relent()
-        self.letters.clear()
+        self.alert_emails.clear()
         self._reached.clear()
         self.tried.clear()
         self.conversations = 0
         self.tls, self.is_tls, self.login = None, False, None
 
     def ids(self) -> list[str]:
-        return [one.id for one in self.letters]
+        return [one.id for one in self.alert_emails]
 
     def to(self) -> list[str]:
-        return sorted(one.to for one in self.letters)
+        return sorted(one.to for one in self.alert_emails)
 
     def what(self, step: str, address: str = "") -> str:
         """What to do now; marks that somebody came here."""
@@ -204,7 +204,7 @@ class _Conversation(socketserver.StreamRequestHandler):
         answer = self.sink.what("body", address)
         if not answer:
             taken = (Taken(to, raw, self.is_secret) for to in self.to)
-            self.sink.letters.extend(taken)
+            self.sink.alert_emails.extend(taken)
             answer = self.sink.what("data", address) or "250 taken"
         self.to = []
         return self._say(answer)

@@ -31,9 +31,9 @@ def subscribe(fake: FakeStripe, customer: str, price: str, **more: Any) -> str:
     return fake.client().v1.subscriptions.create(found).id
 
 
-def run_sync(white_label: WhiteLabel, *, heals: bool = True) -> SyncRun:
+def run_sync(white_label: WhiteLabel, *, repairs: bool = True) -> SyncRun:
     """A run to its end, as workers do it."""
-    asked = runs.start(white_label, requested_by="ann", heals=heals)
+    asked = runs.start(white_label, requested_by="ann", repairs=repairs)
     while reading.advance(asked.pk):
         pass
     asked.refresh_from_db()

@@ -13,7 +13,7 @@ from tests.factories import make_key
 BOTH = ("organizations:read", "organizations:write")
 
 
-class Desk:
+class WhiteLabelClient:
     """Calls below a white label with a key of its own; checks that all is JSON."""
 
     def __init__(self, label: WhiteLabel, *scopes: str) -> None:

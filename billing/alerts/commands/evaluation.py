@@ -27,9 +27,9 @@ def evaluate(
     """
     ids, now = sorted(set(organization_ids)), now or timezone.now()
     return [
-        letter
+        alert_email
         for at in range(0, len(ids), AT_A_TIME)
-        for letter in _evaluate(ids[at : at + AT_A_TIME], daily, now)
+        for alert_email in _evaluate(ids[at : at + AT_A_TIME], daily, now)
     ]
 
 

@@ -11,7 +11,7 @@
 
 The value is held against `base`: a limit, a balance, a median. `unit` is money,
 seconds, bytes, count, days or nothing. Of `pace` there are also `pace_per_day`,
-`days_left` and `crosses_on`; of `spike` its `day`; of `stale_data` `last_used_on`.
+`days_left` and `projected_on`; of `spike` its `day`; of `stale_data` `last_used_on`.
 """
 
 from collections.abc import Sequence

@@ -17,9 +17,9 @@ from django.db.models import Max
 from billing.alerts.commands.facts import Facts, freeze
 from billing.alerts.kinds import ALERT_KINDS, is_beyond
 from billing.alerts.queries.measuring import Crossing
-from billing.alerts.queries.recipients import Told, find_told
-from billing.errors import AlreadySending, NobodyToTell
-from billing.models import Alert, Letter, LetterRecipient
+from billing.alerts.queries.recipients import Told, find_recipients
+from billing.errors import AlreadySending, NoRecipients
+from billing.models import Alert, AlertEmail, AlertEmailRecipient
 from orgs.web.templatetags import display
 
 _State = Alert.State
@@ -27,10 +27,10 @@ _Key = tuple[object, ...]
 
 _INSERT = """
 insert into billing_alert (organization_id, kind, subject, threshold, period,
-    limit_version, billing_period, facts, crossed_at, state, reason)
+    limit_version, billing_period, facts, reached_at, state, reason)
 select * from jsonb_to_recordset(%s) as f (organization_id bigint, kind text,
     subject text, threshold numeric, period text, limit_version integer,
-    billing_period integer, facts jsonb, crossed_at timestamptz, state text,
+    billing_period integer, facts jsonb, reached_at timestamptz, state text,
     reason text)
 on conflict (organization_id, kind, subject, threshold, period, limit_version)
     do nothing
@@ -71,7 +71,7 @@ class _Entry:
             "limit_version": version,
             "billing_period": self.crossing.measured.billing_period,
             "facts": {**self.facts, "recipients": self.addresses},
-            "crossed_at": now,
+            "reached_at": now,
             "state": self.state,
             "reason": self.reason,
         }
@@ -85,14 +85,14 @@ def record(crossings: Sequence[Crossing], *, now: datetime) -> list[int]:
     """
     if not crossings:
         return []
-    told = find_told({one.measured.organization_id for one in crossings})
+    told = find_recipients({one.measured.organization_id for one in crossings})
     entries = {
         entry.key: entry
         for crossing, facts in zip(crossings, freeze(crossings), strict=True)
         for entry in [_entry(crossing, facts, crossings, told, now)]
     }
     alerts = _insert(entries, now)
-    return _write_letters(
+    return _write_emails(
         {id_: entries[key] for id_, key in alerts if entries[key].state == "pending"}
     )
 
@@ -145,23 +145,25 @@ def _insert(entries: dict[_Key, _Entry], now: datetime) -> list[tuple[int, _Key]
 # --- letters ------------------------------------------------------------------------
 
 
-def _write_letters(entries: dict[int, _Entry]) -> list[int]:
+def _write_emails(entries: dict[int, _Entry]) -> list[int]:
     """Of alerts by id: a letter each, with its recipients."""
-    letters = Letter.objects.bulk_create(
-        Letter(
+    alert_emails = AlertEmail.objects.bulk_create(
+        AlertEmail(
             alert_id=id_,
             organization_id=entry.crossing.measured.organization_id,
-            kind=entry.crossing.kind.letter,
+            kind=entry.crossing.kind.alert_email,
             message_id=new_message_id(),
         )
         for id_, entry in sorted(entries.items())
     )
-    LetterRecipient.objects.bulk_create(
-        LetterRecipient(letter=letter, address=address)
-        for letter, (_, entry) in zip(letters, sorted(entries.items()), strict=True)
+    AlertEmailRecipient.objects.bulk_create(
+        AlertEmailRecipient(alert_email=alert_email, address=address)
+        for alert_email, (_, entry) in zip(
+            alert_emails, sorted(entries.items()), strict=True
+        )
         for address in entry.addresses
     )
-    return [letter.pk for letter in letters]
+    return [alert_email.pk for alert_email in alert_emails]
 
 
 def new_message_id() -> str:
@@ -171,32 +173,33 @@ def new_message_id() -> str:
 
 
 @transaction.atomic
-def send_again(alert_id: int, *, by: str) -> Letter:
+def send_again(alert_id: int, *, by: str) -> AlertEmail:
     """What a person asks for: the same facts to those who are to be told now.
 
-    Raises `AlreadySending` while a letter of it is on its way, `NobodyToTell`.
+    Raises `AlreadySending` while a letter of it is on its way, `NoRecipients`.
     """
     alert = Alert.objects.select_for_update().get(pk=alert_id)
-    if alert.letters.unfinished().exists():
+    if alert.alert_emails.unfinished().exists():
         raise AlreadySending("An email for this alert is already being sent.")
     kind = ALERT_KINDS[alert.kind]
-    addresses = find_told([alert.organization_id])[alert.organization_id].of(kind)
+    addresses = find_recipients([alert.organization_id])[alert.organization_id].of(kind)
     if not addresses:
-        raise NobodyToTell(
+        raise NoRecipients(
             "No recipients: set a billing email or add a member or an address."
         )
-    last = alert.letters.aggregate(last=Max("number"))["last"] or 0
-    letter = Letter.objects.create(
+    last = alert.alert_emails.aggregate(last=Max("number"))["last"] or 0
+    alert_email = AlertEmail.objects.create(
         alert=alert,
         number=last + 1,
         organization_id=alert.organization_id,
-        kind=kind.letter,
+        kind=kind.alert_email,
         message_id=new_message_id(),
         requested_by=by,
     )
-    LetterRecipient.objects.bulk_create(
-        LetterRecipient(letter=letter, address=address) for address in addresses
+    AlertEmailRecipient.objects.bulk_create(
+        AlertEmailRecipient(alert_email=alert_email, address=address)
+        for address in addresses
     )
     alert.state, alert.reason = _State.PENDING, f"Sent again by {by}."
     alert.save(update_fields=["state", "reason"])
-    return letter
+    return alert_email

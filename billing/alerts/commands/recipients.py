@@ -24,7 +24,7 @@ _SALT = "alert opt-out"
 def set_recipients(
     organization_id: int,
     *,
-    tells_billing_email: bool,
+    notifies_billing_email: bool,
     member_ids: Sequence[int],
     addresses: Sequence[str],
 ) -> None:
@@ -33,7 +33,7 @@ def set_recipients(
     _check_addresses(addresses)
     AlertSettings.objects.update_or_create(
         organization_id=organization_id,
-        defaults={"tells_billing_email": tells_billing_email},
+        defaults={"notifies_billing_email": notifies_billing_email},
     )
     wanted = {(id_, "") for id_ in member_ids} | {(None, one) for one in addresses}
     rows = AlertRecipient.objects.filter(organization_id=organization_id)
@@ -101,7 +101,7 @@ def opt_out(token: str) -> OptOut:
     """Once is enough, more change nothing; raises `UnknownOptOut`, also of a duty."""
     found = read_opt_out(token)
     kind = ALERT_KINDS.get(found.kind)
-    if kind is None or kind.is_duty:
+    if kind is None or kind.is_mandatory:
         raise UnknownOptOut("You can't unsubscribe from service and payment notices.")
     row = AlertOptOut(
         organization_id=found.organization_id, address=found.address, kind=found.kind

@@ -85,13 +85,13 @@ def note_failure(domain: str, *, is_host: bool) -> None:
         _open(HOST)
         return
     for circuit, enough in ((domain, _DOMAIN_FAILURES), (HOST, _HOST_FAILURES)):
-        if _asked(partial(_count, _key("failures", circuit)), 0) >= enough:
+        if _asked(partial(_count, _key("failed_jobs", circuit)), 0) >= enough:
             _open(circuit)
 
 
 def note_success(domain: str) -> None:
     """Forget the failures in a row of the host and of the domain."""
-    keys = [_key("failures", circuit) for circuit in (HOST, domain)]
+    keys = [_key("failed_jobs", circuit) for circuit in (HOST, domain)]
     _asked(lambda: valkey.client().delete(*keys), None)
 
 

@@ -2,9 +2,10 @@
 
 import re
 from functools import cache
-from pathlib import Path
 
-_TOKENS = Path(__file__).resolve().parents[2] / "static/css/tokens.css"
+from django.conf import settings
+
+_TOKENS = settings.BASE_DIR / "static/css/tokens.css"
 _PAIR = re.compile(r"--([a-z0-9-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)")
 
 

@@ -1,4 +1,4 @@
-"""Rendering of emails from templates/billing/alerts/emails/KIND/{subject.txt,body.txt,body.html}."""
+"""Rendering of emails: the templates in templates/billing/alerts/emails/KIND."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def write(
         "folder": folder,
         "url": url,
         "unsubscribe_url": unsubscribe_url,
-        "crossed_words": instant(context["crossed_at"], context["zone"]),
+        "crossed_words": instant(context["reached_at"], context["zone"]),
         **palette(),
     }
     for part in whole.get("parts", ()):

@@ -44,7 +44,7 @@ _OF_MEASURE: dict[Measure, tuple[str, dict[str, Any]]] = {
         "",
         _SPENDING
         | {"payable": "9980.40", "value": "14760.20", "base": "13000"}
-        | {"pace_per_day": "531.09", "days_left": 9, "crosses_on": "2026-11-27"},
+        | {"pace_per_day": "531.09", "days_left": 9, "projected_on": "2026-11-27"},
     ),
     Measure.BALANCE: (
         "",
@@ -97,5 +97,5 @@ def _shown(kind: AlertKind) -> Shown:
         trial_ends_at = _AT + timedelta(days=kind.threshold)
         facts = facts | {"trial_ends_at": trial_ends_at.isoformat()}
     return of_facts(
-        kind, _NAMED | facts, subject=subject, crossed_at=_AT, zone="Europe/Zurich"
+        kind, _NAMED | facts, subject=subject, reached_at=_AT, zone="Europe/Zurich"
     )

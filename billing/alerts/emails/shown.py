@@ -19,7 +19,7 @@ _AMOUNTS = (
     *("value", "base", "cost", "payable", "free_balance", "soft", "hard"),
     "pace_per_day",
 )
-_DATES = ("today", "crosses_on", "day", "last_used_on", "contract_year")
+_DATES = ("today", "projected_on", "day", "last_used_on", "contract_year")
 _INSTANTS = ("starts_at", "ends_at", "trial_ends_at")
 # By subject: the name of the limit, and the function that formats its amounts.
 _ENTITLEMENTS = {
@@ -42,7 +42,7 @@ def shown(alert: Alert) -> Shown:
         ALERT_KINDS[alert.kind],
         alert.facts,
         subject=alert.subject,
-        crossed_at=alert.crossed_at,
+        reached_at=alert.reached_at,
         zone=alert.organization.white_label.time_zone,
     )
 
@@ -52,7 +52,7 @@ def of_facts(
     facts: Mapping[str, Any],
     *,
     subject: str,
-    crossed_at: datetime,
+    reached_at: datetime,
     zone: str,
 ) -> Shown:
     """Return the context for facts as `billing.alerts.commands.facts` makes them."""
@@ -65,7 +65,7 @@ def of_facts(
         "title": _title(kind, subject, limit_name),
         "subject": subject,
         "entitlement_limit": limit_name,
-        "crossed_at": crossed_at,
+        "reached_at": reached_at,
         "zone": zone,
         "organization": named["name"],
         "organization_id": named["id"],
@@ -95,14 +95,14 @@ def digest_shown(alerts: Sequence[Alert]) -> Shown:
 
 def digest_facts(parts: Sequence[Shown]) -> Shown:
     """Return the context of a digest of alerts whose contexts are `parts`."""
-    newest = max(parts, key=lambda part: part["crossed_at"])
+    newest = max(parts, key=lambda part: part["reached_at"])
     return {
         "parts": parts[:_PARTS],
         "count": len(parts),
         "more": max(0, len(parts) - _PARTS),
         "white_label": newest["white_label"],
         "organizations": len({part["organization_id"] for part in parts}),
-        "crossed_at": newest["crossed_at"],
+        "reached_at": newest["reached_at"],
         "zone": newest["zone"],
     }
 
@@ -220,7 +220,7 @@ def _spending(context: Shown) -> list[tuple[str, str]]:
 def _pace(context: Shown) -> list[tuple[str, str]]:
     pace = _money(context, "pace_per_day")
     return [
-        ("Projected to reach soft limit", _day(context, "crosses_on")),
+        ("Projected to reach soft limit", _day(context, "projected_on")),
         ("Daily average, last 7 days", pace),
         ("Projected total at period end", _money(context, "value")),
         *_spending(context),

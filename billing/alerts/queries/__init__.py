@@ -5,5 +5,5 @@ For the pages:
 - `simulate(organization_id, Suppose(spend=…), now=…)`: what would fire
 - `preview_limits(organization_id, soft=…, hard=…, now=…)`: the same of edited limits
 - `list_alerts` is the timeline, `list_fleet_alerts` and `count_unsent` are the fleet's
-- `find_told([id])[id]`: who is told, who opted out, until when it is snoozed
+- `find_recipients([id])[id]`: who is told, who opted out, until when it is snoozed
 """

@@ -30,5 +30,5 @@ def list_due(now: datetime) -> list[int]:
 
 def list_after(organization_id: int, *, limit: int) -> list[int]:
     """The next ones by id, without the deleted ones."""
-    rows = Organization.objects.present().filter(pk__gt=organization_id)
+    rows = Organization.objects.active().filter(pk__gt=organization_id)
     return list(rows.order_by("pk").values_list("pk", flat=True)[:limit])

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from billing.alerts.kinds import ALERT_KINDS, AlertKind, Measure, is_beyond
 from billing.alerts.queries.measuring import Measured, Suppose, measure, plain
-from billing.alerts.queries.recipients import Told, find_told
+from billing.alerts.queries.recipients import Told, find_recipients
 from billing.models import Alert, SpendingLimit
 from orgs.web.templatetags import display
 
@@ -71,7 +71,7 @@ def explain(
     """
     found = measure(organization_id, now=now, suppose=suppose)
     recorded = _recorded(organization_id, found)
-    told = told or find_told([organization_id])[organization_id]
+    told = told or find_recipients([organization_id])[organization_id]
     kinds = [ALERT_KINDS[kind]] if kind else list(ALERT_KINDS.values())
     return [
         explanation
@@ -139,7 +139,7 @@ def _of(  # noqa: PLR0917
         return Explanation(kind, Verdict.RECORDED, words, measured, alert)
     verdict, words = (
         _crossed(kind, measured, recorded, told, now)
-        if measured.is_crossed(kind)
+        if measured.is_reached(kind)
         else _not_crossed(kind, measured, late)
     )
     return Explanation(kind, verdict, words, measured)
@@ -163,7 +163,7 @@ def _not_crossed(kind: AlertKind, one: Measured, late: str) -> tuple[Verdict, st
         last = display.day_year(date.fromisoformat(late))
         words = f"At {_share(one)}%. Usage after {last} may still arrive."
         return Verdict.INCONCLUSIVE, words
-    if kind.falls:
+    if kind.counts_down:
         left, alerts_at = _days(one.value), _days(Decimal(kind.threshold))
         return Verdict.BELOW, f"{left} left; alerts at {alerts_at}."
     return Verdict.BELOW, f"At {_share(one)}%; alerts at {kind.threshold}%."
@@ -204,7 +204,7 @@ def _beyond(
             other
             for other in ALERT_KINDS.values()
             if is_beyond(other, kind)
-            and one.is_crossed(other)
+            and one.is_reached(other)
             and _key(other, one) not in recorded
         ),
         None,

@@ -27,7 +27,7 @@ def list_sent(organization_id: int) -> dict[str, datetime]:
 
 def list_fired(organization_id: int, *, since: datetime) -> list[Alert]:
     """What was recorded from then on, by kind."""
-    rows = Alert.objects.filter(organization=organization_id, crossed_at__gte=since)
+    rows = Alert.objects.filter(organization=organization_id, reached_at__gte=since)
     return list(rows.order_by("kind", "id"))
 
 
@@ -41,7 +41,9 @@ def list_alerts(
     rows = Alert.objects.filter(organization=organization_id)
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    return list(rows.prefetch_related("letters__recipients").order_by("-pk")[:limit])
+    return list(
+        rows.prefetch_related("alert_emails__recipients").order_by("-pk")[:limit]
+    )
 
 
 _SETTLED = (AlertState.SENT, AlertState.SUPPRESSED)

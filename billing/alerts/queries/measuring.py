@@ -51,10 +51,10 @@ class Measured:
     billing_period: int
     more: dict[str, Any]
 
-    def is_crossed(self, kind: AlertKind) -> bool:
+    def is_reached(self, kind: AlertKind) -> bool:
         """Whether an alert of the kind would be recorded, were there none yet."""
         is_sure = self.is_conclusive or self.measure == Measure.PACE
-        return is_sure and kind.is_crossed(self.value, self.base)
+        return is_sure and kind.is_reached(self.value, self.base)
 
     def threshold(self, kind: AlertKind) -> Decimal:
         return self.base if kind.names_amount else Decimal(kind.threshold)

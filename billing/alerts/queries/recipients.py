@@ -21,7 +21,7 @@ class Told:
         return [
             address
             for address in self.addresses
-            if kind.is_duty or (address.lower(), kind.slug) not in self.refused
+            if kind.is_mandatory or (address.lower(), kind.slug) not in self.refused
         ]
 
 
@@ -31,7 +31,7 @@ with asked (id) as (select unnest(%(ids)s::bigint[])), addresses as (
     select o.id, 0 as rank, o.billing_email as address
     from asked a join orgs_organization o on o.id = a.id
     left join billing_alertsettings s on s.organization_id = a.id
-    where coalesce(s.tells_billing_email, true)
+    where coalesce(s.notifies_billing_email, true)
     union all
     select a.id, r.id, coalesce(m.email, r.address)
     from asked a join billing_alertrecipient r on r.organization_id = a.id
@@ -51,7 +51,7 @@ from asked a left join billing_alertsettings s on s.organization_id = a.id
 """
 
 
-def find_told(organization_ids: Iterable[int]) -> dict[int, Told]:
+def find_recipients(organization_ids: Iterable[int]) -> dict[int, Told]:
     """By organization, in one statement; each that is asked for has an entry."""
     rows = fetch_all(_TOLD, {"ids": array(organization_ids)})
     return {

@@ -163,17 +163,18 @@ judged as (
     ) d
 )"""  # noqa: S608  ours
 
-# The day that a limit falls is reckoned as in `billing.forecast.queries.forecasts`, multiplied
-# first. Some days of the pace missing make it too low: enough to be sure that a limit
-# is reached, not that none is. A last day without usage is not a cheap one: it may
-# come.
+# The day that a limit is reached is computed as `billing.forecast.queries.forecasts`
+# does, multiplying first. If days of the run rate are missing it is too low: enough to
+# be sure that a limit is reached, not that none is. A last day without usage is not a
+# cheap one: its usage may still arrive.
 _MEASURED_DAYS = f"""
 measured as (
     select a.id, m.* from judged a cross join lateral (
         select 'pace', '', greatest(0, w.spent + a.week * a.days_left / {PACE_DAYS}),
             a.soft, a.soft_version, a.number::text, a.pace_days = {PACE_DAYS},
             jsonb_build_object('pace_per_day', round(a.week / {PACE_DAYS}, 12)::text,
-                'days_left', a.days_left, 'days_with_usage', a.pace_days, 'crosses_on',
+                'days_left', a.days_left, 'days_with_usage', a.pace_days,
+                    'projected_on',
                 case when w.days <= 366 then a.today + w.days::integer end)
         from (select p.spent, ceil((a.soft - p.spent) * {PACE_DAYS}
                 / nullif(a.week, 0)) as days
@@ -209,7 +210,7 @@ select {_COLUMNS} from measured m join known a on a.id = m.id
 order by m.id, m.measure, m.subject
 """  # noqa: S608  ours
 
-# As `AlertKind.is_crossed`. What is missing makes numbers too low, so of a pace that is
+# As `AlertKind.is_reached`. What is missing makes numbers too low, so of a pace that is
 # not conclusive enough is known; a day or a silence must be judged whole.
 _NEW = """
 select {columns}, k.slug,
@@ -235,8 +236,8 @@ def _new(*, daily: bool) -> str:
 
 def _values(kind: AlertKind) -> str:
     return (
-        f"('{kind.slug}', '{kind.measure}', {kind.threshold}::numeric, {kind.falls},"
-        f" {kind.names_amount})"
+        f"('{kind.slug}', '{kind.measure}', {kind.threshold}::numeric,"
+        f" {kind.counts_down}, {kind.names_amount})"
     )
 
 

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from billing.alerts.emails import shown
 from billing.alerts.kinds import ALERT_KINDS, Measure
 from billing.alerts.queries.explaining import Explanation, Verdict
-from billing.models import Alert, LetterRecipient
+from billing.models import Alert, AlertEmailRecipient
 from orgs.web.templatetags import display
 from orgs.web.templatetags.components import badge
 
@@ -65,7 +65,7 @@ def alert_badge(alert: Alert) -> SafeString:
 
 
 @register.filter
-def recipient_badge(row: LetterRecipient) -> SafeString:
+def recipient_badge(row: AlertEmailRecipient) -> SafeString:
     return badge(*_SETTLED[row.state])
 
 

@@ -32,12 +32,17 @@ from billing.alerts.queries.explaining import (
 )
 from billing.alerts.queries.listing import list_alerts
 from billing.alerts.queries.measuring import Suppose
-from billing.alerts.queries.recipients import find_told
+from billing.alerts.queries.recipients import find_recipients
 from billing.forecast.charts import period_chart, period_start
-from billing.forecast.queries.forecasts import Outlook, outlook
+from billing.forecast.queries.forecasts import Forecast, forecast
 from billing.ledger.commands.limits import change_limits
-from billing.models import Alert, AlertOptOut, Letter
-from billing.staff import READ_ONLY, Desk, enter, enter_to_act
+from billing.models import Alert, AlertEmail, AlertOptOut
+from billing.staff import (
+    READ_ONLY,
+    StaffContext,
+    require_billing_read,
+    require_billing_write,
+)
 from metrics.periods import DayRange
 from metrics.queries.periods import current_period
 from metrics.queries.series import SeriesFilters, series
@@ -47,7 +52,7 @@ from orgs.catalog import Scope
 from orgs.days import day_of
 from orgs.errors import NotFound
 from orgs.models import Organization
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 from orgs.web.charts import Chart
 from orgs.web.http import OrgRequest, page_or_fragment
 
@@ -57,24 +62,24 @@ _SHOWN = 20
 
 def alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Show the tab; the parameter `spend` simulates a cost, nothing is written."""
-    desk, organization = _entered(request, organization_id)
-    return _page(request, desk, organization, {})
+    staff, organization = _entered(request, organization_id)
+    return _page(request, staff, organization, {})
 
 
 @require_POST
 def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Preview the alerts of new limits (`step=preview`) or save them (`step=save`)."""
-    desk, organization = _entered(request, organization_id, to_act=True)
+    staff, organization = _entered(request, organization_id, to_act=True)
     form = LimitsForm(request.POST)
     if not form.is_valid():
-        return _page(request, desk, organization, {"limits": form}, status=422)
+        return _page(request, staff, organization, {"limits": form}, status=422)
     chosen = {kind: form.cleaned_data[kind] for kind in ("soft", "hard")}
     if request.POST.get("step") != "save":
         found = preview_limits(organization.pk, **chosen, now=timezone.now())
         shown = {"limits": form, "previewed": found}
-        return _page(request, desk, organization, shown)
+        return _page(request, staff, organization, shown)
     change_limits(organization.pk, **chosen)
-    tasks.tell(evaluate_whole([organization.pk]))
+    tasks.enqueue_emails(evaluate_whole([organization.pk]))
     messages.success(request, "Limits saved.")
     return redirect("billing:alerts", organization_id)
 
@@ -82,13 +87,13 @@ def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
 @require_POST
 def edit_recipients(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Replace the recipients of the organization's alerts."""
-    desk, organization = _entered(request, organization_id, to_act=True)
+    staff, organization = _entered(request, organization_id, to_act=True)
     form = RecipientsForm(request.POST, organization=organization)
     if not form.is_valid():
-        return _page(request, desk, organization, {"recipients": form}, status=422)
+        return _page(request, staff, organization, {"recipients": form}, status=422)
     set_recipients(
         organization.pk,
-        tells_billing_email=form.cleaned_data["tells_billing_email"],
+        notifies_billing_email=form.cleaned_data["notifies_billing_email"],
         member_ids=[int(id_) for id_ in form.cleaned_data.get("members", ())],
         addresses=form.cleaned_data["addresses"],
     )
@@ -99,10 +104,10 @@ def edit_recipients(request: OrgRequest, organization_id: int) -> HttpResponse:
 @require_POST
 def snooze_alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Pause or resume alert emails; alerts are recorded meanwhile."""
-    desk, organization = _entered(request, organization_id, to_act=True)
+    staff, organization = _entered(request, organization_id, to_act=True)
     form = QuietForm(request.POST)
     if not form.is_valid():
-        return _page(request, desk, organization, {"quiet": form}, status=422)
+        return _page(request, staff, organization, {"quiet": form}, status=422)
     until = timezone.now() + form.length if form.length else None
     snooze(organization.pk, until=until)
     messages.success(request, "Alerts snoozed." if until else "Alert emails resumed.")
@@ -114,17 +119,17 @@ def resend_alert(
     request: OrgRequest, organization_id: int, alert_id: int
 ) -> HttpResponse:
     """Retry the last email of an alert if it failed, else send another one."""
-    desk, organization = _entered(request, organization_id, to_act=True)
+    staff, organization = _entered(request, organization_id, to_act=True)
     alert = Alert.objects.filter(organization=organization, pk=alert_id).first()
     if alert is None:
         raise NotFound("Alert not found.")
-    last = alert.letters.order_by("-number").first()
-    if last is not None and last.state == Letter.State.FAILED:
+    last = alert.alert_emails.order_by("-number").first()
+    if last is not None and last.state == AlertEmail.State.FAILED:
         revive(last.pk)
-        nudge(tasks.send_letter, last.pk)
+        enqueue(tasks.send_alert_email, last.pk)
     else:
-        again = send_again(alert.pk, by=desk.principal.name)
-        nudge(tasks.send_letter, again.pk)
+        again = send_again(alert.pk, by=staff.principal.name)
+        enqueue(tasks.send_alert_email, again.pk)
     messages.success(request, "Email queued for sending.")
     url = reverse("billing:alerts", args=[organization_id])
     return redirect(f"{url}#alert-{alert.pk}")
@@ -132,12 +137,16 @@ def resend_alert(
 
 def _entered(
     request: OrgRequest, organization_id: int, *, to_act: bool = False
-) -> tuple[Desk, Organization]:
-    desk = enter_to_act(request, asks_stripe=False) if to_act else enter(request)
-    organization = access.get_organization(
-        desk.principal, organization_id, include_deleted=True
+) -> tuple[StaffContext, Organization]:
+    staff = (
+        require_billing_write(request, asks_stripe=False)
+        if to_act
+        else require_billing_read(request)
     )
-    return desk, organization
+    organization = access.get_organization(
+        staff.principal, organization_id, include_deleted=True
+    )
+    return staff, organization
 
 
 # --- context of the page ------------------------------------------------------------
@@ -145,17 +154,19 @@ def _entered(
 
 def _page(
     request: OrgRequest,
-    desk: Desk,
+    staff: StaffContext,
     organization: Organization,
     forms: dict[str, Any],
     *,
     status: int = 200,
 ) -> HttpResponse:
-    context = _tab(desk, organization, request.GET) | forms
+    context = _tab(staff, organization, request.GET) | forms
     return page_or_fragment(request, _PAGE, _PAGE, context, status=status)
 
 
-def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, Any]:
+def _tab(
+    staff: StaffContext, organization: Organization, query: QueryDict
+) -> dict[str, Any]:
     id_, now = organization.pk, timezone.now()
     before, opened = (row_id(query.get(name, "")) for name in ("before", "alert"))
     rows = list_alerts(id_, before=before or None, limit=_SHOWN + 1)
@@ -164,13 +175,13 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
         rows = list_alerts(id_, before=before, limit=_SHOWN + 1)
     for row in rows:
         row.organization = organization  # saves a query per row
-    told = find_told([id_])[id_]
+    told = find_recipients([id_])[id_]
     today = day_of(now, organization.white_label.zone)
     period = current_period(id_)
-    ahead = outlook(organization, today=today, period=period)
+    ahead = forecast(organization, today=today, period=period)
     opted_out = AlertOptOut.objects.filter(organization=organization)
     base = reverse("billing:alerts", args=[id_])
-    is_writer = Scope.BILLING_WRITE in desk.principal.scopes
+    is_writer = Scope.BILLING_WRITE in staff.principal.scopes
     return {
         "organization": organization,
         "zone": organization.white_label.time_zone,
@@ -184,7 +195,7 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
         "next_url": f"{base}?before={rows[_SHOWN - 1].pk}" if rows[_SHOWN:] else "",
         "first_url": base if before else "",
         "period": period,
-        "outlook": ahead,
+        "forecast": ahead,
         "chart": _chart(organization, ahead, today),
         "told": told,
         "is_quiet": told.snoozed_until is not None and told.snoozed_until > now,
@@ -199,7 +210,7 @@ def _tab(desk: Desk, organization: Organization, query: QueryDict) -> dict[str, 
     }
 
 
-def _chart(organization: Organization, ahead: Outlook, today: date) -> Chart | None:
+def _chart(organization: Organization, ahead: Forecast, today: date) -> Chart | None:
     label = organization.white_label
     start = period_start(ahead, today, label.zone)
     days = DayRange(start, today + timedelta(days=1))

@@ -24,37 +24,37 @@ _DIGEST = "digest"
 _SENT_TO = "ops@example.com"
 
 
-def letters(request: OrgRequest) -> HttpResponse:
+def alert_emails(request: OrgRequest) -> HttpResponse:
     """List the emails with subject, frequency and whether one can unsubscribe."""
     _enter(request)
     rows = [
         {
             "kind": _kind(folder),
             "label": _label(folder),
-            "url": reverse("billing:letter", args=[folder]),
+            "url": reverse("billing:alert_email", args=[folder]),
             "subject": _written(folder).subject,
         }
         for folder in SAMPLES
     ]
-    context = {"nav_key": "letters", "rows": rows}
+    context = {"nav_key": "alert_emails", "rows": rows}
     return page_or_fragment(request, _LIST, _LIST, context)
 
 
 @csp_update({"frame-src": [SELF]})  # type: ignore[arg-type]
-def letter(request: OrgRequest, folder: str) -> HttpResponse:
+def alert_email(request: OrgRequest, folder: str) -> HttpResponse:
     """Show the headers of an email, and its HTML or its text (`as=text`)."""
     _enter(request)
     written, here = _written(folder), request.GET.get("as", "html")
     tab = here if here in ("html", "text") else "html"
-    url = reverse("billing:letter", args=[folder])
+    url = reverse("billing:alert_email", args=[folder])
     context: dict[str, Any] = {
-        "nav_key": "letters",
+        "nav_key": "alert_emails",
         "label": _label(folder),
         "kind": _kind(folder),
         "written": written,
         "to": _SENT_TO,
         "tab": tab,
-        "html_url": reverse("billing:letter_html", args=[folder]),
+        "html_url": reverse("billing:alert_email_html", args=[folder]),
         "tabs": [
             {"label": "HTML", "url": url, "current": tab == "html"},
             {"label": "Text", "url": f"{url}?as=text", "current": tab == "text"},
@@ -71,7 +71,7 @@ def letter(request: OrgRequest, folder: str) -> HttpResponse:
     }
 )
 @xframe_options_sameorigin
-def letter_html(request: OrgRequest, folder: str) -> HttpResponse:
+def alert_email_html(request: OrgRequest, folder: str) -> HttpResponse:
     """Return the HTML body of an email; only the preview page may frame it."""
     _enter(request)
     return HttpResponse(_written(folder).html)
@@ -91,7 +91,7 @@ def _written(folder: str) -> Written:
     if folder not in SAMPLES:
         raise NotFound("Email not found.")
     kind = _kind(folder)
-    link = "" if kind is not None and kind.is_duty else unsubscribe_url("sample")
+    link = "" if kind is not None and kind.is_mandatory else unsubscribe_url("sample")
     url = fleet_alerts_url()
     return rendering.write(
         folder, samples.sample(folder), url=url, unsubscribe_url=link

@@ -6,7 +6,7 @@ from django.urls import reverse
 from billing.alerts.queries.listing import COUNTED, count_unsent, list_fleet_alerts
 from billing.alerts.views.email_previews import may_preview
 from billing.models import Alert
-from billing.staff import enter
+from billing.staff import require_billing_read
 from orgs.access.permissions import row_id
 from orgs.errors import DomainError
 from orgs.web.http import OrgRequest, page_or_fragment
@@ -26,7 +26,7 @@ _TABS = {
 
 def fleet_alerts(request: OrgRequest) -> HttpResponse:
     """List the alerts of one tab, newest first."""
-    desk = enter(request)
+    staff = require_billing_read(request)
     tab = request.GET.get("state", "")
     if tab not in _TABS:
         values = ", ".join(filter(None, _TABS))
@@ -35,7 +35,7 @@ def fleet_alerts(request: OrgRequest) -> HttpResponse:
         )
         raise DomainError(message, fields=("state",))
     before = row_id(request.GET.get("before", ""))
-    labels = {label.pk: label for label in desk.white_labels}
+    labels = {label.pk: label for label in staff.white_labels}
     rows = list_fleet_alerts(
         list(labels), states=_TABS[tab][1], before=before or None, limit=_SHOWN + 1
     )
@@ -44,8 +44,8 @@ def fleet_alerts(request: OrgRequest) -> HttpResponse:
     counts = count_unsent(list(labels))
     context = {
         "nav_key": "alerts",
-        "may_preview": may_preview(desk.principal, request.user),
-        "zone": desk.zone,
+        "may_preview": may_preview(staff.principal, request.user),
+        "zone": staff.zone,
         "tab": tab,
         "rows": rows[:_SHOWN],
         "states": [

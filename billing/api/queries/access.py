@@ -17,7 +17,7 @@ from orgs.sql import sql_list
 
 
 @dataclass(frozen=True, slots=True)
-class Barred:
+class Refusal:
     """One reason not to serve it; `code` is stable, `message` is for people."""
 
     code: str
@@ -90,16 +90,16 @@ _MESSAGES = {
 }
 
 
-def list_barred(organization_id: int, *, now: datetime) -> list[Barred]:
+def list_refusals(organization_id: int, *, now: datetime) -> list[Refusal]:
     """Every reason there is, the gravest first; none: it may be served."""
     [row] = fetch_all(_SQL, {"id": organization_id, "now": now})
-    return barred_by(row, now=now)
+    return refusals_of(row, now=now)
 
 
-def barred_by(row: Sequence[Any], *, now: datetime) -> list[Barred]:
+def refusals_of(row: Sequence[Any], *, now: datetime) -> list[Refusal]:
     """The same of what `BESIDE` read."""
     return [
-        Barred(code, _MESSAGES[code], since)
+        Refusal(code, _MESSAGES[code], since)
         for code, since in _Row(*row).since(now).items()
         if since is not None
     ]

@@ -7,11 +7,11 @@ import orjson
 from ninja import Schema
 from pydantic import AwareDatetime, Field
 
-from billing.api.queries.access import Barred
+from billing.api.queries.access import Refusal
 from orgs.models import Organization
 
 
-class BarredOut(Schema):
+class RefusalOut(Schema):
     """A reason to refuse access."""
 
     code: str = Field(
@@ -26,13 +26,13 @@ class AccessOut(Schema):
     """Whether an organization has access."""
 
     allowed: bool = Field(description="Whether API requests should be served.")
-    reasons: list[BarredOut] = Field(
+    reasons: list[RefusalOut] = Field(
         description="Why access is refused, most severe first; empty if allowed."
     )
     rate_limit: int = Field(description="API requests per minute.")
 
 
-def access_body(organization: Organization, barred: Sequence[Barred]) -> bytes:
+def access_body(organization: Organization, barred: Sequence[Refusal]) -> bytes:
     """`AccessOut` as JSON."""
     found: dict[str, Any] = {
         "allowed": not barred,

@@ -81,7 +81,7 @@ class Concern:
 
 
 @dataclass(frozen=True, slots=True)
-class Attention:
+class NeedsAction:
     """What was found; `is_capped` says that there is more than was counted."""
 
     concerns: Sequence[Concern]  # most urgent first, at most SHOWN
@@ -105,7 +105,7 @@ class _Row(NamedTuple):
     currency: str
 
 
-def attention(white_label_ids: Sequence[int], *, now: datetime) -> Attention:
+def needs_action(white_label_ids: Sequence[int], *, now: datetime) -> NeedsAction:
     """One query, of eight parts that each end at their cap in each white label."""
     rows: dict[str, list[_Row]] = {kind: [] for kind in Kind}
     for row in _find(white_label_ids, now):
@@ -114,7 +114,7 @@ def attention(white_label_ids: Sequence[int], *, now: datetime) -> Attention:
         some.sort(key=_longest_first)
     ending, overdue = rows.pop(Kind.TRIAL_ENDING), rows[Kind.OVERDUE]
     concerns = _concerns(row for some in rows.values() for row in some)
-    return Attention(
+    return NeedsAction(
         concerns=concerns[:SHOWN],
         found=min(len(concerns), SHOWN),
         is_capped=len(concerns) > SHOWN or any(map(_is_cut, rows.values())),
@@ -231,6 +231,6 @@ def _together(rows: Iterable[_Row]) -> Reason:
 
 def has_customers(white_labels: Sequence[WhiteLabel]) -> bool:
     """Whether there is any organization beside those that own the white labels."""
-    present = Organization.objects.present().filter(white_label__in=white_labels)
+    active = Organization.objects.active().filter(white_label__in=white_labels)
     owners = [label.owner_id for label in white_labels]
-    return present.exclude(pk__in=[id_ for id_ in owners if id_]).exists()
+    return active.exclude(pk__in=[id_ for id_ in owners if id_]).exists()

@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from billing.console.queries.badges import Badge, badges
-from billing.forecast.queries.forecasts import LimitOutlook, look_ahead, pace_days
+from billing.forecast.queries.forecasts import LimitForecast, look_ahead, pace_days
 from billing.forecast.queries.sort_keys import LATEST_KEY, SOONEST_KEY
 from billing.ledger.queries.facts import BillingFacts, billing_facts
 from billing.models import BillingAccount, Invoice, Subscription
@@ -37,10 +37,10 @@ class State(StrEnum):
 
 STATES = tuple(State)
 
-_STANDING, _LIMIT_STANDING = "standing", "limit_standing"
-_BY_LIMIT = f"{_LIMIT_STANDING}__organization_id"
+_RANKING, _LIMIT_RANKING = "ranking", "limit_ranking"
+_BY_LIMIT = f"{_LIMIT_RANKING}__organization_id"
 SORTS = {
-    "cost": Order(COST_KEY, descending=True, tie=f"{_STANDING}__organization_id"),
+    "cost": Order(COST_KEY, descending=True, tie=f"{_RANKING}__organization_id"),
     "name": Order("name_key"),
     "created": Order("created_at", descending=True),
     "limit": Order(SOONEST_KEY, tie=_BY_LIMIT),
@@ -77,7 +77,7 @@ class FleetRow:
     recent: RecentCost
     period: PeriodCost
     badges: list[Badge] = field(default_factory=list)
-    limit: LimitOutlook | None = None  # the next to fall, or the last that did
+    limit: LimitForecast | None = None  # the next to fall, or the last that did
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +148,14 @@ def _limit(
     period: CurrentPeriod,
     facts: BillingFacts,
     now: datetime,
-) -> LimitOutlook | None:
+) -> LimitForecast | None:
     """As everywhere; of what a page has read for its other columns."""
     if not facts.limits:
         return None
     zone = organization.white_label.zone
     today = day_of(now, zone)
     week = recent.cost_of(pace_days(now, zone), today=today)
-    return look_ahead(period, facts, week, today=today, zone=zone).next_crossing
+    return look_ahead(period, facts, week, today=today, zone=zone).next_reached_limit
 
 
 def _take(filters: FleetFilters) -> Take[Organization]:
@@ -187,9 +187,9 @@ def narrowed(
     if filters.state is State.DELETED:
         return organizations.filter(deleted_at__isnull=False)
     if filters.state is State.ALL:
-        return organizations.present()
+        return organizations.active()
     has_some = Exists(why(filters.state).filter(organization=OuterRef("pk")))
-    return organizations.present().filter(has_some)
+    return organizations.active().filter(has_some)
 
 
 def why(state: State) -> QuerySet[Subscription] | QuerySet[Invoice]:

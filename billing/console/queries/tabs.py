@@ -40,7 +40,7 @@ def _end(visible: OrganizationQuerySet, state: State, of: dict[str, int]) -> End
     By a subquery that the planner cannot turn around: it takes a hundred of them to
     lie among the first organizations, and would read those one after the other.
     """
-    owner = visible.present().filter(pk=OuterRef("organization")).values("pk")[:1]
+    owner = visible.active().filter(pk=OuterRef("organization")).values("pk")[:1]
     rows: QuerySet[Any] = why(state).filter(**of).alias(owner=Subquery(owner))
     rows = rows.filter(owner__isnull=False).order_by("organization_id")
     ids = rows.values_list(_tab(state), "organization_id").distinct()

@@ -3,7 +3,7 @@
 from django import template
 
 from billing.console.queries.badges import Badge, badges
-from billing.forecast.queries.forecasts import Outlook
+from billing.forecast.queries.forecasts import Forecast
 from metrics.queries.periods import CurrentPeriod, current_period
 from orgs.models import Organization
 
@@ -14,8 +14,8 @@ register = template.Library()
 def organization_badges(
     organization: Organization,
     period: CurrentPeriod | None,
-    outlook: Outlook | None,
+    forecast: Forecast | None,
 ) -> list[Badge]:
     """What the page has read already, its period or its outlook, is not read again."""
     period = period or current_period(organization.pk)
-    return badges(organization, period.cost, outlook.facts if outlook else None)
+    return badges(organization, period.cost, forecast.facts if forecast else None)

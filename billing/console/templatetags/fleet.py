@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from billing.console.queries.badges import Badge, day_count
-from billing.console.queries.needs_action import Attention, Concern, Kind, Reason
+from billing.console.queries.needs_action import Concern, Kind, NeedsAction, Reason
 from billing.console.queries.scope import FleetScope
 from billing.forecast.templatetags.tiles import Tile
 from billing.stripe.queries.sync_health import SyncHealth
@@ -58,7 +58,7 @@ def fleet_lead(totals: FleetTotals, is_unused: bool) -> str:
 @register.simple_tag
 def fleet_tiles(
     totals: FleetTotals,
-    found: Attention,
+    found: NeedsAction,
     health: SyncHealth,
     *,
     currency: str,
@@ -80,7 +80,7 @@ def fleet_tiles(
             value = exact(used.now, name)
             note = _compared(used, said(used.before))
             tiles.append({"label": label, "value": value, **note})
-    synced = health_tile(health, now, zone, reverse("billing:jobs"))
+    synced = health_tile(health, now, zone, reverse("billing:stripe_sync"))
     return [*tiles, _overdue(found, currency, now), synced]
 
 
@@ -90,7 +90,7 @@ def _compared(sums: Compared, before: str) -> Tile:
     return {"strong": change(sums.growth), "note": f"from {before}"}
 
 
-def _overdue(found: Attention, currency: str, now: datetime) -> Tile:
+def _overdue(found: NeedsAction, currency: str, now: datetime) -> Tile:
     overdue = found.overdue
     if not overdue.times or overdue.at is None:
         return {

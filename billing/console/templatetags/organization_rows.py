@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from billing.console.queries.organization_list import FleetRow
-from billing.forecast.queries.forecasts import LimitOutlook
+from billing.forecast.queries.forecasts import LimitForecast
 from orgs.web.charts import sparkline as points_of
 from orgs.web.templatetags.components import badges, sparkline
 from orgs.web.templatetags.display import UNKNOWN, change, day_year, exact, money
@@ -54,11 +54,11 @@ def _cells(row: FleetRow) -> str:
     )
 
 
-def _limit(limit: LimitOutlook | None, currency: str) -> str:
+def _limit(limit: LimitForecast | None, currency: str) -> str:
     """Return the day a limit was or will be reached, with its kind and amount below."""
     if limit is None:
         return f'<td class="fleet__limit fleet__limit--none">{UNKNOWN}</td>'
-    state = "reached" if limit.is_crossed else "projected"
+    state = "reached" if limit.is_reached else "projected"
     when = f"{state.capitalize()} {day_year(limit.day) if limit.day else ''}".rstrip()
     label = limit.label.capitalize()
     return (

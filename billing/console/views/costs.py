@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from billing.forecast.charts import limit_lines, period_chart
-from billing.forecast.queries.forecasts import Outlook, outlook
+from billing.forecast.queries.forecasts import Forecast, forecast
 from metrics.views import Asked, ask, cost_panel
 from orgs.catalog import Scope
 from orgs.web.http import OrgRequest, page_or_fragment
@@ -33,11 +33,11 @@ def ask_costs(request: OrgRequest, organization_id: int) -> Asked:
     return ask(request, organization_id, Scope.BILLING_READ, offers_cumulative=True)
 
 
-def look(asked: Asked) -> Outlook:
-    return outlook(asked.organization, today=asked.today, period=asked.period)
+def look(asked: Asked) -> Forecast:
+    return forecast(asked.organization, today=asked.today, period=asked.period)
 
 
-def limited_panel(asked: Asked, ahead: Outlook, name: str) -> dict[str, Any]:
+def limited_panel(asked: Asked, ahead: Forecast, name: str) -> dict[str, Any]:
     """The cost chart with its limits, for the page of that URL name."""
     label = asked.organization.white_label
     url = reverse(name, args=[asked.organization.pk])
@@ -48,4 +48,4 @@ def limited_panel(asked: Asked, ahead: Outlook, name: str) -> dict[str, Any]:
     found = panel["series"]
     by_day = {day: found.cost_of(day) for day in found.buckets}
     chart = period_chart(ahead, by_day, today=asked.today, currency=label.currency)
-    return {**panel, "chart": chart, "outlook": ahead}
+    return {**panel, "chart": chart, "forecast": ahead}

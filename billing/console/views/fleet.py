@@ -10,13 +10,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.console.forms import fleet_choices, read_fleet_scope
-from billing.console.queries.needs_action import Concern, attention, has_customers
+from billing.console.queries.needs_action import Concern, has_customers, needs_action
 from billing.console.queries.scope import FleetScope
 from billing.stripe.queries.sync_health import sync_health
 from metrics.charts import cost_chart
 from metrics.forms import ChartQuery
 from metrics.queries.fleet import Largest, RecentCost, list_largest, recent_costs_by_day
-from metrics.queries.fleet_series import count_unfolded, fleet_series, fleet_totals
+from metrics.queries.fleet_series import count_pending, fleet_series, fleet_totals
 from metrics.views import chart_panel
 from orgs import access
 from orgs.catalog import Scope
@@ -66,7 +66,7 @@ def _costs(query: ChartQuery, scope: FleetScope, now: datetime) -> dict[str, Any
 
 def _whole(scope: FleetScope, now: datetime) -> dict[str, Any]:
     """What stands around the chart, of the same white labels; eight queries or so."""
-    concerns = attention(scope.ids, now=now)
+    concerns = needs_action(scope.ids, now=now)
     totals = fleet_totals(scope.ids, before=scope.first_open(now))
     largest = list_largest(scope.ids, limit=_SHOWN)
     trials = concerns.trials[:_SHOWN]
@@ -77,7 +77,7 @@ def _whole(scope: FleetScope, now: datetime) -> dict[str, Any]:
     return {
         "now": now,
         "totals": totals,
-        "attention": concerns,
+        "needs_action": concerns,
         "trials": _with_costs(trials, recent),
         "largest": sorted(
             _with_costs(largest, recent), key=lambda entry: -entry["recent"].cost
@@ -91,7 +91,7 @@ def _freshness(
     scope: FleetScope, largest: Sequence[Largest], now: datetime
 ) -> dict[str, Any]:
     """What is behind: folding makes a page slow, a sweep a day late misorders it."""
-    waiting = count_unfolded(_MANY_CHANGES)
+    waiting = count_pending(_MANY_CHANGES)
     days_late = [
         (scope.today_of(row.white_label_id, now) - row.computed_on).days
         for row in largest

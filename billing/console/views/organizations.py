@@ -123,7 +123,7 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     if not wants_fragment(request):
         recent = recent_costs([organization.id], today=today)
         context |= {
-            "outlook": ahead,
+            "forecast": ahead,
             "recent": recent[organization.id],
             "use": entitlement_use(organization, today=today),
             **_last_days(organization.id, today),

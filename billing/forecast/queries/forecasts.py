@@ -30,14 +30,14 @@ _FAR = 366  # days; a crossing further away is not announced
 
 
 @dataclass(frozen=True, slots=True)
-class LimitOutlook:
+class LimitForecast:
     """A spending limit against the open period's cost after free balance."""
 
     kind: str
     amount: Decimal
-    is_crossed: bool
-    crosses_on: date | None  # at today's pace; null when not before the period ends
-    crossed_on: date | None = None  # null until the ledger has it
+    is_reached: bool
+    projected_on: date | None  # at today's pace; null when not before the period ends
+    reached_on: date | None = None  # null until the ledger has it
 
     @property
     def label(self) -> str:
@@ -46,11 +46,11 @@ class LimitOutlook:
     @property
     def day(self) -> date | None:
         """When it falls, or fell."""
-        return self.crossed_on if self.is_crossed else self.crosses_on
+        return self.reached_on if self.is_reached else self.projected_on
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Forecast:
     """The open period so far and, at the pace of the last 7 complete days, its end."""
 
     starts_at: datetime
@@ -59,7 +59,7 @@ class Outlook:
     pace_per_day: Decimal
     ends_on: date | None
     projected: Decimal | None
-    limits: tuple[LimitOutlook, ...]  # the lowest first
+    limits: tuple[LimitForecast, ...]  # the lowest first
     facts: BillingFacts
 
     @property
@@ -68,17 +68,17 @@ class Outlook:
         return self.facts.payable(self.cost.cost)
 
     @property
-    def next_limit(self) -> LimitOutlook | None:
+    def next_limit(self) -> LimitForecast | None:
         """The one to speak of: falls first at this rate, or else was crossed last."""
-        ahead = [limit for limit in self.limits if limit.crosses_on is not None]
-        crossed = [limit for limit in self.limits if limit.is_crossed]
+        ahead = [limit for limit in self.limits if limit.projected_on is not None]
+        crossed = [limit for limit in self.limits if limit.is_reached]
         return next(iter((*ahead, *reversed(crossed), *self.limits)), None)
 
     @property
-    def next_crossing(self) -> LimitOutlook | None:
+    def next_reached_limit(self) -> LimitForecast | None:
         """The same, if it falls or fell."""
         limit = self.next_limit
-        return limit if limit and (limit.is_crossed or limit.crosses_on) else None
+        return limit if limit and (limit.is_reached or limit.projected_on) else None
 
 
 def pace_days(now: datetime, zone: ZoneInfo) -> DayRange:
@@ -87,9 +87,9 @@ def pace_days(now: datetime, zone: ZoneInfo) -> DayRange:
     return DayRange(end - timedelta(days=PACE_DAYS), end)
 
 
-def outlook(
+def forecast(
     organization: Organization, *, today: date, period: CurrentPeriod | None = None
-) -> Outlook:
+) -> Forecast:
     """Three queries, two where `period` is known; none over other organizations."""
     now, zone = timezone.now(), organization.white_label.zone
     return look_ahead(
@@ -101,7 +101,7 @@ def outlook(
     )
 
 
-def list_outlooks(organizations: Sequence[Organization]) -> dict[int, Outlook]:
+def list_forecasts(organizations: Sequence[Organization]) -> dict[int, Forecast]:
     """Of those that have a limit; three statements however many there are."""
     now = timezone.now()
     facts = billing_facts(one.id for one in organizations)
@@ -130,14 +130,14 @@ def look_ahead(
     *,
     today: date,
     zone: ZoneInfo,
-) -> Outlook:
+) -> Forecast:
     """From what was read already; `week` is what the `pace_days` cost together."""
     cost = period.cost.cost
     ends_on = _ends_on(facts.period_ends_at, zone)
     days_left = (ends_on - today).days if ends_on else None
     going = _Going(cost - facts.paying_balance, week, today, days_left)
     limits = tuple(_limit(*one, going, facts, zone) for one in facts.limits)
-    return Outlook(
+    return Forecast(
         starts_at=period.starts_at,
         cost=period.cost,
         free_balance=facts.paying_balance,
@@ -165,7 +165,7 @@ class _Going:
     today: date
     days_left: int | None
 
-    def crosses_on(self, amount: Decimal) -> date | None:
+    def projected_on(self, amount: Decimal) -> date | None:
         """Multiplied first: the day is exact where the limit is met by whole days."""
         if self.payable >= amount or self.week <= 0:
             return None
@@ -177,13 +177,13 @@ class _Going:
 
 def _limit(
     kind: str, amount: Decimal, going: _Going, facts: BillingFacts, zone: ZoneInfo
-) -> LimitOutlook:
-    is_crossed = going.payable >= amount
-    at = facts.crossed_at(kind) if is_crossed else None
-    return LimitOutlook(
+) -> LimitForecast:
+    is_reached = going.payable >= amount
+    at = facts.reached_at(kind) if is_reached else None
+    return LimitForecast(
         kind,
         amount,
-        is_crossed=is_crossed,
-        crosses_on=going.crosses_on(amount),
-        crossed_on=None if at is None else day_of(at, zone),
+        is_reached=is_reached,
+        projected_on=going.projected_on(amount),
+        reached_on=None if at is None else day_of(at, zone),
     )

@@ -6,7 +6,7 @@ from typing import TypedDict
 from django import template
 from django.utils import timezone
 
-from billing.forecast.queries.forecasts import LimitOutlook, Outlook
+from billing.forecast.queries.forecasts import Forecast, LimitForecast
 from metrics.queries.fleet import RecentCost
 from orgs.days import day_of
 from orgs.models import Organization
@@ -25,32 +25,34 @@ class Tile(TypedDict, total=False):
 
 
 @register.simple_tag
-def outlook_tiles(
-    organization: Organization, outlook: Outlook, recent: RecentCost
+def forecast_tiles(
+    organization: Organization, forecast: Forecast, recent: RecentCost
 ) -> list[Tile]:
     currency = organization.white_label.currency
     return [
-        _period(organization, outlook, currency),
+        _period(organization, forecast, currency),
         _recent(recent, currency),
-        _projected(outlook, currency),
+        _projected(forecast, currency),
         {
             "label": "Savings vs. benchmark",
-            "value": exact(outlook.cost.saved, "money", currency),
+            "value": exact(forecast.cost.saved, "money", currency),
             "note": "this period",
         },
-        _synced(organization, outlook),
+        _synced(organization, forecast),
     ]
 
 
-def _period(organization: Organization, outlook: Outlook, currency: str) -> Tile:
-    since = day_of(outlook.starts_at, organization.white_label.zone)
+def _period(organization: Organization, forecast: Forecast, currency: str) -> Tile:
+    since = day_of(forecast.starts_at, organization.white_label.zone)
     tile: Tile = {
         "label": "Cost this period",
-        "value": exact(outlook.cost.cost, "money", currency),
-        "note": _span(since, outlook.ends_on),
+        "value": exact(forecast.cost.cost, "money", currency),
+        "note": _span(since, forecast.ends_on),
     }
-    if outlook.free_balance:
-        left = max(outlook.free_balance - outlook.cost.cost, outlook.free_balance * 0)
+    if forecast.free_balance:
+        left = max(
+            forecast.free_balance - forecast.cost.cost, forecast.free_balance * 0
+        )
         tile["strong"] = f"{money(left, currency)} free balance left"
     return tile
 
@@ -73,44 +75,44 @@ def _recent(recent: RecentCost, currency: str) -> Tile:
     }
 
 
-def _projected(outlook: Outlook, currency: str) -> Tile:
+def _projected(forecast: Forecast, currency: str) -> Tile:
     tile: Tile = {
-        "label": f"Projected usage by {day(outlook.ends_on)}"
-        if outlook.ends_on
+        "label": f"Projected usage by {day(forecast.ends_on)}"
+        if forecast.ends_on
         else "Daily average",
         "value": exact(
-            outlook.pace_per_day if outlook.projected is None else outlook.projected,
+            forecast.pace_per_day if forecast.projected is None else forecast.projected,
             "money",
             currency,
         ),
         "note": "7-day average, plan fee not included"
-        if outlook.ends_on
+        if forecast.ends_on
         else "last 7 days",
     }
-    if limit := outlook.next_limit:
+    if limit := forecast.next_limit:
         tile |= _limit(limit, currency)
     return tile
 
 
-def _limit(limit: LimitOutlook, currency: str) -> Tile:
+def _limit(limit: LimitForecast, currency: str) -> Tile:
     name = f"{limit.label} ({money(limit.amount, currency)})"
-    if limit.is_crossed:
+    if limit.is_reached:
         tone = "bad" if limit.kind == "hard" else "warn"
         return {"strong": f"{name.capitalize()} reached", "note": "", "tone": tone}
-    if limit.crosses_on is None:
+    if limit.projected_on is None:
         return {"note": f"not projected to reach the {name}"}
     return {
-        "strong": f"Projected to reach the {name} on {day(limit.crosses_on)}",
+        "strong": f"Projected to reach the {name} on {day(limit.projected_on)}",
         "note": "at the 7-day average",
         "tone": "warn",
     }
 
 
-def _synced(organization: Organization, outlook: Outlook) -> Tile:
+def _synced(organization: Organization, forecast: Forecast) -> Tile:
     zone = organization.white_label.zone
-    if outlook.facts.last_invoice_at is None:
+    if forecast.facts.last_invoice_at is None:
         return {"label": "Last invoice", "value": UNKNOWN, "note": "none yet"}
-    local = outlook.facts.last_invoice_at.astimezone(zone)
+    local = forecast.facts.last_invoice_at.astimezone(zone)
     return {
         "label": "Last invoice",
         "value": day(local.date()),

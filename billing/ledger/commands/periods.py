@@ -10,7 +10,7 @@ from billing.errors import PeriodClosed
 from billing.models import BillingPeriod
 from billing.signals import periods_closing, terms_changed
 from metrics.commands import periods as periods_commands
-from metrics.commands.periods import advance_periods, hold_periods
+from metrics.commands.periods import advance_periods, lock_open_periods
 from metrics.queries.periods import list_open_periods, period_costs
 from orgs.errors import DomainError
 
@@ -44,7 +44,7 @@ def close_periods(
     Waits for recordings in flight; usage that arrives after belongs to the next period
     whatever its instant. Raises `PeriodClosed` when a period does not reach that far.
     """
-    hold_periods(organization_ids)
+    lock_open_periods(organization_ids)
     periods_closing.send(
         BillingPeriod, organization_ids=list(organization_ids), ends_at=ends_at
     )

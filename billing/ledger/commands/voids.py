@@ -12,7 +12,7 @@ from billing.ledger.queries.voids import credit_for
 from billing.models import CreditEntry
 from billing.money import ZERO, exactly
 from metrics.commands import voids
-from metrics.commands.recompute import Act, finish_act
+from metrics.commands.recompute import CorrectionSpec, finish_correction
 from metrics.commands.voids import FIRST, Key, Voided, credit_usage
 from metrics.queries.voids import UsageRange, has_closed_usage
 
@@ -30,7 +30,7 @@ class Corrected:
 def void_usage(
     chosen: UsageRange,
     *,
-    act: Act,
+    correction: CorrectionSpec,
     as_credit: bool = False,
     progress: Callable[[int], object] = lambda _: None,
 ) -> Corrected:
@@ -44,16 +44,16 @@ def void_usage(
     if not as_credit:
         _refuse_invoiced(chosen)
     result = Corrected()
-    for batch in voids.void_usage(chosen, act=act):
+    for batch in voids.void_usage(chosen, correction=correction):
         result.voided += batch.events
         with exactly():
             result.cost += batch.cost
         progress(batch.events)
     if as_credit:
-        _credit(chosen, act, result, progress)
+        _credit(chosen, correction, result, progress)
     else:
         _refuse_invoiced(chosen)
-    finish_act(act)
+    finish_correction(correction)
     return result
 
 
@@ -66,12 +66,15 @@ def _refuse_invoiced(chosen: UsageRange) -> None:
 
 
 def _credit(
-    chosen: UsageRange, act: Act, result: Corrected, progress: Callable[[int], object]
+    chosen: UsageRange,
+    correction: CorrectionSpec,
+    result: Corrected,
+    progress: Callable[[int], object],
 ) -> None:
     after = FIRST
     while True:
         with transaction.atomic():
-            credit = _credit_some(chosen, act, after)
+            credit = _credit_some(chosen, correction, after)
         if credit is None:
             return
         batch, amount = credit
@@ -83,9 +86,9 @@ def _credit(
 
 
 def _credit_some(
-    chosen: UsageRange, act: Act, after: Key
+    chosen: UsageRange, correction: CorrectionSpec, after: Key
 ) -> tuple[Voided, Decimal] | None:
-    batch = credit_usage(chosen, act=act, after=after)
+    batch = credit_usage(chosen, correction=correction, after=after)
     if batch is None:
         return None
     amount = credit_for(chosen.organization, batch.costs, is_marked=True)
@@ -95,7 +98,7 @@ def _credit_some(
             chosen.organization.pk,
             kind=CreditEntry.Kind.CREDIT,
             amount=amount,
-            note=f"{act.note} (usage of period {periods})",
-            by=act.by,
+            note=f"{correction.note} (usage of period {periods})",
+            by=correction.by,
         )
     return batch, amount

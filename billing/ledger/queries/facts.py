@@ -30,8 +30,8 @@ class BillingFacts:
     hard: Decimal | None
     overdue: timedelta | None  # since the oldest open invoice was due
     # When the ledger says that a limit as it is was crossed in the open period.
-    soft_crossed_at: datetime | None = None
-    hard_crossed_at: datetime | None = None
+    soft_reached_at: datetime | None = None
+    hard_reached_at: datetime | None = None
 
     @property
     def is_in_trial(self) -> bool:
@@ -49,9 +49,9 @@ class BillingFacts:
         """Of the open period's cost; what spending limits are compared with."""
         return max(cost - self.paying_balance, Decimal(0))
 
-    def crossed_at(self, kind: str) -> datetime | None:
+    def reached_at(self, kind: str) -> datetime | None:
         """The first time, where it was crossed again after less was payable."""
-        return self.soft_crossed_at if kind == LimitKind.SOFT else self.hard_crossed_at
+        return self.soft_reached_at if kind == LimitKind.SOFT else self.hard_reached_at
 
     @property
     def limits(self) -> list[tuple[str, Decimal]]:
@@ -62,7 +62,7 @@ class BillingFacts:
 
 
 _CROSSED = """
-    (select min(l.crossed_at) from billing_alert l
+    (select min(l.reached_at) from billing_alert l
         join billing_billingperiod p on p.organization_id = l.organization_id
             and p.ends_at is null and p.number = l.billing_period
         join billing_spendinglimit m on m.organization_id = l.organization_id

@@ -11,10 +11,10 @@ from billing.ledger.forms import VoidForm
 from billing.ledger.queries.voids import Voiding, preview_voiding
 from billing.ledger.views.corrections import Corrector, Once, corrector
 from metrics import tasks
-from metrics.commands.voids import void_act
+from metrics.commands.voids import void_correction
 from metrics.queries.voids import UsageRange
 from orgs.errors import DomainError
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 from orgs.web.http import OrgRequest, page_or_fragment
 from orgs.web.templatetags.display import count, money
 
@@ -73,14 +73,14 @@ def _apply(request: OrgRequest, form: VoidForm, by: Corrector) -> str:
     except Exception:
         once.forget()
         raise
-    nudge(tasks.fold_usage)
+    enqueue(tasks.roll_up_usage)
     messages.success(request, _told(done, by.currency))
     return ""
 
 
 def _void(chosen: UsageRange, form: VoidForm, by: Corrector) -> Corrected:
-    act = void_act(by=by.name, note=form.cleaned_data["note"].strip())
-    return void_usage(chosen, act=act, as_credit=True)
+    correction = void_correction(by=by.name, note=form.cleaned_data["note"].strip())
+    return void_usage(chosen, correction=correction, as_credit=True)
 
 
 def _told(done: Corrected, currency: str) -> str:

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from billing.ledger.commands.voids import Corrected, void_usage
 from billing.ledger.queries.voids import Voiding, preview_voiding
-from metrics.commands.recompute import Act
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.recompute import CorrectionSpec
+from metrics.commands.roll_up import roll_up_usage
 from metrics.commands.voids import VOID
 from metrics.management.correcting import CorrectingCommand, choose, plain
 from metrics.queries.voids import UsageRange, VoidLine
@@ -47,14 +47,14 @@ class Command(CorrectingCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        act = self.act(**options)
+        correction = self.correction(**options)
         try:
             chosen = _chosen(**options)
             voiding = preview_voiding(chosen)
-            if act is None:
+            if correction is None:
                 self._tell(voiding, chosen.organization.white_label.currency)
             else:
-                self._apply(chosen, voiding, act, as_credit=options["as_credit"])
+                self._apply(chosen, voiding, correction, as_credit=options["as_credit"])
         except DomainError as error:
             raise command_error(error) from None
 
@@ -74,7 +74,12 @@ class Command(CorrectingCommand):
             self.stdout.write(f"already voided {usage.voided} events")
 
     def _apply(
-        self, chosen: UsageRange, voiding: Voiding, act: Act, *, as_credit: bool
+        self,
+        chosen: UsageRange,
+        voiding: Voiding,
+        correction: CorrectionSpec,
+        *,
+        as_credit: bool,
     ) -> None:
         with tqdm(
             total=sum(voiding.usage.events.values()),
@@ -82,8 +87,10 @@ class Command(CorrectingCommand):
             disable=None,  # only on a terminal
             file=sys.stderr,
         ) as bar:
-            done = void_usage(chosen, act=act, as_credit=as_credit, progress=bar.update)
-        fold_usage()
+            done = void_usage(
+                chosen, correction=correction, as_credit=as_credit, progress=bar.update
+            )
+        roll_up_usage()
         self.stdout.write(_summary(done, chosen.organization.white_label.currency))
 
 

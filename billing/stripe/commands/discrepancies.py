@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from billing.models import Drift
+from billing.models import Discrepancy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Difference:
 
     @property
     def is_warning(self) -> bool:
-        return self.kind in Drift.WARNINGS
+        return self.kind in Discrepancy.WARNINGS
 
 
 def record(found: Iterable[Difference], *, run_id: int | None = None) -> None:
@@ -47,15 +47,15 @@ def close(
 ) -> None:
     """These objects were looked at: what is not found any more has healed."""
     left = {(one.stripe_id, one.kind) for one in but}
-    known = Drift.objects.filter(stripe_id__in=stripe_ids, healed_at=None)
+    known = Discrepancy.objects.filter(stripe_id__in=stripe_ids, resolved_at=None)
     gone = [
         id_
         for id_, *key in known.values_list("id", "stripe_id", "kind")
         if tuple(key) not in left
     ]
     if gone:
-        Drift.objects.filter(id__in=gone, healed_at=None).update(
-            healed_at=at, healed_by=by[:200]
+        Discrepancy.objects.filter(id__in=gone, resolved_at=None).update(
+            resolved_at=at, resolved_by=by[:200]
         )
 
 
@@ -64,14 +64,15 @@ _NAMES = (
     "ours_at", "theirs_at",
 )  # fmt: skip
 _RECORD = """
-insert into billing_drift as d (white_label_id, organization_id, kind, stripe_id, ours,
-    theirs, ours_at, theirs_at, run_id, first_seen_at, last_seen_at, healed_by)
+insert into billing_discrepancy as d (white_label_id, organization_id, kind, stripe_id,
+    ours,
+    theirs, ours_at, theirs_at, run_id, first_seen_at, last_seen_at, resolved_by)
 select f.*, %(run)s, f.theirs_at, f.theirs_at, '' from unnest(
     %(white_label_id)s::bigint[], %(organization_id)s::bigint[], %(kind)s::text[],
     %(stripe_id)s::text[], %(ours)s::text[], %(theirs)s::text[],
     %(ours_at)s::timestamptz[], %(theirs_at)s::timestamptz[]
 ) f (white_label_id, organization_id, kind, stripe_id, ours, theirs, ours_at, theirs_at)
-on conflict (stripe_id, kind) where healed_at is null do update set
+on conflict (stripe_id, kind) where resolved_at is null do update set
     ours = excluded.ours, theirs = excluded.theirs, ours_at = excluded.ours_at,
     theirs_at = excluded.theirs_at, last_seen_at = excluded.last_seen_at,
     organization_id = excluded.organization_id,

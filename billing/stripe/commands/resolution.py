@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pghistory
 
-from billing.models import Drift, SyncRun
+from billing.models import Discrepancy, SyncRun
 from billing.stripe.commands.mirror.fetches import Outcome
 from billing.stripe.commands.mirror.refetching import (
     refetch_customer,
@@ -23,25 +23,27 @@ _REFETCHES: dict[str, Callable[..., Outcome]] = {
 }
 
 
-def heal(drift_id: int, *, by: str) -> None:
+def resolve(discrepancy_id: int, *, by: str) -> None:
     """Over the network, so from a worker; healed by somebody else, it is nothing.
 
     Raises `Conflict` for a warning: what it warns of, people change in Stripe or here.
     """
-    drift = Drift.objects.filter(pk=drift_id, healed_at=None).first()
-    if drift is None:
+    discrepancy = Discrepancy.objects.filter(
+        pk=discrepancy_id, resolved_at=None
+    ).first()
+    if discrepancy is None:
         return
-    check_healable(drift)
-    refetch = _REFETCHES[drift.stripe_id.partition("_")[0]]
-    with pghistory.context(username=by), object_lock(drift.stripe_id):
-        refetch(drift.stripe_id, by=by)
+    check_resolvable(discrepancy)
+    refetch = _REFETCHES[discrepancy.stripe_id.partition("_")[0]]
+    with pghistory.context(username=by), object_lock(discrepancy.stripe_id):
+        refetch(discrepancy.stripe_id, by=by)
 
 
-def check_healable(drift: Drift) -> None:
-    if drift.is_warning:
-        raise Conflict("A warning waits for a person.", code="drift_is_warning")
+def check_resolvable(discrepancy: Discrepancy) -> None:
+    if discrepancy.is_warning:
+        raise Conflict("A warning waits for a person.", code="discrepancy_is_warning")
 
 
-def heal_all(white_label: WhiteLabel, *, by: str) -> SyncRun:
+def resolve_all(white_label: WhiteLabel, *, by: str) -> SyncRun:
     """A run that heals what it finds; warnings stay."""
-    return runs.start(white_label, requested_by=by, heals=True)
+    return runs.start(white_label, requested_by=by, repairs=True)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from billing.models import (
     BillingAccount,
-    Drift,
+    Discrepancy,
     Invoice,
     Price,
     StripeAction,
@@ -49,7 +49,7 @@ _NOT_CHANGEABLE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ActionContext:
     """All that decides what is possible; of one organization."""
 
     is_deleted: bool
@@ -85,7 +85,7 @@ class Standing:
         )
 
 
-def standing(organization: Organization) -> Standing:
+def action_context(organization: Organization) -> ActionContext:
     """Five statements, none over more than one organization."""
     account = _accounts().filter(organization=organization).first()
     subscriptions = _subscriptions(organization)
@@ -96,7 +96,7 @@ def standing(organization: Organization) -> Standing:
         .order_by("id")
     )
     planned = tuple(action for action in unfinished if is_planned(action))
-    return Standing(
+    return ActionContext(
         is_deleted=organization.deleted_at is not None,
         customer_id=(account and account.stripe_id) or "",
         is_customer_gone=account is not None and account.is_gone,
@@ -114,8 +114,10 @@ def standing(organization: Organization) -> Standing:
 
 
 def _accounts() -> QuerySet[BillingAccount, Any]:
-    warned = Drift.objects.filter(
-        kind=Drift.Kind.NO_CUSTOMER, stripe_id=OuterRef("stripe_id"), healed_at=None
+    warned = Discrepancy.objects.filter(
+        kind=Discrepancy.Kind.NO_CUSTOMER,
+        stripe_id=OuterRef("stripe_id"),
+        resolved_at=None,
     )
     return BillingAccount.objects.annotate(is_gone=Exists(warned))
 
@@ -143,7 +145,9 @@ def _prices(currency: str) -> QuerySet[Price]:
 # --- what is possible ---------------------------------------------------------------
 
 
-def why_not(kind: str, now: Standing, subscription: Subscription | None = None) -> str:
+def why_not(
+    kind: str, now: ActionContext, subscription: Subscription | None = None
+) -> str:
     """The sentence that says why it cannot be asked for now; empty: it can."""
     if now.is_deleted and kind != Kind.CANCEL:
         return "The organization is deleted."
@@ -154,18 +158,18 @@ def why_not(kind: str, now: Standing, subscription: Subscription | None = None) 
     return _REASONS[Kind(kind)](now)
 
 
-def _customer_missing(now: Standing) -> str:
+def _customer_missing(now: ActionContext) -> str:
     has_it = f"Already linked to customer {now.customer_id}."
     return has_it if now.customer_id else ""
 
 
-def _why_not_unlink(now: Standing) -> str:
+def _why_not_unlink(now: ActionContext) -> str:
     if not now.customer_id:
         return "No Stripe customer is linked."
     return "" if now.is_customer_gone else "The customer still exists in Stripe."
 
 
-def _why_not_start(now: Standing) -> str:
+def _why_not_start(now: ActionContext) -> str:
     if not now.customer_id:
         return "No Stripe customer is linked yet."
     if now.is_customer_gone:
@@ -178,7 +182,7 @@ def _why_not_start(now: Standing) -> str:
     return "" if now.startable else "Already has all subscription types."
 
 
-def _why_not_send(now: Standing) -> str:
+def _why_not_send(now: ActionContext) -> str:
     return "" if now.open_invoices else "No open invoices."
 
 
@@ -191,7 +195,9 @@ _REASONS = {
 }
 
 
-def _why_not_of(kind: str, now: Standing, subscription: Subscription | None) -> str:
+def _why_not_of(
+    kind: str, now: ActionContext, subscription: Subscription | None
+) -> str:
     if subscription is None or subscription.status == "canceled":
         return _NOT_CHANGEABLE["canceled"]
     if kind == Kind.CANCEL:
@@ -205,7 +211,7 @@ def _why_not_of(kind: str, now: Standing, subscription: Subscription | None) -> 
     return _why_not_change(kind, now, subscription)
 
 
-def _why_not_change(kind: str, now: Standing, subscription: Subscription) -> str:
+def _why_not_change(kind: str, now: ActionContext, subscription: Subscription) -> str:
     if kind == Kind.TRIAL_END and subscription.status != "trialing":
         return "The subscription is not in a trial."
     if kind == Kind.SEATS and subscription.kind != Subscription.Kind.SPACES:
@@ -257,7 +263,7 @@ def get_action(organization_id: int, action_id: int) -> ActionFacts | None:
     return next(map(_facts, rows), None)
 
 
-def find_asked(organization_id: int, form: str) -> int | None:
+def find_requested(organization_id: int, form: str) -> int | None:
     """The id of what a form with this word of its own has asked for already."""
     if not form:
         return None

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from django.db.models import F, Q, QuerySet
 
-from billing.models import Drift
+from billing.models import Discrepancy
 from orgs.models import WhiteLabel
 
 
 @dataclass(frozen=True, slots=True)
-class DriftRow:
+class DiscrepancyRow:
     """Both values, and when each was seen; instants in UTC."""
 
     id: int
@@ -23,8 +23,8 @@ class DriftRow:
     theirs_at: datetime
     first_seen_at: datetime
     last_seen_at: datetime
-    healed_at: datetime | None
-    healed_by: str
+    resolved_at: datetime | None
+    resolved_by: str
     run_id: int | None
     white_label_id: int | None  # null: nobody's customer
     organization_id: int | None
@@ -32,67 +32,70 @@ class DriftRow:
 
     @property
     def label(self) -> str:
-        return str(Drift.Kind(self.kind).label)
+        return str(Discrepancy.Kind(self.kind).label)
 
     @property
     def is_warning(self) -> bool:
-        return self.kind in Drift.WARNINGS
+        return self.kind in Discrepancy.WARNINGS
 
     @property
-    def can_heal(self) -> bool:
-        return self.healed_at is None and not self.is_warning
+    def can_resolve(self) -> bool:
+        return self.resolved_at is None and not self.is_warning
 
 
 _FIELDS = (
     "id", "kind", "stripe_id", "ours", "theirs", "ours_at", "theirs_at",
-    "first_seen_at", "last_seen_at", "healed_at", "healed_by", "run_id",
+    "first_seen_at", "last_seen_at", "resolved_at", "resolved_by", "run_id",
     "white_label_id", "organization_id",
 )  # fmt: skip
 
 
-def list_drift(
+def list_discrepancies(
     white_labels: Sequence[WhiteLabel],
     *,
     with_nobodys: bool = False,
-    healed: bool = False,
+    resolved: bool = False,
     kinds: Collection[str] = (),
     limit: int = 200,
-) -> list[DriftRow]:
+) -> list[DiscrepancyRow]:
     """Last seen first; `with_nobodys` for whoever sees every white label."""
     rows = _within(white_labels, with_nobodys=with_nobodys)
     if kinds:
         rows = rows.filter(kind__in=kinds)
-    return _rows(rows.filter(healed_at__isnull=not healed), limit)
+    return _rows(rows.filter(resolved_at__isnull=not resolved), limit)
 
 
-def list_organization_drift(
-    organization_id: int, *, healed: bool = False, limit: int = 50
-) -> list[DriftRow]:
-    rows = Drift.objects.filter(organization_id=organization_id)
-    return _rows(rows.filter(healed_at__isnull=not healed), limit)
+def list_organization_discrepancies(
+    organization_id: int, *, resolved: bool = False, limit: int = 50
+) -> list[DiscrepancyRow]:
+    rows = Discrepancy.objects.filter(organization_id=organization_id)
+    return _rows(rows.filter(resolved_at__isnull=not resolved), limit)
 
 
-def list_run_drift(run_id: int, *, limit: int = 200) -> list[DriftRow]:
+def list_run_discrepancies(run_id: int, *, limit: int = 200) -> list[DiscrepancyRow]:
     """What a run saw, healed or not."""
-    return _rows(Drift.objects.filter(run_id=run_id), limit)
+    return _rows(Discrepancy.objects.filter(run_id=run_id), limit)
 
 
-def get_drift(
-    drift_id: int, white_labels: Sequence[WhiteLabel], *, with_nobodys: bool = False
-) -> DriftRow | None:
-    rows = _within(white_labels, with_nobodys=with_nobodys).filter(pk=drift_id)
+def get_discrepancy(
+    discrepancy_id: int,
+    white_labels: Sequence[WhiteLabel],
+    *,
+    with_nobodys: bool = False,
+) -> DiscrepancyRow | None:
+    rows = _within(white_labels, with_nobodys=with_nobodys).filter(pk=discrepancy_id)
     return next(iter(_rows(rows, 1)), None)
 
 
 def _within(
     white_labels: Sequence[WhiteLabel], *, with_nobodys: bool
-) -> QuerySet[Drift]:
+) -> QuerySet[Discrepancy]:
     of_them = Q(white_label__in=white_labels)
-    return Drift.objects.filter(
+    return Discrepancy.objects.filter(
         of_them | Q(white_label=None) if with_nobodys else of_them
     )
 
 
-def _rows(rows: QuerySet[Drift], limit: int) -> list[DriftRow]:
+def _rows(rows: QuerySet[Discrepancy], limit: int) -> list[DiscrepancyRow]:
     found = rows.annotate(name=F("organization__name")).order_by("-last_seen_at", "-id")
-    return [DriftRow(*row) for row in found.values_list(*_FIELDS, "name")[:limit]]
+    return [DiscrepancyRow(*row) for row in found.values_list(*_FIELDS, "name")[:limit]]

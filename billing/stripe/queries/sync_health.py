@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from billing.models import Drift, InboxEvent
+from billing.models import Discrepancy, StripeEvent
 from orgs.models import WhiteLabel
 from orgs.models.work import Work
 from orgs.sql import sql_list
@@ -33,7 +33,7 @@ class SyncHealth:
     failed: int  # charges, actions and jobs that were given up
 
     @property
-    def drift(self) -> int:
+    def discrepancy(self) -> int:
         return self.differences + self.warnings
 
     def is_late(self, now: datetime) -> bool:
@@ -58,15 +58,15 @@ def sync_health(
 
 
 _UNFINISHED = (Work.State.PENDING, Work.State.RUNNING)
-_NEEDY = (InboxEvent.State.PARKED, InboxEvent.State.FAILED)
-_WAITING = (InboxEvent.State.PENDING, InboxEvent.State.RUNNING)
+_NEEDY = (StripeEvent.State.PARKED, StripeEvent.State.FAILED)
+_WAITING = (StripeEvent.State.PENDING, StripeEvent.State.RUNNING)
 _DRIFT = """(select count(*) from (
-    select from billing_drift d where d.healed_at is null and {which} and (
+    select from billing_discrepancy d where d.resolved_at is null and {which} and (
         d.white_label_id = any(%(ids)s) or (%(nobodys)s and d.white_label_id is null))
     limit %(many)s) found)"""
-_WARNINGS = sql_list(Drift.WARNINGS)
+_WARNINGS = sql_list(Discrepancy.WARNINGS)
 _EVENTS = """(select count(*) from (
-    select from billing_inboxevent e
+    select from billing_stripeevent e
     left join orgs_organization o on o.id = e.organization_id
     where e.state in {states} and (o.white_label_id = any(%(ids)s)
         or (%(nobodys)s and e.organization_id is null))

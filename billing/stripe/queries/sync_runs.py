@@ -22,11 +22,11 @@ class SyncProgress:
     white_label_name: str
     state: str
     stage: str
-    heals: bool
+    repairs: bool
     done: int
     total: int | None  # as many as the last time; null: nobody knows yet
     written: int
-    drifted: int
+    discrepancy_count: int
     errors: int
     requested_by: str  # empty: the timetable
     created_at: datetime
@@ -101,11 +101,11 @@ def _progress(run: SyncRun, now: datetime) -> SyncProgress:
         white_label_name=run.white_label.name,
         state=run.state,
         stage=run.stage,
-        heals=run.heals,
+        repairs=run.repairs,
         done=run.done,
         total=run.total,
         written=run.written,
-        drifted=run.drifted,
+        discrepancy_count=run.discrepancy_count,
         errors=run.errors,
         requested_by=run.requested_by,
         created_at=run.created_at,

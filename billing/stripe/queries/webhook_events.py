@@ -6,14 +6,14 @@ from datetime import datetime
 
 from django.db.models import F, QuerySet
 
-from billing.models import InboxEvent
+from billing.models import StripeEvent
 from orgs.models import WhiteLabel
 
-_State = InboxEvent.State
+_State = StripeEvent.State
 
 
 @dataclass(frozen=True, slots=True)
-class InboxRow:
+class EventRow:
     """An event and what became of it; instants in UTC."""
 
     id: int
@@ -48,14 +48,14 @@ _FIELDS = (
 )  # fmt: skip
 
 
-def list_inbox(
+def list_webhook_events(
     white_labels: Sequence[WhiteLabel] | None,
     *,
     states: Collection[str] = (),
     organization_id: int | None = None,
     before: int | None = None,
     limit: int = 50,
-) -> list[InboxRow]:
+) -> list[EventRow]:
     """Newest first, before a row's id; null white labels: all, and nobody's events."""
     rows = _within(white_labels)
     if organization_id is not None:
@@ -67,18 +67,18 @@ def list_inbox(
     return _rows(rows, limit)
 
 
-def get_event(id_: int, white_labels: Sequence[WhiteLabel] | None) -> InboxRow | None:
+def get_event(id_: int, white_labels: Sequence[WhiteLabel] | None) -> EventRow | None:
     """Nothing for one of another white label."""
     return next(iter(_rows(_within(white_labels).filter(id=id_), 1)), None)
 
 
-def _within(white_labels: Sequence[WhiteLabel] | None) -> QuerySet[InboxEvent]:
-    rows = InboxEvent.objects.all()
+def _within(white_labels: Sequence[WhiteLabel] | None) -> QuerySet[StripeEvent]:
+    rows = StripeEvent.objects.all()
     if white_labels is None:
         return rows
     return rows.filter(organization__white_label__in=white_labels)
 
 
-def _rows(rows: QuerySet[InboxEvent], limit: int) -> list[InboxRow]:
+def _rows(rows: QuerySet[StripeEvent], limit: int) -> list[EventRow]:
     found = rows.annotate(name=F("organization__name")).order_by("-id")[:limit]
-    return [InboxRow(*row) for row in found.values_list(*_FIELDS, "name")]
+    return [EventRow(*row) for row in found.values_list(*_FIELDS, "name")]

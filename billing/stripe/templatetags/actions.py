@@ -11,8 +11,8 @@ from billing.models import Price, StripeAction, Subscription
 from billing.stripe.queries.actions import (
     OF_ORGANIZATION,
     OF_SUBSCRIPTION,
+    ActionContext,
     ActionFacts,
-    Standing,
     why_not,
 )
 from orgs.models import Organization
@@ -32,7 +32,7 @@ class Button(TypedDict):
 
 @register.simple_tag
 def organization_buttons(
-    organization: Organization, now: Standing, refusal: str
+    organization: Organization, now: ActionContext, refusal: str
 ) -> list[Button]:
     """What the organization itself may be asked for; `refusal` is for all of them."""
     missing = (Kind.CREATE_CUSTOMER, Kind.LINK_CUSTOMER)
@@ -41,7 +41,7 @@ def organization_buttons(
     return [
         _button(
             kind,
-            reverse("billing:act", args=[organization.pk, _slug(kind)]),
+            reverse("billing:request_action", args=[organization.pk, _slug(kind)]),
             refusal or why_not(kind, now),
         )
         for kind in (kinds if now.customer_id else missing)
@@ -50,14 +50,18 @@ def organization_buttons(
 
 @register.simple_tag
 def subscription_buttons(
-    organization: Organization, subscription: Subscription, now: Standing, refusal: str
+    organization: Organization,
+    subscription: Subscription,
+    now: ActionContext,
+    refusal: str,
 ) -> list[Button]:
     """Those that can be meant: no seats of a platform, no pause of what is paused."""
     return [
         _button(
             kind,
             reverse(
-                "billing:act_on", args=[organization.pk, subscription.pk, _slug(kind)]
+                "billing:request_action_on",
+                args=[organization.pk, subscription.pk, _slug(kind)],
             ),
             refusal or why_not(kind, now, subscription),
         )

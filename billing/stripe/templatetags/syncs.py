@@ -10,7 +10,7 @@ from billing.forecast.templatetags.tiles import Tile
 from billing.models import SyncRun
 from billing.stripe.queries.sync_health import MANY, SyncHealth
 from billing.stripe.queries.sync_runs import SyncProgress
-from billing.stripe.queries.webhook_events import InboxRow
+from billing.stripe.queries.webhook_events import EventRow
 from orgs.web.templatetags.components import badge
 from orgs.web.templatetags.display import UNKNOWN, count, duration, moment
 
@@ -78,9 +78,9 @@ def health_tile(health: SyncHealth, now: datetime, zone: str, url: str) -> Tile:
     verb = "needs" if health.needy + health.failed == 1 else "need"
     waits = f"{' and '.join(needs)} {verb} action" if needs else ""
     tile = _read(health, now, zone) | {"url": url}
-    if health.drift:
+    if health.discrepancy:
         more = "," if waits else ""
-        tile["strong"] = _nouns(health.drift, "discrepancy") + more
+        tile["strong"] = _nouns(health.discrepancy, "discrepancy") + more
     if waits:
         tile["note"] = waits
     if needs or health.failing:
@@ -162,8 +162,8 @@ def run_pace(run: SyncProgress) -> str:
     parts = [f"{count(round(run.rate))} per second"]
     if run.remaining is not None and run.remaining > timedelta(0):
         parts.append(f"about {seconds(run.remaining.total_seconds())} left")
-    if run.drifted:
-        parts.append(_nouns(run.drifted, "discrepancy"))
+    if run.discrepancy_count:
+        parts.append(_nouns(run.discrepancy_count, "discrepancy"))
     parts.append(_nouns(run.errors, "error"))
     return " · ".join(parts)
 
@@ -172,8 +172,8 @@ def run_pace(run: SyncProgress) -> str:
 def run_ended(run: SyncProgress) -> str:
     """Return the result: `783 read in 4.1 s, 2 written, 5 discrepancies`."""
     parts = [f"{count(run.done)} read in {seconds(run.seconds)}"]
-    parts.append(f"{count(run.written)} written" if run.heals else "none written")
-    parts.append(_nouns(run.drifted, "discrepancy"))
+    parts.append(f"{count(run.written)} written" if run.repairs else "none written")
+    parts.append(_nouns(run.discrepancy_count, "discrepancy"))
     if run.errors:
         parts.append(_nouns(run.errors, "error"))
     return ", ".join(parts)
@@ -188,7 +188,7 @@ def run_told(run: SyncProgress) -> dict[str, str]:
             "tone": "warning",
         }
     text = f"{run.white_label_name} synced: {run_ended(run)}."
-    if not run.heals:
+    if not run.repairs:
         text = f"Dry run of {run.white_label_name}: {run_ended(run)}."
     return {"text": text, "tone": "success"}
 
@@ -208,7 +208,7 @@ def what_to_do(kind: str) -> str:
 
 
 @register.simple_tag
-def event_badge(row: InboxRow) -> SafeString:
+def event_badge(row: EventRow) -> SafeString:
     label, tone = _EVENTS.get(row.state, (row.state, ""))
     return badge(label, tone)
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from billing.models import StripeAction, Subscription
-from billing.staff import Desk, enter, enter_to_act
+from billing.staff import StaffContext, require_billing_read, require_billing_write
 from billing.stripe import tasks
 from billing.stripe.commands.actions import requests
 from billing.stripe.commands.actions.previews import find_customers, preview_change
@@ -30,17 +30,17 @@ from billing.stripe.forms import (
 )
 from billing.stripe.queries.actions import (
     OF_SUBSCRIPTION,
-    Standing,
-    find_asked,
+    ActionContext,
+    action_context,
+    find_requested,
     get_action,
-    standing,
     why_not,
 )
 from billing.stripe.views.billing import PAGE, tab
 from orgs import access
 from orgs.errors import NotFound
 from orgs.models import Organization
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
 Kind = StripeAction.Kind
@@ -51,19 +51,19 @@ _FORM, _ACTION = "billing/stripe/_action_form.html", "billing/stripe/_action.htm
 class Asked:
     """What a form is about: who asks, of whom, what, and what is so now."""
 
-    desk: Desk
+    staff: StaffContext
     organization: Organization
     kind: Kind
-    now: Standing
+    now: ActionContext
     subscription: Subscription | None
 
     @property
     def url(self) -> str:
         args: list[object] = [self.organization.pk]
         if self.subscription is None:
-            return reverse("billing:act", args=[*args, slug_of(self.kind)])
+            return reverse("billing:request_action", args=[*args, slug_of(self.kind)])
         args += [self.subscription.pk, slug_of(self.kind)]
-        return reverse("billing:act_on", args=args)
+        return reverse("billing:request_action_on", args=args)
 
     @property
     def of(self) -> Subscription:
@@ -90,7 +90,7 @@ def slug_of(kind: str) -> str:
     return kind.replace("_", "-")
 
 
-def act(
+def request_action(
     request: OrgRequest,
     organization_id: int,
     kind: str,
@@ -98,7 +98,7 @@ def act(
 ) -> HttpResponse:
     """GET shows the form, with its preview where it has one; POST asks for it."""
     asked = _asked(request, organization_id, kind, subscription_id)
-    before = find_asked(organization_id, request.POST.get("form", ""))
+    before = find_requested(organization_id, request.POST.get("form", ""))
     if before:
         return redirect("billing:action", organization_id, before)
     if asked.why_not:
@@ -114,11 +114,11 @@ def act(
         asked.kind,
         parameters=form.parameters() | {"words": form.words()},
         note=form.cleaned_data["note"],
-        by=asked.desk.principal.name,
+        by=asked.staff.principal.name,
         form=form.cleaned_data["form"],
         due_at=form.due_at(),
     )
-    nudge(tasks.do_action, action.pk)
+    enqueue(tasks.do_action, action.pk)
     return redirect("billing:action", asked.organization.pk, action.pk)
 
 
@@ -126,16 +126,16 @@ def _asked(
     request: OrgRequest, organization_id: int, slug: str, subscription_id: int | None
 ) -> Asked:
     """The gate: who may change money, and a subscription that is theirs."""
-    desk = enter_to_act(request)
+    staff = require_billing_write(request)
     organization = access.get_organization(
-        desk.principal, organization_id, include_deleted=True
+        staff.principal, organization_id, include_deleted=True
     )
     kinds = {slug_of(kind): kind for kind in FORMS}
-    kind, now = kinds.get(slug), standing(organization)
+    kind, now = kinds.get(slug), action_context(organization)
     subscription = now.find(subscription_id or 0)
     if kind is None or (kind in OF_SUBSCRIPTION) != (subscription is not None):
         raise NotFound("Action not found.")
-    return Asked(desk, organization, kind, now, subscription)
+    return Asked(staff, organization, kind, now, subscription)
 
 
 def _show(
@@ -151,7 +151,7 @@ def _show(
         **shown,
     }
     if not wants_fragment(request):
-        whole = tab(asked.desk, asked.organization, asked.now)
+        whole = tab(asked.staff, asked.organization, asked.now)
         context = {**whole, **context, "panel": _FORM}
     return page_or_fragment(request, PAGE, _FORM, context, status=status)
 
@@ -233,9 +233,9 @@ _SHOWS = {
 
 def action(request: OrgRequest, organization_id: int, action_id: int) -> HttpResponse:
     """How far it is; as a part of the page it asks for itself until it has ended."""
-    desk = enter(request)
+    staff = require_billing_read(request)
     organization = access.get_organization(
-        desk.principal, organization_id, include_deleted=True
+        staff.principal, organization_id, include_deleted=True
     )
     found = get_action(organization.pk, action_id)
     if found is None:
@@ -243,12 +243,12 @@ def action(request: OrgRequest, organization_id: int, action_id: int) -> HttpRes
     context = {
         "organization": organization,
         "zone": organization.white_label.time_zone,
-        "desk": desk,
+        "staff": staff,
         "action": found,
         "is_live": "live" in request.GET,  # the keyboard stays where it is then
     }
     if not wants_fragment(request):
-        whole = tab(desk, organization, standing(organization))
+        whole = tab(staff, organization, action_context(organization))
         context = {**whole, **context, "panel": _ACTION}
     response = page_or_fragment(request, PAGE, _ACTION, context)
     if wants_fragment(request) and (found.is_planned or not found.is_unfinished):
@@ -261,8 +261,8 @@ def cancel_action(
     request: OrgRequest, organization_id: int, action_id: int
 ) -> HttpResponse:
     """What is planned will not be."""
-    row, desk = _row(request, organization_id, action_id)
-    requests.cancel_action(row, by=desk.principal.name)
+    row, staff = _row(request, organization_id, action_id)
+    requests.cancel_action(row, by=staff.principal.name)
     messages.success(request, f"{row.get_kind_display()}: canceled.")
     return redirect("billing:billing", organization_id)
 
@@ -274,19 +274,19 @@ def retry_action(
     """Ask Stripe again for what failed."""
     row, _ = _row(request, organization_id, action_id)
     requests.retry_action(row)
-    nudge(tasks.do_action, row.pk)
+    enqueue(tasks.do_action, row.pk)
     return redirect("billing:action", organization_id, action_id)
 
 
 def _row(
     request: OrgRequest, organization_id: int, action_id: int
-) -> tuple[StripeAction, Desk]:
-    desk = enter_to_act(request)
+) -> tuple[StripeAction, StaffContext]:
+    staff = require_billing_write(request)
     organization = access.get_organization(
-        desk.principal, organization_id, include_deleted=True
+        staff.principal, organization_id, include_deleted=True
     )
     rows = StripeAction.objects.select_related("organization__white_label")
     row = rows.filter(organization=organization, pk=action_id).first()
     if row is None:
         raise NotFound("Action not found.")
-    return row, desk
+    return row, staff

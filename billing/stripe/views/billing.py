@@ -9,13 +9,13 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from billing import gateway
-from billing.forecast.queries.forecasts import outlook
+from billing.forecast.queries.forecasts import forecast
 from billing.ledger.queries.charges import ChargeFacts, list_charges
 from billing.ledger.views.credits import ledger
 from billing.models import Price
-from billing.staff import Desk, enter
-from billing.stripe.queries.actions import Standing, standing
-from billing.stripe.queries.discrepancies import list_organization_drift
+from billing.staff import StaffContext, require_billing_read
+from billing.stripe.queries.actions import ActionContext, action_context
+from billing.stripe.queries.discrepancies import list_organization_discrepancies
 from billing.stripe.queries.invoices import list_invoices
 from billing.stripe.queries.sync_runs import SyncProgress, list_syncs
 from billing.stripe.queries.timeline import SHOWN, timeline
@@ -33,20 +33,22 @@ _RUNS_LOOKED_AT = 5
 
 def billing(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Subscriptions and what may be done with them, invoices, what happened."""
-    desk = enter(request)
+    staff = require_billing_read(request)
     organization = access.get_organization(
-        desk.principal, organization_id, include_deleted=True
+        staff.principal, organization_id, include_deleted=True
     )
-    context = tab(desk, organization, standing(organization))
+    context = tab(staff, organization, action_context(organization))
     context["is_part"] = wants_fragment(request)
     return page_or_fragment(request, PAGE, _PANEL, context)
 
 
-def tab(desk: Desk, organization: Organization, now: Standing) -> dict[str, Any]:
+def tab(
+    staff: StaffContext, organization: Organization, now: ActionContext
+) -> dict[str, Any]:
     """All that the tab shows; the same beneath the form of an action."""
     today = day_of(timezone.now(), organization.white_label.zone)
     period = current_period(organization.id)
-    ahead = outlook(organization, today=today, period=period)
+    ahead = forecast(organization, today=today, period=period)
     charges = _charges(organization.id)
     invoices = list_invoices(organization.id)
     return {
@@ -54,9 +56,9 @@ def tab(desk: Desk, organization: Organization, now: Standing) -> dict[str, Any]
         "zone": organization.white_label.time_zone,
         "tab": "billing",
         "nav_key": "organizations",
-        "desk": desk,
+        "staff": staff,
         "currency": organization.white_label.currency,
-        "standing": now,
+        "action_context": now,
         "prices": _prices(now),
         "invoices": [
             {"row": one, "charges": charges[one.period.number] if one.period else []}
@@ -64,8 +66,8 @@ def tab(desk: Desk, organization: Organization, now: Standing) -> dict[str, Any]
         ],
         "now": timezone.now(),
         "period": period,
-        "outlook": ahead,
-        "drift": list_organization_drift(organization.id),
+        "forecast": ahead,
+        "discrepancy": list_organization_discrepancies(organization.id),
         "moments": timeline(organization.id, invoices=invoices),
         "moments_shown": SHOWN,
         "stale": _stale(organization),
@@ -73,7 +75,7 @@ def tab(desk: Desk, organization: Organization, now: Standing) -> dict[str, Any]
     }
 
 
-def _prices(now: Standing) -> dict[str, Price]:
+def _prices(now: ActionContext) -> dict[str, Price]:
     """What its subscriptions cost, by Stripe's id; unknown ones are not in it."""
     ids = [one.stripe_price_id for one in (*now.subscriptions, *now.ended)]
     return {row.stripe_id: row for row in Price.objects.filter(stripe_id__in=ids)}

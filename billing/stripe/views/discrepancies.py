@@ -1,4 +1,4 @@
-"""Drift: what we say, what Stripe says, and healing it."""
+"""Discrepancy: what we say, what Stripe says, and healing it."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -9,21 +9,21 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from billing.models import Drift
-from billing.staff import Desk, enter, enter_to_act
+from billing.models import Discrepancy
+from billing.staff import StaffContext, require_billing_read, require_billing_write
 from billing.stripe import tasks
 from billing.stripe.commands import resolution
 from billing.stripe.queries.discrepancies import (
-    DriftRow,
-    get_drift,
-    list_drift,
-    list_run_drift,
+    DiscrepancyRow,
+    get_discrepancy,
+    list_discrepancies,
+    list_run_discrepancies,
 )
 from billing.stripe.queries.sync_runs import get_sync
 from billing.stripe.views.layout import page_context
 from orgs.errors import Conflict, DomainError, NotFound
 from orgs.models import WhiteLabel
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
 _PAGE, _PANEL = (
@@ -35,155 +35,166 @@ _LOOKS = 12  # at a row that is being healed, one a second
 SHOWN = 200
 
 
-def drifts(request: OrgRequest) -> HttpResponse:
+def discrepancies(request: OrgRequest) -> HttpResponse:
     """Differences that last, warnings apart; or those of a run, or those healed."""
-    desk = enter(request)
-    context = _drifts(desk, request)
+    staff = require_billing_read(request)
+    context = _drifts(staff, request)
     if not wants_fragment(request):
-        context |= page_context(desk, "drifts")
+        context |= page_context(staff, "discrepancies")
     return page_or_fragment(request, _PAGE, _PANEL, context)
 
 
-def drift_row(request: OrgRequest, drift_id: int) -> HttpResponse:
+def discrepancy_row(request: OrgRequest, discrepancy_id: int) -> HttpResponse:
     """A row that is being healed, until it is; as a page, the report."""
-    desk = enter(request)
-    row = _found(desk, drift_id)
+    staff = require_billing_read(request)
+    row = _found(staff, discrepancy_id)
     if not wants_fragment(request):
-        return redirect("billing:drifts")
+        return redirect("billing:discrepancies")
     looks = request.GET.get("looks", "")
     left = min(int(looks), _LOOKS) - 1 if looks.isascii() and looks.isdigit() else 0
-    return _row(request, desk, row, looks=max(left, 0), was_asked=True)
+    return _row(request, staff, row, looks=max(left, 0), was_asked=True)
 
 
 @require_POST
-def heal_drift(request: OrgRequest, drift_id: int) -> HttpResponse:
+def resolve_discrepancy(request: OrgRequest, discrepancy_id: int) -> HttpResponse:
     """Have Stripe asked again and its answer written, by a worker."""
-    desk = enter_to_act(request)
-    row = _found(desk, drift_id)
+    staff = require_billing_write(request)
+    row = _found(staff, discrepancy_id)
     if row.is_warning:
-        raise Conflict("Warnings must be resolved manually.", code="drift_is_warning")
-    nudge(tasks.heal_drift, drift_id, desk.principal.name)
+        raise Conflict(
+            "Warnings must be resolved manually.", code="discrepancy_is_warning"
+        )
+    enqueue(tasks.resolve_discrepancy, discrepancy_id, staff.principal.name)
     if wants_fragment(request):
-        return _row(request, desk, row, looks=_LOOKS, was_asked=True)
+        return _row(request, staff, row, looks=_LOOKS, was_asked=True)
     messages.info(request, f"Resolving {row.stripe_id}.")
-    return redirect("billing:drifts")
+    return redirect("billing:discrepancies")
 
 
 @require_POST
-def heal_all_drift(request: OrgRequest, white_label_id: int) -> HttpResponse:
+def resolve_all_discrepancies(request: OrgRequest, white_label_id: int) -> HttpResponse:
     """A run that heals what it finds; it is watched on the syncs' page."""
-    desk = enter_to_act(request)
-    label = desk.white_label(white_label_id)
-    run = resolution.heal_all(label, by=desk.principal.name)
-    nudge(tasks.run_sync, run.pk)
+    staff = require_billing_write(request)
+    label = staff.white_label(white_label_id)
+    run = resolution.resolve_all(label, by=staff.principal.name)
+    enqueue(tasks.run_sync, run.pk)
     messages.info(request, f"Started a sync of {label.name} to resolve discrepancies.")
-    return redirect("billing:jobs")
+    return redirect("billing:stripe_sync")
 
 
-def _found(desk: Desk, drift_id: int) -> DriftRow:
-    found = get_drift(drift_id, desk.white_labels, with_nobodys=desk.sees_all)
+def _found(staff: StaffContext, discrepancy_id: int) -> DiscrepancyRow:
+    found = get_discrepancy(
+        discrepancy_id, staff.white_labels, with_nobodys=staff.sees_all
+    )
     if found is None:
         raise NotFound("Discrepancy not found.")
     return found
 
 
 def _row(
-    request: OrgRequest, desk: Desk, row: DriftRow, *, looks: int, was_asked: bool
+    request: OrgRequest,
+    staff: StaffContext,
+    row: DiscrepancyRow,
+    *,
+    looks: int,
+    was_asked: bool,
 ) -> HttpResponse:
-    is_open = row.healed_at is None
+    is_open = row.resolved_at is None
     context = {
-        "desk": desk,
+        "staff": staff,
         "row": row,
         "looks": looks if is_open else 0,
         "was_asked": was_asked,
-        "zone": desk.zone,
+        "zone": staff.zone,
     }
     response = page_or_fragment(request, _ROW, _ROW, context)
     if not is_open:
-        response["HX-Trigger"] = "drift-healed"  # an organization's tab shows it healed
+        response["HX-Trigger"] = (
+            "discrepancy-resolved"  # an organization's tab shows it healed
+        )
     return response
 
 
 # --- what the address asks for ------------------------------------------------------
 
 
-def _drifts(desk: Desk, request: OrgRequest) -> dict[str, Any]:
-    labels, kind = desk.chosen(request.GET), request.GET.get("kind", "")
-    if kind and kind not in Drift.Kind.values:
+def _drifts(staff: StaffContext, request: OrgRequest) -> dict[str, Any]:
+    labels, kind = staff.chosen(request.GET), request.GET.get("kind", "")
+    if kind and kind not in Discrepancy.Kind.values:
         raise DomainError("Unknown discrepancy type.", fields=("kind",))
-    is_healed = request.GET.get("healed") == "1"
-    run = _run(desk, request.GET.get("run", ""))
+    is_resolved = request.GET.get("resolved") == "1"
+    run = _run(staff, request.GET.get("run", ""))
     if run:
-        rows = [row for row in list_run_drift(run) if _may_see(desk, row)]
+        rows = [row for row in list_run_discrepancies(run) if _may_see(staff, row)]
     else:
-        rows = list_drift(
+        rows = list_discrepancies(
             labels,
-            with_nobodys=desk.sees_all and len(labels) == len(desk.white_labels),
-            healed=is_healed,
+            with_nobodys=staff.sees_all and len(labels) == len(staff.white_labels),
+            resolved=is_resolved,
             kinds=[kind] if kind else [],
             limit=SHOWN,
         )
     return {
-        "desk": desk,
-        "now": desk.now,
-        "zone": desk.zone,
+        "staff": staff,
+        "now": staff.now,
+        "zone": staff.zone,
         "run": run,
-        "is_healed": is_healed,
+        "is_resolved": is_resolved,
         "is_filtered": bool(kind or run or request.GET.get("white_label")),
         "differences": [row for row in rows if not row.is_warning],
         "warnings": [row for row in rows if row.is_warning],
         "shown": SHOWN if len(rows) == SHOWN else 0,
-        "names": {label.pk: label.name for label in desk.white_labels},
-        "healing": [] if is_healed or run else _healing(labels, rows),
-        "choices": _choices(desk, request, kind),
-        "states": _states(request, is_healed=is_healed),
+        "names": {label.pk: label.name for label in staff.white_labels},
+        "healing": [] if is_resolved or run else _healing(labels, rows),
+        "choices": _choices(staff, request, kind),
+        "states": _states(request, is_resolved=is_resolved),
     }
 
 
-def _may_see(desk: Desk, row: DriftRow) -> bool:
+def _may_see(staff: StaffContext, row: DiscrepancyRow) -> bool:
     """A run of one white label meets customers of nobody's, too."""
     if row.white_label_id is None:
-        return desk.sees_all
-    return row.white_label_id in {label.pk for label in desk.white_labels}
+        return staff.sees_all
+    return row.white_label_id in {label.pk for label in staff.white_labels}
 
 
-def _run(desk: Desk, text: str) -> int | None:
+def _run(staff: StaffContext, text: str) -> int | None:
     if not text:
         return None
     id_ = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0  # noqa: PLR2004
-    if get_sync(id_, desk.white_labels) is None:
+    if get_sync(id_, staff.white_labels) is None:
         raise NotFound("Sync run not found.")
     return id_
 
 
-def _healing(labels: list[WhiteLabel], rows: list[DriftRow]) -> list[WhiteLabel]:
+def _healing(labels: list[WhiteLabel], rows: list[DiscrepancyRow]) -> list[WhiteLabel]:
     """White labels with something that heals."""
-    ids = {row.white_label_id for row in rows if row.can_heal}
+    ids = {row.white_label_id for row in rows if row.can_resolve}
     return [label for label in labels if label.pk in ids]
 
 
-def _choices(desk: Desk, request: OrgRequest, kind: str) -> dict[str, Any]:
+def _choices(staff: StaffContext, request: OrgRequest, kind: str) -> dict[str, Any]:
     return {
         "white_label": request.GET.get("white_label", ""),
-        "white_labels": desk.white_labels,
+        "white_labels": staff.white_labels,
         "kind": kind,
-        "kinds": Drift.Kind.choices,
+        "kinds": Discrepancy.Kind.choices,
     }
 
 
-def _states(request: OrgRequest, *, is_healed: bool) -> list[dict[str, Any]]:
+def _states(request: OrgRequest, *, is_resolved: bool) -> list[dict[str, Any]]:
     kept = {
         name: value
         for name in ("white_label", "kind")
         if (value := request.GET.get(name))
     }
-    base = reverse("billing:drifts")
+    base = reverse("billing:discrepancies")
 
     def url(**more: str) -> str:
         query = urlencode(kept | more)
         return f"{base}?{query}" if query else base
 
     return [
-        {"label": "Open", "url": url(), "current": not is_healed},
-        {"label": "Resolved", "url": url(healed="1"), "current": is_healed},
+        {"label": "Open", "url": url(), "current": not is_resolved},
+        {"label": "Resolved", "url": url(resolved="1"), "current": is_resolved},
     ]

@@ -1,32 +1,32 @@
-"""The frame that the Stripe pages share: tabs with counts, and how the sync is doing."""
+"""The frame of the Stripe pages: tabs with counts, and how the sync is doing."""
 
 from typing import Any
 
 from django.urls import reverse
 
-from billing.staff import Desk
+from billing.staff import StaffContext
 from billing.stripe.queries.sync_health import MANY, SyncHealth, sync_health
 
 
-def health_of(desk: Desk) -> SyncHealth:
+def health_of(staff: StaffContext) -> SyncHealth:
     """Return how the sync of everything this staff member may see is doing."""
-    return sync_health(desk.white_labels, with_nobodys=desk.sees_all)
+    return sync_health(staff.white_labels, with_nobodys=staff.sees_all)
 
 
-def page_context(desk: Desk, tab: str) -> dict[str, Any]:
+def page_context(staff: StaffContext, tab: str) -> dict[str, Any]:
     """Return the context of every Stripe page: tabs with counts, health and zone."""
-    health = health_of(desk)
+    health = health_of(staff)
     counts = {
-        "drifts": health.drift,
-        "inbox": health.needy,
-        "failures": health.failed,
+        "discrepancies": health.discrepancy,
+        "webhook_events": health.needy,
+        "failed_jobs": health.failed,
     }
     return {
-        "nav_key": "jobs",
-        "desk": desk,
+        "nav_key": "stripe",
+        "staff": staff,
         "health": health,
-        "now": desk.now,
-        "zone": desk.zone,
+        "now": staff.now,
+        "zone": staff.zone,
         "tabs": [
             {
                 "label": label,
@@ -40,10 +40,10 @@ def page_context(desk: Desk, tab: str) -> dict[str, Any]:
 
 
 _TABS = (
-    ("jobs", "Sync runs"),
-    ("drifts", "Discrepancies"),
-    ("inbox", "Webhook events"),
-    ("failures", "Failed jobs"),
+    ("stripe_sync", "Sync runs"),
+    ("discrepancies", "Discrepancies"),
+    ("webhook_events", "Webhook events"),
+    ("failed_jobs", "Failed jobs"),
 )
 
 

@@ -8,12 +8,12 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from billing.staff import Desk, enter, enter_to_act
+from billing.staff import StaffContext, require_billing_read, require_billing_write
 from billing.stripe import tasks
 from billing.stripe.commands.sync import runs as runs_sync
 from billing.stripe.queries.sync_runs import SyncProgress, last_syncs, list_syncs
 from billing.stripe.views.layout import page_context
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
 _PAGE, _PANEL = "billing/stripe/sync.html", "billing/stripe/_sync_runs.html"
@@ -22,11 +22,11 @@ _WATCHED = 50  # runs whose end is told
 
 def jobs(request: OrgRequest) -> HttpResponse:
     """A run of each white label, those before, and a button; live while one goes on."""
-    desk = enter(request)
+    staff = require_billing_read(request)
     if wants_fragment(request):
-        context = _syncs(desk, watching=_read_watching(request))
+        context = _syncs(staff, watching=_read_watching(request))
     else:
-        context = _syncs(desk, watching=[]) | page_context(desk, "jobs")
+        context = _syncs(staff, watching=[]) | page_context(staff, "stripe_sync")
     return page_or_fragment(request, _PAGE, _PANEL, context)
 
 
@@ -36,17 +36,17 @@ def start_sync(request: OrgRequest, white_label_id: int) -> HttpResponse:
 
     `mode=compare` only writes down what differs.
     """
-    desk = enter_to_act(request)
+    staff = require_billing_write(request)
     run = runs_sync.start(
-        desk.white_label(white_label_id),
-        requested_by=desk.principal.name,
-        heals=request.POST.get("mode") != "compare",
+        staff.white_label(white_label_id),
+        requested_by=staff.principal.name,
+        repairs=request.POST.get("mode") != "compare",
     )
-    nudge(tasks.run_sync, run.pk)
+    enqueue(tasks.run_sync, run.pk)
     if not wants_fragment(request):
-        return redirect("billing:jobs")
+        return redirect("billing:stripe_sync")
     watching = [*_read_watching(request), run.pk]
-    return page_or_fragment(request, _PANEL, _PANEL, _syncs(desk, watching=watching))
+    return page_or_fragment(request, _PANEL, _PANEL, _syncs(staff, watching=watching))
 
 
 def _read_watching(request: OrgRequest) -> list[int]:
@@ -56,16 +56,17 @@ def _read_watching(request: OrgRequest) -> list[int]:
     return [id_ for id_ in known if id_ < 2**63][:_WATCHED]
 
 
-def _syncs(desk: Desk, *, watching: Sequence[int]) -> dict[str, Any]:
-    newest = last_syncs(desk.white_labels)
-    runs = list_syncs(desk.white_labels)
+def _syncs(staff: StaffContext, *, watching: Sequence[int]) -> dict[str, Any]:
+    newest = last_syncs(staff.white_labels)
+    runs = list_syncs(staff.white_labels)
     unfinished = [run.id for run in newest.values() if run.is_unfinished]
     query = ",".join(map(str, unfinished[:_WATCHED]))
     return {
-        "desk": desk,
-        "zone": desk.zone,
+        "staff": staff,
+        "zone": staff.zone,
         "lines": [
-            {"label": label, "run": newest.get(label.pk)} for label in desk.white_labels
+            {"label": label, "run": newest.get(label.pk)}
+            for label in staff.white_labels
         ],
         "runs": runs,
         "poll_url": f"{reverse('billing:jobs')}?watching={query}" if query else "",

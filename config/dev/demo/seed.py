@@ -11,8 +11,8 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
-from billing.forecast.commands import fill_limit_standings
-from billing.forecast.queries.forecasts import outlook
+from billing.forecast.commands import fill_limit_rankings
+from billing.forecast.queries.forecasts import forecast
 from billing.ledger.commands.periods import close_periods
 from billing.models import BillingAccount, BillingPeriod, Invoice, SpendingLimit
 from billing.models import Subscription as Sub
@@ -32,7 +32,7 @@ from config.dev.demo.usage import day_events, last_day
 from metrics.commands.partitions import make_partitions
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.commands.record import record_usage
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.roll_up import roll_up_usage
 from metrics.events import IncomingEvent
 from metrics.periods import add_months
 from metrics.queries.days import entitlement_use
@@ -42,13 +42,13 @@ from orgs.commands.organizations import (
     IncomingMember,
     IncomingOrganization,
     IncomingProject,
-    announce_people,
     load_organizations,
+    signal_people,
 )
 from orgs.commands.white_labels import create_white_label
 from orgs.days import day_of, first_instant
 from orgs.models import Entitlements, Member, Organization, User, WhiteLabel
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 
 EMAIL = "demo@orgdesk.example"
 ADMIN_EMAIL = "admin@orgdesk.example"
@@ -138,9 +138,9 @@ class _Seeding:
         self._months()
         self._limits()
         self._watch()
-        fill_limit_standings(list(self.ids.values()))
+        fill_limit_rankings(list(self.ids.values()))
         self._endings()
-        fold_usage()
+        roll_up_usage()
 
     def _rates(self) -> Iterator[IncomingRate]:
         for slug in self.label.products:
@@ -306,7 +306,7 @@ class _Seeding:
 
     def _limit_ahead(self, row: Organization) -> None:
         """A soft limit that today's pace crosses in a few days, within the period."""
-        ahead = outlook(row, today=self.today)
+        ahead = forecast(row, today=self.today)
         left = (ahead.ends_on - self.today).days if ahead.ends_on else _DAYS_AHEAD
         days = min(_DAYS_AHEAD, max(left - 1, 1))
         soft = round(ahead.cost.cost + ahead.pace_per_day * days, -1) - 5
@@ -347,7 +347,7 @@ class _Seeding:
             external_id="user-7",
             added_at__lt=left_at,
         ).update(deleted_at=left_at)
-        announce_people([self.ids[plan.external_id] for plan in leavers])
+        signal_people([self.ids[plan.external_id] for plan in leavers])
 
 
 def _limit_factors(state: State) -> tuple[str, str]:
@@ -384,10 +384,10 @@ def seed_if_empty() -> Sequence[str]:
     if not is_empty():
         if not User.objects.filter(username="demo").exists():
             return []
-        nudge(fill_stripe)
+        enqueue(fill_stripe)
         return [f"login {EMAIL} password {ensure_login()}"]
     seed(timezone.now())
-    nudge(fill_stripe)  # seconds that nobody has to wait for
+    enqueue(fill_stripe)  # seconds that nobody has to wait for
     made = (
         f"demo: {len(WHITE_LABELS)} white labels,"
         f" {Organization.objects.count()} organizations, {DAYS} days of usage"

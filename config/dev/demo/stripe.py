@@ -41,7 +41,7 @@ _LATENCY = 0.12  # seconds a call, as Stripe's own
 _HOUR = 3600
 
 
-def is_stand_in() -> bool:
+def is_fake() -> bool:
     """Whether what we call Stripe is the stand-in that `make up` started."""
     base: str = settings.STRIPE_API_BASE
     return settings.STRIPE_SECRET_KEY == KEY and base.startswith("http://127.0.0.1:")
@@ -50,7 +50,7 @@ def is_stand_in() -> bool:
 def fill() -> bool:
     """Fill the stand-in, unless it is filled for this database; whether it was done."""
     label = WhiteLabel.objects.filter(slug=WHITE_LABELS[0].slug).first()
-    if label is None or not is_stand_in():
+    if label is None or not is_fake():
         return False
     mark = {"object": "product", "id": _MARK, "active": False, "name": "Demo"}
     mark["metadata"] = {"database": label.created_at.isoformat()}
@@ -66,15 +66,15 @@ def _fill() -> None:
     _door("script", latency=0)
     objects = {one["id"]: one for one in _objects()}
     _load(objects.values())
-    _sync(heals=True)
+    _sync(repairs=True)
     _load(_changes(objects))
-    _sync(heals=False)
+    _sync(repairs=False)
     _happen()
 
 
-def _sync(*, heals: bool) -> None:
+def _sync(*, repairs: bool) -> None:
     for label in WhiteLabel.objects.order_by("id"):
-        run = runs.start(label, heals=heals)
+        run = runs.start(label, repairs=repairs)
         while reading.advance(run.pk):
             pass
 

@@ -1,4 +1,4 @@
-"""`python -m config.dev.fakestripe --port 8010 --state FILE [--webhook URL --secret S]`."""
+"""Run the fake Stripe: `python -m config.dev.fakestripe --port 8010 --state FILE`."""
 
 import argparse
 import os

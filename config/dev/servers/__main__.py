@@ -1,4 +1,4 @@
-"""Run Orgdesk and its servers until Ctrl-C: `python -m config.dev.servers --port 8000`."""
+"""Run Orgdesk until Ctrl-C: `python -m config.dev.servers --port 8000`."""
 
 import argparse
 import sys

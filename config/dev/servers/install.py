@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-_PROJECT = Path(__file__).resolve().parent.parent.parent
+_PROJECT = Path(__file__).resolve().parents[3]
 _SETS = ("uv", "runtime", "dev", "bench")
 _PIP_OPTIONS = ("-q", "--disable-pip-version-check", "--no-input", "--require-hashes")
 _AGAIN = "then run the same command again."

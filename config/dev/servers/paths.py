@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-_PROJECT = Path(__file__).resolve().parent.parent.parent
+_PROJECT = Path(__file__).resolve().parents[3]
 _SOCKET_PATH_BYTES = 100  # the kernel's limit is 107, `.s.PGSQL.5432.lock` included
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from config.dev.servers import logs, process
 
-_BASE_DIR = Path(__file__).resolve().parent.parent.parent
+_BASE_DIR = Path(__file__).resolve().parents[3]
 KEY = "sk_test_fake"
 
 

@@ -22,7 +22,7 @@ from config.dev.servers.process import Pause, StartError, Stopped
 from config.dev.servers.stripe import FakeStripe
 from config.dev.servers.valkey import Valkey
 
-_BASE_DIR = Path(__file__).resolve().parent.parent.parent
+_BASE_DIR = Path(__file__).resolve().parents[3]
 _READY_SECONDS = 60.0
 _GRANIAN = [
     "granian",

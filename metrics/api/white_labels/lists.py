@@ -92,7 +92,7 @@ def organizations(
     white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
     everything = Organization.objects.filter(white_label=white_label)
     if not query.include_deleted:
-        everything = everything.present()
+        everything = everything.active()
     rows = _narrowed(everything, white_label, query)
     ordered = sorted_by(rows, query.sort, _ORGANIZATION_ORDER)
     shown = list(page_of(ordered.select_related("entitlements"), query))

@@ -37,7 +37,7 @@ from orgs.days import parse_day
 from orgs.errors import Conflict, InvalidDateRange, NotFound
 from orgs.models import Job, Organization
 from orgs.queries.counting import count_or_estimate
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 from orgs.tasks import run_job
 
 REPORTS = f"{INNER}/usage/reports"
@@ -126,7 +126,7 @@ def create_report(
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     days = query.days(found.white_label.zone)
     job = start_report(found, days, created_by=who(request))
-    nudge(run_job, job.pk)
+    enqueue(run_job, job.pk)
     return {"id": job.pk}
 
 

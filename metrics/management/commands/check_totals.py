@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management import BaseCommand
 from django.db import transaction
 
-from metrics.commands.roll_up import fold_usage, mend_fleet_totals
+from metrics.commands.roll_up import repair_fleet_totals, roll_up_usage
 from orgs.management.loading import find_white_label
 
 
@@ -26,10 +26,10 @@ class Command(BaseCommand):
     def handle(self, *, white_label: str, apply: bool, **options: Any) -> None:
         label = find_white_label(white_label)
         with transaction.atomic():
-            found = mend_fleet_totals([label.pk])
+            found = repair_fleet_totals([label.pk])
             transaction.set_rollback(not apply)
         if apply:
-            fold_usage()
+            roll_up_usage()
         self.stdout.write(f"{'repaired' if apply else 'differences'} {found}")
         if found and not apply:
             sys.exit(1)

@@ -8,7 +8,7 @@ from django.core.management import CommandError
 from metrics.catalog import METERS
 from metrics.commands.partitions import make_partitions
 from metrics.commands.record import record_usage
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.roll_up import roll_up_usage
 from metrics.events import IncomingEvent, Refused, parse_event
 from orgs.management.loading import LoadCommand, Loaded, Reject, Source, csv_rows
 
@@ -52,7 +52,7 @@ class Command(LoadCommand):
         return loaded
 
     def finish(self) -> None:
-        fold_usage()
+        roll_up_usage()
 
 
 def _parse(raw: bytes | Refused) -> IncomingEvent:

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management import CommandError
 
 from metrics.commands.rebuild import check_days, check_kept, rebuild_days
-from metrics.commands.recompute import Act, Difference, finish_act
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.recompute import CorrectionSpec, Difference, finish_correction
+from metrics.commands.roll_up import roll_up_usage
 from metrics.management.correcting import Chosen, CorrectingCommand, choose, plain
 from metrics.models import Correction
 from metrics.periods import DayRange, Grain
@@ -46,28 +46,35 @@ class Command(CorrectingCommand):
 
     def handle(self, *, start: str, end: str, **options: Any) -> None:
         chosen = choose(options["white_label"], options["organization"])
-        act = self.act(**options)
+        correction = self.correction(**options)
         try:
             days = _days(start, end)
             check_kept(chosen.white_label, days)
-            found = self._each(chosen, days, act, batch=options["batch"])
+            found = self._each(chosen, days, correction, batch=options["batch"])
         except DomainError as error:
             raise command_error(error) from None
-        if act is not None:
-            finish_act(act)
-            fold_usage()
-        self.stdout.write(f"{'differences' if act is None else 'corrected'} {found}")
-        if found and act is None:
+        if correction is not None:
+            finish_correction(correction)
+            roll_up_usage()
+        self.stdout.write(
+            f"{'differences' if correction is None else 'corrected'} {found}"
+        )
+        if found and correction is None:
             sys.exit(1)
 
     def _each(
-        self, chosen: Chosen, days: DayRange, act: Act | None, *, batch: int
+        self,
+        chosen: Chosen,
+        days: DayRange,
+        correction: CorrectionSpec | None,
+        *,
+        batch: int,
     ) -> int:
         """Month by month, so that a batch stays small; lists what differs."""
         count = 0
         for ids in self.batches(chosen, batch):
             for month in _months(days):
-                found = _found(chosen, ids, month, act)
+                found = _found(chosen, ids, month, correction)
                 for difference in found:
                     self.stdout.write(_said(difference))
                 count += len(found)
@@ -75,11 +82,14 @@ class Command(CorrectingCommand):
 
 
 def _found(
-    chosen: Chosen, ids: Sequence[int], days: DayRange, act: Act | None
+    chosen: Chosen,
+    ids: Sequence[int],
+    days: DayRange,
+    correction: CorrectionSpec | None,
 ) -> list[Difference]:
-    if act is None:
+    if correction is None:
         return check_days(chosen.white_label, ids, days)
-    return rebuild_days(chosen.white_label, ids, days, act=act)
+    return rebuild_days(chosen.white_label, ids, days, correction=correction)
 
 
 def _days(start: str, end: str) -> DayRange:

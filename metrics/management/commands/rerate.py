@@ -13,9 +13,9 @@ from typing import IO, Any
 from django.core.management import CommandError
 from django.core.management.base import OutputWrapper
 
-from metrics.commands.recompute import Act, finish_act
+from metrics.commands.recompute import CorrectionSpec, finish_correction
 from metrics.commands.rerate import Rerating, Reratings, preview_rerate, rerate_periods
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.roll_up import roll_up_usage
 from metrics.management.correcting import (
     Chosen,
     CorrectingCommand,
@@ -86,31 +86,38 @@ class Command(CorrectingCommand):
                 "Only the open period can be re-rated. Use --period open."
             )
         chosen = choose(options["white_label"], options["organization"])
-        act = self.act(**options)
+        correction = self.correction(**options)
         try:
             with self._written(options["csv"]) as write:
-                sums = self._each(chosen, act, write, batch=options["batch"])
+                sums = self._each(chosen, correction, write, batch=options["batch"])
         except DomainError as error:
             raise command_error(error) from None
-        if act is not None:
-            finish_act(act)
-            fold_usage()
-        self._report(chosen, sums, act)
+        if correction is not None:
+            finish_correction(correction)
+            roll_up_usage()
+        self._report(chosen, sums, correction)
 
     def _each(
-        self, chosen: Chosen, act: Act | None, write: Write, *, batch: int
+        self,
+        chosen: Chosen,
+        correction: CorrectionSpec | None,
+        write: Write,
+        *,
+        batch: int,
     ) -> _Sums:
         """Writes what differs as it is found; memory does not grow with it."""
         sums = _Sums()
         for ids in self.batches(chosen, batch):
-            found = _found(chosen, ids, act)
+            found = _found(chosen, ids, correction)
             write(_rows(found.reratings))
             sums.add(found)
         return sums
 
-    def _report(self, chosen: Chosen, sums: _Sums, act: Act | None) -> None:
+    def _report(
+        self, chosen: Chosen, sums: _Sums, correction: CorrectionSpec | None
+    ) -> None:
         self.summary.write(
-            f"{'differing' if act is None else 'applied'} {sums.count}"
+            f"{'differing' if correction is None else 'applied'} {sums.count}"
             f" old {plain(sums.old)} new {plain(sums.new)}"
             f" difference {signed(sums.new - sums.old)} {chosen.white_label.currency}"
         )
@@ -134,10 +141,12 @@ class Command(CorrectingCommand):
                 yield _csv(file)
 
 
-def _found(chosen: Chosen, ids: Sequence[int], act: Act | None) -> Reratings:
-    if act is None:
+def _found(
+    chosen: Chosen, ids: Sequence[int], correction: CorrectionSpec | None
+) -> Reratings:
+    if correction is None:
         return preview_rerate(chosen.white_label, ids)
-    return rerate_periods(chosen.white_label, ids, act=act)
+    return rerate_periods(chosen.white_label, ids, correction=correction)
 
 
 def _rows(reratings: Sequence[Rerating]) -> list[Row]:

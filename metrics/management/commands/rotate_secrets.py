@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from metrics.commands.integrations import reseal_integrations
+from metrics.commands.integrations import reencrypt_integrations
 
 BATCH = 500
 
@@ -25,14 +25,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, batch: int, **options: Any) -> None:
         """Commit batch by batch: after an interruption, a second run does the rest."""
-        resealed = current = last_id = 0
+        reencrypted = current = last_id = 0
         unreadable: list[str] = []
-        while done := reseal_integrations(after_id=last_id, limit=max(batch, 1)):
+        while done := reencrypt_integrations(after_id=last_id, limit=max(batch, 1)):
             last_id = done.last_id
-            resealed, current = resealed + done.resealed, current + done.current
+            reencrypted, current = (
+                reencrypted + done.reencrypted,
+                current + done.current,
+            )
             unreadable += done.unreadable
         self.stdout.write(
-            f"{resealed} re-encrypted, {current} already current,"
+            f"{reencrypted} re-encrypted, {current} already current,"
             f" {len(unreadable)} unreadable"
         )
         if unreadable:

@@ -33,7 +33,7 @@ from orgs.commands.jobs import start_deletion
 from orgs.days import EARLIEST_DAY, LATEST_DAY, parse_day
 from orgs.errors import Forbidden, InvalidDateRange
 from orgs.models import Organization
-from orgs.queue.enqueue import nudge
+from orgs.queue.enqueue import enqueue
 from orgs.tasks import run_job
 
 # Credentials that a page of somebody else's cannot make a browser send.
@@ -182,7 +182,7 @@ def delete_organization(request: HttpRequest, organization_id: Id, inner_id: Id)
     """
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
     job = start_deletion(found, created_by=who(request))
-    nudge(run_job, job.pk)
+    enqueue(run_job, job.pk)
     return {"id": job.pk}
 
 

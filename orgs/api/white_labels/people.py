@@ -187,8 +187,8 @@ def remove_member(
 ) -> Any:
     """Mark a member as removed; daily member counts of the past stay."""
     found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
-    present = Member.objects.filter(organization=found, deleted_at=None)
-    member = present.filter(pk=access.row_id(user_id)).first()
+    active = Member.objects.filter(organization=found, deleted_at=None)
+    member = active.filter(pk=access.row_id(user_id)).first()
     if member is None:
         raise NotFound("User not found.")
     remove_person(member)

@@ -112,7 +112,7 @@ def white_label_metrics(request: HttpRequest, organization_id: Id) -> Any:
     Above 10,000, the numbers of users and projects are estimates.
     """
     found = called(request, organization_id, Scope.ORGANIZATIONS_READ)
-    present = Organization.objects.present().filter(white_label=found)
+    active = Organization.objects.active().filter(white_label=found)
     inside = {
         "organization__white_label": found,
         "organization__deleted_at": None,
@@ -120,7 +120,7 @@ def white_label_metrics(request: HttpRequest, organization_id: Id) -> Any:
     }
     metrics = {
         "organizations": count_now_and_then(
-            present, name=f"organizations:{found.pk}:False"
+            active, name=f"organizations:{found.pk}:False"
         ),
         "users": count_or_estimate(Member.objects.filter(**inside)),
         "projects": count_or_estimate(Project.objects.filter(**inside)),

@@ -56,8 +56,8 @@ def _find_organization(
 ) -> Organization | None:
     if external_id is None:
         return None
-    present = Organization.objects.present()
-    found = present.filter(white_label=owner, external_id=external_id).first()
+    active = Organization.objects.active()
+    found = active.filter(white_label=owner, external_id=external_id).first()
     if found is None:
         raise CommandError(f"Organization {external_id!r} not found in {owner.slug}.")
     return found

@@ -78,13 +78,13 @@ def _limit_line(line: LimitLine) -> str:
         f'<text class="limit-label {tone}" {x} y="{line.at}%" dy="-0.45em">'
         f"{escape(line.label)}</text>"
     )
-    if line.met_at is None:
+    if line.seen_at is None:
         return drawn
     # Where the line of the days is not: above it on its way up, or below it after.
-    anchor, down = ("end", "-0.8") if line.met_at > _NAMED else ("start", "1.6")
+    anchor, down = ("end", "-0.8") if line.seen_at > _NAMED else ("start", "1.6")
     return (
-        f'{drawn}<circle class="limit-met {tone}" cx="{line.met_at}%" cy="{line.at}%"'
-        f' r="4.5"/><text class="limit-label {tone}" x="{line.met_at}%" y="{line.at}%"'
+        f'{drawn}<circle class="limit-met {tone}" cx="{line.seen_at}%" cy="{line.at}%"'
+        f' r="4.5"/><text class="limit-label {tone}" x="{line.seen_at}%" y="{line.at}%"'
         f' dy="{down}em" text-anchor="{anchor}">{escape(line.met)}</text>'
     )
 

@@ -36,13 +36,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """By task, the organizations that it is to look at."""
     found: Asked = {}
 
-    def gather(task: Any, ids: Iterable[int]) -> None:
+    def enqueue_debounced(task: Any, ids: Iterable[int]) -> None:
         if (
             task.name != "billing.forecast.tasks.prepare_limits"
         ):  # the list's order moves, too
             found.setdefault(task.name.rpartition(".")[2], set()).update(ids)
 
-    monkeypatch.setattr("orgs.queue.debounce.gather", gather)
+    monkeypatch.setattr("orgs.queue.debounce.enqueue_debounced", enqueue_debounced)
     return found
 
 

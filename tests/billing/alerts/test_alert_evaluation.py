@@ -11,8 +11,8 @@ from billing.alerts.kinds import ALERT_KINDS
 from billing.alerts.queries.candidates import list_due
 from billing.alerts.queries.measuring import find_changes, measure
 from billing.ledger.commands.periods import close_period
-from billing.models import Alert, Letter
-from metrics.commands.roll_up import fold_usage
+from billing.models import Alert, AlertEmail
+from metrics.commands.roll_up import roll_up_usage
 from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
 from tests.factories import (
     NOW,
@@ -100,7 +100,7 @@ def test_a_limit_of_0_or_none_is_no_limit(acme: WhiteLabel, org: Organization) -
 def test_folded_usage_counts_once(acme: WhiteLabel, org: Organization) -> None:
     limit(org, "soft", "21")
     use(acme, 10)
-    fold_usage()
+    roll_up_usage()
 
     assert look(org) == []
     assert kinds(org) == []
@@ -187,7 +187,7 @@ def test_what_the_last_usage_crossed_is_told_though_its_period_closed(
         ("soft_limit", "", "pending", "1"),
         ("usage_reset", "billing_period", "pending", "2"),
     ]
-    assert Letter.objects.count() == 2
+    assert AlertEmail.objects.count() == 2
 
 
 def test_a_period_that_is_closed_late_is_no_news(
@@ -450,7 +450,7 @@ def test_pace_says_when_the_soft_limit_falls(
 
     assert ledger(org) == [("pace", "", "no_recipient", "1")]
     facts = Alert.objects.get().facts
-    assert (facts["crosses_on"], facts["pace_per_day"]) == ("2026-11-27", "10")
+    assert (facts["projected_on"], facts["pace_per_day"]) == ("2026-11-27", "10")
 
     limit(org, "soft", "280")
     look(org, daily=True)
@@ -529,7 +529,7 @@ def test_the_statement_decides_as_the_declarations_do(
         (kind.slug, one.subject)
         for one in measure(org.pk, now=NOW)
         for kind in ALERT_KINDS.values()
-        if kind.measure == one.measure and one.is_crossed(kind)
+        if kind.measure == one.measure and one.is_reached(kind)
     }
     assert ("usage_80", "compute_seconds") not in found  # 100 of 126
     assert ("usage_50", "compute_seconds") in found

@@ -17,7 +17,7 @@ from billing.alerts import tasks
 from billing.alerts.commands import evaluation
 from billing.alerts.commands.delivery import sending
 from billing.alerts.commands.recipients import set_recipients
-from billing.models import Alert, Letter, LetterRecipient
+from billing.models import Alert, AlertEmail, AlertEmailRecipient
 from orgs.models import Organization
 from tests.factories import make_rate, make_white_label
 from tests.support.alerts import limit
@@ -41,7 +41,10 @@ def over() -> Organization:
     label = make_white_label()
     made = make_customer(label)
     set_recipients(
-        made.pk, tells_billing_email=True, member_ids=[], addresses=["bob@example.org"]
+        made.pk,
+        notifies_billing_email=True,
+        member_ids=[],
+        addresses=["bob@example.org"],
     )
     make_rate(label, "2")
     limit(made, "soft", "20")
@@ -50,23 +53,23 @@ def over() -> Organization:
     return made
 
 
-def gather_by_hand(organization: Organization) -> None:
+def enqueue_by_hand(organization: Organization) -> None:
     """As the thread of a web process does."""
     valkey = redis.Redis.from_url(settings.REDIS_URL)
-    key = f"orgdesk:gathered:{tasks.evaluate_gathered.name}"
+    key = f"orgdesk:gathered:{tasks.evaluate_rolled_up.name}"
     valkey.sadd(key, organization.pk)
 
 
 def sweep(clock: time_machine.Traveller) -> None:
     """What beat asks for, once a lease is over."""
-    clock.shift(Letter.retries.lease)
+    clock.shift(AlertEmail.retries.lease)
     tasks.sweep_alerts()
     work()
 
 
 def outcome() -> tuple[list[tuple[str, str]], set[tuple[str, str]]]:
     rows = Alert.objects.order_by("kind").values_list("kind", "state")
-    told = LetterRecipient.objects.values_list("address", "state")
+    told = AlertEmailRecipient.objects.values_list("address", "state")
     return list(rows), set(told)
 
 
@@ -86,10 +89,10 @@ EVALUATING = [
     "+billing.alerts.commands.evaluation.record_access",  # who is blocked, and no alert
     "+billing.alerts.commands.ledger.freeze",
     "+billing.alerts.commands.ledger._insert",  # between row and outbox
-    "+billing.alerts.commands.ledger._write_letters",
+    "+billing.alerts.commands.ledger._write_emails",
     "+billing.alerts.commands.evaluation.record",  # the last thing before the commit
     "-billing.alerts.tasks.tell",  # committed, and nobody knows
-    "+billing.alerts.tasks.nudge",
+    "+billing.alerts.tasks.enqueue",
 ]
 
 
@@ -100,8 +103,8 @@ def test_killed_while_it_is_evaluated_it_is_told_once(
     smtp_sink: SmtpSink,
     frozen: time_machine.Traveller,
 ) -> None:
-    gather_by_hand(over)
-    die_at(point, tasks.evaluate_gathered)
+    enqueue_by_hand(over)
+    die_at(point, tasks.evaluate_rolled_up)
     sweep(frozen)
     sweep(frozen)
 
@@ -116,7 +119,7 @@ def test_two_beats_and_their_workers_tell_it_once(
     both = (tasks.sweep_alerts, tasks.evaluate_due, tasks.sweep_alerts)
     for child in [fork(task) for task in (*both, *both)]:
         assert os.waitpid(child, 0)[1] == 0
-    ids = list(Letter.objects.values_list("pk", flat=True))
+    ids = list(AlertEmail.objects.values_list("pk", flat=True))
     for child in [fork(partial(sending.send, id_)) for id_ in ids * 3]:
         assert os.waitpid(child, 0)[1] == 0
 
@@ -159,8 +162,8 @@ def test_killed_while_it_is_sent_it_comes_once_more_at_most(
     sweep(frozen)
     sweep(frozen)
 
-    sent = Counter((one.id, one.to) for one in smtp_sink.letters)
-    ids = [Letter.objects.get(pk=id_).message_id for id_ in (first, second)]
+    sent = Counter((one.id, one.to) for one in smtp_sink.alert_emails)
+    ids = [AlertEmail.objects.get(pk=id_).message_id for id_ in (first, second)]
     assert set(sent) == {(id_, to) for id_ in ids for to in BOTH}
     assert sum(sent.values()) == 4 + again
     assert sent[ids[0], BOTH[0]] == 1 + again
@@ -171,7 +174,7 @@ def test_killed_while_it_is_sent_it_comes_once_more_at_most(
 
 GATHERING = [
     "+billing.alerts.commands.delivery.digests._end_settled",  # in its transaction
-    "+billing.alerts.commands.delivery.digests._gather",  # committed, its own letter is not
+    "+billing.alerts.commands.delivery.digests._gather",  # committed
     "-billing.alerts.commands.delivery.sending.end",
     "+billing.alerts.commands.delivery.sending.end",  # nobody knows of the digest
 ]
@@ -196,8 +199,8 @@ def test_killed_while_many_become_one_it_is_told_once(
     sweep(frozen)
     sweep(frozen)
 
-    told = [one.body() for one in smtp_sink.letters]
+    told = [one.body() for one in smtp_sink.alert_emails]
     assert len(told) <= 2  # a letter with a lease stays its own
     assert [sum(f"O-{n}" in body for body in told) for n in range(4)] == [1] * 4
     assert set(Alert.objects.values_list("state", flat=True)) == {"sent"}
-    assert set(Letter.objects.values_list("state", flat=True)) == {"done"}
+    assert set(AlertEmail.objects.values_list("state", flat=True)) == {"done"}

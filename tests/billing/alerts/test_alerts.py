@@ -22,10 +22,10 @@ from billing.alerts.kinds import ALERT_KINDS, is_beyond
 from billing.alerts.queries.explaining import Verdict, explain, preview_limits, simulate
 from billing.alerts.queries.listing import list_alerts
 from billing.alerts.queries.measuring import Suppose
-from billing.alerts.queries.recipients import find_told
+from billing.alerts.queries.recipients import find_recipients
 from billing.api.queries.accounts import account
-from billing.errors import AlreadySending, NobodyToTell, NotARecipient, UnknownOptOut
-from billing.models import Alert, AlertOptOut, Letter, LetterRecipient
+from billing.errors import AlreadySending, NoRecipients, NotARecipient, UnknownOptOut
+from billing.models import Alert, AlertEmail, AlertEmailRecipient, AlertOptOut
 from orgs.models import Entitlements, Member, Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -52,7 +52,7 @@ def told(org: Organization) -> Organization:
 
 
 def addresses(organization: Organization) -> list[str]:
-    rows = LetterRecipient.objects.filter(letter__organization=organization)
+    rows = AlertEmailRecipient.objects.filter(alert_email__organization=organization)
     return list(rows.order_by("id").values_list("address", flat=True))
 
 
@@ -64,13 +64,17 @@ def addresses(organization: Organization) -> list[str]:
 def test_the_billing_email_is_told(acme: WhiteLabel, told: Organization) -> None:
     use(acme, 5)
 
-    [letter_id] = look(told)
+    [alert_email_id] = look(told)
 
-    letter = Letter.objects.get(pk=letter_id)
-    assert (letter.kind, letter.state, letter.number) == ("soft_limit", "pending", 1)
-    assert letter.alert is not None
-    assert letter.alert.state == "pending"
-    assert letter.alert.facts["recipients"] == ["acme@example.com"]
+    alert_email = AlertEmail.objects.get(pk=alert_email_id)
+    assert (alert_email.kind, alert_email.state, alert_email.number) == (
+        "soft_limit",
+        "pending",
+        1,
+    )
+    assert alert_email.alert is not None
+    assert alert_email.alert.state == "pending"
+    assert alert_email.alert.facts["recipients"] == ["acme@example.com"]
     assert addresses(told) == ["acme@example.com"]
 
 
@@ -88,7 +92,7 @@ def test_members_and_addresses_are_told_once_each(
     )
     set_recipients(
         told.pk,
-        tells_billing_email=True,
+        notifies_billing_email=True,
         member_ids=[ann.pk, gone.pk, mute.pk],
         addresses=["ann@example.com", "ACME@example.com", "ops@example.com"],
     )
@@ -126,21 +130,24 @@ def test_recipients_are_replaced_and_strangers_refused(told: Organization) -> No
     )
     for some in (["a@example.com", "b@example.com"], ["b@example.com"]):
         set_recipients(
-            told.pk, tells_billing_email=False, member_ids=[], addresses=some
+            told.pk, notifies_billing_email=False, member_ids=[], addresses=some
         )
 
     with pytest.raises(NotARecipient):
         set_recipients(
             told.pk,
-            tells_billing_email=True,
+            notifies_billing_email=True,
             member_ids=[stranger.pk],
             addresses=[],
         )
     with pytest.raises(NotARecipient):
         set_recipients(
-            told.pk, tells_billing_email=True, member_ids=[], addresses=["no address"]
+            told.pk,
+            notifies_billing_email=True,
+            member_ids=[],
+            addresses=["no address"],
         )
-    assert find_told([told.pk])[told.pk].addresses == ("b@example.com",)
+    assert find_recipients([told.pk])[told.pk].addresses == ("b@example.com",)
 
 
 @frozen
@@ -189,12 +196,12 @@ def test_opting_out_is_of_one_organization_and_taken_back(
     other = make_organization(acme, "other", billing_email="acme@example.com")
     opt_out(opt_out_token(other.pk, "acme@example.com", "soft_limit"))
     kind = ALERT_KINDS["soft_limit"]
-    both = find_told([told.pk, other.pk])
+    both = find_recipients([told.pk, other.pk])
 
     assert both[told.pk].of(kind) == ["acme@example.com"]
     assert both[other.pk].of(kind) == []
     opt_in(other.pk, "Acme@example.com", "soft_limit")
-    assert find_told([other.pk])[other.pk].of(kind) == ["acme@example.com"]
+    assert find_recipients([other.pk])[other.pk].of(kind) == ["acme@example.com"]
 
 
 @pytest.mark.django_db
@@ -262,7 +269,7 @@ def test_a_hundred_recordings_at_once_cross_two_limits_once(
         list(pool.map(one, range(100)))
 
     assert kinds(told) == ["hard_limit", "soft_limit"]
-    assert Letter.objects.count() == 2
+    assert AlertEmail.objects.count() == 2
     values = [row.facts["value"] for row in Alert.objects.order_by("kind")]
     assert Decimal(values[0]) >= 100
     assert Decimal(values[1]) >= 10
@@ -277,11 +284,11 @@ def test_what_dies_before_the_commit_has_done_nothing(
     with transaction.atomic():
         look(told)
         transaction.set_rollback(True)
-    assert (Alert.objects.count(), Letter.objects.count()) == (0, 0)
+    assert (Alert.objects.count(), AlertEmail.objects.count()) == (0, 0)
 
     look(told)
 
-    assert (Alert.objects.count(), Letter.objects.count()) == (1, 1)
+    assert (Alert.objects.count(), AlertEmail.objects.count()) == (1, 1)
 
 
 @frozen
@@ -312,11 +319,11 @@ def test_alerts_are_of_the_white_label_of_their_organization(
 # --- sending again ------------------------------------------------------------------
 
 
-def finish(letter: Letter) -> None:
+def finish(alert_email: AlertEmail) -> None:
     now = timezone.now()
-    Letter.objects.filter(pk=letter.pk).update(state="done", finished_at=now)
-    letter.recipients.update(state="sent", settled_at=now)
-    Alert.objects.filter(letters=letter).update(state="sent", sent_at=now)
+    AlertEmail.objects.filter(pk=alert_email.pk).update(state="done", finished_at=now)
+    alert_email.recipients.update(state="sent", settled_at=now)
+    Alert.objects.filter(alert_emails=alert_email).update(state="sent", sent_at=now)
 
 
 @frozen
@@ -326,7 +333,7 @@ def test_sending_again_is_another_letter_to_those_of_now(
 ) -> None:
     use(acme, 5)
     look(told)
-    first, alert = Letter.objects.get(), Alert.objects.get()
+    first, alert = AlertEmail.objects.get(), Alert.objects.get()
     with pytest.raises(AlreadySending):
         send_again(alert.pk, by="ann")
     finish(first)
@@ -346,7 +353,7 @@ def test_nothing_is_sent_again_to_nobody(acme: WhiteLabel, told: Organization) -
     use(acme, 5)
     look(told)
 
-    with pytest.raises(NobodyToTell):
+    with pytest.raises(NoRecipients):
         send_again(Alert.objects.get().pk, by="ann")
 
 
@@ -359,7 +366,7 @@ def test_contract_b_says_when_letters_of_the_open_period_went_out(
     look(told)
     assert account(told).alerts == {}
 
-    finish(Letter.objects.get())
+    finish(AlertEmail.objects.get())
     Alert.objects.create(
         organization=told, kind="hard_limit", threshold=1, period="0", facts={},
         billing_period=7, state="sent", sent_at=NOW,
@@ -489,8 +496,8 @@ def test_the_timeline_is_of_one_organization(
     [alert] = list_alerts(told.pk)
 
     assert alert.organization_id == told.pk
-    [letter] = alert.letters.all()
-    assert [one.address for one in letter.recipients.all()] == ["acme@example.com"]
+    [alert_email] = alert.alert_emails.all()
+    assert [one.address for one in alert_email.recipients.all()] == ["acme@example.com"]
     assert list_alerts(told.pk, before=alert.pk) == []
 
 
@@ -521,7 +528,7 @@ def test_each_kind_is_declared_once_and_ladders_are_in_order() -> None:
         one for one in ALERT_KINDS.values() if is_beyond(one, ALERT_KINDS["usage_80"])
     ]
     assert [one.slug for one in beyond] == ["usage_90", "usage_100"]
-    assert [one.slug for one in ALERT_KINDS.values() if one.is_duty] == [
+    assert [one.slug for one in ALERT_KINDS.values() if one.is_mandatory] == [
         "hard_limit",
         "payment_failed",
     ]
@@ -543,4 +550,4 @@ def test_each_kind_is_declared_once_and_ladders_are_in_order() -> None:
 def test_a_threshold_is_crossed_when_it_is_reached(
     kind: str, value: str, base: str, crossed: bool
 ) -> None:
-    assert ALERT_KINDS[kind].is_crossed(Decimal(value), Decimal(base)) is crossed
+    assert ALERT_KINDS[kind].is_reached(Decimal(value), Decimal(base)) is crossed

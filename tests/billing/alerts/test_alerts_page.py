@@ -10,11 +10,17 @@ import pytest
 from django.test import Client
 
 from billing.alerts import tasks
-from billing.models import Alert, AlertRecipient, AlertSettings, Letter, SpendingLimit
+from billing.models import (
+    Alert,
+    AlertEmail,
+    AlertRecipient,
+    AlertSettings,
+    SpendingLimit,
+)
 from orgs.models import Member, Organization, WhiteLabel
 from tests.factories import NOW, event, make_rate, make_user, record
 from tests.support.alerts import limit, look
-from tests.support.emails import cross, make_customer, use, work
+from tests.support.emails import exceed, make_customer, use, work
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
@@ -23,11 +29,11 @@ POSTS = ("limits/", "recipients/", "snooze/")
 
 
 @pytest.fixture
-def nudged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     for where in ("billing.alerts.tasks", "billing.alerts.views.alerts"):
         module = sys.modules[where]  # its package has a view of that name
-        monkeypatch.setattr(module, "nudge", lambda _, *ids: found.extend(ids))
+        monkeypatch.setattr(module, "enqueue", lambda _, *ids: found.extend(ids))
     return found
 
 
@@ -35,9 +41,9 @@ def nudged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def ann(acme: WhiteLabel) -> Organization:
     """Over its soft limit of 20 by 2; another white label has one that is, too."""
     decoy = WhiteLabel.objects.get(slug="decoy")
-    cross(make_customer(decoy, "d-1", email="decoy@example.com"))
+    exceed(make_customer(decoy, "d-1", email="decoy@example.com"))
     made = make_customer(acme, "org-1")
-    cross(made)
+    exceed(made)
     return made
 
 
@@ -139,7 +145,9 @@ def would(answer: Any) -> list[str]:
     return re.findall(r'data-kind="(\w+)"', part)
 
 
-def test_limits_are_previewed_then_saved(ann: Organization, nudged: list[int]) -> None:
+def test_limits_are_previewed_then_saved(
+    ann: Organization, enqueued: list[int]
+) -> None:
     client = as_("finance", ann.white_label)
     data = {"soft": "21", "hard": "22"}
 
@@ -150,7 +158,7 @@ def test_limits_are_previewed_then_saved(ann: Organization, nudged: list[int]) -
     saved = client.post(tab(ann, "limits/"), data | {"step": "save"})
     assert (saved.status_code, saved["Location"]) == (302, tab(ann))
     assert limits(ann) == {"soft": "21", "hard": "22"}
-    assert sorted(Letter.objects.get(pk=id_).kind for id_ in nudged) == [
+    assert sorted(AlertEmail.objects.get(pk=id_).kind for id_ in enqueued) == [
         "hard_limit", "soft_limit",
     ]  # fmt: skip
 
@@ -190,7 +198,7 @@ def test_recipients_are_chosen(ann: Organization) -> None:
         "addresses": "a@example.com\nb@example.com",
     }
     assert client.post(tab(ann, "recipients/"), data).status_code == 302
-    assert AlertSettings.objects.get().tells_billing_email is False
+    assert AlertSettings.objects.get().notifies_billing_email is False
     rows = AlertRecipient.objects.order_by("id").values_list("member", "address")
     assert sorted(rows, key=str) == [
         (member.pk, ""), (None, "a@example.com"), (None, "b@example.com"),
@@ -216,19 +224,19 @@ def test_snoozing_is_seen_and_ended(ann: Organization) -> None:
 
 
 def test_a_letter_is_sent_again(
-    ann: Organization, smtp_sink: SmtpSink, nudged: list[int]
+    ann: Organization, smtp_sink: SmtpSink, enqueued: list[int]
 ) -> None:
     alert = Alert.objects.get(organization=ann)
     client = as_("finance", ann.white_label)
     url = tab(ann, f"{alert.pk}/resend/")
     assert client.post(url).status_code == 409  # the first is on its way
     work()
-    nudged.clear()
+    enqueued.clear()
 
     assert client.post(url)["Location"] == f"{tab(ann)}#alert-{alert.pk}"
 
-    tasks.send_letter(nudged[0])
-    assert [one.to for one in smtp_sink.letters].count("ann@example.com") == 2
+    tasks.send_alert_email(enqueued[0])
+    assert [one.to for one in smtp_sink.alert_emails].count("ann@example.com") == 2
     assert "finance-acme" in words(client.get(tab(ann)))
 
 
@@ -259,7 +267,7 @@ def test_the_fleet_shows_what_somebody_must_look_at(
     limit(nobody, "soft", "20")
     smtp_sink.script("rcpt", "550 no such user", to="ann@example.com")
     work()
-    cross_alone(nobody)
+    exceed_alone(nobody)
     client = as_("viewer", ann.white_label)
 
     page = client.get("/alerts/")
@@ -274,7 +282,7 @@ def test_the_fleet_shows_what_somebody_must_look_at(
     assert client.get("/alerts/?state=x").status_code == 400
 
 
-def cross_alone(organization: Organization) -> None:
+def exceed_alone(organization: Organization) -> None:
     """It has nobody to tell: no letter."""
     use(organization)
     look(organization)

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from billing.models import Letter
+from billing.models import AlertEmail
 from config.mail import email_settings
 from orgs.models import WhiteLabel
-from tests.support.emails import cross, make_customer, state_of, wait, work
+from tests.support.emails import exceed, make_customer, state_of, wait, work
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
@@ -83,66 +83,66 @@ def host(
 
 
 @pytest.fixture
-def letter(acme: WhiteLabel) -> Letter:
-    return cross(make_customer(acme))
+def alert_email(acme: WhiteLabel) -> AlertEmail:
+    return exceed(make_customer(acme))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_letters_go_by_tls_with_a_login(
-    scheme: str, letter: Letter, host: Host
+    scheme: str, alert_email: AlertEmail, host: Host
 ) -> None:
     host.is_at(scheme)
     work()
 
-    [taken] = host.sink.letters
-    assert (taken.id, taken.is_secret) == (letter.message_id, True)
+    [taken] = host.sink.alert_emails
+    assert (taken.id, taken.is_secret) == (alert_email.message_id, True)
     assert host.sink.tried == ["ann@example.com"]
-    assert state_of(letter) == ("done", 1, "sent")
+    assert state_of(alert_email) == ("done", 1, "sent")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_certificate_of_another_host_is_told_nothing(
-    scheme: str, letter: Letter, host: Host, frozen: time_machine.Traveller
+    scheme: str, alert_email: AlertEmail, host: Host, frozen: time_machine.Traveller
 ) -> None:
     host.show("mail.elsewhere.example")
     host.is_at(scheme)
     work()
 
-    assert (host.sink.letters, host.sink.tried) == ([], [])
-    assert state_of(letter) == ("pending", 1, "sending")
-    assert "certificate verify failed: Hostname mismatch" in letter.error
+    assert (host.sink.alert_emails, host.sink.tried) == ([], [])
+    assert state_of(alert_email) == ("pending", 1, "sending")
+    assert "certificate verify failed: Hostname mismatch" in alert_email.error
 
     host.show("localhost")
     wait(frozen, 3)
-    assert host.sink.ids() == [letter.message_id]
+    assert host.sink.ids() == [alert_email.message_id]
 
 
 def test_a_certificate_that_nobody_vouches_for_is_told_nothing(
-    letter: Letter, host: Host
+    alert_email: AlertEmail, host: Host
 ) -> None:
     host.patch.delenv("SSL_CERT_FILE")
     host.is_at("smtps")
     work()
 
-    assert (host.sink.letters, host.sink.tried) == ([], [])
-    state_of(letter)
-    assert "self-signed certificate" in letter.error
+    assert (host.sink.alert_emails, host.sink.tried) == ([], [])
+    state_of(alert_email)
+    assert "self-signed certificate" in alert_email.error
 
 
 def test_a_wrong_password_is_said_and_not_shown(
-    letter: Letter, host: Host, frozen: time_machine.Traveller
+    alert_email: AlertEmail, host: Host, frozen: time_machine.Traveller
 ) -> None:
     host.is_at("smtp+tls", "outdated")
     work()
 
-    assert host.sink.letters == []
-    assert state_of(letter) == ("pending", 1, "sending")
-    assert letter.error == "ann@example.com: who are you?"
-    assert letter.error_code == "535"
+    assert host.sink.alert_emails == []
+    assert state_of(alert_email) == ("pending", 1, "sending")
+    assert alert_email.error == "ann@example.com: who are you?"
+    assert alert_email.error_code == "535"
 
     host.is_at("smtp+tls")
     wait(frozen, 3)
-    assert host.sink.ids() == [letter.message_id]
+    assert host.sink.ids() == [alert_email.message_id]
 
 
 def test_a_scheme_that_is_none_is_refused_without_its_password() -> None:

@@ -14,12 +14,12 @@ from billing.alerts.emails import rendering, samples
 from billing.alerts.emails.rendering import Written
 from billing.alerts.emails.samples import SAMPLES
 from billing.alerts.kinds import ALERT_KINDS
-from billing.models import Alert, Letter
+from billing.models import Alert, AlertEmail
 from orgs.models import Organization, WhiteLabel
 from tests import ROOT
 from tests.factories import make_user
 from tests.support.alerts import limit
-from tests.support.emails import cross, make_customer, work
+from tests.support.emails import exceed, make_customer, work
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
@@ -54,7 +54,7 @@ def written(folder: str, link: str = "https://x.example/u/1") -> Written:
 def test_every_kind_has_its_folder() -> None:
     folders = {one.name for one in FOLDERS.iterdir() if one.is_dir()}
 
-    assert folders == {kind.letter for kind in ALERT_KINDS.values()} | {"digest"}
+    assert folders == {kind.alert_email for kind in ALERT_KINDS.values()} | {"digest"}
     for folder in folders:
         names = {one.name for one in (FOLDERS / folder).iterdir()}
         assert names == {"subject.txt", "body.txt", "body.html"}
@@ -62,19 +62,19 @@ def test_every_kind_has_its_folder() -> None:
 
 @pytest.mark.parametrize("folder", SAMPLES)
 def test_text_and_html_say_the_same_numbers(folder: str) -> None:
-    letter = written(folder)
+    alert_email = written(folder)
     shown = samples.sample(folder)
     parts = shown.get("parts", [shown])
-    html, text = Words(letter.html).text, " ".join(letter.text.split())
+    html, text = Words(alert_email.html).text, " ".join(alert_email.text.split())
 
     for part in parts:
         for label, value in part["numbers"][: 2 if folder == "digest" else None]:
             assert f"{label}: {value}" in text
             assert label in html
             assert value in html
-    assert "{{" not in letter.html + letter.text
-    assert "None" not in letter.text
-    assert 10 < len(letter.subject) <= 150
+    assert "{{" not in alert_email.html + alert_email.text
+    assert "None" not in alert_email.text
+    assert 10 < len(alert_email.subject) <= 150
 
 
 @pytest.mark.parametrize("folder", SAMPLES)
@@ -123,12 +123,12 @@ def test_subjects(folder: str) -> None:
 
 def test_a_name_is_text_and_no_markup() -> None:
     shown = samples.sample("soft_limit") | {"organization": "A <b>& Co</b>"}
-    letter = rendering.write("soft_limit", shown, url="https://x.example/")
+    alert_email = rendering.write("soft_limit", shown, url="https://x.example/")
 
-    assert "A <b>& Co</b>" in letter.text
-    assert "A <b>& Co</b>" in letter.subject
-    assert "A &lt;b&gt;&amp; Co&lt;/b&gt;" in letter.html
-    assert "<b>&" not in letter.html
+    assert "A <b>& Co</b>" in alert_email.text
+    assert "A <b>& Co</b>" in alert_email.subject
+    assert "A &lt;b&gt;&amp; Co&lt;/b&gt;" in alert_email.html
+    assert "<b>&" not in alert_email.html
 
 
 # --- from the ledger ----------------------------------------------------------------
@@ -144,15 +144,15 @@ def test_a_letter_says_the_same_when_it_is_sent_again(
     """Whatever the numbers, limits and names are by then."""
     settings.SITE_URL = "https://desk.example"
     organization = make_customer(acme)
-    letter = cross(organization)
+    alert_email = exceed(organization)
     work()
     limit(organization, "soft", "999")
     Organization.objects.filter(pk=organization.pk).update(name="Renamed")
     frozen.shift(timedelta(days=1))
-    send_again(letter.alert_id or 0, by="finn")
+    send_again(alert_email.alert_id or 0, by="finn")
     work()
 
-    first, again = smtp_sink.letters
+    first, again = smtp_sink.alert_emails
     assert first.subject == again.subject
     assert first.body() == again.body()
     assert first.body("html") == again.body("html")
@@ -168,11 +168,11 @@ def test_a_letter_says_the_same_when_it_is_sent_again(
 def test_a_duty_has_no_unsubscribe(
     acme: WhiteLabel, smtp_sink: SmtpSink, frozen: time_machine.Traveller
 ) -> None:
-    cross(make_customer(acme, "o-1"), "hard")
-    cross(make_customer(acme, "o-2", email="bob@example.com"), price=False)
+    exceed(make_customer(acme, "o-1"), "hard")
+    exceed(make_customer(acme, "o-2", email="bob@example.com"), price=False)
     work()
 
-    duty, other = sorted(smtp_sink.letters, key=lambda one: one.to)
+    duty, other = sorted(smtp_sink.alert_emails, key=lambda one: one.to)
     assert duty.message["List-Unsubscribe"] is None
     assert "/unsubscribe/" not in duty.body() + duty.body("html")
     assert other.message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -194,7 +194,7 @@ def test_previews_are_for_staff_who_change_money(acme: WhiteLabel) -> None:
         user = make_user(name, role, white_label=label, is_staff=is_staff)
         client.force_login(user)
         answers[name] = [
-            client.get(f"/letters/{path}").status_code
+            client.get(f"/alerts/emails/{path}").status_code
             for path in ("", "soft_limit/", "soft_limit/html", "soft_limit/?as=text")
         ]
 
@@ -206,11 +206,11 @@ def test_a_preview_is_framed_by_us_alone() -> None:
     client = Client()
     client.force_login(make_user("op", "operator"))
 
-    page = client.get("/letters/pace/")
+    page = client.get("/alerts/emails/pace/")
     assert "frame-src 'self'" in page["Content-Security-Policy"]
-    assert 'src="/letters/pace/html"' in page.content.decode()
-    framed = client.get("/letters/pace/html")
+    assert 'src="/alerts/emails/pace/html"' in page.content.decode()
+    framed = client.get("/alerts/emails/pace/html")
     assert "frame-ancestors 'self'" in framed["Content-Security-Policy"]
     assert framed["X-Frame-Options"] == "SAMEORIGIN"
-    assert client.get("/letters/nothing/").status_code == 404
-    assert Letter.objects.count() == 0
+    assert client.get("/alerts/emails/nothing/").status_code == 404
+    assert AlertEmail.objects.count() == 0

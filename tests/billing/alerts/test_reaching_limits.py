@@ -12,11 +12,11 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from billing.forecast import tasks
-from billing.forecast.commands import fill_limit_standings
-from billing.forecast.queries.forecasts import outlook
+from billing.forecast.commands import fill_limit_rankings
+from billing.forecast.queries.forecasts import forecast
 from billing.ledger.commands.periods import close_period
-from billing.models import Alert, LimitStanding, SpendingLimit
-from metrics.commands.roll_up import fold_usage
+from billing.models import Alert, LimitRanking, SpendingLimit
+from metrics.commands.roll_up import roll_up_usage
 from orgs.days import day_of
 from orgs.models import Organization, WhiteLabel
 from orgs.web.templatetags.display import UNKNOWN, day_year
@@ -56,15 +56,15 @@ def week(cost: int, today: int = 0) -> dict[int, int]:
     return {0: today, **dict.fromkeys(range(1, 8), cost)}
 
 
-def pace_letter(organization: Organization, now: datetime) -> str | None:
+def pace_email(organization: Organization, now: datetime) -> str | None:
     look(organization, now=now, daily=True)
     alert = Alert.objects.get(organization=organization, kind="pace")
-    found: str | None = alert.facts["crosses_on"]
+    found: str | None = alert.facts["projected_on"]
     return found
 
 
 @pytest.mark.parametrize(
-    ("at", "falls"),
+    ("at", "counts_down"),
     [
         # 7 days of 10 and 30 today are 100; the limit is 50 further.
         (datetime(2026, 11, 21, 12, tzinfo=UTC), "2026-11-26"),
@@ -75,7 +75,7 @@ def pace_letter(organization: Organization, now: datetime) -> str | None:
     ],
 )
 def test_page_and_letter_say_the_same_day_at_every_hour(
-    acme: WhiteLabel, org: Organization, at: datetime, falls: str
+    acme: WhiteLabel, org: Organization, at: datetime, counts_down: str
 ) -> None:
     make_rate(acme, "1")
     spend(org, week(10, today=30))
@@ -83,10 +83,10 @@ def test_page_and_letter_say_the_same_day_at_every_hour(
 
     with time_machine.travel(at, tick=False):
         today = day_of(at, org.white_label.zone)
-        [soft] = outlook(org, today=today).limits
-        said = pace_letter(org, at)
+        [soft] = forecast(org, today=today).limits
+        said = pace_email(org, at)
 
-    assert (str(soft.crosses_on), said) == (falls, falls)
+    assert (str(soft.projected_on), said) == (counts_down, counts_down)
 
 
 # --- the list -------------------------------------------------------------------------
@@ -103,10 +103,10 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Whose place in the list is to be prepared; a worker would."""
     found: list[int] = []
 
-    def gather(task: Any, ids: Iterable[int]) -> None:
+    def enqueue_debounced(task: Any, ids: Iterable[int]) -> None:
         found.extend(ids if task is tasks.prepare_limits else ())
 
-    monkeypatch.setattr("orgs.queue.debounce.gather", gather)
+    monkeypatch.setattr("orgs.queue.debounce.enqueue_debounced", enqueue_debounced)
     return found
 
 
@@ -135,8 +135,8 @@ def fleet(acme: WhiteLabel) -> dict[str, Organization]:
         for kind, amount in limits.items():
             limit(found[name], kind, amount)
     look(*found.values())
-    fold_usage()
-    fill_limit_standings([decoy.pk, *(one.pk for one in found.values())])
+    roll_up_usage()
+    fill_limit_rankings([decoy.pk, *(one.pk for one in found.values())])
     return found
 
 
@@ -235,7 +235,7 @@ def test_what_was_crossed_has_the_day_of_the_ledger(
     staff: Client, fleet: dict[str, Organization]
 ) -> None:
     Alert.objects.filter(organization=fleet["over"], kind="hard_limit").update(
-        crossed_at=datetime(2026, 11, 19, 23, tzinfo=UTC)
+        reached_at=datetime(2026, 11, 19, 23, tzinfo=UTC)
     )
     Alert.objects.filter(organization=fleet["both"]).delete()
 
@@ -258,7 +258,7 @@ def test_the_list_takes_no_more_queries_for_more_limits(
 
 
 def day(organization: Organization) -> date | None:
-    return LimitStanding.objects.get(organization=organization).falls_on
+    return LimitRanking.objects.get(organization=organization).reached_on
 
 
 def test_each_event_that_moves_a_limit_moves_the_order(
@@ -267,18 +267,18 @@ def test_each_event_that_moves_a_limit_moves_the_order(
     def moved() -> str:
         """After the worker did what it was told of; of this organization alone."""
         assert set(told) == {org.pk}
-        fill_limit_standings(told)
+        fill_limit_rankings(told)
         told.clear()
         return str(day(org))
 
     make_rate(acme, "1")
     spend(org, week(10))
-    fold_usage()
+    roll_up_usage()
     assert moved() == "None"
     limit(org, "soft", "100")
     assert moved() == "2026-11-24"
     spend(org, {0: 25, 8: 1}, batch="b")
-    fold_usage()
+    roll_up_usage()
     assert moved() == "2026-11-22"
     limit(org, "soft", "80")
     assert moved() == "2026-11-21"
@@ -296,7 +296,7 @@ def test_the_free_balance_of_a_trial_puts_it_off(
     subscribe(org, "trialing", trial_ends_at=NOW + timedelta(days=40))
     give(org, "50")
     limit(org, "soft", "100")
-    fill_limit_standings([org.pk])
+    fill_limit_rankings([org.pk])
 
     assert day(org) == date(2026, 11, 29)
 
@@ -307,17 +307,17 @@ def test_what_falls_after_the_period_ends_does_not_fall(
     make_rate(acme, "1")
     spend(org, week(10))
     subscribe(org, period_ends_at=NOW + timedelta(days=3))
-    for amount, falls in (("100", date(2026, 11, 24)), ("101", None)):
+    for amount, counts_down in (("100", date(2026, 11, 24)), ("101", None)):
         limit(org, "soft", amount)
-        fill_limit_standings([org.pk])
-        assert day(org) == falls
+        fill_limit_rankings([org.pk])
+        assert day(org) == counts_down
 
 
 def test_the_sweep_moves_days_on_and_mends_what_nobody_told_of(
     fleet: dict[str, Organization], acme: WhiteLabel
 ) -> None:
     SpendingLimit.objects.filter(organization=fleet["later"]).delete()
-    LimitStanding.objects.filter(organization=fleet["none"]).delete()
+    LimitRanking.objects.filter(organization=fleet["none"]).delete()
     with time_machine.travel(NOW + timedelta(days=1), tick=False):
         tasks.sweep_limits()
         tasks.sweep_limits()
@@ -412,7 +412,7 @@ def test_the_period_is_added_up_against_both_limits(
         ("$150.00", "bad", "Nov 27"),
     ]
     # Today is the eighth slot: half a day on, and five and a half.
-    assert [one["met_at"] for one in chart.data["limits"]] == [8.0, 13.0]
+    assert [one["seen_at"] for one in chart.data["limits"]] == [8.0, 13.0]
     assert figures(chart.caption) == [
         "$100.00", "Nov 22, 2026", "$150.00", "Nov 27, 2026"
     ]  # fmt: skip
@@ -433,7 +433,7 @@ def test_a_crossed_limit_and_one_out_of_reach_are_said(
     chart = page.context["chart"]
     assert figures(chart.caption) == ["$90.00", "Nov 21, 2026", "$9,000.00"]
     assert chart.caption in words_of(page)
-    assert [(amount_of(line), line.met_at) for line in chart.limits] == [
+    assert [(amount_of(line), line.seen_at) for line in chart.limits] == [
         ("$90.00", None)
     ]
     assert [row.day for row in chart.rows if row.note] == [date(2026, 11, 21)]
@@ -529,6 +529,6 @@ def test_what_the_free_balance_still_pays_is_not_payable_yet(
     )
     give(going, "115")
     limit(going, "soft", "50")
-    [soft, _] = outlook(going, today=NOW.date()).limits
+    [soft, _] = forecast(going, today=NOW.date()).limits
 
-    assert str(soft.crosses_on) == "2026-11-28" == pace_letter(going, NOW)
+    assert str(soft.projected_on) == "2026-11-28" == pace_email(going, NOW)

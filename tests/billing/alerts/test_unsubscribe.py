@@ -10,7 +10,7 @@ from billing.alerts.commands.recipients import opt_out_token
 from billing.models import AlertOptOut
 from orgs.models import Organization, WhiteLabel
 from tests.factories import make_rate
-from tests.support.emails import cross, make_customer, state_of, work
+from tests.support.emails import exceed, make_customer, state_of, work
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
 def link_of(sink: SmtpSink, number: int = 0) -> str:
     """The path that the letter's header names."""
-    header = str(sink.letters[number].message["List-Unsubscribe"])
+    header = str(sink.alert_emails[number].message["List-Unsubscribe"])
     found = re.fullmatch(
         r"<http://localhost(/unsubscribe/[^>]+)>", header.replace(" ", "")
     )
@@ -34,7 +34,7 @@ def refused() -> list[tuple[str, str, str]]:
 
 @pytest.fixture
 def link(acme: WhiteLabel, smtp_sink: SmtpSink) -> str:
-    cross(make_customer(acme, email="Ann@example.com"))
+    exceed(make_customer(acme, email="Ann@example.com"))
     work()
     return link_of(smtp_sink)
 
@@ -74,16 +74,16 @@ def test_who_opted_out_meanwhile_is_not_sent_to(
     acme: WhiteLabel, smtp_sink: SmtpSink, stranger: Client
 ) -> None:
     organization = make_customer(acme)
-    letter = cross(organization)
+    alert_email = exceed(organization)
     token = opt_out_token(organization.pk, "ann@example.com", "soft_limit")
     stranger.post(f"/unsubscribe/{token}/")
     work()
 
-    assert smtp_sink.letters == []
-    letter.refresh_from_db()
-    assert letter.alert
-    assert (letter.state, letter.alert.state) == ("done", "suppressed")
-    assert letter.alert.reason
+    assert smtp_sink.alert_emails == []
+    alert_email.refresh_from_db()
+    assert alert_email.alert
+    assert (alert_email.state, alert_email.alert.state) == ("done", "suppressed")
+    assert alert_email.alert.reason
 
 
 @pytest.mark.parametrize("spoilt", ["x", "cut", "other"])
@@ -112,8 +112,8 @@ def test_a_digest_opts_out_of_what_it_told(
     settings.DIGEST_AFTER = 1
     make_rate(acme, "2")
     for n in range(2):
-        cross(make_customer(acme, f"o-{n}"), price=False)
-    cross(make_customer(acme, "o-2"), "hard", price=False)
+        exceed(make_customer(acme, f"o-{n}"), price=False)
+    exceed(make_customer(acme, "o-2"), "hard", price=False)
     work()
     stranger.post(link_of(smtp_sink))
 
@@ -129,13 +129,13 @@ def test_a_digest_tells_nothing_that_was_refused_since(
     settings.DIGEST_AFTER = 1
     make_rate(acme, "2")
     made = [make_customer(acme, f"o-{n}") for n in range(4)]
-    refused = [cross(one, price=False) for one in made][2]
+    refused = [exceed(one, price=False) for one in made][2]
     AlertOptOut.objects.create(
         organization=made[2], address="ann@example.com", kind="soft_limit"
     )
     work()
 
-    [digest] = smtp_sink.letters
+    [digest] = smtp_sink.alert_emails
     assert re.findall(r"\d+", digest.subject) == ["3", "3"]
     assert "Acme" in digest.subject
     assert "O-2" not in digest.body()

@@ -14,7 +14,7 @@ from django.urls import reverse
 from time_machine import Traveller
 
 from billing.models import Invoice, Subscription
-from metrics.commands.roll_up import fold_usage
+from metrics.commands.roll_up import roll_up_usage
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -103,13 +103,13 @@ def test_the_fleet_is_the_sum_of_its_organizations_at_every_instant(
     delete(gone)
 
     seen = [sums_of(bound.get(f"/?{query}"))]
-    fold_usage()
+    roll_up_usage()
     seen.append(sums_of(bound.get(f"/?{query}")))
     record(acme, [used("e", "2026-11-20", 3, organization="org-7", product="claude")])
     record(acme, [used("f", "2026-11-21", 2)])
     half = sums_of(bound.get(f"/?{query}"))
     expected = sums_of_organizations(bound, acme, query)
-    fold_usage()
+    roll_up_usage()
 
     assert half == expected == sums_of(bound.get(f"/?{query}"))
     assert seen[0] == seen[1] != half
@@ -200,7 +200,7 @@ def europe(acme: WhiteLabel) -> WhiteLabel:
     for label, requests in ((acme, 3), (decoy, 5), (europe, 11)):
         make_rate(label, "1")
         record(label, [used("a", "2026-11-20", requests)])
-    fold_usage()
+    roll_up_usage()
     return europe
 
 
@@ -344,7 +344,7 @@ def reasons(response: Any) -> list[tuple[str, list[tuple[str, int | None]]]]:
     from billing.console.templatetags.fleet import reason_badge  # noqa: PLC0415
 
     page, found = response.content.decode(), []
-    for concern in response.context["attention"].concerns:
+    for concern in response.context["needs_action"].concerns:
         kinds: list[tuple[str, int | None]] = []
         for reason in concern.reasons:
             days = (NOW - reason.at).days if reason.at else None
@@ -418,14 +418,14 @@ def test_overdue_invoices_have_an_age_and_an_amount_in_their_own_currency(
     bill(gone, "gone", 3_000)
     delete(gone)
     response = bound.get("/")
-    attention = response.context["attention"]
-    overdue = attention.overdue
+    needs_action = response.context["needs_action"]
+    overdue = needs_action.overdue
 
     assert reasons(response) == [
         ("org-7", [("overdue", 21)]),
         ("org-8", [("overdue", 2), ("unpaid", None)]),
     ]
-    assert attention.concerns[0].reasons[0].times == 2
+    assert needs_action.concerns[0].reasons[0].times == 2
     assert overdue.owed == {"usd": Decimal(45), "eur": Decimal(11)}
     text = response.content.decode()
     assert ">$45.00</data> + <data" in text
@@ -440,7 +440,7 @@ def test_more_than_fifty_are_not_counted(bound: Client, acme: WhiteLabel) -> Non
     for organization in rows:
         bill(organization, organization.external_id, 10)
     response = bound.get("/")
-    found = response.context["attention"]
+    found = response.context["needs_action"]
 
     assert (len(found.concerns), found.is_capped) == (50, True)
     assert found.overdue.owed == {"usd": Decimal(600)}  # money is added up further
@@ -485,7 +485,7 @@ def test_trials_that_end_within_14_days_stand_in_order_with_their_cost(
     text = response.content.decode()
     assert "Nov 22</td>" in text
     assert "Nov 24</td>" in text
-    assert len(response.context["attention"].trials) == 3
+    assert len(response.context["needs_action"].trials) == 3
 
 
 def test_the_largest_are_those_that_cost_most_in_30_days(
@@ -502,7 +502,7 @@ def test_the_largest_are_those_that_cost_most_in_30_days(
     record(acme, [used("old", "2026-10-01", 9_000, organization="o-0")])
     record(decoy, [used("x", "2026-11-21", 9_000)])
     delete(Organization.objects.get(white_label=acme, external_id="o-8"))
-    fold_usage()
+    roll_up_usage()
     entries = bound.get("/").context["largest"]
 
     found = [(e["row"].external_id, e["recent"].cost) for e in entries]
@@ -555,7 +555,7 @@ def test_sixty_organizations_take_no_more_queries_than_three(
             acme,
             [used(f"e-{n}", "2026-11-20", 3, organization=f"o-{n}") for n in numbers],
         )
-        fold_usage()
+        roll_up_usage()
         for n in numbers:
             one = Organization.objects.get(white_label=acme, external_id=f"o-{n}")
             bill(one, f"o-{n}", 7)
@@ -586,7 +586,7 @@ def test_a_new_installation_says_what_to_do_next(client: Client, db: None) -> No
     no_usage = client.get("/").content.decode()
     make_rate(label, "0.5")
     record(label, [used("a", "2026-11-20", 7)])
-    fold_usage()
+    roll_up_usage()
     used_already = client.get("/").content.decode()
 
     assert "manage.py create_white_label" in nothing
@@ -605,10 +605,10 @@ def test_freshness_says_what_waits_and_when_the_order_was_prepared(
 ) -> None:
     make_rate(acme, "0.5")
     record(acme, [used("a", "2026-11-20", 7)])
-    fold_usage()
+    roll_up_usage()
     record(acme, [used("b", "2026-11-20", 7)])
     waiting = bound.get("/").content.decode()
-    fold_usage()
+    roll_up_usage()
     fresh = bound.get("/").content.decode()
     frozen.move_to(NOW + timedelta(days=3))
     bound.force_login(make_user("cyd", "viewer", white_label=acme))

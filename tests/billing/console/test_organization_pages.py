@@ -153,7 +153,7 @@ def test_an_organization_is_found_in_four_ways(
 @pytest.mark.parametrize(
     "query",
     [
-        *("sort=price", "sort=standing__cost_30_days", "state=x", "cursor=x", "q=%00"),
+        *("sort=price", "sort=ranking__cost_30_days", "state=x", "cursor=x", "q=%00"),
         *("q=" + "x" * 201, "cursor=" + "x" * 5000),
     ],
 )

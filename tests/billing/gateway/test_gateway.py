@@ -26,7 +26,7 @@ from tests.support.fake_stripe import (
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same manners, in less time."""
     monkeypatch.setattr(calls, "TIMEOUT_SECONDS", 1.5)
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 1.5)
+    monkeypatch.setattr(calls, "DEADLINE_SECONDS", 1.5)
     monkeypatch.setattr(calls, "_FIRST_WAIT", 0.02)
 
 
@@ -302,7 +302,7 @@ def test_a_key_that_is_not_taken_is_not_shown(
 def test_it_is_tried_again_with_the_same_key(
     fake: FakeStripe, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 9)
+    monkeypatch.setattr(calls, "DEADLINE_SECONDS", 9)
     fake.door("script", api=[{**fault, "path": "/v1/customers", "times": 1}])
 
     made = gateway.create_customer(name="Once", email="", metadata={}, key="once-1")

@@ -17,7 +17,7 @@ from billing.ledger.commands.credits import grant_credit
 from billing.ledger.queries.charges import list_due_periods, list_without_draft
 from billing.ledger.queries.credits import balances
 from billing.ledger.queries.reconciliation import reconciliation
-from billing.models import BillingPeriod, Charge, InboxEvent
+from billing.models import BillingPeriod, Charge, StripeEvent
 from billing.stripe import tasks as stripe_tasks
 from orgs.models import WhiteLabel
 from tests.factories import event, make_organization, make_rate, record
@@ -80,7 +80,7 @@ class Year:
         assert answer.status_code < 300
 
     def work(self) -> None:
-        pending = InboxEvent.objects.filter(state="pending")
+        pending = StripeEvent.objects.filter(state="pending")
         for id_ in list(pending.values_list("id", flat=True)):
             stripe_tasks.handle_event(id_)
         for period_id in list_due_periods(10):

@@ -54,7 +54,7 @@ def draft(
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that fails is not tried again by the gateway itself."""
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0)
 
 
 def test_a_closed_period_is_on_its_invoice(draft: Draft) -> None:

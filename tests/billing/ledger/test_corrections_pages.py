@@ -30,7 +30,7 @@ from tests.factories import (
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 HTMX = {"hx-request": "true"}
-CREDIT = {"act": "grant", "kind": "credit", "amount": "7.50", "note": "Outage"}
+CREDIT = {"correction": "grant", "kind": "credit", "amount": "7.50", "note": "Outage"}
 _BACKEND = "django.core.cache.backends.redis.RedisCache"
 PAGES = ("credits", "void", "periods")
 
@@ -61,7 +61,7 @@ def finance(client: Client, acme: WhiteLabel) -> Client:
     return client
 
 
-def enter(username: str, role: str, white_label: WhiteLabel) -> Client:
+def require_billing_read(username: str, role: str, white_label: WhiteLabel) -> Client:
     client = Client()
     user = make_user(username, role, white_label=white_label, is_staff=False)
     client.force_login(user)
@@ -81,7 +81,7 @@ def fields(response: Any, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_stranger_learns_nothing(page: str, used: Organization) -> None:
     decoy = WhiteLabel.objects.get(slug="decoy")
-    stranger = enter("eve", "operator", decoy)
+    stranger = require_billing_read("eve", "operator", decoy)
 
     assert stranger.get(at(used, page)).status_code == 404
     if page != "periods":
@@ -93,7 +93,7 @@ def test_a_stranger_learns_nothing(page: str, used: Organization) -> None:
 def test_a_reader_sees_the_form_disabled_with_the_reason(
     role: str, used: Organization, acme: WhiteLabel
 ) -> None:
-    reader = enter("rea", role, acme)
+    reader = require_billing_read("rea", role, acme)
 
     for page in ("credits", "void"):
         text = reader.get(at(used, page)).content.decode()
@@ -160,7 +160,7 @@ def test_more_than_is_left_is_refused_and_may_be_sent_again(
 ) -> None:
     url = at(used, "credits")
     word = fields(finance.get(url))
-    take = {**CREDIT, **word, "act": "take_back", "step": "apply"}
+    take = {**CREDIT, **word, "correction": "take_back", "step": "apply"}
     refused = finance.post(url, take)
 
     assert refused.status_code == 422
@@ -190,7 +190,7 @@ def test_free_balance_moves_with_its_ledger(
         ("amount", ""),
         ("note", " "),
         ("kind", "gold"),
-        ("act", "keep"),
+        ("correction", "keep"),
         ("note", "a\x00b"),
     ],
 )
@@ -351,8 +351,10 @@ def test_a_period_is_closed_by_hand_once_and_charges_nothing(
 def test_nobody_closes_a_period_without_a_reason_or_the_right_to(
     finance: Client, used: Organization, acme: WhiteLabel
 ) -> None:
-    viewer = enter("vic", "viewer", acme)
-    stranger = enter("eve", "operator", WhiteLabel.objects.get(slug="decoy"))
+    viewer = require_billing_read("vic", "viewer", acme)
+    stranger = require_billing_read(
+        "eve", "operator", WhiteLabel.objects.get(slug="decoy")
+    )
     asked = fields(finance.get(at(used, "periods")), note=" ")
 
     answer = finance.post(at(used, "periods"), asked)

@@ -27,8 +27,8 @@ from billing.models import (
     Subscription,
 )
 from billing.money import ZERO, exactly
-from metrics.commands.roll_up import fold_usage
-from metrics.commands.voids import void_act
+from metrics.commands.roll_up import roll_up_usage
+from metrics.commands.voids import void_correction
 from metrics.models import DailyUsage
 from metrics.queries.voids import UsageRange
 from orgs.models import Organization, WhiteLabel
@@ -141,9 +141,9 @@ def test_late_voided_re_rated_and_credited_usage_is_told(
     run(*rerate)
     start = NOW - timedelta(days=2)
     wrong = UsageRange(org, start, NOW, event_id="wrong")
-    void_usage(wrong, act=void_act(**WHO))
+    void_usage(wrong, correction=void_correction(**WHO))
     billed = UsageRange(org, start, NOW, event_id="b")
-    void_usage(billed, act=void_act(**WHO), as_credit=True)
+    void_usage(billed, correction=void_correction(**WHO), as_credit=True)
 
     first, second = reconciliation(org, 1), reconciliation(org, 2)
 
@@ -160,7 +160,7 @@ def test_late_voided_re_rated_and_credited_usage_is_told(
 def test_damage_is_found_where_it_is(draft: Draft) -> None:
     period = draft.close()
     send_charges(period.id)
-    fold_usage()
+    roll_up_usage()
     rows = DailyUsage.objects.filter(organization_id=draft.organization.id)
     rows.filter(product="gpt").update(cost=Decimal("16.005"))
     rows.filter(product="claude").delete()

@@ -15,9 +15,9 @@ from billing.ledger.queries.credits import balances
 from billing.ledger.queries.voids import preview_voiding
 from billing.models import BillingPeriod, Charge, CreditEntry
 from metrics.commands import recompute, voids
-from metrics.commands.recompute import Act
-from metrics.commands.roll_up import fold_usage, mend_fleet_totals
-from metrics.commands.voids import void_act
+from metrics.commands.recompute import CorrectionSpec
+from metrics.commands.roll_up import repair_fleet_totals, roll_up_usage
+from metrics.commands.voids import void_correction
 from metrics.errors import UsageDiffers
 from metrics.models import (
     Correction,
@@ -61,8 +61,8 @@ SPAN = ("--from", "2026-11-21T00:00:00Z", "--to", "2026-11-22T00:00:00Z")
 ACME = ("--organization", "org-7", "--white-label", "acme")
 
 
-def act() -> Act:
-    return void_act(by="ann", note="a loop")
+def correction() -> CorrectionSpec:
+    return void_correction(by="ann", note="a loop")
 
 
 def chosen(organization: Organization, **changes: Any) -> UsageRange:
@@ -116,7 +116,7 @@ def test_a_preview_tells_and_writes_nothing(used: Organization) -> None:
 def test_voided_usage_is_in_no_sum_and_the_event_stays(
     acme: WhiteLabel, used: Organization
 ) -> None:
-    fold_usage()
+    roll_up_usage()
     version = usage_version(used.id)
     decoy = recorded(WhiteLabel.objects.get(slug="decoy"))
 
@@ -133,10 +133,10 @@ def test_voided_usage_is_in_no_sum_and_the_event_stays(
     day = DailyMetric.objects.get(organization_id=used.id, day=date(2026, 11, 21))
     assert {day.cpu_seconds, day.gpu_seconds} == {Decimal(0)}
     assert period_cost(used.id, number=1).cost == 21
-    assert mend_fleet_totals([acme.pk]) == 0
+    assert repair_fleet_totals([acme.pk]) == 0
     totals = FleetTotal.objects.filter(white_label_id=acme.pk, product="claude")
     assert {total.quantity for total in totals} == {0}
-    assert used.standing.cost_30_days == 21
+    assert used.ranking.cost_30_days == 21
     assert usage_version(used.id) > version
     assert UsageEvent.objects.filter(organization_id=used.id).count() == 3
     assert recorded(WhiteLabel.objects.get(slug="decoy")) == decoy
@@ -176,17 +176,17 @@ def test_voided_and_sent_again_it_stays_voided(
 def test_rebuilding_and_re_rating_leave_it_voided(
     acme: WhiteLabel, used: Organization
 ) -> None:
-    void_usage(chosen(used, event_id="a"), act=act())
+    void_usage(chosen(used, event_id="a"), correction=correction())
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
 
     make_rate(acme, "10")
     run("rerate", "--white-label", "acme", "--period", "open", *APPLY)
     assert period_cost(used.id, number=1).cost == 22 + 20
-    void_usage(chosen(used, event_id="c"), act=act())
+    void_usage(chosen(used, event_id="c"), correction=correction())
 
     assert period_cost(used.id, number=1).cost == 22
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
-    fold_usage()
+    roll_up_usage()
     DailyUsage.objects.filter(organization_id=used.id).update(quantity=99)
     run("rebuild_days", *CHECK, *APPLY)
     assert usage_of(used, "product", "meter", "quantity") == [
@@ -201,7 +201,7 @@ def test_what_is_left_is_what_the_other_events_make(seed: int) -> None:
     org = Organization.objects.get(white_label=label, external_id="org-2")
     end = NOW - timedelta(days=9)
 
-    void_usage(chosen(org, product="gpt", end=end), act=act())
+    void_usage(chosen(org, product="gpt", end=end), correction=correction())
 
     kept = UsageEvent.objects.filter(organization_id=org.id, product="gpt", at__lt=end)
     assert {event.event_id for event in kept} == {
@@ -213,8 +213,8 @@ def test_what_is_left_is_what_the_other_events_make(seed: int) -> None:
     assert left == truth(label)
     metrics = recorded_metrics(label)
     assert all(quantity > 0 for quantity in metrics.values())
-    fold_usage()
-    assert mend_fleet_totals([label.pk]) == 0
+    roll_up_usage()
+    assert repair_fleet_totals([label.pk]) == 0
 
 
 # --- closed periods -----------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_invoiced_usage_is_refused_and_nothing_changes(invoiced: Organization) -
     before = everything()
 
     with pytest.raises(PeriodInvoiced):
-        void_usage(chosen(invoiced), act=act())
+        void_usage(chosen(invoiced), correction=correction())
     with pytest.raises(CommandError, match=r"billing\.period_invoiced"):
         run("void_usage", *ACME, *SPAN, *APPLY)
 
@@ -267,7 +267,7 @@ def test_a_credit_makes_invoiced_usage_good_once(invoiced: Organization) -> None
         "why not (usage of period 1)",
         "ann",
     )
-    done = void_usage(chosen(invoiced), act=act(), as_credit=True)
+    done = void_usage(chosen(invoiced), correction=correction(), as_credit=True)
     assert (done.credited, done.credit) == (1, Decimal(0)), "no more than was invoiced"
     assert balances(invoiced).credit == 33
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
@@ -278,7 +278,9 @@ def test_credits_of_a_period_add_up_to_what_was_invoiced(
 ) -> None:
     ids = ["c", "a", "b"]
     amounts = [
-        void_usage(chosen(invoiced, event_id=id_), act=act(), as_credit=True).credit
+        void_usage(
+            chosen(invoiced, event_id=id_), correction=correction(), as_credit=True
+        ).credit
         for id_ in ids
     ]
 
@@ -288,7 +290,7 @@ def test_credits_of_a_period_add_up_to_what_was_invoiced(
 def test_what_nobody_was_charged_for_is_not_credited(invoiced: Organization) -> None:
     Charge.objects.all().delete()
 
-    done = void_usage(chosen(invoiced), act=act(), as_credit=True)
+    done = void_usage(chosen(invoiced), correction=correction(), as_credit=True)
 
     assert (done.voided, done.credited, done.credit) == (1, 3, Decimal(0))
     assert not CreditEntry.objects.exists()
@@ -301,12 +303,12 @@ def test_killed_between_batches_it_goes_on(
     acme: WhiteLabel, used: Organization
 ) -> None:
     record(acme, [event(f"n-{number}") for number in range(9)])
-    batches = voids.void_usage(chosen(used), act=act(), limit=5)
+    batches = voids.void_usage(chosen(used), correction=correction(), limit=5)
     assert next(batches).events == 5
     del batches
     assert UsageVoid.objects.count() == 5
 
-    rest = list(voids.void_usage(chosen(used), act=act(), limit=5))
+    rest = list(voids.void_usage(chosen(used), correction=correction(), limit=5))
 
     assert [batch.events for batch in rest] == [5, 2]
     assert usage_of(used, "quantity") == []
@@ -325,22 +327,22 @@ def test_killed_in_a_batch_it_has_done_nothing(
 
     monkeypatch.setattr(recompute, "correct", killed)
     with pytest.raises(KeyboardInterrupt):
-        void_usage(chosen(used), act=act())
+        void_usage(chosen(used), correction=correction())
 
     assert recorded(used.white_label) == before
     assert not UsageVoid.objects.exists()
 
 
 def test_damaged_sums_are_mended_before(used: Organization) -> None:
-    fold_usage()
+    roll_up_usage()
     DailyUsage.objects.filter(product="gpt").update(quantity=1, cost=1)
 
     with pytest.raises(UsageDiffers):
-        void_usage(chosen(used), act=act())
+        void_usage(chosen(used), correction=correction())
     assert not UsageVoid.objects.exists()
 
     run("rebuild_days", *CHECK, *APPLY)
-    assert void_usage(chosen(used), act=act()).voided == 3
+    assert void_usage(chosen(used), correction=correction()).voided == 3
 
 
 def test_months_that_were_dropped_are_refused(used: Organization) -> None:
@@ -386,19 +388,19 @@ def test_recordings_closings_and_two_voiders_at_once() -> None:
     spans = chosen(org, end=NOW - timedelta(days=5))
 
     def voider() -> None:
-        for _ in voids.void_usage(spans, act=act(), limit=7):
+        for _ in voids.void_usage(spans, correction=correction(), limit=7):
             pass
 
     def closer() -> None:
         close_period(org.id, ends_at=NOW)
 
     together([*make_writers(label, 3), voider, voider, closer])
-    fold_usage()
+    roll_up_usage()
 
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
     period = BillingPeriod.objects.get(organization=org, number=1)
     assert period.cost == period_cost(org.id, number=1).cost
-    assert mend_fleet_totals([label.pk]) == 0
+    assert repair_fleet_totals([label.pk]) == 0
 
 
 @pytest.mark.usefixtures("committed")
@@ -423,7 +425,7 @@ def test_no_period_closes_while_its_usage_is_voided(
 
     monkeypatch.setattr(recompute, "correct", slow)
 
-    assert void_usage(chosen(org), act=act()).voided == 1
+    assert void_usage(chosen(org), correction=correction()).voided == 1
     assert waited
 
 

@@ -33,7 +33,7 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def worker() -> Iterator[None]:
-    """What is nudged is done at once, in the process of the pages."""
+    """What is enqueued is done at once, in the process of the pages."""
     app.conf.task_always_eager = True
     yield
     app.conf.task_always_eager = False
@@ -55,7 +55,7 @@ def growth(committed: None, fake_stripe: FakeStripe) -> Iterator[Subscription]:
     fake_stripe.door("script", api=[])
 
 
-def enter(context: BrowserContext, live_server: LiveServer) -> Page:
+def require_billing_read(context: BrowserContext, live_server: LiveServer) -> Page:
     """At the billing tab, as somebody of finance."""
     client = Client()
     label = Organization.objects.get(external_id="org-7").white_label
@@ -73,7 +73,7 @@ def page_in(
     context: BrowserContext, growth: Subscription, live_server: LiveServer
 ) -> Iterator[Page]:
     """The console has nothing to say against it."""
-    page, said = enter(context, live_server), list[str]()
+    page, said = require_billing_read(context, live_server), list[str]()
     page.on(
         "console",
         lambda one: said.append(one.text) if one.type in {"error", "warning"} else None,
@@ -109,7 +109,7 @@ def test_it_works_without_javascript_and_on_a_phone(
     browser: Browser, growth: Subscription, live_server: LiveServer
 ) -> None:
     context = browser.new_context(java_script_enabled=False, viewport=PHONE)  # type: ignore[arg-type]
-    page = enter(context, live_server)
+    page = require_billing_read(context, live_server)
 
     page.locator("a[data-action=change_tier]").click()
     page.locator(".action__choice [type=submit]").click()

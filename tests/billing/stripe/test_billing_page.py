@@ -17,7 +17,7 @@ from billing.models import (
     BillingAccount,
     BillingPeriod,
     Charge,
-    Drift,
+    Discrepancy,
     Invoice,
     StripeAction,
     Subscription,
@@ -26,7 +26,7 @@ from billing.models import (
 from billing.staff import READ_ONLY
 from orgs.models import Organization, User, WhiteLabel
 from tests.factories import NOW, delete, make_user
-from tests.support.actions import Desk, work
+from tests.support.actions import StaffContext, work
 from tests.support.fake_stripe import FakeStripe
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -39,20 +39,20 @@ def finance(acme: WhiteLabel) -> User:
 
 
 @pytest.fixture
-def desk(
+def staff(
     fake_stripe: FakeStripe,
     org: Organization,
     finance: User,
     frozen: time_machine.Traveller,
-) -> Iterator[Desk]:
-    yield Desk(fake_stripe, finance, org, frozen)
+) -> Iterator[StaffContext]:
+    yield StaffContext(fake_stripe, finance, org, frozen)
     fake_stripe.door("script", api=[])
 
 
 @pytest.fixture
-def growth(desk: Desk) -> Subscription:
-    desk.price(9900, tier="scale")
-    return desk.subscribe(desk.link(), desk.price(2900))
+def growth(staff: StaffContext) -> Subscription:
+    staff.price(9900, tier="scale")
+    return staff.subscribe(staff.link(), staff.price(2900))
 
 
 def html(answer: Any) -> str:
@@ -74,23 +74,23 @@ def why_disabled(answer: Any, kind: str) -> str:
 # --- what may be pressed ------------------------------------------------------------
 
 
-def test_without_a_customer_one_is_made_or_linked(desk: Desk) -> None:
-    page = html(desk.client.get(desk.tab))
+def test_without_a_customer_one_is_made_or_linked(staff: StaffContext) -> None:
+    page = html(staff.client.get(staff.tab))
 
-    assert desk.url("create-customer") in page
-    assert desk.url("link-customer") in page
-    assert desk.url("start") not in page
+    assert staff.url("create-customer") in page
+    assert staff.url("link-customer") in page
+    assert staff.url("start") not in page
 
 
 def test_what_is_possible_is_a_link_and_the_rest_says_why_not(
-    desk: Desk, growth: Subscription
+    staff: StaffContext, growth: Subscription
 ) -> None:
-    page = desk.client.get(desk.tab)
+    page = staff.client.get(staff.tab)
 
     for kind in ("change-tier", "pause", "cancel"):
-        assert f'href="{desk.url(kind, growth)}"' in html(page)
+        assert f'href="{staff.url(kind, growth)}"' in html(page)
     for kind in ("resume", "seats", "trial-end"):
-        assert desk.url(kind, growth) not in html(page)
+        assert staff.url(kind, growth) not in html(page)
     for kind in ("payment_link", "start"):
         reason = why_disabled(page, kind)
         assert re.search(
@@ -101,38 +101,38 @@ def test_what_is_possible_is_a_link_and_the_rest_says_why_not(
 
 @pytest.mark.parametrize("role", ["viewer", "support"])
 def test_who_only_reads_sees_disabled_buttons_and_the_reason(
-    desk: Desk, growth: Subscription, acme: WhiteLabel, role: str
+    staff: StaffContext, growth: Subscription, acme: WhiteLabel, role: str
 ) -> None:
-    reader = desk.as_(make_user("reader", role, white_label=acme))
+    reader = staff.as_(make_user("reader", role, white_label=acme))
 
-    page = reader.client.get(desk.tab)
+    page = reader.client.get(staff.tab)
 
     assert page.status_code == 200
     assert READ_ONLY in words(page)
-    assert desk.url("pause", growth) not in html(page)
+    assert staff.url("pause", growth) not in html(page)
     assert why_disabled(page, "pause") == READ_ONLY
 
 
 def test_of_a_deleted_organization_only_the_end_is_asked(
-    desk: Desk, growth: Subscription
+    staff: StaffContext, growth: Subscription
 ) -> None:
-    delete(desk.organization)
+    delete(staff.organization)
 
-    page = desk.client.get(desk.tab)
+    page = staff.client.get(staff.tab)
 
     for kind in ("change_tier", "pause"):
         assert "deleted" in why_disabled(page, kind)
-    assert desk.url("cancel", growth) in html(page)
-    assert desk.post("pause", growth, reason="x").status_code == 409
+    assert staff.url("cancel", growth) in html(page)
+    assert staff.post("pause", growth, reason="x").status_code == 409
 
 
-def test_one_thing_at_a_time(desk: Desk, growth: Subscription) -> None:
-    asked = desk.post("pause", growth, reason="moves house")
+def test_one_thing_at_a_time(staff: StaffContext, growth: Subscription) -> None:
+    asked = staff.post("pause", growth, reason="moves house")
 
-    page = desk.client.get(desk.tab)
-    form = desk.client.get(desk.url("cancel", growth))
+    page = staff.client.get(staff.tab)
+    form = staff.client.get(staff.url("cancel", growth))
 
-    assert desk.url("cancel", growth) not in html(page)
+    assert staff.url("cancel", growth) not in html(page)
     assert why_disabled(page, "cancel") in words(page)
     running = re.search(r'data-running="pause".*?</p>', html(page))
     assert running
@@ -140,45 +140,45 @@ def test_one_thing_at_a_time(desk: Desk, growth: Subscription) -> None:
     assert f'href="{asked["Location"]}"' in html(page)
     assert form.status_code == 409
     work(asked)
-    assert desk.url("resume", growth) in html(desk.client.get(desk.tab))
+    assert staff.url("resume", growth) in html(staff.client.get(staff.tab))
 
 
 # --- watching -----------------------------------------------------------------------
 
 
 def test_the_row_is_watched_until_it_has_ended(
-    desk: Desk, growth: Subscription
+    staff: StaffContext, growth: Subscription
 ) -> None:
-    asked = desk.client.post(
-        desk.url("pause", growth),
+    asked = staff.client.post(
+        staff.url("pause", growth),
         {"note": "why", "reason": "moves house", "form": "1"},
         headers=HTMX,
     )
     url = asked["Location"]
 
-    waits = desk.client.get(url, headers=HTMX)
+    waits = staff.client.get(url, headers=HTMX)
     assert f'hx-get="{url}?live=1"' in html(waits)
     assert "HX-Trigger" not in waits
     assert "<html" not in html(waits)
     work(asked)
-    ended = desk.client.get(f"{url}?live=1", headers=HTMX)
+    ended = staff.client.get(f"{url}?live=1", headers=HTMX)
 
     assert "hx-trigger" not in html(ended)
     assert ended["HX-Trigger"] == "action-ended"
     assert f"Subscription {growth.stripe_id}" in words(ended)
     assert "Status paused" in words(ended)
-    whole = desk.client.get(url)
+    whole = staff.client.get(url)
     assert "<html" in html(whole)
     assert "HX-Trigger" not in whole
-    part = html(desk.client.get(desk.tab, headers=HTMX))
+    part = html(staff.client.get(staff.tab, headers=HTMX))
     assert part.startswith('<div class="stack" id="billing-panel"')
     assert 'id="billing-header" hx-swap-oob="true"' in part
 
 
-def test_a_form_is_a_page_and_a_part(desk: Desk, growth: Subscription) -> None:
-    url = desk.url("pause", growth)
+def test_a_form_is_a_page_and_a_part(staff: StaffContext, growth: Subscription) -> None:
+    url = staff.url("pause", growth)
 
-    page, part = desk.client.get(url), desk.client.get(url, headers=HTMX)
+    page, part = staff.client.get(url), staff.client.get(url, headers=HTMX)
 
     assert "<html" in html(page)
     assert html(part).startswith('<section class="card card--ruled action"')
@@ -189,13 +189,13 @@ def test_a_form_is_a_page_and_a_part(desk: Desk, growth: Subscription) -> None:
 
 
 def test_a_search_that_stripe_does_not_answer_says_so(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    staff: StaffContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing.gateway.calls.PATIENCE_SECONDS", 0)
-    monkeypatch.setattr("billing.gateway.calls.PATIENCE_OF_PAGES", 0)
-    desk.fake.fault("error", "/v1/customers", times=0)
+    monkeypatch.setattr("billing.gateway.calls.DEADLINE_SECONDS", 0)
+    monkeypatch.setattr("billing.gateway.calls.PAGE_DEADLINE_SECONDS", 0)
+    staff.fake.fault("error", "/v1/customers", times=0)
 
-    page = desk.client.get(desk.url("link-customer"), {"email": "a@example.com"})
+    page = staff.client.get(staff.url("link-customer"), {"email": "a@example.com"})
 
     assert page.status_code == 200
     assert page.context["trouble"]
@@ -248,15 +248,15 @@ def test_an_invoice_shows_its_period_and_lines(
 
 
 def test_a_difference_is_shown_with_both_values_and_healed(
-    desk: Desk, growth: Subscription
+    staff: StaffContext, growth: Subscription
 ) -> None:
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
-    for whose, ours in ((desk.organization, "startup"), (decoy, "secret")):
-        Drift.objects.create(
+    for whose, ours in ((staff.organization, "startup"), (decoy, "secret")):
+        Discrepancy.objects.create(
             white_label=whose.white_label,
             organization=whose,
             kind="tier",
-            stripe_id=growth.stripe_id if whose == desk.organization else "sub_x",
+            stripe_id=growth.stripe_id if whose == staff.organization else "sub_x",
             ours=ours,
             theirs="growth",
             theirs_at=NOW,
@@ -264,13 +264,13 @@ def test_a_difference_is_shown_with_both_values_and_healed(
             last_seen_at=NOW,
         )
 
-    page = desk.client.get(desk.tab)
+    page = staff.client.get(staff.tab)
 
     assert "<del>startup</del>" in html(page)
     assert "<ins>growth</ins>" in html(page)
     assert "secret" not in html(page)
-    drift = Drift.objects.get(ours="startup")
-    assert f'action="/jobs/drift/{drift.pk}/heal/"' in html(page)
+    discrepancy = Discrepancy.objects.get(ours="startup")
+    assert f'action="/stripe/discrepancies/{discrepancy.pk}/heal/"' in html(page)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_a_difference_is_shown_with_both_values_and_healed(
     ],
 )
 def test_old_numbers_say_that_they_are(
-    desk: Desk, acme: WhiteLabel, hours: int | None, state: str, is_stale: bool
+    staff: StaffContext, acme: WhiteLabel, hours: int | None, state: str, is_stale: bool
 ) -> None:
     SyncRun.objects.create(
         white_label=WhiteLabel.objects.get(slug="decoy"), state="done", finished_at=NOW
@@ -292,17 +292,19 @@ def test_old_numbers_say_that_they_are(
         ended = timezone.now() - timedelta(hours=hours)
         SyncRun.objects.create(white_label=acme, state=state, finished_at=ended)
 
-    page = desk.client.get(desk.tab)
+    page = staff.client.get(staff.tab)
 
     assert ("data-stale" in html(page)) == is_stale == bool(page.context["stale"])
     assert page.context["stale"] in words(page)
     assert ("Nov 20, 2026, 10:00 UTC" in page.context["stale"]) == (hours == 26)
 
 
-def test_the_timeline_says_who_and_why(desk: Desk, growth: Subscription) -> None:
-    desk.ask("pause", growth, reason="moves house")
+def test_the_timeline_says_who_and_why(
+    staff: StaffContext, growth: Subscription
+) -> None:
+    staff.ask("pause", growth, reason="moves house")
 
-    answer = desk.client.get(desk.tab)
+    answer = staff.client.get(staff.tab)
     page = words(answer)
 
     assert re.search(r"moves house fin: asked by phone, ticket 7", page)
@@ -312,26 +314,26 @@ def test_the_timeline_says_who_and_why(desk: Desk, growth: Subscription) -> None
     assert page.index("moves house fin") < page.rindex("$29.00")
 
 
-def test_a_note_cannot_be_markup(desk: Desk, growth: Subscription) -> None:
-    desk.ask("pause", growth, reason="<b>x</b>", note="<script>alert(1)</script>")
+def test_a_note_cannot_be_markup(staff: StaffContext, growth: Subscription) -> None:
+    staff.ask("pause", growth, reason="<b>x</b>", note="<script>alert(1)</script>")
 
-    page = html(desk.client.get(desk.tab))
+    page = html(staff.client.get(staff.tab))
 
     assert "<script>alert" not in page
     assert "<b>x</b>" not in page
 
 
 def test_the_tab_takes_as_many_queries_for_much_as_for_little(
-    desk: Desk,
+    staff: StaffContext,
     growth: Subscription,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    desk.client.get(desk.tab)
+    staff.client.get(staff.tab)
     with django_assert_max_num_queries(21) as few:
-        desk.client.get(desk.tab)
+        staff.client.get(staff.tab)
     for number in range(30):
         StripeAction.objects.create(
-            organization=desk.organization,
+            organization=staff.organization,
             kind="pause",
             state="failed",
             finished_at=NOW,
@@ -340,7 +342,7 @@ def test_the_tab_takes_as_many_queries_for_much_as_for_little(
             parameters={"subscription": growth.stripe_id, "form": str(number)},
         )
         Invoice.objects.create(
-            organization=desk.organization,
+            organization=staff.organization,
             stripe_id=f"in_{number}",
             status="open",
             currency="usd",
@@ -350,17 +352,17 @@ def test_the_tab_takes_as_many_queries_for_much_as_for_little(
         )
 
     with django_assert_max_num_queries(len(few.captured_queries)):
-        page = desk.client.get(desk.tab)
+        page = staff.client.get(staff.tab)
 
     assert len(page.context["moments"]) == 40
 
 
-def test_another_white_label_sees_nothing_of_it(desk: Desk) -> None:
-    BillingAccount.objects.create(organization=desk.organization, stripe_id="cus_7")
+def test_another_white_label_sees_nothing_of_it(staff: StaffContext) -> None:
+    BillingAccount.objects.create(organization=staff.organization, stripe_id="cus_7")
     decoy = WhiteLabel.objects.get(slug="decoy")
-    stranger = desk.as_(make_user("stranger", "operator", white_label=decoy))
+    stranger = staff.as_(make_user("stranger", "operator", white_label=decoy))
 
-    answer = stranger.client.get(desk.tab)
+    answer = stranger.client.get(staff.tab)
 
     assert answer.status_code == 404
     assert "cus_7" not in html(answer)

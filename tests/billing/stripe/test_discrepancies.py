@@ -9,15 +9,15 @@ import pytest
 import time_machine
 
 from billing.gateway import calls
-from billing.models import BillingAccount, Drift, Invoice, Subscription
+from billing.models import BillingAccount, Discrepancy, Invoice, Subscription
 from billing.stripe import tasks
 from billing.stripe.commands import resolution
 from billing.stripe.commands.mirror.refetching import refetch_subscription
 from billing.stripe.queries.discrepancies import (
-    get_drift,
-    list_drift,
-    list_organization_drift,
-    list_run_drift,
+    get_discrepancy,
+    list_discrepancies,
+    list_organization_discrepancies,
+    list_run_discrepancies,
 )
 from orgs.errors import Conflict
 from orgs.models import Organization, WhiteLabel
@@ -55,8 +55,8 @@ def sub(fake: FakeStripe, acme: WhiteLabel, org: Organization, price: str) -> st
     return made
 
 
-def found(*, healed: bool = False) -> list[tuple[str, str, str]]:
-    rows = Drift.objects.filter(healed_at__isnull=not healed).order_by("kind")
+def found(*, resolved: bool = False) -> list[tuple[str, str, str]]:
+    rows = Discrepancy.objects.filter(resolved_at__isnull=not resolved).order_by("kind")
     return list(rows.values_list("kind", "ours", "theirs"))
 
 
@@ -88,14 +88,14 @@ def test_each_part_of_a_subscription_is_compared(
     ours, kind, said, theirs = change
     Subscription.objects.filter(stripe_id=sub).update(**ours)
 
-    run = run_sync(acme, heals=False)
+    run = run_sync(acme, repairs=False)
 
     theirs = theirs or f"{price} · monthly · platform"
     assert found() == [(kind, said, theirs)]
-    row = list_drift([acme])[0]
-    assert (row.can_heal, row.ours_at, row.theirs_at) == (True, NOW, NOW)
-    assert list_run_drift(run.pk) == [row]
-    assert (run.drifted, run.written) == (1, 0)
+    row = list_discrepancies([acme])[0]
+    assert (row.can_resolve, row.ours_at, row.theirs_at) == (True, NOW, NOW)
+    assert list_run_discrepancies(run.pk) == [row]
+    assert (run.discrepancy_count, run.written) == (1, 0)
 
 
 def test_seats_are_compared(
@@ -108,7 +108,7 @@ def test_seats_are_compared(
 
     run_sync(acme)
 
-    assert found(healed=True) == [("seats", "5", "11")]
+    assert found(resolved=True) == [("seats", "5", "11")]
     assert Subscription.objects.get().seats == 11
 
 
@@ -119,7 +119,7 @@ def test_amounts_are_compared(acme: WhiteLabel, sub: str) -> None:
 
     run_sync(acme)
 
-    assert found(healed=True) == [
+    assert found(resolved=True) == [
         ("amount", "7.00 usd, 0.00 paid", "29.00 usd, 29.00 paid"),
         ("status", "open", "paid 2026-11-21 12:00 UTC"),
     ]
@@ -133,7 +133,7 @@ def test_what_we_never_had_is_missing(
 
     run_sync(acme)
 
-    assert [kind for kind, *_ in found(healed=True)] == [
+    assert [kind for kind, *_ in found(resolved=True)] == [
         "customer",
         "missing",
         "missing",
@@ -146,39 +146,39 @@ def test_what_we_never_had_is_missing(
 
 def test_it_is_one_row_while_it_lasts(acme: WhiteLabel, sub: str) -> None:
     Subscription.objects.filter(stripe_id=sub).update(tier="free")
-    run_sync(acme, heals=False)
+    run_sync(acme, repairs=False)
     with time_machine.travel(NOW + timedelta(days=1), tick=False):
-        run_sync(acme, heals=False)
-        row = list_drift([acme])[0]
+        run_sync(acme, repairs=False)
+        row = list_discrepancies([acme])[0]
 
     assert row.first_seen_at == NOW
     assert row.last_seen_at == NOW + timedelta(days=1)
-    assert Drift.objects.count() == 1
+    assert Discrepancy.objects.count() == 1
 
 
 def test_one_click_heals_one(acme: WhiteLabel, org: Organization, sub: str) -> None:
     Subscription.objects.filter(stripe_id=sub).update(tier="free", status="past_due")
     Invoice.objects.filter(organization=org).update(total=7)
-    run_sync(acme, heals=False)
-    tier = Drift.objects.get(kind="tier")
+    run_sync(acme, repairs=False)
+    tier = Discrepancy.objects.get(kind="tier")
 
-    tasks.heal_drift(tier.pk, "ann")
+    tasks.resolve_discrepancy(tier.pk, "ann")
     before = history()
-    tasks.heal_drift(tier.pk, "bob")
+    tasks.resolve_discrepancy(tier.pk, "bob")
 
     tier.refresh_from_db()
-    assert (tier.healed_by, tier.healed_at) == ("ann", NOW)
+    assert (tier.resolved_by, tier.resolved_at) == ("ann", NOW)
     assert [kind for kind, *_ in found()] == ["amount"]
     assert Subscription.objects.get(stripe_id=sub).tier == "growth"
     assert history() == before
-    assert len(list_organization_drift(org.pk, healed=True)) == 2
+    assert len(list_organization_discrepancies(org.pk, resolved=True)) == 2
 
 
 def test_one_click_heals_all(acme: WhiteLabel, org: Organization, sub: str) -> None:
     Subscription.objects.update(tier="free")
-    run_sync(acme, heals=False)
+    run_sync(acme, repairs=False)
 
-    run = resolution.heal_all(acme, by="ann")
+    run = resolution.resolve_all(acme, by="ann")
     tasks.run_sync(run.pk)
 
     assert found() == []
@@ -188,11 +188,11 @@ def test_one_click_heals_all(acme: WhiteLabel, org: Organization, sub: str) -> N
 
 def test_a_webhook_heals_too(acme: WhiteLabel, sub: str) -> None:
     Subscription.objects.filter(stripe_id=sub).update(tier="free")
-    run_sync(acme, heals=False)
+    run_sync(acme, repairs=False)
 
     refetch_subscription(sub, by="evt_1")
 
-    assert Drift.objects.get().healed_by == "evt_1"
+    assert Discrepancy.objects.get().resolved_by == "evt_1"
 
 
 def test_what_was_never_so_in_stripe_ends(
@@ -203,7 +203,7 @@ def test_what_was_never_so_in_stripe_ends(
 
     run_sync(acme)
 
-    assert found(healed=True) == [("status", "active", "not in Stripe")]
+    assert found(resolved=True) == [("status", "active", "not in Stripe")]
     assert Subscription.objects.get(stripe_id=sub).status == "canceled"
 
 
@@ -236,7 +236,7 @@ def test_an_unknown_price_changes_nothing_silently(
 
     run_sync(acme)
 
-    warnings = Drift.objects.filter(kind="unknown_price", healed_at=None)
+    warnings = Discrepancy.objects.filter(kind="unknown_price", resolved_at=None)
     assert set(warnings.values_list("stripe_id", "ours", "theirs")) == {
         (sub, "growth", strange.id),
         (other, "", strange.id),
@@ -244,7 +244,7 @@ def test_an_unknown_price_changes_nothing_silently(
     assert Subscription.objects.get(stripe_id=sub).tier == "growth"
     assert not Subscription.objects.filter(stripe_id=other).exists()
     with pytest.raises(Conflict, match="waits for a person"):
-        resolution.heal(warnings[0].pk, by="ann")
+        resolution.resolve(warnings[0].pk, by="ann")
 
     known: Any = {"metadata": {"orgdesk_kind": "platform"}}
     fake.client().v1.products.update(str(strange.product), known)
@@ -311,10 +311,13 @@ def test_a_customer_of_nobody_is_a_warning(
     run_sync(acme)
 
     assert found() == [("no_organization", "", "who@example.com")]
-    assert list_drift([acme]) == []
-    row = list_drift([acme], with_nobodys=True)[0]
-    assert (row.label, row.can_heal) == (Drift.Kind.NO_ORGANIZATION.label, False)
-    assert get_drift(row.id, [acme]) is None
+    assert list_discrepancies([acme]) == []
+    row = list_discrepancies([acme], with_nobodys=True)[0]
+    assert (row.label, row.can_resolve) == (
+        Discrepancy.Kind.NO_ORGANIZATION.label,
+        False,
+    )
+    assert get_discrepancy(row.id, [acme]) is None
 
 
 def test_a_link_is_never_moved(

@@ -19,9 +19,9 @@ from pytest_django.live_server_helper import LiveServer
 from billing.models import (
     BillingPeriod,
     Charge,
-    Drift,
-    InboxEvent,
+    Discrepancy,
     StripeAction,
+    StripeEvent,
     Subscription,
     SyncRun,
 )
@@ -36,7 +36,12 @@ from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of, run_sync, subscribe
 
 HTMX = {"hx-request": "true"}
-PAGES = ("/jobs/", "/jobs/drift/", "/jobs/inbox/", "/jobs/failed/")
+PAGES = (
+    "/stripe/",
+    "/stripe/discrepancies/",
+    "/stripe/webhook-events/",
+    "/stripe/failed-jobs/",
+)
 SECRET_TEXT = "4242424242424242"
 
 
@@ -59,10 +64,12 @@ def decoy(acme: WhiteLabel) -> WhiteLabel:
 
 @pytest.fixture
 def bound(acme: WhiteLabel) -> Client:
-    return enter("fin", "finance", acme)
+    return require_billing_read("fin", "finance", acme)
 
 
-def enter(username: str, role: str, white_label: WhiteLabel | None = None) -> Client:
+def require_billing_read(
+    username: str, role: str, white_label: WhiteLabel | None = None
+) -> Client:
     client = Client()
     is_staff = white_label is None
     user = make_user(username, role, white_label=white_label, is_staff=is_staff)
@@ -76,7 +83,9 @@ def make_run(white_label: WhiteLabel, state: str, **more: Any) -> SyncRun:
     return SyncRun.objects.create(white_label=white_label, state=state, **more)
 
 
-def make_drift(white_label: WhiteLabel | None, stripe_id: str, **more: Any) -> Drift:
+def make_discrepancy(
+    white_label: WhiteLabel | None, stripe_id: str, **more: Any
+) -> Discrepancy:
     found = {
         "kind": "tier",
         "ours": "growth",
@@ -85,16 +94,16 @@ def make_drift(white_label: WhiteLabel | None, stripe_id: str, **more: Any) -> D
         "first_seen_at": NOW,
         "last_seen_at": NOW,
     }
-    return Drift.objects.create(
+    return Discrepancy.objects.create(
         white_label=white_label, stripe_id=stripe_id, **(found | more)
     )
 
 
 def make_event(
     organization: Organization | None, event_id: str, state: str = "parked", **more: Any
-) -> InboxEvent:
+) -> StripeEvent:
     is_over = state not in ("pending", "running")
-    return InboxEvent.objects.create(
+    return StripeEvent.objects.create(
         event_id=event_id,
         type="invoice.paid",
         object_id=f"in_{event_id}",
@@ -121,7 +130,7 @@ frozen = pytest.mark.usefixtures("frozen", "db")
 @frozen
 @pytest.mark.parametrize("url", PAGES)
 def test_a_page_is_for_who_reads_money(url: str, acme: WhiteLabel) -> None:
-    assert enter("vie", "viewer", acme).get(url).status_code == 200
+    assert require_billing_read("vie", "viewer", acme).get(url).status_code == 200
     roleless = Client()
     roleless.force_login(make_user("nob", white_label=acme, is_staff=False))
     assert roleless.get(url).status_code == 403
@@ -133,16 +142,16 @@ def test_a_page_is_for_who_reads_money(url: str, acme: WhiteLabel) -> None:
 def test_who_only_reads_sees_buttons_disabled_with_the_reason(
     acme: WhiteLabel, org: Organization
 ) -> None:
-    row, event = make_drift(acme, "sub_a"), make_event(org, "evt_a")
+    row, event = make_discrepancy(acme, "sub_a"), make_event(org, "evt_a")
     doors = [
-        f"/jobs/sync/{acme.pk}/",
-        f"/jobs/drift/{row.pk}/heal/",
-        f"/jobs/drift/heal/{acme.pk}/",
-        f"/jobs/inbox/{event.pk}/resend/",
-        f"/jobs/inbox/{event.pk}/ignore/",
-        "/jobs/failed/charge/1/retry/",
+        f"/stripe/sync/{acme.pk}/",
+        f"/stripe/discrepancies/{row.pk}/heal/",
+        f"/stripe/discrepancies/resolve/{acme.pk}/",
+        f"/stripe/webhook-events/{event.pk}/resend/",
+        f"/stripe/webhook-events/{event.pk}/ignore/",
+        "/stripe/failed-jobs/charge/1/retry/",
     ]
-    reader = enter("sup", "support", acme)
+    reader = require_billing_read("sup", "support", acme)
 
     for url in PAGES[:3]:
         text = text_of(reader.get(url))
@@ -161,10 +170,10 @@ def test_a_strangers_rows_are_not_there(
     acme: WhiteLabel, decoy: WhiteLabel, org: Organization, bound: Client
 ) -> None:
     stranger = Organization.objects.get(white_label=decoy, external_id="org-7")
-    theirs, nobodys = make_drift(decoy, "sub_d"), make_drift(None, "cus_n")
+    theirs, nobodys = make_discrepancy(decoy, "sub_d"), make_discrepancy(None, "cus_n")
     event, lost = make_event(stranger, "evt_d"), make_event(None, "evt_n")
     run = make_run(decoy, "done", requested_by="mallory")
-    make_drift(acme, "sub_a")
+    make_discrepancy(acme, "sub_a")
     make_event(org, "evt_a")
 
     seen = " ".join(text_of(bound.get(url)) for url in PAGES)
@@ -173,21 +182,21 @@ def test_a_strangers_rows_are_not_there(
     for text in ("sub_d", "cus_n", "evt_d", "evt_n", "Decoy", "mallory"):
         assert text not in seen
     for url in (
-        f"/jobs/sync/{decoy.pk}/",
-        f"/jobs/drift/{theirs.pk}/heal/",
-        f"/jobs/drift/{nobodys.pk}/heal/",
-        f"/jobs/drift/heal/{decoy.pk}/",
-        f"/jobs/inbox/{event.pk}/resend/",
-        f"/jobs/inbox/{lost.pk}/ignore/",
+        f"/stripe/sync/{decoy.pk}/",
+        f"/stripe/discrepancies/{theirs.pk}/heal/",
+        f"/stripe/discrepancies/{nobodys.pk}/heal/",
+        f"/stripe/discrepancies/resolve/{decoy.pk}/",
+        f"/stripe/webhook-events/{event.pk}/resend/",
+        f"/stripe/webhook-events/{lost.pk}/ignore/",
     ):
         assert bound.post(url).status_code == 404
     for url in (
-        f"/jobs/drift/?run={run.pk}",
-        "/jobs/drift/?white_label=decoy",
-        f"/jobs/drift/{theirs.pk}/",
+        f"/stripe/discrepancies/?run={run.pk}",
+        "/stripe/discrepancies/?white_label=decoy",
+        f"/stripe/discrepancies/{theirs.pk}/",
     ):
         assert bound.get(url).status_code == 404
-    whole = enter("ope", "operator")
+    whole = require_billing_read("ope", "operator")
     seen = " ".join(text_of(whole.get(url)) for url in PAGES)
     for text in ("sub_d", "cus_n", "evt_d", "evt_n", "mallory"):
         assert text in seen
@@ -195,8 +204,8 @@ def test_a_strangers_rows_are_not_there(
 
 @frozen
 def test_without_a_key_nothing_is_asked(bound: Client, acme: WhiteLabel) -> None:
-    assert OFF in text_of(bound.get("/jobs/"))
-    answer = bound.post(f"/jobs/sync/{acme.pk}/")
+    assert OFF in text_of(bound.get("/stripe/"))
+    answer = bound.post(f"/stripe/sync/{acme.pk}/")
 
     assert answer.status_code == 409
     assert not SyncRun.objects.exists()
@@ -207,15 +216,15 @@ def test_without_a_key_nothing_is_asked(bound: Client, acme: WhiteLabel) -> None
     ("url", "status"),
     [
         (
-            "/jobs/?watching=x,,9999999999999999999999,-1,\N{SUPERSCRIPT TWO}",
+            "/stripe/?watching=x,,9999999999999999999999,-1,\N{SUPERSCRIPT TWO}",
             200,
         ),
-        ("/jobs/drift/?kind=nothing", 400),
-        ("/jobs/drift/?run=x", 404),
-        ("/jobs/drift/?white_label=none", 404),
-        ("/jobs/inbox/?state=lost", 400),
-        ("/jobs/inbox/?before=x", 400),
-        ("/jobs/drift/99999/", 404),
+        ("/stripe/discrepancies/?kind=nothing", 400),
+        ("/stripe/discrepancies/?run=x", 404),
+        ("/stripe/discrepancies/?white_label=none", 404),
+        ("/stripe/webhook-events/?state=lost", 400),
+        ("/stripe/webhook-events/?before=x", 400),
+        ("/stripe/discrepancies/99999/", 404),
     ],
 )
 def test_what_an_address_cannot_mean_is_said(
@@ -232,16 +241,16 @@ def test_what_an_address_cannot_mean_is_said(
 def test_a_button_asks_for_one_run_however_often(
     bound: Client, acme: WhiteLabel
 ) -> None:
-    url = f"/jobs/sync/{acme.pk}/"
+    url = f"/stripe/sync/{acme.pk}/"
     plain = [bound.post(url).status_code for _ in range(2)]
     fragment = bound.post(url, headers=HTMX)
 
     assert plain == [302, 302]
     run = SyncRun.objects.get()
-    assert (run.requested_by, run.heals) == ("fin", True)
+    assert (run.requested_by, run.repairs) == ("fin", True)
     text = text_of(fragment)
     assert "<html" not in text
-    assert f"/jobs/?watching={run.pk}" in text
+    assert f"/stripe/?watching={run.pk}" in text
     assert 'hx-trigger="every 1s"' in text
 
 
@@ -250,27 +259,33 @@ def test_a_button_asks_for_one_run_however_often(
 def test_progress_is_in_numbers_and_the_end_is_told_once(
     bound: Client, acme: WhiteLabel
 ) -> None:
-    half = {"stage": "invoices", "done": 300, "total": 1200, "errors": 2, "drifted": 5}
+    half = {
+        "stage": "invoices",
+        "done": 300,
+        "total": 1200,
+        "errors": 2,
+        "discrepancy_count": 5,
+    }
     started = NOW - timedelta(seconds=10)
     run = make_run(acme, "running", started_at=started, **half)
-    page = text_of(bound.get("/jobs/"))
+    page = text_of(bound.get("/stripe/"))
 
     for text in ("<b>300</b> of 1,200", "25%"):
         assert text in page
     (note,) = re.findall(r'<p class="meter__note">(.*?)</p>', page)
-    rate, left, drifted, errors = note.split(" \N{MIDDLE DOT} ")
+    rate, left, discrepancy_count, errors = note.split(" \N{MIDDLE DOT} ")
     assert "30 s" in left
-    figures = [text.split()[0] for text in (rate, drifted, errors)]
+    figures = [text.split()[0] for text in (rate, discrepancy_count, errors)]
     assert figures == ["30", "5", "2"]
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
 
     SyncRun.objects.filter(pk=run.pk).update(state="done", done=1210, finished_at=NOW)
-    told = text_of(bound.get(f"/jobs/?watching={run.pk}", headers=HTMX))
+    told = text_of(bound.get(f"/stripe/?watching={run.pk}", headers=HTMX))
     toast = told[told.index('class="toast') :]
     assert "Acme" in toast
     assert "1,210 read in 10 s" in toast
     assert "every 1s" not in told
-    assert 'class="toast' not in text_of(bound.get("/jobs/", headers=HTMX))
+    assert 'class="toast' not in text_of(bound.get("/stripe/", headers=HTMX))
 
 
 @frozen
@@ -282,7 +297,7 @@ def test_the_pages_take_as_many_queries_for_many_rows_as_for_few(
 ) -> None:
     for number in range(30):
         make_run(acme, "done", created_at=NOW + timedelta(minutes=number))
-        make_drift(acme, f"sub_{number}", organization=org)
+        make_discrepancy(acme, f"sub_{number}", organization=org)
         make_event(org, f"evt_{number}")
 
     for url in PAGES:
@@ -297,10 +312,12 @@ def test_the_pages_take_as_many_queries_for_many_rows_as_for_few(
 def test_differences_show_both_values_and_warnings_stand_apart(
     bound: Client, acme: WhiteLabel, org: Organization
 ) -> None:
-    make_drift(acme, "sub_a", organization=org, ours_at=NOW - timedelta(days=1))
-    make_drift(acme, "sub_w", kind="unknown_price", ours="growth", theirs="price_x")
-    make_drift(acme, "sub_h", healed_at=NOW, healed_by="ann")
-    page = bound.get("/jobs/drift/")
+    make_discrepancy(acme, "sub_a", organization=org, ours_at=NOW - timedelta(days=1))
+    make_discrepancy(
+        acme, "sub_w", kind="unknown_price", ours="growth", theirs="price_x"
+    )
+    make_discrepancy(acme, "sub_h", resolved_at=NOW, resolved_by="ann")
+    page = bound.get("/stripe/discrepancies/")
     text = text_of(page)
 
     assert [row.stripe_id for row in page.context["differences"]] == ["sub_a"]
@@ -309,9 +326,9 @@ def test_differences_show_both_values_and_warnings_stand_apart(
     assert "<ins>scale</ins>" in text
     assert "Nov 20, 12:00" in text
     assert escape(what_to_do("unknown_price")) in text
-    healed = bound.get("/jobs/drift/?healed=1")
-    assert [row.stripe_id for row in healed.context["differences"]] == ["sub_h"]
-    narrowed = bound.get("/jobs/drift/?kind=seats", headers=HTMX)
+    resolved = bound.get("/stripe/discrepancies/?healed=1")
+    assert [row.stripe_id for row in resolved.context["differences"]] == ["sub_h"]
+    narrowed = bound.get("/stripe/discrepancies/?kind=seats", headers=HTMX)
     assert narrowed.context["differences"] == []
     assert "<html" not in narrowed.content.decode()
 
@@ -320,12 +337,12 @@ def test_differences_show_both_values_and_warnings_stand_apart(
 def test_what_a_run_saw_of_nobodys_is_not_for_a_bound_person(
     bound: Client, acme: WhiteLabel
 ) -> None:
-    run = make_run(acme, "done", drifted=2)
-    make_drift(acme, "sub_a", run=run)
-    make_drift(None, "cus_n", run=run, kind="no_organization", theirs="Walk-in")
-    url = f"/jobs/drift/?run={run.pk}"
+    run = make_run(acme, "done", discrepancy_count=2)
+    make_discrepancy(acme, "sub_a", run=run)
+    make_discrepancy(None, "cus_n", run=run, kind="no_organization", theirs="Walk-in")
+    url = f"/stripe/discrepancies/?run={run.pk}"
 
-    assert "cus_n" in text_of(enter("ope", "operator").get(url))
+    assert "cus_n" in text_of(require_billing_read("ope", "operator").get(url))
     text = text_of(bound.get(url))
     assert "sub_a" in text
     assert "cus_n" not in text
@@ -334,10 +351,10 @@ def test_what_a_run_saw_of_nobodys_is_not_for_a_bound_person(
 
 @frozen
 def test_in_step_says_since_when(bound: Client, acme: WhiteLabel) -> None:
-    assert "Nov 21, 2026, 12:00 UTC" not in text_of(bound.get("/jobs/drift/"))
+    assert "Nov 21, 2026, 12:00 UTC" not in text_of(bound.get("/stripe/discrepancies/"))
     make_run(acme, "done")
 
-    assert "Nov 21, 2026, 12:00 UTC" in text_of(bound.get("/jobs/drift/"))
+    assert "Nov 21, 2026, 12:00 UTC" in text_of(bound.get("/stripe/discrepancies/"))
 
 
 @frozen
@@ -351,15 +368,15 @@ def test_a_difference_is_healed_by_a_worker_and_its_row_says_so(
     fake_stripe.client().v1.subscriptions.update(
         sub, {"items": [{"id": item["id"], "price": dear.id}]}
     )
-    run_sync(acme, heals=False)
-    row = Drift.objects.get(kind="tier", stripe_id=sub)
-    asked = bound.post(f"/jobs/drift/{row.pk}/heal/", headers=HTMX)
+    run_sync(acme, repairs=False)
+    row = Discrepancy.objects.get(kind="tier", stripe_id=sub)
+    asked = bound.post(f"/stripe/discrepancies/{row.pk}/heal/", headers=HTMX)
 
-    assert 'data-drift="checking"' in text_of(asked)
-    assert f"/jobs/drift/{row.pk}/?looks=12" in asked.content.decode()
-    tasks.heal_drift(row.pk, "fin")
-    done = text_of(bound.get(f"/jobs/drift/{row.pk}/?looks=12", headers=HTMX))
-    assert 'data-drift="resolved"' in done
+    assert 'data-discrepancy="checking"' in text_of(asked)
+    assert f"/stripe/discrepancies/{row.pk}/?looks=12" in asked.content.decode()
+    tasks.resolve_discrepancy(row.pk, "fin")
+    done = text_of(bound.get(f"/stripe/discrepancies/{row.pk}/?looks=12", headers=HTMX))
+    assert 'data-discrepancy="resolved"' in done
     assert "by fin" in done
     assert "hx-trigger" not in done
     assert Subscription.objects.get().tier == "scale"
@@ -367,10 +384,10 @@ def test_a_difference_is_healed_by_a_worker_and_its_row_says_so(
 
 @frozen
 def test_a_row_stops_asking_after_a_while(bound: Client, acme: WhiteLabel) -> None:
-    row = make_drift(acme, "sub_a")
-    text = text_of(bound.get(f"/jobs/drift/{row.pk}/?looks=1", headers=HTMX))
+    row = make_discrepancy(acme, "sub_a")
+    text = text_of(bound.get(f"/stripe/discrepancies/{row.pk}/?looks=1", headers=HTMX))
 
-    assert 'data-drift="unresolved"' in text
+    assert 'data-discrepancy="unresolved"' in text
     assert "hx-trigger" not in text
 
 
@@ -379,12 +396,12 @@ def test_a_row_stops_asking_after_a_while(bound: Client, acme: WhiteLabel) -> No
 def test_a_warning_is_not_healed_and_all_are_by_a_run(
     bound: Client, acme: WhiteLabel
 ) -> None:
-    warning = make_drift(acme, "sub_w", kind="two_live")
+    warning = make_discrepancy(acme, "sub_w", kind="two_live")
 
-    assert bound.post(f"/jobs/drift/{warning.pk}/heal/").status_code == 409
-    assert bound.post(f"/jobs/drift/heal/{acme.pk}/").status_code == 302
+    assert bound.post(f"/stripe/discrepancies/{warning.pk}/heal/").status_code == 409
+    assert bound.post(f"/stripe/discrepancies/resolve/{acme.pk}/").status_code == 302
     run = SyncRun.objects.get()
-    assert (run.requested_by, run.heals) == ("fin", True)
+    assert (run.requested_by, run.repairs) == ("fin", True)
 
 
 # --- inbox --------------------------------------------------------------------------
@@ -398,7 +415,7 @@ def test_an_event_is_sent_again_or_ignored_once(
     failed = make_event(org, "evt_f", "failed", error="Traceback\nKeyError: 'x'")
     parked = make_event(org, "evt_p", reason="an object nobody knows")
     make_event(org, "evt_d", "done")
-    text = text_of(bound.get("/jobs/inbox/"))
+    text = text_of(bound.get("/stripe/webhook-events/"))
 
     assert "KeyError: &#x27;x&#x27;" in text
     assert "Traceback" not in text
@@ -406,24 +423,26 @@ def test_an_event_is_sent_again_or_ignored_once(
     assert SECRET_TEXT not in text
     assert "evt_d" not in text
     again = [
-        bound.post(f"/jobs/inbox/{failed.pk}/resend/").status_code for _ in range(2)
+        bound.post(f"/stripe/webhook-events/{failed.pk}/resend/").status_code
+        for _ in range(2)
     ]
     gone = [
-        bound.post(f"/jobs/inbox/{parked.pk}/ignore/").status_code for _ in range(2)
+        bound.post(f"/stripe/webhook-events/{parked.pk}/ignore/").status_code
+        for _ in range(2)
     ]
     assert (again, gone) == ([302, 409], [302, 409])
-    states = InboxEvent.objects.order_by("event_id").values_list("state", flat=True)
+    states = StripeEvent.objects.order_by("event_id").values_list("state", flat=True)
     assert list(states) == ["done", "pending", "ignored"]
-    assert "evt_f" in text_of(bound.get("/jobs/inbox/?state=waiting"))
-    assert "evt_p" in text_of(bound.get("/jobs/inbox/?state=ignored"))
-    assert bound.get("/jobs/inbox/").context["rows"] == []
+    assert "evt_f" in text_of(bound.get("/stripe/webhook-events/?state=waiting"))
+    assert "evt_p" in text_of(bound.get("/stripe/webhook-events/?state=ignored"))
+    assert bound.get("/stripe/webhook-events/").context["rows"] == []
 
 
 @frozen
 def test_the_inbox_is_paged_by_its_rows(bound: Client, org: Organization) -> None:
     for number in range(70):
         make_event(org, f"evt_{number:02}", "done")
-    first = bound.get("/jobs/inbox/?state=done")
+    first = bound.get("/stripe/webhook-events/?state=done")
     second = bound.get(first.context["next_url"])
 
     seen = [row.event_id for page in (first, second) for row in page.context["rows"]]
@@ -458,7 +477,7 @@ def test_what_was_given_up_says_why_and_is_tried_again(
         organization=Organization.objects.get(white_label=decoy, external_id="org-7"),
         kind="pause", note="n", requested_by="mallory", error="refused", **ended,
     )  # fmt: skip
-    text = text_of(bound.get("/jobs/failed/"))
+    text = text_of(bound.get("/stripe/failed-jobs/"))
 
     assert re.search(r"gpt\b[^<]*\b1\b", text)
     assert "No such customer." in text
@@ -466,13 +485,13 @@ def test_what_was_given_up_says_why_and_is_tried_again(
     assert "Restored." not in text
     assert "refused" not in text
     for kind, id_ in (("charge", charge.pk), ("job", job.pk)):
-        url = f"/jobs/failed/{kind}/{id_}/retry/"
+        url = f"/stripe/failed-jobs/{kind}/{id_}/retry/"
         assert [bound.post(url).status_code for _ in range(2)] == [302, 404]
     charge.refresh_from_db()
     job.refresh_from_db()
     assert (charge.state, job.state, job.attempts) == ("pending", "pending", 0)
-    assert bound.get("/jobs/failed/").context["rows"] == []
-    assert bound.post("/jobs/failed/nothing/1/retry/").status_code == 404
+    assert bound.get("/stripe/failed-jobs/").context["rows"] == []
+    assert bound.post("/stripe/failed-jobs/nothing/1/retry/").status_code == 404
 
 
 @frozen
@@ -486,14 +505,14 @@ def test_the_fleet_says_how_far_it_is_from_stripe(
     make_run(decoy, "failed")
     assert bound.get("/").context["health"].never == 1
     make_run(acme, "done", finished_at=NOW - timedelta(hours=3))
-    make_drift(acme, "sub_a")
-    make_drift(decoy, "sub_d")
+    make_discrepancy(acme, "sub_a")
+    make_discrepancy(decoy, "sub_d")
     make_event(org, "evt_a")
     page = bound.get("/")
     health, text = page.context["health"], text_of(page)
 
-    assert (health.never, health.drift, health.needy) == (0, 1, 1)
-    tile = text[text.index('class="tile__link" href="/jobs/"') :]
+    assert (health.never, health.discrepancy, health.needy) == (0, 1, 1)
+    tile = text[text.index('class="tile__link" href="/stripe/"') :]
     assert re.search(r'class="tile__value">3 h', tile)
     assert re.search(r'class="tile__note"><b>1 \w+,</b> 1 ', tile)
 
@@ -550,7 +569,7 @@ def test_a_button_syncs_the_fleet_while_one_watches(
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
 
-    page.goto(f"{base}/jobs/")
+    page.goto(f"{base}/stripe/")
     page.evaluate("window.sameDocument = true")
     page.get_by_role("button", name="Sync now Acme").click()
     bar = page.get_by_role("progressbar", name="Sync of Acme")
@@ -563,9 +582,9 @@ def test_a_button_syncs_the_fleet_while_one_watches(
     assert page.evaluate("document.activeElement.id") == f"sync-{fleet.pk}"
     assert Subscription.objects.filter(tier="scale").count() == 1
     assert said == []
-    page.locator("main a[href='/jobs/drift/']").first.click()
-    page.locator("#jobs-drift a[href='/jobs/drift/?healed=1']").click()
-    expect(page.locator("#jobs-drift")).to_contain_text("by ada")
+    page.locator("main a[href='/stripe/discrepancies/']").first.click()
+    page.locator("#discrepancies a[href='/stripe/discrepancies/?healed=1']").click()
+    expect(page.locator("#discrepancies")).to_contain_text("by ada")
     names = page.evaluate(
         "[...document.querySelectorAll('button, a, select')]"
         ".filter((one) => !(one.textContent.trim() || one.ariaLabel || one.labels))"

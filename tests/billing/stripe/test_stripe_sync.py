@@ -15,7 +15,7 @@ from django.db import connection
 from billing.gateway import calls
 from billing.models import (
     BillingAccount,
-    Drift,
+    Discrepancy,
     Invoice,
     Price,
     Subscription,
@@ -87,17 +87,17 @@ def test_everything_is_mirrored_once(
     assert invoice.total == Decimal("29.000")
     assert (invoice.status, invoice.currency) == ("paid", "usd")
     assert Price.objects.get().unit_amount == Decimal("29.000")
-    assert (first.done, first.errors, first.drifted) == (7, 0, 0)
+    assert (first.done, first.errors, first.discrepancy_count) == (7, 0, 0)
     assert first.written == 4
 
     before = history()
     second = run_sync(acme)
 
     assert (second.done, second.total) == (7, 7)
-    assert (second.written, second.drifted) == (0, 0)
+    assert (second.written, second.discrepancy_count) == (0, 0)
     assert history() == before
     assert not SyncSeen.objects.exists()
-    assert not Drift.objects.exists()
+    assert not Discrepancy.objects.exists()
 
 
 def test_every_state_is_mirrored(
@@ -160,13 +160,15 @@ def test_what_was_lost_is_healed_and_written_down(
 
     found = run_sync(acme)
 
-    assert found.drifted == Drift.objects.count() > 0
-    kinds = set(Drift.objects.filter(stripe_id=subs[1]).values_list("kind", flat=True))
+    assert found.discrepancy_count == Discrepancy.objects.count() > 0
+    kinds = set(
+        Discrepancy.objects.filter(stripe_id=subs[1]).values_list("kind", flat=True)
+    )
     assert kinds == {"tier", "price", "period"}
-    tier = Drift.objects.get(stripe_id=subs[1], kind="tier")
-    assert (tier.ours, tier.theirs, tier.healed_by) == ("growth", "scale", "ann")
+    tier = Discrepancy.objects.get(stripe_id=subs[1], kind="tier")
+    assert (tier.ours, tier.theirs, tier.resolved_by) == ("growth", "scale", "ann")
     assert tier.run == found
-    assert not Drift.objects.filter(healed_at=None).exists()
+    assert not Discrepancy.objects.filter(resolved_at=None).exists()
     assert Subscription.objects.get(stripe_id=subs[0]).status == "canceled"
     theirs = their_state(fake)
     assert all(theirs[id_] == said for id_, said in our_state().items())
@@ -184,11 +186,11 @@ def test_only_looking_writes_nothing(
     assert one
     fake.client().v1.subscriptions.cancel(one.stripe_id)
 
-    found = run_sync(acme, heals=False)
+    found = run_sync(acme, repairs=False)
 
-    assert (found.written, found.drifted) == (0, 1)
+    assert (found.written, found.discrepancy_count) == (0, 1)
     assert (history(), our_state()) == (before, ours)
-    assert Drift.objects.get(healed_at=None).theirs == "canceled"
+    assert Discrepancy.objects.get(resolved_at=None).theirs == "canceled"
 
 
 # --- paging, and what happens meanwhile --------------------------------------------
@@ -320,7 +322,7 @@ def test_trouble_on_the_way_costs_nothing_but_time(
     fault: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 20)
+    monkeypatch.setattr(calls, "DEADLINE_SECONDS", 20)
     fake.door("script", api=[{"path": "/v1/invoices*", "skip": 1, **fault}])
 
     run_sync(acme)
@@ -334,7 +336,7 @@ def test_an_outage_puts_the_run_off(
     fleet: list[Organization],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0.05)
     fake.door("script", api=[{"do": "error", "path": "/v1/sub*", "times": 0}])
     asked = runs_sync.start(acme)
 
@@ -426,7 +428,7 @@ def test_what_was_ours_and_cannot_be_read_any_more_is_counted(
 
     assert found.errors == 4
     assert Subscription.objects.get(stripe_id=sub).status == "active"
-    assert Drift.objects.get(healed_at=None).kind == "unknown_price"
+    assert Discrepancy.objects.get(resolved_at=None).kind == "unknown_price"
 
 
 def test_runs_that_begin_together_ask_once(
@@ -453,8 +455,8 @@ def test_runs_that_begin_together_ask_once(
     assert [run.state for run in asked] == ["done", "done"]
     assert asked[0].done == asked[1].done > 0
     assert [run.written for run in asked] == [1, 3]
-    drift = Drift.objects.filter(stripe_id=lost).order_by("-id")[0]
-    assert (drift.run, drift.kind) == (asked[0], "status")
+    discrepancy = Discrepancy.objects.filter(stripe_id=lost).order_by("-id")[0]
+    assert (discrepancy.run, discrepancy.kind) == (asked[0], "status")
     assert Subscription.objects.get(organization__white_label=decoy).status == "active"
     assert not SyncSeen.objects.exists()
 
@@ -500,10 +502,10 @@ def test_trouble_of_one_white_label_is_not_the_others(
 def test_the_timetable_starts_one_for_each(
     fake: FakeStripe, acme: WhiteLabel, django_capture_on_commit_callbacks: Any
 ) -> None:
-    with django_capture_on_commit_callbacks() as nudges:
+    with django_capture_on_commit_callbacks() as enqueues:
         tasks.start_syncs()
 
-    assert SyncRun.objects.unfinished().count() == len(nudges) == 2
+    assert SyncRun.objects.unfinished().count() == len(enqueues) == 2
 
 
 _KILLED = """

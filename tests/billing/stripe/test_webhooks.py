@@ -24,9 +24,9 @@ from billing.gateway import calls
 from billing.models import (
     BillingAccount,
     BillingPeriod,
-    Drift,
-    InboxEvent,
+    Discrepancy,
     Invoice,
+    StripeEvent,
     Subscription,
 )
 from billing.stripe import tasks
@@ -40,7 +40,7 @@ from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
 from billing.stripe.commands.webhook_events import handling, leases
 from billing.stripe.commands.webhook_events.leases import take_forgotten
 from billing.stripe.commands.webhook_events.receiving import ENQUEUED_WITHIN
-from billing.stripe.queries.webhook_events import list_inbox
+from billing.stripe.queries.webhook_events import list_webhook_events
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_white_label
 from tests.metrics.test_recording_parallel import together
@@ -61,7 +61,7 @@ URL = "/webhooks/stripe/"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "_FIRST_WAIT", 0.01)
-    monkeypatch.setattr(calls, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def deliver(fake: FakeStripe, event_id: str, **more: Any) -> int:
 
 
 def handle_all() -> None:
-    for id_ in InboxEvent.objects.filter(state="pending").values_list("id", flat=True):
+    for id_ in StripeEvent.objects.filter(state="pending").values_list("id", flat=True):
         tasks.handle_event(id_)
 
 
@@ -106,11 +106,11 @@ def event_of(
     }
 
 
-def receive(event: dict[str, Any]) -> InboxEvent:
+def receive(event: dict[str, Any]) -> StripeEvent:
     """Into the inbox by its own door."""
     body = json.dumps(event).encode()
     assert post(body, _signed(body)) == 200
-    return InboxEvent.objects.get(event_id=event["id"])
+    return StripeEvent.objects.get(event_id=event["id"])
 
 
 def _signed(body: bytes, secret: str = SECRET) -> str:
@@ -122,7 +122,7 @@ def _signed(body: bytes, secret: str = SECRET) -> str:
     return header
 
 
-def outcome(event: InboxEvent) -> tuple[str, str]:
+def outcome(event: StripeEvent) -> tuple[str, str]:
     tasks.handle_event(event.pk)
     event.refresh_from_db()
     return event.state, event.reason
@@ -141,7 +141,7 @@ def test_an_event_is_kept_and_handled(
 
     assert post(body, signature, url=url) == 200
 
-    row = InboxEvent.objects.get()
+    row = StripeEvent.objects.get()
     assert (row.event_id, row.object_id, row.state) == (event["id"], sub, "pending")
     assert outcome(row) == ("done", "")
     assert row.organization == org
@@ -174,7 +174,7 @@ def test_what_is_no_event_is_refused(
     fake_stripe: FakeStripe, db: None, body: bytes, signature: str, status: int
 ) -> None:
     assert post(body, signature) == status
-    assert not InboxEvent.objects.exists()
+    assert not StripeEvent.objects.exists()
 
 
 @pytest.mark.parametrize("method", ["get", "put", "delete", "options", "head"])
@@ -222,7 +222,7 @@ def test_either_secret_is_taken_while_one_replaces_the_other(
 
     assert post(BODY, _signed(BODY)) == 200
     assert post(BODY, _signed(BODY, "whsec_new")) == 200
-    assert InboxEvent.objects.count() == 1
+    assert StripeEvent.objects.count() == 1
 
 
 def test_what_postgresql_cannot_hold_is_kept_without_it(
@@ -243,7 +243,7 @@ def test_a_nul_in_what_an_event_is_called_is_left_out(
 
     assert post(body, _signed(body)) == 200
 
-    row = InboxEvent.objects.get()
+    row = StripeEvent.objects.get()
     assert (row.event_id, row.type) == (event["id"].replace("\0", ""), "invoice.paid")
     assert (row.api_version, row.object_id) == ("2026-10-28.endive", "in_1")
 
@@ -265,14 +265,14 @@ def test_a_hundred_at_once_are_one(
             return int(answer.status)
 
     assert together([send] * 100) == [200] * 100
-    row = InboxEvent.objects.get()
+    row = StripeEvent.objects.get()
     together([lambda: tasks.handle_event(row.pk)] * 8)
 
     row.refresh_from_db()
     assert (row.state, row.attempts) == ("done", 1)
     assert Subscription.objects.count() == 1
     before = history()
-    InboxEvent.objects.update(received_at=NOW - timedelta(days=31))
+    StripeEvent.objects.update(received_at=NOW - timedelta(days=31))
     assert leases.prune() == 1
     assert send() == 200
     handle_all()
@@ -334,7 +334,7 @@ def test_an_older_version_is_refetched_in_ours(
     body, signature = fake.sign(event, at=int(NOW.timestamp()), api_version=version)
     assert post(body, signature) == 200
 
-    assert outcome(InboxEvent.objects.get()) == ("done", "")
+    assert outcome(StripeEvent.objects.get()) == ("done", "")
     ends_at = Subscription.objects.get().period_ends_at
     assert str(ends_at)[:19] == "2026-12-21 12:00:00"
 
@@ -347,8 +347,8 @@ def test_a_customer_of_nobody_is_parked_and_warned_of(
     event = receive(event_of(id_, "customer.updated"))
 
     assert outcome(event) == ("parked", "customer is not linked to an organization")
-    drift = Drift.objects.get()
-    assert (drift.kind, drift.stripe_id, drift.theirs) == (
+    discrepancy = Discrepancy.objects.get()
+    assert (discrepancy.kind, discrepancy.stripe_id, discrepancy.theirs) == (
         "no_organization",
         id_,
         "who@example.com",
@@ -356,8 +356,8 @@ def test_a_customer_of_nobody_is_parked_and_warned_of(
     BillingAccount.objects.create(organization=org, stripe_id=id_)
     assert leases.resend(event.pk)
     assert outcome(event) == ("done", "")
-    drift.refresh_from_db()
-    assert drift.healed_at == NOW
+    discrepancy.refresh_from_db()
+    assert discrepancy.resolved_at == NOW
 
 
 def test_an_answer_without_a_field_parks_the_event(
@@ -429,8 +429,8 @@ def test_a_renamed_tier_is_followed(
 def test_an_outage_is_waited_for_and_then_given_up(
     fake: FakeStripe, org: Organization, price: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    once_more = replace(InboxEvent.retries, attempts=2)
-    monkeypatch.setattr(InboxEvent, "retries", once_more)
+    once_more = replace(StripeEvent.retries, attempts=2)
+    monkeypatch.setattr(StripeEvent, "retries", once_more)
     sub = subscribe(fake, customer_of(fake, org), price)
     event = receive(event_of(sub, "customer.subscription.updated"))
     fake.door("script", api=[{"do": "error", "path": "/v1/*", "times": 0}])
@@ -490,8 +490,8 @@ def test_killed_at_any_step_it_is_done_by_the_next(
     assert (event.state, event.attempts) == ("running", 1)
     assert outcome(event)[0] == "running"  # its lease goes on
 
-    with time_machine.travel(NOW + InboxEvent.retries.lease, tick=False):
-        tasks.sweep_inbox()
+    with time_machine.travel(NOW + StripeEvent.retries.lease, tick=False):
+        tasks.sweep_webhook_events()
         assert outcome(event) == ("done", "")
 
     assert event.attempts == 2
@@ -572,16 +572,16 @@ def test_what_nobody_was_told_of_is_swept_once(
 ) -> None:
     receive(event_of("ch_1", "charge.captured"))
     with django_capture_on_commit_callbacks() as early:
-        tasks.sweep_inbox()
+        tasks.sweep_webhook_events()
     later = NOW + ENQUEUED_WITHIN
     with (
         time_machine.travel(later, tick=False),
-        django_capture_on_commit_callbacks() as nudges,
+        django_capture_on_commit_callbacks() as enqueues,
     ):
-        tasks.sweep_inbox()
-        tasks.sweep_inbox()
+        tasks.sweep_webhook_events()
+        tasks.sweep_webhook_events()
 
-    assert (len(early), len(nudges)) == (0, 1)
+    assert (len(early), len(enqueues)) == (0, 1)
 
 
 def test_without_a_broker_it_is_kept_and_swept_later(
@@ -595,9 +595,9 @@ def test_without_a_broker_it_is_kept_and_swept_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(tasks.handle_event, "apply_async", refused)
-        with django_capture_on_commit_callbacks(execute=True) as nudges:
+        with django_capture_on_commit_callbacks(execute=True) as enqueues:
             event = receive(event_of("ch_1", "charge.captured"))
-    assert len(nudges) == 1
+    assert len(enqueues) == 1
 
     with time_machine.travel(NOW + ENQUEUED_WITHIN, tick=False):
         assert take_forgotten(10) == [event.pk]
@@ -617,14 +617,14 @@ def test_what_was_not_delivered_is_pulled(
     tasks.pull_events()
     handle_all()
 
-    assert set(InboxEvent.objects.values_list("source", flat=True)) == {"pull"}
-    assert InboxEvent.objects.count() == len(set(_types()))
+    assert set(StripeEvent.objects.values_list("source", flat=True)) == {"pull"}
+    assert StripeEvent.objects.count() == len(set(_types()))
     assert our_state() == their_state(fake)
     fake.door("webhooks", "DELETE")
 
 
 def _types() -> list[str]:
-    return list(InboxEvent.objects.values_list("event_id", flat=True))
+    return list(StripeEvent.objects.values_list("event_id", flat=True))
 
 
 def test_earlier_hints_at_the_same_object_are_done_with_it(
@@ -654,8 +654,8 @@ def test_people_ignore_and_resend(fake: FakeStripe, acme: WhiteLabel) -> None:
     assert (event.state, event.reason) == ("ignored", "by ann")
     assert not leases.ignore(event.pk, by="ann")
     assert leases.resend(event.pk)
-    assert [row.state for row in list_inbox(None)] == ["pending"]
-    assert list_inbox([acme]) == []
+    assert [row.state for row in list_webhook_events(None)] == ["pending"]
+    assert list_webhook_events([acme]) == []
 
 
 def test_pruning_keeps_what_needs_somebody(fake: FakeStripe, db: None) -> None:
@@ -667,7 +667,7 @@ def test_pruning_keeps_what_needs_somebody(fake: FakeStripe, db: None) -> None:
     with time_machine.travel(NOW + timedelta(days=31), tick=False):
         assert leases.prune() == 1
 
-    assert InboxEvent.objects.get() == parked
+    assert StripeEvent.objects.get() == parked
 
 
 # --- any order ------------------------------------------------------------------------
@@ -724,7 +724,7 @@ def test_any_order_ends_in_stripes_own_state(
             run_sync(acme)
 
         assert our_state() == their_state(fake)
-        assert not InboxEvent.objects.exclude(state="done").exists()
+        assert not StripeEvent.objects.exclude(state="done").exists()
         assert run_sync(acme).written == 0
         transaction.set_rollback(True)
 
@@ -759,7 +759,7 @@ def test_thirty_in_a_hundred_lost_and_one_run_heals_all(
         assert our_state() == their_state(fake)
         before = history()
         again = run_sync(acme)
-    assert (again.written, again.drifted) == (0, 0)
+    assert (again.written, again.discrepancy_count) == (0, 0)
     assert history() == before
     fake.door("webhooks", "DELETE")
 
@@ -778,4 +778,4 @@ def test_a_clock_moved_on_still_signs_for_today(
         fake.settle(20)
     fake.door("webhooks", "DELETE")
 
-    assert InboxEvent.objects.get().type == "customer.created"
+    assert StripeEvent.objects.get().type == "customer.created"

@@ -5,86 +5,92 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from billing.errors import LetterNotFailed
-from billing.models import Alert, Letter, LetterRecipient
+from billing.errors import EmailNotFailed
+from billing.models import Alert, AlertEmail, AlertEmailRecipient
 from orgs.commands import work
 
-_State, _Of = LetterRecipient.State, Letter.State
+_State, _Of = AlertEmailRecipient.State, AlertEmail.State
 _UNSETTLED = "unsettled"
 
 
 def settle(
-    recipient: LetterRecipient, state: str, *, code: int | None = None, words: str = ""
+    recipient: AlertEmailRecipient,
+    state: str,
+    *,
+    code: int | None = None,
+    words: str = "",
 ) -> None:
     """For good; of two that try the first is believed."""
-    LetterRecipient.objects.filter(pk=recipient.pk, state=_State.PENDING).update(
+    AlertEmailRecipient.objects.filter(pk=recipient.pk, state=_State.PENDING).update(
         state=state, smtp_code=code, words=words, settled_at=timezone.now()
     )
 
 
-def end(letter: Letter, *, tried: bool, wait_until: datetime | None, why: str) -> None:
+def end(
+    alert_email: AlertEmail, *, tried: bool, wait_until: datetime | None, why: str
+) -> None:
     """Done when each address is settled; what was only held costs no attempt."""
-    left = letter.recipients.filter(state=_State.PENDING).order_by("-words", "id")
+    left = alert_email.recipients.filter(state=_State.PENDING).order_by("-words", "id")
     last = left.first()
     if last is None:
-        _finish(letter)
+        _finish(alert_email)
     elif tried:
         code = str(last.smtp_code or _UNSETTLED)
-        put_off(letter, code=code, words=f"{last.address}: {last.words}")
+        put_off(alert_email, code=code, words=f"{last.address}: {last.words}")
     else:
-        wait = _time_until(wait_until, letter)
-        work.release(letter, wait=wait, error_code="held", error=why)
+        wait = _time_until(wait_until, alert_email)
+        work.release(alert_email, wait=wait, error_code="held", error=why)
 
 
-def _time_until(hold_ends_at: datetime | None, letter: Letter) -> timedelta:
+def _time_until(hold_ends_at: datetime | None, alert_email: AlertEmail) -> timedelta:
     if hold_ends_at is None:
-        return work.backoff(letter.retries, letter.attempts)
+        return work.backoff(alert_email.retries, alert_email.attempts)
     return max(hold_ends_at - timezone.now(), timedelta())
 
 
-def put_off(letter: Letter, *, code: str, words: str) -> None:
+def put_off(alert_email: AlertEmail, *, code: str, words: str) -> None:
     """Try it again later, or, after enough attempts, give up what is not settled."""
-    if not work.retry_later(letter, code=code, message=words):
-        _give_up(letter, code=code, words=words)
+    if not work.retry_later(alert_email, code=code, message=words):
+        _give_up(alert_email, code=code, words=words)
 
 
 @transaction.atomic
-def _finish(letter: Letter) -> None:
+def _finish(alert_email: AlertEmail) -> None:
     """End it as done, and write that into the alerts it was for, or do neither."""
-    if work.finish(letter):
-        tell_alerts(letter)
+    if work.finish(alert_email):
+        tell_alerts(alert_email)
 
 
 @transaction.atomic
-def _give_up(letter: Letter, *, code: str, words: str) -> None:
+def _give_up(alert_email: AlertEmail, *, code: str, words: str) -> None:
     """End it as failed for each address that is not settled; tell its alerts."""
-    if not work.give_up(letter, code=code, message=words):
+    if not work.give_up(alert_email, code=code, message=words):
         return
-    letter.recipients.filter(state=_State.PENDING).update(
+    alert_email.recipients.filter(state=_State.PENDING).update(
         state=_State.FAILED, settled_at=timezone.now()
     )
-    tell_alerts(letter)
+    tell_alerts(alert_email)
 
 
-def tell_alerts(letter: Letter) -> None:
+def tell_alerts(alert_email: AlertEmail) -> None:
     """Write into the ledger what became of its letter, or of each that it digests."""
-    if letter.alert_id is not None:
-        _tell(letter.alert_id, letter)
+    if alert_email.alert_id is not None:
+        _tell(alert_email.alert_id, alert_email)
         return
-    for told in Letter.objects.filter(recipients__digest=letter).distinct():
+    for told in AlertEmail.objects.filter(recipients__digest=alert_email).distinct():
         if told.alert_id is not None:
             _tell(told.alert_id, told)
 
 
-def _tell(alert_id: int, letter: Letter) -> None:
-    state, reason, at = _outcome(list(letter.recipients.select_related("digest")))
+def _tell(alert_id: int, alert_email: AlertEmail) -> None:
+    state, reason, at = _outcome(list(alert_email.recipients.select_related("digest")))
     alert = Alert.objects.select_for_update().get(pk=alert_id)
     alert.state, alert.reason = state, reason[:300]
     alert.sent_at = alert.sent_at or at
     alert.save(update_fields=["state", "reason", "sent_at"])
 
 
-def _outcome(rows: list[LetterRecipient]) -> tuple[str, str, datetime | None]:
+def _outcome(rows: list[AlertEmailRecipient]) -> tuple[str, str, datetime | None]:
     """State, reason and first sending of an alert whose letter has these addresses."""
     ends = [_end_of(row) for row in rows]
     sent = [at for state, _, at in ends if state == _State.SENT and at]
@@ -107,7 +113,7 @@ def _outcome(rows: list[LetterRecipient]) -> tuple[str, str, datetime | None]:
     )
 
 
-def _end_of(row: LetterRecipient) -> tuple[str, str, datetime | None]:
+def _end_of(row: AlertEmailRecipient) -> tuple[str, str, datetime | None]:
     """State, words and instant; of one that is told in a digest, the digest's."""
     if row.state == _State.DIGESTED and row.digest is not None:
         found = row.digest.recipients.filter(address__iexact=row.address).first()
@@ -117,18 +123,18 @@ def _end_of(row: LetterRecipient) -> tuple[str, str, datetime | None]:
 
 
 @transaction.atomic
-def revive(letter_id: int) -> None:
+def revive(alert_email_id: int) -> None:
     """Try a letter that was given up anew, for the addresses that did not take it.
 
-    Raises `LetterNotFailed`.
+    Raises `EmailNotFailed`.
     """
-    letter = Letter.objects.select_for_update().get(pk=letter_id)
-    if letter.state != _Of.FAILED:
-        raise LetterNotFailed("Only a failed email can be retried.")
-    letter.recipients.filter(state=_State.FAILED).update(
+    alert_email = AlertEmail.objects.select_for_update().get(pk=alert_email_id)
+    if alert_email.state != _Of.FAILED:
+        raise EmailNotFailed("Only a failed email can be retried.")
+    alert_email.recipients.filter(state=_State.FAILED).update(
         state=_State.PENDING, settled_at=None
     )
-    work.restart(Letter.objects.filter(pk=letter_id))
-    if letter.alert_id is not None:
-        told = Alert.objects.filter(pk=letter.alert_id, state=Alert.State.FAILED)
+    work.restart(AlertEmail.objects.filter(pk=alert_email_id))
+    if alert_email.alert_id is not None:
+        told = Alert.objects.filter(pk=alert_email.alert_id, state=Alert.State.FAILED)
         told.update(state=Alert.State.PENDING, reason="")

@@ -16,8 +16,8 @@ from billing.models import Alert, AlertOptOut
 _SALT = "digest opt-out"
 
 
-def digest_token(letter_id: int, address: str) -> str:
-    return signing.Signer(salt=_SALT).sign_object([letter_id, address.lower()])
+def digest_token(alert_email_id: int, address: str) -> str:
+    return signing.Signer(salt=_SALT).sign_object([alert_email_id, address.lower()])
 
 
 def list_opt_outs(token: str) -> list[OptOut]:
@@ -26,12 +26,14 @@ def list_opt_outs(token: str) -> list[OptOut]:
     Raises `UnknownOptOut` for a token that is not ours.
     """
     try:
-        letter_id, address = signing.Signer(salt=_SALT).unsign_object(token)
+        alert_email_id, address = signing.Signer(salt=_SALT).unsign_object(token)
     except signing.BadSignature:
         return [read_opt_out(token)]
-    told = Alert.objects.filter(letters__recipients__digest=letter_id)
+    told = Alert.objects.filter(alert_emails__recipients__digest=alert_email_id)
     pairs = sorted(set(told.values_list("organization_id", "kind")))
-    found = [OptOut(id_, address, kind) for id_, kind in pairs if not _is_duty(kind)]
+    found = [
+        OptOut(id_, address, kind) for id_, kind in pairs if not _is_mandatory(kind)
+    ]
     if not found:
         raise UnknownOptOut("You can't unsubscribe from service and payment notices.")
     return found
@@ -57,8 +59,8 @@ def refused_by(address: str) -> set[tuple[int, str]]:
     """Organization and kind of the letters that somebody opted out of, but duties."""
     rows = AlertOptOut.objects.filter(address=address.lower())
     found = rows.values_list("organization_id", "kind")
-    return {(id_, kind) for id_, kind in found if not _is_duty(kind)}
+    return {(id_, kind) for id_, kind in found if not _is_mandatory(kind)}
 
 
-def _is_duty(kind: str) -> bool:
-    return kind in ALERT_KINDS and ALERT_KINDS[kind].is_duty
+def _is_mandatory(kind: str) -> bool:
+    return kind in ALERT_KINDS and ALERT_KINDS[kind].is_mandatory

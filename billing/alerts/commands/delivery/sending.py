@@ -28,10 +28,10 @@ from billing.alerts.emails.hosts import (
     note_success,
 )
 from billing.alerts.emails.smtp import Answer, Blame, Carrier, domain_of
-from billing.models import Letter, LetterRecipient
+from billing.models import AlertEmail, AlertEmailRecipient
 
 logger = logging.getLogger(__name__)
-_State = LetterRecipient.State
+_State = AlertEmailRecipient.State
 
 
 @dataclass(slots=True)
@@ -48,44 +48,49 @@ class Round:
             self.wait_until, self.why = until, why
 
 
-def send(letter_id: int) -> list[int]:
+def send(alert_email_id: int) -> list[int]:
     """Send it, if it is due and nobody is at it; answers digests that it led to."""
-    letter = claim(letter_id)
-    if letter is None:
+    alert_email = claim(alert_email_id)
+    if alert_email is None:
         return []
-    if letter.is_exhausted:
-        put_off(letter, code="worker_died", words="Its workers died.")
+    if alert_email.is_exhausted:
+        put_off(alert_email, code="worker_died", words="Its workers died.")
         return []
     found = Round()
     try:
-        _send_to_all(letter, found)
+        _send_to_all(alert_email, found)
     except Exception as error:  # ours: the same again later, and not for ever
-        logger.exception("letter_broke id=%s", letter.pk)
-        put_off(letter, code="unexpected", words=type(error).__name__)
+        logger.exception("letter_broke id=%s", alert_email.pk)
+        put_off(alert_email, code="unexpected", words=type(error).__name__)
         return found.made
-    end(letter, tried=found.tried, wait_until=found.wait_until, why=found.why)
+    end(alert_email, tried=found.tried, wait_until=found.wait_until, why=found.why)
     return found.made
 
 
-def _send_to_all(letter: Letter, found: Round) -> None:
+def _send_to_all(alert_email: AlertEmail, found: Round) -> None:
     with Carrier() as carrier:
-        for recipient in letter.recipients.filter(state=_State.PENDING).order_by("id"):
-            if not renew(letter):
+        for recipient in alert_email.recipients.filter(state=_State.PENDING).order_by(
+            "id"
+        ):
+            if not renew(alert_email):
                 return
-            _send_to(letter, recipient, carrier, found)
+            _send_to(alert_email, recipient, carrier, found)
 
 
 def _send_to(
-    letter: Letter, recipient: LetterRecipient, carrier: Carrier, found: Round
+    alert_email: AlertEmail,
+    recipient: AlertEmailRecipient,
+    carrier: Carrier,
+    found: Round,
 ) -> None:
-    if _wants_none(letter, recipient):
+    if _wants_none(alert_email, recipient):
         settle(
             recipient,
             _State.SUPPRESSED,
             words="Unsubscribed before the email was sent.",
         )
         return
-    held = digests.hold(letter, recipient)
+    held = digests.hold(alert_email, recipient)
     if held.digest_id is not None:
         found.made.append(held.digest_id)
     if held.until is not None:
@@ -96,30 +101,30 @@ def _send_to(
     if pause := find_pause(domain) or acquire_token():
         found.hold(timezone.now() + timedelta(seconds=pause.seconds), pause.reason)
         return
-    answer = carrier.give(words_to(letter, recipient))
+    answer = carrier.give(words_to(alert_email, recipient))
     _mark(recipient, domain, answer)
     found.tried |= not answer.is_final
 
 
-def _mark(recipient: LetterRecipient, domain: str, answer: Answer) -> None:
+def _mark(recipient: AlertEmailRecipient, domain: str, answer: Answer) -> None:
     """What the host said of the address, for good or until it is tried again."""
     if answer.is_accepted:
         settle(recipient, _State.SENT)
     elif answer.is_final:
         settle(recipient, _State.REFUSED, code=answer.code, words=answer.words)
     else:
-        LetterRecipient.objects.filter(pk=recipient.pk, state=_State.PENDING).update(
-            smtp_code=answer.code, words=answer.words
-        )
+        AlertEmailRecipient.objects.filter(
+            pk=recipient.pk, state=_State.PENDING
+        ).update(smtp_code=answer.code, words=answer.words)
     if answer.is_final:
         note_success(domain)
     else:
         note_failure(domain, is_host=answer.blame is Blame.HOST)
 
 
-def _wants_none(letter: Letter, recipient: LetterRecipient) -> bool:
+def _wants_none(alert_email: AlertEmail, recipient: AlertEmailRecipient) -> bool:
     """Opted out after the crossing; whom a person sends it again, gets it."""
-    if letter.alert is None or letter.number > 1:
+    if alert_email.alert is None or alert_email.number > 1:
         return False
-    told = letter.alert.organization_id, letter.alert.kind
+    told = alert_email.alert.organization_id, alert_email.alert.kind
     return told in refused_by(recipient.address)

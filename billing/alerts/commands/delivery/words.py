@@ -10,29 +10,33 @@ from billing.alerts.emails.links import alerts_url, fleet_alerts_url, unsubscrib
 from billing.alerts.emails.messages import message_to
 from billing.alerts.emails.shown import digest_shown
 from billing.alerts.kinds import ALERT_KINDS
-from billing.models import Alert, Letter, LetterRecipient
+from billing.models import Alert, AlertEmail, AlertEmailRecipient
 
 
-def words_to(letter: Letter, recipient: LetterRecipient) -> EmailMultiAlternatives:
+def words_to(
+    alert_email: AlertEmail, recipient: AlertEmailRecipient
+) -> EmailMultiAlternatives:
     """Says the same whenever it is made."""
-    link = _unsubscribe_url(letter, recipient.address)
-    if letter.alert is not None:
-        context, url = shown.shown(letter.alert), _url(letter.alert)
+    link = _unsubscribe_url(alert_email, recipient.address)
+    if alert_email.alert is not None:
+        context, url = shown.shown(alert_email.alert), _url(alert_email.alert)
     else:
-        context = digest_shown(list(digested(letter)))
+        context = digest_shown(list(digested(alert_email)))
         url = fleet_alerts_url()
-    written = rendering.write(letter.kind, context, url=url, unsubscribe_url=link)
+    written = rendering.write(alert_email.kind, context, url=url, unsubscribe_url=link)
     return message_to(
         recipient.address,
         written,
-        message_id=letter.message_id,
+        message_id=alert_email.message_id,
         unsubscribe_url=link,
     )
 
 
-def digested(letter: Letter) -> QuerySet[Alert]:
+def digested(alert_email: AlertEmail) -> QuerySet[Alert]:
     """The alerts that a digest tells of, the first crossed first."""
-    alerts = Alert.objects.filter(letters__recipients__digest=letter).distinct()
+    alerts = Alert.objects.filter(
+        alert_emails__recipients__digest=alert_email
+    ).distinct()
     return alerts.select_related("organization__white_label").order_by("id")
 
 
@@ -41,20 +45,22 @@ def _url(alert: Alert) -> str:
     return f"{page}?alert={alert.pk}#alert-{alert.pk}"
 
 
-def _unsubscribe_url(letter: Letter, address: str) -> str:
+def _unsubscribe_url(alert_email: AlertEmail, address: str) -> str:
     """Of a duty there is none; of a digest, one for all in it that are none."""
-    if letter.alert is None:
+    if alert_email.alert is None:
         kinds = {
             ALERT_KINDS[kind]
-            for kind in digested(letter).values_list("kind", flat=True)
+            for kind in digested(alert_email).values_list("kind", flat=True)
         }
         token = (
             ""
-            if all(kind.is_duty for kind in kinds)
-            else digest_token(letter.pk, address)
+            if all(kind.is_mandatory for kind in kinds)
+            else digest_token(alert_email.pk, address)
         )
-    elif ALERT_KINDS[letter.alert.kind].is_duty:
+    elif ALERT_KINDS[alert_email.alert.kind].is_mandatory:
         token = ""
     else:
-        token = opt_out_token(letter.alert.organization_id, address, letter.alert.kind)
+        token = opt_out_token(
+            alert_email.alert.organization_id, address, alert_email.alert.kind
+        )
     return unsubscribe_url(token) if token else ""

@@ -13,14 +13,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing import gateway
-from billing.errors import ActionImpossible, NotFailed
+from billing.errors import ActionNotPossible, NotFailed
 from billing.models import StripeAction
 from billing.stripe.commands.actions.execution import KEY_LASTS, UNCERTAIN
 from billing.stripe.queries.actions import (
     OF_SUBSCRIPTION,
-    find_asked,
+    action_context,
+    find_requested,
     is_planned,
-    standing,
     why_not,
 )
 from orgs.commands import work
@@ -42,14 +42,14 @@ def ask(
     form: str = "",
     due_at: datetime | None = None,
 ) -> StripeAction:
-    """Write down what is wanted, for a worker that the door nudges.
+    """Write down what is wanted, for a worker that the door enqueues.
 
-    Raises `ActionImpossible` with the reason where it cannot be now.
+    Raises `ActionNotPossible` with the reason where it cannot be now.
     """
     if not note.strip():
         raise DomainError("A note is required.", fields=("note",))
     _lock(organization)
-    if before := find_asked(organization.pk, form):
+    if before := find_requested(organization.pk, form):
         return StripeAction.objects.get(pk=before)
     _check(organization, kind, parameters)
     return StripeAction.objects.create(
@@ -63,7 +63,7 @@ def ask(
 
 
 def cancel_action(action: StripeAction, *, by: str) -> None:
-    """Cancel what is planned and not begun; raises `ActionImpossible` otherwise.
+    """Cancel what is planned and not begun; raises `ActionNotPossible` otherwise.
 
     The condition is checked again by the update: a worker that claimed it in between
     has counted an attempt.
@@ -72,12 +72,12 @@ def cancel_action(action: StripeAction, *, by: str) -> None:
         pk=action.pk, attempts=0, next_attempt_at=action.next_attempt_at
     )
     if not is_planned(action) or not work.cancel(planned, reason=f"Canceled by {by}."):
-        raise ActionImpossible("This change is no longer scheduled.")
+        raise ActionNotPossible("This change is no longer scheduled.")
 
 
 @transaction.atomic
 def retry_action(action: StripeAction) -> None:
-    """Ask again for what failed; raises `NotFailed`, `ActionImpossible`.
+    """Ask again for what failed; raises `NotFailed`, `ActionNotPossible`.
 
     What Stripe refused gets another key, or it would repeat its refusal. Where nobody
     knows what became of it the key stays, for as long as Stripe remembers it.
@@ -91,7 +91,7 @@ def retry_action(action: StripeAction) -> None:
         parameters = {**parameters, "version": parameters.get("version", 1) + 1}
         started_at = None
     elif started_at and started_at < timezone.now() - KEY_LASTS:
-        raise ActionImpossible(
+        raise ActionNotPossible(
             "Too old to retry. Check Stripe, then start a new action."
         )
     _check(action.organization, action.kind, parameters)
@@ -110,10 +110,10 @@ def _check(
     organization: Organization, kind: str, parameters: Mapping[str, Any]
 ) -> None:
     if not gateway.is_on():
-        raise ActionImpossible("Stripe is not connected.")
-    now = standing(organization)
+        raise ActionNotPossible("Stripe is not connected.")
+    now = action_context(organization)
     subscription = now.find_by_stripe_id(parameters.get("subscription", ""))
     if kind in OF_SUBSCRIPTION and subscription is None:
-        raise ActionImpossible("Subscription not found.")
+        raise ActionNotPossible("Subscription not found.")
     if reason := why_not(kind, now, subscription):
-        raise ActionImpossible(reason)
+        raise ActionNotPossible(reason)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from billing import gateway
-from billing.errors import ActionImpossible, CustomerTaken
+from billing.errors import ActionNotPossible, CustomerTaken
 from billing.gateway import EXTERNAL_ID, ORGANIZATION
 from billing.models import BillingAccount, StripeAction, Subscription
 from billing.models.mirrors import LIVE
@@ -78,7 +78,7 @@ def _link_customer(action: StripeAction) -> Answer:
 def check_free(customer: gateway.Customer, organization: Organization) -> None:
     """Raises `CustomerTaken`; whose it is, is not said: it may be a stranger's."""
     if customer.is_deleted:
-        raise ActionImpossible("This customer was deleted in Stripe.")
+        raise ActionNotPossible("This customer was deleted in Stripe.")
     named = customer.organization_id
     taken = BillingAccount.objects.filter(stripe_id=customer.id)
     is_ours = named in (None, organization.pk)
@@ -89,7 +89,7 @@ def check_free(customer: gateway.Customer, organization: Organization) -> None:
 def _linked(action: StripeAction, customer: gateway.Customer) -> Answer:
     account = BillingAccount.objects.filter(organization=action.organization).first()
     if account is None or account.stripe_id != customer.id:
-        raise ActionImpossible(f"{customer.id} could not be linked: it has another.")
+        raise ActionNotPossible(f"{customer.id} could not be linked: it has another.")
     return {"customer": customer.id, "name": customer.name, "email": customer.email}
 
 
@@ -110,7 +110,7 @@ def _check_gone(customer_id: str) -> None:
     except gateway.Missing:
         is_gone = True
     if not is_gone:
-        raise ActionImpossible(
+        raise ActionNotPossible(
             f"{customer_id} still exists in Stripe and was not unlinked."
         )
 
@@ -173,7 +173,7 @@ def _check_same_period(action: StripeAction, item: gateway.SubscriptionItem) -> 
     """Late, the next period has begun at the old price: then people decide."""
     is_done = item.price_id == action.parameters["price"]
     if not is_done and item.period_ends_at != _instant(action, "period_ends_at"):
-        raise ActionImpossible(
+        raise ActionNotPossible(
             "The period has ended since. Review the change and try again."
         )
 
@@ -197,7 +197,9 @@ def _item(
     prices = (action.parameters["from_price"], action.parameters.get("price"))
     item = next((one for one in found.items if one.price_id in prices), None)
     if item is None:
-        raise ActionImpossible("The price has changed in Stripe. Review and try again.")
+        raise ActionNotPossible(
+            "The price has changed in Stripe. Review and try again."
+        )
     return item
 
 
@@ -300,7 +302,7 @@ def _send_payment_link(action: StripeAction) -> Answer:
             found = gateway.send_invoice(id_, key=_key(action, "send"))
         refetch_invoice(id_, by=action.requested_by)
     if not is_sent and found.status != "open":
-        raise ActionImpossible(f"The invoice is already {found.status} in Stripe.")
+        raise ActionNotPossible(f"The invoice is already {found.status} in Stripe.")
     return {
         "invoice": found.number or found.id,
         "status": found.status,

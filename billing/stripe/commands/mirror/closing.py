@@ -15,13 +15,13 @@ _LATE = timedelta(days=3)
 _CANCELED = "canceled"
 
 
-def announce(invoices: Iterable[gateway.Invoice]) -> None:
+def close_billed_periods(invoices: Iterable[gateway.Invoice]) -> None:
     """After the commit that mirrored them, the oldest first: periods follow in time."""
     for invoice in sorted(invoices, key=lambda one: one.created_at):
-        announce_draft(invoice)
+        close_period_for_draft(invoice)
 
 
-def announce_draft(invoice: gateway.Invoice) -> None:
+def close_period_for_draft(invoice: gateway.Invoice) -> None:
     """Told again, nothing more happens."""
     close_for_invoice(
         invoice.id,
@@ -31,7 +31,7 @@ def announce_draft(invoice: gateway.Invoice) -> None:
     )
 
 
-def announce_ends(subscriptions: Iterable[gateway.Subscription]) -> None:
+def close_ended_periods(subscriptions: Iterable[gateway.Subscription]) -> None:
     """What was canceled not long ago has no draft to come; told again, nothing more."""
     since = timezone.now() - _LATE
     for one in subscriptions:

@@ -8,7 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from billing.gateway import Customer
-from billing.models import BillingAccount, Drift
+from billing.models import BillingAccount, Discrepancy
 from billing.stripe.commands.discrepancies import Difference, close
 from billing.stripe.commands.mirror.fetches import Fetch, Outcome, note
 from billing.stripe.commands.mirror.owners import Owner, owners_of
@@ -37,8 +37,8 @@ def mirror_customers(customers: Sequence[Customer], fetch: Fetch) -> Outcome:
     for one in strangers:
         found += _of_stranger(one, claims.get(one.id), links, fetch)
     outcome = Outcome(met={id_: owner.organization_id for id_, owner in owners.items()})
-    outcome.drifted = note(found, [one.id for one in customers], fetch)
-    if fetch.heals:
+    outcome.discrepancy_count = note(found, [one.id for one in customers], fetch)
+    if fetch.repairs:
         outcome.written = _link(links)
         outcome.met |= links
     outcome.strangers = {one.id for one in customers} - set(outcome.met)
@@ -85,7 +85,7 @@ def _of_owned(
 def gone_customer(customer_id: str, owner: Owner, fetch: Fetch) -> Difference:
     """Stripe has it no more; whether the organization gets another, people decide."""
     return Difference(
-        Drift.Kind.NO_CUSTOMER,
+        Discrepancy.Kind.NO_CUSTOMER,
         customer_id,
         ours="linked",
         theirs="not in Stripe",
@@ -109,7 +109,7 @@ def _of_stranger(
         return []
     if customer.id in links and claim is not None:
         link = Difference(
-            Drift.Kind.CUSTOMER,
+            Discrepancy.Kind.CUSTOMER,
             customer.id,
             ours="",
             theirs=customer.id,
@@ -130,7 +130,7 @@ def _is_elsewhere(claim: _Claim, fetch: Fetch) -> bool:
 def _of_nobody(customer: Customer, claim: _Claim | None, fetch: Fetch) -> Difference:
     """Shown to the white label it names, where it names one."""
     return Difference(
-        Drift.Kind.NO_ORGANIZATION,
+        Discrepancy.Kind.NO_ORGANIZATION,
         customer.id,
         ours=f"organization already has {claim.customer_id}" if claim else "",
         theirs=customer.email or customer.name,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from django.db import transaction
 
 from billing import gateway
-from billing.models import Drift, Invoice, Subscription
+from billing.models import Discrepancy, Invoice, Subscription
 from billing.models.mirrors import LIVE
 from billing.signals import terms_changed
 from billing.stripe.commands.discrepancies import Difference
@@ -22,8 +22,8 @@ def forget_subscription(stripe_id: str, fetch: Fetch) -> Outcome:
         raise gateway.Missing("There is no such subscription in Stripe.")
     outcome = Outcome(met={stripe_id: row.organization_id})
     if row.status in LIVE:
-        outcome.drifted = note([_gone(row, fetch)], [stripe_id], fetch)
-    if row.status in LIVE and fetch.heals:
+        outcome.discrepancy_count = note([_gone(row, fetch)], [stripe_id], fetch)
+    if row.status in LIVE and fetch.repairs:
         own = Subscription.objects.filter(pk=row.pk, synced_at__lte=fetch.at)
         outcome.written = own.update(
             status=Subscription.Status.CANCELED, synced_at=fetch.at
@@ -39,10 +39,10 @@ def forget_invoice(stripe_id: str, fetch: Fetch) -> Outcome:
     if row is None:
         raise gateway.Missing("There is no such invoice in Stripe.")
     if row.status != Invoice.Status.DRAFT:
-        fetch = replace(fetch, heals=False)  # a bill is not lost: somebody must look
+        fetch = replace(fetch, repairs=False)  # a bill is not lost: somebody must look
     outcome = Outcome(met={stripe_id: row.organization_id})
-    outcome.drifted = note([_gone(row, fetch)], [stripe_id], fetch)
-    if fetch.heals:
+    outcome.discrepancy_count = note([_gone(row, fetch)], [stripe_id], fetch)
+    if fetch.repairs:
         own = Invoice.objects.filter(pk=row.pk, synced_at__lte=fetch.at)
         outcome.written, _ = own.delete()
     return outcome
@@ -50,7 +50,7 @@ def forget_invoice(stripe_id: str, fetch: Fetch) -> Outcome:
 
 def _gone(row: Subscription | Invoice, fetch: Fetch) -> Difference:
     return Difference(
-        Drift.Kind.STATUS,
+        Discrepancy.Kind.STATUS,
         row.stripe_id,
         row.status,
         _GONE,

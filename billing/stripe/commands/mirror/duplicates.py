@@ -9,7 +9,7 @@ from billing.models.mirrors import LIVE
 from billing.stripe.commands.mirror.columns import Columns
 
 
-def find_rivals(
+def find_duplicates(
     wanted: Mapping[str, Columns],
     rows: Iterable[Subscription],
     ages: Mapping[str, datetime],

@@ -17,7 +17,7 @@ class Fetch:
     by: str = ""
     run_id: int | None = None  # null: an event or a person, for one object
     white_label_id: int | None = None  # only organizations of this one
-    heals: bool = True  # else differences are written down and nothing else
+    repairs: bool = True  # else differences are written down and nothing else
     records_new: bool = True  # what we never had is a difference, too
 
 
@@ -26,7 +26,7 @@ class Outcome:
     """What was written; what needs another look before it can be."""
 
     written: int = 0  # rows that were not so before
-    drifted: int = 0
+    discrepancy_count: int = 0
     met: dict[str, int] = field(default_factory=dict)  # organization by object
     strangers: set[str] = field(default_factory=set)  # customers of nobody
     contested: set[str] = field(default_factory=set)  # with two live subscriptions
@@ -34,7 +34,7 @@ class Outcome:
 
     def add(self, other: "Outcome") -> None:
         self.written += other.written
-        self.drifted += other.drifted
+        self.discrepancy_count += other.discrepancy_count
         self.met |= other.met
         self.strangers |= other.strangers
         self.contested |= other.contested
@@ -51,6 +51,6 @@ def note(found: Iterable[Difference], looked_at: Collection[str], fetch: Fetch) 
     warnings = [one for one in found if one.is_warning]
     told = found if fetch.run_id else warnings
     discrepancies.record(told, run_id=fetch.run_id)
-    left = warnings if fetch.heals else found
+    left = warnings if fetch.repairs else found
     discrepancies.close(looked_at, but=left, at=fetch.at, by=fetch.by)
     return len(told)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing import gateway
-from billing.models import Drift, Invoice
+from billing.models import Discrepancy, Invoice
 from billing.stripe.commands.discrepancies import Difference
 from billing.stripe.commands.mirror.fetches import Fetch, Outcome, note
 from billing.stripe.commands.mirror.owners import Owner, owners_of
@@ -20,10 +20,10 @@ _LONGEST_URL = 500
 _LATE = timedelta(days=3)
 _OF_A_CYCLE = "subscription_cycle"
 _KINDS = {
-    Drift.Kind.CUSTOMER: ("organization_id",),
-    Drift.Kind.STATUS: ("status", "paid_at"),
-    Drift.Kind.AMOUNT: ("total", "amount_due", "amount_paid", "currency"),
-    Drift.Kind.PERIOD: ("issued_at", "due_at"),
+    Discrepancy.Kind.CUSTOMER: ("organization_id",),
+    Discrepancy.Kind.STATUS: ("status", "paid_at"),
+    Discrepancy.Kind.AMOUNT: ("total", "amount_due", "amount_paid", "currency"),
+    Discrepancy.Kind.PERIOD: ("issued_at", "due_at"),
 }
 
 
@@ -62,8 +62,8 @@ def mirror_invoices(invoices: Sequence[gateway.Invoice], fetch: Fetch) -> Outcom
         strangers={one.customer_id for one in invoices} - set(owners),
         billing=[one for one in ours if _bills(one, rows.get(one.id), fetch)],
     )
-    outcome.drifted = note(found, [one.id for one in ours], fetch)
-    if fetch.heals:
+    outcome.discrepancy_count = note(found, [one.id for one in ours], fetch)
+    if fetch.repairs:
         outcome.written = _write(wanted, fetch)
     return outcome
 
@@ -75,7 +75,7 @@ def _is_ours(one: gateway.Invoice, owners: Mapping[str, Owner], fetch: Fetch) ->
 
 def _bills(one: gateway.Invoice, row: Invoice | None, fetch: Fetch) -> bool:
     """A draft of a cycle; or one whose draft we missed, not long ago."""
-    if one.billing_reason != _OF_A_CYCLE or not fetch.heals:
+    if one.billing_reason != _OF_A_CYCLE or not fetch.repairs:
         return False
     is_missed = row is None or row.period_id is None
     is_new = one.created_at > fetch.at - _LATE
@@ -120,19 +120,19 @@ def _differences(
         for kind in changed(row, columns, _KINDS):
             yield told(kind, _said(row, kind))
     elif fetch.records_new:
-        yield told(Drift.Kind.MISSING, "")
+        yield told(Discrepancy.Kind.MISSING, "")
 
 
 def _said(one: Invoice | _Columns, kind: str) -> str:
     match kind:
-        case Drift.Kind.AMOUNT | Drift.Kind.MISSING:
+        case Discrepancy.Kind.AMOUNT | Discrepancy.Kind.MISSING:
             digits = CURRENCY_DIGITS.get(one.currency, 2)
             total, paid = f"{one.total:.{digits}f}", f"{one.amount_paid:.{digits}f}"
             return f"{total} {one.currency}, {paid} paid"
-        case Drift.Kind.PERIOD:
+        case Discrepancy.Kind.PERIOD:
             due = f", due {one.due_at:%Y-%m-%d}" if one.due_at else ""
             return f"of {one.issued_at:%Y-%m-%d}{due}"
-        case Drift.Kind.CUSTOMER:
+        case Discrepancy.Kind.CUSTOMER:
             return f"organization {one.organization_id}"
     return one.status + (f" {one.paid_at:%Y-%m-%d %H:%M} UTC" if one.paid_at else "")
 

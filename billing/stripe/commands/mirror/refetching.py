@@ -11,7 +11,10 @@ from django.utils import timezone
 from billing import gateway
 from billing.models import Subscription
 from billing.models.mirrors import LIVE
-from billing.stripe.commands.mirror.closing import announce, announce_ends
+from billing.stripe.commands.mirror.closing import (
+    close_billed_periods,
+    close_ended_periods,
+)
 from billing.stripe.commands.mirror.customers import mirror_customers
 from billing.stripe.commands.mirror.deletions import forget_invoice, forget_subscription
 from billing.stripe.commands.mirror.fetches import Fetch, Outcome
@@ -38,7 +41,7 @@ def refetch_subscription(id_: str, *, by: str = "") -> Outcome:
     outcome = mirror_subscriptions([subscription], fetch)
     for customer_id in sorted(outcome.contested):
         outcome.add(settle(customer_id, fetch))
-    announce_ends([subscription])
+    close_ended_periods([subscription])
     return outcome
 
 
@@ -53,7 +56,7 @@ def refetch_invoice(id_: str, *, by: str = "") -> Outcome:
     outcome = mirror_invoices([invoice], fetch)
     for one in outcome.billing:
         _meet_subscription(one.subscription_id, by)
-    announce(outcome.billing)
+    close_billed_periods(outcome.billing)
     return outcome
 
 
@@ -101,7 +104,7 @@ def _invoices_of(customer_id: str, by: str) -> Outcome:
         outcome.add(mirror_invoices(page.items, fetch))
         if not (after := page.next_cursor):
             break
-    announce(outcome.billing)
+    close_billed_periods(outcome.billing)
     return outcome
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from billing import gateway
-from billing.models import Drift, Subscription
+from billing.models import Discrepancy, Subscription
 from billing.models.mirrors import LIVE
 from billing.signals import terms_changed
 from billing.stripe.commands.discrepancies import Difference
@@ -18,7 +18,7 @@ from billing.stripe.commands.mirror.columns import (
     has_ended,
     known_items,
 )
-from billing.stripe.commands.mirror.duplicates import find_rivals
+from billing.stripe.commands.mirror.duplicates import find_duplicates
 from billing.stripe.commands.mirror.fetches import Fetch, Outcome, note
 from billing.stripe.commands.mirror.owners import Owner, owners_of
 from billing.stripe.commands.mirror.prices import known_prices
@@ -27,12 +27,12 @@ from billing.stripe.commands.mirror.writing import changed, touch, upsert
 TABLE = "billing_subscription"
 # What a difference is called, by the columns that it is in.
 _KINDS = {
-    Drift.Kind.CUSTOMER: ("organization_id",),
-    Drift.Kind.TIER: ("tier",),
-    Drift.Kind.PRICE: ("stripe_price_id", "cycle", "kind"),
-    Drift.Kind.SEATS: ("seats",),
-    Drift.Kind.STATUS: ("status", "trial_ends_at", "cancels_at", "pause_reason"),
-    Drift.Kind.PERIOD: ("period_starts_at", "period_ends_at"),
+    Discrepancy.Kind.CUSTOMER: ("organization_id",),
+    Discrepancy.Kind.TIER: ("tier",),
+    Discrepancy.Kind.PRICE: ("stripe_price_id", "cycle", "kind"),
+    Discrepancy.Kind.SEATS: ("seats",),
+    Discrepancy.Kind.STATUS: ("status", "trial_ends_at", "cancels_at", "pause_reason"),
+    Discrepancy.Kind.PERIOD: ("period_starts_at", "period_ends_at"),
 }
 
 
@@ -54,7 +54,7 @@ def mirror_subscriptions(
     outcome = Outcome(strangers=customers - set(owners))
     wanted = _wanted(look, fetch)
     ages = {one.id: one.created_at for one in look.ours}
-    rivals = find_rivals(wanted, look.rows.values(), ages)
+    rivals = find_duplicates(wanted, look.rows.values(), ages)
     if not is_all:
         outcome.contested = {one.customer_id for one in look.ours if one.id in rivals}
         look.leave_out(outcome.contested)
@@ -62,8 +62,8 @@ def mirror_subscriptions(
     outcome.met = {one.id: owners[one.customer_id].organization_id for one in look.ours}
     books = _Books(look, wanted, rivals, fetch)
     found = [difference for one in look.ours for difference in books.of(one)]
-    outcome.drifted = note(found, list(outcome.met), fetch)
-    if fetch.heals:
+    outcome.discrepancy_count = note(found, list(outcome.met), fetch)
+    if fetch.repairs:
         outcome.written = _write(wanted, rivals, fetch)
     return outcome
 
@@ -115,7 +115,7 @@ class _Books:
             for kind in changed(row, columns, _KINDS):
                 yield self._told(one, kind, _said(row, kind), _said(columns, kind))
         elif columns and self.fetch.records_new:
-            yield self._told(one, "missing", "", _said(columns, Drift.Kind.TIER))
+            yield self._told(one, "missing", "", _said(columns, Discrepancy.Kind.TIER))
 
     def _told(
         self, one: gateway.Subscription, kind: str, ours: str, theirs: str
@@ -134,7 +134,7 @@ class _Books:
 
 
 def _said(one: Subscription | Columns, kind: str) -> str:
-    values = (getattr(one, name) for name in _KINDS[Drift.Kind(kind)])
+    values = (getattr(one, name) for name in _KINDS[Discrepancy.Kind(kind)])
     return " · ".join(_text(value) for value in values if value not in (None, ""))
 
 

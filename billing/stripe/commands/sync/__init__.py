@@ -1,1 +1,1 @@
-"""Full sync: a white label's share of all that Stripe has, and what drifted."""
+"""Full sync: what Stripe has for a white label, and how it differs from Orgdesk."""

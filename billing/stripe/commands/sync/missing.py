@@ -58,7 +58,7 @@ def _customers(run: SyncRun, fetch: Fetch) -> Iterator[Outcome]:
 def _warn(customer_ids: list[str], fetch: Fetch) -> Outcome:
     owners = owners_of(customer_ids)
     found = [gone_customer(id_, owner, fetch) for id_, owner in owners.items()]
-    return Outcome(drifted=note(found, customer_ids, fetch))
+    return Outcome(discrepancy_count=note(found, customer_ids, fetch))
 
 
 def _subscriptions(run: SyncRun, fetch: Fetch) -> Iterator[Outcome]:

@@ -31,7 +31,7 @@ from billing.stripe.commands.sync.stages import (
 )
 
 SLICE_SECONDS = 5  # then others have their turn: usage is folded every ten
-PATIENCE_SECONDS = 10  # the run comes again by itself
+DEADLINE_SECONDS = 10  # the run comes again by itself
 Party = list[SyncRun]  # that stand at the same page, and never none
 
 
@@ -42,7 +42,7 @@ def advance(run_id: int) -> bool:
         return False
     ends_at = time.monotonic() + SLICE_SECONDS
     try:
-        with gateway.patience(PATIENCE_SECONDS):
+        with gateway.deadline(DEADLINE_SECONDS):
             return not _read(party, ends_at)
     except runs.LeaseLost:
         return False
@@ -90,7 +90,7 @@ def _fetch(run: SyncRun, at: datetime) -> Fetch:
         by=run.requested_by or f"sync {run.pk}",
         run_id=run.pk,
         white_label_id=run.white_label_id,
-        heals=run.heals,
+        repairs=run.repairs,
         records_new=run.total is not None,
     )
 

@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from billing.gateway import redacted
-from billing.models import Drift, SyncRun, SyncSeen
+from billing.models import Discrepancy, SyncRun, SyncSeen
 from billing.stripe.commands.sync.stages import Taken
 from orgs.commands import work
 from orgs.errors import DomainError
@@ -30,14 +30,14 @@ class LeaseLost(Exception):
 
 @transaction.atomic
 def start(
-    white_label: WhiteLabel, *, requested_by: str = "", heals: bool = True
+    white_label: WhiteLabel, *, requested_by: str = "", repairs: bool = True
 ) -> SyncRun:
     """Ask for a run; asked again while one is unfinished, it is the same one."""
     SyncRun.objects.bulk_create(
         [
             SyncRun(
                 white_label=white_label,
-                heals=heals,
+                repairs=repairs,
                 requested_by=requested_by[:200],
                 total=_expected(white_label),
             )
@@ -48,7 +48,7 @@ def start(
     if run.state == _State.PENDING:
         # Asked for again, it does not wait for its next attempt.
         pending = SyncRun.objects.filter(pk=run.pk, state=_State.PENDING)
-        pending.update(heals=run.heals or heals, next_attempt_at=timezone.now())
+        pending.update(repairs=run.repairs or repairs, next_attempt_at=timezone.now())
         run.refresh_from_db()
     return run
 
@@ -104,7 +104,7 @@ def save(
         stage=stage,
         cursor=cursor,
         done=F("done") + done,
-        drifted=_drifted(),
+        discrepancy_count=_drifted(),
         attempts=1,
         leased_until=DatabaseClock() + SyncRun.retries.lease,
     )
@@ -118,8 +118,12 @@ def save(
 
 def _drifted() -> Coalesce:
     """Met twice, an object differs once."""
-    drifts = Drift.objects.filter(run=OuterRef("pk")).order_by().values("run")
-    return Coalesce(Subquery(drifts.annotate(count=Count("pk")).values("count")), 0)
+    discrepancies = (
+        Discrepancy.objects.filter(run=OuterRef("pk")).order_by().values("run")
+    )
+    return Coalesce(
+        Subquery(discrepancies.annotate(count=Count("pk")).values("count")), 0
+    )
 
 
 def _save_taken(run_id: int, taken: Taken) -> None:
@@ -129,10 +133,10 @@ def _save_taken(run_id: int, taken: Taken) -> None:
             errors=F("errors") + taken.errors,
         )
     if taken.met:
-        _save_met(run_id, taken.met)
+        _save_seen(run_id, taken.met)
 
 
-def _save_met(run_id: int, stripe_ids: Collection[str]) -> None:
+def _save_seen(run_id: int, stripe_ids: Collection[str]) -> None:
     with connection.cursor() as statement:
         statement.execute(
             "insert into billing_syncseen (run_id, stripe_id)"

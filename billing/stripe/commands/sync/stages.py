@@ -9,7 +9,10 @@ from django.db import DataError, IntegrityError
 
 from billing import gateway
 from billing.models import SyncRun
-from billing.stripe.commands.mirror.closing import announce_draft, announce_ends
+from billing.stripe.commands.mirror.closing import (
+    close_ended_periods,
+    close_period_for_draft,
+)
 from billing.stripe.commands.mirror.customers import mirror_customers
 from billing.stripe.commands.mirror.fetches import Fetch, Outcome
 from billing.stripe.commands.mirror.invoices import mirror_invoices
@@ -57,9 +60,9 @@ def _take_subscriptions(items: Sequence[gateway.Subscription], fetch: Fetch) -> 
     taken = _mirror(mirror_subscriptions, items, fetch)
     for customer_id in sorted(taken.outcome.contested):
         taken.errors += _settle(customer_id, taken.outcome, fetch)
-    if fetch.heals:
-        taken.errors += sum(_is_trouble(_announce_end, one) for one in items)
-    lasting = {one.id for one in items if one.ended_at is None or not fetch.heals}
+    if fetch.repairs:
+        taken.errors += sum(_is_trouble(_close_ended_period, one) for one in items)
+    lasting = {one.id for one in items if one.ended_at is None or not fetch.repairs}
     taken.met = lasting & set(taken.outcome.met)
     return taken
 
@@ -77,22 +80,22 @@ def _settle(customer_id: str, outcome: Outcome, fetch: Fetch) -> bool:
 def _take_invoices(items: Sequence[gateway.Invoice], fetch: Fetch) -> Taken:
     taken = _mirror(mirror_invoices, items, fetch)
     for invoice in sorted(taken.outcome.billing, key=lambda one: one.created_at):
-        taken.errors += _is_trouble(announce_draft, invoice)
+        taken.errors += _is_trouble(close_period_for_draft, invoice)
     unsettled = {
-        one.id for one in items if one.status in _OPEN_INVOICES or not fetch.heals
+        one.id for one in items if one.status in _OPEN_INVOICES or not fetch.repairs
     }
     taken.met = unsettled & set(taken.outcome.met)
     return taken
 
 
-def _announce_end(subscription: gateway.Subscription) -> None:
-    announce_ends([subscription])
+def _close_ended_period(subscription: gateway.Subscription) -> None:
+    close_ended_periods([subscription])
 
 
-def _is_trouble(announce: Callable[[Any], None], item: Any) -> bool:
+def _is_trouble(close_billed_periods: Callable[[Any], None], item: Any) -> bool:
     """One organization's trouble is not the run's; the next run tells it again."""
     try:
-        announce(item)
+        close_billed_periods(item)
     except Exception:  # whatever closing can raise
         logger.exception("not_announced id=%s", item.id)
         return True

@@ -5,7 +5,7 @@ import traceback
 from datetime import timedelta
 
 from billing.gateway import redacted
-from billing.models import InboxEvent
+from billing.models import StripeEvent
 from billing.stripe.commands.webhook_events import outages
 from orgs.commands import work
 from orgs.errors import DomainError
@@ -18,13 +18,13 @@ class WorkersDied(Exception):
     """Each worker that handled the event was killed, the last attempt's too."""
 
 
-def put_back(event: InboxEvent) -> None:
+def put_back(event: StripeEvent) -> None:
     """Give it back without an attempt: Stripe did not answer another event just now."""
     work.release(event, wait=timedelta(seconds=outages.SECONDS))
 
 
 def end(
-    event: InboxEvent, state: str, reason: str = "", *, organization: int | None = None
+    event: StripeEvent, state: str, reason: str = "", *, organization: int | None = None
 ) -> None:
     """End it in a state of its own, such as parked, with the reason for people."""
     work.finish(
@@ -32,7 +32,7 @@ def end(
     )
 
 
-def fail(event: InboxEvent, error: Exception) -> None:
+def fail(event: StripeEvent, error: Exception) -> None:
     """Try it again later; after the last attempt it has failed, for a person."""
     name = type(error).__name__
     logger.warning("event_failed id=%s error=%s", event.event_id, name)

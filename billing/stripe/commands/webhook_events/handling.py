@@ -7,7 +7,7 @@ import pghistory
 from django.utils import timezone
 
 from billing import gateway
-from billing.models import InboxEvent
+from billing.models import StripeEvent
 from billing.stripe.commands.mirror.fetches import Outcome
 from billing.stripe.commands.mirror.refetching import (
     refetch_customer,
@@ -26,8 +26,8 @@ from billing.stripe.commands.webhook_events.ending import (
 from billing.stripe.commands.webhook_events.leases import claim
 from billing.stripe.commands.webhook_events.locks import object_lock
 
-PATIENCE_SECONDS = 8  # it comes again by itself
-_State = InboxEvent.State
+DEADLINE_SECONDS = 8  # it comes again by itself
+_State = StripeEvent.State
 
 
 def handle(id_: int) -> None:
@@ -53,9 +53,9 @@ def handle(id_: int) -> None:
         _try(event)
 
 
-def _try(event: InboxEvent) -> None:
+def _try(event: StripeEvent) -> None:
     try:
-        with gateway.patience(PATIENCE_SECONDS):
+        with gateway.deadline(DEADLINE_SECONDS):
             _settle(event)
     except gateway.Malformed as error:
         end(event, _State.PARKED, str(error))
@@ -69,7 +69,7 @@ def _try(event: InboxEvent) -> None:
         fail(event, error)
 
 
-def _settle(event: InboxEvent) -> None:
+def _settle(event: StripeEvent) -> None:
     refetch = _refetch(event.type)
     if refetch is None:
         return end(event, _State.DONE, "not needed")
@@ -103,14 +103,14 @@ _FAMILIES: dict[str, Callable[..., Outcome]] = {
 }
 
 
-def _is_supported(event: InboxEvent) -> bool:
+def _is_supported(event: StripeEvent) -> bool:
     payload = event.payload
     return gateway.Event(
         event.event_id, event.type, event.api_version, event.object_id, None, payload
     ).is_supported
 
 
-def _end_met(event: InboxEvent, outcome: Outcome, asked_at: datetime) -> None:
+def _end_met(event: StripeEvent, outcome: Outcome, asked_at: datetime) -> None:
     if outcome.strangers and not outcome.met:
         return end(event, _State.PARKED, "customer is not linked to an organization")
     organization = outcome.met.get(event.object_id)
@@ -120,15 +120,15 @@ def _end_met(event: InboxEvent, outcome: Outcome, asked_at: datetime) -> None:
 
 
 def _end_covered(
-    event: InboxEvent, asked_at: datetime, organization: int | None
+    event: StripeEvent, asked_at: datetime, organization: int | None
 ) -> None:
     """What arrived before we asked had happened: the answer has it in it."""
-    covered = InboxEvent.objects.filter(
+    covered = StripeEvent.objects.filter(
         object_id=event.object_id, state=_State.PENDING, received_at__lt=asked_at
     )
     for row in covered:
         if _refetch(row.type) is _refetch(event.type) and _is_supported(row):
-            InboxEvent.objects.filter(id=row.id, state=_State.PENDING).update(
+            StripeEvent.objects.filter(id=row.id, state=_State.PENDING).update(
                 state=_State.DONE,
                 reason=f"with {event.event_id}"[:200],
                 organization_id=organization,
@@ -136,14 +136,14 @@ def _end_covered(
             )
 
 
-def _end_missing(event: InboxEvent) -> None:
+def _end_missing(event: StripeEvent) -> None:
     if event.type.endswith(".deleted"):
         end(event, _State.DONE, "deleted in Stripe, and never ours")
     else:
         end(event, _State.PARKED, "no such object in Stripe" + _elsewhere(event))
 
 
-def _elsewhere(event: InboxEvent) -> str:
+def _elsewhere(event: StripeEvent) -> str:
     """Where it may be that our key does not see."""
     if account := event.payload.get("account"):
         return f": it is of the connected account {account}"

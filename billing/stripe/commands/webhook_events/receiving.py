@@ -9,14 +9,14 @@ from django.utils import timezone
 from psycopg.types.json import Jsonb
 
 from billing import gateway
-from billing.models import InboxEvent
+from billing.models import StripeEvent
 
 ENQUEUED_WITHIN = timedelta(seconds=30)  # else a sweep sends another message
 PULLED = timedelta(days=4)  # Stripe itself gives up after three
 
 
 def receive(event: gateway.Event, *, source: str = "webhook") -> int | None:
-    """Keep an event; answers its row's id for a nudge, nothing where it is known.
+    """Keep an event; answers its row's id for a enqueue, nothing where it is known.
 
     Insert-or-nothing by Stripe's id: of parallel duplicates one is kept.
     """
@@ -39,11 +39,12 @@ def receive(event: gateway.Event, *, source: str = "webhook") -> int | None:
 
 
 _INSERT = f"""
-insert into billing_inboxevent (event_id, type, api_version, object_id, source, payload,
+insert into billing_stripeevent (event_id, type, api_version, object_id, source,
+    payload,
     happened_at, received_at, state, reason, attempts, next_attempt_at, sweep_after,
     error_code, error)
 values (%(event_id)s, %(type)s, %(api_version)s, %(object_id)s, %(source)s, %(payload)s,
-    %(happened_at)s, %(now)s, '{InboxEvent.State.PENDING}', '', 0, %(now)s,
+    %(happened_at)s, %(now)s, '{StripeEvent.State.PENDING}', '', 0, %(now)s,
     %(sweep_after)s, '', '')
 on conflict (event_id) do nothing returning id
 """  # noqa: S608  ours
@@ -59,10 +60,10 @@ def _storable(value: Any) -> Any:
 
 
 def pull_undelivered() -> list[int]:
-    """Keep what no endpoint has taken in the last days; answers rows for nudges."""
+    """Keep what no endpoint has taken in the last days; answers rows for enqueues."""
     since, after, ids = timezone.now() - PULLED, "", []
     while True:
         page = gateway.list_events(since=since, after=after, delivered=False)
-        ids += [receive(event, source=InboxEvent.Source.PULL) for event in page.items]
+        ids += [receive(event, source=StripeEvent.Source.PULL) for event in page.items]
         if not (after := page.next_cursor):
             return [id_ for id_ in ids if id_ is not None]
