@@ -352,7 +352,8 @@ values (x.organization_id, x.day, {", ".join(f"x.{c}" for c in columns)})
 
 # Readers ask whether anything is not as it was: a metric's correction counts, too.
 _COUNT = """
-update metrics_organizationranking set changes = changes + 1 where organization_id in (
+update metrics_organizationranking set rolled_up_changes = rolled_up_changes + 1
+where organization_id in (
     select organization_id from usage_difference where product is null)
 """
 _APPEND_FLEET = f"""

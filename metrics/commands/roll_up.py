@@ -82,7 +82,7 @@ with taken as (
 )
 insert into metrics_organizationranking as s (organization_id, white_label_id,
     cost_30_days,
-    last_usage_on, computed_on, computed_at, changes)
+    last_usage_on, computed_on, computed_at, rolled_up_changes)
 select o.id, o.white_label_id, coalesce(sum(t.cost) filter (
         where t.day > p.computed_on - 30 and t.day <= p.computed_on), 0),
     max(t.day), coalesce(p.computed_on, '2000-01-01'), %(now)s, count(*)
@@ -93,7 +93,7 @@ on conflict (organization_id) do update set
     cost_30_days = s.cost_30_days + excluded.cost_30_days,
     last_usage_on = greatest(s.last_usage_on, excluded.last_usage_on),
     computed_at = excluded.computed_at,
-    changes = s.changes + excluded.changes
+    rolled_up_changes = s.rolled_up_changes + excluded.rolled_up_changes
 returning organization_id
 """  # noqa: S608  ours
 _FOLD_SOME = _FOLD_USAGE.format(

@@ -1,6 +1,8 @@
-"""All tables of the app, and what Django's models cannot say about them: a table of
-usage events by month, a log of usage that has no key, a view of both kinds of usage,
-and how PostgreSQL stores what is updated all day.
+"""All tables of the app, with what Django's models cannot express.
+
+That is: usage events partitioned by month, pending usage without a primary key, the
+view of daily plus pending usage, and storage parameters of tables that are updated all
+day.
 """
 
 
@@ -14,10 +16,11 @@ from django.db import migrations, models
 
 from orgs.migrations._at_once import AtOnce
 
-# Partitioned by month: old events are dropped with their partition, not deleted one by
-# one. The instant is part of the primary key because PostgreSQL needs the partition's
-# column in it. A command of its own makes the partitions, ahead of time.
-EVENTS = """
+# Partitioned by month, so that old events are dropped with their partition instead of
+# deleted row by row. `at` is part of the primary key because PostgreSQL requires the
+# partition key there. Partitions are created ahead of time by
+# `metrics.commands.partitions`.
+CREATE_USAGE_EVENTS = """
 create table metrics_usageevent (
     organization_id bigint not null,
     event_id text not null,
@@ -39,10 +42,10 @@ create table metrics_usageevent (
 ) partition by range (at)
 """
 
-# Recording appends to this log, a task adds its rows to daily usage and deletes them.
-# It has no primary key: making a number and checking that it is unique was a quarter of
-# the cost of appending. Readers look for the rows of one organization.
-CHANGES = """
+# Recording appends to this table; the roll-up adds its rows to daily usage and deletes
+# them. It has no primary key: generating a number and checking that it is unique was a
+# quarter of the cost of an insert. Readers look up the rows of one organization.
+CREATE_PENDING_USAGE = """
 create table metrics_pendingusage (
     organization_id bigint not null,
     day date not null,
@@ -58,28 +61,30 @@ create table metrics_pendingusage (
 create index pending_usage_organization on metrics_pendingusage (organization_id)
 """
 
-# Usage up to now: the daily rows and what is still to be added to them. Readers sum.
-COLUMNS = """organization_id, day, product, meter, project_id, period, quantity, cost,
+# Several rows of the view can have the same key: readers add them up.
+USAGE_COLUMNS = """organization_id, day, product, meter, project_id, period, quantity, cost,
     benchmark_cost, unpriced_quantity"""
-USAGE = f"""
+CREATE_USAGE_VIEW = f"""
 create view metrics_usage as
-    select {COLUMNS} from metrics_dailyusage
+    select {USAGE_COLUMNS} from metrics_dailyusage
     union all
-    select {COLUMNS} from metrics_pendingusage
+    select {USAGE_COLUMNS} from metrics_pendingusage
 """
 
-# Both logs are filled and emptied all day. Vacuum comes after 10,000 dead rows, however
-# large the log is. The log of usage keeps its pages when it is empty: an empty one
-# would be planned to be read whole, and the plan kept when it is long.
-LOGS = """
+# Both pending tables are filled and emptied all day, so vacuum runs after 10,000 dead
+# rows, whatever the table's size. Pending usage keeps its pages when it is empty: for a
+# table without pages the planner chooses a sequential scan, and prepared statements
+# would keep that plan when the table has grown.
+SET_PENDING_AUTOVACUUM = """
 alter table metrics_pendingusage set (autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 10000, vacuum_truncate = off);
 alter table metrics_pendingfleetusage set (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000)
 """
 
-# Room in each page, so that an update of a sum stays in its page and touches no index.
-SUMS = """
+# Free space in each page, so that an update stays in its page (a HOT update) and does
+# not touch the indexes.
+SET_FILLFACTORS = """
 alter table metrics_dailyusage set (fillfactor = 85);
 alter table metrics_dailymetric set (fillfactor = 85);
 alter table metrics_fleettotal set (fillfactor = 70)
@@ -285,7 +290,7 @@ class Migration(migrations.Migration):
                     ('last_usage_on', models.DateField(null=True)),
                     ('computed_on', models.DateField()),
                     ('computed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                    ('changes', models.BigIntegerField(db_default=0)),
+                    ('rolled_up_changes', models.BigIntegerField(db_default=0)),
                 ],
                 options={
                     'indexes': [models.Index(fields=['white_label', 'cost_30_days', 'organization'], name='ranking_by_cost'), models.Index(fields=['cost_30_days', 'organization'], name='ranking_by_cost_all')],
@@ -428,10 +433,10 @@ class Migration(migrations.Migration):
                 trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "metrics_rateevent" ("added_in", "benchmark_unit_price", "created_at", "effective_from", "id", "meter", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product", "removed_in", "unit_price", "white_label_id") VALUES (OLD."added_in", OLD."benchmark_unit_price", OLD."created_at", OLD."effective_from", OLD."id", OLD."meter", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."product", OLD."removed_in", OLD."unit_price", OLD."white_label_id"); RETURN NULL;', hash='2b97a08b2116f8a58c8af64148aafd8b4f2fe4a3', operation='DELETE', pgid='pgtrigger_delete_delete_2b361', table='metrics_rate', when='AFTER')),
             ),
         ]),
-        migrations.RunSQL(EVENTS, reverse_sql="drop table metrics_usageevent"),
-        migrations.RunSQL(CHANGES, reverse_sql="drop table metrics_pendingusage"),
-        migrations.RunSQL(USAGE, reverse_sql="drop view metrics_usage"),
-        # Undone with the tables.
-        migrations.RunSQL(LOGS, reverse_sql=migrations.RunSQL.noop),
-        migrations.RunSQL(SUMS, reverse_sql=migrations.RunSQL.noop),
+        migrations.RunSQL(CREATE_USAGE_EVENTS, reverse_sql="drop table metrics_usageevent"),
+        migrations.RunSQL(CREATE_PENDING_USAGE, reverse_sql="drop table metrics_pendingusage"),
+        migrations.RunSQL(CREATE_USAGE_VIEW, reverse_sql="drop view metrics_usage"),
+        # No reverse: the parameters go with the tables.
+        migrations.RunSQL(SET_PENDING_AUTOVACUUM, reverse_sql=migrations.RunSQL.noop),
+        migrations.RunSQL(SET_FILLFACTORS, reverse_sql=migrations.RunSQL.noop),
     ]

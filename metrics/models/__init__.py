@@ -1,6 +1,7 @@
-"""Tables of usage: events, rates, daily sums, the open period of each organization.
+"""Tables of usage: events, rates, daily usage, and each organization's open period.
 
-No other app reads these; they ask `metrics.queries` and `metrics.commands`.
+Other apps never read them directly: they call `metrics.queries` and
+`metrics.commands`.
 """
 
 from metrics.models.corrections import Correction, PeriodRepricing

@@ -1,4 +1,4 @@
-"""Who corrected recorded usage, why, and at which prices. Append-only, never edited."""
+"""The audit trail of corrections to recorded usage: author, reason, prices, counts."""
 
 from uuid import uuid4
 
@@ -10,16 +10,24 @@ from orgs.models.fields import in_order, in_range, not_empty
 
 
 class CorrectionKind(models.TextChoices):
+    """The kinds of correction.
+
+    Rebuild recomputes daily usage from its events; re-rate prices an open period with
+    the current price book; void takes events out of daily usage.
+    """
+
     REBUILD = "rebuild"
     RERATE = "rerate"
     VOID = "void"
 
 
 class Correction(models.Model):
-    """One act of correcting daily usage: made with its first write, counted with each.
+    """A correction of daily usage: who ran it, why, and what it changed.
 
-    An act that found nothing to correct leaves no row; one that was killed has no
-    `finished_at`, and its counts are those of what it wrote until then.
+    A correction runs in batches. Its row is inserted with the first batch that changes
+    something, and its counts grow with each. A correction that finds nothing to change
+    leaves no row. One that was killed has no `finished_at`, and its counts are those
+    of the batches that were committed.
     """
 
     Kind = CorrectionKind
@@ -31,9 +39,9 @@ class Correction(models.Model):
     kind = models.CharField(max_length=8, choices=Kind)
     by = models.CharField(max_length=200)
     note = models.TextField()
-    organizations = models.PositiveIntegerField(default=0)  # once for each batch
-    rows = models.PositiveBigIntegerField(default=0)  # of daily usage and metrics
-    cost = models.DecimalField(  # new less old
+    organizations = models.PositiveIntegerField(default=0)  # one counts once per batch
+    rows = models.PositiveBigIntegerField(default=0)  # daily usage and daily metrics
+    cost = models.DecimalField(  # new cost minus old cost
         max_digits=COST_DIGITS, decimal_places=COST_PLACES, default=0
     )
     started_at = models.DateTimeField()
@@ -55,11 +63,12 @@ class Correction(models.Model):
 
 
 class PeriodRepricing(models.Model):
-    """A period of an organization is priced with a later price book.
+    """A billing period that was re-rated with a later version of the price book.
 
-    Events stay as they were recorded. What one costs is said by the greater of its own
-    `price_version` and the greatest one here of its organization and period: whatever
-    was recorded before the re-rate has a smaller one, whatever came later has not.
+    Events are never changed. The version that prices an event is the greater of the
+    event's `price_version` and the greatest version here for its organization and
+    period: events recorded before the re-rate have a smaller version, later events
+    have the same or a greater one.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "period", "correction_id")

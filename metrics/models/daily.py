@@ -1,21 +1,23 @@
+"""Daily usage, daily metrics, and the ranking that sorts organization lists."""
+
 from django.db import models
 from django.db.models import CheckConstraint, F, Q
 from django.utils import timezone
 
 from orgs.models.fields import not_negative
 
-# Wide enough for 10^12 events of 2^63 units at the dearest price a rate may have, with
-# the twelve places an exact product of units and price needs: sums never overflow.
+# Wide enough for 10^12 events of 2^63 units at the highest price a rate can have, with
+# the twelve decimal places that make units times price exact: sums never overflow.
 QUANTITY_DIGITS = 32
 COST_DIGITS, COST_PLACES = 56, 12
 
 
 class DailyUsage(models.Model):
-    """What an organization used and what it cost, by day, product and meter.
+    """Usage and cost of an organization by day, product, meter, project, and period.
 
-    Folded so far: what is read is `Usage`, which has the rest too.
-    The day is the white label's; `cost` was fixed when the usage was recorded;
-    `unpriced_quantity` is the part that no rate covered.
+    Contains only what has been rolled up: read `Usage`, which adds pending usage. Days
+    are days of the white label's time zone. `cost` was fixed when the usage was
+    recorded. `unpriced_quantity` is the part that no rate covered.
     """
 
     pk = models.CompositePrimaryKey(
@@ -25,7 +27,7 @@ class DailyUsage(models.Model):
     day = models.DateField()
     product = models.TextField()
     meter = models.TextField()
-    project_id = models.BigIntegerField()  # 0 is none
+    project_id = models.BigIntegerField()  # 0: no project
     period = models.IntegerField()
     quantity = models.DecimalField(max_digits=QUANTITY_DIGITS, decimal_places=0)
     cost = models.DecimalField(max_digits=COST_DIGITS, decimal_places=COST_PLACES)
@@ -38,8 +40,8 @@ class DailyUsage(models.Model):
 
     class Meta:
         constraints = [
-            # One, for each costs every row that is recorded; that a quantity is not
-            # negative follows from its unpriced part.
+            # A single constraint, because each one is checked for every row that is
+            # written. That `quantity` is not negative follows from the last two parts.
             CheckConstraint(
                 condition=Q(cost__gte=0)
                 & Q(benchmark_cost__gte=0)
@@ -55,10 +57,11 @@ class DailyUsage(models.Model):
 
 
 class DailyMetric(models.Model):
-    """What changed in an organization in a day: people, projects, compute, storage.
+    """Daily changes of an organization: members, projects, compute, and storage.
 
-    Deltas only. Running totals are computed from the contract start when read, so a
-    moved contract date or a late event re-bases them by itself.
+    Rows hold deltas only. Running totals are computed from the contract start when
+    they are read, so they stay right when the contract date moves or an event arrives
+    late.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "day")
@@ -108,9 +111,10 @@ class DailyMetric(models.Model):
 
 
 class OrganizationRanking(models.Model):
-    """Where an organization stands in the list's order: prepared, seconds old.
+    """The values that organization lists are sorted by, computed ahead of time.
 
-    Lists are sorted by this; the numbers they show are read from daily usage.
+    They are a few seconds old. The numbers that a list shows are read from daily usage,
+    not from here.
     """
 
     organization = models.OneToOneField(
@@ -126,10 +130,11 @@ class OrganizationRanking(models.Model):
         max_digits=COST_DIGITS, decimal_places=COST_PLACES, default=0
     )
     last_usage_on = models.DateField(null=True)
-    computed_on = models.DateField()  # the day its 30 days end with
+    computed_on = models.DateField()  # the last of the 30 days
     computed_at = models.DateTimeField(default=timezone.now)
-    # Of its usage, folded so far; those not yet folded are rows of `PendingUsage`.
-    changes = models.BigIntegerField(db_default=0)
+    # How many rows of `PendingUsage` have been rolled up, and corrections of daily
+    # metrics. See `PendingUsage` for what readers use it for.
+    rolled_up_changes = models.BigIntegerField(db_default=0)
 
     class Meta:
         indexes = [
@@ -143,4 +148,4 @@ class OrganizationRanking(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"standing of {self.organization_id}"
+        return f"ranking of {self.organization_id}"

@@ -1,3 +1,5 @@
+"""Usage events and the billing period that they are recorded into."""
+
 from django.db import models
 from django.db.models import CheckConstraint, Q
 from django.utils import timezone
@@ -6,10 +8,11 @@ from orgs.models.fields import in_range
 
 
 class OpenPeriod(models.Model):
-    """The billing period an organization's usage falls into now: one row each.
+    """The open billing period of an organization, which new usage is recorded into.
 
-    Recording holds a share lock on it, closing takes it for update: a recording in
-    flight is finished before a period is summed. `metrics.commands` alone moves it.
+    Recording locks the row `for share`; closing the period locks it `for update`. So a
+    period is summed only after the recordings in flight have committed. Only
+    `metrics.commands` writes this table.
     """
 
     organization = models.OneToOneField(
@@ -18,7 +21,7 @@ class OpenPeriod(models.Model):
         primary_key=True,
         related_name="+",
     )
-    number = models.PositiveIntegerField(default=1)  # counts from 1 per organization
+    number = models.PositiveIntegerField(default=1)  # 1, 2, 3, … per organization
     starts_at = models.DateTimeField()
 
     class Meta:
@@ -32,11 +35,12 @@ class OpenPeriod(models.Model):
 
 
 class UsageEvent(models.Model):
-    """One reported use, append-only, partitioned by month of `at`.
+    """A reported use of a product: append-only, partitioned by the month of `at`.
 
-    The instant is part of the key because PostgreSQL wants the partition key in it.
-    No foreign keys: they would be checked row by row on the hot way; the locked
-    open-period row has one, and organizations are never removed.
+    `at` is part of the primary key because PostgreSQL requires the partition key there.
+    There are no foreign keys, because they would be checked for each recorded row. The
+    locked row of `OpenPeriod` proves that the organization exists, and organizations
+    are never deleted from the database.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "event_id", "at")
@@ -44,15 +48,15 @@ class UsageEvent(models.Model):
     event_id = models.TextField()
     at = models.DateTimeField()
     product = models.TextField()
-    project_id = models.BigIntegerField()  # 0 is none
-    quantities = models.JSONField()  # {meter: integer}
-    period = models.IntegerField()  # the period that was open when it was recorded
-    # The price book as it stood: with it the event's cost can be computed again.
+    project_id = models.BigIntegerField()  # 0: no project
+    quantities = models.JSONField()  # {meter: whole number}
+    period = models.IntegerField()  # the open period when the event was recorded
+    # The version of the price book at that moment: makes the cost reproducible.
     price_version = models.IntegerField()
     recorded_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        managed = False  # partitioned tables are beyond Django: see 0002
+        managed = False  # partitioned: created by SQL in the initial migration
         db_table = "metrics_usageevent"
 
     def __str__(self) -> str:

@@ -1,7 +1,8 @@
-"""All organizations of a white label together, and what is still to be added up.
+"""Totals of all organizations of a white label, and pending usage of the fleet.
 
-Recording appends changes, which waits for nobody; a task folds them into totals that
-everyone reads. Totals and changes of one snapshot add up to the daily usage.
+Recording appends pending rows, so recordings never wait for each other on a total. A
+periodic task rolls the rows up into totals. Within one database snapshot, totals plus
+pending rows equal the sum of daily usage.
 """
 
 from django.db import models
@@ -9,8 +10,8 @@ from django.db import models
 from metrics.models.daily import COST_DIGITS, COST_PLACES, QUANTITY_DIGITS
 
 
-class Sums(models.Model):
-    """What daily usage sums; a change's may be negative when costs are corrected."""
+class UsageAmounts(models.Model):
+    """The four amounts of a usage row; negative in a pending row of a correction."""
 
     quantity = models.DecimalField(max_digits=QUANTITY_DIGITS, decimal_places=0)
     cost = models.DecimalField(max_digits=COST_DIGITS, decimal_places=COST_PLACES)
@@ -25,8 +26,8 @@ class Sums(models.Model):
         abstract = True
 
 
-class FleetTotal(Sums):
-    """A white label's usage by day, product and meter, all organizations together."""
+class FleetTotal(UsageAmounts):
+    """Usage of all organizations of a white label by day, product, and meter."""
 
     pk = models.CompositePrimaryKey("white_label_id", "day", "product", "meter")
     white_label_id = models.BigIntegerField()
@@ -38,8 +39,8 @@ class FleetTotal(Sums):
         return f"{self.white_label_id} {self.day} {self.product} {self.meter}"
 
 
-class PendingFleetUsage(Sums):
-    """What a recording added to a white label's day; folded into its total."""
+class PendingFleetUsage(UsageAmounts):
+    """Usage to be added to the fleet totals of a white label at the next roll-up."""
 
     white_label_id = models.BigIntegerField()
     day = models.DateField()
@@ -47,4 +48,4 @@ class PendingFleetUsage(Sums):
     meter = models.TextField()
 
     def __str__(self) -> str:
-        return f"change of {self.white_label_id} {self.day} {self.product}"
+        return f"pending usage of {self.white_label_id} {self.day} {self.product}"

@@ -1,3 +1,5 @@
+"""Push targets of organizations for their metrics and logs."""
+
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
@@ -6,16 +8,19 @@ from orgs.models.fields import in_range, not_empty, with_history
 
 
 class IntegrationKind(models.TextChoices):
+    """The kinds of push target."""
+
     PROM = "prom", "Prometheus"
     LOKI = "loki", "Loki"
 
 
 @with_history(exclude=["token"])
 class Integration(models.Model):
-    """Where an organization's metrics (Prometheus) or logs (Loki) are pushed to.
+    """The push target of an organization's metrics (Prometheus) or logs (Loki).
 
-    `token` is sealed for this row (`orgs.crypto.seal`) and never shown again; history
-    does not hold it, but knows by `set_at` that it was replaced, when and by whom.
+    `token` is encrypted for this row (`orgs.crypto.encrypt`) and never shown again.
+    History does not store it; a new `set_at` shows when and by which user it was
+    replaced.
     """
 
     Kind = IntegrationKind
@@ -24,7 +29,7 @@ class Integration(models.Model):
         "orgs.Organization", on_delete=models.CASCADE, related_name="+"
     )
     kind = models.CharField(max_length=4, choices=Kind)
-    # The id the target knows us by: user name of its basic authentication.
+    # The ID of the target's account: the user name for basic authentication.
     instance_id = models.CharField(max_length=200)
     endpoint = models.CharField(max_length=2_000)
     token = models.BinaryField(max_length=4_096)
@@ -47,5 +52,8 @@ class Integration(models.Model):
 
 
 def associated_data(organization_id: int, kind: str) -> str:
-    """What an integration's token is sealed for: in another row it does not open."""
+    """Return the associated data that binds an encrypted token to its row.
+
+    A token that is copied to another row cannot be decrypted there.
+    """
     return f"metrics.Integration:{organization_id}:{kind}"

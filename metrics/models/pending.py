@@ -1,18 +1,18 @@
-"""Usage that was recorded and is still to be folded; and all usage, folded or not."""
+"""Pending usage, which waits to be rolled up, and the view of all usage."""
 
 from django.db import models
 
-from metrics.models.fleet import Sums
+from metrics.models.fleet import UsageAmounts
 
 
-class _UsageSums(Sums):
-    """Amounts of one key of daily usage; of a key there may be several rows."""
+class _OrganizationUsage(UsageAmounts):
+    """Amounts by the key of daily usage; several rows can have the same key."""
 
     organization_id = models.BigIntegerField()
     day = models.DateField()
     product = models.TextField()
     meter = models.TextField()
-    project_id = models.BigIntegerField()  # 0 is none
+    project_id = models.BigIntegerField()  # 0: no project
     period = models.IntegerField()
 
     class Meta:
@@ -22,12 +22,13 @@ class _UsageSums(Sums):
         return f"{self.organization_id} {self.day} {self.product} {self.meter}"
 
 
-class PendingUsage(_UsageSums):
-    """What a recording or a correction added; folded into daily usage and standings.
+class PendingUsage(_OrganizationUsage):
+    """Usage that a recording or a correction added and that is not rolled up yet.
 
-    `standing.changes` plus the rows here count every change ever made: with it a
-    reader knows whether usage is as it was. Of a key there may be many: Django asks for
-    a primary key, PostgreSQL knows of none.
+    The roll-up adds the rows to daily usage and rankings and deletes them. An
+    organization's `ranking.rolled_up_changes` plus its number of rows here only ever
+    grows: readers use it as the version of the organization's usage. The primary key
+    exists only in Django, which needs one; in PostgreSQL keys can repeat.
     """
 
     pk = models.CompositePrimaryKey(
@@ -35,17 +36,17 @@ class PendingUsage(_UsageSums):
     )
 
     class Meta:
-        managed = False  # without a key: see 0009
+        managed = False  # no primary key: created by SQL in the initial migration
         db_table = "metrics_pendingusage"
 
 
-class Usage(_UsageSums):
-    """Daily usage and its changes together: what everything that reads usage reads."""
+class Usage(_OrganizationUsage):
+    """Daily usage plus pending usage: the view that all readers of usage query."""
 
     pk = models.CompositePrimaryKey(
         "organization_id", "day", "product", "meter", "project_id", "period"
     )
 
     class Meta:
-        managed = False  # a view
+        managed = False  # a view: created by SQL in the initial migration
         db_table = "metrics_usage"

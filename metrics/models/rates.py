@@ -1,3 +1,5 @@
+"""The price book of a white label: its rates and their version."""
+
 from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 from django.utils import timezone
@@ -8,10 +10,11 @@ PRICE_DIGITS, PRICE_PLACES = 24, 12
 
 
 class PriceBook(models.Model):
-    """Counts the changes to a white label's rates; events remember the count.
+    """The version of a white label's rates, which every change of them increments.
 
-    Recording reads it under a shared advisory lock that a change takes alone, so an
-    event's version and the rates its cost was made of cannot differ.
+    Each event stores the version that it was priced with. Recording reads version and
+    rates under a shared advisory lock, which a change takes exclusively, so the two
+    cannot differ.
     """
 
     white_label = models.OneToOneField(
@@ -23,22 +26,25 @@ class PriceBook(models.Model):
     version = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
-        return f"price book {self.white_label_id} at {self.version}"
+        return f"price book {self.white_label_id} version {self.version}"
 
 
 class RateQuerySet(models.QuerySet["Rate"]):
+    """Filters for rates."""
+
     def current(self) -> "RateQuerySet":
-        """What the price book says now, future starts included."""
+        """Return the rates of the current price book, with those that start later."""
         return self.filter(removed_in=None)
 
 
 @with_history()
 class Rate(models.Model):
-    """Price of one unit of (product, meter) from an instant on.
+    """The price of one unit of a product's meter from an instant on.
 
-    Never changed in place: a new price for the same start replaces the row, which
-    stays with the version that removed it, so that recorded costs can be explained.
-    An organization's own rate wins over the white label's from its start on.
+    Rates are never changed in place. A new price for the same start is a new row; the
+    old row stays, with the version that removed it, so that recorded costs can be
+    explained. From the start of an organization's rate on, that rate replaces the
+    white label's.
     """
 
     white_label = models.ForeignKey(

@@ -1,3 +1,5 @@
+"""Usage reports that API clients request."""
+
 from django.db import models
 from django.db.models import CheckConstraint, F, Q
 from django.utils import timezone
@@ -6,7 +8,7 @@ from orgs.models.fields import in_range
 
 
 class UsageReport(models.Model):
-    """Daily usage of a range as CSV, made by a job and kept as it was then."""
+    """Daily usage of a date range as CSV: written once by a job, never updated."""
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="+"
@@ -16,7 +18,7 @@ class UsageReport(models.Model):
     ends_at = models.DateTimeField()
     created_at = models.DateTimeField(default=timezone.now)
     created_by = models.CharField(max_length=200, blank=True)
-    content = models.TextField(null=True)  # noqa: DJ001  null until it is made
+    content = models.TextField(null=True)  # noqa: DJ001  null until written
 
     class Meta:
         constraints = [

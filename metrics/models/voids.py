@@ -1,14 +1,17 @@
+"""Events that do not count as usage."""
+
 from django.db import models
 from django.db.models import CheckConstraint, Q
 from django.utils import timezone
 
 
 class UsageVoid(models.Model):
-    """The counter of an event that should not have been: the event itself stays.
+    """The mark that an event should not have been recorded; the event itself stays.
 
-    Its key is the event's, so one is voided once, and sent again it is a duplicate.
-    Sums are without it; but where its period was invoiced already they stay as billed
-    (`is_credited`), and a credit made it good. Who and why: its correction.
+    Its key is the event's: an event is voided at most once, and is still a duplicate
+    when it is sent again. Voided events are not in daily usage, except where the period
+    was already invoiced: there the usage stays as billed, and the customer got a credit
+    (`is_credited`). The correction says who voided it and why.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "event_id", "at")
