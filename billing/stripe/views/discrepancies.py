@@ -31,7 +31,7 @@ _PAGE, _PANEL = (
     "billing/stripe/_discrepancies.html",
 )
 _ROW = "billing/stripe/_discrepancy_row.html"
-_LOOKS = 12  # at a row that is being healed, one a second
+_POLLS = 12  # of a row whose discrepancy is being resolved, one a second
 SHOWN = 200
 
 
@@ -50,9 +50,13 @@ def discrepancy_row(request: OrgRequest, discrepancy_id: int) -> HttpResponse:
     row = _found(staff, discrepancy_id)
     if not wants_fragment(request):
         return redirect("billing:discrepancies")
-    looks = request.GET.get("looks", "")
-    left = min(int(looks), _LOOKS) - 1 if looks.isascii() and looks.isdigit() else 0
-    return _row(request, staff, row, looks=max(left, 0), was_asked=True)
+    polls_left = request.GET.get("polls_left", "")
+    left = (
+        min(int(polls_left), _POLLS) - 1
+        if polls_left.isascii() and polls_left.isdigit()
+        else 0
+    )
+    return _row(request, staff, row, polls_left=max(left, 0), was_asked=True)
 
 
 @require_POST
@@ -66,7 +70,7 @@ def resolve_discrepancy(request: OrgRequest, discrepancy_id: int) -> HttpRespons
         )
     enqueue(tasks.resolve_discrepancy, discrepancy_id, staff.principal.name)
     if wants_fragment(request):
-        return _row(request, staff, row, looks=_LOOKS, was_asked=True)
+        return _row(request, staff, row, polls_left=_POLLS, was_asked=True)
     messages.info(request, f"Resolving {row.stripe_id}.")
     return redirect("billing:discrepancies")
 
@@ -96,14 +100,14 @@ def _row(
     staff: StaffContext,
     row: DiscrepancyRow,
     *,
-    looks: int,
+    polls_left: int,
     was_asked: bool,
 ) -> HttpResponse:
     is_open = row.resolved_at is None
     context = {
         "staff": staff,
         "row": row,
-        "looks": looks if is_open else 0,
+        "polls_left": polls_left if is_open else 0,
         "was_asked": was_asked,
         "zone": staff.zone,
     }

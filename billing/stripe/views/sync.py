@@ -69,7 +69,9 @@ def _syncs(staff: StaffContext, *, watching: Sequence[int]) -> dict[str, Any]:
             for label in staff.white_labels
         ],
         "runs": runs,
-        "poll_url": f"{reverse('billing:jobs')}?watching={query}" if query else "",
+        "poll_url": f"{reverse('billing:stripe_sync')}?watching={query}"
+        if query
+        else "",
         "ended": _ended(runs, watching),
     }
 

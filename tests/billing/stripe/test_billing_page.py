@@ -270,7 +270,7 @@ def test_a_difference_is_shown_with_both_values_and_healed(
     assert "<ins>growth</ins>" in html(page)
     assert "secret" not in html(page)
     discrepancy = Discrepancy.objects.get(ours="startup")
-    assert f'action="/stripe/discrepancies/{discrepancy.pk}/heal/"' in html(page)
+    assert f'action="/stripe/discrepancies/{discrepancy.pk}/resolve/"' in html(page)
 
 
 @pytest.mark.parametrize(

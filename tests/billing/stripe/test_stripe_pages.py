@@ -145,7 +145,7 @@ def test_who_only_reads_sees_buttons_disabled_with_the_reason(
     row, event = make_discrepancy(acme, "sub_a"), make_event(org, "evt_a")
     doors = [
         f"/stripe/sync/{acme.pk}/",
-        f"/stripe/discrepancies/{row.pk}/heal/",
+        f"/stripe/discrepancies/{row.pk}/resolve/",
         f"/stripe/discrepancies/resolve/{acme.pk}/",
         f"/stripe/webhook-events/{event.pk}/resend/",
         f"/stripe/webhook-events/{event.pk}/ignore/",
@@ -183,8 +183,8 @@ def test_a_strangers_rows_are_not_there(
         assert text not in seen
     for url in (
         f"/stripe/sync/{decoy.pk}/",
-        f"/stripe/discrepancies/{theirs.pk}/heal/",
-        f"/stripe/discrepancies/{nobodys.pk}/heal/",
+        f"/stripe/discrepancies/{theirs.pk}/resolve/",
+        f"/stripe/discrepancies/{nobodys.pk}/resolve/",
         f"/stripe/discrepancies/resolve/{decoy.pk}/",
         f"/stripe/webhook-events/{event.pk}/resend/",
         f"/stripe/webhook-events/{lost.pk}/ignore/",
@@ -326,7 +326,7 @@ def test_differences_show_both_values_and_warnings_stand_apart(
     assert "<ins>scale</ins>" in text
     assert "Nov 20, 12:00" in text
     assert escape(what_to_do("unknown_price")) in text
-    resolved = bound.get("/stripe/discrepancies/?healed=1")
+    resolved = bound.get("/stripe/discrepancies/?resolved=1")
     assert [row.stripe_id for row in resolved.context["differences"]] == ["sub_h"]
     narrowed = bound.get("/stripe/discrepancies/?kind=seats", headers=HTMX)
     assert narrowed.context["differences"] == []
@@ -370,12 +370,14 @@ def test_a_difference_is_healed_by_a_worker_and_its_row_says_so(
     )
     run_sync(acme, repairs=False)
     row = Discrepancy.objects.get(kind="tier", stripe_id=sub)
-    asked = bound.post(f"/stripe/discrepancies/{row.pk}/heal/", headers=HTMX)
+    asked = bound.post(f"/stripe/discrepancies/{row.pk}/resolve/", headers=HTMX)
 
     assert 'data-discrepancy="checking"' in text_of(asked)
-    assert f"/stripe/discrepancies/{row.pk}/?looks=12" in asked.content.decode()
+    assert f"/stripe/discrepancies/{row.pk}/?polls_left=12" in asked.content.decode()
     tasks.resolve_discrepancy(row.pk, "fin")
-    done = text_of(bound.get(f"/stripe/discrepancies/{row.pk}/?looks=12", headers=HTMX))
+    done = text_of(
+        bound.get(f"/stripe/discrepancies/{row.pk}/?polls_left=12", headers=HTMX)
+    )
     assert 'data-discrepancy="resolved"' in done
     assert "by fin" in done
     assert "hx-trigger" not in done
@@ -385,7 +387,9 @@ def test_a_difference_is_healed_by_a_worker_and_its_row_says_so(
 @frozen
 def test_a_row_stops_asking_after_a_while(bound: Client, acme: WhiteLabel) -> None:
     row = make_discrepancy(acme, "sub_a")
-    text = text_of(bound.get(f"/stripe/discrepancies/{row.pk}/?looks=1", headers=HTMX))
+    text = text_of(
+        bound.get(f"/stripe/discrepancies/{row.pk}/?polls_left=1", headers=HTMX)
+    )
 
     assert 'data-discrepancy="unresolved"' in text
     assert "hx-trigger" not in text
@@ -398,7 +402,7 @@ def test_a_warning_is_not_healed_and_all_are_by_a_run(
 ) -> None:
     warning = make_discrepancy(acme, "sub_w", kind="two_live")
 
-    assert bound.post(f"/stripe/discrepancies/{warning.pk}/heal/").status_code == 409
+    assert bound.post(f"/stripe/discrepancies/{warning.pk}/resolve/").status_code == 409
     assert bound.post(f"/stripe/discrepancies/resolve/{acme.pk}/").status_code == 302
     run = SyncRun.objects.get()
     assert (run.requested_by, run.repairs) == ("fin", True)
@@ -575,7 +579,7 @@ def test_a_button_syncs_the_fleet_while_one_watches(
     bar = page.get_by_role("progressbar", name="Sync of Acme")
     expect(bar).to_be_visible()
     expect(page.locator(".sync .meter__note")).not_to_be_empty()
-    expect(page.locator(".toast")).to_contain_text("Acme")
+    expect(page.locator(".toast")).to_contain_text("Acme", timeout=30_000)
 
     expect(bar).to_have_count(0)
     assert page.evaluate("window.sameDocument")
@@ -583,7 +587,7 @@ def test_a_button_syncs_the_fleet_while_one_watches(
     assert Subscription.objects.filter(tier="scale").count() == 1
     assert said == []
     page.locator("main a[href='/stripe/discrepancies/']").first.click()
-    page.locator("#discrepancies a[href='/stripe/discrepancies/?healed=1']").click()
+    page.locator("#discrepancies a[href='/stripe/discrepancies/?resolved=1']").click()
     expect(page.locator("#discrepancies")).to_contain_text("by ada")
     names = page.evaluate(
         "[...document.querySelectorAll('button, a, select')]"
