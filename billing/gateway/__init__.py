@@ -1,8 +1,9 @@
-"""Everything we say to Stripe, typed in and out; nobody else speaks with it.
+"""Typed client of Stripe's API; no other package calls Stripe.
 
-Calls go over the network: never inside a transaction. They raise `Missing`, `Refused`,
-`Unavailable` (later, with the same key) or `Malformed`. Writes take a `key` made of our
-row's id: sent twice, done once. Lists answer a `Page`; go on with `after=next_cursor`.
+Calls go over the network, so never make one inside a transaction. They raise `Missing`,
+`Refused`, `Unavailable` (repeat later with the same key) or `Malformed`. Writes take an
+idempotency `key` that is derived from a row's id, so a repeated write is done once.
+Lists return a `Page`; pass its `next_cursor` as `after` for the next one.
 """
 
 from billing.gateway.calls import API_VERSION, deadline, is_on, is_test
@@ -30,8 +31,7 @@ from billing.gateway.invoices import (
     list_invoices,
     send_invoice,
 )
-from billing.gateway.prices import get_price, list_prices
-from billing.gateway.shapes import (
+from billing.gateway.objects import (
     EXTERNAL_ID,
     ORGANIZATION,
     Customer,
@@ -44,6 +44,7 @@ from billing.gateway.shapes import (
     Subscription,
     SubscriptionItem,
 )
+from billing.gateway.prices import get_price, list_prices
 from billing.gateway.signatures import verify
 from billing.gateway.subscriptions import (
     create_subscription,

@@ -1,13 +1,16 @@
+"""Customers of the Stripe account."""
+
 from collections.abc import Mapping
 from datetime import datetime
 
 from billing.gateway import calls
-from billing.gateway.shapes import Customer, Page
+from billing.gateway.nodes import Node
+from billing.gateway.objects import Customer, Page
 
 
 def get_customer(id_: str) -> Customer:
-    """A deleted one answers with `is_deleted`."""
-    return Customer.read(calls.get(calls.place("customers", id_)).named("customer"))
+    """Return a customer; Stripe returns a deleted one with `is_deleted` set."""
+    return _read(calls.get(calls.object_path("customers", id_)))
 
 
 def list_customers(
@@ -18,21 +21,21 @@ def list_customers(
     email: str = "",
     limit: int = 100,
 ) -> Page[Customer]:
-    """Newest first; `email` as it is written there, in upper and lower case."""
+    """Return a page of customers, newest first; `email` is matched with its case."""
     return calls.page(
         "/v1/customers",
         Customer.read,
         email=email or None,
-        **calls.window(after=after, since=since, until=until, limit=limit),
+        **calls.list_parameters(after=after, since=since, until=until, limit=limit),
     )
 
 
 def create_customer(
     *, name: str, email: str, metadata: Mapping[str, str], key: str
 ) -> Customer:
+    """Create a customer, once per idempotency key."""
     params = {"name": name, "email": email or None, "metadata": dict(metadata)}
-    answer = calls.post("/v1/customers", key=key, **params)
-    return Customer.read(answer.named("customer"))
+    return _read(calls.post("/v1/customers", key=key, **params))
 
 
 def update_customer(
@@ -43,7 +46,10 @@ def update_customer(
     email: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Customer:
-    """Change what is given; metadata are merged with those that are there."""
+    """Change the fields that are not null; Stripe merges metadata with the present."""
     params = {"name": name, "email": email, "metadata": dict(metadata or {})}
-    answer = calls.post(calls.place("customers", id_), key=key, **params)
-    return Customer.read(answer.named("customer"))
+    return _read(calls.post(calls.object_path("customers", id_), key=key, **params))
+
+
+def _read(answer: Node) -> Customer:
+    return Customer.read(answer.as_kind("customer"))

@@ -1,4 +1,4 @@
-"""What a call to Stripe can end in; none of these ever carries the key."""
+"""Errors of calls to Stripe; none of them ever contains the secret key."""
 
 import re
 from typing import ClassVar
@@ -9,25 +9,28 @@ _SECRETS = re.compile(r"\b(?:sk|rk|pk|whsec)_\w[\w*]*")
 
 
 def redacted(text: str) -> str:
-    """Stripe repeats parts of keys in its messages: pages and logs must not."""
+    """Return a text without keys; Stripe's messages repeat parts of them."""
     return _SECRETS.sub("(secret)", text)
 
 
 class GatewayError(DomainError):
-    """Any of the below; `is_retryable` says that the same call may succeed later."""
+    """Base of all errors of the gateway.
+
+    `is_retryable` says that the same call may succeed later.
+    """
 
     is_retryable: ClassVar[bool] = False
 
 
 class Missing(GatewayError):
-    """There is no such object in Stripe."""
+    """Stripe has no object with that id."""
 
     status = 404
     code = "stripe.missing"
 
 
 class Refused(GatewayError):
-    """Stripe will not: `code` and `param` are its own words, as `card_declined`."""
+    """Refusal by Stripe, with its own `code` (such as `card_declined`) and `param`."""
 
     status = 422
     code = "stripe.refused"
@@ -38,9 +41,9 @@ class Refused(GatewayError):
 
 
 class Unavailable(GatewayError):
-    """No answer, too many calls, or an error of theirs; or they do not take our key.
+    """Failure to get an answer: a timeout, rate limit, server error or refused key.
 
-    Whether a write was done is not known: send it again with the same key.
+    It is unknown whether a write was done: repeat it with the same idempotency key.
     """
 
     status = 503
@@ -52,17 +55,18 @@ class Unavailable(GatewayError):
         message: str,
         *,
         code: str = "",
-        again: bool = True,
-        asked_pause: float = 0.0,
+        may_retry_now: bool = True,
+        requested_pause: float = 0.0,
     ) -> None:
         super().__init__(message, code=code)
-        self.again = again  # within this call; else later, when something has changed
-        self.asked_pause = asked_pause  # seconds, of Stripe's own
-        self.retry_after = max(5, int(asked_pause))
+        # False: another attempt within this call would fail in the same way.
+        self.may_retry_now = may_retry_now
+        self.requested_pause = requested_pause  # in seconds, from `Retry-After`
+        self.retry_after = max(5, int(requested_pause))
 
 
 class Malformed(GatewayError):
-    """An answer without what the pinned version promises; `path` says where."""
+    """Answer without a field of the pinned API version; `path` names the field."""
 
     status = 502
     code = "stripe.malformed"
@@ -74,7 +78,7 @@ class Malformed(GatewayError):
 
 
 class BadSignature(GatewayError):
-    """A webhook that Stripe did not sign, or not just now."""
+    """Webhook that Stripe did not sign, or did not sign just now."""
 
     status = 400
     code = "stripe.bad_signature"

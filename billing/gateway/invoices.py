@@ -1,14 +1,17 @@
+"""Invoices and invoice items of the Stripe account."""
+
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from billing.gateway import calls
-from billing.gateway.reading import Node, minor
-from billing.gateway.shapes import Invoice, InvoiceItem, Page
+from billing.gateway.nodes import Node, to_minor
+from billing.gateway.objects import Invoice, InvoiceItem, Page
 
 
 def get_invoice(id_: str) -> Invoice:
-    return _read(calls.get(_place(id_)))
+    """Return an invoice with its first page of lines."""
+    return _read(calls.get(_path(id_)))
 
 
 def list_invoices(
@@ -19,12 +22,13 @@ def list_invoices(
     customer_id: str = "",
     subscription_id: str = "",
 ) -> Page[Invoice]:
+    """Return a page of invoices in any status, newest first."""
     return calls.page(
         "/v1/invoices",
         Invoice.read,
         customer=customer_id or None,
         subscription=subscription_id or None,
-        **calls.window(after=after, since=since, until=until),
+        **calls.list_parameters(after=after, since=since, until=until),
     )
 
 
@@ -40,30 +44,32 @@ def create_invoice_item(
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
 ) -> InvoiceItem:
-    """Onto a draft; raises `Refused` for an invoice that is one no more.
+    """Add an item to a draft invoice, once per idempotency key.
 
-    `amount` is in major units and rounded already, else `ValueError`; the span is the
-    period that it bills.
+    `amount` is in major units and must be rounded to the currency's minor unit, else
+    `ValueError`. The span is the period that the item bills. Raises `Refused` if the
+    invoice is no longer a draft.
     """
     span = {"start": calls.timestamp(starts_at), "end": calls.timestamp(ends_at)}
     params = {
         "customer": customer_id,
         "invoice": invoice_id,
-        "amount": minor(amount, currency),
+        "amount": to_minor(amount, currency),
         "currency": currency,
         "description": description,
         "metadata": dict(metadata or {}),
         "period": span if starts_at and ends_at else None,
     }
-    return _item(calls.post("/v1/invoiceitems", key=key, **params))
+    answer = calls.post("/v1/invoiceitems", key=key, **params)
+    return InvoiceItem.read(answer.as_kind("invoiceitem"))
 
 
 def list_invoice_items(
     *, invoice_id: str = "", customer_id: str = ""
 ) -> Iterator[InvoiceItem]:
-    """All of one invoice, or of one customer, page after page.
+    """Yield all items of an invoice or of a customer, page after page.
 
-    Raises `Malformed` where one cannot be read: sums need every one of them.
+    Raises `Malformed` if one cannot be read: a sum over the others would be wrong.
     """
     after = ""
     while True:
@@ -72,7 +78,7 @@ def list_invoice_items(
             InvoiceItem.read,
             invoice=invoice_id or None,
             customer=customer_id or None,
-            **calls.window(after=after),
+            **calls.list_parameters(after=after),
         )
         if page.malformed:
             raise page.malformed[0]
@@ -84,7 +90,10 @@ def list_invoice_items(
 def create_invoice(
     customer_id: str, *, currency: str, key: str, metadata: Mapping[str, str]
 ) -> Invoice:
-    """An empty draft; Stripe finalizes it in an hour, as it does those of a cycle."""
+    """Create an empty draft invoice, once per idempotency key.
+
+    Stripe finalizes it after an hour, as it does the drafts of a billing cycle.
+    """
     params = {
         "customer": customer_id,
         "currency": currency,
@@ -96,17 +105,13 @@ def create_invoice(
 
 
 def send_invoice(id_: str, *, key: str) -> Invoice:
-    """By e-mail with a link to pay it; a draft is finalized by that."""
-    return _read(calls.post(_place(id_, "send"), key=key))
+    """Email the customer a link to pay an invoice; this finalizes a draft."""
+    return _read(calls.post(_path(id_, "send"), key=key))
 
 
-def _place(id_: str, *more: str) -> str:
-    return calls.place("invoices", id_, *more)
+def _path(id_: str, *suffixes: str) -> str:
+    return calls.object_path("invoices", id_, *suffixes)
 
 
 def _read(answer: Node) -> Invoice:
-    return Invoice.read(answer.named("invoice"))
-
-
-def _item(answer: Node) -> InvoiceItem:
-    return InvoiceItem.read(answer.named("invoiceitem"))
+    return Invoice.read(answer.as_kind("invoice"))

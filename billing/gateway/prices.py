@@ -1,12 +1,15 @@
+"""Prices of the Stripe account, each with its product."""
+
 from datetime import datetime
 
 from billing.gateway import calls
-from billing.gateway.shapes import Page, Price
+from billing.gateway.objects import Page, Price
 
 
 def get_price(id_: str) -> Price:
-    answer = calls.get(calls.place("prices", id_), expand=["product"])
-    return Price.read(answer.named("price"))
+    """Return a price with its product."""
+    answer = calls.get(calls.object_path("prices", id_), expand=["product"])
+    return Price.read(answer.as_kind("price"))
 
 
 def list_prices(
@@ -16,11 +19,11 @@ def list_prices(
     until: datetime | None = None,
     product_id: str = "",
 ) -> Page[Price]:
-    """All of them, also those that are no longer sold."""
+    """Return a page of prices, newest first, with those that are no longer sold."""
     return calls.page(
         "/v1/prices",
         Price.read,
         product=product_id or None,
         expand=["data.product"],
-        **calls.window(after=after, since=since, until=until),
+        **calls.list_parameters(after=after, since=since, until=until),
     )

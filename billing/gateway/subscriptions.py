@@ -1,16 +1,19 @@
+"""Subscriptions of the Stripe account."""
+
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 from billing.gateway import calls
-from billing.gateway.reading import Node
-from billing.gateway.shapes import PAUSE_REASON, Invoice, Page, Subscription
+from billing.gateway.nodes import Node
+from billing.gateway.objects import PAUSE_REASON, Invoice, Page, Subscription
 
 Proration = Literal["create_prorations", "always_invoice", "none"]
 
 
 def get_subscription(id_: str) -> Subscription:
-    return _read(calls.get(_place(id_)))
+    """Return a subscription with its items."""
+    return _read(calls.get(_path(id_)))
 
 
 def list_subscriptions(
@@ -20,13 +23,13 @@ def list_subscriptions(
     until: datetime | None = None,
     customer_id: str = "",
 ) -> Page[Subscription]:
-    """In any status, the canceled too."""
+    """Return a page of subscriptions in any status, newest first."""
     return calls.page(
         "/v1/subscriptions",
         Subscription.read,
         status="all",
         customer=customer_id or None,
-        **calls.window(after=after, since=since, until=until),
+        **calls.list_parameters(after=after, since=since, until=until),
     )
 
 
@@ -40,15 +43,18 @@ def create_subscription(
     days_until_due: int | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Subscription:
-    """Charged automatically, unless `days_until_due` says that invoices are sent."""
+    """Create a subscription, once per idempotency key.
+
+    Stripe charges it automatically; with `days_until_due` it emails invoices instead.
+    """
     item = {"price": price_id, "quantity": quantity}
-    sent = {"collection_method": "send_invoice", "days_until_due": days_until_due}
+    by_invoice = {"collection_method": "send_invoice", "days_until_due": days_until_due}
     params = {
         "customer": customer_id,
         "items": [_without_nulls(item)],
         "trial_end": calls.timestamp(trial_ends_at),
         "metadata": dict(metadata or {}),
-        **(sent if days_until_due is not None else {}),
+        **(by_invoice if days_until_due is not None else {}),
     }
     return _read(calls.post("/v1/subscriptions", key=key, **params))
 
@@ -66,35 +72,39 @@ def update_subscription(
     cancels_at: datetime | Literal["never"] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Subscription:
-    """Change what is given and nothing else; a new price needs its item's id.
+    """Change the fields that are not null; a new price needs the item's id.
 
-    `proration_at` is the instant of the preview, so that what was shown is charged.
+    `proration_at` is the instant of the preview, so that Stripe charges what the
+    preview showed.
     """
     params: dict[str, Any] = {"metadata": dict(metadata or {})}
     if item_id:
-        params |= _changes(item_id, price_id, quantity, proration, proration_at)
+        params |= _item_changes(item_id, price_id, quantity, proration, proration_at)
     if trial_ends_at is not None:
         params["trial_end"] = calls.timestamp(trial_ends_at)
         params["proration_behavior"] = "none"
     if cancels_at is not None:
         is_never = cancels_at == "never"
         params["cancel_at"] = "" if is_never else calls.timestamp(cancels_at)
-    return _read(calls.post(_place(id_), key=key, **params))
+    return _read(calls.post(_path(id_), key=key, **params))
 
 
 def pause_subscription(id_: str, *, reason: str, key: str) -> Subscription:
-    """Its invoices are void while it lasts; the reason is kept beside it."""
+    """Pause collection: Stripe voids invoices until the subscription is resumed.
+
+    The reason is stored in the metadata, cut to 200 characters.
+    """
     params = {
         "pause_collection": {"behavior": "void"},
         "metadata": {PAUSE_REASON: reason[:200]},
     }
-    return _read(calls.post(_place(id_), key=key, **params))
+    return _read(calls.post(_path(id_), key=key, **params))
 
 
 def resume_subscription(id_: str, *, key: str) -> Subscription:
-    """Empty texts are how Stripe is told to forget."""
+    """Resume collection and clear the reason; Stripe clears fields set to empty."""
     params = {"pause_collection": "", "metadata": {PAUSE_REASON: ""}}
-    return _read(calls.post(_place(id_), key=key, **params))
+    return _read(calls.post(_path(id_), key=key, **params))
 
 
 def preview_change(
@@ -106,21 +116,25 @@ def preview_change(
     quantity: int | None = None,
     proration: Proration = "create_prorations",
 ) -> Invoice:
-    """The next invoice as it would be; its prorations are the lines that say so."""
-    details = _changes(item_id, price_id, quantity, proration, at)
+    """Return the next invoice as a change would make it; nothing is written.
+
+    Lines with `is_proration` are the cost of the change.
+    """
+    details = _item_changes(item_id, price_id, quantity, proration, at)
     params = {"subscription": id_, "subscription_details": details}
-    # It writes nothing: no key, so that nothing is replayed from an earlier day.
+    # Without an idempotency key: Stripe would replay the answer of an earlier preview.
     answer = calls.post("/v1/invoices/create_preview", key="", **params)
-    return Invoice.read(answer.named("invoice"))
+    return Invoice.read(answer.as_kind("invoice"))
 
 
-def _changes(
+def _item_changes(
     item_id: str,
     price_id: str,
     quantity: int | None,
     proration: Proration,
     at: datetime | None,
 ) -> dict[str, Any]:
+    """Return the parameters that change a subscription's item."""
     item = {"id": item_id, "price": price_id or None, "quantity": quantity}
     changes = {
         "items": [_without_nulls(item)],
@@ -134,9 +148,9 @@ def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _place(id_: str) -> str:
-    return calls.place("subscriptions", id_)
+def _path(id_: str) -> str:
+    return calls.object_path("subscriptions", id_)
 
 
 def _read(answer: Node) -> Subscription:
-    return Subscription.read(answer.named("subscription"))
+    return Subscription.read(answer.as_kind("subscription"))

@@ -29,13 +29,13 @@ EVENTS, SECONDS_EACH = 20, 0.25
 @pytest.fixture
 def storm(fake_stripe: FakeStripe) -> Iterator[None]:
     """Events that wait in the queue, each of which takes Stripe a while."""
-    fake_stripe.door("script", latency=SECONDS_EACH)
+    fake_stripe.control("script", latency=SECONDS_EACH)
     for number in range(EVENTS):
         told = event_of(f"price_{number}", "price.updated")
         id_ = receiving.receive(read_event(json.dumps(told).encode()))
         enqueue(tasks.handle_event, id_)
     yield
-    fake_stripe.door("script", latency=0)
+    fake_stripe.control("script", latency=0)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 @pytest.fixture
 def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
     yield fake_stripe
-    fake_stripe.door("script", latency=0)
+    fake_stripe.control("script", latency=0)
 
 
 @pytest.fixture

@@ -382,12 +382,12 @@ def test_events_are_forgotten_after_a_month(fake_stripe: FakeStripe) -> None:
 
 
 def test_running_clock_may_be_moved_on(fake_stripe: FakeStripe) -> None:
-    began = fake_stripe.door("reset")["now"]
+    began = fake_stripe.control("reset")["now"]
     subscription = make_subscription(fake_stripe, trial_period_days=7)
     fake_stripe.advance(days=8)
     fake_stripe.advance(days=1)
 
-    now = fake_stripe.door("health", "GET")["now"]
+    now = fake_stripe.control("health", "GET")["now"]
     assert 9 * 86_400 <= now - began < 9 * 86_400 + 60
     assert _subscription(fake_stripe, subscription.id).status == "active"
 
@@ -397,4 +397,4 @@ def test_many_small_steps_do_what_a_large_one_does(fake_stripe: FakeStripe) -> N
     for _ in range(9):
         fake_stripe.advance(days=10)
     assert len(_days(fake_stripe, one.id)) == 2
-    assert fake_stripe.door("health", "GET")["now"] == _at("2027-02-19 12:00")
+    assert fake_stripe.control("health", "GET")["now"] == _at("2027-02-19 12:00")

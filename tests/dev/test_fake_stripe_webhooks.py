@@ -114,7 +114,7 @@ def test_given_up_event_is_listed_as_undelivered(
     assert [one.data.object["name"] for one in found] == ["Ann"]
     assert found[0].pending_webhooks == 1
 
-    fake_stripe.door("resend")
+    fake_stripe.control("resend")
     fake_stripe.settle()
     assert client.v1.events.list({"delivery_success": False}).data == []
 

@@ -1,6 +1,6 @@
-"""The stand-in for Stripe as tests use it: one server a session, empty for each test.
+"""The fake Stripe of the tests: one server per session, emptied for each test.
 
-`fake_stripe` also points the settings at it. Its clock stands at `NOW`.
+The fixture `fake_stripe` also points the settings at it. Its clock stops at `NOW`.
 """
 
 import json
@@ -28,14 +28,14 @@ Json = dict[str, Any]
 
 @dataclass
 class FakeStripe:
-    """`url` is the API's base; every method but `client` is a `/_fake` door."""
+    """Client of the fake's control API, and of its copy of Stripe's API at `url`."""
 
     url: str
 
     def client(
         self, version: str = versions.NEWEST, *, key: str = KEY
     ) -> stripe.StripeClient:
-        """The real SDK, without retries, in any API version."""
+        """Return Stripe's SDK for the fake, without retries, in any API version."""
         return stripe.StripeClient(
             key,
             base_addresses={"api": self.url},
@@ -43,7 +43,8 @@ class FakeStripe:
             max_network_retries=0,
         )
 
-    def door(self, path: str, method: str = "POST", **body: Any) -> Any:
+    def control(self, path: str, method: str = "POST", **body: Any) -> Any:
+        """Call the control API and return its JSON; its errors fail the test."""
         data = json.dumps(body).encode() if method == "POST" else None
         request = Request(f"{self.url}/_fake/{path}", data, method=method)
         try:
@@ -53,64 +54,75 @@ class FakeStripe:
             raise AssertionError(error.read().decode()) from None
 
     def reset(self) -> None:
-        self.door("reset", now=int(NOW.timestamp()))
+        """Delete all objects, faults and webhook endpoints; set the clock to `NOW`."""
+        self.control("reset", now=int(NOW.timestamp()))
 
     def advance(self, *, days: float = 0, hours: float = 0, to: int = 0) -> int:
-        """The clock's new instant, in seconds."""
+        """Move the clock, do what becomes due, and return the new time in seconds."""
         if to:
-            return int(self.door("clock", now=to)["now"])
+            return int(self.control("clock", now=to)["now"])
         seconds = int(days * 86_400 + hours * 3600)
-        return int(self.door("clock", advance=seconds)["now"])
+        return int(self.control("clock", advance=seconds)["now"])
 
     def pay(self, outcome: str, customer: str = "*") -> None:
-        self.door("payment", customer=customer, outcome=outcome)
+        """Set how payments end from now on: `succeed`, `fail` or `none`."""
+        self.control("payment", customer=customer, outcome=outcome)
 
     def fault(self, do: str, path: str = "*", **more: Any) -> None:
-        """In place of all faults before."""
-        self.door("script", api=[{"do": do, "path": path, **more}])
+        """Let requests below a path fail in one way, and in no other."""
+        self.control("script", api=[{"do": do, "path": path, **more}])
 
     def script(self, **webhooks: Any) -> None:
-        self.door("script", webhooks=webhooks)
+        """Set how webhooks are delayed, repeated, reordered or lost."""
+        self.control("script", webhooks=webhooks)
 
     def send_to(self, url: str, *, version: str | None = None) -> None:
-        self.door("webhooks", url=url, secret=SECRET, api_version=version)
+        """Send webhooks to a URL, in an API version."""
+        self.control("webhooks", url=url, secret=SECRET, api_version=version)
 
     def settle(self, seconds: float = 10) -> None:
-        assert self.door("settle", seconds=seconds) == {"waiting": 0}
+        """Wait until every webhook was delivered."""
+        assert self.control("settle", seconds=seconds) == {"waiting": 0}
 
     def load(self, *objects: Json, events: bool = False) -> list[str]:
-        ids: list[str] = self.door("objects", objects=objects, events=events)["ids"]
+        """Store objects as they are and return their ids."""
+        ids: list[str] = self.control("objects", objects=objects, events=events)["ids"]
         return ids
 
-    def change(self, found: str, **fields: Any) -> None:
-        self.door("change", id=found, fields=fields)
+    def change(self, id_: str, **fields: Any) -> None:
+        """Overwrite fields of an object without an event."""
+        self.control("change", id=id_, fields=fields)
 
     def sign(self, event: str, **more: Any) -> tuple[bytes, str]:
-        """A delivery's bytes and signature header, to post by hand."""
-        signed = self.door("sign", event=event, **({"secret": SECRET} | more))
+        """Return an event's webhook body and signature header, to post from a test."""
+        signed = self.control("sign", event=event, **({"secret": SECRET} | more))
         return signed["body"].encode(), signed["signature"]
 
     def objects(self, kind: str) -> list[Json]:
-        found: list[Json] = self.door(f"objects?kind={kind}", "GET")
-        return found
+        """Return all objects of a kind, oldest first."""
+        objects: list[Json] = self.control(f"objects?kind={kind}", "GET")
+        return objects
 
     def events(self, *types: str) -> list[Json]:
-        """Oldest first."""
+        """Return events, of some types or all, oldest first."""
         return [
-            one for one in self.objects("event") if not types or one["type"] in types
+            event
+            for event in self.objects("event")
+            if not types or event["type"] in types
         ]
 
     def requests(self, path: str = "", method: str = "") -> list[Json]:
-        found: list[Json] = self.door("requests", "GET")
+        """Return the API requests below a path, oldest first."""
+        requests: list[Json] = self.control("requests", "GET")
         return [
-            one
-            for one in found
-            if one["path"].startswith(path) and method in {"", one["method"]}
+            request
+            for request in requests
+            if request["path"].startswith(path) and method in {"", request["method"]}
         ]
 
 
 def start_server(state: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
-    """The process and its base URL, once it answers."""
+    """Start a fake and return its process and base URL once it listens."""
     command = [sys.executable, "-m", "config.dev.fakestripe", "--state", str(state)]
     process = subprocess.Popen(
         [*command, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -123,6 +135,7 @@ def start_server(state: Path, *arguments: str) -> tuple[subprocess.Popen[str], s
 def fake_stripe_server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[FakeStripe]:
+    """Fake that runs for the whole session."""
     state = tmp_path_factory.mktemp("stripe") / "fake.sqlite"
     process, url = start_server(state)
     yield FakeStripe(url)
@@ -132,11 +145,14 @@ def fake_stripe_server(
 
 @pytest.fixture
 def fake_stripe(fake_stripe_server: FakeStripe, settings: Settings) -> FakeStripe:
+    """Empty fake, with the settings pointing at it."""
     fake_stripe_server.reset()
     settings.STRIPE_SECRET_KEY = KEY
     settings.STRIPE_WEBHOOK_SECRET = [SECRET]
     settings.STRIPE_API_BASE = fake_stripe_server.url
-    settings.STRIPE_CALLS_PER_SECOND = 1_000  # as for a base that is given outside
+    settings.STRIPE_CALLS_PER_SECOND = (
+        1_000  # so that the throttle does not slow the tests
+    )
     return fake_stripe_server
 
 
@@ -149,7 +165,7 @@ def make_price(
     kind: str = "platform",
     tier: str = "growth",
 ) -> stripe.Price:
-    """With a product of its own that says kind and tier, as Orgdesk reads them."""
+    """Create a price with a new product whose metadata name the kind and tier."""
     client = fake.client()
     product = client.v1.products.create(
         {
@@ -157,25 +173,26 @@ def make_price(
             "metadata": {"orgdesk_kind": kind, "orgdesk_tier": tier},
         }
     )
-    found: Any = {
+    parameters: Any = {
         "product": product.id,
         "currency": currency,
         "unit_amount": amount,
         "recurring": {"interval": interval},
     }
-    return client.v1.prices.create(found)
+    return client.v1.prices.create(parameters)
 
 
 def make_customer(fake: FakeStripe, email: str = "ann@example.com") -> stripe.Customer:
+    """Create a customer."""
     return fake.client().v1.customers.create({"email": email, "name": "Ann"})
 
 
 def make_subscription(
     fake: FakeStripe, *, customer: str = "", price: str = "", **more: Any
 ) -> stripe.Subscription:
-    """Of a customer and a price of its own, unless these are given."""
-    found: Any = {
+    """Create a subscription, with a new customer and price unless they are given."""
+    parameters: Any = {
         "customer": customer or make_customer(fake).id,
         "items": [{"price": price or make_price(fake).id}],
     } | more
-    return fake.client().v1.subscriptions.create(found)
+    return fake.client().v1.subscriptions.create(parameters)

@@ -1,4 +1,4 @@
-"""The gateway against the stand-in: shapes, money, errors, patience, keys."""
+"""The gateway against the fake Stripe: objects, money, errors, deadlines and keys."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from billing import gateway
 from billing.gateway import calls, throttle
-from billing.gateway.reading import Node
+from billing.gateway.nodes import Node
 from tests.factories import NOW
 from tests.support.fake_stripe import (
     KEY,
@@ -23,24 +23,21 @@ from tests.support.fake_stripe import (
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same manners, in less time."""
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten timeouts and waits, so that retries take less time."""
     monkeypatch.setattr(calls, "TIMEOUT_SECONDS", 1.5)
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 1.5)
-    monkeypatch.setattr(calls, "_FIRST_WAIT", 0.02)
+    monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.02)
 
 
 @pytest.fixture
 def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
     yield fake_stripe
-    fake_stripe.door("script", api=[])
+    fake_stripe.control("script", api=[])
 
 
-# --- shapes -----------------------------------------------------------------------
-
-
-def test_a_customer_is_created_found_and_changed(fake: FakeStripe) -> None:
-    made = gateway.create_customer(
+def test_customer_is_created_found_and_changed(fake: FakeStripe) -> None:
+    created = gateway.create_customer(
         name="Org 7",
         email="pay@org-7.example",
         metadata={gateway.ORGANIZATION: "7"},
@@ -48,14 +45,14 @@ def test_a_customer_is_created_found_and_changed(fake: FakeStripe) -> None:
     )
     make_customer(fake, "decoy@example.com")
 
-    assert made.organization_id == 7
-    assert gateway.get_customer(made.id) == made
-    assert gateway.list_customers(email="pay@org-7.example").items == (made,)
-    changed = gateway.update_customer(made.id, name="Org Seven", key="rename-1")
+    assert created.organization_id == 7
+    assert gateway.get_customer(created.id) == created
+    assert gateway.list_customers(email="pay@org-7.example").items == (created,)
+    changed = gateway.update_customer(created.id, name="Org Seven", key="rename-1")
     assert (changed.name, changed.organization_id) == ("Org Seven", 7)
 
 
-def test_a_deleted_customer_says_so(fake: FakeStripe) -> None:
+def test_deleted_customer_is_marked_as_deleted(fake: FakeStripe) -> None:
     id_ = make_customer(fake).id
     fake.client().v1.customers.delete(id_)
 
@@ -66,68 +63,75 @@ def test_a_deleted_customer_says_so(fake: FakeStripe) -> None:
     ("currency", "minor", "major"),
     [("usd", 2900, "29.00"), ("jpy", 500, "500"), ("kwd", 1230, "1.230")],
 )
-def test_a_price_says_what_it_sells(
+def test_price_has_the_kind_tier_and_cycle_of_its_product(
     fake: FakeStripe, currency: str, minor: int, major: str
 ) -> None:
     price = make_price(fake, minor, currency=currency, interval="year")
 
-    found = gateway.get_price(price.id)
+    read = gateway.get_price(price.id)
 
-    assert (found.kind, found.tier, found.cycle) == ("platform", "growth", "yearly")
-    assert str(found.unit_amount) == major
-    assert gateway.list_prices().items == (found,)
+    assert (read.kind, read.tier, read.cycle) == ("platform", "growth", "yearly")
+    assert str(read.unit_amount) == major
+    assert gateway.list_prices().items == (read,)
 
 
-def test_a_subscription_has_its_period_on_the_item(fake: FakeStripe) -> None:
+def test_subscription_has_its_period_on_the_item(fake: FakeStripe) -> None:
     price = make_price(fake, kind="spaces", tier="team")
     trial_end = int((NOW + timedelta(days=14)).timestamp())
-    made = make_subscription(
+    created = make_subscription(
         fake, items=[{"price": price.id, "quantity": 11}], trial_end=trial_end
     )
 
-    found = gateway.get_subscription(made.id)
+    subscription = gateway.get_subscription(created.id)
 
-    assert (found.status, found.item.quantity) == ("trialing", 11)
-    assert found.item.period_starts_at == NOW
-    assert found.trial_ends_at == found.item.period_ends_at == NOW + timedelta(days=14)
-    assert not found.is_paused
+    assert (subscription.status, subscription.item.quantity) == ("trialing", 11)
+    assert subscription.item.period_starts_at == NOW
+    assert subscription.item.period_ends_at == NOW + timedelta(days=14)
+    assert subscription.trial_ends_at == NOW + timedelta(days=14)
+    assert not subscription.is_paused
 
 
-def test_what_a_page_does_to_a_subscription(fake: FakeStripe) -> None:
+def test_subscription_is_paused_resumed_canceled_and_moved(fake: FakeStripe) -> None:
     small, big = make_price(fake), make_price(fake, 9900, tier="scale")
     customer = make_customer(fake).id
-    made = gateway.create_subscription(customer, price_id=small.id, key="start-1")
+    created = gateway.create_subscription(customer, price_id=small.id, key="start-1")
 
-    paused = gateway.pause_subscription(made.id, reason="unpaid", key="pause-1")
+    paused = gateway.pause_subscription(created.id, reason="unpaid", key="pause-1")
     assert (paused.is_paused, paused.pause_reason) == (True, "unpaid")
-    resumed = gateway.resume_subscription(made.id, key="resume-1")
+    resumed = gateway.resume_subscription(created.id, key="resume-1")
     assert (resumed.is_paused, resumed.pause_reason) == (False, "")
     ends_at = NOW + timedelta(days=20)
-    ending = gateway.update_subscription(made.id, cancels_at=ends_at, key="cancel-1")
+    ending = gateway.update_subscription(created.id, cancels_at=ends_at, key="cancel-1")
     assert ending.cancels_at == ends_at
-    kept = gateway.update_subscription(made.id, cancels_at="never", key="keep-1")
-    assert kept.cancels_at is None
+    continuing = gateway.update_subscription(
+        created.id, cancels_at="never", key="keep-1"
+    )
+    assert continuing.cancels_at is None
     preview = gateway.preview_change(
-        made.id, item_id=made.item.id, price_id=big.id, at=NOW
+        created.id, item_id=created.item.id, price_id=big.id, at=NOW
     )
     prorated = sum(line.amount for line in preview.lines if line.is_proration)
     assert prorated == Decimal("70.00")
     moved = gateway.update_subscription(
-        made.id, item_id=made.item.id, price_id=big.id, key="move-1", proration="none"
+        created.id,
+        item_id=created.item.id,
+        price_id=big.id,
+        key="move-1",
+        proration="none",
     )
     assert moved.item.price_id == big.id
-    fake.client().v1.subscriptions.cancel(made.id)
+    fake.client().v1.subscriptions.cancel(created.id)
     listed = gateway.list_subscriptions(customer_id=customer)
-    assert [one.status for one in listed.items] == ["canceled"]
+    assert [item.status for item in listed.items] == ["canceled"]
 
 
-def test_items_go_onto_a_draft_and_no_further(fake: FakeStripe) -> None:
-    made = make_subscription(fake)
+def test_invoice_items_are_added_to_drafts_only_and_once(fake: FakeStripe) -> None:
+    created = make_subscription(fake)
     fake.advance(days=30, hours=0.5)
-    draft = gateway.list_invoices(subscription_id=made.id).items[0]
+    draft = gateway.list_invoices(subscription_id=created.id).items[0]
     assert (draft.status, draft.billing_reason) == ("draft", "subscription_cycle")
     item: dict[str, Any] = {
-        "customer_id": made.customer,
+        "customer_id": created.customer,
         "invoice_id": draft.id,
         "amount": Decimal("12.34"),
         "currency": "usd",
@@ -135,11 +139,11 @@ def test_items_go_onto_a_draft_and_no_further(fake: FakeStripe) -> None:
         "metadata": {"orgdesk_product": "gpt"},
     }
 
-    put = gateway.create_invoice_item(key="charge-1", **item)
+    first = gateway.create_invoice_item(key="charge-1", **item)
     again = gateway.create_invoice_item(key="charge-1", **item)
 
-    assert again == put
-    assert list(gateway.list_invoice_items(invoice_id=draft.id)) == [put]
+    assert again == first
+    assert list(gateway.list_invoice_items(invoice_id=draft.id)) == [first]
     assert gateway.get_invoice(draft.id).total == Decimal("41.34")
     fake.client().v1.invoices.finalize_invoice(draft.id)
     assert gateway.get_invoice(draft.id).status == "open"
@@ -149,40 +153,35 @@ def test_items_go_onto_a_draft_and_no_further(fake: FakeStripe) -> None:
         gateway.create_invoice_item(key="c", **(item | {"amount": Decimal("0.001")}))
 
 
-def test_every_page_of_a_list_is_reached(fake: FakeStripe) -> None:
-    made = {make_customer(fake, f"{n}@example.com").id for n in range(7)}
+def test_list_is_read_page_by_page(fake: FakeStripe) -> None:
+    created = {make_customer(fake, f"{n}@example.com").id for n in range(7)}
 
     first = gateway.list_customers(limit=5)
     second = gateway.list_customers(limit=5, after=first.next_cursor)
 
     assert (len(first.items), len(second.items)) == (5, 2)
-    assert {one.id for one in first.items + second.items} == made
+    assert {customer.id for customer in first.items + second.items} == created
     assert second.next_cursor == ""
 
 
-# --- what is missing ---------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
-    "path",
+    "name",
     ["customer", "status", "items", "cancel_at", "trial_end", "pause_collection",
      "metadata", "currency", "created", "latest_invoice", "cancel_at_period_end"],
 )  # fmt: skip
-def test_a_subscription_without_a_field_is_malformed(
-    fake: FakeStripe, path: str
-) -> None:
+def test_subscription_without_a_field_is_malformed(fake: FakeStripe, name: str) -> None:
     raw = _raw(fake, "subscriptions", make_subscription(fake).id)
-    del raw[path]
+    del raw[name]
 
-    with pytest.raises(gateway.Malformed, match=rf"subscription\.{path}"):
+    with pytest.raises(gateway.Malformed, match=rf"subscription\.{name}"):
         gateway.Subscription.read(Node(raw, "subscription"))
 
 
 @pytest.mark.parametrize("name", ["current_period_start", "current_period_end"])
-def test_a_period_that_moved_elsewhere_is_malformed(
+def test_period_on_the_subscription_itself_is_malformed(
     fake: FakeStripe, name: str
 ) -> None:
-    """As before 2025, when it was on the subscription itself."""
+    """API versions before 2025 had it there."""
     raw = _raw(fake, "subscriptions", make_subscription(fake).id)
     raw[name] = raw["items"]["data"][0].pop(name)
 
@@ -197,9 +196,9 @@ def test_a_period_that_moved_elsewhere_is_malformed(
     ["customer", "status", "parent", "currency", "total", "amount_due", "amount_paid",
      "lines", "period_end", "due_date", "status_transitions", "number"],
 )  # fmt: skip
-def test_an_invoice_without_a_field_is_malformed(fake: FakeStripe, name: str) -> None:
-    made = make_subscription(fake)
-    raw = _raw(fake, "invoices", str(made.latest_invoice))
+def test_invoice_without_a_field_is_malformed(fake: FakeStripe, name: str) -> None:
+    created = make_subscription(fake)
+    raw = _raw(fake, "invoices", str(created.latest_invoice))
     del raw[name]
 
     with pytest.raises(gateway.Malformed, match=rf"invoice\.{name}"):
@@ -211,48 +210,46 @@ def test_an_invoice_without_a_field_is_malformed(fake: FakeStripe, name: str) ->
     [("currency", "xyz"), ("total", "12"), ("total", 1.5), ("total", True),
      ("created", -1), ("created", 10**14), ("status", "half"), ("amount_due", -1)],
 )  # fmt: skip
-def test_a_wrong_value_is_malformed(fake: FakeStripe, name: str, value: object) -> None:
-    made = make_subscription(fake)
-    raw = _raw(fake, "invoices", str(made.latest_invoice)) | {name: value}
+def test_wrong_value_is_malformed(fake: FakeStripe, name: str, value: object) -> None:
+    created = make_subscription(fake)
+    raw = _raw(fake, "invoices", str(created.latest_invoice)) | {name: value}
 
     with pytest.raises(gateway.Malformed, match=rf"invoice\.{name}"):
         gateway.Invoice.read(Node(raw, "invoice"))
 
 
-def test_a_page_tells_what_it_could_not_read(fake: FakeStripe) -> None:
+def test_page_returns_an_error_for_each_malformed_object(fake: FakeStripe) -> None:
     good, bad = make_subscription(fake), make_subscription(fake)
     fake.change(bad.id, currency="xyz")
 
     page = gateway.list_subscriptions()
 
-    assert [one.id for one in page.items] == [good.id]
+    assert [item.id for item in page.items] == [good.id]
     assert [error.path for error in page.malformed] == ["subscription.currency"]
 
 
 def _raw(fake: FakeStripe, kind: str, id_: str) -> dict[str, Any]:
-    found = fake.client().raw_request("get", f"/v1/{kind}/{id_}")
-    return dict(found.data)
+    """Return an object as JSON."""
+    answer = fake.client().raw_request("get", f"/v1/{kind}/{id_}")
+    return dict(answer.data)
 
 
-# --- errors and patience ------------------------------------------------------------
-
-
-def test_what_is_not_there(fake: FakeStripe) -> None:
+def test_unknown_id_is_missing(fake: FakeStripe) -> None:
     with pytest.raises(gateway.Missing):
-        gateway.get_customer("cus_nobody")
+        gateway.get_customer("cus_unknown")
 
 
 @pytest.mark.parametrize(
     "id_", ["", "../events", "cus_1/sources", "cus?x=1", "a" * 256]
 )
-def test_an_id_leads_nowhere_else(fake: FakeStripe, id_: str) -> None:
+def test_impossible_id_sends_no_request(fake: FakeStripe, id_: str) -> None:
     with pytest.raises(gateway.Missing):
         gateway.get_customer(id_)
 
     assert fake.requests() == []
 
 
-def test_what_is_refused(fake: FakeStripe) -> None:
+def test_refusal_has_the_code_and_parameter_of_stripe(fake: FakeStripe) -> None:
     with pytest.raises(gateway.Refused) as caught:
         gateway.create_subscription(make_customer(fake).id, price_id="price_0", key="x")
 
@@ -262,7 +259,7 @@ def test_what_is_refused(fake: FakeStripe) -> None:
     )
 
 
-def test_a_key_is_for_one_thing(fake: FakeStripe) -> None:
+def test_idempotency_key_is_refused_for_another_request(fake: FakeStripe) -> None:
     gateway.create_customer(name="A", email="", metadata={}, key="same")
 
     with pytest.raises(gateway.Refused, match=r"[Kk]ey") as caught:
@@ -271,7 +268,7 @@ def test_a_key_is_for_one_thing(fake: FakeStripe) -> None:
     assert caught.value.code == "idempotency_error"
 
 
-def test_a_key_that_is_not_taken_is_not_shown(
+def test_refused_secret_key_is_not_shown(
     fake: FakeStripe, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.STRIPE_SECRET_KEY = "wrong_key_4711"
@@ -299,21 +296,21 @@ def test_a_key_that_is_not_taken_is_not_shown(
     ],
     ids=lambda fault: f"{fault['do']}",
 )
-def test_it_is_tried_again_with_the_same_key(
+def test_failed_write_is_retried_with_the_same_key(
     fake: FakeStripe, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 9)
-    fake.door("script", api=[{**fault, "path": "/v1/customers", "times": 1}])
+    fake.control("script", api=[{**fault, "path": "/v1/customers", "times": 1}])
 
-    made = gateway.create_customer(name="Once", email="", metadata={}, key="once-1")
+    created = gateway.create_customer(name="Once", email="", metadata={}, key="once-1")
 
-    assert [one["id"] for one in fake.objects("customer")] == [made.id]
+    assert [customer["id"] for customer in fake.objects("customer")] == [created.id]
     posts = fake.requests("/v1/customers", "POST")
-    assert {one["idempotency_key"] for one in posts} == {"once-1"}
+    assert {post["idempotency_key"] for post in posts} == {"once-1"}
     assert len(posts) == 2
 
 
-def test_patience_ends(fake: FakeStripe) -> None:
+def test_retries_end_at_the_deadline(fake: FakeStripe) -> None:
     fake.fault("error", "/v1/customers", status=500, times=0)
     began = time.monotonic()
 
@@ -325,7 +322,7 @@ def test_patience_ends(fake: FakeStripe) -> None:
     assert len(fake.requests("/v1/customers")) > 2
 
 
-def test_an_error_kept_under_the_key_is_not_asked_for_again(fake: FakeStripe) -> None:
+def test_error_replayed_under_the_key_is_not_retried(fake: FakeStripe) -> None:
     fake.fault("error_saved", "/v1/customers", times=1)
 
     with pytest.raises(gateway.Unavailable):
@@ -334,8 +331,10 @@ def test_an_error_kept_under_the_key_is_not_asked_for_again(fake: FakeStripe) ->
     assert len(fake.requests("/v1/customers", "POST")) == 2
 
 
-def test_calls_are_throttled_together(fake: FakeStripe, settings: Settings) -> None:
-    """Ten a second, and a second's worth at once: fifteen take half a second."""
+def test_calls_are_throttled_across_processes(
+    fake: FakeStripe, settings: Settings
+) -> None:
+    """Ten calls a second with a burst of ten: fifteen take half a second."""
     settings.STRIPE_CALLS_PER_SECOND = 10
     began = time.monotonic()
 
@@ -346,7 +345,7 @@ def test_calls_are_throttled_together(fake: FakeStripe, settings: Settings) -> N
 
 
 @pytest.mark.usefixtures("without_valkey")
-def test_without_valkey_each_process_throttles_alone(settings: Settings) -> None:
+def test_each_process_throttles_its_calls_without_valkey(settings: Settings) -> None:
     settings.STRIPE_CALLS_PER_SECOND = 10
     began = time.monotonic()
 
@@ -356,7 +355,7 @@ def test_without_valkey_each_process_throttles_alone(settings: Settings) -> None
     assert 0.2 < time.monotonic() - began < 5
 
 
-def test_the_pinned_version_is_asked_for(fake: FakeStripe) -> None:
+def test_requests_name_the_pinned_version(fake: FakeStripe) -> None:
     import stripe  # noqa: PLC0415
 
     gateway.list_customers()
@@ -366,12 +365,13 @@ def test_the_pinned_version_is_asked_for(fake: FakeStripe) -> None:
     assert KEY not in repr(calls.get("/v1/customers"))
 
 
-# --- signatures ---------------------------------------------------------------------
-
 _BODY = b'{"id": "evt_1", "object": "event", "type": "x"}'
 
 
-def _header(body: bytes = _BODY, *, secret: str = "whsec_1", at: datetime = NOW) -> str:
+def _signature_header(
+    body: bytes = _BODY, *, secret: str = "whsec_1", at: datetime = NOW
+) -> str:
+    """Return a signature header as Stripe's SDK makes it."""
     import stripe  # noqa: PLC0415
 
     seconds = int(at.timestamp())
@@ -381,16 +381,16 @@ def _header(body: bytes = _BODY, *, secret: str = "whsec_1", at: datetime = NOW)
     return header
 
 
-def test_a_signature_of_either_secret_is_taken() -> None:
+def test_signature_of_either_secret_is_accepted() -> None:
     for secret in ("whsec_1", "whsec_2"):
-        header = _header(secret=secret)
+        header = _signature_header(secret=secret)
         gateway.verify(_BODY, header, ["whsec_2", "whsec_1"], NOW)
 
 
 @pytest.mark.parametrize("seconds", [-300, -299, 0, 10])
-def test_a_signature_of_just_now_is_taken(seconds: int) -> None:
+def test_recent_signature_is_accepted(seconds: int) -> None:
     at = NOW + timedelta(seconds=seconds)
-    gateway.verify(_BODY, _header(at=at), ["whsec_1"], NOW)
+    gateway.verify(_BODY, _signature_header(at=at), ["whsec_1"], NOW)
 
 
 @pytest.mark.parametrize(
@@ -401,14 +401,14 @@ def test_a_signature_of_just_now_is_taken(seconds: int) -> None:
         "v1=abc",
         f"t={int(NOW.timestamp())}",
         "t=now,v1=" + "0" * 64,
-        _header().replace("v1=", "v0="),
-        _header(b"other"),
-        _header(secret="whsec_0"),
-        _header(at=NOW - timedelta(seconds=301)),
-        _header(at=NOW + timedelta(seconds=60)),
-        _header(at=NOW + timedelta(days=1)),
-        _header() + ",t=1",
-        _header().replace("v1=", "v1=é"),
+        _signature_header().replace("v1=", "v0="),
+        _signature_header(b"other"),
+        _signature_header(secret="whsec_0"),
+        _signature_header(at=NOW - timedelta(seconds=301)),
+        _signature_header(at=NOW + timedelta(seconds=60)),
+        _signature_header(at=NOW + timedelta(days=1)),
+        _signature_header() + ",t=1",
+        _signature_header().replace("v1=", "v1=é"),
         "t=١٢٣,v1=" + "0" * 64,
         "t=-1,v1=" + "0" * 64,
         "t=" + "9" * 5_000,
@@ -416,10 +416,10 @@ def test_a_signature_of_just_now_is_taken(seconds: int) -> None:
         "\udcff",
     ],
 )
-def test_any_other_signature_is_refused(header: str) -> None:
+def test_other_signature_is_refused(header: str) -> None:
     with pytest.raises(gateway.BadSignature):
         gateway.verify(_BODY, header, ["whsec_1"], NOW)
 
 
-def test_instants_are_aware() -> None:
+def test_timestamp_is_in_whole_seconds() -> None:
     assert calls.timestamp(datetime(2026, 11, 21, 12, tzinfo=UTC)) == 1795262400

@@ -54,7 +54,7 @@ class Year:
     def wait(self, **span: float) -> None:
         """On both clocks; Stripe's events are heard, and workers do their work."""
         self.clock.shift(timedelta(**span))
-        self.fake.door("clock", advance=int(timedelta(**span).total_seconds()))
+        self.fake.control("clock", advance=int(timedelta(**span).total_seconds()))
         self.hear()
 
     def bill(self) -> None:

@@ -322,13 +322,13 @@ def test_workers_at_once_bill_once_and_hold_no_transaction(
 ) -> None:
     draft = Draft(fake_stripe, frozen, make_white_label())
     draft.wait()
-    ask: Callable[..., Any] = calls._ask
+    ask: Callable[..., Any] = calls._request
 
     def watched(*args: Any) -> Any:
         assert not connection.in_atomic_block
         return ask(*args)
 
-    monkeypatch.setattr(calls, "_ask", watched)
+    monkeypatch.setattr(calls, "_request", watched)
     period = draft.close()
 
     together([lambda: send_charges(period.id)] * 4)

@@ -55,7 +55,7 @@ def staff(
     yield StaffContext(
         fake_stripe, make_user("fin", "finance", white_label=acme), org, frozen
     )
-    fake_stripe.door("script", api=[])
+    fake_stripe.control("script", api=[])
 
 
 @pytest.fixture
@@ -641,7 +641,7 @@ def test_given_up_after_an_hour_and_never_blindly_after_a_day(
 
     assert timedelta(minutes=50) < timezone.now() - start < timedelta(hours=2)
     assert action.attempts == 24
-    staff.fake.door("script", api=[])
+    staff.fake.control("script", api=[])
     staff.pass_time(days=1)
     late = staff.client.post(f"{asked['Location']}retry/")
     assert late.status_code == 409

@@ -42,7 +42,7 @@ def worker() -> Iterator[None]:
 @pytest.fixture
 def growth(committed: None, fake_stripe: FakeStripe) -> Iterator[Subscription]:
     """Growth at $29; Scale at $99 is there, too."""
-    fake_stripe.door("reset", now=int(time.time()))
+    fake_stripe.control("reset", now=int(time.time()))
     organization = make_organization(make_white_label("acme"), "org-7")
     scale, price = make_price(fake_stripe, 9900, tier="scale"), make_price(fake_stripe)
     refetch_price(scale.id)
@@ -52,7 +52,7 @@ def growth(committed: None, fake_stripe: FakeStripe) -> Iterator[Subscription]:
     subscribe_in_stripe(fake_stripe, customer, price.id)
     refetch_all_of(customer)
     yield Subscription.objects.get()
-    fake_stripe.door("script", api=[])
+    fake_stripe.control("script", api=[])
 
 
 def require_billing_read(context: BrowserContext, live_server: LiveServer) -> Page:

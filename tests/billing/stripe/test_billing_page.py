@@ -46,7 +46,7 @@ def staff(
     frozen: time_machine.Traveller,
 ) -> Iterator[StaffContext]:
     yield StaffContext(fake_stripe, finance, org, frozen)
-    fake_stripe.door("script", api=[])
+    fake_stripe.control("script", api=[])
 
 
 @pytest.fixture

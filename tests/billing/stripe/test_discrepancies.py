@@ -30,13 +30,13 @@ pytestmark = pytest.mark.usefixtures("frozen")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.01)
 
 
 @pytest.fixture
 def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
     yield fake_stripe
-    fake_stripe.door("script", api=[])
+    fake_stripe.control("script", api=[])
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_what_was_never_so_in_stripe_ends(
     fake: FakeStripe, acme: WhiteLabel, sub: str
 ) -> None:
     """Gone from Stripe: live here it has ended, as far as anyone can say."""
-    fake.door("remove", id=sub)
+    fake.control("remove", id=sub)
 
     run_sync(acme)
 

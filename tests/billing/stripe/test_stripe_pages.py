@@ -528,7 +528,7 @@ def test_the_fleet_says_how_far_it_is_from_stripe(
 def fleet(fake_stripe: FakeStripe, committed: None) -> Iterator[WhiteLabel]:
     """Thirty that subscribed, one to another tier than we know; Stripe is not quick."""
     now = int(time.time())
-    fake_stripe.door("clock", now=now)
+    fake_stripe.control("clock", now=now)
     acme = make_white_label("acme")
     price, dear = make_price(fake_stripe), make_price(fake_stripe, 9900, tier="scale")
     organizations = [make_organization(acme, f"org-{n}") for n in range(30)]
@@ -541,9 +541,9 @@ def fleet(fake_stripe: FakeStripe, committed: None) -> Iterator[WhiteLabel]:
     fake_stripe.client().v1.subscriptions.update(
         subs[7], {"items": [{"id": item["id"], "price": dear.id}]}
     )
-    fake_stripe.door("script", latency=0.4)
+    fake_stripe.control("script", latency=0.4)
     yield acme
-    fake_stripe.door("script", latency=0)
+    fake_stripe.control("script", latency=0)
 
 
 @pytest.fixture

@@ -45,13 +45,13 @@ pytestmark = pytest.mark.usefixtures("frozen")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.01)
 
 
 @pytest.fixture
 def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
     yield fake_stripe
-    fake_stripe.door("script", api=[])
+    fake_stripe.control("script", api=[])
 
 
 @pytest.fixture
@@ -299,9 +299,9 @@ def test_what_comes_while_it_pages_is_not_missed(
 
 
 def _pages_of(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    window = calls.window
+    window = calls.list_parameters
     monkeypatch.setattr(
-        calls, "window", lambda **part: window(**part) | {"limit": size}
+        calls, "list_parameters", lambda **part: window(**part) | {"limit": size}
     )
 
 
@@ -323,7 +323,7 @@ def test_trouble_on_the_way_costs_nothing_but_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 20)
-    fake.door("script", api=[{"path": "/v1/invoices*", "skip": 1, **fault}])
+    fake.control("script", api=[{"path": "/v1/invoices*", "skip": 1, **fault}])
 
     run_sync(acme)
 
@@ -337,7 +337,7 @@ def test_an_outage_puts_the_run_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0.05)
-    fake.door("script", api=[{"do": "error", "path": "/v1/sub*", "times": 0}])
+    fake.control("script", api=[{"do": "error", "path": "/v1/sub*", "times": 0}])
     asked = runs_sync.start(acme)
 
     assert reading_sync.advance(asked.pk) is False
@@ -346,7 +346,7 @@ def test_an_outage_puts_the_run_off(
     assert (asked.state, asked.stage) == ("pending", "subscriptions")
     assert asked.error_code == "stripe.unavailable"
     assert find_forgotten(10) == []
-    fake.door("script", api=[])
+    fake.control("script", api=[])
     with time_machine.travel(asked.next_attempt_at, tick=False):
         assert find_forgotten(10) == [asked.pk]
         reading_sync.advance(asked.pk)

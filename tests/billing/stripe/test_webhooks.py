@@ -60,14 +60,14 @@ URL = "/webhooks/stripe/"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0.2)
 
 
 @pytest.fixture
 def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
     yield fake_stripe
-    fake_stripe.door("script", api=[])
+    fake_stripe.control("script", api=[])
 
 
 @pytest.fixture
@@ -381,7 +381,7 @@ def test_a_deleted_draft_is_forgotten(
     draft = next(one for one in fake.objects("invoice") if one["status"] == "draft")
     outcome(receive(event_of(draft["id"], "invoice.created")))
     assert Invoice.objects.get().status == "draft"
-    fake.door("remove", id=draft["id"])
+    fake.control("remove", id=draft["id"])
 
     event = receive(event_of(draft["id"], "invoice.deleted"))
 
@@ -433,7 +433,7 @@ def test_an_outage_is_waited_for_and_then_given_up(
     monkeypatch.setattr(StripeEvent, "retries", once_more)
     sub = subscribe(fake, customer_of(fake, org), price)
     event = receive(event_of(sub, "customer.subscription.updated"))
-    fake.door("script", api=[{"do": "error", "path": "/v1/*", "times": 0}])
+    fake.control("script", api=[{"do": "error", "path": "/v1/*", "times": 0}])
 
     assert outcome(event) == ("pending", "Stripe does not answer just now.")
     assert event.next_attempt_at == NOW + timedelta(seconds=15)
@@ -446,7 +446,7 @@ def test_an_outage_is_waited_for_and_then_given_up(
     with time_machine.travel(event.next_attempt_at, tick=False):
         assert outcome(event)[0] == "failed"
 
-    fake.door("script", api=[])
+    fake.control("script", api=[])
     cache.clear()
     assert leases.resend(event.pk)
     assert outcome(event) == ("done", "")
@@ -548,14 +548,14 @@ def test_nothing_waits_for_the_network_in_a_transaction(
     customer = customer_of(fake, make_organization(acme, "org-7"))
     sub = subscribe(fake, customer, price)
     fake.advance(days=30, hours=0.5)
-    ask, asked = calls._ask, list[str]()
+    ask, asked = calls._request, list[str]()
 
     def watched(method: str, path: str, params: Any) -> Any:
         assert not connection.in_atomic_block
         asked.append(path)
         return ask(method, path, params)
 
-    monkeypatch.setattr(calls, "_ask", watched)
+    monkeypatch.setattr(calls, "_request", watched)
     refetch_all_of(customer)
     run_sync(acme)
     outcome(receive(event_of(sub, "customer.subscription.updated")))
@@ -620,7 +620,7 @@ def test_what_was_not_delivered_is_pulled(
     assert set(StripeEvent.objects.values_list("source", flat=True)) == {"pull"}
     assert StripeEvent.objects.count() == len(set(_types()))
     assert our_state() == their_state(fake)
-    fake.door("webhooks", "DELETE")
+    fake.control("webhooks", "DELETE")
 
 
 def _types() -> list[str]:
@@ -761,7 +761,7 @@ def test_thirty_in_a_hundred_lost_and_one_run_heals_all(
         again = run_sync(acme)
     assert (again.written, again.discrepancy_count) == (0, 0)
     assert history() == before
-    fake.door("webhooks", "DELETE")
+    fake.control("webhooks", "DELETE")
 
 
 @pytest.mark.usefixtures("committed")
@@ -769,13 +769,13 @@ def test_a_clock_moved_on_still_signs_for_today(
     fake: FakeStripe, live_server: LiveServer
 ) -> None:
     """The stand-in of a demo lives a month ahead; its deliveries arrive now."""
-    fake.door("clock", running=True)
+    fake.control("clock", running=True)
     fake.advance(days=31)
     fake.send_to(f"{live_server.url}{URL}")
     fake.script(attempts=1)
     with time_machine.travel(time_machine.escape_hatch.time.time(), tick=True):
         make_customer(fake)
         fake.settle(20)
-    fake.door("webhooks", "DELETE")
+    fake.control("webhooks", "DELETE")
 
     assert StripeEvent.objects.get().type == "customer.created"

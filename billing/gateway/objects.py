@@ -1,4 +1,8 @@
-"""Stripe's objects as we use them: instants aware in UTC, money in major units."""
+"""Stripe's objects with the fields that Orgdesk uses.
+
+Instants are aware, in UTC; money is in major units. Each `read` raises `Malformed` for
+an object without a field that the pinned API version promises.
+"""
 
 import re
 from collections.abc import Mapping
@@ -8,15 +12,16 @@ from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from billing.gateway.errors import Malformed
-from billing.gateway.reading import Node
+from billing.gateway.nodes import Node
 
 T = TypeVar("T")
 
-ORGANIZATION = "orgdesk_organization_id"  # in a customer's metadata: our id
-EXTERNAL_ID = "orgdesk_external_id"
-KIND = "orgdesk_kind"  # in a product's: platform or spaces
-TIER = "orgdesk_tier"
-PAUSE_REASON = "orgdesk_pause_reason"  # in a subscription's
+# Keys of the metadata that Orgdesk writes or reads in Stripe.
+ORGANIZATION = "orgdesk_organization_id"  # of a customer: the organization's id
+EXTERNAL_ID = "orgdesk_external_id"  # of a customer: the organization's external id
+KIND = "orgdesk_kind"  # of a product: platform or spaces
+TIER = "orgdesk_tier"  # of a product
+PAUSE_REASON = "orgdesk_pause_reason"  # of a subscription
 SUBSCRIPTION_STATUSES = frozenset(
     (
         *("incomplete", "incomplete_expired", "trialing", "active"),
@@ -29,16 +34,18 @@ _CYCLES = {("month", 1): "monthly", ("year", 1): "yearly"}
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A page of a list, newest first; what could not be read is told, not lost."""
+    """Page of a list, newest first, with an error for each object that is malformed."""
 
     items: tuple[T, ...]
-    next_cursor: str  # empty: this is the last
-    last_id: str = ""  # where the list goes on, should it grow
+    next_cursor: str  # empty: this is the last page
+    last_id: str = ""  # of the page's last object: where the list continues if it grows
     malformed: tuple[Malformed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
+    """Customer; a deleted one has only its id."""
+
     id: str
     name: str
     email: str
@@ -48,13 +55,14 @@ class Customer:
 
     @property
     def organization_id(self) -> int | None:
-        """What its metadata say; null where they say nothing that can be an id."""
+        """Organization's id from the metadata; null if they have no valid one."""
         text = self.metadata.get(ORGANIZATION, "")
         return int(text) if text.isascii() and text.isdigit() else None
 
     @classmethod
     def read(cls, node: Node) -> "Customer":
-        if node.value.get("deleted") is True:  # Stripe keeps the id of it, no more
+        """Read a customer; of a deleted one Stripe returns only the id."""
+        if node.value.get("deleted") is True:
             return cls(node.text("id"), "", "", {}, is_deleted=True, created_at=None)
         return cls(
             id=node.text("id"),
@@ -68,7 +76,11 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """`kind`, `tier` and `cycle` are empty where the price does not say."""
+    """Price with what its product sells.
+
+    `kind` and `tier` are empty if the product's metadata lack them; `cycle` is empty
+    unless the price recurs monthly or yearly.
+    """
 
     id: str
     product_id: str
@@ -83,20 +95,20 @@ class Price:
 
     @classmethod
     def read(cls, node: Node) -> "Price":
-        """Its product must come expanded; a deleted one says nothing."""
+        """Read a price with its expanded product; a deleted product has no metadata."""
         product = node.node("product")
-        is_gone = product.value.get("deleted") is True
-        metadata = {} if is_gone else product.metadata()
+        is_product_deleted = product.value.get("deleted") is True
+        metadata = {} if is_product_deleted else product.metadata()
         currency = node.currency()
-        is_free = node.is_null("unit_amount")  # or priced by tiers
+        has_no_amount = node.is_null("unit_amount")  # priced by tiers
         return cls(
             id=node.text("id"),
             product_id=product.text("id"),
-            name="" if is_gone else product.text("name"),
+            name="" if is_product_deleted else product.text("name"),
             kind=metadata.get(KIND, ""),
             tier=metadata.get(TIER, ""),
             cycle=_cycle(node),
-            unit_amount=None if is_free else node.money("unit_amount", currency),
+            unit_amount=None if has_no_amount else node.money("unit_amount", currency),
             currency=currency,
             is_active=node.boolean("active"),
             created_at=node.instant("created"),
@@ -104,16 +116,20 @@ class Price:
 
 
 def _cycle(price: Node) -> str:
+    """Return the billing cycle of a price, empty for one that has none we offer."""
     recurring = price.nullable_node("recurring")
     if recurring is None:
         return ""
-    every = recurring.text("interval"), recurring.integer("interval_count")
-    return _CYCLES.get(every, "")
+    interval = recurring.text("interval"), recurring.integer("interval_count")
+    return _CYCLES.get(interval, "")
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionItem:
-    """What is subscribed to; since 2025 the period is here and not above."""
+    """Price and quantity of a subscription.
+
+    API versions since 2025 have the billing period here, not on the subscription.
+    """
 
     id: str
     price_id: str
@@ -123,11 +139,12 @@ class SubscriptionItem:
 
     @classmethod
     def read(cls, node: Node) -> "SubscriptionItem":
-        is_counted = "quantity" in node.value
+        """Read an item; Stripe leaves the quantity of a metered one out."""
+        has_quantity = "quantity" in node.value
         return cls(
             id=node.text("id"),
             price_id=node.node("price").text("id"),
-            quantity=node.nullable_integer("quantity") if is_counted else None,
+            quantity=node.nullable_integer("quantity") if has_quantity else None,
             period_starts_at=node.instant("current_period_start"),
             period_ends_at=node.instant("current_period_end"),
         )
@@ -135,7 +152,7 @@ class SubscriptionItem:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """`status` is Stripe's word; a paused collection is `is_paused` beside it."""
+    """Subscription; `status` is Stripe's, and `is_paused` means paused collection."""
 
     id: str
     customer_id: str
@@ -144,7 +161,7 @@ class Subscription:
     currency: str
     is_paused: bool
     trial_ends_at: datetime | None
-    cancels_at: datetime | None  # the period's end, where it is asked for in that way
+    cancels_at: datetime | None  # the period's end with `cancel_at_period_end`
     canceled_at: datetime | None
     ended_at: datetime | None
     latest_invoice_id: str
@@ -153,14 +170,17 @@ class Subscription:
 
     @property
     def item(self) -> SubscriptionItem:
+        """First item, which carries the billing period."""
         return self.items[0]
 
     @property
     def pause_reason(self) -> str:
+        """Reason that Orgdesk wrote when it paused the subscription, or empty."""
         return self.metadata.get(PAUSE_REASON, "")
 
     @classmethod
     def read(cls, node: Node) -> "Subscription":
+        """Read a subscription; raise `Malformed` if it has no item."""
         items = tuple(map(SubscriptionItem.read, node.nodes("items")))
         if not items:
             raise Malformed(f"{node.path}.items.data", "is empty")
@@ -170,7 +190,7 @@ class Subscription:
         return cls(
             id=node.text("id"),
             customer_id=node.reference("customer"),
-            status=node.word("status", SUBSCRIPTION_STATUSES),
+            status=node.choice("status", SUBSCRIPTION_STATUSES),
             items=items,
             currency=node.currency(),
             is_paused=node.nullable_node("pause_collection") is not None,
@@ -186,10 +206,12 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLine:
+    """Line of an invoice: of its subscription, or of an invoice item."""
+
     id: str
     amount: Decimal
     description: str
-    price_id: str  # empty: an invoice item by amount
+    price_id: str  # empty: an invoice item with an amount
     invoice_item_id: str  # empty: a line of the subscription itself
     is_proration: bool
     period_starts_at: datetime
@@ -198,6 +220,7 @@ class InvoiceLine:
 
     @classmethod
     def read(cls, node: Node, currency: str) -> "InvoiceLine":
+        """Read a line of an invoice in that currency."""
         period, details = node.node("period"), _line_details(node)
         invoice_item = details and details.value.get("invoice_item")
         return cls(
@@ -214,6 +237,7 @@ class InvoiceLine:
 
 
 def _line_details(line: Node) -> Node | None:
+    """Return what a line belongs to: `parent` names the field that describes it."""
     parent = line.nullable_node("parent")
     return parent and parent.node(parent.text("type"))
 
@@ -226,11 +250,11 @@ def _line_price(line: Node) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """`starts_at` and `ends_at` are the span whose usage it bills, half-open."""
+    """Invoice; it bills the usage from `starts_at` up to, but not at, `ends_at`."""
 
     id: str
     customer_id: str
-    subscription_id: str  # empty: not of a subscription
+    subscription_id: str  # empty: an invoice without a subscription
     status: str
     billing_reason: str  # `subscription_cycle`, `subscription_create`, `manual`, …
     number: str
@@ -252,14 +276,15 @@ class Invoice:
 
     @classmethod
     def read(cls, node: Node) -> "Invoice":
+        """Read an invoice with the lines that the answer has."""
         currency = node.currency()
-        passed = node.node("status_transitions")
+        transitions = node.node("status_transitions")
         lines = (InvoiceLine.read(line, currency) for line in node.nodes("lines"))
         return cls(
             id=node.text("id"),
             customer_id=node.nullable_reference("customer"),
-            subscription_id=_subscription_of(node),
-            status=node.word("status", INVOICE_STATUSES),
+            subscription_id=_subscription_id(node),
+            status=node.choice("status", INVOICE_STATUSES),
             billing_reason=node.nullable_text("billing_reason"),
             number=node.nullable_text("number"),
             currency=currency,
@@ -272,15 +297,15 @@ class Invoice:
             ends_at=node.instant("period_end"),
             created_at=node.instant("created"),
             due_at=node.nullable_instant("due_date"),
-            finalized_at=passed.nullable_instant("finalized_at"),
-            paid_at=passed.nullable_instant("paid_at"),
+            finalized_at=transitions.nullable_instant("finalized_at"),
+            paid_at=transitions.nullable_instant("paid_at"),
             hosted_url=node.optional_text("hosted_invoice_url"),
             collection_method=node.text("collection_method"),
             metadata=node.metadata(),
         )
 
 
-def _subscription_of(invoice: Node) -> str:
+def _subscription_id(invoice: Node) -> str:
     parent = invoice.nullable_node("parent")
     if parent is None or parent.text("type") != "subscription_details":
         return ""
@@ -289,6 +314,8 @@ def _subscription_of(invoice: Node) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceItem:
+    """Amount that Orgdesk or a person added to an invoice."""
+
     id: str
     customer_id: str
     invoice_id: str  # empty: waits for the next invoice
@@ -299,6 +326,7 @@ class InvoiceItem:
 
     @classmethod
     def read(cls, node: Node) -> "InvoiceItem":
+        """Read an invoice item."""
         currency = node.currency()
         return cls(
             id=node.text("id"),
@@ -311,51 +339,54 @@ class InvoiceItem:
         )
 
 
-_LONGEST_ID, _LONGEST_TYPE = 255, 100
+_LONGEST_ID, _LONGEST_TYPE = 255, 100  # the columns of `StripeEvent`
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(\.[a-z_]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A hint that something changed: what and when, and the rest as it came.
+    """Notice that an object changed, with its payload as it arrived.
 
-    It is in the version of whoever receives it, whatever that is, so that little is
-    read of it and less is needed.
+    The payload is in the API version of the endpoint that received it, which can be any
+    version. Therefore only a few fields are read, and the object itself is fetched
+    again.
     """
 
     id: str
     type: str
-    api_version: str  # empty: not said
-    object_id: str  # empty: there is none to use
+    api_version: str  # empty: unknown
+    object_id: str  # empty: the payload has none
     created_at: datetime | None
     payload: Mapping[str, Any]
 
     @property
     def is_supported(self) -> bool:
-        """A snapshot of an object, in a version of the first API: a day, and a name."""
+        """True for an event of the v1 API, whose versions begin with a date."""
         is_version = not self.api_version or _VERSION.fullmatch(self.api_version)
         return self.payload.get("object") == "event" and bool(is_version)
 
     @classmethod
     def read(cls, node: Node) -> "Event":
+        """Read an event; raise `Malformed` if its id or type cannot be stored."""
         data = node.value.get("data")
-        thing = data.get("object") if isinstance(data, Mapping) else None
-        object_id = thing.get("id") if isinstance(thing, Mapping) else None
+        snapshot = data.get("object") if isinstance(data, Mapping) else None
+        object_id = snapshot.get("id") if isinstance(snapshot, Mapping) else None
         id_, type_ = node.text("id"), node.text("type")
         if len(id_) > _LONGEST_ID or len(type_) > _LONGEST_TYPE:
-            raise Malformed(node.path, "has an id or a type too long to be one")
+            raise Malformed(node.path, "has an id or a type that is too long")
         return cls(
             id=id_,
             type=type_,
             api_version=str(node.value.get("api_version") or ""),
             object_id=object_id if isinstance(object_id, str) else "",
-            created_at=_created(node),
+            created_at=_created_at(node),
             payload=node.value,
         )
 
 
-def _created(event: Node) -> datetime | None:
+def _created_at(event: Node) -> datetime | None:
+    """Return when an event was created; null where it has no timestamp in seconds."""
     try:
         return event.instant("created")
-    except Malformed:
-        return None  # the second API writes a text
+    except Malformed:  # events of the v2 API have a text here
+        return None
