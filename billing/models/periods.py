@@ -10,7 +10,7 @@ class BillingPeriod(models.Model):
     """The span between two invoices, half-open; the open one has no end.
 
     Every event belongs to exactly one, decided when it is recorded. Not edited by
-    hand: `billing.commands` moves it together with `metrics.OpenPeriod`.
+    hand: `billing.ledger.commands.periods` moves it together with `metrics.OpenPeriod`.
     """
 
     organization = models.ForeignKey(

@@ -303,8 +303,8 @@ import time_machine
 from tests.support.clocks import follow_python
 follow_python()
 with time_machine.travel({now!r}, tick=False):
-    from billing.commands import letters
-    letters.send({id})
+    from billing.alerts.commands.delivery import sending
+    sending.send({id})
 """
 
 

@@ -514,7 +514,6 @@ import django
 from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[3]
 django.setup()
-from billing.commands import sync
 from billing.stripe.commands.sync import reading, runs, stages
 save, left = runs.save, [int(sys.argv[2])]
 def dying(party, **place):
@@ -523,7 +522,7 @@ def dying(party, **place):
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
 runs.save = dying
-sync.advance(int(sys.argv[1]))
+reading.advance(int(sys.argv[1]))
 """
 
 
