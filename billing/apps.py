@@ -1,10 +1,10 @@
-"""The billing app: connects what its subjects tell each other by signals."""
+"""Configuration of the Django app `billing`."""
 
 from django.apps import AppConfig
 
 
 class BillingConfig(AppConfig):
-    """Connects the signal receivers of each subject and registers its checks."""
+    """The billing app, which connects the signal receivers of its subjects."""
 
     name = "billing"
 
@@ -14,7 +14,9 @@ class BillingConfig(AppConfig):
         from billing.ledger import receivers as ledger
         from billing.stripe import checks
 
-        ledger.connect()  # first: an organization has its period before its forecast
+        # Receivers run in this order: a new organization needs its first period before
+        # anything is forecast from it.
+        ledger.connect()
         forecast.connect()
         alerts.connect()
         checks.register()

@@ -1,6 +1,7 @@
-"""Amounts of money: rounded once, by the currency's own minor unit. Pure.
+"""Arithmetic of money: bills, and rounding to the currency's minor unit.
 
-Exact amounts have twelve places; sums and differences of them are made `exactly`.
+Pure functions. Exact amounts have twelve decimal places; code that adds or subtracts
+them does so inside `with exactly():`, and only amounts of invoices are rounded.
 """
 
 from collections.abc import Mapping
@@ -12,110 +13,118 @@ from fractions import Fraction
 from orgs.catalog import CURRENCY_DIGITS
 
 ZERO = Decimal(0)
-_DIGITS = 100  # Python's own 28 round the sum of a large fleet's costs
-# Two digits in Stripe and none in the world: amounts are whole all the same.
-_WHOLE = frozenset({"isk", "ugx"})
+_PRECISION = 100  # Python's default of 28 digits rounds the sum of a large fleet
+# Stripe counts these in hundredths although they have no minor unit: it accepts whole
+# amounts only.
+_WITHOUT_MINOR_UNIT = frozenset({"isk", "ugx"})
 _THREE_DIGITS = 3
 
 
 def exactly() -> AbstractContextManager[Context]:
-    """Within it no sum, difference or quantising of money is rounded by accident."""
-    return localcontext(prec=_DIGITS)
+    """Return a context manager in which arithmetic of money does not lose digits."""
+    return localcontext(prec=_PRECISION)
 
 
-def smallest(currency: str) -> Decimal:
-    """The smallest amount that can be charged, in major units.
+def smallest_charge(currency: str) -> Decimal:
+    """Return the smallest amount that Stripe can charge, in major units.
 
-    The minor unit, but for three-decimal currencies: Stripe charges those in tens.
-    Raises `KeyError` for a currency whose minor unit is not known.
+    It is the minor unit, except for three-decimal currencies, which Stripe charges in
+    multiples of ten minor units. Raises `KeyError` for an unknown currency.
     """
     digits = CURRENCY_DIGITS[currency]
-    if currency in _WHOLE:
+    if currency in _WITHOUT_MINOR_UNIT:
         return Decimal(1)
     unit = Decimal(1).scaleb(-digits)
     return unit * 10 if digits == _THREE_DIGITS else unit
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:
-    """The amount as it can be charged, halves to even; for invoices only.
+    """Round an amount to one that can be charged, halves to even.
 
-    Raises `KeyError` for a currency whose minor unit is not known.
+    Only amounts of invoices are rounded. Raises `KeyError` for an unknown currency.
     """
-    return _whole(amount, currency, ROUND_HALF_EVEN)
+    return _round(amount, currency, ROUND_HALF_EVEN)
 
 
 def round_down(amount: Decimal, currency: str) -> Decimal:
-    """The most of it that can be charged."""
-    return _whole(amount, currency, ROUND_DOWN)
+    """Round an amount down to one that can be charged."""
+    return _round(amount, currency, ROUND_DOWN)
 
 
-def _whole(amount: Decimal, currency: str, rounding: str) -> Decimal:
-    unit = smallest(currency)
+def _round(amount: Decimal, currency: str, rounding: str) -> Decimal:
+    unit = smallest_charge(currency)
     with exactly():
         units = (amount / unit).to_integral_value(rounding)
         return (units * unit).quantize(Decimal(1).scaleb(-CURRENCY_DIGITS[currency]))
 
 
-def split(
+def allocate(
     total: Decimal, parts: Mapping[str, Decimal], currency: str
 ) -> dict[str, Decimal]:
-    """A rounded total over exact parts, none of them negative, by largest remainder.
+    """Divide a rounded total among exact parts by the largest remainder method.
 
-    Amounts sum to the total, and each is less than one unit from its exact share. Of
-    equal remainders the first in the order of names gets the unit. The parts need not
-    sum to the total; if all are 0, so must the total be.
+    The returned amounts sum to the total, and each is less than one unit from its exact
+    share. Among equal remainders the first by name gets the unit. No part is negative;
+    the parts need not sum to the total, but it must be 0 if all of them are.
     """
     if not any(parts.values()):
         return dict.fromkeys(parts, round_money(ZERO, currency))
-    unit, whole = Fraction(smallest(currency)), sum(map(Fraction, parts.values()))
+    unit = Fraction(smallest_charge(currency))
     units = int(Fraction(total) / unit)
-    shares = {name: units * Fraction(part) / whole for name, part in parts.items()}
+    sum_of_parts = sum(map(Fraction, parts.values()))
+    shares = {
+        name: units * Fraction(part) / sum_of_parts for name, part in parts.items()
+    }
     counts = {name: int(share) for name, share in shares.items()}
     by_remainder = sorted(parts, key=lambda name: (counts[name] - shares[name], name))
     for name in by_remainder[: units - sum(counts.values())]:
         counts[name] += 1
     with exactly():
         return {
-            name: round_money(n * smallest(currency), currency)
+            name: round_money(n * smallest_charge(currency), currency)
             for name, n in counts.items()
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a period's exact costs come to: what pays first, and lines to charge.
+    """The bill of a period: what the balances pay, and the lines to charge.
 
     `lines` are by product and sum to `usage`, the exact cost less the free balance,
-    rounded once. Credits pay whole units of that and never more.
+    rounded once. Credit pays whole units of that and never more.
     """
 
-    cost: Decimal
-    free_balance_used: Decimal
-    usage: Decimal
-    credit_used: Decimal
-    lines: Mapping[str, Decimal]
+    cost: Decimal  # exact
+    free_balance_used: Decimal  # exact
+    usage: Decimal  # rounded
+    credit_used: Decimal  # rounded down
+    lines: Mapping[str, Decimal]  # rounded
 
     @property
     def total(self) -> Decimal:
         return self.usage - self.credit_used
 
 
-def bill(
+def compute_bill(
     costs: Mapping[str, Decimal],
     currency: str,
     *,
     free_balance: Decimal = ZERO,
     credit: Decimal = ZERO,
 ) -> Bill:
-    """The bill of exact costs by product; balances are what may pay for it."""
+    """Return the bill for exact costs by product.
+
+    The free balance pays first, exactly; then the rest is rounded, and credit pays of
+    that. Both balances are what is available, and may exceed what is used.
+    """
     with exactly():
         cost = sum(costs.values(), ZERO)
-        free = min(cost, free_balance)
-        usage = round_money(cost - free, currency)
+        free_balance_used = min(cost, free_balance)
+        usage = round_money(cost - free_balance_used, currency)
     return Bill(
         cost=cost,
-        free_balance_used=free,
+        free_balance_used=free_balance_used,
         usage=usage,
         credit_used=min(usage, round_down(max(credit, ZERO), currency)),
-        lines=split(usage, costs, currency),
+        lines=allocate(usage, costs, currency),
     )

@@ -1,14 +1,16 @@
-"""What the ledger tells the subjects above it: commands know no tasks.
+"""Signals by which the ledger informs the subjects above it, which it cannot import.
 
-Sent inside the transaction that makes the change: receivers that enqueue wait for its
-commit.
+They are sent inside the transaction that makes the change: receivers that enqueue tasks
+must do so after its commit.
 """
 
 from django.dispatch import Signal
 
-# organization_ids: list[int]; a limit, balance, subscription or period of these changed
+# organization_ids: list[int]. A limit, balance, subscription or period of these
+# organizations changed.
 terms_changed = Signal()
 
-# organization_ids: list[int], ends_at: datetime; the open periods of these are locked
-# and about to be closed: the last moment at which their usage counts for them
+# organization_ids: list[int], ends_at: datetime. The open periods of these
+# organizations are locked and about to close: the last moment to compare their usage
+# with a limit.
 periods_closing = Signal()

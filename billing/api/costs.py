@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from billing.api.schemas.balances import OverviewOut, overview_body
-from billing.ledger.queries.balances import balance
+from billing.ledger.queries.balances import get_free_balance
 from metrics.api.costs import ERRORS
 from metrics.queries.items import cost_items
 from metrics.schemas.charts import RangeIn
@@ -32,5 +32,5 @@ def overview(
     white_label = organization.white_label
     days = query.days(white_label)
     found = cost_items(organization.id, days)
-    body = overview_body(found, balance(organization), days, white_label)
+    body = overview_body(found, get_free_balance(organization), days, white_label)
     return HttpResponse(body, content_type="application/json")

@@ -13,7 +13,7 @@ from billing.signals import terms_changed
 from orgs.admin import GatedAdmin
 
 
-class _OfOneOrganization(GatedAdmin):
+class _OrganizationOwnedAdmin(GatedAdmin):
     list_select_related = ("organization",)
     search_fields = ("organization__search_text",)
     ordering = ("organization_id",)
@@ -25,25 +25,30 @@ class _OfOneOrganization(GatedAdmin):
 
 
 @admin.register(BillingAccount)
-class BillingAccountAdmin(_OfOneOrganization):
+class BillingAccountAdmin(_OrganizationOwnedAdmin):
     list_display = ("organization", "stripe_id", "free_balance", "last_invoice_at")
 
     def save_model(
         self, request: HttpRequest, obj: BillingAccount, form: Any, change: bool
     ) -> None:
-        """The balance by its ledger, and nothing of it that a period uses meanwhile."""
-        wanted, id_ = obj.free_balance, obj.organization_id
+        """Save the account; a new free balance is written as an entry of the ledger.
+
+        A period that closes while the form is open may have used some of the balance.
+        So the row is locked and its balance read again: the ledger's entry is the
+        difference from that, not from what the form showed.
+        """
+        new_balance, id_ = obj.free_balance, obj.organization_id
         lock_account(id_)
         obj.refresh_from_db(fields=["free_balance"])
         super().save_model(request, obj, form, change=True)
         if "free_balance" in form.changed_data:
             by = request.user.get_username()
-            set_free_balance(id_, wanted, note="Set in the admin.", by=by)
+            set_free_balance(id_, new_balance, note="Set in the admin.", by=by)
         terms_changed.send(BillingAccount, organization_ids=[id_])
 
 
 @admin.register(SpendingLimit)
-class SpendingLimitAdmin(_OfOneOrganization):
+class SpendingLimitAdmin(_OrganizationOwnedAdmin):
     list_display = ("organization", "kind", "amount", "version")
     list_filter = ("kind",)
     fields = ("organization", "kind", "amount", "version")

@@ -1,4 +1,4 @@
-"""Granting credits and voiding usage, as people write it."""
+"""Forms that grant credit, void usage and close a period."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -12,35 +12,36 @@ from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from metrics.queries.voids import UsageRange, find_event_span
 from orgs.models import Organization
 
-_LONGEST_NOTE = 2_000
-_LOCAL = "%Y-%m-%dT%H:%M"
-_SECONDS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
-_INSTANT = timedelta(microseconds=1)
+_MAX_NOTE_LENGTH = 2_000
+_MINUTE_FORMAT = "%Y-%m-%dT%H:%M"  # what a browser's date and time field shows
+_DATE_TIME_FORMATS = [_MINUTE_FORMAT, "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+_RESOLUTION = timedelta(microseconds=1)
 
 
-class _Note(forms.Form):
-    """Why; and a word of the form's own, so that what is sent twice is done once."""
+class _CorrectionForm(forms.Form):
+    """The base of forms that change what is billed: a reason and an idempotency key."""
 
     note = forms.CharField(
-        max_length=_LONGEST_NOTE,
+        max_length=_MAX_NOTE_LENGTH,
         label="Reason",
         widget=forms.Textarea({"rows": 2}),
         help_text="Kept permanently in the history.",
     )
-    form = forms.CharField(max_length=40, widget=forms.HiddenInput)
+    idempotency_key = forms.CharField(max_length=40, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, **kw: Any) -> None:
-        super().__init__(*args, **kw)
-        self.initial.setdefault("form", secrets.token_hex(16))
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial.setdefault("idempotency_key", secrets.token_hex(16))
+        # Fields of subclasses go first: a field that is not named here comes last.
         self.order_fields([name for name in self.fields if name != "note"])
 
 
-class CloseForm(_Note):
-    """Close the open period; only why is asked."""
+class ClosePeriodForm(_CorrectionForm):
+    """A form that closes the open period; it asks for the reason only."""
 
 
-class CreditForm(_Note):
-    """Give or take back, in the white label's currency."""
+class CreditForm(_CorrectionForm):
+    """A form that adds or removes credit, in the white label's currency."""
 
     correction = forms.ChoiceField(
         label="Action",
@@ -59,14 +60,18 @@ class CreditForm(_Note):
     )
 
     @property
-    def signed(self) -> Decimal:
-        """Below 0: taken back."""
+    def signed_amount(self) -> Decimal:
+        """Amount by which the balance changes, below 0 to remove."""
         amount: Decimal = self.cleaned_data["amount"]
         return -amount if self.cleaned_data["correction"] == "take_back" else amount
 
 
-class VoidForm(_Note):
-    """One event by its id, or all in a range of instants of the white label's zone."""
+class VoidForm(_CorrectionForm):
+    """A form that chooses one event by its ID, or all events of a range of time.
+
+    Times are in the white label's time zone. Valid data has the `UsageRange` under
+    `usage_range`.
+    """
 
     event = forms.CharField(
         label="Event ID",
@@ -77,50 +82,50 @@ class VoidForm(_Note):
     start = forms.DateTimeField(
         label="From",
         required=False,
-        input_formats=[_LOCAL, *_SECONDS],
-        widget=forms.DateTimeInput({"type": "datetime-local"}, format=_LOCAL),
+        input_formats=_DATE_TIME_FORMATS,
+        widget=forms.DateTimeInput({"type": "datetime-local"}, format=_MINUTE_FORMAT),
     )
     end = forms.DateTimeField(
         label="Until",
         required=False,
-        input_formats=[_LOCAL, *_SECONDS],
-        widget=forms.DateTimeInput({"type": "datetime-local"}, format=_LOCAL),
+        input_formats=_DATE_TIME_FORMATS,
+        widget=forms.DateTimeInput({"type": "datetime-local"}, format=_MINUTE_FORMAT),
         help_text="Exclusive.",
     )
     product = forms.CharField(max_length=100, required=False)
 
-    def __init__(self, *args: Any, organization: Organization, **kw: Any) -> None:
-        super().__init__(*args, **kw)
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.organization = organization
 
     def clean_start(self) -> datetime | None:
-        return self._local("start")
+        return self._set_time_zone("start")
 
     def clean_end(self) -> datetime | None:
-        return self._local("end")
+        return self._set_time_zone("end")
 
-    def _local(self, name: str) -> datetime | None:
-        """As the clock of the white label says it."""
-        found: datetime | None = self.cleaned_data.get(name)
+    def _set_time_zone(self, name: str) -> datetime | None:
+        """Return a field's local time in the white label's time zone."""
+        local: datetime | None = self.cleaned_data.get(name)
         zone = self.organization.white_label.zone
-        return found and found.replace(tzinfo=zone)
+        return local and local.replace(tzinfo=zone)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if "\x00" in f"{data.get('event')}{data.get('product')}":
             raise forms.ValidationError("Enter a valid ID.")
         if not self.errors:
-            data["chosen"] = self._chosen(data)
+            data["usage_range"] = self._build_range(data)
         return data
 
-    def _chosen(self, data: dict[str, Any]) -> UsageRange | None:
+    def _build_range(self, data: dict[str, Any]) -> UsageRange | None:
         start, end, event = data.get("start"), data.get("end"), data.get("event", "")
         if event and not (start and end):
             span = find_event_span(self.organization.pk, event)
             if span is None:
                 self.add_error("event", "No event has this ID.")
                 return None
-            start, end = span[0], span[1] + _INSTANT
+            start, end = span[0], span[1] + _RESOLUTION
         if not start or not end:
             self.add_error(
                 "start", "Enter an event ID, or the start and end of a range."

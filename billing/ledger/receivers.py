@@ -1,4 +1,4 @@
-"""What the ledger does when other apps signal."""
+"""Signal receivers of the ledger."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from orgs.signals import organizations_created
 
 
 def connect() -> None:
-    """Open the first billing period of every organization that is created."""
+    """Connect the receiver that opens the first period of each new organization."""
     organizations_created.connect(_open_periods, weak=False)
 
 

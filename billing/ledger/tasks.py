@@ -1,12 +1,15 @@
-"""Celery tasks that put the charges of closed periods on Stripe's invoices."""
+"""Celery tasks that put the charges of closed periods on invoices in Stripe."""
 
 import logging
 
 from celery import shared_task
 
 from billing import gateway
-from billing.ledger.commands import charges, last_invoices
-from billing.ledger.queries.charges import list_due_periods, list_without_draft
+from billing.ledger.commands import charges, final_invoices
+from billing.ledger.queries.charges import (
+    list_due_periods,
+    list_organizations_without_draft,
+)
 from orgs.queue.enqueue import enqueue
 
 logger = logging.getLogger(__name__)
@@ -15,24 +18,24 @@ _BATCH = 1_000
 
 @shared_task
 def send_charges(period_id: int) -> None:
-    """Put what a closed period costs on its invoice, each line once."""
+    """Put the charges of a closed period on its invoice, each exactly once."""
     if gateway.is_on():
         charges.send_charges(period_id)
 
 
 @shared_task
 def sweep_charges() -> None:
-    """Enqueue the periods that have charges to send, for the first time or again."""
+    """Enqueue the periods whose charges were not sent yet, or have to be sent again."""
     if gateway.is_on():
         for period_id in list_due_periods(_BATCH):
             enqueue(send_charges, period_id)
 
 
 @shared_task
-def make_last_invoice(organization_id: int) -> None:
-    """Make an invoice for charges that no draft will take; the sweep retries it."""
+def make_final_invoice(organization_id: int) -> None:
+    """Create the final invoice of an organization; the sweep retries it on failure."""
     try:
-        last_invoices.make_last_invoice(organization_id)
+        final_invoices.make_final_invoice(organization_id)
     except gateway.GatewayError as error:
         logger.warning(
             "last_invoice_later organization=%s code=%s", organization_id, error.code
@@ -40,8 +43,8 @@ def make_last_invoice(organization_id: int) -> None:
 
 
 @shared_task
-def sweep_last_invoices() -> None:
-    """Enqueue the organizations whose subscription ended with something to charge."""
+def sweep_final_invoices() -> None:
+    """Enqueue the organizations that have charges but no subscription any more."""
     if gateway.is_on():
-        for organization_id in list_without_draft(_BATCH):
-            enqueue(make_last_invoice, organization_id)
+        for organization_id in list_organizations_without_draft(_BATCH):
+            enqueue(make_final_invoice, organization_id)

@@ -18,8 +18,8 @@ class BillingAccount(models.Model):
         primary_key=True,
         related_name="billing_account",
     )
-    # Null when the organization has no customer in Stripe. Unique: two organizations
-    # billed as one customer would pay for each other.
+    # Null when the organization has no customer in Stripe. Unique, because two
+    # organizations billed as one customer would pay for each other.
     stripe_id = models.CharField(
         "Stripe customer", max_length=255, unique=True, null=True, blank=True
     )
@@ -47,6 +47,8 @@ class BillingAccount(models.Model):
 
 
 class LimitKind(models.TextChoices):
+    """The kinds of spending limits: a soft one alerts, a hard one rejects requests."""
+
     SOFT = "soft"
     HARD = "hard"
 
@@ -55,7 +57,8 @@ class LimitKind(models.TextChoices):
 class SpendingLimit(models.Model):
     """A soft or hard limit on the open period's cost; null or 0 is no limit.
 
-    `version` counts its changes: an alert is sent once per period and version.
+    `version` counts its changes. An alert is sent once per period and version, so that
+    changing a limit re-arms its alerts.
     """
 
     Kind = LimitKind

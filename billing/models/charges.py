@@ -1,3 +1,5 @@
+"""Charges, which closed periods put on invoices."""
+
 from datetime import timedelta
 
 from django.db import models
@@ -15,20 +17,23 @@ from orgs.models.work import (
 
 
 class ChargeKind(models.TextChoices):
+    """The kinds of charges: a product's usage, or the credit that pays for some."""
+
     USAGE = "usage"
     CREDIT = "credit"
 
 
 class Charge(Work):
-    """What a closed period puts on its invoice: an invoice item for each product.
+    """An amount that a closed period puts on its invoice: one invoice item.
 
-    Written with the closing, sent after it; the row's id makes the idempotency key, so
-    that retries, two workers and a cut connection bill once.
+    There is one for each product, and one for the credit used. Charges are written in
+    the transaction that closes the period and sent after it. The row's id is part of
+    the idempotency key, so that retries, two workers or a lost answer bill once.
     """
 
     retries = RetryPolicy(
-        lease=timedelta(minutes=3),  # longer than the gateway's deadline for one try
-        attempts=100,  # most of a day at the longest wait
+        lease=timedelta(minutes=3),  # longer than the gateway's deadline for an attempt
+        attempts=100,  # about 16 hours at the longest wait
         first_wait=timedelta(seconds=20),
         longest_wait=timedelta(minutes=10),
     )
@@ -39,15 +44,17 @@ class Charge(Work):
         "billing.BillingPeriod", on_delete=models.PROTECT, related_name="charges"
     )
     kind = models.CharField(max_length=6, choices=Kind, default=Kind.USAGE)
-    product = models.CharField(max_length=100, blank=True)  # empty: a credit
-    cost = models.DecimalField(  # exact, before free balance
+    product = models.CharField(max_length=100, blank=True)  # empty for a credit
+    cost = models.DecimalField(  # exact, before the free balance
         max_digits=MONEY_DIGITS + 32, decimal_places=MONEY_PLACES
     )
-    amount = models.DecimalField(max_digits=24, decimal_places=3)  # on the invoice
+    # As on the invoice: rounded, after the free balance, below 0 for a credit.
+    amount = models.DecimalField(max_digits=24, decimal_places=3)
     currency = models.CharField(max_length=3)
+    # Empty while the charge waits for the next draft.
     invoice_stripe_id = models.CharField(max_length=255)
     created_at = models.DateTimeField(default=timezone.now)
-    stripe_id = models.CharField(  # of the invoice item, once it is there
+    stripe_id = models.CharField(  # of the invoice item, once it exists
         max_length=255, unique=True, null=True, blank=True
     )
 

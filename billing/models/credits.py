@@ -1,3 +1,5 @@
+"""The ledger of credit and free balance."""
+
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
@@ -7,15 +9,17 @@ from orgs.models.fields import not_empty
 
 
 class CreditKind(models.TextChoices):
+    """The kinds of balances: credit pays at any time, free balance during a trial."""
+
     CREDIT = "credit"
     FREE_BALANCE = "free_balance", "Free balance"
 
 
 class CreditEntry(models.Model):
-    """A line of the ledger of what an organization was given. Appended, never edited.
+    """An entry of an organization's credit ledger, appended and never edited.
 
-    Of each kind the balance is the sum of its lines: grants are above 0, what is taken
-    back or used below. Free balance pays in the trial only, a credit at any time.
+    The balance of each kind is the sum of its entries: granted amounts are above 0,
+    removed and used ones below.
     """
 
     Kind = CreditKind
@@ -25,7 +29,7 @@ class CreditEntry(models.Model):
     )
     kind = models.CharField(max_length=12, choices=Kind)
     amount = models.DecimalField(max_digits=MONEY_DIGITS, decimal_places=MONEY_PLACES)
-    period = models.ForeignKey(  # that used it; null for what people gave or took
+    period = models.ForeignKey(  # the one that used it; null for changes by staff
         "billing.BillingPeriod", on_delete=models.PROTECT, null=True, related_name="+"
     )
     note = models.TextField()

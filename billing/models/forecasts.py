@@ -1,18 +1,22 @@
+"""Prepared sort keys of the organization list by its forecasts."""
+
 from datetime import date
 
 from django.db import models
 from django.db.models import GeneratedField, Value
 from django.db.models.functions import Coalesce
 
-# Those without a day come last, whichever way the list goes.
-_LAST, _FIRST = date(9999, 12, 31), date(1, 1, 1)
+# Values for a missing day, so that organizations without one come last in ascending
+# and in descending order.
+_LAST_DAY, _FIRST_DAY = date(9999, 12, 31), date(1, 1, 1)
 
 
 class LimitRanking(models.Model):
-    """Where an organization stands in the list's order by the day its limit falls.
+    """The sort key of an organization by the day when its spending limit is reached.
 
-    Prepared, seconds old; the day that is shown is reckoned when it is. Everyone has
-    one, most without a day: no limit, or none that falls in this period.
+    Prepared by a task and seconds old; the day that a page shows is computed with the
+    page. Every organization has a row. Most have no day: no limit is set, or none is
+    projected to be reached in the open period.
     """
 
     organization = models.OneToOneField(
@@ -24,14 +28,14 @@ class LimitRanking(models.Model):
     white_label = models.ForeignKey(
         "orgs.WhiteLabel", on_delete=models.CASCADE, related_name="+", db_index=False
     )
-    reached_on = models.DateField(null=True)  # or was crossed on
+    reached_on = models.DateField(null=True)  # projected, or in the past
     soonest_on = GeneratedField(
-        expression=Coalesce("reached_on", Value(_LAST)),
+        expression=Coalesce("reached_on", Value(_LAST_DAY)),
         output_field=models.DateField(),
         db_persist=True,
     )
     latest_on = GeneratedField(
-        expression=Coalesce("reached_on", Value(_FIRST)),
+        expression=Coalesce("reached_on", Value(_FIRST_DAY)),
         output_field=models.DateField(),
         db_persist=True,
     )
@@ -46,7 +50,7 @@ class LimitRanking(models.Model):
                 fields=["white_label", "latest_on", "organization"],
                 name="limit_ranking_latest",
             ),
-            # Staff who see every white label list across all of them.
+            # Without the white label: staff who see all of them list across them.
             models.Index(
                 fields=["soonest_on", "organization"], name="limit_ranking_soonest_all"
             ),
@@ -56,4 +60,4 @@ class LimitRanking(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"limit standing of {self.organization_id}"
+        return f"limit ranking of {self.organization_id}"

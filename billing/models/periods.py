@@ -1,3 +1,5 @@
+"""Billing periods."""
+
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeOperators
 from django.db import models
@@ -7,10 +9,11 @@ from orgs.models.fields import in_range, not_negative
 
 
 class BillingPeriod(models.Model):
-    """The span between two invoices, half-open; the open one has no end.
+    """The time between two invoices of an organization, half-open.
 
-    Every event belongs to exactly one, decided when it is recorded. Not edited by
-    hand: `billing.ledger.commands.periods` moves it together with `metrics.OpenPeriod`.
+    The open period has no end. Every event belongs to exactly one period, decided when
+    it is recorded. `billing.ledger.commands.periods` opens and closes periods, together
+    with `metrics.OpenPeriod`; nothing else may.
     """
 
     organization = models.ForeignKey(
@@ -20,16 +23,16 @@ class BillingPeriod(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
-    # Fixed at closing: the exact sum of the period's daily usage, unrounded.
+    # Set when the period closes: the exact, unrounded sum of its daily usage.
     cost = models.DecimalField(max_digits=56, decimal_places=12, null=True)
-    # What of it was paid by the free balance and by credits; the rest is invoiced.
+    # The parts of the cost that free balance and credit paid; the rest is invoiced.
     free_balance_used = models.DecimalField(
         max_digits=24, decimal_places=12, default=0, db_default=0
     )
     credit_used = models.DecimalField(
         max_digits=24, decimal_places=12, default=0, db_default=0
     )
-    # Who closed it by hand, and why; empty where an invoice did.
+    # Who closed the period manually and why; empty if an invoice closed it.
     closed_by = models.CharField(max_length=200, blank=True, default="", db_default="")
     note = models.TextField(blank=True, default="", db_default="")
 

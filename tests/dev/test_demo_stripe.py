@@ -8,7 +8,7 @@ import pytest
 from django.db.models import Sum
 from pytest_django import Settings
 
-from billing.ledger.queries.reconciliation import reconciliation
+from billing.ledger.queries.reconciliation import reconcile_period
 from billing.models import (
     Charge,
     Discrepancy,
@@ -91,9 +91,9 @@ def test_a_closed_period_adds_up_to_its_invoice(
     )
     invoice = Invoice.objects.filter(organization=watched).latest("issued_at")
     assert invoice.period
-    sums = reconciliation(watched, invoice.period.number)
+    sums = reconcile_period(watched, invoice.period.number)
 
-    assert sums.is_whole
+    assert sums.is_reconciled
     charged = Charge.objects.filter(period=invoice.period).aggregate(sum=Sum("amount"))
     assert charged["sum"] + Decimal(1999) == invoice.total  # its tier's price
 

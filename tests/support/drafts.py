@@ -6,7 +6,7 @@ from decimal import Decimal
 import time_machine
 
 from billing import gateway
-from billing.ledger.commands.invoicing import close_for_invoice
+from billing.ledger.commands.invoicing import close_period_for_invoice
 from billing.ledger.queries.charges import list_charges
 from billing.models import BillingAccount, BillingPeriod, Invoice, Subscription
 from orgs.models import WhiteLabel
@@ -68,7 +68,7 @@ class Draft:
         return found.id
 
     def close(self) -> BillingPeriod:
-        period = close_for_invoice(
+        period = close_period_for_invoice(
             self.found.id,
             reason=self.found.billing_reason,
             subscription_id=self.found.subscription_id,

@@ -7,7 +7,7 @@ import orjson
 from ninja import Schema
 from pydantic import AwareDatetime, Field
 
-from billing.ledger.queries.balances import Balance
+from billing.ledger.queries.balances import FreeBalance
 from metrics.periods import DayRange
 from metrics.queries.items import Item
 from metrics.schemas.charts import number
@@ -53,7 +53,7 @@ class OverviewOut(Schema):
 
 
 def overview_body(
-    items: list[Item], balance: Balance, days: DayRange, white_label: WhiteLabel
+    items: list[Item], balance: FreeBalance, days: DayRange, white_label: WhiteLabel
 ) -> bytes:
     """`OverviewOut` as JSON."""
     total = sum((item.amounts.cost for item in items), Decimal(0))
@@ -71,7 +71,7 @@ def overview_body(
     )
 
 
-def _lines(balance: Balance) -> list[dict[str, Any]]:
+def _lines(balance: FreeBalance) -> list[dict[str, Any]]:
     if not balance.available or balance.ends_at is None:
         return []
     return [

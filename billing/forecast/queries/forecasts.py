@@ -135,12 +135,12 @@ def look_ahead(
     cost = period.cost.cost
     ends_on = _ends_on(facts.period_ends_at, zone)
     days_left = (ends_on - today).days if ends_on else None
-    going = _Going(cost - facts.paying_balance, week, today, days_left)
+    going = _Going(cost - facts.usable_free_balance, week, today, days_left)
     limits = tuple(_limit(*one, going, facts, zone) for one in facts.limits)
     return Forecast(
         starts_at=period.starts_at,
         cost=period.cost,
-        free_balance=facts.paying_balance,
+        free_balance=facts.usable_free_balance,
         pace_per_day=week / PACE_DAYS,
         ends_on=ends_on,
         projected=None if days_left is None else cost + week * days_left / PACE_DAYS,

@@ -1,17 +1,20 @@
-"""A closed period's cost onto its invoice, exactly once: the half that speaks.
+"""Commands that put each charge of a closed period on its invoice exactly once.
 
-A charge is a row before it is a request. Whoever claims it holds a lease; the request
-has a key made of the row, so that a second one is given the first one's answer:
+This is the half that talks to Stripe; `billing.ledger.commands.invoicing` writes the
+rows. A charge is a row before it is a request. The worker that claims it holds a lease,
+and the request has an idempotency key made of the row, so that Stripe answers a second
+request with the first one's item:
 
-1. claim: state, attempt, lease and the instant of the first try, committed;
-2. a charge whose key may be forgotten is looked for on the invoice first;
-3. ask Stripe for the invoice item, no transaction open;
-4. mark it done with the item's id.
+1. claim: state, attempt, lease and the time of the first attempt, committed;
+2. where Stripe may have forgotten the key, look for the item on the invoice;
+3. ask Stripe for the invoice item, with no transaction open;
+4. mark the charge done with the item's id.
 
-Killed after any of these, the sweep does it again when the lease is over: the key, or
-the look at the invoice, sees to it that there is one item. A refusal is looked into: an
-invoice that takes no more items leaves the charge to the next draft, anything else is
-shown to people, and sent again by them (`retry_charge`).
+If a worker dies after any of these steps, the sweep sends the charge again once the
+lease is over; the key, or the search of step 2, makes sure that there is one item. When
+Stripe refuses, the invoice is read: one that takes no more items leaves the charge to
+the next draft; any other refusal fails the charge, and staff send it again
+(`retry_charge`).
 """
 
 import logging
@@ -22,21 +25,29 @@ from django.utils import timezone
 from billing import gateway
 from billing.errors import NotFailed
 from billing.ledger.commands.invoicing import NO_DRAFT
-from billing.ledger.queries.charges import OTHER, due_charges, sent_usage
+from billing.ledger.queries.charges import (
+    OTHER_PRODUCTS,
+    due_charges,
+    sum_invoiced_usage,
+)
 from billing.models import BillingAccount, Charge
 from orgs.commands import work
 from orgs.models.work import DatabaseClock
 
 logger = logging.getLogger(__name__)
-CHARGE = "orgdesk_charge"  # in the metadata of an item: the id of our row
-KEY_LASTS = timedelta(hours=23)  # Stripe forgets after 24
-TRUSTED_ATTEMPTS = 5  # then the same answer would be replayed for the key again
+CHARGE = "orgdesk_charge"  # metadata of an invoice item: the id of its charge
+KEY_LIFETIME = timedelta(hours=23)  # Stripe forgets idempotency keys after 24 hours
+# After so many attempts the key is changed: Stripe would replay its stored error.
+TRUSTED_ATTEMPTS = 5
 _CREDIT_WAIT = timedelta(minutes=5)
 _DRAFT = "draft"
 
 
 def send_charges(period_id: int) -> None:
-    """Send what is due of a period; the rest waits when Stripe does not answer."""
+    """Send the due charges of a period, usage first; stop when Stripe is unreachable.
+
+    The charges that are left stay due: the sweep sends them later.
+    """
     ids = due_charges(period_id=period_id).order_by("-kind", "id")
     for charge_id in list(ids.values_list("id", flat=True)):
         if not send_charge(charge_id):
@@ -44,83 +55,91 @@ def send_charges(period_id: int) -> None:
 
 
 def send_charge(charge_id: int) -> bool:
-    """Put a charge on its invoice, if it is due; whether Stripe answers at all."""
+    """Put a charge on its invoice if it is due; return whether Stripe is reachable."""
     charge = _claim(charge_id)
     if charge is None:
         return True
     if charge.is_exhausted:
-        _fail(charge, "worker_died", "Its workers died: see whether it is invoiced.")
+        message = "The worker stopped. Check whether this charge is on the invoice."
+        _fail(charge, "worker_died", message)
         return True
     try:
         _send(charge)
     except gateway.GatewayError as error:
-        _try_later(charge, error)
+        _retry_later(charge, error)
         return not error.is_retryable
     return True
 
 
 def retry_charge(charge_id: int) -> None:
-    """Send a failed one again; the invoice is looked at first. Raises `NotFailed`."""
+    """Send a failed charge again, after a search for its item on the invoice.
+
+    Raises `NotFailed` for a charge in any other state.
+    """
     failed = Charge.objects.filter(pk=charge_id, state=Charge.State.FAILED)
     if not work.restart(failed, attempts=TRUSTED_ATTEMPTS):
         raise NotFailed("Only failed charges can be retried.")
 
 
 def _claim(charge_id: int) -> Charge | None:
-    """Take a charge under a lease, unless another worker has it or it must wait."""
+    """Lease a due charge to this worker; return None if it is taken or must wait."""
     due = due_charges(pk=charge_id)
     charge = due.first()
     if charge is None:
         return None
-    if _has_to_wait(charge):
+    if _must_wait_for_usage(charge):
         due.update(next_attempt_at=DatabaseClock() + _CREDIT_WAIT)
         return None
     rows = Charge.objects.exclude(invoice_stripe_id="").select_related("period")
     return work.claim(rows, charge_id)
 
 
-def _has_to_wait(charge: Charge) -> bool:
-    """A credit, until as much usage is charged: nobody's invoice goes below zero."""
+def _must_wait_for_usage(charge: Charge) -> bool:
+    """Return whether a credit exceeds the usage that its invoice already charges.
+
+    Sent sooner, it could make the total of the invoice negative.
+    """
     is_credit = charge.kind == Charge.Kind.CREDIT
-    return is_credit and sent_usage(charge.period_id) < -charge.amount
-
-
-# --- the request --------------------------------------------------------------------
+    return is_credit and sum_invoiced_usage(charge.period_id) < -charge.amount
 
 
 def _send(charge: Charge) -> None:
     try:
-        item_id = _find_if_doubtful(charge) or _create(charge)
+        item_id = _find_item_if_key_expired(charge) or _create_item(charge)
     except (gateway.Refused, gateway.Missing) as refused:
-        _look_into(charge, refused)
+        _resolve_refusal(charge, refused)
     else:
-        _done(charge, item_id)
+        _finish(charge, item_id)
 
 
-def _find_if_doubtful(charge: Charge) -> str:
-    """The item that is there already, where the key does not tell; else another key."""
+def _find_item_if_key_expired(charge: Charge) -> str:
+    """Return the id of the item that an earlier attempt created; empty if none.
+
+    The invoice is searched only where the idempotency key is no protection any more:
+    after `KEY_LIFETIME`, or after `TRUSTED_ATTEMPTS`. Without an item the key changes.
+    """
     if charge.started_at is None:
-        raise AssertionError("claimed")
-    is_old = timezone.now() - charge.started_at > KEY_LASTS
+        raise AssertionError("A claimed charge has a time of its first attempt.")
+    is_old = timezone.now() - charge.started_at > KEY_LIFETIME
     if charge.attempts <= TRUSTED_ATTEMPTS and not is_old:
         return ""
-    found = _find(charge)
-    if not found:
+    item_id = _find_item(charge)
+    if not item_id:
         charge.started_at = timezone.now()
         charge.save(update_fields=["started_at"])
-    return found
+    return item_id
 
 
-def _find(charge: Charge) -> str:
+def _find_item(charge: Charge) -> str:
     items = gateway.list_invoice_items(invoice_id=charge.invoice_stripe_id)
-    wanted = str(charge.pk)
-    return next((i.id for i in items if i.metadata.get(CHARGE) == wanted), "")
+    charge_id = str(charge.pk)
+    return next((i.id for i in items if i.metadata.get(CHARGE) == charge_id), "")
 
 
-def _create(charge: Charge) -> str:
+def _create_item(charge: Charge) -> str:
     period = charge.period
     item = gateway.create_invoice_item(
-        customer_id=_customer(period.organization_id),
+        customer_id=_find_customer_id(period.organization_id),
         invoice_id=charge.invoice_stripe_id,
         amount=charge.amount,
         currency=charge.currency,
@@ -132,21 +151,21 @@ def _create(charge: Charge) -> str:
         },
         starts_at=period.starts_at,
         ends_at=period.ends_at,
-        key=_key(charge),
+        key=_idempotency_key(charge),
     )
     return item.id
 
 
-def _key(charge: Charge) -> str:
-    """The same for every try at it, until another request is meant.
+def _idempotency_key(charge: Charge) -> str:
+    """Return the idempotency key of a charge, the same for every attempt.
 
-    Another invoice, or a look at this one that did not find the item, begins anew:
-    then `started_at` is another.
+    It contains `started_at`, so it changes when that does: for another invoice, and
+    after a search of the invoice that found no item.
     """
     return f"charge-{charge.pk}-{charge.started_at:%Y%m%d%H%M%S%f}"
 
 
-def _customer(organization_id: int) -> str:
+def _find_customer_id(organization_id: int) -> str:
     account = BillingAccount.objects.filter(organization_id=organization_id).first()
     if account is None or not account.stripe_id:
         raise gateway.Refused("No Stripe customer is linked.", code="no_customer")
@@ -156,32 +175,33 @@ def _customer(organization_id: int) -> str:
 def _description(charge: Charge) -> str:
     if charge.kind == Charge.Kind.CREDIT:
         return "Credit"
-    return "Other products" if charge.product == OTHER else charge.product
+    return "Other products" if charge.product == OTHER_PRODUCTS else charge.product
 
 
-# --- what became of it --------------------------------------------------------------
+def _resolve_refusal(charge: Charge, refused: gateway.GatewayError) -> None:
+    """Finish, fail or defer a charge that Stripe refused, by the invoice's state.
 
-
-def _look_into(charge: Charge, refused: gateway.GatewayError) -> None:
-    """An invoice that is no draft any more: it has the item, or the next one will."""
+    A draft would have taken the item: the charge fails. An invoice that is no draft any
+    more either has the item from an earlier attempt, or the next draft gets it.
+    """
     try:
         is_draft = gateway.get_invoice(charge.invoice_stripe_id).status == _DRAFT
-        found = "" if is_draft else _find(charge)
+        item_id = "" if is_draft else _find_item(charge)
     except gateway.Missing:
-        is_draft, found = False, ""
-    if found:
-        _done(charge, found)
+        is_draft, item_id = False, ""
+    if item_id:
+        _finish(charge, item_id)
     elif is_draft:
         _fail(charge, refused.code, refused.message)
     else:
-        _leave(charge)
+        _defer_to_next_draft(charge)
 
 
-def _done(charge: Charge, item_id: str) -> None:
-    """Mark it done with the id of its invoice item.
+def _finish(charge: Charge, item_id: str) -> None:
+    """Mark a charge done with the id of its invoice item.
 
-    A worker that lost its lease leaves that to the one that has it now: the same key,
-    or a look at the invoice, gives that one the same item.
+    A worker that lost its lease changes nothing: the worker that holds it now gets the
+    same item, by the same key or by a search of the invoice.
     """
     work.finish(charge, stripe_id=item_id)
 
@@ -191,9 +211,9 @@ def _fail(charge: Charge, code: str, message: str) -> None:
     work.give_up(charge, code=code, message=message)
 
 
-def _leave(charge: Charge) -> None:
-    """Leave it without an invoice; `close_for_invoice` puts it on the next draft."""
-    late = f"Invoice {charge.invoice_stripe_id} takes no more items."
+def _defer_to_next_draft(charge: Charge) -> None:
+    """Take a charge off its invoice; `assign_draft` puts it on the next draft."""
+    reason = f"Invoice {charge.invoice_stripe_id} takes no more items."
     logger.warning("charge_waits_for_draft id=%s", charge.pk)
     work.release(
         charge,
@@ -201,10 +221,10 @@ def _leave(charge: Charge) -> None:
         attempts=charge.attempts,
         invoice_stripe_id="",
         error_code=NO_DRAFT,
-        error=f"{late} Waits for the next draft of an invoice.",
+        error=f"{reason} Waits for the next draft invoice.",
     )
 
 
-def _try_later(charge: Charge, error: gateway.GatewayError) -> None:
+def _retry_later(charge: Charge, error: gateway.GatewayError) -> None:
     if not work.retry_later(charge, code=error.code, message=error.message):
         _fail(charge, error.code, error.message)

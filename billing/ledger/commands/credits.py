@@ -1,6 +1,7 @@
-"""The ledger of credits and free balance: given, taken back, and used by periods.
+"""Commands that add entries to the ledger of credits and free balance.
 
-A line is appended with the balance it changes, in one transaction; none is edited.
+Staff add and remove amounts, closing periods use them. An entry and the balance that it
+changes are written in one transaction; entries are never edited.
 """
 
 from decimal import Decimal
@@ -15,15 +16,18 @@ from billing.money import exactly
 from billing.signals import terms_changed
 from orgs.errors import DomainError
 
-_LONGEST_BY = 200
-_TOO_LARGE = Decimal(10) ** (MONEY_DIGITS - MONEY_PLACES)
-_OURSELVES = "Orgdesk"
+_MAX_BY_LENGTH = 200
+_AMOUNT_LIMIT = Decimal(10) ** (MONEY_DIGITS - MONEY_PLACES)  # exclusive
+_SYSTEM = "Orgdesk"  # the author of entries that no person made
 
 
 def grant_credit(
     organization_id: int, *, kind: str, amount: Decimal, note: str, by: str
 ) -> CreditEntry:
-    """Give a credit or free balance, in the white label's currency, exact."""
+    """Add credit or free balance, exact, in the white label's currency.
+
+    Raises `InvalidAmount`, and `DomainError` without a note.
+    """
     _check_amount(amount)
     return _change(organization_id, kind=kind, amount=amount, note=note, by=by)
 
@@ -31,7 +35,11 @@ def grant_credit(
 def take_back_credit(
     organization_id: int, *, kind: str, amount: Decimal, note: str, by: str
 ) -> CreditEntry:
-    """Take back what was given; raises `BalanceTooLow` for more than is left."""
+    """Remove credit or free balance.
+
+    Raises `BalanceTooLow` for more than is left, `InvalidAmount`, and `DomainError`
+    without a note.
+    """
     _check_amount(amount)
     return _change(organization_id, kind=kind, amount=-amount, note=note, by=by)
 
@@ -40,14 +48,14 @@ def take_back_credit(
 def set_free_balance(
     organization_id: int, amount: Decimal, *, note: str, by: str
 ) -> CreditEntry | None:
-    """Make it this; the ledger gets the difference, or nothing if there is none."""
+    """Set the free balance to `amount` by an entry of the difference; None if equal."""
     account = lock_account(organization_id)
     with exactly():
         difference = amount - account.free_balance
     if not difference:
         return None
     kind = CreditEntry.Kind.FREE_BALANCE
-    _check_left(account, kind, difference)
+    _check_new_balance(account, kind, difference)
     return _append(account, kind=kind, amount=difference, note=note, by=by)
 
 
@@ -60,12 +68,12 @@ def _change(
     if not note.strip():
         raise DomainError("A note is required.", fields=("note",))
     account = lock_account(organization_id)
-    _check_left(account, kind, amount)
+    _check_new_balance(account, kind, amount)
     return _append(account, kind=kind, amount=amount, note=note.strip(), by=by)
 
 
 def _check_amount(amount: Decimal) -> None:
-    if not amount.is_finite() or not 0 < amount < _TOO_LARGE:
+    if not amount.is_finite() or not 0 < amount < _AMOUNT_LIMIT:
         raise InvalidAmount("The amount must be above 0 and below 10^12.")
     with exactly():
         if amount != round(amount, MONEY_PLACES):
@@ -74,14 +82,14 @@ def _check_amount(amount: Decimal) -> None:
             )
 
 
-def _check_left(account: BillingAccount, kind: str, amount: Decimal) -> None:
+def _check_new_balance(account: BillingAccount, kind: str, amount: Decimal) -> None:
     with exactly():
-        left = _balance(account, kind) + amount
-    if left < 0:
+        new_balance = _balance(account, kind) + amount
+    if new_balance < 0:
         raise BalanceTooLow(
             "The amount is higher than the remaining balance.", fields=("amount",)
         )
-    if left >= _TOO_LARGE:
+    if new_balance >= _AMOUNT_LIMIT:
         raise InvalidAmount("The balance must stay below 10^12.")
 
 
@@ -112,15 +120,16 @@ def _append(
         amount=amount,
         period=period,
         note=note,
-        by=by.strip()[:_LONGEST_BY] or _OURSELVES,
+        by=by.strip()[:_MAX_BY_LENGTH] or _SYSTEM,
     )
 
 
-# --- what closing a period needs ----------------------------------------------------
-
-
 def lock_account(organization_id: int) -> BillingAccount:
-    """Its row, made if there is none: whoever changes a balance holds it."""
+    """Lock an organization's billing account and return it; create a missing one.
+
+    Every change of a balance holds this row lock until its transaction ends, so that
+    two of them cannot both spend what is left.
+    """
     BillingAccount.objects.bulk_create(
         [BillingAccount(organization_id=organization_id)], ignore_conflicts=True
     )
@@ -129,7 +138,10 @@ def lock_account(organization_id: int) -> BillingAccount:
 
 
 def use_balances(account: BillingAccount, period: BillingPeriod) -> None:
-    """Take off the balances what the closed period says that it used of them."""
+    """Subtract from the balances what a closed period used of each.
+
+    The caller holds the lock of the account and has set the amounts of the period.
+    """
     used = {
         CreditEntry.Kind.FREE_BALANCE: period.free_balance_used,
         CreditEntry.Kind.CREDIT: period.credit_used,
@@ -142,6 +154,6 @@ def use_balances(account: BillingAccount, period: BillingPeriod) -> None:
                 kind=kind,
                 amount=-amount,
                 note=note,
-                by=_OURSELVES,
+                by=_SYSTEM,
                 period=period,
             )

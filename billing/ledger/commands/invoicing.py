@@ -1,20 +1,22 @@
-"""A closed period's cost onto its invoice, exactly once: here the database's half.
+"""Commands that close a period for an invoice and write its charges, exactly once.
 
-Stripe makes a draft at the end of each cycle and finalizes it an hour later. What the
-period used becomes rows of work in the transaction that closes it; they are sent after
-it, see `billing.ledger.commands.charges`. Which invoice closes what:
+This is the database's half; `billing.ledger.commands.charges` talks to Stripe. Stripe
+creates a draft at the end of each cycle and finalizes it an hour later. The usage of
+the period becomes charges in the transaction that closes it; they are sent after it
+commits. Which invoices close a period:
 
 - `subscription_cycle` of a platform subscription closes the open period. A yearly
   cycle has a yearly invoice, so its period is a year: usage is billed when Stripe
-  bills, and what must be paid sooner is a question of limits. The invoice at a trial's
-  end is one of these, too; the free balance pays then.
-- `subscription_create` begins something: nothing was used yet, nothing closes. Nor do
-  changes, manual invoices, or those of spaces: seats are not usage.
-- While a subscription is paused its invoices are void. The period stays open, limits
-  go on counting, and the first invoice after it bills all of it.
-- A deleted organization used until it was deleted: closed and billed like any other.
-- One that is not billable has its period closed and summed, and nothing charged.
-- A canceled subscription has no draft any more: `close_for_end`.
+  bills, and spending limits protect against large unpaid amounts. The invoice at the
+  end of a trial is one of these, too; the free balance pays then.
+- `subscription_create` closes nothing: nothing was used yet. Nor do changes of a
+  subscription, manual invoices, or invoices for spaces: seats are not usage.
+- While a subscription is paused, its invoices are void. The period stays open, limits
+  go on counting, and the first invoice afterwards bills all of it.
+- The period of a deleted organization is closed and billed like any other.
+- The period of an organization that is not billable is closed and summed, and nothing
+  is charged.
+- A canceled subscription gets no draft any more: `close_period_for_cancellation`.
 """
 
 import logging
@@ -28,47 +30,49 @@ from django.utils import timezone
 from billing.errors import PeriodClosed
 from billing.ledger.commands.credits import lock_account, use_balances
 from billing.ledger.commands.periods import close_period
-from billing.ledger.queries.charges import OTHER, waiting_charges
+from billing.ledger.queries.charges import OTHER_PRODUCTS, charges_awaiting_draft
 from billing.ledger.queries.credits import credit_balance
 from billing.models import BillingAccount, BillingPeriod, Charge, Invoice, Subscription
 from billing.models.mirrors import LIVE
-from billing.money import ZERO, Bill, bill, exactly
+from billing.money import ZERO, Bill, compute_bill, exactly
 from metrics.queries.products import product_costs
 
 logger = logging.getLogger(__name__)
-CYCLE = "subscription_cycle"
-NO_DRAFT = (
-    "no_draft"  # waits for the next one; so does what an invoice came too late for
-)
-MISMATCH = "currency_mismatch"
-MOST_LINES = 200  # Stripe takes 250 items, its own lines among them
+CYCLE_REASON = "subscription_cycle"  # Stripe's billing reason of a cycle's invoice
+# Error code of a charge that waits for the next draft: the period closed without one,
+# or its invoice was finalized before the charge was sent.
+NO_DRAFT = "no_draft"
+CURRENCY_MISMATCH = "currency_mismatch"
+MAX_LINES = 200  # Stripe takes 250 items an invoice, including its own lines
 
 
 @transaction.atomic
-def close_for_invoice(
+def close_period_for_invoice(
     stripe_id: str, *, reason: str, subscription_id: str, period_ends_at: datetime
 ) -> BillingPeriod | None:
     """Close the period that a mirrored invoice bills, and write its charges.
 
-    To be called for a draft, however often; answers the period if this call closed it.
-    The period ends where the invoice says, but not later than now: usage is recorded
-    into it until this moment. Null, and nothing is changed, when the invoice bills no
-    usage, or the period was closed at that instant or after it already.
+    Call it for each draft, any number of times; it returns the period if this call
+    closed it. The period ends at `period_ends_at`, but not later than now, because
+    usage is recorded into it until this moment. Return None and change nothing if the
+    invoice bills no usage, or if the period was closed at or after that time already.
 
-    Finalized meanwhile, it takes no more items: the charges wait for the next draft.
+    An invoice that is no draft any more takes no items: the charges wait for the next.
     """
+    # The lock of the invoice makes two handlers of its events take turns: the second
+    # one sees that the invoice has its period.
     invoice = Invoice.objects.select_for_update().get(stripe_id=stripe_id)
-    if reason != CYCLE or invoice.status == Invoice.Status.VOID:
+    if reason != CYCLE_REASON or invoice.status == Invoice.Status.VOID:
         return None
-    subscription = _platform(invoice.organization_id, subscription_id)
+    subscription = _find_platform_subscription(invoice.organization_id, subscription_id)
     if subscription is None or subscription.status == Subscription.Status.PAUSED:
         return None
     draft = stripe_id if invoice.status == Invoice.Status.DRAFT else ""
     if draft:
-        take_waiting(invoice.organization_id, draft)
+        assign_draft(invoice.organization_id, draft)
     if invoice.period_id is not None:
         return None
-    period = _close(
+    period = _close_and_charge(
         subscription, period_ends_at, draft=draft, currency=invoice.currency
     )
     if period is not None:
@@ -78,38 +82,48 @@ def close_for_invoice(
 
 
 @transaction.atomic
-def close_for_end(subscription_id: str, *, ended_at: datetime) -> BillingPeriod | None:
+def close_period_for_cancellation(
+    subscription_id: str, *, ended_at: datetime
+) -> BillingPeriod | None:
     """Close the period of an organization whose platform subscription was canceled.
 
-    To be called when it is seen to end, however often; not for what ended long ago. Its
-    charges wait for a draft, which Stripe does not make any more: we do, see
-    `billing.ledger.commands.last_invoices`. Nothing closes while another one goes on.
+    Call it when the subscription is seen to end, any number of times; not for one that
+    ended long ago. Its charges wait for a draft, which Stripe does not create any more:
+    Orgdesk does, see `billing.ledger.commands.final_invoices`. Return None and change
+    nothing while the organization has another live platform subscription.
     """
-    found = Subscription.objects.filter(stripe_id=subscription_id).first()
-    if found is None or found.kind != Subscription.Kind.PLATFORM:
+    subscription = Subscription.objects.filter(stripe_id=subscription_id).first()
+    if subscription is None or subscription.kind != Subscription.Kind.PLATFORM:
         return None
+    organization = subscription.organization
     live = Subscription.objects.filter(
-        organization_id=found.organization_id, kind=found.kind, status__in=LIVE
+        organization=organization, kind=subscription.kind, status__in=LIVE
     )
     if live.exists():
         return None
-    currency = found.organization.white_label.currency
-    return _close(found, ended_at, draft="", currency=currency)
+    currency = organization.white_label.currency
+    return _close_and_charge(subscription, ended_at, draft="", currency=currency)
 
 
-def _platform(organization_id: int, subscription_id: str) -> Subscription | None:
-    """The invoice's own; one of another kind, or not mirrored yet, bills no usage."""
+def _find_platform_subscription(
+    organization_id: int, subscription_id: str
+) -> Subscription | None:
+    """Return the subscription of an invoice if it is one that bills usage.
+
+    None for a subscription of another kind, and for one that is not mirrored yet.
+    """
     rows = Subscription.objects.select_related("organization__white_label")
-    found = rows.filter(
+    subscription = rows.filter(
         organization_id=organization_id, stripe_id=subscription_id
     ).first()
-    if found is None:
+    if subscription is None:
         logger.warning("invoice_without_subscription stripe_id=%s", subscription_id)
         return None
-    return found if found.kind == Subscription.Kind.PLATFORM else None
+    is_platform = subscription.kind == Subscription.Kind.PLATFORM
+    return subscription if is_platform else None
 
 
-def _close(
+def _close_and_charge(
     subscription: Subscription, ends_at: datetime, *, draft: str, currency: str
 ) -> BillingPeriod | None:
     organization, now = subscription.organization, timezone.now()
@@ -119,62 +133,67 @@ def _close(
         return None
     account = lock_account(organization.id)
     if organization.is_billable:
-        _charge(period, account, subscription, draft=draft, invoiced_in=currency)
+        _write_charges(
+            period, account, subscription, draft=draft, invoice_currency=currency
+        )
     if draft:
         account.last_invoice_at = now
         account.save(update_fields=["last_invoice_at"])
     return period
 
 
-def _charge(
+def _write_charges(
     period: BillingPeriod,
     account: BillingAccount,
     subscription: Subscription,
     *,
     draft: str,
-    invoiced_in: str,
+    invoice_currency: str,
 ) -> None:
-    """Balances pay, the rest becomes charges; all in the caller's transaction."""
+    """Use the balances of an account for a closed period and charge the rest.
+
+    Runs in the transaction that closes the period, which holds the account's lock.
+    """
     currency = subscription.organization.white_label.currency
-    costs = _together(product_costs(period.organization_id, number=period.number))
-    made = bill(
+    costs = _merge_cheapest(product_costs(period.organization_id, number=period.number))
+    bill = compute_bill(
         costs,
         currency,
-        free_balance=_paying(account, subscription, period),
+        free_balance=_usable_free_balance(account, subscription, period),
         credit=credit_balance(period.organization_id),
     )
-    period.free_balance_used = made.free_balance_used
-    period.credit_used = made.credit_used
+    period.free_balance_used = bill.free_balance_used
+    period.credit_used = bill.credit_used
     period.save(update_fields=["free_balance_used", "credit_used"])
     use_balances(account, period)
-    charges = _charges(period, made, costs, currency)
+    charges = _build_charges(period, bill, costs, currency)
     for charge in charges:
-        _send_to(charge, draft, invoiced_in)
+        _set_first_state(charge, draft, invoice_currency)
     Charge.objects.bulk_create(charges)
 
 
-def _paying(
+def _usable_free_balance(
     account: BillingAccount, subscription: Subscription, period: BillingPeriod
 ) -> Decimal:
-    """The free balance, of a period that lies in the trial and of no other."""
+    """Return the free balance if the period lies within the trial, else 0."""
     trial, end = subscription.trial_ends_at, period.ends_at
     is_in_trial = trial is not None and end is not None and end <= trial
     return account.free_balance if is_in_trial else ZERO
 
 
-def _together(costs: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Those that cost something, the cheapest as one line where they are too many."""
-    costly = [(product, cost) for product, cost in costs.items() if cost]
-    costly.sort(key=lambda item: (-item[1], item[0]))
-    if len(costly) <= MOST_LINES:
-        return dict(costly)
+def _merge_cheapest(costs: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Return the costs above 0, the cheapest of them summed up to fit `MAX_LINES`."""
+    lines = [(product, cost) for product, cost in costs.items() if cost]
+    lines.sort(key=lambda line: (-line[1], line[0]))
+    if len(lines) <= MAX_LINES:
+        return dict(lines)
     with exactly():
-        rest = sum((cost for _, cost in costly[MOST_LINES - 1 :]), ZERO)
-    return dict(costly[: MOST_LINES - 1]) | {OTHER: rest}
+        rest = sum((cost for _, cost in lines[MAX_LINES - 1 :]), ZERO)
+    return dict(lines[: MAX_LINES - 1]) | {OTHER_PRODUCTS: rest}
 
 
-def _charges(
-    period: BillingPeriod, made: Bill, costs: Mapping[str, Decimal], currency: str
+def _build_charges(
+    period: BillingPeriod, bill: Bill, costs: Mapping[str, Decimal], currency: str
 ) -> list[Charge]:
     charges = [
         Charge(
@@ -184,36 +203,42 @@ def _charges(
             amount=amount,
             currency=currency,
         )
-        for product, amount in sorted(made.lines.items())
+        for product, amount in sorted(bill.lines.items())
     ]
-    if made.credit_used:
-        kind, amount = Charge.Kind.CREDIT, -made.credit_used
+    if bill.credit_used:
+        kind, amount = Charge.Kind.CREDIT, -bill.credit_used
         charges.append(
             Charge(period=period, kind=kind, cost=0, amount=amount, currency=currency)
         )
     return charges
 
 
-def _send_to(charge: Charge, draft: str, invoiced_in: str) -> None:
-    """Nothing to charge is done at once; another currency is for people to resolve."""
+def _set_first_state(charge: Charge, draft: str, invoice_currency: str) -> None:
+    """Set the invoice and the first state of a new charge.
+
+    An amount of 0 is done without a request. An invoice in another currency fails the
+    charge: staff have to resolve that.
+    """
     charge.invoice_stripe_id = draft
     if not charge.amount:
         charge.state, charge.finished_at = Charge.State.DONE, timezone.now()
-    elif charge.currency != invoiced_in:
+    elif charge.currency != invoice_currency:
         charge.state, charge.finished_at = Charge.State.FAILED, timezone.now()
-        charge.error_code = MISMATCH
-        charge.error = f"The invoice is in {invoiced_in}, usage in {charge.currency}."
+        charge.error_code = CURRENCY_MISMATCH
+        charge.error = (
+            f"The invoice is in {invoice_currency}, usage in {charge.currency}."
+        )
     elif not draft:
         charge.error_code = NO_DRAFT
-        charge.error = "Waits for the next draft of an invoice."
+        charge.error = "Waits for the next draft invoice."
 
 
-def take_waiting(organization_id: int, draft: str) -> None:
-    """What came too late for an earlier invoice goes on this one."""
-    waiting_charges(period__organization_id=organization_id).update(
+def assign_draft(organization_id: int, draft: str) -> None:
+    """Put every charge of an organization that waits for a draft on this one."""
+    charges_awaiting_draft(period__organization_id=organization_id).update(
         invoice_stripe_id=draft,
         next_attempt_at=timezone.now(),
-        started_at=None,  # another invoice, another request: a key of its own
+        started_at=None,  # a request for another invoice needs another key
         attempts=0,
         error_code="",
         error="",

@@ -1,3 +1,5 @@
+"""Commands that change spending limits."""
+
 from decimal import Decimal
 
 from django.db import transaction
@@ -10,7 +12,11 @@ from billing.signals import terms_changed
 def change_limit(
     organization_id: int, *, kind: str, amount: Decimal | None
 ) -> SpendingLimit:
-    """Set a soft or hard limit, null or 0 is none; another amount, another version."""
+    """Set an organization's soft or hard limit; None or 0 removes it.
+
+    A new amount raises the limit's version, which re-arms its alerts. The row is locked
+    so that two changes at once get two versions.
+    """
     SpendingLimit.objects.bulk_create(
         [SpendingLimit(organization_id=organization_id, kind=kind, amount=amount)],
         ignore_conflicts=True,
@@ -30,6 +36,10 @@ def change_limit(
 def change_limits(
     organization_id: int, *, soft: Decimal | None, hard: Decimal | None
 ) -> None:
-    """Both at once, hard first: every writer takes the two rows in one order."""
+    """Set both spending limits of an organization.
+
+    The hard limit goes first here and everywhere: writers that lock the two rows in one
+    order cannot deadlock.
+    """
     change_limit(organization_id, kind=SpendingLimit.Kind.HARD, amount=hard)
     change_limit(organization_id, kind=SpendingLimit.Kind.SOFT, amount=soft)

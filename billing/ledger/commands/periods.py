@@ -1,4 +1,7 @@
-"""Opening and closing billing periods, always together with the one metrics keeps."""
+"""Commands that open and close billing periods.
+
+Each also moves the open period that `metrics` records usage into, in one transaction.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +20,7 @@ from orgs.errors import DomainError
 
 @transaction.atomic
 def open_first_periods(organization_ids: Sequence[int]) -> None:
-    """Open period 1 of new organizations, from their contract start."""
+    """Open period 1 of new organizations, starting with their contract."""
     periods_commands.open_first_periods(organization_ids)
     periods = [
         BillingPeriod(
@@ -31,7 +34,7 @@ def open_first_periods(organization_ids: Sequence[int]) -> None:
 
 
 def close_period(organization_id: int, *, ends_at: datetime) -> BillingPeriod:
-    """As `close_periods`, for one organization."""
+    """Close an organization's open period, as `close_periods` does."""
     return close_periods([organization_id], ends_at=ends_at)[0]
 
 
@@ -39,18 +42,21 @@ def close_period(organization_id: int, *, ends_at: datetime) -> BillingPeriod:
 def close_periods(
     organization_ids: Sequence[int], *, ends_at: datetime
 ) -> list[BillingPeriod]:
-    """Close the open periods at `ends_at`, sum them, open the next; answers the closed.
+    """Close the open periods at `ends_at`, sum their costs and open the next ones.
 
-    Waits for recordings in flight; usage that arrives after belongs to the next period
-    whatever its instant. Raises `PeriodClosed` when a period does not reach that far.
+    Return the closed periods. Waits for requests that are recording usage; usage that
+    arrives later belongs to the next period whatever its timestamp. Raises
+    `PeriodClosed` if an open period starts at or after `ends_at`.
     """
+    # Requests that record usage hold a share lock on the same row until they commit:
+    # after this line no usage can be added to the periods that are summed below.
     lock_open_periods(organization_ids)
     periods_closing.send(
         BillingPeriod, organization_ids=list(organization_ids), ends_at=ends_at
     )
     numbers = advance_periods(organization_ids, starts_at=ends_at)
-    open_ones = BillingPeriod.objects.filter(organization_id__in=numbers, ends_at=None)
-    periods = list(open_ones.select_for_update().order_by("organization_id"))
+    rows = BillingPeriod.objects.filter(organization_id__in=numbers, ends_at=None)
+    periods = list(rows.select_for_update().order_by("organization_id"))
     if any(ends_at <= period.starts_at for period in periods):
         raise PeriodClosed("The open period starts at or after this time.")
     costs = period_costs(numbers)
@@ -68,12 +74,12 @@ def close_periods(
 
 
 @transaction.atomic
-def close_by_hand(organization_id: int, *, by: str, note: str) -> BillingPeriod:
-    """Close the open period now: summed, and nothing of it is charged.
+def close_period_manually(organization_id: int, *, by: str, note: str) -> BillingPeriod:
+    """Close the open period now; its cost is summed, and none of it is charged.
 
-    For those who bill without Stripe, and for usage from before they did. Kept with who
-    and why; raises `PeriodClosed` for a period that does not reach that far, and
-    `DomainError` without a note.
+    Meant for organizations that are billed outside Stripe, and for usage from before
+    they were billed by it. The period keeps `by` and `note`. Raises `PeriodClosed` if
+    the period starts in the future, and `DomainError` without a note.
     """
     if not note.strip():
         raise DomainError(

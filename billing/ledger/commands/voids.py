@@ -1,4 +1,4 @@
-"""Usage voided while its period is open, and made good by a credit afterwards."""
+"""Command that voids usage of the open period and credits usage of closed ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from django.db import transaction
 
 from billing.errors import PeriodInvoiced
 from billing.ledger.commands.credits import grant_credit
-from billing.ledger.queries.voids import credit_for
+from billing.ledger.queries.voids import credit_owed
 from billing.models import CreditEntry
 from billing.money import ZERO, exactly
 from metrics.commands import voids
@@ -18,66 +18,66 @@ from metrics.queries.voids import UsageRange, has_closed_usage
 
 
 @dataclass(slots=True)
-class Corrected:
-    """Events voided, and what they cost; events made good, and the credit for them."""
+class VoidResult:
+    """Numbers of events that were voided and credited, and their amounts."""
 
     voided: int = 0
-    cost: Decimal = ZERO
+    cost: Decimal = ZERO  # of the voided events, removed from the open period
     credited: int = 0
-    credit: Decimal = ZERO
+    credit: Decimal = ZERO  # granted for the credited events
 
 
 def void_usage(
-    chosen: UsageRange,
+    usage_range: UsageRange,
     *,
     correction: CorrectionSpec,
     as_credit: bool = False,
     progress: Callable[[int], object] = lambda _: None,
-) -> Corrected:
-    """Void the range's usage; with `as_credit` what was invoiced of it is credited.
+) -> VoidResult:
+    """Void the usage of a range; with `as_credit`, credit the part of closed periods.
 
-    Batch by batch: killed, it is gone on with by asking again, and nothing is voided or
-    credited twice. `progress` is told the events of each batch. Without `as_credit`,
-    raises `PeriodInvoiced` before anything happens where events are in closed periods;
-    or after, where a period closed meanwhile.
+    Works in batches, each in a transaction: after a crash the same call goes on, and no
+    event is voided or credited twice. `progress` is called with the number of events of
+    each batch. Without `as_credit`, raises `PeriodInvoiced` if there are events in
+    closed periods: before any change, or afterwards if a period closed meanwhile.
     """
     if not as_credit:
-        _refuse_invoiced(chosen)
-    result = Corrected()
-    for batch in voids.void_usage(chosen, correction=correction):
+        _refuse_invoiced(usage_range)
+    result = VoidResult()
+    for batch in voids.void_usage(usage_range, correction=correction):
         result.voided += batch.events
         with exactly():
             result.cost += batch.cost
         progress(batch.events)
     if as_credit:
-        _credit(chosen, correction, result, progress)
+        _credit_closed_usage(usage_range, correction, result, progress)
     else:
-        _refuse_invoiced(chosen)
+        _refuse_invoiced(usage_range)
     finish_correction(correction)
     return result
 
 
-def _refuse_invoiced(chosen: UsageRange) -> None:
-    if has_closed_usage(chosen):
+def _refuse_invoiced(usage_range: UsageRange) -> None:
+    if has_closed_usage(usage_range):
         raise PeriodInvoiced(
             "Some of this usage is in closed periods and stays billed. Refund it as"
             " credit instead."
         )
 
 
-def _credit(
-    chosen: UsageRange,
+def _credit_closed_usage(
+    usage_range: UsageRange,
     correction: CorrectionSpec,
-    result: Corrected,
+    result: VoidResult,
     progress: Callable[[int], object],
 ) -> None:
     after = FIRST
     while True:
         with transaction.atomic():
-            credit = _credit_some(chosen, correction, after)
-        if credit is None:
+            credited = _credit_batch(usage_range, correction, after)
+        if credited is None:
             return
-        batch, amount = credit
+        batch, amount = credited
         after = batch.last
         result.credited += batch.events
         with exactly():
@@ -85,17 +85,17 @@ def _credit(
         progress(batch.events)
 
 
-def _credit_some(
-    chosen: UsageRange, correction: CorrectionSpec, after: Key
+def _credit_batch(
+    usage_range: UsageRange, correction: CorrectionSpec, after: Key
 ) -> tuple[Voided, Decimal] | None:
-    batch = credit_usage(chosen, correction=correction, after=after)
+    batch = credit_usage(usage_range, correction=correction, after=after)
     if batch is None:
         return None
-    amount = credit_for(chosen.organization, batch.costs, is_marked=True)
+    amount = credit_owed(usage_range.organization, batch.costs, is_recorded=True)
     if amount:
         periods = ", ".join(map(str, sorted(batch.costs)))
         grant_credit(
-            chosen.organization.pk,
+            usage_range.organization.pk,
             kind=CreditEntry.Kind.CREDIT,
             amount=amount,
             note=f"{correction.note} (usage of period {periods})",

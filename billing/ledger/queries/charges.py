@@ -1,4 +1,4 @@
-"""What closed periods put on invoices: what is due, what failed, what became of it."""
+"""Queries of the charges that closed periods put on invoices."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,20 +12,22 @@ from billing.models.mirrors import LIVE
 from billing.money import ZERO
 from orgs.models.work import WorkQuerySet
 
-_SHOWN = 200
-OTHER = "(other)"  # many cheap products together; no slug has brackets
+_MAX_SHOWN = 200
+# Stands for many cheap products in one charge; a product's slug cannot have brackets.
+OTHER_PRODUCTS = "(other)"
 
 
 @dataclass(frozen=True, slots=True)
 class ChargeFacts:
-    """A line of an invoice, there already or still to come; `error` is for people.
+    """A charge, whether it is on its invoice already or not.
 
-    `product` is empty for a credit; `invoice_stripe_id` while it waits for a draft.
+    `product` is empty for a credit, `invoice_stripe_id` while the charge waits for a
+    draft. `error` is a text for staff.
     """
 
     id: int
     organization_id: int
-    period: int
+    period: int  # number
     kind: str
     product: str
     amount: Decimal
@@ -59,60 +61,72 @@ _FIELDS = (
 )
 
 
-def due_charges(**of: Any) -> WorkQuerySet[Charge]:
-    """To be sent now: with a draft to be on, and nobody at it."""
-    return Charge.objects.filter(**of).due().exclude(invoice_stripe_id="")
+def due_charges(**filters: Any) -> WorkQuerySet[Charge]:
+    """Return the charges to send now: they have a draft, and no worker has them."""
+    return Charge.objects.filter(**filters).due().exclude(invoice_stripe_id="")
 
 
 def list_due_periods(limit: int) -> list[int]:
-    """Return the keys of periods that a sweep enqueues, the longest due first."""
+    """Return the ids of periods whose charges a sweep enqueues, the longest due first.
+
+    Charges that became due only just now are left out: their own task is on its way.
+    """
     rows = Charge.objects.forgotten().exclude(invoice_stripe_id="")
-    first = rows.values("period_id").annotate(first=Min("next_attempt_at"))
-    ids = first.order_by("first").values_list("period_id", flat=True)
+    periods = rows.values("period_id").annotate(due_at=Min("next_attempt_at"))
+    ids = periods.order_by("due_at").values_list("period_id", flat=True)
     return list(ids[:limit])
 
 
-def waiting_charges(**of: Any) -> QuerySet[Charge]:
-    """With no invoice to be on until the next draft."""
-    return Charge.objects.filter(state=Charge.State.PENDING, invoice_stripe_id="", **of)
+def charges_awaiting_draft(**filters: Any) -> QuerySet[Charge]:
+    """Return the charges that wait for the next draft invoice."""
+    pending = Charge.objects.filter(state=Charge.State.PENDING, invoice_stripe_id="")
+    return pending.filter(**filters)
 
 
-def find_waiting(organization_id: int) -> Charge | None:
-    """The first that waits for a draft."""
-    rows = waiting_charges(period__organization_id=organization_id)
+def find_first_awaiting_draft(organization_id: int) -> Charge | None:
+    """Return an organization's oldest charge that waits for a draft, if any."""
+    rows = charges_awaiting_draft(period__organization_id=organization_id)
     return rows.order_by("id").first()
 
 
-def has_draft_to_come(organization_id: int) -> bool:
-    """Stripe makes them as long as there is a live platform subscription."""
-    return _live().filter(organization_id=organization_id).exists()
+def has_live_platform_subscription(organization_id: int) -> bool:
+    """Return whether Stripe will create the organization's next draft by itself."""
+    subscriptions = _live_platform_subscriptions()
+    return subscriptions.filter(organization_id=organization_id).exists()
 
 
-def list_without_draft(limit: int) -> list[int]:
-    """Organizations with charges that no draft will come for, and a customer."""
-    rows = waiting_charges(
+def list_organizations_without_draft(limit: int) -> list[int]:
+    """Return ids of organizations whose waiting charges will get no draft from Stripe.
+
+    Only those that are linked to a customer: an invoice can be created for no other.
+    """
+    live = _live_platform_subscriptions().values("organization_id")
+    rows = charges_awaiting_draft(
         period__organization__billing_account__stripe_id__isnull=False
-    ).exclude(period__organization_id__in=_live().values("organization_id"))
+    ).exclude(period__organization_id__in=live)
     ids = rows.order_by("period__organization_id")
     return list(
         ids.values_list("period__organization_id", flat=True).distinct()[:limit]
     )
 
 
-def _live() -> QuerySet[Subscription]:
+def _live_platform_subscriptions() -> QuerySet[Subscription]:
     return Subscription.objects.filter(kind=Subscription.Kind.PLATFORM, status__in=LIVE)
 
 
-def sent_usage(period_id: int) -> Decimal:
-    """What of a period's usage is on an invoice; credits pay for that and no more."""
-    sent = Charge.objects.filter(
+def sum_invoiced_usage(period_id: int) -> Decimal:
+    """Return the amount of a period's usage that is on an invoice already."""
+    done = Charge.objects.filter(
         period_id=period_id, kind=Charge.Kind.USAGE, state=Charge.State.DONE
     )
-    return sent.aggregate(sum=Sum("amount"))["sum"] or ZERO
+    return done.aggregate(sum=Sum("amount"))["sum"] or ZERO
 
 
 def list_charges(organization_id: int) -> list[ChargeFacts]:
-    """An organization's, of the newest period first, usage before the credit."""
+    """Return an organization's charges, newest period first, usage before credit.
+
+    At most 200.
+    """
     rows = Charge.objects.filter(period__organization_id=organization_id)
     ordered = rows.order_by("-period__number", "-kind", "product")
-    return [ChargeFacts(*row) for row in ordered.values_list(*_FIELDS)[:_SHOWN]]
+    return [ChargeFacts(*row) for row in ordered.values_list(*_FIELDS)[:_MAX_SHOWN]]

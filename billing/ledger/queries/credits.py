@@ -1,4 +1,4 @@
-"""What an organization was given, what is left, and what it makes of the open bill."""
+"""Queries of credit, free balance, and what they make of the open period's bill."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,64 +8,71 @@ from django.db.models import Sum
 
 from billing.ledger.queries.facts import BillingFacts, billing_facts
 from billing.models import CreditEntry
-from billing.money import ZERO, Bill, bill, exactly
+from billing.money import ZERO, Bill, compute_bill, exactly
 from metrics.queries.periods import list_open_periods
 from metrics.queries.products import product_costs
 from orgs.models import Organization
 
-_SHOWN = 100
+_MAX_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Balances:
-    """What is left of each kind; free balance pays in the trial and only then."""
+    """The remaining credit and free balance; the latter pays during a trial only."""
 
     credit: Decimal
     free_balance: Decimal
     is_in_trial: bool
 
-    def of(self, kind: str) -> Decimal:
+    def get(self, kind: str) -> Decimal:
+        """Return the remaining balance of a `CreditEntry.Kind`."""
         if kind == CreditEntry.Kind.FREE_BALANCE:
             return self.free_balance
         return self.credit
 
-    def plus(self, kind: str, amount: Decimal) -> "Balances":
+    def add(self, kind: str, amount: Decimal) -> "Balances":
+        """Return the balances after a change of one kind by `amount`."""
         with exactly():
-            changed = self.of(kind) + amount
+            changed = self.get(kind) + amount
         if kind == CreditEntry.Kind.FREE_BALANCE:
             return Balances(self.credit, changed, self.is_in_trial)
         return Balances(changed, self.free_balance, self.is_in_trial)
 
     def bill(self, costs: Mapping[str, Decimal], currency: str) -> Bill:
-        """Of a period with these costs, were it closed now."""
-        free = self.free_balance if self.is_in_trial else ZERO
-        return bill(costs, currency, free_balance=free, credit=self.credit)
+        """Return the bill of a period with these costs by product, if it closed now."""
+        free_balance = self.free_balance if self.is_in_trial else ZERO
+        return compute_bill(
+            costs, currency, free_balance=free_balance, credit=self.credit
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class CreditPreview:
-    """The open period's bill as it stands, and with the grant (or less what is taken).
+    """Balances and the open period's bill, before and after a change of credit.
 
-    `is_allowed` is false when more would be taken than is left.
+    `is_allowed` is false when more would be removed than is left; `after` is then the
+    bill without the change.
     """
 
     balances: Balances
-    changed: Balances
+    changed_balances: Balances
     before: Bill
     after: Bill
     is_allowed: bool
 
 
 def credit_balance(organization_id: int) -> Decimal:
-    """What is left of its credits: the sum of the ledger's lines."""
-    lines = CreditEntry.objects.filter(
+    """Return an organization's remaining credit: the sum of its ledger's entries."""
+    entries = CreditEntry.objects.filter(
         organization_id=organization_id, kind=CreditEntry.Kind.CREDIT
     )
-    return lines.aggregate(left=Sum("amount"))["left"] or ZERO
+    return entries.aggregate(balance=Sum("amount"))["balance"] or ZERO
 
 
-def balances(organization: Organization, facts: BillingFacts | None = None) -> Balances:
-    """Two statements, one where the `facts` are known."""
+def get_balances(
+    organization: Organization, facts: BillingFacts | None = None
+) -> Balances:
+    """Return an organization's balances; two statements, one if `facts` are given."""
     facts = facts or billing_facts([organization.id])[organization.id]
     return Balances(
         credit=credit_balance(organization.id),
@@ -77,25 +84,25 @@ def balances(organization: Organization, facts: BillingFacts | None = None) -> B
 def preview_credit(
     organization: Organization, *, kind: str, amount: Decimal
 ) -> CreditPreview:
-    """What the open period's bill would become; `amount` below 0 takes back.
+    """Return what a change of credit would make of the open period's bill.
 
-    Four statements; writes nothing.
+    An `amount` below 0 removes. Four statements; writes nothing.
     """
-    now = balances(organization)
-    costs, currency = open_costs(organization), organization.white_label.currency
-    changed = now.plus(kind, amount)
-    is_allowed = changed.of(kind) >= 0
+    current = get_balances(organization)
+    costs, currency = open_period_costs(organization), organization.white_label.currency
+    changed = current.add(kind, amount)
+    is_allowed = changed.get(kind) >= 0
     return CreditPreview(
-        balances=now,
-        changed=changed,
-        before=now.bill(costs, currency),
-        after=(changed if is_allowed else now).bill(costs, currency),
+        balances=current,
+        changed_balances=changed,
+        before=current.bill(costs, currency),
+        after=(changed if is_allowed else current).bill(costs, currency),
         is_allowed=is_allowed,
     )
 
 
-def open_costs(organization: Organization) -> dict[str, Decimal]:
-    """Of the open period, by product."""
+def open_period_costs(organization: Organization) -> dict[str, Decimal]:
+    """Return the costs of an organization's open period by product."""
     period = next(iter(list_open_periods([organization.id])), None)
     if period is None:
         return {}
@@ -103,6 +110,6 @@ def open_costs(organization: Organization) -> dict[str, Decimal]:
 
 
 def list_credits(organization_id: int) -> list[CreditEntry]:
-    """The ledger, newest line first."""
-    lines = CreditEntry.objects.filter(organization_id=organization_id)
-    return list(lines.select_related("period").order_by("-id")[:_SHOWN])
+    """Return the latest 100 entries of a credit ledger, newest first."""
+    entries = CreditEntry.objects.filter(organization_id=organization_id)
+    return list(entries.select_related("period").order_by("-id")[:_MAX_SHOWN])

@@ -1,4 +1,4 @@
-"""What money knows of organizations, read in one statement however many they are."""
+"""Query of the billing facts of any number of organizations, in one statement."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,9 +16,13 @@ from orgs.sql import sql_list
 
 @dataclass(frozen=True, slots=True)
 class BillingFacts:
-    """The live platform subscription, if any; the account, limits, what is overdue."""
+    """An organization's live platform subscription, account, limits and arrears.
 
-    tier: str | None  # null: no subscription; so are the next four then
+    The first five are None without a live platform subscription. `soft` and `hard` are
+    the spending limits, None if there is none.
+    """
+
+    tier: str | None
     cycle: str | None
     status: str | None
     trial_ends_at: datetime | None
@@ -29,47 +33,58 @@ class BillingFacts:
     soft: Decimal | None
     hard: Decimal | None
     overdue: timedelta | None  # since the oldest open invoice was due
-    # When the ledger says that a limit as it is was crossed in the open period.
+    # When the limit, in its current version, was first reached in the open period: the
+    # earliest alert of it.
     soft_reached_at: datetime | None = None
     hard_reached_at: datetime | None = None
 
     @property
     def is_in_trial(self) -> bool:
-        """A trial's end counts before Stripe says so."""
+        """The trial goes on; its end counts even before Stripe reports it."""
         return self.status == Subscription.Status.TRIALING and (
             self.trial_ends_at is None or self.trial_ends_at > timezone.now()
         )
 
     @property
-    def paying_balance(self) -> Decimal:
-        """What pays before money does: the free balance, in the trial and only then."""
+    def usable_free_balance(self) -> Decimal:
+        """Free balance that can pay now: all of it during a trial, otherwise 0."""
         return self.free_balance if self.is_in_trial else Decimal(0)
 
     def payable(self, cost: Decimal) -> Decimal:
-        """Of the open period's cost; what spending limits are compared with."""
-        return max(cost - self.paying_balance, Decimal(0))
+        """Return the part of an open period's cost that the free balance does not pay.
+
+        Spending limits are compared with it.
+        """
+        return max(cost - self.usable_free_balance, Decimal(0))
 
     def reached_at(self, kind: str) -> datetime | None:
-        """The first time, where it was crossed again after less was payable."""
+        """Return when a limit was first reached in the open period; None if not yet.
+
+        It may have been reached again later, after usage was voided.
+        """
         return self.soft_reached_at if kind == LimitKind.SOFT else self.hard_reached_at
 
     @property
     def limits(self) -> list[tuple[str, Decimal]]:
-        """Kind and amount, the lowest first."""
-        both = ((LimitKind.SOFT, self.soft), (LimitKind.HARD, self.hard))
-        found = [(kind, amount) for kind, amount in both if amount is not None]
-        return sorted(found, key=lambda limit: limit[1])
+        """Kinds and amounts of the limits that are set, the lowest first."""
+        amounts = ((LimitKind.SOFT, self.soft), (LimitKind.HARD, self.hard))
+        limits = [(kind, amount) for kind, amount in amounts if amount is not None]
+        return sorted(limits, key=lambda limit: limit[1])
 
 
-_CROSSED = """
+# The earliest alert of the open period for a limit as it is now: a changed limit has
+# another version, so alerts of its former amount do not count.
+_REACHED_AT = """
     (select min(l.reached_at) from billing_alert l
         join billing_billingperiod p on p.organization_id = l.organization_id
             and p.ends_at is null and p.number = l.billing_period
         join billing_spendinglimit m on m.organization_id = l.organization_id
             and m.kind = '{kind}' and m.version = l.limit_version
         where l.organization_id = o.id and l.kind = '{kind}_limit')"""
-# The longest time overdue, not the first due day: that one the planner would look for
-# among all invoices of the fleet, in the order of an index.
+# One row for each organization asked for, also for those without any billing row. The
+# joins do not multiply rows: at most one platform subscription of each is live.
+# `max(now - due_at)` and not `min(due_at)`: PostgreSQL would answer the latter by
+# walking an index on `due_at` through the invoices of the whole fleet.
 _FACTS = f"""
 select o.id, s.tier, s.cycle, s.status, s.trial_ends_at, s.period_ends_at,
     a.stripe_id, coalesce(a.free_balance, 0), a.last_invoice_at,
@@ -80,7 +95,7 @@ select o.id, s.tier, s.cycle, s.status, s.trial_ends_at, s.period_ends_at,
     (select max(%(now)s - due_at) from billing_invoice
         where organization_id = o.id and status = '{InvoiceStatus.OPEN}'
             and due_at < %(now)s),
-    {", ".join(_CROSSED.format(kind=kind) for kind in LimitKind)}
+    {", ".join(_REACHED_AT.format(kind=kind) for kind in LimitKind)}
 from unnest(%(ids)s::bigint[]) o (id)
 left join billing_subscription s on s.organization_id = o.id
     and s.kind = '{SubscriptionKind.PLATFORM}' and s.status in {sql_list(LIVE)}
@@ -89,6 +104,9 @@ left join billing_billingaccount a on a.organization_id = o.id
 
 
 def billing_facts(organization_ids: Iterable[int]) -> dict[int, BillingFacts]:
-    """By id; every organization has an entry, also one without anything."""
+    """Return the billing facts of each organization by its id; one statement.
+
+    Every id has an entry, also that of an organization without any billing data.
+    """
     rows = fetch_all(_FACTS, {"ids": array(organization_ids), "now": timezone.now()})
     return {id_: BillingFacts(*facts) for id_, *facts in rows}

@@ -1,4 +1,4 @@
-"""What voiding usage does to the open bill, and what makes the closed ones good."""
+"""Queries of what voiding usage changes: the open bill, and credit for closed ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q
 
-from billing.ledger.queries.credits import balances, open_costs
+from billing.ledger.queries.credits import get_balances, open_period_costs
 from billing.models import BillingPeriod, Charge
 from billing.money import ZERO, Bill, exactly
 from metrics.queries.voids import UsageRange, VoidPreview, credited_costs, preview_void
@@ -14,11 +14,11 @@ from orgs.models import Organization
 
 
 @dataclass(frozen=True, slots=True)
-class Voiding:
-    """The range's events and costs, the open bill with and without them.
+class VoidPreviewWithBills:
+    """The usage of a range, and the open period's bill with and without it.
 
-    `credit` is what would make good those of closed periods, which are not voided: what
-    the free balance paid of them was never charged, and is not given back as money.
+    `credit` is the refund for usage of closed periods, which cannot be voided. What the
+    free balance paid of that usage was never charged, so it is not refunded.
     """
 
     usage: VoidPreview
@@ -27,37 +27,47 @@ class Voiding:
     credit: Decimal
 
 
-def preview_voiding(chosen: UsageRange) -> Voiding:
-    """Eleven statements at most, two of them over the range's events."""
-    organization, usage = chosen.organization, preview_void(chosen)
-    now, currency = balances(organization), organization.white_label.currency
-    costs = open_costs(organization)
-    return Voiding(
+def preview_void_with_bills(usage_range: UsageRange) -> VoidPreviewWithBills:
+    """Return what voiding a range of usage would change.
+
+    Eleven statements at most, two of them over the range's events; writes nothing.
+    """
+    organization, usage = usage_range.organization, preview_void(usage_range)
+    balances, currency = get_balances(organization), organization.white_label.currency
+    costs = open_period_costs(organization)
+    return VoidPreviewWithBills(
         usage=usage,
-        before=now.bill(costs, currency),
-        after=now.bill(_without(costs, usage), currency),
-        credit=credit_for(organization, usage.closed_costs),
+        before=balances.bill(costs, currency),
+        after=balances.bill(_subtract_usage(costs, usage), currency),
+        credit=credit_owed(organization, usage.closed_costs),
     )
 
 
-def _without(costs: Mapping[str, Decimal], usage: VoidPreview) -> dict[str, Decimal]:
-    left = dict(costs)
+def _subtract_usage(
+    costs: Mapping[str, Decimal], usage: VoidPreview
+) -> dict[str, Decimal]:
+    remaining = dict(costs)
     with exactly():
         for line in usage.lines:
             if line.period == usage.open_period:
-                # Damaged sums may be less than their events: rebuild_days mends them.
-                rest = left.get(line.product, ZERO) - line.cost
-                left[line.product] = max(rest, ZERO)
-    return left
+                # Damaged daily sums may be less than their events, until rebuild_days
+                # repairs them: a bill does not go below 0 for that.
+                cost = remaining.get(line.product, ZERO) - line.cost
+                remaining[line.product] = max(cost, ZERO)
+    return remaining
 
 
-def credit_for(
-    organization: Organization, costs: Mapping[int, Decimal], *, is_marked: bool = False
+def credit_owed(
+    organization: Organization,
+    costs: Mapping[int, Decimal],
+    *,
+    is_recorded: bool = False,
 ) -> Decimal:
-    """What makes good these costs of closed periods, by number.
+    """Return the credit owed for costs of closed periods, given by period number.
 
-    Of a period not more, all credits of it together, than was invoiced. `is_marked`:
-    these are among what counts as credited already.
+    All credits of a period together never exceed what was invoiced for it. Set
+    `is_recorded` when the usage is marked as credited already, so that these costs are
+    not counted twice.
     """
     if not costs:
         return ZERO
@@ -65,24 +75,28 @@ def credit_for(
     amount = ZERO
     with exactly():
         for number, cost in costs.items():
-            before = credited.get(number, ZERO) - (cost if is_marked else ZERO)
-            amount += _credit(cost, invoiced.get(number, ZERO), before)
+            before = credited.get(number, ZERO) - (cost if is_recorded else ZERO)
+            amount += _credit_up_to(invoiced.get(number, ZERO), cost, before)
     return amount
 
 
-def _credit(cost: Decimal, invoiced: Decimal, before: Decimal) -> Decimal:
+def _credit_up_to(invoiced: Decimal, cost: Decimal, before: Decimal) -> Decimal:
     return min(before + cost, invoiced) - min(before, invoiced)
 
 
 def invoiced_costs(organization_id: int) -> dict[int, Decimal]:
-    """What was charged for each closed period, exact: its cost less free balance."""
-    charged = Charge.objects.filter(period=OuterRef("pk"))
-    rows = BillingPeriod.objects.filter(
-        Q(invoice__isnull=False) | Exists(charged),
+    """Return what was charged for each closed period by its number.
+
+    Exact: the period's cost less the free balance used. A period that closed without an
+    invoice and without charges is left out.
+    """
+    charges = Charge.objects.filter(period=OuterRef("pk"))
+    periods = BillingPeriod.objects.filter(
+        Q(invoice__isnull=False) | Exists(charges),
         organization_id=organization_id,
         cost__isnull=False,
         organization__is_billable=True,
     )
-    found = rows.values_list("number", "cost", "free_balance_used")
+    rows = periods.values_list("number", "cost", "free_balance_used")
     with exactly():
-        return {number: (cost or ZERO) - free for number, cost, free in found}
+        return {number: (cost or ZERO) - free for number, cost, free in rows}

@@ -1,4 +1,4 @@
-"""What the pages that correct money share: who, whose, and that twice is once."""
+"""What the views that correct billing share: access, context, and duplicate forms."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,23 +15,26 @@ from orgs.errors import Unavailable
 from orgs.models import Organization
 from orgs.web.http import OrgRequest, wants_fragment
 
-_REMEMBERED = 24 * 3600  # seconds for which a form that was done is not done again
+_REMEMBERED_SECONDS = 24 * 3600  # a form that succeeded cannot be repeated so long
 
 
 @dataclass(frozen=True, slots=True)
-class Corrector:
-    """A person at the books of an organization."""
+class CorrectionContext:
+    """A staff member and the organization whose billing they correct."""
 
-    name: str
+    staff_name: str
     organization: Organization
-    why_not: str  # empty: may write
+    disabled_reason: str  # why the forms are disabled; empty: they are enabled
 
     @property
     def currency(self) -> str:
         return self.organization.white_label.currency
 
-    def context(self, request: OrgRequest, tab: str) -> dict[str, Any]:
-        """A fragment carries its messages itself; a page shows them where it does."""
+    def template_context(self, request: OrgRequest, tab: str) -> dict[str, Any]:
+        """Return the template variables that every correction page needs.
+
+        A fragment has to contain the pending messages; a page shows them by its base.
+        """
         label = self.organization.white_label
         return {
             "organization": self.organization,
@@ -40,13 +43,19 @@ class Corrector:
             "period": current_period(self.organization.pk),
             "currency": label.currency,
             "zone": label.time_zone,
-            "why_not": self.why_not,
+            "disabled_reason": self.disabled_reason,
             "toasts": get_messages(request) if wants_fragment(request) else (),
         }
 
 
-def corrector(request: OrgRequest, organization_id: int) -> Corrector:
-    """For whoever reads money; a POST is of whoever changes it."""
+def require_correction_access(
+    request: OrgRequest, organization_id: int
+) -> CorrectionContext:
+    """Return the context of a correction; raise an access error without the rights.
+
+    Reading requires `billing:read`, a POST also `billing:write`. Organizations that are
+    deleted can be corrected, too: their last period is still billed.
+    """
     principal = access.principal_of(request.user)
     principal.require(Scope.BILLING_READ)
     is_post = request.method == "POST"
@@ -56,21 +65,32 @@ def corrector(request: OrgRequest, organization_id: int) -> Corrector:
     if is_post:
         principal.require(Scope.BILLING_WRITE)
     may_write = Scope.BILLING_WRITE in principal.scopes
-    return Corrector(principal.name, organization, "" if may_write else READ_ONLY)
+    return CorrectionContext(
+        principal.name, organization, "" if may_write else READ_ONLY
+    )
 
 
-class Once:
-    """A form that was done already is not done again; one that failed may be."""
+class DuplicateGuard:
+    """A guard that lets each rendered form take effect once.
 
-    def __init__(self, word: str) -> None:
-        self.key = f"form:{word}"
+    The form's idempotency key is kept in the cache for a day. A form that failed is
+    released and can be sent again.
+    """
 
-    def is_first(self) -> bool:
-        """Raises `Unavailable` where nobody remembers: money is not given on trust."""
+    def __init__(self, idempotency_key: str) -> None:
+        self.key = f"form:{idempotency_key}"
+
+    def claim(self) -> bool:
+        """Claim the form; return False if it took effect, or is taking effect, already.
+
+        Raises `Unavailable` when the cache cannot be reached: granting credit twice is
+        worse than asking staff to try again.
+        """
         try:
-            return bool(cache.add(self.key, 1, _REMEMBERED))
+            return bool(cache.add(self.key, 1, _REMEMBERED_SECONDS))
         except redis.RedisError:
             raise Unavailable("This is temporarily unavailable. Try again.") from None
 
-    def forget(self) -> None:
+    def release(self) -> None:
+        """Allow the form to be sent again, after its change failed."""
         cache.delete(self.key)

@@ -1,4 +1,4 @@
-"""Credits and free balance: the ledger, and a line more, previewed."""
+"""Page of an organization's credits and free balance."""
 
 from typing import Any
 
@@ -8,9 +8,13 @@ from django.shortcuts import redirect
 
 from billing.ledger.commands.credits import grant_credit, take_back_credit
 from billing.ledger.forms import CreditForm
-from billing.ledger.queries.credits import balances, list_credits, preview_credit
+from billing.ledger.queries.credits import get_balances, list_credits, preview_credit
 from billing.ledger.queries.facts import BillingFacts
-from billing.ledger.views.corrections import Corrector, Once, corrector
+from billing.ledger.views.corrections import (
+    CorrectionContext,
+    DuplicateGuard,
+    require_correction_access,
+)
 from billing.models import CreditEntry
 from orgs.errors import DomainError
 from orgs.models import Organization
@@ -21,87 +25,100 @@ _PAGE, _PANEL = "billing/ledger/credits.html", "billing/ledger/_credits_panel.ht
 
 
 def credits(request: OrgRequest, organization_id: int) -> HttpResponse:  # noqa: A001
-    """Who was given what and why; `step=preview` writes nothing, `step=apply` does."""
-    by = corrector(request, organization_id)
+    """Show the credit ledger, and add or remove credit after a preview.
+
+    A POST with `step=preview` writes nothing, one with `step=apply` does; `step=change`
+    returns to the form with its values.
+    """
+    correction = require_correction_access(request, organization_id)
     if request.method != "POST":
-        return _page(request, by, CreditForm())
+        return _page(request, correction, CreditForm())
     form = CreditForm(request.POST)
     if request.POST.get("step") == "change":
-        return _page(request, by, CreditForm(initial=request.POST.dict()))
-    if not form.is_valid() or not _is_covered(form, by):
-        return _page(request, by, form, status=422)
+        return _page(request, correction, CreditForm(initial=request.POST.dict()))
+    if not form.is_valid() or not _check_balance(form, correction):
+        return _page(request, correction, form, status=422)
     if request.POST.get("step") != "apply":
-        return _page(request, by, form, preview=True)
-    if not _apply(form, by):
-        return _page(request, by, form, status=422)
-    amount = money(form.cleaned_data["amount"], by.currency)
-    verb = "Removed" if form.signed < 0 else "Added"
+        return _page(request, correction, form, preview=True)
+    if not _apply(form, correction):
+        return _page(request, correction, form, status=422)
+    amount = money(form.cleaned_data["amount"], correction.currency)
+    verb = "Removed" if form.signed_amount < 0 else "Added"
     kind = CreditEntry.Kind(form.cleaned_data["kind"]).label.lower()
     messages.success(request, f"{verb} {amount} of {kind}.")
     return redirect("billing:credits", organization_id)
 
 
-def _is_covered(form: CreditForm, by: Corrector) -> bool:
+def _check_balance(form: CreditForm, correction: CorrectionContext) -> bool:
+    """Return whether the balance is high enough; if not, the form gets an error."""
     kind = form.cleaned_data["kind"]
-    found = preview_credit(by.organization, kind=kind, amount=form.signed)
-    if not found.is_allowed:
+    preview = preview_credit(
+        correction.organization, kind=kind, amount=form.signed_amount
+    )
+    if not preview.is_allowed:
         form.add_error(
             "amount", "Enter an amount no higher than the remaining balance."
         )
-    return found.is_allowed
+    return preview.is_allowed
 
 
-def _apply(form: CreditForm, by: Corrector) -> bool:
-    """Once, however often the form is sent; whether it was not refused."""
-    once, data = Once(form.cleaned_data["form"]), form.cleaned_data
-    change = take_back_credit if form.signed < 0 else grant_credit
-    if not once.is_first():
+def _apply(form: CreditForm, correction: CorrectionContext) -> bool:
+    """Change the balance once per form; return False and set an error if refused."""
+    guard, data = (
+        DuplicateGuard(form.cleaned_data["idempotency_key"]),
+        form.cleaned_data,
+    )
+    change = take_back_credit if form.signed_amount < 0 else grant_credit
+    if not guard.claim():
         return True
     try:
         change(
-            by.organization.pk,
+            correction.organization.pk,
             kind=data["kind"],
             amount=data["amount"],
             note=data["note"],
-            by=by.name,
+            by=correction.staff_name,
         )
     except DomainError as error:
-        once.forget()
+        guard.release()
         form.add_error("amount", error.message)
         return False
     except Exception:
-        once.forget()
+        guard.release()
         raise
     return True
 
 
 def _page(
     request: OrgRequest,
-    by: Corrector,
+    correction: CorrectionContext,
     form: CreditForm,
     *,
     preview: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    context = by.context(request, "billing") | ledger(by.organization)
+    context = correction.template_context(request, "billing")
+    context |= credits_card_context(correction.organization)
     context["form"] = form
     if preview:
-        kind, amount = form.cleaned_data["kind"], form.signed
-        found = preview_credit(by.organization, kind=kind, amount=amount)
+        kind, amount = form.cleaned_data["kind"], form.signed_amount
+        credit_preview = preview_credit(
+            correction.organization, kind=kind, amount=amount
+        )
         context |= {
-            "preview": found,
+            "preview": credit_preview,
             "amount": amount,
-            "kind_left": found.balances.of(kind),
-            "kind_then": found.changed.of(kind),
+            "balance_before": credit_preview.balances.get(kind),
+            "balance_after": credit_preview.changed_balances.get(kind),
         }
     return page_or_fragment(request, _PAGE, _PANEL, context, status=status)
 
 
-def ledger(
+def credits_card_context(
     organization: Organization, facts: BillingFacts | None = None
 ) -> dict[str, Any]:
-    """What the card of credits shows, here and on the billing tab."""
+    """Return the template variables of the credits card, also on the billing tab."""
     return {
-        "balances": balances(organization, facts),
-        "credit_lines": list_credits(organization.pk),
+        "balances": get_balances(organization, facts),
+        "credit_entries": list_credits(organization.pk),
     }

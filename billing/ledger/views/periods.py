@@ -1,14 +1,18 @@
-"""Periods: how each adds up, from its events to its invoice."""
+"""Page of an organization's billing periods and their reconciliation."""
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from billing.ledger.commands.periods import close_by_hand
-from billing.ledger.forms import CloseForm
-from billing.ledger.queries.reconciliation import list_periods, reconciliation
-from billing.ledger.views.corrections import Corrector, Once, corrector
+from billing.ledger.commands.periods import close_period_manually
+from billing.ledger.forms import ClosePeriodForm
+from billing.ledger.queries.reconciliation import list_periods, reconcile_period
+from billing.ledger.views.corrections import (
+    CorrectionContext,
+    DuplicateGuard,
+    require_correction_access,
+)
 from billing.models import BillingPeriod
 from orgs.errors import DomainError, NotFound
 from orgs.web.http import OrgRequest, page_or_fragment
@@ -17,48 +21,51 @@ _PAGE, _PANEL = "billing/ledger/periods.html", "billing/ledger/_periods_panel.ht
 
 
 def periods(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """`?period=13` is shown step by step; by default the one that closed last."""
-    by = corrector(request, organization_id)
-    form = CloseForm(request.POST or None)
-    if request.method == "POST" and form.is_valid() and _close(form, by):
+    """Show the periods and the reconciliation of one; a POST closes the open period.
+
+    `?period=13` chooses the period by its number; the default is the last closed one.
+    """
+    correction = require_correction_access(request, organization_id)
+    form = ClosePeriodForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and _close(form, correction):
         messages.success(request, "Period closed. A new period is open.")
         return redirect("billing:periods", organization_id)
-    found = list_periods(organization_id)
-    number = _number(request, found)
+    rows = list_periods(organization_id)
+    number = _selected_number(request, rows)
     base = reverse("billing:periods", args=[organization_id])
+    organization = correction.organization
     context = {
-        **by.context(request, "billing"),
-        "periods": [
-            {"row": row, "url": f"{base}?period={row.number}"} for row in found
-        ],
-        "chosen": number,
-        "sums": reconciliation(by.organization, number) if number else None,
+        **correction.template_context(request, "billing"),
+        "periods": [{"row": row, "url": f"{base}?period={row.number}"} for row in rows],
+        "selected_number": number,
+        "reconciliation": reconcile_period(organization, number) if number else None,
         "form": form,
     }
     status = 422 if form.is_bound else 200
     return page_or_fragment(request, _PAGE, _PANEL, context, status=status)
 
 
-def _close(form: CloseForm, by: Corrector) -> bool:
-    """Once, however often the form is sent; whether it was not refused."""
-    once = Once(form.cleaned_data["form"])
-    if not once.is_first():
+def _close(form: ClosePeriodForm, correction: CorrectionContext) -> bool:
+    """Close the period once per form; return False and set an error if refused."""
+    guard = DuplicateGuard(form.cleaned_data["idempotency_key"])
+    if not guard.claim():
         return True
+    organization_id, note = correction.organization.pk, form.cleaned_data["note"]
     try:
-        close_by_hand(by.organization.pk, by=by.name, note=form.cleaned_data["note"])
+        close_period_manually(organization_id, by=correction.staff_name, note=note)
     except DomainError as error:
-        once.forget()
+        guard.release()
         form.add_error("note", error.message)
         return False
     return True
 
 
-def _number(request: OrgRequest, found: list[BillingPeriod]) -> int | None:
+def _selected_number(request: OrgRequest, rows: list[BillingPeriod]) -> int | None:
     text = request.GET.get("period", "")
-    numbers = [period.number for period in found]
+    numbers = [period.number for period in rows]
     if text:
         if text not in map(str, numbers):
             raise NotFound("Period not found.")
         return int(text)
-    closed = [period.number for period in found if period.ends_at]
+    closed = [period.number for period in rows if period.ends_at]
     return next(iter(closed or numbers), None)

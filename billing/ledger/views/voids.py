@@ -1,4 +1,4 @@
-"""Voiding wrong usage: an event or a range, seen before anything happens."""
+"""Page that voids an event or a range of usage after a preview."""
 
 from typing import Any
 
@@ -6,10 +6,14 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from billing.ledger.commands.voids import Corrected, void_usage
+from billing.ledger.commands.voids import VoidResult, void_usage
 from billing.ledger.forms import VoidForm
-from billing.ledger.queries.voids import Voiding, preview_voiding
-from billing.ledger.views.corrections import Corrector, Once, corrector
+from billing.ledger.queries.voids import VoidPreviewWithBills, preview_void_with_bills
+from billing.ledger.views.corrections import (
+    CorrectionContext,
+    DuplicateGuard,
+    require_correction_access,
+)
 from metrics import tasks
 from metrics.commands.voids import void_correction
 from metrics.queries.voids import UsageRange
@@ -19,100 +23,113 @@ from orgs.web.http import OrgRequest, page_or_fragment
 from orgs.web.templatetags.display import count, money
 
 _PAGE, _PANEL = "billing/ledger/voids.html", "billing/ledger/_voids_panel.html"
-MOST = 50_000  # events that a page voids while one waits: two seconds or so
+MAX_EVENTS = 50_000  # events that one request may void, which takes about 2 seconds
+_TOO_MANY = (
+    f"More than {MAX_EVENTS:,} events. Use `manage.py void_usage`, which works in"
+    " batches."
+)
 
 
 def void(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """`step=preview` shows events, quantities and cost; `step=apply` voids them."""
-    by = corrector(request, organization_id)
+    """Show a form that chooses usage, then a preview, and void the usage.
+
+    A POST with `step=preview` shows events, quantities and cost; `step=apply` voids the
+    usage; `step=change` returns to the form with its values. Answers 409 with a new
+    preview if the usage is not the one that the preview showed any more.
+    """
+    correction = require_correction_access(request, organization_id)
+    organization = correction.organization
     if request.method != "POST":
-        return _page(request, by, VoidForm(organization=by.organization))
-    form = VoidForm(request.POST, organization=by.organization)
+        return _page(request, correction, VoidForm(organization=organization))
+    form = VoidForm(request.POST, organization=organization)
     if request.POST.get("step") == "change":
-        kept = VoidForm(initial=request.POST.dict(), organization=by.organization)
-        return _page(request, by, kept)
+        form = VoidForm(initial=request.POST.dict(), organization=organization)
+        return _page(request, correction, form)
     if not form.is_valid():
-        return _page(request, by, form, status=422)
-    voiding = preview_voiding(form.cleaned_data["chosen"])
+        return _page(request, correction, form, status=422)
+    preview = preview_void_with_bills(form.cleaned_data["usage_range"])
     if request.POST.get("step") != "apply":
-        return _page(request, by, form, voiding=voiding)
-    if problem := _problem(request, voiding) or _apply(request, form, by):
-        voiding = preview_voiding(form.cleaned_data["chosen"])
-        return _page(request, by, form, voiding=voiding, problem=problem, status=409)
+        return _page(request, correction, form, preview=preview)
+    error = _check_preview(request, preview) or _apply(request, form, correction)
+    if error:
+        preview = preview_void_with_bills(form.cleaned_data["usage_range"])
+        return _page(
+            request, correction, form, preview=preview, error=error, status=409
+        )
     return redirect("billing:void", organization_id)
 
 
-def _events(voiding: Voiding) -> int:
-    return sum(voiding.usage.events.values())
+def _count_events(preview: VoidPreviewWithBills) -> int:
+    return sum(preview.usage.events.values())
 
 
-def _problem(request: OrgRequest, voiding: Voiding) -> str:
-    """Why it is not done as it was seen; empty: it is."""
-    if _events(voiding) > MOST:
+def _check_preview(request: OrgRequest, preview: VoidPreviewWithBills) -> str:
+    """Return why the usage cannot be voided as it was shown; empty if it can."""
+    if _count_events(preview) > MAX_EVENTS:
         return _TOO_MANY
-    if request.POST.get("events") != str(_events(voiding)):
+    if request.POST.get("events") != str(_count_events(preview)):
         return "The events in this range have changed. Review the new preview."
     return ""
 
 
-_TOO_MANY = (
-    f"More than {MOST:,} events. Use `manage.py void_usage`, which works in batches."
-)
-
-
-def _apply(request: OrgRequest, form: VoidForm, by: Corrector) -> str:
-    """What is wrong; empty: it is done, now or by the same form before."""
-    once = Once(form.cleaned_data["form"])
-    if not once.is_first():
+def _apply(request: OrgRequest, form: VoidForm, correction: CorrectionContext) -> str:
+    """Void the usage once per form; return the error, empty on success."""
+    guard = DuplicateGuard(form.cleaned_data["idempotency_key"])
+    if not guard.claim():
         return ""
     try:
-        done = _void(form.cleaned_data["chosen"], form, by)
+        result = _void(form.cleaned_data["usage_range"], form, correction)
     except DomainError as error:
-        once.forget()
+        guard.release()
         return error.message
     except Exception:
-        once.forget()
+        guard.release()
         raise
     enqueue(tasks.roll_up_usage)
-    messages.success(request, _told(done, by.currency))
+    messages.success(request, _summarize(result, correction.currency))
     return ""
 
 
-def _void(chosen: UsageRange, form: VoidForm, by: Corrector) -> Corrected:
-    correction = void_correction(by=by.name, note=form.cleaned_data["note"].strip())
-    return void_usage(chosen, correction=correction, as_credit=True)
+def _void(
+    usage_range: UsageRange, form: VoidForm, correction: CorrectionContext
+) -> VoidResult:
+    spec = void_correction(
+        by=correction.staff_name, note=form.cleaned_data["note"].strip()
+    )
+    return void_usage(usage_range, correction=spec, as_credit=True)
 
 
-def _told(done: Corrected, currency: str) -> str:
+def _summarize(result: VoidResult, currency: str) -> str:
     parts = []
-    if done.voided:
-        cost = money(done.cost, currency)
-        parts.append(f"voided {count(done.voided)} events ({cost})")
-    if done.credited:
-        credit = money(done.credit, currency)
-        parts.append(f"refunded {count(done.credited)} events as {credit} credit")
+    if result.voided:
+        cost = money(result.cost, currency)
+        parts.append(f"voided {count(result.voided)} events ({cost})")
+    if result.credited:
+        credit = money(result.credit, currency)
+        parts.append(f"refunded {count(result.credited)} events as {credit} credit")
     sentence = ", ".join(parts) or "no usage left to void"
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def _page(
     request: OrgRequest,
-    by: Corrector,
+    correction: CorrectionContext,
     form: VoidForm,
     *,
-    voiding: Voiding | None = None,
-    problem: str = "",
+    preview: VoidPreviewWithBills | None = None,
+    error: str = "",
     status: int = 200,
 ) -> HttpResponse:
     context: dict[str, Any] = {
-        **by.context(request, "usage"),
+        **correction.template_context(request, "usage"),
         "form": form,
-        "voiding": voiding,
-        "problem": problem,
+        "preview": preview,
+        "error": error,
     }
-    if voiding:
+    if preview:
+        events = _count_events(preview)
         context |= {
-            "events": _events(voiding),
-            "too_many": _TOO_MANY if _events(voiding) > MOST else "",
+            "events": events,
+            "too_many": _TOO_MANY if events > MAX_EVENTS else "",
         }
     return page_or_fragment(request, _PAGE, _PANEL, context, status=status)

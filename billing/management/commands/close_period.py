@@ -1,11 +1,11 @@
-"""`close_period`: what the open period costs; --apply closes it by hand."""
+"""Command that prints what the open period costs, and with --apply closes it."""
 
 import argparse
 from typing import Any
 
 from django.core.management import BaseCommand
 
-from billing.ledger.commands.periods import close_by_hand
+from billing.ledger.commands.periods import close_period_manually
 from metrics.management.correcting import choose, plain, system_user
 from metrics.queries.periods import current_period
 from orgs.errors import DomainError
@@ -36,8 +36,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, apply: bool, note: str, by: str, **options: Any) -> None:
-        found = choose(options["white_label"], options["organization"]).organizations
-        organization = found.select_related("white_label").get()
+        selection = choose(options["white_label"], options["organization"])
+        rows = selection.organizations.select_related("white_label")
+        organization = rows.get()
         currency = organization.white_label.currency
         if not apply:
             period = current_period(organization.pk)
@@ -48,10 +49,10 @@ class Command(BaseCommand):
             self.stdout.write("dry run: nothing saved")
             return
         try:
-            who = by.strip() or system_user()
-            closed = close_by_hand(organization.pk, by=who, note=note)
+            author = by.strip() or system_user()
+            closed = close_period_manually(organization.pk, by=author, note=note)
         except DomainError as error:
             raise command_error(error) from None
         if closed.cost is None:
-            raise AssertionError("closed")
+            raise AssertionError("A closed period has a cost.")
         self.stdout.write(f"closed {closed.number} {plain(closed.cost)} {currency}")

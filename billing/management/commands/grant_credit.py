@@ -1,4 +1,4 @@
-"""`grant_credit`: what a credit would make of the open bill; --apply grants it."""
+"""Command that previews a change of credit, and with --apply makes it."""
 
 import argparse
 from decimal import Decimal, InvalidOperation
@@ -39,9 +39,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, kind: str, apply: bool, **options: Any) -> None:
-        amount = _amount(options["amount"])
-        found = choose(options["white_label"], options["organization"]).organizations
-        organization = found.select_related("white_label").get()
+        amount = _parse_amount(options["amount"])
+        selection = choose(options["white_label"], options["organization"])
+        organization = selection.organizations.select_related("white_label").get()
         preview = preview_credit(organization, kind=kind, amount=amount)
         try:
             if apply:
@@ -54,11 +54,11 @@ class Command(BaseCommand):
                 )
         except DomainError as error:
             raise command_error(error) from None
-        self.stdout.write(_said(preview, kind, organization.white_label.currency))
+        self.stdout.write(_summarize(preview, kind, organization.white_label.currency))
         self.stdout.write("applied" if apply else "dry run: nothing saved")
 
 
-def _amount(text: str) -> Decimal:
+def _parse_amount(text: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation:
@@ -75,11 +75,11 @@ def _change(
     change(organization_id, kind=kind, amount=abs(amount), note=note, by=by)
 
 
-def _said(preview: CreditPreview, kind: str, currency: str) -> str:
+def _summarize(preview: CreditPreview, kind: str, currency: str) -> str:
     if not preview.is_allowed:
-        return f"{kind} balance {plain(preview.balances.of(kind))} is too low"
+        return f"{kind} balance {plain(preview.balances.get(kind))} is too low"
     return (
-        f"{kind} {plain(preview.balances.of(kind))}"
-        f" then {plain(preview.changed.of(kind))} {currency},"
+        f"{kind} {plain(preview.balances.get(kind))}"
+        f" then {plain(preview.changed_balances.get(kind))} {currency},"
         f" open bill {plain(preview.before.total)} then {plain(preview.after.total)}"
     )

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management import CommandError
 from tqdm import tqdm
 
-from billing.ledger.commands.voids import Corrected, void_usage
-from billing.ledger.queries.voids import Voiding, preview_voiding
+from billing.ledger.commands.voids import VoidResult, void_usage
+from billing.ledger.queries.voids import VoidPreviewWithBills, preview_void_with_bills
 from metrics.commands.recompute import CorrectionSpec
 from metrics.commands.roll_up import roll_up_usage
 from metrics.commands.voids import VOID
@@ -18,7 +18,7 @@ from metrics.queries.voids import UsageRange, VoidLine
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
 
-_INSTANT = timedelta(microseconds=1)
+_RESOLUTION = timedelta(microseconds=1)
 
 
 class Command(CorrectingCommand):
@@ -49,52 +49,58 @@ class Command(CorrectingCommand):
     def handle(self, **options: Any) -> None:
         correction = self.correction(**options)
         try:
-            chosen = _chosen(**options)
-            voiding = preview_voiding(chosen)
+            usage_range = _build_range(**options)
+            preview = preview_void_with_bills(usage_range)
             if correction is None:
-                self._tell(voiding, chosen.organization.white_label.currency)
+                self._print(preview, usage_range.organization.white_label.currency)
             else:
-                self._apply(chosen, voiding, correction, as_credit=options["as_credit"])
+                self._apply(
+                    usage_range, preview, correction, as_credit=options["as_credit"]
+                )
         except DomainError as error:
             raise command_error(error) from None
 
-    def _tell(self, voiding: Voiding, currency: str) -> None:
-        usage = voiding.usage
+    def _print(self, preview: VoidPreviewWithBills, currency: str) -> None:
+        usage = preview.usage
         for line in usage.lines:
-            self.stdout.write(_said(line, usage.open_period))
+            self.stdout.write(_format_line(line, usage.open_period))
         self.stdout.write(
             f"open {usage.open_events} events {plain(usage.open_cost)} {currency}"
-            f" bill {plain(voiding.before.total)} then {plain(voiding.after.total)}"
+            f" bill {plain(preview.before.total)} then {plain(preview.after.total)}"
         )
         self.stdout.write(
             f"invoiced {usage.closed_events} events"
-            f" credit {plain(voiding.credit)} {currency}"
+            f" credit {plain(preview.credit)} {currency}"
         )
         if usage.voided:
             self.stdout.write(f"already voided {usage.voided} events")
 
     def _apply(
         self,
-        chosen: UsageRange,
-        voiding: Voiding,
+        usage_range: UsageRange,
+        preview: VoidPreviewWithBills,
         correction: CorrectionSpec,
         *,
         as_credit: bool,
     ) -> None:
         with tqdm(
-            total=sum(voiding.usage.events.values()),
+            total=sum(preview.usage.events.values()),
             unit="events",
             disable=None,  # only on a terminal
             file=sys.stderr,
         ) as bar:
-            done = void_usage(
-                chosen, correction=correction, as_credit=as_credit, progress=bar.update
+            result = void_usage(
+                usage_range,
+                correction=correction,
+                as_credit=as_credit,
+                progress=bar.update,
             )
         roll_up_usage()
-        self.stdout.write(_summary(done, chosen.organization.white_label.currency))
+        currency = usage_range.organization.white_label.currency
+        self.stdout.write(_summarize(result, currency))
 
 
-def _chosen(
+def _build_range(
     *,
     white_label: str | None,
     organization: str | None,
@@ -107,39 +113,40 @@ def _chosen(
 ) -> UsageRange:
     if organization is None:
         raise CommandError("--organization is required.")
-    one = choose(white_label, organization).organizations
-    first, last = _span(start, end, at)
+    selection = choose(white_label, organization)
+    start_at, end_at = _parse_span(start, end, at)
     return UsageRange(
-        organization=one.select_related("white_label").get(),
-        start=first,
-        end=last,
+        organization=selection.organizations.select_related("white_label").get(),
+        start=start_at,
+        end=end_at,
         product=product,
         event_id=event,
     )
 
 
-def _span(
+def _parse_span(
     start: str | None, end: str | None, at: str | None
 ) -> tuple[datetime, datetime]:
     if at is not None and start is None and end is None:
-        first = _instant(at)
-        return first, first + _INSTANT
+        start_at = _parse_time(at)
+        return start_at, start_at + _RESOLUTION
     if at is not None or start is None or end is None:
         raise CommandError("Give --from and --to, or --at.")
-    return _instant(start), _instant(end)
+    return _parse_time(start), _parse_time(end)
 
 
-def _instant(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
+    """Return a time from ISO 8601 text, in UTC if the text names no time zone."""
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         raise CommandError(
             f"{text!r} is not a time such as 2026-11-21T12:00:00Z."
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _said(line: VoidLine, open_period: int) -> str:
+def _format_line(line: VoidLine, open_period: int) -> str:
     is_open = line.period == open_period
     return (
         f"period {line.period} {'open' if is_open else 'closed'}"
@@ -147,8 +154,9 @@ def _said(line: VoidLine, open_period: int) -> str:
     )
 
 
-def _summary(done: Corrected, currency: str) -> str:
+def _summarize(result: VoidResult, currency: str) -> str:
     return (
-        f"voided {done.voided} events {plain(done.cost)} {currency},"
-        f" refunded {done.credited} events as credit {plain(done.credit)} {currency}"
+        f"voided {result.voided} events {plain(result.cost)} {currency},"
+        f" refunded {result.credited} events as credit"
+        f" {plain(result.credit)} {currency}"
     )

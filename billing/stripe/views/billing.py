@@ -11,7 +11,7 @@ from django.utils import timezone
 from billing import gateway
 from billing.forecast.queries.forecasts import forecast
 from billing.ledger.queries.charges import ChargeFacts, list_charges
-from billing.ledger.views.credits import ledger
+from billing.ledger.views.credits import credits_card_context
 from billing.models import Price
 from billing.staff import StaffContext, require_billing_read
 from billing.stripe.queries.actions import ActionContext, action_context
@@ -71,7 +71,7 @@ def tab(
         "moments": timeline(organization.id, invoices=invoices),
         "moments_shown": SHOWN,
         "stale": _stale(organization),
-        **ledger(organization, ahead.facts),
+        **credits_card_context(organization, ahead.facts),
     }
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from billing import gateway
 from billing.models import BillingAccount, Charge, Invoice, Subscription
-from billing.money import bill, smallest
+from billing.money import compute_bill, smallest_charge
 from billing.stripe.commands.sync import reading, runs
 from config.dev.demo.fleet import WHITE_LABELS, State, WhiteLabelPlan, plans
 from config.dev.demo.subscriptions import (
@@ -274,7 +274,7 @@ def _charges(invoice: Invoice) -> list[Charge]:
                 started_at=at,
                 finished_at=at,
             )
-            for product, amount in bill(costs, invoice.currency).lines.items()
+            for product, amount in compute_bill(costs, invoice.currency).lines.items()
         ],
         ignore_conflicts=True,
     )
@@ -282,7 +282,7 @@ def _charges(invoice: Invoice) -> list[Charge]:
 
 
 def _minor(amount: Decimal, currency: str) -> int:
-    return int(amount / smallest(currency))
+    return int(amount / smallest_charge(currency))
 
 
 def _seconds(at: datetime | None) -> int:

@@ -12,11 +12,14 @@ from django.utils import timezone
 
 from billing import gateway
 from billing.ledger import tasks as ledger_tasks
-from billing.ledger.commands import last_invoices
+from billing.ledger.commands import final_invoices
 from billing.ledger.commands.credits import grant_credit
-from billing.ledger.queries.charges import list_due_periods, list_without_draft
-from billing.ledger.queries.credits import balances
-from billing.ledger.queries.reconciliation import reconciliation
+from billing.ledger.queries.charges import (
+    list_due_periods,
+    list_organizations_without_draft,
+)
+from billing.ledger.queries.credits import get_balances
+from billing.ledger.queries.reconciliation import reconcile_period
 from billing.models import BillingPeriod, Charge, StripeEvent
 from billing.stripe import tasks as stripe_tasks
 from orgs.models import WhiteLabel
@@ -101,10 +104,12 @@ class Year:
             for invoice in reversed(pages)
         ]
 
-    def is_whole(self) -> bool:
+    def is_reconciled(self) -> bool:
         rows = BillingPeriod.objects.filter(organization=self.organization)
         numbers = rows.values_list("number", flat=True)
-        return all(reconciliation(self.organization, n).is_whole for n in numbers)
+        return all(
+            reconcile_period(self.organization, n).is_reconciled for n in numbers
+        )
 
 
 @pytest.fixture
@@ -139,9 +144,9 @@ def test_trial_months_pause_and_end(year: Year) -> None:
     year.use(5)
     year.fake.client().v1.subscriptions.cancel(year.subscription_id)
     year.hear()
-    assert list_without_draft(10) == [org.id]
-    ledger_tasks.make_last_invoice(org.id)
-    ledger_tasks.make_last_invoice(org.id)
+    assert list_organizations_without_draft(10) == [org.id]
+    ledger_tasks.make_final_invoice(org.id)
+    ledger_tasks.make_final_invoice(org.id)
     year.hear()
     year.wait(hours=2)
 
@@ -155,9 +160,9 @@ def test_trial_months_pause_and_end(year: Year) -> None:
         ("paid", [Decimal("5.00")]),  # 5.005, to even
     ]
     assert not Charge.objects.exclude(state="done").exists()
-    assert list_without_draft(10) == []
-    assert balances(org).credit == 0
-    assert year.is_whole()
+    assert list_organizations_without_draft(10) == []
+    assert get_balances(org).credit == 0
+    assert year.is_reconciled()
 
 
 def test_a_year_is_billed_when_stripe_bills_it(year: Year) -> None:
@@ -170,7 +175,7 @@ def test_a_year_is_billed_when_stripe_bills_it(year: Year) -> None:
     year.bill()
 
     assert year.billed() == [("paid", []), ("paid", [Decimal("12.01")])]
-    assert year.is_whole()
+    assert year.is_reconciled()
 
 
 def test_months_of_the_31st_tile(year: Year) -> None:
@@ -190,7 +195,7 @@ def test_months_of_the_31st_tile(year: Year) -> None:
         "04-30 12:00",
     ]
     assert [items for _, items in year.billed()][1:] == [[Decimal("1.00")]] * 4
-    assert year.is_whole()
+    assert year.is_reconciled()
 
 
 def test_the_last_invoice_is_made_once_wherever_it_is_killed(
@@ -204,12 +209,12 @@ def test_the_last_invoice_is_made_once_wherever_it_is_killed(
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(last_invoices, "take_waiting", killed)
+    monkeypatch.setattr(final_invoices, "assign_draft", killed)
     with pytest.raises(KeyboardInterrupt):
-        ledger_tasks.make_last_invoice(year.organization.id)
+        ledger_tasks.make_final_invoice(year.organization.id)
     monkeypatch.undo()
     year.fake.fault("disconnect_after", "/v1/invoices", method="POST")
-    ledger_tasks.make_last_invoice(year.organization.id)
+    ledger_tasks.make_final_invoice(year.organization.id)
     year.hear()
 
     assert year.billed() == [("paid", []), ("draft", [Decimal("5.00")])]
@@ -223,8 +228,8 @@ def test_who_is_not_canceled_gets_no_last_invoice(year: Year) -> None:
         state="pending", stripe_id=None, finished_at=None, invoice_stripe_id=""
     )
 
-    assert list_without_draft(10) == []
-    assert last_invoices.make_last_invoice(year.organization.id) is None
+    assert list_organizations_without_draft(10) == []
+    assert final_invoices.make_final_invoice(year.organization.id) is None
 
 
 def test_refused_a_last_invoice_waits_for_the_sweep(year: Year) -> None:
@@ -234,8 +239,8 @@ def test_refused_a_last_invoice_waits_for_the_sweep(year: Year) -> None:
     year.hear()
     year.fake.fault("error", "/v1/invoices", method="POST", status=402)
 
-    ledger_tasks.make_last_invoice(year.organization.id)
-    assert list_without_draft(10) == [year.organization.id]
-    ledger_tasks.make_last_invoice(year.organization.id)
+    ledger_tasks.make_final_invoice(year.organization.id)
+    assert list_organizations_without_draft(10) == [year.organization.id]
+    ledger_tasks.make_final_invoice(year.organization.id)
 
-    assert list_without_draft(10) == []
+    assert list_organizations_without_draft(10) == []

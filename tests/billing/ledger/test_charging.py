@@ -106,8 +106,8 @@ def test_the_credit_is_charged_after_as_much_usage(draft: Draft) -> None:
 
 STEPS: list[tuple[Any, str]] = [
     (sending, "_claim"),  # before it
-    (sending, "_create"),
-    (sending, "_done"),
+    (sending, "_create_item"),
+    (sending, "_finish"),
     (gateway, "create_invoice_item"),
 ]
 
@@ -160,7 +160,7 @@ def test_killed_while_it_closes_nothing_is_closed(
     def killed(*_: Any) -> None:
         raise Killed
 
-    monkeypatch.setattr("billing.ledger.commands.invoicing._charges", killed)
+    monkeypatch.setattr("billing.ledger.commands.invoicing._build_charges", killed)
     with pytest.raises(Killed):
         draft.close()
     monkeypatch.undo()

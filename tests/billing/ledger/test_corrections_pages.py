@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from billing.ledger.commands.periods import close_period
-from billing.ledger.queries.reconciliation import Why
+from billing.ledger.queries.reconciliation import Cause
 from billing.models import BillingAccount, BillingPeriod, CreditEntry
 from billing.staff import READ_ONLY
 from metrics.models import UsageVoid
@@ -71,8 +71,8 @@ def require_billing_read(username: str, role: str, white_label: WhiteLabel) -> C
 def fields(response: Any, **more: Any) -> dict[str, Any]:
     """A form of the page, with its own word."""
     form = response.context["form"]
-    word = form["form"].value()
-    return {"form": word, **more}
+    word = form["idempotency_key"].value()
+    return {"idempotency_key": word, **more}
 
 
 # --- doors --------------------------------------------------------------------------
@@ -99,7 +99,13 @@ def test_a_reader_sees_the_form_disabled_with_the_reason(
         text = reader.get(at(used, page)).content.decode()
         assert '<fieldset class="form" disabled>' in text
         assert READ_ONLY in text
-    sent = {**CREDIT, "form": "w", "step": "apply", "events": "1", "event": "a"}
+    sent = {
+        **CREDIT,
+        "idempotency_key": "w",
+        "step": "apply",
+        "events": "1",
+        "event": "a",
+    }
     assert reader.post(at(used, "credits"), sent).status_code == 403
     assert reader.post(at(used, "void"), sent).status_code == 403
     assert not CreditEntry.objects.exists()
@@ -149,7 +155,7 @@ def test_nothing_is_granted_while_nobody_can_say_whether_it_was(
 ) -> None:
     away = {"LOCATION": "redis://127.0.0.1:9", "BACKEND": _BACKEND}
     settings.CACHES = {"default": away}
-    sent = {**CREDIT, "form": "w", "step": "apply"}
+    sent = {**CREDIT, "idempotency_key": "w", "step": "apply"}
 
     assert finance.post(at(used, "credits"), sent).status_code == 503
     assert not CreditEntry.objects.exists()
@@ -165,7 +171,7 @@ def test_more_than_is_left_is_refused_and_may_be_sent_again(
 
     assert refused.status_code == 422
     assert list(refused.context["form"].errors) == ["amount"]
-    finance.post(url, {**CREDIT, "form": "other", "step": "apply"})
+    finance.post(url, {**CREDIT, "idempotency_key": "other", "step": "apply"})
     assert finance.post(url, {**take, "amount": "2.5"}).status_code == 302
     amounts = CreditEntry.objects.order_by("id").values_list("amount", flat=True)
     assert list(amounts) == [Decimal("7.5"), Decimal("-2.5")]
@@ -174,7 +180,7 @@ def test_more_than_is_left_is_refused_and_may_be_sent_again(
 def test_free_balance_moves_with_its_ledger(
     finance: Client, used: Organization
 ) -> None:
-    sent = {**CREDIT, "kind": "free_balance", "form": "w", "step": "apply"}
+    sent = {**CREDIT, "kind": "free_balance", "idempotency_key": "w", "step": "apply"}
     finance.post(at(used, "credits"), sent)
 
     account = BillingAccount.objects.get(organization=used)
@@ -197,7 +203,7 @@ def test_free_balance_moves_with_its_ledger(
 def test_what_cannot_be_is_said_at_its_field(
     finance: Client, used: Organization, name: str, value: str
 ) -> None:
-    sent = {**CREDIT, "form": "w", "step": "apply", name: value}
+    sent = {**CREDIT, "idempotency_key": "w", "step": "apply", name: value}
     answer = finance.post(at(used, "credits"), sent)
 
     assert answer.status_code == 422
@@ -212,7 +218,7 @@ def test_an_event_is_seen_then_voided_once(finance: Client, used: Organization) 
     url = at(used, "void")
     asked = fields(finance.get(url), event="b", note="Sent by a test")
     seen = finance.post(url, {**asked, "step": "preview"})
-    voiding = seen.context["voiding"]
+    voiding = seen.context["preview"]
 
     assert voiding.usage.events == {1: 1}
     assert voiding.usage.open_cost == Decimal("5.5")
@@ -235,11 +241,12 @@ def test_a_range_is_of_the_white_labels_clock_and_ends_before_its_end(
     WhiteLabel.objects.filter(pk=acme.pk).update(time_zone="Asia/Tokyo")
     span = {"start": "2026-11-19T20:00", "end": "2026-11-21T20:00"}
     seen = finance.post(
-        at(used, "void"), {**span, "note": "x", "form": "w", "step": "preview"}
+        at(used, "void"),
+        {**span, "note": "x", "idempotency_key": "w", "step": "preview"},
     )
 
     # c was at 20:00 in Tokyo, a and b at the end of the range.
-    assert [line.product for line in seen.context["voiding"].usage.lines] == ["claude"]
+    assert [line.product for line in seen.context["preview"].usage.lines] == ["claude"]
 
 
 def test_a_range_that_holds_other_events_by_now_is_looked_at_again(
@@ -249,7 +256,7 @@ def test_a_range_that_holds_other_events_by_now_is_looked_at_again(
         "start": "2026-11-21T00:00",
         "end": "2026-11-22T00:00",
         "note": "x",
-        "form": "w",
+        "idempotency_key": "w",
     }
     seen = finance.post(at(used, "void"), {**asked, "step": "preview"})
     assert seen.context["events"] == 2
@@ -257,8 +264,8 @@ def test_a_range_that_holds_other_events_by_now_is_looked_at_again(
     answer = finance.post(at(used, "void"), {**asked, "step": "apply", "events": "2"})
 
     assert answer.status_code == 409
-    assert answer.context["problem"] in answer.content.decode()
-    assert answer.context["problem"]
+    assert answer.context["error"] in answer.content.decode()
+    assert answer.context["error"]
     assert answer.context["events"] == 3
     assert not UsageVoid.objects.exists()
 
@@ -269,10 +276,11 @@ def test_usage_of_a_closed_period_is_made_good_by_a_credit(
     close_period(used.pk, ends_at=NOW)
     BillingAccount.objects.get_or_create(organization=used)
     seen = finance.post(
-        at(used, "void"), {"event": "b", "note": "x", "form": "w", "step": "preview"}
+        at(used, "void"),
+        {"event": "b", "note": "x", "idempotency_key": "w", "step": "preview"},
     )
 
-    assert seen.context["voiding"].usage.closed_events == 1
+    assert seen.context["preview"].usage.closed_events == 1
     assert 'data-closed-events="1"' in seen.content.decode()
     assert 'data-does="credit"' in seen.content.decode()
 
@@ -291,7 +299,8 @@ def test_a_range_that_is_none_is_said_at_its_field(
     finance: Client, used: Organization, asked: dict[str, str], field: str
 ) -> None:
     answer = finance.post(
-        at(used, "void"), {**asked, "note": "x", "form": "w", "step": "preview"}
+        at(used, "void"),
+        {**asked, "note": "x", "idempotency_key": "w", "step": "preview"},
     )
 
     assert answer.status_code == 422
@@ -304,10 +313,10 @@ def test_a_range_that_is_none_is_said_at_its_field(
 def test_a_period_adds_up_from_events_to_what_was_charged(
     finance: Client, used: Organization
 ) -> None:
-    open_one = finance.get(at(used, "periods")).context["sums"]
+    open_one = finance.get(at(used, "periods")).context["reconciliation"]
     close_period(used.pk, ends_at=NOW)
     page = finance.get(at(used, "periods"))
-    sums = page.context["sums"]
+    sums = page.context["reconciliation"]
 
     assert open_one.period.number == sums.period.number == 1
     assert [step.amount for step in sums.steps[:3]] == [Decimal(13)] * 3
@@ -315,7 +324,7 @@ def test_a_period_adds_up_from_events_to_what_was_charged(
         "claude": Decimal("2.5"),
         "gpt": Decimal("10.5"),
     }
-    assert Why.NOT_CHARGED in page.content.decode()
+    assert Cause.NOT_CHARGED in page.content.decode()
 
 
 @pytest.mark.parametrize("number", ["7", "x", "0", "9" * 30])

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from billing.errors import BalanceTooLow, InvalidAmount
 from billing.ledger.commands.credits import grant_credit, take_back_credit
-from billing.ledger.queries.credits import balances, list_credits, preview_credit
+from billing.ledger.queries.credits import get_balances, list_credits, preview_credit
 from billing.models import BillingAccount, CreditEntry, Subscription
 from billing.money import ZERO
 from orgs.errors import DomainError
@@ -52,7 +52,7 @@ def test_what_is_given_and_taken_back_is_in_the_ledger(org: Organization) -> Non
     grant_credit(org.id, kind=FREE, amount=Decimal(7), note="  hello ", by="")
     take_back_credit(org.id, kind=CREDIT, amount=Decimal("2.3"), note="oops", by="bob")
 
-    now = balances(org)
+    now = get_balances(org)
     assert (now.credit, now.free_balance) == (
         Decimal("10.045678901234"),
         Decimal(7),
@@ -106,7 +106,7 @@ def test_no_balance_goes_below_zero(org: Organization, kind: str) -> None:
         take_back_credit(org.id, kind=kind, amount=Decimal("5.000000000001"), **WHO)
     take_back_credit(org.id, kind=kind, amount=Decimal(5), **WHO)
 
-    assert balances(org).of(kind) == 0
+    assert get_balances(org).get(kind) == 0
     assert CreditEntry.objects.filter(organization=org).count() == 2
 
 
@@ -127,7 +127,7 @@ def test_a_balance_has_a_size(org: Organization) -> None:
 
     with pytest.raises(InvalidAmount):
         grant_credit(org.id, kind=FREE, amount=Decimal("0.000000000001"), **WHO)
-    assert balances(org).free_balance == most
+    assert get_balances(org).free_balance == most
 
 
 @pytest.mark.parametrize(
@@ -195,4 +195,4 @@ def test_two_who_take_at_once_get_no_more_than_there_is() -> None:
         return True
 
     assert sorted(together([take] * 8)) == [False] * 7 + [True]
-    assert balances(org).credit == 2
+    assert get_balances(org).credit == 2

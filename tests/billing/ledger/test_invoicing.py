@@ -8,9 +8,12 @@ import pytest
 from django.db.models import Sum
 
 from billing.ledger.commands.credits import grant_credit
-from billing.ledger.commands.invoicing import close_for_end, close_for_invoice
-from billing.ledger.queries.charges import OTHER
-from billing.ledger.queries.credits import balances
+from billing.ledger.commands.invoicing import (
+    close_period_for_cancellation,
+    close_period_for_invoice,
+)
+from billing.ledger.queries.charges import OTHER_PRODUCTS
+from billing.ledger.queries.credits import get_balances
 from billing.models import (
     BillingAccount,
     BillingPeriod,
@@ -77,7 +80,7 @@ def close(stripe_id: str = "in_1", **changes: Any) -> BillingPeriod | None:
         "subscription_id": f"sub_{organization_id}",
         "period_ends_at": END,
     }
-    return close_for_invoice(stripe_id, **(told | changes))
+    return close_period_for_invoice(stripe_id, **(told | changes))
 
 
 def charges(organization: Organization) -> list[tuple[Any, ...]]:
@@ -241,7 +244,7 @@ def test_who_is_not_billable_is_not_charged(used: Organization) -> None:
     assert period is not None
     assert (period.cost, period.credit_used) == (Decimal("40.014"), ZERO)
     assert charges(used) == []
-    assert balances(used).credit == 5
+    assert get_balances(used).credit == 5
 
 
 def test_free_balance_pays_first_in_the_trial(used: Organization) -> None:
@@ -263,7 +266,7 @@ def test_free_balance_pays_first_in_the_trial(used: Organization) -> None:
         ("gpt", Decimal("30.01"), Decimal("22.51"), "pending", "in_1", ""),
         ("", 0, Decimal("-5.01"), "pending", "in_1", ""),
     ]
-    now = balances(used)
+    now = get_balances(used)
     assert (now.free_balance, now.credit) == (ZERO, Decimal("0.009"))
     used_lines = CreditEntry.objects.filter(period=period)
     assert set(used_lines.values_list("kind", "amount", "by")) == {
@@ -282,7 +285,7 @@ def test_free_balance_pays_nothing_after_the_trial(used: Organization) -> None:
 
     assert period is not None
     assert period.free_balance_used == 0
-    assert balances(used).free_balance == 100
+    assert get_balances(used).free_balance == 100
 
 
 def test_what_is_paid_for_sends_nothing(used: Organization) -> None:
@@ -296,7 +299,7 @@ def test_what_is_paid_for_sends_nothing(used: Organization) -> None:
         ("claude", 0, "done"),
         ("gpt", 0, "done"),
     ]
-    assert balances(used).free_balance == Decimal("59.986")
+    assert get_balances(used).free_balance == Decimal("59.986")
 
 
 def test_a_credit_is_never_more_than_the_usage(used: Organization) -> None:
@@ -306,7 +309,7 @@ def test_a_credit_is_never_more_than_the_usage(used: Organization) -> None:
     close()
 
     assert sum(charge[2] for charge in charges(used)) == 0
-    assert balances(used).credit == Decimal("59.99")
+    assert get_balances(used).credit == Decimal("59.99")
 
 
 def test_finalized_meanwhile_its_charges_wait_for_the_next_draft(
@@ -343,12 +346,12 @@ def test_another_currency_is_for_people_to_resolve(used: Organization) -> None:
 def test_a_canceled_subscription_closes_its_last_period(used: Organization) -> None:
     rows = Subscription.objects.filter(organization=used)
     stripe_id = rows.get().stripe_id
-    assert close_for_end(stripe_id, ended_at=END) is None, "it is live"
+    assert close_period_for_cancellation(stripe_id, ended_at=END) is None, "it is live"
     rows.update(status="canceled")
 
-    period = close_for_end(stripe_id, ended_at=END)
+    period = close_period_for_cancellation(stripe_id, ended_at=END)
 
-    assert close_for_end(stripe_id, ended_at=END) is None
+    assert close_period_for_cancellation(stripe_id, ended_at=END) is None
     assert period is not None
     assert (period.ends_at, period.cost) == (END, Decimal("40.014"))
     assert {charge[3:] for charge in charges(used)} == {("pending", "", "no_draft")}
@@ -395,7 +398,7 @@ def test_too_many_products_are_charged_as_one_with_the_rest(
     assert period is not None
     found = charges(org)
     assert len(found) == 200
-    rest = next(charge for charge in found if charge[0] == OTHER)
+    rest = next(charge for charge in found if charge[0] == OTHER_PRODUCTS)
     assert rest[1] == Decimal("77.75")  # 5 x 0.5, 5 x (1.01 + … + 5.01)
     assert sum(charge[1] for charge in found) == period.cost
     whole = sum(charge[2] for charge in found)
@@ -430,4 +433,4 @@ def test_workers_recordings_and_grants_at_once_close_it_once() -> None:
     assert charge.cost == period.cost
     rest = period.cost - period.free_balance_used
     assert charge.amount == round(rest, 2)
-    assert balances(org).free_balance == 6 - period.free_balance_used
+    assert get_balances(org).free_balance == 6 - period.free_balance_used

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.money import bill, round_down, round_money, smallest, split
+from billing.money import (
+    allocate,
+    compute_bill,
+    round_down,
+    round_money,
+    smallest_charge,
+)
 from orgs.catalog import CURRENCY_DIGITS
 
 settings.register_profile("orgdesk", deadline=None, derandomize=True, database=None)
@@ -25,9 +31,9 @@ def exact(amounts: dict[str, Decimal]) -> Fraction:
 def test_a_split_sums_to_its_total_and_is_fair(
     parts: dict[str, Decimal], currency: str
 ) -> None:
-    whole, unit = exact(parts), Fraction(smallest(currency))
-    total = bill(parts, currency).usage
-    lines = split(total, parts, currency)
+    whole, unit = exact(parts), Fraction(smallest_charge(currency))
+    total = compute_bill(parts, currency).usage
+    lines = allocate(total, parts, currency)
 
     assert exact(lines) == total
     for name, amount in lines.items():
@@ -35,19 +41,19 @@ def test_a_split_sums_to_its_total_and_is_fair(
         assert amount >= 0
         assert abs(Fraction(amount) - share) < unit
         assert Fraction(amount) % unit == 0
-    assert split(total, dict(reversed(parts.items())), currency) == lines
+    assert allocate(total, dict(reversed(parts.items())), currency) == lines
 
 
 @given(products, currencies, costs, costs)
 def test_a_bill_adds_up_whatever_pays_for_it(
     parts: dict[str, Decimal], currency: str, free: Decimal, credit: Decimal
 ) -> None:
-    made = bill(parts, currency, free_balance=free, credit=credit)
+    made = compute_bill(parts, currency, free_balance=free, credit=credit)
 
     assert Fraction(made.cost) == exact(parts)
     assert 0 <= made.free_balance_used <= min(made.cost, free)
     rest = Fraction(made.cost) - Fraction(made.free_balance_used)
-    assert abs(Fraction(made.usage) - rest) <= Fraction(smallest(currency)) / 2
+    assert abs(Fraction(made.usage) - rest) <= Fraction(smallest_charge(currency)) / 2
     assert exact(dict(made.lines)) == made.usage
     assert 0 <= made.credit_used <= min(made.usage, credit)
     assert made.total >= 0
@@ -76,33 +82,33 @@ def test_amounts_are_whole_units_of_their_currency(
 
 
 def test_every_currency_has_a_smallest_amount_and_others_none() -> None:
-    assert {smallest(code) for code in CURRENCY_DIGITS} == {
+    assert {smallest_charge(code) for code in CURRENCY_DIGITS} == {
         Decimal("0.01"),
         Decimal(1),
     }
     with pytest.raises(KeyError):
-        smallest("xyz")
+        smallest_charge("xyz")
 
 
 def test_lines_get_the_units_that_rounding_each_would_lose() -> None:
     parts = {name: Decimal("0.005") for name in "abc"}
 
-    assert split(Decimal("0.02"), parts, "usd") == {
+    assert allocate(Decimal("0.02"), parts, "usd") == {
         "a": Decimal("0.01"),
         "b": Decimal("0.01"),
         "c": Decimal(0),
     }
-    assert split(Decimal("7"), {"a": Decimal(1), "b": Decimal(2)}, "jpy") == {
+    assert allocate(Decimal("7"), {"a": Decimal(1), "b": Decimal(2)}, "jpy") == {
         "a": 2,
         "b": 5,
     }
-    assert split(Decimal(0), {"a": Decimal(0)}, "usd") == {"a": 0}
+    assert allocate(Decimal(0), {"a": Decimal(0)}, "usd") == {"a": 0}
 
 
 def test_free_balance_pays_before_credits_and_credits_pay_whole_units() -> None:
     parts = {"claude": Decimal("10.004"), "gpt": Decimal("30.012")}
 
-    made = bill(parts, "usd", free_balance=Decimal(10), credit=Decimal("5.019"))
+    made = compute_bill(parts, "usd", free_balance=Decimal(10), credit=Decimal("5.019"))
 
     assert made.cost == Decimal("40.016")
     assert made.free_balance_used == 10

@@ -14,10 +14,10 @@ from billing.ledger.commands.charges import send_charges
 from billing.ledger.commands.credits import grant_credit
 from billing.ledger.commands.voids import void_usage
 from billing.ledger.queries.reconciliation import (
+    Cause,
     Reconciliation,
-    Why,
     list_periods,
-    reconciliation,
+    reconcile_period,
 )
 from billing.models import (
     BillingAccount,
@@ -50,16 +50,21 @@ def draft(
     return made
 
 
-def steps(found: Reconciliation) -> list[tuple[str, Any, Any, list[Why]]]:
+def steps(found: Reconciliation) -> list[tuple[str, Any, Any, list[Cause]]]:
     return [
-        (one.label, one.amount, one.difference, [reason.why for reason in one.reasons])
+        (
+            one.label,
+            one.amount,
+            one.difference,
+            [reason.cause for reason in one.reasons],
+        )
         for one in found.steps
     ]
 
 
-def reasons(found: Reconciliation) -> dict[str, dict[Why, Decimal]]:
+def reasons(found: Reconciliation) -> dict[str, dict[Cause, Decimal]]:
     return {
-        row.product: {reason.why: reason.amount for reason in row.reasons}
+        row.product: {reason.cause: reason.amount for reason in row.reasons}
         for row in found.rows
     }
 
@@ -73,18 +78,18 @@ def test_every_step_to_the_invoice_is_explained(draft: Draft) -> None:
     period = draft.close()
     send_charges(period.id)
 
-    found = reconciliation(org, 1)
+    found = reconcile_period(org, 1)
 
     assert steps(found) == [
         ("Events", Decimal("27.51"), 0, []),
         ("Daily usage", Decimal("27.51"), 0, []),
         ("Period", Decimal("27.51"), 0, []),
-        ("After free balance", 20, Decimal("-7.51"), [Why.FREE_BALANCE]),
+        ("After free balance", 20, Decimal("-7.51"), [Cause.FREE_BALANCE]),
         ("Charged for usage", 20, 0, []),
-        ("After credits", 15, -5, [Why.CREDIT]),
+        ("After credits", 15, -5, [Cause.CREDIT]),
         ("On invoices", 15, 0, []),
     ]
-    assert found.is_whole
+    assert found.is_reconciled
     assert found.invoice is not None
     assert found.invoice.stripe_id == draft.found.id
     claude, gpt, credit = found.rows
@@ -96,8 +101,8 @@ def test_every_step_to_the_invoice_is_explained(draft: Draft) -> None:
         Decimal("9.09"),
     )
     assert reasons(found)["claude"] == {
-        Why.FREE_BALANCE: Decimal("-3.413760450745"),
-        Why.ROUNDING: Decimal("-0.001239549255"),
+        Cause.FREE_BALANCE: Decimal("-3.413760450745"),
+        Cause.ROUNDING: Decimal("-0.001239549255"),
     }
     assert gpt.charged == Decimal("10.91")
     assert credit.charged == -5
@@ -114,17 +119,17 @@ def test_what_is_not_there_yet_says_why(draft: Draft) -> None:
         state="pending", finished_at=None, invoice_stripe_id=""
     )
 
-    found = reconciliation(draft.organization, 1)
+    found = reconcile_period(draft.organization, 1)
 
     assert steps(found)[-1] == (
         "On invoices",
         0,
         Decimal("-27.51"),
-        [Why.WAITING, Why.FAILED],
+        [Cause.AWAITING_DRAFT, Cause.FAILED],
     )
-    assert not found.is_whole
+    assert not found.is_reconciled
     claude, gpt = found.rows
-    assert (claude.is_trouble, gpt.is_trouble) == (False, True)
+    assert (claude.is_problem, gpt.is_problem) == (False, True)
     assert gpt.reasons[-1].detail == "No Stripe customer is linked."
 
 
@@ -145,12 +150,12 @@ def test_late_voided_re_rated_and_credited_usage_is_told(
     billed = UsageRange(org, start, NOW, event_id="b")
     void_usage(billed, correction=void_correction(**WHO), as_credit=True)
 
-    first, second = reconciliation(org, 1), reconciliation(org, 2)
+    first, second = reconcile_period(org, 1), reconcile_period(org, 2)
 
-    assert first.is_whole
-    assert reasons(first)["claude"][Why.CREDITED] == Decimal("12.505")
-    assert second.is_whole
-    assert reasons(second) == {"gpt": {Why.LATE: 4, Why.VOIDED: 4}}
+    assert first.is_reconciled
+    assert reasons(first)["claude"][Cause.CREDITED] == Decimal("12.505")
+    assert second.is_reconciled
+    assert reasons(second) == {"gpt": {Cause.LATE: 4, Cause.VOIDED: 4}}
     assert steps(second) == [("Events", 4, 0, []), ("Daily usage", 4, 0, [])]
     (rerated,) = second.rerates
     assert [rerated.old_cost, rerated.new_cost] == [Decimal("6.002"), Decimal(8)]
@@ -165,22 +170,22 @@ def test_damage_is_found_where_it_is(draft: Draft) -> None:
     rows.filter(product="gpt").update(cost=Decimal("16.005"))
     rows.filter(product="claude").delete()
 
-    found = reconciliation(draft.organization, 1)
+    found = reconcile_period(draft.organization, 1)
 
     assert steps(found)[:3] == [
         ("Events", Decimal("27.51"), 0, []),
-        ("Daily usage", Decimal("16.005"), Decimal("-11.505"), [Why.DAYS_DIFFER]),
-        ("Period", Decimal("27.51"), Decimal("11.505"), [Why.CHANGED]),
+        ("Daily usage", Decimal("16.005"), Decimal("-11.505"), [Cause.DAYS_DIFFER]),
+        ("Period", Decimal("27.51"), Decimal("11.505"), [Cause.CHANGED]),
     ]
-    assert not found.is_whole
+    assert not found.is_reconciled
     assert reasons(found)["gpt"] == {
-        Why.DAYS_DIFFER: 1,
-        Why.CHANGED: -1,
-        Why.ROUNDING: Decimal("-0.005"),
+        Cause.DAYS_DIFFER: 1,
+        Cause.CHANGED: -1,
+        Cause.ROUNDING: Decimal("-0.005"),
     }
     Charge.objects.filter(product="gpt").update(amount=14)
-    charged = steps(reconciliation(draft.organization, 1))[4]
-    assert charged[2:] == (-1, [Why.NOT_ADDED_UP])
+    charged = steps(reconcile_period(draft.organization, 1))[4]
+    assert charged[2:] == (-1, [Cause.NOT_ADDED_UP])
 
 
 def test_dropped_months_and_closings_without_charges_are_no_trouble(
@@ -193,31 +198,31 @@ def test_dropped_months_and_closings_without_charges_are_no_trouble(
     with connection.cursor() as cursor:
         cursor.execute("drop table metrics_usageevent_2026_09")
 
-    found = reconciliation(org, 1)
+    found = reconcile_period(org, 1)
 
     assert steps(found) == [
         ("Events", None, 0, []),
-        ("Daily usage", 15, 0, [Why.EVENTS_DROPPED]),
+        ("Daily usage", 15, 0, [Cause.EVENTS_DROPPED]),
         ("Period", 15, 0, []),
-        ("On invoices", 0, -15, [Why.NOT_CHARGED]),
+        ("On invoices", 0, -15, [Cause.NOT_CHARGED]),
     ]
-    assert found.is_whole
+    assert found.is_reconciled
     assert found.rows[0].events is None
 
 
 def test_cheap_products_are_found_in_their_line(
     draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing.ledger.commands.invoicing.MOST_LINES", 1)
+    monkeypatch.setattr("billing.ledger.commands.invoicing.MAX_LINES", 1)
     send_charges(draft.close().id)
 
-    found = reconciliation(draft.organization, 1)
+    found = reconcile_period(draft.organization, 1)
 
-    assert found.is_whole
+    assert found.is_reconciled
     assert reasons(found) == {
-        "claude": {Why.TOGETHER: Decimal("-12.505")},
-        "gpt": {Why.TOGETHER: Decimal("-15.005")},
-        "(other)": {Why.TOGETHER: Decimal("27.51")},
+        "claude": {Cause.MERGED: Decimal("-12.505")},
+        "gpt": {Cause.MERGED: Decimal("-15.005")},
+        "(other)": {Cause.MERGED: Decimal("27.51")},
     }
     assert [description for description, _ in draft.items()] == ["Other products"]
 
@@ -228,8 +233,8 @@ def test_whatever_was_recorded_all_of_it_adds_up(seed: int) -> None:
     label = make_varied(seed)
     for org in Organization.objects.filter(white_label=label):
         for period in list_periods(org.id):
-            found = reconciliation(org, period.number)
-            assert found.is_whole
+            found = reconcile_period(org, period.number)
+            assert found.is_reconciled
             with exactly():
                 daily = sum((row.daily for row in found.rows), ZERO)
             assert daily == found.steps[0].amount == found.steps[1].amount
@@ -240,7 +245,7 @@ def test_it_asks_no_more_however_much_there_is(draft: Draft, acme: WhiteLabel) -
         with CaptureQueriesContext(
             connection,
         ) as context:
-            reconciliation(draft.organization, 1)
+            reconcile_period(draft.organization, 1)
         return len(context)
 
     draft.close()
@@ -258,17 +263,17 @@ def test_a_voided_invoice_and_one_that_is_gone_are_told(draft: Draft) -> None:
     invoice = Invoice.objects.get(stripe_id=draft.found.id)
     Invoice.objects.update(status="void")
 
-    found = reconciliation(draft.organization, 1)
+    found = reconcile_period(draft.organization, 1)
     invoice.delete()
-    gone = reconciliation(draft.organization, 1)
+    gone = reconcile_period(draft.organization, 1)
 
     assert steps(found)[-1] == (
         "On invoices",
         0,
         Decimal("-27.51"),
-        [Why.VOID, Why.VOID],
+        [Cause.INVOICE_VOIDED, Cause.INVOICE_VOIDED],
     )
-    assert found.is_whole
-    assert steps(gone)[-1][3] == [Why.GONE, Why.GONE]
-    assert not gone.is_whole
+    assert found.is_reconciled
+    assert steps(gone)[-1][3] == [Cause.INVOICE_MISSING, Cause.INVOICE_MISSING]
+    assert not gone.is_reconciled
     assert gone.invoice is None

@@ -11,8 +11,8 @@ from django.db import OperationalError, connection
 from billing.errors import PeriodInvoiced
 from billing.ledger.commands.periods import close_period
 from billing.ledger.commands.voids import void_usage
-from billing.ledger.queries.credits import balances
-from billing.ledger.queries.voids import preview_voiding
+from billing.ledger.queries.credits import get_balances
+from billing.ledger.queries.voids import preview_void_with_bills
 from billing.models import BillingPeriod, Charge, CreditEntry
 from metrics.commands import recompute, voids
 from metrics.commands.recompute import CorrectionSpec
@@ -246,7 +246,7 @@ def test_invoiced_usage_is_refused_and_nothing_changes(invoiced: Organization) -
         run("void_usage", *ACME, *SPAN, *APPLY)
 
     assert everything() == before
-    preview = preview_voiding(chosen(invoiced))
+    preview = preview_void_with_bills(chosen(invoiced))
     assert preview.usage.closed_costs == {1: Decimal(43)}
     assert (preview.usage.open_events, preview.usage.closed_events) == (1, 3)
     assert preview.credit == 33
@@ -269,7 +269,7 @@ def test_a_credit_makes_invoiced_usage_good_once(invoiced: Organization) -> None
     )
     done = void_usage(chosen(invoiced), correction=correction(), as_credit=True)
     assert (done.credited, done.credit) == (1, Decimal(0)), "no more than was invoiced"
-    assert balances(invoiced).credit == 33
+    assert get_balances(invoiced).credit == 33
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
 
 
@@ -438,7 +438,7 @@ def test_a_grant_is_previewed_and_applied(used: Organization) -> None:
     assert run(*told)[1][0] == "credit 0 then 12.5 usd, open bill 43 then 30.5"
     assert not CreditEntry.objects.exists()
     assert run(*told, *APPLY)[1][1] == "applied"
-    assert balances(used).credit == Decimal("12.5")
+    assert get_balances(used).credit == Decimal("12.5")
     back = ("grant_credit", *ACME, "--amount=-20")
     assert run(*back)[1][0].startswith("credit balance 12.5 ")
     with pytest.raises(CommandError, match="balance_too_low"):

@@ -9,7 +9,10 @@ from datetime import timedelta
 from django.utils import timezone
 
 from billing import gateway
-from billing.ledger.commands.invoicing import close_for_end, close_for_invoice
+from billing.ledger.commands.invoicing import (
+    close_period_for_cancellation,
+    close_period_for_invoice,
+)
 
 _LATE = timedelta(days=3)
 _CANCELED = "canceled"
@@ -23,7 +26,7 @@ def close_billed_periods(invoices: Iterable[gateway.Invoice]) -> None:
 
 def close_period_for_draft(invoice: gateway.Invoice) -> None:
     """Told again, nothing more happens."""
-    close_for_invoice(
+    close_period_for_invoice(
         invoice.id,
         reason=invoice.billing_reason,
         subscription_id=invoice.subscription_id,
@@ -36,4 +39,4 @@ def close_ended_periods(subscriptions: Iterable[gateway.Subscription]) -> None:
     since = timezone.now() - _LATE
     for one in subscriptions:
         if one.status == _CANCELED and one.ended_at and one.ended_at > since:
-            close_for_end(one.id, ended_at=one.ended_at)
+            close_period_for_cancellation(one.id, ended_at=one.ended_at)
