@@ -8,6 +8,7 @@ from ninja.parser import Parser
 
 from billing.api import access_router, account_router, balance_router
 from config import errors
+from config.version import VERSION
 from metrics.api import (
     costs_router,
     events_router,
@@ -29,7 +30,7 @@ class StrictParser(Parser):
 
 api = NinjaAPI(
     title="Orgdesk",
-    version="1",
+    version=VERSION,
     description=(
         "Manage organizations, report their usage, and read what it costs. The"
         " white-label API under `/v1/api` does not serve themes, boards, deployment"
