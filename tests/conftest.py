@@ -20,6 +20,7 @@ from tests.support.clocks import follow_python
 from tests.support.emptying import Emptying
 from tests.support.fake_stripe import fake_stripe, fake_stripe_server
 from tests.support.forks import end_other_sessions
+from tests.support.snapshots import begin_with
 
 __all__ = ["fake_stripe", "fake_stripe_server"]
 follow_python()
@@ -71,10 +72,13 @@ def committed(transactional_db: None) -> None:
 @pytest.fixture
 def acme(db: None) -> WhiteLabel:
     """With its organization org-7, beside a white label that has one of that name."""
+    begin_with("acme", _make_acme)
+    return WhiteLabel.objects.get(slug="acme")
+
+
+def _make_acme() -> None:
     make_organization(make_white_label("decoy"), "org-7")
-    acme = make_white_label("acme")
-    make_organization(acme, "org-7")
-    return acme
+    make_organization(make_white_label("acme"), "org-7")
 
 
 @pytest.fixture
