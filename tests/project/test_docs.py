@@ -140,7 +140,7 @@ class Installation:
             make.wait(60)
 
     def _wait_until_ready(self, make: "subprocess.Popen[bytes]") -> None:
-        end = time.monotonic() + 180
+        end = time.monotonic() + 600  # a loaded machine is slow
         while "\nready " not in self.output.read_text():
             assert make.poll() is None, self.output.read_text()
             assert time.monotonic() < end, self.output.read_text()
@@ -157,7 +157,7 @@ class Installation:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
 
     def _written(self, block: Block) -> str:
