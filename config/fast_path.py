@@ -28,7 +28,7 @@ from billing.api import ACCESS_BESIDE, access_answer
 from config.errors import error_response
 from config.middleware import request_id_of
 from config.page_middleware import API_POLICY
-from metrics.api.costs import chart
+from metrics.api.costs import read_chart
 from metrics.schemas.charts import ChartsIn
 from orgs.access.api_auth import CHARTS_RATE_LIMITED
 from orgs.access.fast_path import authorize_organization, authorize_organization_with
@@ -113,7 +113,7 @@ def _chart(environ: Environ, organization_id: str) -> Response | None:
     organization = call.organization
     count_call(call.principal, organization, code=CHARTS_RATE_LIMITED)
     filters = query.filters(organization.white_label)
-    tag, body = chart(organization, filters, environ.get("HTTP_IF_NONE_MATCH"))
+    tag, body = read_chart(organization, filters, environ.get("HTTP_IF_NONE_MATCH"))
     headers = [("ETag", tag), ("Cache-Control", KEEP)]
     if body is None:
         return "304 Not Modified", headers, b""

@@ -47,7 +47,7 @@ def _check_zones(
     *, databases: Sequence[str] | None = None, **_: Any
 ) -> list[checks.CheckMessage]:
     """`manage.py check --database default`, and every migrate."""
-    from metrics.queries.zones import find_disputed_zones
+    from metrics.queries.time_zones import find_conflicting_zones
 
     asked = databases is not None and DEFAULT_DB_ALIAS in databases
     if not asked or "orgs_whitelabel" not in connection.introspection.table_names():
@@ -58,5 +58,5 @@ def _check_zones(
             hint="Update the older tzdata; otherwise days start at different hours.",
             id="metrics.W001",
         )
-        for zone in find_disputed_zones(timezone.now())
+        for zone in find_conflicting_zones(timezone.now())
     ]

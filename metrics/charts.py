@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from metrics.catalog import METERS, Unit
 from metrics.periods import Grain
-from metrics.queries.days import DayMetrics
+from metrics.queries.daily_metrics import DayMetrics
 from metrics.queries.series import Amounts, Line, Series
 from orgs.web.charts import TONES, Chart, Limit, draw
 from orgs.web.charts import Series as Drawn
@@ -156,7 +156,7 @@ class Share:
     fraction: Decimal
 
     @property
-    def saved(self) -> Decimal:
+    def savings(self) -> Decimal:
         return self.total.benchmark_cost - self.total.cost
 
 

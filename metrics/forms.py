@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from metrics.periods import DayRange, Grain, add_months
-from metrics.queries.series import By, SeriesFilters
+from metrics.queries.series import GroupBy, SeriesFilters
 from orgs.days import ONE_DAY
 from orgs.errors import InvalidDateRange
 
@@ -45,15 +45,16 @@ def range_choices(today: date, *, period_starts_on: date | None) -> list[RangeCh
 class ChartQuery:
     """A valid address; `problem` says why it is not the one that was asked for.
 
-    `kept` is what else the page's address says; every link of the chart says it too.
+    `other_parameters` are the other parameters of the page's address; every link of the
+    chart carries them.
     `is_cumulative`: the open period, day by day added up; where that is offered.
     """
 
     choices: tuple[RangeChoice, ...]
-    chosen: RangeChoice
+    selected: RangeChoice
     grain: Grain
     problem: str = ""
-    kept: tuple[tuple[str, str], ...] = ()
+    other_parameters: tuple[tuple[str, str], ...] = ()
     offers_cumulative: bool = False
     is_cumulative: bool = False
 
@@ -64,7 +65,7 @@ class ChartQuery:
         *,
         today: date,
         period_starts_on: date | None,
-        kept: tuple[tuple[str, str], ...] = (),
+        other_parameters: tuple[tuple[str, str], ...] = (),
         offers_cumulative: bool = False,
     ) -> "ChartQuery":
         choices = tuple(range_choices(today, period_starts_on=period_starts_on))
@@ -73,54 +74,56 @@ class ChartQuery:
             choices,
             default,
             Grain.DAILY,
-            kept=kept,
+            other_parameters=other_parameters,
             offers_cumulative=offers_cumulative,
         )
         try:
             if offers_cumulative and _is_cumulative(query):
-                return replace(fallback, chosen=_lately(choices), is_cumulative=True)
-            chosen = _chosen(query, choices, default)
-            grain = _grain(query, chosen)
-            chosen.range.within(grain)
+                return replace(
+                    fallback, selected=_open_period(choices), is_cumulative=True
+                )
+            selected = _selected(query, choices, default)
+            grain = _grain(query, selected)
+            selected.range.within(grain)
         except InvalidDateRange as error:
             return replace(fallback, problem=error.message)
-        return replace(fallback, chosen=chosen, grain=grain)
+        return replace(fallback, selected=selected, grain=grain)
 
     @property
     def through(self) -> date:
         """The last day, as people say it."""
-        return self.chosen.range.end - ONE_DAY
+        return self.selected.range.end - ONE_DAY
 
     @property
-    def said(self) -> str:
+    def range_label(self) -> str:
         """Both ends, with their years where these are not this one."""
         today = self.choices[0].range.end - ONE_DAY
-        days = (self.chosen.range.start, self.through)
+        days = (self.selected.range.start, self.through)
         is_near = all(day.year == today.year for day in days)
         return " \N{EN DASH} ".join(
             f"{day:%b} {day.day}" if is_near else f"{day:%b} {day.day}, {day.year}"
             for day in days
         )
 
-    def filters(self, by: By = By.PRODUCT) -> SeriesFilters:
-        return SeriesFilters(self.chosen.range, self.grain, by)
+    def filters(self, group_by: GroupBy = GroupBy.PRODUCT) -> SeriesFilters:
+        return SeriesFilters(self.selected.range, self.grain, group_by)
 
     def url(self, base: str, *, range_: str = "", grain: Grain | None = None) -> str:
         """The address of the same chart with one thing changed."""
         return _url(base, self._parameters(range_, grain or self.grain))
 
     def cumulative_url(self, base: str) -> str:
-        return _url(base, {**dict(self.kept), "view": _CUMULATIVE})
+        return _url(base, {**dict(self.other_parameters), "view": _CUMULATIVE})
 
     def _parameters(self, range_: str, grain: Grain) -> dict[str, str]:
-        slug = range_ or self.chosen.slug
-        parameters = dict(self.kept)
+        slug = range_ or self.selected.slug
+        parameters = dict(self.other_parameters)
         if slug == "custom":
-            parameters["from"] = self.chosen.range.start.isoformat()
+            parameters["from"] = self.selected.range.start.isoformat()
             parameters["through"] = self.through.isoformat()
         elif slug != DEFAULT_RANGE:
             parameters["range"] = slug
-        if range_ == "12m" and self.chosen.slug != "12m":
+        if range_ == "12m" and self.selected.slug != "12m":
             grain = Grain.MONTHLY  # 365 bars are for those who ask for them
         default = Grain.MONTHLY if slug == "12m" else Grain.DAILY
         if grain is not default:
@@ -135,7 +138,7 @@ def _is_cumulative(query: QueryDict) -> bool:
     return bool(view)
 
 
-def _lately(choices: tuple[RangeChoice, ...]) -> RangeChoice:
+def _open_period(choices: tuple[RangeChoice, ...]) -> RangeChoice:
     """The open period; of a very long one what a picture can show."""
     period = next(choice for choice in choices if choice.slug == "period")
     days = period.range
@@ -143,7 +146,7 @@ def _lately(choices: tuple[RangeChoice, ...]) -> RangeChoice:
     return replace(period, range=DayRange(start, days.end))
 
 
-def _chosen(
+def _selected(
     query: QueryDict, choices: tuple[RangeChoice, ...], default: RangeChoice
 ) -> RangeChoice:
     first, through = query.get("from", ""), query.get("through", "")
@@ -168,8 +171,8 @@ def _day(text: str, field: str) -> date:
         ) from None
 
 
-def _grain(query: QueryDict, chosen: RangeChoice) -> Grain:
-    default = Grain.MONTHLY if chosen.slug == "12m" else Grain.DAILY
+def _grain(query: QueryDict, selected: RangeChoice) -> Grain:
+    default = Grain.MONTHLY if selected.slug == "12m" else Grain.DAILY
     try:
         return Grain(query.get("grain", default))
     except ValueError:

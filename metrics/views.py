@@ -12,9 +12,9 @@ from django.utils import timezone
 from metrics.charts import cost_chart, shares, storage_chart, usage_charts
 from metrics.forms import ChartQuery
 from metrics.periods import Grain
-from metrics.queries.days import DAYS, DayMetrics, daily_metrics
+from metrics.queries.daily_metrics import DAYS, DayMetrics, daily_metrics
 from metrics.queries.periods import CurrentPeriod, current_period
-from metrics.queries.series import By, Series, series
+from metrics.queries.series import GroupBy, Series, series
 from orgs import access
 from orgs.catalog import Scope
 from orgs.days import day_of
@@ -24,7 +24,7 @@ from orgs.web.http import OrgRequest, page_or_fragment
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ChartRequest:
     """An organization's page, as its address asks for it."""
 
     organization: Organization
@@ -37,13 +37,13 @@ class Asked:
         return 400 if self.query.problem else 200
 
 
-def ask(
+def read_chart_request(
     request: OrgRequest,
     organization_id: int,
     scope: Scope,
     *,
     offers_cumulative: bool = False,
-) -> Asked:
+) -> ChartRequest:
     """What every chart page begins with: the gate, the zone's day, the range."""
     principal = access.principal_of(request.user)
     principal.require(scope)
@@ -59,10 +59,10 @@ def ask(
         period_starts_on=day_of(period.starts_at, zone),
         offers_cumulative=offers_cumulative,
     )
-    return Asked(organization, today, period, query)
+    return ChartRequest(organization, today, period, query)
 
 
-def panel(query: ChartQuery, url: str, target: str) -> dict[str, Any]:
+def panel_context(query: ChartQuery, url: str, target: str) -> dict[str, Any]:
     """What the range and grain controls of a panel need; the URL is the state."""
     name = target.removeprefix("#")
     return {
@@ -75,7 +75,7 @@ def panel(query: ChartQuery, url: str, target: str) -> dict[str, Any]:
                 "id": f"{name}-{choice.slug}",
                 "label": choice.label,
                 "url": query.url(url, range_=choice.slug),
-                "current": choice.slug == query.chosen.slug,
+                "current": choice.slug == query.selected.slug,
             }
             for choice in query.choices
         ],
@@ -102,50 +102,54 @@ def _cumulative(query: ChartQuery, url: str, name: str) -> dict[str, Any]:
     }
 
 
-def cost_panel(asked: Asked, url: str, limits: Sequence[Limit] = ()) -> dict[str, Any]:
+def cost_panel_context(
+    chart_request: ChartRequest, url: str, limits: Sequence[Limit] = ()
+) -> dict[str, Any]:
     """The cost chart of an organization, on whichever page it stands."""
-    white_label = asked.organization.white_label
-    found = series(asked.organization.id, asked.query.filters())
+    white_label = chart_request.organization.white_label
+    found = series(chart_request.organization.id, chart_request.query.filters())
     chart = cost_chart(
-        found, currency=white_label.currency, today=asked.today, limits=limits
+        found, currency=white_label.currency, today=chart_request.today, limits=limits
     )
     return {
-        **chart_panel(asked.query, url, found, chart),
-        "organization": asked.organization,
-        "period": asked.period,
+        **chart_panel_context(chart_request.query, url, found, chart),
+        "organization": chart_request.organization,
+        "period": chart_request.period,
         "currency": white_label.currency,
         "zone": white_label.time_zone,
     }
 
 
-def chart_panel(
+def chart_panel_context(
     query: ChartQuery, url: str, found: Series, chart: Chart | None
 ) -> dict[str, Any]:
     """Any cost chart with its controls; whose it is, says `currency` and `zone`."""
     return {
-        **panel(query, url, "#costs-panel"),
+        **panel_context(query, url, "#costs-panel"),
         "series": found,
         "chart": chart,
         "shares": shares(found),
-        "saved": found.total.benchmark_cost - found.total.cost,
+        "savings": found.total.benchmark_cost - found.total.cost,
     }
 
 
 def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Quantities by unit, and the daily metrics of the same days."""
-    asked = ask(request, organization_id, Scope.ORGANIZATIONS_READ)
-    organization = asked.organization
+    chart_request = read_chart_request(
+        request, organization_id, Scope.ORGANIZATIONS_READ
+    )
+    organization = chart_request.organization
     url = reverse("metrics:usage", args=[organization_id])
-    found = series(organization.id, asked.query.filters(By.METER))
-    days = _days(asked)
+    found = series(organization.id, chart_request.query.filters(GroupBy.METER))
+    days = _days(chart_request)
     context = {
-        **panel(asked.query, url, "#usage-panel"),
+        **panel_context(chart_request.query, url, "#usage-panel"),
         "organization": organization,
-        "period": asked.period,
-        "charts": usage_charts(found, today=asked.today),
+        "period": chart_request.period,
+        "charts": usage_charts(found, today=chart_request.today),
         "tab": "usage",
         "nav_key": "organizations",
-        "today": asked.today,
+        "today": chart_request.today,
         "days": days[::-1],
         "has_compute": any(row.compute_seconds for row in days),
         "storage": storage_chart(days),
@@ -155,14 +159,14 @@ def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
         "metrics/usage.html",
         "metrics/_usage_panel.html",
         context,
-        status=asked.status,
+        status=chart_request.status,
     )
 
 
-def _days(asked: Asked) -> list[DayMetrics]:
+def _days(chart_request: ChartRequest) -> list[DayMetrics]:
     """Those of the range that have begun; of years, the last: each is a row."""
-    last = min(asked.query.through, asked.today)
-    days = (last - asked.query.chosen.range.start).days + 1
+    last = min(chart_request.query.through, chart_request.today)
+    days = (last - chart_request.query.selected.range.start).days + 1
     if days < 1:
         return []
-    return daily_metrics(asked.organization, last=last, days=min(days, DAYS))
+    return daily_metrics(chart_request.organization, last=last, days=min(days, DAYS))

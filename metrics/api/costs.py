@@ -12,9 +12,14 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from metrics.errors import DeploymentNotFound
-from metrics.queries.items import Deployment, cost_items, deployments, find_deployment
-from metrics.queries.series import By, SeriesFilters, cost_digits
-from metrics.queries.versions import usage_version
+from metrics.queries.items import (
+    Deployment,
+    cost_items,
+    deployment_costs,
+    find_deployment,
+)
+from metrics.queries.series import GroupBy, SeriesFilters, cost_digits
+from metrics.queries.usage_version import usage_version
 from metrics.schemas.charts import ChartsIn, ChartsOut, RangeIn, charts_body
 from metrics.schemas.costs import (
     DeploymentsOut,
@@ -104,7 +109,7 @@ def list_deployments(
     """
     organization = access.billed_organization(request, organization_id)
     days = query.days(organization.white_label)
-    found = deployments(organization.id, days)
+    found = deployment_costs(organization.id, days)
     return _json(deployments_body(found, days, organization.white_label))
 
 
@@ -145,7 +150,7 @@ def deployment_charts(
     organization = access.billed_organization(request, organization_id)
     found = _deployment(organization, deployment_id, OrganizationNotFound.code)
     asked = query.filters(organization.white_label)
-    filters = SeriesFilters(asked.range, asked.grain, By.METER, found.project_id)
+    filters = SeriesFilters(asked.range, asked.grain, GroupBy.METER, found.project_id)
     return _chart(request, organization, filters)
 
 
@@ -159,11 +164,11 @@ def _deployment(organization: Organization, id_: str, code: str) -> Deployment:
 def _chart(
     request: HttpRequest, organization: Organization, filters: SeriesFilters
 ) -> HttpResponse:
-    tag, body = chart(organization, filters, request.headers.get("If-None-Match"))
+    tag, body = read_chart(organization, filters, request.headers.get("If-None-Match"))
     return tagged(_json(body) if body else unchanged(), tag)
 
 
-def chart(
+def read_chart(
     organization: Organization, filters: SeriesFilters, sent: str | None
 ) -> tuple[str, bytes | None]:
     """The entity tag and `ChartsOut`, or no body when the caller has it by its tag.

@@ -8,8 +8,8 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from metrics.queries.days import DayMetrics, daily_metrics
-from metrics.queries.series import By, Series, SeriesFilters, series
+from metrics.queries.daily_metrics import DayMetrics, daily_metrics
+from metrics.queries.series import GroupBy, Series, SeriesFilters, series
 from metrics.schemas.charts import ChartsIn, number
 from orgs import access
 from orgs.catalog import Scope
@@ -40,7 +40,7 @@ class UsageIn(ChartsIn):
     def series_filters(self, organization: Organization) -> SeriesFilters:
         found = self.filters(organization.white_label)
         try:
-            by = By(self.by.lower())
+            by = GroupBy(self.by.lower())
         except ValueError:
             raise DomainError(
                 "`by` must be `meter` or `product`.", code="invalid_by", fields=("by",)
@@ -115,7 +115,7 @@ def _point(found: Series, bucket: Any) -> dict[str, Any]:
                 "cost": number(amounts.cost),
                 "benchmark_cost": number(amounts.benchmark_cost),
             }
-            for line, amounts in found.of(bucket)
+            for line, amounts in found.amounts_in(bucket)
         ],
     }
 
@@ -140,7 +140,7 @@ def costs_csv(
     rows = (
         (bucket, line.id, amounts.cost, amounts.benchmark_cost, currency)
         for bucket in found.buckets
-        for line, amounts in found.of(bucket)
+        for line, amounts in found.amounts_in(bucket)
     )
     return _attachment(csv_text(columns, rows), f"costs-{organization.pk}.csv")
 

@@ -12,7 +12,11 @@ from psycopg import sql
 
 from metrics.events import AHEAD, KEPT
 from metrics.periods import add_months
-from metrics.queries.partitions import Month, find_open_period_in, list_months
+from metrics.queries.partitions import (
+    EventPartition,
+    find_open_period_with_usage_in,
+    list_event_partitions,
+)
 
 logger = logging.getLogger(__name__)
 MONTHS_AHEAD = 3  # how long the beat may be dead before recording fails
@@ -116,7 +120,7 @@ def drop_partitions(*, dry_run: bool = False) -> list[Outdated]:
         return []
     before = timezone.now() - settings.USAGE_EVENT_RETENTION
     fates = []
-    for month in [month for month in list_months() if month.end <= before]:
+    for month in [month for month in list_event_partitions() if month.end <= before]:
         outdated = _judged(month, dry_run=dry_run)
         if outdated is not None:
             fates.append(outdated)
@@ -125,11 +129,11 @@ def drop_partitions(*, dry_run: bool = False) -> list[Outdated]:
     return fates
 
 
-def _judged(month: Month, *, dry_run: bool) -> Outdated | None:
+def _judged(month: EventPartition, *, dry_run: bool) -> Outdated | None:
     """Nothing for a month that somebody else has dropped meanwhile."""
     # Asked outside the lock: nothing is recorded into a month this old any more, and a
     # closed period does not open again.
-    needed_by = find_open_period_in(month)
+    needed_by = find_open_period_with_usage_in(month)
     if needed_by is not None:
         return Outdated(month.name, Fate.NEEDED, needed_by)
     if dry_run:

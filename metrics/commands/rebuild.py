@@ -8,7 +8,7 @@ from metrics.commands import recompute
 from metrics.commands.recompute import CorrectionSpec, Difference, Prices, Scope
 from metrics.errors import EventsNotKept
 from metrics.periods import DayRange
-from metrics.queries.partitions import has_events_of
+from metrics.queries.partitions import has_all_events
 from metrics.signals import usage_recorded
 from orgs.models import WhiteLabel
 
@@ -62,7 +62,7 @@ def check_kept(white_label: WhiteLabel, days: DayRange) -> None:
 def _keep_months(white_label: WhiteLabel, days: DayRange) -> None:
     """See that the events are there, and that they stay until the transaction ends."""
     months = recompute.keep_months()
-    if not has_events_of(days, white_label.zone, months):
+    if not has_all_events(days, white_label.zone, months):
         kept = f"{months[0].start:%F} to {months[-1].end:%F}" if months else "none"
         raise EventsNotKept(
             f"Some events from {days.start} to {days.end} are no longer stored"

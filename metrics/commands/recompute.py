@@ -34,7 +34,7 @@ from metrics.models import Correction
 from metrics.models.corrections import CorrectionKind
 from metrics.periods import DayRange
 from metrics.queries import pricing
-from metrics.queries.partitions import Month, list_months
+from metrics.queries.partitions import EventPartition, list_event_partitions
 from metrics.queries.series import Amounts
 from orgs.days import ONE_DAY
 from orgs.models import WhiteLabel
@@ -112,11 +112,11 @@ class Prices(StrEnum):
     TODAY = "(select version from book)"
 
 
-def keep_months() -> list[Month]:
+def keep_months() -> list[EventPartition]:
     """The months of events; none is dropped until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute(_KEEP_MONTHS)
-    return list_months()
+    return list_event_partitions()
 
 
 # --- comparing --------------------------------------------------------------------
@@ -153,7 +153,7 @@ with book as materialized (
         and (e.at at time zone %(zone)s)::date >= %(start)s
         and (e.at at time zone %(zone)s)::date < %(end)s
         and not {pricing.IS_VOIDED}
-), {pricing.SUMMED}, recorded as (
+), {pricing.PRICED_SUMS}, recorded as (
     select {", ".join(f"d.{name}" for name in USAGE_KEY.split(", "))},
         sum(d.quantity) as quantity, sum(d.cost) as cost,
         sum(d.benchmark_cost) as benchmark_cost,

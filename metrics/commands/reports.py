@@ -7,7 +7,7 @@ from django.db import transaction
 from metrics.catalog import METERS
 from metrics.models import UsageReport
 from metrics.periods import DayRange, Grain
-from metrics.queries.series import By, Series, SeriesFilters, series
+from metrics.queries.series import GroupBy, Series, SeriesFilters, series
 from orgs.commands.jobs import start_job
 from orgs.days import day_of, first_instant
 from orgs.models import Job, Organization
@@ -46,12 +46,12 @@ def _content(organization: Organization, report: UsageReport) -> str:
     """A row per day and meter with usage, from the charts' query."""
     zone = organization.white_label.zone
     days = DayRange(day_of(report.starts_at, zone), day_of(report.ends_at, zone))
-    found = series(organization.pk, SeriesFilters(days, by=By.METER))
+    found = series(organization.pk, SeriesFilters(days, group_by=GroupBy.METER))
     return csv_text(_COLUMNS, _rows(found))
 
 
 def _rows(found: Series) -> Iterator[tuple[Cell, ...]]:
     for day in found.buckets:
-        for line, amounts in found.of(day):
+        for line, amounts in found.amounts_in(day):
             unit = METERS[line.id].unit.value if line.id in METERS else ""
             yield day, line.id, unit, amounts.quantity

@@ -16,7 +16,7 @@ from metrics.commands.recompute import CorrectionSpec, Prices, Scope, paired
 from metrics.errors import PricesMoving
 from metrics.models import PriceBook
 from metrics.periods import DayRange
-from metrics.queries.partitions import has_events_of
+from metrics.queries.partitions import has_all_events
 from metrics.signals import usage_recorded
 from orgs.days import ONE_DAY
 from orgs.models import WhiteLabel
@@ -154,7 +154,7 @@ def _scope(
         cursor.execute(_DAYS, [list(organization_ids)])
         found = cursor.fetchall()
     whole = {
-        (first, last): has_events_of(DayRange(first, last + ONE_DAY), zone, months)
+        (first, last): has_all_events(DayRange(first, last + ONE_DAY), zone, months)
         for first, last in {(first, last) for _, first, last in found}
     }
     kept = [row for row in found if whole[row[1], row[2]]]

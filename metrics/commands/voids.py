@@ -23,7 +23,7 @@ from metrics.models import Correction
 from metrics.models.daily import COST_DIGITS
 from metrics.periods import DayRange
 from metrics.queries import pricing
-from metrics.queries.voids import CHOSEN, UsageRange
+from metrics.queries.voids import IS_IN_RANGE, UsageRange
 from metrics.signals import usage_recorded
 from orgs.days import ONE_DAY, day_of
 from orgs.models import WhiteLabel
@@ -156,7 +156,7 @@ def _choose(chosen: UsageRange, limit: int, period: str, after: Key) -> int:
         select e.organization_id, e.event_id, e.at, e.product, e.project_id,
             e.quantities, e.period, e.price_version
         from metrics_usageevent e
-        where {CHOSEN}
+        where {IS_IN_RANGE}
             and (e.event_id, e.at) > (%(after)s, %(after_at)s::timestamptz)
             and e.period {period} (
             select number from metrics_openperiod where organization_id = %(id)s)
@@ -171,7 +171,7 @@ def _choose(chosen: UsageRange, limit: int, period: str, after: Key) -> int:
 
 _SUM = f"""
 insert into void_sum
-{pricing.priced("table void_event")}
+{pricing.price_events("table void_event")}
 select organization_id, day, product, meter, project_id, period, quantity, cost,
     benchmark_cost, unpriced from summed
 """  # noqa: S608  ours

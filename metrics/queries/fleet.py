@@ -32,7 +32,7 @@ class RecentCost:
     def growth(self) -> Decimal | None:
         return growth(self.cost, self.cost_before)
 
-    def cost_of(self, days: DayRange, *, today: date) -> Decimal:
+    def cost_in(self, days: DayRange, *, today: date) -> Decimal:
         """Of some of the 30 days, which end with `today`."""
         first = today - timedelta(days=RECENT_DAYS - 1)
         start, end = (days.start - first).days, (days.end - first).days
@@ -82,7 +82,7 @@ def _recent(costs: dict[date, Decimal], today: date) -> RecentCost:
 
 
 # The prepared 30-day cost, as a field of an organization to sort by.
-COST_KEY = "ranking__cost_30_days"
+COST_SORT_FIELD = "ranking__cost_30_days"
 
 _STALE = """
 select o.id from orgs_organization o join orgs_whitelabel w on w.id = o.white_label_id
@@ -100,7 +100,7 @@ def find_stale_rankings(limit: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Largest:
+class TopSpender:
     """An organization high in the prepared order, and when it was prepared."""
 
     organization_id: int
@@ -126,7 +126,9 @@ order by found.cost_30_days desc, found.id desc limit %(limit)s
 """
 
 
-def list_largest(white_label_ids: Sequence[int], *, limit: int) -> list[Largest]:
+def list_top_spenders(
+    white_label_ids: Sequence[int], *, limit: int
+) -> list[TopSpender]:
     """Those with the highest prepared 30-day cost, of white labels of one currency.
 
     Seconds old, as the list's order is: read the costs to show with `recent_costs`.
@@ -135,4 +137,4 @@ def list_largest(white_label_ids: Sequence[int], *, limit: int) -> list[Largest]
         cursor.execute(
             _LARGEST, {"white_labels": list(white_label_ids), "limit": limit}
         )
-        return [Largest(*row[:-1]) for row in cursor.fetchall()]
+        return [TopSpender(*row[:-1]) for row in cursor.fetchall()]

@@ -13,11 +13,11 @@ from metrics.queries.fleet import growth
 from metrics.queries.series import (
     BUCKETS,
     Amounts,
-    By,
+    GroupBy,
     Line,
     Series,
     SeriesFilters,
-    debounced_ids,
+    build_series,
 )
 from orgs.days import ONE_DAY
 
@@ -41,9 +41,9 @@ group by 1, 2
 order by 1
 """
 _STATEMENTS = {
-    (grain, by): _SQL.format(bucket=BUCKETS[grain], line=by.value)
+    (grain, group_by): _SQL.format(bucket=BUCKETS[grain], line=group_by.value)
     for grain in Grain
-    for by in By
+    for group_by in GroupBy
 }
 
 
@@ -59,18 +59,18 @@ def fleet_series(white_label_ids: Sequence[int], filters: SeriesFilters) -> Seri
     filters.range.within(filters.grain)
     with connection.cursor() as cursor:
         cursor.execute(
-            _STATEMENTS[filters.grain, filters.by],
+            _STATEMENTS[filters.grain, filters.group_by],
             {
                 "white_labels": list(white_label_ids),
                 "start": filters.range.start,
                 "end": filters.range.end,
             },
         )
-        return debounced_ids(filters, cursor.fetchall())
+        return build_series(filters, cursor.fetchall())
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """A sum of 30 days beside that of the 30 before."""
 
     now: Decimal | int
@@ -96,8 +96,8 @@ class MeterTotal:
         return 0 < self.now.unpriced_quantity < self.now.quantity
 
     @property
-    def quantity(self) -> Compared:
-        return Compared(self.now.quantity, self.before.quantity)
+    def quantity(self) -> Comparison:
+        return Comparison(self.now.quantity, self.before.quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +120,15 @@ class FleetTotals:
         return sum((meter.now for meter in self.meters), Amounts())
 
     @property
-    def cost(self) -> Compared:
+    def cost(self) -> Comparison:
         before = sum((meter.before for meter in self.meters), Amounts())
-        return Compared(self.now.cost, before.cost)
+        return Comparison(self.now.cost, before.cost)
 
-    def of(self, unit: Unit) -> Compared:
+    def quantity_in(self, unit: Unit) -> Comparison:
         """Quantities of the meters that share a unit; of no others may be added up."""
         found = [m for m in self.meters if m.slug in METERS]
         same = [m.quantity for m in found if METERS[m.slug].unit is unit]
-        return Compared(sum(one.now for one in same), sum(one.before for one in same))
+        return Comparison(sum(one.now for one in same), sum(one.before for one in same))
 
 
 def fleet_totals(white_label_ids: Sequence[int], *, before: date) -> FleetTotals:
@@ -138,7 +138,7 @@ def fleet_totals(white_label_ids: Sequence[int], *, before: date) -> FleetTotals
     """
     days = DayRange(before - timedelta(days=TOTAL_DAYS), before)
     both = DayRange(days.before().start, days.end)
-    found = fleet_series(white_label_ids, SeriesFilters(both, by=By.METER))
+    found = fleet_series(white_label_ids, SeriesFilters(both, group_by=GroupBy.METER))
     meters = [_compared(line, days.start) for line in found.lines]
     order = list(METERS)
     return FleetTotals(

@@ -15,7 +15,7 @@ _MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class CostItem:
     """One product's use of one meter."""
 
     project_id: int  # 0 is none
@@ -29,7 +29,7 @@ class Item:
         return known.dimension if known else Dimension.CAPACITY
 
 
-def by_dimension(items: Sequence[Item]) -> dict[Dimension, Decimal]:
+def costs_by_dimension(items: Sequence[CostItem]) -> dict[Dimension, Decimal]:
     """All six, those without cost too."""
     costs = dict.fromkeys(Dimension, ZERO)
     for item in items:
@@ -56,7 +56,7 @@ def cost_items(
     *,
     project_id: int | None = None,
     by_project: bool = False,
-) -> list[Item]:
+) -> list[CostItem]:
     """Dearest first, at most one for each product and meter, and project if wanted.
 
     `project_id` narrows them to one, 0 to usage without a project. Raises
@@ -76,10 +76,10 @@ def cost_items(
         return [_item(*row) for row in cursor.fetchall()]
 
 
-def _item(project_id: int, product: str, meter: str, *sums: Decimal) -> Item:
+def _item(project_id: int, product: str, meter: str, *sums: Decimal) -> CostItem:
     quantity, cost, benchmark_cost, unpriced = sums
     amounts = Amounts(int(quantity), cost, benchmark_cost, int(unpriced))
-    return Item(project_id, product, meter, amounts)
+    return CostItem(project_id, product, meter, amounts)
 
 
 NO_PROJECT = "none"
@@ -95,7 +95,7 @@ class Deployment:
 
     id: str
     name: str
-    items: Sequence[Item] = ()
+    items: Sequence[CostItem] = ()
 
     @property
     def project_id(self) -> int:
@@ -109,9 +109,9 @@ class Deployment:
 _UNASSIGNED = Deployment(NO_PROJECT, "No project")
 
 
-def deployments(organization_id: int, days: DayRange) -> list[Deployment]:
+def deployment_costs(organization_id: int, days: DayRange) -> list[Deployment]:
     """Those with usage in the range, dearest first; deleted projects cost too."""
-    items: dict[int, list[Item]] = {}
+    items: dict[int, list[CostItem]] = {}
     for item in cost_items(organization_id, days, by_project=True):
         items.setdefault(item.project_id, []).append(item)
     projects = Project.objects.filter(pk__in=items, organization_id=organization_id)

@@ -12,7 +12,7 @@ from orgs.days import ONE_DAY, first_instant
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
+class EventPartition:
     """A partition of the events table, from `start` up to but not including `end`.
 
     `rows` is the planner's estimate, nothing is counted; `bytes` has the indexes in.
@@ -40,14 +40,16 @@ select * from (
 """
 
 
-def list_months() -> list[Month]:
+def list_event_partitions() -> list[EventPartition]:
     """Oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(_MONTHS)
-        return [Month(*row) for row in cursor.fetchall()]
+        return [EventPartition(*row) for row in cursor.fetchall()]
 
 
-def has_events_of(days: DayRange, zone: ZoneInfo, months: Sequence[Month]) -> bool:
+def has_all_events(
+    days: DayRange, zone: ZoneInfo, months: Sequence[EventPartition]
+) -> bool:
     """Whether the months reach over all of these days: none of them was dropped."""
     reached, end = (first_instant(day, zone) for day in (days.start, days.end))
     for month in months:
@@ -65,7 +67,7 @@ limit 1
 """
 
 
-def find_open_period_in(month: Month) -> int | None:
+def find_open_period_with_usage_in(month: EventPartition) -> int | None:
     """An organization whose open period has usage in the month, if there is one.
 
     Its events may be needed to compute the period again before it is billed. Asked of

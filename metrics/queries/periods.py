@@ -25,7 +25,7 @@ class PeriodCost:
     benchmark_cost: Decimal = ZERO
 
     @property
-    def saved(self) -> Decimal:
+    def savings(self) -> Decimal:
         """Against the benchmark prices; negative when those are cheaper."""
         return self.benchmark_cost - self.cost
 

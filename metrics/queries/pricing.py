@@ -16,7 +16,7 @@ IS_VOIDED = """exists (
 # version)`; gives `summed (organization_id, day, product, meter, project_id, period,
 # quantity, cost, benchmark_cost, unpriced)`. `span` is which price holds from when
 # until when, a general one until the first own one begins.
-SUMMED = """
+PRICED_SUMS = """
 wanted as materialized (
     select distinct organization_id, product, meter, version from quantity
 ), offered as (
@@ -55,7 +55,7 @@ wanted as materialized (
 )"""
 
 
-def priced(events: str) -> str:
+def price_events(events: str) -> str:
     """From `with` to `summed`: the cost of these events as it was fixed for them.
 
     A period that was re-rated is priced with the version it was re-rated to. Reads
@@ -73,4 +73,4 @@ with rerated as materialized (
     left join rerated r on r.organization_id = e.organization_id
         and r.period = e.period
     cross join lateral jsonb_each(e.quantities) q
-), {SUMMED}"""  # noqa: S608  ours
+), {PRICED_SUMS}"""  # noqa: S608  ours

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from metrics.catalog import METERS
 from metrics.periods import DayRange, Grain
-from metrics.queries.versions import FOLDED, WAITING
+from metrics.queries.usage_version import FOLDED, WAITING
 from orgs.queries.prepared import array, fetch_all
 
 ZERO = Decimal(0)
 
 
-class By(StrEnum):
+class GroupBy(StrEnum):
     """What a line of a series stands for."""
 
     PRODUCT = "product"
@@ -29,13 +29,13 @@ class SeriesFilters:
 
     range: DayRange
     grain: Grain = Grain.DAILY
-    by: By = By.PRODUCT
+    group_by: GroupBy = GroupBy.PRODUCT
     project_id: int | None = None
 
     @property
-    def shape(self) -> tuple[Grain, By, bool]:
+    def shape(self) -> tuple[Grain, GroupBy, bool]:
         """What the statement depends on."""
-        return self.grain, self.by, self.project_id is not None
+        return self.grain, self.group_by, self.project_id is not None
 
     def parameters(self, organization_id: int) -> dict[str, object]:
         return {
@@ -89,7 +89,7 @@ class Series:
     def total(self) -> Amounts:
         return sum((line.total for line in self.lines), Amounts())
 
-    def of(self, bucket: date) -> list[tuple[Line, Amounts]]:
+    def amounts_in(self, bucket: date) -> list[tuple[Line, Amounts]]:
         """The lines that have usage in a bucket."""
         return [
             (line, line.by_bucket[bucket])
@@ -97,8 +97,8 @@ class Series:
             if bucket in line.by_bucket
         ]
 
-    def cost_of(self, bucket: date) -> Decimal:
-        return sum((amounts.cost for _, amounts in self.of(bucket)), ZERO)
+    def cost_in(self, bucket: date) -> Decimal:
+        return sum((amounts.cost for _, amounts in self.amounts_in(bucket)), ZERO)
 
 
 _SQL = """
@@ -124,20 +124,20 @@ order by s.bucket, s.total desc, s.line collate "C"
 
 @cache
 def _statement(
-    shape: tuple[Grain, By, bool], sums: str = _SUMS, usage: str = "metrics_usage"
+    shape: tuple[Grain, GroupBy, bool], sums: str = _SUMS, usage: str = "metrics_usage"
 ) -> str:
-    grain, by, has_project = shape
+    grain, group_by, has_project = shape
     return _SQL.format(
         usage=usage,
         bucket=BUCKETS[grain],
-        line=by.value,
+        line=group_by.value,
         sums=sums,
         project="and project_id = %(project_id)s" if has_project else "",
     )
 
 
 @cache
-def _digits_statement(shape: tuple[Grain, By, bool], usage: str) -> str:
+def _digits_statement(shape: tuple[Grain, GroupBy, bool], usage: str) -> str:
     costs = _statement(shape, "sum(cost) as cost", usage)
     return _DIGITS.format(folded=FOLDED, waiting=WAITING, costs=costs)
 
@@ -150,16 +150,16 @@ def series(organization_id: int, filters: SeriesFilters) -> Series:
     """
     filters.range.within(filters.grain)
     statement = _statement(filters.shape)
-    return debounced_ids(
+    return build_series(
         filters, fetch_all(statement, filters.parameters(organization_id))
     )
 
 
-def debounced_ids(filters: SeriesFilters, rows: Iterable[tuple[Any, ...]]) -> Series:
+def build_series(filters: SeriesFilters, rows: Iterable[tuple[Any, ...]]) -> Series:
     """Rows of (bucket, line, four sums) as a series."""
     lines: dict[str, Line] = {}
     for bucket, id_, quantity, cost, benchmark, unpriced in rows:
-        line = lines.setdefault(id_, Line(id_, _name(filters.by, id_)))
+        line = lines.setdefault(id_, Line(id_, _name(filters.group_by, id_)))
         line.by_bucket[bucket] = Amounts(int(quantity), cost, benchmark, int(unpriced))
     return Series(
         filters=filters,
@@ -228,13 +228,13 @@ def cost_digits(organization_id: int, filters: SeriesFilters) -> CostDigits:
             break
     if bucket is None:  # no usage: the one row has but the version
         return CostDigits(folded + waiting, [])
-    names = {id_: _name(filters.by, id_) for id_ in {row[3] for row in found}}
+    names = {id_: _name(filters.group_by, id_) for id_ in {row[3] for row in found}}
     rows = [(bucket, id_, names[id_], digits) for _, _, bucket, id_, digits in found]
     return CostDigits(folded + waiting, rows)
 
 
-def _name(by: By, id_: str) -> str:
-    meter = METERS.get(id_) if by is By.METER else None
+def _name(group_by: GroupBy, id_: str) -> str:
+    meter = METERS.get(id_) if group_by is GroupBy.METER else None
     return meter.label if meter else id_
 
 

@@ -47,7 +47,7 @@ class UsageRange:
 
 
 # The conditions of a range on an event `e`; an event that was voided is in none.
-CHOSEN = """
+IS_IN_RANGE = """
 e.organization_id = %(id)s and e.at >= %(from)s and e.at < %(until)s
     and (%(product)s = '' or e.product = %(product)s)
     and (%(event)s = '' or e.event_id = %(event)s)
@@ -109,12 +109,13 @@ class VoidPreview:
 
 
 _LINES = f"""
-{pricing.priced(f"select e.* from metrics_usageevent e where {CHOSEN}")}
+{pricing.price_events(f"select e.* from metrics_usageevent e where {IS_IN_RANGE}")}
 select period, product, meter, sum(quantity), sum(cost) from summed
 group by 1, 2, 3 order by 1, 2, 3
 """  # noqa: S608  ours
 _EVENTS = f"""
-select e.period, count(*) from metrics_usageevent e where {CHOSEN} group by 1 order by 1
+select e.period, count(*) from metrics_usageevent e where {IS_IN_RANGE}
+group by 1 order by 1
 """  # noqa: S608  ours
 _VOIDED = """
 select count(*) from metrics_usagevoid v
@@ -149,7 +150,7 @@ def _fetch(statement: str, chosen: UsageRange) -> list[tuple[Any, ...]]:
 
 
 _CLOSED = f"""
-select exists (select from metrics_usageevent e where {CHOSEN} and e.period <> (
+select exists (select from metrics_usageevent e where {IS_IN_RANGE} and e.period <> (
     select number from metrics_openperiod where organization_id = %(id)s))
 """  # noqa: S608  ours
 
@@ -161,7 +162,7 @@ def has_closed_usage(chosen: UsageRange) -> bool:
 
 _CREDITED = f"""
 {
-    pricing.priced('''
+    pricing.price_events('''
     select e.* from metrics_usagevoid v
     join metrics_usageevent e using (organization_id, event_id, at)
     where v.organization_id = %(id)s and v.is_credited

@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, Field
 
 from metrics.catalog import METERS, Dimension, Unit
 from metrics.periods import DayRange, hours_elapsed
-from metrics.queries.items import Deployment, Item, by_dimension
+from metrics.queries.items import CostItem, Deployment, costs_by_dimension
 from metrics.schemas.charts import digits, number
 from orgs.days import first_instant
 from orgs.models import WhiteLabel
@@ -168,8 +168,8 @@ def ratio(amount: Decimal, by: Decimal | int) -> Decimal:
         return (amount / by).quantize(_PLACES)
 
 
-def costs(items: Sequence[Item]) -> dict[str, Any]:
-    found = by_dimension(items)
+def costs_json(items: Sequence[CostItem]) -> dict[str, Any]:
+    found = costs_by_dimension(items)
     return {
         "total": number(sum(found.values(), Decimal(0))),
         "dimensions": [
@@ -179,21 +179,23 @@ def costs(items: Sequence[Item]) -> dict[str, Any]:
     }
 
 
-def items_body(items: Sequence[Item], days: DayRange, white_label: WhiteLabel) -> bytes:
+def items_body(
+    items: Sequence[CostItem], days: DayRange, white_label: WhiteLabel
+) -> bytes:
     """`ItemsOut` as JSON."""
     span = Span.of(days, white_label)
     resources = [one for one in items if one.dimension is Dimension.CAPACITY]
     others = [one for one in items if one.dimension is not Dimension.CAPACITY]
     return orjson.dumps(
         {
-            "costs": costs(items),
+            "costs": costs_json(items),
             "data_transfer_and_storage": [_stored(one, white_label) for one in others],
             "resources": [_resource(one, span, white_label) for one in resources],
         }
     )
 
 
-def _named(item: Item, white_label: WhiteLabel) -> dict[str, str]:
+def _named(item: CostItem, white_label: WhiteLabel) -> dict[str, str]:
     meter = METERS.get(item.meter)
     return {
         "name": f"{item.product}: {meter.label if meter else item.meter}",
@@ -201,7 +203,7 @@ def _named(item: Item, white_label: WhiteLabel) -> dict[str, str]:
     }
 
 
-def _stored(item: Item, white_label: WhiteLabel) -> dict[str, Any]:
+def _stored(item: CostItem, white_label: WhiteLabel) -> dict[str, Any]:
     quantity, unit = item.amounts.quantity, METERS[item.meter].unit
     rate = ratio(item.amounts.cost, quantity)
     one_unit = unit.removesuffix("s")
@@ -220,7 +222,7 @@ def _stored(item: Item, white_label: WhiteLabel) -> dict[str, Any]:
     }
 
 
-def _resource(item: Item, span: Span, white_label: WhiteLabel) -> dict[str, Any]:
+def _resource(item: CostItem, span: Span, white_label: WhiteLabel) -> dict[str, Any]:
     hours = _hours(item, span)
     return {
         **_named(item, white_label),
@@ -233,7 +235,7 @@ def _resource(item: Item, span: Span, white_label: WhiteLabel) -> dict[str, Any]
     }
 
 
-def _hours(item: Item, span: Span) -> int:
+def _hours(item: CostItem, span: Span) -> int:
     meter = METERS.get(item.meter)
     if meter and meter.unit is Unit.SECONDS:
         return min(-(-item.amounts.quantity // 3600), MAX_INT64)
@@ -252,7 +254,7 @@ def deployments_body(
                 {
                     "deployment_id": one.id,
                     "deployment_name": one.name,
-                    "costs": costs(one.items),
+                    "costs": costs_json(one.items),
                     "hourly_rate": span.hourly(one.cost),
                     "period": span.period,
                 }

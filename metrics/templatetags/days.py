@@ -6,7 +6,7 @@ from datetime import date
 from django import template
 from django.utils.safestring import SafeString
 
-from metrics.queries.days import DayMetrics
+from metrics.queries.daily_metrics import DayMetrics
 from orgs.web.templatetags.display import byte_size, day_year, duration
 
 register = template.Library()

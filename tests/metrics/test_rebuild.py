@@ -20,7 +20,7 @@ from metrics.models import (
     OrganizationRanking,
     UsageEvent,
 )
-from metrics.queries.versions import usage_version
+from metrics.queries.usage_version import usage_version
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, event, make_organization, make_rate, record, usage_of
 from tests.metrics.test_recording_parallel import together

@@ -7,7 +7,7 @@ import pytest
 
 from billing.ledger.commands.periods import close_period
 from metrics.models import UsageEvent
-from metrics.queries.days import daily_metrics
+from metrics.queries.daily_metrics import daily_metrics
 from orgs.models import Organization, Project, WhiteLabel
 from tests.factories import (
     NOW,

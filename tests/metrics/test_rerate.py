@@ -23,7 +23,7 @@ from metrics.models import (
     Rate,
     UsageEvent,
 )
-from metrics.queries.versions import usage_version
+from metrics.queries.usage_version import usage_version
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     NOW,

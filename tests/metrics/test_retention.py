@@ -133,7 +133,7 @@ def test_events_go_and_everything_made_of_them_stays(
         ]
     whole = DayRange(date(2024, 1, 1), date(2026, 12, 1))
     found = series(org.id, SeriesFilters(whole, Grain.MONTHLY))
-    assert found.cost_of(date(2024, 1, 1)) == 10
+    assert found.cost_in(date(2024, 1, 1)) == 10
     assert found.total.cost == 20
     assert period_cost(org.id, number=1).cost == Decimal(10)
 

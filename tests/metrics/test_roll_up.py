@@ -17,7 +17,7 @@ from metrics.models import (
     PendingFleetUsage,
     PendingUsage,
 )
-from metrics.queries.versions import usage_version
+from metrics.queries.usage_version import usage_version
 from metrics.signals import usage_rolled_up
 from orgs.models import Organization, WhiteLabel
 from tests.factories import event, make_organization, make_rate, record

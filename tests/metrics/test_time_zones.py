@@ -30,7 +30,7 @@ from metrics.commands.partitions import make_partitions
 from metrics.commands.record import record_usage
 from metrics.events import KEPT, parse_event
 from metrics.periods import DayRange, Grain
-from metrics.queries.series import By, SeriesFilters, series
+from metrics.queries.series import GroupBy, SeriesFilters, series
 from orgs.days import day_of, first_instant
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -144,7 +144,7 @@ def record(place: Place, instants: Sequence[datetime]) -> list[int]:
 
 def used(place: Place, days: DayRange, grain: Grain = Grain.DAILY) -> dict[date, int]:
     """What the one query says, by bucket."""
-    found = series(place.org.id, SeriesFilters(days, grain, By.METER))
+    found = series(place.org.id, SeriesFilters(days, grain, GroupBy.METER))
     lines = {line.id: line for line in found.lines}
     assert set(lines) <= {"requests"}
     if not lines:
@@ -370,7 +370,7 @@ def test_rules_that_differ_are_named_by_the_check(
     def misread(name: str) -> ZoneInfo:
         return ZoneInfo("Asia/Amman" if name == "Africa/Cairo" else name)
 
-    monkeypatch.setattr("metrics.queries.zones.ZoneInfo", misread)
+    monkeypatch.setattr("metrics.queries.time_zones.ZoneInfo", misread)
 
     call_command("check", databases=["default"])
 

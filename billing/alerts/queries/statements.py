@@ -14,7 +14,7 @@ from billing.models.mirrors import (
     SubscriptionKind,
     SubscriptionStatus,
 )
-from metrics.queries.measuring import DAY_COSTS, METERED_USE, OPEN_COST
+from metrics.queries.subqueries import DAY_COSTS, METERED_USE, OPEN_COST
 from orgs.sql import sql_list
 
 # A period or year that began longer ago is not news.

@@ -215,7 +215,7 @@ def _chart(organization: Organization, ahead: Forecast, today: date) -> Chart | 
     start = period_start(ahead, today, label.zone)
     days = DayRange(start, today + timedelta(days=1))
     found = series(organization.pk, SeriesFilters(days))
-    costs = {day: found.cost_of(day) for day in found.buckets}
+    costs = {day: found.cost_in(day) for day in found.buckets}
     return period_chart(ahead, costs, today=today, currency=label.currency)
 
 

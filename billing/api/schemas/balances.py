@@ -9,9 +9,9 @@ from pydantic import AwareDatetime, Field
 
 from billing.ledger.queries.balances import FreeBalance
 from metrics.periods import DayRange
-from metrics.queries.items import Item
+from metrics.queries.items import CostItem
 from metrics.schemas.charts import number
-from metrics.schemas.costs import CostsOut, Span, costs
+from metrics.schemas.costs import CostsOut, Span, costs_json
 from orgs.models import WhiteLabel
 
 
@@ -53,13 +53,13 @@ class OverviewOut(Schema):
 
 
 def overview_body(
-    items: list[Item], balance: FreeBalance, days: DayRange, white_label: WhiteLabel
+    items: list[CostItem], balance: FreeBalance, days: DayRange, white_label: WhiteLabel
 ) -> bytes:
     """`OverviewOut` as JSON."""
     total = sum((item.amounts.cost for item in items), Decimal(0))
     return orjson.dumps(
         {
-            "costs": costs(items),
+            "costs": costs_json(items),
             "trials": number(min(total, balance.used)),
             "hourly_rate": Span.of(days, white_label).hourly(total),
             "balance": {

@@ -13,7 +13,7 @@ from billing.forecast.queries.forecasts import LimitForecast, look_ahead, pace_d
 from billing.forecast.queries.sort_keys import LATEST_KEY, SOONEST_KEY
 from billing.ledger.queries.facts import BillingFacts, billing_facts
 from billing.models import BillingAccount, Invoice, Subscription
-from metrics.queries.fleet import COST_KEY, RecentCost, recent_costs_by_day
+from metrics.queries.fleet import COST_SORT_FIELD, RecentCost, recent_costs_by_day
 from metrics.queries.periods import CurrentPeriod, PeriodCost, current_periods
 from orgs.days import day_of
 from orgs.models import Organization
@@ -40,7 +40,7 @@ STATES = tuple(State)
 _RANKING, _LIMIT_RANKING = "ranking", "limit_ranking"
 _BY_LIMIT = f"{_LIMIT_RANKING}__organization_id"
 SORTS = {
-    "cost": Order(COST_KEY, descending=True, tie=f"{_RANKING}__organization_id"),
+    "cost": Order(COST_SORT_FIELD, descending=True, tie=f"{_RANKING}__organization_id"),
     "name": Order("name_key"),
     "created": Order("created_at", descending=True),
     "limit": Order(SOONEST_KEY, tie=_BY_LIMIT),
@@ -154,7 +154,7 @@ def _limit(
         return None
     zone = organization.white_label.zone
     today = day_of(now, zone)
-    week = recent.cost_of(pace_days(now, zone), today=today)
+    week = recent.cost_in(pace_days(now, zone), today=today)
     return look_ahead(period, facts, week, today=today, zone=zone).next_reached_limit
 
 

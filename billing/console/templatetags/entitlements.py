@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from django import template
 
-from metrics.queries.days import EntitlementUse, Measured
+from metrics.queries.daily_metrics import EntitlementUsage, MeteredEntitlement
 from orgs.web.templatetags.display import byte_size, count, duration
 
 register = template.Library()
@@ -30,11 +30,11 @@ class MeterCell(TypedDict):
 
 
 @register.simple_tag
-def entitlement_meters(use: EntitlementUse) -> list[MeterCell]:
+def entitlement_meters(use: EntitlementUsage) -> list[MeterCell]:
     return [_meter(measured) for measured in use.all]
 
 
-def _meter(measured: Measured) -> MeterCell:
+def _meter(measured: MeteredEntitlement) -> MeterCell:
     label, said = _MEASURES[measured.slug]
     fraction = measured.fraction
     tone, note = "", ""

@@ -15,8 +15,8 @@ from billing.forecast.templatetags.tiles import Tile
 from billing.stripe.queries.sync_health import SyncHealth
 from billing.stripe.templatetags.syncs import health_tile
 from metrics.catalog import METERS, Unit
-from metrics.queries.fleet import Largest
-from metrics.queries.fleet_series import Compared, FleetTotals
+from metrics.queries.fleet import TopSpender
+from metrics.queries.fleet_series import Comparison, FleetTotals
 from orgs.days import day_of
 from orgs.models import WhiteLabel
 from orgs.web.templatetags.display import (
@@ -75,7 +75,7 @@ def fleet_tiles(
         }
     ]
     for unit, label, name, said in _UNITS:
-        used = totals.of(unit)
+        used = totals.quantity_in(unit)
         if used.now or used.before:
             value = exact(used.now, name)
             note = _compared(used, said(used.before))
@@ -84,7 +84,7 @@ def fleet_tiles(
     return [*tiles, _overdue(found, currency, now), synced]
 
 
-def _compared(sums: Compared, before: str) -> Tile:
+def _compared(sums: Comparison, before: str) -> Tile:
     if sums.growth is None:
         return {"note": "none in the previous 30 days"}
     return {"strong": change(sums.growth), "note": f"from {before}"}
@@ -149,7 +149,7 @@ def _overdue_for(times: int, days: int) -> str:
 
 
 @register.simple_tag
-def white_label_of(scope: FleetScope, row: Concern | Largest) -> WhiteLabel:
+def white_label_of(scope: FleetScope, row: Concern | TopSpender) -> WhiteLabel:
     return scope.of(row.white_label_id)
 
 

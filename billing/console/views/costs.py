@@ -7,7 +7,11 @@ from django.urls import reverse
 
 from billing.forecast.charts import limit_lines, period_chart
 from billing.forecast.queries.forecasts import Forecast, forecast
-from metrics.views import Asked, ask, cost_panel
+from metrics.views import (
+    ChartRequest,
+    cost_panel_context,
+    read_chart_request,
+)
 from orgs.catalog import Scope
 from orgs.web.http import OrgRequest, page_or_fragment
 
@@ -29,23 +33,25 @@ def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
     )
 
 
-def ask_costs(request: OrgRequest, organization_id: int) -> Asked:
-    return ask(request, organization_id, Scope.BILLING_READ, offers_cumulative=True)
+def ask_costs(request: OrgRequest, organization_id: int) -> ChartRequest:
+    return read_chart_request(
+        request, organization_id, Scope.BILLING_READ, offers_cumulative=True
+    )
 
 
-def look(asked: Asked) -> Forecast:
+def look(asked: ChartRequest) -> Forecast:
     return forecast(asked.organization, today=asked.today, period=asked.period)
 
 
-def limited_panel(asked: Asked, ahead: Forecast, name: str) -> dict[str, Any]:
+def limited_panel(asked: ChartRequest, ahead: Forecast, name: str) -> dict[str, Any]:
     """The cost chart with its limits, for the page of that URL name."""
     label = asked.organization.white_label
     url = reverse(name, args=[asked.organization.pk])
     if not asked.query.is_cumulative:
         limits = limit_lines(ahead, grain=asked.query.grain, zone=label.zone)
-        return cost_panel(asked, url, limits)
-    panel = cost_panel(asked, url)
+        return cost_panel_context(asked, url, limits)
+    panel = cost_panel_context(asked, url)
     found = panel["series"]
-    by_day = {day: found.cost_of(day) for day in found.buckets}
+    by_day = {day: found.cost_in(day) for day in found.buckets}
     chart = period_chart(ahead, by_day, today=asked.today, currency=label.currency)
     return {**panel, "chart": chart, "forecast": ahead}

@@ -15,9 +15,14 @@ from billing.console.queries.scope import FleetScope
 from billing.stripe.queries.sync_health import sync_health
 from metrics.charts import cost_chart
 from metrics.forms import ChartQuery
-from metrics.queries.fleet import Largest, RecentCost, list_largest, recent_costs_by_day
+from metrics.queries.fleet import (
+    RecentCost,
+    TopSpender,
+    list_top_spenders,
+    recent_costs_by_day,
+)
 from metrics.queries.fleet_series import count_pending, fleet_series, fleet_totals
-from metrics.views import chart_panel
+from metrics.views import chart_panel_context
 from orgs import access
 from orgs.catalog import Scope
 from orgs.web.charts import sparkline
@@ -40,7 +45,10 @@ def fleet(request: OrgRequest) -> HttpResponse:
         return page_or_fragment(request, _PAGE, _PAGE, context)
     scope, now = read_fleet_scope(request.GET, labels), timezone.now()
     query = ChartQuery.read(
-        request.GET, today=scope.today(now), period_starts_on=None, kept=scope.kept
+        request.GET,
+        today=scope.today(now),
+        period_starts_on=None,
+        other_parameters=scope.kept,
     )
     context |= {"scope": scope, **_costs(query, scope, now)}
     if not wants_fragment(request):
@@ -58,7 +66,7 @@ def _costs(query: ChartQuery, scope: FleetScope, now: datetime) -> dict[str, Any
     found = fleet_series(scope.ids, query.filters())
     chart = cost_chart(found, currency=scope.currency, today=scope.first_open(now))
     return {
-        **chart_panel(query, reverse("billing:fleet"), found, chart),
+        **chart_panel_context(query, reverse("billing:fleet"), found, chart),
         "currency": scope.currency,
         "zone": scope.zone_name,
     }
@@ -68,9 +76,9 @@ def _whole(scope: FleetScope, now: datetime) -> dict[str, Any]:
     """What stands around the chart, of the same white labels; eight queries or so."""
     concerns = needs_action(scope.ids, now=now)
     totals = fleet_totals(scope.ids, before=scope.first_open(now))
-    largest = list_largest(scope.ids, limit=_SHOWN)
+    largest = list_top_spenders(scope.ids, limit=_SHOWN)
     trials = concerns.trials[:_SHOWN]
-    shown: list[Largest | Concern] = [*largest, *trials]
+    shown: list[TopSpender | Concern] = [*largest, *trials]
     recent = recent_costs_by_day(
         {one.organization_id: scope.today_of(one.white_label_id, now) for one in shown}
     )
@@ -88,7 +96,7 @@ def _whole(scope: FleetScope, now: datetime) -> dict[str, Any]:
 
 
 def _freshness(
-    scope: FleetScope, largest: Sequence[Largest], now: datetime
+    scope: FleetScope, largest: Sequence[TopSpender], now: datetime
 ) -> dict[str, Any]:
     """What is behind: folding makes a page slow, a sweep a day late misorders it."""
     waiting = count_pending(_MANY_CHANGES)
@@ -105,7 +113,7 @@ def _freshness(
 
 
 def _with_costs(
-    rows: Sequence[Largest | Concern], recent: dict[int, RecentCost]
+    rows: Sequence[TopSpender | Concern], recent: dict[int, RecentCost]
 ) -> list[dict[str, Any]]:
     return [
         {

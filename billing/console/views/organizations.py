@@ -12,9 +12,9 @@ from billing.console.queries.organization_list import STATES, FleetFilters, flee
 from billing.console.queries.tabs import MOST_COUNTED, count_tabs
 from billing.console.views.costs import ask_costs, limited_panel, look
 from metrics.periods import DayRange
-from metrics.queries.days import entitlement_use
+from metrics.queries.daily_metrics import entitlement_usage
 from metrics.queries.fleet import recent_costs
-from metrics.queries.series import By, SeriesFilters, series
+from metrics.queries.series import GroupBy, SeriesFilters, series
 from orgs import access
 from orgs.catalog import Scope
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
@@ -125,7 +125,7 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
         context |= {
             "forecast": ahead,
             "recent": recent[organization.id],
-            "use": entitlement_use(organization, today=today),
+            "use": entitlement_usage(organization, today=today),
             **_last_days(organization.id, today),
         }
     return page_or_fragment(
@@ -140,12 +140,12 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
 def _last_days(organization_id: int, today: date) -> dict[str, Any]:
     """The last seven days, newest first, in the meters that were used in them."""
     days = DayRange(today - timedelta(days=_LAST_DAYS - 1), today + timedelta(days=1))
-    found = series(organization_id, SeriesFilters(days, by=By.METER))
+    found = series(organization_id, SeriesFilters(days, group_by=GroupBy.METER))
     used = {line.id for line in found.lines if line.total.quantity}
     meters = [meter for meter in _DAY_METERS if meter[0] in used]
     rows = []
     for day in reversed(found.buckets):
-        amounts = {line.id: amounts.quantity for line, amounts in found.of(day)}
+        amounts = {line.id: amounts.quantity for line, amounts in found.amounts_in(day)}
         cells = [(amounts.get(slug, 0), unit) for slug, _, unit in meters]
-        rows.append({"day": day, "cells": cells, "cost": found.cost_of(day)})
+        rows.append({"day": day, "cells": cells, "cost": found.cost_in(day)})
     return {"day_meters": meters, "last_days": rows if used else []}

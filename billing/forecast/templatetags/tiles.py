@@ -35,7 +35,7 @@ def forecast_tiles(
         _projected(forecast, currency),
         {
             "label": "Savings vs. benchmark",
-            "value": exact(forecast.cost.saved, "money", currency),
+            "value": exact(forecast.cost.savings, "money", currency),
             "note": "this period",
         },
         _synced(organization, forecast),

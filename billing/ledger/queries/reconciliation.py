@@ -16,7 +16,7 @@ from django.utils import timezone
 from billing.ledger.queries.charges import OTHER_PRODUCTS
 from billing.models import BillingPeriod, Charge, Invoice
 from billing.money import ZERO, exactly, smallest_charge
-from metrics.queries.reconciling import (
+from metrics.queries.reconciliation import (
     PeriodSpan,
     ProductCheck,
     RerateFacts,

@@ -35,7 +35,7 @@ from metrics.commands.record import record_usage
 from metrics.commands.roll_up import roll_up_usage
 from metrics.events import IncomingEvent
 from metrics.periods import add_months
-from metrics.queries.days import entitlement_use
+from metrics.queries.daily_metrics import entitlement_usage
 from metrics.queries.periods import open_period_costs
 from orgs.commands.organizations import (
     IncomingEntitlements,
@@ -316,7 +316,7 @@ class _Seeding:
         )
 
     def _fill_up(self, row: Organization) -> None:
-        use = entitlement_use(row, today=self.today)
+        use = entitlement_usage(row, today=self.today)
         hours = {
             "compute_seconds_per_year": (use.compute_seconds.used, 0.84),
             "gpu_seconds_per_year": (use.gpu_seconds.used, 0.62),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from ninja import Query
 from pydantic import Field
 
-from metrics.queries.days import DayMetrics, contract_start, daily_metrics
+from metrics.queries.daily_metrics import DayMetrics, contract_start, daily_metrics
 from orgs.api.white_labels.common import INNER, Id, inner, reads, router
 from orgs.api.white_labels.schemas import AEntitlementLimits, AGenericOut, Said
 from orgs.catalog import Scope
@@ -131,7 +131,7 @@ def info_body(organization: Organization) -> bytes:
         "gpuComputeTime": _integer(gpu),
         "totalComputeTime": (cpu + gpu) / 60,
         "billable": organization.is_billable,
-        "entitlementLimits": limits_of(get_entitlements(organization)),
+        "entitlementLimits": limits_json(get_entitlements(organization)),
         "computeTimeCurrentContractSince": since,
         "totalStorage": _integer(end.total_storage_bytes),
         "dailyMetrics": orjson.Fragment(_days(organization, days, since)),
@@ -192,7 +192,7 @@ def moment(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def limits_of(entitlements: Entitlements) -> dict[str, int | None]:
+def limits_json(entitlements: Entitlements) -> dict[str, int | None]:
     return {
         "totalStorage": entitlements.storage_bytes,
         "computeTimePerYear": entitlements.compute_seconds_per_year,

@@ -10,7 +10,7 @@ from django.utils import timezone
 from ninja import Query
 from pydantic import Field
 
-from metrics.api.white_labels.info import limits_of
+from metrics.api.white_labels.info import limits_json
 from metrics.queries.compute import has_usage_since
 from orgs.api.white_labels.common import ONE, Id, called, reads, router
 from orgs.api.white_labels.list_params import (
@@ -146,6 +146,6 @@ def _organization(row: Organization, private: int) -> dict[str, Any]:
         "whitelabel_id": row.white_label_id,
         "billable": row.is_billable,
         "private_project_count": private,
-        "entitlement_limits": limits_of(getattr(row, "entitlements", Entitlements())),
+        "entitlement_limits": limits_json(getattr(row, "entitlements", Entitlements())),
         "deleted_date": row.deleted_at,
     }

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from metrics.commands.partitions import Outdated, drop_partitions, make_partitions
-from metrics.queries.partitions import list_months
+from metrics.queries.partitions import list_event_partitions
 
 
 class Command(BaseCommand):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             )
         made = [] if dry_run else make_partitions()
         outdated = drop_partitions(dry_run=dry_run) if drop or dry_run else []
-        for month in list_months():
+        for month in list_event_partitions():
             self.stdout.write(
                 f"{month.name} rows ~{month.rows:,} bytes {month.bytes:,}"
             )

@@ -27,8 +27,8 @@ from metrics.models import (
     UsageEvent,
     UsageVoid,
 )
-from metrics.queries.partitions import list_months
-from metrics.queries.versions import usage_version
+from metrics.queries.partitions import list_event_partitions
+from metrics.queries.usage_version import usage_version
 from metrics.queries.voids import UsageRange
 from orgs.errors import InvalidDateRange
 from orgs.models import Organization, WhiteLabel
@@ -348,7 +348,7 @@ def test_damaged_sums_are_mended_before(used: Organization) -> None:
 def test_months_that_were_dropped_are_refused(used: Organization) -> None:
     november = datetime(2025, 11, 1, tzinfo=UTC)
     with connection.cursor() as cursor:
-        for month in list_months():
+        for month in list_event_partitions():
             if month.start < november:
                 cursor.execute(f"drop table {month.name}")
     span = ("--from", "2025-10-20T00:00:00Z", "--to", "2026-11-22T00:00:00Z")

@@ -10,7 +10,7 @@ from django.db import connection
 from metrics.events import KEPT
 from metrics.periods import DayRange
 from metrics.queries import pricing
-from metrics.queries.partitions import has_events_of, list_months
+from metrics.queries.partitions import has_all_events, list_event_partitions
 from orgs.days import ONE_DAY, day_of
 from orgs.models import Organization
 
@@ -59,7 +59,7 @@ where e.organization_id = %(id)s and e.period = %(number)s
     and e.at >= %(from)s and e.at < %(until)s and not """
 # A full join of what is in either; `late` and both sums are of one snapshot.
 _CHECK = f"""
-{pricing.priced(_EVENTS + pricing.IS_VOIDED)}, event as (
+{pricing.price_events(_EVENTS + pricing.IS_VOIDED)}, event as (
     select product, sum(cost) as cost from summed group by 1
 ), daily as (
     select product, sum(cost) as cost, min(day) as first, max(day) as last,
@@ -77,7 +77,7 @@ join metrics_usageevent e using (organization_id, event_id, at)
 where v.organization_id = %(id)s and v.period = %(number)s
     and v.is_credited = """
 _VOIDED = f"""
-{pricing.priced(_VOIDED_EVENTS + "%(credited)s")}
+{pricing.price_events(_VOIDED_EVENTS + "%(credited)s")}
 select product, sum(cost) from summed group by 1
 """  # noqa: S608  ours
 
@@ -144,7 +144,9 @@ def _has_events(days: list[date], organization: Organization) -> bool:
     if not days:
         return True
     zone = organization.white_label.zone
-    return has_events_of(DayRange(min(days), max(days) + ONE_DAY), zone, list_months())
+    return has_all_events(
+        DayRange(min(days), max(days) + ONE_DAY), zone, list_event_partitions()
+    )
 
 
 def _fetch(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:

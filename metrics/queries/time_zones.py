@@ -19,7 +19,7 @@ group by zone order by zone
 """
 
 
-def find_disputed_zones(now: datetime) -> list[str]:
+def find_conflicting_zones(now: datetime) -> list[str]:
     """Zones of white labels whose clocks they set differently about now.
 
     Looked at from the oldest event that is still taken to as far ahead. Sums are not in

@@ -160,7 +160,7 @@ def _weighed(cpu: Iterable[int], gpu: Iterable[int], weight: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeteredEntitlement:
     """Use of one entitlement, in its unit; a null limit is no limit."""
 
     slug: str
@@ -177,18 +177,18 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class EntitlementUse:
+class EntitlementUsage:
     """Every entitlement against what is used; compute since the contract year began."""
 
     since: date
-    compute_seconds: Measured
-    gpu_seconds: Measured
-    storage_bytes: Measured
-    projects: Measured
-    users: Measured
+    compute_seconds: MeteredEntitlement
+    gpu_seconds: MeteredEntitlement
+    storage_bytes: MeteredEntitlement
+    projects: MeteredEntitlement
+    users: MeteredEntitlement
 
     @property
-    def all(self) -> tuple[Measured, ...]:
+    def all(self) -> tuple[MeteredEntitlement, ...]:
         """In the order people ask for them."""
         return (
             self.compute_seconds,
@@ -207,19 +207,21 @@ from metrics_dailymetric where organization_id = %(organization_id)s
 """
 
 
-def entitlement_use(organization: Organization, *, today: date) -> EntitlementUse:
+def entitlement_usage(organization: Organization, *, today: date) -> EntitlementUsage:
     """Compute entitlements are CPU + GPU seconds, unweighted, per contract year."""
     since = contract_year_start(contract_start(organization), today)
     heads, limits = heads_and_limits(organization)
     [used] = fetch_all(_USED, {"organization_id": organization.id, "since": since})
     cpu, gpu, storage = map(int, used)
-    return EntitlementUse(
+    return EntitlementUsage(
         since=since,
-        compute_seconds=Measured(
+        compute_seconds=MeteredEntitlement(
             "compute_seconds", cpu + gpu, limits.compute_seconds_per_year
         ),
-        gpu_seconds=Measured("gpu_seconds", gpu, limits.gpu_seconds_per_year),
-        storage_bytes=Measured("storage_bytes", storage, limits.storage_bytes),
-        projects=Measured("projects", heads.projects, limits.projects),
-        users=Measured("users", heads.members, limits.users),
+        gpu_seconds=MeteredEntitlement("gpu_seconds", gpu, limits.gpu_seconds_per_year),
+        storage_bytes=MeteredEntitlement(
+            "storage_bytes", storage, limits.storage_bytes
+        ),
+        projects=MeteredEntitlement("projects", heads.projects, limits.projects),
+        users=MeteredEntitlement("users", heads.members, limits.users),
     )
