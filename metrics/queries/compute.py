@@ -1,3 +1,5 @@
+"""Compute time of an organization, and a filter for rows that have recent usage."""
+
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -11,7 +13,7 @@ from metrics.periods import DayRange
 
 @dataclass(frozen=True, slots=True)
 class ComputeTime:
-    """Plain seconds; the white label's GPU weight is not in them."""
+    """CPU and GPU time in seconds, without the white label's GPU weight."""
 
     cpu_seconds: int
     gpu_seconds: int
@@ -21,7 +23,7 @@ class ComputeTime:
         return (self.cpu_seconds + self.gpu_seconds) / 60
 
 
-_COMPUTE = """
+_COMPUTE_TIME = """
 select coalesce(sum(cpu_seconds), 0), coalesce(sum(gpu_seconds), 0)
 from metrics_dailymetric
 where organization_id = %s and day >= %s and day < %s
@@ -29,13 +31,19 @@ where organization_id = %s and day >= %s and day < %s
 
 
 def compute_time(organization_id: int, days: DayRange) -> ComputeTime:
-    """What an organization computed in a half-open range of its days."""
+    """Return the compute time of an organization in a range of its days."""
     with connection.cursor() as cursor:
-        cursor.execute(_COMPUTE, [organization_id, days.start, days.end])
+        cursor.execute(_COMPUTE_TIME, [organization_id, days.start, days.end])
         return ComputeTime(*map(int, cursor.fetchone()))
 
 
-def has_usage_since(day: date, **of: str) -> Exists:
-    """A condition on other tables' rows: `organization_id="pk"`, `project_id="pk"`."""
-    same: dict[str, Any] = {name: OuterRef(field) for name, field in of.items()}
-    return Exists(Usage.objects.filter(day__gte=day, **same))
+def has_usage_since(day: date, **fields: str) -> Exists:
+    """Return a condition that holds for rows with usage on or after `day`.
+
+    `fields` maps columns of usage to the fields of the filtered rows:
+    `organization_id="pk"`, `project_id="pk"`.
+    """
+    matching: dict[str, Any] = {
+        column: OuterRef(field) for column, field in fields.items()
+    }
+    return Exists(Usage.objects.filter(day__gte=day, **matching))

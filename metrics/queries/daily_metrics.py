@@ -1,4 +1,4 @@
-"""An organization's days: what happened, and the running totals since its contract."""
+"""An organization's daily metrics with running totals, and its use of entitlements."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -31,10 +31,11 @@ _COLUMNS = (
 
 
 class DayMetrics(Struct, frozen=True, gc=False):
-    """One day; `total_*` hold at its end.
+    """Metrics of one day: what changed in it, and the totals at its end (`total_*`).
 
-    `compute_seconds` = CPU + weight x GPU, the white label's weight. The contract
-    totals count from `contract_started_on`, the other totals from the beginning.
+    `compute_seconds` is CPU + weight x GPU seconds, with the white label's GPU weight.
+    `total_contract_*` count from the start of the contract, the other totals from the
+    organization's first day.
     """
 
     day: date
@@ -58,8 +59,12 @@ class DayMetrics(Struct, frozen=True, gc=False):
     total_contract_compute_seconds: int
 
 
-# Wider than 64 bits, so numeric; as text they are read faster.
-_WIDE = _COLUMNS[6:]
+# Sums of these may exceed 64 bits, so the columns are numeric. Python parses the text
+# of an integer faster than psycopg builds a Decimal.
+_NUMERIC = _COLUMNS[6:]
+# A row for each day of the range that has metrics, and one without a day that sums up
+# everything before it: from there the running totals start. Compute counts only from
+# the contract start. One scan of the organization's rows by primary key.
 _SQL = """
 select day, {days}
 from metrics_dailymetric
@@ -69,20 +74,20 @@ select null, {before}
 from metrics_dailymetric
 where organization_id = %(organization_id)s and day < %(start)s
 """.format(
-    days=", ".join(f"{name}::text" if name in _WIDE else name for name in _COLUMNS),
+    days=", ".join(f"{name}::text" if name in _NUMERIC else name for name in _COLUMNS),
     before=", ".join(
         f"coalesce(sum({name}) filter (where day >= %(contract)s), 0)::text"
         if name in ("cpu_seconds", "gpu_seconds")
-        else f"coalesce(sum({name}), 0)" + ("::text" if name in _WIDE else "")
+        else f"coalesce(sum({name}), 0)" + ("::text" if name in _NUMERIC else "")
         for name in _COLUMNS
     ),
 )
-_Sums = tuple[int, ...]  # as `_COLUMNS`
-_NOTHING: _Sums = (0,) * len(_COLUMNS)
+_Sums = tuple[int, ...]  # one for each of `_COLUMNS`, in that order
+_NO_CHANGES: _Sums = (0,) * len(_COLUMNS)
 
 
 def contract_start(organization: Organization) -> date:
-    """Where running totals start: the contract's day, or else the creation's."""
+    """Return the first day of the contract totals: its start, or else the creation."""
     zone = organization.white_label.zone
     return organization.contract_started_on or day_of(organization.created_at, zone)
 
@@ -90,23 +95,25 @@ def contract_start(organization: Organization) -> date:
 def daily_metrics(
     organization: Organization, *, last: date, days: int = DAYS
 ) -> list[DayMetrics]:
-    """Exactly `days` days up to and including `last`, oldest first, empty ones filled.
+    """Return the metrics of exactly `days` days that end with `last`, oldest first.
 
-    One query over the organization's days; formulas from contract A, tables 3b.
+    Days without changes are included. Costs one query over the organization's daily
+    metrics. The formulas are those of contract A, tables 3b.
     """
     calendar = [last - timedelta(days=ago) for ago in reversed(range(days))]
     contract = contract_start(organization)
-    before, found = _deltas(organization.id, calendar, contract)
-    columns = list(zip(*(found.get(day, _NOTHING) for day in calendar), strict=True))
+    before, changes = _changes(organization.id, calendar, contract)
+    rows = (changes.get(day, _NO_CHANGES) for day in calendar)
+    columns = list(zip(*rows, strict=True))
     return _with_totals(
         calendar, columns, before, contract, organization.white_label.gpu_weight
     )
 
 
-def _deltas(
+def _changes(
     organization_id: int, calendar: Sequence[date], contract: date
 ) -> tuple[_Sums, dict[date, _Sums]]:
-    """Sums of all that was before the calendar, and each day's deltas."""
+    """Return the sums of everything before the calendar, and the changes by day."""
     rows = fetch_all(
         _SQL,
         {
@@ -116,8 +123,8 @@ def _deltas(
             "contract": contract,
         },
     )
-    found = {day: tuple(map(int, deltas)) for day, *deltas in rows}
-    return found.pop(None), found
+    changes = {day: tuple(map(int, sums)) for day, *sums in rows}
+    return changes.pop(None), changes
 
 
 def _with_totals(
@@ -127,41 +134,48 @@ def _with_totals(
     contract: date,
     weight: int,
 ) -> list[DayMetrics]:
-    """Column by column: a loop over days and names would be slower."""
+    """Return the days with their running totals.
+
+    Computed column by column, which is faster than a loop over days and names.
+    """
     cpu, gpu = columns[6:8]
-    starts = bisect_left(calendar, contract)  # days before the contract count nothing
-    none = (0,) * starts
-    contract_cpu = _running(before[6], none + cpu[starts:])
-    contract_gpu = _running(before[7], none + gpu[starts:])
+    # Days before the contract add nothing to its totals.
+    first = bisect_left(calendar, contract)
+    zeros = (0,) * first
+    contract_cpu = _running_totals(before[6], zeros + cpu[first:])
+    contract_gpu = _running_totals(before[7], zeros + gpu[first:])
     rows = zip(
         calendar,
         *columns,
-        _weighed(cpu, gpu, weight),
+        _weighted(cpu, gpu, weight),
+        # Added minus deleted, for the four pairs of columns.
         *(
-            _running(
-                before[at] - before[at + 1], map(sub, columns[at], columns[at + 1])
+            _running_totals(
+                before[added] - before[added + 1],
+                map(sub, columns[added], columns[added + 1]),
             )
-            for at in (0, 2, 4, 8)
+            for added in (0, 2, 4, 8)
         ),
         contract_cpu,
         contract_gpu,
-        _weighed(contract_cpu, contract_gpu, weight),
+        _weighted(contract_cpu, contract_gpu, weight),
         strict=True,
     )
     return [DayMetrics(*row) for row in rows]
 
 
-def _running(before: int, deltas: Iterable[int]) -> list[int]:
-    return list(accumulate(deltas, initial=before))[1:]
+def _running_totals(before: int, changes: Iterable[int]) -> list[int]:
+    return list(accumulate(changes, initial=before))[1:]
 
 
-def _weighed(cpu: Iterable[int], gpu: Iterable[int], weight: int) -> list[int]:
-    return [seconds + weight * more for seconds, more in zip(cpu, gpu, strict=True)]
+def _weighted(cpu: Iterable[int], gpu: Iterable[int], weight: int) -> list[int]:
+    pairs = zip(cpu, gpu, strict=True)
+    return [cpu_seconds + weight * gpu_seconds for cpu_seconds, gpu_seconds in pairs]
 
 
 @dataclass(frozen=True, slots=True)
 class MeteredEntitlement:
-    """Use of one entitlement, in its unit; a null limit is no limit."""
+    """Use of one entitlement and its limit, in its unit; null is no limit."""
 
     slug: str
     used: int
@@ -169,6 +183,7 @@ class MeteredEntitlement:
 
     @property
     def fraction(self) -> float | None:
+        """Used part of the limit; 1 when anything is used of a limit of 0."""
         if self.limit is None:
             return None
         if self.limit == 0:
@@ -178,7 +193,7 @@ class MeteredEntitlement:
 
 @dataclass(frozen=True, slots=True)
 class EntitlementUsage:
-    """Every entitlement against what is used; compute since the contract year began."""
+    """Use of every entitlement; compute counts since `since`, the contract year."""
 
     since: date
     compute_seconds: MeteredEntitlement
@@ -189,7 +204,7 @@ class EntitlementUsage:
 
     @property
     def all(self) -> tuple[MeteredEntitlement, ...]:
-        """In the order people ask for them."""
+        """All entitlements, in the order in which pages list them."""
         return (
             self.compute_seconds,
             self.gpu_seconds,
@@ -199,7 +214,9 @@ class EntitlementUsage:
         )
 
 
-_USED = """
+# Compute of the contract year, and bytes stored now: additions minus deletions of all
+# time. One scan of the organization's daily metrics.
+_ENTITLEMENT_USAGE = """
 select coalesce(sum(cpu_seconds) filter (where day >= %(since)s), 0),
     coalesce(sum(gpu_seconds) filter (where day >= %(since)s), 0),
     coalesce(sum(storage_bytes_added - storage_bytes_deleted), 0)
@@ -208,11 +225,15 @@ from metrics_dailymetric where organization_id = %(organization_id)s
 
 
 def entitlement_usage(organization: Organization, *, today: date) -> EntitlementUsage:
-    """Compute entitlements are CPU + GPU seconds, unweighted, per contract year."""
+    """Return how much of each entitlement is used.
+
+    Compute is CPU + GPU seconds, unweighted, in the contract year that holds `today`.
+    """
     since = contract_year_start(contract_start(organization), today)
     heads, limits = heads_and_limits(organization)
-    [used] = fetch_all(_USED, {"organization_id": organization.id, "since": since})
-    cpu, gpu, storage = map(int, used)
+    parameters = {"organization_id": organization.id, "since": since}
+    [sums] = fetch_all(_ENTITLEMENT_USAGE, parameters)
+    cpu, gpu, storage = map(int, sums)
     return EntitlementUsage(
         since=since,
         compute_seconds=MeteredEntitlement(

@@ -1,4 +1,4 @@
-"""The same sums over all organizations of white labels, whatever their number."""
+"""Usage and cost of all organizations of white labels, from precomputed totals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,9 @@ from orgs.days import ONE_DAY
 
 TOTAL_DAYS = 30
 
-# Folding takes changes away and adds them to totals in one transaction: a statement
-# sees each of them once, here or there, so the fleet is the sum of its organizations.
+# Totals, and what is recorded but not yet rolled up into them. Rolling up deletes the
+# pending rows and adds them to the totals in one transaction, so a statement sees each
+# of them once, and the fleet is always the sum of its organizations.
 _SQL = """
 select {bucket}, {line}, sum(quantity), sum(cost), sum(benchmark_cost),
     sum(unpriced_quantity)
@@ -36,7 +37,7 @@ from (
     select day, {line}, quantity, cost, benchmark_cost, unpriced_quantity
     from metrics_pendingfleetusage where white_label_id = any(%(white_labels)s)
         and day >= %(start)s and day < %(end)s
-) as found
+) as usage
 group by 1, 2
 order by 1
 """
@@ -52,7 +53,8 @@ def fleet_series(white_label_ids: Sequence[int], filters: SeriesFilters) -> Seri
 
     One query. Reads a row per white label, day, product and meter, some 20,000 for a
     year of one with twenty products, and what was recorded in the seconds since the
-    last folding; never more for more organizations. Totals know no projects.
+    last roll-up; never more for more organizations. Raises `ValueError` for a project:
+    totals are not stored by project.
     """
     if filters.project_id is not None:
         raise ValueError("usage of all organizations is not stored by project")
@@ -71,7 +73,7 @@ def fleet_series(white_label_ids: Sequence[int], filters: SeriesFilters) -> Seri
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A sum of 30 days beside that of the 30 before."""
+    """A sum of 30 days, and that of the 30 days before for comparison."""
 
     now: Decimal | int
     before: Decimal | int
@@ -83,7 +85,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class MeterTotal:
-    """One meter's sums of the last 30 complete days and of those before."""
+    """Sums of one meter in the last 30 complete days and in the 30 before."""
 
     slug: str
     name: str
@@ -92,7 +94,7 @@ class MeterTotal:
 
     @property
     def is_part_unpriced(self) -> bool:
-        """Some rates are missing; a meter with none at all is one that is not sold."""
+        """True if some of its rates are missing; without any rate it is not sold."""
         return 0 < self.now.unpriced_quantity < self.now.quantity
 
     @property
@@ -102,7 +104,10 @@ class MeterTotal:
 
 @dataclass(frozen=True, slots=True)
 class FleetTotals:
-    """The last 30 complete days against as many before; meters of the catalog first."""
+    """Sums of the last 30 complete days and of the 30 before, by meter.
+
+    The meters of the catalog come first, in its order.
+    """
 
     range: DayRange
     meters: tuple[MeterTotal, ...]
@@ -125,21 +130,23 @@ class FleetTotals:
         return Comparison(self.now.cost, before.cost)
 
     def quantity_in(self, unit: Unit) -> Comparison:
-        """Quantities of the meters that share a unit; of no others may be added up."""
-        found = [m for m in self.meters if m.slug in METERS]
-        same = [m.quantity for m in found if METERS[m.slug].unit is unit]
-        return Comparison(sum(one.now for one in same), sum(one.before for one in same))
+        """Return the quantity of all meters with this unit."""
+        known = [meter for meter in self.meters if meter.slug in METERS]
+        sums = [m.quantity for m in known if METERS[m.slug].unit is unit]
+        return Comparison(sum(s.now for s in sums), sum(s.before for s in sums))
 
 
 def fleet_totals(white_label_ids: Sequence[int], *, before: date) -> FleetTotals:
-    """Sums of the 30 days up to but not including `before`; one query.
+    """Return the sums of the 30 days before `before`, and of the 30 before those.
 
-    Complete days only: a day half over against a whole one would look like a fall.
+    One query. Only complete days are compared: a day that is half over would look like
+    a decline.
     """
     days = DayRange(before - timedelta(days=TOTAL_DAYS), before)
     both = DayRange(days.before().start, days.end)
-    found = fleet_series(white_label_ids, SeriesFilters(both, group_by=GroupBy.METER))
-    meters = [_compared(line, days.start) for line in found.lines]
+    filters = SeriesFilters(both, group_by=GroupBy.METER)
+    lines = fleet_series(white_label_ids, filters).lines
+    meters = [_meter_total(line, days.start) for line in lines]
     order = list(METERS)
     return FleetTotals(
         days,
@@ -152,22 +159,23 @@ def fleet_totals(white_label_ids: Sequence[int], *, before: date) -> FleetTotals
     )
 
 
-def _compared(line: Line, start: date) -> MeterTotal:
+def _meter_total(line: Line, start: date) -> MeterTotal:
     now = [sums for day, sums in line.by_bucket.items() if day >= start]
     before = [sums for day, sums in line.by_bucket.items() if day < start]
     return MeterTotal(line.id, line.name, sum(now, Amounts()), sum(before, Amounts()))
 
 
-_WAITING = (
-    "select count(*) from (select from metrics_pendingfleetusage limit %s) as waiting"
+_COUNT_PENDING = (
+    "select count(*) from (select from metrics_pendingfleetusage limit %s) as pending"
 )
 
 
 def count_pending(limit: int) -> int:
-    """How many changes wait to be folded, counted up to `limit`.
+    """Return how many rows wait to be rolled up, counted up to `limit`.
 
-    They are in every number already; many of them mean that no worker is folding.
+    Every number includes them already. Many of them mean that no worker rolls them up,
+    and make reading slower.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, [limit])
+        cursor.execute(_COUNT_PENDING, [limit])
         return int(cursor.fetchone()[0])

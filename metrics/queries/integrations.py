@@ -1,3 +1,5 @@
+"""Integrations of an organization: where its data is pushed to, and its tokens."""
+
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,7 +10,7 @@ from orgs.crypto import decrypt
 
 @dataclass(frozen=True, slots=True)
 class IntegrationFacts:
-    """What may be shown of an integration: everything but its token."""
+    """An integration without its token, for pages and answers."""
 
     kind: str
     instance_id: str
@@ -17,7 +19,7 @@ class IntegrationFacts:
 
 
 def integrations(organization_id: int) -> dict[str, IntegrationFacts]:
-    """By kind; the sealed tokens are not even read."""
+    """Return the integrations of an organization by kind, without their tokens."""
     rows = Integration.objects.filter(organization_id=organization_id)
     return {
         row[0]: IntegrationFacts(*row)
@@ -27,7 +29,7 @@ def integrations(organization_id: int) -> dict[str, IntegrationFacts]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What it takes to push; the token shows up in no representation."""
+    """An endpoint with its decrypted token, which no representation shows."""
 
     instance_id: str
     endpoint: str
@@ -35,13 +37,16 @@ class Target:
 
 
 def find_target(organization_id: int, *, kind: str) -> Target | None:
-    """For the push alone. Raises `SecretUnreadable` when the token does not open."""
+    """Return where to push an organization's data; null without an integration.
+
+    Raises `SecretUnreadable` when the token cannot be decrypted.
+    """
     rows = Integration.objects.filter(organization_id=organization_id, kind=kind)
     row = rows.values_list("instance_id", "endpoint", "token").first()
     if row is None:
         return None
     instance_id, endpoint, encrypted = row
-    bound = associated_data(organization_id, kind)
-    return Target(
-        instance_id, endpoint, decrypt(bytes(encrypted), associated_data=bound)
+    token = decrypt(
+        bytes(encrypted), associated_data=associated_data(organization_id, kind)
     )
+    return Target(instance_id, endpoint, token)

@@ -1,4 +1,4 @@
-"""What a range cost, item by item: the same rows as the series, cut another way."""
+"""Cost items of a range: the rows of a series, by product, meter and project."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _MAX_ID = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class CostItem:
-    """One product's use of one meter."""
+    """Usage and cost of one product and meter, and of one project where asked for."""
 
     project_id: int  # 0 is none
     product: str
@@ -25,12 +25,12 @@ class CostItem:
 
     @property
     def dimension(self) -> Dimension:
-        known = METERS.get(self.meter)
-        return known.dimension if known else Dimension.CAPACITY
+        meter = METERS.get(self.meter)
+        return meter.dimension if meter else Dimension.CAPACITY
 
 
 def costs_by_dimension(items: Sequence[CostItem]) -> dict[Dimension, Decimal]:
-    """All six, those without cost too."""
+    """Return the cost of each of the six dimensions, 0 for those without items."""
     costs = dict.fromkeys(Dimension, ZERO)
     for item in items:
         costs[item.dimension] += item.amounts.cost
@@ -46,8 +46,8 @@ where organization_id = %(organization_id)s and day >= %(start)s and day < %(end
 group by 1, 2, 3
 order by sum(cost) desc, 1, 2, 3
 """
-_BY_PROJECT = _SQL.format(project="project_id")
-_TOGETHER = _SQL.format(project="0")
+_ITEMS_BY_PROJECT = _SQL.format(project="project_id")
+_ITEMS = _SQL.format(project="0")
 
 
 def cost_items(
@@ -57,15 +57,16 @@ def cost_items(
     project_id: int | None = None,
     by_project: bool = False,
 ) -> list[CostItem]:
-    """Dearest first, at most one for each product and meter, and project if wanted.
+    """Return the cost items of a range, most expensive first.
 
-    `project_id` narrows them to one, 0 to usage without a project. Raises
-    `InvalidDateRange` for a range longer than a chart's longest.
+    At most one for each product and meter, or with `by_project` for each product, meter
+    and project. `project_id` narrows them to one project, 0 to usage without a project.
+    Raises `InvalidDateRange` for a range longer than a monthly chart may be.
     """
     days.within(Grain.MONTHLY)
     with connection.cursor() as cursor:
         cursor.execute(
-            _BY_PROJECT if by_project else _TOGETHER,
+            _ITEMS_BY_PROJECT if by_project else _ITEMS,
             {
                 "organization_id": organization_id,
                 "start": days.start,
@@ -88,9 +89,10 @@ _NO_PROJECT_ID = 0
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A project as contract C names it; usage without one is a deployment of its own.
+    """A project under its name in contract C.
 
-    Were that left out, deployments would not add up to the organization's cost.
+    Usage without a project is the deployment `none`, so that deployments add up to the
+    organization's cost.
     """
 
     id: str
@@ -110,23 +112,29 @@ _UNASSIGNED = Deployment(NO_PROJECT, "No project")
 
 
 def deployment_costs(organization_id: int, days: DayRange) -> list[Deployment]:
-    """Those with usage in the range, dearest first; deleted projects cost too."""
+    """Return the deployments with usage in the range, most expensive first.
+
+    Includes deleted projects: their usage is billed.
+    """
     items: dict[int, list[CostItem]] = {}
     for item in cost_items(organization_id, days, by_project=True):
         items.setdefault(item.project_id, []).append(item)
     projects = Project.objects.filter(pk__in=items, organization_id=organization_id)
     names = dict(projects.values_list("pk", "name"))
-    found = [
-        Deployment(str(id_), names.get(id_, str(id_)), own)
+    deployments = [
+        Deployment(str(id_), names.get(id_, str(id_)), project_items)
         if id_
-        else Deployment(_UNASSIGNED.id, _UNASSIGNED.name, own)
-        for id_, own in items.items()
+        else Deployment(_UNASSIGNED.id, _UNASSIGNED.name, project_items)
+        for id_, project_items in items.items()
     ]
-    return sorted(found, key=lambda one: (-one.cost, one.id))
+    return sorted(deployments, key=lambda deployment: (-deployment.cost, deployment.id))
 
 
 def find_deployment(organization_id: int, id_: str) -> Deployment | None:
-    """Without its items; null for a malformed, unknown or foreign id."""
+    """Return a deployment without its items.
+
+    Null for an id that is malformed, unknown or of another organization.
+    """
     if id_ == NO_PROJECT:
         return _UNASSIGNED
     if not (id_.isascii() and id_.isdigit()) or len(id_) > len(str(_MAX_ID)):

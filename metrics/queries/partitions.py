@@ -1,4 +1,4 @@
-"""The months of the events table: how large they are, and whether one is needed."""
+"""Partitions of the events table, one a month: their size, and which are needed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from orgs.days import ONE_DAY, first_instant
 class EventPartition:
     """A partition of the events table, from `start` up to but not including `end`.
 
-    `rows` is the planner's estimate, nothing is counted; `bytes` has the indexes in.
+    `rows` is an estimate from the statistics, nothing is counted; `bytes` includes the
+    indexes.
     """
 
     name: str
@@ -25,9 +26,10 @@ class EventPartition:
     bytes: int
 
 
-# The bounds count, not the name: what is dropped by them has to be what it says. A
-# partition without two bounds is none of ours, and neither listed nor dropped.
-_MONTHS = r"""
+# Reads the bounds from the catalog, not from the name: old partitions are dropped by
+# their bounds, so these must be true. A partition without two bounds, such as a default
+# one, was not created by Orgdesk: it is neither listed nor dropped.
+_PARTITIONS = r"""
 select * from (
     select c.relname, substring(b.text from 'FROM \(''([^'']+)''\)')::timestamptz,
         substring(b.text from 'TO \(''([^'']+)''\)')::timestamptz as ends_at,
@@ -36,29 +38,31 @@ select * from (
     from pg_inherits i join pg_class c on c.oid = i.inhrelid
     cross join pg_get_expr(c.relpartbound, c.oid) b (text)
     where i.inhparent = 'metrics_usageevent'::regclass
-) months where ends_at is not null order by ends_at
+) partitions where ends_at is not null order by ends_at
 """
 
 
 def list_event_partitions() -> list[EventPartition]:
-    """Oldest first."""
+    """Return the partitions of the events table, oldest first."""
     with connection.cursor() as cursor:
-        cursor.execute(_MONTHS)
+        cursor.execute(_PARTITIONS)
         return [EventPartition(*row) for row in cursor.fetchall()]
 
 
 def has_all_events(
-    days: DayRange, zone: ZoneInfo, months: Sequence[EventPartition]
+    days: DayRange, zone: ZoneInfo, partitions: Sequence[EventPartition]
 ) -> bool:
-    """Whether the months reach over all of these days: none of them was dropped."""
-    reached, end = (first_instant(day, zone) for day in (days.start, days.end))
-    for month in months:
-        if month.start <= reached < month.end:
-            reached = month.end
-    return reached >= end
+    """Return whether the partitions cover all of these days: none was dropped."""
+    covered, end = (first_instant(day, zone) for day in (days.start, days.end))
+    for partition in partitions:
+        if partition.start <= covered < partition.end:
+            covered = partition.end
+    return covered >= end
 
 
-_NEEDED = """
+# Reads the daily sums, by key at most once for each organization, so that the cost does
+# not grow with the number of events.
+_OPEN_PERIOD_WITH_USAGE = """
 select p.organization_id from metrics_openperiod p
 where exists (
     select from metrics_usage u where u.organization_id = p.organization_id
@@ -67,16 +71,15 @@ limit 1
 """
 
 
-def find_open_period_with_usage_in(month: EventPartition) -> int | None:
-    """An organization whose open period has usage in the month, if there is one.
+def find_open_period_with_usage_in(partition: EventPartition) -> int | None:
+    """Return an organization whose open period has usage in the partition, or null.
 
-    Its events may be needed to compute the period again before it is billed. Asked of
-    the daily sums, at most once by key for each organization, so that the cost does
-    not grow with the events; a day more at both ends, as days of zones begin before
-    and end after the month's in UTC.
+    The events of an open period may be needed to compute it again before it is billed.
+    Looks a day further at both ends: days of a time zone begin before and end after
+    those of UTC.
     """
-    days = [month.start.date() - ONE_DAY, month.end.date()]
+    days = [partition.start.date() - ONE_DAY, partition.end.date()]
     with connection.cursor() as cursor:
-        cursor.execute(_NEEDED, days)
+        cursor.execute(_OPEN_PERIOD_WITH_USAGE, days)
         row = cursor.fetchone()
         return int(row[0]) if row else None

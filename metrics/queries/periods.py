@@ -1,3 +1,5 @@
+"""Exact costs of billing periods, summed from the daily usage that belongs to them."""
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +14,8 @@ from orgs.queries.prepared import array, fetch_all
 
 @dataclass(frozen=True, slots=True)
 class OpenPeriodFacts:
+    """The open period of an organization: its number and when it started."""
+
     organization_id: int
     number: int
     starts_at: datetime
@@ -19,26 +23,27 @@ class OpenPeriodFacts:
 
 @dataclass(frozen=True, slots=True)
 class PeriodCost:
-    """The exact, unrounded sum of a period's daily usage."""
+    """Exact cost of a period: the unrounded sum of its daily usage."""
 
     cost: Decimal = ZERO
     benchmark_cost: Decimal = ZERO
 
     @property
     def savings(self) -> Decimal:
-        """Against the benchmark prices; negative when those are cheaper."""
+        """Benchmark cost minus cost; negative where the benchmark is cheaper."""
         return self.benchmark_cost - self.cost
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentPeriod:
-    """The open period: since when, and its exact cost so far."""
+    """An open period: when it started, and its exact cost to date."""
 
     starts_at: datetime
     cost: PeriodCost
 
 
 def list_open_periods(organization_ids: Sequence[int]) -> list[OpenPeriodFacts]:
+    """Return the open periods of these organizations, ordered by organization."""
     rows = OpenPeriod.objects.filter(organization_id__in=organization_ids)
     return [
         OpenPeriodFacts(*row)
@@ -48,10 +53,10 @@ def list_open_periods(organization_ids: Sequence[int]) -> list[OpenPeriodFacts]:
     ]
 
 
-# Late events fall into the open period with their own, earlier day: no bound on days.
-# Lateral, for a plain join is planned by how much the average organization has, and
-# then as a read of the whole fleet.
-_OPEN = """
+# Late events belong to the open period but keep their earlier day, so days are not
+# bounded. Lateral, because a plain join is planned by the usage of an average
+# organization, and then as a read of the whole fleet's.
+_OPEN_PERIODS = """
 select p.organization_id, p.starts_at, u.cost, u.benchmark_cost
 from metrics_openperiod p cross join lateral (
     select coalesce(sum(cost), 0) as cost,
@@ -63,26 +68,27 @@ where p.organization_id = any(%(ids)s::bigint[])
 
 
 def current_periods(organization_ids: Iterable[int]) -> dict[int, CurrentPeriod]:
-    """The open period of each organization, in one statement."""
-    rows = fetch_all(_OPEN, {"ids": array(organization_ids)})
+    """Return the open period of each organization with its cost; one query."""
+    rows = fetch_all(_OPEN_PERIODS, {"ids": array(organization_ids)})
     return {
-        id_: CurrentPeriod(starts_at, PeriodCost(cost, mark))
-        for id_, starts_at, cost, mark in rows
+        id_: CurrentPeriod(starts_at, PeriodCost(cost, benchmark_cost))
+        for id_, starts_at, cost, benchmark_cost in rows
     }
 
 
 def current_period(organization_id: int) -> CurrentPeriod:
-    """Each has one from its first day on."""
+    """Return the open period of an organization: it has one from its creation on."""
     return current_periods([organization_id])[organization_id]
 
 
 def open_period_costs(organization_ids: Iterable[int]) -> dict[int, PeriodCost]:
-    """What the open period of each organization costs so far."""
-    found = current_periods(organization_ids)
-    return {id_: period.cost for id_, period in found.items()}
+    """Return the cost to date of each organization's open period; one query."""
+    periods = current_periods(organization_ids)
+    return {id_: period.cost for id_, period in periods.items()}
 
 
-_NUMBERED = """
+# Lateral for the reason given at `_OPEN_PERIODS`.
+_PERIOD_COSTS = """
 select p.id, u.cost, u.benchmark_cost
 from unnest(%(ids)s::bigint[], %(numbers)s::integer[]) p (id, number)
 cross join lateral (
@@ -93,10 +99,13 @@ cross join lateral (
 
 
 def period_costs(numbers: Mapping[int, int]) -> dict[int, PeriodCost]:
-    """What a period of each organization costs, open or closed."""
-    wanted = {"ids": array(numbers), "numbers": array(numbers.values())}
-    rows = fetch_all(_NUMBERED, wanted)
-    return {id_: PeriodCost(cost, mark) for id_, cost, mark in rows}
+    """Return the cost of one period of each organization, open or closed; one query.
+
+    `numbers` is the number of the period by organization id.
+    """
+    parameters = {"ids": array(numbers), "numbers": array(numbers.values())}
+    rows = fetch_all(_PERIOD_COSTS, parameters)
+    return {id_: PeriodCost(cost, benchmark_cost) for id_, cost, benchmark_cost in rows}
 
 
 _METERS = """
@@ -109,7 +118,7 @@ group by 1
 
 
 def open_period_meters(organization_id: int) -> dict[str, Amounts]:
-    """What the open period used and costs so far, by meter; only those with usage."""
+    """Return usage and cost to date of the open period, for each meter with usage."""
     with connection.cursor() as cursor:
         cursor.execute(_METERS, [organization_id])
         return {

@@ -1,46 +1,53 @@
-"""What quantities cost at any version of the price book, in SQL.
+"""SQL that prices usage events at any version of the price book.
 
-Recording prices its batch itself; this is the same rule said a second time, so that
-comparing the two proves something. A cost is quantity x price of the event's instant,
-exact; an organization's own rate wins over the white label's from its start on.
+Recording prices its batch in Python; this states the same rule independently, so that
+comparing the two detects errors. A cost is the exact product of the quantity and the
+price at the event's instant. From the start of an organization's special rate on, that
+rate applies instead of the white label's.
 """
 
-# Of an event `e`: whether sums are without it. An event that was made good by a credit
-# is in the sums of its invoiced period still.
+# Whether an event `e` is voided, and so excluded from sums. An event of an invoiced
+# period is refunded by a credit instead and stays in the sums of that period.
 IS_VOIDED = """exists (
     select from metrics_usagevoid v where v.organization_id = e.organization_id
     and v.event_id = e.event_id and v.at = e.at and not v.is_credited)"""
 
-# Common table expressions `wanted` to `summed`. Reads %(white_label)s and a CTE
-# `quantity (organization_id, day, product, meter, project_id, period, at, quantity,
-# version)`; gives `summed (organization_id, day, product, meter, project_id, period,
-# quantity, cost, benchmark_cost, unpriced)`. `span` is which price holds from when
-# until when, a general one until the first own one begins.
+# Common table expressions that price quantities and sum them by day.
+#
+# Reads %(white_label)s and a CTE `quantity (organization_id, day, product, meter,
+# project_id, period, at, quantity, version)`. The last CTE is `summed (organization_id,
+# day, product, meter, project_id, period, quantity, cost, benchmark_cost, unpriced)`.
+#
+# requested: the prices that the quantities need. offered: all rates that were in the
+# price book at that version, special ones of the organization first. ranked: adds when
+# the organization's first special rate starts. span: from when until when each rate
+# applies; a general rate ends where the first special rate starts. CTEs that are read
+# once are materialized so that the planner cannot repeat them for every event.
 PRICED_SUMS = """
-wanted as materialized (
+requested as materialized (
     select distinct organization_id, product, meter, version from quantity
 ), offered as (
-    select w.*, true as is_own, coalesce(r.effective_from, '-infinity') as since,
+    select w.*, true as is_special, coalesce(r.effective_from, '-infinity') as since,
         r.unit_price, r.benchmark_unit_price
-    from wanted w join metrics_rate r on r.white_label_id = %(white_label)s
+    from requested w join metrics_rate r on r.white_label_id = %(white_label)s
         and r.product = w.product and r.meter = w.meter
         and r.organization_id = w.organization_id and r.added_in <= w.version
         and (r.removed_in is null or r.removed_in > w.version)
     union all
     select w.*, false, coalesce(r.effective_from, '-infinity'), r.unit_price,
         r.benchmark_unit_price
-    from wanted w join metrics_rate r on r.white_label_id = %(white_label)s
+    from requested w join metrics_rate r on r.white_label_id = %(white_label)s
         and r.product = w.product and r.meter = w.meter
         and r.organization_id is null and r.added_in <= w.version
         and (r.removed_in is null or r.removed_in > w.version)
 ), ranked as (
-    select *, min(since) filter (where is_own) over (
-        partition by organization_id, product, meter, version) as own_since
+    select *, min(since) filter (where is_special) over (
+        partition by organization_id, product, meter, version) as special_since
     from offered
 ), span as materialized (
     select *, lead(since, 1, 'infinity') over (
         partition by organization_id, product, meter, version order by since) as until
-    from ranked where is_own or own_since is null or since < own_since
+    from ranked where is_special or special_since is null or since < special_since
 ), summed as materialized (
     select q.organization_id, q.day, q.product, q.meter, q.project_id, q.period,
         sum(q.quantity) as quantity,
@@ -56,10 +63,11 @@ wanted as materialized (
 
 
 def price_events(events: str) -> str:
-    """From `with` to `summed`: the cost of these events as it was fixed for them.
+    """Return the CTEs, from `with` to `summed`, that price the events of a query.
 
-    A period that was re-rated is priced with the version it was re-rated to. Reads
-    %(zone)s, and %(ids)s of the organizations, too.
+    Each event is priced at the version of its recording, or at the later version that
+    its period was re-rated to. Reads %(zone)s, %(white_label)s, and %(ids)s, the ids of
+    all organizations in `events`.
     """
     return f"""
 with rerated as materialized (

@@ -1,3 +1,5 @@
+"""Prices of the price book, as the API lists them."""
+
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,7 +11,10 @@ from metrics.models import Rate
 
 @dataclass(frozen=True, slots=True)
 class RateFacts:
-    """A price of one unit; `organization` is an external id, null for all."""
+    """A price of one unit of a meter.
+
+    `organization` is the external id of the only organization it applies to, or null.
+    """
 
     product: str
     meter: str
@@ -27,7 +32,11 @@ def list_rates(
     limit: int,
     offset: int = 0,
 ) -> list[RateFacts]:
-    """What the price book says now; for one organization, what may concern it."""
+    """Return a page of the current price book, ordered by product and meter.
+
+    With `organization_id`, only the rates that may apply to that organization: its
+    special rates and the general ones.
+    """
     rates = Rate.objects.current().filter(white_label_id=white_label_id)
     if organization_id is not None:
         rates = rates.filter(Q(organization=None) | Q(organization_id=organization_id))

@@ -1,4 +1,4 @@
-"""A period's usage three times over: from its events, from daily usage, and voided."""
+"""Costs of a period, computed from its events and from daily usage to compare them."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,24 +14,26 @@ from metrics.queries.partitions import has_all_events, list_event_partitions
 from orgs.days import ONE_DAY, day_of
 from orgs.models import Organization
 
-_MARGIN = timedelta(days=2)  # events may be ahead, and clocks differ
+# Events may be a day ahead, and the clocks of machines differ.
+_MARGIN = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodSpan:
-    """Which period; its events lie between what was taken at its start and its end."""
+    """A billing period, from `starts_at` until it was closed, or until now."""
 
     number: int
     starts_at: datetime
-    closed_at: datetime  # or now
+    closed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ProductCheck:
-    """Exact costs of a product. `late` is the part of days before the period began.
+    """Exact costs of one product in a period, from two sources.
 
-    `events` is null where a month of its events was dropped. `voided` is in neither
-    sum; `credited` is in both, and was made good.
+    `events` is the sum over its events, null if a month of them was dropped; `daily` is
+    the sum of daily usage. `late` is the part of `daily` on days before the period
+    started. `voided` is in neither sum; `credited` was refunded and is in both.
     """
 
     product: str
@@ -44,7 +46,7 @@ class ProductCheck:
 
 @dataclass(frozen=True, slots=True)
 class RerateFacts:
-    """An act that priced the period anew while it was open."""
+    """A correction that re-rated the period while it was open."""
 
     old_cost: Decimal
     new_cost: Decimal
@@ -57,7 +59,8 @@ _EVENTS = """
 select e.* from metrics_usageevent e
 where e.organization_id = %(id)s and e.period = %(number)s
     and e.at >= %(from)s and e.at < %(until)s and not """
-# A full join of what is in either; `late` and both sums are of one snapshot.
+# A full join, so that a product in only one of the sources is listed. One statement, so
+# that both sums are of the same snapshot.
 _CHECK = f"""
 {pricing.price_events(_EVENTS + pricing.IS_VOIDED)}, event as (
     select product, sum(cost) as cost from summed group by 1
@@ -89,42 +92,45 @@ where r.organization_id = %(id)s and r.period = %(number)s order by r.price_vers
 
 
 def check_period(organization: Organization, span: PeriodSpan) -> list[ProductCheck]:
-    """Every product of the period, by name; costs a read of its events.
+    """Return the costs of every product of the period, ordered by product.
 
-    Four statements, the first of which has both sums in one snapshot.
+    Four statements. Costs a read of all events of the period.
     """
     parameters = _parameters(organization, span)
     rows = _fetch(_CHECK, parameters)
     voided = dict(_fetch(_VOIDED, parameters | {"credited": False}))
     credited = dict(_fetch(_VOIDED, parameters | {"credited": True}))
-    is_whole = _has_events(
-        [day for row in rows for day in row[4:] if day], organization
-    )
+    used_days = [day for row in rows for day in row[4:] if day]
+    is_complete = _has_events(used_days, organization)
     sums = {row[0]: row[1:4] for row in rows}
     zero = Decimal(0)
-    none = (zero, zero, zero)
+    zeros = (zero, zero, zero)
     return [
         ProductCheck(
             product,
-            events if is_whole else None,
+            events if is_complete else None,
             daily,
             late,
             voided.get(product, zero),
             credited.get(product, zero),
         )
         for product in sorted(sums.keys() | voided.keys())
-        for events, daily, late in [sums.get(product, none)]
+        for events, daily, late in [sums.get(product, zeros)]
     ]
 
 
 def list_rerates(organization_id: int, number: int) -> list[RerateFacts]:
-    """Of a period, oldest first."""
+    """Return the re-rates of a period, oldest first."""
     rows = _fetch(_RERATED, {"id": organization_id, "number": number})
     return [RerateFacts(*row) for row in rows]
 
 
 def _parameters(organization: Organization, span: PeriodSpan) -> dict[str, Any]:
-    """The first period may have been loaded with what is older than its contract."""
+    """Return the parameters of the statements, with the instants that bound the events.
+
+    An event is accepted until it is `KEPT` old, so a period has none before that. The
+    first period is not bounded: older usage may have been loaded into it.
+    """
     label = organization.white_label
     first = span.starts_at - KEPT - _MARGIN
     return {
@@ -140,7 +146,7 @@ def _parameters(organization: Organization, span: PeriodSpan) -> dict[str, Any]:
 
 
 def _has_events(days: list[date], organization: Organization) -> bool:
-    """Whether no month of these days was dropped."""
+    """Return whether the events of all these days are still stored."""
     if not days:
         return True
     zone = organization.white_label.zone

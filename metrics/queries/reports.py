@@ -1,3 +1,5 @@
+"""Usage reports of an organization."""
+
 from django.db.models import QuerySet
 
 from metrics.models import UsageReport
@@ -5,6 +7,6 @@ from orgs.models import Organization
 
 
 def list_reports(organization: Organization) -> QuerySet[UsageReport]:
-    """Newest first, with their jobs and without their content."""
+    """Return the reports with their jobs, newest first; their content is not loaded."""
     reports = UsageReport.objects.filter(organization=organization)
     return reports.select_related("job").defer("content").order_by("-id")

@@ -1,4 +1,4 @@
-"""The one query behind every chart, table, CSV and cost answer."""
+"""Usage over time: the query behind every chart, table, CSV file and cost answer."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from metrics.catalog import METERS
 from metrics.periods import DayRange, Grain
-from metrics.queries.usage_version import FOLDED, WAITING
+from metrics.queries.usage_version import PENDING_CHANGES, ROLLED_UP_CHANGES
 from orgs.queries.prepared import array, fetch_all
 
 ZERO = Decimal(0)
 
 
 class GroupBy(StrEnum):
-    """What a line of a series stands for."""
+    """The column that a series has a line for each value of."""
 
     PRODUCT = "product"
     METER = "meter"
@@ -25,7 +25,10 @@ class GroupBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SeriesFilters:
-    """What to sum: days, how wide a bucket, a line for each what, of which project."""
+    """Selection and grouping of the usage that a series sums.
+
+    `project_id` is 0 for usage without a project, null for all usage.
+    """
 
     range: DayRange
     grain: Grain = Grain.DAILY
@@ -34,10 +37,11 @@ class SeriesFilters:
 
     @property
     def shape(self) -> tuple[Grain, GroupBy, bool]:
-        """What the statement depends on."""
+        """The filters that the text of the statement depends on."""
         return self.grain, self.group_by, self.project_id is not None
 
     def parameters(self, organization_id: int) -> dict[str, object]:
+        """Return the parameters of the statement."""
         return {
             "organization_id": organization_id,
             "start": self.range.start,
@@ -48,7 +52,7 @@ class SeriesFilters:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Sums of a bucket or of a line; quantities add up only within one meter."""
+    """Sums of a bucket or a line; quantities of different meters differ in unit."""
 
     quantity: int = 0
     cost: Decimal = ZERO
@@ -66,7 +70,7 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One product or meter over the buckets in which it has usage."""
+    """Amounts of one product or meter by bucket, without buckets that have no usage."""
 
     id: str
     name: str
@@ -79,7 +83,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Series:
-    """Lines over every bucket of the range, empty ones too; dearest line first."""
+    """Usage over time: every bucket of the range, and its lines by descending cost."""
 
     filters: SeriesFilters
     buckets: tuple[date, ...]
@@ -90,7 +94,7 @@ class Series:
         return sum((line.total for line in self.lines), Amounts())
 
     def amounts_in(self, bucket: date) -> list[tuple[Line, Amounts]]:
-        """The lines that have usage in a bucket."""
+        """Return the lines that have usage in a bucket, with their amounts."""
         return [
             (line, line.by_bucket[bucket])
             for line in self.lines
@@ -98,6 +102,7 @@ class Series:
         ]
 
     def cost_in(self, bucket: date) -> Decimal:
+        """Return the cost of all lines in a bucket."""
         return sum((amounts.cost for _, amounts in self.amounts_in(bucket)), ZERO)
 
 
@@ -111,10 +116,12 @@ order by 1
 """
 BUCKETS = {Grain.DAILY: "day", Grain.MONTHLY: "date_trunc('month', day)::date"}
 _SUMS = "sum(quantity), sum(cost), sum(benchmark_cost), sum(unpriced_quantity)"
-# With how often usage was changed, from the same snapshot; a row even without usage.
+# The costs as text, with the version of the usage from the same snapshot. The left join
+# gives a row with the version even when there is no usage. Lines are ordered by total
+# cost, then by id as Python orders text.
 _DIGITS = """
-select v.folded, v.waiting, s.bucket, s.line, s.digits
-from (select {folded} as folded, {waiting} as waiting) v left join (
+select v.rolled_up, v.pending, s.bucket, s.line, s.digits
+from (select {rolled_up} as rolled_up, {pending} as pending) v left join (
     select bucket, line, trim_scale(cost)::text as digits,
         sum(cost) over (partition by line) as total
     from ({costs}) c) s on true
@@ -139,11 +146,13 @@ def _statement(
 @cache
 def _digits_statement(shape: tuple[Grain, GroupBy, bool], usage: str) -> str:
     costs = _statement(shape, "sum(cost) as cost", usage)
-    return _DIGITS.format(folded=FOLDED, waiting=WAITING, costs=costs)
+    return _DIGITS.format(
+        rolled_up=ROLLED_UP_CHANGES, pending=PENDING_CHANGES, costs=costs
+    )
 
 
 def series(organization_id: int, filters: SeriesFilters) -> Series:
-    """Sum an organization's daily usage. One query, by primary key.
+    """Sum an organization's daily usage by bucket and line; one query by primary key.
 
     Reads at most a row per day, product, meter and project: some 10,000 for a year of
     a busy organization. Raises `InvalidDateRange` for a range too long for the grain.
@@ -156,15 +165,17 @@ def series(organization_id: int, filters: SeriesFilters) -> Series:
 
 
 def build_series(filters: SeriesFilters, rows: Iterable[tuple[Any, ...]]) -> Series:
-    """Rows of (bucket, line, four sums) as a series."""
+    """Build a series from rows of (bucket, line, four sums)."""
     lines: dict[str, Line] = {}
-    for bucket, id_, quantity, cost, benchmark, unpriced in rows:
+    for bucket, id_, quantity, cost, benchmark_cost, unpriced in rows:
         line = lines.setdefault(id_, Line(id_, _name(filters.group_by, id_)))
-        line.by_bucket[bucket] = Amounts(int(quantity), cost, benchmark, int(unpriced))
+        line.by_bucket[bucket] = Amounts(
+            int(quantity), cost, benchmark_cost, int(unpriced)
+        )
     return Series(
         filters=filters,
         buckets=tuple(filters.range.buckets(filters.grain)),
-        lines=tuple(sorted(lines.values(), key=_dearest_first)),
+        lines=tuple(sorted(lines.values(), key=_by_descending_cost)),
     )
 
 
@@ -175,7 +186,7 @@ where organization_id = %(organization_id)s and day >= %(start)s and day < %(end
 
 
 def cost_of_days(organization_id: int, days: DayRange) -> Decimal:
-    """The same sum as the total of a `series`, where nothing but the total is read."""
+    """Return the total cost of an organization in a range of days; one query."""
     parameters = {
         "organization_id": organization_id,
         "start": days.start,
@@ -187,26 +198,27 @@ def cost_of_days(organization_id: int, days: DayRange) -> Decimal:
 
 _COSTS = """
 select a.id, (select coalesce(sum(cost), 0) from metrics_usage
-    where organization_id = a.id and day >= a.first and day < a.past)
-from unnest(%(ids)s::bigint[], %(starts)s::date[], %(ends)s::date[]) a (id, first, past)
+    where organization_id = a.id and day >= a.starts_on and day < a.ends_on)
+from unnest(%(ids)s::bigint[], %(starts)s::date[], %(ends)s::date[])
+    a (id, starts_on, ends_on)
 """
 
 
 def costs_of_days(days: Mapping[int, DayRange]) -> dict[int, Decimal]:
-    """The same of many organizations, each of days of its own, in one statement."""
+    """Return the total cost of each organization in its range of days; one query."""
     parameters = {
         "ids": array(days),
-        "starts": array(one.start for one in days.values()),
-        "ends": array(one.end for one in days.values()),
+        "starts": array(range_.start for range_ in days.values()),
+        "ends": array(range_.end for range_ in days.values()),
     }
     return dict(fetch_all(_COSTS, parameters))
 
 
 class CostDigits(NamedTuple):
-    """The costs of a series as they are written, for answers that only write them.
+    """Costs of a series as decimal text, for answers that only write them out.
 
-    `rows` are (bucket, line, its name, digits) by bucket, dearest line first;
-    `changes` is the usage version they were read at.
+    `rows` are (bucket, line id, line name, digits) by bucket, then by descending cost
+    of the line; `changes` is the usage version they were read at.
     """
 
     changes: int
@@ -214,23 +226,24 @@ class CostDigits(NamedTuple):
 
 
 def cost_digits(organization_id: int, filters: SeriesFilters) -> CostDigits:
-    """The same sums in the same order as `series`; PostgreSQL does all of it.
+    """Return the costs of a series as text, computed and formatted by PostgreSQL.
 
-    As a rule no change waits to be folded: then daily usage, read first and in one
-    snapshot with that, is all there is.
+    Usually no usage is pending, and daily usage alone is complete: it is read first, in
+    one snapshot with the number of pending rows. Only if there are any, the view that
+    adds them up is read too.
     """
     filters.range.within(filters.grain)
     parameters = filters.parameters(organization_id)
     for usage in ("metrics_dailyusage", "metrics_usage"):
-        found = fetch_all(_digits_statement(filters.shape, usage), parameters)
-        folded, waiting, bucket, *_ = found[0]
-        if not waiting:
+        rows = fetch_all(_digits_statement(filters.shape, usage), parameters)
+        rolled_up, pending, bucket, *_ = rows[0]
+        if not pending:
             break
-    if bucket is None:  # no usage: the one row has but the version
-        return CostDigits(folded + waiting, [])
-    names = {id_: _name(filters.group_by, id_) for id_ in {row[3] for row in found}}
-    rows = [(bucket, id_, names[id_], digits) for _, _, bucket, id_, digits in found]
-    return CostDigits(folded + waiting, rows)
+    if bucket is None:  # no usage: the only row has just the version
+        return CostDigits(rolled_up + pending, [])
+    names = {id_: _name(filters.group_by, id_) for id_ in {row[3] for row in rows}}
+    costs = [(bucket, id_, names[id_], digits) for _, _, bucket, id_, digits in rows]
+    return CostDigits(rolled_up + pending, costs)
 
 
 def _name(group_by: GroupBy, id_: str) -> str:
@@ -238,5 +251,5 @@ def _name(group_by: GroupBy, id_: str) -> str:
     return meter.label if meter else id_
 
 
-def _dearest_first(line: Line) -> tuple[Decimal, str]:
+def _by_descending_cost(line: Line) -> tuple[Decimal, str]:
     return -line.total.cost, line.id

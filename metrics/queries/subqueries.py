@@ -1,10 +1,10 @@
-"""Usage of many organizations, as parts of a statement that compares it with limits.
+"""Lateral subqueries that read an organization's usage to compare it with limits.
 
-Each is a lateral subquery: it reads the columns it names of `a`, a row for each
-organization, by an index. A plain join would be planned as a read of the whole fleet.
+Each reads columns of `a`, a row for each organization, and looks its usage up by an
+index. A plain join would be planned as a read of the whole fleet's usage.
 """
 
-# Number and start of the open period of `a.id`, and its cost so far.
+# The open period of `a.id`: its number, start and cost to date.
 OPEN_COST = """(
     select p.number, p.starts_at, (
         select coalesce(sum(cost), 0) from metrics_usage
@@ -12,8 +12,8 @@ OPEN_COST = """(
     from metrics_openperiod p where p.organization_id = a.id
 )"""
 
-# Compute and GPU seconds since `a.year_on`, and bytes stored; nothing, but a row, where
-# `a.is_metered` is false.
+# Compute and GPU seconds since `a.year_on`, and bytes stored now. A row of zeros where
+# `a.is_metered` is false, without reading anything.
 METERED_USE = """(
     select coalesce(sum(cpu_seconds + gpu_seconds) filter (where day >= a.year_on), 0)
             as compute_seconds,
@@ -22,7 +22,7 @@ METERED_USE = """(
     from metrics_dailymetric where organization_id = a.id and a.is_metered
 )"""
 
-# The days with usage after `a.since` up to and including `a.today`: what each cost.
+# The cost of each day with usage after `a.since`, up to and including `a.today`.
 DAY_COSTS = """(
     select day, sum(cost) as cost from metrics_usage
     where organization_id = a.id and day > a.since and day <= a.today group by day

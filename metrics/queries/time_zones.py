@@ -1,4 +1,4 @@
-"""Do PostgreSQL and Python cut days alike? Each has rules of time zones of its own."""
+"""Comparison of PostgreSQL's time zone rules with Python's: each has its own copy."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -7,8 +7,10 @@ from django.db import connection
 
 from metrics.events import KEPT
 
-_STEP = timedelta(hours=6)  # as below; a change of clocks lasts longer
+# As in `_OFFSETS`; shorter than any time between two changes of the clocks.
+_STEP = timedelta(hours=6)
 
+# Seconds east of UTC in each zone in use, every six hours of a range.
 _OFFSETS = """
 select zone, array_agg(
     extract(epoch from (at at time zone zone) - (at at time zone 'UTC'))::integer
@@ -20,11 +22,11 @@ group by zone order by zone
 
 
 def find_conflicting_zones(now: datetime) -> list[str]:
-    """Zones of white labels whose clocks they set differently about now.
+    """Return the zones of white labels for which the two have different rules.
 
-    Looked at from the oldest event that is still taken to as far ahead. Sums are not in
-    danger: an event's day is cut once, when it is recorded, and kept as a date. But a
-    day cut by the one, and what the other calls today, would be an hour apart.
+    Compares from the oldest event that is still accepted to as far ahead. Sums stay
+    correct: an event's day is computed once, when it is recorded, and stored as a date.
+    But the start of a day in PostgreSQL and in Python would be an hour apart.
     """
     first = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - KEPT
     with connection.cursor() as cursor:
@@ -37,7 +39,7 @@ def find_conflicting_zones(now: datetime) -> list[str]:
 
 
 def _offsets(zone: ZoneInfo, first: datetime, count: int) -> list[int]:
-    """Seconds east of UTC at every step."""
+    """Return the seconds east of UTC at every step."""
     instants = (first + number * _STEP for number in range(count))
-    found = (instant.astimezone(zone).utcoffset() for instant in instants)
-    return [int(offset.total_seconds()) for offset in found if offset is not None]
+    offsets = (instant.astimezone(zone).utcoffset() for instant in instants)
+    return [int(offset.total_seconds()) for offset in offsets if offset is not None]

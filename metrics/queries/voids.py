@@ -1,4 +1,4 @@
-"""What voiding usage would take away, before anything happens."""
+"""Preview of a void: which usage it would remove, and what was refunded before."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from orgs.models import Organization
 
 @dataclass(frozen=True, slots=True)
 class UsageRange:
-    """Events of an organization: from `start` up to but not including `end`.
+    """Events of an organization from `start` up to but not including `end`.
 
-    Narrowed to a product, or to the events of an id, where these are given.
+    A product or an event id narrows them further. Raises `InvalidDateRange` when the
+    range is empty.
     """
 
     organization: Organization
@@ -46,7 +47,7 @@ class UsageRange:
         }
 
 
-# The conditions of a range on an event `e`; an event that was voided is in none.
+# Whether an event `e` is in a `UsageRange` and was neither voided nor refunded yet.
 IS_IN_RANGE = """
 e.organization_id = %(id)s and e.at >= %(from)s and e.at < %(until)s
     and (%(product)s = '' or e.product = %(product)s)
@@ -59,7 +60,7 @@ e.organization_id = %(id)s and e.at >= %(from)s and e.at < %(until)s
 
 @dataclass(frozen=True, slots=True)
 class VoidLine:
-    """What the events of a range used and cost, by period, product and meter."""
+    """Usage and cost of a range's events in one period, product and meter."""
 
     period: int
     product: str
@@ -70,13 +71,14 @@ class VoidLine:
 
 @dataclass(frozen=True, slots=True)
 class VoidPreview:
-    """Events in the open period, and those in closed ones: billed, not taken out.
+    """Usage that a void would remove from the open period or refund in closed ones.
 
-    `voided` are those of the range that were voided or made good before.
+    `events` is the number of events by period. `voided` is how many events of the range
+    were voided or refunded before.
     """
 
     open_period: int
-    events: Mapping[int, int]  # by period
+    events: Mapping[int, int]
     voided: int
     lines: tuple[VoidLine, ...]
 
@@ -94,18 +96,19 @@ class VoidPreview:
 
     @property
     def closed_costs(self) -> dict[int, Decimal]:
-        """By period, what a credit would have to make good."""
+        """Cost to refund by credit, by closed period."""
         costs = self.costs
         costs.pop(self.open_period, None)
         return costs
 
     @property
     def costs(self) -> dict[int, Decimal]:
-        found: dict[int, Decimal] = {}
+        """Exact cost by period. The default precision would round a long sum."""
+        costs: dict[int, Decimal] = {}
         with localcontext(prec=COST_DIGITS + 12):
             for line in self.lines:
-                found[line.period] = found.get(line.period, Decimal(0)) + line.cost
-        return found
+                costs[line.period] = costs.get(line.period, Decimal(0)) + line.cost
+        return costs
 
 
 _LINES = f"""
@@ -117,6 +120,8 @@ _EVENTS = f"""
 select e.period, count(*) from metrics_usageevent e where {IS_IN_RANGE}
 group by 1 order by 1
 """  # noqa: S608  ours
+# Joined with the events for their product; both sides are bounded by time, so that only
+# the partitions of the range are read.
 _VOIDED = """
 select count(*) from metrics_usagevoid v
 join metrics_usageevent e using (organization_id, event_id, at)
@@ -128,13 +133,16 @@ where v.organization_id = %(id)s and v.at >= %(from)s and v.at < %(until)s
 _OPEN = "select number from metrics_openperiod where organization_id = %(id)s"
 
 
-def preview_void(chosen: UsageRange) -> VoidPreview:
-    """Four statements; costs a read of the range's events, and writes nothing."""
-    lines = _fetch(_LINES, chosen)
+def preview_void(usage_range: UsageRange) -> VoidPreview:
+    """Return what a void of the range would change; writes nothing.
+
+    Four statements. Costs a read of all events of the range.
+    """
+    lines = _fetch(_LINES, usage_range)
     return VoidPreview(
-        open_period=next((row[0] for row in _fetch(_OPEN, chosen)), 1),
-        events=dict(_fetch(_EVENTS, chosen)),
-        voided=_fetch(_VOIDED, chosen)[0][0],
+        open_period=next((row[0] for row in _fetch(_OPEN, usage_range)), 1),
+        events=dict(_fetch(_EVENTS, usage_range)),
+        voided=_fetch(_VOIDED, usage_range)[0][0],
         lines=tuple(
             VoidLine(period, product, meter, int(quantity), cost)
             for period, product, meter, quantity, cost in lines
@@ -142,22 +150,22 @@ def preview_void(chosen: UsageRange) -> VoidPreview:
     )
 
 
-def _fetch(statement: str, chosen: UsageRange) -> list[tuple[Any, ...]]:
+def _fetch(statement: str, usage_range: UsageRange) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(statement, chosen.parameters)
+        cursor.execute(statement, usage_range.parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 
 
-_CLOSED = f"""
+_HAS_CLOSED_USAGE = f"""
 select exists (select from metrics_usageevent e where {IS_IN_RANGE} and e.period <> (
     select number from metrics_openperiod where organization_id = %(id)s))
 """  # noqa: S608  ours
 
 
-def has_closed_usage(chosen: UsageRange) -> bool:
-    """Whether the range has events of closed periods that nothing has made good."""
-    return bool(_fetch(_CLOSED, chosen)[0][0])
+def has_closed_usage(usage_range: UsageRange) -> bool:
+    """Return whether the range has events of closed periods that are not refunded."""
+    return bool(_fetch(_HAS_CLOSED_USAGE, usage_range)[0][0])
 
 
 _CREDITED = f"""
@@ -173,7 +181,10 @@ select period, sum(cost) from summed group by 1 order by 1
 
 
 def credited_costs(organization: Organization) -> dict[int, Decimal]:
-    """What was made good of closed periods, by period, at the prices of recording."""
+    """Return the cost that was refunded by credit, by closed period.
+
+    Events are priced as they were when they were recorded.
+    """
     label = organization.white_label
     parameters: dict[str, Any] = {
         "white_label": label.pk,
@@ -189,7 +200,10 @@ def credited_costs(organization: Organization) -> dict[int, Decimal]:
 def find_event_span(
     organization_id: int, event_id: str
 ) -> tuple[datetime, datetime] | None:
-    """The first and last instant of the events of this id; an index of each month."""
+    """Return the first and last instant of the events with this id, or null.
+
+    Costs a look-up in the index of every partition.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "select min(at), max(at) from metrics_usageevent"
