@@ -1,4 +1,4 @@
-"""The price book in Django admin; a price is replaced, never edited."""
+"""Django admin of the price book. Prices are replaced, never edited."""
 
 from typing import Any
 
@@ -16,6 +16,8 @@ from orgs.admin import GatedAdmin
 
 
 class RateForm(forms.ModelForm):
+    """A price to add; one with the same start replaces the price that is in force."""
+
     meter = forms.ChoiceField(choices=[(m.slug, m.label) for m in METERS.values()])
 
     class Meta:
@@ -34,7 +36,7 @@ class RateForm(forms.ModelForm):
         product: str = self.cleaned_data["product"]
         if not PRODUCT.fullmatch(product):
             raise forms.ValidationError(
-                "Use 1 to 100 letters, digits, or . _ : / - characters."
+                "Use 1 to 100 characters: A to Z, a to z, 0 to 9, or . _ : / -"
             )
         return product
 
@@ -48,15 +50,18 @@ class RateForm(forms.ModelForm):
         return data
 
     def validate_unique(self) -> None:
-        """The same start again is the way to change a price."""
+        """Accept a price with the same start: it replaces the one in force."""
 
     def validate_constraints(self) -> None:
-        """As above; the other constraints are the fields' own."""
+        """Skip the constraints of the table, for the same reason.
+
+        The fields check everything else.
+        """
 
 
 @admin.register(Rate)
 class RateAdmin(GatedAdmin):
-    """Shows the prices in force; adding one for the same start replaces it."""
+    """List of the prices in force; a new one with the same start replaces the old."""
 
     form = RateForm
     list_display = (
@@ -74,6 +79,7 @@ class RateAdmin(GatedAdmin):
     ordering = ("white_label", "product", "meter", "id")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rate]:
+        """Return the prices in force of the white labels that the user may see."""
         principal = access.principal_of(request.user)
         labels = access.visible_white_labels(principal)
         return Rate.objects.current().filter(white_label__in=labels)
@@ -81,11 +87,13 @@ class RateAdmin(GatedAdmin):
     def has_change_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
+        """Return false: a price that was used must stay as it is."""
         return False
 
     def save_model(
         self, request: HttpRequest, obj: Rate, form: Any, change: bool
     ) -> None:
+        """Add the price as the API does, and refer to the row that is now in force."""
         load_rates(
             obj.white_label,
             [

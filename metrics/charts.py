@@ -1,4 +1,4 @@
-"""Charts of usage and cost, from the same series as the API."""
+"""Charts of usage and cost, drawn from the same series that the API returns."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from metrics.periods import Grain
 from metrics.queries.daily_metrics import DayMetrics
 from metrics.queries.series import Amounts, Line, Series
 from orgs.web.charts import TONES, Chart, Limit, draw
-from orgs.web.charts import Series as Drawn
+from orgs.web.charts import Series as ChartSeries
 
 _UNITS = {
     Unit.TOKENS: "tokens",
@@ -31,7 +31,10 @@ _TITLES = {
 def cost_chart(
     series: Series, *, currency: str, today: date, limits: Sequence[Limit] = ()
 ) -> Chart | None:
-    """Cost by product, the smallest folded into one; nothing when nothing cost."""
+    """Return the chart of cost by product, or null when nothing cost anything.
+
+    The products with the lowest cost share one series when there are too many.
+    """
     lines = [line for line in series.lines if line.total.cost]
     if not lines:
         return None
@@ -40,7 +43,7 @@ def cost_chart(
         id="cost-chart",
         title=f"Cost per {_bucket(grain)} by product",
         days=series.buckets,
-        series=_folded(lines, series.buckets, lambda amounts: amounts.cost),
+        series=_chart_series(lines, series.buckets, lambda amounts: amounts.cost),
         unit="usd",
         currency=currency,
         grain=grain.value,
@@ -51,7 +54,7 @@ def cost_chart(
 
 
 def usage_charts(series: Series, *, today: date) -> list[Chart]:
-    """One chart per unit that has usage; quantities of two units share no axis."""
+    """Return a chart for each unit with usage: units cannot share an axis."""
     charts = []
     for unit in Unit:
         lines = [
@@ -73,7 +76,7 @@ def _usage_chart(
         id=f"usage-{unit}",
         title=f"{_TITLES[unit]} per {_bucket(grain)}",
         days=series.buckets,
-        series=_folded(ordered, series.buckets, lambda amounts: amounts.quantity),
+        series=_chart_series(ordered, series.buckets, lambda amounts: amounts.quantity),
         unit=_UNITS[unit],
         grain=grain.value,
         caption=_caption(series),
@@ -82,34 +85,40 @@ def _usage_chart(
 
 
 def storage_chart(days: Sequence[DayMetrics]) -> Chart | None:
-    """What is stored at the end of each day."""
+    """Return the chart of the bytes stored at the end of each day, or null."""
     stored = [day.total_storage_bytes for day in days]
     if not any(stored):
         return None
     return draw(
-        id="storage-kept",
+        id="storage-at-end-of-day",
         title="Storage at end of day",
         days=[day.day for day in days],
-        series=[Drawn("Stored", stored, is_level=True)],
+        series=[ChartSeries("Stored", stored, is_level=True)],
         unit="bytes",
         kind="lines",
         caption="Storage added minus storage deleted, to date.",
     )
 
 
-def _folded(
+def _chart_series(
     lines: Sequence[Line],
     buckets: Sequence[date],
     amount: Callable[[Amounts], int | Decimal],
-) -> list[Drawn]:
-    """At most as many series as there are colours; the rest become “n more”."""
+) -> list[ChartSeries]:
+    """Return a series for each line, at most as many as there are colors.
+
+    The remaining lines are summed up in one series, “n more”.
+    """
     shown, rest = list(lines), []
     if len(lines) > TONES:
         shown, rest = list(lines[: TONES - 1]), list(lines[TONES - 1 :])
-    drawn = [Drawn(line.name, _values([line], buckets, amount)) for line in shown]
+    chart_series = [
+        ChartSeries(line.name, _values([line], buckets, amount)) for line in shown
+    ]
     if rest:
-        drawn.append(Drawn(f"{len(rest)} more", _values(rest, buckets, amount)))
-    return drawn
+        values = _values(rest, buckets, amount)
+        chart_series.append(ChartSeries(f"{len(rest)} more", values))
+    return chart_series
 
 
 def _values(
@@ -117,11 +126,11 @@ def _values(
     buckets: Sequence[date],
     amount: Callable[[Amounts], int | Decimal],
 ) -> list[int | Decimal]:
-    nothing = Amounts()
+    zero = Amounts()
     return [
         sum(
-            (amount(line.by_bucket.get(bucket, nothing)) for line in lines),
-            start=amount(nothing),
+            (amount(line.by_bucket.get(bucket, zero)) for line in lines),
+            start=amount(zero),
         )
         for bucket in buckets
     ]
@@ -139,7 +148,7 @@ def _caption(series: Series) -> str:
 
 
 def _partial_from(series: Series, today: date) -> int | None:
-    """The bucket that holds today is still filling, and so are those after it."""
+    """Return the index of the first incomplete bucket: the one that holds today."""
     current = series.filters.grain.bucket(today)
     for index, bucket in enumerate(series.buckets):
         if bucket >= current:
@@ -149,7 +158,7 @@ def _partial_from(series: Series, today: date) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A product's part of the cost, for the table below the chart."""
+    """Share of a product in the total cost, for the table below the chart."""
 
     line: Line
     total: Amounts
@@ -157,12 +166,14 @@ class Share:
 
     @property
     def savings(self) -> Decimal:
+        """Benchmark cost minus cost."""
         return self.total.benchmark_cost - self.total.cost
 
 
 def shares(series: Series) -> list[Share]:
-    whole = series.total.cost
+    """Return the share of each line, most expensive first; 0 if nothing cost."""
+    total = series.total.cost
     return [
-        Share(line, line.total, line.total.cost / whole if whole else Decimal(0))
+        Share(line, line.total, line.total.cost / total if total else Decimal(0))
         for line in series.lines
     ]

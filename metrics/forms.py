@@ -1,4 +1,4 @@
-"""What the address of a chart says: range and grain; defaults are left out of it."""
+"""URL parameters of a chart: range, grain and view. Defaults are left out of a URL."""
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -13,12 +13,12 @@ from orgs.errors import InvalidDateRange
 
 DEFAULT_RANGE = "30d"
 _CUMULATIVE = "cumulative"
-_LONGEST = 366  # days, added up
+_MAX_CUMULATIVE_DAYS = 366
 
 
 @dataclass(frozen=True, slots=True)
 class RangeChoice:
-    """A named range, or one from a day through another."""
+    """A range to choose: a preset, or a custom one from a day through another."""
 
     slug: str
     label: str
@@ -26,7 +26,11 @@ class RangeChoice:
 
 
 def range_choices(today: date, *, period_starts_on: date | None) -> list[RangeChoice]:
-    """The presets, today included. A fleet has no one period: its month instead."""
+    """Return the presets, which all end with today.
+
+    Without `period_starts_on`, the month takes the place of the billing period: the
+    fleet has many periods.
+    """
     end = today + ONE_DAY
     year = add_months(end, -12)
     current = RangeChoice("month", "Month", DayRange(today.replace(day=1), end))
@@ -43,11 +47,13 @@ def range_choices(today: date, *, period_starts_on: date | None) -> list[RangeCh
 
 @dataclass(frozen=True, slots=True)
 class ChartQuery:
-    """A valid address; `problem` says why it is not the one that was asked for.
+    """Validated parameters of a chart.
 
-    `other_parameters` are the other parameters of the page's address; every link of the
-    chart carries them.
-    `is_cumulative`: the open period, day by day added up; where that is offered.
+    `problem` explains why they differ from the requested ones, which were invalid.
+
+    `other_parameters` are the parameters of the page that every link of the chart
+    keeps. `is_cumulative` adds the open period up day by day, where
+    `offers_cumulative` allows it.
     """
 
     choices: tuple[RangeChoice, ...]
@@ -91,28 +97,30 @@ class ChartQuery:
 
     @property
     def through(self) -> date:
-        """The last day, as people say it."""
+        """The last day of the range, which people count as part of it."""
         return self.selected.range.end - ONE_DAY
 
     @property
     def range_label(self) -> str:
-        """Both ends, with their years where these are not this one."""
+        """First and last day, with their years unless both are in this year."""
         today = self.choices[0].range.end - ONE_DAY
         days = (self.selected.range.start, self.through)
-        is_near = all(day.year == today.year for day in days)
+        is_this_year = all(day.year == today.year for day in days)
         return " \N{EN DASH} ".join(
-            f"{day:%b} {day.day}" if is_near else f"{day:%b} {day.day}, {day.year}"
+            f"{day:%b} {day.day}" if is_this_year else f"{day:%b} {day.day}, {day.year}"
             for day in days
         )
 
     def filters(self, group_by: GroupBy = GroupBy.PRODUCT) -> SeriesFilters:
+        """Return the filters that select the usage of the chart."""
         return SeriesFilters(self.selected.range, self.grain, group_by)
 
     def url(self, base: str, *, range_: str = "", grain: Grain | None = None) -> str:
-        """The address of the same chart with one thing changed."""
+        """Return the URL of the same chart with another range or grain."""
         return _url(base, self._parameters(range_, grain or self.grain))
 
     def cumulative_url(self, base: str) -> str:
+        """Return the URL of the open period's cumulative chart."""
         return _url(base, {**dict(self.other_parameters), "view": _CUMULATIVE})
 
     def _parameters(self, range_: str, grain: Grain) -> dict[str, str]:
@@ -124,7 +132,7 @@ class ChartQuery:
         elif slug != DEFAULT_RANGE:
             parameters["range"] = slug
         if range_ == "12m" and self.selected.slug != "12m":
-            grain = Grain.MONTHLY  # 365 bars are for those who ask for them
+            grain = Grain.MONTHLY  # a year by day is 365 bars: only on request
         default = Grain.MONTHLY if slug == "12m" else Grain.DAILY
         if grain is not default:
             parameters["grain"] = grain.value
@@ -139,10 +147,10 @@ def _is_cumulative(query: QueryDict) -> bool:
 
 
 def _open_period(choices: tuple[RangeChoice, ...]) -> RangeChoice:
-    """The open period; of a very long one what a picture can show."""
+    """Return the open period, or its last 366 days if it is longer."""
     period = next(choice for choice in choices if choice.slug == "period")
     days = period.range
-    start = max(days.start, days.end - timedelta(days=_LONGEST))
+    start = max(days.start, days.end - timedelta(days=_MAX_CUMULATIVE_DAYS))
     return replace(period, range=DayRange(start, days.end))
 
 
@@ -154,16 +162,16 @@ def _selected(
         start, last = _day(first, "from"), _day(through, "through")
         return RangeChoice("custom", "Custom", DayRange(start, last + ONE_DAY))
     slug = query.get("range", default.slug)
-    found = next((choice for choice in choices if choice.slug == slug), None)
-    if found is None:
+    choice = next((choice for choice in choices if choice.slug == slug), None)
+    if choice is None:
         raise InvalidDateRange(f"Unknown range {slug[:20]!r}.", fields=("range",))
-    return found
+    return choice
 
 
 def _day(text: str, field: str) -> date:
     try:
         day = date.fromisoformat(text)
-        _ = day + ONE_DAY  # the last day of all has none after it
+        _ = day + ONE_DAY  # fails for the last day that a date can hold
         return day
     except (ValueError, OverflowError):
         raise InvalidDateRange(

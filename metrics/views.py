@@ -1,4 +1,4 @@
-"""Pages of usage and cost."""
+"""Pages of an organization's usage, and the cost panel that other pages include."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from orgs.web.http import OrgRequest, page_or_fragment
 
 @dataclass(frozen=True, slots=True)
 class ChartRequest:
-    """An organization's page, as its address asks for it."""
+    """A permitted request for a chart of an organization, with its parameters."""
 
     organization: Organization
     today: date
@@ -44,7 +44,11 @@ def read_chart_request(
     *,
     offers_cumulative: bool = False,
 ) -> ChartRequest:
-    """What every chart page begins with: the gate, the zone's day, the range."""
+    """Check access and read the parameters of an organization's chart page.
+
+    Raises `Forbidden` without the scope, `OrganizationNotFound` for an organization
+    that the user may not see. Deleted organizations are shown.
+    """
     principal = access.principal_of(request.user)
     principal.require(scope)
     organization = access.get_organization(
@@ -63,16 +67,20 @@ def read_chart_request(
 
 
 def panel_context(query: ChartQuery, url: str, target: str) -> dict[str, Any]:
-    """What the range and grain controls of a panel need; the URL is the state."""
-    name = target.removeprefix("#")
+    """Return the context of a panel's range and grain controls.
+
+    Each control is a link: the state of the page is its URL. `target` is the CSS
+    selector of the panel.
+    """
+    panel_id = target.removeprefix("#")
     return {
         "panel_url": url,
-        "panel_id": name,
+        "panel_id": panel_id,
         "panel_target": target,
         "query": query,
         "ranges": [
             {
-                "id": f"{name}-{choice.slug}",
+                "id": f"{panel_id}-{choice.slug}",
                 "label": choice.label,
                 "url": query.url(url, range_=choice.slug),
                 "current": choice.slug == query.selected.slug,
@@ -81,21 +89,25 @@ def panel_context(query: ChartQuery, url: str, target: str) -> dict[str, Any]:
         ],
         "grains": [
             {
-                "id": f"{name}-{grain.value}",
+                "id": f"{panel_id}-{grain.value}",
                 "label": grain.value.title(),
                 "url": query.url(url, grain=grain),
                 "current": grain is query.grain and not query.is_cumulative,
             }
             for grain in Grain
         ]
-        + ([_cumulative(query, url, name)] if query.offers_cumulative else []),
+        + (
+            [_cumulative_option(query, url, panel_id)]
+            if query.offers_cumulative
+            else []
+        ),
         "as_of": timezone.now(),
     }
 
 
-def _cumulative(query: ChartQuery, url: str, name: str) -> dict[str, Any]:
+def _cumulative_option(query: ChartQuery, url: str, panel_id: str) -> dict[str, Any]:
     return {
-        "id": f"{name}-cumulative",
+        "id": f"{panel_id}-cumulative",
         "label": "Cumulative",
         "url": query.cumulative_url(url),
         "current": query.is_cumulative,
@@ -105,14 +117,14 @@ def _cumulative(query: ChartQuery, url: str, name: str) -> dict[str, Any]:
 def cost_panel_context(
     chart_request: ChartRequest, url: str, limits: Sequence[Limit] = ()
 ) -> dict[str, Any]:
-    """The cost chart of an organization, on whichever page it stands."""
+    """Return the context of an organization's cost panel."""
     white_label = chart_request.organization.white_label
-    found = series(chart_request.organization.id, chart_request.query.filters())
+    costs = series(chart_request.organization.id, chart_request.query.filters())
     chart = cost_chart(
-        found, currency=white_label.currency, today=chart_request.today, limits=limits
+        costs, currency=white_label.currency, today=chart_request.today, limits=limits
     )
     return {
-        **chart_panel_context(chart_request.query, url, found, chart),
+        **chart_panel_context(chart_request.query, url, costs, chart),
         "organization": chart_request.organization,
         "period": chart_request.period,
         "currency": white_label.currency,
@@ -121,32 +133,35 @@ def cost_panel_context(
 
 
 def chart_panel_context(
-    query: ChartQuery, url: str, found: Series, chart: Chart | None
+    query: ChartQuery, url: str, costs: Series, chart: Chart | None
 ) -> dict[str, Any]:
-    """Any cost chart with its controls; whose it is, says `currency` and `zone`."""
+    """Return the context of a cost panel without `currency` and `zone`.
+
+    The caller adds these two: they belong to an organization or to the fleet.
+    """
     return {
         **panel_context(query, url, "#costs-panel"),
-        "series": found,
+        "series": costs,
         "chart": chart,
-        "shares": shares(found),
-        "savings": found.total.benchmark_cost - found.total.cost,
+        "shares": shares(costs),
+        "savings": costs.total.benchmark_cost - costs.total.cost,
     }
 
 
 def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Quantities by unit, and the daily metrics of the same days."""
+    """Show quantities by unit, and the daily metrics of the same days."""
     chart_request = read_chart_request(
         request, organization_id, Scope.ORGANIZATIONS_READ
     )
     organization = chart_request.organization
     url = reverse("metrics:usage", args=[organization_id])
-    found = series(organization.id, chart_request.query.filters(GroupBy.METER))
-    days = _days(chart_request)
+    usage_series = series(organization.id, chart_request.query.filters(GroupBy.METER))
+    days = _started_days(chart_request)
     context = {
         **panel_context(chart_request.query, url, "#usage-panel"),
         "organization": organization,
         "period": chart_request.period,
-        "charts": usage_charts(found, today=chart_request.today),
+        "charts": usage_charts(usage_series, today=chart_request.today),
         "tab": "usage",
         "nav_key": "organizations",
         "today": chart_request.today,
@@ -163,8 +178,8 @@ def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
     )
 
 
-def _days(chart_request: ChartRequest) -> list[DayMetrics]:
-    """Those of the range that have begun; of years, the last: each is a row."""
+def _started_days(chart_request: ChartRequest) -> list[DayMetrics]:
+    """Return the metrics of the days of the range up to today, at most the last 365."""
     last = min(chart_request.query.through, chart_request.today)
     days = (last - chart_request.query.selected.range.start).days + 1
     if days < 1:

@@ -1,4 +1,4 @@
-"""The doors for programs: what organizations cost, and contract A."""
+"""API endpoints of usage, rates and costs, and those of contract A that read usage."""
 
 from metrics.api.costs import router as costs_router
 from metrics.api.events import router as events_router

@@ -1,9 +1,10 @@
-"""Contract C: what an organization and its projects cost, as charts and item by item.
+"""Contract C: costs of an organization and its projects, as charts and as items.
 
-The same rows answer everywhere: items, deployments and the buckets of a chart of one
-range add up to one total. Balances are billing's.
+All answers read the same rows: the items, the deployments and the buckets of a chart
+of one range add up to the same total. Balances are in `billing.api.costs`.
 """
 
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -109,8 +110,8 @@ def list_deployments(
     """
     organization = access.billed_organization(request, organization_id)
     days = query.days(organization.white_label)
-    found = deployment_costs(organization.id, days)
-    return _json(deployments_body(found, days, organization.white_label))
+    costs = deployment_costs(organization.id, days)
+    return _json(deployments_body(costs, days, organization.white_label))
 
 
 @router.get(
@@ -127,8 +128,8 @@ def deployment_items(
 ) -> HttpResponse:
     """Return the cost of each product and meter of a project in the range."""
     organization = access.billed_organization(request, organization_id)
-    found = _deployment(organization, deployment_id, DeploymentNotFound.code)
-    return _items(organization, query, project_id=found.project_id)
+    deployment = _get_deployment(organization, deployment_id, DeploymentNotFound.code)
+    return _items(organization, query, project_id=deployment.project_id)
 
 
 @router.get(
@@ -148,17 +149,21 @@ def deployment_charts(
     Each value has the meter's code as `id` and its label as `name`.
     """
     organization = access.billed_organization(request, organization_id)
-    found = _deployment(organization, deployment_id, OrganizationNotFound.code)
-    asked = query.filters(organization.white_label)
-    filters = SeriesFilters(asked.range, asked.grain, GroupBy.METER, found.project_id)
+    deployment = _get_deployment(organization, deployment_id, OrganizationNotFound.code)
+    filters = replace(
+        query.filters(organization.white_label),
+        group_by=GroupBy.METER,
+        project_id=deployment.project_id,
+    )
     return _chart(request, organization, filters)
 
 
-def _deployment(organization: Organization, id_: str, code: str) -> Deployment:
-    found = find_deployment(organization.id, id_)
-    if found is None:
+def _get_deployment(organization: Organization, id_: str, code: str) -> Deployment:
+    """Return the deployment; raise `DeploymentNotFound` with the path's error code."""
+    deployment = find_deployment(organization.id, id_)
+    if deployment is None:
         raise DeploymentNotFound(code=code)
-    return found
+    return deployment
 
 
 def _chart(
@@ -169,35 +174,40 @@ def _chart(
 
 
 def read_chart(
-    organization: Organization, filters: SeriesFilters, sent: str | None
+    organization: Organization, filters: SeriesFilters, sent_tag: str | None
 ) -> tuple[str, bytes | None]:
-    """The entity tag and `ChartsOut`, or no body when the caller has it by its tag.
+    """Return the entity tag and `ChartsOut` as JSON, or null if the caller has it.
 
-    Read only when it changed: a caller that has it pays for the version alone.
+    `sent_tag` is the `If-None-Match` header. If it is still current, only the usage
+    version is read; otherwise one query reads the version and the costs.
     """
     zone = organization.white_label.zone
-    if sent is not None:
+    if sent_tag is not None:
         tag = _tag(usage_version(organization.pk), filters, zone)
-        if has_still(sent, tag):
+        if has_still(sent_tag, tag):
             return tag, None
     costs = cost_digits(organization.pk, filters)
     return _tag(costs.changes, filters, zone), charts_body(costs, filters, zone)
 
 
-_SHAPE = 1  # of the body: another one makes every chart a caller keeps an old one
+# Version of the body's format: raising it makes every chart that callers cached stale.
+_BODY_VERSION = 1
 
 
 def _tag(changes: int, filters: SeriesFilters, zone: ZoneInfo) -> str:
-    """All that the body is made of; the organization is in the address."""
-    return tag_of(_SHAPE, changes, filters, zone.key)
+    """Return the entity tag: a hash of everything that the body depends on.
+
+    The organization is part of the URL already.
+    """
+    return tag_of(_BODY_VERSION, changes, filters, zone.key)
 
 
 def _items(
     organization: Organization, query: RangeIn, *, project_id: int | None = None
 ) -> HttpResponse:
     days = query.days(organization.white_label)
-    found = cost_items(organization.id, days, project_id=project_id)
-    return _json(items_body(found, days, organization.white_label))
+    items = cost_items(organization.id, days, project_id=project_id)
+    return _json(items_body(items, days, organization.white_label))
 
 
 def _json(body: bytes) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Reporting usage: up to 10,000 events a call, each judged for itself."""
+"""API endpoint that records usage: up to 10,000 events a call, each checked alone."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from orgs.schemas.errors import ErrorsOut
 
 router = Router(tags=["usage"])
 MAX_EVENTS = 10_000
-MAX_BYTES = 16 << 20  # inflated
+MAX_BYTES = 16 << 20  # after decompression
 _ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 413, 415, 429, 500), ErrorsOut)
 
 
@@ -136,76 +136,93 @@ def report_usage(request: HttpRequest) -> Any:
     caller = access.caller(request, Scope.USAGE_WRITE)
     if caller.white_label_id is None:
         raise Forbidden("Use an API key of a single white label.")
-    sent = read_bytes(
+    raw = read_bytes(
         request, types={JSON, NDJSON}, max_bytes=MAX_BYTES, accepts_gzip=True
     )
-    events, refused = _read(sent, is_lines=request.content_type == NDJSON)
+    events, rejections = _parse_body(raw, is_lines=request.content_type == NDJSON)
     white_label = get_white_label_by_id(caller.white_label_id)
-    body = _recorded_body(white_label, events, caller.organization_id, refused)
+    body = _recorded_body(white_label, events, caller.organization_id, rejections)
     return HttpResponse(body, content_type=JSON)
 
 
-Read = tuple[list[tuple[int, IncomingEvent]], list[Rejection]]
+# Events with their position in the batch, and the rejections of the others.
+ParsedBatch = tuple[list[tuple[int, IncomingEvent]], list[Rejection]]
 
 
 def _recorded_body(
     white_label: WhiteLabel,
     events: Sequence[tuple[int, IncomingEvent]],
     organization_id: int | None,
-    refused: Sequence[Rejection] = (),
+    rejections: Sequence[Rejection] = (),
 ) -> bytes:
-    """Record them; `RecordedOut` with those that were `refused` before."""
+    """Record the events and return `RecordedOut` as JSON.
+
+    `rejections` are those of events that could not be parsed.
+    """
     result = record_usage(white_label, events, organization_id=organization_id)
-    rejected = sorted([*refused, *result.rejected], key=lambda one: one.index)
+    rejected = sorted(
+        [*rejections, *result.rejected], key=lambda rejection: rejection.index
+    )
     return orjson.dumps(
         {
             "accepted": result.accepted,
             "duplicates": result.duplicates,
             "rejected": [
-                {"index": one.index, "code": one.code, "message": one.message}
-                for one in rejected
+                {
+                    "index": rejection.index,
+                    "code": rejection.code,
+                    "message": rejection.message,
+                }
+                for rejection in rejected
             ],
         }
     )
 
 
-def _valid_events(body: bytes) -> list[tuple[int, IncomingEvent]] | None:
-    """The events of a JSON array that are well formed, each one, and not too many."""
+def _parse_at_once(body: bytes) -> list[tuple[int, IncomingEvent]] | None:
+    """Return the events of a JSON array, or null unless all of them are valid.
+
+    Null, too, for an empty batch and one that is too large.
+    """
     events = parse_all(body)
     if not events or len(events) > MAX_EVENTS:
         return None
     return list(enumerate(events))
 
 
-def _read(body: bytes, *, is_lines: bool) -> Read:
-    """All at once where nothing is wrong with any; otherwise each for itself."""
+def _parse_body(body: bytes, *, is_lines: bool) -> ParsedBatch:
+    """Parse a batch: the whole array at once, or each event if one is invalid.
+
+    Parsing events one by one takes longer, but rejects only the invalid ones.
+    """
     if is_lines:
-        return _parsed(_lines(body))
-    if events := _valid_events(body):
+        return _parse_each(_split_lines(body))
+    if events := _parse_at_once(body):
         return events, []
-    return _parsed(_elements(body))
+    return _parse_each(_split_array(body))
 
 
-_array = msgspec.json.Decoder(list[msgspec.Raw])
+_array_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def _elements(body: bytes) -> list[msgspec.Raw]:
+def _split_array(body: bytes) -> list[msgspec.Raw]:
     try:
-        return _within(_array.decode(body))
+        return _check_count(_array_decoder.decode(body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise DomainError(
             "The body must be a JSON array of events.", code="invalid_body"
         ) from None
 
 
-def _lines(body: bytes) -> list[bytes]:
-    return _within([line for line in body.split(b"\n") if line.strip()])
+def _split_lines(body: bytes) -> list[bytes]:
+    return _check_count([line for line in body.split(b"\n") if line.strip()])
 
 
 Raw = TypeVar("Raw")
 
 
-def _within(raws: list[Raw]) -> list[Raw]:
+def _check_count(raws: list[Raw]) -> list[Raw]:
+    """Return the raw events; raise if there are none or too many."""
     if not raws:
         raise DomainError("The body contains no events.", code="invalid_body")
     if len(raws) > MAX_EVENTS:
@@ -213,11 +230,11 @@ def _within(raws: list[Raw]) -> list[Raw]:
     return raws
 
 
-def _parsed(raws: Sequence[bytes | msgspec.Raw]) -> Read:
-    events, refused = [], []
+def _parse_each(raws: Sequence[bytes | msgspec.Raw]) -> ParsedBatch:
+    events, rejections = [], []
     for index, raw in enumerate(raws):
         try:
             events.append((index, parse_event(raw)))
         except Refused as error:
-            refused.append(Rejection(index, error.code, error.message))
-    return events, refused
+            rejections.append(Rejection(index, error.code, error.message))
+    return events, rejections

@@ -1,4 +1,4 @@
-"""The price book as JSON."""
+"""API endpoints that list and change the price book."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -30,8 +30,8 @@ _ERRORS: dict[int, Any] = dict.fromkeys(
 )
 
 
-def _decimal(value: object) -> object:
-    """JSON numbers only: text and true are not prices."""
+def _require_number(value: object) -> object:
+    """Return a JSON number as a Decimal; raise `ValueError` for text and booleans."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("Write the price as a JSON number")
     return Decimal(value)
@@ -39,7 +39,7 @@ def _decimal(value: object) -> object:
 
 Price = Annotated[
     Decimal,
-    BeforeValidator(_decimal, json_schema_input_type=float),
+    BeforeValidator(_require_number, json_schema_input_type=float),
     Field(ge=0, max_digits=24, decimal_places=12),
 ]
 
@@ -145,7 +145,7 @@ def read_rates(request: HttpRequest, filters: Query[RatesFilters]) -> HttpRespon
         limit=filters.limit,
         offset=filters.offset,
     )
-    body = orjson.dumps({"rates": [_out(rate) for rate in rates]})
+    body = orjson.dumps({"rates": [_rate_json(rate) for rate in rates]})
     return HttpResponse(body, content_type="application/json")
 
 
@@ -165,9 +165,10 @@ def write_rates(request: HttpRequest, data: RatesIn) -> Any:
     if caller.organization_id is not None:
         raise Forbidden("Use an API key of the whole white label.")
     white_label = _white_label(caller)
-    answers = load_rates(white_label, _incoming(white_label, data.rates))
-    changed = sum(answers)
-    return {"changed": changed, "unchanged": len(answers) - changed}
+    # One boolean for each rate: whether it changed the price book.
+    changes = load_rates(white_label, _incoming_rates(white_label, data.rates))
+    changed = sum(changes)
+    return {"changed": changed, "unchanged": len(changes) - changed}
 
 
 def _white_label(caller: Principal) -> WhiteLabel:
@@ -176,14 +177,19 @@ def _white_label(caller: Principal) -> WhiteLabel:
     return WhiteLabel.objects.get(pk=caller.white_label_id)
 
 
-def _incoming(white_label: WhiteLabel, rates: list[RateIn]) -> list[IncomingRate]:
+def _incoming_rates(white_label: WhiteLabel, rates: list[RateIn]) -> list[IncomingRate]:
     names = {rate.organization for rate in rates if rate.organization}
     references = list_references(white_label.pk, external_ids=names)
     ids = {reference.external_id: reference.id for reference in references}
-    return [_one(rate, index, ids) for index, rate in enumerate(rates)]
+    return [_incoming_rate(rate, index, ids) for index, rate in enumerate(rates)]
 
 
-def _one(rate: RateIn, index: int, ids: dict[str, int]) -> IncomingRate:
+def _incoming_rate(rate: RateIn, index: int, ids: dict[str, int]) -> IncomingRate:
+    """Return a rate by internal id; raise `DomainError` for unknown references.
+
+    `ids` has the ids of the organizations by external id; `index` is the position of
+    the rate, for the error.
+    """
     if rate.meter not in METERS:
         raise DomainError(
             f"Unknown meter {rate.meter!r}. Accepted: {', '.join(METERS)}.",
@@ -206,7 +212,7 @@ def _one(rate: RateIn, index: int, ids: dict[str, int]) -> IncomingRate:
     )
 
 
-def _out(rate: RateFacts) -> dict[str, Any]:
+def _rate_json(rate: RateFacts) -> dict[str, Any]:
     return {
         "product": rate.product,
         "meter": rate.meter,

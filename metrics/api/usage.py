@@ -1,5 +1,6 @@
-"""An organization's usage and days: JSON and CSV, from the queries of the pages."""
+"""API endpoints of an organization's usage, as JSON and CSV."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -38,14 +39,15 @@ class UsageIn(ChartsIn):
     )
 
     def series_filters(self, organization: Organization) -> SeriesFilters:
-        found = self.filters(organization.white_label)
+        """Return the filters of the query; raise `DomainError` for an unknown `by`."""
+        filters = self.filters(organization.white_label)
         try:
-            by = GroupBy(self.by.lower())
+            group_by = GroupBy(self.by.lower())
         except ValueError:
             raise DomainError(
                 "`by` must be `meter` or `product`.", code="invalid_by", fields=("by",)
             ) from None
-        return SeriesFilters(found.range, found.grain, by, self.project_id)
+        return replace(filters, group_by=group_by, project_id=self.project_id)
 
 
 class UsageBucketOut(Schema):
@@ -95,16 +97,16 @@ def usage(
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_READ
     )
-    found = series(organization.pk, query.series_filters(organization))
+    usage_series = series(organization.pk, query.series_filters(organization))
     body = {
         "currency": organization.white_label.currency,
         "time_zone": organization.white_label.time_zone,
-        "data": [_point(found, bucket) for bucket in found.buckets],
+        "data": [_point(usage_series, bucket) for bucket in usage_series.buckets],
     }
     return HttpResponse(orjson.dumps(body), content_type="application/json")
 
 
-def _point(found: Series, bucket: Any) -> dict[str, Any]:
+def _point(usage_series: Series, bucket: Any) -> dict[str, Any]:
     return {
         "bucket": bucket.isoformat(),
         "values": [
@@ -115,7 +117,7 @@ def _point(found: Series, bucket: Any) -> dict[str, Any]:
                 "cost": number(amounts.cost),
                 "benchmark_cost": number(amounts.benchmark_cost),
             }
-            for line, amounts in found.amounts_in(bucket)
+            for line, amounts in usage_series.amounts_in(bucket)
         ],
     }
 
@@ -134,13 +136,13 @@ def costs_csv(
     organization = access.called_organization(
         request, organization_id, Scope.BILLING_READ
     )
-    found = series(organization.pk, query.filters(organization.white_label))
+    costs = series(organization.pk, query.filters(organization.white_label))
     currency = organization.white_label.currency
     columns = ("bucket", "product", "cost", "benchmark_cost", "currency")
     rows = (
         (bucket, line.id, amounts.cost, amounts.benchmark_cost, currency)
-        for bucket in found.buckets
-        for line, amounts in found.amounts_in(bucket)
+        for bucket in costs.buckets
+        for line, amounts in costs.amounts_in(bucket)
     )
     return _attachment(csv_text(columns, rows), f"costs-{organization.pk}.csv")
 

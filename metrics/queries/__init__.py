@@ -1,1 +1,1 @@
-"""Reads of usage. Page, fragment, CSV, API and alert take a number from here."""
+"""Queries of usage and cost, shared by pages, CSV files, the API and alerts."""

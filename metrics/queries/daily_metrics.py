@@ -59,8 +59,8 @@ class DayMetrics(Struct, frozen=True, gc=False):
     total_contract_compute_seconds: int
 
 
-# Sums of these may exceed 64 bits, so the columns are numeric. Python parses the text
-# of an integer faster than psycopg builds a Decimal.
+# Sums of these may exceed 64 bits, so the columns are numeric. They are read as text,
+# which is faster than as Decimal.
 _NUMERIC = _COLUMNS[6:]
 # A row for each day of the range that has metrics, and one without a day that sums up
 # everything before it: from there the running totals start. Compute counts only from

@@ -21,8 +21,8 @@ IS_VOIDED = """exists (
 # requested: the prices that the quantities need. offered: all rates that were in the
 # price book at that version, special ones of the organization first. ranked: adds when
 # the organization's first special rate starts. span: from when until when each rate
-# applies; a general rate ends where the first special rate starts. CTEs that are read
-# once are materialized so that the planner cannot repeat them for every event.
+# applies; a general rate ends where the first special rate starts. Materialized, so
+# that the planner does not compute them again for every event.
 PRICED_SUMS = """
 requested as materialized (
     select distinct organization_id, product, meter, version from quantity

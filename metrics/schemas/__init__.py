@@ -1,1 +1,1 @@
-"""Shapes of usage and costs as programs send and read them."""
+"""Request and response bodies of the API endpoints of usage and costs."""

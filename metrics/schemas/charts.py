@@ -1,4 +1,4 @@
-"""What the cost endpoints take and give; contract C, field by field."""
+"""Parameters and bodies of contract C's charts."""
 
 from datetime import date, timedelta
 from functools import lru_cache
@@ -35,7 +35,7 @@ class RangeIn(Schema):
     )
 
     def days(self, white_label: WhiteLabel) -> DayRange:
-        """Raises `InvalidDateRange`."""
+        """Return the days of the range; raise `InvalidDateRange`."""
         zone = white_label.zone
         today = day_of(timezone.now(), zone)
         start = today.replace(day=1)
@@ -55,7 +55,11 @@ class ChartsIn(RangeIn):
     )
 
     def filters(self, white_label: WhiteLabel) -> SeriesFilters:
-        """Raises `InvalidDateRange`, and `costs.invalid_bucketing_strategy`."""
+        """Return the filters of the chart.
+
+        Raises `InvalidDateRange`, for an unknown grain with the code
+        `costs.invalid_bucketing_strategy`.
+        """
         grain = self._grain()
         return SeriesFilters(self.days(white_label).within(grain), grain)
 
@@ -98,31 +102,35 @@ class ChartsOut(Schema):
 
 
 def charts_body(costs: CostDigits, filters: SeriesFilters, zone: ZoneInfo) -> bytes:
-    """`ChartsOut` as JSON. Amounts are written digit by digit, not as a float."""
+    """Return `ChartsOut` as JSON.
+
+    Amounts are written as the digits PostgreSQL computed: a float would round them.
+    """
     values: dict[date, list[str]] = {}
     for bucket, id_, name, digits in costs.rows:
-        values.setdefault(bucket, []).append(f"{_head(id_, name)}{digits}}}")
+        values.setdefault(bucket, []).append(f"{_value_start(id_, name)}{digits}}}")
     points = [
-        f"{begin}{','.join(values.get(bucket, ()))}]}}"
-        for bucket, begin in _points(filters.range, filters.grain, zone)
+        f"{start}{','.join(values.get(bucket, ()))}]}}"
+        for bucket, start in _point_starts(filters.range, filters.grain, zone)
     ]
     return f'{{"data":[{",".join(points)}]}}'.encode()
 
 
 @lru_cache(maxsize=10_000)
-def _head(id_: str, name: str) -> str:
-    """A value up to its number."""
+def _value_start(id_: str, name: str) -> str:
+    """Return the JSON of a value up to its number."""
     text = orjson.dumps({"id": id_, "name": name}).decode()
     return f'{text[:-1]},"value":'
 
 
 @lru_cache(maxsize=1_000)
-def _points(
+def _point_starts(
     days: DayRange, grain: Grain, zone: ZoneInfo
 ) -> tuple[tuple[date, str], ...]:
-    """Each bucket with its point up to the values; many callers ask the same range.
+    """Return each bucket with the JSON of its point up to the values.
 
-    A day that its zone left out has no first instant, no usage, and so no bucket.
+    Cached, because many callers request the same range. A day that the time zone
+    skipped has no first instant and no usage, and so no bucket.
     """
     return tuple(
         (bucket, f'{{"timestamp":{_milliseconds(bucket, zone)},"values":[')
@@ -132,13 +140,13 @@ def _points(
 
 
 def digits(amount: Any) -> str:
-    """A Decimal without trailing zeros or an exponent."""
+    """Return a Decimal as text without trailing zeros or an exponent."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def number(amount: Any) -> orjson.Fragment:
-    """A Decimal as a JSON number, digit by digit."""
+    """Return a Decimal as a JSON number with all its digits."""
     return orjson.Fragment(digits(amount))
 
 

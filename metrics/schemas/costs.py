@@ -1,8 +1,8 @@
-"""Contract C beside its charts: overview, items and deployments, field by field.
+"""Bodies of contract C's overview, items and deployments.
 
-Amounts are in the white label's currency where that contract says ECU. Its dimension
-`capacity` is compute and tokens, `storage_bytes` what storage costs; the other four
-are 0 until a meter maps to them. A deployment is a project.
+Amounts are in the white label's currency where the contract has ECU. Its dimension
+`capacity` is compute and tokens, `storage_bytes` is storage; the other four are 0, as
+no meter maps to them. A deployment is a project.
 """
 
 from collections.abc import Sequence
@@ -139,7 +139,7 @@ class DeploymentsOut(Schema):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A range as it is shown: its instants, and how many of its hours are past."""
+    """A range of days as instants, with the number of its hours that have passed."""
 
     start: datetime
     end: datetime
@@ -147,6 +147,7 @@ class Span:
 
     @classmethod
     def of(cls, days: DayRange, white_label: WhiteLabel) -> "Span":
+        """Return the span of days in the white label's time zone."""
         zone = white_label.zone
         hours = hours_elapsed(days, zone, now=timezone.now())
         start, end = first_instant(days.start, zone), first_instant(days.end, zone)
@@ -157,24 +158,29 @@ class Span:
         return {"start": self.start, "end": self.end}
 
     def hourly(self, cost: Decimal) -> orjson.Fragment:
+        """Return the average cost of the hours that have passed."""
         return number(ratio(cost, self.hours))
 
 
-def ratio(amount: Decimal, by: Decimal | int) -> Decimal:
-    """To twelve places; of nothing, 0."""
-    if not by:
+def ratio(amount: Decimal, divisor: Decimal | int) -> Decimal:
+    """Return the quotient rounded to twelve places, or 0 for a divisor of 0.
+
+    The precision holds the largest sum with its twelve places.
+    """
+    if not divisor:
         return Decimal(0)
     with localcontext(prec=80):
-        return (amount / by).quantize(_PLACES)
+        return (amount / divisor).quantize(_PLACES)
 
 
 def costs_json(items: Sequence[CostItem]) -> dict[str, Any]:
-    found = costs_by_dimension(items)
+    """Return `CostsOut`."""
+    costs = costs_by_dimension(items)
     return {
-        "total": number(sum(found.values(), Decimal(0))),
+        "total": number(sum(costs.values(), Decimal(0))),
         "dimensions": [
             {"type": dimension.value, "cost": number(cost)}
-            for dimension, cost in found.items()
+            for dimension, cost in costs.items()
         ],
     }
 
@@ -182,20 +188,22 @@ def costs_json(items: Sequence[CostItem]) -> dict[str, Any]:
 def items_body(
     items: Sequence[CostItem], days: DayRange, white_label: WhiteLabel
 ) -> bytes:
-    """`ItemsOut` as JSON."""
+    """Return `ItemsOut` as JSON."""
     span = Span.of(days, white_label)
-    resources = [one for one in items if one.dimension is Dimension.CAPACITY]
-    others = [one for one in items if one.dimension is not Dimension.CAPACITY]
+    resources = [item for item in items if item.dimension is Dimension.CAPACITY]
+    storage = [item for item in items if item.dimension is not Dimension.CAPACITY]
     return orjson.dumps(
         {
             "costs": costs_json(items),
-            "data_transfer_and_storage": [_stored(one, white_label) for one in others],
-            "resources": [_resource(one, span, white_label) for one in resources],
+            "data_transfer_and_storage": [
+                _storage(item, white_label) for item in storage
+            ],
+            "resources": [_resource(item, span, white_label) for item in resources],
         }
     )
 
 
-def _named(item: CostItem, white_label: WhiteLabel) -> dict[str, str]:
+def _labels(item: CostItem, white_label: WhiteLabel) -> dict[str, str]:
     meter = METERS.get(item.meter)
     return {
         "name": f"{item.product}: {meter.label if meter else item.meter}",
@@ -203,12 +211,13 @@ def _named(item: CostItem, white_label: WhiteLabel) -> dict[str, str]:
     }
 
 
-def _stored(item: CostItem, white_label: WhiteLabel) -> dict[str, Any]:
+def _storage(item: CostItem, white_label: WhiteLabel) -> dict[str, Any]:
+    """Return `StorageItemOut`."""
     quantity, unit = item.amounts.quantity, METERS[item.meter].unit
     rate = ratio(item.amounts.cost, quantity)
-    one_unit = unit.removesuffix("s")
+    singular = unit.removesuffix("s")
     return {
-        **_named(item, white_label),
+        **_labels(item, white_label),
         "cost": number(item.amounts.cost),
         "type": item.dimension.value,
         "quantity": {
@@ -217,15 +226,16 @@ def _stored(item: CostItem, white_label: WhiteLabel) -> dict[str, Any]:
         },
         "rate": {
             "value": number(rate),
-            "formatted_value": f"{digits(rate)} {white_label.currency} per {one_unit}",
+            "formatted_value": f"{digits(rate)} {white_label.currency} per {singular}",
         },
     }
 
 
 def _resource(item: CostItem, span: Span, white_label: WhiteLabel) -> dict[str, Any]:
+    """Return `ResourceOut`."""
     hours = _hours(item, span)
     return {
-        **_named(item, white_label),
+        **_labels(item, white_label),
         "hours": hours,
         "instance_count": 1,
         "period": span.period,
@@ -236,6 +246,7 @@ def _resource(item: CostItem, span: Span, white_label: WhiteLabel) -> dict[str, 
 
 
 def _hours(item: CostItem, span: Span) -> int:
+    """Return compute hours, or for other meters the elapsed hours; rounded up."""
     meter = METERS.get(item.meter)
     if meter and meter.unit is Unit.SECONDS:
         return min(-(-item.amounts.quantity // 3600), MAX_INT64)
@@ -243,22 +254,23 @@ def _hours(item: CostItem, span: Span) -> int:
 
 
 def deployments_body(
-    found: Sequence[Deployment], days: DayRange, white_label: WhiteLabel
+    deployments: Sequence[Deployment], days: DayRange, white_label: WhiteLabel
 ) -> bytes:
-    """`DeploymentsOut` as JSON."""
+    """Return `DeploymentsOut` as JSON."""
     span = Span.of(days, white_label)
+    total = sum((deployment.cost for deployment in deployments), Decimal(0))
     return orjson.dumps(
         {
-            "total_cost": number(sum((one.cost for one in found), Decimal(0))),
+            "total_cost": number(total),
             "deployments": [
                 {
-                    "deployment_id": one.id,
-                    "deployment_name": one.name,
-                    "costs": costs_json(one.items),
-                    "hourly_rate": span.hourly(one.cost),
+                    "deployment_id": deployment.id,
+                    "deployment_name": deployment.name,
+                    "costs": costs_json(deployment.items),
+                    "hourly_rate": span.hourly(deployment.cost),
                     "period": span.period,
                 }
-                for one in found
+                for deployment in deployments
             ],
         }
     )

@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever writes: raw SQL against each invariant."""
+"""Constraints of the database: raw SQL that violates each of them must fail."""
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -24,7 +24,7 @@ EVENT = (
     "insert into metrics_usageevent (organization_id, event_id, at, product,"
     " project_id, quantities, period, price_version) values ({org}, "
 )
-REFUSED = [
+VIOLATIONS = [
     # organizations and people
     ("organization_external_id_given", "update orgs_organization set external_id = ''"),
     ("organization_name_given", "update orgs_organization set name = ''"),
@@ -100,7 +100,7 @@ REFUSED = [
         ),
     ),
     # money
-    # Two without an end overlap, too: either may be the first to say so.
+    # Two open periods overlap as well: either constraint may be reported.
     (
         "billing_period_(one_open|no_overlap)",
         PERIOD + "9, now(), null, null, null)",
@@ -147,31 +147,31 @@ REFUSED = [
 
 @pytest.fixture
 def full(acme: WhiteLabel, org: Organization) -> Organization:
-    """A row in every table, valid."""
-    line = {
+    """Create an organization with a valid row in every table."""
+    fields = {
         "entitlements": {"users": 5, "storage_bytes": 7},
         "members": [{"external_id": "m"}],
         "projects": [{"external_id": "p"}],
     }
-    made = make_organization(acme, "full", **line)
+    organization = make_organization(acme, "full", **fields)
     make_rate(acme, "2")
     record(acme, [event(organization="full"), event(organization="org-7")])
     roll_up_usage()
-    fill_people_days([made.id])
-    close_period(made.id, ends_at=NOW)
+    fill_people_days([organization.id])
+    close_period(organization.id, ends_at=NOW)
     make_user("ann")
-    for org_, customer in ((made, "cus_1"), (org, "cus_2")):
+    for org_, customer in ((organization, "cus_1"), (org, "cus_2")):
         execute(
             "insert into billing_billingaccount (organization_id, stripe_id,"
             f" free_balance) values ({org_.id}, '{customer}', 0)"
         )
     execute(
         "insert into billing_spendinglimit (organization_id, kind, amount, version)"
-        f" values ({made.id}, 'soft', 5, 1)"
+        f" values ({organization.id}, 'soft', 5, 1)"
     )
-    execute(SUBSCRIPTION.format(org=made.id, id="sub_1", status="trialing"))
-    execute(SUBSCRIPTION.format(org=made.id, id="sub_0", status="canceled"))
-    return made
+    execute(SUBSCRIPTION.format(org=organization.id, id="sub_1", status="trialing"))
+    execute(SUBSCRIPTION.format(org=organization.id, id="sub_0", status="canceled"))
+    return organization
 
 
 def execute(sql: str) -> None:
@@ -180,7 +180,7 @@ def execute(sql: str) -> None:
         cursor.execute("set constraints all immediate")
 
 
-@pytest.mark.parametrize(("name", "sql"), REFUSED, ids=[n for n, _ in REFUSED])
-def test_the_database_refuses(full: Organization, name: str, sql: str) -> None:
+@pytest.mark.parametrize(("name", "sql"), VIOLATIONS, ids=[n for n, _ in VIOLATIONS])
+def test_database_rejects_invalid_rows(full: Organization, name: str, sql: str) -> None:
     with pytest.raises(DatabaseError, match=name):
         execute(sql.format(org=full.id))

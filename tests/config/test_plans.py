@@ -1,9 +1,8 @@
-"""The hottest statements never read a big table from end to end.
+"""Query plans of the most frequent requests: none reads most of a large table.
 
-PostgreSQL itself tells how it ran what the product sent (auto_explain, with the real
-parameters), so nothing here can differ from the product's statements. Ten thousand
-organizations, and reading whole made dearer, are enough for the planner to choose as
-it does with millions; what it then did read is counted.
+auto_explain reports the plans of the statements that the product really sends, with
+their parameters. With ten thousand organizations and a higher cost of sequential reads,
+the planner chooses as it does with millions of them. The rows it read are counted.
 """
 
 import json
@@ -69,19 +68,20 @@ from tests.factories import (
 )
 
 ORGANIZATIONS = 10_000
-BIG = 5_000  # rows; nothing hot may read through a table of so many
-TIMES = 20  # reading whole costs as if each table were so many times as large
-MANY = 2_500  # rows; a page of fifty or a batch of hundreds reads less of any table
-FIRST = 1_000_000  # cloned ids lie above those that sequences give
-ONE = FIRST + 7_001  # the organization that is asked for
+LARGE_TABLE_ROWS = 5_000  # no frequent request may scan a table of this size
+# Sequential reads cost as if each table were this many times as large.
+SEQ_PAGE_COST = 20
+MAX_ROWS_READ = 2_500  # a page of fifty or a batch of hundreds reads fewer
+FIRST = 1_000_000  # cloned ids are above those from sequences
+REQUESTED = FIRST + 7_001  # the organization that requests name
 WHITE_LABEL_OF = "(select white_label_id from orgs_organization o where o.id = {} + n)"
 
 
-# --- the fleet --------------------------------------------------------------------
-
-
 def clone(model: type[Model], count: int, **columns: str) -> None:
-    """Copies of the table's newest row, but for these columns: SQL over `n`."""
+    """Insert `count` copies of the newest row, with these columns changed.
+
+    `columns` are SQL expressions over `n`, the number of the copy.
+    """
     table = model._meta.db_table
     names = [
         field.column
@@ -103,7 +103,7 @@ def clone(model: type[Model], count: int, **columns: str) -> None:
 
 
 def make_template(label: WhiteLabel) -> Organization:
-    """One organization with a row in every table, by the product's own commands."""
+    """Create an organization with a row in every table, through the commands."""
     org = make_organization(
         label,
         "template",
@@ -136,7 +136,8 @@ def make_template(label: WhiteLabel) -> Organization:
 def make_fleet(label: WhiteLabel, other: WhiteLabel) -> None:
     make_template(label)
     with connection.cursor() as cursor:
-        cursor.execute("set session_replication_role = replica")  # no triggers
+        # Without triggers: histories are cloned, too.
+        cursor.execute("set session_replication_role = replica")
         clone_organizations(label, other)
         clone_usage()
         clone_money()
@@ -157,42 +158,47 @@ def clone_organizations(label: WhiteLabel, other: WhiteLabel) -> None:
         created_at="timestamptz '2025-01-01' + n * interval '10 minutes'",
         deleted_at="case when n % 100 = 0 then timestamptz '2026-10-01' end",
     )
-    own = {"organization_id": f"{FIRST} + n"}
-    each = {"organization_id": f"{FIRST} + 1 + n % {ORGANIZATIONS}"}
-    clone(Entitlements, ORGANIZATIONS, **own)
-    clone(Member, 2 * ORGANIZATIONS, **ids, **each, external_id="'u-' || n",
+    same_id = {"organization_id": f"{FIRST} + n"}
+    spread = {"organization_id": f"{FIRST} + 1 + n % {ORGANIZATIONS}"}
+    clone(Entitlements, ORGANIZATIONS, **same_id)
+    clone(Member, 2 * ORGANIZATIONS, **ids, **spread, external_id="'u-' || n",
           email="'u' || n || '@example.com'")  # fmt: skip
-    clone(Project, 2 * ORGANIZATIONS, **ids, **each, external_id="'p-' || n")
-    clone(Job, ORGANIZATIONS, **ids, **own)
-    clone(ApiKey, ORGANIZATIONS, **ids, **own, key_hash="sha256(n::text::bytea)")
+    clone(Project, 2 * ORGANIZATIONS, **ids, **spread, external_id="'p-' || n")
+    clone(Job, ORGANIZATIONS, **ids, **same_id)
+    clone(ApiKey, ORGANIZATIONS, **ids, **same_id, key_hash="sha256(n::text::bytea)")
 
 
 def clone_usage() -> None:
-    """Every fourth day of the last month; three months of events."""
-    own = {"organization_id": f"{FIRST} + n"}
-    each = {"organization_id": f"{FIRST} + 1 + n % {ORGANIZATIONS}"}
+    """Clone usage of every fourth day of a month, and events of three months."""
+    same_id = {"organization_id": f"{FIRST} + n"}
+    spread = {"organization_id": f"{FIRST} + 1 + n % {ORGANIZATIONS}"}
     day = f"date '2026-11-21' - (n / {ORGANIZATIONS}) * 4"
     at = f"timestamptz '2026-11-21' - (n / {ORGANIZATIONS}) * interval '30 days'"
-    clone(OpenPeriod, ORGANIZATIONS, **own)
-    clone(OrganizationRanking, ORGANIZATIONS, **own, cost_30_days="n * 7919 % 1000003",
-          white_label_id=WHITE_LABEL_OF.format(FIRST))  # fmt: skip
-    clone(Rate, ORGANIZATIONS, id=f"{FIRST} + n", **own)
-    clone(DailyUsage, 8 * ORGANIZATIONS - 1, **each, day=day)
-    clone(DailyMetric, 8 * ORGANIZATIONS - 1, **each, day=day)
-    clone(UsageEvent, 3 * ORGANIZATIONS - 1, **each, at=at, event_id="'e-' || n")
+    clone(OpenPeriod, ORGANIZATIONS, **same_id)
+    clone(
+        OrganizationRanking,
+        ORGANIZATIONS,
+        **same_id,
+        cost_30_days="n * 7919 % 1000003",
+        white_label_id=WHITE_LABEL_OF.format(FIRST),
+    )
+    clone(Rate, ORGANIZATIONS, id=f"{FIRST} + n", **same_id)
+    clone(DailyUsage, 8 * ORGANIZATIONS - 1, **spread, day=day)
+    clone(DailyMetric, 8 * ORGANIZATIONS - 1, **spread, day=day)
+    clone(UsageEvent, 3 * ORGANIZATIONS - 1, **spread, at=at, event_id="'e-' || n")
 
 
 def clone_money() -> None:
     ids = {"id": f"{FIRST} + n"}
-    own = {"organization_id": f"{FIRST} + n"}
-    clone(BillingPeriod, ORGANIZATIONS, **ids, **own)
-    clone(BillingAccount, ORGANIZATIONS, **own, stripe_id="'cus_' || n")
-    clone(SpendingLimit, ORGANIZATIONS, **ids, **own)
-    # One of ten has a day; the rest are alike, and far the most.
+    same_id = {"organization_id": f"{FIRST} + n"}
+    clone(BillingPeriod, ORGANIZATIONS, **ids, **same_id)
+    clone(BillingAccount, ORGANIZATIONS, **same_id, stripe_id="'cus_' || n")
+    clone(SpendingLimit, ORGANIZATIONS, **ids, **same_id)
+    # Two of ten reach their limit on some day; the others have equal sort keys.
     clone(
         LimitRanking,
         ORGANIZATIONS,
-        **own,
+        **same_id,
         white_label_id=WHITE_LABEL_OF.format(FIRST),
         reached_on="case when n % 10 < 2 then date '2026-11-21' + n % 365 end",
     )
@@ -200,7 +206,7 @@ def clone_money() -> None:
         Subscription,
         ORGANIZATIONS,
         **ids,
-        **own,
+        **same_id,
         stripe_id="'sub_' || n",
         status="case when n % 50 = 0 then 'trialing' when n % 50 = 1 then 'paused'"
         " else 'active' end",
@@ -209,7 +215,7 @@ def clone_money() -> None:
         Invoice,
         ORGANIZATIONS,
         **ids,
-        **own,
+        **same_id,
         stripe_id="'in_' || n",
         status="case when n % 50 = 0 then 'open' else 'paid' end",
         due_at="timestamptz '2026-12-01' - n * interval '1 hour'",
@@ -217,7 +223,7 @@ def clone_money() -> None:
 
 
 def clone_histories() -> None:
-    """As if each organization had been changed once in every table with history."""
+    """Clone one version of each organization into every history table."""
     for model in histories():
         names = {field.name for field in model._meta.concrete_fields}
         columns = {"pgh_id": f"{FIRST} + n", "pgh_obj_id": f"{FIRST} + n"}
@@ -236,13 +242,13 @@ def histories() -> list[type[Model]]:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Who asks: a key of the white label, its person, and one who sees all."""
+    """Clients of a large fleet: a key, a white-label admin, and a staff member."""
 
     label: WhiteLabel
     key: Client
-    person: Client
+    admin: Client
     staff: Client
-    big: frozenset[str]
+    large_tables: frozenset[str]
 
 
 @pytest.fixture(scope="module")
@@ -251,44 +257,42 @@ def fleet(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         with time_machine.travel(NOW, tick=False):
             label, other = make_white_label("acme"), make_white_label("other")
             make_fleet(label, other)
-            text = make_key(label, "billing:read", "organizations:read", "usage:write")
-            bound, staff = Client(), Client()
-            bound.force_login(
+            key = make_key(label, "billing:read", "organizations:read", "usage:write")
+            admin, staff = Client(), Client()
+            admin.force_login(
                 make_user("bo", "viewer", white_label=label, is_staff=False)
             )
             staff.force_login(make_user("ann", "viewer"))
         with connection.cursor() as cursor:
             cursor.execute("vacuum analyze")
         yield Fleet(
-            label, Client(headers={"x-api-key": text}), bound, staff, big_tables()
+            label, Client(headers={"x-api-key": key}), admin, staff, large_tables()
         )
         with connection.cursor() as cursor:
             tables = [model._meta.db_table for model in histories()]
-            alone = (
+            without_foreign_keys = (
                 DailyUsage,
                 DailyMetric,
                 UsageEvent,
                 PendingUsage,
-            )  # no foreign keys
+            )
             tables += [
                 model._meta.db_table
-                for model in (*alone, PendingFleetUsage, FleetTotal)
+                for model in (*without_foreign_keys, PendingFleetUsage, FleetTotal)
             ]
             cursor.execute(
                 f"truncate orgs_whitelabel, orgs_user, {', '.join(tables)} cascade"
             )
 
 
-def big_tables() -> frozenset[str]:
+def large_tables() -> frozenset[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "select relname from pg_class where relkind = 'r' and reltuples >= %s",
-            [BIG],
+            [LARGE_TABLE_ROWS],
         )
         return frozenset(name for (name,) in cursor.fetchall())
 
-
-# --- how PostgreSQL ran it --------------------------------------------------------
 
 _EXPLAIN = """
 load 'auto_explain';
@@ -311,22 +315,26 @@ reset seq_page_cost
 
 @contextmanager
 def explained(mode: str) -> Iterator[list[dict[str, Any]]]:
-    """The plan of every statement that runs inside, as PostgreSQL itself notes it."""
-    found: list[dict[str, Any]] = []
+    """Collect the plan of every statement that runs in the context.
 
-    def note(said: psycopg.errors.Diagnostic) -> None:
-        _, is_plan, plan = (said.message_primary or "").partition("plan:\n")
+    `mode` is PostgreSQL's `plan_cache_mode`.
+    """
+    plans: list[dict[str, Any]] = []
+
+    def collect(notice: psycopg.errors.Diagnostic) -> None:
+        _, is_plan, plan = (notice.message_primary or "").partition("plan:\n")
         if is_plan:
-            found.append(json.loads(plan))
+            plans.append(json.loads(plan))
 
     with connection.cursor() as cursor:
-        cursor.execute(_EXPLAIN.format(mode=mode, pages=TIMES))
-        connection.connection.add_notice_handler(note)
+        cursor.execute(_EXPLAIN.format(mode=mode, pages=SEQ_PAGE_COST))
+        connection.connection.add_notice_handler(collect)
         try:
-            yield found
-            cursor.execute("select")  # the last prepared one is told of with the next
+            yield plans
+            # The notice of a prepared statement arrives with the next statement.
+            cursor.execute("select")
         finally:
-            connection.connection.remove_notice_handler(note)
+            connection.connection.remove_notice_handler(collect)
             cursor.execute(_QUIET)
 
 
@@ -337,54 +345,59 @@ def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def check_plans(
-    found: Sequence[Mapping[str, Any]],
-    big: frozenset[str],
+    plans: Sequence[Mapping[str, Any]],
+    large_tables: frozenset[str],
     *,
     reads: set[str],
-    many: int = MANY,
+    max_rows: int = MAX_ROWS_READ,
 ) -> None:
-    """None reads a big table whole, or most of it; `reads` says what it did read."""
-    read: set[str] = set()
-    for one in found:
-        for node in nodes(one["Plan"]):
+    """Assert that no plan scans a large table, and that all tables of `reads` are read.
+
+    The second check proves that the request did what the test is about.
+    """
+    tables: set[str] = set()
+    for plan in plans:
+        for node in nodes(plan["Plan"]):
             table = node.get("Relation Name", "")
-            read.add(table)
-            whole = node["Node Type"] == "Seq Scan" or rows_read(node) > many
-            told = f"{one['Query Text']}\n{shown(one['Plan'])}"
-            assert table not in big or not whole, f"reads all of {table}:\n{told}"
-    missing = {name for name in reads if not any(t.startswith(name) for t in read)}
-    assert not missing, f"not read: {missing} of {sorted(read)}"
+            tables.add(table)
+            is_scan = node["Node Type"] == "Seq Scan" or rows_read(node) > max_rows
+            text = f"{plan['Query Text']}\n{plan_text(plan['Plan'])}"
+            assert table not in large_tables or not is_scan, f"scans {table}:\n{text}"
+    missing = {name for name in reads if not any(t.startswith(name) for t in tables)}
+    assert not missing, f"not read: {missing} of {sorted(tables)}"
 
 
 def rows_read(node: Mapping[str, Any]) -> int:
-    """What it found and what it found in vain, all loops together."""
-    counted = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
-    return int(sum(node.get(name, 0) for name in counted) * node["Actual Loops"])
+    """Return the rows that a node read in all its loops, matching or not."""
+    counters = (
+        "Actual Rows",
+        "Rows Removed by Filter",
+        "Rows Removed by Index Recheck",
+    )
+    return int(sum(node.get(name, 0) for name in counters) * node["Actual Loops"])
 
 
-def shown(plan: Mapping[str, Any], depth: int = 0) -> str:
-    """A plan as EXPLAIN prints it, nearly."""
+def plan_text(plan: Mapping[str, Any], depth: int = 0) -> str:
+    """Return a plan as indented text, much as EXPLAIN prints it."""
     facts = (
         *("Relation Name", "Index Name", "Index Cond", "Filter"),
         *("Plan Rows", "Actual Rows", "Actual Loops"),
     )
-    said = [f"{name}: {plan[name]}" for name in facts if name in plan]
-    line = f"{'  ' * depth}{plan['Node Type']} {'; '.join(said)}"
-    return "\n".join([line, *(shown(p, depth + 1) for p in plan.get("Plans", ()))])
+    details = [f"{name}: {plan[name]}" for name in facts if name in plan]
+    line = f"{'  ' * depth}{plan['Node Type']} {'; '.join(details)}"
+    return "\n".join([line, *(plan_text(p, depth + 1) for p in plan.get("Plans", ()))])
 
-
-# --- what is hot ------------------------------------------------------------------
 
 LIST = "/organizations/"
-PAGE = f"/organizations/{ONE}/"
-COSTS = f"/api/v1/billing/costs/{ONE}"
+PAGE = f"/organizations/{REQUESTED}/"
+COSTS = f"/api/v1/billing/costs/{REQUESTED}"
 YEAR = "from=2025-12-01&to=2026-12-01"
 USAGE, METRIC = "metrics_dailyusage", "metrics_dailymetric"
-ROWS, STANDING = "orgs_organization", "metrics_organizationranking"
+ORGANIZATION_TABLE, RANKING = "orgs_organization", "metrics_organizationranking"
 SORTED_BY = {
-    "cost": STANDING,
-    "name": ROWS,
-    "created": ROWS,
+    "cost": RANKING,
+    "name": ORGANIZATION_TABLE,
+    "created": ORGANIZATION_TABLE,
     "limit": "billing_limitranking",
 }
 SORTS = [sort for slug in SORTED_BY for sort in (slug, f"-{slug}")]
@@ -397,7 +410,7 @@ def get(client: Client, url: str) -> Any:
 
 
 def send_events(fleet: Fleet) -> None:
-    """New ones, one sent again, one changed, of three organizations and months."""
+    """Report new events of three organizations and months, a duplicate, a conflict."""
     sent = [
         event(f"new-{n}", organization=f"x-{7001 + 2 * (n % 3)}", project=f"p-{n % 2}",
               quantities={"requests": 5, "cpu_seconds": 3},
@@ -419,51 +432,63 @@ def second_page(client: Client, sort: str) -> None:
     get(client, f"{LIST}?sort={sort}&cursor={cursor}".replace("&amp;", "&"))
 
 
-Call = Callable[[Fleet], object]
+Request = Callable[[Fleet], object]
 
 
-def asks(who: str, url: str) -> Call:
-    """Somebody of the fleet, by name; `{owner}` is the white label's organization."""
+def request_as(client: str, url: str) -> Request:
+    """Return a request by a client of `Fleet`.
+
+    `{owner}` in the URL is the id of the white label's owner.
+    """
     return lambda fleet: get(
-        getattr(fleet, who), url.format(owner=fleet.label.owner_id)
+        getattr(fleet, client), url.format(owner=fleet.label.owner_id)
     )
 
 
-def turns_the_page(who: str, sort: str) -> Call:
-    return lambda fleet: second_page(getattr(fleet, who), sort)
+def second_page_as(client: str, sort: str) -> Request:
+    return lambda fleet: second_page(getattr(fleet, client), sort)
 
 
 A = "/v1/api/organizations/{owner}/whitelabel"
-# What is done, and tables that it must have read for the test to mean anything.
-DOORS: dict[str, tuple[Call, set[str]]] = {
+# Each request, and tables that it must read for the test to be meaningful.
+REQUESTS: dict[str, tuple[Request, set[str]]] = {
     "chart by day": (
-        asks("key", f"{COSTS}/charts?{YEAR}"),
-        {"orgs_apikey", ROWS, USAGE},
+        request_as("key", f"{COSTS}/charts?{YEAR}"),
+        {"orgs_apikey", ORGANIZATION_TABLE, USAGE},
     ),
     "chart by month": (
-        asks("key", f"{COSTS}/charts?{YEAR}&bucketing_strategy=monthly"),
+        request_as("key", f"{COSTS}/charts?{YEAR}&bucketing_strategy=monthly"),
         {USAGE},
     ),
-    "cost items": (asks("key", f"{COSTS}/items?{YEAR}"), {USAGE}),
-    "deployments": (asks("key", f"{COSTS}/deployments?{YEAR}"), {USAGE}),
-    "contract A, one": (asks("key", f"{A}/organizations/{ONE}"), {METRIC, ROWS}),
-    "contract A, list": (
-        asks("key", f"{A}/organizations?limit=50&sort=-created"),
-        {ROWS},
+    "cost items": (request_as("key", f"{COSTS}/items?{YEAR}"), {USAGE}),
+    "deployments": (request_as("key", f"{COSTS}/deployments?{YEAR}"), {USAGE}),
+    "contract A, one": (
+        request_as("key", f"{A}/organizations/{REQUESTED}"),
+        {METRIC, ORGANIZATION_TABLE},
     ),
-    "external id": (asks("key", "/api/v1/organizations?external_id=x-7001"), {ROWS}),
-    "page: fleet, person": (asks("person", "/"), {STANDING, USAGE}),
-    "page: fleet, staff": (asks("staff", "/"), {STANDING, USAGE}),
+    "contract A, list": (
+        request_as("key", f"{A}/organizations?limit=50&sort=-created"),
+        {ORGANIZATION_TABLE},
+    ),
+    "external id": (
+        request_as("key", "/api/v1/organizations?external_id=x-7001"),
+        {ORGANIZATION_TABLE},
+    ),
+    "page: fleet, admin": (request_as("admin", "/"), {RANKING, USAGE}),
+    "page: fleet, staff": (request_as("staff", "/"), {RANKING, USAGE}),
     "page: overview": (
-        asks("staff", PAGE),
+        request_as("staff", PAGE),
         {USAGE, METRIC, "metrics_openperiod", "billing_subscription"},
     ),
-    "page: costs": (asks("staff", f"{PAGE}costs/"), {USAGE}),
-    "page: usage": (asks("staff", f"{PAGE}usage/"), {USAGE, METRIC}),
-    "page: billing": (asks("staff", f"{PAGE}billing/"), {"billing_invoice"}),
-    "page: people": (asks("staff", f"{PAGE}people/"), {"orgs_member", "orgs_project"}),
+    "page: costs": (request_as("staff", f"{PAGE}costs/"), {USAGE}),
+    "page: usage": (request_as("staff", f"{PAGE}usage/"), {USAGE, METRIC}),
+    "page: billing": (request_as("staff", f"{PAGE}billing/"), {"billing_invoice"}),
+    "page: people": (
+        request_as("staff", f"{PAGE}people/"),
+        {"orgs_member", "orgs_project"},
+    ),
     "page: history": (
-        asks("staff", f"{PAGE}history/"),
+        request_as("staff", f"{PAGE}history/"),
         {"orgs_organizationevent", "billing_invoiceevent", "metrics_rateevent"},
     ),
     "recording": (
@@ -471,60 +496,72 @@ DOORS: dict[str, tuple[Call, set[str]]] = {
         {"metrics_openperiod", "metrics_usageevent", "metrics_rate"},
     ),
     "rankings": (
-        lambda _: fill_rankings([ONE + n for n in range(100)]),
-        {USAGE, STANDING},
+        lambda _: fill_rankings([REQUESTED + n for n in range(100)]),
+        {USAGE, RANKING},
     ),
-    "limit standings": (
-        lambda _: fill_limit_rankings([ONE + n for n in range(100)]),
+    "limit rankings": (
+        lambda _: fill_limit_rankings([REQUESTED + n for n in range(100)]),
         {USAGE, "billing_limitranking", "billing_spendinglimit"},
     ),
     "sweep of jobs": (lambda _: sweep_jobs(), {"orgs_job"}),
 }
-for _who in ("person", "staff"):
+for _client in ("admin", "staff"):
     for _sort in SORTS:
-        DOORS[f"list by {_sort}, {_who}"] = (
-            turns_the_page(_who, _sort),
+        REQUESTS[f"list by {_sort}, {_client}"] = (
+            second_page_as(_client, _sort),
             {
-                *(ROWS, USAGE, SORTED_BY[_sort.removeprefix("-")]),
+                *(ORGANIZATION_TABLE, USAGE, SORTED_BY[_sort.removeprefix("-")]),
                 *("billing_subscription", "billing_invoice"),
             },
         )
-    for _text in ("company 7001", "pay7001@", "x-7001", "cus_7001", str(ONE)):
-        DOORS[f"list: {_text}, {_who}"] = asks(_who, f"{LIST}?q={_text}"), {ROWS}
+    for _text in ("company 7001", "pay7001@", "x-7001", "cus_7001", str(REQUESTED)):
+        REQUESTS[f"list: {_text}, {_client}"] = (
+            request_as(_client, f"{LIST}?q={_text}"),
+            {ORGANIZATION_TABLE},
+        )
     for _state in ("trial", "unpaid", "paused", "deleted"):
-        DOORS[f"list: {_state}, {_who}"] = asks(_who, f"{LIST}?state={_state}"), {ROWS}
-# Its total is exact up to 10,000 by contract: so many are counted, by an index.
-COUNTED = {"contract A, list": 10_001}
+        REQUESTS[f"list: {_state}, {_client}"] = (
+            request_as(_client, f"{LIST}?state={_state}"),
+            {ORGANIZATION_TABLE},
+        )
+# The total of this list is exact up to 10,000: so many rows are counted by an index.
+MAX_ROWS_OF = {"contract A, list": 10_001}
 
 
 @pytest.mark.usefixtures("db", "frozen")
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-@pytest.mark.parametrize("door", DOORS)
-def test_no_hot_statement_reads_a_big_table_whole(
-    fleet: Fleet, door: str, mode: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", REQUESTS)
+def test_no_frequent_request_scans_a_large_table(
+    fleet: Fleet, name: str, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the plan for these parameters, and with the one for any, once prepared."""
-    monkeypatch.setattr(searching, "_NEAR", 100)  # as small a part as of a great fleet
-    call, reads = DOORS[door]
-    with explained(mode) as found:
-        call(fleet)
+    """Check custom plans for the parameters, and generic plans once prepared."""
+    # As small a part of this fleet as the real number is of a large one.
+    monkeypatch.setattr(searching, "_NEAR", 100)
+    request, reads = REQUESTS[name]
+    with explained(mode) as plans:
+        request(fleet)
 
-    check_plans(found, fleet.big, reads=reads, many=COUNTED.get(door, MANY))
+    max_rows = MAX_ROWS_OF.get(name, MAX_ROWS_READ)
+    check_plans(plans, fleet.large_tables, reads=reads, max_rows=max_rows)
 
 
 @pytest.mark.usefixtures("db", "frozen")
-@pytest.mark.parametrize("who", ["person", "staff"])
-@pytest.mark.parametrize("asked", ["", "&q=company"])
+@pytest.mark.parametrize("client_name", ["admin", "staff"])
+@pytest.mark.parametrize("search", ["", "&q=company"])
 @pytest.mark.parametrize("sort", ["limit", "-limit"])
-def test_a_page_far_among_equals_is_read_from_where_it_begins(
-    fleet: Fleet, who: str, sort: str, asked: str, monkeypatch: pytest.MonkeyPatch
+def test_late_page_of_equal_sort_keys_reads_only_its_rows(
+    fleet: Fleet,
+    client_name: str,
+    sort: str,
+    search: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(searching, "_NEAR", 100)
-    client, url = getattr(fleet, who), f"{LIST}?sort={sort}{asked}"
-    for _ in range(70):  # 1,000 of a white label's have a day, the rest none
+    client, url = getattr(fleet, client_name), f"{LIST}?sort={sort}{search}"
+    for _ in range(70):  # past the 1,000 organizations that reach a limit
         url = get(client, url).context["next_url"]
-    with explained("force_custom_plan") as found:
+    with explained("force_custom_plan") as plans:
         rows = get(client, url).context["rows"]
 
     assert not any(row.organization.limit_ranking.reached_on for row in rows)
-    check_plans(found, fleet.big, reads={"billing_limitranking"}, many=500)
+    check_plans(plans, fleet.large_tables, reads={"billing_limitranking"}, max_rows=500)

@@ -1,4 +1,4 @@
-"""What waits for Stripe holds up nothing else, though one worker does all of it."""
+"""Webhook events that wait for Stripe do not delay other tasks of the same worker."""
 
 import json
 import time
@@ -27,12 +27,12 @@ EVENTS, SECONDS_EACH = 20, 0.25
 
 
 @pytest.fixture
-def storm(fake_stripe: FakeStripe) -> Iterator[None]:
-    """Events that wait in the queue, each of which takes Stripe a while."""
+def event_backlog(fake_stripe: FakeStripe) -> Iterator[None]:
+    """Queued webhook events whose handling waits for a slow Stripe."""
     fake_stripe.control("script", latency=SECONDS_EACH)
     for number in range(EVENTS):
-        told = event_of(f"price_{number}", "price.updated")
-        id_ = receiving.receive(read_event(json.dumps(told).encode()))
+        payload = event_of(f"price_{number}", "price.updated")
+        id_ = receiving.receive(read_event(json.dumps(payload).encode()))
         enqueue(tasks.handle_event, id_)
     yield
     fake_stripe.control("script", latency=0)
@@ -45,43 +45,43 @@ def label() -> WhiteLabel:
     return label
 
 
-def waiting_when(is_so: Callable[[], bool]) -> int:
-    """How many events a worker has still before it when it is so."""
+def count_pending_when(condition: Callable[[], bool]) -> int:
+    """Run a worker until the condition holds; return the events still pending."""
 
-    def hang_up(**_: object) -> None:
+    def close_connections(**_: object) -> None:
         connections.close_all()
 
-    task_postrun.connect(hang_up)
+    task_postrun.connect(close_connections)
     with start_worker(app, pool="solo", perform_ping_check=False):
         end = time.monotonic() + EVENTS * SECONDS_EACH
-        while not is_so() and time.monotonic() < end:
+        while not condition() and time.monotonic() < end:
             time.sleep(0.02)
-        waiting = StripeEvent.objects.filter(state="pending").count()
-    task_postrun.disconnect(hang_up)
-    assert is_so()
-    return waiting
+        pending = StripeEvent.objects.filter(state="pending").count()
+    task_postrun.disconnect(close_connections)
+    assert condition()
+    return pending
 
 
-def test_usage_is_folded_before_a_storm_of_events_is_over(
-    label: WhiteLabel, storm: None
+def test_usage_is_rolled_up_before_a_backlog_of_webhook_events(
+    label: WhiteLabel, event_backlog: None
 ) -> None:
     record(label, [event("e-1", organization="org-7")])
     enqueue(roll_up_usage)
 
-    assert waiting_when(DailyUsage.objects.exists) > EVENTS / 2
+    assert count_pending_when(DailyUsage.objects.exists) > EVENTS / 2
 
 
-def test_who_waits_for_stripes_answer_goes_before_a_storm_of_events(
-    label: WhiteLabel, storm: None
+def test_requested_action_runs_before_a_backlog_of_webhook_events(
+    label: WhiteLabel, event_backlog: None
 ) -> None:
-    asked = StripeAction.objects.create(
+    action = StripeAction.objects.create(
         organization=label.organizations.get(external_id="org-7"),
         kind="create_customer",
         parameters={"email": "ann@example.com"},
         note="why not",
         requested_by="ann",
     )
-    enqueue(tasks.do_action, asked.pk)
+    enqueue(tasks.do_action, action.pk)
 
     done = StripeAction.objects.filter(state="done")
-    assert waiting_when(done.exists) > EVENTS / 2
+    assert count_pending_when(done.exists) > EVENTS / 2

@@ -1,4 +1,4 @@
-"""Contract C's chart: its range, its numbers, and every way to ask badly."""
+"""Contract C's chart: ranges, amounts and invalid requests."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -29,7 +29,10 @@ NOVEMBER = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1000)
 
 @pytest.fixture
 def billed(acme: WhiteLabel, org: Organization) -> Organization:
-    """10 on November 3, 0.000000000021 and 7 on the 21st, 22 in October."""
+    """Create costs of 22 in October, 10 on November 3 and 6 on the 21st.
+
+    The 21st has 0.000000000021 of another product, too.
+    """
     make_organization(acme, "org-9")
     make_rate(acme, "2")
     make_rate(acme, "0.000000000003", product="claude")
@@ -52,7 +55,7 @@ def ask(acme: WhiteLabel, billed: Organization, client: Client) -> "Ask":
 
 
 class Ask:
-    """Calls the chart of an organization and reads numbers as they are written."""
+    """Client of one organization's chart that parses amounts as exact decimals."""
 
     def __init__(self, client: Client, id_: int, key: str) -> None:
         self.client, self.id, self.key = client, id_, key
@@ -74,7 +77,7 @@ def total(data: list[dict[str, Any]]) -> Decimal:
     return sum((v["value"] for point in data for v in point["values"]), Decimal(0))
 
 
-def test_without_a_range_it_is_the_month_up_to_today(ask: Ask) -> None:
+def test_default_range_is_the_current_month_through_today(ask: Ask) -> None:
     data = ask()
 
     assert [p["timestamp"] for p in data] == [NOVEMBER + n * DAY for n in range(21)]
@@ -86,7 +89,7 @@ def test_without_a_range_it_is_the_month_up_to_today(ask: Ask) -> None:
     assert all(p["values"] == [] for n, p in enumerate(data) if n not in {2, 20})
 
 
-def test_amounts_are_json_numbers_digit_by_digit(ask: Ask) -> None:
+def test_amounts_are_json_numbers_with_all_digits(ask: Ask) -> None:
     response = ask.raw("from=2026-11-21")
 
     assert b'"value":0.000000000021}' in response.content
@@ -95,7 +98,7 @@ def test_amounts_are_json_numbers_digit_by_digit(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["monthly", "Monthly", "MONTHLY"])
-def test_months_are_cut_to_the_range(ask: Ask, strategy: str) -> None:
+def test_months_include_only_days_of_the_range(ask: Ask, strategy: str) -> None:
     data = ask(from_="2026-09-15", to="2026-11-21", bucketing_strategy=strategy)
 
     days = [datetime.fromtimestamp(p["timestamp"] / 1000, UTC).date() for p in data]
@@ -105,7 +108,7 @@ def test_months_are_cut_to_the_range(ask: Ask, strategy: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["daily", "Daily"])
-def test_daily_may_be_said_with_a_capital(ask: Ask, strategy: str) -> None:
+def test_bucketing_strategy_is_case_insensitive(ask: Ask, strategy: str) -> None:
     assert ask(bucketing_strategy=strategy) == ask()
 
 
@@ -122,7 +125,7 @@ def test_daily_may_be_said_with_a_capital(ask: Ask, strategy: str) -> None:
         "2026-11-19T23:30:00-01:00",
     ],
 )
-def test_every_form_of_an_instant_is_read(ask: Ask, first: str) -> None:
+def test_every_format_of_an_instant_is_accepted(ask: Ask, first: str) -> None:
     body = json.loads(ask.raw(f"from={first}&to=2026-11-22").content)
 
     assert [p["timestamp"] for p in body["data"]] == [
@@ -138,7 +141,7 @@ def test_a_range_is_half_open(ask: Ask) -> None:
     assert ask(from_="2026-11-03", to="2026-11-03", bucketing_strategy="monthly") == []
 
 
-def test_days_months_and_the_period_add_up_to_the_same(
+def test_days_months_and_period_have_the_same_total(
     ask: Ask, billed: Organization
 ) -> None:
     everything = {"from_": "2026-01-01", "to": "2026-12-01"}
@@ -150,7 +153,7 @@ def test_days_months_and_the_period_add_up_to_the_same(
     assert period_cost(billed.id, number=1).cost == days
 
 
-def test_buckets_of_the_future_are_there_and_empty(ask: Ask) -> None:
+def test_future_buckets_are_included_and_empty(ask: Ask) -> None:
     data = ask(from_="2026-11-21", to="2026-11-25")
 
     assert [len(point["values"]) for point in data] == [2, 0, 0, 0]
@@ -164,7 +167,7 @@ def test_buckets_of_the_future_are_there_and_empty(ask: Ask) -> None:
         ("America/Santiago", "2026-09-06", "2026-09-06T04:00"),
     ],
 )
-def test_a_timestamp_is_the_first_instant_of_the_zones_day(
+def test_timestamp_is_the_first_instant_of_the_day_in_the_time_zone(
     client: Client, zone: str, first: str, milliseconds: str
 ) -> None:
     label = make_white_label("zoned", time_zone=zone)
@@ -197,7 +200,7 @@ def test_a_timestamp_is_the_first_instant_of_the_zones_day(
         ("bucketing_strategy=%00", "invalid_character"),
     ],
 )
-def test_a_bad_range_is_a_400_with_its_code(ask: Ask, query: str, code: str) -> None:
+def test_invalid_range_is_a_400_with_its_code(ask: Ask, query: str, code: str) -> None:
     response = ask.raw(query)
 
     assert response.status_code == 400
@@ -213,16 +216,16 @@ def test_unknown_parameters_are_ignored(ask: Ask) -> None:
     assert response.json() == ask.raw().json()
 
 
-def test_the_longest_ranges_are_answered(ask: Ask) -> None:
+def test_longest_ranges_are_accepted(ask: Ask) -> None:
     assert len(ask(from_="2023-11-21", to="2026-11-21")) == 1096
     monthly = {"from_": "2016-12-01", "to": "2026-12-01"}
     assert len(ask(**monthly, bucketing_strategy="monthly")) == 120
 
 
-def test_a_chart_is_two_queries_however_long(
+def test_chart_costs_two_queries_for_any_range(
     ask: Ask, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     roll_up_usage()
-    ask()  # notes the key's use, once a minute
+    ask()  # the key's last use is stored once a minute: not in the next call
     with django_assert_num_queries(2):  # the key and organization; the sums
         ask(from_="2024-11-21", to=str(date(2026, 11, 21) + timedelta(days=30)))

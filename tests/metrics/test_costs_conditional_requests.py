@@ -1,4 +1,4 @@
-"""A chart that a caller has already: 304 while it holds, and not a moment longer."""
+"""Conditional requests of charts: status 304 exactly until usage changes."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -32,38 +32,38 @@ def get(acme: WhiteLabel, org: Organization, client: Client) -> Get:
     record(acme, [event("a")])
     key = make_key(acme, "billing:read")
 
-    def get(tag: str = "", *, of: Organization = org, query: str = "") -> Any:
-        url = f"/api/v1/billing/costs/{of.pk}/{query or 'charts'}"
+    def get(tag: str = "", *, organization: Organization = org, query: str = "") -> Any:
+        url = f"/api/v1/billing/costs/{organization.pk}/{query or 'charts'}"
         headers = {"x-api-key": key, **({"if-none-match": tag} if tag else {})}
         return client.get(url, headers=headers)
 
     return get
 
 
-def test_what_has_not_changed_is_not_sent_again(
+def test_unchanged_chart_is_a_304_without_body(
     get: Get, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     first = get()
     assert first["Cache-Control"] == "private, no-cache"
 
     with django_assert_num_queries(2):  # the key and organization; the version
-        again = get(first["ETag"])
+        repeated = get(first["ETag"])
 
-    assert (again.status_code, again.content) == (304, b"")
-    assert again["ETag"] == first["ETag"]
+    assert (repeated.status_code, repeated.content) == (304, b"")
+    assert repeated["ETag"] == first["ETag"]
 
 
 @pytest.mark.parametrize("form", ["W/{0}", '"other", {0}', "*", "{0}"])
-def test_the_tag_is_taken_in_every_form(get: Get, form: str) -> None:
+def test_every_form_of_if_none_match_is_accepted(get: Get, form: str) -> None:
     assert get(form.format(get()["ETag"])).status_code == 304
 
 
 @pytest.mark.parametrize("tag", ['"other"', "nonsense", '"', "W/", '""'])
-def test_another_tag_gets_the_chart(get: Get, tag: str) -> None:
+def test_different_tag_returns_the_chart(get: Get, tag: str) -> None:
     assert get(tag).json() == get().json()
 
 
-def test_each_recording_ends_it(acme: WhiteLabel, get: Get) -> None:
+def test_each_recording_changes_the_tag(acme: WhiteLabel, get: Get) -> None:
     tags = [get()["ETag"]]
     for change in (
         event("b"),
@@ -80,7 +80,9 @@ def test_each_recording_ends_it(acme: WhiteLabel, get: Get) -> None:
     assert len(set(tags)) == 4
 
 
-def test_nothing_else_ends_it(acme: WhiteLabel, org: Organization, get: Get) -> None:
+def test_duplicates_roll_ups_and_rankings_keep_the_tag(
+    acme: WhiteLabel, org: Organization, get: Get
+) -> None:
     tag = get()["ETag"]
     make_organization(acme, "org-8")
     record(acme, [event("a"), event("b", organization="org-8")])  # a is a duplicate
@@ -90,29 +92,33 @@ def test_nothing_else_ends_it(acme: WhiteLabel, org: Organization, get: Get) -> 
     assert get(tag).status_code == 304
 
 
-def test_a_tag_is_of_one_range_grain_and_day(get: Get) -> None:
+def test_tag_depends_on_range_grain_and_day(get: Get) -> None:
     tag = get()["ETag"]
     for query in ("?to=2026-11-20", "?bucketing_strategy=monthly", "?from=2026-11-02"):
         assert get(tag, query="charts" + query).status_code == 200
-    # The range that is meant by no range moves on with the day.
+    # The default range ends with the current day.
     with time_machine.travel(NOW + timedelta(days=1), tick=False):
         assert get(tag).status_code == 200
 
 
-def test_a_tag_opens_no_door(org: Organization, get: Get, client: Client) -> None:
+def test_tag_does_not_bypass_authentication(
+    org: Organization, get: Get, client: Client
+) -> None:
     tag = get()["ETag"]
-    stranger = make_key(make_white_label("other"), "billing:read")
-    narrow = make_key(org.white_label, "usage:write")
+    foreign = make_key(make_white_label("other"), "billing:read")
+    without_scope = make_key(org.white_label, "usage:write")
     url = f"/api/v1/billing/costs/{org.pk}/charts"
-    for key, status in ((stranger, 403), (narrow, 403), ("ei_wrong", 401)):
+    for key, status in ((foreign, 403), (without_scope, 403), ("ei_wrong", 401)):
         headers = {"x-api-key": key, "if-none-match": tag}
         assert client.get(url, headers=headers).status_code == status
 
 
-def test_a_projects_chart_has_a_tag_of_its_own(acme: WhiteLabel, get: Get) -> None:
+def test_chart_of_a_project_has_a_different_tag(acme: WhiteLabel, get: Get) -> None:
     record(acme, [event("p", project="web")])
-    whole, part = get(), get(query="deployments/none/charts")
+    chart, project_chart = get(), get(query="deployments/none/charts")
 
-    assert part.status_code == 200
-    assert part["ETag"] != whole["ETag"]
-    assert get(part["ETag"], query="deployments/none/charts").status_code == 304
+    assert project_chart.status_code == 200
+    assert project_chart["ETag"] != chart["ETag"]
+    assert (
+        get(project_chart["ETag"], query="deployments/none/charts").status_code == 304
+    )

@@ -1,4 +1,4 @@
-"""Contract C's refusals on every path: ranges, ids, scopes, limits; and the account."""
+"""Contract C's errors on every path, and the account of a credential."""
 
 from decimal import Decimal
 from typing import Any
@@ -30,7 +30,7 @@ def project(billed: Organization) -> int:
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/deployments/none/charts"])
-def test_every_path_refuses_in_the_contracts_words(
+def test_every_path_returns_the_error_codes_of_the_contract(
     ask: Ask, acme: WhiteLabel, billed: Organization, path: str
 ) -> None:
     backwards = f"{path}?from=2026-11-02&to=2026-11-01"
@@ -48,20 +48,22 @@ def test_every_path_refuses_in_the_contracts_words(
 
 
 @pytest.mark.parametrize("id_", ["x", "0", "-1", "9" * 40, str(2**63)])
-def test_an_unknown_project_is_404(ask: Ask, id_: str) -> None:
+def test_unknown_project_is_a_404(ask: Ask, id_: str) -> None:
     items = ask.error(f"/deployments/{id_}/items")
     assert items == (404, "billing_service.es_cluster_id_not_found")
     charts = ask.error(f"/deployments/{id_}/charts")
     assert charts == (404, "organization.not_found")
 
 
-def test_another_organizations_project_is_404(ask: Ask, billed: Organization) -> None:
+def test_project_of_another_organization_is_a_404(
+    ask: Ask, billed: Organization
+) -> None:
     foreign = Project.objects.exclude(organization=billed).get().pk
 
     assert ask.error(f"/deployments/{foreign}/items")[0] == 404
 
 
-def test_a_deleted_project_still_costs(ask: Ask, project: int) -> None:
+def test_deleted_project_keeps_its_costs(ask: Ask, project: int) -> None:
     Project.objects.filter(pk=project).update(deleted_at=NOW)
 
     assert len(ask("/deployments")["deployments"]) == 2
@@ -77,7 +79,7 @@ def test_a_deleted_project_still_costs(ask: Ask, project: int) -> None:
         ("", "rate_limited"),
     ],
 )
-def test_too_many_calls_are_told_in_the_charts_own_words(
+def test_rate_limit_of_charts_has_the_code_of_the_contract(
     ask: Ask, billed: Organization, path: str, code: str
 ) -> None:
     Organization.objects.filter(pk=billed.pk).update(rate_limit=1)
@@ -87,7 +89,7 @@ def test_too_many_calls_are_told_in_the_charts_own_words(
     assert int(ask.raw(path)["Retry-After"]) > 0
 
 
-def test_the_account_is_the_keys_organization(
+def test_account_is_the_organization_of_the_key(
     acme: WhiteLabel, org: Organization, client: Client
 ) -> None:
     def account(key: str) -> Any:

@@ -1,4 +1,4 @@
-"""Contract C beside its chart: overview, items, deployments, and one total for all."""
+"""Contract C's overview, items and deployments, which all have the same total."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -39,11 +39,12 @@ def project(billed: Organization) -> int:
 
 
 def by_type(costs: Any) -> dict[str, Decimal]:
-    assert [one["type"] for one in costs["dimensions"]] == DIMENSIONS
-    return {one["type"]: one["cost"] for one in costs["dimensions"] if one["cost"]}
+    dimensions = costs["dimensions"]
+    assert [dimension["type"] for dimension in dimensions] == DIMENSIONS
+    return {d["type"]: d["cost"] for d in dimensions if d["cost"]}
 
 
-def test_the_overview_has_all_six_dimensions_and_the_pace(ask: Ask) -> None:
+def test_overview_has_all_six_dimensions_and_the_hourly_rate(ask: Ask) -> None:
     body = ask()
 
     assert body["costs"]["total"] == Decimal("15.7")
@@ -51,22 +52,22 @@ def test_the_overview_has_all_six_dimensions_and_the_pace(ask: Ask) -> None:
         "capacity": Decimal("13.5"),
         "storage_bytes": Decimal("2.2"),
     }
-    # November began 492 hours before.
+    # 492 hours of November have passed.
     assert body["hourly_rate"] == Decimal("0.031910569106")
     assert body["trials"] == 0
     assert body["balance"] == {"available": 0, "remaining": 0, "line_items": []}
 
 
-def test_a_trial_pays_from_the_free_balance(ask: Ask, billed: Organization) -> None:
+def test_trial_uses_the_free_balance(ask: Ask, billed: Organization) -> None:
     BillingAccount.objects.create(organization=billed, free_balance=Decimal(40))
-    assert ask()["balance"]["available"] == 0  # outside of a trial it pays nothing
+    assert ask()["balance"]["available"] == 0  # used only in a trial
 
     end = datetime(2026, 12, 1, tzinfo=UTC)
     subscribe(billed, status="trialing", trial_ends_at=end)
 
     body = ask()
     assert body["trials"] == Decimal("15.7")
-    # The open period holds October too: 29.7.
+    # The open period includes October and costs 29.7.
     assert body["balance"]["remaining"] == Decimal("10.3")
     [line] = body["balance"]["line_items"]
     assert (line["ecu_quantity"], line["ecu_balance"]) == (40, Decimal("10.3"))
@@ -74,7 +75,7 @@ def test_a_trial_pays_from_the_free_balance(ask: Ask, billed: Organization) -> N
     assert line["end"] == "2026-12-01T00:00:00+00:00"
 
 
-def test_items_are_compute_and_storage(ask: Ask) -> None:
+def test_items_are_split_into_compute_and_storage(ask: Ask) -> None:
     body = ask("/items")
 
     requests, gpu = body["resources"]
@@ -102,7 +103,7 @@ def test_items_are_compute_and_storage(ask: Ask) -> None:
     ]
 
 
-def test_a_begun_hour_counts_whole(ask: Ask, frozen: time_machine.Traveller) -> None:
+def test_hours_are_rounded_up(ask: Ask, frozen: time_machine.Traveller) -> None:
     frozen.shift(60)
 
     requests = ask("/items")["resources"][0]
@@ -110,7 +111,9 @@ def test_a_begun_hour_counts_whole(ask: Ask, frozen: time_machine.Traveller) -> 
     assert requests["price_per_hour"] == Decimal("0.020283975659")
 
 
-def test_deployments_are_projects_and_usage_without_one(ask: Ask, project: int) -> None:
+def test_deployments_are_projects_and_usage_without_project(
+    ask: Ask, project: int
+) -> None:
     body = ask("/deployments")
 
     assert body["total_cost"] == Decimal("15.7")
@@ -123,7 +126,7 @@ def test_deployments_are_projects_and_usage_without_one(ask: Ask, project: int) 
     assert first["period"]["end"] == "2026-11-22T00:00:00+00:00"
 
 
-def test_a_projects_chart_has_meters(ask: Ask, project: int) -> None:
+def test_chart_of_a_project_is_by_meter(ask: Ask, project: int) -> None:
     body = ask(f"/deployments/{project}/charts?{YEAR}&bucketing_strategy=monthly")
 
     assert [point["values"] for point in body["data"]][9:] == [
@@ -135,7 +138,7 @@ def test_a_projects_chart_has_meters(ask: Ask, project: int) -> None:
     ]
 
 
-def test_usage_without_a_project_has_a_chart_and_items(ask: Ask) -> None:
+def test_usage_without_project_has_a_chart_and_items(ask: Ask) -> None:
     [item] = ask("/deployments/none/items")["data_transfer_and_storage"]
     assert item["cost"] == Decimal("2.2")
     [value] = ask("/deployments/none/charts")["data"][20]["values"]
@@ -144,7 +147,7 @@ def test_usage_without_a_project_has_a_chart_and_items(ask: Ask) -> None:
 
 @pytest.mark.parametrize("range_", ["", "from=2026-11-03&to=2026-11-04", YEAR])
 @pytest.mark.parametrize("strategy", ["daily", "monthly"])
-def test_every_answer_of_a_range_adds_up_to_one_total(
+def test_all_answers_for_a_range_have_the_same_total(
     ask: Ask, range_: str, strategy: str
 ) -> None:
     def chart(path: str = "") -> Decimal:
@@ -153,10 +156,10 @@ def test_every_answer_of_a_range_adds_up_to_one_total(
 
     def items(path: str = "") -> Decimal:
         body = ask(f"{path}/items?{range_}")
-        found = [one["price"] for one in body["resources"]]
-        found += [one["cost"] for one in body["data_transfer_and_storage"]]
-        assert body["costs"]["total"] == sum(found)
-        return sum(found, Decimal(0))
+        amounts = [item["price"] for item in body["resources"]]
+        amounts += [item["cost"] for item in body["data_transfer_and_storage"]]
+        assert body["costs"]["total"] == sum(amounts)
+        return sum(amounts, Decimal(0))
 
     deployments = ask(f"/deployments?{range_}")
     paths = [f"/deployments/{d['deployment_id']}" for d in deployments["deployments"]]
@@ -166,7 +169,7 @@ def test_every_answer_of_a_range_adds_up_to_one_total(
     assert total == sum(map(chart, paths)) == sum(map(items, paths))
 
 
-def test_quantities_beyond_64_bits_stay_within_the_contracts(
+def test_quantities_above_64_bits_are_capped_to_the_contract(
     ask: Ask, acme: WhiteLabel
 ) -> None:
     big = {"product": "disk", "quantities": {"storage_bytes_added": 2**63 - 1}}
@@ -178,7 +181,7 @@ def test_quantities_beyond_64_bits_stay_within_the_contracts(
     assert item["quantity"]["formatted_value"] == "18,446,744,073,709,551,724 bytes"
 
 
-def test_an_answer_costs_a_bounded_number_of_queries(
+def test_number_of_queries_is_bounded(
     ask: Ask, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     ask("/deployments")

@@ -1,4 +1,4 @@
-"""The price book over HTTP."""
+"""API of the price book: reading, adding and replacing prices."""
 
 from decimal import Decimal
 from typing import Any
@@ -31,16 +31,16 @@ def rate(price: str, **more: str) -> str:
     return f'{{"product": "gpt", "meter": "requests", "unit_price": {price}{extra}}}'
 
 
-def test_a_price_is_put_read_and_replaced(api: Client) -> None:
+def test_price_is_added_read_and_replaced(api: Client) -> None:
     first = put(api, f'{{"rates": [{rate("0.000000000001")}]}}')
-    again = put(api, f'{{"rates": [{rate("0.000000000001")}]}}')
-    dearer = put(api, f'{{"rates": [{rate("7")}]}}')
+    repeated = put(api, f'{{"rates": [{rate("0.000000000001")}]}}')
+    higher = put(api, f'{{"rates": [{rate("7")}]}}')
 
-    assert first == (*again[:1], {"changed": 1, "unchanged": 0})
-    assert again == (200, {"changed": 0, "unchanged": 1})
-    assert dearer == (200, {"changed": 1, "unchanged": 0})
-    [found] = api.get(URL).json()["rates"]
-    assert (found["product"], found["unit_price"]) == ("gpt", 7)
+    assert first == (*repeated[:1], {"changed": 1, "unchanged": 0})
+    assert repeated == (200, {"changed": 0, "unchanged": 1})
+    assert higher == (200, {"changed": 1, "unchanged": 0})
+    [listed] = api.get(URL).json()["rates"]
+    assert (listed["product"], listed["unit_price"]) == ("gpt", 7)
     assert list(
         Rate.objects.order_by("id").values_list("unit_price", "removed_in")
     ) == [
@@ -60,15 +60,15 @@ def test_a_price_is_put_read_and_replaced(api: Client) -> None:
         ("true", "invalid_request"),
     ],
 )
-def test_a_price_that_is_none_is_refused(api: Client, price: str, code: str) -> None:
+def test_invalid_price_is_rejected(api: Client, price: str, code: str) -> None:
     status, answer = put(api, f'{{"rates": [{rate(price)}]}}')
 
     assert (status, answer["errors"][0]["code"]) == (400, code)
     assert Rate.objects.count() == 0
 
 
-def test_one_bad_rate_changes_none(api: Client) -> None:
-    bad = rate("3", organization='"nobody"')
+def test_one_invalid_rate_rejects_all(api: Client) -> None:
+    bad = rate("3", organization='"org-unknown"')
     status, answer = put(api, f'{{"rates": [{rate("5")}, {bad}]}}')
 
     assert status == 400
@@ -76,23 +76,23 @@ def test_one_bad_rate_changes_none(api: Client) -> None:
     assert Rate.objects.count() == 0
 
 
-def test_an_organizations_own_rate_is_seen_by_it_and_not_by_its_neighbour(
+def test_special_rate_is_hidden_from_other_organizations(
     api: Client, acme: WhiteLabel
 ) -> None:
     other = make_organization(acme, "org-11")
-    own = rate("3", organization='"org-7"')
-    make_rate(make_white_label("stranger"), "9")
-    put(api, f'{{"rates": [{rate("5")}, {own}]}}')
+    special = rate("3", organization='"org-7"')
+    make_rate(make_white_label("other"), "9")
+    put(api, f'{{"rates": [{rate("5")}, {special}]}}')
 
     key = make_key(acme, "billing:read", organization=other)
-    seen = Client(headers={"x-api-key": key}).get(URL).json()["rates"]
+    visible = Client(headers={"x-api-key": key}).get(URL).json()["rates"]
 
-    assert [(r["unit_price"], r["organization"]) for r in seen] == [(5, None)]
-    all_ = api.get(URL).json()["rates"]
-    assert sorted(r["unit_price"] for r in all_) == [3, 5]
+    assert [(r["unit_price"], r["organization"]) for r in visible] == [(5, None)]
+    rates = api.get(URL).json()["rates"]
+    assert sorted(r["unit_price"] for r in rates) == [3, 5]
 
 
-def test_writing_takes_a_key_of_the_white_label(acme: WhiteLabel) -> None:
+def test_writing_requires_a_key_of_the_white_label(acme: WhiteLabel) -> None:
     org = make_organization(acme, "org-11")
     key = make_key(acme, "billing:write", organization=org)
 

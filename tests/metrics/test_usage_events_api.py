@@ -1,4 +1,4 @@
-"""POST /api/v1/usage/events: each event is judged for itself, twice is once."""
+"""POST /api/v1/usage/events: events are checked one by one, and counted once."""
 
 import gzip
 from typing import Any
@@ -42,9 +42,7 @@ def code(response: Any) -> str:
     return str(error["code"])
 
 
-def test_events_are_recorded_and_sent_again_change_nothing(
-    key: str, org: Organization
-) -> None:
+def test_events_sent_twice_are_recorded_once(key: str, org: Organization) -> None:
     body = [event("a"), event("b", quantities={"requests": 7})]
 
     assert send(key, body).json() == {"accepted": 2, "duplicates": 0, "rejected": []}
@@ -52,7 +50,7 @@ def test_events_are_recorded_and_sent_again_change_nothing(
     assert usage_of(org, "quantity") == [(12,)]
 
 
-def test_a_bad_event_never_drops_its_neighbours(key: str, org: Organization) -> None:
+def test_invalid_event_does_not_affect_the_others(key: str, org: Organization) -> None:
     body = [event("a"), {"id": 1}, event("b", quantities={"requests": -1}), event("c")]
 
     answer = send(key, body).json()
@@ -65,7 +63,7 @@ def test_a_bad_event_never_drops_its_neighbours(key: str, org: Organization) -> 
     assert usage_of(org, "quantity") == [(10,)]
 
 
-def test_the_same_identity_with_another_body_is_a_conflict(
+def test_same_id_and_timestamp_with_other_contents_is_a_conflict(
     key: str, org: Organization
 ) -> None:
     send(key, [event("a")])
@@ -79,7 +77,7 @@ def test_the_same_identity_with_another_body_is_a_conflict(
     assert usage_of(org, "product", "quantity") == [("gpt", 10)]
 
 
-def test_lines_and_gzip_are_taken(key: str, org: Organization) -> None:
+def test_ndjson_and_gzip_are_accepted(key: str, org: Organization) -> None:
     lines = b"\n".join(orjson.dumps(event(f"e{n}")) for n in range(3)) + b"\n\n"
 
     response = send(
@@ -90,7 +88,7 @@ def test_lines_and_gzip_are_taken(key: str, org: Organization) -> None:
     assert usage_of(org, "quantity") == [(15,)]
 
 
-def test_a_key_of_one_organization_reports_for_no_other(acme: WhiteLabel) -> None:
+def test_key_of_one_organization_cannot_report_for_another(acme: WhiteLabel) -> None:
     other = make_organization(acme, "org-11")
     key = make_key(acme, "usage:write", organization=other)
     unnamed = {k: v for k, v in event("b").items() if k != "organization"}
@@ -114,7 +112,7 @@ def test_a_key_of_one_organization_reports_for_no_other(acme: WhiteLabel) -> Non
         (b"[" + b"[" * 5_000 + b"]" * 5_001, 400, "invalid_body"),
     ],
 )
-def test_a_body_that_is_no_batch_is_refused_whole(
+def test_body_that_is_not_a_batch_is_rejected(
     key: str, body: bytes, status: int, expected: str
 ) -> None:
     response = send(key, body)
@@ -122,7 +120,7 @@ def test_a_body_that_is_no_batch_is_refused_whole(
     assert (response.status_code, code(response)) == (status, expected)
 
 
-def test_another_type_or_encoding_is_415(key: str) -> None:
+def test_unsupported_type_or_encoding_is_a_415(key: str) -> None:
     for content_type in ("text/plain", "application/x-www-form-urlencoded"):
         assert send(key, b"[]", content_type=content_type).status_code == 415
     assert send(key, b"[]", content_encoding="br").status_code == 415
@@ -130,7 +128,7 @@ def test_another_type_or_encoding_is_415(key: str) -> None:
     assert send(key, b"[]", content_type=utf16).status_code == 415
 
 
-def test_a_small_body_that_inflates_is_stopped_at_the_limit(key: str) -> None:
+def test_decompression_stops_at_the_size_limit(key: str) -> None:
     bomb = gzip.compress(b"[" + b" " * (17 << 20) + b"]")
 
     assert len(bomb) < 100_000
@@ -138,7 +136,9 @@ def test_a_small_body_that_inflates_is_stopped_at_the_limit(key: str) -> None:
     assert (response.status_code, code(response)) == (413, "too_large")
 
 
-def test_more_than_djangos_own_limit_is_taken(key: str, org: Organization) -> None:
+def test_body_above_the_limit_of_django_is_accepted(
+    key: str, org: Organization
+) -> None:
     padding = " " * 3_000_000
 
     body = b"[" + padding.encode() + orjson.dumps(event("a")) + b"]"
@@ -146,7 +146,7 @@ def test_more_than_djangos_own_limit_is_taken(key: str, org: Organization) -> No
     assert send(key, body).json()["accepted"] == 1
 
 
-def test_a_key_given_twice_in_an_event_is_refused(key: str, org: Organization) -> None:
+def test_duplicate_json_key_is_rejected(key: str, org: Organization) -> None:
     raw = orjson.dumps(event("a")).replace(b'"id":"a"', b'"id":"a", "id" : "b"')
 
     answer = send(key, b"[" + raw + b"]").json()
@@ -155,7 +155,7 @@ def test_a_key_given_twice_in_an_event_is_refused(key: str, org: Organization) -
     assert usage_of(org, "quantity") == []
 
 
-def test_it_takes_the_scope_and_a_white_label(acme: WhiteLabel) -> None:
+def test_scope_and_a_single_white_label_are_required(acme: WhiteLabel) -> None:
     reader = make_key(acme, "organizations:read", "billing:write")
     response = send(reader, [event()])
     assert (response.status_code, code(response)) == (
@@ -176,10 +176,11 @@ PLAIN = (
 
 
 @pytest.mark.parametrize(
-    ("twice", "once"),
+    ("duplicate", "valid"),
     [
         ('{"id":"a","id":"b",', '{"id":"c",'),
-        # Colons after quotes are counted: white space and texts must not fool it.
+        # Duplicates are detected by counting colons after quotes: white space and
+        # quoted text must not change the result.
         ('{"id":"a","id" :"b",', '{"id":"c",'),
         ('{"id" :"a","id":"b",', '{"id" :"c",'),
         ('{"id":"a","id":"b",', '{"id" :"c",'),
@@ -187,10 +188,10 @@ PLAIN = (
         ('{"id":"a","id":"b",', r'{"id":"\":",'),
     ],
 )
-def test_a_key_given_twice_is_found_however_it_is_written(
-    key: str, org: Organization, twice: str, once: str
+def test_duplicate_json_key_is_detected_in_every_notation(
+    key: str, org: Organization, duplicate: str, valid: str
 ) -> None:
-    answer = send(key, f"[{twice}{PLAIN},{once}{PLAIN}]".encode()).json()
+    answer = send(key, f"[{duplicate}{PLAIN},{valid}{PLAIN}]".encode()).json()
 
     assert answer["accepted"] == 1
     assert [(r["index"], r["code"]) for r in answer["rejected"]] == [
@@ -198,16 +199,16 @@ def test_a_key_given_twice_is_found_however_it_is_written(
     ]
 
 
-def test_odd_writing_is_no_mistake(key: str, org: Organization) -> None:
-    strange = r'{"id":"a \": b\":c",' + PLAIN
+def test_unusual_spacing_and_escapes_are_accepted(key: str, org: Organization) -> None:
+    escaped = r'{"id":"a \": b\":c",' + PLAIN
     spaced = f'{{"id" : "b",{PLAIN}'.replace(",", " ,\n ").replace(":{", " : {")
 
-    answer = send(key, f" [ {strange} , {spaced} ] ".encode()).json()
+    answer = send(key, f" [ {escaped} , {spaced} ] ".encode()).json()
 
     assert answer == {"accepted": 2, "duplicates": 0, "rejected": []}
 
 
-def test_a_report_takes_as_few_queries(
+def test_batch_costs_a_fixed_number_of_queries(
     acme: WhiteLabel,
     key: str,
     org: Organization,
@@ -221,7 +222,7 @@ def test_a_report_takes_as_few_queries(
 
 
 @pytest.mark.parametrize("sent", ["r-1", "not an id"])
-def test_the_history_of_a_new_project_has_the_id_of_the_answer(
+def test_history_of_a_new_project_has_the_request_id(
     key: str, org: Organization, sent: str
 ) -> None:
     answer = send(key, [event("a", project="web")], x_request_id=sent)
@@ -235,7 +236,7 @@ def test_the_history_of_a_new_project_has_the_id_of_the_answer(
     }  # fmt: skip
 
 
-def test_reports_of_a_key_have_a_limit(
+def test_key_has_a_rate_limit(
     key: str, org: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orgs.access.limits.KEY_CALLS_A_MINUTE", 2)

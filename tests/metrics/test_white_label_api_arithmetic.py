@@ -1,4 +1,7 @@
-"""Contract A's numbers, worked out by hand: tables 3, 3a and 3b."""
+"""Contract A's totals and daily metrics against numbers worked out by hand.
+
+The numbers are those of tables 3, 3a and 3b of the contract.
+"""
 
 from datetime import date
 from typing import Any
@@ -24,10 +27,10 @@ GB = 10**9
 
 @pytest.fixture
 def label(acme: WhiteLabel) -> WhiteLabel:
-    """Beside a sibling that uses a lot."""
+    """Add an organization to the white label whose usage must not be counted."""
     make_organization(acme, "org-9", members=[{"external_id": "m"}])
-    loud = {"cpu_seconds": 9_000, "gpu_seconds": 900, "storage_bytes_added": 77 * GB}
-    record(acme, [event("decoy", organization="org-9", quantities=loud)])
+    usage = {"cpu_seconds": 9_000, "gpu_seconds": 900, "storage_bytes_added": 77 * GB}
+    record(acme, [event("decoy", organization="org-9", quantities=usage)])
     return acme
 
 
@@ -37,22 +40,22 @@ def info(label: WhiteLabel, external_id: str = "org-7") -> dict[str, Any]:
     key = make_key(label, "organizations:read")
     response = Client().get(f"/v1/api/organizations/{path}", headers={"x-api-key": key})
     assert response.status_code == 200, response.content
-    found: dict[str, Any] = response.json()
-    return found
+    body: dict[str, Any] = response.json()
+    return body
 
 
 def day(body: dict[str, Any], name: str) -> dict[str, Any]:
     days: list[dict[str, Any]] = body["dailyMetrics"]
-    [found] = [one for one in days if one["date"] == f"{name}T00:00:00Z"]
-    return found
+    [metrics] = [day for day in days if day["date"] == f"{name}T00:00:00Z"]
+    return metrics
 
 
-def use(label: WhiteLabel, at: str, **quantities: int) -> None:
-    one = event(f"e-{at}-{quantities}", timestamp=at, quantities=quantities)
-    assert record(label, [one]).accepted == 1
+def record_usage(label: WhiteLabel, at: str, **quantities: int) -> None:
+    usage = event(f"e-{at}-{quantities}", timestamp=at, quantities=quantities)
+    assert record(label, [usage]).accepted == 1
 
 
-def test_there_are_365_days_ending_today_and_empty_ones_are_zeros(
+def test_metrics_are_365_days_through_today_with_zeros(
     label: WhiteLabel,
 ) -> None:
     days = info(label)["dailyMetrics"]
@@ -60,33 +63,33 @@ def test_there_are_365_days_ending_today_and_empty_ones_are_zeros(
     assert len(days) == 365
     assert days[0]["date"] == "2025-11-22T00:00:00Z"
     assert days[-1]["date"] == "2026-11-21T00:00:00Z"
-    assert len({one["date"] for one in days}) == 365
-    numbers = [v for one in days for v in one.values() if not isinstance(v, str)]
+    assert len({day["date"] for day in days}) == 365
+    numbers = [v for day in days for v in day.values() if not isinstance(v, str)]
     assert len(numbers) == 365 * 18
     assert set(numbers) == {0}
 
 
 def test_compute_has_three_totals_in_three_units(label: WhiteLabel) -> None:
-    use(label, "2026-11-19T10:00:00Z", cpu_seconds=100, gpu_seconds=7)
-    use(label, "2026-11-19T23:59:59Z", cpu_seconds=20)
-    use(label, "2026-11-20T00:00:00Z", gpu_seconds=5)
+    record_usage(label, "2026-11-19T10:00:00Z", cpu_seconds=100, gpu_seconds=7)
+    record_usage(label, "2026-11-19T23:59:59Z", cpu_seconds=20)
+    record_usage(label, "2026-11-20T00:00:00Z", gpu_seconds=5)
 
     body = info(label)
 
     assert (body["cpuComputeTime"], body["gpuComputeTime"]) == (120, 12)
     assert body["totalComputeTime"] == 2.2  # minutes: 132 / 60
-    first, then = day(body, "2026-11-19"), day(body, "2026-11-20")
+    first, second = day(body, "2026-11-19"), day(body, "2026-11-20")
     assert first["computeTimeSeconds"] == 120 + 3 * 7
-    assert then["computeTimeSeconds"] == 15
-    assert then["totalCurrentContractCpuComputeTimeSeconds"] == 120
-    assert then["totalCurrentContractGpuComputeTimeSeconds"] == 12
-    assert then["totalCurrentContractComputeTimeSeconds"] == 120 + 3 * 12
+    assert second["computeTimeSeconds"] == 15
+    assert second["totalCurrentContractCpuComputeTimeSeconds"] == 120
+    assert second["totalCurrentContractGpuComputeTimeSeconds"] == 12
+    assert second["totalCurrentContractComputeTimeSeconds"] == 120 + 3 * 12
 
 
-def test_another_weight_is_the_white_labels() -> None:
+def test_gpu_weight_is_a_setting_of_the_white_label() -> None:
     label = make_white_label("double", gpu_weight=2)
     make_organization(label)
-    use(label, "2026-11-21T10:00:00Z", cpu_seconds=100, gpu_seconds=7)
+    record_usage(label, "2026-11-21T10:00:00Z", cpu_seconds=100, gpu_seconds=7)
 
     body = info(label)
 
@@ -96,9 +99,11 @@ def test_another_weight_is_the_white_labels() -> None:
     assert body["totalComputeTime"] == 107 / 60
 
 
-def test_storage_runs_from_day_to_day(label: WhiteLabel) -> None:
-    use(label, "2026-11-18T10:00:00Z", storage_bytes_added=50 * GB)
-    use(label, "2026-11-20T10:00:00Z", storage_bytes_added=7, storage_bytes_deleted=11)
+def test_storage_accumulates_from_day_to_day(label: WhiteLabel) -> None:
+    record_usage(label, "2026-11-18T10:00:00Z", storage_bytes_added=50 * GB)
+    record_usage(
+        label, "2026-11-20T10:00:00Z", storage_bytes_added=7, storage_bytes_deleted=11
+    )
 
     body = info(label)
 
@@ -109,7 +114,7 @@ def test_storage_runs_from_day_to_day(label: WhiteLabel) -> None:
     assert body["totalStorage"] == 50 * GB - 4
 
 
-def test_storage_and_heads_from_before_the_365_days_are_carried_in() -> None:
+def test_totals_include_storage_and_members_from_before_the_365_days() -> None:
     label = make_white_label("old")
     member = {"external_id": "m", "added_at": "2024-01-01T00:00:00Z"}
     org = make_organization(label, created_at="2023-01-01T00:00:00Z", members=[member])
@@ -123,7 +128,7 @@ def test_storage_and_heads_from_before_the_365_days_are_carried_in() -> None:
     assert (first["totalStorageSizeBytes"], first["storageBytesAdded"]) == (40, 0)
 
 
-def test_people_count_from_when_they_come_until_they_go(label: WhiteLabel) -> None:
+def test_members_and_projects_count_from_addition_to_removal(label: WhiteLabel) -> None:
     make_organization(
         label,
         "org-5",
@@ -159,12 +164,12 @@ def test_a_personal_organization_has_no_users(label: WhiteLabel) -> None:
     assert {d["totalStaffUsers"] for d in days} == {0}
 
 
-def test_contract_totals_count_from_the_contract(
+def test_contract_totals_count_from_the_contract_start(
     label: WhiteLabel, org: Organization
 ) -> None:
-    use(label, "2026-11-09T23:00:00Z", cpu_seconds=1_000)
-    use(label, "2026-11-10T00:00:00Z", cpu_seconds=7)
-    use(label, "2026-11-12T10:00:00Z", gpu_seconds=5)
+    record_usage(label, "2026-11-09T23:00:00Z", cpu_seconds=1_000)
+    record_usage(label, "2026-11-10T00:00:00Z", cpu_seconds=7)
+    record_usage(label, "2026-11-12T10:00:00Z", gpu_seconds=5)
     assert info(label)["cpuComputeTime"] == 1_007
 
     change_organization(org, {"contract_started_on": date(2026, 11, 10)})
@@ -180,13 +185,13 @@ def test_contract_totals_count_from_the_contract(
     assert day(body, "2026-11-12")["totalCurrentContractComputeTimeSeconds"] == 22
 
 
-def test_without_a_contract_totals_count_from_the_creation(label: WhiteLabel) -> None:
+def test_without_contract_totals_count_from_the_creation(label: WhiteLabel) -> None:
     assert info(label)["computeTimeCurrentContractSince"] == "2026-01-05T00:00:00Z"
 
 
-def test_a_late_event_changes_its_day_and_all_after(label: WhiteLabel) -> None:
-    use(label, "2026-11-20T10:00:00Z", cpu_seconds=10)
-    use(label, "2026-11-18T10:00:00Z", cpu_seconds=5)
+def test_late_event_changes_its_day_and_all_later_totals(label: WhiteLabel) -> None:
+    record_usage(label, "2026-11-20T10:00:00Z", cpu_seconds=10)
+    record_usage(label, "2026-11-18T10:00:00Z", cpu_seconds=5)
 
     days = info(label)["dailyMetrics"][-4:]
 
@@ -194,12 +199,12 @@ def test_a_late_event_changes_its_day_and_all_after(label: WhiteLabel) -> None:
     assert totals == [5, 5, 15, 15]
 
 
-def test_days_are_the_white_labels() -> None:
+def test_days_are_in_the_time_zone_of_the_white_label() -> None:
     label = make_white_label("nepal", time_zone="Asia/Kathmandu")  # +05:45
     make_organization(label, contract_started_on="2026-11-20")
-    use(label, "2026-11-19T18:14:59Z", cpu_seconds=1)
-    use(label, "2026-11-19T18:15:00Z", cpu_seconds=10)
-    use(label, "2026-11-20T18:15:00Z", cpu_seconds=100)
+    record_usage(label, "2026-11-19T18:14:59Z", cpu_seconds=1)
+    record_usage(label, "2026-11-19T18:15:00Z", cpu_seconds=10)
+    record_usage(label, "2026-11-20T18:15:00Z", cpu_seconds=100)
 
     body = info(label)
 
@@ -211,14 +216,14 @@ def test_days_are_the_white_labels() -> None:
         assert info(label)["dailyMetrics"][-1]["date"] == "2026-11-22T00:00:00Z"
 
 
-def test_sums_beyond_64_bits_are_written_whole(label: WhiteLabel) -> None:
-    most = 2**63 - 1
+def test_sums_above_64_bits_are_written_exactly(label: WhiteLabel) -> None:
+    largest = 2**63 - 1
     for at in ("2026-11-19T10:00:00Z", "2026-11-20T10:00:00Z"):
-        use(label, at, gpu_seconds=most, storage_bytes_added=most)
+        record_usage(label, at, gpu_seconds=largest, storage_bytes_added=largest)
 
     body = info(label)
 
-    assert body["gpuComputeTime"] == 2 * most
-    assert body["totalStorage"] == 2 * most
+    assert body["gpuComputeTime"] == 2 * largest
+    assert body["totalStorage"] == 2 * largest
     last = body["dailyMetrics"][-1]
-    assert last["totalCurrentContractComputeTimeSeconds"] == 6 * most
+    assert last["totalCurrentContractComputeTimeSeconds"] == 6 * largest

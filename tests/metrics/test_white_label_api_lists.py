@@ -10,27 +10,30 @@ from tests.factories import NOW, delete, event, make_organization, record
 from tests.support.white_label_api import WhiteLabelClient
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
-SEVEN, FIVE, GONE, OWNER = "Seven Seas", "five", "Gone", "Acme"
+SEVEN, FIVE, DELETED, OWNER = "Seven Seas", "five", "Gone", "Acme"
 
 
 @pytest.fixture
 def client(acme: WhiteLabel, org: Organization) -> WhiteLabelClient:
-    """Beside the owner: Seven Seas (used today), five (used a week ago), Gone."""
+    """Client of a white label with its owner and three other organizations.
+
+    Seven Seas has usage today, five a week ago, and Gone is deleted.
+    """
     people = {
         "members": [{"external_id": "u-1", "email": "ann@x.io", "name": "Ann"}],
         "projects": [{"external_id": "p-1", "name": "Sails"}, {"external_id": "p-2"}],
     }
     five = make_organization(acme, "org-5", name=FIVE, **people)
-    gone = make_organization(acme, "org-3", name=GONE, **people)
+    deleted = make_organization(acme, "org-3", name=DELETED, **people)
     change_organization(org, {"name": SEVEN, "is_billable": False, "domain": "x.io"})
     set_entitlements(five, {"users": 7})
     Project.objects.filter(external_id="p-2").update(is_public=True)
-    then = "2026-11-14T10:00:00Z"
+    week_ago = "2026-11-14T10:00:00Z"
     record(
         acme,
-        [event(), event("b", organization="org-5", project="p-1", timestamp=then)],
+        [event(), event("b", organization="org-5", project="p-1", timestamp=week_ago)],
     )
-    delete(gone)
+    delete(deleted)
     return WhiteLabelClient(acme)
 
 
@@ -38,20 +41,20 @@ def names(
     client: WhiteLabelClient, query: str, kind: str = "organizations"
 ) -> list[str]:
     answer = client.ok("GET", f"{kind}?{query}")
-    found = [row["name"] for row in answer[kind]]
+    listed = [row["name"] for row in answer[kind]]
     if "limit" not in query and "offset" not in query:
-        assert answer["total"] == len(found)
-    return found
+        assert answer["total"] == len(listed)
+    return listed
 
 
-def test_an_organization_in_the_list_has_every_field(
+def test_listed_organization_has_every_field(
     client: WhiteLabelClient, acme: WhiteLabel
 ) -> None:
-    [found] = client.ok("GET", "organizations?filters=name:five")["organizations"]
+    [row] = client.ok("GET", "organizations?filters=name:five")["organizations"]
 
     five = Organization.objects.get(external_id="org-5", white_label=acme)
-    limits = found.pop("entitlementLimits")
-    assert found == {
+    limits = row.pop("entitlementLimits")
+    assert row == {
         "id": five.pk, "name": FIVE, "logo": None, "created": "2026-01-05T09:00:00Z",
         "readme": "", "experiments": [], "domain": "", "whitelabelId": acme.pk,
         "billable": True, "privateProjectCount": 1, "deletedDate": None,
@@ -72,7 +75,7 @@ def test_an_organization_in_the_list_has_every_field(
         ("limit=2", [OWNER, SEVEN]),
         ("limit=1&offset=2", [FIVE]),
         ("offset=3", []),
-        ("includeDeleted=True", [OWNER, SEVEN, FIVE, GONE]),
+        ("includeDeleted=True", [OWNER, SEVEN, FIVE, DELETED]),
         ("includeDeleted=False", [OWNER, SEVEN, FIVE]),
         ("active=1", [SEVEN]),
         ("active=7", [SEVEN]),
@@ -89,7 +92,7 @@ def test_an_organization_in_the_list_has_every_field(
         ("unknown=%00&limit=1000", [OWNER, SEVEN, FIVE]),
     ],
 )
-def test_organizations_are_found(
+def test_organizations_are_sorted_filtered_and_searched(
     client: WhiteLabelClient, query: str, expected: list[str]
 ) -> None:
     assert names(client, query) == expected
@@ -102,19 +105,19 @@ def test_organizations_are_found(
      "offset=1000001", "active=0", "active=x", "search=%00", "filters=name:%00",
      "sort=%00", "includeDeleted=perhaps", "search=" + "x" * 1001],
 )  # fmt: skip
-def test_a_question_it_does_not_understand_is_a_400(
-    client: WhiteLabelClient, query: str
-) -> None:
+def test_invalid_parameters_are_a_400(client: WhiteLabelClient, query: str) -> None:
     status, error = client.refused("GET", f"organizations?{query}")
 
     assert (status, bool(error)) == (400, True)
 
 
-def test_deleted_ones_are_marked(client: WhiteLabelClient) -> None:
+def test_deleted_organizations_have_a_deletion_date(client: WhiteLabelClient) -> None:
     rows = client.ok("GET", "organizations?includeDeleted=1")["organizations"]
 
-    marks = {row["name"]: row["deletedDate"] for row in rows}
-    assert marks == {OWNER: None, SEVEN: None, FIVE: None, GONE: f"{NOW:%FT%TZ}"}
+    deleted_dates = {row["name"]: row["deletedDate"] for row in rows}
+    assert deleted_dates == {
+        OWNER: None, SEVEN: None, FIVE: None, DELETED: f"{NOW:%FT%TZ}"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -138,13 +141,13 @@ def test_deleted_ones_are_marked(client: WhiteLabelClient) -> None:
         ("projects", "includeDeleted=1&limit=9", ["Sails", "p-2", "Sails", "p-2"]),
     ],
 )
-def test_users_and_projects_are_found(
+def test_users_and_projects_are_sorted_filtered_and_searched(
     client: WhiteLabelClient, kind: str, query: str, expected: list[str]
 ) -> None:
     assert names(client, query, kind) == expected
 
 
-def test_users_and_projects_say_whose_they_are(
+def test_users_and_projects_name_their_organization(
     client: WhiteLabelClient, acme: WhiteLabel
 ) -> None:
     [user] = client.ok("GET", "users")["users"]
@@ -156,7 +159,7 @@ def test_users_and_projects_say_whose_they_are(
     assert client.refused("GET", "users?tier=gold")[0] == 400
 
 
-def test_a_removed_member_is_listed_only_when_asked_for(
+def test_removed_member_is_listed_only_on_request(
     client: WhiteLabelClient,
 ) -> None:
     Member.objects.update(deleted_at=NOW)
@@ -166,7 +169,7 @@ def test_a_removed_member_is_listed_only_when_asked_for(
     assert row["deletedDate"] == "2026-11-21T12:00:00Z"
 
 
-def test_long_lists_are_estimated_and_the_whole_one_is_exact(
+def test_totals_of_filtered_lists_may_be_estimates(
     client: WhiteLabelClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting, "EXACT_UP_TO", 2)
@@ -177,14 +180,14 @@ def test_long_lists_are_estimated_and_the_whole_one_is_exact(
     assert client.ok("GET", "projects?includeDeleted=1")["total"] >= 3
 
 
-def test_a_page_takes_four_queries_however_long(
+def test_page_costs_four_queries_for_any_length(
     client: WhiteLabelClient,
     acme: WhiteLabel,
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for number in range(9):
         make_organization(acme, f"more-{number}")
-    client.ok("GET", "metrics")  # notes the key's use, once a minute
+    client.ok("GET", "metrics")  # stores the key's last use, once a minute
 
     # the key with the owner and white label, the page, its projects, the count
     with django_assert_num_queries(4):

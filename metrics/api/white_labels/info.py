@@ -1,7 +1,7 @@
-"""Contract A's main operation: an organization's numbers and its last 365 days.
+"""Contract A's main operation: totals of an organization and its last 365 days.
 
-The hot way of this contract, written straight to bytes. Integers stay integers however
-large; the clients refuse `10.0`.
+Clients call it often, so the answer is written straight to bytes, without a schema.
+Integers are written as integers, however large: the clients do not accept `10.0`.
 """
 
 from datetime import datetime
@@ -119,13 +119,13 @@ def info(
 
 
 def info_body(organization: Organization) -> bytes:
-    """`AInfoOut` as JSON; two queries."""
+    """Return `AInfoOut` as JSON; two queries."""
     zone = organization.white_label.zone
     days = daily_metrics(organization, last=day_of(timezone.now(), zone))
-    since = moment(first_instant(contract_start(organization), zone))
-    end = days[-1]
-    cpu, gpu = end.total_contract_cpu_seconds, end.total_contract_gpu_seconds
-    answer = {
+    since = format_instant(first_instant(contract_start(organization), zone))
+    today = days[-1]
+    cpu, gpu = today.total_contract_cpu_seconds, today.total_contract_gpu_seconds
+    body = {
         "success": True,
         "cpuComputeTime": _integer(cpu),
         "gpuComputeTime": _integer(gpu),
@@ -133,14 +133,15 @@ def info_body(organization: Organization) -> bytes:
         "billable": organization.is_billable,
         "entitlementLimits": limits_json(get_entitlements(organization)),
         "computeTimeCurrentContractSince": since,
-        "totalStorage": _integer(end.total_storage_bytes),
+        "totalStorage": _integer(today.total_storage_bytes),
         "dailyMetrics": orjson.Fragment(_days(organization, days, since)),
         "extensionBlocks": [],
         "extensionSettings": {},
     }
-    return orjson.dumps(answer)
+    return orjson.dumps(body)
 
 
+# One day as JSON, a template for speed: an answer has 365 days.
 _DAY = b"""{"date":"%sT00:00:00Z","computeTimeCalculatedSince":"%s",\
 "totalUsers":%d,"totalStaffUsers":%d,"totalProjects":%d,\
 "totalCurrentContractCpuComputeTimeSeconds":%d,\
@@ -183,12 +184,12 @@ def _day(day: DayMetrics, since: bytes, is_personal: bool) -> bytes:
 
 
 def _integer(value: int) -> orjson.Fragment:
-    """Sums may be wider than the 64 bits orjson writes."""
+    """Return a JSON integer; sums may exceed the 64 bits that orjson can write."""
     return orjson.Fragment(str(value))
 
 
-def moment(instant: datetime) -> str:
-    """Whole seconds and a Z: the JavaScript client reads no microseconds."""
+def format_instant(instant: datetime) -> str:
+    """Return an instant in whole seconds: the JavaScript client reads no fractions."""
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

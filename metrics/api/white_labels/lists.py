@@ -1,4 +1,4 @@
-"""Contract A: the organizations of a white label, found."""
+"""Contract A: search and list the organizations of a white label."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -90,20 +90,22 @@ def organizations(
     `includeDeleted`, deleted organizations are listed with their `deletedDate`.
     """
     white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
-    everything = Organization.objects.filter(white_label=white_label)
+    listed = Organization.objects.filter(white_label=white_label)
     if not query.include_deleted:
-        everything = everything.active()
-    rows = _narrowed(everything, white_label, query)
+        listed = listed.active()
+    rows = _matching(listed, white_label, query)
     ordered = sorted_by(rows, query.sort, _ORGANIZATION_ORDER)
-    shown = list(page_of(ordered.select_related("entitlements"), query))
-    private = _private_projects(shown)
+    page = list(page_of(ordered.select_related("entitlements"), query))
+    private_projects = _count_private_projects(page)
     return {
         "total": _total(rows, white_label, query),
-        "organizations": [_organization(row, private.get(row.pk, 0)) for row in shown],
+        "organizations": [
+            _organization(row, private_projects.get(row.pk, 0)) for row in page
+        ],
     }
 
 
-def _narrowed(
+def _matching(
     rows: OrganizationQuerySet, white_label: WhiteLabel, query: ListIn
 ) -> QuerySet[Organization]:
     if query.search:
@@ -115,7 +117,11 @@ def _narrowed(
 
 
 def _total(rows: QuerySet[Organization], white_label: WhiteLabel, query: ListIn) -> int:
-    """Of a whole list exact, as old as a minute; of a narrowed one exact to 10,000."""
+    """Return how many organizations match.
+
+    Without filters, the number is exact and at most a minute old. With filters, it is
+    exact up to 10,000, then an estimate.
+    """
     if query.search or query.active or query.filters:
         return count_or_estimate(rows)
     name = f"organizations:{white_label.pk}:{query.include_deleted}"
@@ -123,18 +129,19 @@ def _total(rows: QuerySet[Organization], white_label: WhiteLabel, query: ListIn)
 
 
 def first_day(white_label: WhiteLabel, days: int) -> date:
-    """The first of so many days, today the last."""
+    """Return the first of the last `days` days, today included."""
     return day_of(timezone.now(), white_label.zone) - timedelta(days=days - 1)
 
 
-def _private_projects(shown: Sequence[Organization]) -> dict[int, int]:
+def _count_private_projects(page: Sequence[Organization]) -> dict[int, int]:
+    """Return the number of private projects by organization id; one query."""
     rows = Project.objects.filter(
-        organization__in=shown, is_public=False, deleted_at=None
+        organization__in=page, is_public=False, deleted_at=None
     )
     return dict(rows.values_list("organization_id").annotate(Count("id")))
 
 
-def _organization(row: Organization, private: int) -> dict[str, Any]:
+def _organization(row: Organization, private_projects: int) -> dict[str, Any]:
     return {
         "id": row.pk,
         "name": row.name,
@@ -145,7 +152,7 @@ def _organization(row: Organization, private: int) -> dict[str, Any]:
         "domain": row.domain,
         "whitelabel_id": row.white_label_id,
         "billable": row.is_billable,
-        "private_project_count": private,
+        "private_project_count": private_projects,
         "entitlement_limits": limits_json(getattr(row, "entitlements", Entitlements())),
         "deleted_date": row.deleted_at,
     }

@@ -1,4 +1,4 @@
-"""Contract A: compute time of a range, and usage reports made by jobs."""
+"""Contract A: compute time of a range, and usage reports that jobs create."""
 
 from datetime import datetime
 from typing import Any
@@ -106,12 +106,12 @@ def compute_time_usage(
     request: HttpRequest, organization_id: Id, inner_id: Id, query: Query[RangeIn]
 ) -> Any:
     """Return the compute time from `startDate` up to but excluding `endDate`."""
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
-    used = compute_time(found.pk, query.days(found.white_label.zone))
+    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    time = compute_time(organization.pk, query.days(organization.white_label.zone))
     return {
-        "cpu_compute_time": used.cpu_seconds,
-        "gpu_compute_time": used.gpu_seconds,
-        "total_compute_time": used.minutes,
+        "cpu_compute_time": time.cpu_seconds,
+        "gpu_compute_time": time.gpu_seconds,
+        "total_compute_time": time.minutes,
     }
 
 
@@ -123,9 +123,9 @@ def create_report(
 
     The range can span at most three years.
     """
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
-    days = query.days(found.white_label.zone)
-    job = start_report(found, days, created_by=who(request))
+    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    days = query.days(organization.white_label.zone)
+    job = start_report(organization, days, created_by=who(request))
     enqueue(run_job, job.pk)
     return {"id": job.pk}
 
@@ -135,11 +135,11 @@ def reports(
     request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
 ) -> Any:
     """Return the usage reports of the organization, newest first."""
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
-    rows = list_reports(found)
-    shown = rows[page.offset : page.offset + page.limit]
+    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    rows = list_reports(organization)
+    page_rows = rows[page.offset : page.offset + page.limit]
     return {
-        "reports": [_out(request, report) for report in shown],
+        "reports": [_report_json(request, row) for row in page_rows],
         "total_count": count_or_estimate(rows),
     }
 
@@ -149,8 +149,8 @@ def report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> Any:
     """Return a usage report and the state of its job."""
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
-    return {"report": _out(request, _get(found, report_id))}
+    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    return {"report": _report_json(request, _get_report(organization, report_id))}
 
 
 @router.delete(REPORT, **writes("Delete a usage report", AGenericOut))
@@ -158,8 +158,8 @@ def delete_report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> Any:
     """Delete a usage report and its CSV file."""
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
-    _get(found, report_id).delete()
+    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    _get_report(organization, report_id).delete()
     return {}
 
 
@@ -179,36 +179,39 @@ def download_report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> HttpResponse:
     """Return the CSV file of a usage report; status 409 until it is ready."""
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
-    made = _get(found, report_id)
-    if made.content is None:
+    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    usage_report = _get_report(organization, report_id)
+    if usage_report.content is None:
         raise Conflict("The report is not ready yet.")
-    response = HttpResponse(made.content, content_type="text/csv; charset=utf-8")
-    name = f"usage-{found.pk}-{made.pk}.csv"
+    response = HttpResponse(
+        usage_report.content, content_type="text/csv; charset=utf-8"
+    )
+    name = f"usage-{organization.pk}-{usage_report.pk}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
-def _get(organization: Organization, report_id: str) -> UsageReport:
+def _get_report(organization: Organization, report_id: str) -> UsageReport:
+    """Return a report of the organization; raise `NotFound` for an unknown id."""
     rows = list_reports(organization)
-    found = rows.filter(pk=access.row_id(report_id)).first()
-    if found is None:
+    usage_report = rows.filter(pk=access.row_id(report_id)).first()
+    if usage_report is None:
         raise NotFound("Report not found.")
-    return found
+    return usage_report
 
 
-def _out(request: HttpRequest, made: UsageReport) -> dict[str, Any]:
-    is_made = made.job.state == Job.State.DONE
-    path = f"{request.path_info.partition('/usage/reports')[0]}/usage/reports/{made.pk}"
+def _report_json(request: HttpRequest, row: UsageReport) -> dict[str, Any]:
+    is_ready = row.job.state == Job.State.DONE
+    path = f"{request.path_info.partition('/usage/reports')[0]}/usage/reports/{row.pk}"
     return {
-        "id": made.pk,
-        "created": made.created_at,
-        "job_id": made.job_id,
-        "job_finished": made.job.finished_at is not None,
-        "job_finished_successful": is_made,
-        "report_start_date": made.starts_at,
-        "report_end_date": made.ends_at,
+        "id": row.pk,
+        "created": row.created_at,
+        "job_id": row.job_id,
+        "job_finished": row.job.finished_at is not None,
+        "job_finished_successful": is_ready,
+        "report_start_date": row.starts_at,
+        "report_end_date": row.ends_at,
         "download_link": (
-            request.build_absolute_uri(f"{path}/download") if is_made else None
+            request.build_absolute_uri(f"{path}/download") if is_ready else None
         ),
     }

@@ -1,4 +1,4 @@
-"""Contract A: the users and projects of a white label, found."""
+"""Contract A: search and list the users and projects of a white label."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -117,13 +117,13 @@ def users(request: HttpRequest, organization_id: Id, query: Query[UsersIn]) -> A
     if query.active:
         since = first_day(white_label, query.active)
         rows = rows.filter(has_usage_since(since, organization_id="organization_id"))
-    rows = _inside(filtered_by(rows, query.filters, _USER_FILTERS), query)
-    shown = page_of(sorted_by(rows, query.sort, _USER_ORDER), query)
-    return {"total": count_or_estimate(rows), "users": [_user(row) for row in shown]}
+    rows = _exclude_deleted(filtered_by(rows, query.filters, _USER_FILTERS), query)
+    page = page_of(sorted_by(rows, query.sort, _USER_ORDER), query)
+    return {"total": count_or_estimate(rows), "users": [_user(row) for row in page]}
 
 
-def _inside(rows: Any, query: ListIn) -> Any:
-    """Without those that are deleted, or whose organization is."""
+def _exclude_deleted(rows: Any, query: ListIn) -> Any:
+    """Exclude rows that are deleted or of a deleted organization, unless requested."""
     if query.include_deleted:
         return rows
     return rows.filter(deleted_at=None, organization__deleted_at=None)
@@ -166,11 +166,11 @@ def projects(request: HttpRequest, organization_id: Id, query: Query[ListIn]) ->
     rows = words(rows, query.search, "name", "external_id")
     if query.active:
         since = first_day(white_label, query.active)
-        used = has_usage_since(
+        has_usage = has_usage_since(
             since, organization_id="organization_id", project_id="pk"
         )
-        rows = rows.filter(used)
-    rows = _inside(filtered_by(rows, query.filters, _PROJECT_FILTERS), query)
+        rows = rows.filter(has_usage)
+    rows = _exclude_deleted(filtered_by(rows, query.filters, _PROJECT_FILTERS), query)
     ordered = sorted_by(rows.select_related("organization"), query.sort, _PROJECT_ORDER)
     return {
         "total": count_or_estimate(rows),
