@@ -63,19 +63,23 @@ BANNED = {
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("tests/project/language.py", "*"): "the list itself",
     ("docs/glossary.md", "*"): "explains which word replaced which",
+    ("config/dev/servers/postgres.py", "nobody"): "the Unix user",
+    ("config/dev/servers/postgres.py", "_chown_to_nobody"): "the Unix user",
+    ("config/dev/servers/process.py", "nobody"): "the Unix user",
+    ("config/dev/servers/logs.py", "tell"): "the method of a file",
 }
 # A first line that starts with one of these continues the name instead of saying it.
 FRAGMENTS = frozenset(
     """
     as of to for by with without from in on at so only once then where while when if
-    whether nothing one its it also again beside besides after before until until
+    whether nothing its it also again beside besides after before until until
     because than and or but not no neither nor
     """.split()  # noqa: SIM905  shorter to read
 )
 # In the docstring of a function these say what it is, not what it does.
 NOUNS = frozenset(
     """
-    the a an what those that this these who whoever which all each every any both
+    one the a an what those that this these who whoever which all each every any both
     same such some more most his her their our my your there here how why
     """.split()  # noqa: SIM905  shorter to read
 )

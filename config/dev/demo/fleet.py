@@ -145,7 +145,7 @@ _TURN = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One organization of the demo."""
+    """An organization of the demo."""
 
     index: int  # over the whole fleet; seeds its own chance
     name: str
@@ -162,7 +162,7 @@ class Plan:
         return self.name.lower().replace(" ", "-") + ".example"
 
     def chance(self, what: str) -> Random:
-        """Random numbers of its own: plans do not change each other."""
+        """Return a random generator of this plan: plans do not change each other."""
         return Random(f"{SEED}:{self.index}:{what}")  # noqa: S311  not a secret
 
 
@@ -194,7 +194,7 @@ def _plan(label: WhiteLabelPlan, number: int, index: int, today: date) -> Plan:
 
 
 def _watched(label: WhiteLabelPlan, today: date) -> Plan:
-    """The first organization: what a page looks like when there is much to say."""
+    """Return the first organization's plan: a page with something in every part."""
     return Plan(
         index=0,
         name=label.names[0],

@@ -117,7 +117,7 @@ def ensure_login() -> str:
 
 
 class _Seeding:
-    """One white label's share of the fleet."""
+    """A white label's share of the fleet."""
 
     def __init__(
         self, white_label: WhiteLabel, label: WhiteLabelPlan, now: datetime
@@ -279,7 +279,7 @@ class _Seeding:
         return first_instant(month, self.white_label.zone)
 
     def _limits(self) -> None:
-        """Limits that the period's cost so far has crossed, or is about to."""
+        """Return limits that the period's cost has reached or will reach soon."""
         costs = open_period_costs(list(self.ids.values()))
         limits = []
         for plan in self.plans:
@@ -305,7 +305,7 @@ class _Seeding:
             self._fill_up(row)
 
     def _limit_ahead(self, row: Organization) -> None:
-        """A soft limit that today's pace crosses in a few days, within the period."""
+        """Return a soft limit that today's run rate reaches in a few days."""
         ahead = forecast(row, today=self.today)
         left = (ahead.ends_on - self.today).days if ahead.ends_on else _DAYS_AHEAD
         days = min(_DAYS_AHEAD, max(left - 1, 1))
@@ -331,10 +331,10 @@ class _Seeding:
         )
 
     def _endings(self) -> None:
-        """Those deleted were so three weeks ago; some members have left."""
-        gone = [p for p in self.plans if p.state is State.DELETED]
+        """Delete organizations as of three weeks ago and remove some members."""
+        deleted = [p for p in self.plans if p.state is State.DELETED]
         Organization.objects.filter(
-            pk__in=[self.ids[plan.external_id] for plan in gone]
+            pk__in=[self.ids[plan.external_id] for plan in deleted]
         ).update(deleted_at=self.now - timedelta(days=19), is_active=False)
         paused = [p for p in self.plans if p.state is State.PAUSED]
         Organization.objects.filter(
@@ -387,7 +387,7 @@ def seed_if_empty() -> Sequence[str]:
         enqueue(fill_stripe)
         return [f"login {EMAIL} password {ensure_login()}"]
     seed(timezone.now())
-    enqueue(fill_stripe)  # seconds that nobody has to wait for
+    enqueue(fill_stripe)  # seconds in the background
     made = (
         f"demo: {len(WHITE_LABELS)} white labels,"
         f" {Organization.objects.count()} organizations, {DAYS} days of usage"

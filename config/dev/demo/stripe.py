@@ -1,9 +1,9 @@
-"""What the demo's Stripe has: the stand-in, filled to match our rows, then changed.
+"""The objects of the demo's fake Stripe: filled to match our rows, then changed.
 
 1. customers, prices, subscriptions and invoices as our rows say, and their charges
 2. a sync of each white label, as if it had been last night's
-3. changes behind our back: a tier, seats, a payment, a price and a customer unknown
-4. a sync that only compares: the drift report has something to heal
+3. changes made in Stripe alone: a tier, seats, a payment, a price and a customer unknown
+4. a dry run of the sync: the page of discrepancies has something to resolve
 
 Done once for a database; killed in between, it is done again to the same effect.
 """
@@ -42,13 +42,13 @@ _HOUR = 3600
 
 
 def is_fake() -> bool:
-    """Whether what we call Stripe is the stand-in that `make up` started."""
+    """Return whether the Stripe that is set up is the fake that `make up` started."""
     base: str = settings.STRIPE_API_BASE
     return settings.STRIPE_SECRET_KEY == KEY and base.startswith("http://127.0.0.1:")
 
 
 def fill() -> bool:
-    """Fill the stand-in, unless it is filled for this database; whether it was done."""
+    """Fill the fake Stripe once per database; return whether it was filled now."""
     label = WhiteLabel.objects.filter(slug=WHITE_LABELS[0].slug).first()
     if label is None or not is_fake():
         return False
@@ -58,12 +58,12 @@ def fill() -> bool:
     if is_new:
         _fill()
         _load([mark])
-    _door("script", latency=_LATENCY)
+    _control("script", latency=_LATENCY)
     return is_new
 
 
 def _fill() -> None:
-    _door("script", latency=0)
+    _control("script", latency=0)
     objects = {one["id"]: one for one in _objects()}
     _load(objects.values())
     _sync(repairs=True)
@@ -79,10 +79,10 @@ def _sync(*, repairs: bool) -> None:
             pass
 
 
-# --- the stand-in's doors -----------------------------------------------------------
+# --- commands of the fake Stripe ----------------------------------------------------
 
 
-def _door(path: str, **body: Any) -> Any:
+def _control(path: str, **body: Any) -> Any:
     url = f"{settings.STRIPE_API_BASE}/_fake/{path}"
     with urlopen(Request(url, json.dumps(body).encode()), timeout=30) as answer:  # noqa: S310
         return json.load(answer)
@@ -91,12 +91,12 @@ def _door(path: str, **body: Any) -> Any:
 def _products() -> list[Json]:
     url = f"{settings.STRIPE_API_BASE}/_fake/objects?kind=product"
     with urlopen(url, timeout=30) as answer:  # noqa: S310  the scheme is checked
-        found: list[Json] = json.load(answer)
-        return found
+        demo_objects: list[Json] = json.load(answer)
+        return demo_objects
 
 
 def _load(objects: Iterable[Json]) -> None:
-    _door("objects", objects=list(objects))
+    _control("objects", objects=list(objects))
 
 
 # --- as our rows say ----------------------------------------------------------------
@@ -216,7 +216,7 @@ def _invoice(invoice: Invoice, account: BillingAccount) -> Json:
 
 
 def _lines(invoice: Invoice) -> Iterator[Json]:
-    """The tier, and what the closed period charged: our rows of it are made here."""
+    """Yield the lines of an invoice: the tier, and what the closed period charged."""
     charges = _charges(invoice)
     usage = sum((charge.amount for charge in charges), Decimal(0))
     yield _line(invoice, "Subscription", invoice.total - usage)
@@ -293,21 +293,21 @@ def _seconds(at: datetime | None) -> int:
 
 
 def _changes(objects: dict[str, Json]) -> Iterator[Json]:
-    """What somebody did in Stripe while nobody told us."""
+    """Yield the changes made in Stripe's dashboard whose events were lost."""
     for label in WHITE_LABELS:
-        found = _firsts(label)
-        growing = objects[f"sub_demo_{found[State.GROWING]}"]
+        demo_objects = _firsts(label)
+        growing = objects[f"sub_demo_{demo_objects[State.GROWING]}"]
         tier = "growth" if "scale" in growing["items"][0]["price"] else "scale"
         yield _sold(growing, price_id(tier, "monthly", label.currency))
-        yield _with_seats(objects[f"sub_demo_{found[State.CAPACITY]}_spaces"])
-        yield _paid(_last_invoice(objects, found[State.UNPAID]))
+        yield _with_seats(objects[f"sub_demo_{demo_objects[State.CAPACITY]}_spaces"])
+        yield _paid(_last_invoice(objects, demo_objects[State.UNPAID]))
     yield from _unknown(objects)
 
 
 def _firsts(label: WhiteLabelPlan) -> dict[State, int]:
-    """Of each state the first organization's index; on any day the same."""
-    found = plans(label, today=timezone.now().date())
-    return {plan.state: plan.index for plan in reversed(found)}
+    """Return the index of the first organization of each state; the same on any day."""
+    demo_objects = plans(label, today=timezone.now().date())
+    return {plan.state: plan.index for plan in reversed(demo_objects)}
 
 
 def _sold(subscription: Json, price: str) -> Json:
@@ -320,8 +320,8 @@ def _with_seats(subscription: Json) -> Json:
 
 
 def _last_invoice(objects: dict[str, Json], index: int) -> Json:
-    found = [id_ for id_ in objects if id_.startswith(f"in_demo_{index}_")]
-    return objects[found[-1]]
+    demo_objects = [id_ for id_ in objects if id_.startswith(f"in_demo_{index}_")]
+    return objects[demo_objects[-1]]
 
 
 def _paid(invoice: Json) -> Json:
@@ -330,7 +330,7 @@ def _paid(invoice: Json) -> Json:
 
 
 def _unknown(objects: dict[str, Json]) -> Iterator[Json]:
-    """A price that says no tier, and a customer of no organization."""
+    """Return a price without a tier and a customer without an organization."""
     yield {"object": "product", "id": "prod_demo_legacy", "name": "Legacy plan"}
     legacy = _price("legacy", "monthly", "usd", Decimal(250))
     yield legacy
@@ -339,7 +339,7 @@ def _unknown(objects: dict[str, Json]) -> Iterator[Json]:
 
 
 def _happen() -> None:
-    """Two events for the inbox: one that is nobody's, one that is somebody's."""
+    """Send two events that need review: one unassigned, one of an organization."""
     note = {"note": "called in November"}
     for customer in (_STRAY, "cus_demo0000"):
         gateway.update_customer(customer, key=f"demo-{customer}", metadata=note)

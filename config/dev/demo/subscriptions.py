@@ -38,13 +38,13 @@ def has_spaces(plan: Plan) -> bool:
 def subscriptions(
     plan: Plan, organization_id: int, *, currency: str, zone: ZoneInfo, now: datetime
 ) -> list[Sub]:
-    """The platform, and spaces for some; nothing yet for the brand-new."""
+    """Return the subscriptions of a plan: platform, and spaces for some plans."""
     if plan.state is State.BRAND_NEW:
         return []
     start, end = _period(plan, zone, now)
     status, tier = _STATUSES.get(plan.state, Sub.Status.ACTIVE), tier_of(plan)
     is_paused = plan.state is State.PAUSED
-    found = [
+    rows = [
         Sub(
             organization_id=organization_id,
             stripe_id=f"sub_demo_{plan.index}",
@@ -59,7 +59,7 @@ def subscriptions(
         )
     ]
     if has_spaces(plan):
-        found.append(
+        rows.append(
             Sub(
                 organization_id=organization_id,
                 stripe_id=f"sub_demo_{plan.index}_spaces",
@@ -72,11 +72,11 @@ def subscriptions(
                 period_ends_at=end,
             )
         )
-    return found
+    return rows
 
 
 def _period(plan: Plan, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
-    """The month; a trial's is the trial. Stripe's instants are whole seconds."""
+    """Return the period in whole seconds, as Stripe does: a month, or the trial."""
     if plan.state is State.TRIAL:
         ends = (now + timedelta(days=3)).replace(microsecond=0)
         return first_instant(plan.first_day, zone), ends

@@ -7,5 +7,5 @@ from config.dev.demo import stripe
 
 @shared_task
 def fill_stripe() -> None:
-    """Fill the stand-in for Stripe to match the demo; once for a database."""
+    """Fill the fake Stripe to match the demo, once per database."""
     stripe.fill()

@@ -18,7 +18,7 @@ _FINDS_EVERY = 75  # days
 def day_events(
     plan: Plan, day: date, *, start: datetime, end: datetime
 ) -> Iterator[IncomingEvent]:
-    """One event per product and day at noon or so, a storage sample a week.
+    """Yield an event per product and day around noon, and a storage sample a week.
 
     `start` and `end` bound the instants: today's usage has not all happened yet.
     """
@@ -45,14 +45,14 @@ def day_events(
 
 
 def _on_sale(plan: Plan, age: int) -> tuple[str, ...]:
-    """Most use all of theirs from the start; the one watched finds them in turn."""
+    """Return the products on sale by that day: all, except for the watched plan."""
     if plan.state is State.WATCHED:
         return plan.products[: 1 + age // _FINDS_EVERY]
     return plan.products
 
 
 def _level(plan: Plan, age: int, day: date, chance: Random) -> float:
-    """How busy a day is: size, season, weekend, and what the state is there to show."""
+    """Return how busy a day is by size, season, weekend and the state of the plan."""
     if age < 0:
         return 0.0
     trend = {
@@ -69,7 +69,7 @@ def _level(plan: Plan, age: int, day: date, chance: Random) -> float:
 
 
 def last_day(plan: Plan, today: date) -> date:
-    """The last day with usage; the one before the first for the brand-new."""
+    """Return the last day with usage, or the day before the first for a new plan."""
     if plan.state is State.IDLE:
         return today - timedelta(days=_IDLE_SINCE)
     if plan.state is State.DELETED:

@@ -1,19 +1,19 @@
-"""A stand-in for Stripe: a real HTTP server with state, a clock and a temper.
+"""A fake Stripe: a real HTTP server with state, a clock and scripted faults.
 
     python -m config.dev.fakestripe --port 8010 --state FILE [--webhook URL --secret S]
 
-It speaks the API of customers, products, prices, subscriptions, invoices, invoice
+It implements the API of customers, products, prices, subscriptions, invoices, invoice
 items and events as Stripe does, in several API versions, to any key `sk_test_…`, and
-sends signed webhooks. Payments succeed unless told otherwise. Loopback only, one
+sends signed webhooks. Payments succeed unless scripted otherwise. Loopback only, one
 SQLite file.
 
-Doors of its own take and give JSON and need no key:
+Commands for tests take and return JSON and need no key:
 
     GET    /_fake/health
-    POST   /_fake/reset     {"now"}: empty; with `now` (seconds) the clock stands there
-    POST   /_fake/clock     {"advance": s} or {"now": s}: what falls due happens on the
+    POST   /_fake/reset     {"now"}: empty; with `now` (seconds) the clock is frozen
+    POST   /_fake/clock     {"advance": s} or {"now": s}: what is due happens on the
                             way, old events and keys are forgotten; {"running": true}
-                            lets a standing clock go on as the machine's does
+                            lets a frozen clock go on as the machine's does
     POST   /_fake/payment   {"customer": id or "*", "outcome": "succeed"|"fail"|"none"}
                             ("none": no way to pay), {"after_retries": status} of a
                             subscription whose last attempt failed

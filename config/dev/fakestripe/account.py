@@ -36,7 +36,7 @@ class Account:
         return int(time.time()) + int(self.store.setting("offset", 0))
 
     def sent_at(self) -> int:
-        """When a delivery leaves: the machine's clock, unless ours is frozen.
+        """Return when a delivery leaves: now, unless the clock is frozen.
 
         Who receives it has not lived through the days that were advanced.
         """
@@ -52,34 +52,34 @@ class Account:
         finally:
             self.instant = before
 
-    def get(self, kind: str, found: str, *, param: str = "id") -> Json:
-        """The object, which may be a deleted customer; a missing one is refused."""
-        row = self.store.find(kind, found)
+    def get(self, kind: str, record: str, *, param: str = "id") -> Json:
+        """Return the object, which may be a deleted customer; refuse an unknown id."""
+        row = self.store.find(kind, record)
         if row is None or (row.get("deleted") and param != "id"):
-            raise errors.no_such(_NOUNS.get(kind, kind), found, param=param)
+            raise errors.no_such(_NOUNS.get(kind, kind), record, param=param)
         return row
 
-    def add(self, found: Json, event: str | None) -> Json:
-        self.store.put(found)
+    def add(self, record: Json, event: str | None) -> Json:
+        self.store.put(record)
         if event:
-            self.emit(event, found)
-        return found
+            self.emit(event, record)
+        return record
 
-    def change(self, found: Json, *events: str) -> Json:
+    def change(self, record: Json, *events: str) -> Json:
         """Save; an update that changes nothing makes no event, as on Stripe."""
-        old = self.store.find(found["object"], found["id"]) or {}
-        previous = versions.difference(versions.shown(old), versions.shown(found))
-        self.store.put(found)
+        old = self.store.find(record["object"], record["id"]) or {}
+        previous = versions.difference(versions.shown(old), versions.shown(record))
+        self.store.put(record)
         for event in events:
             if not event.endswith(".updated"):
-                self.emit(event, found)
+                self.emit(event, record)
             elif previous:
-                self.emit(event, found, previous)
-        return found
+                self.emit(event, record, previous)
+        return record
 
-    def emit(self, kind: str, found: Json, previous: Json | None = None) -> None:
-        """A row for the event and one for each endpoint it is to be sent to."""
-        data: Json = {"object": orjson.loads(orjson.dumps(found))}
+    def emit(self, kind: str, record: Json, previous: Json | None = None) -> None:
+        """Store the event and a delivery for each endpoint that receives it."""
+        data: Json = {"object": orjson.loads(orjson.dumps(record))}
         if previous is not None:
             data["previous_attributes"] = previous
         event = shapes.event(
@@ -94,7 +94,7 @@ class Account:
 
     def _queue(self, event: str, kind: str) -> None:
         endpoints: dict[str, Any] = self.store.setting("endpoints", {})
-        wanted = [
+        filters = [
             name
             for name, endpoint in endpoints.items()
             if kind in endpoint["events"] or "*" in endpoint["events"]
@@ -102,9 +102,9 @@ class Account:
         self.store.db.executemany(
             "insert into deliveries (event, endpoint, state, next_at)"
             " values (?, ?, 'waiting', 0)",
-            [(event, name) for name in wanted],
+            [(event, name) for name in filters],
         )
-        if wanted:
+        if filters:
             self.store.db.execute(
-                "update objects set pending = ? where id = ?", (len(wanted), event)
+                "update objects set pending = ? where id = ?", (len(filters), event)
             )

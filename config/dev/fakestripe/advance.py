@@ -16,11 +16,11 @@ def run_due(account: Account, until: int, *, most: int = 1_000_000) -> int:
     """Do all that is due, oldest first; how many things that were."""
     done = 0
     while done < most:
-        found = account.store.select(_DUE, (until,), "order by due, seq limit 1")
-        if not found:
+        subject = account.store.select(_DUE, (until,), "order by due, seq limit 1")
+        if not subject:
             break
-        with account.at(_instant(account, found[0])):
-            _do(account, found[0])
+        with account.at(_instant(account, subject[0])):
+            _do(account, subject[0])
         done += 1
     return done
 
@@ -37,71 +37,71 @@ def forget(account: Account) -> None:
     )
 
 
-def _instant(account: Account, found: Json) -> int:
+def _instant(account: Account, subject: Json) -> int:
     row = account.store.db.execute(
-        "select due from objects where id = ?", (found["id"],)
+        "select due from objects where id = ?", (subject["id"],)
     ).fetchone()
     return int(row[0])
 
 
-def _do(account: Account, found: Json) -> None:
-    if found["object"] == "invoice":
-        _do_invoice(account, found)
+def _do(account: Account, subject: Json) -> None:
+    if subject["object"] == "invoice":
+        _do_invoice(account, subject)
         return
     now = account.now()
     for is_due, happens in _HAPPENS:
-        if is_due(found, now):
-            happens(account, found)
+        if is_due(subject, now):
+            happens(account, subject)
             return
 
 
-def _do_invoice(account: Account, found: Json) -> None:
+def _do_invoice(account: Account, subject: Json) -> None:
     now = account.now()
-    if found["status"] == "draft":
-        collecting.advance(account, found)
-    elif found["next_payment_attempt"] and found["next_payment_attempt"] <= now:
-        collecting.collect(account, found)
+    if subject["status"] == "draft":
+        collecting.advance(account, subject)
+    elif subject["next_payment_attempt"] and subject["next_payment_attempt"] <= now:
+        collecting.collect(account, subject)
     else:
-        account.change(found | {"_overdue": True}, "invoice.overdue")
+        account.change(subject | {"_overdue": True}, "invoice.overdue")
 
 
-def _warn(account: Account, found: Json) -> None:
-    found["_warned"] = True
-    account.change(found, "customer.subscription.trial_will_end")
+def _warn(account: Account, subject: Json) -> None:
+    subject["_warned"] = True
+    account.change(subject, "customer.subscription.trial_will_end")
 
 
-def _cancel(account: Account, found: Json) -> None:
-    changing.end(account, found, scheduled=True)
+def _cancel(account: Account, subject: Json) -> None:
+    changing.end(account, subject, scheduled=True)
 
 
-def _resume(account: Account, found: Json) -> None:
-    found["pause_collection"] = None
-    account.change(found, "customer.subscription.updated")
+def _resume(account: Account, subject: Json) -> None:
+    subject["pause_collection"] = None
+    account.change(subject, "customer.subscription.updated")
 
 
-def _expire(account: Account, found: Json) -> None:
+def _expire(account: Account, subject: Json) -> None:
     """Never paid: over, and its invoice with it."""
     for invoice in account.store.select(
-        "kind = 'invoice' and subscription = ? and status = 'open'", (found["id"],)
+        "kind = 'invoice' and subscription = ? and status = 'open'", (subject["id"],)
     ):
         collecting.void(account, invoice)
-    found |= {"status": "incomplete_expired", "ended_at": account.now()}
-    account.change(found, "customer.subscription.updated")
+    subject |= {"status": "incomplete_expired", "ended_at": account.now()}
+    account.change(subject, "customer.subscription.updated")
 
 
-def _renew(account: Account, found: Json) -> None:
-    """A trial nobody can pay for may pause or end instead."""
-    behavior = found["trial_settings"]["end_behavior"]["missing_payment_method"]
-    unpaid = collecting.outcome(account, found["customer"]) == "none"
-    if found["status"] == "trialing" and unpaid and behavior == "cancel":
-        _cancel(account, found)
-    elif found["status"] == "trialing" and unpaid and behavior == "pause":
-        found["status"] = "paused"
+def _renew(account: Account, subject: Json) -> None:
+    """Pause or cancel a trial that ends without a payment method, if it says to."""
+    behavior = subject["trial_settings"]["end_behavior"]["missing_payment_method"]
+    unpaid = collecting.outcome(account, subject["customer"]) == "none"
+    if subject["status"] == "trialing" and unpaid and behavior == "cancel":
+        _cancel(account, subject)
+    elif subject["status"] == "trialing" and unpaid and behavior == "pause":
+        subject["status"] = "paused"
         account.change(
-            found, "customer.subscription.updated", "customer.subscription.paused"
+            subject, "customer.subscription.updated", "customer.subscription.paused"
         )
     else:
-        changing.renew(account, found)
+        changing.renew(account, subject)
 
 
 _Is = Callable[[Json, int], bool]

@@ -1,4 +1,4 @@
-"""One call of the API from bytes to bytes: who asks, which version, what, once.
+"""A call of the API from bytes to bytes: key, version, handler, idempotency.
 
 A call runs in one transaction with its idempotency key: a repeated call finds either
 nothing of the first or its whole answer.
@@ -32,9 +32,9 @@ from config.dev.fakestripe.calls import Call
 from config.dev.fakestripe.errors import ApiError
 from config.dev.fakestripe.store import Json, new_id
 
-Door = Callable[[Account, Call], Json]
+Handler = Callable[[Account, Call], Json]
 
-_ROUTES: list[tuple[str, str, Door]] = [
+_ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/v1/customers", customers.create),
     ("GET", "/v1/customers", customers.list_),
     ("GET", "/v1/customers/search", customers.search),
@@ -79,8 +79,8 @@ _ROUTES: list[tuple[str, str, Door]] = [
     ("GET", "/v1/events/*", events.retrieve),
 ]
 _PATTERNS = [
-    (method, re.compile(path.replace("*", "([^/]+)")), door)
-    for method, path, door in _ROUTES
+    (method, re.compile(path.replace("*", "([^/]+)")), handler)
+    for method, path, handler in _ROUTES
 ]
 _LONGEST_KEY = 255
 
@@ -108,14 +108,14 @@ def answer(
     try:
         _check_key(headers.get("authorization", ""))
         call = _call(account, method, path, text, headers)
-        found = _once(account, call, request, broken=broken)
+        stored = _once(account, call, request, broken=broken)
     except ApiError as error:
-        found = _refusal(error)
+        stored = _refusal(error)
     version = headers.get("stripe-version") or versions.NEWEST
     shown = {"request-id": request, "stripe-version": version[:40]}
     if key := headers.get("idempotency-key"):
         shown["idempotency-key"] = key[:_LONGEST_KEY]
-    return Answer(found.status, found.body, shown | dict(found.headers))
+    return Answer(stored.status, stored.body, shown | dict(stored.headers))
 
 
 def _check_key(header: str) -> None:
@@ -143,8 +143,8 @@ def _call(
     if version not in versions.KNOWN:
         raise ApiError(400, f"Invalid Stripe API version: {version[:40]}", saved=False)
     tree = forms.parse(text)
-    wanted = tree.pop("expand", None)
-    paths = params.many(params.text)(wanted, "expand") if wanted else []
+    filters = tree.pop("expand", None)
+    paths = params.many(params.text)(filters, "expand") if filters else []
     key = headers.get("idempotency-key")
     if key and len(key) > _LONGEST_KEY:
         raise errors.invalid("Idempotency-Key", "Keys have at most 255 characters")
@@ -166,18 +166,18 @@ def _once(account: Account, call: Call, request: str, *, broken: bool) -> Answer
         ).fetchone()
         if row:
             return _replay(call, fingerprint, row)
-        found = _BROKEN if broken else _run(account, call, request)
-        if found.saved:
-            _keep(account, call.key, fingerprint, found, request)
-    return found
+        stored = _BROKEN if broken else _run(account, call, request)
+        if stored.saved:
+            _keep(account, call.key, fingerprint, stored, request)
+    return stored
 
 
 def _keep(
-    account: Account, key: str, fingerprint: str, found: Answer, request: str
+    account: Account, key: str, fingerprint: str, stored: Answer, request: str
 ) -> None:
     account.store.db.execute(
         "insert or replace into idempotency values (?, ?, ?, ?, ?, ?)",
-        (key, fingerprint, account.now(), found.status, found.body, request),
+        (key, fingerprint, account.now(), stored.status, stored.body, request),
     )
 
 
@@ -197,7 +197,7 @@ def _replay(call: Call, fingerprint: str, row: tuple[str, int, bytes, str]) -> A
 
 
 def _run(account: Account, call: Call, request: str) -> Answer:
-    """In its own transaction, undone when refused, unless the refusal keeps it."""
+    """Run the handler in a transaction, rolled back by an error that keeps nothing."""
     refusal: ApiError | None = None
     try:
         with account.store.transaction():
@@ -216,19 +216,19 @@ def _run(account: Account, call: Call, request: str) -> Answer:
 
 
 def _shown(account: Account, call: Call) -> Json:
-    found = _do(account, call)
+    stored = _do(account, call)
     shows = _Shows(account, call.version)
-    shown = shows.show(found)
+    shown = shows.show(stored)
     expand.expand(shown, call.expand, shows.fetch)
     return shown
 
 
 def _do(account: Account, call: Call) -> Json:
-    for method, pattern, door in _PATTERNS:
+    for method, pattern, handler in _PATTERNS:
         match = pattern.fullmatch(call.path)
         if match and method == call.method:
             ids = tuple(match.groups())
-            return door(account, Call(**{**call.__dict__, "ids": ids}))
+            return handler(account, Call(**{**call.__dict__, "ids": ids}))
     raise ApiError(
         404,
         f"Unrecognized request URL ({call.method}: {call.path}).",
@@ -244,15 +244,15 @@ class _Shows:
     version: str
     seen: dict[str, Json | None] = field(default_factory=dict)
 
-    def show(self, found: Json) -> Json:
-        if found["object"] in {"list", "search_result"}:
-            return found | {"data": [self.show(one) for one in found["data"]]}
+    def show(self, stored: Json) -> Json:
+        if stored["object"] in {"list", "search_result"}:
+            return stored | {"data": [self.show(one) for one in stored["data"]]}
         base_url = self.account.base_url
-        return versions.render(found, self.version, self._price, base_url)
+        return versions.render(stored, self.version, self._price, base_url)
 
     def fetch(self, kind: str, ids: Sequence[str]) -> dict[str, Json]:
-        found = self.account.store.find_many(kind, ids)
-        return {name: self.show(one) for name, one in found.items()}
+        stored = self.account.store.find_many(kind, ids)
+        return {name: self.show(one) for name, one in stored.items()}
 
     def _price(self, name: str) -> Json | None:
         if name not in self.seen:
@@ -260,16 +260,16 @@ class _Shows:
         return self.seen[name]
 
 
-def shown(account: Account, found: Json, version: str) -> Json:
-    return _Shows(account, version).show(found)
+def shown(account: Account, stored: Json, version: str) -> Json:
+    return _Shows(account, version).show(stored)
 
 
 def _refusal(error: ApiError) -> Answer:
     return Answer(error.status, _bytes(error.body()), saved=error.saved)
 
 
-def _bytes(found: Any) -> bytes:
-    return orjson.dumps(found)
+def _bytes(stored: Any) -> bytes:
+    return orjson.dumps(stored)
 
 
 _BROKEN = _refusal(ApiError(500, "An unknown error occurred", kind="api_error"))

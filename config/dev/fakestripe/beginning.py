@@ -19,7 +19,7 @@ MAX_ITEMS = 20
 
 
 def begin(account: Account, customer: Json, given: dict[str, Any]) -> Json:
-    """A saved subscription and its invoice, paid or tried where Stripe would."""
+    """Create a subscription and its first invoice, collected as Stripe would."""
     behavior = given.pop("payment_behavior", None) or "allow_incomplete"
     prorated = (given.pop("proration_behavior", None) or "create_prorations") != "none"
     items = _items(account, given.pop("items"))
@@ -30,7 +30,7 @@ def begin(account: Account, customer: Json, given: dict[str, Any]) -> Json:
     start, end = _first_period(now, anchor, trial_end, prices[0]["recurring"])
     for item in items:
         item |= {"current_period_start": start, "current_period_end": end}
-    found = shapes.subscription(
+    stored_subscription = shapes.subscription(
         now,
         billing_cycle_anchor=anchor,
         currency=prices[0]["currency"],
@@ -41,10 +41,10 @@ def begin(account: Account, customer: Json, given: dict[str, Any]) -> Json:
         trial_start=now if trial_end else None,
         **given,
     )
-    if found["cancel_at_period_end"]:
-        found["cancel_at"] = end
-    _note_currency(account, customer, found["currency"])
-    return _first_invoice(account, found, behavior, prorated=prorated)
+    if stored_subscription["cancel_at_period_end"]:
+        stored_subscription["cancel_at"] = end
+    _note_currency(account, customer, stored_subscription["currency"])
+    return _first_invoice(account, stored_subscription, behavior, prorated=prorated)
 
 
 def _items(account: Account, given: list[dict[str, Any]]) -> list[Json]:
@@ -66,7 +66,7 @@ def _items(account: Account, given: list[dict[str, Any]]) -> list[Json]:
 
 
 def check_together(prices: list[Json]) -> None:
-    """Of one currency and one interval, each price once."""
+    """Refuse items of two currencies or intervals, or a price that is used twice."""
     if any(not price["recurring"] for price in prices):
         raise errors.refused(
             "The price specified is set to `type=one_time` but this field only accepts"
@@ -105,7 +105,7 @@ def _trial_end(now: int, given: dict[str, Any]) -> int | None:
 def _first_period(
     now: int, anchor: int, trial_end: int | None, recurring: Json
 ) -> tuple[int, int]:
-    """A trial lasts until its end, a later anchor cuts the first period short."""
+    """Return the first period: until the end of the trial, or the billing anchor."""
     if trial_end:
         return now, trial_end
     _, end = periods.period_at(
@@ -130,52 +130,60 @@ def _note_currency(account: Account, customer: Json, currency: str) -> None:
 
 
 def _first_invoice(
-    account: Account, found: Json, behavior: str, *, prorated: bool
+    account: Account, stored_subscription: Json, behavior: str, *, prorated: bool
 ) -> Json:
-    account.add(found, "customer.subscription.created")
+    account.add(stored_subscription, "customer.subscription.created")
     now = account.now()
     draft = drafts.of_subscription(
         account,
-        found,
+        stored_subscription,
         "subscription_create",
         [
-            _first_line(account, found, item, prorated)
-            for item in found["items"]["data"]
+            _first_line(account, stored_subscription, item, prorated)
+            for item in stored_subscription["items"]["data"]
         ],
         auto_advance=True,
         period_start=now,
         period_end=now,
     )
-    account.change(found, "customer.subscription.updated")
-    if found["collection_method"] == "charge_automatically":
-        _charge(account, found, draft, behavior)
+    account.change(stored_subscription, "customer.subscription.updated")
+    if stored_subscription["collection_method"] == "charge_automatically":
+        _charge(account, stored_subscription, draft, behavior)
     elif not draft["amount_due"]:
         collecting.finalize(account, draft)
-    found = account.get("subscription", found["id"])
-    if found["status"] == "trialing" and found["trial_end"] - now <= WARNING_SECONDS:
+    stored_subscription = account.get("subscription", stored_subscription["id"])
+    if (
+        stored_subscription["status"] == "trialing"
+        and stored_subscription["trial_end"] - now <= WARNING_SECONDS
+    ):
         account.change(
-            found | {"_warned": True}, "customer.subscription.trial_will_end"
+            stored_subscription | {"_warned": True},
+            "customer.subscription.trial_will_end",
         )
-    return account.get("subscription", found["id"])
+    return account.get("subscription", stored_subscription["id"])
 
 
 def _first_line(
     account: Account,
-    found: Json,
+    stored_subscription: Json,
     item: Json,
     prorated: bool,
 ) -> Json:
-    if found["status"] == "trialing":
+    if stored_subscription["status"] == "trialing":
         product = account.get("price", item["price"])["product"]
         name = account.get("product", product)["name"]
         return drafts.subscription_line(
-            account, found, item, amount=0, description=f"Free trial for {name}"
+            account,
+            stored_subscription,
+            item,
+            amount=0,
+            description=f"Free trial for {name}",
         )
-    line = drafts.subscription_line(account, found, item)
+    line = drafts.subscription_line(account, stored_subscription, item)
     start, end = item["current_period_start"], item["current_period_end"]
     recurring = account.get("price", item["price"])["recurring"]
     interval, count = recurring["interval"], recurring["interval_count"]
-    anchor = found["billing_cycle_anchor"]
+    anchor = stored_subscription["billing_cycle_anchor"]
     whole = periods.period_at(anchor, interval, count, start)
     line["amount"] = periods.share(
         line["amount"] if prorated or whole[0] == start else 0,
@@ -185,12 +193,16 @@ def _first_line(
     return line | {"subtotal": line["amount"]}
 
 
-def _charge(account: Account, found: Json, draft: Json, behavior: str) -> None:
-    """At once. Not paid, the subscription is incomplete, or was never made."""
+def _charge(
+    account: Account, stored_subscription: Json, draft: Json, behavior: str
+) -> None:
+    """Collect the first invoice; unpaid, the subscription is incomplete or refused."""
     collecting.finalize(account, draft)
     if draft["status"] == "paid":
         return
-    account.change(found | {"status": "incomplete"}, "customer.subscription.updated")
+    account.change(
+        stored_subscription | {"status": "incomplete"}, "customer.subscription.updated"
+    )
     if behavior == "default_incomplete":
         return
     collecting.collect(account, draft)

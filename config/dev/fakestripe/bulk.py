@@ -32,14 +32,14 @@ _CREATED = {
 
 
 def load(account: Account, given: Sequence[Json], *, events: bool = False) -> list[str]:
-    """Their ids. A bad one loads none; one that was there is replaced."""
+    """Load objects and return their ids; a bad one loads none of them."""
     with account.store.transaction():
-        found = list(_whole(account, given))
-        account.store.put_many(found)
+        record = list(_whole(account, given))
+        account.store.put_many(record)
         if events:
-            for one in found:
+            for one in record:
                 account.emit(_CREATED[one["object"]], one)
-    return [one["id"] for one in found]
+    return [one["id"] for one in record]
 
 
 def _whole(account: Account, given: Sequence[Json]) -> Iterator[Json]:
@@ -114,7 +114,7 @@ def _transitions(made: Json) -> Json:
         "void": "voided_at",
         "uncollectible": "marked_uncollectible_at",
     }
-    found = {**made["status_transitions"], "finalized_at": made["effective_at"]}
+    record = {**made["status_transitions"], "finalized_at": made["effective_at"]}
     if name := names.get(made["status"]):
-        found[name] = made["effective_at"]
-    return found
+        record[name] = made["effective_at"]
+    return record

@@ -1,4 +1,4 @@
-"""One call of the API: what was asked, by whom, in which version."""
+"""A call of the API: its parameters, its caller and its version."""
 
 from dataclasses import dataclass
 

@@ -58,8 +58,8 @@ def _make_product(account: Account, given: dict[str, Any]) -> Json:
             f"Product already exists: {given['id']}", code="resource_already_exists"
         )
     metadata = params.merged({}, given.pop("metadata", {}))
-    found = shapes.product(account.now(), metadata=metadata, **given)
-    return account.add(found, "product.created")
+    stored = shapes.product(account.now(), metadata=metadata, **given)
+    return account.add(stored, "product.created")
 
 
 def retrieve_product(account: Account, call: Call) -> Json:
@@ -69,31 +69,31 @@ def retrieve_product(account: Account, call: Call) -> Json:
 
 def update_product(account: Account, call: Call) -> Json:
     given = params.read(call.tree, _PRODUCT | {"default_price": params.text})
-    found = account.get("product", call.ids[0])
+    stored = account.get("product", call.ids[0])
     if "metadata" in given:
-        given["metadata"] = params.merged(found["metadata"], given["metadata"])
+        given["metadata"] = params.merged(stored["metadata"], given["metadata"])
     given["updated"] = account.now()
-    return account.change(found | given, "product.updated")
+    return account.change(stored | given, "product.updated")
 
 
 def delete_product(account: Account, call: Call) -> Json:
-    found = account.get("product", call.ids[0])
-    if account.store.select("kind = 'price' and product = ?", (found["id"],)):
+    stored = account.get("product", call.ids[0])
+    if account.store.select("kind = 'price' and product = ?", (stored["id"],)):
         raise errors.refused(
             "This product cannot be deleted because it has one or more prices."
         )
-    return account.add(found | {"deleted": True}, "product.deleted")
+    return account.add(stored | {"deleted": True}, "product.deleted")
 
 
 def list_products(account: Account, call: Call) -> Json:
     spec = {"active": params.boolean, "ids": params.many(params.text)}
     given = params.read(call.tree, lists.PAGING | lists.CREATED | spec)
-    wanted = lists.Filter()
-    _add_active(wanted, given)
+    filters = lists.Filter()
+    _add_active(filters, given)
     if ids := given.get("ids"):
-        wanted.add(f"id in ({','.join('?' * len(ids))})", *ids)
-    wanted.span(given)
-    return lists.page(account, "product", "/v1/products", given, wanted)
+        filters.add(f"id in ({','.join('?' * len(ids))})", *ids)
+    filters.span(given)
+    return lists.page(account, "product", "/v1/products", given, filters)
 
 
 def create_price(account: Account, call: Call) -> Json:
@@ -105,8 +105,8 @@ def create_price(account: Account, call: Call) -> Json:
         raise errors.missing("product")
     account.get("product", given["product"], param="product")
     metadata = params.merged({}, given.pop("metadata", {}))
-    found = shapes.price(account.now(), metadata=metadata, **given)
-    return account.add(found, "price.created")
+    stored = shapes.price(account.now(), metadata=metadata, **given)
+    return account.add(stored, "price.created")
 
 
 def _set_amount(given: dict[str, Any]) -> None:
@@ -130,10 +130,10 @@ def retrieve_price(account: Account, call: Call) -> Json:
 
 def update_price(account: Account, call: Call) -> Json:
     given = params.read(call.tree, _PRICE)
-    found = account.get("price", call.ids[0])
+    stored = account.get("price", call.ids[0])
     if "metadata" in given:
-        given["metadata"] = params.merged(found["metadata"], given["metadata"])
-    return account.change(found | given, "price.updated")
+        given["metadata"] = params.merged(stored["metadata"], given["metadata"])
+    return account.change(stored | given, "price.updated")
 
 
 def list_prices(account: Account, call: Call) -> Json:
@@ -145,25 +145,25 @@ def list_prices(account: Account, call: Call) -> Json:
         "type": params.choice("one_time", "recurring"),
     }
     given = params.read(call.tree, lists.PAGING | lists.CREATED | spec)
-    wanted = lists.Filter()
-    wanted.equal(given, "product", "type")
+    filters = lists.Filter()
+    filters.equal(given, "product", "type")
     if "currency" in given:
-        wanted.add("json_extract(body, '$.currency') = ?", given["currency"])
+        filters.add("json_extract(body, '$.currency') = ?", given["currency"])
     if keys := given.get("lookup_keys"):
         marks = ",".join("?" * len(keys))
-        wanted.add(f"json_extract(body, '$.lookup_key') in ({marks})", *keys)
-    _add_active(wanted, given)
-    wanted.span(given)
-    return lists.page(account, "price", "/v1/prices", given, wanted)
+        filters.add(f"json_extract(body, '$.lookup_key') in ({marks})", *keys)
+    _add_active(filters, given)
+    filters.span(given)
+    return lists.page(account, "price", "/v1/prices", given, filters)
 
 
-def _add_active(wanted: lists.Filter, given: Json) -> None:
+def _add_active(filters: lists.Filter, given: Json) -> None:
     if given.get("active") is not None:
-        wanted.add("json_extract(body, '$.active') = ?", int(given["active"]))
+        filters.add("json_extract(body, '$.active') = ?", int(given["active"]))
 
 
-def usable(account: Account, found: str, *, param: str) -> Json:
-    price = account.get("price", found, param=param)
+def usable(account: Account, stored: str, *, param: str) -> Json:
+    price = account.get("price", stored, param=param)
     if not price["active"]:
         raise errors.refused(
             "The price specified is inactive. This field only accepts active prices.",

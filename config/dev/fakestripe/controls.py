@@ -1,4 +1,4 @@
-"""The `/_fake` doors: JSON in, JSON out, no key; only this machine reaches them."""
+"""The `/_fake` commands: JSON in, JSON out, no key; only for this machine."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from config.dev.fakestripe.errors import ApiError, no_such
 from config.dev.fakestripe.scripts import Scripts
 from config.dev.fakestripe.store import Json, new_id
 
-_KEPT_CALLS = 5000
+_RECORDED_CALLS = 5000
 
 
 @dataclass
@@ -19,14 +19,14 @@ class Controls:
     account: Account
     scripts: Scripts
     sender: webhooks.Sender
-    calls: deque[Json] = field(default_factory=lambda: deque(maxlen=_KEPT_CALLS))
+    calls: deque[Json] = field(default_factory=lambda: deque(maxlen=_RECORDED_CALLS))
 
     def answer(self, method: str, path: str, given: Json) -> Any:
-        door = _DOORS.get((method, path))
-        if not door:
-            raise ApiError(404, f"No such door: {method} {path}")
+        handler = _COMMANDS.get((method, path))
+        if not handler:
+            raise ApiError(404, f"No such command: {method} {path}")
         try:
-            return door(self, given)
+            return handler(self, given)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ApiError(400, f"{type(error).__name__}: {error}") from None
 
@@ -78,7 +78,7 @@ class Controls:
         }
 
     def add_endpoint(self, given: Json) -> Json:
-        """One per URL; a second call with the same URL changes it."""
+        """Add an endpoint; a second call with the same URL changes it."""
         version = given.get("api_version")
         if version and version not in versions.KNOWN:
             raise ValueError(f"no such version: {version}")
@@ -86,17 +86,19 @@ class Controls:
             raise ValueError("url")
         store = self.account.store
         with store.transaction():
-            found = store.setting("endpoints", {})
-            same = [name for name, one in found.items() if one["url"] == given["url"]]
+            endpoints = store.setting("endpoints", {})
+            same = [
+                name for name, one in endpoints.items() if one["url"] == given["url"]
+            ]
             name = given.get("id") or (same[0] if same else new_id("we"))
-            found[name] = {
+            endpoints[name] = {
                 "url": given["url"],
                 "secret": given["secret"],
                 "api_version": version,
                 "events": given.get("events") or ["*"],
                 "host": given.get("host"),
             }
-            store.set_setting("endpoints", found)
+            store.set_setting("endpoints", endpoints)
         return {"id": name}
 
     def drop_endpoints(self, given: Json) -> Json:
@@ -108,7 +110,7 @@ class Controls:
         return {"waiting": self.sender.settle(float(given.get("seconds", 10)))}
 
     def resend(self, given: Json) -> Json:
-        """Once more, as Stripe's dashboard does: named events, or all undelivered."""
+        """Resend events as Stripe's dashboard does: by id, or all undelivered ones."""
         store = self.account.store
         with store.transaction():
             events = given.get("events") or [
@@ -127,7 +129,7 @@ class Controls:
         return {"events": len(events)}
 
     def sign(self, given: Json) -> Json:
-        """A delivery to post by hand: {"event": id, "api_version", "secret", "at"}."""
+        """Return a signed delivery: {"event", "api_version", "secret", "at"}."""
         account = self.account
         with account.store.lock:
             event = account.get("event", given["event"])
@@ -153,8 +155,8 @@ class Controls:
         account = self.account
         kind = given.get("kind")
         with account.store.lock:
-            found = account.store.select("kind = ? or ? is null", (kind, kind))
-            return [api.shown(account, one, versions.NEWEST) for one in found]
+            endpoints = account.store.select("kind = ? or ? is null", (kind, kind))
+            return [api.shown(account, one, versions.NEWEST) for one in endpoints]
 
     def load(self, given: Json) -> Json:
         try:
@@ -176,7 +178,7 @@ class Controls:
         return {}
 
     def remove(self, given: Json) -> Json:
-        """An object that, to every caller, never was."""
+        """Remove an object as if it had never existed."""
         with self.account.store.transaction():
             self.account.store.remove(given["id"])
         return {}
@@ -204,7 +206,7 @@ class Controls:
         return {"now": self.account.now(), "api_version": versions.NEWEST}
 
 
-_DOORS: dict[tuple[str, str], Callable[[Controls, Json], Any]] = {
+_COMMANDS: dict[tuple[str, str], Callable[[Controls, Json], Any]] = {
     ("GET", "/_fake/health"): Controls.health,
     ("POST", "/_fake/clock"): Controls.clock,
     ("POST", "/_fake/payment"): Controls.payment,

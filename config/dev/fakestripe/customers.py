@@ -1,4 +1,4 @@
-"""Customers, found by e-mail, and what is made for them elsewhere: portal sessions."""
+"""Customers, their search by email, and their portal sessions."""
 
 import re
 from typing import Any
@@ -30,10 +30,10 @@ _LIST = lists.PAGING | lists.CREATED | {"email": params.text}
 
 
 def create(account: Account, call: Call) -> Json:
-    given = _kept(params.read(call.tree, _FIELDS))
+    given = _stored(params.read(call.tree, _FIELDS))
     metadata = params.merged({}, given.pop("metadata", {}))
-    found = shapes.customer(account.now(), metadata=metadata, **given)
-    return account.add(found, "customer.created")
+    stored = shapes.customer(account.now(), metadata=metadata, **given)
+    return account.add(stored, "customer.created")
 
 
 def retrieve(account: Account, call: Call) -> Json:
@@ -42,30 +42,30 @@ def retrieve(account: Account, call: Call) -> Json:
 
 
 def update(account: Account, call: Call) -> Json:
-    given = _kept(params.read(call.tree, _FIELDS))
-    found = live(account, call.ids[0])
+    given = _stored(params.read(call.tree, _FIELDS))
+    stored = live(account, call.ids[0])
     if "metadata" in given:
-        given["metadata"] = params.merged(found["metadata"], given["metadata"])
-    return account.change(found | given, "customer.updated")
+        given["metadata"] = params.merged(stored["metadata"], given["metadata"])
+    return account.change(stored | given, "customer.updated")
 
 
 def delete(account: Account, call: Call) -> Json:
-    """Its subscriptions end at once; the id stays as a deleted customer."""
-    found = live(account, call.ids[0])
+    """Delete a customer: subscriptions end at once, the id stays as a deleted one."""
+    stored = live(account, call.ids[0])
     for one in account.store.select(
-        "kind = 'subscription' and customer = ?", (found["id"],)
+        "kind = 'subscription' and customer = ?", (stored["id"],)
     ):
         if one["status"] not in OVER:
             changing.end(account, one)
-    return account.add(found | {"deleted": True}, "customer.deleted")
+    return account.add(stored | {"deleted": True}, "customer.deleted")
 
 
 def list_(account: Account, call: Call) -> Json:
     given = params.read(call.tree, _LIST)
-    wanted = lists.Filter()
-    wanted.equal(given, "email")
-    wanted.span(given)
-    return lists.page(account, "customer", "/v1/customers", given, wanted)
+    filters = lists.Filter()
+    filters.equal(given, "email")
+    filters.span(given)
+    return lists.page(account, "customer", "/v1/customers", given, filters)
 
 
 _CLAUSE = re.compile(r"""\s*(email|name|metadata\[['"]([^'"]+)['"]\])\s*[:~]\s*""")
@@ -80,20 +80,20 @@ def search(account: Account, call: Call) -> Json:
         "page": params.text,
     }
     given = params.read(call.tree, spec, required=["query"])
-    wanted = lists.Filter()
+    filters = lists.Filter()
     for clause in re.split(r"\s+AND\s+", given.pop("query")):
-        _add_clause(wanted, clause)
-    found = lists.page(account, "customer", "/v1/customers/search", given, wanted)
-    return found | {"object": "search_result", "next_page": None}
+        _add_clause(filters, clause)
+    stored = lists.page(account, "customer", "/v1/customers/search", given, filters)
+    return stored | {"object": "search_result", "next_page": None}
 
 
-def _add_clause(wanted: lists.Filter, clause: str) -> None:
+def _add_clause(filters: lists.Filter, clause: str) -> None:
     head = _CLAUSE.match(clause)
     value = _QUOTED.fullmatch(clause, head.end()) if head else None
     if not head or not value:
         raise errors.invalid("query", "We were unable to parse your search query")
     name = f'$.metadata."{head[2]}"' if head[2] else f"$.{head[1]}"
-    wanted.add("json_extract(body, ?) = ?", name, value[2])
+    filters.add("json_extract(body, ?) = ?", name, value[2])
 
 
 def portal_session(account: Account, call: Call) -> Json:
@@ -120,14 +120,14 @@ def portal_session(account: Account, call: Call) -> Json:
     }
 
 
-def live(account: Account, found: str, *, param: str = "id") -> Json:
-    customer = account.get("customer", found, param=param)
+def live(account: Account, stored: str, *, param: str = "id") -> Json:
+    customer = account.get("customer", stored, param=param)
     if customer.get("deleted"):
-        raise errors.no_such("customer", found, param=param)
+        raise errors.no_such("customer", stored, param=param)
     return customer
 
 
-def _kept(given: dict[str, Any]) -> dict[str, Any]:
+def _stored(given: dict[str, Any]) -> dict[str, Any]:
     """Cards are not ours: how payments end is decided by `/_fake/payment`."""
     return {
         key: value

@@ -13,106 +13,106 @@ def amount_of(price: Json, quantity: int) -> int:
     return periods.rounded(Fraction(price["unit_amount_decimal"]) * quantity)
 
 
-def subscription_line(account: Account, found: Json, item: Json, **given: Any) -> Json:
-    """One item for its current period; `amount=0` for a trial."""
+def subscription_line(account: Account, source: Json, item: Json, **given: Any) -> Json:
+    """Return the line of an item for its current period; `amount=0` in a trial."""
     price = account.get("price", item["price"])
     product = account.get("product", price["product"])
     return shapes.line(
         **{
             "amount": amount_of(price, item["quantity"]),
-            "currency": found["currency"],
+            "currency": source["currency"],
             "description": f"{item['quantity']} x {product['name']}",
-            "metadata": found["metadata"],
-            "parent": _of_item(found, item),
+            "metadata": source["metadata"],
+            "parent": _of_item(source, item),
             "period": {
                 "start": item["current_period_start"],
                 "end": item["current_period_end"],
             },
             "pricing": shapes.priced(price),
             "quantity": item["quantity"],
-            "subscription": found["id"],
+            "subscription": source["id"],
         }
         | given
     )
 
 
-def _of_item(found: Json, item: Json) -> Json:
+def _of_item(source: Json, item: Json) -> Json:
     return {
         "invoice_item_details": None,
         "subscription_item_details": {
             "invoice_item": None,
             "proration": False,
             "proration_details": {"credited_items": None},
-            "subscription": found["id"],
+            "subscription": source["id"],
             "subscription_item": item["id"],
         },
         "type": "subscription_item_details",
     }
 
 
-def item_line(found: Json) -> Json:
-    """The line an invoice item is on its invoice."""
-    details = (found["parent"] or {}).get("subscription_details") or {}
+def item_line(source: Json) -> Json:
+    """Return the invoice line of an invoice item."""
+    details = (source["parent"] or {}).get("subscription_details") or {}
     of_invoice = {
-        "invoice_item": found["id"],
-        "proration": found["proration"],
+        "invoice_item": source["id"],
+        "proration": source["proration"],
         "proration_details": {"credited_items": None},
         "subscription": details.get("subscription"),
     }
     return shapes.line(
-        amount=found["amount"],
-        currency=found["currency"],
-        description=found["description"],
-        discountable=found["discountable"],
-        invoice=found["invoice"],
-        metadata=found["metadata"],
+        amount=source["amount"],
+        currency=source["currency"],
+        description=source["description"],
+        discountable=source["discountable"],
+        invoice=source["invoice"],
+        metadata=source["metadata"],
         parent={
             "invoice_item_details": of_invoice,
             "subscription_item_details": None,
             "type": "invoice_item_details",
         },
-        period=found["period"],
-        pricing=found["pricing"],
-        quantity=found["quantity"],
+        period=source["period"],
+        pricing=source["pricing"],
+        quantity=source["quantity"],
         subscription=details.get("subscription"),
     )
 
 
 def make(account: Account, customer: Json, **given: Any) -> Json:
-    """A draft with its lines; one that advances by itself is final in an hour."""
+    """Add a draft with its lines; with `auto_advance` it is finalized in an hour."""
     now = account.now()
     if given.get("auto_advance"):
         given.setdefault("automatically_finalizes_at", now + periods.HOUR)
-    found = shapes.invoice(
+    source = shapes.invoice(
         now,
         customer=customer["id"],
         customer_email=customer["email"],
         customer_name=customer["name"],
         **given,
     )
-    recount(found, customer)
-    return account.add(found, "invoice.created")
+    recount(source, customer)
+    return account.add(source, "invoice.created")
 
 
 def of_subscription(
-    account: Account, found: Json, reason: str, lines: list[Json], **given: Any
+    account: Account, source: Json, reason: str, lines: list[Json], **given: Any
 ) -> Json:
-    """A subscription's draft, with what waits for it, and its `latest_invoice`."""
-    customer = account.get("customer", found["customer"])
-    waiting = pending(account, found["customer"], found["currency"], found["id"])
+    """Draft a subscription's invoice with its pending items, as `latest_invoice`."""
+    customer = account.get("customer", source["customer"])
+    waiting = pending(account, source["customer"], source["currency"], source["id"])
     draft = make(
         account,
         customer,
         billing_reason=reason,
-        collection_method=found["collection_method"],
-        currency=found["currency"],
+        collection_method=source["collection_method"],
+        currency=source["currency"],
         lines=[*lines, *map(item_line, waiting)],
-        parent=shapes.of_subscription(found),
-        _days_until_due=found["days_until_due"],
+        parent=shapes.of_subscription(source),
+        _days_until_due=source["days_until_due"],
         **given,
     )
     attach(account, waiting, draft)
-    found["latest_invoice"] = draft["id"]
+    source["latest_invoice"] = draft["id"]
     return draft
 
 
@@ -121,13 +121,13 @@ def pending(
 ) -> list[Json]:
     """Invoice items of no invoice: the customer's own, and this subscription's."""
     return [
-        found
-        for found in account.store.select(
+        source
+        for source in account.store.select(
             "kind = 'invoiceitem' and customer = ? and invoice is null"
             " and (subscription is null or subscription = ?)",
             (customer, subscription),
         )
-        if found["currency"] == currency
+        if source["currency"] == currency
     ]
 
 
@@ -136,13 +136,13 @@ def attach(account: Account, items: list[Json], draft: Json) -> None:
         account.change(item | {"invoice": draft["id"]})
 
 
-def recount(found: Json, customer: Json) -> None:
+def recount(source: Json, customer: Json) -> None:
     """Sums of the lines; a customer's balance, negative as credit, is taken in."""
-    total = sum(line["amount"] for line in found["lines"]["data"])
+    total = sum(line["amount"] for line in source["lines"]["data"])
     due = max(total + customer["balance"], 0)
-    found |= {
+    source |= {
         "amount_due": due,
-        "amount_remaining": due - found["amount_paid"],
+        "amount_remaining": due - source["amount_paid"],
         "starting_balance": customer["balance"],
         "subtotal": total,
         "subtotal_excluding_tax": total,

@@ -6,7 +6,7 @@ _DOCS = "https://docs.stripe.com/error-codes#"
 
 
 class ApiError(Exception):
-    """One refused call.
+    """A call that is refused.
 
     `keeps`: what the call did stays, as a failed payment does. `saved`: the answer is
     kept under the idempotency key; refused parameters are not, nothing had begun.
@@ -42,11 +42,11 @@ class ApiError(Exception):
         return {"error": error | self.more}
 
 
-def no_such(noun: str, found: str, *, param: str = "id") -> ApiError:
+def no_such(noun: str, object_id: str, *, param: str = "id") -> ApiError:
     """404 when the path names it, 400 when a parameter does."""
     return ApiError(
         404 if param == "id" else 400,
-        f"No such {noun}: '{found}'",
+        f"No such {noun}: '{object_id}'",
         code="resource_missing",
         param=param,
     )
@@ -77,7 +77,7 @@ def invalid(param: str, message: str, code: str | None = None) -> ApiError:
 
 
 def refused(message: str, *, code: str | None = None, param: str = "") -> ApiError:
-    """A call whose parameters are fine but whose object is in the wrong state."""
+    """Return the error of a call whose object is in the wrong state."""
     return ApiError(400, message, code=code, param=param or None)
 
 

@@ -1,4 +1,4 @@
-"""The doors of events."""
+"""Handlers of events."""
 
 from config.dev.fakestripe import lists, params
 from config.dev.fakestripe.account import Account
@@ -20,13 +20,13 @@ def list_(account: Account, call: Call) -> Json:
         "types": params.many(params.text),
     }
     given = params.read(call.tree, lists.PAGING | lists.CREATED | spec)
-    wanted = lists.Filter()
+    filters = lists.Filter()
     if given.get("type") and given.get("types"):
         raise invalid("types", "You may only specify one of these: type, types")
     if types := given.get("types") or ([given["type"]] if given.get("type") else []):
         marks = " or ".join("type glob ?" for _ in types)
-        wanted.add(f"({marks})", *types)
+        filters.add(f"({marks})", *types)
     if given.get("delivery_success") is not None:
-        wanted.add("pending = 0" if given["delivery_success"] else "pending > 0")
-    wanted.span(given)
-    return lists.page(account, "event", "/v1/events", given, wanted)
+        filters.add("pending = 0" if given["delivery_success"] else "pending > 0")
+    filters.span(given)
+    return lists.page(account, "event", "/v1/events", given, filters)

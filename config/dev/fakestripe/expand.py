@@ -57,7 +57,7 @@ def expand(answer: Json, paths: Sequence[str], fetch: Fetch) -> None:
 def _step(
     holders: list[Json], name: str, path: str, fetch: Fetch, *, last: bool
 ) -> list[Json]:
-    """The objects one level down, fetched where only ids stood."""
+    """Return the objects one level down, with ids replaced by their objects."""
     having = [holder for holder in holders if name in holder]
     if holders and not having:
         raise _refused(path)
@@ -70,10 +70,10 @@ def _step(
 
 def _put_objects(holders: list[Json], name: str, kind: str, fetch: Fetch) -> None:
     ids = {holder[name] for holder in holders if isinstance(holder[name], str)}
-    found = fetch(kind, sorted(ids)) if ids else {}
+    objects = fetch(kind, sorted(ids)) if ids else {}
     for holder in holders:
         if isinstance(holder[name], str):
-            holder[name] = found.get(holder[name], holder[name])
+            holder[name] = objects.get(holder[name], holder[name])
 
 
 def _objects(value: Any) -> list[Json]:

@@ -48,8 +48,8 @@ def _mixed(name: str) -> ApiError:
 
 def flat(tree: Tree, prefix: str = "") -> list[tuple[str, str]]:
     """Names and values again, sorted: what two calls are compared by."""
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for key, value in tree.items():
         name = f"{prefix}[{key}]" if prefix else key
-        found += flat(value, name) if isinstance(value, dict) else [(name, value)]
-    return sorted(found)
+        pairs += flat(value, name) if isinstance(value, dict) else [(name, value)]
+    return sorted(pairs)

@@ -44,13 +44,13 @@ def create(account: Account, call: Call) -> Json:
     given = params.read(call.tree, _NEW, required=["customer"])
     customer = customers.live(account, given["customer"], param="customer")
     draft = _draft(account, given)
-    found = shapes.invoiceitem(account.now(), **_priced(account, given, customer))
-    found["metadata"] = params.merged({}, given.get("metadata", {}))
-    found["parent"] = _parent(account, given)
-    account.add(found, "invoiceitem.created")
+    item = shapes.invoiceitem(account.now(), **_priced(account, given, customer))
+    item["metadata"] = params.merged({}, given.get("metadata", {}))
+    item["parent"] = _parent(account, given)
+    account.add(item, "invoiceitem.created")
     if draft:
-        _put_on(account, draft, found)
-    return found
+        _put_on(account, draft, item)
+    return item
 
 
 def _draft(account: Account, given: dict[str, Any]) -> Json | None:
@@ -80,9 +80,9 @@ def _must_be_draft(draft: Json) -> None:
 
 
 def _priced(account: Account, given: dict[str, Any], customer: Json) -> dict[str, Any]:
-    """An amount, from what was given: itself, a price, or decimals of a minor unit."""
+    """Return the amount of an item: as given, by a price, or in minor-unit decimals."""
     quantity = given.get("quantity", 1)
-    kept = {
+    amounts = {
         key: value
         for key, value in given.items()
         if key in {"customer", "currency", "description", "discountable", "invoice"}
@@ -91,7 +91,10 @@ def _priced(account: Account, given: dict[str, Any], customer: Json) -> dict[str
     if pricing := given.get("pricing"):
         price = catalog.usable(account, pricing["price"], param="pricing[price]")
         amount = drafts.amount_of(price, quantity)
-        kept |= {"currency": price["currency"], "pricing": shapes.priced(price)}
+        amounts |= {
+            "currency": price["currency"],
+            "pricing": shapes.priced(price),
+        }
     elif given.get("unit_amount_decimal") is not None:
         unit = Fraction(given["unit_amount_decimal"])
         amount = periods.rounded(unit * quantity)
@@ -99,22 +102,26 @@ def _priced(account: Account, given: dict[str, Any], customer: Json) -> dict[str
         amount = given["amount"]
     else:
         raise errors.missing("amount")
-    currency = kept.get("currency") or customer["currency"]
+    currency = amounts.get("currency") or customer["currency"]
     if not currency:
         raise errors.missing("currency")
-    return kept | {"amount": amount, "currency": currency, "quantity": quantity}
+    return amounts | {
+        "amount": amount,
+        "currency": currency,
+        "quantity": quantity,
+    }
 
 
 def _parent(account: Account, given: dict[str, Any]) -> Json | None:
     if not given.get("subscription"):
         return None
-    found = account.get("subscription", given["subscription"], param="subscription")
-    details = {"subscription": found["id"], "subscription_item": None}
+    item = account.get("subscription", given["subscription"], param="subscription")
+    details = {"subscription": item["id"], "subscription_item": None}
     return {"subscription_details": details, "type": "subscription_details"}
 
 
-def _put_on(account: Account, draft: Json, found: Json) -> None:
-    draft["lines"]["data"].append(drafts.item_line(found))
+def _put_on(account: Account, draft: Json, item: Json) -> None:
+    draft["lines"]["data"].append(drafts.item_line(item))
     _recount(account, draft)
 
 
@@ -130,49 +137,49 @@ def retrieve(account: Account, call: Call) -> Json:
 
 def update(account: Account, call: Call) -> Json:
     given = params.read(call.tree, _FIELDS)
-    found = account.get("invoiceitem", call.ids[0])
-    draft = _its_draft(account, found)
+    item = account.get("invoiceitem", call.ids[0])
+    draft = _its_draft(account, item)
     if "metadata" in given:
-        found["metadata"] = params.merged(found["metadata"], given.pop("metadata"))
+        item["metadata"] = params.merged(item["metadata"], given.pop("metadata"))
     if given.keys() & {"amount", "pricing", "unit_amount_decimal", "quantity"}:
-        given.setdefault("amount", found["amount"])
-        customer = account.get("customer", found["customer"])
-        given |= _priced(account, {"currency": found["currency"]} | given, customer)
+        given.setdefault("amount", item["amount"])
+        customer = account.get("customer", item["customer"])
+        given |= _priced(account, {"currency": item["currency"]} | given, customer)
         given["quantity_decimal"] = str(given["quantity"])
         given["net_amount"] = given["amount"]
-    found |= {key: value for key, value in given.items() if key in found}
-    account.change(found)
+    item |= {key: value for key, value in given.items() if key in item}
+    account.change(item)
     if draft:
-        _take_off(draft, found)
-        _put_on(account, draft, found)
-    return found
+        _take_off(draft, item)
+        _put_on(account, draft, item)
+    return item
 
 
 def delete(account: Account, call: Call) -> Json:
-    found = account.get("invoiceitem", call.ids[0])
-    draft = _its_draft(account, found)
-    account.store.remove(found["id"])
-    account.emit("invoiceitem.deleted", found)
+    item = account.get("invoiceitem", call.ids[0])
+    draft = _its_draft(account, item)
+    account.store.remove(item["id"])
+    account.emit("invoiceitem.deleted", item)
     if draft:
-        _take_off(draft, found)
+        _take_off(draft, item)
         _recount(account, draft)
-    return {"id": found["id"], "object": "invoiceitem", "deleted": True}
+    return {"id": item["id"], "object": "invoiceitem", "deleted": True}
 
 
-def _its_draft(account: Account, found: Json) -> Json | None:
-    if not found["invoice"]:
+def _its_draft(account: Account, item: Json) -> Json | None:
+    if not item["invoice"]:
         return None
-    draft = account.get("invoice", found["invoice"])
+    draft = account.get("invoice", item["invoice"])
     _must_be_draft(draft)
     return draft
 
 
-def _take_off(draft: Json, found: Json) -> None:
+def _take_off(draft: Json, item: Json) -> None:
     draft["lines"]["data"] = [
         line
         for line in draft["lines"]["data"]
         if (line["parent"]["invoice_item_details"] or {}).get("invoice_item")
-        != found["id"]
+        != item["id"]
     ]
 
 
@@ -183,9 +190,9 @@ def list_(account: Account, call: Call) -> Json:
         "pending": params.boolean,
     }
     given = params.read(call.tree, lists.PAGING | lists.CREATED | spec)
-    wanted = lists.Filter()
-    wanted.equal(given, "customer", "invoice")
+    filters = lists.Filter()
+    filters.equal(given, "customer", "invoice")
     if given.get("pending") is not None:
-        wanted.add("invoice is null" if given["pending"] else "invoice is not null")
-    wanted.span(given)
-    return lists.page(account, "invoiceitem", "/v1/invoiceitems", given, wanted)
+        filters.add("invoice is null" if given["pending"] else "invoice is not null")
+    filters.span(given)
+    return lists.page(account, "invoiceitem", "/v1/invoiceitems", given, filters)

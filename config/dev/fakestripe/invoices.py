@@ -1,4 +1,4 @@
-"""The doors of invoices."""
+"""Handlers of invoices."""
 
 from typing import Any
 
@@ -66,10 +66,10 @@ def create(account: Account, call: Call) -> Json:
 def _subscription(account: Account, named: str | None, customer: Json) -> Json | None:
     if not named:
         return None
-    found = account.get("subscription", named, param="subscription")
-    if found["customer"] != customer["id"]:
+    invoice = account.get("subscription", named, param="subscription")
+    if invoice["customer"] != customer["id"]:
         raise errors.no_such("subscription", named, param="subscription")
-    return found
+    return invoice
 
 
 def _settled(account: Account, given: dict[str, Any]) -> dict[str, Any]:
@@ -96,35 +96,37 @@ def retrieve(account: Account, call: Call) -> Json:
 
 def update(account: Account, call: Call) -> Json:
     given = params.read(call.tree, _FIELDS)
-    found = account.get("invoice", call.ids[0])
-    if found["status"] != "draft" and (late := sorted(given.keys() - _ALWAYS)):
+    invoice = account.get("invoice", call.ids[0])
+    if invoice["status"] != "draft" and (late := sorted(given.keys() - _ALWAYS)):
         raise errors.refused(
             "Finalized invoices can't be updated in this way",
             code="invoice_not_editable",
             param=late[0],
         )
     if "metadata" in given:
-        given["metadata"] = params.merged(found["metadata"], given["metadata"])
+        given["metadata"] = params.merged(invoice["metadata"], given["metadata"])
     if (days := given.pop("days_until_due", None)) is not None:
-        given["due_date"] = found["created"] + days * DAY
-    found |= given
-    if found["status"] == "draft":
-        later = found["automatically_finalizes_at"] or account.now() + 3600
-        found["automatically_finalizes_at"] = later if found["auto_advance"] else None
-    return account.change(found, "invoice.updated")
+        given["due_date"] = invoice["created"] + days * DAY
+    invoice |= given
+    if invoice["status"] == "draft":
+        later = invoice["automatically_finalizes_at"] or account.now() + 3600
+        invoice["automatically_finalizes_at"] = (
+            later if invoice["auto_advance"] else None
+        )
+    return account.change(invoice, "invoice.updated")
 
 
 def delete(account: Account, call: Call) -> Json:
-    found = account.get("invoice", call.ids[0])
-    if found["status"] != "draft":
+    invoice = account.get("invoice", call.ids[0])
+    if invoice["status"] != "draft":
         raise errors.refused("You can only delete draft invoices.")
     for item in account.store.select(
-        "kind = 'invoiceitem' and invoice = ?", (found["id"],)
+        "kind = 'invoiceitem' and invoice = ?", (invoice["id"],)
     ):
         account.store.remove(item["id"])
-    account.store.remove(found["id"])
-    account.emit("invoice.deleted", found)
-    return {"id": found["id"], "object": "invoice", "deleted": True}
+    account.store.remove(invoice["id"])
+    account.emit("invoice.deleted", invoice)
+    return {"id": invoice["id"], "object": "invoice", "deleted": True}
 
 
 def list_(account: Account, call: Call) -> Json:
@@ -135,30 +137,30 @@ def list_(account: Account, call: Call) -> Json:
         "subscription": params.text,
     }
     given = params.read(call.tree, lists.PAGING | lists.CREATED | spec)
-    wanted = lists.Filter()
-    wanted.equal(given, "customer", "status", "subscription")
+    filters = lists.Filter()
+    filters.equal(given, "customer", "status", "subscription")
     if given.get("collection_method"):
-        wanted.add(
+        filters.add(
             "json_extract(body, '$.collection_method') = ?", given["collection_method"]
         )
-    wanted.span(given)
-    return lists.page(account, "invoice", "/v1/invoices", given, wanted)
+    filters.span(given)
+    return lists.page(account, "invoice", "/v1/invoices", given, filters)
 
 
 def lines(account: Account, call: Call) -> Json:
     given = params.read(call.tree, lists.PAGING)
-    found = account.get("invoice", call.ids[0])
-    return lists.part(found["lines"]["data"], found["lines"]["url"], given)
+    invoice = account.get("invoice", call.ids[0])
+    return lists.part(invoice["lines"]["data"], invoice["lines"]["url"], given)
 
 
 def finalize(account: Account, call: Call) -> Json:
     given = params.read(call.tree, {"auto_advance": params.boolean})
-    found = account.get("invoice", call.ids[0])
-    return collecting.finalize(account, found | given)
+    invoice = account.get("invoice", call.ids[0])
+    return collecting.finalize(account, invoice | given)
 
 
 def pay(account: Account, call: Call) -> Json:
-    """A failed payment is counted, makes its events, and answers 402."""
+    """Pay an invoice; a failure is counted, makes its events and returns 402."""
     spec = {
         "forgive": params.boolean,
         "off_session": params.boolean,
@@ -167,19 +169,19 @@ def pay(account: Account, call: Call) -> Json:
         "source": params.text,
     }
     given = params.read(call.tree, spec)
-    found = account.get("invoice", call.ids[0])
-    if found["status"] == "draft":
-        collecting.finalize(account, found)
-        if found["status"] == "paid":
-            return found
-    if found["status"] not in {"open", "uncollectible"}:
-        word = "already paid" if found["status"] == "paid" else found["status"]
+    invoice = account.get("invoice", call.ids[0])
+    if invoice["status"] == "draft":
+        collecting.finalize(account, invoice)
+        if invoice["status"] == "paid":
+            return invoice
+    if invoice["status"] not in {"open", "uncollectible"}:
+        word = "already paid" if invoice["status"] == "paid" else invoice["status"]
         raise errors.refused(f"Invoice is {word}")
     if given.get("paid_out_of_band"):
-        return collecting.settle(account, found)
-    if collecting.collect(account, found)["status"] != "paid":
+        return collecting.settle(account, invoice)
+    if collecting.collect(account, invoice)["status"] != "paid":
         raise errors.declined()
-    return found
+    return invoice
 
 
 def void(account: Account, call: Call) -> Json:
@@ -194,12 +196,12 @@ def mark_uncollectible(account: Account, call: Call) -> Json:
 
 def send(account: Account, call: Call) -> Json:
     params.read(call.tree, {})
-    found = account.get("invoice", call.ids[0])
-    if found["collection_method"] != "send_invoice":
+    invoice = account.get("invoice", call.ids[0])
+    if invoice["collection_method"] != "send_invoice":
         raise errors.refused(
             "You can only manually send an invoice if its collection method is"
             " 'send_invoice'."
         )
-    if found["status"] not in {"draft", "open"}:
-        raise errors.refused(f"You can't send an invoice that is {found['status']}.")
-    return collecting.send(account, found)
+    if invoice["status"] not in {"draft", "open"}:
+        raise errors.refused(f"You can't send an invoice that is {invoice['status']}.")
+    return collecting.send(account, invoice)

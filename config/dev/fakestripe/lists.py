@@ -20,7 +20,7 @@ _MOST = 100
 
 @dataclass
 class Filter:
-    """Conditions on columns, joined by `and`; the column names are ours."""
+    """Conditions on columns, joined by `and`; column names are never input."""
 
     conditions: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
@@ -39,33 +39,33 @@ class Filter:
             self.add(f"created {_OPERATORS[operator]} ?", instant)
 
 
-def page(account: Account, kind: str, url: str, given: Json, wanted: Filter) -> Json:
-    """A Stripe list of whole objects, deleted ones left out."""
+def page(account: Account, kind: str, url: str, given: Json, filters: Filter) -> Json:
+    """Return a page of objects as a Stripe list, without deleted ones."""
     limit = _limit(given)
     after, before = given.get("starting_after"), given.get("ending_before")
     if after and before:
         raise errors.invalid(
             "ending_before", "You may only specify one of these: starting_after"
         )
-    wanted.add("kind = ?", kind)
-    wanted.add("(status is null or status <> 'deleted')")
+    filters.add("kind = ?", kind)
+    filters.add("(status is null or status <> 'deleted')")
     if cursor := after or before:
         name = "starting_after" if after else "ending_before"
-        _add_cursor(account, kind, wanted, cursor, name)
+        _add_cursor(account, kind, filters, cursor, name)
     order = "asc" if before else "desc"
-    found = account.store.select(
-        " and ".join(wanted.conditions),
-        wanted.values,
+    rows = account.store.select(
+        " and ".join(filters.conditions),
+        filters.values,
         f"order by created {order}, seq {order} limit {limit + 1}",
     )
-    data = found[:limit]
+    data = rows[:limit]
     return shapes.listed(
-        data[::-1] if before else data, url, has_more=len(found) > limit
+        data[::-1] if before else data, url, has_more=len(rows) > limit
     )
 
 
 def part(data: list[Json], url: str, given: Json) -> Json:
-    """A page of a list that lives inside an object, in its own order."""
+    """Return a page of a list that is part of an object, in the order of that list."""
     limit = _limit(given)
     ids = [one["id"] for one in data]
     start = 0
@@ -91,7 +91,7 @@ def _limit(given: Json) -> int:
 
 
 def _add_cursor(
-    account: Account, kind: str, wanted: Filter, cursor: str, name: str
+    account: Account, kind: str, filters: Filter, cursor: str, name: str
 ) -> None:
     row = account.store.db.execute(
         "select created, seq from objects where kind = ? and id = ?", (kind, cursor)
@@ -99,4 +99,4 @@ def _add_cursor(
     if row is None:
         raise errors.no_such(kind, cursor, param=name)
     sign = "<" if name == "starting_after" else ">"
-    wanted.add(f"(created, seq) {sign} (?, ?)", *row)
+    filters.add(f"(created, seq) {sign} (?, ?)", *row)

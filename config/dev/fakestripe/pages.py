@@ -24,31 +24,33 @@ def answer(account: Account, method: str, path: str) -> tuple[int, str]:
         try:
             if kind == "p":
                 return 200, _portal(account, account.get("customer", name))
-            found = account.get("invoice", name)
+            invoice = account.get("invoice", name)
             if method == "POST" and rest[:1] == ["pay"]:
-                found = collecting.collect(account, found)
-            return 200, _invoice(found)
+                invoice = collecting.collect(account, invoice)
+            return 200, _invoice(invoice)
         except ApiError as error:
             return 404, _page("Not found", f"<p>{escape(str(error))}</p>")
 
 
-def _invoice(found: Json) -> str:
-    currency = found["currency"]
+def _invoice(invoice: Json) -> str:
+    currency = invoice["currency"]
     rows = "".join(
         f"<tr><td>{escape(line['description'] or '')}</td>"
         f"<td>{money(line['amount'], currency)}</td></tr>"
-        for line in found["lines"]["data"]
+        for line in invoice["lines"]["data"]
     )
-    due = f"<tr><td><b>Due</b></td><td>{money(found['amount_due'], currency)}</td></tr>"
+    due = (
+        f"<tr><td><b>Due</b></td><td>{money(invoice['amount_due'], currency)}</td></tr>"
+    )
     pay = (
-        f'<form method="post" action="/i/{escape(found["id"])}/pay">'
+        f'<form method="post" action="/i/{escape(invoice["id"])}/pay">'
         "<button>Pay</button></form>"
-        if found["status"] == "open"
+        if invoice["status"] == "open"
         else ""
     )
-    who = escape(found["customer_name"] or found["customer_email"] or "")
-    body = f"<p>{who} · <b>{found['status']}</b></p><table>{rows}{due}</table>{pay}"
-    return _page(f"Invoice {found['number'] or 'draft'}", body)
+    who = escape(invoice["customer_name"] or invoice["customer_email"] or "")
+    body = f"<p>{who} · <b>{invoice['status']}</b></p><table>{rows}{due}</table>{pay}"
+    return _page(f"Invoice {invoice['number'] or 'draft'}", body)
 
 
 def _portal(account: Account, customer: Json) -> str:
@@ -78,5 +80,5 @@ def _page(title: str, body: str) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>{body}"
-        '<p class="note">A stand-in for Stripe: no money moves here.</p></html>'
+        '<p class="note">A fake Stripe: no money moves here.</p></html>'
     )

@@ -26,7 +26,7 @@ def read(
     required: Sequence[str] = (),
     within: str = "",
 ) -> dict[str, Any]:
-    """Only what was given, typed; unknown and missing names are refused."""
+    """Return the given parameters, typed; refuse unknown and missing names."""
     for name in tree:
         if name not in spec:
             raise errors.unknown(_path(within, name))
@@ -107,10 +107,10 @@ def boolean(value: str | Tree, name: str) -> bool:
 
 
 def email(value: str | Tree, name: str) -> str:
-    found = text(value, name)
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", found):
-        raise errors.invalid(name, f"Invalid email address: {found}", "email_invalid")
-    return found
+    checked = text(value, name)
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", checked):
+        raise errors.invalid(name, f"Invalid email address: {checked}", "email_invalid")
+    return checked
 
 
 # What has no empty state.
@@ -118,10 +118,10 @@ _FILLED: set[Reader] = {integer, quantity, amount, decimal, boolean}
 
 
 def currency(value: str | Tree, name: str) -> str:
-    found = text(value, name).lower()
-    if not re.fullmatch(r"[a-z]{3}", found):
-        raise errors.invalid(name, f"Invalid currency: {found}")
-    return found
+    checked = text(value, name).lower()
+    if not re.fullmatch(r"[a-z]{3}", checked):
+        raise errors.invalid(name, f"Invalid currency: {checked}")
+    return checked
 
 
 def choice(*choices: str) -> Reader:
@@ -137,7 +137,7 @@ def choice(*choices: str) -> Reader:
 
 
 def either(word: str, other: Reader) -> Reader:
-    """A word such as `now` where otherwise a number stands."""
+    """Accept a word such as `now` in place of a number."""
 
     def reads(value: str | Tree, name: str) -> Any:
         return word if value == word else other(value, name)
@@ -189,10 +189,10 @@ def metadata(value: str | Tree, name: str) -> dict[str, str]:
 def merged(old: dict[str, str] | None, given: dict[str, str] | None) -> dict[str, str]:
     """New keys over old ones; an empty value drops its key, nothing drops them all."""
     both = {**(old or {}), **given} if given is not None else {}
-    found = {key: value for key, value in both.items() if value != ""}
-    if len(found) > _METADATA_KEYS:
+    checked = {key: value for key, value in both.items() if value != ""}
+    if len(checked) > _METADATA_KEYS:
         raise errors.invalid("metadata", f"Metadata has at most {_METADATA_KEYS} keys")
-    return found
+    return checked
 
 
 _RANGE: Spec = dict.fromkeys(("gt", "gte", "lt", "lte"), instant)

@@ -9,7 +9,7 @@ HOUR, DAY = 3600, 86_400
 
 
 def boundary(anchor: int, interval: str, count: int, number: int) -> int:
-    """The instant `number` periods after the anchor.
+    """Return the instant `number` periods after the anchor.
 
     Always counted from the anchor: the 31st is the 28th in February and the 31st again
     in March.
@@ -24,7 +24,7 @@ def boundary(anchor: int, interval: str, count: int, number: int) -> int:
 
 
 def period_at(anchor: int, interval: str, count: int, instant: int) -> tuple[int, int]:
-    """The period that holds the instant; the anchor may be later than it."""
+    """Return the period that contains the instant; the anchor may be later."""
     number = _guess(anchor, interval, count, instant)
     while boundary(anchor, interval, count, number + 1) <= instant:
         number += 1
@@ -42,7 +42,7 @@ def _guess(anchor: int, interval: str, count: int, instant: int) -> int:
 
 
 def share(amount: Fraction | int, used: int, whole: int) -> int:
-    """The part of an amount in minor units that falls on `used` of `whole` seconds."""
+    """Return the share of an amount, in minor units, for `used` of `whole` seconds."""
     return rounded(Fraction(amount) * Fraction(used, whole)) if whole else 0
 
 

@@ -21,7 +21,7 @@ class _Undo(Exception):
 
 
 def create(account: Account, call: Call) -> Json:
-    """The next invoice, or the one a change would make at once. Nothing is kept."""
+    """Return the next invoice, or the one a change would make; nothing is stored."""
     changes: params.Spec = {
         "billing_cycle_anchor": params.choice("now", "unchanged"),
         "cancel_at": subscriptions.CANCEL_AT,
@@ -55,22 +55,24 @@ def _try(account: Account, given: dict[str, Any]) -> Json:
     details.pop("cancel_now", None)
     if not given.get("subscription"):
         return _try_new(account, given, details)
-    found = account.get("subscription", given["subscription"], param="subscription")
-    if found["status"] in OVER:
+    subscription = account.get(
+        "subscription", given["subscription"], param="subscription"
+    )
+    if subscription["status"] in OVER:
         raise errors.refused(
             "No upcoming invoices: the subscription has ended",
             code="invoice_upcoming_none",
         )
-    last = found["latest_invoice"]
-    found = subscriptions.apply(account, found, details)
-    if found["latest_invoice"] != last:
-        return account.get("invoice", found["latest_invoice"])
-    ends = min(item["current_period_end"] for item in found["items"]["data"])
-    if found["cancel_at"] and found["cancel_at"] <= ends:
+    last = subscription["latest_invoice"]
+    subscription = subscriptions.apply(account, subscription, details)
+    if subscription["latest_invoice"] != last:
+        return account.get("invoice", subscription["latest_invoice"])
+    ends = min(item["current_period_end"] for item in subscription["items"]["data"])
+    if subscription["cancel_at"] and subscription["cancel_at"] <= ends:
         raise errors.refused(
             "No upcoming invoices for this subscription", code="invoice_upcoming_none"
         )
-    return changing.upcoming(account, found)
+    return changing.upcoming(account, subscription)
 
 
 def _try_new(account: Account, given: dict[str, Any], details: dict[str, Any]) -> Json:
@@ -80,5 +82,5 @@ def _try_new(account: Account, given: dict[str, Any], details: dict[str, Any]) -
         )
     customer = customers.live(account, given["customer"], param="customer")
     details.pop("billing_cycle_anchor", None)
-    found = beginning.begin(account, customer, details)
-    return account.get("invoice", found["latest_invoice"])
+    subscription = beginning.begin(account, customer, details)
+    return account.get("invoice", subscription["latest_invoice"])

@@ -25,19 +25,26 @@ def _sold(item: Json | None) -> tuple[str, int] | None:
 
 
 def prorate(
-    account: Account, found: Json, changes: list[Change], date: int, *, debit: bool
+    account: Account,
+    subscription: Json,
+    changes: list[Change],
+    date: int,
+    *,
+    debit: bool,
 ) -> list[Json]:
     """Invoice items from `date` to the period's end; credits alone if not `debit`."""
     made: list[Json] = []
     for change in changes:
         if change.before and change.matters:
-            made.append(_make(account, found, change.before, date, sign=-1))
+            made.append(_make(account, subscription, change.before, date, sign=-1))
         if change.after and change.matters and debit:
-            made.append(_make(account, found, change.after, date, sign=1))
+            made.append(_make(account, subscription, change.after, date, sign=1))
     return made
 
 
-def _make(account: Account, found: Json, item: Json, date: int, *, sign: int) -> Json:
+def _make(
+    account: Account, subscription: Json, item: Json, date: int, *, sign: int
+) -> Json:
     start, end = item["current_period_start"], item["current_period_end"]
     date = min(max(date, start), end)
     price = account.get("price", item["price"])
@@ -47,14 +54,14 @@ def _make(account: Account, found: Json, item: Json, date: int, *, sign: int) ->
     made = shapes.invoiceitem(
         account.now(),
         amount=sign * periods.share(whole, end - date, end - start),
-        currency=found["currency"],
-        customer=found["customer"],
+        currency=subscription["currency"],
+        customer=subscription["customer"],
         description=f"{words} time on {product['name']} after {periods.day_of(date)}",
         discountable=False,
-        metadata=found["metadata"],
+        metadata=subscription["metadata"],
         parent={
             "subscription_details": {
-                "subscription": found["id"],
+                "subscription": subscription["id"],
                 "subscription_item": item["id"],
             },
             "type": "subscription_details",

@@ -84,7 +84,7 @@ class Scripts:
             self.latency = float(given.get("latency", self.latency))
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The first fault that fits this call, counted."""
+        """Return the first scripted fault that matches this call, and count it."""
         with self._lock:
             for fault in self.faults:
                 if not fault.matches(method, path):

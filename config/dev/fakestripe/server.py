@@ -30,7 +30,7 @@ _FORGET_TICKS = 600
 
 
 class Server(ThreadingHTTPServer):
-    """One account behind 127.0.0.1; `port` 0 takes a free one."""
+    """A server of one account on 127.0.0.1; `port` 0 takes a free port."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -49,10 +49,10 @@ class Server(ThreadingHTTPServer):
         threading.Thread(target=self._tick, daemon=True, name="clock").start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news; anything else is in the answer."""
+        """Ignore clients that disconnected; other errors are in the response."""
 
     def _tick(self) -> None:
-        """While the clock runs, what falls due happens, a hundred things at a time."""
+        """Do what is due while the clock runs, a hundred objects at a time."""
         store = self.account.store
         for tick in itertools.count():
             time.sleep(_TICK_SECONDS)
@@ -85,7 +85,7 @@ class Handler(BaseHTTPRequestHandler):
         """Calls are rows, not lines: `GET /_fake/requests`."""
 
     def _answer(self) -> None:
-        """A mistake of ours is a 500 that says so in the log, not a cut line."""
+        """Answer 500 and log the exception, instead of cutting the connection."""
         try:
             if self._is_ours():
                 self._route()
@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(Answer(500, json.dumps(_FAILED.body()).encode()))
 
     def _is_ours(self) -> bool:
-        """No page of another site, however its name is made to lead here."""
+        """Refuse requests whose Host header is not this machine (DNS rebinding)."""
         origin = self.headers.get("origin", self.server.base_url)
         host = self.headers.get("host", "").partition(":")[0]
         return origin == self.server.base_url and host in {"127.0.0.1", "localhost"}
@@ -130,8 +130,8 @@ class Handler(BaseHTTPRequestHandler):
     def _controlled(self, path: str, query: str, body: str) -> Answer:
         try:
             given = json.loads(body) if body else dict(parse_qsl(query))
-            found = self.server.controls.answer(self.command, path, given)
-            return Answer(200, json.dumps(found).encode(), _JSON)
+            result = self.server.controls.answer(self.command, path, given)
+            return Answer(200, json.dumps(result).encode(), _JSON)
         except ApiError as error:
             return Answer(error.status, json.dumps(error.body()).encode(), _JSON)
         except ValueError as error:
@@ -166,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
         return api.answer(account, self.command, path, text, headers, broken=broken)
 
     def _deliver(self, answer: Answer, fault: Fault | None) -> None:
-        """The call was done; a fault may still spoil its answer."""
+        """Send the answer of a call that was done, unless a fault spoils it."""
         if fault and fault.do == "disconnect_after":
             self._cut()
         elif fault and fault.do == "truncate":
@@ -178,7 +178,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(answer)
 
     def _spoil(self, fault: Fault) -> None:
-        """Nothing is done at all."""
+        """Answer with a fault before the call is done."""
         if fault.do == "hang":
             time.sleep(fault.seconds)
         if fault.do in {"hang", "disconnect_before"}:

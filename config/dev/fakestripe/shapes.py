@@ -16,7 +16,7 @@ def listed(data: list[Any], url: str, *, has_more: bool = False) -> Json:
 
 
 def customer(created: int, **given: Any) -> Json:
-    found: Json = {
+    body: Json = {
         "id": new_id("cus", length=14),
         "object": "customer",
         "address": None,
@@ -45,11 +45,11 @@ def customer(created: int, **given: Any) -> Json:
         "tax_exempt": "none",
         "test_clock": None,
     }
-    return found | given
+    return body | given
 
 
 def product(created: int, **given: Any) -> Json:
-    found: Json = {
+    body: Json = {
         "id": new_id("prod", length=14),
         "object": "product",
         "active": True,
@@ -70,11 +70,11 @@ def product(created: int, **given: Any) -> Json:
         "updated": created,
         "url": None,
     }
-    return found | given
+    return body | given
 
 
 def price(created: int, **given: Any) -> Json:
-    found: Json = {
+    body: Json = {
         "id": new_id("price"),
         "object": "price",
         "active": True,
@@ -93,21 +93,21 @@ def price(created: int, **given: Any) -> Json:
         "transform_quantity": None,
         "unit_amount": 0,
     } | given
-    found["type"] = "recurring" if found["recurring"] else "one_time"
-    if found["recurring"]:
-        found["recurring"] = {
+    body["type"] = "recurring" if body["recurring"] else "one_time"
+    if body["recurring"]:
+        body["recurring"] = {
             "interval": "month",
             "interval_count": 1,
             "meter": None,
             "trial_period_days": None,
             "usage_type": "licensed",
-        } | found["recurring"]
-    found.setdefault("unit_amount_decimal", str(found["unit_amount"]))
-    return found
+        } | body["recurring"]
+    body.setdefault("unit_amount_decimal", str(body["unit_amount"]))
+    return body
 
 
 def subscription(created: int, **given: Any) -> Json:
-    found: Json = {
+    body: Json = {
         "id": new_id("sub"),
         "object": "subscription",
         "application": None,
@@ -159,18 +159,18 @@ def subscription(created: int, **given: Any) -> Json:
         },
         "trial_start": None,
     } | given
-    found["items"] = listed(
+    body["items"] = listed(
         [
-            item(found["created"], **{**one, "subscription": found["id"]})
+            item(body["created"], **{**one, "subscription": body["id"]})
             for one in _data(given.get("items"))
         ],
-        f"/v1/subscription_items?subscription={found['id']}",
+        f"/v1/subscription_items?subscription={body['id']}",
     )
-    return found
+    return body
 
 
 def item(created: int, **given: Any) -> Json:
-    found: Json = {
+    body: Json = {
         "id": new_id("si", length=14),
         "object": "subscription_item",
         "billing_thresholds": None,
@@ -184,11 +184,11 @@ def item(created: int, **given: Any) -> Json:
         "subscription": "",
         "tax_rates": [],
     }
-    return found | given
+    return body | given
 
 
 def invoice(created: int, **given: Any) -> Json:
-    found: Json = {
+    body: Json = {
         "id": new_id("in"),
         "object": "invoice",
         "account_country": "US",
@@ -271,15 +271,15 @@ def invoice(created: int, **given: Any) -> Json:
         "total_taxes": [],
         "webhooks_delivered_at": None,
     } | given
-    found["lines"] = listed(
-        [line(**{**one, "invoice": found["id"]}) for one in _data(given.get("lines"))],
-        f"/v1/invoices/{found['id']}/lines",
+    body["lines"] = listed(
+        [line(**{**one, "invoice": body["id"]}) for one in _data(given.get("lines"))],
+        f"/v1/invoices/{body['id']}/lines",
     )
-    return found
+    return body
 
 
 def line(**given: Any) -> Json:
-    found: Json = {
+    body: Json = {
         "id": new_id("il"),
         "object": "line_item",
         "amount": 0,
@@ -299,14 +299,14 @@ def line(**given: Any) -> Json:
         "subscription": None,
         "taxes": [],
     } | given
-    return found | {
-        "subtotal": found["amount"],
-        "quantity_decimal": str(found["quantity"]),
+    return body | {
+        "subtotal": body["amount"],
+        "quantity_decimal": str(body["quantity"]),
     }
 
 
 def invoiceitem(created: int, **given: Any) -> Json:
-    found: Json = {
+    body: Json = {
         "id": new_id("ii"),
         "object": "invoiceitem",
         "amount": 0,
@@ -328,11 +328,11 @@ def invoiceitem(created: int, **given: Any) -> Json:
         "tax_rates": [],
         "test_clock": None,
     } | given
-    return found | {"quantity_decimal": str(found["quantity"])}
+    return body | {"quantity_decimal": str(body["quantity"])}
 
 
 def priced(price: Json) -> Json:
-    """A price as lines and invoice items name it."""
+    """Return a price as lines and invoice items refer to it."""
     return {
         "price_details": {"price": price["id"], "product": price["product"]},
         "type": "price_details",
@@ -340,9 +340,9 @@ def priced(price: Json) -> Json:
     }
 
 
-def of_subscription(found: Json) -> Json:
+def of_subscription(body: Json) -> Json:
     """`parent` of an invoice that a subscription made."""
-    details = {"metadata": found["metadata"], "subscription": found["id"]}
+    details = {"metadata": body["metadata"], "subscription": body["id"]}
     return {
         "quote_details": None,
         "subscription_details": details,
@@ -351,7 +351,7 @@ def of_subscription(found: Json) -> Json:
 
 
 def event(created: int, **given: Any) -> Json:
-    found: Json = {
+    body: Json = {
         "id": new_id("evt"),
         "object": "event",
         "api_version": None,
@@ -359,12 +359,12 @@ def event(created: int, **given: Any) -> Json:
         "livemode": False,
         "pending_webhooks": 0,
     }
-    return found | given
+    return body | given
 
 
-def _data(found: Any) -> list[Json]:
+def _data(body: Any) -> list[Json]:
     """Items or lines, given as a list or as a Stripe list."""
-    if not found:
+    if not body:
         return []
-    data: list[Json] = found["data"] if isinstance(found, dict) else found
+    data: list[Json] = body["data"] if isinstance(body, dict) else body
     return data

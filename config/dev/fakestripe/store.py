@@ -69,7 +69,7 @@ _PUT = (
 
 
 def new_id(prefix: str, *, length: int = 24) -> str:
-    """Not secret, and by the ten thousand: not from the system's own randomness."""
+    """Return an id; not secret, so a fast generator makes it."""
     return f"{prefix}_{random.randbytes(length // 2).hex()}"  # noqa: S311
 
 
@@ -84,7 +84,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; inside another one, a savepoint."""
+        """Open a transaction, or a savepoint inside another transaction."""
         with self.lock:
             outer = not self.db.in_transaction
             self.db.execute("begin immediate" if outer else "savepoint inner_one")
@@ -102,25 +102,25 @@ class Store:
             self.db.execute("rollback to inner_one")
             self.db.execute("release inner_one")
 
-    def put(self, found: Json) -> None:
-        self.db.execute(_PUT, _row(found))
+    def put(self, record: Json) -> None:
+        self.db.execute(_PUT, _row(record))
 
     def put_many(self, objects: Iterable[Json]) -> None:
         self.db.executemany(_PUT, map(_row, objects))
 
-    def find(self, kind: str, found: str) -> Json | None:
-        rows = self.select("kind = ? and id = ?", (kind, found))
+    def find(self, kind: str, record: str) -> Json | None:
+        rows = self.select("kind = ? and id = ?", (kind, record))
         return rows[0] if rows else None
 
     def find_many(self, kind: str, ids: Iterable[str]) -> dict[str, Json]:
-        """By id, a hundred at a time: no list asks row by row."""
-        wanted = sorted(set(ids))
-        found: list[Json] = []
-        for at in range(0, len(wanted), 500):
-            part = wanted[at : at + 500]
+        """Return objects by id, read hundreds at a time."""
+        filters = sorted(set(ids))
+        record: list[Json] = []
+        for at in range(0, len(filters), 500):
+            part = filters[at : at + 500]
             marks = ",".join("?" * len(part))
-            found += self.select(f"kind = ? and id in ({marks})", (kind, *part))
-        return {one["id"]: one for one in found}
+            record += self.select(f"kind = ? and id in ({marks})", (kind, *part))
+        return {one["id"]: one for one in record}
 
     def select(
         self, where: str, values: Sequence[Any], rest: str = "order by created, seq"
@@ -133,8 +133,8 @@ class Store:
             ).fetchall()
         return [_object(body, pending) for body, pending in rows]
 
-    def remove(self, found: str) -> None:
-        self.db.execute("delete from objects where id = ?", (found,))
+    def remove(self, record: str) -> None:
+        self.db.execute("delete from objects where id = ?", (record,))
 
     def setting(self, name: str, default: Any = None) -> Any:
         with self.lock:
@@ -149,7 +149,7 @@ class Store:
         )
 
     def clear(self) -> None:
-        """As on the first day."""
+        """Delete everything."""
         with self.transaction():
             for table in (
                 "objects",
@@ -161,37 +161,37 @@ class Store:
 
 
 def _object(body: str, pending: int) -> Json:
-    found: Json = orjson.loads(body)
-    if found["object"] == "event":
-        found["pending_webhooks"] = pending
-    return found
+    record: Json = orjson.loads(body)
+    if record["object"] == "event":
+        record["pending_webhooks"] = pending
+    return record
 
 
-def _row(found: Json) -> tuple[Any, ...]:
+def _row(record: Json) -> tuple[Any, ...]:
     marks = {
-        "created": found.get("created", found.get("date", 0)),
-        "due": due.of(found),
-        "customer": found.get("customer"),
-        "status": "deleted" if found.get("deleted") else found.get("status"),
-        "email": found.get("email"),
-        "product": found.get("product"),
-        "type": found.get("type"),
-        "invoice": found.get("invoice"),
-        "subscription": _subscription_of(found),
-        "price": _prices_of(found),
+        "created": record.get("created", record.get("date", 0)),
+        "due": due.of(record),
+        "customer": record.get("customer"),
+        "status": "deleted" if record.get("deleted") else record.get("status"),
+        "email": record.get("email"),
+        "product": record.get("product"),
+        "type": record.get("type"),
+        "invoice": record.get("invoice"),
+        "subscription": _subscription_of(record),
+        "price": _prices_of(record),
     }
     values = [marks[name] for name in _COLUMNS]
-    return (found["object"], found["id"], *values, orjson.dumps(found).decode())
+    return (record["object"], record["id"], *values, orjson.dumps(record).decode())
 
 
-def _subscription_of(found: Json) -> str | None:
-    details = (found.get("parent") or {}).get("subscription_details") or {}
+def _subscription_of(record: Json) -> str | None:
+    details = (record.get("parent") or {}).get("subscription_details") or {}
     named: str | None = details.get("subscription")
     return named
 
 
-def _prices_of(found: Json) -> str | None:
+def _prices_of(record: Json) -> str | None:
     """` price_a price_b `, for `instr`: subscriptions may have several."""
-    if found["object"] != "subscription":
+    if record["object"] != "subscription":
         return None
-    return " ".join(["", *(item["price"] for item in found["items"]["data"]), ""])
+    return " ".join(["", *(item["price"] for item in record["items"]["data"]), ""])

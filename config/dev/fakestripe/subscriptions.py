@@ -1,4 +1,4 @@
-"""The doors of subscriptions."""
+"""Handlers of subscriptions."""
 
 from typing import Any
 
@@ -122,16 +122,19 @@ def retrieve(account: Account, call: Call) -> Json:
 
 def update(account: Account, call: Call) -> Json:
     given = params.read(call.tree, _UPDATE)
-    found = account.get("subscription", call.ids[0])
-    if found["status"] in OVER and given.keys() - {"cancellation_details", "metadata"}:
+    subscription = account.get("subscription", call.ids[0])
+    if subscription["status"] in OVER and given.keys() - {
+        "cancellation_details",
+        "metadata",
+    }:
         raise errors.refused(
             "A canceled subscription can only update its cancellation_details and"
             " metadata."
         )
-    return apply(account, found, given)
+    return apply(account, subscription, given)
 
 
-def apply(account: Account, found: Json, given: dict[str, Any]) -> Json:
+def apply(account: Account, subscription: Json, given: dict[str, Any]) -> Json:
     """Saved, with its event; invoices a change makes are made first."""
     _check(given)
     for name in _OF_CALL:
@@ -139,38 +142,40 @@ def apply(account: Account, found: Json, given: dict[str, Any]) -> Json:
     given.pop("payment_behavior", None)
     behavior = given.pop("proration_behavior", None) or "create_prorations"
     date = given.pop("proration_date", None)
-    _set_words(found, given)
-    before = account.get("subscription", found["id"])
+    _set_words(subscription, given)
+    before = account.get("subscription", subscription["id"])
     if "items" in given:
         items = given.pop("items") or []
-        changing.change_items(account, found, items, behavior=behavior, date=date)
+        changing.change_items(
+            account, subscription, items, behavior=behavior, date=date
+        )
     if "trial_end" in given:
-        changing.change_trial(account, found, given.pop("trial_end"))
+        changing.change_trial(account, subscription, given.pop("trial_end"))
     if given.pop("billing_cycle_anchor", None) == "now":
-        changing.restart(account, found)
-    _set_end(account, found, given)
-    found |= given
+        changing.restart(account, subscription)
+    _set_end(account, subscription, given)
+    subscription |= given
     account.store.put(before)
-    return account.change(found, "customer.subscription.updated")
+    return account.change(subscription, "customer.subscription.updated")
 
 
-def _set_words(found: Json, given: dict[str, Any]) -> None:
+def _set_words(subscription: Json, given: dict[str, Any]) -> None:
     if not given.get("trial_settings"):
         given.pop("trial_settings", None)
     if "metadata" in given:
-        given["metadata"] = params.merged(found["metadata"], given["metadata"])
+        given["metadata"] = params.merged(subscription["metadata"], given["metadata"])
     if "cancellation_details" in given:
-        said = given.pop("cancellation_details") or {}
-        given["cancellation_details"] = found["cancellation_details"] | said
+        changes = given.pop("cancellation_details") or {}
+        given["cancellation_details"] = subscription["cancellation_details"] | changes
     if given.get("pause_collection"):
         given["pause_collection"] = {"resumes_at": None} | given["pause_collection"]
 
 
-def _set_end(account: Account, found: Json, given: dict[str, Any]) -> None:
-    """`cancel_at`, `cancel_at_period_end` and `canceled_at` tell one story."""
+def _set_end(account: Account, subscription: Json, given: dict[str, Any]) -> None:
+    """Keep `cancel_at`, `cancel_at_period_end` and `canceled_at` consistent."""
     if not given.keys() & {"cancel_at", "cancel_at_period_end"}:
         return
-    ends = [item["current_period_end"] for item in found["items"]["data"]]
+    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
     at = given.get("cancel_at")
     if at in {"min_period_end", "max_period_end"}:
         at = min(ends) if at == "min_period_end" else max(ends)
@@ -184,7 +189,7 @@ def _set_end(account: Account, found: Json, given: dict[str, Any]) -> None:
         "canceled_at": account.now() if planned else None,
     }
     reason = "cancellation_requested" if planned else None
-    details = given.get("cancellation_details") or found["cancellation_details"]
+    details = given.get("cancellation_details") or subscription["cancellation_details"]
     given["cancellation_details"] = details | {"reason": reason}
 
 
@@ -195,36 +200,36 @@ def cancel(account: Account, call: Call) -> Json:
         "prorate": params.boolean,
     }
     given = params.read(call.tree, spec)
-    found = account.get("subscription", call.ids[0])
-    if found["status"] in OVER:
-        raise errors.no_such("subscription", found["id"])
-    _set_words(found, given)
-    found |= (
+    subscription = account.get("subscription", call.ids[0])
+    if subscription["status"] in OVER:
+        raise errors.no_such("subscription", subscription["id"])
+    _set_words(subscription, given)
+    subscription |= (
         {"cancellation_details": given.get("cancellation_details")}
         if (given.get("cancellation_details"))
         else {}
     )
     if given.get("prorate"):
-        items = [Change(item, None) for item in found["items"]["data"]]
-        prorate(account, found, items, account.now(), debit=False)
-    return changing.end(account, found, invoice=bool(given.get("invoice_now")))
+        items = [Change(item, None) for item in subscription["items"]["data"]]
+        prorate(account, subscription, items, account.now(), debit=False)
+    return changing.end(account, subscription, invoice=bool(given.get("invoice_now")))
 
 
 def resume(account: Account, call: Call) -> Json:
-    """From `paused`, which a trial without a payment method ends in."""
+    """Resume a subscription that is `paused` because its trial could not be paid."""
     spec = {
         "billing_cycle_anchor": params.choice("now", "unchanged"),
         "proration_behavior": PRORATION,
         "payment_behavior": params.text,
     }
     params.read(call.tree, spec)
-    found = account.get("subscription", call.ids[0])
-    if found["status"] != "paused":
+    subscription = account.get("subscription", call.ids[0])
+    if subscription["status"] != "paused":
         raise errors.refused("Only paused subscriptions can be resumed.")
-    found["status"] = "active"
-    changing.restart(account, found)
-    account.emit("customer.subscription.resumed", found)
-    return account.change(found, "customer.subscription.updated")
+    subscription["status"] = "active"
+    changing.restart(account, subscription)
+    account.emit("customer.subscription.resumed", subscription)
+    return account.change(subscription, "customer.subscription.updated")
 
 
 def list_(account: Account, call: Call) -> Json:
@@ -235,31 +240,33 @@ def list_(account: Account, call: Call) -> Json:
         "status": params.choice(*_STATUSES),
     }
     given = params.read(call.tree, lists.PAGING | lists.CREATED | spec)
-    wanted = lists.Filter()
-    wanted.equal(given, "customer")
-    _add_status(wanted, given.get("status"))
+    filters = lists.Filter()
+    filters.equal(given, "customer")
+    _add_status(filters, given.get("status"))
     if given.get("price"):
-        wanted.add("instr(price, ?)", f" {given['price']} ")
+        filters.add("instr(price, ?)", f" {given['price']} ")
     if given.get("collection_method"):
-        wanted.add(
+        filters.add(
             "json_extract(body, '$.collection_method') = ?", given["collection_method"]
         )
-    wanted.span(given)
-    return lists.page(account, "subscription", "/v1/subscriptions", given, wanted)
+    filters.span(given)
+    return lists.page(account, "subscription", "/v1/subscriptions", given, filters)
 
 
-def _add_status(wanted: lists.Filter, status: str | None) -> None:
+def _add_status(filters: lists.Filter, status: str | None) -> None:
     """Unless asked for, canceled ones are left out."""
     if status is None:
-        wanted.add("status <> 'canceled'")
+        filters.add("status <> 'canceled'")
     elif status == "ended":
-        wanted.add("status in ('canceled', 'incomplete_expired')")
+        filters.add("status in ('canceled', 'incomplete_expired')")
     elif status != "all":
-        wanted.add("status = ?", status)
+        filters.add("status = ?", status)
 
 
 def list_items(account: Account, call: Call) -> Json:
     spec = lists.PAGING | {"subscription": params.text}
     given = params.read(call.tree, spec, required=["subscription"])
-    found = account.get("subscription", given["subscription"], param="subscription")
-    return lists.part(found["items"]["data"], "/v1/subscription_items", given)
+    subscription = account.get(
+        "subscription", given["subscription"], param="subscription"
+    )
+    return lists.part(subscription["items"]["data"], "/v1/subscription_items", given)

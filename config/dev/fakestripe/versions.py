@@ -45,35 +45,35 @@ _SHOWN_LINES = 10
 Prices = Callable[[str], Json | None]
 
 
-def shown(found: Json) -> Json:
-    return {key: value for key, value in found.items() if key[:1] != "_"}
+def shown(body: Json) -> Json:
+    return {key: value for key, value in body.items() if key[:1] != "_"}
 
 
 def difference(old: Json, new: Json) -> Json:
-    """What `previous_attributes` says: old values of what changed, objects by key."""
-    found: Json = {}
+    """Return `previous_attributes`: the old values of what changed, by key."""
+    body: Json = {}
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)
         if before == after:
             continue
         if isinstance(before, dict) and isinstance(after, dict):
-            found[key] = difference(before, after)
+            body[key] = difference(before, after)
         else:
-            found[key] = before
-    return found
+            body[key] = before
+    return body
 
 
-def render(found: Json, version: str, prices: Prices, base_url: str) -> Json:
-    """A new dict; `prices` gives a price by its id."""
-    if found.get("deleted"):
-        return {key: found[key] for key in ("id", "object", "deleted")}
-    show = _SHOWS.get(found["object"])
-    found = shown(found)
-    return show(found, version, prices, base_url) if show else found
+def render(body: Json, version: str, prices: Prices, base_url: str) -> Json:
+    """Return the object in an older version; `prices` returns a price by its id."""
+    if body.get("deleted"):
+        return {key: body[key] for key in ("id", "object", "deleted")}
+    show = _SHOWS.get(body["object"])
+    body = shown(body)
+    return show(body, version, prices, base_url) if show else body
 
 
 def plan_of(price: Json) -> Json:
-    """The older twin of a recurring price."""
+    """Return the legacy `plan` of a recurring price."""
     recurring = price["recurring"] or {}
     return {
         "id": price["id"],
@@ -98,75 +98,75 @@ def plan_of(price: Json) -> Json:
     }
 
 
-def _price(found: Json, version: str, prices: Prices, base_url: str) -> Json:
-    if version < BASIL and found["recurring"]:
-        found["recurring"] = {**found["recurring"], "aggregate_usage": None}
-    return found
+def _price(body: Json, version: str, prices: Prices, base_url: str) -> Json:
+    if version < BASIL and body["recurring"]:
+        body["recurring"] = {**body["recurring"], "aggregate_usage": None}
+    return body
 
 
-def _item(found: Json, version: str, prices: Prices, base_url: str) -> Json:
-    price = prices(found["price"])
-    found |= {"price": price, "plan": plan_of(price) if price else None}
+def _item(body: Json, version: str, prices: Prices, base_url: str) -> Json:
+    price = prices(body["price"])
+    body |= {"price": price, "plan": plan_of(price) if price else None}
     if price and version < BASIL:
-        found["price"] = _price(dict(price), version, prices, base_url)
-        found["plan"]["aggregate_usage"] = None
+        body["price"] = _price(dict(price), version, prices, base_url)
+        body["plan"]["aggregate_usage"] = None
     if version < BASIL:
-        del found["current_period_start"], found["current_period_end"]
-    return found
+        del body["current_period_start"], body["current_period_end"]
+    return body
 
 
-def _subscription(found: Json, version: str, prices: Prices, base_url: str) -> Json:
+def _subscription(body: Json, version: str, prices: Prices, base_url: str) -> Json:
     periods = [
         (item["current_period_start"], item["current_period_end"])
-        for item in found["items"]["data"]
+        for item in body["items"]["data"]
     ]
     items = [
-        _item(dict(item), version, prices, base_url) for item in found["items"]["data"]
+        _item(dict(item), version, prices, base_url) for item in body["items"]["data"]
     ]
-    found["items"] = {**found["items"], "data": items}
+    body["items"] = {**body["items"], "data": items}
     if version < CLOVER:
-        del found["billing_schedules"], found["billing_mode"]
+        del body["billing_schedules"], body["billing_mode"]
     if version < BASIL:
-        found["items"]["total_count"] = len(items)
+        body["items"]["total_count"] = len(items)
         single = items[0] if len(items) == 1 else {}
-        found |= {
+        body |= {
             "current_period_start": max((one[0] for one in periods), default=None),
             "current_period_end": min((one[1] for one in periods), default=None),
             "discount": None,
             "plan": single.get("plan"),
             "quantity": single.get("quantity"),
         }
-    return found
+    return body
 
 
-def _invoice(found: Json, version: str, prices: Prices, base_url: str) -> Json:
-    lines = found["lines"]["data"]
-    found["lines"] = {
-        **found["lines"],
+def _invoice(body: Json, version: str, prices: Prices, base_url: str) -> Json:
+    lines = body["lines"]["data"]
+    body["lines"] = {
+        **body["lines"],
         "data": [
             _line(dict(line), version, prices, base_url)
             for line in lines[:_SHOWN_LINES]
         ],
         "has_more": len(lines) > _SHOWN_LINES,
     }
-    if found["hosted_invoice_url"]:
-        found["hosted_invoice_url"] = f"{base_url}/i/{found['id']}"
-        found["invoice_pdf"] = f"{base_url}/i/{found['id']}/pdf"
+    if body["hosted_invoice_url"]:
+        body["hosted_invoice_url"] = f"{base_url}/i/{body['id']}"
+        body["invoice_pdf"] = f"{base_url}/i/{body['id']}/pdf"
     if version < BASIL:
-        _make_old_invoice(found, lines)
-    return found
+        _make_old_invoice(body, lines)
+    return body
 
 
-def _make_old_invoice(found: Json, lines: list[Json]) -> None:
-    details = (found.pop("parent") or {}).get("subscription_details")
-    found["lines"]["total_count"] = len(lines)
+def _make_old_invoice(body: Json, lines: list[Json]) -> None:
+    details = (body.pop("parent") or {}).get("subscription_details")
+    body["lines"]["total_count"] = len(lines)
     for name in ("total_taxes", "amount_overpaid"):
-        del found[name]
-    found |= {
+        del body[name]
+    body |= {
         "application_fee_amount": None,
         "charge": None,
         "discount": None,
-        "paid": found["status"] == "paid",
+        "paid": body["status"] == "paid",
         "paid_out_of_band": False,
         "payment_intent": None,
         "quote": None,
@@ -178,15 +178,15 @@ def _make_old_invoice(found: Json, lines: list[Json]) -> None:
     }
 
 
-def _line(found: Json, version: str, prices: Prices, base_url: str) -> Json:
+def _line(body: Json, version: str, prices: Prices, base_url: str) -> Json:
     if version < BASIL:
-        parent, pricing = found.pop("parent") or {}, found.pop("pricing")
+        parent, pricing = body.pop("parent") or {}, body.pop("pricing")
         of_item = parent.get("subscription_item_details") or {}
         of_invoice = parent.get("invoice_item_details") or {}
-        _add_old_price(found, pricing, prices)
-        del found["taxes"], found["subtotal"], found["quantity_decimal"]
-        found |= {
-            "amount_excluding_tax": found["amount"],
+        _add_old_price(body, pricing, prices)
+        del body["taxes"], body["subtotal"], body["quantity_decimal"]
+        body |= {
+            "amount_excluding_tax": body["amount"],
             "invoice_item": of_invoice.get("invoice_item"),
             "proration": (of_item or of_invoice).get("proration", False),
             "proration_details": {"credited_items": None},
@@ -195,46 +195,46 @@ def _line(found: Json, version: str, prices: Prices, base_url: str) -> Json:
             "tax_rates": [],
             "type": "subscription" if of_item else "invoiceitem",
         }
-    return found
+    return body
 
 
-def _invoiceitem(found: Json, version: str, prices: Prices, base_url: str) -> Json:
+def _invoiceitem(body: Json, version: str, prices: Prices, base_url: str) -> Json:
     if version < BASIL:
-        parent, pricing = found.pop("parent") or {}, found.pop("pricing")
+        parent, pricing = body.pop("parent") or {}, body.pop("pricing")
         details = parent.get("subscription_details") or {}
-        _add_old_price(found, pricing, prices)
-        del found["net_amount"], found["quantity_decimal"]
-        found |= {
+        _add_old_price(body, pricing, prices)
+        del body["net_amount"], body["quantity_decimal"]
+        body |= {
             "subscription": details.get("subscription"),
             "subscription_item": details.get("subscription_item"),
         }
-        if found["quantity"] == 1:
-            amount = found["amount"]
-            found |= {"unit_amount": amount, "unit_amount_decimal": str(amount)}
-    return found
+        if body["quantity"] == 1:
+            amount = body["amount"]
+            body |= {"unit_amount": amount, "unit_amount_decimal": str(amount)}
+    return body
 
 
-def _add_old_price(found: Json, pricing: Json | None, prices: Prices) -> None:
+def _add_old_price(body: Json, pricing: Json | None, prices: Prices) -> None:
     details = (pricing or {}).get("price_details") or {}
     price = prices(details["price"]) if details else None
-    found |= {
+    body |= {
         "plan": plan_of(price) if price and price["recurring"] else None,
         "price": _price(dict(price), "", _no_price, "") if price else None,
     }
-    if found["plan"]:
-        found["plan"]["aggregate_usage"] = None
+    if body["plan"]:
+        body["plan"]["aggregate_usage"] = None
 
 
 def _no_price(name: str) -> Json | None:
-    """For a price, which holds none."""
+    """Return nothing: a price refers to no other price."""
     return None
 
 
-def _event(found: Json, version: str, prices: Prices, base_url: str) -> Json:
-    """An event's object stays in the version the event was made in."""
-    made_in = found["api_version"] or version
-    inner = render(dict(found["data"]["object"]), made_in, prices, base_url)
-    return found | {"data": {**found["data"], "object": inner}}
+def _event(body: Json, version: str, prices: Prices, base_url: str) -> Json:
+    """Return the event; its object stays in the version it was made in."""
+    made_in = body["api_version"] or version
+    inner = render(dict(body["data"]["object"]), made_in, prices, base_url)
+    return body | {"data": {**body["data"], "object": inner}}
 
 
 _SHOWS: dict[str, Callable[[Json, str, Prices, str], Any]] = {

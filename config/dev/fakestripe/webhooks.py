@@ -27,13 +27,13 @@ _TAKEN = range(200, 300)
 
 
 def sign(body: bytes, secret: str, instant: int) -> str:
-    """The `Stripe-Signature` header."""
+    """Return the `Stripe-Signature` header."""
     signed = hmac.new(secret.encode(), f"{instant}.".encode() + body, hashlib.sha256)
     return f"t={instant},v1={signed.hexdigest()}"
 
 
 def payload(account: Account, event: Json, version: str | None) -> bytes:
-    """The event as an endpoint of this API version gets it."""
+    """Return the event as an endpoint of this API version receives it."""
     if version:
         event = event | {"api_version": version}
     shown = api.shown(account, event, event["api_version"])
@@ -70,7 +70,7 @@ class Sender(threading.Thread):
                 traceback.print_exc()
 
     def send_batch(self) -> int:
-        """One batch of what is due; how many that were."""
+        """Send a batch of due deliveries; return how many there were."""
         with self._busy:
             batch = self._take()
             for delivery in batch:
@@ -132,11 +132,11 @@ class Sender(threading.Thread):
     def _try(self, delivery: _Delivery, event: Json, endpoint: Json) -> None:
         script = self.scripts.webhooks
         body, header = self._signed(event, endpoint)
-        taken = post(endpoint, body, header)
+        is_accepted = post(endpoint, body, header)
         for _ in range(script.duplicate):
             post(endpoint, body, header)
         attempts = delivery.attempts + 1
-        if taken:
+        if is_accepted:
             self._mark(delivery, "done", attempts=attempts)
         elif attempts >= script.attempts + bool(script.delay):
             self._mark(delivery, "failed", attempts=attempts)
@@ -173,7 +173,7 @@ class Sender(threading.Thread):
 
 
 def post(endpoint: Json, body: bytes, signature: str) -> bool:
-    """Whether the endpoint took it: any 2xx within ten seconds."""
+    """Return whether the endpoint accepted it: any 2xx within ten seconds."""
     parts = urlsplit(endpoint["url"])
     kinds: dict[str, Any] = {
         "http": http.client.HTTPConnection,
@@ -183,7 +183,7 @@ def post(endpoint: Json, body: bytes, signature: str) -> bool:
     headers = {
         "Content-Type": "application/json; charset=utf-8",
         "Stripe-Signature": signature,
-        "User-Agent": "Stripe/1.0 (stand-in)",
+        "User-Agent": "Stripe/1.0 (fake)",
     }
     if host := endpoint.get("host"):
         headers["Host"] = host

@@ -1,4 +1,4 @@
-"""One-sentence messages for failures that an operator can repair.
+"""Messages of a single sentence for failures that an operator can repair.
 
 All other exceptions keep their traceback. No message contains a password.
 """

@@ -34,7 +34,7 @@ def run_guarded(body: Callable[[], int]) -> int:
 
 
 def _run(body: Callable[[], int], parent: int) -> None:
-    """Run the child, in a session of its own: killing a group never ends both."""
+    """Run the child in a separate session: killing a group never ends both."""
     code = 1
     try:
         os.setsid()

@@ -46,7 +46,7 @@ _REMEDIES = {
 
 
 class InstallError(Exception):
-    """A failed installation; the message tells the operator what to do."""
+    """A failed installation; the message says what the operator can do."""
 
 
 @dataclass
@@ -83,9 +83,9 @@ class Environment:
         with self._locked():
             if not self._is_intact(self.read_record()) or not self._python_runs():
                 self._create()
-            for wanted in dict.fromkeys(("uv", name)):
-                if not self.has(wanted):
-                    self._install(wanted)
+            for lock_name in dict.fromkeys(("uv", name)):
+                if not self.has(lock_name):
+                    self._install(lock_name)
 
     def read_record(self) -> Record:
         """Return the record, or an empty one when it is missing or damaged."""

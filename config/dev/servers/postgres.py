@@ -69,7 +69,7 @@ _THROW_AWAY = {
 
 
 class Postgres:
-    """One server; `start` makes the cluster and the database if they are missing."""
+    """A server; `start` makes the cluster and the database if they are missing."""
 
     name = "PostgreSQL"
 
@@ -192,20 +192,20 @@ def choose_run_as(state: Path) -> RunAs:
         raise StartError(
             f"{state} was made by another user: run as that user, or set STATE_DIR"
         )
-    wanted = _wanted_run_as(recorded)
-    if recorded and wanted != recorded:
+    choice = _chosen_run_as(recorded)
+    if recorded and choice != recorded:
         raise StartError(
-            f"{state} was made with ORGDESK_PG_RUN_AS={recorded}, not {wanted}"
+            f"{state} was made with ORGDESK_PG_RUN_AS={recorded}, not {choice}"
         )
-    if wanted == "userns" and not process.user_namespaces_work():
+    if choice == "userns" and not process.user_namespaces_work():
         raise StartError(
             "User namespaces are not permitted: set ORGDESK_PG_RUN_AS=nobody"
         )
-    record.write_text(wanted)
-    return wanted
+    record.write_text(choice)
+    return choice
 
 
-def _wanted_run_as(recorded: str) -> RunAs:
+def _chosen_run_as(recorded: str) -> RunAs:
     if os.geteuid() != 0:
         return "self"
     match os.environ.get("ORGDESK_PG_RUN_AS") or recorded:

@@ -20,7 +20,7 @@ KEY = "sk_test_fake"
 
 
 class FakeStripe:
-    """One process on a port of 127.0.0.1 that sends webhooks to our web process."""
+    """A process on a port of 127.0.0.1 that sends webhooks to our web process."""
 
     name = "the fake Stripe"
 

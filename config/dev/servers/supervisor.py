@@ -36,7 +36,7 @@ _GRANIAN = [
     "--workers-kill-timeout=5",
 ]
 _INFO = ["--loglevel", "info"]
-_SERVING = {200, 301}  # 301: HTTPS_ONLY=1, behind a proxy that speaks TLS
+_SERVING = {200, 301}  # 301: HTTPS_ONLY=1, behind a proxy that terminates TLS
 _MAX_EXITS_PER_MINUTE = 5
 _RESTART_DELAYS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -155,7 +155,7 @@ def embedded_servers(state: Path, port: int) -> list[Runnable]:
 
 
 class Supervisor:
-    """One run of all processes on a state folder that the caller has locked."""
+    """A run of all processes on a state folder that the caller has locked."""
 
     def __init__(self, state: Path, port: int) -> None:
         self.state = state
@@ -237,7 +237,7 @@ class Supervisor:
         runnable.start(self.signals.pause)
 
     def _prepare(self) -> str:
-        """Run `manage.py prepare` in a process of its own; return what it printed."""
+        """Run `manage.py prepare` in a separate process; return what it printed."""
         with tempfile.TemporaryFile() as output:
             code = self._run_helper(output)
             output.seek(0)

@@ -14,7 +14,7 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 class Valkey:
-    """One server process; a restart after a kill restores every write."""
+    """A server process; a restart after a kill restores every write."""
 
     name = "Valkey"
 
