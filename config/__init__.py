@@ -1,1 +1,1 @@
-"""Wiring: settings, URLs, API, Celery, embedded servers. Imported by nobody."""
+"""Wiring: settings, URLs, API, Celery, embedded servers. No app imports it."""

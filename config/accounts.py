@@ -1,4 +1,4 @@
-"""Accounts are made by operators: nobody signs up."""
+"""Accounts are made by operators: there is no sign-up."""
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend

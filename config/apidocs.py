@@ -54,58 +54,62 @@ class Operation:
 
 
 def operations_by_tag() -> dict[str, list[Operation]]:
-    found: dict[str, list[Operation]] = {}
+    """Return the operations of the API reference by tag, in the document's order."""
+    by_tag: dict[str, list[Operation]] = {}
     for path, methods in document()["paths"].items():
         for method in _METHODS:
             if operation := methods.get(method):
                 for tag in operation.get("tags", ["other"]):
-                    found.setdefault(tag, []).append(
+                    by_tag.setdefault(tag, []).append(
                         _operation(method, path, operation)
                     )
-    return found
+    return by_tag
 
 
-def _operation(method: str, path: str, said: dict[str, Any]) -> Operation:
-    body = said.get("requestBody", {}).get("content", {})
+def _operation(method: str, path: str, operation: dict[str, Any]) -> Operation:
+    body = operation.get("requestBody", {}).get("content", {})
     return Operation(
         method=method.upper(),
         path=path,
-        summary=said.get("summary", ""),
-        description=said.get("description", ""),
-        parameters=[_parameter(one) for one in said.get("parameters", [])],
-        body=", ".join(_schema(one.get("schema", {})) for one in body.values()),
-        answers=list(_answers(said)),
+        summary=operation.get("summary", ""),
+        description=operation.get("description", ""),
+        parameters=[
+            _parameter(parameter) for parameter in operation.get("parameters", [])
+        ],
+        body=", ".join(_schema(media.get("schema", {})) for media in body.values()),
+        answers=list(_answers(operation)),
     )
 
 
-def _parameter(said: dict[str, Any]) -> dict[str, Any]:
-    schema = said.get("schema", {})
+def _parameter(operation: dict[str, Any]) -> dict[str, Any]:
+    schema = operation.get("schema", {})
     return {
-        "name": said["name"],
-        "place": said["in"],
-        "required": said.get("required", False),
+        "name": operation["name"],
+        "place": operation["in"],
+        "required": operation.get("required", False),
         "type": _schema(schema),
-        "description": said.get("description") or schema.get("description", ""),
+        "description": operation.get("description") or schema.get("description", ""),
     }
 
 
-def _answers(said: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for status, answer in said.get("responses", {}).items():
+def _answers(operation: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for status, answer in operation.get("responses", {}).items():
         schemas = [
-            _schema(one.get("schema", {})) for one in answer.get("content", {}).values()
+            _schema(media.get("schema", {}))
+            for media in answer.get("content", {}).values()
         ]
         yield str(status), answer.get("description", ""), ", ".join(schemas)
 
 
-def _schema(said: dict[str, Any]) -> str:
+def _schema(operation: dict[str, Any]) -> str:
     """Return the name of a schema, or of a type."""
-    if "$ref" in said:
-        return str(said["$ref"]).rpartition("/")[2]
-    if "anyOf" in said:
-        return " or ".join(_schema(one) for one in said["anyOf"])
-    if said.get("type") == "array":
-        return f"list of {_schema(said.get('items', {}))}"
-    return str(said.get("format") or said.get("type") or "any")
+    if "$ref" in operation:
+        return str(operation["$ref"]).rpartition("/")[2]
+    if "anyOf" in operation:
+        return " or ".join(_schema(choice) for choice in operation["anyOf"])
+    if operation.get("type") == "array":
+        return f"list of {_schema(operation.get('items', {}))}"
+    return str(operation.get("format") or operation.get("type") or "any")
 
 
 def shapes() -> dict[str, list[dict[str, Any]]]:
@@ -115,11 +119,11 @@ def shapes() -> dict[str, list[dict[str, Any]]]:
         name: [
             {
                 "name": field,
-                "type": _schema(said),
+                "type": _schema(operation),
                 "required": field in schema.get("required", []),
-                "description": said.get("description", ""),
+                "description": operation.get("description", ""),
             }
-            for field, said in schema.get("properties", {}).items()
+            for field, operation in schema.get("properties", {}).items()
         ]
         for name, schema in sorted(schemas.items())
     }

@@ -24,7 +24,9 @@ class OrgdeskAdminConfig(AdminConfig):
 def _fill_roles(
     *, app_config: AppConfig, plan: Sequence[tuple[Any, bool]] = (), **_: Any
 ) -> None:
-    """After the last app, when all permissions exist; not when migrating back.
+    """Fill the roles after the last app was migrated, when all permissions exist.
+
+    Not when migrating back.
 
     Apps without models, as this one, are not signalled; a flush has no plan.
     """

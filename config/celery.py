@@ -1,4 +1,4 @@
-"""The Celery application; its timetable is data in settings."""
+"""The Celery application; its schedule is data in settings."""
 
 import os
 

@@ -55,7 +55,7 @@ def _nav(request: HttpRequest) -> list[NavItem]:
 
 
 def _url(name: str) -> str:
-    """The address, or nothing while no such page is wired."""
+    """Return the address of a page, or nothing if there is no such page."""
     try:
         return reverse(name)
     except NoReverseMatch:

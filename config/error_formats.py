@@ -1,4 +1,4 @@
-"""How an error is said to a program: three contracts, three bodies, one source.
+"""The formats in which the APIs return an error: three contracts, three bodies.
 
 Ours and contract C: `{"errors": [{code, message, fields?}]}` and the codes once more in
 the header `x-cloud-error-codes`. Contract A: `{"success": false, "error"}`. Contract B:
@@ -25,14 +25,14 @@ def is_organization_api(request: HttpRequest) -> bool:
     return path.startswith(_CONTRACT_B) and not path.startswith(_CONTRACT_A)
 
 
-def say(
+def render_error(
     request: HttpRequest,
     status: int,
     code: str,
     message: str,
     fields: tuple[str, ...] = (),
 ) -> HttpResponse:
-    """The error in the language of whoever asked."""
+    """Return the error in the format of the API that was called."""
     if request.path.startswith(_CONTRACT_A):
         body: dict[str, Any] = {"success": False, "error": message}
         return JsonResponse(body, status=status)
@@ -57,6 +57,6 @@ def _contract_b(
 def validation_errors(
     problems: Sequence[tuple[Sequence[str], str, str]],
 ) -> HttpResponse:
-    """Contract B's words for input that is not understood: where, what, which kind."""
+    """Return contract B's 422 for invalid input: place, message and type of each."""
     detail = [{"loc": loc, "msg": msg, "type": type_} for loc, msg, type_ in problems]
     return JsonResponse({"detail": detail}, status=HTTPStatus.UNPROCESSABLE_ENTITY)

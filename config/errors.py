@@ -1,4 +1,4 @@
-"""Where errors end: in a program's language under an API prefix, on a page elsewhere.
+"""How errors are rendered: in the API's format below its prefixes, else as a page.
 
 Never a trace, never the database's words; what surprises us is logged with the path.
 """
@@ -15,7 +15,12 @@ from django.shortcuts import render
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from config.error_formats import is_api, is_organization_api, say, validation_errors
+from config.error_formats import (
+    is_api,
+    is_organization_api,
+    render_error,
+    validation_errors,
+)
 from orgs.errors import DomainError, TooLarge, Unauthorized
 from orgs.web.http import wants_fragment
 
@@ -34,14 +39,16 @@ def register(api: NinjaAPI) -> None:
 
 
 def _domain(request: HttpRequest, error: Any) -> HttpResponse:
-    response = say(request, error.status, error.code, error.message, error.fields)
+    response = render_error(
+        request, error.status, error.code, error.message, error.fields
+    )
     if retry_after := getattr(error, "retry_after", None):
         response["Retry-After"] = str(retry_after)
     return response
 
 
 def _unauthenticated(request: HttpRequest, error: Any) -> HttpResponse:
-    response = say(
+    response = render_error(
         request,
         Unauthorized.status,
         Unauthorized.code,
@@ -60,7 +67,7 @@ def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
     places = [str(place) for place in first["loc"] if place not in _PARAMETERS]
     field = places[-1] if places else "body"
     code = _CODES.get(first["type"], "invalid_request")
-    return say(request, 400, code, f"{field}: {first['msg']}", (field,))
+    return render_error(request, 400, code, f"{field}: {first['msg']}", (field,))
 
 
 def _place(one: dict[str, Any]) -> tuple[list[str], str, str]:
@@ -69,7 +76,7 @@ def _place(one: dict[str, Any]) -> tuple[list[str], str, str]:
     return [part, *places], one["msg"], _CODES.get(one["type"], one["type"])
 
 
-# Names of parameters that gather a query or body; callers never see them.
+# Names of parameters that collect a query or body; callers never see them.
 _PARAMETERS = frozenset({"query", "body", "path", "header", "filters", "data"})
 _CODES = {
     "extra_forbidden": "unknown_field",
@@ -85,17 +92,17 @@ _CODES = {
 def _http(request: HttpRequest, error: Any) -> HttpResponse:
     if isinstance(error.__cause__, DomainError):  # our parser's, wrapped by ninja
         return _domain(request, error.__cause__)
-    return say(request, error.status_code, "invalid_request", str(error))
+    return render_error(request, error.status_code, "invalid_request", str(error))
 
 
 def _too_large(request: HttpRequest, error: Any) -> HttpResponse:
-    return say(
+    return render_error(
         request, TooLarge.status, TooLarge.code, "The request body is too large."
     )
 
 
 def _missing(request: HttpRequest, error: Any) -> HttpResponse:
-    return say(request, 404, *_SENTENCES[404])
+    return render_error(request, 404, *_SENTENCES[404])
 
 
 def error_response(request: HttpRequest, error: Exception) -> HttpResponse:
@@ -119,7 +126,7 @@ def _crash(request: HttpRequest, error: Any) -> HttpResponse:
         exc_info=error,
         extra={"request_id": _request_id(request)},
     )
-    return say(request, 500, "billing_service.failed_request", _FAILED)
+    return render_error(request, 500, "billing_service.failed_request", _FAILED)
 
 
 _FAILED = "Something went wrong on our side. The error was logged."
@@ -133,7 +140,7 @@ def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
         _request_id(request),
         extra={"request_id": _request_id(request)},
     )
-    response = say(
+    response = render_error(
         request, 503, "unavailable", "The database is unavailable. Try again in 5 s."
     )
     response["Retry-After"] = "5"
@@ -157,20 +164,24 @@ _SENTENCES = {
 
 def _answer(request: HttpRequest, status: int) -> HttpResponse:
     if is_api(request):
-        return say(request, status, *_SENTENCES[status])
+        return render_error(request, status, *_SENTENCES[status])
     return _shown(request, status)
 
 
 def _shown(
-    request: HttpRequest, status: int, message: str = "", *, said: int | None = None
+    request: HttpRequest,
+    status: int,
+    message: str = "",
+    *,
+    sent_status: int | None = None,
 ) -> HttpResponse:
-    """A page; or, where htmx awaits a part of one, what takes that part's place."""
+    """Render the error page, or a fragment where htmx expects a part of a page."""
     context = {"message": message}
     template = f"errors/{status}.html"
     if wants_fragment(request):
         template = "errors/_fragment.html"
         context = {"message": message or _SENTENCES[status][1]}
-    return render(request, template, context, status=said or status)
+    return render(request, template, context, status=sent_status or status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -213,7 +224,7 @@ class ApiLanguageMiddleware:
             return response
         status = response.status_code
         code, message = _SENTENCES.get(status, _SENTENCES[400])
-        answer = say(request, status, code, message)
+        answer = render_error(request, status, code, message)
         for name in ("Allow", "Retry-After"):
             if name in response:
                 answer[name] = response[name]
@@ -221,7 +232,7 @@ class ApiLanguageMiddleware:
 
 
 class DomainErrorMiddleware:
-    """Pages: an expected refusal becomes its page; whoever raised it did not care."""
+    """Renders a `DomainError` that a page's view raises as an error page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -237,4 +248,4 @@ class DomainErrorMiddleware:
         if is_api(request):
             return _domain(request, error)
         status = error.status if error.status in _SENTENCES else 400
-        return _shown(request, status, error.message, said=error.status)
+        return _shown(request, status, error.message, sent_status=error.status)

@@ -1,6 +1,6 @@
 """`EMAIL_URL` as Django's settings.
 
-`smtp://` speaks in the clear, `smtp+tls://` goes over to TLS (STARTTLS), `smtps://` and
+`smtp://` is not encrypted, `smtp+tls://` goes over to TLS (STARTTLS), `smtps://` and
 `smtp+ssl://` begin with it; name and password before the host, percent-encoded.
 """
 
@@ -13,9 +13,9 @@ _TLS_FROM_THE_FIRST_BYTE = ("smtps", "smtp+ssl")
 
 
 def email_settings(url: str) -> dict[str, Any]:
-    """Raises `ImproperlyConfigured` for a scheme that is none."""
-    found: dict[str, Any] = environ.Env.email_url_config(url)
+    """Return Django's email settings; raise `ImproperlyConfigured` for a bad scheme."""
+    email: dict[str, Any] = environ.Env.email_url_config(url)
     if urlsplit(url).scheme in _TLS_FROM_THE_FIRST_BYTE:
         # django-environ takes `smtps` for STARTTLS, and would wait for a greeting.
-        found |= {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": True}
-    return found
+        email |= {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": True}
+    return email

@@ -16,12 +16,12 @@ from pghistory.middleware import HistoryMiddleware as BaseHistoryMiddleware
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# These doors check their callers themselves, or have nothing to hide.
+# These check their callers themselves, or are public.
 _OPEN_PREFIXES = ("/api/", "/v1/", "/webhooks/", "/healthz", settings.STATIC_URL)
 
 
 def request_id_of(sent: str) -> str:
-    """The id that was sent, when it is harmless in a log line, or a new one."""
+    """Return the id that was sent if it is safe in a log line, or else a new one."""
     return sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
 
 
@@ -44,7 +44,7 @@ class RequestIdMiddleware:
 
 
 class PageLoginRequiredMiddleware(LoginRequiredMiddleware):
-    """Asks for a login everywhere but at the doors of programs."""
+    """Requires a login for every page, but not for APIs, webhooks and static files."""
 
     def process_view(
         self,

@@ -1,6 +1,6 @@
 """What each role may do, as Django groups; brought in line after every migrate.
 
-Roles add up. Operators also run what nobody else may; superusers stay the few who
+Roles add up. Operators may do what no other role may; superusers stay the few who
 manage accounts.
 """
 
@@ -53,6 +53,6 @@ def fill_roles() -> None:
         f"{permission.content_type.app_label}.{permission.codename}": permission
         for permission in Permission.objects.select_related("content_type")
     }
-    for name, wanted in ROLES.items():
+    for name, permissions in ROLES.items():
         group, _ = Group.objects.get_or_create(name=name)
-        group.permissions.set(known[permission] for permission in sorted(wanted))
+        group.permissions.set(known[permission] for permission in sorted(permissions))

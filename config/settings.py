@@ -51,8 +51,8 @@ if not SECRET_KEY:
         " `make up` first, with the same STATE_DIR in both terminals, or set SECRET_KEY"
     )
 
-# Secrets at rest: `id:base64 of 32 bytes,…`. The first key seals, all of them open;
-# put a new one in front, run `manage.py rotate_secrets`, then drop the old one.
+# Secrets at rest: `id:base64 of 32 bytes,…`. The first key encrypts, all of them
+# decrypt; put a new one in front, run `manage.py rotate_secrets`, then drop the old one.
 try:
     ENCRYPTION_KEYS = read_keys(env.str("ENCRYPTION_KEYS", ""), secret_key=SECRET_KEY)
 except ValueError as error:
@@ -149,32 +149,34 @@ _STATEMENT_SECONDS = {"web": 5, "worker": 60, "beat": 60}.get(PROCESS, 0)
 
 def _database() -> dict[str, Any]:
     url = env.str("DATABASE_URL", "")
-    found: dict[str, Any] = env.db_url_config(url) if url else paths.database(STATE_DIR)
-    found["ENGINE"] = "config.postgresql"
-    options = found.setdefault("OPTIONS", {})
+    database: dict[str, Any] = (
+        env.db_url_config(url) if url else paths.database(STATE_DIR)
+    )
+    database["ENGINE"] = "config.postgresql"
+    options = database.setdefault("OPTIONS", {})
     options.setdefault("connect_timeout", 5)
-    # By Django's default nothing is prepared, whoever asks: `orgs.queries.prepared`
-    # asks, and planning would cost more than reading. 0 behind a pooler that lends a
+    # Django prepares no statement by default: `orgs.queries.prepared` asks for it,
+    # because planning would cost more than reading. 0 behind a pooler that lends a
     # connection for a transaction and cannot keep what was prepared.
     is_prepared = _flag("PREPARED_STATEMENTS", default=True)
     options.setdefault("prepare_threshold", 5 if is_prepared else None)
-    # Without a value of its own, asking whether a trigger is to be ignored fails, and
-    # each failure looks through all that the transaction has put off until its end.
+    # If `pgtrigger.ignore` had no value, each check whether a trigger is ignored would
+    # fail, and each failure would search all deferred work of the transaction.
     options["options"] = (
         f"-c statement_timeout={_STATEMENT_SECONDS}s -c lock_timeout=10s"
         " -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
         " -c pgtrigger.ignore={}"
     )
-    # By its own choice PostgreSQL plans a statement about a list of ids anew each time:
-    # a list of one looks cheaper than one of ten, and the planning is forgotten. That
-    # was a third of the alerts tab. `test_plans` looks at the plans that are kept.
+    # By default PostgreSQL plans a statement with a list of ids again each time: a
+    # list of one looks cheaper than one of ten. That was a third of the time of the
+    # alerts tab. `test_plans` checks the plans that are cached.
     if PROCESS == "web":
         options["options"] += " -c plan_cache_mode=force_generic_plan"
     # The web process's threads are few and stay: each keeps its connection, for a new
     # one costs more than many a page. Health checks make a restarted PostgreSQL cost no
     # failed request.
     max_age = None if PROCESS == "web" else 60
-    return found | {"CONN_MAX_AGE": max_age, "CONN_HEALTH_CHECKS": True}
+    return database | {"CONN_MAX_AGE": max_age, "CONN_HEALTH_CHECKS": True}
 
 
 DATABASES = {"default": _database()}
@@ -201,8 +203,8 @@ CELERY_TASK_TIME_LIMIT = 600
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A worker that is told nothing else serves both, the first one first: whatever Stripe
-# keeps waiting, usage is folded and alerts are looked at as soon as a process is free.
+# A worker without `-Q` serves both queues, the first one first: while tasks wait for
+# Stripe, usage is rolled up and alerts are evaluated as soon as a process is free.
 CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {"celery": {}, "stripe": {}}
 # What a person waits for goes before the rest: 0 is Redis's highest.
 CELERY_TASK_ROUTES = {
@@ -289,7 +291,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 900},
     },
     "sweep-alert-emails": {
-        # So often may a sixth of a minute's letters go at once.
+        # EMAILS_PER_MINUTE allows a burst of a sixth of it.
         "task": "billing.alerts.tasks.sweep_alert_emails",
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},  # a worker that was away does it once
@@ -328,7 +330,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = None
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
-# Accounts are made by superusers, sign-up is closed: nobody claims an address.
+# Accounts are made by superusers and sign-up is closed, so addresses are not claimed.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_ISSUER = SITE_NAME
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
@@ -397,7 +399,7 @@ CONTENT_SECURITY_POLICY = {
 vars().update(email_settings(env.str("EMAIL_URL", "") or "consolemail://"))
 EMAIL_TIMEOUT = 10  # seconds of each step of a conversation with the host
 
-# Where people reach us: letters carry whole addresses.
+# The public address: emails contain absolute links.
 _NAMES = (name.lstrip(".") for name in ALLOWED_HOSTS)
 _HOST = next((name for name in _NAMES if name[-1:].isalpha()), "localhost")
 _SCHEME = "https" if HTTPS_ONLY else "http"
@@ -405,9 +407,9 @@ SITE_URL = env.str("SITE_URL", f"{_SCHEME}://{_HOST}").rstrip("/")
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", f"{SITE_NAME} <orgdesk@{_HOST}>")
 # Of all workers together; a sixth of it may go at once.
 EMAILS_PER_MINUTE = env.int("EMAILS_PER_MINUTE", 120)
-# Workers that may wait for the mail host; the others have limits to look at.
+# Workers that may wait for the mail host; the others evaluate limits.
 EMAIL_CONCURRENCY = env.int("EMAIL_CONCURRENCY", 1)
-# So many letters to one address in so many minutes; what is more comes in one.
+# More emails than these to one address in these minutes are sent as one digest.
 DIGEST_AFTER = env.int("DIGEST_AFTER", 5)
 DIGEST_MINUTES = env.int("DIGEST_MINUTES", 10)
 
@@ -422,7 +424,7 @@ STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "")
 # Comma separated: two while one replaces the other. None: the webhook is a 404.
 STRIPE_WEBHOOK_SECRET = env.list("STRIPE_WEBHOOK_SECRET", default=[])
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", "")  # empty: Stripe's own
-# Of all processes together. A stand-in on our own machine takes what it is given.
+# Of all processes together. The fake Stripe has no limit.
 STRIPE_CALLS_PER_SECOND = env.int(
     "STRIPE_CALLS_PER_SECOND", 1_000 if STRIPE_API_BASE else 20
 )

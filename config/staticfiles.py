@@ -20,7 +20,7 @@ _PACKED = ("css/app.css", "css/admin.css")
 
 
 class PlotlyFinder(BaseFinder):
-    """Offers one file: the wheel's `package_data` also holds data sets nobody serves.
+    """Finds one file of Plotly's package, which also contains data sets.
 
     The package is located, not imported: importing it costs every process memory.
     """
@@ -42,12 +42,12 @@ class PlotlyFinder(BaseFinder):
 
     def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
         """Answer a path, or with `find_all` a list; the base class asks for both."""
-        found = []
+        paths = []
         if path == f"{self.prefix}/{self.file_name}":
-            found = [self.storage.path(self.file_name)]
+            paths = [self.storage.path(self.file_name)]
         if find_all or kwargs.get("all"):
-            return found
-        return found[0] if found else []
+            return paths
+        return paths[0] if paths else []
 
     def list(
         self, ignore_patterns: Iterable[str] | None
@@ -74,7 +74,7 @@ class HashedStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
         self._urls: dict[str, str] = {}
 
     def url(self, name: str, force: bool = False) -> str:
-        """Each found once: a page names a dozen, and the manifest stays as it is."""
+        """Return the hashed URL, looked up once: a page has a dozen of them."""
         if force:
             return str(super().url(name, force))
         if name not in self._urls:
@@ -84,7 +84,7 @@ class HashedStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     def post_process(
         self, paths: Sources, dry_run: bool = False, **options: Any
     ) -> Iterator[Any]:
-        """Sheets leave with their parts in them, and addresses are found anew."""
+        """Pack the style sheets before hashing, and forget the URLs of the old ones."""
         self._urls.clear()
         yield from super().post_process(packed(paths, _PACKED), dry_run, **options)
         self._urls.clear()

@@ -28,13 +28,15 @@ class PackedSheet:
 
 
 def packed(sources: Sources, names: tuple[str, ...]) -> Sources:
-    """The same sources; of the named ones, as many as are there are packed."""
-    found = [name for name in names if name in sources]
-    return sources | {name: (PackedSheet(pack(sources, name)), name) for name in found}
+    """Return the sources with the named sheets packed, where they exist."""
+    existing = [name for name in names if name in sources]
+    return sources | {
+        name: (PackedSheet(pack(sources, name)), name) for name in existing
+    }
 
 
 def pack(sources: Sources, name: str) -> str:
-    """Every import's own text in its place and its layer; imports of imports, too."""
+    """Return a sheet with every import replaced by its text, in its layer."""
     folder = posixpath.dirname(name)
 
     def part(match: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 from billing.console.queries.badges import Badge
 from config import apidocs
-from config.error_formats import say
+from config.error_formats import render_error
 from orgs.access import authenticate
 from orgs.errors import Unauthorized
 from orgs.web.charts import Chart, Limit, Series, draw, sparkline
@@ -164,7 +164,7 @@ def health(request: HttpRequest) -> HttpResponse:
 def openapi(request: HttpRequest) -> HttpResponse:
     """Return the OpenAPI document to callers with a valid credential."""
     if authenticate(request) is None:
-        return say(
+        return render_error(
             request, 401, Unauthorized.code, "Send a valid API key or login token."
         )
     return JsonResponse(apidocs.document())

@@ -18,7 +18,7 @@ def _settle() -> None:
     """Take what is loaded once out of what the garbage collector looks through.
 
     Django's own objects stay to the end; without this each full collection visits them
-    all, in the middle of somebody's request.
+    all, in the middle of a request.
     """
     import_module("config.urls")
     gc.collect()

@@ -1,9 +1,9 @@
-"""The objects of the demo's fake Stripe: filled to match our rows, then changed.
+"""The objects of the demo's fake Stripe: made to match our rows, then changed.
 
 1. customers, prices, subscriptions and invoices as our rows say, and their charges
 2. a sync of each white label, as if it had been last night's
-3. changes made in Stripe alone: a tier, seats, a payment, a price and a customer unknown
-4. a dry run of the sync: the page of discrepancies has something to resolve
+3. changes made in Stripe alone: a tier, seats, a payment, an unknown price and customer
+4. a dry run of the sync: there are discrepancies to resolve
 
 Done once for a database; killed in between, it is done again to the same effect.
 """

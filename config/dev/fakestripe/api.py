@@ -102,8 +102,10 @@ def answer(
     *,
     broken: bool = False,
 ) -> Answer:
-    """`text`: the form of a POST, the query of the others. `broken`: the call fails
-    inside, and its 500 is kept under the idempotency key."""
+    """Answer a call; `text` is the form of a POST or the query of other methods.
+
+    A `broken` call fails inside, and its 500 is stored under the idempotency key.
+    """
     request = new_id("req", length=14)
     try:
         _check_key(headers.get("authorization", ""))

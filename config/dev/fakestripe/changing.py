@@ -25,7 +25,7 @@ def change_items(
     behavior: str,
     date: int | None,
 ) -> Json | None:
-    """New items in place; the invoice, where the change makes one at once.
+    """Replace the items; return the invoice if the change makes one at once.
 
     A new interval begins a new period now and is charged now, as on Stripe.
     """
@@ -235,7 +235,7 @@ def end(
     scheduled: bool = False,
     invoice: bool = False,
 ) -> Json:
-    """Canceled now; waiting prorations are void unless it was planned or `invoice`."""
+    """Cancel now; pending prorations are void unless it was planned or `invoice`."""
     now = account.now()
     if scheduled or invoice:
         _last_invoice(account, stored_subscription)

@@ -31,7 +31,7 @@ class Controls:
             raise ApiError(400, f"{type(error).__name__}: {error}") from None
 
     def clock(self, given: Json) -> Json:
-        """Going on does what falls due; a clock never goes back."""
+        """Set or advance the clock, doing what is due; it never goes back."""
         account = self.account
         with account.store.transaction():
             if given.get("running"):
@@ -57,7 +57,7 @@ class Controls:
             store.set_setting("frozen", now)
 
     def payment(self, given: Json) -> Json:
-        """{"customer": id or "*", "outcome": "succeed" | "fail" | "none"}."""
+        """Set the outcome of payments: {"customer": id or "*", "outcome"}."""
         if given["outcome"] not in {"succeed", "fail", "none"}:
             raise ValueError("outcome")
         store = self.account.store
@@ -147,7 +147,7 @@ class Controls:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def requests(self, given: Json) -> list[Json]:
-        """Calls of the API since the last reset, the last thousands of them."""
+        """Return the latest API calls since the last reset."""
         return list(self.calls)
 
     def objects(self, given: Json) -> list[Json]:

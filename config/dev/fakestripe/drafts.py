@@ -137,7 +137,7 @@ def attach(account: Account, items: list[Json], draft: Json) -> None:
 
 
 def recount(source: Json, customer: Json) -> None:
-    """Sums of the lines; a customer's balance, negative as credit, is taken in."""
+    """Add up the lines; apply the customer's balance, which is negative for credit."""
     total = sum(line["amount"] for line in source["lines"]["data"])
     due = max(total + customer["balance"], 0)
     source |= {

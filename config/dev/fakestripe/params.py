@@ -187,7 +187,7 @@ def metadata(value: str | Tree, name: str) -> dict[str, str]:
 
 
 def merged(old: dict[str, str] | None, given: dict[str, str] | None) -> dict[str, str]:
-    """New keys over old ones; an empty value drops its key, nothing drops them all."""
+    """Merge new keys over old ones; an empty value removes its key."""
     both = {**(old or {}), **given} if given is not None else {}
     checked = {key: value for key, value in both.items() if value != ""}
     if len(checked) > _METADATA_KEYS:

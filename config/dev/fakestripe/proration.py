@@ -1,5 +1,8 @@
-"""What a change in the middle of a period costs: a credit for the rest of the old, a
-charge for the rest of the new, each an invoice item that waits for the next invoice."""
+"""Proration of a change in the middle of a period.
+
+A credit for the rest of the old price and a charge for the rest of the new one, each an
+invoice item that is pending until the next invoice.
+"""
 
 from dataclasses import dataclass
 

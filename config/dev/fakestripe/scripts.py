@@ -70,7 +70,7 @@ class Scripts:
             self.latency = 0.0
 
     def set(self, given: dict[str, Any]) -> None:
-        """{"api": [faults], "webhooks": {…}, "latency": s}; what is left out stays."""
+        """Set faults: {"api": [faults], "webhooks": {…}, "latency": s}; others stay."""
         faults = [Fault(**one) for one in given.get("api", [])]
         if unknown := {fault.do for fault in faults} - FAULTS:
             raise ValueError(f"no such fault: {', '.join(sorted(unknown))}")

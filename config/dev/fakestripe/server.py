@@ -82,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Calls are rows, not lines: `GET /_fake/requests`."""
+        """Log nothing: `GET /_fake/requests` lists the calls."""
 
     def _answer(self) -> None:
         """Answer 500 and log the exception, instead of cutting the connection."""

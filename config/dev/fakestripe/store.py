@@ -1,5 +1,6 @@
-"""Everything the fake knows, in one SQLite file: objects as JSON, with columns for what
-lists filter by.
+"""The store of the fake Stripe: one SQLite file, objects as JSON.
+
+Columns hold what lists filter by.
 
 One connection, one lock: a call is one transaction, and calls come one after another.
 The file survives a kill (WAL, written to the kernel before each answer).

@@ -135,7 +135,7 @@ def update(account: Account, call: Call) -> Json:
 
 
 def apply(account: Account, subscription: Json, given: dict[str, Any]) -> Json:
-    """Saved, with its event; invoices a change makes are made first."""
+    """Save the subscription with its event, after the invoices the change makes."""
     _check(given)
     for name in _OF_CALL:
         given.pop(name, None)

@@ -1,7 +1,7 @@
 """Log files of the servers and programs, and the reason that a log gives for a failure.
 
-A log is appended to by one run after another: the caller that starts a program remembers the
-size of its log, so that an old failure is not taken for the reason of a new one.
+Each run appends to the log: the caller that starts a program remembers the size of
+its log, so that an old failure is not taken for the reason of a new one.
 """
 
 import re
@@ -41,8 +41,8 @@ def open_log(path: Path) -> IO[bytes]:
 def failure_reason(path: Path, start: int = 0) -> str:
     """Return the last line of the highest severity, or the last line of all.
 
-    Only what was written after the first `start` bytes counts. A stopping program writes
-    many lines after the one with the reason, so the last line is seldom the reason.
+    Only what was written after the first `start` bytes counts. A stopping program
+    writes many lines after the one with the reason.
     """
     lines = [line for line in _tail(path, start) if not _NOT_READY.search(line)]
     for severity in _SEVERITIES:
