@@ -52,7 +52,7 @@ if not SECRET_KEY:
     )
 
 # Secrets at rest: `id:base64 of 32 bytes,…`. The first key encrypts, all of them
-# decrypt; put a new one in front, run `manage.py rotate_secrets`, then drop the old one.
+# decrypt: put a new one in front, run `manage.py rotate_secrets`, drop the old one.
 try:
     ENCRYPTION_KEYS = read_keys(env.str("ENCRYPTION_KEYS", ""), secret_key=SECRET_KEY)
 except ValueError as error:
