@@ -27,7 +27,7 @@ def day_of(instant: datetime, zone: ZoneInfo) -> date:
     return instant.astimezone(zone).date()
 
 
-def existed(day: date, zone: ZoneInfo) -> bool:
+def day_exists(day: date, zone: ZoneInfo) -> bool:
     """Whether the zone has that day; Apia went from 29 to 31 December 2011."""
     return day_of(first_instant(day, zone), zone) == day
 

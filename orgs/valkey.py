@@ -1,23 +1,23 @@
-"""The connection to Valkey that limiters and leases share."""
+"""The connection to Valkey that the rate limiter, leases and debouncing share."""
 
 from functools import cache
 
 import redis
 from django.conf import settings
 
-# A caller waits this long for an answer, and then does what it does without Valkey.
+# Callers wait this long for Valkey, then continue as they do without it.
 _TIMEOUT_SECONDS = 0.5
 
 
 @cache
-def client() -> redis.Redis:
+def client(*, timeout_seconds: float = _TIMEOUT_SECONDS) -> redis.Redis:
     """Return this process's client; it opens connections when they are needed.
 
-    Every command raises `redis.RedisError` when Valkey is away.
+    Every command raises `redis.RedisError` if Valkey does not answer in time.
     """
     return redis.Redis.from_url(
         settings.REDIS_URL,
-        socket_timeout=_TIMEOUT_SECONDS,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
         protocol=2,
     )

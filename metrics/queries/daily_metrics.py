@@ -13,7 +13,7 @@ from metrics.periods import contract_year_start
 from orgs.days import day_of
 from orgs.models import Organization
 from orgs.queries.prepared import fetch_all
-from orgs.queries.references import heads_and_limits
+from orgs.queries.references import get_headcount_and_entitlements
 
 DAYS = 365
 _COLUMNS = (
@@ -230,7 +230,7 @@ def entitlement_usage(organization: Organization, *, today: date) -> Entitlement
     Compute is CPU + GPU seconds, unweighted, in the contract year that holds `today`.
     """
     since = contract_year_start(contract_start(organization), today)
-    heads, limits = heads_and_limits(organization)
+    heads, limits = get_headcount_and_entitlements(organization)
     parameters = {"organization_id": organization.id, "since": since}
     [sums] = fetch_all(_ENTITLEMENT_USAGE, parameters)
     cpu, gpu, storage = map(int, sums)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from metrics.periods import DayRange, Grain
 from metrics.queries.series import CostDigits, SeriesFilters
-from orgs.days import day_of, existed, first_instant, parse_day
+from orgs.days import day_exists, day_of, first_instant, parse_day
 from orgs.errors import InvalidDateRange
 from orgs.models import WhiteLabel
 
@@ -135,7 +135,7 @@ def _point_starts(
     return tuple(
         (bucket, f'{{"timestamp":{_milliseconds(bucket, zone)},"values":[')
         for bucket in days.buckets(grain)
-        if existed(bucket, zone)
+        if day_exists(bucket, zone)
     )
 
 

@@ -1,4 +1,4 @@
-"""Who asks, what they may reach, and how often."""
+"""Authentication, permissions and rate limits of everyone who uses Orgdesk."""
 
 from orgs.access.api_access import (
     billed_organization,

@@ -1,4 +1,4 @@
-"""Check an API call: its scope, the organization it names, and its rate limit."""
+"""Checks of an API call: its scope, the organization it names, and its rate limit."""
 
 from django.http import HttpRequest
 
@@ -12,7 +12,7 @@ from orgs.models import Organization, WhiteLabel
 
 
 def principal(request: HttpRequest) -> Principal:
-    """Return who was authenticated for this call; `api_auth` put it there."""
+    """Return the principal that `api_auth` authenticated for this call."""
     auth = getattr(request, "auth", None)
     return auth if isinstance(auth, Principal) else Principal(name="anonymous")
 
@@ -24,13 +24,13 @@ def _count(
     *,
     code: str = "",
 ) -> None:
-    """Count the call, once per request however many checks ask for it."""
+    """Count the call once per request, however many checks it passes."""
     key = "counted", organization.pk if organization else None
     cached(request, key, lambda: count_call(current, organization, code=code))
 
 
 def caller(request: HttpRequest, scope: Scope) -> Principal:
-    """Return the caller of a call without an organization; counted per key."""
+    """Return the caller of a call that names no organization; count it per key."""
     current = principal(request)
     current.require(scope)
     _count(request, current)
@@ -44,7 +44,10 @@ def called_organization(
     *,
     include_deleted: bool = False,
 ) -> Organization:
-    """Return the organization a call names; counted against its own limit."""
+    """Return the organization a call names; count the call against its limit.
+
+    Raises `Forbidden`, `OrganizationNotFound` or `RateLimited`.
+    """
     current = principal(request)
     current.require(scope)
     organization = cached(
@@ -64,7 +67,10 @@ def called_organization(
 def billed_organization(
     request: HttpRequest, id_: str, *, limit_code: str = ""
 ) -> Organization:
-    """Return the same for contract C, which is read only and has its own errors."""
+    """Return the organization a call of contract C names; count the call.
+
+    Contract C only reads, and has error codes that the other contracts do not have.
+    """
     current = principal(request)
     current.require(Scope.BILLING_READ)
     organization = cached(
@@ -79,7 +85,10 @@ def billed_organization(
 
 
 def own_organization(request: HttpRequest, scope: Scope) -> Organization:
-    """Return the organization of a key; a white label's key acts for the owner."""
+    """Return the organization that the key itself belongs to.
+
+    A key of a white label acts for the organization that owns the white label.
+    """
     current = principal(request)
     current.require(scope)
     if current.organization_id is not None:
@@ -101,7 +110,7 @@ def called_white_label(
 ) -> WhiteLabel:
     """Return the white label that an organization owns, as contract A names it.
 
-    A key of one organization is refused: it does not reach all of the white label.
+    A key of one organization is refused, as it has no access to the others.
     """
     current = principal(request)
     current.require(scope)
@@ -124,7 +133,7 @@ def called_white_label(
 def owned_by(owner: Organization) -> WhiteLabel | None:
     """Return the white label an organization owns.
 
-    As a rule it is the one the organization is in: both are made together.
+    Usually it is the one the organization belongs to, which takes no query.
     """
     if owner.white_label.owner_id == owner.pk:
         return owner.white_label

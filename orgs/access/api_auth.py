@@ -1,7 +1,7 @@
-"""Authenticate and authorize API calls before their input is looked at.
+"""Authentication and authorization of API calls, before their input is validated.
 
-The credential, its scope, the organization it reaches and the rate limit are checked
-first: a caller who is refused learns nothing from how the input would have been judged.
+The credential, its scope, the organization and the rate limit are checked first: a
+caller without access learns nothing from validation errors.
 """
 
 from django.http import HttpRequest
@@ -22,18 +22,18 @@ _OWN_PREFIX = "/api/v1/"
 _COSTS_PREFIX = "/api/v1/billing/costs/"
 _LABEL_PREFIX = "/v1/api/"
 _TRUE = frozenset({"true", "1"})
-# Contract C has a code of its own for its two charts.
+# The error code that contract C defines for its two charts.
 CHARTS_RATE_LIMITED = "billing_service.rate_limited"
 
 
 class Credential(AuthBase):
-    """An API key or a login token, in any of the forms the contracts know."""
+    """The check of an API key or login token, in every form the contracts accept."""
 
     openapi_type = "http"
     openapi_scheme = "bearer"
     openapi_description = (
         "An API key or login token. It is also accepted as `Authorization: ApiKey …`,"
-        " `x-api-key`, `x-jwt-token`, the cookie `jwt`, or Basic's password."
+        " `x-api-key`, `x-jwt-token`, the cookie `jwt`, or the password of Basic."
     )
 
     def __init__(self, scope: Scope | None = None, *, reaches_deleted: bool = False):
@@ -42,31 +42,34 @@ class Credential(AuthBase):
         self.reaches_deleted = reaches_deleted
 
     def __call__(self, request: HttpRequest) -> Principal | None:
-        found = authenticate(request)
-        if found is None:
+        caller = authenticate(request)
+        if caller is None:
             return None
-        request.auth = found  # type: ignore[attr-defined]
+        request.auth = caller  # type: ignore[attr-defined]
         if self.scope is not None:
-            found.require(self.scope)
-            self._reach(request, self.scope)
+            caller.require(self.scope)
+            self._check_path(request, self.scope)
         if request.path.startswith(_OWN_PREFIX):
             check_query(request)
-        return found
+        return caller
 
-    def _reach(self, request: HttpRequest, scope: Scope) -> None:
-        """Fetch what the path names; the operation finds it in the request cache."""
-        named = request.resolver_match.kwargs if request.resolver_match else {}
-        if "organization_id" not in named:
+    def _check_path(self, request: HttpRequest, scope: Scope) -> None:
+        """Check access to the organization or white label that the path names.
+
+        The operation then takes it from the request cache.
+        """
+        path_ids = request.resolver_match.kwargs if request.resolver_match else {}
+        if "organization_id" not in path_ids:
             return
-        id_ = str(named["organization_id"])
-        deleted = self.reaches_deleted or _wants_deleted(request)
+        id_ = str(path_ids["organization_id"])
+        deleted = self.reaches_deleted or _includes_deleted(request)
         if request.path.startswith(_COSTS_PREFIX):
             billed_organization(request, id_, limit_code=_limit_code(request))
         elif not request.path.startswith(_LABEL_PREFIX):
             called_organization(request, id_, scope, include_deleted=deleted)
-        elif "inner_id" in named:
+        elif "inner_id" in path_ids:
             inner_organization(
-                request, id_, str(named["inner_id"]), scope, include_deleted=deleted
+                request, id_, str(path_ids["inner_id"]), scope, include_deleted=deleted
             )
         else:
             called_white_label(request, id_, scope)
@@ -77,7 +80,7 @@ def needs(scope: Scope, *, reaches_deleted: bool = False) -> Credential:
     return Credential(scope, reaches_deleted=reaches_deleted)
 
 
-def _wants_deleted(request: HttpRequest) -> bool:
+def _includes_deleted(request: HttpRequest) -> bool:
     return request.GET.get("includeDeleted", "").lower() in _TRUE
 
 
@@ -86,9 +89,9 @@ def _limit_code(request: HttpRequest) -> str:
 
 
 def check_query(request: HttpRequest) -> None:
-    """Refuse a parameter that is given twice or contains a NUL.
+    """Refuse a parameter that is given twice or contains a NUL character.
 
-    The published contracts ignore what they do not know, so only `/api/v1` is strict.
+    Only `/api/v1` is strict: the published contracts ignore unknown input.
     """
     for name, values in request.GET.lists():
         if len(values) > 1:

@@ -1,4 +1,4 @@
-"""Read the user of a page, their white label and their permissions in one statement."""
+"""An authentication backend that reads user, white label and permissions at once."""
 
 from functools import cache
 from typing import Any
@@ -9,8 +9,8 @@ from django.db import DEFAULT_DB_ALIAS
 from orgs.models import User, WhiteLabel
 from orgs.queries.prepared import fetch_all
 
-# The permissions as `app.codename`: all of them for superusers, and for others those
-# given to the user and to the user's groups.
+# The permissions as `app.codename`: all of them for superusers, otherwise those of the
+# user and of the user's groups. It replaces five statements of Django's backend.
 _USER = """
 select array(select c.app_label || '.' || p.codename
         from auth_permission p join django_content_type c on c.id = p.content_type_id
@@ -27,10 +27,10 @@ where u.id = %(user_id)s
 
 
 class UserReader:
-    """A mixin for authentication backends that costs a page one statement, not five.
+    """A mixin for authentication backends that reads a user in one statement, not five.
 
-    The permissions are kept on the user, who is read at each request. A user who came
-    from elsewhere has none of them, and Django reads them as ever.
+    The permissions are stored on the user object, which is read at each request. For a
+    user object that was loaded otherwise, Django reads the permissions as usual.
     """
 
     def get_user(self, user_id: int) -> User | None:
@@ -53,8 +53,8 @@ class UserReader:
         """Return what `get_user` read, or ask Django about a user it did not read."""
         permissions: set[str] | None = getattr(user_obj, "read_permissions", None)
         if permissions is None or obj is not None or not user_obj.is_active:
-            found: set[str] = super().get_all_permissions(user_obj, obj)  # type: ignore[misc]
-            return found
+            all_permissions: set[str] = super().get_all_permissions(user_obj, obj)  # type: ignore[misc]
+            return all_permissions
         return permissions
 
 

@@ -1,6 +1,7 @@
-"""Credentials of an API call: a key in any of its forms, a login token, a session.
+"""Credentials of an API call: an API key, a login token, a password or a session.
 
-Any of these alone is enough; one that is sent and wrong is refused, whatever else is.
+One credential is enough. The first that is sent decides: if it is invalid, the call is
+refused even if another one is valid.
 """
 
 import base64
@@ -18,7 +19,7 @@ from django.utils import timezone
 from ninja.utils import check_csrf
 
 from orgs.access.backends import RoleBackend
-from orgs.access.limits import login_attempt, login_succeeded
+from orgs.access.limits import count_login_attempt, uncount_login_attempt
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal, principal_of
 from orgs.access.request_cache import cache_organization
@@ -28,64 +29,72 @@ from orgs.errors import Forbidden
 from orgs.models import ApiKey, User
 from orgs.queries.key_lookup import KeyFacts, find_key
 
-TOKEN_LASTS = timedelta(hours=1)
-_NOTE_USE_EVERY = timedelta(minutes=1)  # a write a minute per key, not per call
+TOKEN_LIFETIME = timedelta(hours=1)
+_RECORD_USE_EVERY = timedelta(minutes=1)  # one write a minute per key, not per call
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ALGORITHM = "HS256"
 _COOKIE = "jwt"
 
 
 def authenticate(request: HttpRequest) -> Principal | None:
-    """The principal of a call, or nobody; raises for a session without its token."""
+    """Return the principal of a call, or None if it has no valid credential.
+
+    Raises `Forbidden` for a write in a browser session without a CSRF token.
+    """
     if header := request.headers.get("x-api-key"):
-        return _of_key(request, header.strip())
+        return _key_principal(request, header.strip())
     if header := request.headers.get("x-jwt-token"):
-        return _of_token(header.strip())
+        return _token_principal(header.strip())
     if header := request.headers.get("authorization"):
-        return _of_authorization(request, header)
+        return _authorization_principal(request, header)
     if token := _cookie_token(request):
-        return _of_token(token)
-    return _of_session(request)
+        return _token_principal(token)
+    return _session_principal(request)
 
 
-def _of_authorization(request: HttpRequest, header: str) -> Principal | None:
+def _authorization_principal(request: HttpRequest, header: str) -> Principal | None:
     kind, _, value = header.partition(" ")
     value = value.strip()
     match kind.lower():
         case "apikey":
             # Some clients put the whole header value, kind included, in their setting.
-            return _of_key(request, value.removeprefix("ApiKey "))
+            return _key_principal(request, value.removeprefix("ApiKey "))
         case "bearer":
             if value.count(".") == 2:  # noqa: PLR2004  header.claims.signature
-                return _of_token(value)
-            return _of_key(request, value)
+                return _token_principal(value)
+            return _key_principal(request, value)
         case "basic":
-            return _of_basic(request, value)
+            return _basic_principal(request, value)
     return None
 
 
-def _of_key(request: HttpRequest, text: str) -> Principal | None:
-    """Reads the organization that the path names along with the key."""
+def _key_principal(request: HttpRequest, text: str) -> Principal | None:
+    """Return the principal of an API key.
+
+    The organization that the path names is read in the same statement and cached.
+    """
     now = timezone.now()
-    named = request.resolver_match.kwargs if request.resolver_match else {}
+    path_ids = request.resolver_match.kwargs if request.resolver_match else {}
+    organization_id = row_id(path_ids.get("organization_id", 0))
     key, organization = find_key(
-        hash_key(text), organization_id=row_id(named.get("organization_id", 0)), now=now
+        hash_key(text), organization_id=organization_id, now=now
     )
     if key is None:
         return None
     if organization is not None:
         cache_organization(request, organization)
-    if not may_wait(key.used_at, now):
+    if is_use_due(key.used_at, now):
         ApiKey.objects.filter(pk=key.id).update(last_used_at=now)
     return principal_of_key(key)
 
 
-def may_wait(used_at: datetime | None, now: datetime) -> bool:
-    """Whether the use of a key was noted lately."""
-    return used_at is not None and now - used_at <= _NOTE_USE_EVERY
+def is_use_due(used_at: datetime | None, now: datetime) -> bool:
+    """Return whether the use of a key has to be recorded again."""
+    return used_at is None or now - used_at > _RECORD_USE_EVERY
 
 
 def principal_of_key(key: KeyFacts) -> Principal:
+    """Return the principal of an active API key."""
     return Principal(
         name=f"key {key.id}",
         scopes=frozenset(map(Scope, key.scopes)),
@@ -95,8 +104,11 @@ def principal_of_key(key: KeyFacts) -> Principal:
     )
 
 
-def key_text(headers: Mapping[str, str]) -> str:
-    """The key in WSGI's headers, when it is plainly one: not a token, not Basic."""
+def api_key_of(headers: Mapping[str, str]) -> str:
+    """Return the API key in a WSGI environment, if nothing else can be meant by it.
+
+    Empty for every other credential, which Django has to authenticate.
+    """
     if header := headers.get("HTTP_X_API_KEY"):
         return header.strip()
     kind, _, value = headers.get("HTTP_AUTHORIZATION", "").partition(" ")
@@ -104,20 +116,23 @@ def key_text(headers: Mapping[str, str]) -> str:
     return value.strip().removeprefix("ApiKey ") if is_plain else ""
 
 
-def _of_basic(request: HttpRequest, value: str) -> Principal | None:
-    """Any user name with a key as password, or a person's own."""
+def _basic_principal(request: HttpRequest, value: str) -> Principal | None:
+    """Return the principal of Basic credentials.
+
+    The password is an API key, with any user name, or that of the named user.
+    """
     try:
         decoded = base64.b64decode(value, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None
     name, _, password = decoded.partition(":")
     if password.startswith(settings.API_KEY_PREFIX):
-        return _of_key(request, password)
+        return _key_principal(request, password)
     user = log_in(request, name, password)
     return principal_of(user) if user else None
 
 
-def _of_session(request: HttpRequest) -> Principal | None:
+def _session_principal(request: HttpRequest) -> Principal | None:
     user = getattr(request, "user", None)
     if not isinstance(user, User) or not user.is_active:
         return None
@@ -126,37 +141,42 @@ def _of_session(request: HttpRequest) -> Principal | None:
     return principal_of(user, by_session=True)
 
 
-# --- people -----------------------------------------------------------------------
-
-
 def log_in(
     request: HttpRequest, name: str, password: str, *, code: str = ""
 ) -> User | None:
-    """The account these belong to; a second factor, where there is one, must be right.
+    """Return the user of a name and password, or None if they are wrong.
 
-    Tries are counted per address before the password is looked at; raises
-    `RateLimited` when there were too many, `Unavailable` when nobody can count.
+    A user with a second factor also needs its `code`. Attempts are counted per address
+    before the password is checked; raises `RateLimited` after too many of them, and
+    `Unavailable` if they cannot be counted.
     """
     if "\x00" in name or "\x00" in password:
-        name = password = ""  # counted as the failure it is
-    login_attempt(request)
+        name = password = ""  # PostgreSQL refuses NUL; count it as a failed login
+    count_login_attempt(request)
     user = check_password(request, username=_username(name), password=password)
-    if isinstance(user, User) and _second_factor(user, code):
-        login_succeeded(request)
+    if isinstance(user, User) and _is_second_factor_valid(user, code):
+        uncount_login_attempt(request)
         return user
     return None
 
 
 def _username(name: str) -> str:
-    """People log in by name or e-mail address, as on the login page."""
+    """Return the user name of a name or email address, as on the login page.
+
+    An address that several users have is not a login name.
+    """
     if "@" in name:
-        found = User.objects.filter(email__iexact=name).values_list("username")[:2]
-        if len(found) == 1:
-            return str(found[0][0])
+        usernames = User.objects.filter(email__iexact=name).values_list("username")[:2]
+        if len(usernames) == 1:
+            return str(usernames[0][0])
     return name
 
 
-def _second_factor(user: User, code: str) -> bool:
+def _is_second_factor_valid(user: User, code: str) -> bool:
+    """Return whether a code is right; always true for a user without a second factor.
+
+    A recovery code is used up by this.
+    """
     if not is_mfa_enabled(user):
         return True
     from allauth.mfa.models import Authenticator  # noqa: PLC0415  needs the app registry
@@ -170,22 +190,22 @@ def _second_factor(user: User, code: str) -> bool:
     )
 
 
-# --- login tokens -----------------------------------------------------------------
-
-
 def issue_token(user: User) -> str:
-    """A signed token for an hour; a changed password or a disabled account ends it."""
+    """Return a signed login token, valid for an hour.
+
+    A change of the password or a disabled account ends it earlier.
+    """
     now = timezone.now()
     claims = {
         "sub": str(user.pk),
         "iat": now,
-        "exp": now + TOKEN_LASTS,
+        "exp": now + TOKEN_LIFETIME,
         "was": user.get_session_auth_hash()[:16],
     }
     return jwt.encode(claims, _signing_key(), algorithm=_ALGORITHM)
 
 
-def _of_token(text: str) -> Principal | None:
+def _token_principal(text: str) -> Principal | None:
     try:
         claims = jwt.decode(
             text,
@@ -206,8 +226,11 @@ def _signing_key() -> str:
 
 
 def _cookie_token(request: HttpRequest) -> str:
-    """`jwt=…`, or a bare value: contract A's Python client sends it without a name."""
-    if named := request.COOKIES.get(_COOKIE):
-        return unquote(named)
-    bare = request.headers.get("cookie", "")
-    return bare.strip() if bare and "=" not in bare else ""
+    """Return the login token in the cookie `jwt`, or in a cookie without a name.
+
+    The Python client of contract A sends it without a name.
+    """
+    if cookie := request.COOKIES.get(_COOKIE):
+        return unquote(cookie)
+    header = request.headers.get("cookie", "")
+    return header.strip() if header and "=" not in header else ""

@@ -1,8 +1,8 @@
-"""Authorize the calls of the fast path: an API key, and the organization it reaches.
+"""Authorization of calls on the fast path: an API key and the organization it names.
 
-Every function returns None where Django has to answer: the call is refused, or the use
-of the key has to be noted. Django then reads again and answers with the reason. Nothing
-is counted or written here.
+Every function returns None if Django has to handle the call, because it is refused or
+because the use of the key has to be recorded. Django then reads key and organization
+again and responds with the reason. Nothing is counted or written here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from orgs.access.credentials import key_text, may_wait, principal_of_key
+from orgs.access.credentials import api_key_of, is_use_due, principal_of_key
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal
 from orgs.catalog import Scope
@@ -26,7 +26,7 @@ from orgs.queries.key_lookup import (
 
 
 class OrganizationCall(NamedTuple):
-    """A call that names an organization; `joined` are columns read along with it."""
+    """An authorized call; `joined` are the columns that were read with the key."""
 
     principal: Principal
     organization: Organization
@@ -38,9 +38,9 @@ def authorize_organization(
 ) -> OrganizationCall | None:
     """Return the caller and the organization of this id, unless it is deleted.
 
-    `headers` are those of WSGI. One statement.
+    `headers` is the WSGI environment. One statement.
     """
-    text, now = key_text(headers), timezone.now()
+    text, now = api_key_of(headers), timezone.now()
     if not text:
         return None
     key, organization = find_key(
@@ -55,8 +55,11 @@ def authorize_organization(
 def authorize_organization_with(
     headers: Mapping[str, str], id_: str, scope: Scope, *, joined: str, now: datetime
 ) -> OrganizationCall | None:
-    """Return the same, deleted or not, with the columns of the subquery `joined`."""
-    text = key_text(headers)
+    """Authorize a call and read the subquery `joined` in the same statement.
+
+    The organization may be deleted. See `find_key_with` for the subquery.
+    """
+    text = api_key_of(headers)
     if not text:
         return None
     key, organization, row = find_key_with(
@@ -71,7 +74,8 @@ def authorize_organization_with(
 def _principal(
     key: KeyFacts | None, organization: Organization | None, scope: Scope, now: datetime
 ) -> Principal | None:
-    if key is None or organization is None or not may_wait(key.used_at, now):
+    """Return the caller, or None if the call is refused or the key's use is due."""
+    if key is None or organization is None or is_use_due(key.used_at, now):
         return None
     principal = principal_of_key(key)
     is_allowed = scope in principal.scopes and principal.reaches(organization)

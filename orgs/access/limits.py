@@ -1,8 +1,8 @@
-"""Limits of API calls per organization and key, and of login attempts per address.
+"""Rate limits of API calls per organization and key, and of login attempts per address.
 
-A bucket holds the calls of a whole minute, so that a minute's worth may come at once.
-When Valkey is away, calls are not limited and logins are refused: a bill that is too
-late is better than a password that was guessed.
+A bucket holds the calls of a whole minute, so all of them may be made at once. If
+Valkey is down, API calls are not limited, because usage must not be lost, and logins
+are refused, because passwords could be guessed.
 """
 
 import logging
@@ -18,9 +18,9 @@ from orgs.models import Organization
 from orgs.rate_limiter import RateLimiter
 
 logger = logging.getLogger(__name__)
-MINUTE = 60
-KEY_CALLS_A_MINUTE = 6_000  # of calls that name no organization
-LOGIN_TRIES = 20
+_MINUTE_SECONDS = 60
+KEY_CALLS_PER_MINUTE = 6_000  # for calls that name no organization
+LOGIN_ATTEMPTS = 20
 LOGIN_WINDOW_SECONDS = 300
 
 
@@ -29,25 +29,30 @@ def count_call(
 ) -> None:
     """Count a call of an API key or token; those of a browser session are unlimited.
 
-    Raises `RateLimited` with the seconds to wait, with `code` as its code where the
-    contract has one. A refused call takes no token, so waiting always helps.
+    Raises `RateLimited` with the seconds to wait, and with `code` if the contract
+    defines one. A refused call takes no token, so waiting always helps.
     """
     if principal.by_session:
         return
-    who = f"key:{principal.key_id}" if principal.key_id else f"user:{principal.user_id}"
+    caller = (
+        f"key:{principal.key_id}" if principal.key_id else f"user:{principal.user_id}"
+    )
     if organization is None:
-        name, limit = f"calls:{who}", KEY_CALLS_A_MINUTE
+        name, limit = f"calls:{caller}", KEY_CALLS_PER_MINUTE
     else:
         limit = organization.rate_limit or organization.white_label.default_rate_limit
-        name = f"calls:{organization.pk}:{who}"
+        name = f"calls:{organization.pk}:{caller}"
     try:
-        _acquire_token(_limiter(name, limit, MINUTE), code)
+        _acquire_token(_limiter(name, limit, _MINUTE_SECONDS), code)
     except redis.RedisError as error:
         logger.warning("call_not_counted error=%s", type(error).__name__)
 
 
-def login_attempt(request: HttpRequest) -> None:
-    """Count an attempt before it is made; raises `RateLimited` or `Unavailable`."""
+def count_login_attempt(request: HttpRequest) -> None:
+    """Count a login before its password is checked.
+
+    Raises `RateLimited` after too many attempts and `Unavailable` without Valkey.
+    """
     try:
         _acquire_token(_login_limiter(request))
     except redis.RedisError as error:
@@ -55,8 +60,8 @@ def login_attempt(request: HttpRequest) -> None:
         raise Unavailable("Login is unavailable. Try again in 5 s.") from None
 
 
-def login_succeeded(request: HttpRequest) -> None:
-    """Return the attempt's token: logins with the right password are not limited."""
+def uncount_login_attempt(request: HttpRequest) -> None:
+    """Return the token of an attempt that succeeded: only failures are limited."""
     try:
         _login_limiter(request).return_token()
     except redis.RedisError as error:
@@ -65,7 +70,7 @@ def login_succeeded(request: HttpRequest) -> None:
 
 def _login_limiter(request: HttpRequest) -> RateLimiter:
     name = f"logins:{get_adapter(request).get_client_ip(request)}"
-    return _limiter(name, LOGIN_TRIES, LOGIN_WINDOW_SECONDS)
+    return _limiter(name, LOGIN_ATTEMPTS, LOGIN_WINDOW_SECONDS)
 
 
 def _limiter(name: str, limit: int, seconds: int) -> RateLimiter:

@@ -1,7 +1,8 @@
-"""Check which organizations a principal may see.
+"""Checks of which organizations a principal may see.
 
-Pages, API, admin, tasks and exports fetch organizations through here. It fails closed:
-a principal without a white label, an organization or the right to all sees nothing.
+Pages, API, admin, tasks and exports all fetch organizations through this module. It
+fails closed: a principal without a white label, an organization or access to all of
+them sees none.
 """
 
 from orgs.access.principals import Principal
@@ -26,7 +27,7 @@ def visible(principal: Principal) -> OrganizationQuerySet:
 
 
 def visible_white_labels(principal: Principal) -> list[WhiteLabel]:
-    """Return the white labels the principal may choose between, ordered by name."""
+    """Return the white labels the principal may see, ordered by name."""
     white_labels = WhiteLabel.objects.order_by("name", "id")
     if principal.sees_all:
         return list(white_labels)
@@ -42,8 +43,8 @@ def get_organization(
 ) -> Organization:
     """Return an organization the principal may see, with its white label.
 
-    Raises `OrganizationNotFound` alike for an id out of reach, an unknown one and a
-    malformed one, so that nothing is disclosed. `row` is the organization if it was
+    Raises the same `OrganizationNotFound` for an id without access, an unknown one and
+    a malformed one, so that nothing is disclosed. `row` is the organization if it was
     read already.
     """
     organization = row or find_organization(row_id(id_))
@@ -59,7 +60,8 @@ def get_billed_organization(
 ) -> Organization:
     """Return an organization as `get_organization` does, with contract C's errors.
 
-    There an existing organization out of reach is `organization.invalid_access`, 403.
+    Contract C answers `organization.invalid_access` (403) for an organization that
+    exists but that the principal may not see.
     """
     organization = row or find_organization(row_id(id_))
     if organization is None or organization.deleted_at is not None:
@@ -70,7 +72,7 @@ def get_billed_organization(
 
 
 def row_id(id_: int | str) -> int:
-    """Return the id as a number, or 0, which no row has, for anything else."""
+    """Return an id as a number; 0, which no row has, if it is not a valid id."""
     text = str(id_)
     if not (text.isascii() and text.isdigit()) or len(text) > len(str(_MAX_ID)):
         return 0

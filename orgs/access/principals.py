@@ -1,4 +1,4 @@
-"""Who asks: a key, or a person, and what each may do."""
+"""Principals: the API key or user behind a call, and what it may do."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from orgs.catalog import Scope
 from orgs.errors import Forbidden
 from orgs.models import Organization, User
 
-# What a permission of a person is worth as a scope.
+# The scope that a user has by each Django permission.
 _SCOPES_BY_PERMISSION = {
     "orgs.view_organization": Scope.ORGANIZATIONS_READ,
     "orgs.change_organization": Scope.ORGANIZATIONS_WRITE,
@@ -19,10 +19,11 @@ _SCOPES_BY_PERMISSION = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, and what they may reach; `name` is for logs and history.
+    """The caller of a request, with its scopes and the rows it may access.
 
-    `key_id` is a key's, `user_id` a person's. `by_session`
-    says that a browser's cookie was the credential: then a write needs its token.
+    `key_id` is set for an API key, `user_id` for a user. `by_session` is true if a
+    browser's session cookie was the credential; a write then needs a CSRF token.
+    `name` is for logs and history.
     """
 
     name: str
@@ -35,12 +36,12 @@ class Principal:
     by_session: bool = False
 
     def require(self, scope: Scope) -> None:
-        """Raises `Forbidden`, naming what is missing."""
+        """Raise `Forbidden` if the scope is missing; the message names it."""
         if scope not in self.scopes:
             raise Forbidden(f"The scope {scope} is required.")
 
     def reaches(self, organization: Organization) -> bool:
-        """What `visible` says of one row; nobody bound to nothing reaches anything."""
+        """Return whether the organization is one of `permissions.visible`; no query."""
         if self.organization_id not in (None, organization.pk):
             return False
         if self.white_label_id is not None:
@@ -49,7 +50,11 @@ class Principal:
 
 
 def principal_of(user: User | AnonymousUser, *, by_session: bool = False) -> Principal:
-    """A person: bound to a white label, or staff who see all, or nobody."""
+    """Return the principal of a user.
+
+    A user of a white label sees its organizations; staff without one see all. Anonymous
+    and inactive users see none.
+    """
     if not isinstance(user, User) or not user.is_active:
         return Principal(name="anonymous")
     granted = user.get_all_permissions()

@@ -1,4 +1,4 @@
-"""Rows and results of one request, so that its permission checks share one look-up."""
+"""A cache for one request, so that its permission checks share one look-up."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 
 def cached(request: HttpRequest, key: object, compute: Callable[[], Value]) -> Value:
-    """Return what `compute` returned for this key in this request, calling it once."""
+    """Return the value of `compute`, which is called once per key and request."""
     values = request.__dict__.setdefault("access_cache", {})
     if key not in values:
         values[key] = compute()
@@ -19,12 +19,15 @@ def cached(request: HttpRequest, key: object, compute: Callable[[], Value]) -> V
 
 
 def cache_organization(request: HttpRequest, organization: Organization) -> None:
-    """Keep a row that came with the key; whether the key reaches it is not checked."""
+    """Cache the organization that was read with the key; no permission is checked."""
     values = request.__dict__.setdefault("access_cache", {})
     values["row", str(organization.pk)] = organization
 
 
 def cached_organization(request: HttpRequest, id_: int | str) -> Organization | None:
-    """Return the row that came with the key, before any check of permissions."""
+    """Return the organization that was read with the key; check its permission first.
+
+    None if it was not read.
+    """
     organization = request.__dict__.get("access_cache", {}).get(("row", str(id_)))
     return cast("Organization | None", organization)

@@ -11,9 +11,9 @@ from orgs.catalog import Scope
 from orgs.commands import editing
 from orgs.errors import DomainError, Forbidden
 from orgs.models import Organization, WhiteLabel
-from orgs.queries.paging import Order, page_of
+from orgs.queries.paging import Order, fetch_page
 from orgs.queries.references import get_entitlements
-from orgs.queries.searching import taker
+from orgs.queries.searching import search_fetcher
 from orgs.schemas.errors import ErrorsOut
 from orgs.schemas.numbers import PlainInt
 from orgs.schemas.organizations import (
@@ -88,13 +88,13 @@ def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) ->
         rows = rows.filter(external_id=filters.external_id)
     if filters.white_label is not None:
         rows = rows.filter(white_label__slug=filters.white_label)
-    page = page_of(
+    page = fetch_page(
         rows,
         Order("id"),
         size=filters.limit,
         cursor=filters.cursor,
         scope=f"api:{caller.name}",
-        take=taker(filters.search or ""),
+        fetch=search_fetcher(filters.search or ""),
     )
     return {
         "organizations": [organization_out(row) for row in page.rows],

@@ -13,7 +13,7 @@ from orgs.commands import editing
 from orgs.commands.editing import change_person, remove_person
 from orgs.errors import OrganizationNotFound
 from orgs.models import Member, Organization, Project
-from orgs.queries.paging import Order, page_of
+from orgs.queries.paging import Order, fetch_page
 from orgs.schemas.numbers import PlainInt
 from orgs.schemas.organizations import (
     MAX_BIGINT,
@@ -83,7 +83,7 @@ def _one(rows: Any, id_: str) -> Any:
 def _page(rows: Any, filters: PeopleIn, scope: str) -> Any:
     if not filters.includeDeleted:
         rows = rows.filter(deleted_at=None)
-    return page_of(
+    return fetch_page(
         rows, Order("id"), size=filters.limit, cursor=filters.cursor, scope=scope
     )
 

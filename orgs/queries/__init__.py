@@ -1,1 +1,1 @@
-"""Reads of who: organizations by the company's ids, heads, white labels."""
+"""Reads of organizations, their people, API keys and history."""

@@ -1,4 +1,4 @@
-"""How many rows a list has, without counting millions for every page."""
+"""Row counts of long lists, without counting millions of rows for every page."""
 
 import json
 import logging
@@ -10,26 +10,32 @@ from django.db.models import QuerySet
 
 logger = logging.getLogger(__name__)
 EXACT_UP_TO = 10_000
-_KEPT_SECONDS = 60
+_CACHE_SECONDS = 60
 
 
 def count_or_estimate(rows: QuerySet[Any]) -> int:
-    """Exact up to 10,000; beyond, what the planner expects. Reads 10,001 rows."""
-    found = rows.order_by()[: EXACT_UP_TO + 1].count()
-    if found <= EXACT_UP_TO:
-        return found
+    """Return the number of rows: exact up to 10,000, above that an estimate.
+
+    Counts at most 10,001 rows; the estimate is the planner's.
+    """
+    counted = rows.order_by()[: EXACT_UP_TO + 1].count()
+    if counted <= EXACT_UP_TO:
+        return counted
     [explained] = json.loads(rows.order_by().explain(format="json"))
-    return max(found, int(explained["Plan"]["Plan Rows"]))
+    return max(counted, int(explained["Plan"]["Plan Rows"]))
 
 
-def count_now_and_then(rows: QuerySet[Any], *, name: str) -> int:
-    """Exact; beyond 10,000 counted once a minute and kept under `name`."""
-    found = rows.order_by()[: EXACT_UP_TO + 1].count()
-    if found <= EXACT_UP_TO:
-        return found
+def count_cached(rows: QuerySet[Any], *, name: str) -> int:
+    """Return the number of rows: above 10,000 it may be a minute old.
+
+    `name` identifies the list in the cache. Without Valkey all rows are counted.
+    """
+    counted = rows.order_by()[: EXACT_UP_TO + 1].count()
+    if counted <= EXACT_UP_TO:
+        return counted
     try:
-        kept = cache.get_or_set(f"count:{name}", rows.count, _KEPT_SECONDS)
+        cached = cache.get_or_set(f"count:{name}", rows.count, _CACHE_SECONDS)
     except redis.RedisError as error:
-        logger.warning("count_not_kept error=%s", type(error).__name__)
-        kept = None
-    return rows.count() if kept is None else int(kept)
+        logger.warning("count_not_cached error=%s", type(error).__name__)
+        cached = None
+    return rows.count() if cached is None else int(cached)

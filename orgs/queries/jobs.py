@@ -1,3 +1,5 @@
+"""Reads of background jobs."""
+
 from django.db.models import QuerySet
 
 from orgs.models import Job, Organization

@@ -1,4 +1,4 @@
-"""Read what every API call needs first: its key, and the organization it names."""
+"""Read the API key of a call and the organization it names in one statement."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from orgs.queries.prepared import fetch_all
 
 Fields = frozenset[str] | None  # of both models; None: all but `_NEVER_READ`
 
-# Long texts, and columns that exist for an index alone: loaded by those who need them.
+# Long texts, and columns that exist only for an index: Django loads them when used.
 _NEVER_READ = frozenset({"readme", "name_key", "search_text"})
 # What a chart needs; reading another column costs about a microsecond.
 FAST_PATH_FIELDS = frozenset({
@@ -27,7 +27,7 @@ _ACCESS_FIELDS = frozenset({"id", "white_label", "rate_limit", "default_rate_lim
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """A key in force; `used_at` is updated once a minute, not at each call."""
+    """An active API key; `used_at` is updated at most once a minute."""
 
     id: int
     scopes: Sequence[str]
@@ -36,6 +36,8 @@ class KeyFacts:
     used_at: datetime | None
 
 
+# The key by its hash, unless it has expired, was revoked, or belongs to a deleted
+# organization. A revocation may lie in the future: a rotated key works until then.
 _KEY = """
 select k.id, k.scopes, k.white_label_id, k.organization_id, k.last_used_at, {columns}
 from orgs_apikey k
@@ -47,6 +49,7 @@ where k.key_hash = %(key_hash)s
     and (k.organization_id is null or own.deleted_at is null)
 """
 _KEY_COLUMNS = 5
+# Left joins, so that the key is returned even if the organization does not exist.
 _ORGANIZATION_JOINS = """
 left join orgs_organization o on o.id = %(organization_id)s
 left join orgs_whitelabel w on w.id = o.white_label_id
@@ -66,8 +69,8 @@ def find_key(
 ) -> tuple[KeyFacts | None, Organization | None]:
     """Return the key and the organization of this id, deleted or not; one statement.
 
-    Whether the key reaches the organization is for `permissions` to say. Without a key
-    there is no organization either. Fields that are not read are loaded when used.
+    The caller checks whether the key may access the organization. Both are None if
+    there is no such key. Fields that are not read here are loaded when used.
     """
     rows = fetch_all(
         _key_statement(fields),
@@ -82,10 +85,10 @@ def find_key(
 def find_key_with(
     key_hash: bytes, *, organization_id: int, now: datetime, joined: str
 ) -> tuple[KeyFacts | None, Organization | None, Sequence[Any]]:
-    """Return the same, and the row of a subquery about the organization.
+    """Return key and organization as `find_key` does, and the row of a subquery.
 
     `joined` is the SQL of the subquery; it may use the columns of `o`, and `%(now)s`.
-    Of the organization itself only what permissions and the rate limit need is read.
+    Of the organization, only what permissions and the rate limit need is read.
     """
     rows = fetch_all(
         _key_statement(_ACCESS_FIELDS, joined),
@@ -115,9 +118,6 @@ def get_white_label_by_id(white_label_id: int) -> WhiteLabel:
     return WhiteLabel.from_db(DEFAULT_DB_ALIAS, names, rows[0])
 
 
-# --- statements -------------------------------------------------------------------
-
-
 @cache
 def _key_statement(fields: Fields, joined: str = "") -> str:
     if not joined:
@@ -137,7 +137,7 @@ def _columns(fields: Fields) -> str:
 
 @cache
 def _access_columns() -> int:
-    """Return how many columns `_columns` has for access."""
+    """Return the number of columns that `_ACCESS_FIELDS` are read from."""
     models = (Organization, WhiteLabel)
     return sum(len(_names(model, _ACCESS_FIELDS)) for model in models)
 
@@ -152,10 +152,8 @@ def _names(model: type[Model], fields: Fields) -> list[str]:
     ]
 
 
-# --- rows -------------------------------------------------------------------------
-
-
 def _organization(row: Sequence[Any], fields: Fields) -> Organization | None:
+    """Return the organization of a row of `_columns`; None if all of them are null."""
     names = _names(Organization, fields)
     if row[0] is None:
         return None

@@ -1,4 +1,7 @@
-"""Pages of a long list without counting it: a cursor is the last row's sort key."""
+"""Keyset pagination: a cursor holds the sort key of the last row of a page.
+
+The cost of a page does not depend on how far into the list it is.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +14,14 @@ from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessTha
 from orgs.errors import DomainError
 
 Row = TypeVar("Row", bound=Model)
-_NEXT, _PREVIOUS = "n", "p"
+_NEXT, _PREVIOUS = "n", "p"  # the direction of a cursor
+
+SortKey = tuple[object, int]  # the value a row is ordered by, and the row's id
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows, and how to get those after and before, if there are any."""
+    """The rows of a page, and the cursors of its neighbors; None: there is none."""
 
     rows: Sequence[Row]
     next_cursor: str | None
@@ -25,10 +30,10 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By one field and then the id, so that equal values do not repeat or vanish.
+    """An order by one field and then by id, so that rows never repeat or vanish.
 
-    `tie` is the id in the table of the field: an index of both is read from a page's
-    first row on, however many equal values come before it.
+    `tie` is the id in the table of the field. With an index on both, reading starts at
+    the first row of the page, however many rows with an equal value precede it.
     """
 
     field: str
@@ -36,84 +41,92 @@ class Order:
     tie: str = "id"
 
     def reversed(self) -> "Order":
+        """Return the opposite order."""
         return replace(self, descending=not self.descending)
 
     @property
     def order_by(self) -> tuple[str, str]:
+        """The arguments of `QuerySet.order_by`."""
         sign = "-" if self.descending else ""
         return f"{sign}{self.field}", f"{sign}{self.tie}"
 
-    def of(self, rows: QuerySet[Row], after: "Key | None") -> QuerySet[Row]:
-        """Rows after this one: compared as a pair, so an index is read from there."""
+    def sort(self, rows: QuerySet[Row], after: SortKey | None) -> QuerySet[Row]:
+        """Return the rows in this order that come after a sort key; None: all of them.
+
+        Field and id are compared as a pair, which an index on both can answer.
+        """
         if after:
-            compared = TupleLessThan if self.descending else TupleGreaterThan
-            rows = rows.filter(compared((F(self.field), F(self.tie)), after))
+            comparison = TupleLessThan if self.descending else TupleGreaterThan
+            rows = rows.filter(comparison((F(self.field), F(self.tie)), after))
         return rows.order_by(*self.order_by)
 
 
-Key = tuple[object, int]  # of a row: what it is ordered by, and its id
-Take = Callable[[QuerySet[Row], Order, Key | None, int], Sequence[Row]]
+# Reads the first rows of a queryset in an order, after a sort key: at most `int` rows.
+FetchRows = Callable[[QuerySet[Row], Order, SortKey | None, int], Sequence[Row]]
 
 
-def take_in_order(
-    rows: QuerySet[Row], order: Order, after: Key | None, count: int
+def fetch_rows(
+    rows: QuerySet[Row], order: Order, after: SortKey | None, count: int
 ) -> Sequence[Row]:
-    return list(order.of(rows, after)[:count])
+    """Return the first `count` rows in this order after a sort key."""
+    return list(order.sort(rows, after)[:count])
 
 
-def page_of(
+def fetch_page(
     rows: QuerySet[Row],
     order: Order,
     *,
     size: int,
     cursor: str | None,
     scope: str,
-    take: Take[Row] = take_in_order,
+    fetch: FetchRows[Row] = fetch_rows,
 ) -> Page[Row]:
-    """The page a cursor points at, or the first one; reads one row more than it shows.
+    """Return the page that a cursor points to, or the first one.
 
-    `take` reads so many of the rows in an order, the first ones after a key.
-    Cursors are signed for `scope` (who asks, for what): a forged or foreign one raises
-    `invalid_cursor`.
+    Reads one row more than it returns, which shows whether another page follows.
+    Cursors are signed for `scope` (the caller and the list): one that was forged, or
+    issued for another scope, raises `invalid_cursor`.
     """
     salt = f"page:{scope}:{order.field}:{order.descending}"
-    going, key = _read(cursor, salt)
-    walk = order.reversed() if going == _PREVIOUS else order
-    some = take(rows, walk, key, size + 1)
-    has_more, found = len(some) > size, list(some[:size])
-    if going == _PREVIOUS:
-        found.reverse()
-    is_first = key is None or (going == _PREVIOUS and not has_more)
-    is_last = not has_more and going == _NEXT
+    direction, key = _read_cursor(cursor, salt)
+    is_backward = direction == _PREVIOUS
+    fetched = fetch(rows, order.reversed() if is_backward else order, key, size + 1)
+    has_more, shown = len(fetched) > size, list(fetched[:size])
+    if is_backward:
+        shown.reverse()
+    is_first = key is None or (is_backward and not has_more)
+    is_last = not has_more and not is_backward
     return Page(
-        rows=found,
-        next_cursor=_write(_NEXT, found, -1, order, salt) if not is_last else None,
+        rows=shown,
+        next_cursor=None if is_last else _cursor(_NEXT, shown, -1, order, salt),
         previous_cursor=(
-            _write(_PREVIOUS, found, 0, order, salt) if not is_first else None
+            None if is_first else _cursor(_PREVIOUS, shown, 0, order, salt)
         ),
     )
 
 
-def _read(cursor: str | None, salt: str) -> tuple[str, Key | None]:
+def _read_cursor(cursor: str | None, salt: str) -> tuple[str, SortKey | None]:
+    """Return the direction of a cursor and the sort key it starts after."""
     if not cursor:
         return _NEXT, None
     try:
-        going, value, id_ = signing.loads(cursor, salt=salt)
+        direction, value, id_ = signing.loads(cursor, salt=salt)
     except (signing.BadSignature, ValueError):
         raise DomainError(
             "`cursor` is not a cursor of this list.",
             code="invalid_cursor",
             fields=("cursor",),
         ) from None
-    return going, (value, id_)
+    return direction, (value, id_)
 
 
-def _write(
-    going: str, rows: Sequence[Row], at: int, order: Order, salt: str
+def _cursor(
+    direction: str, rows: Sequence[Row], index: int, order: Order, salt: str
 ) -> str | None:
+    """Return the signed cursor that continues from the row at `index`."""
     if not rows:
         return None
-    value: object = rows[at]
+    value: object = rows[index]
     for name in order.field.split("__"):
         value = getattr(value, name)
-    return signing.dumps([going, str(value), rows[at].pk], salt=salt)
+    return signing.dumps([direction, str(value), rows[index].pk], salt=salt)

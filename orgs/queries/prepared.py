@@ -1,9 +1,9 @@
-"""Run a statement that is prepared once per connection and bound by the server.
+"""Execute statements that are prepared once per connection and bound by the server.
 
 Django binds parameters in the client, so PostgreSQL plans each statement again; for a
-chart, planning costs more than reading. Django's own `server_side_binding` is for all
-statements of a connection or none, and history writes two statements at once, which
-cannot be bound by the server.
+chart, planning costs more than reading. Django's own `server_side_binding` applies to
+all statements of a connection or none, and pghistory sends two statements in one, which
+the server cannot bind.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,8 +44,8 @@ class _LoggedCursor(_PreparedCursor):
 def _cursor() -> Any:
     """Return a cursor of Django's connection; its queries are counted and logged.
 
-    The wrapper is looked up once: each attribute of `django.db.connection` is a look-up
-    of the thread's own.
+    The wrapper is looked up once: `django.db.connection` looks it up in the thread at
+    every access to an attribute.
     """
     wrapper: Any = connections[DEFAULT_DB_ALIAS]  # the stubs know only Django's cursors
     wrapper.ensure_connection()
@@ -57,7 +57,7 @@ def _cursor() -> Any:
 def fetch_all(
     statement: str, parameters: Mapping[str, object]
 ) -> Sequence[tuple[Any, ...]]:
-    """Return the rows of a statement; errors are raised as Django's."""
+    """Return the rows of a statement; errors are raised as Django's errors."""
     with _cursor() as cursor:
         cursor.execute(statement, parameters)
         rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
@@ -68,18 +68,19 @@ Statement = tuple[str, Mapping[str, object]]
 
 
 def fetch_together(statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
-    """Return the rows of each statement, in order; one round trip for all of them."""
+    """Return the rows of each statement, in order; one round trip in all."""
     with ExitStack() as stack:
-        return [cursor.fetchall() for cursor in _executed(statements, stack)]
+        return [cursor.fetchall() for cursor in _execute(statements, stack)]
 
 
 def execute_together(statements: Sequence[Statement]) -> None:
-    """Execute statements that return no rows; one round trip for all of them."""
+    """Execute statements that return no rows, in order and in one round trip."""
     with ExitStack() as stack:
-        _executed(statements, stack)
+        _execute(statements, stack)
 
 
-def _executed(statements: Sequence[Statement], stack: ExitStack) -> list[Any]:
+def _execute(statements: Sequence[Statement], stack: ExitStack) -> list[Any]:
+    """Execute statements in one pipeline; the cursors are closed with the stack."""
     cursors = [stack.enter_context(_cursor()) for _ in statements]
     with connection.wrap_database_errors, connection.connection.pipeline():
         for cursor, (statement, parameters) in zip(cursors, statements, strict=True):
@@ -88,10 +89,10 @@ def _executed(statements: Sequence[Statement], stack: ExitStack) -> list[Any]:
 
 
 def array(values: Iterable[object]) -> str:
-    """Return an array literal of PostgreSQL: of numbers, dates and slugs alone.
+    """Return a PostgreSQL array literal of numbers, dates or slugs.
 
-    Nothing in it is escaped, so texts that people or programs chose must be passed as
-    lists, which costs more.
+    Nothing in it is escaped: pass texts that users chose as a list instead, which
+    costs more.
     """
     text = '","'.join(map(str, values))
     return f'{{"{text}"}}' if text else "{}"

@@ -1,4 +1,4 @@
-"""Reads of who: organizations by the company's ids, heads, white labels."""
+"""Look-ups of organizations, projects, entitlements and headcounts by id."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from orgs.queries.prepared import array, fetch_all
 
 
 def get_white_label(slug: str) -> WhiteLabel:
-    """Raises `WhiteLabel.DoesNotExist`."""
+    """Return the white label of a slug; raise `WhiteLabel.DoesNotExist`."""
     return WhiteLabel.objects.get(slug=slug)
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What it takes to recognize an organization that somebody named."""
+    """The ids by which a caller may name an organization."""
 
     id: int
     external_id: str
@@ -28,7 +28,10 @@ def list_references(
     ids: Collection[int] = (),
     external_ids: Collection[str] = (),
 ) -> list[Reference]:
-    """The organizations of a white label among those named, deleted ones marked."""
+    """Return the organizations of a white label that have one of these ids.
+
+    Deleted ones are included. One that is named by both of its ids is returned twice.
+    """
     rows = fetch_all(
         _REFERENCES,
         {
@@ -40,8 +43,7 @@ def list_references(
     return [Reference(*row) for row in rows]
 
 
-# Each half by its own index; with `or` in one condition neither is used. Who is named
-# both ways comes twice.
+# Each half uses an index of its kind of id; one condition with `or` would use neither.
 _REFERENCES = """
 select id, external_id, deleted_at is not null from orgs_organization
 where white_label_id = %(white_label)s and id = any(%(ids)s::bigint[])
@@ -54,7 +56,11 @@ where white_label_id = %(white_label)s and external_id = any(%(external_ids)s::t
 def find_project_ids(
     organization_ids: Collection[int], external_ids: Collection[str]
 ) -> dict[tuple[int, str], int]:
-    """Ids by (organization id, external id); a superset of the pairs is fine."""
+    """Return project ids by (organization id, external id).
+
+    Every project that has one of the organizations and one of the external ids is
+    returned, so pairs that were not asked for may be in it.
+    """
     rows = Project.objects.filter(
         organization_id__in=organization_ids, external_id__in=external_ids
     )
@@ -67,56 +73,71 @@ def find_project_ids(
 
 
 def find_project_owners(project_ids: Collection[int]) -> dict[int, int]:
-    """Organization id by project id."""
+    """Return the organization ids of projects, by project id."""
     rows = Project.objects.filter(id__in=project_ids)
     return dict(rows.values_list("id", "organization_id"))
 
 
 _LIMITS = (
-    *("storage_bytes", "compute_seconds_per_year", "gpu_seconds_per_year"),
-    *("projects", "users"),
+    "storage_bytes",
+    "compute_seconds_per_year",
+    "gpu_seconds_per_year",
+    "projects",
+    "users",
 )
 _ENTITLEMENTS = f"""
 select {", ".join(_LIMITS)} from orgs_entitlements
 where organization_id = %(organization_id)s
-"""  # noqa: S608  names come from our own list
+"""  # noqa: S608  the names are constants
 
 
 def get_entitlements(organization: Organization) -> Entitlements:
-    """Those agreed, or none at all: everything is unlimited."""
+    """Return an organization's entitlements; a limit that is None is unlimited.
+
+    An organization without a row has no limits at all.
+    """
     rows = fetch_all(_ENTITLEMENTS, {"organization_id": organization.pk})
     return _entitlements(organization, rows[0] if rows else [None] * len(_LIMITS))
 
 
 def _entitlements(organization: Organization, limits: Sequence[Any]) -> Entitlements:
-    agreed = dict(zip(_LIMITS, limits, strict=True))
-    return Entitlements(organization=organization, **agreed)
+    values = dict(zip(_LIMITS, limits, strict=True))
+    return Entitlements(organization=organization, **values)
 
 
 @dataclass(frozen=True, slots=True)
-class Heads:
-    """How many belong to an organization now."""
+class Headcount:
+    """The numbers of an organization's active members and projects.
+
+    `staff` counts the members who work for the white label.
+    """
 
     members: int
     staff: int
     projects: int
 
 
-_HEADS = f"""
+# Two counts over partial indexes of what is not deleted, and the entitlements, if any.
+_HEADCOUNT = f"""
 select m.members, m.staff, p.projects, {", ".join(f"e.{name}" for name in _LIMITS)}
 from (select count(*) as members, count(*) filter (where is_staff) as staff
     from orgs_member where organization_id = %(id)s and deleted_at is null) m
 cross join (select count(*) as projects
     from orgs_project where organization_id = %(id)s and deleted_at is null) p
 left join orgs_entitlements e on e.organization_id = %(id)s
-"""  # noqa: S608  names come from our own list
+"""  # noqa: S608  the names are constants
 
 
-def heads_and_limits(organization: Organization) -> tuple[Heads, Entitlements]:
-    """Who is there, and how many may be; in one statement."""
-    [(members, staff, projects, *limits)] = fetch_all(_HEADS, {"id": organization.id})
-    return Heads(members, staff, projects), _entitlements(organization, limits)
+def get_headcount_and_entitlements(
+    organization: Organization,
+) -> tuple[Headcount, Entitlements]:
+    """Return an organization's headcount and entitlements; one statement."""
+    rows = fetch_all(_HEADCOUNT, {"id": organization.id})
+    members, staff, projects, *limits = rows[0]
+    headcount = Headcount(members, staff, projects)
+    return headcount, _entitlements(organization, limits)
 
 
-def count_heads(organization: Organization) -> Heads:
-    return heads_and_limits(organization)[0]
+def get_headcount(organization: Organization) -> Headcount:
+    """Return an organization's headcount."""
+    return get_headcount_and_entitlements(organization)[0]

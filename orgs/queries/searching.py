@@ -1,4 +1,4 @@
-"""Organizations by what people remember of them, in the order of a list."""
+"""Text search of organizations, in the order of a list."""
 
 from typing import Any, TypeVar
 
@@ -6,111 +6,123 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from orgs.models import Organization
-from orgs.queries.paging import Key, Order, Take, take_in_order
+from orgs.queries.paging import FetchRows, Order, SortKey, fetch_rows
 
 Rows = TypeVar("Rows", bound=QuerySet[Any])
-_WORDS = 8  # of a search; more say nothing
-_NEAR = 2_000  # rows of the list that are looked through before the index is asked
+_MAX_TERMS = 8  # of a search; further words are ignored
+_SCAN_ROWS = 2_000  # rows of the list that are scanned before the index is used
 
 
 def search_organizations(organizations: Rows, text: str) -> Rows:
-    """Every word occurs in the name, the company's id or the billing e-mail.
+    """Return the organizations that contain every word of the text.
 
-    One trigram index answers; words of one or two letters read more of it. A number
-    is an id, too.
+    A word is searched in name, external ID and billing email; a number also matches
+    the id. One trigram index is used; words of one or two characters read more of it.
     """
-    for word in _words(text):
-        found = Q(search_text__contains=word)
-        if (id_ := _id(word)) is not None:
-            found |= Q(pk=id_)
-        organizations = organizations.filter(found)
+    for term in _terms(text):
+        matches = Q(search_text__contains=term)
+        if (id_ := _as_id(term)) is not None:
+            matches |= Q(pk=id_)
+        organizations = organizations.filter(matches)
     return organizations
 
 
-def _words(text: str) -> list[str]:
-    return text.lower().split()[:_WORDS]
+def _terms(text: str) -> list[str]:
+    return text.lower().split()[:_MAX_TERMS]
 
 
-def _id(word: str) -> int | None:
-    is_number = word.isascii() and word.isdigit() and len(word) < len(str(2**63))
-    return int(word) if is_number else None
+def _as_id(term: str) -> int | None:
+    is_number = term.isascii() and term.isdigit() and len(term) < len(str(2**63))
+    return int(term) if is_number else None
+
+
+def search_fetcher(
+    text: str, *, is_small_list: bool = False
+) -> FetchRows[Organization]:
+    """Return the function by which `fetch_page` reads the rows that match a text.
+
+    `is_small_list` says that the list itself has few rows, as that of a tab.
+    """
+    if not _terms(text):
+        return fetch_rows
+
+    def fetch(
+        organizations: QuerySet[Organization],
+        order: Order,
+        after: SortKey | None,
+        count: int,
+    ) -> list[Organization]:
+        ids = _first_ids(
+            organizations, order, after, text, count, is_small_list=is_small_list
+        )
+        # Rows are fetched by id alone: half of a list may share one sort key, and the
+        # planner, which expects few rows after a key, would then read all of them.
+        return sorted(organizations.filter(pk__in=ids), key=lambda o: ids.index(o.pk))
+
+    return fetch
 
 
 def _first_ids(
     organizations: QuerySet[Organization],
     order: Order,
-    after: Key | None,
+    after: SortKey | None,
     text: str,
     count: int,
     *,
-    are_few: bool,
+    is_small_list: bool,
 ) -> list[int]:
-    """The ids of the first that a search finds after a key; two statements at most.
+    """Return the ids of the first matches after a sort key; two statements at most.
 
-    Left to itself the planner walks the list until enough is found, which is right
-    when what is sought lies everywhere in it, and a read of all when it lies together,
-    as names that begin alike do. So only the beginning is walked; then the trigram
-    index says where all of it is, and that is sorted. Where the organizations are
-    few themselves, nothing is walked.
+    The planner would walk the list until it has enough matches. That is right if the
+    matches are spread over the list, but reads all of it if they lie close together,
+    as names with the same beginning do. So only the first rows of the list are
+    scanned; if they have too few matches, the trigram index finds all matches, which
+    are then sorted. A small list is not scanned at all.
     """
-    if not are_few:
-        near = order.of(organizations, after)[:_NEAR]
-        ids = _ids(near, order, _searched(text), count)
+    if not is_small_list:
+        first_rows = order.sort(organizations, after)[:_SCAN_ROWS]
+        ids = _matching_ids(first_rows, order, _matches(text), count)
         if len(ids) == count:
             return ids
-    found = search_organizations(organizations, text).order_by()
-    return _ids(found, order, _beyond(order, after), count)
+    matches = search_organizations(organizations, text).order_by()
+    return _matching_ids(matches, order, _comes_after(order, after), count)
 
 
-def taker(text: str, *, are_few: bool = False) -> Take[Organization]:
-    """How a page takes its rows from a search's; `are_few`: of those of a tab, say.
-
-    They are fetched by their ids alone: half of a list may share one key, and the
-    planner, who takes the rows after it for few, would read them all.
-    """
-    if not _words(text):
-        return take_in_order
-
-    def take(
-        organizations: QuerySet[Organization],
-        order: Order,
-        after: Key | None,
-        count: int,
-    ) -> list[Organization]:
-        ids = _first_ids(organizations, order, after, text, count, are_few=are_few)
-        return sorted(organizations.filter(pk__in=ids), key=lambda o: ids.index(o.pk))
-
-    return take
+# An SQL condition on the columns of `_matching_ids`, and its parameters.
+Condition = tuple[str, list[Any]]
 
 
-Condition = tuple[str, list[Any]]  # of columns of a subquery, and its parameters
-
-
-def _searched(text: str) -> Condition:
-    """The search once more."""
+def _matches(text: str) -> Condition:
+    """Return the condition of `search_organizations` as SQL."""
     conditions, parameters = ["true"], list[Any]()
-    for word in _words(text):
-        escaped = word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    for term in _terms(text):
+        escaped = term.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
         conditions.append("(s.search_text like %s or s.id = %s)")
-        parameters += [f"%{escaped}%", _id(word)]
+        parameters += [f"%{escaped}%", _as_id(term)]
     return " and ".join(conditions), parameters
 
 
-def _beyond(order: Order, after: Key | None) -> Condition:
+def _comes_after(order: Order, after: SortKey | None) -> Condition:
     if not after:
         return "true", []
     return f"(s.key, s.id) {'<' if order.descending else '>'} (%s, %s)", [*after]
 
 
-def _ids(rows: QuerySet[Any], order: Order, where: Condition, count: int) -> list[int]:
-    """`offset 0` keeps the two apart: the inner one is planned for all of its rows."""
-    condition, given = where
+def _matching_ids(
+    rows: QuerySet[Any], order: Order, condition: Condition, count: int
+) -> list[int]:
+    """Return the ids of the first rows that meet a condition.
+
+    `offset 0` keeps PostgreSQL from merging the subquery into the outer query: it is
+    planned for all of its rows, not for the few that the limit leaves.
+    """
+    where, where_parameters = condition
     direction = "desc" if order.descending else ""
     columns = rows.values_list("pk", "search_text", order.field)
     inner, parameters = columns.query.sql_with_params()
     statement = f"""
-select s.id from ({inner} offset 0) s (id, search_text, key) where {condition}
-order by s.key {direction}, s.id {direction} limit %s"""  # noqa: S608  ours
+select s.id from ({inner} offset 0) s (id, search_text, key) where {where}
+order by s.key {direction}, s.id {direction} limit %s"""  # noqa: S608  no user input
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*parameters, *given, count])
+        cursor.execute(statement, [*parameters, *where_parameters, count])
         return [id_ for (id_,) in cursor.fetchall()]

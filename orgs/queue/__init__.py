@@ -1,1 +1,1 @@
-"""How workers are woken: by a enqueue about one row, or by what many calls gathered."""
+"""Ways to start a background task: one row at once, or many rows debounced."""

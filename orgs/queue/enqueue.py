@@ -1,4 +1,4 @@
-"""How doors wake the workers."""
+"""Enqueue a Celery task about a row that is already in the database."""
 
 import logging
 from typing import Any
@@ -10,16 +10,16 @@ logger = logging.getLogger(__name__)
 
 
 def enqueue(task: "Task[Any, Any]", *args: Any) -> None:
-    """Ask a worker to run the task, after the commit.
+    """Send the task to a worker once the current transaction has committed.
 
-    The row it will read is safe already: a broker that is down is logged and costs
-    minutes, until a sweep finds the row, never an error to the caller.
+    Never raises: the row the task will read is safe already. If the broker is down,
+    that is logged, and a periodic sweep finds the row minutes later.
     """
 
     def send() -> None:
         try:
             task.apply_async(args, retry=False)
-        except Exception as error:  # whatever a broker can raise
+        except Exception as error:  # brokers raise errors of many libraries
             logger.warning(
                 "enqueue_lost task=%s error=%s", task.name, type(error).__name__
             )

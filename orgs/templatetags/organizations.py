@@ -1,4 +1,4 @@
-"""What every page of an organization has on top."""
+"""Template tags of an organization's pages: the tabs, and grouped changes."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -12,7 +12,7 @@ from orgs.queries.history import Change
 
 register = template.Library()
 
-# Tab, label, URL name; each page belongs to the app whose data it shows.
+# Tab, label and URL name. Each page belongs to the app whose data it shows.
 _TABS = (
     ("overview", "Overview", "billing:overview"),
     ("usage", "Usage", "metrics:usage"),
@@ -25,31 +25,44 @@ _TABS = (
 
 
 class Tab(TypedDict):
+    """A tab as `components/tabs.html` takes it."""
+
     label: str
     url: str
     current: bool
 
 
 @register.simple_tag
-def organization_tabs(organization: Organization, here: str) -> list[Tab]:
+def organization_tabs(organization: Organization, current_tab: str) -> list[Tab]:
+    """Return the tabs of an organization's pages."""
     return [
         {
             "label": label,
             "url": reverse(name, args=[organization.pk]),
-            "current": slug == here,
+            "current": slug == current_tab,
         }
         for slug, label, name in _TABS
     ]
 
 
 @register.simple_tag
-def grouped(changes: Sequence[Change]) -> list[tuple[Change, int]]:
-    """Neighbours that say the same are said once: 33 members added by one load."""
-    groups = (list(same) for _, same in groupby(changes, _said))
-    return [(same[0], len(same)) for same in groups]
+def group_changes(changes: Sequence[Change]) -> list[tuple[Change, int]]:
+    """Return each run of equal changes as the first of them and their number.
+
+    One load that adds 33 members is one line of the history, not 33.
+    """
+    groups = (list(group) for _, group in groupby(changes, _displayed_values))
+    return [(group[0], len(group)) for group in groups]
 
 
-def _said(change: Change) -> tuple[object, ...]:
-    minute = change.at.replace(second=0, microsecond=0)
-    said = (change.what, change.verb, change.who, change.why, change.request_id)
-    return (minute, *said, change.fields)
+def _displayed_values(change: Change) -> tuple[object, ...]:
+    """Return what a line of the history shows, apart from the changed row."""
+    return (
+        change.at.replace(second=0, microsecond=0),
+        change.model,
+        change.verb,
+        change.user,
+        change.reason,
+        change.request_id,
+        change.fields,
+    )

@@ -536,7 +536,7 @@ def test_no_frequent_request_scans_a_large_table(
 ) -> None:
     """Check custom plans for the parameters, and generic plans once prepared."""
     # As small a part of this fleet as the real number is of a large one.
-    monkeypatch.setattr(searching, "_NEAR", 100)
+    monkeypatch.setattr(searching, "_SCAN_ROWS", 100)
     request, reads = REQUESTS[name]
     with explained(mode) as plans:
         request(fleet)
@@ -556,7 +556,7 @@ def test_late_page_of_equal_sort_keys_reads_only_its_rows(
     search: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(searching, "_NEAR", 100)
+    monkeypatch.setattr(searching, "_SCAN_ROWS", 100)
     client, url = getattr(fleet, client_name), f"{LIST}?sort={sort}{search}"
     for _ in range(70):  # past the 1,000 organizations that reach a limit
         url = get(client, url).context["next_url"]

@@ -239,6 +239,6 @@ def test_history_of_a_new_project_has_the_request_id(
 def test_key_has_a_rate_limit(
     key: str, org: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orgs.access.limits.KEY_CALLS_A_MINUTE", 2)
+    monkeypatch.setattr("orgs.access.limits.KEY_CALLS_PER_MINUTE", 2)
     statuses = [send(key, [event(f"e-{n}")]).status_code for n in range(3)]
     assert statuses == [200, 200, 429]

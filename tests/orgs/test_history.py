@@ -41,7 +41,7 @@ def test_an_edit_in_the_admin_says_who_when_and_what_was_before(
 
     assert answer.status_code == 302, answer.context["errors"]
     change = newest(org)
-    assert (change.verb, change.who, change.request_id) == (
+    assert (change.verb, change.user, change.request_id) == (
         "changed",
         "ann",
         "req-4711",
@@ -67,7 +67,7 @@ def test_bulk_writes_and_raw_sql_are_kept_too(org: Organization) -> None:
         )
     change = newest(org)
     assert fields(change) == {"is active": ("True", "False")}
-    assert change.who == change.request_id == ""
+    assert change.user == change.request_id == ""
 
 
 def test_what_hangs_on_an_organization_is_in_its_history_and_no_others(
@@ -80,7 +80,7 @@ def test_what_hangs_on_an_organization_is_in_its_history_and_no_others(
     make_rate(acme, "7", organization=other)
     make_key(acme, "usage:write", organization=other)
 
-    said = {(change.what, change.verb) for change in list_changes(other.id)}
+    said = {(change.model, change.verb) for change in list_changes(other.id)}
 
     assert said == {
         ("organization", "added"),
@@ -90,14 +90,14 @@ def test_what_hangs_on_an_organization_is_in_its_history_and_no_others(
         ("rate", "added"),
         ("API key", "added"),
     }
-    assert {change.what for change in list_changes(org.id)} == {"organization"}
+    assert {change.model for change in list_changes(org.id)} == {"organization"}
 
 
 def test_a_removed_row_leaves_its_last_version(org: Organization) -> None:
     make_organization(org.white_label, "org-7", members=[{"external_id": "m"}])
     org.members.all().delete()
 
-    said = [(change.what, change.verb) for change in list_changes(org.id)]
+    said = [(change.model, change.verb) for change in list_changes(org.id)]
     assert ("member", "removed") in said
 
 

@@ -109,9 +109,9 @@ def test_failed_logins_are_stopped_per_address_and_good_ones_are_not(
     person: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "LOGIN_WINDOW_SECONDS", 36_000)  # none comes back soon
-    for _ in range(limits.LOGIN_TRIES + 5):
+    for _ in range(limits.LOGIN_ATTEMPTS + 5):
         assert log_in(username="fin", password=PASSWORD)[0] == 200
-    for _ in range(limits.LOGIN_TRIES):
+    for _ in range(limits.LOGIN_ATTEMPTS):
         assert log_in(username="fin", password="wrong")[0] == 401
 
     status, answer = log_in(username="fin", password=PASSWORD)

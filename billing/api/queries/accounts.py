@@ -15,7 +15,7 @@ from metrics.queries.integrations import IntegrationFacts, integrations
 from metrics.queries.periods import open_period_meters
 from metrics.queries.series import Amounts
 from orgs.models import Organization
-from orgs.queries.references import count_heads
+from orgs.queries.references import get_headcount
 
 _SHOWN_INVOICES = 24
 _PAUSED = (Subscription.Status.PAUSED, Subscription.Status.UNPAID)
@@ -67,7 +67,7 @@ def account(organization: Organization) -> Account:
         limits=_limits(organization),
         unpaid=_unpaid(organization),
         meters=open_period_meters(organization.id),
-        projects=count_heads(organization).projects,
+        projects=get_headcount(organization).projects,
         integrations=integrations(organization.id),
         alerts=list_sent(organization.id),
     )

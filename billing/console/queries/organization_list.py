@@ -18,8 +18,8 @@ from metrics.queries.periods import CurrentPeriod, PeriodCost, current_periods
 from orgs.days import day_of
 from orgs.models import Organization
 from orgs.models.organizations import OrganizationQuerySet
-from orgs.queries.paging import Order, Take, page_of
-from orgs.queries.searching import taker
+from orgs.queries.paging import FetchRows, Order, fetch_page
+from orgs.queries.searching import search_fetcher
 
 PAGE_SIZE = 50
 _STRIPE_PREFIX = "cus_"  # of every customer id
@@ -99,13 +99,13 @@ def fleet_page(
     Sorted by what was prepared seconds ago; every number shown is read now.
     """
     rows = _prepared(narrowed(visible.select_related("white_label"), filters), filters)
-    page = page_of(
+    page = fetch_page(
         rows,
         filters.order,
         size=size,
         cursor=filters.cursor or None,
         scope=f"fleet:{scope}:{filters.state}:{filters.search}",
-        take=_take(filters),
+        fetch=_fetcher(filters),
     )
     return FleetPage(
         rows=_rows(page.rows),
@@ -158,9 +158,9 @@ def _limit(
     return look_ahead(period, facts, week, today=today, zone=zone).next_reached_limit
 
 
-def _take(filters: FleetFilters) -> Take[Organization]:
+def _fetcher(filters: FleetFilters) -> FetchRows[Organization]:
     text = "" if filters.is_of_stripe else filters.search
-    return taker(text, are_few=filters.state is not State.ALL)
+    return search_fetcher(text, is_small_list=filters.state is not State.ALL)
 
 
 def _prepared(

@@ -44,7 +44,7 @@ def timeline(
     """Three statements: what was asked, and both histories; `invoices` are known."""
     moments = [
         *map(_of_action, list_actions(organization_id, limit=limit)),
-        *_of_changes(list_changes(organization_id, of=(_SUBSCRIPTION, _INVOICE))),
+        *_of_changes(list_changes(organization_id, models=(_SUBSCRIPTION, _INVOICE))),
         *_of_invoices(invoices),
     ]
     return sorted(moments, key=lambda one: one.at, reverse=True)[:limit]
@@ -77,12 +77,12 @@ def _of_changes(changes: list[Change]) -> Iterator[Moment]:
     for change in changes:
         fields = tuple(one for one in change.fields if one.name not in _NOISE)
         status = next((one.after for one in fields if one.name == "status"), "")
-        if change.what == _INVOICE and status in _UNUSUAL:
+        if change.model == _INVOICE and status in _UNUSUAL:
             title = f"Invoice {change.subject} {_UNUSUAL[status]}"
-            yield Moment(change.at, title, change.who, change.why, tone="warn")
-        elif change.what == _SUBSCRIPTION and (fields or change.verb != "changed"):
+            yield Moment(change.at, title, change.user, change.reason, tone="warn")
+        elif change.model == _SUBSCRIPTION and (fields or change.verb != "changed"):
             title = f"Subscription {change.subject} {change.verb}"
-            yield Moment(change.at, title, change.who, change.why, fields=fields)
+            yield Moment(change.at, title, change.user, change.reason, fields=fields)
 
 
 def _of_invoices(invoices: Sequence[Invoice]) -> Iterator[Moment]:

@@ -27,7 +27,7 @@ from orgs.catalog import Scope
 from orgs.days import day_of
 from orgs.models import Entitlements, Organization, Project, WhiteLabel
 from orgs.models.organizations import OrganizationQuerySet
-from orgs.queries.counting import count_now_and_then, count_or_estimate
+from orgs.queries.counting import count_cached, count_or_estimate
 from orgs.queries.searching import search_organizations
 
 
@@ -125,7 +125,7 @@ def _total(rows: QuerySet[Organization], white_label: WhiteLabel, query: ListIn)
     if query.search or query.active or query.filters:
         return count_or_estimate(rows)
     name = f"organizations:{white_label.pk}:{query.include_deleted}"
-    return count_now_and_then(rows, name=name)
+    return count_cached(rows, name=name)
 
 
 def first_day(white_label: WhiteLabel, days: int) -> date:

@@ -10,7 +10,7 @@ from orgs.api.white_labels.schemas import AGenericOut, Asked, Name, Said
 from orgs.catalog import Scope
 from orgs.commands.white_labels import change_white_label
 from orgs.models import Member, Organization, Project, WhiteLabel
-from orgs.queries.counting import count_now_and_then, count_or_estimate
+from orgs.queries.counting import count_cached, count_or_estimate
 
 _EMPTY = "Always empty."
 
@@ -119,9 +119,7 @@ def white_label_metrics(request: HttpRequest, organization_id: Id) -> Any:
         "deleted_at": None,
     }
     metrics = {
-        "organizations": count_now_and_then(
-            active, name=f"organizations:{found.pk}:False"
-        ),
+        "organizations": count_cached(active, name=f"organizations:{found.pk}:False"),
         "users": count_or_estimate(Member.objects.filter(**inside)),
         "projects": count_or_estimate(Project.objects.filter(**inside)),
     }

@@ -56,7 +56,7 @@ def over() -> Organization:
 def enqueue_by_hand(organization: Organization) -> None:
     """As the thread of a web process does."""
     valkey = redis.Redis.from_url(settings.REDIS_URL)
-    key = f"orgdesk:gathered:{tasks.evaluate_rolled_up.name}"
+    key = f"orgdesk:debounced:{tasks.evaluate_rolled_up.name}"
     valkey.sadd(key, organization.pk)
 
 
@@ -82,7 +82,7 @@ TOLD = (
 # --- evaluating ---------------------------------------------------------------------
 
 EVALUATING = [
-    "-billing.alerts.tasks.gathered",  # told, and has not begun
+    "-billing.alerts.tasks.debounced_ids",  # enqueued, and has not started
     "-billing.alerts.commands.evaluation._evaluate",  # it took the ids out of Valkey
     "-billing.alerts.commands.evaluation.find_changes",  # it holds the lock
     "+billing.alerts.commands.evaluation.find_changes",
@@ -91,7 +91,7 @@ EVALUATING = [
     "+billing.alerts.commands.ledger._insert",  # between row and outbox
     "+billing.alerts.commands.ledger._write_emails",
     "+billing.alerts.commands.evaluation.record",  # the last thing before the commit
-    "-billing.alerts.tasks.tell",  # committed, and nobody knows
+    "-billing.alerts.tasks.enqueue_emails",  # committed, and not enqueued
     "+billing.alerts.tasks.enqueue",
 ]
 

@@ -105,7 +105,7 @@ def test_a_search_pages_through_all_it_finds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """However far down the list what is sought begins."""
-    monkeypatch.setattr("orgs.queries.searching._NEAR", near)
+    monkeypatch.setattr("orgs.queries.searching._SCAN_ROWS", near)
     make_organization(fleet, r"100%_\odd", name=r"Company 055 100%_\odd")
     found, url = [], f"{LIST}?q=company&sort={sort}"
     while url:

@@ -149,8 +149,8 @@ def test_a_customer_that_stripe_has_no_more_is_unlinked(
     growth.refresh_from_db()
     assert growth.status == "canceled"
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
-    found = list_changes(staff.organization.id, of=["billing account"])[0]
-    assert (found.verb, found.who, found.why) == ("changed", "fin", NOTE)
+    found = list_changes(staff.organization.id, models=["billing account"])[0]
+    assert (found.verb, found.user, found.reason) == ("changed", "fin", NOTE)
     assert staff.ask("create-customer", email="a@example.com").state == "done"
     account.refresh_from_db()
     assert account.stripe_id not in (None, gone)
@@ -651,9 +651,9 @@ def test_given_up_after_an_hour_and_never_blindly_after_a_day(
 def test_history_says_who_and_why(staff: StaffContext, growth: Subscription) -> None:
     staff.ask("pause", growth, reason="moves house")
 
-    found = list_changes(staff.organization.id, of=["subscription"])[0]
+    found = list_changes(staff.organization.id, models=["subscription"])[0]
 
-    assert (found.verb, found.who, found.why) == ("changed", "fin", NOTE)
+    assert (found.verb, found.user, found.reason) == ("changed", "fin", NOTE)
     page = staff.client.get(f"/organizations/{staff.organization.pk}/history/")
     assert NOTE in page.content.decode()
 
