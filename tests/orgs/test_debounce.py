@@ -75,7 +75,7 @@ def test_what_valkey_forgot_is_looked_at_when_it_is_folded(
     limit(org, "soft", "10")
     use(acme, 5)
     valkey = redis.Redis.from_url(settings.REDIS_URL)
-    key = "orgdesk:gathered:{}".format
+    key = "orgdesk:debounced:{}".format
     wait_until(lambda: valkey.exists(key(evaluate_limited.name)))
     valkey.flushall()
     evaluate_limited()
@@ -92,7 +92,7 @@ def test_many_calls_ask_once_until_it_has_begun(asked: list[float]) -> None:
     for number in range(1, 1_001):
         enqueue_debounced(evaluate_rolled_up, [number])
     valkey = redis.Redis.from_url(settings.REDIS_URL)
-    key = f"orgdesk:gathered:{evaluate_rolled_up.name}"
+    key = f"orgdesk:debounced:{evaluate_rolled_up.name}"
     wait_until(lambda: asked and valkey.scard(key) == 1_000)
     assert len(asked) == 1
 
