@@ -1,25 +1,29 @@
-"""Refusals of this app."""
+"""Errors that the commands of billing raise."""
 
 from orgs.errors import Conflict, DomainError, NotFound
 
 
 class PeriodClosed(Conflict):
+    """The billing period is closed already."""
+
     code = "billing.period_closed"
 
 
 class PeriodInvoiced(Conflict):
-    """Usage of a closed period is on an invoice: a credit makes it good."""
+    """The usage of a closed period is on an invoice; only a credit can correct it."""
 
     code = "billing.period_invoiced"
 
 
 class BalanceTooLow(Conflict):
-    """More would be taken of a balance than is left."""
+    """The balance is lower than the amount to deduct."""
 
     code = "billing.balance_too_low"
 
 
 class InvalidAmount(DomainError):
+    """The amount is out of range or too precise for its currency."""
+
     code = "billing.invalid_amount"
 
     def __init__(self, message: str) -> None:
@@ -27,29 +31,31 @@ class InvalidAmount(DomainError):
 
 
 class NotFailed(Conflict):
-    """A charge that is on its way or there already is not sent again."""
+    """The charge or action is queued or done; only failed ones are retried."""
 
     code = "billing.charge_not_failed"
 
 
 class ActionNotPossible(Conflict):
-    """Stripe is not asked for what cannot be now; the message says why not."""
+    """The Stripe action is not possible now; the message states the reason."""
 
     code = "billing.action_impossible"
 
 
 class CustomerTaken(ActionNotPossible):
+    """The Stripe customer is linked to another organization."""
+
     code = "billing.customer_taken"
 
 
 class StripeOff(Conflict):
-    """Nothing can be asked of Stripe: there is no key."""
+    """The installation has no Stripe account connected."""
 
     code = "billing.stripe_off"
 
 
 class NotARecipient(DomainError):
-    """Neither a member of the organization nor an e-mail address."""
+    """The recipient is neither a member of the organization nor an email address."""
 
     code = "billing.not_a_recipient"
 
@@ -58,22 +64,24 @@ class NotARecipient(DomainError):
 
 
 class NoRecipients(Conflict):
-    code = "billing.nobody_to_tell"
+    """The alert has no recipients."""
+
+    code = "billing.no_recipients"
 
 
 class AlreadySending(Conflict):
-    """A letter is not sent again while it is on its way."""
+    """The alert email is being sent and cannot be sent again yet."""
 
-    code = "billing.letter_already_sending"
+    code = "billing.email_already_sending"
 
 
 class EmailNotFailed(Conflict):
-    """One that is on its way, or arrived, is not tried anew."""
+    """The email is being sent or was delivered; only failed ones are retried."""
 
-    code = "billing.letter_not_failed"
+    code = "billing.email_not_failed"
 
 
 class UnknownOptOut(NotFound):
-    """A link that we did not sign, or of letters that everybody gets."""
+    """The unsubscribe link has no valid signature or names a mandatory alert."""
 
     code = "billing.unknown_opt_out"

@@ -17,67 +17,79 @@ from orgs.models import WhiteLabel
 from orgs.web.http import OrgRequest
 
 READ_ONLY = "Your role has read-only access to billing."
-OFF = "Stripe is not connected. Set STRIPE_SECRET_KEY to enable it."
+NOT_CONNECTED = "Stripe is not connected. Set STRIPE_SECRET_KEY to enable it."
 
 
 @dataclass(frozen=True)
 class StaffContext:
-    """What a person of the jobs pages may see and do."""
+    """The staff member of a request, with what they may see and do in billing."""
 
     principal: Principal
     now: datetime = field(default_factory=timezone.now)
 
     @cached_property
     def white_labels(self) -> list[WhiteLabel]:
-        """Read when first asked for: an organization's own pages never do."""
+        """The white labels they may see; read on first use.
+
+        The pages of one organization do not use it and save the statement.
+        """
         return access.visible_white_labels(self.principal)
 
     @property
     def sees_all(self) -> bool:
-        """Then events and differences of nobody's customers, too."""
+        """The flag of staff who also see events and discrepancies of no white label."""
         return self.principal.sees_all
 
     @property
     def zone(self) -> str:
-        """Clocks are of the white label; of several with several zones, UTC."""
+        """The time zone that their white labels share, or UTC if they differ."""
         zones = {label.time_zone for label in self.white_labels}
         return zones.pop() if len(zones) == 1 else "UTC"
 
     @property
-    def why_not(self) -> str:
-        """Why nothing can be done here; empty: it can."""
+    def blocked_reason(self) -> str:
+        """The reason why they cannot change anything in Stripe; empty if they can."""
         if Scope.BILLING_WRITE not in self.principal.scopes:
             return READ_ONLY
-        return "" if gateway.is_on() else OFF
+        return "" if gateway.is_on() else NOT_CONNECTED
 
     def white_label(self, id_: int) -> WhiteLabel:
-        found = [label for label in self.white_labels if label.pk == id_]
-        if not found:
-            raise NotFound("White label not found.")
-        return found[0]
+        """Return one of their white labels; raises `NotFound` for any other."""
+        for label in self.white_labels:
+            if label.pk == id_:
+                return label
+        raise NotFound("White label not found.")
 
-    def chosen(self, query: QueryDict) -> list[WhiteLabel]:
-        """The white label that the address names, or all."""
+    def selected_white_labels(self, query: QueryDict) -> list[WhiteLabel]:
+        """Return the white label that the query string selects, or all of theirs.
+
+        Raises `NotFound` for a white label that is not among them.
+        """
         slug = query.get("white_label", "")
-        found = [one for one in self.white_labels if slug in ("", one.slug)]
-        if slug and not found:
+        if not slug:
+            return self.white_labels
+        labels = [label for label in self.white_labels if label.slug == slug]
+        if not labels:
             raise NotFound("White label not found.")
-        return found
+        return labels
 
 
 def require_billing_read(request: OrgRequest) -> StaffContext:
-    """For whoever reads money."""
+    """Return the staff context of a user who may read billing; raises otherwise."""
     principal = access.principal_of(request.user)
     principal.require(Scope.BILLING_READ)
     return StaffContext(principal)
 
 
 def require_billing_write(
-    request: OrgRequest, *, asks_stripe: bool = True
+    request: OrgRequest, *, needs_stripe: bool = True
 ) -> StaffContext:
-    """For whoever changes money; raises `StripeOff` where Stripe cannot be asked."""
+    """Return the staff context of a user who may change billing; raises otherwise.
+
+    Raises `StripeOff` if the view has to call Stripe and no account is connected.
+    """
     staff = require_billing_read(request)
     staff.principal.require(Scope.BILLING_WRITE)
-    if asks_stripe and not gateway.is_on():
-        raise StripeOff(OFF)
+    if needs_stripe and not gateway.is_on():
+        raise StripeOff(NOT_CONNECTED)
     return staff

@@ -8,8 +8,8 @@ from billing.models import Invoice, Subscription
 from orgs.admin import GatedAdmin
 
 
-class _MirrorAdmin(GatedAdmin):
-    """What Stripe says is changed in Stripe."""
+class _ReadOnlyAdmin(GatedAdmin):
+    """The base of admin pages for objects that only Stripe changes."""
 
     list_select_related = ("organization",)
 
@@ -23,7 +23,7 @@ class _MirrorAdmin(GatedAdmin):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(_MirrorAdmin):
+class SubscriptionAdmin(_ReadOnlyAdmin):
     list_display = ("organization", "kind", "tier", "cycle", "status", "synced_at")
     list_filter = ("status", "kind", "tier")
     search_fields = ("stripe_id", "organization__search_text")
@@ -31,7 +31,7 @@ class SubscriptionAdmin(_MirrorAdmin):
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(_MirrorAdmin):
+class InvoiceAdmin(_ReadOnlyAdmin):
     list_display = ("__str__", "organization", "status", "total", "currency", "due_at")
     list_filter = ("status",)
     search_fields = ("stripe_id", "number", "organization__search_text")

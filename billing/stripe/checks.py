@@ -1,4 +1,4 @@
-"""Start-up checks of the Stripe settings."""
+"""Start-up checks of the settings for Stripe."""
 
 import logging
 from typing import Any
@@ -7,22 +7,25 @@ from django.conf import settings
 from django.core import checks
 
 logger = logging.getLogger(__name__)
-_OFF = "STRIPE_WEBHOOK_SECRET is not set: Stripe's webhooks are refused."
+_MESSAGE = "STRIPE_WEBHOOK_SECRET is not set: webhooks from Stripe are rejected."
 
 
 def register() -> None:
-    """Check the settings at every command; the web process, which runs none, logs."""
+    """Register the check of the webhook secret for management commands.
+
+    The web process runs no checks, so it logs the same message at start.
+    """
     checks.register(check_webhook_secret)
     if settings.PROCESS == "web" and _is_webhook_off():
-        logger.warning("stripe_webhook_off %s", _OFF)
+        logger.warning("stripe_webhook_off %s", _MESSAGE)
 
 
-def check_webhook_secret(**_: Any) -> list[checks.CheckMessage]:
+def check_webhook_secret(**_options: Any) -> list[checks.CheckMessage]:
     """Warn when a Stripe account is set but its webhooks cannot be verified."""
     if not _is_webhook_off():
         return []
-    hint = "Hourly and nightly runs still bring every change, only later."
-    return [checks.Warning(_OFF, hint=hint, id="billing.W001")]
+    hint = "Hourly and nightly syncs still import every change, but later."
+    return [checks.Warning(_MESSAGE, hint=hint, id="billing.W001")]
 
 
 def _is_webhook_off() -> bool:

@@ -1,6 +1,7 @@
-"""What a person says of an action, each checked before anything is asked for.
+"""Forms that request Stripe actions; each validates its input before the request.
 
-A form says what it asks in `parameters` (a row keeps them) and in `words` (for people).
+A form describes the request twice: in `parameters`, which the action's row stores, and
+in `summary`, a sentence for people.
 """
 
 import re
@@ -20,16 +21,19 @@ from orgs.models import Organization
 from orgs.web.templatetags.display import day_year, money
 
 Kind = StripeAction.Kind
-_LONGEST_NOTE = 1_000
-_LONGEST_TRIAL, _LONGEST_DUE, _MOST_SEATS = 730, 90, 100_000
-_FURTHEST, _A_DAY = timedelta(days=5 * 366), timedelta(days=1)
-_SHOWN_FOR = timedelta(hours=1)  # a preview's numbers are of its instant
-_CUSTOMER = re.compile(r"cus_[A-Za-z0-9_]{1,250}")
+_MAX_NOTE_LENGTH = 1_000
+_MAX_TRIAL_DAYS, _MAX_DAYS_UNTIL_DUE, _MAX_SEATS = 730, 90, 100_000
+_MAX_AHEAD, _ONE_DAY = timedelta(days=5 * 366), timedelta(days=1)
+# A preview's amounts are exact for its instant only.
+_PREVIEW_LASTS = timedelta(hours=1)
+# A scheduled change is made before Stripe creates the next invoice.
+_BEFORE_PERIOD_END = timedelta(hours=1)
+_CUSTOMER_ID = re.compile(r"cus_[A-Za-z0-9_]{1,250}")
 NOW, PERIOD_END, ON_DATE, UNDO = "now", "period_end", "date", "undo"
 
 
 def price_label(price: Price) -> str:
-    """Return `Growth, monthly: $29.00 per seat`."""
+    """Return the label of a price, such as `Growth, monthly: $29.00 per seat`."""
     amount = "price set in Stripe"
     if price.unit_amount is not None:
         amount = money(price.unit_amount, price.currency)
@@ -38,41 +42,46 @@ def price_label(price: Price) -> str:
 
 
 class ActionForm(forms.Form):
-    """Why, whatever is asked; and a word of the form's own, so that twice is once."""
+    """The base of all action forms: a note, and a key that makes resending harmless.
+
+    The key is drawn when the form is shown. A form that is sent twice requests its
+    action once.
+    """
 
     note = forms.CharField(
-        max_length=_LONGEST_NOTE,
+        max_length=_MAX_NOTE_LENGTH,
         label="Note",
         widget=forms.Textarea({"rows": 2}),
         help_text="Why you make this change. Kept permanently in the history.",
     )
-    form = forms.CharField(max_length=40, widget=forms.HiddenInput)
+    idempotency_key = forms.CharField(max_length=40, widget=forms.HiddenInput)
 
     def __init__(
         self,
         *args: Any,
         organization: Organization,
-        now: ActionContext,
+        context: ActionContext,
         subscription: Subscription | None = None,
-        **kw: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(*args, **kw)
-        self.organization, self.now = organization, now
-        self.given = subscription
-        self.initial.setdefault("form", secrets.token_hex(16))
+        super().__init__(*args, **options)
+        self.organization, self.context = organization, context
+        self._subscription = subscription
+        self.initial.setdefault("idempotency_key", secrets.token_hex(16))
         self.order_fields([name for name in self.fields if name != "note"])
-        self.fill()
+        self.prepare_fields()
 
-    def fill(self) -> None:
-        """Choices and first values, of what there is."""
+    def prepare_fields(self) -> None:
+        """Set choices and initial values from the organization's current state."""
 
     @property
     def subscription(self) -> Subscription:
-        if self.given is None:
-            raise AssertionError("of a subscription")
-        return self.given
+        """The subscription that the action changes; an error for other kinds."""
+        if self._subscription is None:
+            raise AssertionError("This kind of action has no subscription.")
+        return self._subscription
 
-    def choose(self, name: str, choices: Iterable[tuple[str, str]]) -> None:
+    def set_choices(self, name: str, choices: Iterable[tuple[str, str]]) -> None:
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)  # noqa: S101  for the types
         field.choices = list(choices)
@@ -80,30 +89,35 @@ class ActionForm(forms.Form):
     def parameters(self) -> dict[str, Any]:
         return {"subscription": self.subscription.stripe_id}
 
-    def words(self) -> str:
+    def summary(self) -> str:
         return ""
 
     def due_at(self) -> datetime | None:
-        """Later, for what is planned."""
+        """Return when a scheduled action is due; null means immediately."""
         return None
 
-    def start_of(self, day: date) -> datetime:
-        """The white label's midnight."""
+    def day_start(self, day: date) -> datetime:
+        """Return the start of the day in the white label's time zone."""
         return first_instant(day, self.organization.white_label.zone)
 
-    def day(self, at: datetime | None) -> date | None:
+    def local_day(self, at: datetime | None) -> date | None:
         return at and at.astimezone(self.organization.white_label.zone).date()
 
-    def check_future(self, name: str) -> datetime:
-        """The day's beginning; raises where it is not to come, or far off."""
+    def require_future_day(self, name: str) -> datetime:
+        """Return the start of the day in this field.
+
+        Raises `ValidationError` if it is missing, not in the future or more than five
+        years ahead. Both ends are compared as dates first: the first and the last day
+        of the calendar have no midnight in some time zones.
+        """
         day = self.cleaned_data.get(name)
         if day is None:
             raise ValidationError({name: "Choose a date."})
         now = timezone.now()
-        is_near = day < (now + _FURTHEST).date()  # the calendar's ends have no midnight
-        if day <= now.date() - _A_DAY or not is_near or self.start_of(day) <= now:
+        is_in_range = now.date() - _ONE_DAY < day < (now + _MAX_AHEAD).date()
+        if not is_in_range or self.day_start(day) <= now:
             raise ValidationError({name: "Choose a future date within five years."})
-        return self.start_of(day)
+        return self.day_start(day)
 
 
 def _day_field(label: str) -> forms.DateField:
@@ -115,26 +129,27 @@ def _day_field(label: str) -> forms.DateField:
     )
 
 
-# --- customers ----------------------------------------------------------------------
-
-
 class CreateCustomerForm(ActionForm):
     email = forms.EmailField(
         label="Email", help_text="Stripe sends invoices and receipts to this address."
     )
 
-    def fill(self) -> None:
+    def prepare_fields(self) -> None:
         self.initial.setdefault("email", self.organization.billing_email)
 
     def parameters(self) -> dict[str, Any]:
         return {"email": self.cleaned_data["email"]}
 
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"Email: {self.cleaned_data['email']}."
 
 
 class SearchForm(forms.Form):
-    """A customer is looked for by its whole e-mail: nobody browses strangers."""
+    """The search for a customer in Stripe by its exact email address.
+
+    Nothing shorter is accepted, so that the customers of other white labels cannot be
+    browsed.
+    """
 
     email = forms.EmailField(label="Email in Stripe")
 
@@ -147,9 +162,13 @@ class LinkCustomerForm(ActionForm):
     )
 
     def clean_customer(self) -> str:
-        """Whose a taken one is stays unsaid: it may be another white label's."""
+        """Return the customer's ID; reject one that is linked already.
+
+        The message does not name the other organization: it may belong to another
+        white label.
+        """
         id_: str = self.cleaned_data["customer"]
-        if not _CUSTOMER.fullmatch(id_):
+        if not _CUSTOMER_ID.fullmatch(id_):
             raise ValidationError("Enter a valid customer ID.")
         if BillingAccount.objects.filter(stripe_id=id_).exists():
             raise ValidationError("This customer belongs to another organization.")
@@ -158,65 +177,64 @@ class LinkCustomerForm(ActionForm):
     def parameters(self) -> dict[str, Any]:
         return {"customer": self.cleaned_data["customer"]}
 
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"{self.cleaned_data['customer']}."
 
 
 class UnlinkCustomerForm(ActionForm):
     def parameters(self) -> dict[str, Any]:
-        return {"customer": self.now.customer_id}
+        return {"customer": self.context.customer_id}
 
-    def words(self) -> str:
-        return f"{self.now.customer_id}."
-
-
-# --- subscriptions ------------------------------------------------------------------
+    def summary(self) -> str:
+        return f"{self.context.customer_id}."
 
 
 class StartForm(ActionForm):
     price = forms.ChoiceField()
     seats = forms.IntegerField(
         min_value=1,
-        max_value=_MOST_SEATS,
+        max_value=_MAX_SEATS,
         required=False,
         help_text="Spaces only.",
     )
     trial_days = forms.IntegerField(
         min_value=1,
-        max_value=_LONGEST_TRIAL,
+        max_value=_MAX_TRIAL_DAYS,
         required=False,
         label="Trial days",
         help_text="Leave empty for no trial.",
     )
     days_until_due = forms.IntegerField(
         min_value=1,
-        max_value=_LONGEST_DUE,
+        max_value=_MAX_DAYS_UNTIL_DUE,
         required=False,
         label="Payment terms (days)",
         help_text="Invoices are emailed. Leave empty to charge the saved card.",
     )
 
-    def fill(self) -> None:
-        groups = {price.kind: price.get_kind_display() for price in self.now.startable}
-        self.choose(
+    def prepare_fields(self) -> None:
+        groups = {
+            price.kind: price.get_kind_display() for price in self.context.startable
+        }
+        self.set_choices(
             "price",
             [
                 (price.stripe_id, f"{groups[price.kind]} · {price_label(price)}")
-                for price in self.now.startable
+                for price in self.context.startable
             ],
         )
         if Subscription.Kind.SPACES not in groups:
             del self.fields["seats"]
 
     @property
-    def sold(self) -> Price:
-        wanted = self.cleaned_data["price"]
-        return next(one for one in self.now.startable if one.stripe_id == wanted)
+    def chosen_price(self) -> Price:
+        id_ = self.cleaned_data["price"]
+        return next(row for row in self.context.startable if row.stripe_id == id_)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if "price" in data:
-            is_spaces = self.sold.kind == Subscription.Kind.SPACES
+            is_spaces = self.chosen_price.kind == Subscription.Kind.SPACES
             if is_spaces and not data.get("seats") and "seats" not in self.errors:
                 self.add_error("seats", "Enter the number of seats.")
             if not is_spaces and data.get("seats"):
@@ -227,23 +245,23 @@ class StartForm(ActionForm):
         data, days = self.cleaned_data, self.cleaned_data["trial_days"]
         ends_at = timezone.now().replace(microsecond=0) + timedelta(days=days or 0)
         return {
-            "customer": self.now.customer_id,
+            "customer": self.context.customer_id,
             "price": data["price"],
             "seats": data.get("seats"),
             "trial_ends_at": ends_at.isoformat() if days else None,
             "days_until_due": data["days_until_due"],
         }
 
-    def words(self) -> str:
+    def summary(self) -> str:
         data = self.cleaned_data
         seats = f", {data['seats']} seats" if data.get("seats") else ""
         days = data["trial_days"]
         trial = f"{days}-day trial" if days else "no trial"
-        return f"{price_label(self.sold)}{seats}, {trial}."
+        return f"{price_label(self.chosen_price)}{seats}, {trial}."
 
 
 class TierChoice(forms.Form):
-    """What a change is previewed for."""
+    """The new price and the time of a tier change, chosen before its preview."""
 
     price = forms.ChoiceField(label="New price")
     when = forms.ChoiceField(
@@ -253,26 +271,33 @@ class TierChoice(forms.Form):
 
 
 class SeatsChoice(forms.Form):
-    seats = forms.IntegerField(min_value=1, max_value=_MOST_SEATS)
+    """The new number of seats, chosen before the preview of the change."""
+
+    seats = forms.IntegerField(min_value=1, max_value=_MAX_SEATS)
 
 
-class _Previewed(ActionForm):
-    """Asked for as it was shown: with the instant of the preview."""
+class _PreviewedForm(ActionForm):
+    """The base of forms that request a change exactly as its preview showed it.
+
+    Stripe prorates to the second, so the form carries the instant of the preview. What
+    was chosen before the preview is carried in hidden fields.
+    """
 
     proration_at = forms.DateTimeField(
         widget=forms.HiddenInput,
         required=False,
         input_formats=["%Y-%m-%dT%H:%M:%S%z"],
     )
-    shown: ClassVar[tuple[str, ...]] = ()
+    chosen_fields: ClassVar[tuple[str, ...]] = ()
 
-    def fill(self) -> None:
-        for name in self.shown:
+    def prepare_fields(self) -> None:
+        for name in self.chosen_fields:
             self.fields[name].widget = forms.HiddenInput()
 
-    def check_shown(self) -> None:
+    def check_preview_age(self) -> None:
+        """Raise `ValidationError` if the preview is missing or expired."""
         at = self.cleaned_data.get("proration_at")
-        if at is None or abs(timezone.now() - at) > _SHOWN_FOR:
+        if at is None or abs(timezone.now() - at) > _PREVIEW_LASTS:
             raise ValidationError(
                 "Preview the change again: a preview is valid for one hour."
             )
@@ -286,25 +311,25 @@ class _Previewed(ActionForm):
         }
 
 
-class ChangeTierForm(_Previewed, TierChoice):
-    shown = ("price", "when")
+class ChangeTierForm(_PreviewedForm, TierChoice):
+    chosen_fields = ("price", "when")
 
-    def fill(self) -> None:
-        self.choose("price", tier_choices(self.now, self.subscription))
-        super().fill()
+    def prepare_fields(self) -> None:
+        self.set_choices("price", tier_choices(self.context, self.subscription))
+        super().prepare_fields()
 
     @property
-    def sold(self) -> Price:
-        wanted = self.cleaned_data["price"]
-        return next(one for one in self.now.prices if one.stripe_id == wanted)
+    def chosen_price(self) -> Price:
+        id_ = self.cleaned_data["price"]
+        return next(row for row in self.context.prices if row.stripe_id == id_)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if not {"price", "when"} <= data.keys():
             raise ValidationError("Preview the change first.")
         if data["when"] == NOW:
-            self.check_shown()
-        elif problem := late_problem(self.sold, self.subscription):
+            self.check_preview_age()
+        elif problem := schedule_problem(self.chosen_price, self.subscription):
             raise ValidationError(problem)
         return data
 
@@ -317,32 +342,33 @@ class ChangeTierForm(_Previewed, TierChoice):
             "period_ends_at": ends_at.isoformat() if ends_at else None,
         }
 
-    def words(self) -> str:
+    def summary(self) -> str:
         when = "now" if self.cleaned_data["when"] == NOW else "at period end"
-        return f"To {price_label(self.sold)}, {when}."
+        return f"To {price_label(self.chosen_price)}, {when}."
 
     def due_at(self) -> datetime | None:
-        """An hour before the period ends: the next invoice has the new price."""
+        """Return when the change is made: an hour before the period ends, or now.
+
+        The next invoice then has the new price.
+        """
         ends_at = self.subscription.period_ends_at
         if self.cleaned_data["when"] == NOW or ends_at is None:
             return None
-        return max(timezone.now(), ends_at - _BEFORE_END)
-
-
-_BEFORE_END = timedelta(hours=1)
+        return max(timezone.now(), ends_at - _BEFORE_PERIOD_END)
 
 
 def tier_choices(
-    now: ActionContext, subscription: Subscription
+    context: ActionContext, subscription: Subscription
 ) -> list[tuple[str, str]]:
+    """Return the choices of prices that the subscription can change to."""
     return [
         (price.stripe_id, price_label(price))
-        for price in now.alternatives(subscription)
+        for price in context.alternatives(subscription)
     ]
 
 
-def late_problem(price: Price, subscription: Subscription) -> str:
-    """Why this price cannot wait for the period's end; empty: it can."""
+def schedule_problem(price: Price, subscription: Subscription) -> str:
+    """Return why the change cannot wait until the period ends; empty if it can."""
     if price.cycle != subscription.cycle:
         return "A different billing cycle starts a new period. Choose Now."
     ends_at = subscription.period_ends_at
@@ -351,20 +377,20 @@ def late_problem(price: Price, subscription: Subscription) -> str:
     return ""
 
 
-class SeatsForm(_Previewed, SeatsChoice):
-    shown = ("seats",)
+class SeatsForm(_PreviewedForm, SeatsChoice):
+    chosen_fields = ("seats",)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if data.get("seats") == self.subscription.seats:
             raise ValidationError("The subscription already has this many seats.")
-        self.check_shown()
+        self.check_preview_age()
         return data
 
     def parameters(self) -> dict[str, Any]:
         return {**super().parameters(), "seats": self.cleaned_data["seats"]}
 
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"From {self.subscription.seats} to {self.cleaned_data['seats']} seats."
 
 
@@ -376,13 +402,13 @@ class TrialEndForm(ActionForm):
     )
     date = _day_field("Date")
 
-    def fill(self) -> None:
-        self.initial.setdefault("date", self.day(self.subscription.trial_ends_at))
+    def prepare_fields(self) -> None:
+        self.initial.setdefault("date", self.local_day(self.subscription.trial_ends_at))
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         if data.get("when") == ON_DATE and "date" not in self.errors:
-            self.ends_at: datetime | None = self.check_future("date")
+            self.ends_at: datetime | None = self.require_future_day("date")
         else:
             self.ends_at = None
         return data
@@ -394,7 +420,7 @@ class TrialEndForm(ActionForm):
             "trial_ends_at": at.isoformat() if at else None,
         }
 
-    def words(self) -> str:
+    def summary(self) -> str:
         if self.ends_at is None:
             return "Ends now."
         return f"To {day_year(self.cleaned_data['date'])}."
@@ -410,7 +436,7 @@ class PauseForm(ActionForm):
     def parameters(self) -> dict[str, Any]:
         return {**super().parameters(), "reason": self.cleaned_data["reason"]}
 
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"Reason: {self.cleaned_data['reason']}"
 
 
@@ -422,28 +448,28 @@ class CancelForm(ActionForm):
     when = forms.ChoiceField(label="When")
     date = _day_field("Date")
 
-    def fill(self) -> None:
-        ends_at, planned = (
-            self.subscription.period_ends_at,
-            self.subscription.cancels_at,
-        )
+    def prepare_fields(self) -> None:
+        ends_at = self.subscription.period_ends_at
+        cancels_at = self.subscription.cancels_at
         choices = [(ON_DATE, "On a date")]
         if ends_at and ends_at > timezone.now():
-            choices.insert(0, (PERIOD_END, f"At period end, {self._day(ends_at)}"))
-        if planned:
-            undo = f"Never: undo the cancellation on {self._day(planned)}"
+            choices.insert(
+                0, (PERIOD_END, f"At period end, {self._day_label(ends_at)}")
+            )
+        if cancels_at:
+            undo = f"Never: undo the cancellation on {self._day_label(cancels_at)}"
             choices.insert(0, (UNDO, undo))
-        self.choose("when", choices)
-        self.initial.setdefault("date", self.day(planned or ends_at))
+        self.set_choices("when", choices)
+        self.initial.setdefault("date", self.local_day(cancels_at or ends_at))
 
-    def _day(self, at: datetime) -> str:
-        return day_year(self.day(at))
+    def _day_label(self, at: datetime) -> str:
+        return day_year(self.local_day(at))
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         self.ends_at: datetime | None = None
         if data.get("when") == ON_DATE and "date" not in self.errors:
-            self.ends_at = self.check_future("date")
+            self.ends_at = self.require_future_day("date")
         elif data.get("when") == PERIOD_END:
             self.ends_at = self.subscription.period_ends_at
         return data
@@ -452,32 +478,30 @@ class CancelForm(ActionForm):
         at = self.ends_at
         return {**super().parameters(), "cancels_at": at.isoformat() if at else None}
 
-    def words(self) -> str:
+    def summary(self) -> str:
         if self.ends_at is None:
             return "Cancellation undone."
-        return f"Ends on {self._day(self.ends_at)}."
-
-
-# --- invoices -----------------------------------------------------------------------
+        return f"Ends on {self._day_label(self.ends_at)}."
 
 
 class PaymentLinkForm(ActionForm):
     invoice = forms.ChoiceField()
 
-    def fill(self) -> None:
-        invoices = self.now.open_invoices
-        self.choose("invoice", [(one.stripe_id, _owed(one)) for one in invoices])
+    def prepare_fields(self) -> None:
+        invoices = self.context.open_invoices
+        choices = [(row.stripe_id, _amount_due_label(row)) for row in invoices]
+        self.set_choices("invoice", choices)
 
     def parameters(self) -> dict[str, Any]:
         return {"invoice": self.cleaned_data["invoice"]}
 
-    def words(self) -> str:
-        wanted = self.cleaned_data["invoice"]
-        found = (one for one in self.now.open_invoices if one.stripe_id == wanted)
-        return f"{_owed(next(found))}."
+    def summary(self) -> str:
+        id_ = self.cleaned_data["invoice"]
+        rows = (row for row in self.context.open_invoices if row.stripe_id == id_)
+        return f"{_amount_due_label(next(rows))}."
 
 
-def _owed(invoice: Invoice) -> str:
+def _amount_due_label(invoice: Invoice) -> str:
     return f"{invoice}: {money(invoice.amount_due, invoice.currency)}"
 
 

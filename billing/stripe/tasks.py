@@ -1,4 +1,4 @@
-"""Celery tasks that talk to Stripe: webhook events, syncs, discrepancies, actions."""
+"""Celery tasks that call Stripe: webhook events, syncs, discrepancies and actions."""
 
 from celery import shared_task
 
@@ -42,7 +42,7 @@ def prune_webhook_events() -> None:
 
 @shared_task
 def run_sync(run_id: int) -> None:
-    """Continue a sync run; a long one in parts, so that no worker is held by it."""
+    """Continue a sync run; a long run takes several tasks and blocks no worker."""
     if reading.advance(run_id):
         enqueue(run_sync, run_id)
 

@@ -1,11 +1,11 @@
-"""URLs of Stripe sync, discrepancies, webhook events and actions."""
+"""URLs of Stripe sync, discrepancies, webhook events, failed jobs and actions."""
 
 from django.urls import path
 
 from billing.stripe.views.actions import (
     action,
+    action_form,
     cancel_action,
-    request_action,
     retry_action,
 )
 from billing.stripe.views.billing import billing
@@ -15,8 +15,8 @@ from billing.stripe.views.discrepancies import (
     resolve_all_discrepancies,
     resolve_discrepancy,
 )
-from billing.stripe.views.failed_jobs import failed_jobs, retry_failure
-from billing.stripe.views.sync import jobs, start_sync
+from billing.stripe.views.failed_jobs import failed_jobs, retry_failed_job
+from billing.stripe.views.sync import start_sync, stripe_sync
 from billing.stripe.views.webhook_events import (
     ignore_event,
     resend_event,
@@ -24,7 +24,7 @@ from billing.stripe.views.webhook_events import (
 )
 
 urlpatterns = [
-    path("stripe/", jobs, name="stripe_sync"),
+    path("stripe/", stripe_sync, name="stripe_sync"),
     path("stripe/sync/<int:white_label_id>/", start_sync, name="start_sync"),
     path("stripe/discrepancies/", discrepancies, name="discrepancies"),
     path(
@@ -55,21 +55,21 @@ urlpatterns = [
     ),
     path("stripe/failed-jobs/", failed_jobs, name="failed_jobs"),
     path(
-        "stripe/failed-jobs/<slug:kind>/<int:failure_id>/retry/",
-        retry_failure,
-        name="retry_failure",
+        "stripe/failed-jobs/<slug:kind>/<int:job_id>/retry/",
+        retry_failed_job,
+        name="retry_failed_job",
     ),
     path("organizations/<int:organization_id>/billing/", billing, name="billing"),
     path(
-        "organizations/<int:organization_id>/billing/ask/<slug:kind>/",
-        request_action,
-        name="request_action",
+        "organizations/<int:organization_id>/billing/actions/new/<slug:kind>/",
+        action_form,
+        name="action_form",
     ),
     path(
         "organizations/<int:organization_id>/billing/subscriptions/"
-        "<int:subscription_id>/<slug:kind>/",
-        request_action,
-        name="request_action_on",
+        "<int:subscription_id>/actions/new/<slug:kind>/",
+        action_form,
+        name="subscription_action_form",
     ),
     path(
         "organizations/<int:organization_id>/billing/actions/<int:action_id>/",

@@ -30,7 +30,7 @@ from billing.stripe.commands.actions import execution
 from billing.stripe.commands.sync import reading
 from billing.stripe.commands.webhook_events import handling
 from billing.stripe.commands.webhook_events.leases import take_forgotten
-from billing.stripe.queries.failed_jobs import list_failures
+from billing.stripe.queries.failed_jobs import list_failed_jobs
 from billing.stripe.queries.webhook_events import list_webhook_events
 from orgs.commands import work
 from orgs.commands.jobs import run_job
@@ -101,7 +101,7 @@ def make_run(organization: Organization) -> SyncRun:
 
 def failed_jobs(kind: str, label: WhiteLabel) -> list[int]:
     """Read what the page of failed jobs shows."""
-    return [failure.id for failure in list_failures([label]) if failure.kind == kind]
+    return [job.id for job in list_failed_jobs([label]) if job.kind == kind]
 
 
 def failed_rows(model: type[Any], _: WhiteLabel) -> list[int]:

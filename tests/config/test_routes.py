@@ -136,9 +136,9 @@ ROW_PAGES = {
         "billing:ignore_event",
     ),
     *(
-        "billing:retry_failure",
-        "billing:request_action",
-        "billing:request_action_on",
+        "billing:retry_failed_job",
+        "billing:action_form",
+        "billing:subscription_action_form",
         "billing:action",
     ),
     *("billing:cancel_action", "billing:retry_action"),

@@ -48,13 +48,13 @@ class StaffContext:
 
     def url(self, kind: str, subscription: Subscription | None = None) -> str:
         if subscription is None:
-            return f"{self.tab}ask/{kind}/"
-        return f"{self.tab}subscriptions/{subscription.pk}/{kind}/"
+            return f"{self.tab}actions/new/{kind}/"
+        return f"{self.tab}subscriptions/{subscription.pk}/actions/new/{kind}/"
 
     def post(
         self, kind: str, subscription: Subscription | None = None, **data: Any
     ) -> Any:
-        data = {"note": NOTE, "form": secrets.token_hex(16), **data}
+        data = {"note": NOTE, "idempotency_key": secrets.token_hex(16), **data}
         return self.client.post(self.url(kind, subscription), data)
 
     def ask(

@@ -139,7 +139,7 @@ def _entered(
     request: OrgRequest, organization_id: int, *, to_act: bool = False
 ) -> tuple[StaffContext, Organization]:
     staff = (
-        require_billing_write(request, asks_stripe=False)
+        require_billing_write(request, needs_stripe=False)
         if to_act
         else require_billing_read(request)
     )

@@ -54,7 +54,7 @@ def fleet(request: OrgRequest) -> HttpResponse:
     if not wants_fragment(request):
         context |= {"choices": fleet_choices(scope, labels), **_whole(scope, now)}
         context["health"] = sync_health(
-            scope.white_labels, with_nobodys=principal.sees_all
+            scope.white_labels, include_unassigned=principal.sees_all
         )
         is_used = context["totals"].is_used or context["series"].lines
         context["is_unused"] = not is_used

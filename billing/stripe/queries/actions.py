@@ -1,4 +1,7 @@
-"""What may be asked of Stripe for an organization now, why not, and what was asked."""
+"""Reads of Stripe actions: which are possible now, why not, and which were requested.
+
+A Stripe action is a change in Stripe that a staff member requests for an organization.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,19 +23,20 @@ from orgs.models import Organization
 
 Kind = StripeAction.Kind
 _State = StripeAction.State
-_SHOWN = 30
-_ENDED_SHOWN, _LOOKED_AT = 2, 20
-_SOON = timedelta(minutes=1)  # what is due later is planned, and in nobody's way
+_MAX_ACTIONS = 30
+_MAX_ENDED, _MAX_SUBSCRIPTIONS = 2, 20
+# An action that is due later than this is scheduled and does not block other actions.
+_SOON = timedelta(minutes=1)
 
 # In the order of their buttons.
-OF_ORGANIZATION = (
+ORGANIZATION_KINDS = (
     Kind.CREATE_CUSTOMER,
     Kind.LINK_CUSTOMER,
     Kind.UNLINK_CUSTOMER,
     Kind.START,
     Kind.PAYMENT_LINK,
 )
-OF_SUBSCRIPTION = (
+SUBSCRIPTION_KINDS = (
     Kind.CHANGE_TIER,
     Kind.SEATS,
     Kind.TRIAL_END,
@@ -40,7 +44,7 @@ OF_SUBSCRIPTION = (
     Kind.RESUME,
     Kind.CANCEL,
 )
-_NOT_CHANGEABLE = {
+_UNCHANGEABLE_STATUSES = {
     "incomplete": "The first payment is still pending.",
     "unpaid": "Its unpaid invoices must be paid first.",
     "paused": "The subscription is paused. Resume it first.",
@@ -50,33 +54,36 @@ _NOT_CHANGEABLE = {
 
 @dataclass(frozen=True, slots=True)
 class ActionContext:
-    """All that decides what is possible; of one organization."""
+    """The facts about one organization that decide which actions are possible."""
 
     is_deleted: bool
-    customer_id: str  # empty: none
-    is_customer_gone: bool  # Stripe had it no more, the last time it was asked
-    subscriptions: tuple[Subscription, ...]  # live ones and those that begin
-    ended: tuple[Subscription, ...]  # the last few
-    prices: tuple[Price, ...]  # that may be started or changed to
+    customer_id: str  # empty: no customer is linked
+    is_customer_gone: bool  # Stripe no longer had it when it was last read
+    subscriptions: tuple[Subscription, ...]  # all that have not been canceled
+    ended: tuple[Subscription, ...]  # the most recently canceled ones
+    prices: tuple[Price, ...]  # active prices in the white label's currency
     open_invoices: tuple[Invoice, ...]
-    running: StripeAction | None  # asked for and not done yet
-    planned: tuple[StripeAction, ...]  # for a later instant
+    running: StripeAction | None  # requested and not finished
+    scheduled: tuple[StripeAction, ...]  # due at a later instant
 
     def find(self, subscription_id: int) -> Subscription | None:
-        known = (*self.subscriptions, *self.ended)
-        return next((one for one in known if one.pk == subscription_id), None)
+        """Return a subscription of this organization by its primary key."""
+        rows = (*self.subscriptions, *self.ended)
+        return next((row for row in rows if row.pk == subscription_id), None)
 
     def find_by_stripe_id(self, stripe_id: str) -> Subscription | None:
-        known = (*self.subscriptions, *self.ended)
-        return next((one for one in known if one.stripe_id == stripe_id), None)
+        """Return a subscription of this organization by its ID in Stripe."""
+        rows = (*self.subscriptions, *self.ended)
+        return next((row for row in rows if row.stripe_id == stripe_id), None)
 
     @property
     def startable(self) -> tuple[Price, ...]:
-        """Of kinds that it has not subscribed to."""
-        taken = {one.kind for one in self.subscriptions}
-        return tuple(price for price in self.prices if price.kind not in taken)
+        """The prices of subscription kinds that the organization does not have yet."""
+        subscribed_kinds = {row.kind for row in self.subscriptions}
+        return tuple(row for row in self.prices if row.kind not in subscribed_kinds)
 
     def alternatives(self, subscription: Subscription) -> tuple[Price, ...]:
+        """Return the other prices that this subscription can change to."""
         return tuple(
             price
             for price in self.prices
@@ -86,166 +93,187 @@ class ActionContext:
 
 
 def action_context(organization: Organization) -> ActionContext:
-    """Five statements, none over more than one organization."""
+    """Return the facts that decide which actions are possible for an organization.
+
+    Runs five statements; each reads the rows of this organization only.
+    """
     account = _accounts().filter(organization=organization).first()
     subscriptions = _subscriptions(organization)
-    ended = [one for one in subscriptions if one.status == "canceled"]
+    ended = [row for row in subscriptions if row.status == "canceled"]
     unfinished = list(
         StripeAction.objects.unfinished()
         .filter(organization=organization)
         .order_by("id")
     )
-    planned = tuple(action for action in unfinished if is_planned(action))
+    scheduled = tuple(action for action in unfinished if is_scheduled(action))
     return ActionContext(
         is_deleted=organization.deleted_at is not None,
         customer_id=(account and account.stripe_id) or "",
         is_customer_gone=account is not None and account.is_gone,
-        subscriptions=tuple(one for one in subscriptions if one not in ended),
-        ended=tuple(ended[:_ENDED_SHOWN]),
+        subscriptions=tuple(row for row in subscriptions if row not in ended),
+        ended=tuple(ended[:_MAX_ENDED]),
         prices=tuple(_prices(organization.white_label.currency)),
         open_invoices=tuple(
             Invoice.objects.filter(
                 organization=organization, status=Invoice.Status.OPEN
             ).order_by("due_at", "id")
         ),
-        running=next((one for one in unfinished if one not in planned), None),
-        planned=planned,
+        running=next((row for row in unfinished if row not in scheduled), None),
+        scheduled=scheduled,
     )
 
 
 def _accounts() -> QuerySet[BillingAccount, Any]:
-    warned = Discrepancy.objects.filter(
+    """Return billing accounts with `is_gone`: an open warning about the customer."""
+    warnings = Discrepancy.objects.filter(
         kind=Discrepancy.Kind.NO_CUSTOMER,
         stripe_id=OuterRef("stripe_id"),
         resolved_at=None,
     )
-    return BillingAccount.objects.annotate(is_gone=Exists(warned))
+    return BillingAccount.objects.annotate(is_gone=Exists(warnings))
 
 
 def _subscriptions(organization: Organization) -> list[Subscription]:
-    """Those that have not ended, the platform's first; then the last that have."""
+    """Return the subscriptions that have not ended, then the most recent ended ones."""
     rows = Subscription.objects.filter(organization=organization)
     rows = rows.annotate(is_over=Q(status=Subscription.Status.CANCELED))
-    return list(rows.order_by("is_over", "kind", "-period_ends_at", "-id")[:_LOOKED_AT])
+    ordered = rows.order_by("is_over", "kind", "-period_ends_at", "-id")
+    return list(ordered[:_MAX_SUBSCRIPTIONS])
 
 
-def is_planned(action: StripeAction) -> bool:
-    """For a later instant; what failed once waits, but is under way."""
+def is_scheduled(action: StripeAction) -> bool:
+    """Return whether an action is due at a later instant and was never attempted.
+
+    A failed attempt also waits for a later instant, but counts as running.
+    """
     is_later = action.next_attempt_at > timezone.now() + _SOON
     return action.state == _State.PENDING and not action.attempts and is_later
 
 
 def _prices(currency: str) -> QuerySet[Price]:
-    """Those whose metadata say what they sell; Stripe mixes no currencies."""
-    known = Price.objects.filter(is_active=True, currency=currency)
-    known = known.exclude(Q(kind="") | Q(tier="") | Q(cycle=""))
-    return known.order_by("kind", "unit_amount", "cycle", "id")
+    """Return the active prices whose metadata name what they sell.
+
+    Only those in this currency: Stripe bills a customer in a single currency.
+    """
+    prices = Price.objects.filter(is_active=True, currency=currency)
+    prices = prices.exclude(Q(kind="") | Q(tier="") | Q(cycle=""))
+    return prices.order_by("kind", "unit_amount", "cycle", "id")
 
 
-# --- what is possible ---------------------------------------------------------------
+# Which actions are possible.
 
 
-def why_not(
-    kind: str, now: ActionContext, subscription: Subscription | None = None
+def blocked_reason(
+    kind: str, context: ActionContext, subscription: Subscription | None = None
 ) -> str:
-    """The sentence that says why it cannot be asked for now; empty: it can."""
-    if now.is_deleted and kind != Kind.CANCEL:
+    """Return the sentence that explains why an action is not possible now.
+
+    An empty string means that it is possible.
+    """
+    if context.is_deleted and kind != Kind.CANCEL:
         return "The organization is deleted."
-    if now.running is not None:
+    if context.running is not None:
         return "Another action is still in progress."
-    if kind in OF_SUBSCRIPTION:
-        return _why_not_of(kind, now, subscription)
-    return _REASONS[Kind(kind)](now)
+    if kind in SUBSCRIPTION_KINDS:
+        return _subscription_reason(kind, context, subscription)
+    return _REASONS[Kind(kind)](context)
 
 
-def _customer_missing(now: ActionContext) -> str:
-    has_it = f"Already linked to customer {now.customer_id}."
-    return has_it if now.customer_id else ""
+def _customer_reason(context: ActionContext) -> str:
+    linked = f"Already linked to customer {context.customer_id}."
+    return linked if context.customer_id else ""
 
 
-def _why_not_unlink(now: ActionContext) -> str:
-    if not now.customer_id:
+def _unlink_reason(context: ActionContext) -> str:
+    if not context.customer_id:
         return "No Stripe customer is linked."
-    return "" if now.is_customer_gone else "The customer still exists in Stripe."
+    return "" if context.is_customer_gone else "The customer still exists in Stripe."
 
 
-def _why_not_start(now: ActionContext) -> str:
-    if not now.customer_id:
+def _start_reason(context: ActionContext) -> str:
+    if not context.customer_id:
         return "No Stripe customer is linked yet."
-    if now.is_customer_gone:
+    if context.is_customer_gone:
         return "The customer was deleted in Stripe. Unlink it first."
-    if not now.prices:
+    if not context.prices:
         return (
             "No prices in this currency. Run a sync, or set tier and kind in the"
             " product's metadata in Stripe."
         )
-    return "" if now.startable else "Already has all subscription types."
+    return "" if context.startable else "Already has all subscription types."
 
 
-def _why_not_send(now: ActionContext) -> str:
-    return "" if now.open_invoices else "No open invoices."
+def _payment_link_reason(context: ActionContext) -> str:
+    return "" if context.open_invoices else "No open invoices."
 
 
 _REASONS = {
-    Kind.CREATE_CUSTOMER: _customer_missing,
-    Kind.LINK_CUSTOMER: _customer_missing,
-    Kind.UNLINK_CUSTOMER: _why_not_unlink,
-    Kind.START: _why_not_start,
-    Kind.PAYMENT_LINK: _why_not_send,
+    Kind.CREATE_CUSTOMER: _customer_reason,
+    Kind.LINK_CUSTOMER: _customer_reason,
+    Kind.UNLINK_CUSTOMER: _unlink_reason,
+    Kind.START: _start_reason,
+    Kind.PAYMENT_LINK: _payment_link_reason,
 }
 
 
-def _why_not_of(
-    kind: str, now: ActionContext, subscription: Subscription | None
+def _subscription_reason(
+    kind: str, context: ActionContext, subscription: Subscription | None
 ) -> str:
     if subscription is None or subscription.status == "canceled":
-        return _NOT_CHANGEABLE["canceled"]
+        return _UNCHANGEABLE_STATUSES["canceled"]
     if kind == Kind.CANCEL:
         return ""
     if kind == Kind.RESUME:
-        return (
-            "" if subscription.status == "paused" else "The subscription is not paused."
-        )
-    if subscription.status in _NOT_CHANGEABLE:
-        return _NOT_CHANGEABLE[subscription.status]
-    return _why_not_change(kind, now, subscription)
+        is_paused = subscription.status == "paused"
+        return "" if is_paused else "The subscription is not paused."
+    if subscription.status in _UNCHANGEABLE_STATUSES:
+        return _UNCHANGEABLE_STATUSES[subscription.status]
+    return _change_reason(kind, context, subscription)
 
 
-def _why_not_change(kind: str, now: ActionContext, subscription: Subscription) -> str:
+def _change_reason(
+    kind: str, context: ActionContext, subscription: Subscription
+) -> str:
     if kind == Kind.TRIAL_END and subscription.status != "trialing":
         return "The subscription is not in a trial."
     if kind == Kind.SEATS and subscription.kind != Subscription.Kind.SPACES:
         return "Platform subscriptions have no seats."
-    if kind == Kind.CHANGE_TIER and not now.alternatives(subscription):
+    if kind == Kind.CHANGE_TIER and not context.alternatives(subscription):
         return "No other price is available."
-    is_planned_already = kind == Kind.CHANGE_TIER and any(
-        one.kind == kind and one.parameters["subscription"] == subscription.stripe_id
-        for one in now.planned
+    if kind == Kind.CHANGE_TIER and _has_scheduled_change(context, subscription):
+        return "A change is already scheduled. Cancel it first."
+    return ""
+
+
+def _has_scheduled_change(context: ActionContext, subscription: Subscription) -> bool:
+    return any(
+        action.kind == Kind.CHANGE_TIER
+        and action.parameters["subscription"] == subscription.stripe_id
+        for action in context.scheduled
     )
-    return "A change is already scheduled. Cancel it first." * is_planned_already
 
 
-# --- what was asked -----------------------------------------------------------------
+# Which actions were requested.
 
 
 @dataclass(frozen=True, slots=True)
 class ActionFacts:
-    """Something asked for, by whom and why, and how far it is."""
+    """A requested action: who requested it, why, its progress and its result."""
 
     id: int
     organization_id: int
     kind: str
     label: str
-    asks: str  # what exactly, in words
+    summary: str  # the requested change as a sentence
     note: str
     requested_by: str
     created_at: datetime
     next_attempt_at: datetime
     finished_at: datetime | None
     state: str
-    is_planned: bool
+    is_scheduled: bool
     attempts: int
-    answer: tuple[tuple[str, str | datetime], ...]  # what Stripe said
+    response: tuple[tuple[str, str | datetime], ...]  # labels and values from Stripe
     error_code: str
     error: str
 
@@ -259,21 +287,27 @@ class ActionFacts:
 
 
 def get_action(organization_id: int, action_id: int) -> ActionFacts | None:
+    """Return an action of this organization, or null."""
     rows = StripeAction.objects.filter(organization_id=organization_id, pk=action_id)
     return next(map(_facts, rows), None)
 
 
-def find_requested(organization_id: int, form: str) -> int | None:
-    """The id of what a form with this word of its own has asked for already."""
-    if not form:
+def find_action_id(organization_id: int, idempotency_key: str) -> int | None:
+    """Return the ID of the action that a form with this key has already requested.
+
+    A null character, which PostgreSQL cannot store in JSON, is ignored.
+    """
+    if not idempotency_key:
         return None
     rows = StripeAction.objects.filter(organization_id=organization_id)
-    found = rows.filter(parameters__form=form.replace("\0", ""))
-    return found.values_list("id", flat=True).first()
+    rows = rows.filter(parameters__idempotency_key=idempotency_key.replace("\0", ""))
+    return rows.values_list("id", flat=True).first()
 
 
-def list_actions(organization_id: int, *, limit: int = _SHOWN) -> list[ActionFacts]:
-    """Newest first."""
+def list_actions(
+    organization_id: int, *, limit: int = _MAX_ACTIONS
+) -> list[ActionFacts]:
+    """Return the requested actions of an organization, newest first."""
     rows = StripeAction.objects.filter(organization_id=organization_id)
     return [_facts(row) for row in rows.order_by("-id")[:limit]]
 
@@ -284,28 +318,35 @@ def _facts(row: StripeAction) -> ActionFacts:
         organization_id=row.organization_id,
         kind=row.kind,
         label=row.get_kind_display(),
-        asks=row.parameters.get("words", ""),
+        summary=row.parameters.get("summary", ""),
         note=row.note,
         requested_by=row.requested_by,
         created_at=row.created_at,
         next_attempt_at=row.next_attempt_at,
         finished_at=row.finished_at,
         state=row.state,
-        is_planned=is_planned(row),
+        is_scheduled=is_scheduled(row),
         attempts=row.attempts,
-        answer=tuple(_answered(row.answer or {})),
+        response=tuple(_label_response(row.answer or {})),
         error_code=row.error_code,
         error=row.error,
     )
 
 
-_TOLD_FIRST = ("customer", "subscription", "invoice", "name", "status", "price")
-_ORDER = {name: place for place, name in enumerate(_TOLD_FIRST)}
+_FIRST_FIELDS = ("customer", "subscription", "invoice", "name", "status", "price")
+_FIELD_ORDER = {name: position for position, name in enumerate(_FIRST_FIELDS)}
 
 
-def _answered(answer: Mapping[str, Any]) -> Iterator[tuple[str, str | datetime]]:
-    """Names for people; what is an instant becomes one again."""
-    for name, value in sorted(answer.items(), key=lambda one: _ORDER.get(one[0], 99)):
+def _label_response(
+    response: Mapping[str, Any],
+) -> Iterator[tuple[str, str | datetime]]:
+    """Yield a readable label and a value for each field of Stripe's response.
+
+    The most important fields come first; fields named `…_at` become instants.
+    """
+    last = len(_FIELD_ORDER)
+    for name in sorted(response, key=lambda name: _FIELD_ORDER.get(name, last)):
+        value = response[name]
         label = name.removesuffix("_at").replace("_", " ").capitalize()
         is_instant = name.endswith("_at")
         yield label, datetime.fromisoformat(value) if is_instant else str(value)

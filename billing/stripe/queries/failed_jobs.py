@@ -1,4 +1,4 @@
-"""What workers gave up: charges, what people asked of Stripe, and jobs."""
+"""Reads of failed jobs: charges, Stripe actions and background jobs without retries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from django.db.models import F, QuerySet
 from billing.models import Charge, StripeAction
 from orgs.models import Job, WhiteLabel
 
-_SHOWN = 100
+_MAX_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """One task that failed for good; `kind` is charge, action or job."""
+class FailedJob:
+    """A job whose retries are exhausted; `kind` is charge, action or job."""
 
     kind: str
     id: int
-    what: str
+    title: str
     organization_id: int
     organization_name: str
     attempts: int
@@ -28,43 +28,49 @@ class Failure:
     failed_at: datetime
 
 
-def list_failures(white_labels: Sequence[WhiteLabel]) -> list[Failure]:
-    """Newest first; three statements."""
-    found = [
-        failure
-        for kind in _KINDS
-        for failure in _read(kind, white_labels, {}, limit=_SHOWN)
+def list_failed_jobs(white_labels: Sequence[WhiteLabel]) -> list[FailedJob]:
+    """Return the failed jobs of these white labels, newest first.
+
+    Runs three statements, one for each kind of job.
+    """
+    jobs = [
+        job for kind in _KINDS for job in _read(kind, white_labels, {}, limit=_MAX_ROWS)
     ]
-    return sorted(found, key=lambda one: one.failed_at, reverse=True)[:_SHOWN]
+    return sorted(jobs, key=lambda job: job.failed_at, reverse=True)[:_MAX_ROWS]
 
 
-def find_failure(
+def find_failed_job(
     kind: str, id_: int, white_labels: Sequence[WhiteLabel]
-) -> Failure | None:
-    """Nothing for one of another white label, or one that goes on again."""
+) -> FailedJob | None:
+    """Return a failed job of these white labels; null once it has been retried."""
     if kind not in _KINDS:
         return None
     return next(iter(_read(kind, white_labels, {"pk": id_}, limit=1)), None)
 
 
 def _read(
-    kind: str, white_labels: Sequence[WhiteLabel], only: dict[str, Any], *, limit: int
-) -> list[Failure]:
+    kind: str,
+    white_labels: Sequence[WhiteLabel],
+    filters: dict[str, Any],
+    *,
+    limit: int,
+) -> list[FailedJob]:
     rows, organization = _KINDS[kind](white_labels)
-    whose, name = F(f"{organization}__id"), F(f"{organization}__name")
-    found = (
-        rows.filter(**only).order_by("-finished_at").annotate(whose=whose, name=name)
+    rows = rows.filter(**filters).order_by("-finished_at")
+    # Under names that no model has as a field, or Django refuses the annotation.
+    rows = rows.annotate(
+        owner_id=F(f"{organization}__id"), owner_name=F(f"{organization}__name")
     )
-    return [_failure(kind, row) for row in found.values(*_COLUMNS[kind])[:limit]]
+    return [_failed_job(kind, row) for row in rows.values(*_COLUMNS[kind])[:limit]]
 
 
-def _failure(kind: str, row: dict[str, Any]) -> Failure:
-    return Failure(
+def _failed_job(kind: str, row: dict[str, Any]) -> FailedJob:
+    return FailedJob(
         kind=kind,
         id=row["pk"],
-        what=_what(kind, row),
-        organization_id=row["whose"],
-        organization_name=row["name"],
+        title=_title(kind, row),
+        organization_id=row["owner_id"],
+        organization_name=row["owner_name"],
         attempts=row["attempts"],
         code=row.get("error_code", ""),
         reason=row["error"],
@@ -94,19 +100,28 @@ def _jobs(white_labels: Sequence[WhiteLabel]) -> tuple[QuerySet[Any], str]:
     return rows, "organization"
 
 
+# The failed rows of each kind, and the path from a row to its organization.
 _KINDS = {"charge": _charges, "action": _actions, "job": _jobs}
-_ALL = ("pk", "kind", "attempts", "error", "finished_at", "whose", "name")
+_COMMON_COLUMNS = (
+    "pk",
+    "kind",
+    "attempts",
+    "error",
+    "finished_at",
+    "owner_id",
+    "owner_name",
+)
 _COLUMNS = {
-    "charge": (*_ALL, "error_code", "product", "period__number"),
-    "action": (*_ALL, "error_code"),
-    "job": _ALL,
+    "charge": (*_COMMON_COLUMNS, "error_code", "product", "period__number"),
+    "action": (*_COMMON_COLUMNS, "error_code"),
+    "job": _COMMON_COLUMNS,
 }
 
 
-def _what(kind: str, row: dict[str, Any]) -> str:
+def _title(kind: str, row: dict[str, Any]) -> str:
     if kind == "charge":
-        line = row["product"] or "Credit"
-        return f"Invoice item: {line}, period {row['period__number']}"
+        product = row["product"] or "Credit"
+        return f"Invoice item: {product}, period {row['period__number']}"
     if kind == "action":
         return str(StripeAction.Kind(row["kind"]).label)
     return str(Job.Kind(row["kind"]).label)

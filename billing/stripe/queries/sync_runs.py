@@ -1,4 +1,4 @@
-"""Runs of the full sync, as a progress bar and a history show them."""
+"""Reads of sync runs for progress bars and for the list of past runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _State = SyncRun.State
 
 @dataclass(frozen=True, slots=True)
 class SyncProgress:
-    """How far a run is, or how it ended; counts of Stripe's objects."""
+    """The progress or the result of a sync run; counts are of objects in Stripe."""
 
     id: int
     white_label_id: int
@@ -24,11 +24,11 @@ class SyncProgress:
     stage: str
     repairs: bool
     done: int
-    total: int | None  # as many as the last time; null: nobody knows yet
+    total: int | None  # as many as in the last run; null: unknown
     written: int
     discrepancy_count: int
     errors: int
-    requested_by: str  # empty: the timetable
+    requested_by: str  # empty: the nightly schedule
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -40,8 +40,8 @@ class SyncProgress:
         return self.state in (_State.PENDING, _State.RUNNING)
 
     @property
-    def seconds(self) -> float:
-        """How long it has been at it, waits included."""
+    def duration_seconds(self) -> float:
+        """The duration of the run until now or its end, including waits."""
         if self.started_at is None:
             return 0.0
         ended_at = self.finished_at or self.now
@@ -49,19 +49,22 @@ class SyncProgress:
 
     @property
     def rate(self) -> float:
-        """Objects a second."""
-        return self.done / self.seconds if self.seconds else 0.0
+        """The number of objects read per second."""
+        return self.done / self.duration_seconds if self.duration_seconds else 0.0
 
     @property
     def percent(self) -> int | None:
-        """Never 100 before the end: there may be more than the last time."""
+        """The progress in percent; null while the total is unknown.
+
+        An unfinished run stays below 100: it may read more objects than the last run.
+        """
         if not self.is_unfinished:
             return 100 if self.state == _State.DONE else None
         return min(99, 100 * self.done // self.total) if self.total else None
 
     @property
     def remaining(self) -> timedelta | None:
-        """Null where it cannot be told."""
+        """The estimated time until the end; null while it cannot be estimated."""
         if not (self.is_unfinished and self.total and self.rate):
             return None
         return timedelta(seconds=max(0, self.total - self.done) / self.rate)
@@ -70,15 +73,16 @@ class SyncProgress:
 def list_syncs(
     white_labels: Sequence[WhiteLabel], *, limit: int = 20
 ) -> list[SyncProgress]:
-    """Newest first."""
+    """Return the runs of these white labels, newest first."""
     runs = SyncRun.objects.filter(white_label__in=white_labels)
     now = timezone.now()
-    found = runs.select_related("white_label").order_by("-id")[:limit]
-    return [_progress(run, now) for run in found]
+    runs = runs.select_related("white_label").order_by("-id")
+    return [_progress(run, now) for run in runs[:limit]]
 
 
 def last_syncs(white_labels: Sequence[WhiteLabel]) -> dict[int, SyncProgress]:
-    """The newest run by white label; those never synced are not in it."""
+    """Return the newest run of each white label that has one, by white label ID."""
+    # One index lookup for each white label, whatever the number of its runs.
     newest = SyncRun.objects.filter(white_label=OuterRef("pk")).order_by("-id")
     labels = WhiteLabel.objects.filter(pk__in=[label.pk for label in white_labels])
     ids = labels.values_list(Subquery(newest.values("pk")[:1]), flat=True)
@@ -88,7 +92,7 @@ def last_syncs(white_labels: Sequence[WhiteLabel]) -> dict[int, SyncProgress]:
 
 
 def get_sync(run_id: int, white_labels: Sequence[WhiteLabel]) -> SyncProgress | None:
-    """Nothing for a run of another white label."""
+    """Return a run, or null if it belongs to another white label."""
     runs = SyncRun.objects.filter(pk=run_id, white_label__in=white_labels)
     run = runs.select_related("white_label").first()
     return _progress(run, timezone.now()) if run else None

@@ -1,4 +1,4 @@
-"""The inbox as the jobs page shows it; never the payload."""
+"""Reads of Stripe webhook events, without their payloads."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ _State = StripeEvent.State
 
 
 @dataclass(frozen=True, slots=True)
-class EventRow:
-    """An event and what became of it; instants in UTC."""
+class WebhookEventRow:
+    """A webhook event and its processing status; instants are in UTC."""
 
     id: int
     event_id: str
@@ -55,30 +55,35 @@ def list_webhook_events(
     organization_id: int | None = None,
     before: int | None = None,
     limit: int = 50,
-) -> list[EventRow]:
-    """Newest first, before a row's id; null white labels: all, and nobody's events."""
-    rows = _within(white_labels)
+) -> list[WebhookEventRow]:
+    """Return webhook events, newest first; `before` is the ID to continue from.
+
+    Null for `white_labels` means every event, also those of no organization.
+    """
+    rows = _visible(white_labels)
     if organization_id is not None:
         rows = rows.filter(organization_id=organization_id)
     if states:
         rows = rows.filter(state__in=states)
     if before is not None:
         rows = rows.filter(id__lt=before)
-    return _rows(rows, limit)
+    return _read(rows, limit)
 
 
-def get_event(id_: int, white_labels: Sequence[WhiteLabel] | None) -> EventRow | None:
-    """Nothing for one of another white label."""
-    return next(iter(_rows(_within(white_labels).filter(id=id_), 1)), None)
+def get_webhook_event(
+    id_: int, white_labels: Sequence[WhiteLabel] | None
+) -> WebhookEventRow | None:
+    """Return an event, or null if it belongs to another white label."""
+    return next(iter(_read(_visible(white_labels).filter(id=id_), 1)), None)
 
 
-def _within(white_labels: Sequence[WhiteLabel] | None) -> QuerySet[StripeEvent]:
+def _visible(white_labels: Sequence[WhiteLabel] | None) -> QuerySet[StripeEvent]:
     rows = StripeEvent.objects.all()
     if white_labels is None:
         return rows
     return rows.filter(organization__white_label__in=white_labels)
 
 
-def _rows(rows: QuerySet[StripeEvent], limit: int) -> list[EventRow]:
-    found = rows.annotate(name=F("organization__name")).order_by("-id")[:limit]
-    return [EventRow(*row) for row in found.values_list(*_FIELDS, "name")]
+def _read(rows: QuerySet[StripeEvent], limit: int) -> list[WebhookEventRow]:
+    rows = rows.annotate(name=F("organization__name")).order_by("-id")
+    return [WebhookEventRow(*row) for row in rows.values_list(*_FIELDS, "name")[:limit]]

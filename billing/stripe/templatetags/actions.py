@@ -1,4 +1,4 @@
-"""Actions on Stripe as buttons and in words."""
+"""Template tags that show Stripe actions: buttons, statuses and descriptions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,11 +9,11 @@ from django.urls import reverse
 
 from billing.models import Price, StripeAction, Subscription
 from billing.stripe.queries.actions import (
-    OF_ORGANIZATION,
-    OF_SUBSCRIPTION,
+    ORGANIZATION_KINDS,
+    SUBSCRIPTION_KINDS,
     ActionContext,
     ActionFacts,
-    why_not,
+    blocked_reason,
 )
 from orgs.models import Organization
 from orgs.web.templatetags.display import instant
@@ -23,28 +23,36 @@ Kind = StripeAction.Kind
 
 
 class Button(TypedDict):
+    """A button that opens the form of an action, or is disabled with a reason."""
+
     kind: str
     label: str
     url: str
-    why_not: str
+    blocked_reason: str  # empty: the button is enabled
     tone: str
 
 
 @register.simple_tag
 def organization_buttons(
-    organization: Organization, now: ActionContext, refusal: str
+    organization: Organization, context: ActionContext, staff_reason: str
 ) -> list[Button]:
-    """What the organization itself may be asked for; `refusal` is for all of them."""
-    missing = (Kind.CREATE_CUSTOMER, Kind.LINK_CUSTOMER)
-    unlink = () if now.is_customer_gone else (Kind.UNLINK_CUSTOMER,)
-    kinds = [kind for kind in OF_ORGANIZATION if kind not in (*missing, *unlink)]
+    """Return the buttons of actions that concern the organization itself.
+
+    Without a customer only creating or linking one is offered. `staff_reason` disables
+    all buttons; otherwise each is disabled with its own reason.
+    """
+    first_kinds = (Kind.CREATE_CUSTOMER, Kind.LINK_CUSTOMER)
+    hidden = set(first_kinds)
+    if not context.is_customer_gone:
+        hidden.add(Kind.UNLINK_CUSTOMER)
+    kinds = [kind for kind in ORGANIZATION_KINDS if kind not in hidden]
     return [
         _button(
             kind,
-            reverse("billing:request_action", args=[organization.pk, _slug(kind)]),
-            refusal or why_not(kind, now),
+            reverse("billing:action_form", args=[organization.pk, _slug(kind)]),
+            staff_reason or blocked_reason(kind, context),
         )
-        for kind in (kinds if now.customer_id else missing)
+        for kind in (kinds if context.customer_id else first_kinds)
     ]
 
 
@@ -52,39 +60,44 @@ def organization_buttons(
 def subscription_buttons(
     organization: Organization,
     subscription: Subscription,
-    now: ActionContext,
-    refusal: str,
+    context: ActionContext,
+    staff_reason: str,
 ) -> list[Button]:
-    """Those that can be meant: no seats of a platform, no pause of what is paused."""
+    """Return the buttons of actions that apply to a subscription in its status."""
     return [
         _button(
             kind,
             reverse(
-                "billing:request_action_on",
+                "billing:subscription_action_form",
                 args=[organization.pk, subscription.pk, _slug(kind)],
             ),
-            refusal or why_not(kind, now, subscription),
+            staff_reason or blocked_reason(kind, context, subscription),
         )
-        for kind in OF_SUBSCRIPTION
-        if _is_meant(kind, subscription)
+        for kind in SUBSCRIPTION_KINDS
+        if _applies_to(kind, subscription)
     ]
 
 
-def _is_meant(kind: str, subscription: Subscription) -> bool:
+def _applies_to(kind: str, subscription: Subscription) -> bool:
+    """Return whether a button makes sense: no seats for a platform subscription."""
     is_paused = subscription.status == Subscription.Status.PAUSED
-    meant = {
+    applies = {
         Kind.SEATS: subscription.kind == Subscription.Kind.SPACES,
         Kind.TRIAL_END: subscription.status == Subscription.Status.TRIALING,
         Kind.PAUSE: not is_paused,
         Kind.RESUME: is_paused,
     }
-    return meant.get(Kind(kind), True)
+    return applies.get(Kind(kind), True)
 
 
-def _button(kind: Kind, url: str, refusal: str) -> Button:
-    tone = "danger" if kind == Kind.CANCEL else ""
-    label = str(kind.label)
-    return Button(kind=kind.value, label=label, url=url, why_not=refusal, tone=tone)
+def _button(kind: Kind, url: str, reason: str) -> Button:
+    return Button(
+        kind=kind.value,
+        label=str(kind.label),
+        url=url,
+        blocked_reason=reason,
+        tone="danger" if kind == Kind.CANCEL else "",
+    )
 
 
 def _slug(kind: str) -> str:
@@ -92,15 +105,18 @@ def _slug(kind: str) -> str:
 
 
 @register.simple_tag
-def reasons_of(buttons: Sequence[Button]) -> list[tuple[str, str]]:
-    """Why some cannot be pressed, and which; no names where it is all of them."""
-    labels: dict[str, list[str]] = {}
+def blocked_reasons(buttons: Sequence[Button]) -> list[tuple[str, str]]:
+    """Return the reasons of disabled buttons, each with the labels of its buttons.
+
+    The labels are empty for a reason that disables all buttons.
+    """
+    labels_by_reason: dict[str, list[str]] = {}
     for button in buttons:
-        if button["why_not"]:
-            labels.setdefault(button["why_not"], []).append(button["label"])
+        if reason := button["blocked_reason"]:
+            labels_by_reason.setdefault(reason, []).append(button["label"])
     return [
-        (reason, "" if len(named) == len(buttons) else ", ".join(named))
-        for reason, named in labels.items()
+        (reason, "" if len(labels) == len(buttons) else ", ".join(labels))
+        for reason, labels in labels_by_reason.items()
     ]
 
 
@@ -110,8 +126,8 @@ def price_of(prices: dict[str, Price], subscription: Subscription) -> Price | No
 
 
 @register.filter
-def told(value: str | datetime, zone: str) -> str:
-    """A value of Stripe's answer."""
+def response_value(value: str | datetime, zone: str) -> str:
+    """Return a value of Stripe's response as text, instants in the given time zone."""
     return instant(value, zone) if isinstance(value, datetime) else value
 
 
@@ -127,7 +143,7 @@ _STATES = {
 def action_state(action: ActionFacts) -> str:
     if action.is_canceled:
         return "Canceled"
-    if action.is_planned:
+    if action.is_scheduled:
         return "Scheduled"
     if action.is_unfinished and action.attempts and action.error:
         return "Retrying soon"
@@ -140,22 +156,22 @@ def action_tone(action: ActionFacts) -> str:
     return tones.get(action.state, "warn")
 
 
-_OLDER = (
+_OLDER_USAGE = (
     " Its first renewal invoice bills all usage of the open period. If older usage was"
     " already paid for elsewhere, close the period manually first."
 )
 
 # What an action does, shown above its form.
-_LEADS = {
+_DESCRIPTIONS = {
     Kind.CREATE_CUSTOMER: "Creates a Stripe customer with this organization's name and"
     " IDs.",
     Kind.LINK_CUSTOMER: "Links an existing Stripe customer to this organization and"
-    " imports its subscriptions and invoices." + _OLDER,
+    " imports its subscriptions and invoices." + _OLDER_USAGE,
     Kind.UNLINK_CUSTOMER: "For a customer that was deleted in Stripe. Orgdesk checks"
     " Stripe once more, then removes the link so that you can create or link another"
     " customer. Imported subscriptions and invoices are kept.",
     Kind.START: "The subscription starts now. Without a trial, the first invoice is"
-    " created immediately." + _OLDER,
+    " created immediately." + _OLDER_USAGE,
     Kind.CHANGE_TIER: "Now: the rest of the period is credited at the old price and"
     " charged at the new price. At period end: the next invoice uses the new price.",
     Kind.SEATS: "Takes effect now. The rest of the period is prorated.",
@@ -172,5 +188,5 @@ _LEADS = {
 
 
 @register.filter
-def action_lead(kind: str) -> str:
-    return _LEADS[Kind(kind)]
+def action_description(kind: str) -> str:
+    return _DESCRIPTIONS[Kind(kind)]

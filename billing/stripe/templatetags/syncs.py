@@ -1,4 +1,4 @@
-"""Syncs, differences and events in words."""
+"""Template tags that show syncs, discrepancies and webhook events."""
 
 from datetime import datetime, timedelta
 
@@ -8,9 +8,9 @@ from django.utils.safestring import SafeString
 
 from billing.forecast.templatetags.tiles import Tile
 from billing.models import SyncRun
-from billing.stripe.queries.sync_health import MANY, SyncHealth
+from billing.stripe.queries.sync_health import MAX_COUNT, SyncHealth
 from billing.stripe.queries.sync_runs import SyncProgress
-from billing.stripe.queries.webhook_events import EventRow
+from billing.stripe.queries.webhook_events import WebhookEventRow
 from orgs.web.templatetags.components import badge
 from orgs.web.templatetags.display import UNKNOWN, count, duration, moment
 
@@ -28,74 +28,73 @@ _STAGES = {
 
 @register.filter
 def ago(at: datetime, now: datetime) -> str:
-    """Return how long ago it was: `just now`, `3 hours ago`, `4 days ago`."""
-    passed = max((now - at).total_seconds(), 0)
-    if passed < _MINUTE:
+    """Return the age of an instant: `just now`, `3 hours ago`, `4 days ago`."""
+    age = max((now - at).total_seconds(), 0)
+    if age < _MINUTE:
         return "just now"
-    if passed < _HOUR:
-        return f"{_nouns(int(passed // _MINUTE), 'minute')} ago"
-    if passed < 2 * _DAY:
-        return f"{_nouns(int(passed // _HOUR), 'hour')} ago"
-    return f"{_nouns(int(passed // _DAY), 'day')} ago"
+    if age < _HOUR:
+        return f"{_quantity(int(age // _MINUTE), 'minute')} ago"
+    if age < 2 * _DAY:
+        return f"{_quantity(int(age // _HOUR), 'hour')} ago"
+    return f"{_quantity(int(age // _DAY), 'day')} ago"
 
 
 @register.filter
 def seconds(number: float) -> str:
-    """`0.4 s`, `12 s`, `3.5 min`."""
+    """Return a duration: `0.4 s`, `12 s`, `3.5 min`."""
     return duration(round(number, 1) if number < 10 else round(number))  # noqa: PLR2004
 
 
-def _many(number: int) -> str:
-    return f"{MANY:,}+" if number >= MANY else count(number)
+def _limited_count(number: int) -> str:
+    return f"{MAX_COUNT:,}+" if number >= MAX_COUNT else count(number)
 
 
-def _nouns(number: int, noun: str) -> str:
+def _quantity(number: int, noun: str) -> str:
     """Return `1 event`, `2 discrepancies`, `1,000+ events`."""
     plural = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{_many(number)} {noun if number == 1 else plural}"
-
-
-# --- tiles --------------------------------------------------------------------------
+    return f"{_limited_count(number)} {noun if number == 1 else plural}"
 
 
 @register.simple_tag
 def health_tiles(health: SyncHealth, now: datetime, zone: str) -> list[Tile]:
-    """When all was read last, what differs, what waits for a person."""
-    return [_read(health, now, zone), _drift(health), _inbox(health), _failed(health)]
+    """Return the tiles of the Stripe sync page: last sync and counts of open work."""
+    return [
+        _synced_tile(health, now, zone),
+        _discrepancies_tile(health),
+        _events_tile(health),
+        _failed_jobs_tile(health),
+    ]
 
 
 @register.simple_tag
 def health_tile(health: SyncHealth, now: datetime, zone: str, url: str) -> Tile:
-    """All of it in one tile that leads to the rest."""
-    needs = [
-        _nouns(number, noun)
-        for number, noun in (
-            (health.needy, "event"),
-            (health.failed, "failed job"),
-        )
-        if number
-    ]
-    verb = "needs" if health.needy + health.failed == 1 else "need"
-    waits = f"{' and '.join(needs)} {verb} action" if needs else ""
-    tile = _read(health, now, zone) | {"url": url}
-    if health.discrepancy:
-        more = "," if waits else ""
-        tile["strong"] = _nouns(health.discrepancy, "discrepancy") + more
-    if waits:
-        tile["note"] = waits
-    if needs or health.failing:
+    """Return one tile that sums up the sync and links to the Stripe sync page."""
+    counts = (
+        (health.events_needing_action, "event"),
+        (health.failed_jobs, "failed job"),
+    )
+    parts = [_quantity(number, noun) for number, noun in counts if number]
+    verb = "needs" if sum(number for number, _ in counts) == 1 else "need"
+    needs_action = f"{' and '.join(parts)} {verb} action" if parts else ""
+    tile = _synced_tile(health, now, zone) | {"url": url}
+    if health.open_discrepancies:
+        comma = "," if needs_action else ""
+        tile["strong"] = _quantity(health.open_discrepancies, "discrepancy") + comma
+    if needs_action:
+        tile["note"] = needs_action
+    if needs_action or health.failing:
         tile["tone"] = "bad"
-    elif health.differences or health.is_late(now):
+    elif health.resolvable or health.is_late(now):
         tile["tone"] = "warn"
     return tile
 
 
-def _read(health: SyncHealth, now: datetime, zone: str) -> Tile:
+def _synced_tile(health: SyncHealth, now: datetime, zone: str) -> Tile:
     tile: Tile = {"label": "Last synced"}
-    if health.synced_at is None or health.never:
+    if health.synced_at is None or health.never_synced:
         tile |= {"value": UNKNOWN if health.synced_at is None else "Partial"}
-        never = f"{_nouns(health.never, 'white label')} never synced"
-        tile |= {"note": never if health.never else "No white labels yet"}
+        note = f"{_quantity(health.never_synced, 'white label')} never synced"
+        tile |= {"note": note if health.never_synced else "No white labels yet"}
     else:
         at = moment(health.synced_at, zone or "UTC")
         tile |= {"value": ago(health.synced_at, now), "note": format_html("{}", at)}
@@ -108,31 +107,29 @@ def _read(health: SyncHealth, now: datetime, zone: str) -> Tile:
     return tile
 
 
-def _drift(health: SyncHealth) -> Tile:
-    tile: Tile = {"label": "Discrepancies", "value": _many(health.differences)}
-    if health.differences:
+def _discrepancies_tile(health: SyncHealth) -> Tile:
+    tile: Tile = {"label": "Discrepancies", "value": _limited_count(health.resolvable)}
+    if health.resolvable:
         tile |= {"note": "the next sync resolves them", "tone": "warn"}
     else:
         tile |= {"note": "in sync"}
     if health.warnings:
-        tile |= {"strong": _nouns(health.warnings, "warning"), "note": "need action"}
+        tile |= {"strong": _quantity(health.warnings, "warning"), "note": "need action"}
     return tile
 
 
-def _inbox(health: SyncHealth) -> Tile:
-    waiting = f"{_nouns(health.waiting, 'event')} queued"
-    tile: Tile = {"label": "Events needing action", "value": _many(health.needy)}
-    tile |= {"note": waiting if health.waiting else "queue empty"}
-    return tile | {"tone": "bad"} if health.needy else tile
+def _events_tile(health: SyncHealth) -> Tile:
+    number = health.events_needing_action
+    queued = f"{_quantity(health.queued_events, 'event')} queued"
+    tile: Tile = {"label": "Events needing action", "value": _limited_count(number)}
+    tile |= {"note": queued if health.queued_events else "queue empty"}
+    return tile | {"tone": "bad"} if number else tile
 
 
-def _failed(health: SyncHealth) -> Tile:
-    tile: Tile = {"label": "Failed jobs", "value": _many(health.failed)}
+def _failed_jobs_tile(health: SyncHealth) -> Tile:
+    tile: Tile = {"label": "Failed jobs", "value": _limited_count(health.failed_jobs)}
     tile |= {"note": "retries exhausted"}
-    return tile | {"tone": "bad"} if health.failed else tile
-
-
-# --- a run --------------------------------------------------------------------------
+    return tile | {"tone": "bad"} if health.failed_jobs else tile
 
 
 @register.simple_tag
@@ -157,48 +154,45 @@ def run_stage(run: SyncProgress) -> str:
 
 
 @register.simple_tag
-def run_pace(run: SyncProgress) -> str:
-    """Return the rate: `120 per second · about 4 s left · 0 errors`."""
+def run_rate(run: SyncProgress) -> str:
+    """Return the rate of a run: `120 per second · about 4 s left · 0 errors`."""
     parts = [f"{count(round(run.rate))} per second"]
     if run.remaining is not None and run.remaining > timedelta(0):
         parts.append(f"about {seconds(run.remaining.total_seconds())} left")
     if run.discrepancy_count:
-        parts.append(_nouns(run.discrepancy_count, "discrepancy"))
-    parts.append(_nouns(run.errors, "error"))
+        parts.append(_quantity(run.discrepancy_count, "discrepancy"))
+    parts.append(_quantity(run.errors, "error"))
     return " · ".join(parts)
 
 
 @register.simple_tag
-def run_ended(run: SyncProgress) -> str:
-    """Return the result: `783 read in 4.1 s, 2 written, 5 discrepancies`."""
-    parts = [f"{count(run.done)} read in {seconds(run.seconds)}"]
+def run_result(run: SyncProgress) -> str:
+    """Return the result of a run: `783 read in 4.1 s, 2 written, 5 discrepancies`."""
+    parts = [f"{count(run.done)} read in {seconds(run.duration_seconds)}"]
     parts.append(f"{count(run.written)} written" if run.repairs else "none written")
-    parts.append(_nouns(run.discrepancy_count, "discrepancy"))
+    parts.append(_quantity(run.discrepancy_count, "discrepancy"))
     if run.errors:
-        parts.append(_nouns(run.errors, "error"))
+        parts.append(_quantity(run.errors, "error"))
     return ", ".join(parts)
 
 
 @register.simple_tag
-def run_told(run: SyncProgress) -> dict[str, str]:
+def run_toast(run: SyncProgress) -> dict[str, str]:
     """Return the toast for a run that has ended."""
     if run.state == SyncRun.State.FAILED:
         return {
             "text": f"Sync of {run.white_label_name} failed.",
             "tone": "warning",
         }
-    text = f"{run.white_label_name} synced: {run_ended(run)}."
+    text = f"{run.white_label_name} synced: {run_result(run)}."
     if not run.repairs:
-        text = f"Dry run of {run.white_label_name}: {run_ended(run)}."
+        text = f"Dry run of {run.white_label_name}: {run_result(run)}."
     return {"text": text, "tone": "success"}
 
 
-# --- differences and events ---------------------------------------------------------
-
-
 @register.simple_tag
-def what_to_do(kind: str) -> str:
-    """For a warning: only a person can."""
+def warning_advice(kind: str) -> str:
+    """Return how a person can resolve a warning of this kind."""
     return {
         "unknown_price": "In Stripe, set kind and tier in the product's metadata.",
         "two_live": "In Stripe, cancel the subscription that is not used.",
@@ -208,7 +202,7 @@ def what_to_do(kind: str) -> str:
 
 
 @register.simple_tag
-def event_badge(row: EventRow) -> SafeString:
+def event_badge(row: WebhookEventRow) -> SafeString:
     label, tone = _EVENTS.get(row.state, (row.state, ""))
     return badge(label, tone)
 
@@ -225,6 +219,6 @@ _EVENTS = {
 
 @register.filter
 def last_line(text: str) -> str:
-    """Of a traceback: what went wrong, not where."""
+    """Return the last line of a traceback, which names the error."""
     lines = text.strip().splitlines()
     return lines[-1][:300] if lines else ""

@@ -1,6 +1,6 @@
-"""Acting on Stripe: a form for each action, and the row it becomes, live.
+"""Views of Stripe actions: the form that requests one, and its progress.
 
-Every form is a page with an address of its own and, for htmx, the panel above the tab.
+Each form is a page with its own address. For htmx it is a panel above the billing tab.
 """
 
 from dataclasses import dataclass
@@ -25,18 +25,18 @@ from billing.stripe.forms import (
     SearchForm,
     SeatsChoice,
     TierChoice,
-    late_problem,
+    schedule_problem,
     tier_choices,
 )
 from billing.stripe.queries.actions import (
-    OF_SUBSCRIPTION,
+    SUBSCRIPTION_KINDS,
     ActionContext,
     action_context,
-    find_requested,
+    blocked_reason,
+    find_action_id,
     get_action,
-    why_not,
 )
-from billing.stripe.views.billing import PAGE, tab
+from billing.stripe.views.billing import PAGE, tab_context
 from orgs import access
 from orgs.errors import NotFound
 from orgs.models import Organization
@@ -48,211 +48,247 @@ _FORM, _ACTION = "billing/stripe/_action_form.html", "billing/stripe/_action.htm
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a form is about: who asks, of whom, what, and what is so now."""
+class ActionRequest:
+    """An action that a staff member is about to request for an organization."""
 
     staff: StaffContext
     organization: Organization
     kind: Kind
-    now: ActionContext
-    subscription: Subscription | None
+    context: ActionContext
+    subscription: Subscription | None  # null for kinds that concern the organization
 
     @property
     def url(self) -> str:
+        """The address of the form, which also receives it."""
         args: list[object] = [self.organization.pk]
         if self.subscription is None:
-            return reverse("billing:request_action", args=[*args, slug_of(self.kind)])
+            return reverse("billing:action_form", args=[*args, slug_of(self.kind)])
         args += [self.subscription.pk, slug_of(self.kind)]
-        return reverse("billing:request_action_on", args=args)
+        return reverse("billing:subscription_action_form", args=args)
 
     @property
-    def of(self) -> Subscription:
-        """For the kinds that have one."""
+    def required_subscription(self) -> Subscription:
+        """The subscription to change; an error for kinds without one."""
         if self.subscription is None:
             raise AssertionError(self.kind)
         return self.subscription
 
     @property
-    def why_not(self) -> str:
-        return why_not(self.kind, self.now, self.subscription)
+    def blocked_reason(self) -> str:
+        """The reason why the action is not possible now; empty if it is."""
+        return blocked_reason(self.kind, self.context, self.subscription)
 
     def form(self, data: QueryDict | None = None, **initial: Any) -> ActionForm:
+        """Return the form of this kind of action."""
         return FORMS[self.kind](
             data,
             initial=initial,
             organization=self.organization,
-            now=self.now,
+            context=self.context,
             subscription=self.subscription,
         )
 
 
 def slug_of(kind: str) -> str:
+    """Return the kind as addresses spell it, such as `change-tier`."""
     return kind.replace("_", "-")
 
 
-def request_action(
+def action_form(
     request: OrgRequest,
     organization_id: int,
     kind: str,
     subscription_id: int | None = None,
 ) -> HttpResponse:
-    """GET shows the form, with its preview where it has one; POST asks for it."""
-    asked = _asked(request, organization_id, kind, subscription_id)
-    before = find_requested(organization_id, request.POST.get("form", ""))
-    if before:
-        return redirect("billing:action", organization_id, before)
-    if asked.why_not:
-        return _show(request, asked, {"problem": asked.why_not}, status=409)
+    """Show the form of an action and its preview; on POST, request the action.
+
+    A form that was sent before redirects to the action that it requested.
+    """
+    action_request = _read_request(request, organization_id, kind, subscription_id)
+    key = request.POST.get("idempotency_key", "")
+    if (action_id := find_action_id(organization_id, key)) is not None:
+        return redirect("billing:action", organization_id, action_id)
+    if reason := action_request.blocked_reason:
+        return _render_form(request, action_request, {"problem": reason}, status=409)
+    form_context = _FORM_CONTEXTS.get(action_request.kind, _plain_context)
     if request.method != "POST":
-        return _show(request, asked, _SHOWS.get(asked.kind, _plain)(asked, request.GET))
-    form = asked.form(request.POST)
+        context = form_context(action_request, request.GET)
+        return _render_form(request, action_request, context)
+    form = action_request.form(request.POST)
     if not form.is_valid():
-        shown = _SHOWS.get(asked.kind, _plain)(asked, request.POST)
-        return _show(request, asked, {**shown, "form": form}, status=422)
-    action = requests.ask(
-        asked.organization,
-        asked.kind,
-        parameters=form.parameters() | {"words": form.words()},
+        context = form_context(action_request, request.POST) | {"form": form}
+        return _render_form(request, action_request, context, status=422)
+    action = _request_action(action_request, form)
+    return redirect("billing:action", organization_id, action.pk)
+
+
+def _request_action(action_request: ActionRequest, form: ActionForm) -> StripeAction:
+    action = requests.request_action(
+        action_request.organization,
+        action_request.kind,
+        parameters=form.parameters() | {"summary": form.summary()},
         note=form.cleaned_data["note"],
-        by=asked.staff.principal.name,
-        form=form.cleaned_data["form"],
+        by=action_request.staff.principal.name,
+        idempotency_key=form.cleaned_data["idempotency_key"],
         due_at=form.due_at(),
     )
     enqueue(tasks.do_action, action.pk)
-    return redirect("billing:action", asked.organization.pk, action.pk)
+    return action
 
 
-def _asked(
+def _read_request(
     request: OrgRequest, organization_id: int, slug: str, subscription_id: int | None
-) -> Asked:
-    """The gate: who may change money, and a subscription that is theirs."""
+) -> ActionRequest:
+    """Return the action that the address names, for a user who may request it.
+
+    Raises `NotFound` for an unknown kind, a subscription of another organization, or a
+    kind that does not match the address.
+    """
     staff = require_billing_write(request)
-    organization = access.get_organization(
+    organization = _organization(staff, organization_id)
+    kinds = {slug_of(kind): kind for kind in FORMS}
+    kind, context = kinds.get(slug), action_context(organization)
+    subscription = context.find(subscription_id or 0)
+    if kind is None or (kind in SUBSCRIPTION_KINDS) != (subscription is not None):
+        raise NotFound("Action not found.")
+    return ActionRequest(staff, organization, kind, context, subscription)
+
+
+def _organization(staff: StaffContext, organization_id: int) -> Organization:
+    return access.get_organization(
         staff.principal, organization_id, include_deleted=True
     )
-    kinds = {slug_of(kind): kind for kind in FORMS}
-    kind, now = kinds.get(slug), action_context(organization)
-    subscription = now.find(subscription_id or 0)
-    if kind is None or (kind in OF_SUBSCRIPTION) != (subscription is not None):
-        raise NotFound("Action not found.")
-    return Asked(staff, organization, kind, now, subscription)
 
 
-def _show(
-    request: OrgRequest, asked: Asked, shown: dict[str, Any], *, status: int = 200
+def _render_form(
+    request: OrgRequest,
+    action_request: ActionRequest,
+    form_context: dict[str, Any],
+    *,
+    status: int = 200,
 ) -> HttpResponse:
+    organization = action_request.organization
     context = {
-        "organization": asked.organization,
-        "zone": asked.organization.white_label.time_zone,
-        "kind": asked.kind.value,
-        "label": asked.kind.label,
-        "subscription": asked.subscription,
-        "action_url": asked.url,
-        **shown,
+        "organization": organization,
+        "zone": organization.white_label.time_zone,
+        "kind": action_request.kind.value,
+        "label": action_request.kind.label,
+        "subscription": action_request.subscription,
+        "action_url": action_request.url,
+        **form_context,
     }
     if not wants_fragment(request):
-        whole = tab(asked.staff, asked.organization, asked.now)
-        context = {**whole, **context, "panel": _FORM}
+        staff = action_request.staff
+        tab = tab_context(staff, organization, action_request.context)
+        context = {**tab, **context, "panel": _FORM}
     return page_or_fragment(request, PAGE, _FORM, context, status=status)
 
 
-# --- what stands before the form ----------------------------------------------------
+# The context of a form; some kinds first show a choice and then its preview.
 
 
-def _plain(asked: Asked, query: QueryDict) -> dict[str, Any]:
-    return {"form": asked.form()}
+def _plain_context(action_request: ActionRequest, query: QueryDict) -> dict[str, Any]:
+    return {"form": action_request.form()}
 
 
-def _search(asked: Asked, query: QueryDict) -> dict[str, Any]:
-    """The customers with that e-mail, those of others without their names."""
-    known = {"email": asked.organization.billing_email}
-    search = SearchForm(query) if "email" in query else SearchForm(initial=known)
+def _search_context(action_request: ActionRequest, query: QueryDict) -> dict[str, Any]:
+    """Return the search for customers, with its results once there is an email."""
+    initial = {"email": action_request.organization.billing_email}
+    search = SearchForm(query) if "email" in query else SearchForm(initial=initial)
+    context = {"choice": search, "choice_label": "Search"}
     if not search.is_bound or not search.is_valid():
-        return {"choice": search, "verb": "Search"}
+        return context
     email = search.cleaned_data["email"]
-    found, problem = find_customers(email, asked.organization)
-    return {
-        "choice": search,
-        "verb": "Search",
+    customers, problem = find_customers(email, action_request.organization)
+    is_any_free = any(not customer.is_taken for customer in customers)
+    return context | {
         "searched": email,
-        "customers": found,
-        "form": asked.form() if any(not one.is_taken for one in found) else None,
-        "trouble": problem,
+        "customers": customers,
+        "form": action_request.form() if is_any_free else None,
+        "stripe_error": problem,
     }
 
 
-def _tiers(asked: Asked, query: QueryDict) -> dict[str, Any]:
-    """The price and the day are chosen first; then what it costs, and the note."""
+def _tier_context(action_request: ActionRequest, query: QueryDict) -> dict[str, Any]:
+    """Return the choice of price and time, with its cost once both are chosen."""
+    subscription = action_request.required_subscription
     choice = TierChoice(query if "price" in query else None)
-    prices = tier_choices(asked.now, asked.of)
+    prices = tier_choices(action_request.context, subscription)
     choice.fields["price"].choices = prices  # type: ignore[attr-defined]
-    shown = {"choice": choice, "verb": "Preview"}
+    context = {"choice": choice, "choice_label": "Preview"}
     if not choice.is_bound or not choice.is_valid():
-        return shown
-    chosen = choice.cleaned_data
-    price = next(p for p in asked.now.prices if p.stripe_id == chosen["price"])
-    if chosen["when"] == NOW:
-        return shown | _preview(asked, chosen, price_id=price.stripe_id)
-    if problem := late_problem(price, asked.of):
+        return context
+    data = choice.cleaned_data
+    price = next(
+        row for row in action_request.context.prices if row.stripe_id == data["price"]
+    )
+    if data["when"] == NOW:
+        return context | _preview(action_request, data, price_id=price.stripe_id)
+    if problem := schedule_problem(price, subscription):
         choice.add_error("when", problem)
-        return shown
-    return shown | {"later": price, "form": asked.form(**chosen)}
+        return context
+    return context | {"scheduled_price": price, "form": action_request.form(**data)}
 
 
-def _seats(asked: Asked, query: QueryDict) -> dict[str, Any]:
+def _seats_context(action_request: ActionRequest, query: QueryDict) -> dict[str, Any]:
+    """Return the choice of seats, with its cost once they are chosen."""
     choice = SeatsChoice(query) if "seats" in query else SeatsChoice()
-    shown = {"choice": choice, "verb": "Preview"}
+    context = {"choice": choice, "choice_label": "Preview"}
     if not choice.is_bound or not choice.is_valid():
-        return shown
-    if choice.cleaned_data["seats"] == asked.of.seats:
+        return context
+    data = choice.cleaned_data
+    if data["seats"] == action_request.required_subscription.seats:
         choice.add_error("seats", "The subscription already has this many seats.")
-        return shown
-    chosen = choice.cleaned_data
-    return shown | _preview(asked, chosen, seats=chosen["seats"])
+        return context
+    return context | _preview(action_request, data, seats=data["seats"])
 
 
-def _preview(asked: Asked, chosen: dict[str, Any], **change: Any) -> dict[str, Any]:
-    """What is shown is asked for with its instant, so that it is what is charged."""
+def _preview(
+    action_request: ActionRequest, data: dict[str, Any], **change: Any
+) -> dict[str, Any]:
+    """Return the preview of a change, and the form that requests exactly this change.
+
+    The form carries the instant of the preview: Stripe prorates to the second, and the
+    amount shown must be the amount charged.
+    """
     at = timezone.now().replace(microsecond=0)
-    preview = preview_change(asked.of, at=at, **change)
+    preview = preview_change(action_request.required_subscription, at=at, **change)
     if preview.problem:
-        return {"trouble": preview.problem}
-    form = asked.form(**chosen, proration_at=f"{at:%Y-%m-%dT%H:%M:%S%z}")
+        return {"stripe_error": preview.problem}
+    form = action_request.form(**data, proration_at=f"{at:%Y-%m-%dT%H:%M:%S%z}")
     return {"preview": preview, "form": form}
 
 
-_SHOWS = {
-    Kind.LINK_CUSTOMER: _search,
-    Kind.CHANGE_TIER: _tiers,
-    Kind.SEATS: _seats,
+_FORM_CONTEXTS = {
+    Kind.LINK_CUSTOMER: _search_context,
+    Kind.CHANGE_TIER: _tier_context,
+    Kind.SEATS: _seats_context,
 }
 
 
-# --- what it became -----------------------------------------------------------------
+# The progress of a requested action.
 
 
 def action(request: OrgRequest, organization_id: int, action_id: int) -> HttpResponse:
-    """How far it is; as a part of the page it asks for itself until it has ended."""
+    """Show a requested action; its panel polls until the action has ended."""
     staff = require_billing_read(request)
-    organization = access.get_organization(
-        staff.principal, organization_id, include_deleted=True
-    )
-    found = get_action(organization.pk, action_id)
-    if found is None:
+    organization = _organization(staff, organization_id)
+    facts = get_action(organization.pk, action_id)
+    if facts is None:
         raise NotFound("Action not found.")
     context = {
         "organization": organization,
         "zone": organization.white_label.time_zone,
         "staff": staff,
-        "action": found,
-        "is_live": "live" in request.GET,  # the keyboard stays where it is then
+        "action": facts,
+        "is_poll": "live" in request.GET,  # a poll must not move the keyboard focus
     }
     if not wants_fragment(request):
-        whole = tab(staff, organization, action_context(organization))
-        context = {**whole, **context, "panel": _ACTION}
+        tab = tab_context(staff, organization, action_context(organization))
+        context = {**tab, **context, "panel": _ACTION}
     response = page_or_fragment(request, PAGE, _ACTION, context)
-    if wants_fragment(request) and (found.is_planned or not found.is_unfinished):
-        response["HX-Trigger"] = "action-ended"
+    if wants_fragment(request) and (facts.is_scheduled or not facts.is_unfinished):
+        response["HX-Trigger"] = "action-ended"  # the tab below reloads itself
     return response
 
 
@@ -260,8 +296,8 @@ def action(request: OrgRequest, organization_id: int, action_id: int) -> HttpRes
 def cancel_action(
     request: OrgRequest, organization_id: int, action_id: int
 ) -> HttpResponse:
-    """What is planned will not be."""
-    row, staff = _row(request, organization_id, action_id)
+    """Cancel a scheduled action."""
+    row, staff = _get_action_to_change(request, organization_id, action_id)
     requests.cancel_action(row, by=staff.principal.name)
     messages.success(request, f"{row.get_kind_display()}: canceled.")
     return redirect("billing:billing", organization_id)
@@ -271,20 +307,18 @@ def cancel_action(
 def retry_action(
     request: OrgRequest, organization_id: int, action_id: int
 ) -> HttpResponse:
-    """Ask Stripe again for what failed."""
-    row, _ = _row(request, organization_id, action_id)
+    """Retry a failed action."""
+    row, _ = _get_action_to_change(request, organization_id, action_id)
     requests.retry_action(row)
     enqueue(tasks.do_action, row.pk)
     return redirect("billing:action", organization_id, action_id)
 
 
-def _row(
+def _get_action_to_change(
     request: OrgRequest, organization_id: int, action_id: int
 ) -> tuple[StripeAction, StaffContext]:
     staff = require_billing_write(request)
-    organization = access.get_organization(
-        staff.principal, organization_id, include_deleted=True
-    )
+    organization = _organization(staff, organization_id)
     rows = StripeAction.objects.select_related("organization__white_label")
     row = rows.filter(organization=organization, pk=action_id).first()
     if row is None:

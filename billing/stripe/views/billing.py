@@ -1,4 +1,4 @@
-"""An organization's billing tab: what it subscribed to, what it owes and paid."""
+"""An organization's billing tab: subscriptions, invoices, credits and activity."""
 
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from billing.stripe.queries.actions import ActionContext, action_context
 from billing.stripe.queries.discrepancies import list_organization_discrepancies
 from billing.stripe.queries.invoices import list_invoices
 from billing.stripe.queries.sync_runs import SyncProgress, list_syncs
-from billing.stripe.queries.timeline import SHOWN, timeline
+from billing.stripe.queries.timeline import MAX_ENTRIES, timeline
 from metrics.queries.periods import current_period
 from orgs import access
 from orgs.days import day_of
@@ -27,28 +27,31 @@ from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 from orgs.web.templatetags.display import instant
 
 PAGE, _PANEL = "billing/stripe/billing.html", "billing/stripe/_billing_panel.html"
-_STALE = timedelta(hours=25)  # a nightly sync that did not come
-_RUNS_LOOKED_AT = 5
+_STALE_AFTER = timedelta(hours=25)  # syncs are scheduled every night
+_RECENT_RUNS = 5
 
 
 def billing(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Subscriptions and what may be done with them, invoices, what happened."""
+    """Show an organization's billing tab."""
     staff = require_billing_read(request)
     organization = access.get_organization(
         staff.principal, organization_id, include_deleted=True
     )
-    context = tab(staff, organization, action_context(organization))
-    context["is_part"] = wants_fragment(request)
+    context = tab_context(staff, organization, action_context(organization))
+    context["is_fragment"] = wants_fragment(request)
     return page_or_fragment(request, PAGE, _PANEL, context)
 
 
-def tab(
-    staff: StaffContext, organization: Organization, now: ActionContext
+def tab_context(
+    staff: StaffContext, organization: Organization, context: ActionContext
 ) -> dict[str, Any]:
-    """All that the tab shows; the same beneath the form of an action."""
+    """Return the template context of the billing tab.
+
+    The tab is also shown below the form and the progress of an action.
+    """
     today = day_of(timezone.now(), organization.white_label.zone)
     period = current_period(organization.id)
-    ahead = forecast(organization, today=today, period=period)
+    period_forecast = forecast(organization, today=today, period=period)
     charges = _charges(organization.id)
     invoices = list_invoices(organization.id)
     return {
@@ -58,58 +61,60 @@ def tab(
         "nav_key": "organizations",
         "staff": staff,
         "currency": organization.white_label.currency,
-        "action_context": now,
-        "prices": _prices(now),
+        "action_context": context,
+        "prices": _prices(context),
         "invoices": [
-            {"row": one, "charges": charges[one.period.number] if one.period else []}
-            for one in invoices
+            {"row": row, "charges": charges[row.period.number] if row.period else []}
+            for row in invoices
         ],
         "now": timezone.now(),
         "period": period,
-        "forecast": ahead,
-        "discrepancy": list_organization_discrepancies(organization.id),
-        "moments": timeline(organization.id, invoices=invoices),
-        "moments_shown": SHOWN,
-        "stale": _stale(organization),
-        **credits_card_context(organization, ahead.facts),
+        "forecast": period_forecast,
+        "discrepancies": list_organization_discrepancies(organization.id),
+        "timeline": timeline(organization.id, invoices=invoices),
+        "timeline_limit": MAX_ENTRIES,
+        "sync_warning": _sync_warning(organization),
+        **credits_card_context(organization, period_forecast.facts),
     }
 
 
-def _prices(now: ActionContext) -> dict[str, Price]:
-    """What its subscriptions cost, by Stripe's id; unknown ones are not in it."""
-    ids = [one.stripe_price_id for one in (*now.subscriptions, *now.ended)]
+def _prices(context: ActionContext) -> dict[str, Price]:
+    """Return the known prices of the organization's subscriptions by Stripe ID."""
+    subscriptions = (*context.subscriptions, *context.ended)
+    ids = [subscription.stripe_price_id for subscription in subscriptions]
     return {row.stripe_id: row for row in Price.objects.filter(stripe_id__in=ids)}
 
 
 def _charges(organization_id: int) -> dict[int, list[ChargeFacts]]:
-    """By the number of the period."""
-    found: dict[int, list[ChargeFacts]] = defaultdict(list)
+    """Return the organization's charges by the number of their billing period."""
+    charges: dict[int, list[ChargeFacts]] = defaultdict(list)
     for charge in list_charges(organization_id):
-        found[charge.period].append(charge)
-    return found
+        charges[charge.period].append(charge)
+    return charges
 
 
-# --- how old it is ------------------------------------------------------------------
+def _sync_warning(organization: Organization) -> str:
+    """Return why the data from Stripe may be out of date; empty if it is current.
 
-
-def _stale(organization: Organization) -> str:
-    """What is wrong with the mirrors' age; empty: nothing."""
+    Without a Stripe account the buttons give the reason already.
+    """
     if not gateway.is_on():
-        return ""  # the buttons say so
-    runs = list_syncs([organization.white_label], limit=_RUNS_LOOKED_AT)
+        return ""
+    runs = list_syncs([organization.white_label], limit=_RECENT_RUNS)
     ended = [run for run in runs if not run.is_unfinished]
-    return _said_of(ended, timezone.now(), organization.white_label.zone)
+    return _warning_of(ended, timezone.now(), organization.white_label.zone)
 
 
-def _said_of(ended: list[SyncProgress], now: datetime, zone: ZoneInfo) -> str:
-    good = next((run.finished_at for run in ended if run.state == "done"), None)
+def _warning_of(ended: list[SyncProgress], now: datetime, zone: ZoneInfo) -> str:
+    """Return the warning that follows from the last ended runs, newest first."""
+    synced_at = next((run.finished_at for run in ended if run.state == "done"), None)
     if ended and ended[0].state == "failed":
-        since = (
-            f" The last successful sync was on {instant(good, zone)}." if good else ""
-        )
-        return f"The last sync with Stripe failed.{since}"
-    if good is None:
+        last = "The last sync with Stripe failed."
+        if synced_at is None:
+            return last
+        return f"{last} The last successful sync was on {instant(synced_at, zone)}."
+    if synced_at is None:
         return "Not synced with Stripe yet. This page shows webhook data only."
-    if now - good > _STALE:
-        return f"The last sync with Stripe was on {instant(good, zone)}."
+    if now - synced_at > _STALE_AFTER:
+        return f"The last sync with Stripe was on {instant(synced_at, zone)}."
     return ""

@@ -1,4 +1,4 @@
-"""Failed tasks: what workers gave up, why, and doing it again."""
+"""Views of failed jobs: why their retries were exhausted, and retrying them."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from billing.models import Charge, StripeAction
 from billing.staff import require_billing_read, require_billing_write
 from billing.stripe import tasks as stripe_tasks
 from billing.stripe.commands.actions.requests import retry_action
-from billing.stripe.queries.failed_jobs import find_failure, list_failures
+from billing.stripe.queries.failed_jobs import find_failed_job, list_failed_jobs
 from billing.stripe.views.layout import page_context
 from orgs.commands.jobs import retry_job
 from orgs.errors import NotFound
@@ -25,46 +25,46 @@ _PAGE = "billing/stripe/failed_jobs.html"
 
 
 def failed_jobs(request: OrgRequest) -> HttpResponse:
-    """Charges, what people asked of Stripe, and jobs; newest first."""
+    """List failed charges, Stripe actions and background jobs, newest first."""
     staff = require_billing_read(request)
     context = {
         **page_context(staff, "failed_jobs"),
-        "rows": list_failures(staff.white_labels),
+        "rows": list_failed_jobs(staff.white_labels),
     }
     return page_or_fragment(request, _PAGE, _PAGE, context)
 
 
 @require_POST
-def retry_failure(request: OrgRequest, kind: str, failure_id: int) -> HttpResponse:
-    """Have a worker try again what was given up."""
-    staff = require_billing_write(request, asks_stripe=kind != "job")
-    found = find_failure(kind, failure_id, staff.white_labels)
-    if found is None:
+def retry_failed_job(request: OrgRequest, kind: str, job_id: int) -> HttpResponse:
+    """Enqueue a failed job again; 404 if it is not failed any more."""
+    staff = require_billing_write(request, needs_stripe=kind != "job")
+    job = find_failed_job(kind, job_id, staff.white_labels)
+    if job is None:
         raise NotFound("Failed job not found.")
-    _RETRIES[kind](failure_id)
-    messages.success(request, f"Retry queued: {found.what}.")
+    _RETRIES[kind](job_id)
+    messages.success(request, f"Retry queued: {job.title}.")
     return redirect("billing:failed_jobs")
 
 
-def _charge(charge_id: int) -> None:
+def _retry_charge(charge_id: int) -> None:
     retry_charge(charge_id)
-    period = Charge.objects.values_list("period_id", flat=True).get(pk=charge_id)
-    enqueue(ledger_tasks.send_charges, period)
+    period_id = Charge.objects.values_list("period_id", flat=True).get(pk=charge_id)
+    enqueue(ledger_tasks.send_charges, period_id)
 
 
-def _action(action_id: int) -> None:
+def _retry_action(action_id: int) -> None:
     rows = StripeAction.objects.select_related("organization__white_label")
     retry_action(rows.get(pk=action_id))
     enqueue(stripe_tasks.do_action, action_id)
 
 
-def _job(job_id: int) -> None:
+def _retry_job(job_id: int) -> None:
     retry_job(job_id)
     enqueue(run_job, job_id)
 
 
 _RETRIES: dict[str, Callable[[int], None]] = {
-    "charge": _charge,
-    "action": _action,
-    "job": _job,
+    "charge": _retry_charge,
+    "action": _retry_action,
+    "job": _retry_job,
 }

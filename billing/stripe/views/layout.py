@@ -1,25 +1,20 @@
-"""The frame of the Stripe pages: tabs with counts, and how the sync is doing."""
+"""The shared context of the Stripe pages: tabs with counts, and the sync's health."""
 
 from typing import Any
 
 from django.urls import reverse
 
 from billing.staff import StaffContext
-from billing.stripe.queries.sync_health import MANY, SyncHealth, sync_health
-
-
-def health_of(staff: StaffContext) -> SyncHealth:
-    """Return how the sync of everything this staff member may see is doing."""
-    return sync_health(staff.white_labels, with_nobodys=staff.sees_all)
+from billing.stripe.queries.sync_health import MAX_COUNT, sync_health
 
 
 def page_context(staff: StaffContext, tab: str) -> dict[str, Any]:
     """Return the context of every Stripe page: tabs with counts, health and zone."""
-    health = health_of(staff)
+    health = sync_health(staff.white_labels, include_unassigned=staff.sees_all)
     counts = {
-        "discrepancies": health.discrepancy,
-        "webhook_events": health.needy,
-        "failed_jobs": health.failed,
+        "discrepancies": health.open_discrepancies,
+        "webhook_events": health.events_needing_action,
+        "failed_jobs": health.failed_jobs,
     }
     return {
         "nav_key": "stripe",
@@ -32,13 +27,14 @@ def page_context(staff: StaffContext, tab: str) -> dict[str, Any]:
                 "label": label,
                 "url": reverse(f"billing:{name}"),
                 "current": name == tab,
-                "count": _counted(counts.get(name, 0)),
+                "count": _count_label(counts.get(name, 0)),
             }
             for name, label in _TABS
         ],
     }
 
 
+# URL names and labels, in the order of the tabs.
 _TABS = (
     ("stripe_sync", "Sync runs"),
     ("discrepancies", "Discrepancies"),
@@ -47,7 +43,7 @@ _TABS = (
 )
 
 
-def _counted(count: int) -> str:
+def _count_label(count: int) -> str:
     if not count:
         return ""
-    return f"{MANY}+" if count == MANY else str(count)
+    return f"{MAX_COUNT}+" if count == MAX_COUNT else str(count)

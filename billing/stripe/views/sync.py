@@ -1,4 +1,4 @@
-"""Syncs with Stripe: while they go on, and how they ended."""
+"""Views of Stripe sync: starting a run, its progress and the last runs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,24 +17,28 @@ from orgs.queue.enqueue import enqueue
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
 _PAGE, _PANEL = "billing/stripe/sync.html", "billing/stripe/_sync_runs.html"
-_WATCHED = 50  # runs whose end is told
+_MAX_WATCHED = 50  # runs whose end the page announces
 
 
-def jobs(request: OrgRequest) -> HttpResponse:
-    """A run of each white label, those before, and a button; live while one goes on."""
+def stripe_sync(request: OrgRequest) -> HttpResponse:
+    """Show the last run of each white label and the latest runs.
+
+    While a run is unfinished its part of the page polls this view.
+    """
     staff = require_billing_read(request)
     if wants_fragment(request):
-        context = _syncs(staff, watching=_read_watching(request))
+        context = _runs_context(staff, watched_ids=_read_watched_ids(request))
     else:
-        context = _syncs(staff, watching=[]) | page_context(staff, "stripe_sync")
+        context = _runs_context(staff, watched_ids=[])
+        context |= page_context(staff, "stripe_sync")
     return page_or_fragment(request, _PAGE, _PANEL, context)
 
 
 @require_POST
 def start_sync(request: OrgRequest, white_label_id: int) -> HttpResponse:
-    """Ask for a run; while one goes on it is that one.
+    """Start a run of a white label, or show the unfinished one that it already has.
 
-    `mode=compare` only writes down what differs.
+    `mode=compare` is a dry run: it records discrepancies and changes nothing else.
     """
     staff = require_billing_write(request)
     run = runs_sync.start(
@@ -45,37 +49,43 @@ def start_sync(request: OrgRequest, white_label_id: int) -> HttpResponse:
     enqueue(tasks.run_sync, run.pk)
     if not wants_fragment(request):
         return redirect("billing:stripe_sync")
-    watching = [*_read_watching(request), run.pk]
-    return page_or_fragment(request, _PANEL, _PANEL, _syncs(staff, watching=watching))
+    context = _runs_context(staff, watched_ids=[*_read_watched_ids(request), run.pk])
+    return page_or_fragment(request, _PANEL, _PANEL, context)
 
 
-def _read_watching(request: OrgRequest) -> list[int]:
-    """Ids of runs that were unfinished when the part that asks was drawn."""
-    ids = request.GET.get("watching", "").split(",")
-    known = [int(id_) for id_ in ids if id_.isascii() and id_.isdigit()]
-    return [id_ for id_ in known if id_ < 2**63][:_WATCHED]
+def _read_watched_ids(request: OrgRequest) -> list[int]:
+    """Return the IDs of the runs that were unfinished when the page was rendered.
+
+    Whatever is not a number that PostgreSQL has is ignored.
+    """
+    texts = request.GET.get("watching", "").split(",")
+    ids = [int(text) for text in texts if text.isascii() and text.isdigit()]
+    return [id_ for id_ in ids if id_ < 2**63][:_MAX_WATCHED]
 
 
-def _syncs(staff: StaffContext, *, watching: Sequence[int]) -> dict[str, Any]:
-    newest = last_syncs(staff.white_labels)
+def _runs_context(staff: StaffContext, *, watched_ids: Sequence[int]) -> dict[str, Any]:
+    last_runs = last_syncs(staff.white_labels)
     runs = list_syncs(staff.white_labels)
-    unfinished = [run.id for run in newest.values() if run.is_unfinished]
-    query = ",".join(map(str, unfinished[:_WATCHED]))
+    unfinished = [run.id for run in last_runs.values() if run.is_unfinished]
+    ids = ",".join(map(str, unfinished[:_MAX_WATCHED]))
     return {
         "staff": staff,
         "zone": staff.zone,
-        "lines": [
-            {"label": label, "run": newest.get(label.pk)}
+        "last_runs": [
+            {"label": label, "run": last_runs.get(label.pk)}
             for label in staff.white_labels
         ],
         "runs": runs,
-        "poll_url": f"{reverse('billing:stripe_sync')}?watching={query}"
-        if query
-        else "",
-        "ended": _ended(runs, watching),
+        "poll_url": f"{reverse('billing:stripe_sync')}?watching={ids}" if ids else "",
+        "ended_runs": _ended_runs(runs, watched_ids),
     }
 
 
-def _ended(runs: Sequence[SyncProgress], watching: Sequence[int]) -> list[SyncProgress]:
-    """What ended while one watched: told once, for then it is watched no more."""
-    return [run for run in runs if run.id in watching and not run.is_unfinished]
+def _ended_runs(
+    runs: Sequence[SyncProgress], watched_ids: Sequence[int]
+) -> list[SyncProgress]:
+    """Return the watched runs that have ended; each is announced with a toast once.
+
+    The next poll does not name them any more.
+    """
+    return [run for run in runs if run.id in watched_ids and not run.is_unfinished]

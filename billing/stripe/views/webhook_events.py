@@ -1,4 +1,4 @@
-"""The inbox: events of Stripe, what became of them, and who must look."""
+"""Views of Stripe webhook events: their status, and resending or ignoring them."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -14,8 +14,8 @@ from billing.staff import StaffContext, require_billing_read, require_billing_wr
 from billing.stripe import tasks
 from billing.stripe.commands.webhook_events import leases
 from billing.stripe.queries.webhook_events import (
-    EventRow,
-    get_event,
+    WebhookEventRow,
+    get_webhook_event,
     list_webhook_events,
 )
 from billing.stripe.views.layout import page_context
@@ -24,25 +24,23 @@ from orgs.models import WhiteLabel
 from orgs.queue.enqueue import enqueue
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
-_PAGE, _PANEL = (
-    "billing/stripe/webhook_events.html",
-    "billing/stripe/_webhook_events.html",
-)
-_SHOWN = 50
+_PAGE = "billing/stripe/webhook_events.html"
+_PANEL = "billing/stripe/_webhook_events.html"
+_PAGE_SIZE = 50
 _State = StripeEvent.State
-# In the address, on the tab, and which states that means.
+# The value of the `state` parameter: the tab's label and the states that it lists.
 _TABS = {
     "": ("Needs action", (_State.PARKED, _State.FAILED)),
-    "waiting": ("Queued", (_State.PENDING, _State.RUNNING)),
+    "queued": ("Queued", (_State.PENDING, _State.RUNNING)),
     "done": ("Done", (_State.DONE,)),
     "ignored": ("Ignored", (_State.IGNORED,)),
 }
 
 
 def webhook_events(request: OrgRequest) -> HttpResponse:
-    """Events in one kind of state, newest first; never what they carry."""
+    """List the events of one tab, newest first, without their payloads."""
     staff = require_billing_read(request)
-    context = _events(staff, request)
+    context = _list_context(staff, request)
     if not wants_fragment(request):
         context |= page_context(staff, "webhook_events")
     return page_or_fragment(request, _PAGE, _PANEL, context)
@@ -50,9 +48,9 @@ def webhook_events(request: OrgRequest) -> HttpResponse:
 
 @require_POST
 def resend_event(request: OrgRequest, event_id: int) -> HttpResponse:
-    """Handle a parked, failed or ignored event anew."""
+    """Queue an event that is parked, failed or ignored for processing again."""
     staff = require_billing_write(request)
-    event = _found(staff, event_id)
+    event = _get_event(staff, event_id)
     if not leases.resend(event_id):
         raise Conflict(
             "This event is already queued, in progress, or done.",
@@ -60,66 +58,69 @@ def resend_event(request: OrgRequest, event_id: int) -> HttpResponse:
         )
     enqueue(tasks.handle_event, event_id)
     messages.success(request, f"Queued {event.type} for reprocessing.")
-    return _back(request)
+    return _redirect_to_tab(request)
 
 
 @require_POST
 def ignore_event(request: OrgRequest, event_id: int) -> HttpResponse:
-    """Nobody needs to look at it any more."""
-    staff = require_billing_write(request, asks_stripe=False)
-    event = _found(staff, event_id)
+    """Mark an event that is parked or failed as needing no action."""
+    staff = require_billing_write(request, needs_stripe=False)
+    event = _get_event(staff, event_id)
     if not leases.ignore(event_id, by=staff.principal.name):
-        raise Conflict("This event does not need action.", code="event_not_needy")
+        raise Conflict("This event does not need action.", code="event_needs_no_action")
     messages.success(request, f"Ignored {event.type}.")
-    return _back(request)
+    return _redirect_to_tab(request)
 
 
-def _found(staff: StaffContext, event_id: int) -> EventRow:
-    found = get_event(event_id, _seen(staff))
-    if found is None:
+def _get_event(staff: StaffContext, event_id: int) -> WebhookEventRow:
+    event = get_webhook_event(event_id, _visible_white_labels(staff))
+    if event is None:
         raise NotFound("Event not found.")
-    return found
+    return event
 
 
-def _seen(staff: StaffContext) -> list[WhiteLabel] | None:
+def _visible_white_labels(staff: StaffContext) -> list[WhiteLabel] | None:
+    """Return the staff member's white labels; null means all, and events of none."""
     return None if staff.sees_all else staff.white_labels
 
 
-def _back(request: OrgRequest) -> HttpResponse:
-    """To the tab it was asked from."""
+def _redirect_to_tab(request: OrgRequest) -> HttpResponse:
+    """Redirect to the tab that the button was on."""
     tab = request.POST.get("tab", "")
     return redirect(_url(tab if tab in _TABS else ""))
 
 
-def _url(tab: str, **more: Any) -> str:
-    base, query = reverse("billing:webhook_events"), {"state": tab, **more}
-    kept = urlencode({name: value for name, value in query.items() if value})
-    return f"{base}?{kept}" if kept else base
+def _url(tab: str, **parameters: Any) -> str:
+    base = reverse("billing:webhook_events")
+    values = {"state": tab, **parameters}
+    query = urlencode({name: value for name, value in values.items() if value})
+    return f"{base}?{query}" if query else base
 
 
-def _events(staff: StaffContext, request: OrgRequest) -> dict[str, Any]:
+def _list_context(staff: StaffContext, request: OrgRequest) -> dict[str, Any]:
     tab, before = request.GET.get("state", ""), request.GET.get("before", "")
     if tab not in _TABS:
         raise DomainError("Unknown status.", fields=("state",))
+    # PostgreSQL refuses numbers above 2^63; 18 digits are below.
     if before and not (before.isascii() and before.isdigit() and len(before) < 19):  # noqa: PLR2004
         raise DomainError("Unknown page.", fields=("before",))
     rows = list_webhook_events(
-        _seen(staff),
+        _visible_white_labels(staff),
         states=_TABS[tab][1],
         before=int(before) if before else None,
-        limit=_SHOWN + 1,
+        limit=_PAGE_SIZE + 1,  # one more shows whether there is a next page
     )
-    more = rows[_SHOWN - 1].id if len(rows) > _SHOWN else 0
+    last_id = rows[_PAGE_SIZE - 1].id if len(rows) > _PAGE_SIZE else 0
     return {
         "staff": staff,
         "now": staff.now,
         "zone": staff.zone,
         "tab": tab,
-        "rows": rows[:_SHOWN],
+        "rows": rows[:_PAGE_SIZE],
         "states": [
             {"label": label, "url": _url(slug), "current": slug == tab}
             for slug, (label, _) in _TABS.items()
         ],
         "first_url": _url(tab) if before else "",
-        "next_url": _url(tab, before=more) if more else "",
+        "next_url": _url(tab, before=last_id) if last_id else "",
     }

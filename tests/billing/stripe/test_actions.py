@@ -25,7 +25,7 @@ from billing.stripe import tasks
 from billing.stripe.commands.actions import execution
 from billing.stripe.commands.mirror.refetching import refetch_customer, refetch_invoice
 from billing.stripe.queries.actions import list_due_actions
-from billing.stripe.templatetags.actions import action_lead
+from billing.stripe.templatetags.actions import action_description
 from orgs.models import Organization, WhiteLabel
 from orgs.queries.history import list_changes
 from tests.factories import make_user
@@ -187,7 +187,7 @@ def test_anothers_customer_is_refused_and_not_named(staff: StaffContext) -> None
     page = staff.client.get(staff.url("link-customer"), {"email": "x@example.com"})
     html = page.content.decode()
     assert "Secret" not in html
-    assert html.count("choices__one--off") == 2
+    assert html.count("choices__option--disabled") == 2
     refused = staff.post("link-customer", customer=taken, email="x@example.com")
     assert refused.status_code == 422
     assert list(refused.context["form"].errors) == ["customer"]
@@ -218,7 +218,7 @@ def test_a_subscription_starts_with_a_trial(staff: StaffContext) -> None:
     staff.link()
     price = staff.price(2900)
     form = staff.client.get(staff.url("start")).content.decode()
-    assert escape(action_lead("start")) in form
+    assert escape(action_description("start")) in form
 
     action = staff.ask("start", price=price, trial_days=14, days_until_due=30)
 
@@ -320,7 +320,7 @@ def test_a_tier_changes_when_its_period_ends(
     scale = staff.price(19900, tier="max")
     chosen = {"price": scale, "when": "period_end"}
     shown = preview_of(staff, growth, "change-tier", **chosen)
-    assert shown["later"].unit_amount == Decimal(199)
+    assert shown["scheduled_price"].unit_amount == Decimal(199)
 
     planned = staff.ask("change-tier", growth, **chosen)
 
@@ -584,9 +584,9 @@ def test_a_connection_cut_after_the_commit_acts_once(staff: StaffContext) -> Non
 
 
 def test_a_form_sent_twice_asks_once(staff: StaffContext, growth: Subscription) -> None:
-    first = staff.post("pause", growth, reason="a", form="one")
-    second = staff.post("pause", growth, reason="a", form="one")
-    other = staff.post("pause", growth, reason="a", form="two")
+    first = staff.post("pause", growth, reason="a", idempotency_key="one")
+    second = staff.post("pause", growth, reason="a", idempotency_key="one")
+    other = staff.post("pause", growth, reason="a", idempotency_key="two")
 
     assert first["Location"] == second["Location"]
     assert other.status_code == 409

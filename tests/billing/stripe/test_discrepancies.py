@@ -312,7 +312,7 @@ def test_a_customer_of_nobody_is_a_warning(
 
     assert found() == [("no_organization", "", "who@example.com")]
     assert list_discrepancies([acme]) == []
-    row = list_discrepancies([acme], with_nobodys=True)[0]
+    row = list_discrepancies([acme], include_unassigned=True)[0]
     assert (row.label, row.can_resolve) == (
         Discrepancy.Kind.NO_ORGANIZATION.label,
         False,

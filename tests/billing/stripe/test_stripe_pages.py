@@ -25,9 +25,9 @@ from billing.models import (
     Subscription,
     SyncRun,
 )
-from billing.staff import OFF, READ_ONLY
+from billing.staff import NOT_CONNECTED, READ_ONLY
 from billing.stripe import tasks
-from billing.stripe.templatetags.syncs import what_to_do
+from billing.stripe.templatetags.syncs import warning_advice
 from config.celery import app
 from orgs.models import Job, Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_user, make_white_label
@@ -204,7 +204,7 @@ def test_a_strangers_rows_are_not_there(
 
 @frozen
 def test_without_a_key_nothing_is_asked(bound: Client, acme: WhiteLabel) -> None:
-    assert OFF in text_of(bound.get("/stripe/"))
+    assert NOT_CONNECTED in text_of(bound.get("/stripe/"))
     answer = bound.post(f"/stripe/sync/{acme.pk}/")
 
     assert answer.status_code == 409
@@ -320,16 +320,16 @@ def test_differences_show_both_values_and_warnings_stand_apart(
     page = bound.get("/stripe/discrepancies/")
     text = text_of(page)
 
-    assert [row.stripe_id for row in page.context["differences"]] == ["sub_a"]
+    assert [row.stripe_id for row in page.context["discrepancies"]] == ["sub_a"]
     assert [row.stripe_id for row in page.context["warnings"]] == ["sub_w"]
     assert "<del>growth</del>" in text
     assert "<ins>scale</ins>" in text
     assert "Nov 20, 12:00" in text
-    assert escape(what_to_do("unknown_price")) in text
+    assert escape(warning_advice("unknown_price")) in text
     resolved = bound.get("/stripe/discrepancies/?resolved=1")
-    assert [row.stripe_id for row in resolved.context["differences"]] == ["sub_h"]
+    assert [row.stripe_id for row in resolved.context["discrepancies"]] == ["sub_h"]
     narrowed = bound.get("/stripe/discrepancies/?kind=seats", headers=HTMX)
-    assert narrowed.context["differences"] == []
+    assert narrowed.context["discrepancies"] == []
     assert "<html" not in narrowed.content.decode()
 
 
@@ -437,7 +437,7 @@ def test_an_event_is_sent_again_or_ignored_once(
     assert (again, gone) == ([302, 409], [302, 409])
     states = StripeEvent.objects.order_by("event_id").values_list("state", flat=True)
     assert list(states) == ["done", "pending", "ignored"]
-    assert "evt_f" in text_of(bound.get("/stripe/webhook-events/?state=waiting"))
+    assert "evt_f" in text_of(bound.get("/stripe/webhook-events/?state=queued"))
     assert "evt_p" in text_of(bound.get("/stripe/webhook-events/?state=ignored"))
     assert bound.get("/stripe/webhook-events/").context["rows"] == []
 
@@ -507,7 +507,7 @@ def test_the_fleet_says_how_far_it_is_from_stripe(
         stripe_price_id="price_1",
     )  # fmt: skip
     make_run(decoy, "failed")
-    assert bound.get("/").context["health"].never == 1
+    assert bound.get("/").context["health"].never_synced == 1
     make_run(acme, "done", finished_at=NOW - timedelta(hours=3))
     make_discrepancy(acme, "sub_a")
     make_discrepancy(decoy, "sub_d")
@@ -515,7 +515,11 @@ def test_the_fleet_says_how_far_it_is_from_stripe(
     page = bound.get("/")
     health, text = page.context["health"], text_of(page)
 
-    assert (health.never, health.discrepancy, health.needy) == (0, 1, 1)
+    assert (
+        health.never_synced,
+        health.open_discrepancies,
+        health.events_needing_action,
+    ) == (0, 1, 1)
     tile = text[text.index('class="tile__link" href="/stripe/"') :]
     assert re.search(r'class="tile__value">3 h', tile)
     assert re.search(r'class="tile__note"><b>1 \w+,</b> 1 ', tile)
@@ -578,7 +582,7 @@ def test_a_button_syncs_the_fleet_while_one_watches(
     page.get_by_role("button", name="Sync now Acme").click()
     bar = page.get_by_role("progressbar", name="Sync of Acme")
     expect(bar).to_be_visible()
-    expect(page.locator(".sync .meter__note")).not_to_be_empty()
+    expect(page.locator(".sync-card .meter__note")).not_to_be_empty()
     expect(page.locator(".toast")).to_contain_text("Acme", timeout=30_000)
 
     expect(bar).to_have_count(0)

@@ -17,11 +17,11 @@ from billing.errors import ActionNotPossible, NotFailed
 from billing.models import StripeAction
 from billing.stripe.commands.actions.execution import KEY_LASTS, UNCERTAIN
 from billing.stripe.queries.actions import (
-    OF_SUBSCRIPTION,
+    SUBSCRIPTION_KINDS,
     action_context,
-    find_requested,
-    is_planned,
-    why_not,
+    blocked_reason,
+    find_action_id,
+    is_scheduled,
 )
 from orgs.commands import work
 from orgs.errors import DomainError
@@ -32,14 +32,14 @@ _LONGEST_BY = 200
 
 
 @transaction.atomic
-def ask(
+def request_action(
     organization: Organization,
     kind: str,
     *,
     parameters: Mapping[str, Any],
     note: str,
     by: str,
-    form: str = "",
+    idempotency_key: str = "",
     due_at: datetime | None = None,
 ) -> StripeAction:
     """Write down what is wanted, for a worker that the door enqueues.
@@ -49,13 +49,13 @@ def ask(
     if not note.strip():
         raise DomainError("A note is required.", fields=("note",))
     _lock(organization)
-    if before := find_requested(organization.pk, form):
+    if before := find_action_id(organization.pk, idempotency_key):
         return StripeAction.objects.get(pk=before)
     _check(organization, kind, parameters)
     return StripeAction.objects.create(
         organization=organization,
         kind=kind,
-        parameters={**parameters, "form": form},
+        parameters={**parameters, "idempotency_key": idempotency_key},
         note=note.strip(),
         requested_by=by[:_LONGEST_BY],
         next_attempt_at=due_at or timezone.now(),
@@ -71,7 +71,9 @@ def cancel_action(action: StripeAction, *, by: str) -> None:
     planned = StripeAction.objects.filter(
         pk=action.pk, attempts=0, next_attempt_at=action.next_attempt_at
     )
-    if not is_planned(action) or not work.cancel(planned, reason=f"Canceled by {by}."):
+    if not is_scheduled(action) or not work.cancel(
+        planned, reason=f"Canceled by {by}."
+    ):
         raise ActionNotPossible("This change is no longer scheduled.")
 
 
@@ -113,7 +115,7 @@ def _check(
         raise ActionNotPossible("Stripe is not connected.")
     now = action_context(organization)
     subscription = now.find_by_stripe_id(parameters.get("subscription", ""))
-    if kind in OF_SUBSCRIPTION and subscription is None:
+    if kind in SUBSCRIPTION_KINDS and subscription is None:
         raise ActionNotPossible("Subscription not found.")
-    if reason := why_not(kind, now, subscription):
+    if reason := blocked_reason(kind, now, subscription):
         raise ActionNotPossible(reason)
