@@ -83,12 +83,12 @@ def _find(ids: list[int]) -> None:
     """In parts as small as an evaluation's."""
     from django.utils import timezone
 
-    from billing.alerts.commands.evaluation import AT_A_TIME
-    from billing.alerts.queries.measuring import find_changes
+    from billing.alerts.commands.evaluation import BATCH_SIZE
+    from billing.alerts.queries.measurements import find_changes
 
     now = timezone.now()
-    for at in range(0, len(ids), AT_A_TIME):
-        find_changes(ids[at : at + AT_A_TIME], now=now)
+    for at in range(0, len(ids), BATCH_SIZE):
+        find_changes(ids[at : at + BATCH_SIZE], now=now)
 
 
 def _evaluate(ids: list[int]) -> None:

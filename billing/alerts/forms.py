@@ -14,7 +14,12 @@ from orgs.models import Member, Organization
 
 _MAX_ADDRESSES = 50
 _MAX_MEMBERS = 200
-_QUIET = {"24": "1 day", "72": "3 days", "168": "1 week", "0": "Off (resume emails)"}
+_SNOOZE_HOURS = {
+    "24": "1 day",
+    "72": "3 days",
+    "168": "1 week",
+    "0": "Off (resume emails)",
+}
 
 
 def _amount(label: str, *, required: bool = False) -> forms.DecimalField:
@@ -29,18 +34,19 @@ def _amount(label: str, *, required: bool = False) -> forms.DecimalField:
 
 
 class SpendForm(forms.Form):
-    """Simulates the alerts of a cost of the open period."""
+    """The form that simulates the alerts of a cost of the open period."""
 
     spend = _amount("Cost this period", required=True)
 
 
 class LimitsForm(forms.Form):
-    """Edits both spending limits; empty or 0 is no limit."""
+    """The form of both spending limits; empty or 0 is no limit."""
 
     soft = _amount("Soft limit")
     hard = _amount("Hard limit")
 
     def clean(self) -> dict[str, Any]:
+        """Refuse a soft limit above the hard limit."""
         data = super().clean() or {}
         soft, hard = data.get("soft"), data.get("hard")
         if soft and hard and soft > hard:
@@ -48,7 +54,7 @@ class LimitsForm(forms.Form):
         return data
 
 
-def limits_of(organization: Organization) -> dict[str, str]:
+def initial_limits(organization: Organization) -> dict[str, str]:
     """Return the initial values of `LimitsForm`."""
     rows = SpendingLimit.objects.filter(organization=organization, amount__gt=0)
     return {
@@ -58,20 +64,20 @@ def limits_of(organization: Organization) -> dict[str, str]:
     }
 
 
-class QuietForm(forms.Form):
-    """Chooses how long alert emails are snoozed."""
+class SnoozeForm(forms.Form):
+    """The form that snoozes alert emails for a while."""
 
-    hours = forms.ChoiceField(label="Snooze for", choices=list(_QUIET.items()))
+    hours = forms.ChoiceField(label="Snooze for", choices=list(_SNOOZE_HOURS.items()))
 
     @property
-    def length(self) -> timedelta | None:
+    def duration(self) -> timedelta | None:
         """The chosen duration; None resumes alert emails."""
         hours = int(self.cleaned_data["hours"])
         return timedelta(hours=hours) if hours else None
 
 
 class RecipientsForm(forms.Form):
-    """Edits the recipients: the billing email, members, and addresses one per line."""
+    """The form of the recipients: billing email, members, and addresses by line."""
 
     notifies_billing_email = forms.BooleanField(required=False)
     members = forms.MultipleChoiceField(
@@ -85,16 +91,17 @@ class RecipientsForm(forms.Form):
         help_text=f"One per line, at most {_MAX_ADDRESSES}.",
     )
 
-    def __init__(self, *args: Any, organization: Organization, **kw: Any) -> None:
-        super().__init__(*args, **kw)
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         email = organization.billing_email or "not set"
         self.fields["notifies_billing_email"].label = f"Billing email ({email})"
-        members = _members(organization)
+        members = _member_choices(organization)
         self.fields["members"].choices = members  # type: ignore[attr-defined]
         if not members:
             del self.fields["members"]
 
     def clean_addresses(self) -> list[str]:
+        """Return the addresses without repetitions; refuse invalid ones."""
         lines = self.cleaned_data["addresses"].replace(",", "\n").split()
         addresses = list(dict.fromkeys(lines))
         for address in addresses:
@@ -111,7 +118,7 @@ class RecipientsForm(forms.Form):
         return addresses
 
 
-def _members(organization: Organization) -> list[tuple[str, str]]:
+def _member_choices(organization: Organization) -> list[tuple[str, str]]:
     rows = Member.objects.filter(organization=organization, deleted_at=None)
     members = rows.exclude(email="").order_by("name", "email", "id")
     return [
@@ -122,7 +129,7 @@ def _members(organization: Organization) -> list[tuple[str, str]]:
     ]
 
 
-def recipients_of(organization: Organization) -> dict[str, Any]:
+def initial_recipients(organization: Organization) -> dict[str, Any]:
     """Return the initial values of `RecipientsForm`."""
     settings = AlertSettings.objects.filter(organization=organization).first()
     rows = AlertRecipient.objects.filter(organization=organization).order_by("id")

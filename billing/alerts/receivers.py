@@ -1,4 +1,4 @@
-"""Which signals make alerts be evaluated."""
+"""Receivers of the signals after which alerts are evaluated."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,10 +17,10 @@ from orgs.signals import entitlements_changed, people_changed
 def connect() -> None:
     """Evaluate organizations after usage, people, entitlements or terms change."""
     usage_recorded.connect(_evaluate_limits, weak=False)
-    for used in (usage_rolled_up, people_changed):
-        used.connect(_evaluate, weak=False)
-    for changed in (entitlements_changed, terms_changed):
-        changed.connect(_evaluate_whole, weak=False)
+    for signal in (usage_rolled_up, people_changed):
+        signal.connect(_evaluate_current, weak=False)
+    for signal in (entitlements_changed, terms_changed):
+        signal.connect(_evaluate_all_measures, weak=False)
     periods_closing.connect(_evaluate_before_closing, weak=False)
 
 
@@ -28,11 +28,11 @@ def _evaluate_limits(*, organization_ids: list[int], **_: Any) -> None:
     debounce.enqueue_debounced(evaluate_limited, organization_ids)
 
 
-def _evaluate(*, organization_ids: list[int], **_: Any) -> None:
+def _evaluate_current(*, organization_ids: list[int], **_: Any) -> None:
     debounce.enqueue_debounced(evaluate_rolled_up, organization_ids)
 
 
-def _evaluate_whole(*, organization_ids: list[int], **_: Any) -> None:
+def _evaluate_all_measures(*, organization_ids: list[int], **_: Any) -> None:
     debounce.enqueue_debounced(evaluate_changed, organization_ids)
 
 
@@ -41,7 +41,8 @@ def _evaluate_before_closing(
 ) -> None:
     """Record what the last usage reached: a closed period is not evaluated again.
 
-    The sweep sends the emails. A period that ended long ago is not news any more.
+    The sweep sends the emails. Periods that ended long ago, as after an outage of
+    Stripe, are not evaluated: their alerts would come too late.
     """
     if ends_at > timezone.now() - timedelta(days=RESET_DAYS):
         evaluation.evaluate(organization_ids)

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing.alerts.commands import evaluation
-from billing.alerts.commands.delivery import delivering
+from billing.alerts.commands.delivery import worker
 from billing.alerts.commands.delivery.leases import list_due_emails
 from billing.alerts.queries.candidates import list_due
 from billing.ledger.queries.limits import list_limited
@@ -19,23 +19,23 @@ _EMAIL_BATCH = 20
 def send_alert_email(alert_email_id: int) -> None:
     """Send an alert email to each address that has not accepted it yet.
 
-    Goes on with other emails that are due; does nothing where enough workers send.
+    Continues with other emails that are due; does nothing if enough workers send.
     """
-    delivering.deliver(alert_email_id)
+    worker.deliver(alert_email_id)
 
 
 @shared_task
 def sweep_alert_emails() -> None:
-    """Enqueue a few due emails: a worker that sends one goes on with the others."""
+    """Enqueue a few due emails; a worker that sends one continues with the others."""
     for alert_email_id in list_due_emails(_EMAIL_BATCH):
         enqueue(send_alert_email, alert_email_id)
 
 
 @shared_task
 def evaluate_limited() -> None:
-    """Evaluate organizations with a spending limit that just used something.
+    """Evaluate organizations with a spending limit whose usage was just recorded.
 
-    The others wait for the roll-up: a burst of recordings touches all of them each
+    The others wait for the roll-up: a burst of recordings concerns all of them each
     second.
     """
     for organization_ids in debounced_ids(evaluate_limited):
@@ -53,28 +53,28 @@ def evaluate_rolled_up() -> None:
 def evaluate_changed() -> None:
     """Evaluate organizations whose limits, balance or subscription changed.
 
-    Complete days are evaluated too: another limit allows another run rate.
+    Complete days are evaluated, too: the run rate is compared with the limit.
     """
     for organization_ids in debounced_ids(evaluate_changed):
-        enqueue_emails(evaluation.evaluate_whole(organization_ids))
+        enqueue_emails(evaluation.evaluate_all_measures(organization_ids))
 
 
 @shared_task
 def evaluate_due() -> None:
-    """Evaluate what time alone can trigger: ending trials and failed payments."""
+    """Evaluate alerts that time alone can trigger: ending trials, failed payments."""
     enqueue_emails(evaluation.evaluate(list_due(timezone.now())))
 
 
 @shared_task
 def sweep_alerts(after: int = 0) -> None:
-    """Evaluate every organization, in parts that leave the worker free."""
-    alert_email_ids, following = evaluation.evaluate_after(after, limit=_SWEEP_BATCH)
+    """Evaluate every organization; each batch is a task, so that others run between."""
+    alert_email_ids, last = evaluation.evaluate_next(after, limit=_SWEEP_BATCH)
     enqueue_emails(alert_email_ids)
-    if following is not None:
-        enqueue(sweep_alerts, following)
+    if last is not None:
+        enqueue(sweep_alerts, last)
 
 
 def enqueue_emails(alert_email_ids: list[int]) -> None:
-    """Enqueue the first emails; a worker that sends one goes on with the others."""
+    """Enqueue the first emails; a worker that sends one continues with the others."""
     for alert_email_id in alert_email_ids[:_EMAIL_BATCH]:
         enqueue(send_alert_email, alert_email_id)

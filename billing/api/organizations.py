@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Body, Query, Router
 
-from billing.alerts.commands.evaluation import evaluate_whole
-from billing.alerts.queries.listing import list_fired
+from billing.alerts.commands.evaluation import evaluate_all_measures
+from billing.alerts.queries.history import list_recorded
 from billing.alerts.tasks import enqueue_emails
 from billing.api.queries.accounts import account, list_stripe_ids
 from billing.api.schemas.bodies import organization_body
@@ -101,8 +101,8 @@ def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     change_limits(
         organization.id, soft=data.spending_limit_soft, hard=data.spending_limit_hard
     )
-    enqueue_emails(evaluate_whole([organization.id]))
-    fired = list_fired(organization.id, since=before)
+    enqueue_emails(evaluate_all_measures([organization.id]))
+    fired = list_recorded(organization.id, since=before)
     return _json(limits_body(account(organization), fired))
 
 

@@ -489,7 +489,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'indexes': [models.Index(fields=['organization', '-id'], name='alert_email_by_organization'), models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['next_attempt_at'], name='alert_email_unfinished')],
-                    'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'done', 'failed', 'canceled'])), name='alert_email_state'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ('pending', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('done', 'failed', 'canceled'))), _connector='OR'), name='alert_email_finished_ended'), models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='alert_email_lease_running'), models.UniqueConstraint(fields=('alert', 'number'), name='alert_email_once_an_alert'), models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='alert_email_number'), models.CheckConstraint(condition=models.Q(('kind', ''), _negated=True), name='alert_email_kind_given'), models.CheckConstraint(condition=models.Q(('message_id', ''), _negated=True), name='alert_email_message_id_given')],
+                    'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'done', 'failed', 'canceled'])), name='alert_email_state'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ('pending', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('done', 'failed', 'canceled'))), _connector='OR'), name='alert_email_finished_ended'), models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='alert_email_lease_running'), models.UniqueConstraint(fields=('alert', 'number'), name='alert_email_number_once'), models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='alert_email_number'), models.CheckConstraint(condition=models.Q(('kind', ''), _negated=True), name='alert_email_kind_given'), models.CheckConstraint(condition=models.Q(('message_id', ''), _negated=True), name='alert_email_message_id_given')],
                 },
             ),
             migrations.CreateModel(
@@ -500,13 +500,13 @@ class Migration(migrations.Migration):
                     ('address', models.CharField(max_length=254)),
                     ('state', models.CharField(choices=[('pending', 'Pending'), ('sent', 'Sent'), ('refused', 'Refused'), ('failed', 'Failed'), ('suppressed', 'Suppressed'), ('digested', 'Digested')], default='pending', max_length=10)),
                     ('smtp_code', models.PositiveSmallIntegerField(null=True)),
-                    ('words', models.CharField(blank=True, max_length=500)),
-                    ('settled_at', models.DateTimeField(null=True)),
+                    ('reason', models.CharField(blank=True, max_length=500)),
+                    ('finished_at', models.DateTimeField(null=True)),
                     ('digest', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='digested', to='billing.alertemail')),
                 ],
                 options={
-                    'indexes': [models.Index(fields=['address', '-settled_at'], name='alert_email_recipient_lately'), models.Index(condition=models.Q(('state', 'pending')), fields=['address', 'id'], name='alert_email_recipient_pending')],
-                    'constraints': [models.UniqueConstraint(fields=('alert_email', 'address'), name='alert_email_address_once'), models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'sent', 'refused', 'failed', 'suppressed', 'digested'])), name='alert_email_recipient_state'), models.CheckConstraint(condition=models.Q(models.Q(('settled_at', None), ('state', 'pending')), models.Q(models.Q(('state', 'pending'), _negated=True), ('settled_at__isnull', False)), _connector='OR'), name='alert_email_recipient_settled'), models.CheckConstraint(condition=models.Q(('address', ''), _negated=True), name='alert_email_recipient_address_given')],
+                    'indexes': [models.Index(fields=['address', '-finished_at'], name='alert_email_recipient_recent'), models.Index(condition=models.Q(('state', 'pending')), fields=['address', 'id'], name='alert_email_recipient_pending')],
+                    'constraints': [models.UniqueConstraint(fields=('alert_email', 'address'), name='alert_email_recipient_once'), models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'sent', 'refused', 'failed', 'suppressed', 'digested'])), name='alert_email_recipient_state'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state', 'pending')), models.Q(models.Q(('state', 'pending'), _negated=True), ('finished_at__isnull', False)), _connector='OR'), name='alert_email_recipient_finished_at'), models.CheckConstraint(condition=models.Q(('address', ''), _negated=True), name='alert_email_recipient_address_given')],
                 },
             ),
             migrations.CreateModel(
@@ -549,7 +549,7 @@ class Migration(migrations.Migration):
                     ('address', models.EmailField(blank=True, max_length=254)),
                 ],
                 options={
-                    'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('member', None), models.Q(('address', ''), _negated=True)), models.Q(('address', ''), ('member__isnull', False)), _connector='OR'), name='alert_recipient_one_way'), models.UniqueConstraint(fields=('organization', 'member', 'address'), name='alert_recipient_once', nulls_distinct=False)],
+                    'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('member', None), models.Q(('address', ''), _negated=True)), models.Q(('address', ''), ('member__isnull', False)), _connector='OR'), name='alert_recipient_member_or_address'), models.UniqueConstraint(fields=('organization', 'member', 'address'), name='alert_recipient_once', nulls_distinct=False)],
                 },
             ),
             migrations.CreateModel(

@@ -1,9 +1,8 @@
 """Alerts, their emails and recipients.
 
-`Alert` is what happened: one row per threshold reached, with the figures of that time.
-`Letter` is the outbox, written in the transaction of its alert; `AlertEmailRecipient`
-is
-one address of an email and the response of its mail host.
+`Alert` is a threshold that was reached, with the figures of that time. `AlertEmail` is
+the outbox, written in the transaction of its alert; `AlertEmailRecipient` is one
+address of an email, with the response of its mail host.
 """
 
 from datetime import timedelta
@@ -19,6 +18,8 @@ from orgs.models.work import RetryPolicy, Work, unfinished_index, work_constrain
 
 
 class AlertState(models.TextChoices):
+    """The state of an alert, by that of its email."""
+
     PENDING = "pending"
     SENDING = "sending"
     SENT = "sent"
@@ -59,7 +60,7 @@ class Alert(models.Model):
     period = models.CharField(max_length=32)
     limit_version = models.PositiveIntegerField(default=0)  # 0: no limit
     billing_period = models.PositiveIntegerField()  # the number of the period open then
-    facts = models.JSONField()  # as `billing.alerts.commands.facts` makes them
+    facts = models.JSONField()  # as `billing.alerts.commands.facts` builds them
     reached_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=12, choices=State, default=State.PENDING)
     reason = models.CharField(max_length=300, blank=True)
@@ -105,10 +106,10 @@ class Alert(models.Model):
 
 
 class AlertEmail(Work):
-    """An email to send: work with a lease, done when each address is settled.
+    """An email to send: work with a lease, done when no recipient is pending.
 
-    `number` 1 is written with its alert; higher numbers are resent on request. A digest
-    has no alert: recipients of the emails that it combines point to it.
+    `number` 1 is written with its alert; staff request higher numbers. A digest has no
+    alert: the recipients of the emails that it combines point to it.
     """
 
     retries = RetryPolicy(
@@ -116,7 +117,7 @@ class AlertEmail(Work):
         attempts=15,  # eight hours
         first_wait=timedelta(seconds=30),
         longest_wait=timedelta(hours=1),
-        jitter=0.2,  # a host that was away is not asked for all of them at once
+        jitter=0.2,  # a host that was down does not get all of them at once
     )
 
     alert = models.ForeignKey(
@@ -127,7 +128,7 @@ class AlertEmail(Work):
         "orgs.Organization", on_delete=models.CASCADE, null=True, related_name="+"
     )
     kind = models.CharField(max_length=16)  # the folder of its templates
-    # Stable: a duplicate after a worker was killed can be recognized by it.
+    # The same for every retry, so that a duplicate can be recognized.
     message_id = models.CharField(max_length=255, unique=True)
     # Empty: written with its alert.
     requested_by = models.CharField(max_length=200, blank=True)
@@ -137,7 +138,7 @@ class AlertEmail(Work):
         constraints = [
             *work_constraints("alert_email"),
             UniqueConstraint(
-                fields=["alert", "number"], name="alert_email_once_an_alert"
+                fields=["alert", "number"], name="alert_email_number_once"
             ),
             CheckConstraint(condition=Q(number__gte=1), name="alert_email_number"),
             *not_empty("alert_email", "kind", "message_id"),
@@ -150,10 +151,12 @@ class AlertEmail(Work):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} letter {self.pk}"
+        return f"{self.kind} email {self.pk}"
 
 
 class RecipientState(models.TextChoices):
+    """The delivery state of an address of an email."""
+
     PENDING = "pending"
     SENT = "sent"
     REFUSED = "refused"
@@ -177,10 +180,9 @@ class AlertEmailRecipient(models.Model):
     address = models.CharField(max_length=254)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     smtp_code = models.PositiveSmallIntegerField(null=True)
-    words = models.CharField(
-        max_length=500, blank=True
-    )  # response of the mail host, or our reason
-    settled_at = models.DateTimeField(null=True)
+    # The response of the mail host, or why it was not sent.
+    reason = models.CharField(max_length=500, blank=True)
+    finished_at = models.DateTimeField(null=True)
     digest = models.ForeignKey(
         AlertEmail, on_delete=models.SET_NULL, null=True, related_name="digested"
     )
@@ -188,22 +190,22 @@ class AlertEmailRecipient(models.Model):
     class Meta:
         constraints = [
             UniqueConstraint(
-                fields=["alert_email", "address"], name="alert_email_address_once"
+                fields=["alert_email", "address"], name="alert_email_recipient_once"
             ),
             CheckConstraint(
                 condition=Q(state__in=RecipientState.values),
                 name="alert_email_recipient_state",
             ),
             CheckConstraint(
-                condition=Q(state=RecipientState.PENDING, settled_at=None)
-                | ~Q(state=RecipientState.PENDING) & Q(settled_at__isnull=False),
-                name="alert_email_recipient_settled",
+                condition=Q(state=RecipientState.PENDING, finished_at=None)
+                | ~Q(state=RecipientState.PENDING) & Q(finished_at__isnull=False),
+                name="alert_email_recipient_finished_at",
             ),
             *not_empty("alert_email_recipient", "address"),
         ]
         indexes = [
             models.Index(
-                fields=["address", "-settled_at"], name="alert_email_recipient_lately"
+                fields=["address", "-finished_at"], name="alert_email_recipient_recent"
             ),
             models.Index(
                 fields=["address", "id"],
@@ -218,7 +220,7 @@ class AlertEmailRecipient(models.Model):
 
 @with_history()
 class AlertSettings(models.Model):
-    """Whether the billing email is a recipient, and until when alerts are snoozed.
+    """The alert settings of an organization: billing email as recipient, and snooze.
 
     Without a row the billing email is a recipient and nothing is snoozed.
     """
@@ -253,7 +255,7 @@ class AlertRecipient(models.Model):
             CheckConstraint(
                 condition=Q(member=None) & ~Q(address="")
                 | Q(member__isnull=False, address=""),
-                name="alert_recipient_one_way",
+                name="alert_recipient_member_or_address",
             ),
             UniqueConstraint(
                 fields=["organization", "member", "address"],
@@ -293,10 +295,11 @@ class AlertOptOut(models.Model):
 
 
 class AccessState(models.Model):
-    """Since when an organization has reached its hard limit, stored for access checks.
+    """The time since which an organization has exceeded its hard limit.
 
-    Valid only for that open period and that version of the limit. Written by the
-    evaluation of alerts when it changes; access checks read all other reasons directly.
+    Stored for access checks; valid only for that open period and that version of the
+    limit. Written by the evaluation of alerts when it changes. Access checks read all
+    other reasons directly.
     """
 
     organization = models.OneToOneField(

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from billing import gateway
 from billing.alerts import tasks as alerts_tasks
-from billing.alerts.commands.delivery import sending
+from billing.alerts.commands.delivery import attempts
 from billing.ledger import tasks as ledger_tasks
 from billing.ledger.commands.charges import send_charge
 from billing.models import (
@@ -131,7 +131,7 @@ KINDS = [
     Kind(
         AlertEmail,
         make_email,
-        sending.send,
+        attempts.attempt,
         alerts_tasks.sweep_alert_emails,
         partial(failed_rows, AlertEmail),
     ),

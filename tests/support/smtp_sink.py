@@ -1,7 +1,7 @@
-"""A mail host that does as it is told: takes letters, refuses, hangs, hangs up.
+"""A scripted mail host for tests: it accepts emails, rejects, hangs or hangs up.
 
-A real server on a port of its own, one thread a conversation. `script` says what to do
-at a step, for all or for a domain or address; `letters` are what it said yes to.
+A real server on a free port, with one thread per connection. `script` sets the behavior
+of a step, for all, a domain or an address; `alert_emails` are the accepted messages.
 """
 
 import base64
@@ -18,16 +18,16 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-_PATIENCE = 30.0  # seconds that a hang lasts unless the test lets go
+_MAX_HANG = 30.0  # seconds, unless the test ends it
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A letter that the host has; whoever sent it may not have heard so."""
+class AcceptedEmail:
+    """An accepted message; its sender may not have received the response."""
 
     to: str
     raw: bytes
-    is_secret: bool = False  # came by TLS
+    is_encrypted: bool = False  # received over TLS
 
     @property
     def message(self) -> Message:
@@ -43,123 +43,128 @@ class Taken:
 
     def body(self, kind: str = "plain") -> str:
         part: Any = self.message
-        found = part.get_body(preferencelist=(kind,))
-        return str(found.get_content()).replace("\r\n", "\n")
+        body = part.get_body(preferencelist=(kind,))
+        return str(body.get_content()).replace("\r\n", "\n")
 
 
 @dataclass
 class SmtpSink:
-    """Steps are connect, mail, rcpt, body (the letter is there, not taken) and data (it
-    is taken, no answer yet).
+    """The state and the script of the mail host.
 
-    What it does there: "hang", "cut", or an answer such as "421 busy". With `tls` it
-    offers STARTTLS, or with `is_tls` speaks nothing else; with `login` it wants a name
-    and password.
+    Steps are connect, mail, rcpt, body (received, not accepted) and data (accepted, not
+    answered). Each can "hang", "cut" the connection, or answer, such as "421 busy".
+    With `tls` it offers STARTTLS, with `is_tls` it requires TLS from the start; with
+    `login` it requires a name and password.
     """
 
     port: int = 0
-    alert_emails: list[Taken] = field(default_factory=list)
-    conversations: int = 0
+    alert_emails: list[AcceptedEmail] = field(default_factory=list)
+    connections: int = 0
     tls: ssl.SSLContext | None = None
     is_tls: bool = False
     login: tuple[str, str] | None = None
-    tried: list[str] = field(default_factory=list)  # names that tried to log in
+    login_names: list[str] = field(default_factory=list)  # of attempts to log in
     _scripts: dict[tuple[str, str], str] = field(default_factory=dict)
     _reached: dict[str, threading.Event] = field(default_factory=dict)
     _release: threading.Event = field(default_factory=threading.Event)
 
     def script(self, step: str, do: str, *, to: str = "") -> None:
-        """`to` is an address or a domain; without it, all."""
+        """Set the behavior of a step for an address, a domain, or (no `to`) for all."""
         self._scripts[step, to] = do
 
-    def relent(self) -> None:
-        """From now on it takes everything; who hangs is let go."""
+    def accept_all(self) -> None:
+        """Clear the script and end every hang."""
         self._scripts.clear()
         self._release.set()
         self._release = threading.Event()
 
     def await_(self, step: str) -> None:
-        """Until a conversation has come to a step that is scripted."""
-        assert self._event(step).wait(20), f"nobody came to {step}"
+        """Wait until a connection has reached a scripted step."""
+        assert self._event(step).wait(20), f"no connection reached {step}"
 
     def reset(self) -> None:
-        self.relent()
+        self.accept_all()
         self.alert_emails.clear()
         self._reached.clear()
-        self.tried.clear()
-        self.conversations = 0
+        self.login_names.clear()
+        self.connections = 0
         self.tls, self.is_tls, self.login = None, False, None
 
     def ids(self) -> list[str]:
-        return [one.id for one in self.alert_emails]
+        return [email.id for email in self.alert_emails]
 
     def to(self) -> list[str]:
-        return sorted(one.to for one in self.alert_emails)
+        return sorted(email.to for email in self.alert_emails)
 
-    def what(self, step: str, address: str = "") -> str:
-        """What to do now; marks that somebody came here."""
+    def behavior(self, step: str, address: str = "") -> str:
+        """Return the scripted behavior of a step, and note that it was reached."""
         names = (address, address.rpartition("@")[2], "")
-        found = next((do for to in names if (do := self._scripts.get((step, to)))), "")
-        if found:
+        scripted = (
+            self._scripts[step, to] for to in names if (step, to) in self._scripts
+        )
+        behavior = next(filter(None, scripted), "")
+        if behavior:
             self._event(step).set()
-        if found == "hang":
-            self._release.wait(_PATIENCE)
+        if behavior == "hang":
+            self._release.wait(_MAX_HANG)
             return "cut"
-        return found
+        return behavior
 
     def _event(self, step: str) -> threading.Event:
         return self._reached.setdefault(step, threading.Event())
 
 
-class _Conversation(socketserver.StreamRequestHandler):
+class _Connection(socketserver.StreamRequestHandler):
     sink: SmtpSink
 
     def handle(self) -> None:
-        self.sink.conversations += 1
+        self.sink.connections += 1
         self.to: list[str] = []
-        self.is_secret = self.is_known = False
+        self.is_encrypted = self.is_known = False
         try:
             if self.sink.is_tls:
                 self._secure()
-            if self._say(self.sink.what("connect") or "220 sink"):
-                while self._obey(self.rfile.readline().decode().strip()):
+            if self._respond(self.sink.behavior("connect") or "220 sink"):
+                while self._handle_command(self.rfile.readline().decode().strip()):
                     pass
         except (OSError, ValueError):
-            return  # whoever spoke is gone
+            return  # the client has disconnected
         finally:
-            if self.is_secret:
+            if self.is_encrypted:
                 self.connection.close()  # the server closes the one below it
 
-    def _obey(self, line: str) -> bool:
-        """Whether the conversation goes on."""
+    def _handle_command(self, line: str) -> bool:
+        """Handle a command; return whether the connection stays open."""
         verb = line[:4].upper()
         known: dict[str, Callable[[str], bool]] = {
             "EHLO": self._greet,
             "STAR": self._start_tls,
             "AUTH": self._log_in,
-            "HELO": lambda _: self._say("250 sink"),
+            "HELO": lambda _: self._respond("250 sink"),
             "RSET": self._reset,
-            "NOOP": lambda _: self._say("250 ok"),
+            "NOOP": lambda _: self._respond("250 ok"),
             "MAIL": self._sender,
             "RCPT": self._recipient,
             "DATA": self._data,
         }
         if verb in known:
             return known[verb](line)
-        self._say("221 bye" if verb == "QUIT" else "500 what?")
+        self._respond("221 bye" if verb == "QUIT" else "500 what?")
         return verb not in {"QUIT", ""}
 
     def _greet(self, _: str) -> bool:
         offers = ["sink", "8BITMIME"]
-        if self.sink.tls and not self.is_secret:
+        if self.sink.tls and not self.is_encrypted:
             offers.append("STARTTLS")
-        if self.sink.login and (self.is_secret or not self.sink.tls):
+        if self.sink.login and (self.is_encrypted or not self.sink.tls):
             offers.append("AUTH PLAIN")
         *lines, last = offers
-        return self._say("".join(f"250-{one}\r\n" for one in lines) + f"250 {last}")
+        return self._respond(
+            "".join(f"250-{line}\r\n" for line in lines) + f"250 {last}"
+        )
 
     def _start_tls(self, _: str) -> bool:
-        self._say("220 go on")
+        self._respond("220 go on")
         self._secure()
         return True
 
@@ -167,7 +172,7 @@ class _Conversation(socketserver.StreamRequestHandler):
         assert self.sink.tls
         self.connection = self.sink.tls.wrap_socket(self.connection, server_side=True)
         self.setup_files()
-        self.is_secret = True
+        self.is_encrypted = True
 
     def setup_files(self) -> None:
         self.rfile = self.connection.makefile("rb", self.rbufsize)
@@ -176,40 +181,40 @@ class _Conversation(socketserver.StreamRequestHandler):
     def _log_in(self, line: str) -> bool:
         sent = base64.b64decode(line.rpartition(" ")[2])
         _, name, password = sent.decode().split("\0")
-        self.sink.tried.append(name)
+        self.sink.login_names.append(name)
         self.is_known = (name, password) == self.sink.login
-        return self._say("235 ok" if self.is_known else "535 who are you?")
+        return self._respond("235 ok" if self.is_known else "535 who are you?")
 
     def _sender(self, _: str) -> bool:
         if self.sink.login and not self.is_known:
-            return self._say("530 log in first")
-        return self._say(self.sink.what("mail") or "250 ok")
+            return self._respond("530 log in first")
+        return self._respond(self.sink.behavior("mail") or "250 ok")
 
     def _reset(self, _: str) -> bool:
         self.to = []
-        return self._say("250 ok")
+        return self._respond("250 ok")
 
     def _recipient(self, line: str) -> bool:
         address = line.partition("<")[2].partition(">")[0]
-        answer = self.sink.what("rcpt", address) or "250 ok"
+        answer = self.sink.behavior("rcpt", address) or "250 ok"
         if answer.startswith("250"):
             self.to.append(address)
-        return self._say(answer)
+        return self._respond(answer)
 
     def _data(self, _: str) -> bool:
-        self._say("354 go on")
+        self._respond("354 go on")
         lines = iter(self.rfile.readline, b".\r\n")
-        raw = b"".join(one[1:] if one[:2] == b".." else one for one in lines)
+        raw = b"".join(line[1:] if line[:2] == b".." else line for line in lines)
         address = self.to[0]
-        answer = self.sink.what("body", address)
+        answer = self.sink.behavior("body", address)
         if not answer:
-            taken = (Taken(to, raw, self.is_secret) for to in self.to)
-            self.sink.alert_emails.extend(taken)
-            answer = self.sink.what("data", address) or "250 taken"
+            accepted = (AcceptedEmail(to, raw, self.is_encrypted) for to in self.to)
+            self.sink.alert_emails.extend(accepted)
+            answer = self.sink.behavior("data", address) or "250 accepted"
         self.to = []
-        return self._say(answer)
+        return self._respond(answer)
 
-    def _say(self, answer: str) -> bool:
+    def _respond(self, answer: str) -> bool:
         if answer == "cut":
             return False
         self.wfile.write(f"{answer}\r\n".encode())
@@ -224,19 +229,19 @@ class _Server(socketserver.ThreadingTCPServer):
 @pytest.fixture(scope="session")
 def smtp_sink_server() -> Iterator[SmtpSink]:
     sink = SmtpSink()
-    handler = type("Handler", (_Conversation,), {"sink": sink})
+    handler = type("Handler", (_Connection,), {"sink": sink})
     with _Server(("127.0.0.1", 0), handler) as server:
         sink.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield sink
-        sink.relent()
+        sink.accept_all()
         server.shutdown()
 
 
 @pytest.fixture
 def smtp_sink(smtp_sink_server: SmtpSink, settings: Settings) -> SmtpSink:
-    """Empty and willing; the settings point at it, and wait little for it."""
+    """Provide a mail host that accepts everything, with settings that use it."""
     smtp_sink_server.reset()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST = "127.0.0.1"

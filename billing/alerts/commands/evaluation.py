@@ -1,4 +1,4 @@
-"""Looking at organizations for thresholds that they crossed."""
+"""Evaluation of organizations: finding and recording thresholds that they reached."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,56 +6,66 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.utils import timezone
 
-from billing.alerts.commands.access import record_access
-from billing.alerts.commands.ledger import record
+from billing.alerts.commands.access_states import record_access
+from billing.alerts.commands.records import record
 from billing.alerts.queries.candidates import list_after
-from billing.alerts.queries.measuring import find_changes
+from billing.alerts.queries.measurements import find_changes
 
-AT_A_TIME = 1_000  # others wait for a transaction of so many
-_LOCK = "select pg_advisory_xact_lock(hashtext('alerts'))"
+BATCH_SIZE = 1_000  # organizations per transaction: other evaluations wait for it
+# The evaluation lock. One evaluation runs at a time, for all organizations: two that
+# overlap could both read before either writes, and the older result would then
+# overwrite the newer access state. Others wait for one batch, tens of milliseconds, or
+# for the commit of a closing period, which evaluates in its transaction. PostgreSQL
+# releases it when the transaction ends, also when the worker is killed.
+_EVALUATION_LOCK = "select pg_advisory_xact_lock(hashtext('alerts'))"
 
 
 def evaluate(
     organization_ids: Sequence[int], *, daily: bool = False, now: datetime | None = None
 ) -> list[int]:
-    """Record what these crossed; answers the ids of the letters to send.
+    """Record the thresholds that organizations reached; return the emails to send.
 
-    1. take the lock, so that what is read is not older than what was written
-    2. find what is crossed and not in the ledger, and who came over a hard limit
-    3. write access states, alerts and letters, and commit them together
-    Killed anywhere before the end it has done nothing, and the next finds the same.
+    1. take the evaluation lock, so that nothing read is older than what was written
+    2. find thresholds without an alert, and changes of access by the hard limit
+    3. write access states, alerts and emails, and commit them together
+    A worker that is killed before the commit leaves nothing behind; the next evaluation
+    finds the same. `daily` evaluates complete days instead of current figures.
     """
     ids, now = sorted(set(organization_ids)), now or timezone.now()
     return [
-        alert_email
-        for at in range(0, len(ids), AT_A_TIME)
-        for alert_email in _evaluate(ids[at : at + AT_A_TIME], daily, now)
+        alert_email_id
+        for start in range(0, len(ids), BATCH_SIZE)
+        for alert_email_id in _evaluate(ids[start : start + BATCH_SIZE], daily, now)
     ]
 
 
 @transaction.atomic
 def _evaluate(ids: Sequence[int], daily: bool, now: datetime) -> list[int]:
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK)
+        cursor.execute(_EVALUATION_LOCK)
     changes = find_changes(ids, now=now, daily=daily)
     record_access(changes.access, now=now)
-    return record(changes.crossings, now=now)
+    return record(changes.thresholds, now=now)
 
 
-def evaluate_whole(
+def evaluate_all_measures(
     organization_ids: Sequence[int], *, now: datetime | None = None
 ) -> list[int]:
-    """Everything of these, their complete days too; for what is asked now and then."""
+    """Evaluate current figures and complete days; return the emails to send.
+
+    Reads weeks of daily costs: not for the path of each recording.
+    """
     ids, now = list(organization_ids), now or timezone.now()
     return [*evaluate(ids, now=now), *evaluate(ids, daily=True, now=now)]
 
 
-def evaluate_after(
+def evaluate_next(
     organization_id: int, *, limit: int, now: datetime | None = None
 ) -> tuple[list[int], int | None]:
-    """As `evaluate_whole`, the next organizations by id.
+    """Evaluate all measures of the next organizations by id.
 
-    Answers the letters to send, and after which one to go on; null: that was all.
+    Return the emails to send, and the id to continue after; None when all are done.
     """
     ids = list_after(organization_id, limit=limit)
-    return evaluate_whole(ids, now=now), ids[-1] if len(ids) == limit else None
+    last = ids[-1] if len(ids) == limit else None
+    return evaluate_all_measures(ids, now=now), last

@@ -1,4 +1,4 @@
-"""What an alert remembers: the numbers of its moment, for its letter and for people.
+"""The facts of an alert: the figures at its time, for its emails and for pages.
 
     {"organization": {"id", "external_id", "name", "white_label"},
      "currency": "usd", "measure": "soft", "unit": "money", "value": "12.5",
@@ -9,74 +9,63 @@
      "days": [{"day": "2026-11-20", "cost": "1.5"}, …], the 30 up to today,
      "recipients": ["a@example.com", …]}
 
-The value is held against `base`: a limit, a balance, a median. `unit` is money,
-seconds, bytes, count, days or nothing. Of `pace` there are also `pace_per_day`,
-`days_left` and `projected_on`; of `spike` its `day`; of `stale_data` `last_used_on`.
+The value is compared with `base`: a limit, a balance or a median. `unit` is one of
+`billing.alerts.measures.Unit`. The kind `pace` adds `run_rate_per_day`, `days_left` and
+`projected_on`; `spike` adds its `day`; `stale_data` adds `last_used_on`.
 """
 
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from billing.alerts.kinds import Measure
-from billing.alerts.queries.measuring import Crossing, Measured, plain
+from billing.alerts.measures import unit_of
+from billing.alerts.queries.measurements import Measurement, ReachedThreshold, plain
 from metrics.queries.fleet import RecentCost, recent_costs_by_day
 from orgs.models import Organization
 
 Facts = dict[str, Any]
-_UNITS = {
-    **dict.fromkeys(
-        (Measure.SOFT, Measure.HARD, Measure.BALANCE, Measure.PACE, Measure.SPIKE),
-        "money",
-    ),
-    Measure.TRIAL: "days",
-    Measure.SILENCE: "days",
-}
-_SUBJECT_UNITS = {
-    "compute_seconds": "seconds",
-    "gpu_seconds": "seconds",
-    "storage_bytes": "bytes",
-    "projects": "count",
-    "users": "count",
-}
-_AMOUNTS = ("cost", "payable", "free_balance", "soft", "hard", "pace_per_day")
+_AMOUNTS = ("cost", "payable", "free_balance", "soft", "hard", "run_rate_per_day")
 
 
-def freeze(crossings: Sequence[Crossing]) -> list[Facts]:
-    """In the order of the crossings; two statements however many there are."""
+def build_facts(thresholds: Sequence[ReachedThreshold]) -> list[Facts]:
+    """Return the facts of each threshold, in their order.
+
+    Costs two statements, however many thresholds there are.
+    """
+    measurements = [threshold.measurement for threshold in thresholds]
     todays = {
-        one.measured.organization_id: date.fromisoformat(one.measured.more["today"])
-        for one in crossings
+        measurement.organization_id: date.fromisoformat(measurement.context["today"])
+        for measurement in measurements
     }
     rows = Organization.objects.filter(pk__in=todays).select_related("white_label")
     organizations = {row.pk: row for row in rows}
     costs = recent_costs_by_day(todays)
     return [
         {
-            **_organization(organizations[one.measured.organization_id]),
-            **measured_facts(one.measured),
+            **_organization(organizations[measurement.organization_id]),
+            **measurement_facts(measurement),
             "days": _days(
-                costs[one.measured.organization_id],
-                todays[one.measured.organization_id],
+                costs[measurement.organization_id], todays[measurement.organization_id]
             ),
         }
-        for one in crossings
+        for measurement in measurements
     ]
 
 
-def measured_facts(measured: Measured) -> Facts:
-    """The part that is measured."""
-    more = dict(measured.more)
-    amounts = {name: plain(more[name]) for name in _AMOUNTS if more.get(name)}
-    share = 100 * measured.value / measured.base if measured.base else None
+def measurement_facts(measurement: Measurement) -> Facts:
+    """Return the facts that come from the measurement."""
+    context = dict(measurement.context)
+    amounts = {name: plain(context[name]) for name in _AMOUNTS if context.get(name)}
+    value, base = measurement.value, measurement.base
+    percent = 100 * value / base if base else None
     return {
-        **more,
+        **context,
         **amounts,
-        "measure": measured.measure,
-        "unit": _SUBJECT_UNITS.get(measured.subject, _UNITS.get(measured.measure, "")),
-        "value": plain(measured.value),
-        "base": plain(measured.base),
-        "per_cent": None if share is None else plain(round(share, 1)),
+        "measure": measurement.measure,
+        "unit": unit_of(measurement.measure, measurement.subject),
+        "value": plain(value),
+        "base": plain(base),
+        "per_cent": None if percent is None else plain(round(percent, 1)),
     }
 
 
@@ -94,6 +83,6 @@ def _organization(organization: Organization) -> Facts:
 def _days(recent: RecentCost, today: date) -> list[dict[str, str]]:
     first = today - timedelta(days=len(recent.by_day) - 1)
     return [
-        {"day": (first + timedelta(days=at)).isoformat(), "cost": plain(cost)}
-        for at, cost in enumerate(recent.by_day)
+        {"day": (first + timedelta(days=number)).isoformat(), "cost": plain(cost)}
+        for number, cost in enumerate(recent.by_day)
     ]

@@ -1,23 +1,15 @@
-"""Changing who is told of an organization's alerts, and who would rather not be."""
+"""Changing the recipients of an organization's alerts, and snoozing them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from billing.alerts.kinds import ALERT_KINDS
-from billing.errors import NotARecipient, UnknownOptOut
-from billing.models import AlertOptOut, AlertRecipient, AlertSettings
+from billing.errors import NotARecipient
+from billing.models import AlertRecipient, AlertSettings
 from orgs.models import Member
-
-_SALT = "alert opt-out"
-
-
-# --- what people set ----------------------------------------------------------------
 
 
 @transaction.atomic
@@ -28,21 +20,25 @@ def set_recipients(
     member_ids: Sequence[int],
     addresses: Sequence[str],
 ) -> None:
-    """Replace all of them; raises `NotARecipient` for a stranger or no address."""
+    """Replace all recipients of an organization.
+
+    Raises `NotARecipient` for a member of another organization or an invalid address.
+    Unchanged rows stay as they are, so that the history shows only real changes.
+    """
     _check_members(organization_id, member_ids)
     _check_addresses(addresses)
     AlertSettings.objects.update_or_create(
         organization_id=organization_id,
         defaults={"notifies_billing_email": notifies_billing_email},
     )
-    wanted = {(id_, "") for id_ in member_ids} | {(None, one) for one in addresses}
+    new_keys = {(id_, "") for id_ in member_ids} | {(None, a) for a in addresses}
     rows = AlertRecipient.objects.filter(organization_id=organization_id)
-    found = {(row.member_id, row.address): row for row in rows}
-    for key in found.keys() - wanted:
-        found[key].delete()
+    current = {(row.member_id, row.address): row for row in rows}
+    for key in current.keys() - new_keys:
+        current[key].delete()
     AlertRecipient.objects.bulk_create(
         AlertRecipient(organization_id=organization_id, member_id=id_, address=address)
-        for id_, address in sorted(wanted - found.keys(), key=str)
+        for id_, address in sorted(new_keys - current.keys(), key=str)
     )
 
 
@@ -61,57 +57,10 @@ def _check_addresses(addresses: Sequence[str]) -> None:
 
 
 def snooze(organization_id: int, *, until: datetime | None) -> None:
-    """Tell nobody until then: what is crossed meanwhile is recorded, and not sent."""
+    """Send no alert emails until an instant; None resumes them.
+
+    Alerts that are triggered meanwhile are recorded; their emails are never sent.
+    """
     AlertSettings.objects.update_or_create(
         organization_id=organization_id, defaults={"snoozed_until": until}
     )
-
-
-# --- opting out ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class OptOut:
-    """What a link in a letter says."""
-
-    organization_id: int
-    address: str
-    kind: str
-
-
-def opt_out_token(organization_id: int, address: str, kind: str) -> str:
-    """For the letter's link; it does not expire, and opts out of nothing else."""
-    return _signer().sign_object([organization_id, address.lower(), kind])
-
-
-def _signer() -> signing.Signer:
-    """Without the time: a letter that is sent again has the link it had."""
-    return signing.Signer(salt=_SALT)
-
-
-def read_opt_out(token: str) -> OptOut:
-    """Raises `UnknownOptOut` for a token that we did not sign."""
-    try:
-        return OptOut(*_signer().unsign_object(token))
-    except signing.BadSignature:
-        raise UnknownOptOut("This link is not valid.") from None
-
-
-def opt_out(token: str) -> OptOut:
-    """Once is enough, more change nothing; raises `UnknownOptOut`, also of a duty."""
-    found = read_opt_out(token)
-    kind = ALERT_KINDS.get(found.kind)
-    if kind is None or kind.is_mandatory:
-        raise UnknownOptOut("You can't unsubscribe from service and payment notices.")
-    row = AlertOptOut(
-        organization_id=found.organization_id, address=found.address, kind=found.kind
-    )
-    AlertOptOut.objects.bulk_create([row], ignore_conflicts=True)
-    return found
-
-
-def opt_in(organization_id: int, address: str, kind: str) -> None:
-    """Take an opt-out back."""
-    AlertOptOut.objects.filter(
-        organization_id=organization_id, address=address.lower(), kind=kind
-    ).delete()

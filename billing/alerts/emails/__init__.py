@@ -1,1 +1,4 @@
-"""Alert emails: rendering, messages, SMTP delivery, and limits per mail host."""
+"""The content of alert emails: context, figures, rendering, messages and previews.
+
+Sending them is the part of `billing.alerts.commands.delivery`.
+"""

@@ -3,11 +3,11 @@
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 
-from billing.alerts.emails.rendering import Written
+from billing.alerts.emails.rendering import RenderedEmail
 
 
 def message_to(
-    address: str, written: Written, *, message_id: str, unsubscribe_url: str = ""
+    address: str, email: RenderedEmail, *, message_id: str, unsubscribe_url: str = ""
 ) -> EmailMultiAlternatives:
     """Return the message to one recipient, so that no address sees the others.
 
@@ -22,11 +22,11 @@ def message_to(
         headers["List-Unsubscribe"] = f"<{unsubscribe_url}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message = EmailMultiAlternatives(
-        written.subject,
-        written.text,
+        email.subject,
+        email.text,
         settings.DEFAULT_FROM_EMAIL,
         [address],
         headers=headers,
     )
-    message.attach_alternative(written.html, "text/html")
+    message.attach_alternative(email.html, "text/html")
     return message

@@ -10,11 +10,11 @@ from billing.alerts.emails.links import alerts_url
 from billing.alerts.emails.palette import palette
 from orgs.web.templatetags.display import instant
 
-_LONGEST = 150  # characters of a subject; email clients show fewer
+_MAX_SUBJECT = 150  # characters of a subject; email clients show fewer
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class RenderedEmail:
     """The subject, text and HTML of one email to one address."""
 
     subject: str
@@ -22,39 +22,43 @@ class Written:
     html: str
 
 
-def write(
+def render_email(
     folder: str, context: Mapping[str, Any], *, url: str, unsubscribe_url: str = ""
-) -> Written:
+) -> RenderedEmail:
     """Render an email whose button leads to `url`.
 
     Emails of mandatory kinds have no `unsubscribe_url`.
     """
-    whole = {
+    full_context = {
         **context,
         "folder": folder,
         "url": url,
         "unsubscribe_url": unsubscribe_url,
-        "crossed_words": instant(context["reached_at"], context["zone"]),
+        "reached_text": instant(context["reached_at"], context["zone"]),
         **palette(),
     }
-    for part in whole.get("parts", ()):
+    for part in full_context.get("parts", ()):
         part["url"] = alerts_url(part["organization_id"])
     subject = " ".join(
-        render_to_string(f"billing/alerts/emails/{folder}/subject.txt", whole).split()
+        render_to_string(
+            f"billing/alerts/emails/{folder}/subject.txt", full_context
+        ).split()
     )
-    whole["subject_words"] = subject
-    text = render_to_string(f"billing/alerts/emails/{folder}/body.txt", whole)
-    return Written(
-        subject=subject[:_LONGEST],
+    full_context["subject_text"] = subject
+    text = render_to_string(f"billing/alerts/emails/{folder}/body.txt", full_context)
+    return RenderedEmail(
+        subject=subject[:_MAX_SUBJECT],
         text=_tidy(text),
-        html=render_to_string(f"billing/alerts/emails/{folder}/body.html", whole),
+        html=render_to_string(
+            f"billing/alerts/emails/{folder}/body.html", full_context
+        ),
     )
 
 
 def _tidy(text: str) -> str:
     """Collapse repeated empty lines, and remove them at both ends."""
     lines: list[str] = []
-    for line in (one.rstrip() for one in text.strip().splitlines()):
+    for line in (raw.rstrip() for raw in text.strip().splitlines()):
         if line or (lines and lines[-1]):
             lines.append(line)
     return "\n".join(lines) + "\n"

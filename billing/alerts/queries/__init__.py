@@ -1,9 +1,10 @@
-"""Alerts: what is measured, what was recorded, and why.
+"""Reads of alerts: current measurements, the status of each kind, and the history.
 
-For the pages:
-- `explain(organization_id, now=…, kind=…)`: why, and why not, kind by kind
-- `simulate(organization_id, Suppose(spend=…), now=…)`: what would fire
-- `preview_limits(organization_id, soft=…, hard=…, now=…)`: the same of edited limits
-- `list_alerts` is the timeline, `list_fleet_alerts` and `count_unsent` are the fleet's
-- `find_recipients([id])[id]`: who is told, who opted out, until when it is snoozed
+- `statuses.list_statuses(organization_id, now=…)`: whether each kind is triggered, and
+  why not
+- `statuses.simulate(organization_id, Scenario(spend=…), now=…)`: the alerts that
+  another cost would trigger; `preview_limits` does the same for edited limits
+- `history.list_alerts` is the timeline of an organization, `list_fleet_alerts` and
+  `count_unsent` are those of all organizations
+- `recipients.find_recipients([id])[id]`: addresses, opt-outs, and the end of a snooze
 """

@@ -1,4 +1,4 @@
-"""Which organizations to look at, each by an index."""
+"""The organizations to evaluate; each query uses an index."""
 
 from datetime import datetime
 
@@ -8,8 +8,8 @@ from billing.models.mirrors import UNPAID, SubscriptionKind, SubscriptionStatus
 from orgs.models import Organization
 from orgs.sql import sql_list
 
-# What time alone can cross: a trial that nears its end or just ended, money that does
-# not come.
+# Alerts that time alone can trigger: a trial that ends within a week or ended in the
+# last hour, and payments that are overdue.
 _DUE = f"""
 select organization_id from billing_subscription
 where kind = '{SubscriptionKind.PLATFORM}' and status = '{SubscriptionStatus.TRIALING}'
@@ -18,17 +18,17 @@ where kind = '{SubscriptionKind.PLATFORM}' and status = '{SubscriptionStatus.TRI
 union
 select organization_id from billing_subscription
 where kind = '{SubscriptionKind.PLATFORM}' and status in {sql_list(UNPAID)}
-"""  # noqa: S608  ours
+"""  # noqa: S608  only constants
 
 
 def list_due(now: datetime) -> list[int]:
-    """Organizations that may have crossed something without using anything."""
+    """Return the organizations that may have reached a threshold without any usage."""
     with connection.cursor() as cursor:
         cursor.execute(_DUE, {"now": now})
         return [id_ for (id_,) in cursor.fetchall()]
 
 
 def list_after(organization_id: int, *, limit: int) -> list[int]:
-    """The next ones by id, without the deleted ones."""
+    """Return the next organizations by id, without deleted ones."""
     rows = Organization.objects.active().filter(pk__gt=organization_id)
     return list(rows.order_by("pk").values_list("pk", flat=True)[:limit])

@@ -1,11 +1,12 @@
-"""The two statements that measure organizations and find what they newly crossed.
+"""The SQL that measures organizations and finds the thresholds they newly reached.
 
-`NOW` follows each recording; `DAYS` judges complete days and is asked by the sweep. Of
-both there are two endings: all that was measured, or what was crossed and is not in
-the ledger. One statement however many organizations: nothing here loops.
+The statements `…_NOW` run after usage is recorded; `…_DAYS` evaluate complete days, in
+the sweep. `ALL_…` return every measurement, `NEW_…` only thresholds that were reached
+and have no alert yet. Each is one statement, however many organizations there are.
 """
 
-from billing.alerts.kinds import ALERT_KINDS, DAILY, AlertKind
+from billing.alerts.kinds import ALERT_KINDS, AlertKind
+from billing.alerts.measures import ENTITLEMENTS
 from billing.forecast.queries.forecasts import PACE_DAYS, SETTLES_HOURS
 from billing.models.accounts import LimitKind
 from billing.models.mirrors import (
@@ -17,33 +18,29 @@ from billing.models.mirrors import (
 from metrics.queries.subqueries import DAY_COSTS, METERED_USE, OPEN_COST
 from orgs.sql import sql_list
 
-# A period or year that began longer ago is not news.
+# The start of a period or year is announced for so many days.
 RESET_DAYS = 3
-FAR_DAYS = 30  # how far a pace is followed where the period's end is not known
-# Days before the one that is judged, and how many of them must have usage.
-MEDIAN_DAYS, LEAST_MEDIAN_DAYS = 14, 7
-REGULAR_DAYS = 14  # each with usage: then a day without any is a silence
-SILENT_DAYS = 7  # longer ago is not news
+HORIZON_DAYS = 30  # of the run rate, when the end of the period is not known
+# Days before the evaluated one whose median is the typical cost, and how many of them
+# must have usage.
+MEDIAN_DAYS, MIN_MEDIAN_DAYS = 14, 7
+REGULAR_DAYS = 14  # that many days in a row with usage make a day without it unusual
+SILENT_DAYS = 7  # a longer silence is not reported any more
 _READ_DAYS = REGULAR_DAYS + SILENT_DAYS + 2
+_LIMIT_COLUMNS = [entitlement.limit for entitlement in ENTITLEMENTS.values()]
 
-ENTITLEMENTS = {  # subject: its limit
-    "compute_seconds": "compute_seconds_per_year",
-    "gpu_seconds": "gpu_seconds_per_year",
-    "storage_bytes": "storage_bytes",
-    "projects": "projects",
-    "users": "users",
-}
-
-# The contract year begins on the last anniversary not after today, as
-# `contract_year_start` says; `last` is the last day that is complete.
-_ASKED = f"""
-asked as materialized (
+# The organizations, their local date and their entitlements. `last` is the last
+# complete day: usage of a day may arrive some hours after its end. `year_on`, the start
+# of the contract year, is the last anniversary not after today, by the same rule as
+# `contract_year_start`: `y.anniversary` is this calendar year's, else the year before.
+_EVALUATED = f"""
+evaluated as materialized (
     select o.id, w.currency, w.time_zone, c.started_on, t.today, t.last,
         t.last - {_READ_DAYS} as since,
         case when y.anniversary > t.today and y.years > 0
             then (c.started_on + make_interval(years => y.years - 1))::date
             else y.anniversary end as year_on,
-        {", ".join(f"e.{limit}, e.{limit}_version" for limit in ENTITLEMENTS.values())},
+        {", ".join(f"e.{limit}, e.{limit}_version" for limit in _LIMIT_COLUMNS)},
         coalesce(e.compute_seconds_per_year, e.gpu_seconds_per_year, e.storage_bytes)
             is not null as is_metered
     from orgs_organization o join orgs_whitelabel w on w.id = o.white_label_id
@@ -58,9 +55,10 @@ asked as materialized (
         from (select greatest(extract(year from t.today)::integer
             - extract(year from c.started_on)::integer, 0)) e (years)) y
     where o.id = any(%(ids)s::bigint[]) and o.deleted_at is null
-)"""  # noqa: S608  ours
+)"""  # noqa: S608  only constants
 
-# "If it were so" supposes a spend or a limit; else none of these is given.
+# A scenario passes its own spend or limit; its limit counts as a new version, so that
+# alerts recorded for the current limit do not hide its own.
 _LIMIT = """
         case when %({kind}_given)s then %({kind})s::numeric else {kind}.amount end
             as {kind}, coalesce({kind}.version, 0) + %({kind}_given)s::integer
@@ -69,53 +67,55 @@ _LIMIT_JOIN = """
     left join billing_spendinglimit {kind} on {kind}.organization_id = a.id
         and {kind}.kind = '{kind}' and {kind}.amount > 0"""
 
-# In a trial the free balance pays first, and limits see the rest.
+# In a trial the free balance pays first, and limits apply to the rest.
 _PAID = f"""
-paid as materialized (  -- else the cost is summed for each use of it
+paid as materialized (  -- else the cost would be summed once for each use
     select a.*, p.number, p.starts_at, coalesce(%(spend)s::numeric, p.cost) as cost,
         s.status, s.trial_ends_at, s.period_ends_at as ends_at, s.stripe_id,
         case when s.status = '{SubscriptionStatus.TRIALING}'
             and (s.trial_ends_at is null or s.trial_ends_at > %(now)s)
             then coalesce(b.free_balance, 0) else 0 end as paying_balance,
         {",".join(_LIMIT.format(kind=kind) for kind in LimitKind)}
-    from asked a cross join lateral {OPEN_COST} p
+    from evaluated a cross join lateral {OPEN_COST} p
     left join billing_subscription s on s.organization_id = a.id
         and s.kind = '{SubscriptionKind.PLATFORM}' and s.status in {sql_list(LIVE)}
     left join billing_billingaccount b on b.organization_id = a.id
     {"".join(_LIMIT_JOIN.format(kind=kind) for kind in LimitKind)}
 ), known as materialized (
     select *, greatest(cost - paying_balance, 0) as payable from paid
-)"""  # noqa: S608  ours
+)"""  # noqa: S608  only constants
 
-# --- what is so now -----------------------------------------------------------------
-
-_HEADS = """(select count(*) from orgs_{table}
+_HEADCOUNT = """(select count(*) from orgs_{table}
         where organization_id = a.id and deleted_at is null and a.{limit} is not null)
     """
-_USES = {
+_USED = {  # by subject: the SQL of its usage
     "compute_seconds": "u.compute_seconds",
     "gpu_seconds": "u.gpu_seconds",
     "storage_bytes": "u.storage_bytes",
-    "projects": _HEADS.format(table="project", limit="projects"),
-    "users": _HEADS.format(table="member", limit="users"),
+    "projects": _HEADCOUNT.format(table="project", limit="projects"),
+    "users": _HEADCOUNT.format(table="member", limit="users"),
 }
-_ENTITLED = """
-        select 'entitlement', '{subject}', {use}::numeric, a.{limit}::numeric,
+_ENTITLEMENT = """
+        select 'entitlement', '{subject}', {used}::numeric, a.{limit}::numeric,
             a.{limit}_version, a.year_on::text where a.{limit} is not null
         union all"""
-_LIMITED = """
+_SPENDING_LIMIT = """
         select '{kind}', '', a.payable, a.{kind}, a.{kind}_version, a.number::text
         where a.{kind} > 0
         union all"""
+# One row for each measure of each organization. Dates, period numbers and instants in
+# `period` are text: they only have to differ from one occasion to the next.
 _MEASURED_NOW = f"""
 measured as (
-    select a.id, m.*, true as is_conclusive, null::jsonb as more
+    select a.id, m.*, true as is_conclusive, null::jsonb as context
     from known a cross join lateral {METERED_USE} u cross join lateral (
-        {"".join(_LIMITED.format(kind=kind) for kind in LimitKind)}
+        {"".join(_SPENDING_LIMIT.format(kind=kind) for kind in LimitKind)}
         {
     "".join(
-        _ENTITLED.format(subject=subject, use=_USES[subject], limit=limit)
-        for subject, limit in ENTITLEMENTS.items()
+        _ENTITLEMENT.format(
+            subject=subject, used=_USED[subject], limit=entitlement.limit
+        )
+        for subject, entitlement in ENTITLEMENTS.items()
     )
 }
         select 'balance', '', a.cost, a.paying_balance, 0, a.number::text
@@ -137,16 +137,15 @@ measured as (
         where a.is_metered and a.year_on > a.started_on
             and a.today - a.year_on < {RESET_DAYS}
     ) m (measure, subject, value, base, version, period)
-)"""  # noqa: S608  ours
+)"""  # noqa: S608  only constants
 
-# --- what complete days say ---------------------------------------------------------
-
-# The middle one of the days before, the lower of two: an amount that was really spent.
-_JUDGED = f"""
-judged as (
+# The daily costs of recent weeks, summed up. `percentile_disc` returns the lower of two
+# middle days: an amount that was really spent.
+_DAILY = f"""
+daily as (
     select a.*, d.*, a.last - d.last_used_on as silent,
         case when a.ends_at > %(now)s then (a.ends_at at time zone a.time_zone)::date
-            - a.today else {FAR_DAYS} end as days_left
+            - a.today else {HORIZON_DAYS} end as days_left
     from known a cross join lateral (
         select max(day) as last_used_on,
             coalesce(sum(cost) filter (where day > a.last - {PACE_DAYS}
@@ -161,20 +160,22 @@ judged as (
             count(*) filter (where day > newest - {REGULAR_DAYS}) as regular_days
         from (select *, max(day) over () as newest from {DAY_COSTS} c) days
     ) d
-)"""  # noqa: S608  ours
+)"""  # noqa: S608  only constants
 
 # The day that a limit is reached is computed as `billing.forecast.queries.forecasts`
-# does, multiplying first. If days of the run rate are missing it is too low: enough to
-# be sure that a limit is reached, not that none is. A last day without usage is not a
-# cheap one: its usage may still arrive.
+# does, multiplying before dividing. If days of the run rate are missing, it is too low:
+# that a limit is reached is certain then, that none is reached is not. A last complete
+# day without usage is not a cheap day: its usage may still arrive.
 _MEASURED_DAYS = f"""
 measured as (
-    select a.id, m.* from judged a cross join lateral (
-        select 'pace', '', greatest(0, w.spent + a.week * a.days_left / {PACE_DAYS}),
+    select a.id, m.* from daily a cross join lateral (
+        select 'run_rate', '',
+            greatest(0, w.spent + a.week * a.days_left / {PACE_DAYS}),
             a.soft, a.soft_version, a.number::text, a.pace_days = {PACE_DAYS},
-            jsonb_build_object('pace_per_day', round(a.week / {PACE_DAYS}, 12)::text,
+            jsonb_build_object(
+                'run_rate_per_day', round(a.week / {PACE_DAYS}, 12)::text,
                 'days_left', a.days_left, 'days_with_usage', a.pace_days,
-                    'projected_on',
+                'projected_on',
                 case when w.days <= 366 then a.today + w.days::integer end)
         from (select p.spent, ceil((a.soft - p.spent) * {PACE_DAYS}
                 / nullif(a.week, 0)) as days
@@ -183,7 +184,7 @@ measured as (
         union all
         select 'spike', '', coalesce(a.last_cost, 0), coalesce(a.median, 0), 0,
             a.last::text,
-            a.last_cost is not null and a.median_days >= {LEAST_MEDIAN_DAYS},
+            a.last_cost is not null and a.median_days >= {MIN_MEDIAN_DAYS},
             jsonb_build_object('day', a.last, 'days_with_usage', a.median_days)
         where a.median_days > 0
         union all
@@ -192,71 +193,71 @@ measured as (
             jsonb_build_object('last_used_on', a.last_used_on,
                 'days_with_usage', a.regular_days)
         where a.last_used_on is not null
-    ) m (measure, subject, value, base, version, period, is_conclusive, more)
-)"""  # noqa: S608  ours
+    ) m (measure, subject, value, base, version, period, is_conclusive, context)
+)"""  # noqa: S608  only constants
 
-# --- the endings --------------------------------------------------------------------
-
-_MORE = """jsonb_build_object('currency', a.currency, 'cost', a.cost::text,
+_CONTEXT = """jsonb_build_object('currency', a.currency, 'cost', a.cost::text,
         'payable', a.payable::text, 'free_balance', a.paying_balance::text,
         'soft', a.soft::text, 'hard', a.hard::text, 'starts_at', a.starts_at,
         'ends_at', a.ends_at, 'status', a.status, 'trial_ends_at', a.trial_ends_at,
         'contract_year', a.year_on, 'today', a.today)
-    || coalesce(m.more, '{}')"""
+    || coalesce(m.context, '{}')"""
 _COLUMNS = f"""m.id, m.measure, m.subject, m.value, m.base, m.version, m.period,
-    m.is_conclusive, a.number, {_MORE}"""
+    m.is_conclusive, a.number, {_CONTEXT}"""
 _ALL = f"""
 select {_COLUMNS} from measured m join known a on a.id = m.id
 order by m.id, m.measure, m.subject
-"""  # noqa: S608  ours
+"""  # noqa: S608  only constants
 
-# As `AlertKind.is_reached`. What is missing makes numbers too low, so of a pace that is
-# not conclusive enough is known; a day or a silence must be judged whole.
+# The rule of `AlertKind.is_reached` and `Measurement.is_reached`, without alerts that
+# are recorded already: `not exists` probes the unique index `alert_once`.
 _NEW = """
 select {columns}, k.slug,
-    case when k.names_amount then m.base else k.threshold end as threshold
+    case when k.is_limit_amount then m.base else k.threshold end as threshold
 from measured m join known a on a.id = m.id
-join (values {kinds}) k (slug, measure, threshold, falls, names_amount)
-    on k.measure = m.measure
-where case when k.falls then m.value <= k.threshold
+join (values {kinds}) k (slug, measure, threshold, counts_down, is_limit_amount,
+    is_lower_bound) on k.measure = m.measure
+where case when k.counts_down then m.value <= k.threshold
         else m.value > 0 and m.value * 100 >= m.base * k.threshold end
-    and (m.is_conclusive or m.measure = 'pace')
+    and (m.is_conclusive or k.is_lower_bound)
     and not exists (
         select from billing_alert l where l.organization_id = m.id and l.kind = k.slug
             and l.subject = m.subject and l.period = m.period
             and l.limit_version = m.version
-            and l.threshold = case when k.names_amount then m.base else k.threshold end)
+            and l.threshold = case when k.is_limit_amount then m.base
+                else k.threshold end)
 """
 
 
 def _new(*, daily: bool) -> str:
-    kinds = [one for one in ALERT_KINDS.values() if (one.measure in DAILY) is daily]
+    kinds = [kind for kind in ALERT_KINDS.values() if kind.definition.is_daily is daily]
     return _NEW.format(columns=_COLUMNS, kinds=", ".join(map(_values, kinds)))
 
 
 def _values(kind: AlertKind) -> str:
     return (
         f"('{kind.slug}', '{kind.measure}', {kind.threshold}::numeric,"
-        f" {kind.counts_down}, {kind.names_amount})"
+        f" {kind.counts_down}, {kind.definition.is_limit_amount},"
+        f" {kind.definition.is_lower_bound})"
     )
 
 
-# Whose access decision is not what `billing_accessstate` says of this period and this
-# version of the limit; of an organization that was never over its limit, nothing is
-# written. These rows have no `slug`, so that one statement finds both.
+# Organizations whose stored access state is not that of this period and this version
+# of the limit; nothing is written for one that never exceeded its limit. These rows
+# have no `slug`, so that one statement finds alerts and access changes.
 _ACCESS = """
 union all
 select a.id, '', '', a.payable, a.hard, a.hard_version, a.number::text, true, a.number,
     '{}'::jsonb, null, null
-from known a left join billing_accessstate was on was.organization_id = a.id
-where a.hard > 0 and (was.over_since is not null and was.period = a.number
-    and was.limit_version = a.hard_version) <> (a.payable >= a.hard)
-    and (was.organization_id is not null or a.payable >= a.hard)
+from known a left join billing_accessstate stored on stored.organization_id = a.id
+where a.hard > 0 and (stored.over_since is not null and stored.period = a.number
+    and stored.limit_version = a.hard_version) <> (a.payable >= a.hard)
+    and (stored.organization_id is not null or a.payable >= a.hard)
 """
 _ORDER = "order by id, slug, subject"
 
-_NOW = f"with {_ASKED}, {_PAID}, {_MEASURED_NOW}"
-_DAYS = f"with {_ASKED}, {_PAID}, {_JUDGED}, {_MEASURED_DAYS}"
+_NOW = f"with {_EVALUATED}, {_PAID}, {_MEASURED_NOW}"
+_DAYS = f"with {_EVALUATED}, {_PAID}, {_DAILY}, {_MEASURED_DAYS}"
 ALL_NOW, ALL_DAYS = _NOW + _ALL, _DAYS + _ALL
 NEW_NOW = f"{_NOW} {_new(daily=False)} {_ACCESS} {_ORDER}"
 NEW_DAYS = f"{_DAYS} {_new(daily=True)} {_ORDER}"

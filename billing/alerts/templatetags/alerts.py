@@ -5,80 +5,72 @@ from decimal import Decimal
 from django import template
 from django.utils.safestring import SafeString
 
-from billing.alerts.emails import shown
-from billing.alerts.kinds import ALERT_KINDS, Measure
-from billing.alerts.queries.explaining import Explanation, Verdict
+from billing.alerts.emails.context import alert_context
+from billing.alerts.emails.figures import AMOUNT_FORMATS
+from billing.alerts.kinds import ALERT_KINDS
+from billing.alerts.measures import ENTITLEMENTS, Unit, unit_of
+from billing.alerts.queries.measurements import Measurement
+from billing.alerts.queries.statuses import AlertStatus, Status
 from billing.models import Alert, AlertEmailRecipient
 from orgs.web.templatetags import display
 from orgs.web.templatetags.components import badge
 
 register = template.Library()
 
-_STATES = {
-    "pending": ("pending", ""),
-    "sending": ("sending", ""),
-    "sent": ("sent", "good"),
-    "failed": ("failed", "bad"),
-    "no_recipient": ("no recipients", "warn"),
-    "suppressed": ("not sent", ""),
+_ALERT_BADGES = {
+    Alert.State.PENDING: ("pending", ""),
+    Alert.State.SENDING: ("sending", ""),
+    Alert.State.SENT: ("sent", "good"),
+    Alert.State.FAILED: ("failed", "bad"),
+    Alert.State.NO_RECIPIENT: ("no recipients", "warn"),
+    Alert.State.SUPPRESSED: ("not sent", ""),
 }
-_SETTLED = {
-    "pending": ("pending", ""),
-    "sent": ("accepted", "good"),
-    "refused": ("rejected", "bad"),
-    "failed": ("failed", "bad"),
-    "suppressed": ("unsubscribed", ""),
-    "digested": ("combined email", "good"),
+_RECIPIENT_BADGES = {
+    AlertEmailRecipient.State.PENDING: ("pending", ""),
+    AlertEmailRecipient.State.SENT: ("accepted", "good"),
+    AlertEmailRecipient.State.REFUSED: ("rejected", "bad"),
+    AlertEmailRecipient.State.FAILED: ("failed", "bad"),
+    AlertEmailRecipient.State.SUPPRESSED: ("unsubscribed", ""),
+    AlertEmailRecipient.State.DIGESTED: ("combined email", "good"),
 }
-_VERDICTS = {
-    Verdict.NOTHING: ("not applicable", ""),
-    Verdict.RECORDED: ("triggered", "good"),
-    Verdict.INCONCLUSIVE: ("insufficient data", "warn"),
-    Verdict.BELOW: ("not reached", ""),
-    Verdict.BEYOND: ("covered", ""),
-    Verdict.SNOOZED: ("snoozed", "warn"),
-    Verdict.NOBODY: ("no recipients", "warn"),
-    Verdict.FIRES: ("will be sent", "warn"),
+_STATUS_BADGES = {
+    Status.NOT_APPLICABLE: ("not applicable", ""),
+    Status.TRIGGERED: ("triggered", "good"),
+    Status.INSUFFICIENT_DATA: ("insufficient data", "warn"),
+    Status.NOT_REACHED: ("not reached", ""),
+    Status.COVERED: ("covered", ""),
+    Status.SNOOZED: ("snoozed", "warn"),
+    Status.NO_RECIPIENTS: ("no recipients", "warn"),
+    Status.WILL_BE_SENT: ("will be sent", "warn"),
 }
-_UNITS = {
-    "compute_seconds": display.duration,
-    "gpu_seconds": display.duration,
-    "storage_bytes": display.byte_size,
-    "projects": display.count,
-    "users": display.count,
-}
-_SUBJECTS = {
-    "compute_seconds": "compute time",
-    "gpu_seconds": "GPU time",
-    "storage_bytes": "storage",
-    "contract_year": "contract year",
-    "billing_period": "billing period",
-}
-_OF_MONEY = {
-    *(Measure.SOFT, Measure.HARD, Measure.BALANCE, Measure.PACE, Measure.SPIKE),
-}
+_PERIODS = {"contract_year": "contract year", "billing_period": "billing period"}
 
 
 @register.filter
 def alert_badge(alert: Alert) -> SafeString:
-    return badge(*_STATES[alert.state])
+    """Return the badge of an alert's state."""
+    return badge(*_ALERT_BADGES[Alert.State(alert.state)])
 
 
 @register.filter
 def recipient_badge(row: AlertEmailRecipient) -> SafeString:
-    return badge(*_SETTLED[row.state])
+    """Return the badge of a recipient's state."""
+    return badge(*_RECIPIENT_BADGES[AlertEmailRecipient.State(row.state)])
 
 
 @register.filter
-def verdict_badge(found: Explanation) -> SafeString:
-    return badge(*_VERDICTS[found.verdict])
+def status_badge(status: AlertStatus) -> SafeString:
+    """Return the badge of the status of a kind of alert."""
+    return badge(*_STATUS_BADGES[status.status])
 
 
 @register.filter
-def about(subject: str) -> str:
+def subject_label(subject: str) -> str:
     """Return the name of an entitlement or period; "" for a Stripe id."""
-    if subject in _SUBJECTS:
-        return _SUBJECTS[subject]
+    if subject in ENTITLEMENTS:
+        return ENTITLEMENTS[subject].label
+    if subject in _PERIODS:
+        return _PERIODS[subject]
     return "" if subject.startswith("sub_") else subject
 
 
@@ -91,28 +83,39 @@ def kind_label(slug: str) -> str:
 @register.filter
 def title(alert: Alert) -> str:
     """Return the heading of the alert's email."""
-    return str(shown.shown(alert)["title"])
+    return str(alert_context(alert)["title"])
 
 
 @register.filter
-def moment_numbers(alert: Alert) -> list[tuple[str, str]]:
-    """Return label and value of the figures of its email."""
-    numbers: list[tuple[str, str]] = shown.shown(alert)["numbers"]
-    return numbers
+def figures(alert: Alert) -> list[tuple[str, str]]:
+    """Return label and text of the figures of the alert's email."""
+    lines: list[tuple[str, str]] = alert_context(alert)["figures"]
+    return lines
 
 
 @register.simple_tag
-def held_against(found: Explanation, currency: str) -> str:
-    """Return the current value and its base, such as `$12.50 of $20.00`."""
-    one = found.measured
-    if one is None:
+def current_value(status: AlertStatus, currency: str) -> str:
+    """Return the current value and its base, such as `$12.50 of $20.00`.
+
+    Empty for measures that are not amounts, such as a failed payment.
+    """
+    measurement = status.measurement
+    if measurement is None:
         return ""
-    if one.measure in _OF_MONEY:
-        value, base = (display.money(n, currency) for n in (one.value, one.base))
-        return f"{value} of {base}" if one.measure is not Measure.SPIKE else value
-    if one.measure is Measure.ENTITLEMENT:
-        written = _UNITS.get(one.subject, display.count)
-        return f"{written(one.value)} of {written(one.base)}"
-    if one.measure in (Measure.TRIAL, Measure.SILENCE):
-        return f"{display.count(round(Decimal(one.value), 1))} days"
-    return ""
+    unit = unit_of(measurement.measure, measurement.subject)
+    if unit is Unit.MONEY:
+        return _money(measurement, currency)
+    if unit is Unit.DAYS:
+        return f"{display.count(round(Decimal(measurement.value), 1))} days"
+    if unit is Unit.NONE:
+        return ""
+    amount = AMOUNT_FORMATS[unit]
+    return f"{amount(measurement.value)} of {amount(measurement.base)}"
+
+
+def _money(measurement: Measurement, currency: str) -> str:
+    """Return the value, and the base if that is a limit or a balance."""
+    value = display.money(measurement.value, currency)
+    if not measurement.measure.definition.is_limit_amount:
+        return value
+    return f"{value} of {display.money(measurement.base, currency)}"

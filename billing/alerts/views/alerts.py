@@ -11,28 +11,28 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from billing.alerts import tasks
-from billing.alerts.commands.delivery.ending import revive
-from billing.alerts.commands.evaluation import evaluate_whole
-from billing.alerts.commands.ledger import send_again
+from billing.alerts.commands.delivery.outcomes import restart
+from billing.alerts.commands.evaluation import evaluate_all_measures
 from billing.alerts.commands.recipients import set_recipients, snooze
+from billing.alerts.commands.records import resend
 from billing.alerts.forms import (
     LimitsForm,
-    QuietForm,
     RecipientsForm,
+    SnoozeForm,
     SpendForm,
-    limits_of,
-    recipients_of,
+    initial_limits,
+    initial_recipients,
 )
-from billing.alerts.queries.explaining import (
-    Explanation,
-    Verdict,
-    explain,
+from billing.alerts.queries.history import list_alerts
+from billing.alerts.queries.measurements import Scenario
+from billing.alerts.queries.recipients import find_recipients
+from billing.alerts.queries.statuses import (
+    AlertStatus,
+    Status,
+    list_statuses,
     preview_limits,
     simulate,
 )
-from billing.alerts.queries.listing import list_alerts
-from billing.alerts.queries.measuring import Suppose
-from billing.alerts.queries.recipients import find_recipients
 from billing.forecast.charts import period_chart, period_start
 from billing.forecast.queries.forecasts import Forecast, forecast
 from billing.ledger.commands.limits import change_limits
@@ -57,29 +57,29 @@ from orgs.web.charts import Chart
 from orgs.web.http import OrgRequest, page_or_fragment
 
 _PAGE = "billing/alerts/alerts.html"
-_SHOWN = 20
+_PAGE_SIZE = 20
 
 
 def alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Show the tab; the parameter `spend` simulates a cost, nothing is written."""
-    staff, organization = _entered(request, organization_id)
+    staff, organization = _enter(request, organization_id)
     return _page(request, staff, organization, {})
 
 
 @require_POST
 def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Preview the alerts of new limits (`step=preview`) or save them (`step=save`)."""
-    staff, organization = _entered(request, organization_id, to_act=True)
+    staff, organization = _enter(request, organization_id, writes=True)
     form = LimitsForm(request.POST)
     if not form.is_valid():
-        return _page(request, staff, organization, {"limits": form}, status=422)
-    chosen = {kind: form.cleaned_data[kind] for kind in ("soft", "hard")}
+        return _page(request, staff, organization, {"limits_form": form}, status=422)
+    limits = {kind: form.cleaned_data[kind] for kind in ("soft", "hard")}
     if request.POST.get("step") != "save":
-        found = preview_limits(organization.pk, **chosen, now=timezone.now())
-        shown = {"limits": form, "previewed": found}
-        return _page(request, staff, organization, shown)
-    change_limits(organization.pk, **chosen)
-    tasks.enqueue_emails(evaluate_whole([organization.pk]))
+        previewed = preview_limits(organization.pk, **limits, now=timezone.now())
+        context = {"limits_form": form, "previewed": previewed}
+        return _page(request, staff, organization, context)
+    change_limits(organization.pk, **limits)
+    tasks.enqueue_emails(evaluate_all_measures([organization.pk]))
     messages.success(request, "Limits saved.")
     return redirect("billing:alerts", organization_id)
 
@@ -87,10 +87,12 @@ def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
 @require_POST
 def edit_recipients(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Replace the recipients of the organization's alerts."""
-    staff, organization = _entered(request, organization_id, to_act=True)
+    staff, organization = _enter(request, organization_id, writes=True)
     form = RecipientsForm(request.POST, organization=organization)
     if not form.is_valid():
-        return _page(request, staff, organization, {"recipients": form}, status=422)
+        return _page(
+            request, staff, organization, {"recipients_form": form}, status=422
+        )
     set_recipients(
         organization.pk,
         notifies_billing_email=form.cleaned_data["notifies_billing_email"],
@@ -104,11 +106,11 @@ def edit_recipients(request: OrgRequest, organization_id: int) -> HttpResponse:
 @require_POST
 def snooze_alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Pause or resume alert emails; alerts are recorded meanwhile."""
-    staff, organization = _entered(request, organization_id, to_act=True)
-    form = QuietForm(request.POST)
+    staff, organization = _enter(request, organization_id, writes=True)
+    form = SnoozeForm(request.POST)
     if not form.is_valid():
-        return _page(request, staff, organization, {"quiet": form}, status=422)
-    until = timezone.now() + form.length if form.length else None
+        return _page(request, staff, organization, {"snooze_form": form}, status=422)
+    until = timezone.now() + form.duration if form.duration else None
     snooze(organization.pk, until=until)
     messages.success(request, "Alerts snoozed." if until else "Alert emails resumed.")
     return redirect("billing:alerts", organization_id)
@@ -119,37 +121,34 @@ def resend_alert(
     request: OrgRequest, organization_id: int, alert_id: int
 ) -> HttpResponse:
     """Retry the last email of an alert if it failed, else send another one."""
-    staff, organization = _entered(request, organization_id, to_act=True)
+    staff, organization = _enter(request, organization_id, writes=True)
     alert = Alert.objects.filter(organization=organization, pk=alert_id).first()
     if alert is None:
         raise NotFound("Alert not found.")
     last = alert.alert_emails.order_by("-number").first()
     if last is not None and last.state == AlertEmail.State.FAILED:
-        revive(last.pk)
+        restart(last.pk)
         enqueue(tasks.send_alert_email, last.pk)
     else:
-        again = send_again(alert.pk, by=staff.principal.name)
-        enqueue(tasks.send_alert_email, again.pk)
+        resent = resend(alert.pk, by=staff.principal.name)
+        enqueue(tasks.send_alert_email, resent.pk)
     messages.success(request, "Email queued for sending.")
     url = reverse("billing:alerts", args=[organization_id])
     return redirect(f"{url}#alert-{alert.pk}")
 
 
-def _entered(
-    request: OrgRequest, organization_id: int, *, to_act: bool = False
+def _enter(
+    request: OrgRequest, organization_id: int, *, writes: bool = False
 ) -> tuple[StaffContext, Organization]:
     staff = (
         require_billing_write(request, needs_stripe=False)
-        if to_act
+        if writes
         else require_billing_read(request)
     )
     organization = access.get_organization(
         staff.principal, organization_id, include_deleted=True
     )
     return staff, organization
-
-
-# --- context of the page ------------------------------------------------------------
 
 
 def _page(
@@ -169,13 +168,14 @@ def _tab(
 ) -> dict[str, Any]:
     id_, now = organization.pk, timezone.now()
     before, opened = (row_id(query.get(name, "")) for name in ("before", "alert"))
-    rows = list_alerts(id_, before=before or None, limit=_SHOWN + 1)
+    rows = list_alerts(id_, before=before or None, limit=_PAGE_SIZE + 1)
     if opened and not before and all(row.pk != opened for row in rows):
         before = opened + 1  # the link of an old email: list from that alert on
-        rows = list_alerts(id_, before=before, limit=_SHOWN + 1)
+        rows = list_alerts(id_, before=before, limit=_PAGE_SIZE + 1)
     for row in rows:
         row.organization = organization  # saves a query per row
-    told = find_recipients([id_])[id_]
+    recipients = find_recipients([id_])[id_]
+    snoozed_until = recipients.snoozed_until
     today = day_of(now, organization.white_label.zone)
     period = current_period(id_)
     ahead = forecast(organization, today=today, period=period)
@@ -190,23 +190,25 @@ def _tab(
         "nav_key": "organizations",
         "now": now,
         "why_not": "" if is_writer else READ_ONLY,
-        "rows": rows[:_SHOWN],
+        "rows": rows[:_PAGE_SIZE],
         "opened": opened,
-        "next_url": f"{base}?before={rows[_SHOWN - 1].pk}" if rows[_SHOWN:] else "",
+        "next_url": f"{base}?before={rows[_PAGE_SIZE - 1].pk}"
+        if rows[_PAGE_SIZE:]
+        else "",
         "first_url": base if before else "",
         "period": period,
         "forecast": ahead,
         "chart": _chart(organization, ahead, today),
-        "told": told,
-        "is_quiet": told.snoozed_until is not None and told.snoozed_until > now,
+        "recipients": recipients,
+        "is_snoozed": snoozed_until is not None and snoozed_until > now,
         "opted_out": list(opted_out.order_by("id")),
-        "recipients": RecipientsForm(
-            initial=recipients_of(organization), organization=organization
+        "recipients_form": RecipientsForm(
+            initial=initial_recipients(organization), organization=organization
         ),
-        "quiet": QuietForm(),
-        "limits": LimitsForm(initial=limits_of(organization)),
-        **_supposed(organization, query),
-        **_why(explain(id_, now=now, told=told)),
+        "snooze_form": SnoozeForm(),
+        "limits_form": LimitsForm(initial=initial_limits(organization)),
+        **_simulation(organization, query),
+        **_statuses(list_statuses(id_, now=now, recipients=recipients)),
     }
 
 
@@ -214,25 +216,25 @@ def _chart(organization: Organization, ahead: Forecast, today: date) -> Chart | 
     label = organization.white_label
     start = period_start(ahead, today, label.zone)
     days = DayRange(start, today + timedelta(days=1))
-    found = series(organization.pk, SeriesFilters(days))
-    costs = {day: found.cost_in(day) for day in found.buckets}
+    daily = series(organization.pk, SeriesFilters(days))
+    costs = {day: daily.cost_in(day) for day in daily.buckets}
     return period_chart(ahead, costs, today=today, currency=label.currency)
 
 
-def _why(found: list[Explanation]) -> dict[str, Any]:
+def _statuses(statuses: list[AlertStatus]) -> dict[str, Any]:
     """Split the statuses into those that apply and those with nothing to measure."""
-    nothing = [one for one in found if one.verdict is Verdict.NOTHING]
+    not_applicable = [s for s in statuses if s.status is Status.NOT_APPLICABLE]
     return {
-        "why": [one for one in found if one.verdict is not Verdict.NOTHING],
-        "nothing": nothing,
+        "statuses": [s for s in statuses if s.status is not Status.NOT_APPLICABLE],
+        "not_applicable": not_applicable,
     }
 
 
-def _supposed(organization: Organization, query: QueryDict) -> dict[str, Any]:
+def _simulation(organization: Organization, query: QueryDict) -> dict[str, Any]:
     """Return the simulation form and the alerts that its amount would trigger."""
-    spend = SpendForm(query if "spend" in query else None)
-    if not spend.is_bound or not spend.is_valid():
-        return {"spend": spend}
-    suppose = Suppose(spend=spend.cleaned_data["spend"])
-    found = simulate(organization.pk, suppose, now=timezone.now())
-    return {"spend": spend, "simulated": found}
+    form = SpendForm(query if "spend" in query else None)
+    if not form.is_bound or not form.is_valid():
+        return {"spend_form": form}
+    scenario = Scenario(spend=form.cleaned_data["spend"])
+    simulated = simulate(organization.pk, scenario, now=timezone.now())
+    return {"spend_form": form, "simulated": simulated}

@@ -8,10 +8,9 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
-from billing.alerts.emails import rendering, samples
 from billing.alerts.emails.links import fleet_alerts_url, unsubscribe_url
-from billing.alerts.emails.rendering import Written
-from billing.alerts.emails.samples import SAMPLES
+from billing.alerts.emails.rendering import RenderedEmail, render_email
+from billing.alerts.emails.samples import SAMPLES, sample_context
 from billing.alerts.kinds import ALERT_KINDS, AlertKind
 from orgs import access
 from orgs.catalog import Scope
@@ -21,18 +20,18 @@ from orgs.web.http import OrgRequest, page_or_fragment
 
 _PAGE, _LIST = "billing/alerts/email_preview.html", "billing/alerts/email_previews.html"
 _DIGEST = "digest"
-_SENT_TO = "ops@example.com"
+_SAMPLE_ADDRESS = "ops@example.com"
 
 
 def alert_emails(request: OrgRequest) -> HttpResponse:
     """List the emails with subject, frequency and whether one can unsubscribe."""
-    _enter(request)
+    _require_preview(request)
     rows = [
         {
             "kind": _kind(folder),
             "label": _label(folder),
             "url": reverse("billing:alert_email", args=[folder]),
-            "subject": _written(folder).subject,
+            "subject": _rendered(folder).subject,
         }
         for folder in SAMPLES
     ]
@@ -43,16 +42,16 @@ def alert_emails(request: OrgRequest) -> HttpResponse:
 @csp_update({"frame-src": [SELF]})  # type: ignore[arg-type]
 def alert_email(request: OrgRequest, folder: str) -> HttpResponse:
     """Show the headers of an email, and its HTML or its text (`as=text`)."""
-    _enter(request)
-    written, here = _written(folder), request.GET.get("as", "html")
-    tab = here if here in ("html", "text") else "html"
+    _require_preview(request)
+    email = _rendered(folder)  # first: an unknown folder is a 404
+    tab = "text" if request.GET.get("as") == "text" else "html"
     url = reverse("billing:alert_email", args=[folder])
     context: dict[str, Any] = {
         "nav_key": "alert_emails",
         "label": _label(folder),
         "kind": _kind(folder),
-        "written": written,
-        "to": _SENT_TO,
+        "email": email,
+        "to": _SAMPLE_ADDRESS,
         "tab": tab,
         "html_url": reverse("billing:alert_email_html", args=[folder]),
         "tabs": [
@@ -73,8 +72,8 @@ def alert_email(request: OrgRequest, folder: str) -> HttpResponse:
 @xframe_options_sameorigin
 def alert_email_html(request: OrgRequest, folder: str) -> HttpResponse:
     """Return the HTML body of an email; only the preview page may frame it."""
-    _enter(request)
-    return HttpResponse(_written(folder).html)
+    _require_preview(request)
+    return HttpResponse(_rendered(folder).html)
 
 
 def may_preview(principal: access.Principal, user: User) -> bool:
@@ -82,20 +81,19 @@ def may_preview(principal: access.Principal, user: User) -> bool:
     return user.is_staff and Scope.BILLING_WRITE in principal.scopes
 
 
-def _enter(request: OrgRequest) -> None:
+def _require_preview(request: OrgRequest) -> None:
     if not may_preview(access.principal_of(request.user), request.user):
         raise Forbidden("Only staff who can change billing can preview emails.")
 
 
-def _written(folder: str) -> Written:
+def _rendered(folder: str) -> RenderedEmail:
     if folder not in SAMPLES:
         raise NotFound("Email not found.")
     kind = _kind(folder)
     link = "" if kind is not None and kind.is_mandatory else unsubscribe_url("sample")
     url = fleet_alerts_url()
-    return rendering.write(
-        folder, samples.sample(folder), url=url, unsubscribe_url=link
-    )
+    context = sample_context(folder)
+    return render_email(folder, context, url=url, unsubscribe_url=link)
 
 
 def _kind(folder: str) -> AlertKind | None:

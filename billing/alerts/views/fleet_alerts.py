@@ -3,7 +3,7 @@
 from django.http import HttpResponse
 from django.urls import reverse
 
-from billing.alerts.queries.listing import COUNTED, count_unsent, list_fleet_alerts
+from billing.alerts.queries.history import MAX_COUNT, count_unsent, list_fleet_alerts
 from billing.alerts.views.email_previews import may_preview
 from billing.models import Alert
 from billing.staff import require_billing_read
@@ -12,7 +12,7 @@ from orgs.errors import DomainError
 from orgs.web.http import OrgRequest, page_or_fragment
 
 _PAGE, _PANEL = "billing/alerts/fleet_alerts.html", "billing/alerts/_fleet_alerts.html"
-_SHOWN = 50
+_PAGE_SIZE = 50
 _State = Alert.State
 # By value of the URL parameter: the label of the tab, and its states.
 _TABS = {
@@ -37,7 +37,7 @@ def fleet_alerts(request: OrgRequest) -> HttpResponse:
     before = row_id(request.GET.get("before", ""))
     labels = {label.pk: label for label in staff.white_labels}
     rows = list_fleet_alerts(
-        list(labels), states=_TABS[tab][1], before=before or None, limit=_SHOWN + 1
+        list(labels), states=_TABS[tab][1], before=before or None, limit=_PAGE_SIZE + 1
     )
     for row in rows:
         row.organization.white_label = labels[row.organization.white_label_id]
@@ -47,25 +47,27 @@ def fleet_alerts(request: OrgRequest) -> HttpResponse:
         "may_preview": may_preview(staff.principal, request.user),
         "zone": staff.zone,
         "tab": tab,
-        "rows": rows[:_SHOWN],
+        "rows": rows[:_PAGE_SIZE],
         "states": [
             {
-                "label": _labelled(label, sum(counts.get(s, 0) for s in states)),
+                "label": _tab_label(
+                    label, sum(counts.get(state, 0) for state in states)
+                ),
                 "url": _url(slug),
                 "current": slug == tab,
             }
             for slug, (label, states) in _TABS.items()
         ],
         "first_url": _url(tab) if before else "",
-        "next_url": _url(tab, rows[_SHOWN - 1].pk) if rows[_SHOWN:] else "",
+        "next_url": _url(tab, rows[_PAGE_SIZE - 1].pk) if rows[_PAGE_SIZE:] else "",
     }
     return page_or_fragment(request, _PAGE, _PANEL, context)
 
 
-def _labelled(label: str, count: int) -> str:
+def _tab_label(label: str, count: int) -> str:
     if not count:
         return label
-    return f"{label} {COUNTED}+" if count >= COUNTED else f"{label} {count}"
+    return f"{label} {MAX_COUNT}+" if count >= MAX_COUNT else f"{label} {count}"
 
 
 def _url(tab: str, before: int = 0) -> str:

@@ -11,17 +11,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from billing.alerts.commands.delivery.optouts import (
-    list_opt_outs,
-    opt_in_all,
-    opt_out_all,
-)
+from billing.alerts.commands.unsubscribes import list_opt_outs, opt_in, opt_out
 from billing.alerts.kinds import ALERT_KINDS
 from billing.errors import UnknownOptOut
 from orgs.models import Organization
 
 _PAGE = "billing/alerts/unsubscribe.html"
-_SHOWN = 10
+_MAX_PARTS = 10
 
 
 @csrf_exempt  # the token is the permission; email clients send no cookie
@@ -34,10 +30,10 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         opt_outs = list_opt_outs(token)
         if request.method == "POST":
             again = "again" in request.POST
-            (opt_in_all if again else opt_out_all)(token)
-            state = "back" if again else "out"
+            (opt_in if again else opt_out)(token)
+            state = "subscribed" if again else "unsubscribed"
         else:
-            state = "asked"
+            state = "confirm"
     except UnknownOptOut as error:
         return render(request, _PAGE, {"problem": error.message}, status=404)
     ids = {opt_out.organization_id for opt_out in opt_outs}
@@ -53,7 +49,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     context = {
         "state": state,
         "address": opt_outs[0].address,
-        "parts": parts[:_SHOWN],
-        "more": max(0, len(parts) - _SHOWN),
+        "parts": parts[:_MAX_PARTS],
+        "more": max(0, len(parts) - _MAX_PARTS),
     }
     return render(request, _PAGE, context)

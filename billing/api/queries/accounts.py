@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.db.models import Q
 from django.utils import timezone
 
-from billing.alerts.queries.listing import list_sent
+from billing.alerts.queries.history import list_sent
 from billing.models import BillingAccount, Invoice, SpendingLimit, Subscription
 from billing.models.mirrors import LIVE
 from metrics.queries.integrations import IntegrationFacts, integrations

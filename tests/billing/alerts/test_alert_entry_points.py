@@ -1,6 +1,7 @@
-"""Whoever changes a limit, an entitlement, a balance or a plan: it is looked at once.
+"""Changing a limit, an entitlement, a balance or a plan evaluates the organization.
 
-Through each door, as people and programs use it; the worker's part is `evaluate_whole`.
+Each entry point is used as people and API clients use it; the worker's part is
+`evaluate_all_measures`.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from billing.alerts.commands.evaluation import evaluate_whole
+from billing.alerts.commands.evaluation import evaluate_all_measures
 from billing.ledger.commands.credits import grant_credit
 from billing.ledger.commands.limits import change_limit
 from billing.ledger.commands.periods import close_period
@@ -22,37 +23,38 @@ from billing.stripe.commands.mirror.refetching import refetch_subscription
 from orgs.models import Entitlements, Organization, WhiteLabel
 from tests.config.test_admin import fields
 from tests.factories import NOW, make_key, make_rate, make_user
-from tests.support.alerts import give, kinds, limit, look, subscribe, use
+from tests.support.alerts import evaluate, give, limit, recorded_kinds, subscribe, use
 from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of
 from tests.support.stripe_mirror import subscribe as subscribe_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
-Asked = dict[str, set[int]]
+Evaluations = dict[str, set[int]]
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """By task, the organizations that it is to look at."""
-    found: Asked = {}
+def evaluations(monkeypatch: pytest.MonkeyPatch) -> Evaluations:
+    """Collect, by task, the organizations that it will evaluate."""
+    evaluations: Evaluations = {}
 
     def enqueue_debounced(task: Any, ids: Iterable[int]) -> None:
-        if (
-            task.name != "billing.forecast.tasks.prepare_limits"
-        ):  # the list's order moves, too
-            found.setdefault(task.name.rpartition(".")[2], set()).update(ids)
+        # The order of the organization list is refreshed, too.
+        if task.name != "billing.forecast.tasks.prepare_limits":
+            evaluations.setdefault(task.name.rpartition(".")[2], set()).update(ids)
 
     monkeypatch.setattr("orgs.queue.debounce.enqueue_debounced", enqueue_debounced)
-    return found
+    return evaluations
 
 
 @pytest.fixture
-def spent(acme: WhiteLabel, org: Organization, asked: Asked) -> Organization:
-    """10 of the open period, and 60 GPU seconds; the decoy of that name nothing."""
+def spent(
+    acme: WhiteLabel, org: Organization, evaluations: Evaluations
+) -> Organization:
+    """Spend 10 and use 60 GPU seconds; the decoy of the same ID uses nothing."""
     make_rate(acme, "2")
     use(acme, 5, quantities={"requests": 5, "gpu_seconds": 60})
-    assert asked == {"evaluate_limited": {org.pk}}
-    asked.clear()
+    assert evaluations == {"evaluate_limited": {org.pk}}
+    evaluations.clear()
     return org
 
 
@@ -113,7 +115,7 @@ def entitle_by_api(org: Organization) -> None:
 
 
 def move_the_contract(org: Organization) -> None:
-    """Until now its year begins tomorrow a year ago: the use was of another."""
+    """Moving the start date puts the usage into another contract year."""
     key = make_key(org.white_label, "organizations:write")
     Client().patch(
         f"/api/v1/organizations/{org.pk}",
@@ -143,7 +145,7 @@ def close(org: Organization) -> None:
 
 
 @pytest.mark.parametrize(
-    ("door", "told"),
+    ("change", "kind"),
     [
         (add_limit_in_admin, "soft_limit"),
         (change_limit_in_admin, "soft_limit"),
@@ -157,53 +159,61 @@ def close(org: Organization) -> None:
     ],
 )
 def test_a_change_is_looked_at_at_once(
-    door: Callable[[Organization], None], told: str, spent: Organization, asked: Asked
+    change: Callable[[Organization], None],
+    kind: str,
+    spent: Organization,
+    evaluations: Evaluations,
 ) -> None:
-    door(spent)
+    change(spent)
 
-    assert asked["evaluate_changed"] == {spent.pk}
-    evaluate_whole([spent.pk])
-    assert kinds(spent) == [told]
+    assert evaluations["evaluate_changed"] == {spent.pk}
+    evaluate_all_measures([spent.pk])
+    assert recorded_kinds(spent) == [kind]
 
 
-def test_another_contract_year_is_looked_at(spent: Organization, asked: Asked) -> None:
+def test_another_contract_year_is_evaluated(
+    spent: Organization, evaluations: Evaluations
+) -> None:
     move_the_contract(spent)
 
-    assert asked["evaluate_changed"] == {spent.pk}
+    assert evaluations["evaluate_changed"] == {spent.pk}
 
 
 # --- what Stripe says ---------------------------------------------------------------
 
 
 def test_what_stripe_changes_is_looked_at(
-    spent: Organization, asked: Asked, fake_stripe: FakeStripe
+    spent: Organization, evaluations: Evaluations, fake_stripe: FakeStripe
 ) -> None:
-    """A trial that ended while its balance paid: now the limit sees the cost."""
+    """The limit includes cost that the free balance covered, once the trial ended."""
     price, customer = make_price(fake_stripe).id, customer_of(fake_stripe, spent)
     trial_end = int((NOW + timedelta(days=20)).timestamp())
     stripe_id = subscribe_in(fake_stripe, customer, price, trial_end=trial_end)
     refetch_subscription(stripe_id, by="")
-    assert asked == {"evaluate_changed": {spent.pk}}
+    assert evaluations == {"evaluate_changed": {spent.pk}}
     give(spent, "50")
     limit(spent, "soft", "9")
-    look(spent)
-    assert kinds(spent) == []
+    evaluate(spent)
+    assert recorded_kinds(spent) == []
 
-    asked.clear()
+    evaluations.clear()
     refetch_subscription(stripe_id, by="")
-    assert asked == {}  # nothing differs
+    assert evaluations == {}  # nothing differs
     fake_stripe.client().v1.subscriptions.update(stripe_id, {"trial_end": "now"})
     refetch_subscription(stripe_id, by="")
 
-    assert asked == {"evaluate_changed": {spent.pk}}
-    evaluate_whole([spent.pk])
-    assert kinds(spent) == ["soft_limit"]
+    assert evaluations == {"evaluate_changed": {spent.pk}}
+    evaluate_all_measures([spent.pk])
+    assert recorded_kinds(spent) == ["soft_limit"]
 
 
 def test_what_stripe_has_no_more_is_looked_at(
-    spent: Organization, asked: Asked, fake_stripe: FakeStripe, settings: Settings
+    spent: Organization,
+    evaluations: Evaluations,
+    fake_stripe: FakeStripe,
+    settings: Settings,
 ) -> None:
     subscribe(spent, "trialing", trial_ends_at=NOW + timedelta(days=20))
     refetch_subscription(f"sub_{spent.pk}", by="")
 
-    assert asked == {"evaluate_changed": {spent.pk}}
+    assert evaluations == {"evaluate_changed": {spent.pk}}

@@ -1,4 +1,4 @@
-"""The alerts tab and the fleet's alerts: why, why not, what if, who is told."""
+"""The alerts tab of an organization, and the alerts of all organizations."""
 
 import re
 import sys
@@ -19,8 +19,8 @@ from billing.models import (
 )
 from orgs.models import Member, Organization, WhiteLabel
 from tests.factories import NOW, event, make_rate, make_user, record
-from tests.support.alerts import limit, look
-from tests.support.emails import exceed, make_customer, use, work
+from tests.support.alerts import evaluate, limit
+from tests.support.emails import exceed, make_customer, send_emails, use
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
@@ -30,16 +30,16 @@ POSTS = ("limits/", "recipients/", "snooze/")
 
 @pytest.fixture
 def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    found: list[int] = []
+    sent_ids: list[int] = []
     for where in ("billing.alerts.tasks", "billing.alerts.views.alerts"):
         module = sys.modules[where]  # its package has a view of that name
-        monkeypatch.setattr(module, "enqueue", lambda _, *ids: found.extend(ids))
-    return found
+        monkeypatch.setattr(module, "enqueue", lambda _, *ids: sent_ids.extend(ids))
+    return sent_ids
 
 
 @pytest.fixture
 def ann(acme: WhiteLabel) -> Organization:
-    """Over its soft limit of 20 by 2; another white label has one that is, too."""
+    """Exceed the soft limit of 20 by 2, also for a decoy in another white label."""
     decoy = WhiteLabel.objects.get(slug="decoy")
     exceed(make_customer(decoy, "d-1", email="decoy@example.com"))
     made = make_customer(acme, "org-1")
@@ -62,11 +62,11 @@ def words(answer: Any) -> str:
     return " ".join(text.split())
 
 
-def test_the_timeline_says_why_with_the_numbers_of_the_moment(
+def test_the_timeline_shows_the_figures_of_the_time_of_the_alert(
     ann: Organization, smtp_sink: SmtpSink
 ) -> None:
     smtp_sink.script("rcpt", "550 no such user")
-    work()
+    send_emails()
     limit(ann, "soft", "5000")
     answer = as_("viewer", ann.white_label).get(tab(ann))
     page, html = words(answer), answer.content.decode()
@@ -75,13 +75,13 @@ def test_the_timeline_says_why_with_the_numbers_of_the_moment(
     assert "Nov 21, 12:00" in page
     assert "ann@example.com: 550 no such user" in page
     assert "$22.00 Soft limit $20.00" in page
-    assert 'data-kind="soft_limit" data-status="below"' in html
+    assert 'data-kind="soft_limit" data-status="not_reached"' in html
     assert "0.4%" in page  # of the limit as it is now
-    assert "hard_limit" in [one.kind.slug for one in answer.context["nothing"]]
+    assert "hard_limit" in [row.kind.slug for row in answer.context["not_applicable"]]
     assert "D-1" not in page
 
 
-def test_a_letters_link_opens_its_alert(ann: Organization) -> None:
+def test_the_link_of_an_email_opens_its_alert(ann: Organization) -> None:
     alert = Alert.objects.get(organization=ann)
     client = as_("viewer", ann.white_label)
     link = tab(ann) + f"?alert={alert.pk}"
@@ -93,7 +93,7 @@ def test_a_letters_link_opens_its_alert(ann: Organization) -> None:
 
 
 def test_a_chart_shows_where_the_rate_leads(acme: WhiteLabel) -> None:
-    """7 days of 20, and 4 today: 144 so far, of 200; 56 more take three days."""
+    """7 days of 20 and 4 today are 144 of 200; 56 more take three days."""
     organization = make_customer(acme, "org-1")
     make_rate(acme, "2")
     events = [
@@ -123,7 +123,7 @@ def test_a_chart_shows_where_the_rate_leads(acme: WhiteLabel) -> None:
     assert drawn["label"].endswith("$200.00")
 
 
-def test_what_if_fires_nothing(ann: Organization) -> None:
+def test_a_simulation_records_nothing(ann: Organization) -> None:
     limit(ann, "hard", "50")
     client = as_("viewer", ann.white_label)
 
@@ -135,13 +135,15 @@ def test_what_if_fires_nothing(ann: Organization) -> None:
     assert would(below) == []
     assert 'data-count="0"' in below.content.decode()
     assert bad.status_code == 200
-    assert "spend" in bad.context["spend"].errors
+    assert "spend" in bad.context["spend_form"].errors
     assert Alert.objects.filter(organization=ann).count() == 1
 
 
 def would(answer: Any) -> list[str]:
     """Kinds of the alerts that the page says would be triggered."""
-    part = answer.content.decode().split('class="alerts__would"')[1].split("</div>")[0]
+    part = (
+        answer.content.decode().split('class="alerts__simulated"')[1].split("</div>")[0]
+    )
     return re.findall(r'data-kind="(\w+)"', part)
 
 
@@ -170,7 +172,7 @@ def test_a_soft_limit_above_the_hard_one_is_refused(ann: Organization) -> None:
     )
 
     assert answer.status_code == 422
-    assert list(answer.context["limits"].errors) == ["soft"]
+    assert list(answer.context["limits_form"].errors) == ["soft"]
     assert 'value="30"' in answer.content.decode()
     assert limits(ann) == {"soft": "20"}
 
@@ -184,7 +186,7 @@ def test_recipients_are_chosen(ann: Organization) -> None:
     member = Member.objects.create(
         organization=ann, external_id="m-1", email="m@example.com", name="Mia"
     )
-    gone = Member.objects.create(
+    deleted = Member.objects.create(
         organization=ann, external_id="m-2", email="g@example.com", deleted_at=NOW,
         added_at=NOW,
     )  # fmt: skip
@@ -206,42 +208,44 @@ def test_recipients_are_chosen(ann: Organization) -> None:
 
     bad = client.post(tab(ann, "recipients/"), {"addresses": "no address"})
     assert bad.status_code == 422
-    assert list(bad.context["recipients"].errors) == ["addresses"]
-    stranger = client.post(tab(ann, "recipients/"), {"members": [str(gone.pk)]})
+    assert list(bad.context["recipients_form"].errors) == ["addresses"]
+    stranger = client.post(tab(ann, "recipients/"), {"members": [str(deleted.pk)]})
     assert stranger.status_code == 422
     assert AlertRecipient.objects.count() == 3
 
 
-def test_snoozing_is_seen_and_ended(ann: Organization) -> None:
+def test_a_snooze_is_shown_and_can_be_ended(ann: Organization) -> None:
     client = as_("finance", ann.white_label)
     client.post(tab(ann, "snooze/"), {"hours": "24"})
     page = client.get(tab(ann))
-    assert page.context["is_quiet"]
+    assert page.context["is_snoozed"]
     assert "Nov 22, 2026, 12:00 UTC" in words(page)
 
     client.post(tab(ann, "snooze/"), {"hours": "0"})
-    assert not client.get(tab(ann)).context["is_quiet"]
+    assert not client.get(tab(ann)).context["is_snoozed"]
 
 
-def test_a_letter_is_sent_again(
+def test_an_email_is_resent(
     ann: Organization, smtp_sink: SmtpSink, enqueued: list[int]
 ) -> None:
     alert = Alert.objects.get(organization=ann)
     client = as_("finance", ann.white_label)
     url = tab(ann, f"{alert.pk}/resend/")
     assert client.post(url).status_code == 409  # the first is on its way
-    work()
+    send_emails()
     enqueued.clear()
 
     assert client.post(url)["Location"] == f"{tab(ann)}#alert-{alert.pk}"
 
     tasks.send_alert_email(enqueued[0])
-    assert [one.to for one in smtp_sink.alert_emails].count("ann@example.com") == 2
+    assert [email.to for email in smtp_sink.alert_emails].count("ann@example.com") == 2
     assert "finance-acme" in words(client.get(tab(ann)))
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_only_who_changes_money_writes(path: str, ann: Organization) -> None:
+def test_only_roles_with_write_access_can_change_alerts(
+    path: str, ann: Organization
+) -> None:
     decoy = WhiteLabel.objects.get(slug="decoy")
 
     assert as_("viewer", ann.white_label).post(tab(ann, path)).status_code == 403
@@ -259,15 +263,15 @@ def test_an_alert_of_another_organization_is_not_resent(ann: Organization) -> No
 # --- the fleet ----------------------------------------------------------------------
 
 
-def test_the_fleet_shows_what_somebody_must_look_at(
+def test_the_fleet_page_shows_undelivered_alerts(
     ann: Organization, smtp_sink: SmtpSink
 ) -> None:
-    nobody = make_customer(ann.white_label, "org-2", email="")
+    customer = make_customer(ann.white_label, "org-2", email="")
     make_rate(ann.white_label, "2")
-    limit(nobody, "soft", "20")
+    limit(customer, "soft", "20")
     smtp_sink.script("rcpt", "550 no such user", to="ann@example.com")
-    work()
-    exceed_alone(nobody)
+    send_emails()
+    exceed_alone(customer)
     client = as_("viewer", ann.white_label)
 
     page = client.get("/alerts/")
@@ -275,7 +279,7 @@ def test_the_fleet_shows_what_somebody_must_look_at(
     assert page.content.decode().count('data-alert="soft_limit"') == 1
     assert "$22.00" in failed
     assert "Org-1" in failed
-    counts = [re.findall(r"\d+", one["label"]) for one in page.context["states"]]
+    counts = [re.findall(r"\d+", row["label"]) for row in page.context["states"]]
     assert counts == [["1"], ["1"], [], [], []]
     assert "Org-2" in words(client.get("/alerts/?state=no_recipient"))
     assert "D-1" not in failed + words(client.get("/alerts/?state=sent"))
@@ -283,6 +287,6 @@ def test_the_fleet_shows_what_somebody_must_look_at(
 
 
 def exceed_alone(organization: Organization) -> None:
-    """It has nobody to tell: no letter."""
+    """Exceed a limit without recipients: no email is written."""
     use(organization)
-    look(organization)
+    evaluate(organization)

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from billing.models import AlertEmail
 from config.mail import email_settings
 from orgs.models import WhiteLabel
-from tests.support.emails import exceed, make_customer, state_of, wait, work
+from tests.support.emails import exceed, make_customer, send_emails, state_of, wait
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
@@ -26,7 +26,7 @@ SCHEMES = ["smtp+tls", "smtps", "smtp+ssl"]
 
 
 def certificate(folder: Path, name: str) -> Path:
-    """Of its own, with its key, for a host of that name; in one file."""
+    """Write a self-signed certificate for a host, with its key, to one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     who = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     made = (
@@ -88,27 +88,27 @@ def alert_email(acme: WhiteLabel) -> AlertEmail:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_letters_go_by_tls_with_a_login(
+def test_emails_are_sent_over_tls_with_a_login(
     scheme: str, alert_email: AlertEmail, host: Host
 ) -> None:
     host.is_at(scheme)
-    work()
+    send_emails()
 
-    [taken] = host.sink.alert_emails
-    assert (taken.id, taken.is_secret) == (alert_email.message_id, True)
-    assert host.sink.tried == ["ann@example.com"]
+    [email] = host.sink.alert_emails
+    assert (email.id, email.is_encrypted) == (alert_email.message_id, True)
+    assert host.sink.login_names == ["ann@example.com"]
     assert state_of(alert_email) == ("done", 1, "sent")
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_certificate_of_another_host_is_told_nothing(
+def test_a_certificate_of_another_host_is_refused(
     scheme: str, alert_email: AlertEmail, host: Host, frozen: time_machine.Traveller
 ) -> None:
     host.show("mail.elsewhere.example")
     host.is_at(scheme)
-    work()
+    send_emails()
 
-    assert (host.sink.alert_emails, host.sink.tried) == ([], [])
+    assert (host.sink.alert_emails, host.sink.login_names) == ([], [])
     assert state_of(alert_email) == ("pending", 1, "sending")
     assert "certificate verify failed: Hostname mismatch" in alert_email.error
 
@@ -117,23 +117,23 @@ def test_a_certificate_of_another_host_is_told_nothing(
     assert host.sink.ids() == [alert_email.message_id]
 
 
-def test_a_certificate_that_nobody_vouches_for_is_told_nothing(
+def test_an_untrusted_certificate_is_refused(
     alert_email: AlertEmail, host: Host
 ) -> None:
     host.patch.delenv("SSL_CERT_FILE")
     host.is_at("smtps")
-    work()
+    send_emails()
 
-    assert (host.sink.alert_emails, host.sink.tried) == ([], [])
+    assert (host.sink.alert_emails, host.sink.login_names) == ([], [])
     state_of(alert_email)
     assert "self-signed certificate" in alert_email.error
 
 
-def test_a_wrong_password_is_said_and_not_shown(
+def test_a_wrong_password_is_reported_but_not_shown(
     alert_email: AlertEmail, host: Host, frozen: time_machine.Traveller
 ) -> None:
     host.is_at("smtp+tls", "outdated")
-    work()
+    send_emails()
 
     assert host.sink.alert_emails == []
     assert state_of(alert_email) == ("pending", 1, "sending")

@@ -1,4 +1,4 @@
-"""Every letter: subject, text and HTML that say the same, from frozen facts alone."""
+"""The subject, text and HTML of every email agree and use recorded facts only."""
 
 import re
 from datetime import timedelta
@@ -9,9 +9,9 @@ import time_machine
 from django.test import Client
 from pytest_django import Settings
 
-from billing.alerts.commands.ledger import send_again
+from billing.alerts.commands.records import resend
 from billing.alerts.emails import rendering, samples
-from billing.alerts.emails.rendering import Written
+from billing.alerts.emails.rendering import RenderedEmail
 from billing.alerts.emails.samples import SAMPLES
 from billing.alerts.kinds import ALERT_KINDS
 from billing.models import Alert, AlertEmail
@@ -19,56 +19,56 @@ from orgs.models import Organization, WhiteLabel
 from tests import ROOT
 from tests.factories import make_user
 from tests.support.alerts import limit
-from tests.support.emails import exceed, make_customer, work
+from tests.support.emails import exceed, make_customer, send_emails
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
 FOLDERS = ROOT / "templates/billing/alerts/emails"
 
 
-class Words(HTMLParser):
-    """What somebody reads of an HTML letter, in one line."""
+class VisibleText(HTMLParser):
+    """The visible text of an HTML email, in one line."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.parts: list[str] = []
         self.feed(html.split("</head>")[1])
 
     def handle_data(self, data: str) -> None:
-        self.found.append(data)
+        self.parts.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.found).split())
+        return " ".join(" ".join(self.parts).split())
 
 
-def written(folder: str, link: str = "https://x.example/u/1") -> Written:
-    return rendering.write(
+def render(folder: str, link: str = "https://x.example/u/1") -> RenderedEmail:
+    return rendering.render_email(
         folder,
-        samples.sample(folder),
+        samples.sample_context(folder),
         url="https://x.example/alerts",
         unsubscribe_url=link,
     )
 
 
 def test_every_kind_has_its_folder() -> None:
-    folders = {one.name for one in FOLDERS.iterdir() if one.is_dir()}
+    folders = {path.name for path in FOLDERS.iterdir() if path.is_dir()}
 
-    assert folders == {kind.alert_email for kind in ALERT_KINDS.values()} | {"digest"}
+    assert folders == {*ALERT_KINDS, "digest"}
     for folder in folders:
-        names = {one.name for one in (FOLDERS / folder).iterdir()}
+        names = {path.name for path in (FOLDERS / folder).iterdir()}
         assert names == {"subject.txt", "body.txt", "body.html"}
 
 
 @pytest.mark.parametrize("folder", SAMPLES)
-def test_text_and_html_say_the_same_numbers(folder: str) -> None:
-    alert_email = written(folder)
-    shown = samples.sample(folder)
-    parts = shown.get("parts", [shown])
-    html, text = Words(alert_email.html).text, " ".join(alert_email.text.split())
+def test_text_and_html_show_the_same_figures(folder: str) -> None:
+    alert_email = render(folder)
+    context = samples.sample_context(folder)
+    parts = context.get("parts", [context])
+    html, text = VisibleText(alert_email.html).text, " ".join(alert_email.text.split())
 
     for part in parts:
-        for label, value in part["numbers"][: 2 if folder == "digest" else None]:
+        for label, value in part["figures"][: 2 if folder == "digest" else None]:
             assert f"{label}: {value}" in text
             assert label in html
             assert value in html
@@ -79,8 +79,8 @@ def test_text_and_html_say_the_same_numbers(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", SAMPLES)
 def test_html_is_what_mail_programs_draw(folder: str) -> None:
-    """No scripts, no pictures of elsewhere, no style sheets; dark where it is dark."""
-    html = written(folder).html
+    """Emails have no scripts, remote images or style sheets, and support dark mode."""
+    html = render(folder).html
 
     assert not re.search(r"<(script|img|link|svg)\b|url\(", html)
     assert "var(--" not in html
@@ -118,12 +118,14 @@ SUBJECTS = {
 
 @pytest.mark.parametrize("folder", SAMPLES)
 def test_subjects(folder: str) -> None:
-    assert written(folder).subject == SUBJECTS[folder]
+    assert render(folder).subject == SUBJECTS[folder]
 
 
 def test_a_name_is_text_and_no_markup() -> None:
-    shown = samples.sample("soft_limit") | {"organization": "A <b>& Co</b>"}
-    alert_email = rendering.write("soft_limit", shown, url="https://x.example/")
+    context = samples.sample_context("soft_limit") | {"organization": "A <b>& Co</b>"}
+    alert_email = rendering.render_email(
+        "soft_limit", context, url="https://x.example/"
+    )
 
     assert "A <b>& Co</b>" in alert_email.text
     assert "A <b>& Co</b>" in alert_email.subject
@@ -135,22 +137,22 @@ def test_a_name_is_text_and_no_markup() -> None:
 
 
 @pytest.mark.django_db
-def test_a_letter_says_the_same_when_it_is_sent_again(
+def test_a_resent_email_has_the_same_content(
     acme: WhiteLabel,
     smtp_sink: SmtpSink,
     settings: Settings,
     frozen: time_machine.Traveller,
 ) -> None:
-    """Whatever the numbers, limits and names are by then."""
+    """Figures, limits and names may have changed since."""
     settings.SITE_URL = "https://desk.example"
     organization = make_customer(acme)
     alert_email = exceed(organization)
-    work()
+    send_emails()
     limit(organization, "soft", "999")
     Organization.objects.filter(pk=organization.pk).update(name="Renamed")
     frozen.shift(timedelta(days=1))
-    send_again(alert_email.alert_id or 0, by="finn")
-    work()
+    resend(alert_email.alert_id or 0, by="finn")
+    send_emails()
 
     first, again = smtp_sink.alert_emails
     assert first.subject == again.subject
@@ -165,16 +167,16 @@ def test_a_letter_says_the_same_when_it_is_sent_again(
 
 
 @pytest.mark.django_db
-def test_a_duty_has_no_unsubscribe(
+def test_a_mandatory_email_has_no_unsubscribe_link(
     acme: WhiteLabel, smtp_sink: SmtpSink, frozen: time_machine.Traveller
 ) -> None:
     exceed(make_customer(acme, "o-1"), "hard")
     exceed(make_customer(acme, "o-2", email="bob@example.com"), price=False)
-    work()
+    send_emails()
 
-    duty, other = sorted(smtp_sink.alert_emails, key=lambda one: one.to)
-    assert duty.message["List-Unsubscribe"] is None
-    assert "/unsubscribe/" not in duty.body() + duty.body("html")
+    mandatory, other = sorted(smtp_sink.alert_emails, key=lambda one: one.to)
+    assert mandatory.message["List-Unsubscribe"] is None
+    assert "/unsubscribe/" not in mandatory.body() + mandatory.body("html")
     assert other.message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     link = str(other.message["List-Unsubscribe"]).strip(" <>")
     assert link in other.body()
@@ -184,7 +186,7 @@ def test_a_duty_has_no_unsubscribe(
 
 
 @pytest.mark.django_db
-def test_previews_are_for_staff_who_change_money(acme: WhiteLabel) -> None:
+def test_previews_need_staff_with_write_access(acme: WhiteLabel) -> None:
     answers = {}
     for name, role, is_staff in (
         ("op", "operator", True), ("vi", "viewer", True), ("wl", "operator", False),
@@ -202,7 +204,7 @@ def test_previews_are_for_staff_who_change_money(acme: WhiteLabel) -> None:
 
 
 @pytest.mark.django_db
-def test_a_preview_is_framed_by_us_alone() -> None:
+def test_only_the_preview_page_may_frame_an_email() -> None:
     client = Client()
     client.force_login(make_user("op", "operator"))
 

@@ -1,4 +1,4 @@
-"""The day a limit falls: one day, whoever says it, and the list in its order."""
+"""The day a limit is reached is the same on pages, in emails and in the list."""
 
 import re
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ from tests.factories import (
     make_user,
     record,
 )
-from tests.support.alerts import give, limit, look, subscribe
+from tests.support.alerts import evaluate, give, limit, subscribe
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 LIST = "/organizations/"
@@ -39,7 +39,7 @@ LIST = "/organizations/"
 def spend(
     organization: Organization, costs: dict[int, int], *, batch: str = "a"
 ) -> None:
-    """So much, so many days ago, at this hour."""
+    """Record a cost some days ago, at this hour."""
     events = [
         event(
             f"{organization.external_id}-{batch}-{days}",
@@ -57,10 +57,10 @@ def week(cost: int, today: int = 0) -> dict[int, int]:
 
 
 def pace_email(organization: Organization, now: datetime) -> str | None:
-    look(organization, now=now, daily=True)
+    evaluate(organization, now=now, daily=True)
     alert = Alert.objects.get(organization=organization, kind="pace")
-    found: str | None = alert.facts["projected_on"]
-    return found
+    projected_on: str | None = alert.facts["projected_on"]
+    return projected_on
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def pace_email(organization: Organization, now: datetime) -> str | None:
         (datetime(2026, 11, 22, 3, tzinfo=UTC), "2026-11-26"),
     ],
 )
-def test_page_and_letter_say_the_same_day_at_every_hour(
+def test_page_and_email_show_the_same_day_at_every_hour(
     acme: WhiteLabel, org: Organization, at: datetime, counts_down: str
 ) -> None:
     make_rate(acme, "1")
@@ -84,9 +84,9 @@ def test_page_and_letter_say_the_same_day_at_every_hour(
     with time_machine.travel(at, tick=False):
         today = day_of(at, org.white_label.zone)
         [soft] = forecast(org, today=today).limits
-        said = pace_email(org, at)
+        emailed_on = pace_email(org, at)
 
-    assert (str(soft.projected_on), said) == (counts_down, counts_down)
+    assert (str(soft.projected_on), emailed_on) == (counts_down, counts_down)
 
 
 # --- the list -------------------------------------------------------------------------
@@ -99,15 +99,15 @@ def staff(client: Client, acme: WhiteLabel) -> Client:
 
 
 @pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Whose place in the list is to be prepared; a worker would."""
-    found: list[int] = []
+def enqueued_ids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collect the organizations whose rankings are enqueued."""
+    enqueued: list[int] = []
 
     def enqueue_debounced(task: Any, ids: Iterable[int]) -> None:
-        found.extend(ids if task is tasks.prepare_limits else ())
+        enqueued.extend(ids if task is tasks.prepare_limits else ())
 
     monkeypatch.setattr("orgs.queue.debounce.enqueue_debounced", enqueue_debounced)
-    return found
+    return enqueued
 
 
 @pytest.fixture
@@ -125,19 +125,21 @@ def fleet(acme: WhiteLabel) -> dict[str, Organization]:
         "far": {"soft": "5000"},
         "none": {"soft": "0"},
     }
-    found = {name: make_organization(acme, name, name=name) for name in amounts}
+    organizations = {name: make_organization(acme, name, name=name) for name in amounts}
     for label in (decoy.white_label, acme):
         make_rate(label, "1")
-    for one in (decoy, *found.values()):
-        spend(one, week(10))
+    for organization in (decoy, *organizations.values()):
+        spend(organization, week(10))
     limit(decoy, "soft", "80")
     for name, limits in amounts.items():
         for kind, amount in limits.items():
-            limit(found[name], kind, amount)
-    look(*found.values())
+            limit(organizations[name], kind, amount)
+    evaluate(*organizations.values())
     roll_up_usage()
-    fill_limit_rankings([decoy.pk, *(one.pk for one in found.values())])
-    return found
+    fill_limit_rankings(
+        [decoy.pk, *(organization.pk for organization in organizations.values())]
+    )
+    return organizations
 
 
 def listed(client: Client, query: str) -> list[tuple[str, str]]:
@@ -149,8 +151,8 @@ def listed(client: Client, query: str) -> list[tuple[str, str]]:
 
 
 def _text(row: str, tag: str) -> str:
-    found = re.search(rf"<{tag}[^>]*>(.*?)</{tag}>", row, re.DOTALL)
-    return found.group(1) if found else ""
+    match = re.search(rf"<{tag}[^>]*>(.*?)</{tag}>", row, re.DOTALL)
+    return match.group(1) if match else ""
 
 
 def _limit_of(row: str) -> str:
@@ -262,13 +264,13 @@ def day(organization: Organization) -> date | None:
 
 
 def test_each_event_that_moves_a_limit_moves_the_order(
-    acme: WhiteLabel, org: Organization, told: list[int]
+    acme: WhiteLabel, org: Organization, enqueued_ids: list[int]
 ) -> None:
     def moved() -> str:
-        """After the worker did what it was told of; of this organization alone."""
-        assert set(told) == {org.pk}
-        fill_limit_rankings(told)
-        told.clear()
+        """Return the day in the list after the enqueued rankings are refreshed."""
+        assert set(enqueued_ids) == {org.pk}
+        fill_limit_rankings(enqueued_ids)
+        enqueued_ids.clear()
         return str(day(org))
 
     make_rate(acme, "1")
@@ -313,7 +315,7 @@ def test_what_falls_after_the_period_ends_does_not_fall(
         assert day(org) == counts_down
 
 
-def test_the_sweep_moves_days_on_and_mends_what_nobody_told_of(
+def test_the_sweep_updates_days_and_repairs_missed_changes(
     fleet: dict[str, Organization], acme: WhiteLabel
 ) -> None:
     SpendingLimit.objects.filter(organization=fleet["later"]).delete()
@@ -322,8 +324,8 @@ def test_the_sweep_moves_days_on_and_mends_what_nobody_told_of(
         tasks.sweep_limits()
         tasks.sweep_limits()
 
-    found = {name: day(one) for name, one in fleet.items()}
-    assert found == {
+    days = {name: day(organization) for name, organization in fleet.items()}
+    assert days == {
         "over": date(2026, 11, 21),
         "soon": date(2026, 11, 25),  # 60 in the last week: 20 to go are three days
         "both": date(2026, 11, 25),
@@ -337,14 +339,14 @@ def test_a_new_organization_is_in_the_list_at_once(
     staff: Client, acme: WhiteLabel
 ) -> None:
     made = make_organization(acme, "new", name="New")
-    gone = make_organization(acme, "gone", name="Gone")
-    delete(gone)
+    deleted = make_organization(acme, "gone", name="Gone")
+    delete(deleted)
 
     names = [
         row.organization.name for row in staff.get(f"{LIST}?sort=limit").context["rows"]
     ]
     assert made.name in names
-    assert gone.name not in names
+    assert deleted.name not in names
 
 
 # --- the chart ------------------------------------------------------------------------
@@ -373,9 +375,9 @@ def going(acme: WhiteLabel) -> Organization:
     """10 a day since its period began on Nov 14, 25 today; a decoy spends, too."""
     decoy = make_organization(WhiteLabel.objects.get(slug="decoy"), "going")
     made = make_organization(acme, "going", contract_started_on="2026-11-14")
-    for one in (decoy, made):
-        make_rate(one.white_label, "1")
-        spend(one, week(10, today=25))
+    for organization in (decoy, made):
+        make_rate(organization.white_label, "1")
+        spend(organization, week(10, today=25))
     limit(decoy, "soft", "96")
     limit(made, "soft", "100")
     limit(made, "hard", "150")
@@ -412,7 +414,7 @@ def test_the_period_is_added_up_against_both_limits(
         ("$150.00", "bad", "Nov 27"),
     ]
     # Today is the eighth slot: half a day on, and five and a half.
-    assert [one["seen_at"] for one in chart.data["limits"]] == [8.0, 13.0]
+    assert [row["seen_at"] for row in chart.data["limits"]] == [8.0, 13.0]
     assert figures(chart.caption) == [
         "$100.00", "Nov 22, 2026", "$150.00", "Nov 27, 2026"
     ]  # fmt: skip
@@ -421,12 +423,12 @@ def test_the_period_is_added_up_against_both_limits(
     assert "Dec 1 $195.00" in text
 
 
-def test_a_crossed_limit_and_one_out_of_reach_are_said(
+def test_a_reached_limit_and_one_out_of_reach_are_shown(
     staff: Client, going: Organization
 ) -> None:
     limit(going, "soft", "90")
     limit(going, "hard", "9000")
-    look(going)
+    evaluate(going)
     url = reverse("billing:costs", args=[going.pk])
     page = staff.get(url, {"view": "cumulative"})
 
@@ -444,7 +446,7 @@ def test_usage_that_came_late_is_named_by_its_day(
 ) -> None:
     limit(going, "soft", "60")
     limit(going, "hard", "5")
-    look(going)
+    evaluate(going)
     page = staff.get(reverse("billing:costs", args=[going.pk]), {"view": "cumulative"})
 
     caption = page.context["chart"].caption
@@ -472,10 +474,10 @@ def test_bars_have_both_limits_too(staff: Client, going: Organization) -> None:
     daily = staff.get(url).context["chart"].data["limits"]
     monthly = staff.get(url, {"grain": "monthly"}).context["chart"].data["limits"]
 
-    assert [round(one["value"], 2) for one in daily] == [5.88, 8.82]
-    assert [one["value"] for one in monthly] == [100.0, 150.0]
+    assert [round(row["value"], 2) for row in daily] == [5.88, 8.82]
+    assert [row["value"] for row in monthly] == [100.0, 150.0]
     for limits in (daily, monthly):
-        kinds = [one["label"].split()[0].lower() for one in limits]
+        kinds = [row["label"].split()[0].lower() for row in limits]
         assert kinds == ["soft", "hard"]
 
 

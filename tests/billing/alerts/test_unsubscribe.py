@@ -1,4 +1,4 @@
-"""One click: without a login, with a signed link, and never by a GET."""
+"""Unsubscribing takes one click on a signed link, without a login; no GET does it."""
 
 import re
 
@@ -6,11 +6,11 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from billing.alerts.commands.recipients import opt_out_token
+from billing.alerts.commands.unsubscribes import opt_out_token
 from billing.models import AlertOptOut
 from orgs.models import Organization, WhiteLabel
 from tests.factories import make_rate
-from tests.support.emails import exceed, make_customer, state_of, work
+from tests.support.emails import exceed, make_customer, send_emails, state_of
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
@@ -18,13 +18,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
 
 def link_of(sink: SmtpSink, number: int = 0) -> str:
-    """The path that the letter's header names."""
+    """Return the path in the List-Unsubscribe header."""
     header = str(sink.alert_emails[number].message["List-Unsubscribe"])
-    found = re.fullmatch(
+    match = re.fullmatch(
         r"<http://localhost(/unsubscribe/[^>]+)>", header.replace(" ", "")
     )
-    assert found
-    return found[1]
+    assert match
+    return match[1]
 
 
 def refused() -> list[tuple[str, str, str]]:
@@ -35,13 +35,13 @@ def refused() -> list[tuple[str, str, str]]:
 @pytest.fixture
 def link(acme: WhiteLabel, smtp_sink: SmtpSink) -> str:
     exceed(make_customer(acme, email="Ann@example.com"))
-    work()
+    send_emails()
     return link_of(smtp_sink)
 
 
 @pytest.fixture
 def stranger() -> Client:
-    """Nobody's session, and no token of a form."""
+    """Return a client without a session that enforces CSRF."""
     return Client(enforce_csrf_checks=True)
 
 
@@ -77,7 +77,7 @@ def test_who_opted_out_meanwhile_is_not_sent_to(
     alert_email = exceed(organization)
     token = opt_out_token(organization.pk, "ann@example.com", "soft_limit")
     stranger.post(f"/unsubscribe/{token}/")
-    work()
+    send_emails()
 
     assert smtp_sink.alert_emails == []
     alert_email.refresh_from_db()
@@ -99,14 +99,16 @@ def test_a_link_that_is_not_ours_is_unknown(
     assert refused() == []
 
 
-def test_a_duty_cannot_be_refused(org: Organization, stranger: Client) -> None:
+def test_a_mandatory_kind_cannot_be_unsubscribed_from(
+    org: Organization, stranger: Client
+) -> None:
     token = opt_out_token(org.pk, "ann@example.com", "hard_limit")
 
     assert stranger.post(f"/unsubscribe/{token}/").status_code == 404
     assert refused() == []
 
 
-def test_a_digest_opts_out_of_what_it_told(
+def test_a_digest_unsubscribes_from_the_kinds_it_combines(
     acme: WhiteLabel, smtp_sink: SmtpSink, settings: Settings, stranger: Client
 ) -> None:
     settings.DIGEST_AFTER = 1
@@ -114,7 +116,7 @@ def test_a_digest_opts_out_of_what_it_told(
     for n in range(2):
         exceed(make_customer(acme, f"o-{n}"), price=False)
     exceed(make_customer(acme, "o-2"), "hard", price=False)
-    work()
+    send_emails()
     stranger.post(link_of(smtp_sink))
 
     assert refused() == [
@@ -129,11 +131,11 @@ def test_a_digest_tells_nothing_that_was_refused_since(
     settings.DIGEST_AFTER = 1
     make_rate(acme, "2")
     made = [make_customer(acme, f"o-{n}") for n in range(4)]
-    refused = [exceed(one, price=False) for one in made][2]
+    refused = [exceed(organization, price=False) for organization in made][2]
     AlertOptOut.objects.create(
         organization=made[2], address="ann@example.com", kind="soft_limit"
     )
-    work()
+    send_emails()
 
     [digest] = smtp_sink.alert_emails
     assert re.findall(r"\d+", digest.subject) == ["3", "3"]

@@ -23,7 +23,7 @@ from tests.factories import (
     make_white_label,
     record,
 )
-from tests.support.alerts import give, limit, look, subscribe, use
+from tests.support.alerts import evaluate, give, limit, subscribe, use
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 READ = "organizations:read"
@@ -173,7 +173,7 @@ def over(acme: WhiteLabel, org: Organization) -> Organization:
     make_rate(acme, "2")
     limit(org, "hard", "10")
     use(acme, 5)
-    look(org)
+    evaluate(org)
     return org
 
 
@@ -183,7 +183,7 @@ def test_a_hard_limit_bars_since_it_was_crossed(
     decoy = make_organization(acme, "decoy")
     limit(decoy, "hard", "10")
     use(acme, 1, "e-2")
-    look(over, decoy, now=NOW + timedelta(minutes=5))
+    evaluate(over, decoy, now=NOW + timedelta(minutes=5))
 
     [reason] = ask(over, key).json()["reasons"]
     assert (reason["code"], reason["since"]) == ("hard_limit", "2026-11-21T12:00:00Z")
@@ -196,7 +196,7 @@ def test_a_soft_limit_bars_nobody(
     make_rate(acme, "2")
     limit(org, "soft", "10")
     use(acme, 50)
-    look(org)
+    evaluate(org)
 
     assert codes(org, key) == []
 
@@ -208,7 +208,7 @@ def test_a_raised_limit_opens_at_once(
     limit(over, "hard", amount)
 
     assert codes(over, key) == []
-    look(over)
+    evaluate(over)
     assert codes(over, key) == []
 
 
@@ -217,7 +217,7 @@ def test_a_raised_limit_that_is_reached_bars_again(
 ) -> None:
     limit(over, "hard", "12")
     use(acme, 1, "e-2")
-    look(over, now=NOW + timedelta(minutes=5))
+    evaluate(over, now=NOW + timedelta(minutes=5))
 
     [reason] = ask(over, key).json()["reasons"]
     assert reason["since"] == "2026-11-21T12:05:00Z"
@@ -232,7 +232,7 @@ def test_a_new_period_opens_at_once(over: Organization, key: str) -> None:
 def test_a_balance_given_in_the_trial_opens(over: Organization, key: str) -> None:
     subscribe(over, "trialing", trial_ends_at=NOW + timedelta(days=20))
     give(over, "1")
-    look(over)
+    evaluate(over)
 
     assert codes(over, key) == []
 
@@ -279,7 +279,7 @@ def test_it_takes_as_many_statements_whatever_was_used(
 
 def test_limits_are_set_in_one_place(over: Organization, key: str) -> None:
     change_limits(over.pk, soft=Decimal(1), hard=Decimal(9))
-    look(over, now=datetime.fromisoformat("2026-11-21T12:01:00Z"))
+    evaluate(over, now=datetime.fromisoformat("2026-11-21T12:01:00Z"))
 
     [reason] = ask(over, key).json()["reasons"]
     assert reason["since"] == "2026-11-21T12:01:00Z"

@@ -1,8 +1,8 @@
-"""More than a few letters to one address in some minutes become one: a digest.
+"""Digests: more than a few emails to one address within minutes become one.
 
-An outage that crosses everybody's limits at once is one letter to whoever gets all,
-not a storm. Counted within a white label: nobody's digest speaks of two. Addresses are
-compared as they were written, for an index finds them so.
+An outage that makes many organizations reach their limits at once sends one email to
+a shared address, not hundreds. A digest combines alerts of one white label only.
+Addresses are compared as they were typed, because the index stores them so.
 """
 
 from dataclasses import dataclass
@@ -13,112 +13,133 @@ from django.db import connection, transaction
 from django.db.models import Exists, Min, OuterRef, QuerySet
 from django.utils import timezone
 
-from billing.alerts.commands.delivery.optouts import refused_by
-from billing.alerts.commands.ledger import new_message_id
+from billing.alerts.commands.records import new_message_id
+from billing.alerts.commands.unsubscribes import kinds_opted_out
 from billing.models import Alert, AlertEmail, AlertEmailRecipient
 
 KIND = "digest"
 _State = AlertEmailRecipient.State
-_LOCK = "select pg_advisory_xact_lock(hashtext(%s))"
-_ON_ITS_WAY = "Sending in a combined email."
+# The digest lock, one for each white label and address: of two workers with emails to
+# the same address, one writes the digest and the other then finds it. Held for a few
+# statements, until the transaction ends; a killed worker releases it.
+_DIGEST_LOCK = "select pg_advisory_xact_lock(hashtext(%s))"
+_MIN_EMAILS = 2  # a single email is sent as it is
+_SENDING = "Sending in a combined email."
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Whether a recipient is not to be sent to now: digested, or until when."""
+class Deferral:
+    """Why a recipient is not sent to now: a digest includes it, or until an instant."""
 
     digest_id: int | None = None
     until: datetime | None = None
 
     @property
-    def is_held(self) -> bool:
+    def is_deferred(self) -> bool:
+        """True when the recipient is not sent to now."""
         return self.digest_id is not None or self.until is not None
 
 
-def hold(alert_email: AlertEmail, recipient: AlertEmailRecipient) -> Held:
-    """Of a letter whose lease is ours; made anew by people, or a digest: never."""
+def defer(alert_email: AlertEmail, recipient: AlertEmailRecipient) -> Deferral:
+    """Decide whether a recipient of a leased email waits for a digest.
+
+    Digests, and emails that staff resend, are never deferred.
+    """
     if alert_email.alert is None or alert_email.number > 1:
-        return Held()
-    address, label = recipient.address, alert_email.alert.white_label_id
-    rows = _rows(address, label)
-    since = timezone.now() - _window()
-    sent = rows.filter(state=_State.SENT, settled_at__gt=since)
-    waiting = rows.filter(state=_State.PENDING).count()
-    if sent.count() + waiting <= settings.DIGEST_AFTER:
-        return Held()
-    if waiting > 1:
-        return _gather(alert_email, address, label)
-    oldest = sent.aggregate(at=Min("settled_at"))["at"]
-    return Held(until=oldest + _window() if oldest else None)
+        return Deferral()
+    address, white_label_id = recipient.address, alert_email.alert.white_label_id
+    rows = _recipients(address, white_label_id)
+    window_start = timezone.now() - _window()
+    sent = rows.filter(state=_State.SENT, finished_at__gt=window_start)
+    pending = rows.filter(state=_State.PENDING).count()
+    if sent.count() + pending <= settings.DIGEST_AFTER:
+        return Deferral()
+    if pending > 1:
+        return _combine(alert_email, address, white_label_id)
+    oldest = sent.aggregate(at=Min("finished_at"))["at"]
+    return Deferral(until=oldest + _window() if oldest else None)
 
 
 @transaction.atomic
-def _gather(alert_email: AlertEmail, address: str, label: int | None) -> Held:
-    """One digest of all that waits for the address; soon after another one, later.
+def _combine(
+    alert_email: AlertEmail, address: str, white_label_id: int | None
+) -> Deferral:
+    """Combine all pending emails to the address; wait if a digest was just written.
 
-    Another worker's letter stays its own: what it is saying to a host is said. So does
-    one that was refused since, for which nothing is sent.
+    Emails that another worker has leased are left alone: their messages may be sent
+    already. So are kinds that the address has opted out of since.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK, [f"digest {label} {address}"])
-    if (last := _last_digest(address, label)) is not None:
-        return Held(until=last.created_at + _window())
-    waiting = _rows(address, label).filter(state=_State.PENDING)
-    free = AlertEmail.objects.filter(
-        recipients__in=waiting, state=AlertEmail.State.PENDING
+        cursor.execute(_DIGEST_LOCK, [f"digest {white_label_id} {address}"])
+    if (last := _last_digest(address, white_label_id)) is not None:
+        return Deferral(until=last.created_at + _window())
+    pending = _recipients(address, white_label_id).filter(state=_State.PENDING)
+    unleased = AlertEmail.objects.filter(
+        recipients__in=pending, state=AlertEmail.State.PENDING
     )
-    locked = free.order_by("pk").select_for_update(of=("self",))
+    # Locked in the order of their keys, so that two digests cannot deadlock; no worker
+    # can lease these emails until the commit.
+    locked = unleased.order_by("pk").select_for_update(of=("self",))
     ids = {alert_email.pk, *locked.values_list("pk", flat=True)}
-    mine = _wanted(waiting.filter(alert_email__in=ids), address)
-    if len(mine) < 2:  # noqa: PLR2004  nobody's neighbour: it goes by itself
-        return Held()
+    included = _without_opt_outs(pending.filter(alert_email__in=ids), address)
+    if len(included) < _MIN_EMAILS:
+        return Deferral()
+    digest = _write_digest(address, included)
+    _finish_emails(ids - {alert_email.pk})
+    return Deferral(digest_id=digest.pk)
+
+
+def _write_digest(address: str, recipient_ids: list[int]) -> AlertEmail:
     digest = AlertEmail.objects.create(kind=KIND, message_id=new_message_id())
     AlertEmailRecipient.objects.create(alert_email=digest, address=address)
-    AlertEmailRecipient.objects.filter(pk__in=mine).update(
-        state=_State.DIGESTED, digest=digest, settled_at=timezone.now()
+    AlertEmailRecipient.objects.filter(pk__in=recipient_ids).update(
+        state=_State.DIGESTED, digest=digest, finished_at=timezone.now()
     )
-    _end_settled(ids - {alert_email.pk})
-    return Held(digest_id=digest.pk)
+    return digest
 
 
-def _wanted(rows: QuerySet[AlertEmailRecipient], address: str) -> list[int]:
-    """Without the letters that its owner opted out of since they were crossed."""
-    refused = refused_by(address)
-    found = rows.values_list(
+def _without_opt_outs(rows: QuerySet[AlertEmailRecipient], address: str) -> list[int]:
+    """Return the ids of recipients whose kind the address has not opted out of."""
+    opt_outs = kinds_opted_out(address)
+    kinds = rows.values_list(
         "pk", "alert_email__organization_id", "alert_email__alert__kind"
     )
-    return [pk for pk, *told in found if tuple(told) not in refused]
+    return [pk for pk, *kind in kinds if tuple(kind) not in opt_outs]
 
 
-def _end_settled(ids: set[int]) -> None:
-    """Letters that have nobody left to be sent to; their alerts wait for the digest."""
-    left = AlertEmailRecipient.objects.filter(
+def _finish_emails(ids: set[int]) -> None:
+    """Finish emails without pending recipients; their alerts wait for the digest."""
+    pending = AlertEmailRecipient.objects.filter(
         alert_email=OuterRef("pk"), state=_State.PENDING
     )
-    settled = AlertEmail.objects.filter(~Exists(left), pk__in=ids)
-    ended = list(settled.values_list("pk", flat=True))
-    AlertEmail.objects.filter(pk__in=ended).update(
+    finished = AlertEmail.objects.filter(~Exists(pending), pk__in=ids)
+    finished_ids = list(finished.values_list("pk", flat=True))
+    AlertEmail.objects.filter(pk__in=finished_ids).update(
         state=AlertEmail.State.DONE, finished_at=timezone.now(), error_code="", error=""
     )
-    Alert.objects.filter(alert_emails__in=ended, state=Alert.State.PENDING).update(
-        state=Alert.State.SENDING, reason=_ON_ITS_WAY
-    )
+    Alert.objects.filter(
+        alert_emails__in=finished_ids, state=Alert.State.PENDING
+    ).update(state=Alert.State.SENDING, reason=_SENDING)
 
 
-def _last_digest(address: str, label: int | None) -> AlertEmail | None:
+def _last_digest(address: str, white_label_id: int | None) -> AlertEmail | None:
     digests = AlertEmail.objects.filter(
         kind=KIND,
         created_at__gt=timezone.now() - _window(),
         recipients__address=address,
-        digested__alert_email__alert__white_label=label,
+        digested__alert_email__alert__white_label=white_label_id,
     )
     return digests.order_by("-created_at").first()
 
 
-def _rows(address: str, label: int | None) -> QuerySet[AlertEmailRecipient]:
-    """Of letters of crossings, in this white label."""
+def _recipients(
+    address: str, white_label_id: int | None
+) -> QuerySet[AlertEmailRecipient]:
+    """Return the recipients of first emails of alerts to an address."""
     return AlertEmailRecipient.objects.filter(
-        address=address, alert_email__alert__white_label=label, alert_email__number=1
+        address=address,
+        alert_email__alert__white_label=white_label_id,
+        alert_email__number=1,
     )
 
 

@@ -5,12 +5,12 @@ from orgs.commands import work
 
 
 def list_due_emails(limit: int) -> list[int]:
-    """Return the keys of emails to send now, the longest due first."""
+    """Return the ids of emails to send now, the longest due first."""
     return work.list_forgotten(AlertEmail.objects.all(), limit)
 
 
 def claim(alert_email_id: int) -> AlertEmail | None:
-    """Take an email under a lease; null if another worker has it or it has ended."""
+    """Lease an email; None if another worker has it or it has ended."""
     rows = AlertEmail.objects.select_related("alert__organization__white_label")
     alert_email = work.claim(rows, alert_email_id)
     if alert_email is not None:
@@ -21,5 +21,5 @@ def claim(alert_email_id: int) -> AlertEmail | None:
 
 
 def renew(alert_email: AlertEmail) -> bool:
-    """Begin the lease again; false if another worker has taken the email."""
+    """Extend the lease; return false if another worker has taken the email."""
     return work.renew(alert_email)

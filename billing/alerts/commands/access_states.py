@@ -1,18 +1,18 @@
-"""The access decision: which organizations are over their hard limit, since when."""
+"""Since when organizations have reached their hard limit, stored for access checks."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from billing.alerts.queries.measuring import AccessChange
+from billing.alerts.queries.measurements import AccessChange
 from billing.models import AccessState
 
 
 def record_access(changes: Sequence[AccessChange], *, now: datetime) -> None:
-    """Record who came over their hard limit, and who is no longer over it.
+    """Record organizations that reached their hard limit or are below it again.
 
-    A state holds for its period and version of the limit, so that a raised limit or a
-    new period opens access at once, before anything is written here. One statement, in
-    the transaction of the evaluation that found the changes; none without a change.
+    A state is valid for its period and version of the limit, so a raised limit or a new
+    period restores access at once, before anything is written here. Costs one
+    statement, in the transaction of the evaluation; none without a change.
     """
     if not changes:
         return

@@ -1,4 +1,4 @@
-"""How many workers speak to the mail host at once: slots, each a lease in Valkey."""
+"""Slots that limit how many workers use the mail host, each a lease in Valkey."""
 
 import logging
 import threading
@@ -15,14 +15,14 @@ logger = logging.getLogger(__name__)
 # How long a slot outlives a worker that was killed.
 SLOT_SECONDS = 30
 
-# Renews a lease; one that Valkey forgot, and that no other worker took, is taken again.
+# Renews a lease; takes it again if Valkey lost it and no other worker has it.
 _RENEW = """
 local owner = redis.call('get', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
 return 1
 """
-# Ends a lease, unless it is another worker's by now.
+# Releases a lease, unless another worker has it by now.
 _RELEASE = """
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('del', KEYS[1])
@@ -31,10 +31,10 @@ return redis.call('del', KEYS[1])
 
 @contextmanager
 def host_slot() -> Iterator[bool]:
-    """Hold one of `EMAIL_CONCURRENCY` slots; false when all are taken.
+    """Occupy one of `EMAIL_CONCURRENCY` slots; yield false when all are taken.
 
-    A host that hangs, however long, occupies that many workers and no more: the others
-    have spending limits to evaluate. Without Valkey every worker has a slot.
+    A mail host that hangs occupies that many workers and no more: the others stay free
+    to evaluate spending limits. Without Valkey every worker has a slot.
     """
     leases = map(_Lease, range(settings.EMAIL_CONCURRENCY))
     lease = next((lease for lease in leases if lease.acquire()), None)
@@ -49,9 +49,9 @@ def host_slot() -> Iterator[bool]:
 def _renewing(lease: "_Lease") -> Iterator[None]:
     """Renew the lease for as long as this process lives, then release it.
 
-    A thread does it, not the sender between two recipients: one recipient alone takes
-    as many timeouts as SMTP has steps, and a host that sends a byte now and then has no
-    timeout at all.
+    A thread renews it, not the sender between two recipients: a single recipient can
+    take one timeout for each step of SMTP, and a host that sends a byte now and then
+    never times out.
     """
     is_over = threading.Event()
     thread = threading.Thread(target=lease.renew_until, args=[is_over], daemon=True)
@@ -60,12 +60,12 @@ def _renewing(lease: "_Lease") -> Iterator[None]:
         yield
     finally:
         is_over.set()
-        thread.join()  # else it might renew what is released
+        thread.join()  # or it might renew the lease after its release
         lease.release()
 
 
 class _Lease:
-    """One slot, this worker's for `SLOT_SECONDS` after each renewal."""
+    """The lease of one slot; it lasts `SLOT_SECONDS` after each renewal."""
 
     def __init__(self, number: int) -> None:
         self._key = f"orgdesk:email_slot:{number}"
@@ -80,7 +80,7 @@ class _Lease:
             return True
 
     def renew_until(self, is_over: threading.Event) -> None:
-        """Renew three times in the life of a lease: two renewals may fail."""
+        """Renew the lease three times in its life, so that two renewals may fail."""
         while not is_over.wait(SLOT_SECONDS / 3):
             self._run(_RENEW, _milliseconds())
 

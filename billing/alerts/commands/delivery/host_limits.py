@@ -1,8 +1,8 @@
-"""How often the mail host is contacted, and when it is not contacted at all.
+"""The rate limit of emails, and circuit breakers for the mail host and its domains.
 
-A circuit breaker for the host itself and one for each domain behind it: a domain that
-hangs delays its own emails by minutes, not everybody's. The state is in Valkey; while
-Valkey is away, every address may be tried: it costs a worker timeouts, never an email.
+The host has a circuit breaker, and so has each domain behind it: a domain that hangs
+delays its own emails by minutes, not all others. The state is in Valkey; while Valkey
+is unavailable, every address is tried, which costs a worker timeouts, never an email.
 """
 
 import logging
@@ -20,11 +20,11 @@ from orgs.rate_limiter import RateLimiter
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-HOST = ""  # the circuit of all domains
+HOST = ""  # the name of the circuit for all domains
 # Failures in a row after which a circuit opens: of the host, of a domain.
 _HOST_FAILURES, _DOMAIN_FAILURES = 5, 2
 OPEN_SECONDS = 60
-_REMEMBERED_SECONDS = 300
+_EXPIRY_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,9 @@ class Pause:
     reason: str
 
 
-# --- the rate -----------------------------------------------------------------------
-
-
 def acquire_token() -> Pause | None:
-    """Take a token of `EMAILS_PER_MINUTE`; a pause when there is none."""
-    seconds = _asked(_limiter().acquire_token, 0.0)
+    """Take a token of `EMAILS_PER_MINUTE`; return a pause when there is none."""
+    seconds = _with_valkey(_limiter().acquire_token, 0.0)
     if not seconds:
         return None
     return Pause(seconds, "Rate limit reached: too many emails per minute.")
@@ -48,7 +45,7 @@ def acquire_token() -> Pause | None:
 
 def has_token() -> bool:
     """Return whether an email may be sent now; no token is taken."""
-    return not _asked(_limiter().seconds_to_token, 0.0)
+    return not _with_valkey(_limiter().seconds_to_token, 0.0)
 
 
 def _limiter() -> RateLimiter:
@@ -56,27 +53,24 @@ def _limiter() -> RateLimiter:
     return RateLimiter(name="emails", rate=rate, seconds=60, burst=max(1, rate // 6))
 
 
-# --- the circuits -------------------------------------------------------------------
-
-
 def find_pause(domain: str) -> Pause | None:
     """Return the pause of the mail host, or of this domain behind it."""
     for circuit in (HOST, domain):
-        left = _open_until(circuit) - time.time()
-        if left > 0:
+        seconds = _open_until(circuit) - time.time()
+        if seconds > 0:
             host = circuit or "the mail host"
-            return Pause(left, f"Sending to {host} is paused after failures.")
+            return Pause(seconds, f"Sending to {host} is paused after failures.")
     return None
 
 
 def _open_until(circuit: str) -> float:
     """Return the Unix time until which the circuit is open; 0 when it is closed."""
-    until = _asked(lambda: valkey.client().get(_key("open", circuit)), None)
+    until = _with_valkey(lambda: valkey.client().get(_key("open", circuit)), None)
     return float(until or 0)
 
 
-def note_failure(domain: str, *, is_host: bool) -> None:
-    """Count a failure; enough in a row open the circuit for a minute.
+def record_failure(domain: str, *, is_host: bool) -> None:
+    """Count a failure; several in a row open the circuit for a minute.
 
     After that minute one failure is enough to open it again. A host that cannot be
     reached at all opens its circuit at once.
@@ -84,38 +78,38 @@ def note_failure(domain: str, *, is_host: bool) -> None:
     if is_host:
         _open(HOST)
         return
-    for circuit, enough in ((domain, _DOMAIN_FAILURES), (HOST, _HOST_FAILURES)):
-        if _asked(partial(_count, _key("failed_jobs", circuit)), 0) >= enough:
+    for circuit, threshold in ((domain, _DOMAIN_FAILURES), (HOST, _HOST_FAILURES)):
+        if _with_valkey(partial(_count, _key("failures", circuit)), 0) >= threshold:
             _open(circuit)
 
 
-def note_success(domain: str) -> None:
+def record_success(domain: str) -> None:
     """Forget the failures in a row of the host and of the domain."""
-    keys = [_key("failed_jobs", circuit) for circuit in (HOST, domain)]
-    _asked(lambda: valkey.client().delete(*keys), None)
+    keys = [_key("failures", circuit) for circuit in (HOST, domain)]
+    _with_valkey(lambda: valkey.client().delete(*keys), None)
 
 
 def _count(key: str) -> int:
     pipeline = valkey.client().pipeline()
     pipeline.incr(key)
-    pipeline.expire(key, _REMEMBERED_SECONDS)
+    pipeline.expire(key, _EXPIRY_SECONDS)
     return int(pipeline.execute()[0])
 
 
 def _open(circuit: str) -> None:
     logger.warning("mail_circuit_open of=%s", circuit or "host")
     key, until = _key("open", circuit), time.time() + OPEN_SECONDS
-    _asked(lambda: valkey.client().set(key, until, ex=_REMEMBERED_SECONDS), None)
+    _with_valkey(lambda: valkey.client().set(key, until, ex=_EXPIRY_SECONDS), None)
 
 
 def _key(fact: str, circuit: str) -> str:
     return f"orgdesk:mail_circuit:{fact}:{circuit}"
 
 
-def _asked(ask: Callable[[], Any], otherwise: T) -> Any | T:
-    """Return what Valkey answers, or the second argument when it is away."""
+def _with_valkey(call: Callable[[], Any], default: T) -> Any | T:
+    """Return the result of a call to Valkey, or the default when it is unavailable."""
     try:
-        return ask()
+        return call()
     except redis.RedisError as error:
         logger.warning("mail_hosts_not_shared error=%s", type(error).__name__)
-        return otherwise
+        return default

@@ -1,4 +1,4 @@
-"""What the ledger says: of one organization, or of all that somebody may see."""
+"""The recorded alerts of an organization, and of all organizations of white labels."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -21,12 +21,12 @@ group by a.kind
 
 
 def list_sent(organization_id: int) -> dict[str, datetime]:
-    """By kind, when a letter of an alert of the open period last went out."""
+    """Return, by kind, when an alert email of the open period was last sent."""
     return dict(fetch_all(_SENT, {"id": organization_id}))
 
 
-def list_fired(organization_id: int, *, since: datetime) -> list[Alert]:
-    """What was recorded from then on, by kind."""
+def list_recorded(organization_id: int, *, since: datetime) -> list[Alert]:
+    """Return the alerts recorded since an instant, by kind."""
     rows = Alert.objects.filter(organization=organization_id, reached_at__gte=since)
     return list(rows.order_by("kind", "id"))
 
@@ -34,9 +34,9 @@ def list_fired(organization_id: int, *, since: datetime) -> list[Alert]:
 def list_alerts(
     organization_id: int, *, before: int | None = None, limit: int = 50
 ) -> list[Alert]:
-    """The timeline, newest first, with letters and their addresses; three statements.
+    """Return alerts with their emails and recipients, newest first.
 
-    `before` is the id of the last one that was shown.
+    `before` is the id of the last alert of the page before. Costs three statements.
     """
     rows = Alert.objects.filter(organization=organization_id)
     if before is not None:
@@ -46,8 +46,8 @@ def list_alerts(
     )
 
 
-_SETTLED = (AlertState.SENT, AlertState.SUPPRESSED)
-_UNSENT = tuple(state for state in AlertState if state not in _SETTLED)
+_FINAL = (AlertState.SENT, AlertState.SUPPRESSED)
+_UNSENT = tuple(state for state in AlertState if state not in _FINAL)
 
 
 def list_fleet_alerts(
@@ -57,35 +57,41 @@ def list_fleet_alerts(
     before: int | None = None,
     limit: int = 50,
 ) -> list[Alert]:
-    """Of many organizations, which come with them, newest first."""
+    """Return alerts of all organizations of white labels, newest first.
+
+    Each comes with its organization.
+    """
     rows = Alert.objects.filter(white_label__in=white_label_ids, state__in=states)
     if before is not None:
         rows = rows.filter(pk__lt=before)
     return list(rows.select_related("organization").order_by("-pk")[:limit])
 
 
-COUNTED = 1_000  # of a state; more is "1000+"
+MAX_COUNT = 1_000  # of a state; more is shown as "1000+"
+# Reads at most `MAX_COUNT` index entries for each state and white label: the partial
+# index `alert_unsent` holds no sent alerts, so the condition on the state repeats its
+# own.
 _COUNTS = f"""
 select state, (select count(*) from (
     select from unnest(%(white_labels)s::bigint[]) label (id)
     cross join lateral (select from billing_alert a
-        where a.white_label_id = label.id and a.state = wanted.state
-            and a.state not in {sql_list(_SETTLED)}
-        limit %(most)s) found
-    limit %(most)s) counted)
-from unnest(%(states)s::text[]) wanted (state)
-"""  # noqa: S608  ours
+        where a.white_label_id = label.id and a.state = counted.state
+            and a.state not in {sql_list(_FINAL)}
+        limit %(most)s) alerts
+    limit %(most)s) limited)
+from unnest(%(states)s::text[]) counted (state)
+"""  # noqa: S608  only constants
 
 
 def count_unsent(white_label_ids: Sequence[int]) -> dict[str, int]:
-    """By state, those that somebody may have to look at; each up to `COUNTED`."""
+    """Return, by state, the number of alerts not sent; each at most `MAX_COUNT`."""
     with connection.cursor() as cursor:
         cursor.execute(
             _COUNTS,
             {
                 "white_labels": list(white_label_ids),
                 "states": list(_UNSENT),
-                "most": COUNTED,
+                "most": MAX_COUNT,
             },
         )
         return dict(cursor.fetchall())

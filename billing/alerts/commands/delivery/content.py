@@ -1,0 +1,62 @@
+"""The message of an email to one recipient, made from the facts of its alerts."""
+
+from django.core.mail import EmailMultiAlternatives
+from django.db.models import QuerySet
+
+from billing.alerts.commands.unsubscribes import digest_token, opt_out_token
+from billing.alerts.emails.context import alert_context, digest_context
+from billing.alerts.emails.links import alerts_url, fleet_alerts_url, unsubscribe_url
+from billing.alerts.emails.messages import message_to
+from billing.alerts.emails.rendering import render_email
+from billing.alerts.kinds import ALERT_KINDS
+from billing.models import Alert, AlertEmail, AlertEmailRecipient
+
+
+def build_message(
+    alert_email: AlertEmail, recipient: AlertEmailRecipient
+) -> EmailMultiAlternatives:
+    """Return the message; it is the same each time that it is built."""
+    link = _unsubscribe_url(alert_email, recipient.address)
+    if alert_email.alert is not None:
+        context, url = alert_context(alert_email.alert), _url(alert_email.alert)
+    else:
+        context = digest_context(list(combined_alerts(alert_email)))
+        url = fleet_alerts_url()
+    email = render_email(alert_email.kind, context, url=url, unsubscribe_url=link)
+    return message_to(
+        recipient.address,
+        email,
+        message_id=alert_email.message_id,
+        unsubscribe_url=link,
+    )
+
+
+def combined_alerts(alert_email: AlertEmail) -> QuerySet[Alert]:
+    """Return the alerts that a digest combines, oldest first."""
+    alerts = Alert.objects.filter(
+        alert_emails__recipients__digest=alert_email
+    ).distinct()
+    return alerts.select_related("organization__white_label").order_by("id")
+
+
+def _url(alert: Alert) -> str:
+    page = alerts_url(alert.organization_id)
+    return f"{page}?alert={alert.pk}#alert-{alert.pk}"
+
+
+def _unsubscribe_url(alert_email: AlertEmail, address: str) -> str:
+    token = _unsubscribe_token(alert_email, address)
+    return unsubscribe_url(token) if token else ""
+
+
+def _unsubscribe_token(alert_email: AlertEmail, address: str) -> str:
+    """Return the token of the link; "" if all its kinds are mandatory."""
+    alert = alert_email.alert
+    if alert is None:
+        kinds = set(combined_alerts(alert_email).values_list("kind", flat=True))
+        if all(ALERT_KINDS[kind].is_mandatory for kind in kinds):
+            return ""
+        return digest_token(alert_email.pk, address)
+    if ALERT_KINDS[alert.kind].is_mandatory:
+        return ""
+    return opt_out_token(alert.organization_id, address, alert.kind)
