@@ -138,12 +138,12 @@ def _list(url: str) -> None:
 
 
 def _sync() -> None:
-    from billing.stripe.commands.sync import reading
+    from billing.stripe.commands.sync import execution
     from billing.stripe.commands.sync import runs as runs_sync
     from orgs.models import WhiteLabel
 
     run = runs_sync.start(WhiteLabel.objects.get(slug="bench"))
-    while reading.advance(run.pk):
+    while execution.advance(run.pk):
         pass
 
 

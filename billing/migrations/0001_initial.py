@@ -160,10 +160,10 @@ class Migration(migrations.Migration):
                     ('run', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='discrepancies', to='billing.syncrun')),
                     ('kind', models.CharField(choices=[('tier', 'Tier'), ('price', 'Price'), ('seats', 'Seats'), ('status', 'Status'), ('period', 'Period'), ('amount', 'Amount'), ('customer', 'Customer'), ('missing', 'Missing in Orgdesk'), ('unknown_price', 'Unknown price'), ('two_live', 'Duplicate active subscriptions'), ('no_organization', 'Unlinked customer'), ('no_customer', 'Customer deleted in Stripe')], max_length=16)),
                     ('stripe_id', models.CharField(max_length=255)),
-                    ('ours', models.TextField(blank=True)),
-                    ('theirs', models.TextField(blank=True)),
-                    ('ours_at', models.DateTimeField(null=True)),
-                    ('theirs_at', models.DateTimeField()),
+                    ('orgdesk_value', models.TextField(blank=True)),
+                    ('stripe_value', models.TextField(blank=True)),
+                    ('orgdesk_read_at', models.DateTimeField(null=True)),
+                    ('stripe_read_at', models.DateTimeField()),
                     ('first_seen_at', models.DateTimeField()),
                     ('last_seen_at', models.DateTimeField()),
                     ('resolved_at', models.DateTimeField(null=True)),
@@ -171,7 +171,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'indexes': [models.Index(condition=models.Q(('resolved_at', None)), fields=['white_label', '-last_seen_at'], name='discrepancy_open'), models.Index(fields=['organization', '-id'], name='discrepancy_by_organization')],
-                    'constraints': [models.UniqueConstraint(condition=models.Q(('resolved_at', None)), fields=('stripe_id', 'kind'), name='discrepancy_once'), models.CheckConstraint(condition=models.Q(('kind__in', ['tier', 'price', 'seats', 'status', 'period', 'amount', 'customer', 'missing', 'unknown_price', 'two_live', 'no_organization', 'no_customer'])), name='discrepancy_kind'), models.CheckConstraint(condition=models.Q(('stripe_id', ''), _negated=True), name='discrepancy_stripe_id_given')],
+                    'constraints': [models.UniqueConstraint(condition=models.Q(('resolved_at', None)), fields=('stripe_id', 'kind'), name='discrepancy_one_open'), models.CheckConstraint(condition=models.Q(('kind__in', ['tier', 'price', 'seats', 'status', 'period', 'amount', 'customer', 'missing', 'unknown_price', 'two_live', 'no_organization', 'no_customer'])), name='discrepancy_kind'), models.CheckConstraint(condition=models.Q(('stripe_id', ''), _negated=True), name='discrepancy_stripe_id_given')],
                 },
             ),
             migrations.CreateModel(
@@ -343,8 +343,8 @@ class Migration(migrations.Migration):
                     ('reason', models.CharField(blank=True, max_length=200)),
                 ],
                 options={
-                    'indexes': [models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['next_attempt_at'], name='webhook_events_unfinished'), models.Index(condition=models.Q(('state__in', ('parked', 'failed'))), fields=['-id'], name='stripe_event_needs_action'), models.Index(fields=['object_id'], name='stripe_event_by_object'), models.Index(fields=['received_at'], name='stripe_event_by_age')],
-                    'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'done', 'parked', 'failed', 'ignored'])), name='webhook_events_state'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ('pending', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('done', 'parked', 'failed', 'ignored'))), _connector='OR'), name='webhook_events_finished_ended'), models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='webhook_events_lease_running'), models.CheckConstraint(condition=models.Q(('event_id', ''), _negated=True), name='webhook_events_event_id_given'), models.CheckConstraint(condition=models.Q(('type', ''), _negated=True), name='webhook_events_type_given')],
+                    'indexes': [models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['next_attempt_at'], name='stripe_event_unfinished'), models.Index(condition=models.Q(('state__in', ('parked', 'failed'))), fields=['-id'], name='stripe_event_needs_action'), models.Index(fields=['object_id'], name='stripe_event_by_object'), models.Index(fields=['received_at'], name='stripe_event_by_age')],
+                    'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'done', 'parked', 'failed', 'ignored'])), name='stripe_event_state'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ('pending', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('done', 'parked', 'failed', 'ignored'))), _connector='OR'), name='stripe_event_finished_ended'), models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='stripe_event_lease_running'), models.CheckConstraint(condition=models.Q(('event_id', ''), _negated=True), name='stripe_event_event_id_given'), models.CheckConstraint(condition=models.Q(('type', ''), _negated=True), name='stripe_event_type_given')],
                 },
             ),
             migrations.CreateModel(

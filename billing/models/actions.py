@@ -1,3 +1,5 @@
+"""Actions in Stripe that people request for an organization."""
+
 from datetime import timedelta
 
 from django.db import models
@@ -14,15 +16,15 @@ from orgs.models.work import (
 
 
 class StripeAction(Work):
-    """Something a person asked Stripe to do for an organization, why, and its answer.
+    """Change in Stripe that a person requested, with the note and Stripe's answer.
 
-    The row's id makes the idempotency key: asked twice of Stripe, it is done once. A
-    planned one has a later `next_attempt_at`.
+    The idempotency key is made of the row's id, so that Stripe makes the change once. A
+    planned action has a later `next_attempt_at`.
     """
 
     retries = RetryPolicy(
         lease=timedelta(minutes=5),  # longer than the gateway's deadline for one try
-        attempts=24,  # about an hour: a person waits for it, and not for a surprise
+        attempts=24,  # about an hour: later, the change would surprise the person
         first_wait=timedelta(seconds=5),
         longest_wait=timedelta(minutes=3),
     )
@@ -48,7 +50,7 @@ class StripeAction(Work):
     note = models.TextField()
     requested_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(default=timezone.now)
-    answer = models.JSONField(null=True)  # what Stripe said, in a few fields
+    answer = models.JSONField(null=True)  # fields of Stripe's answer that pages show
 
     class Meta:
         constraints = [

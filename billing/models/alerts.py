@@ -12,7 +12,7 @@ from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
 
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
-from billing.models.mirrors import of_its_organization
+from billing.models.mirrors import white_label_trigger
 from orgs.models.fields import not_empty, with_history
 from orgs.models.work import RetryPolicy, Work, unfinished_index, work_constraints
 
@@ -99,7 +99,7 @@ class Alert(models.Model):
                 name="alert_unsent",
             ),
         ]
-        triggers = [of_its_organization()]
+        triggers = [white_label_trigger()]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"

@@ -1,10 +1,14 @@
+"""Discrepancies between Orgdesk and Stripe."""
+
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
 from orgs.models.fields import not_empty
 
 
-class DriftKind(models.TextChoices):
+class DiscrepancyKind(models.TextChoices):
+    """What differs between Orgdesk and Stripe."""
+
     TIER = "tier"
     PRICE = "price"
     SEATS = "seats"
@@ -20,21 +24,23 @@ class DriftKind(models.TextChoices):
 
 
 class Discrepancy(models.Model):
-    """One difference between what we say and what Stripe says, until it is gone.
+    """Difference between Orgdesk's and Stripe's data of one object.
 
-    Those of money heal by writing what Stripe says; warnings wait for a person.
+    It is open until a comparison no longer finds it. A sync repairs it by writing
+    Stripe's data, except for warnings, which need a person.
     """
 
-    Kind = DriftKind
+    Kind = DiscrepancyKind
 
     WARNINGS = (
-        DriftKind.UNKNOWN_PRICE,
-        DriftKind.TWO_LIVE,
-        DriftKind.NO_ORGANIZATION,
-        DriftKind.NO_CUSTOMER,
+        DiscrepancyKind.UNKNOWN_PRICE,
+        DiscrepancyKind.TWO_LIVE,
+        DiscrepancyKind.NO_ORGANIZATION,
+        DiscrepancyKind.NO_CUSTOMER,
     )
 
-    # Null: a customer of nobody; shown to whoever sees all white labels.
+    # Null for an unlinked customer, which is shown only to those who may see all white
+    # labels.
     white_label = models.ForeignKey(
         "orgs.WhiteLabel",
         on_delete=models.CASCADE,
@@ -47,7 +53,7 @@ class Discrepancy(models.Model):
         null=True,
         related_name="discrepancies",
     )
-    run = models.ForeignKey(  # that saw it last
+    run = models.ForeignKey(  # the sync run that saw it last
         "billing.SyncRun",
         on_delete=models.SET_NULL,
         null=True,
@@ -55,10 +61,11 @@ class Discrepancy(models.Model):
     )
     kind = models.CharField(max_length=16, choices=Kind)
     stripe_id = models.CharField(max_length=255)  # of the object that differs
-    ours = models.TextField(blank=True)
-    theirs = models.TextField(blank=True)
-    ours_at = models.DateTimeField(null=True)  # when our row was read from Stripe
-    theirs_at = models.DateTimeField()
+    orgdesk_value = models.TextField(blank=True)
+    stripe_value = models.TextField(blank=True)
+    # When the row in Orgdesk was read from Stripe, and when Stripe was asked again.
+    orgdesk_read_at = models.DateTimeField(null=True)
+    stripe_read_at = models.DateTimeField()
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
@@ -69,10 +76,10 @@ class Discrepancy(models.Model):
             UniqueConstraint(
                 fields=["stripe_id", "kind"],
                 condition=Q(resolved_at=None),
-                name="discrepancy_once",
+                name="discrepancy_one_open",
             ),
             CheckConstraint(
-                condition=Q(kind__in=DriftKind.values),
+                condition=Q(kind__in=DiscrepancyKind.values),
                 name="discrepancy_kind",
             ),
             *not_empty("discrepancy", "stripe_id"),
@@ -93,4 +100,5 @@ class Discrepancy(models.Model):
 
     @property
     def is_warning(self) -> bool:
+        """True if only a person can resolve the discrepancy."""
         return self.kind in self.WARNINGS

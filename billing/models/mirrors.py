@@ -1,4 +1,4 @@
-"""Mirrors of Stripe, keyed by `stripe_id`; written by the sync, corrected by it too."""
+"""Subscriptions and invoices mirrored from Stripe, keyed by `stripe_id`."""
 
 import pgtrigger
 from django.db import models
@@ -9,11 +9,15 @@ from orgs.models.fields import in_order, in_range, not_empty, with_history
 
 
 class SubscriptionKind(models.TextChoices):
+    """Products that an organization can subscribe to."""
+
     PLATFORM = "platform"
     SPACES = "spaces"
 
 
 class SubscriptionStatus(models.TextChoices):
+    """Stripe's statuses; `paused` also stands for a paused collection."""
+
     INCOMPLETE = "incomplete"
     TRIALING = "trialing"
     ACTIVE = "active"
@@ -24,11 +28,14 @@ class SubscriptionStatus(models.TextChoices):
 
 
 class SubscriptionCycle(models.TextChoices):
+    """Billing intervals that Orgdesk sells."""
+
     MONTHLY = "monthly"
     YEARLY = "yearly"
 
 
-# Statuses in which Stripe still serves a subscription; at most one such of each kind.
+# Statuses in which Stripe serves a subscription. An organization has at most one live
+# subscription of each kind.
 LIVE = (
     SubscriptionStatus.TRIALING,
     SubscriptionStatus.ACTIVE,
@@ -37,10 +44,11 @@ LIVE = (
     SubscriptionStatus.PAUSED,
 )
 
-# Statuses in which Stripe could not collect what is owed.
+# Statuses in which Stripe could not collect a payment.
 UNPAID = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID)
 
-# Statuses that may need action; those that are active are most of the table.
+# Statuses that may need action. Without `active`, which most rows have, their index is
+# small.
 WATCHED = (
     SubscriptionStatus.INCOMPLETE,
     SubscriptionStatus.TRIALING,
@@ -51,17 +59,18 @@ WATCHED = (
 )
 
 
-_MOVED = pgtrigger.UpdateOf("organization_id")  # type: ignore[no-untyped-call]
+_MOVE = pgtrigger.UpdateOf("organization_id")  # type: ignore[no-untyped-call]
 
 
-def of_its_organization() -> pgtrigger.Trigger:
-    """Fill `white_label`, whoever writes the row; an organization's never changes.
+def white_label_trigger() -> pgtrigger.Trigger:
+    """Return the trigger that copies `white_label` from the organization.
 
-    Without it, finding what is wrong in one white label reads what is in all of them.
+    An organization never changes its white label. With the copy, queries for one white
+    label use an index of these tables instead of joining all organizations.
     """
     return pgtrigger.Trigger(
         name="fill_white_label",
-        operation=pgtrigger.Insert | _MOVED,
+        operation=pgtrigger.Insert | _MOVE,
         when=pgtrigger.Before,
         func="""
             NEW.white_label_id = (select white_label_id from orgs_organization
@@ -71,8 +80,8 @@ def of_its_organization() -> pgtrigger.Trigger:
     )
 
 
-def since_its_status() -> list[pgtrigger.Trigger]:
-    """Fill `status_since`, whoever writes the row."""
+def status_since_triggers() -> list[pgtrigger.Trigger]:
+    """Return the triggers that set `status_since` when a row gets its status."""
     return [
         pgtrigger.Trigger(
             name="status_began",
@@ -92,7 +101,7 @@ def since_its_status() -> list[pgtrigger.Trigger]:
 
 @with_history(exclude=["white_label", "status_since"], no_news=["synced_at"])
 class Subscription(models.Model):
-    """What an organization subscribed to: the platform, or spaces by the seat."""
+    """Subscription of an organization to the platform, or to spaces by the seat."""
 
     Kind = SubscriptionKind
 
@@ -115,7 +124,7 @@ class Subscription(models.Model):
     stripe_id = models.CharField(max_length=255, unique=True)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.PLATFORM)
     status = models.CharField(max_length=10, choices=Status)
-    status_since = models.DateTimeField(null=True, editable=False)  # by a trigger
+    status_since = models.DateTimeField(null=True, editable=False)  # set by a trigger
     tier = models.CharField(max_length=32)
     cycle = models.CharField(max_length=7, choices=Cycle, default=Cycle.MONTHLY)
     stripe_price_id = models.CharField(max_length=255)
@@ -126,7 +135,7 @@ class Subscription(models.Model):
     paused_at = models.DateTimeField(null=True, blank=True)
     period_starts_at = models.DateTimeField(null=True, blank=True)
     period_ends_at = models.DateTimeField(null=True, blank=True)
-    synced_at = models.DateTimeField(default=timezone.now)  # asked of Stripe then
+    synced_at = models.DateTimeField(default=timezone.now)  # when Stripe was asked
 
     class Meta:
         constraints = [
@@ -165,13 +174,15 @@ class Subscription(models.Model):
                 name="subscription_watched",
             ),
         ]
-        triggers = [of_its_organization(), *since_its_status()]
+        triggers = [white_label_trigger(), *status_since_triggers()]
 
     def __str__(self) -> str:
         return f"{self.tier} {self.cycle}"
 
 
 class InvoiceStatus(models.TextChoices):
+    """Stripe's statuses of an invoice."""
+
     DRAFT = "draft"
     OPEN = "open"
     PAID = "paid"
@@ -181,7 +192,7 @@ class InvoiceStatus(models.TextChoices):
 
 @with_history(exclude=["white_label"], no_news=["synced_at"])
 class Invoice(models.Model):
-    """An invoice as Stripe has it; amounts are in its currency, already rounded."""
+    """Invoice as Stripe has it; amounts are in its currency and rounded by Stripe."""
 
     Status = InvoiceStatus
 
@@ -215,7 +226,7 @@ class Invoice(models.Model):
     due_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
     hosted_url = models.URLField(max_length=500, blank=True)
-    synced_at = models.DateTimeField(default=timezone.now)  # asked of Stripe then
+    synced_at = models.DateTimeField(default=timezone.now)  # when Stripe was asked
 
     class Meta:
         constraints = [
@@ -249,7 +260,7 @@ class Invoice(models.Model):
                 name="invoice_open_by_due",
             ),
         ]
-        triggers = [of_its_organization()]
+        triggers = [white_label_trigger()]
 
     def __str__(self) -> str:
         return self.number or self.stripe_id

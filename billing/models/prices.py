@@ -1,3 +1,5 @@
+"""Prices mirrored from Stripe."""
+
 from django.db import models
 from django.db.models import CheckConstraint, Q
 from django.utils import timezone
@@ -7,10 +9,10 @@ from orgs.models.fields import not_empty
 
 
 class Price(models.Model):
-    """A recurring price in Stripe; its product's metadata say what it sells.
+    """Price in Stripe; its product's metadata name the kind and tier that it sells.
 
-    Without a kind and a tier it is an unknown price: subscriptions that have it are
-    warned of, never changed.
+    Without a kind, tier or cycle it is an unknown price: subscriptions that have it
+    keep their terms and get a warning.
     """
 
     stripe_id = models.CharField(max_length=255, unique=True)
@@ -44,4 +46,5 @@ class Price(models.Model):
 
     @property
     def is_known(self) -> bool:
+        """True if the price determines the kind, tier and cycle of a subscription."""
         return bool(self.kind and self.tier and self.cycle)

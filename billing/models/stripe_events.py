@@ -1,3 +1,5 @@
+"""Stripe events that arrived as webhooks or were pulled from Stripe's list."""
+
 from datetime import timedelta
 
 from django.db import models
@@ -9,7 +11,7 @@ from orgs.models.work import RetryPolicy, Work, unfinished_index, work_constrain
 
 
 class StripeEventState(models.TextChoices):
-    """What may become of a webhook event."""
+    """States of a webhook event."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -24,13 +26,14 @@ _ENDED = (StripeEventState.DONE, *NEEDS_REVIEW, StripeEventState.IGNORED)
 
 
 class StripeEvent(Work):
-    """A Stripe event as it arrived, and what became of it: a hint, not the truth.
+    """Stripe event as it arrived, and the state of its handling.
 
-    Parked when a person must look (an unsupported version, an unknown object); failed
-    after the last attempt; ignored when a person said so.
+    It is parked if a person must review it (an unsupported version, an unknown object),
+    failed after the last attempt, and ignored if a person ended the review. Its payload
+    is only a hint: the object is fetched again.
     """
 
-    State = StripeEventState  # type: ignore[assignment]  # review and ignoring, too
+    State = StripeEventState  # type: ignore[assignment]  # adds review and ignoring
 
     class Source(models.TextChoices):
         WEBHOOK = "webhook"
@@ -47,7 +50,7 @@ class StripeEvent(Work):
     type = models.CharField(max_length=100)
     api_version = models.CharField(max_length=40, blank=True)
     object_id = models.CharField(max_length=255, blank=True)
-    organization = models.ForeignKey(  # that its object turned out to belong to
+    organization = models.ForeignKey(  # of the object, once it was fetched
         "orgs.Organization", on_delete=models.SET_NULL, null=True, related_name="+"
     )
     source = models.CharField(max_length=7, choices=Source, default=Source.WEBHOOK)
@@ -55,15 +58,15 @@ class StripeEvent(Work):
     happened_at = models.DateTimeField()  # in Stripe
     received_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=8, choices=State, default=State.PENDING)
-    reason = models.CharField(max_length=200, blank=True)  # of the state, for people
+    reason = models.CharField(max_length=200, blank=True)  # why it is in its state
 
     class Meta:
         constraints = [
-            *work_constraints("webhook_events", ended=_ENDED),
-            *not_empty("webhook_events", "event_id", "type"),
+            *work_constraints("stripe_event", ended=_ENDED),
+            *not_empty("stripe_event", "event_id", "type"),
         ]
         indexes = [
-            unfinished_index("webhook_events"),
+            unfinished_index("stripe_event"),
             models.Index(
                 fields=["-id"],
                 condition=Q(state__in=NEEDS_REVIEW),

@@ -1,3 +1,5 @@
+"""Sync runs: full reads of a Stripe account for one white label."""
+
 from datetime import timedelta
 
 from django.db import models
@@ -14,7 +16,7 @@ from orgs.models.work import (
 
 
 class SyncStage(models.TextChoices):
-    """What a sync run reads, in this order."""
+    """Stages of a sync run, in the order in which they are read."""
 
     CUSTOMERS = "customers"
     PRICES = "prices"
@@ -24,14 +26,14 @@ class SyncStage(models.TextChoices):
 
 
 class SyncRun(Work):
-    """One reading of everything Stripe has for a white label, page by page.
+    """Full read of what Stripe has for a white label, page by page.
 
-    `cursor` is where the stage goes on after a kill: the last object that was written.
-    Each page that is written renews the lease and restores the attempts.
+    `cursor` is the last object that was written; after a crash the stage continues from
+    it. Each page that is written renews the lease and restores the attempts.
     """
 
     retries = RetryPolicy(
-        lease=timedelta(minutes=3),  # for one page and what it leads to
+        lease=timedelta(minutes=3),  # for one page and the requests that it leads to
         attempts=8,  # in a row, without a page between them
         first_wait=timedelta(seconds=15),
         longest_wait=timedelta(minutes=10),
@@ -44,10 +46,10 @@ class SyncRun(Work):
     )
     stage = models.CharField(max_length=13, choices=Stage, default=Stage.CUSTOMERS)
     cursor = models.CharField(max_length=255, blank=True)
-    repairs = models.BooleanField(default=True)  # else differences are only recorded
+    repairs = models.BooleanField(default=True)  # false: differences are only recorded
     done = models.PositiveIntegerField(default=0)  # objects read
     total = models.PositiveIntegerField(null=True)  # expected, from the last run
-    written = models.PositiveIntegerField(default=0)  # rows that were not so before
+    written = models.PositiveIntegerField(default=0)  # rows that changed
     discrepancy_count = models.PositiveIntegerField(default=0)  # differences found
     errors = models.PositiveIntegerField(default=0)  # objects that could not be read
     requested_by = models.CharField(max_length=200, blank=True)  # empty: the schedule
@@ -76,7 +78,10 @@ class SyncRun(Work):
 
 
 class SyncSeen(models.Model):
-    """What an unfinished run met: what is ours and was not met is gone in Stripe."""
+    """Object of Orgdesk that an unfinished run saw in Stripe.
+
+    Objects of Orgdesk that a run did not see may have been deleted in Stripe.
+    """
 
     pk = models.CompositePrimaryKey("run", "stripe_id")
     run = models.ForeignKey(SyncRun, on_delete=models.CASCADE, related_name="+")

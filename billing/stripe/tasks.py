@@ -4,9 +4,11 @@ from celery import shared_task
 
 from billing import gateway
 from billing.stripe.commands import resolution
-from billing.stripe.commands.actions import execution
-from billing.stripe.commands.sync import reading, runs
-from billing.stripe.commands.webhook_events import handling, leases, receiving
+from billing.stripe.commands.actions import execution as action_execution
+from billing.stripe.commands.sync import execution as sync_execution
+from billing.stripe.commands.sync import runs
+from billing.stripe.commands.webhook_events import execution as event_execution
+from billing.stripe.commands.webhook_events import intake, queue
 from billing.stripe.queries.actions import list_due_actions
 from orgs.queue.enqueue import enqueue
 
@@ -16,13 +18,13 @@ _BATCH = 1_000
 @shared_task
 def handle_event(event_id: int) -> None:
     """Apply a webhook event once, however often this task is enqueued."""
-    handling.handle(event_id)
+    event_execution.handle(event_id)
 
 
 @shared_task
 def sweep_webhook_events() -> None:
     """Enqueue webhook events that were not enqueued or whose worker died."""
-    for event_id in leases.take_forgotten(_BATCH):
+    for event_id in queue.take_forgotten(_BATCH):
         enqueue(handle_event, event_id)
 
 
@@ -30,20 +32,20 @@ def sweep_webhook_events() -> None:
 def pull_events() -> None:
     """Fetch the events that Stripe could not deliver."""
     if gateway.is_on():
-        for event_id in receiving.pull_undelivered():
+        for event_id in intake.pull_undelivered():
             enqueue(handle_event, event_id)
 
 
 @shared_task
 def prune_webhook_events() -> None:
     """Delete webhook events that were handled long ago."""
-    leases.prune()
+    queue.prune()
 
 
 @shared_task
 def run_sync(run_id: int) -> None:
     """Continue a sync run; a long run takes several tasks and blocks no worker."""
-    if reading.advance(run_id):
+    if sync_execution.advance(run_id):
         enqueue(run_sync, run_id)
 
 
@@ -72,7 +74,7 @@ def resolve_discrepancy(discrepancy_id: int, by: str) -> None:
 def do_action(action_id: int) -> None:
     """Carry out a requested Stripe action once, however often this is enqueued."""
     if gateway.is_on():
-        execution.do(action_id)
+        action_execution.do(action_id)
 
 
 @shared_task

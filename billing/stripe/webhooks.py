@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from billing import gateway
 from billing.stripe import tasks
-from billing.stripe.commands.webhook_events import receiving
+from billing.stripe.commands.webhook_events import intake
 from orgs.queue.enqueue import enqueue
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def stripe(request: HttpRequest) -> HttpResponse:
     except (gateway.BadSignature, gateway.Malformed) as error:
         logger.warning("webhook_refused code=%s %s", error.code, error)
         return HttpResponse(status=HTTPStatus.BAD_REQUEST)
-    if (id_ := receiving.receive(event)) is not None:
+    if (id_ := intake.receive(event)) is not None:
         enqueue(tasks.handle_event, id_)
     return HttpResponse(status=HTTPStatus.OK)
 

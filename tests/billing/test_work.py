@@ -26,10 +26,10 @@ from billing.models import (
     SyncRun,
 )
 from billing.stripe import tasks as stripe_tasks
-from billing.stripe.commands.actions import execution
-from billing.stripe.commands.sync import reading
-from billing.stripe.commands.webhook_events import handling
-from billing.stripe.commands.webhook_events.leases import take_forgotten
+from billing.stripe.commands.actions import execution as action_execution
+from billing.stripe.commands.sync import execution as sync_execution
+from billing.stripe.commands.webhook_events import execution as event_execution
+from billing.stripe.commands.webhook_events.queue import take_forgotten
 from billing.stripe.queries.failed_jobs import list_failed_jobs
 from billing.stripe.queries.webhook_events import list_webhook_events
 from orgs.commands import work
@@ -124,7 +124,7 @@ KINDS = [
     Kind(
         StripeAction,
         make_action,
-        execution.do,
+        action_execution.do,
         stripe_tasks.sweep_actions,
         partial(failed_jobs, "action"),
     ),
@@ -138,7 +138,7 @@ KINDS = [
     Kind(
         StripeEvent,
         make_event,
-        handling.handle,
+        event_execution.handle,
         stripe_tasks.sweep_webhook_events,
         failed_events,
     ),
@@ -146,7 +146,7 @@ KINDS = [
     Kind(
         SyncRun,
         make_run,
-        reading.advance,
+        sync_execution.advance,
         stripe_tasks.sweep_syncs,
         partial(failed_rows, SyncRun),
     ),

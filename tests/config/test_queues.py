@@ -12,7 +12,7 @@ from django.db import connections
 from billing.gateway import read_event
 from billing.models import StripeAction, StripeEvent
 from billing.stripe import tasks
-from billing.stripe.commands.webhook_events import receiving
+from billing.stripe.commands.webhook_events import intake
 from config.celery import app
 from metrics.models import DailyUsage
 from metrics.tasks import roll_up_usage
@@ -32,7 +32,7 @@ def event_backlog(fake_stripe: FakeStripe) -> Iterator[None]:
     fake_stripe.control("script", latency=SECONDS_EACH)
     for number in range(EVENTS):
         payload = event_of(f"price_{number}", "price.updated")
-        id_ = receiving.receive(read_event(json.dumps(payload).encode()))
+        id_ = intake.receive(read_event(json.dumps(payload).encode()))
         enqueue(tasks.handle_event, id_)
     yield
     fake_stripe.control("script", latency=0)

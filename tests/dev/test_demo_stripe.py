@@ -22,7 +22,7 @@ from config.dev.demo.fleet import WhiteLabelPlan
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW
 from tests.support.fake_stripe import FakeStripe
-from tests.support.stripe_mirror import our_state, run_sync, their_state
+from tests.support.stripe_mirror import mirrored_state, run_sync, stripe_state
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
@@ -47,17 +47,19 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> WhiteLabel:
 
 def open_discrepancy() -> set[tuple[str, str, str]]:
     rows = Discrepancy.objects.filter(resolved_at=None)
-    return set(rows.values_list("kind", "stripe_id", "theirs"))
+    return set(rows.values_list("kind", "stripe_id", "stripe_value"))
 
 
 def test_what_was_not_changed_is_the_same(fake: FakeStripe, demo: WhiteLabel) -> None:
     assert stripe.fill()
 
-    ours, theirs = our_state(), their_state(fake)
+    mirrored, in_stripe = mirrored_state(), stripe_state(fake)
     changed = {"sub_demo_1", "sub_demo_2", "in_demo_4_2"}
-    assert set(ours) == set(theirs)
-    assert len(ours) > 60
-    assert {id_ for id_, state in theirs.items() if ours[id_] != state} == changed
+    assert set(mirrored) == set(in_stripe)
+    assert len(mirrored) > 60
+    assert {
+        id_ for id_, state in in_stripe.items() if mirrored[id_] != state
+    } == changed
 
 
 def test_the_report_has_something_to_heal_and_a_sync_heals_it(

@@ -11,7 +11,7 @@ from django.test import Client
 
 from billing.models import StripeAction, Subscription
 from billing.stripe import tasks
-from billing.stripe.commands.mirror.refetching import refetch_all_of, refetch_price
+from billing.stripe.commands.mirror.refetches import refetch_all_of, refetch_price
 from orgs.models import Organization, User
 from tests.support.fake_stripe import FakeStripe, Json, make_price
 from tests.support.stripe_mirror import customer_of

@@ -1,48 +1,49 @@
-"""Organizations with customers in the stand-in, and what we made of them."""
+"""Organizations with customers in the fake Stripe, and the mirror of them."""
 
 from typing import Any
 
 from django.db import connection
 
 from billing.models import Invoice, Subscription, SyncRun
-from billing.stripe.commands.sync import reading, runs
+from billing.stripe.commands.sync import execution, runs
 from orgs.models import Organization, WhiteLabel
 from tests.support.fake_stripe import FakeStripe
 
-STATUSES = {"incomplete_expired": "canceled"}
+MIRRORED_STATUSES = {"incomplete_expired": "canceled"}
 
 
 def customer_of(fake: FakeStripe, organization: Organization) -> str:
-    """A customer whose metadata name the organization."""
-    made = fake.client().v1.customers.create(
+    """Create a customer whose metadata name the organization; return its id."""
+    customer = fake.client().v1.customers.create(
         {
             "name": organization.name,
             "email": f"{organization.external_id}@example.com",
             "metadata": {"orgdesk_organization_id": str(organization.pk)},
         }
     )
-    return made.id
+    return customer.id
 
 
 def subscribe(fake: FakeStripe, customer: str, price: str, **more: Any) -> str:
+    """Create a subscription and return its id."""
     quantity = more.pop("quantity", 1)
     items = [{"price": price, "quantity": quantity}]
-    found: Any = {"customer": customer, "items": items, **more}
-    return fake.client().v1.subscriptions.create(found).id
+    parameters: Any = {"customer": customer, "items": items, **more}
+    return fake.client().v1.subscriptions.create(parameters).id
 
 
 def run_sync(white_label: WhiteLabel, *, repairs: bool = True) -> SyncRun:
-    """A run to its end, as workers do it."""
-    asked = runs.start(white_label, requested_by="ann", repairs=repairs)
-    while reading.advance(asked.pk):
+    """Start a run and execute it to its end, as workers do."""
+    run = runs.start(white_label, requested_by="ann", repairs=repairs)
+    while execution.advance(run.pk):
         pass
-    asked.refresh_from_db()
-    assert (asked.state, asked.error) == ("done", "")
-    return asked
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("done", "")
+    return run
 
 
 def history() -> int:
-    """How many versions of mirrored rows were kept."""
+    """Return how many versions of mirrored rows the history has."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select (select count(*) from billing_subscriptionevent)"
@@ -52,28 +53,38 @@ def history() -> int:
         return int(cursor.fetchone()[0])
 
 
-def our_state() -> dict[str, tuple[Any, ...]]:
-    """What we say of every subscription and invoice, in words of Stripe's."""
-    found: dict[str, tuple[Any, ...]] = {}
-    for sub in Subscription.objects.all():
-        ends = sub.period_ends_at.timestamp() if sub.period_ends_at else None
-        found[sub.stripe_id] = (sub.status, sub.stripe_price_id, ends)
-    for one in Invoice.objects.all():
-        cents = int(one.total * 100), int(one.amount_paid * 100)
-        found[one.stripe_id] = (one.status, *cents)
-    return found
+def mirrored_state() -> dict[str, tuple[Any, ...]]:
+    """Return the state of every mirrored subscription and invoice by its id.
+
+    A subscription's state is its status, price and period end; an invoice's is its
+    status, total and paid amount in cents.
+    """
+    states: dict[str, tuple[Any, ...]] = {}
+    for subscription in Subscription.objects.all():
+        ends_at = subscription.period_ends_at
+        states[subscription.stripe_id] = (
+            subscription.status,
+            subscription.stripe_price_id,
+            ends_at.timestamp() if ends_at else None,
+        )
+    for invoice in Invoice.objects.all():
+        cents = int(invoice.total * 100), int(invoice.amount_paid * 100)
+        states[invoice.stripe_id] = (invoice.status, *cents)
+    return states
 
 
-def their_state(fake: FakeStripe) -> dict[str, tuple[Any, ...]]:
-    """The same of the stand-in's own objects."""
-    found: dict[str, tuple[Any, ...]] = {}
-    for sub in fake.objects("subscription"):
-        item = sub["items"]["data"][0]
-        status = STATUSES.get(sub["status"], sub["status"])
-        is_paused = sub["pause_collection"] and status != "canceled"
-        status = "paused" if is_paused else status
-        end = float(item["current_period_end"])
-        found[sub["id"]] = (status, item["price"]["id"], end)
-    for one in fake.objects("invoice"):
-        found[one["id"]] = (one["status"], one["total"], one["amount_paid"])
-    return found
+def stripe_state(fake: FakeStripe) -> dict[str, tuple[Any, ...]]:
+    """Return what `mirrored_state` should return for the objects of the fake."""
+    states: dict[str, tuple[Any, ...]] = {}
+    for subscription in fake.objects("subscription"):
+        item = subscription["items"]["data"][0]
+        status = subscription["status"]
+        status = MIRRORED_STATUSES.get(status, status)
+        if subscription["pause_collection"] and status != "canceled":
+            status = "paused"
+        ends_at = float(item["current_period_end"])
+        states[subscription["id"]] = (status, item["price"]["id"], ends_at)
+    for invoice in fake.objects("invoice"):
+        amounts = invoice["total"], invoice["amount_paid"]
+        states[invoice["id"]] = (invoice["status"], *amounts)
+    return states

@@ -1,6 +1,7 @@
-"""Differences found between our rows and Stripe: seen, seen again, gone.
+"""Discrepancies between Orgdesk and Stripe: first seen, seen again, resolved.
 
-One row per object and kind while it lasts; bulk, for a run meets thousands.
+There is one open row per object and kind. Writes are in bulk, because a run finds
+thousands.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,67 +15,76 @@ from billing.models import Discrepancy
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What we say and what Stripe says of one object, in words for people."""
+    """Difference found for one object: Orgdesk's and Stripe's values as texts."""
 
     kind: str
     stripe_id: str
-    ours: str
-    theirs: str
-    theirs_at: datetime  # when Stripe was asked
-    ours_at: datetime | None = None  # when it was asked for what we say
-    organization_id: int | None = None  # null: nobody's
+    orgdesk_value: str
+    stripe_value: str
+    stripe_read_at: datetime  # when Stripe was asked
+    orgdesk_read_at: datetime | None = None  # when Orgdesk's row was read from Stripe
+    organization_id: int | None = None  # null: an unlinked customer
     white_label_id: int | None = None
 
     @property
     def is_warning(self) -> bool:
+        """True if only a person can resolve the difference."""
         return self.kind in Discrepancy.WARNINGS
 
 
-def record(found: Iterable[Difference], *, run_id: int | None = None) -> None:
-    """Write them down; one that is known is seen again."""
-    rows = sorted(found, key=lambda one: (one.stripe_id, one.kind))
+def record(differences: Iterable[Difference], *, run_id: int | None = None) -> None:
+    """Store differences; a discrepancy that is open already is marked as seen again."""
+    # Sorted, so that two transactions lock the same rows in the same order.
+    rows = sorted(differences, key=lambda row: (row.stripe_id, row.kind))
     if not rows:
         return
-    columns = [[getattr(row, name) for row in rows] for name in _NAMES]
+    columns = {name: [getattr(row, name) for row in rows] for name in _NAMES}
     with connection.cursor() as cursor:
-        cursor.execute(
-            _RECORD, {"run": run_id, **dict(zip(_NAMES, columns, strict=True))}
-        )
+        cursor.execute(_RECORD, {"run": run_id, **columns})
 
 
-def close(
-    stripe_ids: Collection[str], *, but: Iterable[Difference], at: datetime, by: str
+def resolve_absent(
+    stripe_ids: Collection[str],
+    *,
+    remaining: Iterable[Difference],
+    at: datetime,
+    by: str,
 ) -> None:
-    """These objects were looked at: what is not found any more has healed."""
-    left = {(one.stripe_id, one.kind) for one in but}
-    known = Discrepancy.objects.filter(stripe_id__in=stripe_ids, resolved_at=None)
-    gone = [
+    """Resolve the open discrepancies of these objects that are not in `remaining`."""
+    remaining_keys = {(row.stripe_id, row.kind) for row in remaining}
+    open_rows = Discrepancy.objects.filter(stripe_id__in=stripe_ids, resolved_at=None)
+    absent_ids = [
         id_
-        for id_, *key in known.values_list("id", "stripe_id", "kind")
-        if tuple(key) not in left
+        for id_, *key in open_rows.values_list("id", "stripe_id", "kind")
+        if tuple(key) not in remaining_keys
     ]
-    if gone:
-        Discrepancy.objects.filter(id__in=gone, resolved_at=None).update(
+    if absent_ids:
+        Discrepancy.objects.filter(id__in=absent_ids, resolved_at=None).update(
             resolved_at=at, resolved_by=by[:200]
         )
 
 
 _NAMES = (
-    "white_label_id", "organization_id", "kind", "stripe_id", "ours", "theirs",
-    "ours_at", "theirs_at",
+    "white_label_id", "organization_id", "kind", "stripe_id", "orgdesk_value",
+    "stripe_value", "orgdesk_read_at", "stripe_read_at",
 )  # fmt: skip
+# One statement for all rows. The conflict is with the open row of the same object and
+# kind: it gets the new values and keeps when it was first seen. A fetch outside a run
+# does not take a row away from the run that saw it last.
 _RECORD = """
 insert into billing_discrepancy as d (white_label_id, organization_id, kind, stripe_id,
-    ours,
-    theirs, ours_at, theirs_at, run_id, first_seen_at, last_seen_at, resolved_by)
-select f.*, %(run)s, f.theirs_at, f.theirs_at, '' from unnest(
+    orgdesk_value, stripe_value, orgdesk_read_at, stripe_read_at,
+    run_id, first_seen_at, last_seen_at, resolved_by)
+select f.*, %(run)s, f.stripe_read_at, f.stripe_read_at, '' from unnest(
     %(white_label_id)s::bigint[], %(organization_id)s::bigint[], %(kind)s::text[],
-    %(stripe_id)s::text[], %(ours)s::text[], %(theirs)s::text[],
-    %(ours_at)s::timestamptz[], %(theirs_at)s::timestamptz[]
-) f (white_label_id, organization_id, kind, stripe_id, ours, theirs, ours_at, theirs_at)
+    %(stripe_id)s::text[], %(orgdesk_value)s::text[], %(stripe_value)s::text[],
+    %(orgdesk_read_at)s::timestamptz[], %(stripe_read_at)s::timestamptz[]
+) f (white_label_id, organization_id, kind, stripe_id, orgdesk_value, stripe_value,
+    orgdesk_read_at, stripe_read_at)
 on conflict (stripe_id, kind) where resolved_at is null do update set
-    ours = excluded.ours, theirs = excluded.theirs, ours_at = excluded.ours_at,
-    theirs_at = excluded.theirs_at, last_seen_at = excluded.last_seen_at,
+    orgdesk_value = excluded.orgdesk_value, stripe_value = excluded.stripe_value,
+    orgdesk_read_at = excluded.orgdesk_read_at,
+    stripe_read_at = excluded.stripe_read_at, last_seen_at = excluded.last_seen_at,
     organization_id = excluded.organization_id,
     white_label_id = excluded.white_label_id,
     run_id = coalesce(excluded.run_id, d.run_id)

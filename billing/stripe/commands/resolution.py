@@ -1,4 +1,4 @@
-"""Healing a difference: Stripe is asked again, and what it says is written."""
+"""Resolution of discrepancies: Stripe is asked again and its answer is written."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import pghistory
 
 from billing.models import Discrepancy, SyncRun
 from billing.stripe.commands.mirror.fetches import Outcome
-from billing.stripe.commands.mirror.refetching import (
+from billing.stripe.commands.mirror.refetches import (
     refetch_customer,
     refetch_invoice,
     refetch_subscription,
@@ -16,6 +16,7 @@ from billing.stripe.commands.webhook_events.locks import object_lock
 from orgs.errors import Conflict
 from orgs.models import WhiteLabel
 
+# By the prefix of the object's id in Stripe.
 _REFETCHES: dict[str, Callable[..., Outcome]] = {
     "cus": refetch_customer,
     "sub": refetch_subscription,
@@ -24,9 +25,10 @@ _REFETCHES: dict[str, Callable[..., Outcome]] = {
 
 
 def resolve(discrepancy_id: int, *, by: str) -> None:
-    """Over the network, so from a worker; healed by somebody else, it is nothing.
+    """Resolve a discrepancy by mirroring its object again, unless it is resolved.
 
-    Raises `Conflict` for a warning: what it warns of, people change in Stripe or here.
+    Calls Stripe, so run it in a worker. Raises `Conflict` for a warning, which a person
+    resolves in Stripe or in Orgdesk.
     """
     discrepancy = Discrepancy.objects.filter(
         pk=discrepancy_id, resolved_at=None
@@ -40,10 +42,13 @@ def resolve(discrepancy_id: int, *, by: str) -> None:
 
 
 def check_resolvable(discrepancy: Discrepancy) -> None:
+    """Raise `Conflict` for a warning."""
     if discrepancy.is_warning:
-        raise Conflict("A warning waits for a person.", code="discrepancy_is_warning")
+        raise Conflict(
+            "Warnings cannot be resolved automatically.", code="discrepancy_is_warning"
+        )
 
 
 def resolve_all(white_label: WhiteLabel, *, by: str) -> SyncRun:
-    """A run that heals what it finds; warnings stay."""
+    """Start a sync run that repairs what differs; warnings stay open."""
     return runs.start(white_label, requested_by=by, repairs=True)

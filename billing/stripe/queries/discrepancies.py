@@ -17,10 +17,10 @@ class DiscrepancyRow:
     id: int
     kind: str
     stripe_id: str
-    ours: str  # empty: Orgdesk has no value
-    theirs: str
-    ours_at: datetime | None  # when the value in Orgdesk was read from Stripe
-    theirs_at: datetime
+    orgdesk_value: str  # empty: Orgdesk has no value
+    stripe_value: str
+    orgdesk_read_at: datetime | None  # when the value in Orgdesk was read from Stripe
+    stripe_read_at: datetime
     first_seen_at: datetime
     last_seen_at: datetime
     resolved_at: datetime | None
@@ -47,7 +47,8 @@ class DiscrepancyRow:
 
 
 _FIELDS = (
-    "id", "kind", "stripe_id", "ours", "theirs", "ours_at", "theirs_at",
+    "id", "kind", "stripe_id", "orgdesk_value", "stripe_value", "orgdesk_read_at",
+    "stripe_read_at",
     "first_seen_at", "last_seen_at", "resolved_at", "resolved_by", "run_id",
     "white_label_id", "organization_id",
 )  # fmt: skip

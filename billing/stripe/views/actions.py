@@ -200,7 +200,7 @@ def _search_context(action_request: ActionRequest, query: QueryDict) -> dict[str
         return context
     email = search.cleaned_data["email"]
     customers, problem = find_customers(email, action_request.organization)
-    is_any_free = any(not customer.is_taken for customer in customers)
+    is_any_free = any(not customer.is_unavailable for customer in customers)
     return context | {
         "searched": email,
         "customers": customers,

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from billing.models import StripeEvent
 from billing.staff import StaffContext, require_billing_read, require_billing_write
 from billing.stripe import tasks
-from billing.stripe.commands.webhook_events import leases
+from billing.stripe.commands.webhook_events import queue
 from billing.stripe.queries.webhook_events import (
     WebhookEventRow,
     get_webhook_event,
@@ -51,7 +51,7 @@ def resend_event(request: OrgRequest, event_id: int) -> HttpResponse:
     """Queue an event that is parked, failed or ignored for processing again."""
     staff = require_billing_write(request)
     event = _get_event(staff, event_id)
-    if not leases.resend(event_id):
+    if not queue.resend(event_id):
         raise Conflict(
             "This event is already queued, in progress, or done.",
             code="event_not_ended",
@@ -66,7 +66,7 @@ def ignore_event(request: OrgRequest, event_id: int) -> HttpResponse:
     """Mark an event that is parked or failed as needing no action."""
     staff = require_billing_write(request, needs_stripe=False)
     event = _get_event(staff, event_id)
-    if not leases.ignore(event_id, by=staff.principal.name):
+    if not queue.ignore(event_id, by=staff.principal.name):
         raise Conflict("This event does not need action.", code="event_needs_no_action")
     messages.success(request, f"Ignored {event.type}.")
     return _redirect_to_tab(request)

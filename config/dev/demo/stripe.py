@@ -21,7 +21,7 @@ from django.utils import timezone
 from billing import gateway
 from billing.models import BillingAccount, Charge, Invoice, Subscription
 from billing.money import compute_bill, smallest_charge
-from billing.stripe.commands.sync import reading, runs
+from billing.stripe.commands.sync import execution, runs
 from config.dev.demo.fleet import WHITE_LABELS, State, WhiteLabelPlan, plans
 from config.dev.demo.subscriptions import (
     CURRENCIES,
@@ -75,7 +75,7 @@ def _fill() -> None:
 def _sync(*, repairs: bool) -> None:
     for label in WhiteLabel.objects.order_by("id"):
         run = runs.start(label, repairs=repairs)
-        while reading.advance(run.pk):
+        while execution.advance(run.pk):
             pass
 
 

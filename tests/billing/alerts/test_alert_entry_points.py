@@ -19,7 +19,7 @@ from billing.ledger.commands.credits import grant_credit
 from billing.ledger.commands.limits import change_limit
 from billing.ledger.commands.periods import close_period
 from billing.models import BillingAccount, SpendingLimit
-from billing.stripe.commands.mirror.refetching import refetch_subscription
+from billing.stripe.commands.mirror.refetches import refetch_subscription
 from orgs.models import Entitlements, Organization, WhiteLabel
 from tests.config.test_admin import fields
 from tests.factories import NOW, make_key, make_rate, make_user

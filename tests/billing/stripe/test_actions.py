@@ -23,7 +23,7 @@ from billing.models import (
 )
 from billing.stripe import tasks
 from billing.stripe.commands.actions import execution
-from billing.stripe.commands.mirror.refetching import refetch_customer, refetch_invoice
+from billing.stripe.commands.mirror.refetches import refetch_customer, refetch_invoice
 from billing.stripe.queries.actions import list_due_actions
 from billing.stripe.templatetags.actions import action_description
 from orgs.models import Organization, WhiteLabel
@@ -164,7 +164,9 @@ def test_a_customer_that_stripe_has_is_not_unlinked(
     Discrepancy.objects.create(
         kind="no_customer",
         stripe_id=account.stripe_id or "",
-        **dict.fromkeys(("theirs_at", "first_seen_at", "last_seen_at"), timezone.now()),
+        **dict.fromkeys(
+            ("stripe_read_at", "first_seen_at", "last_seen_at"), timezone.now()
+        ),
     )
 
     action = staff.ask("unlink-customer")

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from billing.models import StripeAction, Subscription
-from billing.stripe.commands.mirror.refetching import refetch_all_of, refetch_price
+from billing.stripe.commands.mirror.refetches import refetch_all_of, refetch_price
 from config.celery import app
 from orgs.models import Organization
 from tests.factories import make_organization, make_user, make_white_label

@@ -257,9 +257,9 @@ def test_a_difference_is_shown_with_both_values_and_healed(
             organization=whose,
             kind="tier",
             stripe_id=growth.stripe_id if whose == staff.organization else "sub_x",
-            ours=ours,
-            theirs="growth",
-            theirs_at=NOW,
+            orgdesk_value=ours,
+            stripe_value="growth",
+            stripe_read_at=NOW,
             first_seen_at=NOW,
             last_seen_at=NOW,
         )
@@ -269,7 +269,7 @@ def test_a_difference_is_shown_with_both_values_and_healed(
     assert "<del>startup</del>" in html(page)
     assert "<ins>growth</ins>" in html(page)
     assert "secret" not in html(page)
-    discrepancy = Discrepancy.objects.get(ours="startup")
+    discrepancy = Discrepancy.objects.get(orgdesk_value="startup")
     assert f'action="/stripe/discrepancies/{discrepancy.pk}/resolve/"' in html(page)
 
 

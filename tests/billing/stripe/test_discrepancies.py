@@ -1,4 +1,4 @@
-"""Differences: seen, seen again, healed; and what people are warned of instead."""
+"""Discrepancies: found, seen again and resolved; warnings that need a person."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +12,7 @@ from billing.gateway import calls
 from billing.models import BillingAccount, Discrepancy, Invoice, Subscription
 from billing.stripe import tasks
 from billing.stripe.commands import resolution
-from billing.stripe.commands.mirror.refetching import refetch_subscription
+from billing.stripe.commands.mirror.refetches import refetch_subscription
 from billing.stripe.queries.discrepancies import (
     get_discrepancy,
     list_discrepancies,
@@ -29,35 +29,39 @@ pytestmark = pytest.mark.usefixtures("frozen")
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits between retries."""
     monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.01)
 
 
 @pytest.fixture
 def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
+    """Fake Stripe whose faults end with the test."""
     yield fake_stripe
     fake_stripe.control("script", api=[])
 
 
 @pytest.fixture
 def price(fake: FakeStripe) -> str:
+    """Id of a monthly price."""
     return make_price(fake, 2900).id
 
 
 @pytest.fixture
 def sub(fake: FakeStripe, acme: WhiteLabel, org: Organization, price: str) -> str:
-    """Of org-7, mirrored; the decoy's is, too."""
+    """Id of the mirrored subscription of org-7; the decoy has one, too."""
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
-    made = subscribe(fake, customer_of(fake, org), price)
+    subscription_id = subscribe(fake, customer_of(fake, org), price)
     subscribe(fake, customer_of(fake, decoy), price)
     run_sync(acme)
     run_sync(decoy.white_label)
-    return made
+    return subscription_id
 
 
-def found(*, resolved: bool = False) -> list[tuple[str, str, str]]:
+def recorded(*, resolved: bool = False) -> list[tuple[str, str, str]]:
+    """Return the kind and both values of the open or resolved discrepancies."""
     rows = Discrepancy.objects.filter(resolved_at__isnull=not resolved).order_by("kind")
-    return list(rows.values_list("kind", "ours", "theirs"))
+    return list(rows.values_list("kind", "orgdesk_value", "stripe_value"))
 
 
 @pytest.mark.parametrize(
@@ -85,15 +89,16 @@ def test_each_part_of_a_subscription_is_compared(
     price: str,
     change: tuple[dict[str, object], str, str, str],
 ) -> None:
-    ours, kind, said, theirs = change
-    Subscription.objects.filter(stripe_id=sub).update(**ours)
+    columns, kind, orgdesk_value, stripe_value = change
+    Subscription.objects.filter(stripe_id=sub).update(**columns)
 
     run = run_sync(acme, repairs=False)
 
-    theirs = theirs or f"{price} · monthly · platform"
-    assert found() == [(kind, said, theirs)]
+    stripe_value = stripe_value or f"{price} · monthly · platform"
+    assert recorded() == [(kind, orgdesk_value, stripe_value)]
     row = list_discrepancies([acme])[0]
-    assert (row.can_resolve, row.ours_at, row.theirs_at) == (True, NOW, NOW)
+    assert row.can_resolve
+    assert (row.orgdesk_read_at, row.stripe_read_at) == (NOW, NOW)
     assert list_run_discrepancies(run.pk) == [row]
     assert (run.discrepancy_count, run.written) == (1, 0)
 
@@ -108,7 +113,7 @@ def test_seats_are_compared(
 
     run_sync(acme)
 
-    assert found(resolved=True) == [("seats", "5", "11")]
+    assert recorded(resolved=True) == [("seats", "5", "11")]
     assert Subscription.objects.get().seats == 11
 
 
@@ -119,13 +124,13 @@ def test_amounts_are_compared(acme: WhiteLabel, sub: str) -> None:
 
     run_sync(acme)
 
-    assert found(resolved=True) == [
+    assert recorded(resolved=True) == [
         ("amount", "7.00 usd, 0.00 paid", "29.00 usd, 29.00 paid"),
         ("status", "open", "paid 2026-11-21 12:00 UTC"),
     ]
 
 
-def test_what_we_never_had_is_missing(
+def test_object_that_orgdesk_lacks_is_missing(
     fake: FakeStripe, acme: WhiteLabel, sub: str, price: str
 ) -> None:
     late = make_organization(acme, "late")
@@ -133,7 +138,7 @@ def test_what_we_never_had_is_missing(
 
     run_sync(acme)
 
-    assert [kind for kind, *_ in found(resolved=True)] == [
+    assert [kind for kind, *_ in recorded(resolved=True)] == [
         "customer",
         "missing",
         "missing",
@@ -141,10 +146,7 @@ def test_what_we_never_had_is_missing(
     assert Subscription.objects.filter(organization=late).exists()
 
 
-# --- seen again, healed -----------------------------------------------------------
-
-
-def test_it_is_one_row_while_it_lasts(acme: WhiteLabel, sub: str) -> None:
+def test_open_discrepancy_is_one_row(acme: WhiteLabel, sub: str) -> None:
     Subscription.objects.filter(stripe_id=sub).update(tier="free")
     run_sync(acme, repairs=False)
     with time_machine.travel(NOW + timedelta(days=1), tick=False):
@@ -156,7 +158,9 @@ def test_it_is_one_row_while_it_lasts(acme: WhiteLabel, sub: str) -> None:
     assert Discrepancy.objects.count() == 1
 
 
-def test_one_click_heals_one(acme: WhiteLabel, org: Organization, sub: str) -> None:
+def test_one_discrepancy_is_resolved_by_its_button(
+    acme: WhiteLabel, org: Organization, sub: str
+) -> None:
     Subscription.objects.filter(stripe_id=sub).update(tier="free", status="past_due")
     Invoice.objects.filter(organization=org).update(total=7)
     run_sync(acme, repairs=False)
@@ -168,25 +172,27 @@ def test_one_click_heals_one(acme: WhiteLabel, org: Organization, sub: str) -> N
 
     tier.refresh_from_db()
     assert (tier.resolved_by, tier.resolved_at) == ("ann", NOW)
-    assert [kind for kind, *_ in found()] == ["amount"]
+    assert [kind for kind, *_ in recorded()] == ["amount"]
     assert Subscription.objects.get(stripe_id=sub).tier == "growth"
     assert history() == before
     assert len(list_organization_discrepancies(org.pk, resolved=True)) == 2
 
 
-def test_one_click_heals_all(acme: WhiteLabel, org: Organization, sub: str) -> None:
+def test_all_discrepancies_are_resolved_by_one_run(
+    acme: WhiteLabel, org: Organization, sub: str
+) -> None:
     Subscription.objects.update(tier="free")
     run_sync(acme, repairs=False)
 
     run = resolution.resolve_all(acme, by="ann")
     tasks.run_sync(run.pk)
 
-    assert found() == []
+    assert recorded() == []
     tiers = Subscription.objects.order_by("organization__white_label__slug")
     assert list(tiers.values_list("tier", flat=True)) == ["growth", "free"]
 
 
-def test_a_webhook_heals_too(acme: WhiteLabel, sub: str) -> None:
+def test_webhook_resolves_a_discrepancy(acme: WhiteLabel, sub: str) -> None:
     Subscription.objects.filter(stripe_id=sub).update(tier="free")
     run_sync(acme, repairs=False)
 
@@ -195,67 +201,63 @@ def test_a_webhook_heals_too(acme: WhiteLabel, sub: str) -> None:
     assert Discrepancy.objects.get().resolved_by == "evt_1"
 
 
-def test_what_was_never_so_in_stripe_ends(
+def test_subscription_missing_in_stripe_is_canceled(
     fake: FakeStripe, acme: WhiteLabel, sub: str
 ) -> None:
-    """Gone from Stripe: live here it has ended, as far as anyone can say."""
     fake.control("remove", id=sub)
 
     run_sync(acme)
 
-    assert found(resolved=True) == [("status", "active", "not in Stripe")]
+    assert recorded(resolved=True) == [("status", "active", "not in Stripe")]
     assert Subscription.objects.get(stripe_id=sub).status == "canceled"
 
 
-def test_another_account_takes_nothing_away(
+def test_key_of_another_account_cancels_nothing(
     fake: FakeStripe, acme: WhiteLabel, sub: str
 ) -> None:
-    """The key of an empty account: warnings, and nothing called ended."""
+    """The other account is empty: customers get warnings."""
     fake.reset()
 
     run = run_sync(acme)
 
     assert run.written == 0
-    assert [kind for kind, *_ in found()] == ["no_customer"]
+    assert [kind for kind, *_ in recorded()] == ["no_customer"]
     assert Subscription.objects.get(stripe_id=sub).status == "active"
 
 
-# --- warnings -----------------------------------------------------------------------
-
-
-def test_an_unknown_price_changes_nothing_silently(
+def test_unknown_price_is_a_warning_until_it_is_known(
     fake: FakeStripe, acme: WhiteLabel, sub: str
 ) -> None:
-    """Of a kind we do not sell; once its product says what it is, all is followed."""
-    strange = make_price(fake, 100, kind="hats", tier="odd")
+    """A product that gets a known kind lets its subscriptions be mirrored."""
+    unknown = make_price(fake, 100, kind="hats", tier="odd")
     item = fake.client().v1.subscriptions.retrieve(sub).items.data[0].id
-    change: Any = {"items": [{"id": item, "price": strange.id}]}
+    change: Any = {"items": [{"id": item, "price": unknown.id}]}
     fake.client().v1.subscriptions.update(sub, change)
     customer = customer_of(fake, make_organization(acme, "other"))
-    other = subscribe(fake, customer, strange.id)
+    other = subscribe(fake, customer, unknown.id)
 
     run_sync(acme)
 
     warnings = Discrepancy.objects.filter(kind="unknown_price", resolved_at=None)
-    assert set(warnings.values_list("stripe_id", "ours", "theirs")) == {
-        (sub, "growth", strange.id),
-        (other, "", strange.id),
+    assert set(warnings.values_list("stripe_id", "orgdesk_value", "stripe_value")) == {
+        (sub, "growth", unknown.id),
+        (other, "", unknown.id),
     }
     assert Subscription.objects.get(stripe_id=sub).tier == "growth"
     assert not Subscription.objects.filter(stripe_id=other).exists()
-    with pytest.raises(Conflict, match="waits for a person"):
+    with pytest.raises(Conflict, match="cannot be resolved automatically"):
         resolution.resolve(warnings[0].pk, by="ann")
 
     known: Any = {"metadata": {"orgdesk_kind": "platform"}}
-    fake.client().v1.products.update(str(strange.product), known)
+    fake.client().v1.products.update(str(unknown.product), known)
     run_sync(acme)
 
-    assert found() == []
+    assert recorded() == []
     rows = Subscription.objects.filter(white_label=acme)
     assert dict(rows.values_list("stripe_id", "tier")) == {sub: "odd", other: "odd"}
 
 
-def test_of_two_live_ones_the_newest_active_is_used(
+def test_newest_active_one_of_duplicate_subscriptions_is_used(
     fake: FakeStripe, acme: WhiteLabel, org: Organization, sub: str
 ) -> None:
     customer = BillingAccount.objects.get(organization=org).stripe_id or ""
@@ -265,7 +267,7 @@ def test_of_two_live_ones_the_newest_active_is_used(
     refetch_subscription(newer)
     run_sync(acme)
 
-    assert found() == [("two_live", f"{newer} is used", f"{sub} is active")]
+    assert recorded() == [("two_live", f"{newer} is used", f"{sub} is active")]
     live = Subscription.objects.get(organization=org)
     assert (live.stripe_id, live.tier) == (newer, "scale")
     before = history()
@@ -277,7 +279,7 @@ def test_of_two_live_ones_the_newest_active_is_used(
     refetch_subscription(sub)
     run_sync(acme)
 
-    assert found() == []
+    assert recorded() == []
     rows = Subscription.objects.filter(organization=org).order_by("status")
     assert list(rows.values_list("stripe_id", "status")) == [
         (sub, "active"),
@@ -285,10 +287,10 @@ def test_of_two_live_ones_the_newest_active_is_used(
     ]
 
 
-def test_a_successor_whose_predecessor_ended_unheard(
+def test_successor_of_a_subscription_whose_end_was_lost_is_mirrored(
     fake: FakeStripe, org: Organization, sub: str, price: str
 ) -> None:
-    """The end of the first was lost: the second is no rival."""
+    """The webhook of the cancellation never came; there is no duplicate."""
     customer = BillingAccount.objects.get(organization=org).stripe_id or ""
     fake.client().v1.subscriptions.cancel(sub)
     second = subscribe(fake, customer, price)
@@ -300,17 +302,17 @@ def test_a_successor_whose_predecessor_ended_unheard(
         sub: "canceled",
         second: "active",
     }
-    assert found() == []
+    assert recorded() == []
 
 
-def test_a_customer_of_nobody_is_a_warning(
+def test_unlinked_customer_is_a_warning(
     fake: FakeStripe, acme: WhiteLabel, sub: str
 ) -> None:
-    make_customer(fake, "who@example.com")
+    make_customer(fake, "unlinked@example.com")
 
     run_sync(acme)
 
-    assert found() == [("no_organization", "", "who@example.com")]
+    assert recorded() == [("no_organization", "", "unlinked@example.com")]
     assert list_discrepancies([acme]) == []
     row = list_discrepancies([acme], include_unassigned=True)[0]
     assert (row.label, row.can_resolve) == (
@@ -320,7 +322,7 @@ def test_a_customer_of_nobody_is_a_warning(
     assert get_discrepancy(row.id, [acme]) is None
 
 
-def test_a_link_is_never_moved(
+def test_link_of_a_customer_is_never_changed(
     fake: FakeStripe, acme: WhiteLabel, org: Organization, sub: str
 ) -> None:
     """A second customer that names the same organization."""
@@ -330,12 +332,12 @@ def test_a_link_is_never_moved(
     run_sync(acme)
 
     assert BillingAccount.objects.get(organization=org).stripe_id == first
-    assert found() == [
+    assert recorded() == [
         ("no_organization", f"organization already has {first}", "org-7@example.com")
     ]
 
 
-def test_a_customer_deleted_in_stripe_is_a_warning(
+def test_customer_deleted_in_stripe_is_a_warning(
     fake: FakeStripe, acme: WhiteLabel, org: Organization, sub: str
 ) -> None:
     customer = BillingAccount.objects.get(organization=org).stripe_id or ""
@@ -344,6 +346,6 @@ def test_a_customer_deleted_in_stripe_is_a_warning(
 
     run_sync(acme)
 
-    assert found() == [("no_customer", "linked", "not in Stripe")]
+    assert recorded() == [("no_customer", "linked", "not in Stripe")]
     assert BillingAccount.objects.get(organization=org).stripe_id == customer
     assert Subscription.objects.get(stripe_id=sub).status == "canceled"

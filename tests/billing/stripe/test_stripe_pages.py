@@ -88,9 +88,9 @@ def make_discrepancy(
 ) -> Discrepancy:
     found = {
         "kind": "tier",
-        "ours": "growth",
-        "theirs": "scale",
-        "theirs_at": NOW,
+        "orgdesk_value": "growth",
+        "stripe_value": "scale",
+        "stripe_read_at": NOW,
         "first_seen_at": NOW,
         "last_seen_at": NOW,
     }
@@ -312,9 +312,15 @@ def test_the_pages_take_as_many_queries_for_many_rows_as_for_few(
 def test_differences_show_both_values_and_warnings_stand_apart(
     bound: Client, acme: WhiteLabel, org: Organization
 ) -> None:
-    make_discrepancy(acme, "sub_a", organization=org, ours_at=NOW - timedelta(days=1))
     make_discrepancy(
-        acme, "sub_w", kind="unknown_price", ours="growth", theirs="price_x"
+        acme, "sub_a", organization=org, orgdesk_read_at=NOW - timedelta(days=1)
+    )
+    make_discrepancy(
+        acme,
+        "sub_w",
+        kind="unknown_price",
+        orgdesk_value="growth",
+        stripe_value="price_x",
     )
     make_discrepancy(acme, "sub_h", resolved_at=NOW, resolved_by="ann")
     page = bound.get("/stripe/discrepancies/")
@@ -339,7 +345,9 @@ def test_what_a_run_saw_of_nobodys_is_not_for_a_bound_person(
 ) -> None:
     run = make_run(acme, "done", discrepancy_count=2)
     make_discrepancy(acme, "sub_a", run=run)
-    make_discrepancy(None, "cus_n", run=run, kind="no_organization", theirs="Walk-in")
+    make_discrepancy(
+        None, "cus_n", run=run, kind="no_organization", stripe_value="Walk-in"
+    )
     url = f"/stripe/discrepancies/?run={run.pk}"
 
     assert "cus_n" in text_of(require_billing_read("ope", "operator").get(url))

@@ -1,4 +1,4 @@
-"""A full sync against the stand-in: everything once, and after whatever went wrong."""
+"""Full sync of a white label against the fake Stripe, with crashes and outages."""
 
 import dataclasses
 import os
@@ -23,9 +23,7 @@ from billing.models import (
     SyncSeen,
 )
 from billing.stripe import tasks
-from billing.stripe.commands.sync import reading, runs, stages
-from billing.stripe.commands.sync import reading as reading_sync
-from billing.stripe.commands.sync import runs as runs_sync
+from billing.stripe.commands.sync import execution, runs, stages
 from billing.stripe.commands.sync.runs import find_forgotten, start_all
 from billing.stripe.queries.sync_runs import get_sync, last_syncs
 from orgs.models import Organization, WhiteLabel
@@ -34,34 +32,37 @@ from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import (
     customer_of,
     history,
-    our_state,
+    mirrored_state,
     run_sync,
+    stripe_state,
     subscribe,
-    their_state,
 )
 
 pytestmark = pytest.mark.usefixtures("frozen")
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits between retries."""
     monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.01)
 
 
 @pytest.fixture
 def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
+    """Fake Stripe whose faults end with the test."""
     yield fake_stripe
     fake_stripe.control("script", api=[])
 
 
 @pytest.fixture
 def price(fake: FakeStripe) -> str:
+    """Id of a monthly price."""
     return make_price(fake, 2900).id
 
 
 @pytest.fixture
 def fleet(fake: FakeStripe, acme: WhiteLabel, price: str) -> list[Organization]:
-    """Seven organizations that subscribed, and a decoy of another white label."""
+    """Seven organizations with a subscription, and a decoy of another white label."""
     organizations = [make_organization(acme, f"fleet-{n}") for n in range(7)]
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
     for organization in [*organizations, decoy]:
@@ -69,7 +70,7 @@ def fleet(fake: FakeStripe, acme: WhiteLabel, price: str) -> list[Organization]:
     return organizations
 
 
-def test_everything_is_mirrored_once(
+def test_customer_subscription_invoice_and_price_are_mirrored_once(
     fake: FakeStripe, acme: WhiteLabel, org: Organization, price: str
 ) -> None:
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
@@ -80,9 +81,9 @@ def test_everything_is_mirrored_once(
     first = run_sync(acme)
 
     assert BillingAccount.objects.get(organization=org).stripe_id == customer
-    found = Subscription.objects.get()
-    assert (found.organization, found.stripe_id) == (org, sub)
-    assert (found.tier, found.cycle, found.status) == ("growth", "monthly", "active")
+    row = Subscription.objects.get()
+    assert (row.organization, row.stripe_id) == (org, sub)
+    assert (row.tier, row.cycle, row.status) == ("growth", "monthly", "active")
     invoice = Invoice.objects.get()
     assert invoice.total == Decimal("29.000")
     assert (invoice.status, invoice.currency) == ("paid", "usd")
@@ -100,7 +101,7 @@ def test_everything_is_mirrored_once(
     assert not Discrepancy.objects.exists()
 
 
-def test_every_state_is_mirrored(
+def test_every_state_of_a_subscription_is_mirrored(
     fake: FakeStripe, acme: WhiteLabel, price: str
 ) -> None:
     spaces = make_price(fake, 1100, kind="spaces", tier="team").id
@@ -141,14 +142,13 @@ def test_every_state_is_mirrored(
     assert rows[ended].status == "canceled"
     assert str(rows[ending].cancels_at)[:19] == "2026-11-21 12:16:39"
     assert {row.cycle for row in rows.values()} == {"monthly", "yearly"}
-    assert our_state() == their_state(fake)
+    assert mirrored_state() == stripe_state(fake)
     assert run_sync(acme).written == 0
 
 
-def test_what_was_lost_is_healed_and_written_down(
+def test_changes_without_webhooks_are_recorded_and_repaired(
     fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
 ) -> None:
-    """No webhook came: three weeks of changes are seen by one run."""
     run_sync(acme)
     subs = list(Subscription.objects.order_by("id").values_list("stripe_id", flat=True))
     scale = make_price(fake, 9900, tier="scale").id
@@ -158,45 +158,46 @@ def test_what_was_lost_is_healed_and_written_down(
     client.update(subs[1], {"items": [{"id": item, "price": scale}]})
     fake.advance(days=31)
 
-    found = run_sync(acme)
+    run = run_sync(acme)
 
-    assert found.discrepancy_count == Discrepancy.objects.count() > 0
+    assert run.discrepancy_count == Discrepancy.objects.count() > 0
     kinds = set(
         Discrepancy.objects.filter(stripe_id=subs[1]).values_list("kind", flat=True)
     )
     assert kinds == {"tier", "price", "period"}
     tier = Discrepancy.objects.get(stripe_id=subs[1], kind="tier")
-    assert (tier.ours, tier.theirs, tier.resolved_by) == ("growth", "scale", "ann")
-    assert tier.run == found
+    assert (tier.orgdesk_value, tier.stripe_value, tier.resolved_by) == (
+        "growth",
+        "scale",
+        "ann",
+    )
+    assert tier.run == run
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
     assert Subscription.objects.get(stripe_id=subs[0]).status == "canceled"
-    theirs = their_state(fake)
-    assert all(theirs[id_] == said for id_, said in our_state().items())
+    in_stripe = stripe_state(fake)
+    assert all(in_stripe[id_] == state for id_, state in mirrored_state().items())
     before = history()
     assert run_sync(acme).written == 0
     assert history() == before
 
 
-def test_only_looking_writes_nothing(
+def test_run_without_repairs_records_only(
     fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
 ) -> None:
     run_sync(acme)
-    before, ours = history(), our_state()
-    one = Subscription.objects.first()
-    assert one
-    fake.client().v1.subscriptions.cancel(one.stripe_id)
+    before = history(), mirrored_state()
+    subscription = Subscription.objects.first()
+    assert subscription
+    fake.client().v1.subscriptions.cancel(subscription.stripe_id)
 
-    found = run_sync(acme, repairs=False)
+    run = run_sync(acme, repairs=False)
 
-    assert (found.written, found.discrepancy_count) == (0, 1)
-    assert (history(), our_state()) == (before, ours)
-    assert Discrepancy.objects.get(resolved_at=None).theirs == "canceled"
-
-
-# --- paging, and what happens meanwhile --------------------------------------------
+    assert (run.written, run.discrepancy_count) == (0, 1)
+    assert (history(), mirrored_state()) == before
+    assert Discrepancy.objects.get(resolved_at=None).stripe_value == "canceled"
 
 
-def test_it_goes_on_where_it_was_killed(
+def test_run_continues_from_the_page_where_it_was_killed(
     fake: FakeStripe,
     acme: WhiteLabel,
     fleet: list[Organization],
@@ -204,104 +205,105 @@ def test_it_goes_on_where_it_was_killed(
 ) -> None:
     """The worker dies after the second page of invoices was saved."""
     _pages_of(2, monkeypatch)
-    asked = runs_sync.start(acme)
+    run = runs.start(acme)
     pages = 0
     save = runs.save
 
-    def dying(party: list[SyncRun], **place: Any) -> None:
+    def dying(batch: list[SyncRun], **progress: Any) -> None:
         nonlocal pages
-        save(party, **place)
-        pages += party[0].stage == SyncRun.Stage.INVOICES
+        save(batch, **progress)
+        pages += batch[0].stage == SyncRun.Stage.INVOICES
         if pages == 2:
             raise SystemExit(9)
 
     monkeypatch.setattr(runs, "save", dying)
     with pytest.raises(SystemExit):
-        reading_sync.advance(asked.pk)
+        execution.advance(run.pk)
     monkeypatch.setattr(runs, "save", save)
-    asked.refresh_from_db()
-    assert (asked.state, asked.stage) == ("running", "invoices")
-    assert reading_sync.advance(asked.pk) is False  # its lease goes on
-    asked_before = len(fake.requests("/v1/customers"))
+    run.refresh_from_db()
+    assert (run.state, run.stage) == ("running", "invoices")
+    assert execution.advance(run.pk) is False  # it still has its lease
+    requests_before = len(fake.requests("/v1/customers"))
 
     with time_machine.travel(NOW + SyncRun.retries.lease, tick=False):
-        assert find_forgotten(10) == [asked.pk]
-        reading_sync.advance(asked.pk)
+        assert find_forgotten(10) == [run.pk]
+        execution.advance(run.pk)
 
-    asked.refresh_from_db()
-    assert (asked.state, asked.errors) == ("done", 0)
-    assert len(fake.requests("/v1/customers")) == asked_before
+    run.refresh_from_db()
+    assert (run.state, run.errors) == ("done", 0)
+    assert len(fake.requests("/v1/customers")) == requests_before
     assert Invoice.objects.count() == Subscription.objects.count() == 7
     assert not SyncSeen.objects.exists()
 
 
-def test_a_long_run_lets_others_have_their_turn(
+def test_long_run_is_executed_in_slices(
     fake: FakeStripe,
     acme: WhiteLabel,
     fleet: list[Organization],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A page at a time: two of seven customers, again and again."""
+    """Each slice reads one page of three objects."""
     _pages_of(3, monkeypatch)
-    monkeypatch.setattr(reading, "SLICE_SECONDS", -1)
-    asked, turns = runs_sync.start(acme), 1
-    while reading_sync.advance(asked.pk):
-        asked.refresh_from_db()
-        assert (asked.state, asked.leased_until) == ("running", NOW)
-        turns += 1
+    monkeypatch.setattr(execution, "SLICE_SECONDS", -1)
+    run, slices = runs.start(acme), 1
+    while execution.advance(run.pk):
+        run.refresh_from_db()
+        assert (run.state, run.leased_until) == ("running", NOW)
+        slices += 1
 
-    assert turns == 1 + 2 + 0 + 2 + 2  # the last page of each stage begins the next
+    assert slices == 1 + 2 + 0 + 2 + 2  # the last page of each stage begins the next
     assert Invoice.objects.count() == 7
 
 
-def test_a_worker_without_its_lease_stops(
+def test_worker_that_lost_its_lease_stops(
     fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
 ) -> None:
-    asked = runs_sync.start(acme)
-    mine = runs.claim(asked.pk)
-    assert mine
+    run = runs.start(acme)
+    batch = runs.claim(run.pk)
+    assert batch
     with time_machine.travel(NOW + SyncRun.retries.lease, tick=False):
-        assert runs.claim(asked.pk)
+        assert runs.claim(run.pk)
 
     with pytest.raises(runs.LeaseLost):
-        runs.save(mine, cursor="cus_x")
+        runs.save(batch, cursor="cus_x")
 
 
-def test_what_comes_while_it_pages_is_not_missed(
+def test_objects_created_during_a_run_are_mirrored(
     fake: FakeStripe,
     acme: WhiteLabel,
     fleet: list[Organization],
     price: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One more in the second of the bound, one later, and the place itself deleted."""
+    """Also those of the second in which it began, and after the cursor's deletion."""
     _pages_of(3, monkeypatch)
     late = [make_organization(acme, f"late-{n}") for n in range(2)]
-    save, made = runs.save, list[str]()
+    save, created = runs.save, list[str]()
 
-    def meanwhile(party: list[SyncRun], **place: Any) -> None:
-        save(party, **place)
-        run = party[0]
-        if run.stage == SyncRun.Stage.CUSTOMERS and not made:
-            made.append(customer_of(fake, late[0]))
+    def save_and_create(batch: list[SyncRun], **progress: Any) -> None:
+        save(batch, **progress)
+        run = batch[0]
+        if run.stage == SyncRun.Stage.CUSTOMERS and not created:
+            created.append(customer_of(fake, late[0]))
             fake.advance(hours=0.01)
-            made.append(customer_of(fake, late[1]))
+            created.append(customer_of(fake, late[1]))
             fake.client().v1.customers.delete(run.cursor)
-        if run.stage == SyncRun.Stage.INVOICES and len(made) == 2:
-            made.append(subscribe(fake, made[1], price))
+        if run.stage == SyncRun.Stage.INVOICES and len(created) == 2:
+            created.append(subscribe(fake, created[1], price))
 
-    monkeypatch.setattr(runs, "save", meanwhile)
+    monkeypatch.setattr(runs, "save", save_and_create)
     run_sync(acme)
 
     linked = BillingAccount.objects.filter(organization__in=late)
-    assert set(linked.values_list("stripe_id", flat=True)) == set(made[:2])
+    assert set(linked.values_list("stripe_id", flat=True)) == set(created[:2])
     assert Subscription.objects.filter(organization__in=fleet).count() >= 6
 
 
 def _pages_of(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    window = calls.list_parameters
+    """Let lists have pages of this size."""
+    parameters = calls.list_parameters
     monkeypatch.setattr(
-        calls, "list_parameters", lambda **part: window(**part) | {"limit": size}
+        calls, "list_parameters", lambda **part: parameters(**part) | {"limit": size}
     )
 
 
@@ -315,7 +317,7 @@ def _pages_of(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=lambda fault: f"{fault['do']}",
 )
-def test_trouble_on_the_way_costs_nothing_but_time(
+def test_run_survives_faults_of_the_network(
     fake: FakeStripe,
     acme: WhiteLabel,
     fleet: list[Organization],
@@ -330,7 +332,7 @@ def test_trouble_on_the_way_costs_nothing_but_time(
     assert Invoice.objects.count() == 7
 
 
-def test_an_outage_puts_the_run_off(
+def test_run_is_retried_after_an_outage(
     fake: FakeStripe,
     acme: WhiteLabel,
     fleet: list[Organization],
@@ -338,37 +340,34 @@ def test_an_outage_puts_the_run_off(
 ) -> None:
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0.05)
     fake.control("script", api=[{"do": "error", "path": "/v1/sub*", "times": 0}])
-    asked = runs_sync.start(acme)
+    run = runs.start(acme)
 
-    assert reading_sync.advance(asked.pk) is False
+    assert execution.advance(run.pk) is False
 
-    asked.refresh_from_db()
-    assert (asked.state, asked.stage) == ("pending", "subscriptions")
-    assert asked.error_code == "stripe.unavailable"
+    run.refresh_from_db()
+    assert (run.state, run.stage) == ("pending", "subscriptions")
+    assert run.error_code == "stripe.unavailable"
     assert find_forgotten(10) == []
     fake.control("script", api=[])
-    with time_machine.travel(asked.next_attempt_at, tick=False):
-        assert find_forgotten(10) == [asked.pk]
-        reading_sync.advance(asked.pk)
+    with time_machine.travel(run.next_attempt_at, tick=False):
+        assert find_forgotten(10) == [run.pk]
+        execution.advance(run.pk)
     assert Subscription.objects.count() == 7
 
 
-def test_what_cannot_be_read_is_counted(
+def test_malformed_object_counts_as_an_error(
     fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
 ) -> None:
     bad = fake.objects("subscription")[3]["id"]
     fake.change(bad, currency="xyz")
 
-    found = run_sync(acme)
+    run = run_sync(acme)
 
-    assert found.errors == 1
+    assert run.errors == 1
     assert Subscription.objects.count() == 6
 
 
-# --- whose, and asked by whom -------------------------------------------------------
-
-
-def test_a_run_touches_its_own_white_label(
+def test_run_mirrors_only_its_white_label(
     fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
 ) -> None:
     run_sync(WhiteLabel.objects.get(slug="decoy"))
@@ -379,36 +378,37 @@ def test_a_run_touches_its_own_white_label(
     assert not BillingAccount.objects.filter(organization__in=fleet).exists()
 
 
-def test_asked_twice_it_is_one_run(acme: WhiteLabel) -> None:
-    first = runs_sync.start(acme, requested_by="ann")
+def test_second_start_returns_the_unfinished_run(acme: WhiteLabel) -> None:
+    first = runs.start(acme, requested_by="ann")
 
-    assert runs_sync.start(acme, requested_by="bob").pk == first.pk
+    assert runs.start(acme, requested_by="bob").pk == first.pk
     assert len(start_all()) == WhiteLabel.objects.count()
 
 
-def test_progress_is_told(
+def test_progress_has_rate_and_remaining_time(
     fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
 ) -> None:
     run_sync(acme)
-    asked = runs_sync.start(acme)
-    SyncRun.objects.filter(pk=asked.pk).update(
+    run = runs.start(acme)
+    SyncRun.objects.filter(pk=run.pk).update(
         state="running", done=10, total=40, started_at=NOW
     )
 
     with time_machine.travel(NOW.timestamp() + 5, tick=False):
-        told = last_syncs([acme]).get(acme.pk)
+        progress = last_syncs([acme]).get(acme.pk)
 
-    assert told
-    assert (told.rate, told.percent, told.is_unfinished) == (2.0, 25, True)
-    assert told.remaining
-    assert told.remaining.total_seconds() == 15
-    assert get_sync(asked.pk, [WhiteLabel.objects.get(slug="decoy")]) is None
+    assert progress
+    assert (progress.rate, progress.percent) == (2.0, 25)
+    assert progress.is_unfinished
+    assert progress.remaining
+    assert progress.remaining.total_seconds() == 15
+    assert get_sync(run.pk, [WhiteLabel.objects.get(slug="decoy")]) is None
 
 
-def test_what_was_ours_and_cannot_be_read_any_more_is_counted(
+def test_mirrored_objects_that_became_malformed_count_as_errors(
     fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
 ) -> None:
-    """Each of a kind, and a new subscription of a price in an unknown currency."""
+    """A new subscription to a price in an unknown currency counts as one, too."""
     run_sync(acme)
     customer, sub, invoice = (
         fake.objects(kind)[3]["id"] for kind in ("customer", "subscription", "invoice")
@@ -424,82 +424,82 @@ def test_what_was_ours_and_cannot_be_read_any_more_is_counted(
     subscribe(fake, customer_of(fake, make_organization(acme, "odd")), odd)
     fake.change(odd, currency="xyz")
 
-    found = run_sync(acme)
+    run = run_sync(acme)
 
-    assert found.errors == 4
+    assert run.errors == 4
     assert Subscription.objects.get(stripe_id=sub).status == "active"
     assert Discrepancy.objects.get(resolved_at=None).kind == "unknown_price"
 
 
-def test_runs_that_begin_together_ask_once(
+def test_runs_that_begin_together_read_the_lists_once(
     fake: FakeStripe, acme: WhiteLabel, fleet: list[Organization]
 ) -> None:
-    """Each white label is as by a run of its own, whoever else reads."""
+    """The result for each white label is the same as that of a separate run."""
     decoy = WhiteLabel.objects.get(slug="decoy")
     run_sync(acme)
-    one = fake.client().v1.subscriptions
     lost = Subscription.objects.order_by("id")[0].stripe_id
-    one.cancel(lost)
-    alone = _requests(fake, lambda: run_sync(acme))
+    fake.client().v1.subscriptions.cancel(lost)
+    alone = _count_requests(fake, lambda: run_sync(acme))
     Subscription.objects.filter(stripe_id=lost).update(status="active")
     BillingAccount.objects.filter(organization__white_label=decoy).update(
         stripe_id=None
     )
 
-    asked = [runs_sync.start(acme), runs_sync.start(decoy)]
-    together = _requests(fake, lambda: reading_sync.advance(asked[0].pk))
+    started = [runs.start(acme), runs.start(decoy)]
+    together = _count_requests(fake, lambda: execution.advance(started[0].pk))
 
     assert together == alone
-    for run in asked:
+    for run in started:
         run.refresh_from_db()
-    assert [run.state for run in asked] == ["done", "done"]
-    assert asked[0].done == asked[1].done > 0
-    assert [run.written for run in asked] == [1, 3]
+    assert [run.state for run in started] == ["done", "done"]
+    assert started[0].done == started[1].done > 0
+    assert [run.written for run in started] == [1, 3]
     discrepancy = Discrepancy.objects.filter(stripe_id=lost).order_by("-id")[0]
-    assert (discrepancy.run, discrepancy.kind) == (asked[0], "status")
+    assert (discrepancy.run, discrepancy.kind) == (started[0], "status")
     assert Subscription.objects.get(organization__white_label=decoy).status == "active"
     assert not SyncSeen.objects.exists()
 
 
-def _requests(fake: FakeStripe, what: Callable[[], object]) -> int:
+def _count_requests(fake: FakeStripe, function: Callable[[], object]) -> int:
+    """Return how many requests to Stripe a function makes."""
     before = len(fake.requests())
-    what()
+    function()
     return len(fake.requests()) - before
 
 
-def test_trouble_of_one_white_label_is_not_the_others(
+def test_error_of_one_white_label_does_not_stop_the_others(
     fake: FakeStripe,
     acme: WhiteLabel,
     fleet: list[Organization],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     decoy = WhiteLabel.objects.get(slug="decoy")
-    asked = {one.slug: runs_sync.start(one) for one in (decoy, acme)}
+    started = {label.slug: runs.start(label) for label in (decoy, acme)}
     stage = stages.STAGES["subscriptions"]
 
-    def take(items: Any, fetch: Any) -> Any:
-        if fetch.white_label_id == decoy.pk:
+    def mirror(items: Any, context: Any) -> Any:
+        if context.white_label_id == decoy.pk:
             raise ValueError("broken")
-        return stage.take(items, fetch)
+        return stage.mirror(items, context)
 
-    broken = dataclasses.replace(stage, take=take)
+    broken = dataclasses.replace(stage, mirror=mirror)
     monkeypatch.setitem(stages.STAGES, "subscriptions", broken)
-    reading_sync.advance(asked["decoy"].pk)
+    execution.advance(started["decoy"].pk)
 
-    for run in asked.values():
+    for run in started.values():
         run.refresh_from_db()
-    states = {slug: (run.state, run.stage) for slug, run in asked.items()}
+    states = {slug: (run.state, run.stage) for slug, run in started.items()}
     assert states == {
         "acme": ("done", "ended"),
         "decoy": ("pending", "subscriptions"),
     }
     monkeypatch.undo()
-    with time_machine.travel(asked["decoy"].next_attempt_at, tick=False):
-        reading_sync.advance(asked["decoy"].pk)
+    with time_machine.travel(started["decoy"].next_attempt_at, tick=False):
+        execution.advance(started["decoy"].pk)
     assert Subscription.objects.count() == 8
 
 
-def test_the_timetable_starts_one_for_each(
+def test_schedule_starts_a_run_for_each_white_label(
     fake: FakeStripe, acme: WhiteLabel, django_capture_on_commit_callbacks: Any
 ) -> None:
     with django_capture_on_commit_callbacks() as enqueues:
@@ -514,23 +514,23 @@ import django
 from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[3]
 django.setup()
-from billing.stripe.commands.sync import reading, runs, stages
-save, left = runs.save, [int(sys.argv[2])]
-def dying(party, **place):
-    save(party, **place)
-    left[0] -= 1
-    if not left[0]:
+from billing.stripe.commands.sync import execution, runs, stages
+save, saves_left = runs.save, [int(sys.argv[2])]
+def dying(batch, **progress):
+    save(batch, **progress)
+    saves_left[0] -= 1
+    if not saves_left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
 runs.save = dying
-reading.advance(int(sys.argv[1]))
+execution.advance(int(sys.argv[1]))
 """
 
 
 @pytest.mark.usefixtures("committed")
-def test_killed_with_nine_it_goes_on(fake: FakeStripe) -> None:
-    """A process of its own, killed after its third save; another goes on."""
+def test_run_continues_after_its_process_was_killed(fake: FakeStripe) -> None:
+    """The process is killed after its third save; another worker continues."""
     acme = _committed_fleet(fake)
-    asked = runs_sync.start(acme)
+    run = runs.start(acme)
     name = str(connection.settings_dict["NAME"])
     environ = {
         **os.environ,
@@ -538,25 +538,26 @@ def test_killed_with_nine_it_goes_on(fake: FakeStripe) -> None:
         "STRIPE_API_BASE": fake.url,
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
-    died = subprocess.run(
-        [sys.executable, "-c", _KILLED, str(asked.pk), "3", name],
+    process = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(run.pk), "3", name],
         env=environ,
         check=False,
         capture_output=True,
     )
-    assert died.returncode == -9, died.stderr
-    asked.refresh_from_db()
-    assert (asked.state, asked.stage) == ("running", "prices")
+    assert process.returncode == -9, process.stderr
+    run.refresh_from_db()
+    assert (run.state, run.stage) == ("running", "prices")
 
     SyncRun.objects.update(leased_until=NOW)
-    reading_sync.advance(asked.pk)
+    execution.advance(run.pk)
 
-    asked.refresh_from_db()
-    assert (asked.state, Subscription.objects.count()) == ("done", 1)
-    assert our_state() == their_state(fake)
+    run.refresh_from_db()
+    assert (run.state, Subscription.objects.count()) == ("done", 1)
+    assert mirrored_state() == stripe_state(fake)
 
 
 def _committed_fleet(fake: FakeStripe) -> WhiteLabel:
+    """Return a white label with one subscribed organization."""
     acme = make_white_label("acme")
     customer = customer_of(fake, make_organization(acme, "org-7"))
     subscribe(fake, customer, make_price(fake).id)

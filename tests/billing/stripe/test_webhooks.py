@@ -1,4 +1,4 @@
-"""The webhook's door and the inbox behind it, over HTTP and in any order."""
+"""Webhooks of Stripe: received over HTTP, stored once, handled in any order."""
 
 import json
 from collections.abc import Iterator
@@ -30,16 +30,16 @@ from billing.models import (
     Subscription,
 )
 from billing.stripe import tasks
-from billing.stripe.commands.mirror.fetches import Fetch
-from billing.stripe.commands.mirror.refetching import (
+from billing.stripe.commands.mirror.fetches import FetchContext
+from billing.stripe.commands.mirror.refetches import (
     refetch_all_of,
     refetch_invoice,
     refetch_subscription,
 )
 from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
-from billing.stripe.commands.webhook_events import handling, leases
-from billing.stripe.commands.webhook_events.leases import take_forgotten
-from billing.stripe.commands.webhook_events.receiving import ENQUEUED_WITHIN
+from billing.stripe.commands.webhook_events import execution, queue
+from billing.stripe.commands.webhook_events.intake import ENQUEUED_WITHIN
+from billing.stripe.commands.webhook_events.queue import take_forgotten
 from billing.stripe.queries.webhook_events import list_webhook_events
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_white_label
@@ -48,10 +48,10 @@ from tests.support.fake_stripe import SECRET, FakeStripe, make_customer, make_pr
 from tests.support.stripe_mirror import (
     customer_of,
     history,
-    our_state,
+    mirrored_state,
     run_sync,
+    stripe_state,
     subscribe,
-    their_state,
 )
 
 pytestmark = pytest.mark.usefixtures("frozen")
@@ -59,34 +59,39 @@ URL = "/webhooks/stripe/"
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits between retries."""
     monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0.2)
 
 
 @pytest.fixture
 def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
+    """Fake Stripe whose faults end with the test."""
     yield fake_stripe
     fake_stripe.control("script", api=[])
 
 
 @pytest.fixture
 def price(fake: FakeStripe) -> str:
+    """Id of a monthly price."""
     return make_price(fake, 2900).id
 
 
 def post(body: bytes, signature: str, *, url: str = URL) -> int:
+    """Post a webhook and return the status of the answer."""
     headers = {"stripe-signature": signature}
     answer = Client(headers=headers).post(url, body, content_type="application/json")
     return answer.status_code
 
 
 def deliver(fake: FakeStripe, event_id: str, **more: Any) -> int:
-    """As Stripe delivers it; answers the status."""
+    """Post an event of the fake as Stripe does; return the status of the answer."""
     return post(*fake.sign(event_id, at=int(NOW.timestamp()), **more))
 
 
 def handle_all() -> None:
+    """Handle all pending events."""
     for id_ in StripeEvent.objects.filter(state="pending").values_list("id", flat=True):
         tasks.handle_event(id_)
 
@@ -94,26 +99,28 @@ def handle_all() -> None:
 def event_of(
     object_id: str, type_: str = "invoice.paid", **more: Any
 ) -> dict[str, Any]:
-    thing = {"id": object_id, "object": type_.partition(".")[0]}
+    """Return an event about an object, as JSON."""
+    snapshot = {"id": object_id, "object": type_.partition(".")[0]}
     return {
         "id": f"evt_{type_}_{object_id}",
         "object": "event",
         "type": type_,
         "api_version": "2026-10-28.endive",
         "created": int(NOW.timestamp()),
-        "data": {"object": thing},
+        "data": {"object": snapshot},
         **more,
     }
 
 
 def receive(event: dict[str, Any]) -> StripeEvent:
-    """Into the inbox by its own door."""
+    """Post an event and return its row."""
     body = json.dumps(event).encode()
-    assert post(body, _signed(body)) == 200
+    assert post(body, _signature(body)) == 200
     return StripeEvent.objects.get(event_id=event["id"])
 
 
-def _signed(body: bytes, secret: str = SECRET) -> str:
+def _signature(body: bytes, secret: str = SECRET) -> str:
+    """Return the signature header of a webhook's body."""
     import stripe  # noqa: PLC0415
 
     header: str = stripe.WebhookSignature.generate_signature_header(
@@ -123,16 +130,14 @@ def _signed(body: bytes, secret: str = SECRET) -> str:
 
 
 def outcome(event: StripeEvent) -> tuple[str, str]:
+    """Handle an event and return its state and reason."""
     tasks.handle_event(event.pk)
     event.refresh_from_db()
     return event.state, event.reason
 
 
-# --- the door -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("url", [URL, "/webhooks/stripe"])
-def test_an_event_is_kept_and_handled(
+def test_event_is_stored_and_handled(
     fake: FakeStripe, org: Organization, price: str, url: str
 ) -> None:
     sub = subscribe(fake, customer_of(fake, org), price)
@@ -145,8 +150,9 @@ def test_an_event_is_kept_and_handled(
     assert (row.event_id, row.object_id, row.state) == (event["id"], sub, "pending")
     assert outcome(row) == ("done", "")
     assert row.organization == org
-    found = Subscription.objects.get()
-    assert (found.organization, found.tier, found.status) == (org, "growth", "active")
+    subscription = Subscription.objects.get()
+    assert subscription.organization == org
+    assert (subscription.tier, subscription.status) == ("growth", "active")
 
 
 BODY = json.dumps(event_of("in_1")).encode()
@@ -157,20 +163,20 @@ BODY = json.dumps(event_of("in_1")).encode()
     [
         (BODY, "", 400),
         (BODY, "t=1,v1=" + "0" * 64, 400),
-        (BODY, _signed(BODY, "whsec_other"), 400),
-        (BODY, _signed(BODY).replace("v1=", "v1=\xe9"), 400),
-        (BODY, _signed(BODY).replace("v1", "v0"), 400),
-        (BODY + b" ", _signed(BODY), 400),
-        (b"", _signed(b""), 400),
-        (b"{", _signed(b"{"), 400),
-        (b"[]", _signed(b"[]"), 400),
-        (b"null", _signed(b"null"), 400),
-        (b'{"id": 7, "type": "x"}', _signed(b'{"id": 7, "type": "x"}'), 400),
-        (b'{"id": "evt_1"}', _signed(b'{"id": "evt_1"}'), 400),
+        (BODY, _signature(BODY, "whsec_other"), 400),
+        (BODY, _signature(BODY).replace("v1=", "v1=\xe9"), 400),
+        (BODY, _signature(BODY).replace("v1", "v0"), 400),
+        (BODY + b" ", _signature(BODY), 400),
+        (b"", _signature(b""), 400),
+        (b"{", _signature(b"{"), 400),
+        (b"[]", _signature(b"[]"), 400),
+        (b"null", _signature(b"null"), 400),
+        (b'{"id": 7, "type": "x"}', _signature(b'{"id": 7, "type": "x"}'), 400),
+        (b'{"id": "evt_1"}', _signature(b'{"id": "evt_1"}'), 400),
         (b" " * 2_000_000, "", 413),
     ],
 )
-def test_what_is_no_event_is_refused(
+def test_unsigned_or_invalid_body_is_refused(
     fake_stripe: FakeStripe, db: None, body: bytes, signature: str, status: int
 ) -> None:
     assert post(body, signature) == status
@@ -184,15 +190,15 @@ def test_other_methods_are_refused(
     assert getattr(Client(), method)(URL).status_code == 405
 
 
-def test_without_a_secret_there_is_nothing(
+def test_webhook_is_not_found_without_a_secret(
     fake_stripe: FakeStripe, db: None, settings: Settings
 ) -> None:
     settings.STRIPE_WEBHOOK_SECRET = [" "]
 
-    assert post(BODY, _signed(BODY, " ")) == 404
+    assert post(BODY, _signature(BODY, " ")) == 404
 
 
-def test_without_a_secret_one_is_warned_at_the_start(
+def test_check_warns_of_a_missing_secret(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_1", []
@@ -203,11 +209,11 @@ def test_without_a_secret_one_is_warned_at_the_start(
     assert "W001" not in capsys.readouterr().err
 
 
-def test_no_login_no_form_token_no_tls_is_asked_for(
+def test_webhook_needs_no_login_csrf_token_or_tls(
     fake_stripe: FakeStripe, db: None, settings: Settings
 ) -> None:
     settings.SECURE_SSL_REDIRECT = True
-    headers = {"stripe-signature": _signed(BODY)}
+    headers = {"stripe-signature": _signature(BODY)}
     client = Client(enforce_csrf_checks=True, headers=headers)
 
     answer = client.post(URL, BODY, content_type="application/json")
@@ -215,17 +221,17 @@ def test_no_login_no_form_token_no_tls_is_asked_for(
     assert answer.status_code == 200
 
 
-def test_either_secret_is_taken_while_one_replaces_the_other(
+def test_either_of_two_secrets_is_accepted(
     fake_stripe: FakeStripe, db: None, settings: Settings
 ) -> None:
     settings.STRIPE_WEBHOOK_SECRET = ["whsec_new", SECRET]
 
-    assert post(BODY, _signed(BODY)) == 200
-    assert post(BODY, _signed(BODY, "whsec_new")) == 200
+    assert post(BODY, _signature(BODY)) == 200
+    assert post(BODY, _signature(BODY, "whsec_new")) == 200
     assert StripeEvent.objects.count() == 1
 
 
-def test_what_postgresql_cannot_hold_is_kept_without_it(
+def test_nul_characters_in_a_payload_are_removed(
     fake_stripe: FakeStripe, db: None
 ) -> None:
     event = receive(event_of("in_1", name="a\0b", nested=[{"x\0": "\0"}]))
@@ -235,13 +241,13 @@ def test_what_postgresql_cannot_hold_is_kept_without_it(
 
 
 @pytest.mark.parametrize("name", ["id", "type", "api_version"])
-def test_a_nul_in_what_an_event_is_called_is_left_out(
+def test_nul_characters_in_the_columns_of_an_event_are_removed(
     fake_stripe: FakeStripe, db: None, name: str
 ) -> None:
     event = event_of("in_1\0")
     body = json.dumps(event | {name: event[name] + "\0"}).encode()
 
-    assert post(body, _signed(body)) == 200
+    assert post(body, _signature(body)) == 200
 
     row = StripeEvent.objects.get()
     assert (row.event_id, row.type) == (event["id"].replace("\0", ""), "invoice.paid")
@@ -249,7 +255,7 @@ def test_a_nul_in_what_an_event_is_called_is_left_out(
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_hundred_at_once_are_one(
+def test_hundred_parallel_deliveries_store_one_event(
     fake: FakeStripe, live_server: LiveServer, price: str
 ) -> None:
     org = make_organization(make_white_label("acme"), "org-7")
@@ -273,13 +279,10 @@ def test_a_hundred_at_once_are_one(
     assert Subscription.objects.count() == 1
     before = history()
     StripeEvent.objects.update(received_at=NOW - timedelta(days=31))
-    assert leases.prune() == 1
+    assert queue.prune() == 1
     assert send() == 200
     handle_all()
     assert (history(), Subscription.objects.count()) == (before, 1)
-
-
-# --- what becomes of an event ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -287,11 +290,18 @@ def test_a_hundred_at_once_are_one(
     ["charge.succeeded", "invoice.upcoming", "customer.source.created", "plan.updated",
      "payment_intent.succeeded", "invoiceitem.created", "nonsense", "x.y.z.w"],
 )  # fmt: skip
-def test_what_is_not_needed_is_done(fake: FakeStripe, db: None, type_: str) -> None:
+def test_event_that_needs_no_refetch_is_done(
+    fake: FakeStripe, db: None, type_: str
+) -> None:
     event = receive(event_of("ch_1", type_))
 
     assert outcome(event) == ("done", "not needed")
     assert fake.requests() == []
+
+
+_LIVE_MODE = (
+    "no such object in Stripe: it is in live mode, and the secret key is for test mode"
+)
 
 
 @pytest.mark.parametrize(
@@ -305,11 +315,11 @@ def test_what_is_not_needed_is_done(fake: FakeStripe, db: None, type_: str) -> N
         ({}, "no such object in Stripe"),
         (
             {"account": "acct_1"},
-            "no such object in Stripe: it is of the connected account acct_1",
+            "no such object in Stripe: it belongs to the connected account acct_1",
         ),
         (
             {"livemode": True},
-            "no such object in Stripe: it is a live one, and our key is for tests",
+            _LIVE_MODE,
         ),
         (
             {"object": "v2.core.event", "type": "v1.invoice.paid"},
@@ -317,7 +327,7 @@ def test_what_is_not_needed_is_done(fake: FakeStripe, db: None, type_: str) -> N
         ),
     ],
 )
-def test_what_needs_somebody_is_parked(
+def test_event_that_cannot_be_handled_is_parked(
     fake: FakeStripe, db: None, change: dict[str, Any], reason: str
 ) -> None:
     event = receive(event_of("in_0") | change)
@@ -326,7 +336,7 @@ def test_what_needs_somebody_is_parked(
 
 
 @pytest.mark.parametrize("version", ["2020-08-27", "2024-06-20", "2025-03-31.basil"])
-def test_an_older_version_is_refetched_in_ours(
+def test_object_of_an_older_version_is_refetched(
     fake: FakeStripe, org: Organization, price: str, version: str
 ) -> None:
     subscribe(fake, customer_of(fake, org), price)
@@ -339,28 +349,28 @@ def test_an_older_version_is_refetched_in_ours(
     assert str(ends_at)[:19] == "2026-12-21 12:00:00"
 
 
-def test_a_customer_of_nobody_is_parked_and_warned_of(
+def test_event_of_an_unlinked_customer_is_parked(
     fake: FakeStripe, org: Organization
 ) -> None:
-    id_ = make_customer(fake, "who@example.com").id
+    id_ = make_customer(fake, "unlinked@example.com").id
 
     event = receive(event_of(id_, "customer.updated"))
 
     assert outcome(event) == ("parked", "customer is not linked to an organization")
     discrepancy = Discrepancy.objects.get()
-    assert (discrepancy.kind, discrepancy.stripe_id, discrepancy.theirs) == (
+    assert (discrepancy.kind, discrepancy.stripe_id, discrepancy.stripe_value) == (
         "no_organization",
         id_,
-        "who@example.com",
+        "unlinked@example.com",
     )
     BillingAccount.objects.create(organization=org, stripe_id=id_)
-    assert leases.resend(event.pk)
+    assert queue.resend(event.pk)
     assert outcome(event) == ("done", "")
     discrepancy.refresh_from_db()
     assert discrepancy.resolved_at == NOW
 
 
-def test_an_answer_without_a_field_parks_the_event(
+def test_malformed_answer_parks_the_event(
     fake: FakeStripe, org: Organization, price: str
 ) -> None:
     sub = subscribe(fake, customer_of(fake, org), price)
@@ -373,12 +383,12 @@ def test_an_answer_without_a_field_parks_the_event(
     assert not Subscription.objects.exists()
 
 
-def test_a_deleted_draft_is_forgotten(
+def test_deleted_draft_is_deleted(
     fake: FakeStripe, org: Organization, price: str
 ) -> None:
     subscribe(fake, customer_of(fake, org), price)
     fake.advance(days=30, hours=0.5)
-    draft = next(one for one in fake.objects("invoice") if one["status"] == "draft")
+    draft = _find_draft(fake)
     outcome(receive(event_of(draft["id"], "invoice.created")))
     assert Invoice.objects.get().status == "draft"
     fake.control("remove", id=draft["id"])
@@ -387,17 +397,23 @@ def test_a_deleted_draft_is_forgotten(
 
     assert outcome(event) == ("done", "")
     assert not Invoice.objects.exists()
-    nobodys = receive(event_of("in_nobodys", "invoice.deleted"))
-    assert outcome(nobodys)[0] == "done"
+    unknown = receive(event_of("in_unknown", "invoice.deleted"))
+    assert outcome(unknown)[0] == "done"
 
 
-def test_a_draft_brings_the_subscription_it_bills(
+def _find_draft(fake: FakeStripe) -> dict[str, Any]:
+    """Return the only draft invoice of the fake."""
+    invoices = fake.objects("invoice")
+    return next(invoice for invoice in invoices if invoice["status"] == "draft")
+
+
+def test_draft_of_an_unseen_subscription_closes_the_period(
     fake: FakeStripe, org: Organization, price: str
 ) -> None:
-    """Its own events were lost; the period closes at the end of the cycle."""
+    """The events of the subscription were lost."""
     sub = subscribe(fake, customer_of(fake, org), price)
     fake.advance(days=30, hours=0.5)
-    draft = next(one for one in fake.objects("invoice") if one["status"] == "draft")
+    draft = _find_draft(fake)
 
     with time_machine.travel(NOW + timedelta(days=30, hours=0.5), tick=False):
         refetch_invoice(draft["id"])
@@ -410,7 +426,7 @@ def test_a_draft_brings_the_subscription_it_bills(
     assert BillingPeriod.objects.filter(organization=org).count() == 2
 
 
-def test_a_renamed_tier_is_followed(
+def test_subscription_gets_the_renamed_tier_of_its_product(
     fake: FakeStripe, org: Organization, price: str
 ) -> None:
     sub = subscribe(fake, customer_of(fake, org), price)
@@ -423,24 +439,21 @@ def test_a_renamed_tier_is_followed(
     assert Subscription.objects.get().tier == "plus"
 
 
-# --- trouble --------------------------------------------------------------------------
-
-
-def test_an_outage_is_waited_for_and_then_given_up(
+def test_event_is_retried_after_an_outage_and_then_fails(
     fake: FakeStripe, org: Organization, price: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    once_more = replace(StripeEvent.retries, attempts=2)
-    monkeypatch.setattr(StripeEvent, "retries", once_more)
+    two_attempts = replace(StripeEvent.retries, attempts=2)
+    monkeypatch.setattr(StripeEvent, "retries", two_attempts)
     sub = subscribe(fake, customer_of(fake, org), price)
     event = receive(event_of(sub, "customer.subscription.updated"))
     fake.control("script", api=[{"do": "error", "path": "/v1/*", "times": 0}])
 
-    assert outcome(event) == ("pending", "Stripe does not answer just now.")
+    assert outcome(event) == ("pending", "Stripe is not answering at the moment.")
     assert event.next_attempt_at == NOW + timedelta(seconds=15)
     assert take_forgotten(10) == []
     with time_machine.travel(event.next_attempt_at, tick=False):
         assert take_forgotten(10) == [event.pk]
-        assert outcome(event)[0] == "pending"  # another one waited in vain just now
+        assert outcome(event)[0] == "pending"  # the outage is remembered
     assert event.attempts == 1
     cache.clear()
     with time_machine.travel(event.next_attempt_at, tick=False):
@@ -448,18 +461,18 @@ def test_an_outage_is_waited_for_and_then_given_up(
 
     fake.control("script", api=[])
     cache.clear()
-    assert leases.resend(event.pk)
+    assert queue.resend(event.pk)
     assert outcome(event) == ("done", "")
     assert Subscription.objects.count() == 1
 
 
-def test_evidence_of_a_failure_stays_without_secrets(
+def test_error_of_an_event_is_stored_without_keys(
     fake: FakeStripe, org: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("with sk_live_4711 in it")
 
-    monkeypatch.setitem(handling._FAMILIES, "invoice", broken)
+    monkeypatch.setitem(execution._REFETCHES, "invoice", broken)
     event = receive(event_of("in_1"))
 
     assert outcome(event) == ("pending", "RuntimeError")
@@ -468,12 +481,12 @@ def test_evidence_of_a_failure_stays_without_secrets(
 
 
 class Killed(BaseException):
-    """As a signal: nothing of ours catches it."""
+    """Death of a worker, which no code catches."""
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("step", ["claimed", "asked", "mirrored", "before done"])
-def test_killed_at_any_step_it_is_done_by_the_next(
+@pytest.mark.parametrize("step", ["claimed", "fetched", "mirrored", "before done"])
+def test_event_of_a_killed_worker_is_handled_by_the_next(
     fake: FakeStripe,
     org: Organization,
     price: str,
@@ -488,7 +501,7 @@ def test_killed_at_any_step_it_is_done_by_the_next(
             tasks.handle_event(event.pk)
     event.refresh_from_db()
     assert (event.state, event.attempts) == ("running", 1)
-    assert outcome(event)[0] == "running"  # its lease goes on
+    assert outcome(event)[0] == "running"  # it still has its lease
 
     with time_machine.travel(NOW + StripeEvent.retries.lease, tick=False):
         tasks.sweep_webhook_events()
@@ -502,31 +515,31 @@ def test_killed_at_any_step_it_is_done_by_the_next(
 
 
 def _die_at(step: str, patch: pytest.MonkeyPatch) -> None:
+    """Let the worker die at a step of handling an event."""
+
     def die(*_: Any, **__: Any) -> None:
         raise Killed
 
     if step == "claimed":
-        patch.setattr(handling, "_settle", die)
+        patch.setattr(execution, "_refetch_object", die)
     elif step == "before done":
-        patch.setattr(handling, "_end_met", die)
-    elif step == "asked":
+        patch.setattr(execution, "_end_mirrored", die)
+    elif step == "fetched":
         patch.setattr(
-            "billing.stripe.commands.mirror.refetching.mirror_subscriptions", die
+            "billing.stripe.commands.mirror.refetches.mirror_subscriptions", die
         )
     else:
-        real = refetch_subscription
 
-        def after(id_: str, *, by: str) -> None:
-            real(id_, by=by)
+        def refetch_and_die(id_: str, *, by: str) -> None:
+            refetch_subscription(id_, by=by)
             raise Killed
 
-        patch.setattr(handling, "refetch_subscription", after)
+        patch.setattr(execution, "refetch_subscription", refetch_and_die)
 
 
-def test_an_overtaken_answer_writes_nothing(
+def test_older_answer_does_not_overwrite_a_newer_one(
     fake: FakeStripe, org: Organization, price: str
 ) -> None:
-    """Asked before, written after: what was asked later stays."""
     sub = subscribe(fake, customer_of(fake, org), price)
     refetch_subscription(sub)
     old = gateway.get_subscription(sub)
@@ -534,40 +547,37 @@ def test_an_overtaken_answer_writes_nothing(
     with time_machine.travel(NOW + timedelta(seconds=2), tick=False):
         refetch_subscription(sub)
 
-    earlier = Fetch(NOW + timedelta(seconds=1))
+    earlier = FetchContext(NOW + timedelta(seconds=1))
     assert mirror_subscriptions([old], earlier).written == 0
 
     assert Subscription.objects.get().status == "canceled"
 
 
 @pytest.mark.usefixtures("committed")
-def test_nothing_waits_for_the_network_in_a_transaction(
+def test_no_request_to_stripe_is_made_in_a_transaction(
     fake: FakeStripe, price: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = make_white_label("acme")
     customer = customer_of(fake, make_organization(acme, "org-7"))
     sub = subscribe(fake, customer, price)
     fake.advance(days=30, hours=0.5)
-    ask, asked = calls._request, list[str]()
+    request, paths = calls._request, list[str]()
 
-    def watched(method: str, path: str, params: Any) -> Any:
+    def watched_request(method: str, path: str, params: Any) -> Any:
         assert not connection.in_atomic_block
-        asked.append(path)
-        return ask(method, path, params)
+        paths.append(path)
+        return request(method, path, params)
 
-    monkeypatch.setattr(calls, "_request", watched)
+    monkeypatch.setattr(calls, "_request", watched_request)
     refetch_all_of(customer)
     run_sync(acme)
     outcome(receive(event_of(sub, "customer.subscription.updated")))
     tasks.pull_events()
 
-    assert len(asked) > 9
+    assert len(paths) > 9
 
 
-# --- the sweep, the pull, and people ------------------------------------------------
-
-
-def test_what_nobody_was_told_of_is_swept_once(
+def test_event_that_was_not_enqueued_is_swept_once(
     fake: FakeStripe, db: None, django_capture_on_commit_callbacks: Any
 ) -> None:
     receive(event_of("ch_1", "charge.captured"))
@@ -584,7 +594,7 @@ def test_what_nobody_was_told_of_is_swept_once(
     assert (len(early), len(enqueues)) == (0, 1)
 
 
-def test_without_a_broker_it_is_kept_and_swept_later(
+def test_event_is_swept_after_an_outage_of_the_broker(
     fake: FakeStripe,
     db: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -603,12 +613,12 @@ def test_without_a_broker_it_is_kept_and_swept_later(
         assert take_forgotten(10) == [event.pk]
 
 
-def test_what_was_not_delivered_is_pulled(
+def test_undelivered_events_are_pulled(
     fake: FakeStripe, org: Organization, price: str
 ) -> None:
-    fake.send_to("http://127.0.0.1:9/nobody")
+    fake.send_to("http://127.0.0.1:9/closed")
     fake.script(attempts=1)
-    make_customer(fake)  # one that is no event of Stripe's takes none with it
+    make_customer(fake)  # a malformed event does not prevent the others
     fake.change(fake.events("customer.created")[-1]["id"], type="x" * 300)
     subscribe(fake, customer_of(fake, org), price)
     fake.settle()
@@ -618,16 +628,16 @@ def test_what_was_not_delivered_is_pulled(
     handle_all()
 
     assert set(StripeEvent.objects.values_list("source", flat=True)) == {"pull"}
-    assert StripeEvent.objects.count() == len(set(_types()))
-    assert our_state() == their_state(fake)
+    assert StripeEvent.objects.count() == len(set(_event_ids()))
+    assert mirrored_state() == stripe_state(fake)
     fake.control("webhooks", "DELETE")
 
 
-def _types() -> list[str]:
+def _event_ids() -> list[str]:
     return list(StripeEvent.objects.values_list("event_id", flat=True))
 
 
-def test_earlier_hints_at_the_same_object_are_done_with_it(
+def test_earlier_events_of_the_same_object_are_done_too(
     fake: FakeStripe, org: Organization, price: str
 ) -> None:
     sub = subscribe(fake, customer_of(fake, org), price)
@@ -643,38 +653,35 @@ def test_earlier_hints_at_the_same_object_are_done_with_it(
     assert earlier.reason == f"with {last.event_id}"
 
 
-def test_people_ignore_and_resend(fake: FakeStripe, acme: WhiteLabel) -> None:
+def test_event_is_ignored_and_resent(fake: FakeStripe, acme: WhiteLabel) -> None:
     event = receive(event_of("in_0"))
-    assert not leases.resend(event.pk)
+    assert not queue.resend(event.pk)
     outcome(event)
 
-    assert leases.ignore(event.pk, by="ann")
+    assert queue.ignore(event.pk, by="ann")
 
     event.refresh_from_db()
     assert (event.state, event.reason) == ("ignored", "by ann")
-    assert not leases.ignore(event.pk, by="ann")
-    assert leases.resend(event.pk)
+    assert not queue.ignore(event.pk, by="ann")
+    assert queue.resend(event.pk)
     assert [row.state for row in list_webhook_events(None)] == ["pending"]
     assert list_webhook_events([acme]) == []
 
 
-def test_pruning_keeps_what_needs_somebody(fake: FakeStripe, db: None) -> None:
+def test_prune_deletes_only_events_without_review(fake: FakeStripe, db: None) -> None:
     done, parked = receive(event_of("ch_1", "charge.x")), receive(event_of("in_0"))
     outcome(done)
     outcome(parked)
     with time_machine.travel(NOW + timedelta(days=29), tick=False):
-        assert leases.prune() == 0
+        assert queue.prune() == 0
     with time_machine.travel(NOW + timedelta(days=31), tick=False):
-        assert leases.prune() == 1
+        assert queue.prune() == 1
 
     assert StripeEvent.objects.get() == parked
 
 
-# --- any order ------------------------------------------------------------------------
-
-
-def _live(fake: FakeStripe, sub: str, customer: str) -> Iterator[None]:
-    """A life of a subscription, a step at a time."""
+def _lifetime(fake: FakeStripe, sub: str, customer: str) -> Iterator[None]:
+    """Change a subscription from its start to its end, step by step."""
     client = fake.client().v1
     yield
     client.subscriptions.update(sub, {"metadata": {"orgdesk_pause_reason": "x"}})
@@ -696,10 +703,10 @@ def _live(fake: FakeStripe, sub: str, customer: str) -> Iterator[None]:
     suppress_health_check=list(HealthCheck),
 )
 @given(chance=st.randoms(use_true_random=False), lost=st.floats(0, 0.5))
-def test_any_order_ends_in_stripes_own_state(
+def test_events_in_any_order_end_in_the_state_of_stripe(
     fake: FakeStripe, acme: WhiteLabel, chance: Any, lost: float
 ) -> None:
-    """Shuffled, duplicated, handled between the steps; what was lost a run heals."""
+    """Shuffled, repeated and partly lost; a sync run repairs what was lost."""
     with transaction.atomic():
         fake.reset()
         organization = make_organization(acme, "storm")
@@ -707,33 +714,35 @@ def test_any_order_ends_in_stripes_own_state(
         sub = subscribe(fake, customer, make_price(fake).id)
         known: set[str] = set()
         waiting: list[str] = []
-        for _ in _live(fake, sub, customer):
-            new = [one["id"] for one in fake.events() if one["id"] not in known]
+        for _ in _lifetime(fake, sub, customer):
+            ids = [event["id"] for event in fake.events()]
+            new = [id_ for id_ in ids if id_ not in known]
             known |= set(new)
             waiting += [id_ for id_ in new for _ in range(chance.randint(1, 2))]
             chance.shuffle(waiting)
-            now, waiting = waiting[: len(waiting) // 2], waiting[len(waiting) // 2 :]
-            for id_ in now:
+            half = len(waiting) // 2
+            delivered, waiting = waiting[:half], waiting[half:]
+            for id_ in delivered:
                 assert deliver(fake, id_) == 200
             handle_all()
-        kept = [id_ for id_ in waiting if chance.random() >= lost]
-        for id_ in kept:
+        delivered = [id_ for id_ in waiting if chance.random() >= lost]
+        for id_ in delivered:
             deliver(fake, id_)
         handle_all()
-        if len(kept) < len(waiting):
+        if len(delivered) < len(waiting):
             run_sync(acme)
 
-        assert our_state() == their_state(fake)
+        assert mirrored_state() == stripe_state(fake)
         assert not StripeEvent.objects.exclude(state="done").exists()
         assert run_sync(acme).written == 0
         transaction.set_rollback(True)
 
 
 @pytest.mark.usefixtures("committed")
-def test_thirty_in_a_hundred_lost_and_one_run_heals_all(
+def test_one_run_repairs_the_loss_of_a_third_of_all_events(
     fake: FakeStripe, live_server: LiveServer, price: str
 ) -> None:
-    """Real deliveries, duplicated, shuffled, in old versions, a third never."""
+    """Deliveries over HTTP, repeated and shuffled."""
     acme = make_white_label("acme")
     organizations = [make_organization(acme, f"o-{n}") for n in range(9)]
     fake.send_to(f"{live_server.url}{URL}")
@@ -748,15 +757,15 @@ def test_thirty_in_a_hundred_lost_and_one_run_heals_all(
         for sub in subs[:-1]:
             fake.client().v1.subscriptions.cancel(sub)
         fake.settle(20)
-        fake.script(drop=1, attempts=1)  # by chance all of the others may have come
+        fake.script(drop=1, attempts=1)  # the others may all have come by chance
         fake.client().v1.subscriptions.cancel(subs[-1])
         fake.settle(20)
         handle_all()
-        assert our_state() != their_state(fake)
+        assert mirrored_state() != stripe_state(fake)
 
         run_sync(acme)
 
-        assert our_state() == their_state(fake)
+        assert mirrored_state() == stripe_state(fake)
         before = history()
         again = run_sync(acme)
     assert (again.written, again.discrepancy_count) == (0, 0)
@@ -765,10 +774,10 @@ def test_thirty_in_a_hundred_lost_and_one_run_heals_all(
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_clock_moved_on_still_signs_for_today(
+def test_webhook_of_a_fake_in_the_future_is_signed_for_today(
     fake: FakeStripe, live_server: LiveServer
 ) -> None:
-    """The stand-in of a demo lives a month ahead; its deliveries arrive now."""
+    """The clock of a demo's fake is a month ahead; its webhooks arrive now."""
     fake.control("clock", running=True)
     fake.advance(days=31)
     fake.send_to(f"{live_server.url}{URL}")

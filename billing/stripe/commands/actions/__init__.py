@@ -1,1 +1,1 @@
-"""Acting on Stripe: asked for by a row, done by a worker, twice is once."""
+"""Actions in Stripe: a person requests one as a row, a worker executes it once."""

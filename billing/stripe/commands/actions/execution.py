@@ -1,18 +1,17 @@
-"""A worker does what was asked of Stripe, once, however often its task is delivered.
+"""Execution of actions: once in Stripe, however often the task is delivered.
 
-1. claim: state, attempt, lease and the instant of the first attempt, committed;
-2. send it to Stripe with an idempotency key made of the row, no transaction open;
-3. fetch the object again and mirror it, so that history knows who and why;
-4. mark the row done, with Stripe's answer.
+1. Claim the row: its state, attempt, lease and first start are committed.
+2. Send the change to Stripe with an idempotency key of the row, outside a transaction.
+3. Fetch the object again and mirror it, so that history has the person and the note.
+4. Mark the row as done, with Stripe's answer.
 
-Killed after any of these, the sweep enqueues it again when the lease is over: because
-of the key, Stripe does it once. A refusal ends it at once; without an answer it is
-tried again for about an hour, for a person waits for it.
+If the worker dies after any step, a sweep enqueues the row again when its lease is
+over, and because of the key Stripe makes the change once. A refusal ends an action at
+once. Without an answer it is retried for about an hour, because a person is waiting.
 """
 
 import logging
 from datetime import timedelta
-from typing import Any
 
 import pghistory
 from django.utils import timezone
@@ -25,10 +24,10 @@ from orgs.commands import work
 from orgs.errors import DomainError
 
 logger = logging.getLogger(__name__)
-KEY_LASTS = timedelta(hours=23)  # Stripe forgets after 24
+KEY_LIFETIME = timedelta(hours=23)  # Stripe forgets a key after 24 hours
 _TOO_OLD, _UNEXPECTED = "too_old", "unexpected"
 
-# Codes after which nobody knows whether Stripe did it.
+# Error codes after which it is unknown whether Stripe made the change.
 UNCERTAIN = frozenset(
     (
         *("stripe.unavailable", "stripe.busy", "stripe.malformed"),
@@ -38,53 +37,59 @@ UNCERTAIN = frozenset(
 
 
 def do(action_id: int) -> None:
-    """Do an action, if it is due and no other worker is at it."""
+    """Execute an action, if it is due and no other worker has claimed it."""
     action = _claim(action_id)
     if action is None:
         return
     if action.is_exhausted:
         _fail(
-            action, _UNEXPECTED, "Its workers died: see in Stripe whether it is done."
+            action,
+            _UNEXPECTED,
+            "The workers were killed. Check in Stripe whether the change was made.",
         )
         return
-    if action.started_at and action.started_at < timezone.now() - KEY_LASTS:
-        _fail(action, _TOO_OLD, "It was begun a day ago: look what Stripe says.")
+    if action.started_at and action.started_at < timezone.now() - KEY_LIFETIME:
+        _fail(
+            action, _TOO_OLD, "Started over a day ago. Check in Stripe what was done."
+        )
         return
     try:
-        _say(action)
+        _execute_steps(action)
     except (gateway.Unavailable, gateway.Malformed) as error:
-        _try_later(action, error.code, error.message)
+        _retry_later(action, error.code, error.message)
     except DomainError as error:
         _fail(action, error.code, error.message)
-    except Exception as error:  # whatever else: the same again
-        logger.exception("action_broke id=%s", action.pk)
-        _try_later(action, _UNEXPECTED, type(error).__name__)
+    except Exception as error:  # of any other kind: retried later
+        logger.exception("action_crashed id=%s", action.pk)
+        _retry_later(action, _UNEXPECTED, type(error).__name__)
 
 
 def _claim(action_id: int) -> StripeAction | None:
+    """Claim an action with its organization; null if it is not due."""
     rows = StripeAction.objects.select_related("organization__white_label")
     return work.claim(rows, action_id)
 
 
-def _say(action: StripeAction) -> None:
-    """Do its steps; history shows the person and the note on every row they write."""
+def _execute_steps(action: StripeAction) -> None:
+    """Execute the steps and end the action as done.
+
+    History shows the person and the note on every row that the steps write.
+    """
     with pghistory.context(
         username=action.requested_by, note=action.note, action=action.pk
     ):
         answer = STEPS[StripeAction.Kind(action.kind)](action)
-    shown = {name: value for name, value in answer.items() if value not in (None, "")}
-    _done(action, shown)
-
-
-def _done(action: StripeAction, answer: dict[str, Any]) -> None:
-    work.finish(action, answer=answer)
+    fields = {name: value for name, value in answer.items() if value not in (None, "")}
+    work.finish(action, answer=fields)
 
 
 def _fail(action: StripeAction, code: str, message: str) -> None:
+    """End an action as failed, for a person to review."""
     logger.warning("action_failed id=%s code=%s", action.pk, code)
     work.give_up(action, code=code, message=redacted(message))
 
 
-def _try_later(action: StripeAction, code: str, message: str) -> None:
+def _retry_later(action: StripeAction, code: str, message: str) -> None:
+    """Retry an action after a wait; fail it after the last attempt."""
     if not work.retry_later(action, code=code, message=redacted(message)):
         _fail(action, code, message)

@@ -1,7 +1,7 @@
-"""What Stripe says would come of it, before anything is asked for. Writes nothing.
+"""Previews of actions, asked of Stripe before a person confirms one.
 
-Over the network, from a page: a few seconds' patience, and no transaction around it.
-What Stripe refuses is said in its words where the numbers would have been.
+They write nothing. They run in a page's request, so their deadline is a few seconds and
+no transaction may be open. If Stripe refuses, its message is returned as the problem.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,24 +14,26 @@ from billing.gateway import GatewayError, redacted
 from billing.models import BillingAccount, Subscription
 from orgs.models import Organization
 
-_SHOWN = 20
+_MAX_CUSTOMERS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewLine:
+    """Line of the previewed invoice."""
+
     description: str
     amount: Decimal
-    is_of_change: bool  # for the rest of the running period
+    is_of_change: bool  # prorates this change for the rest of the current period
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The invoice a change leads to; `problem` instead of it where there is none."""
+    """Invoice that a change leads to, or the `problem` that prevents one."""
 
-    at: datetime  # what is prorated is prorated from here
+    at: datetime  # the change is prorated from this instant
     currency: str = ""
     lines: tuple[PreviewLine, ...] = ()
-    prorated: Decimal = Decimal(0)  # of the change, for the rest of the period
+    prorated: Decimal = Decimal(0)  # cost of the change in the current period
     total: Decimal = Decimal(0)
     problem: str = ""
 
@@ -43,15 +45,16 @@ def preview_change(
     price_id: str = "",
     seats: int | None = None,
 ) -> Preview:
-    """The same request as the change itself, so that the same numbers are charged.
+    """Return the next invoice as a change of price or seats would make it.
 
-    What earlier changes left to be prorated is on that invoice, too, and not of this.
+    Uses the same parameters as the change itself, so that the same amounts are charged.
+    The invoice may also have prorations of earlier changes, which are not counted.
     """
     try:
-        found = gateway.get_subscription(subscription.stripe_id)
-        item = _item(found, subscription.stripe_price_id)
+        current = gateway.get_subscription(subscription.stripe_id)
+        item = _find_item(current, subscription.stripe_price_id)
         invoice = gateway.preview_change(
-            found.id,
+            current.id,
             item_id=item.id,
             price_id=price_id,
             quantity=seats,
@@ -72,8 +75,11 @@ def preview_change(
     return Preview(at, invoice.currency, lines, prorated, invoice.total)
 
 
-def _item(found: gateway.Subscription, price_id: str) -> gateway.SubscriptionItem:
-    for item in found.items:
+def _find_item(
+    subscription: gateway.Subscription, price_id: str
+) -> gateway.SubscriptionItem:
+    """Return the item with the mirrored price; raise `Refused` if it has changed."""
+    for item in subscription.items:
         if item.price_id == price_id:
             return item
     raise gateway.Refused(
@@ -81,53 +87,60 @@ def _item(found: gateway.Subscription, price_id: str) -> gateway.SubscriptionIte
     )
 
 
-# --- a customer by its e-mail -------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class FoundCustomer:
-    """A customer with that e-mail; the name only of one that may be linked.
+    """Customer found by email, with the name only if it can be linked.
 
-    Whose a taken one is stays unsaid: it may be another white label's.
+    The owner of a linked one is not revealed: it may be in another white label.
     """
 
     id: str
     name: str
     email: str
     created_at: datetime | None
-    is_taken: bool
+    is_unavailable: bool
 
 
 def find_customers(
     email: str, organization: Organization
 ) -> tuple[list[FoundCustomer], str]:
-    """The newest first, and the problem where Stripe could not be asked."""
+    """Return the customers with an email, newest first, and a problem or empty text."""
     try:
-        page = gateway.list_customers(email=email, limit=_SHOWN)
+        page = gateway.list_customers(email=email, limit=_MAX_CUSTOMERS)
     except GatewayError as error:
         return [], redacted(error.message)
-    taken = _taken(page.items, organization)
-    return [_shown(one, is_taken=one.id in taken) for one in page.items], ""
+    unavailable = _find_unavailable(page.items, organization)
+    customers = [
+        _found_customer(customer, is_unavailable=customer.id in unavailable)
+        for customer in page.items
+    ]
+    return customers, ""
 
 
-def _taken(
+def _find_unavailable(
     customers: Sequence[gateway.Customer], organization: Organization
 ) -> set[str]:
-    """Linked to another organization, or made for one."""
-    linked = BillingAccount.objects.filter(stripe_id__in=[one.id for one in customers])
-    others = linked.exclude(organization=organization)
-    return set(_made_for_others(customers, organization)) | {
+    """Return the customers that are linked to, or name, another organization."""
+    ids = [customer.id for customer in customers]
+    accounts = BillingAccount.objects.filter(stripe_id__in=ids)
+    others = accounts.exclude(organization=organization)
+    return set(_list_of_others(customers, organization)) | {
         id_ for id_ in others.values_list("stripe_id", flat=True) if id_
     }
 
 
-def _made_for_others(
+def _list_of_others(
     customers: Iterable[gateway.Customer], organization: Organization
 ) -> Iterable[str]:
-    ours = (None, organization.pk)
-    return (one.id for one in customers if one.organization_id not in ours)
+    """Return the customers whose metadata name another organization."""
+    allowed = (None, organization.pk)
+    return (
+        customer.id for customer in customers if customer.organization_id not in allowed
+    )
 
 
-def _shown(one: gateway.Customer, *, is_taken: bool) -> FoundCustomer:
-    name, email = ("", "") if is_taken else (one.name, one.email)
-    return FoundCustomer(one.id, name, email, one.created_at, is_taken)
+def _found_customer(
+    customer: gateway.Customer, *, is_unavailable: bool
+) -> FoundCustomer:
+    name, email = ("", "") if is_unavailable else (customer.name, customer.email)
+    return FoundCustomer(customer.id, name, email, customer.created_at, is_unavailable)

@@ -1,8 +1,8 @@
-"""A person asks: the row is written only for what is possible now.
+"""Requests of actions: a row is written only for an action that is possible now.
 
-One at a time for an organization, under its lock, so that two people cannot both
-change what each of them saw. A form that is sent twice asks once: it carries a word of
-its own.
+Requests for one organization are checked one at a time, under the lock of its row, so
+that two people cannot both change what they saw. A form carries an idempotency key, so
+that sending it twice requests one action.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from django.utils import timezone
 from billing import gateway
 from billing.errors import ActionNotPossible, NotFailed
 from billing.models import StripeAction
-from billing.stripe.commands.actions.execution import KEY_LASTS, UNCERTAIN
+from billing.stripe.commands.actions.execution import KEY_LIFETIME, UNCERTAIN
 from billing.stripe.queries.actions import (
     SUBSCRIPTION_KINDS,
     action_context,
@@ -28,7 +28,7 @@ from orgs.errors import DomainError
 from orgs.models import Organization
 
 _State = StripeAction.State
-_LONGEST_BY = 200
+_LONGEST_NAME = 200
 
 
 @transaction.atomic
@@ -42,31 +42,32 @@ def request_action(
     idempotency_key: str = "",
     due_at: datetime | None = None,
 ) -> StripeAction:
-    """Write down what is wanted, for a worker that the door enqueues.
+    """Store the request of an action and return its row; the caller enqueues it.
 
-    Raises `ActionNotPossible` with the reason where it cannot be now.
+    For an `idempotency_key` that was used before, the first row is returned.
+    `due_at` plans the action for later. Raises `ActionNotPossible` with the reason.
     """
     if not note.strip():
         raise DomainError("A note is required.", fields=("note",))
     _lock(organization)
-    if before := find_action_id(organization.pk, idempotency_key):
-        return StripeAction.objects.get(pk=before)
+    if action_id := find_action_id(organization.pk, idempotency_key):
+        return StripeAction.objects.get(pk=action_id)
     _check(organization, kind, parameters)
     return StripeAction.objects.create(
         organization=organization,
         kind=kind,
         parameters={**parameters, "idempotency_key": idempotency_key},
         note=note.strip(),
-        requested_by=by[:_LONGEST_BY],
+        requested_by=by[:_LONGEST_NAME],
         next_attempt_at=due_at or timezone.now(),
     )
 
 
 def cancel_action(action: StripeAction, *, by: str) -> None:
-    """Cancel what is planned and not begun; raises `ActionNotPossible` otherwise.
+    """Cancel a planned action that has not started, or raise `ActionNotPossible`.
 
-    The condition is checked again by the update: a worker that claimed it in between
-    has counted an attempt.
+    The update checks the condition again: a worker that claimed the row in between has
+    counted an attempt.
     """
     planned = StripeAction.objects.filter(
         pk=action.pk, attempts=0, next_attempt_at=action.next_attempt_at
@@ -79,10 +80,11 @@ def cancel_action(action: StripeAction, *, by: str) -> None:
 
 @transaction.atomic
 def retry_action(action: StripeAction) -> None:
-    """Ask again for what failed; raises `NotFailed`, `ActionNotPossible`.
+    """Request a failed action again; raise `NotFailed` or `ActionNotPossible`.
 
-    What Stripe refused gets another key, or it would repeat its refusal. Where nobody
-    knows what became of it the key stays, for as long as Stripe remembers it.
+    After a refusal the action gets a new idempotency key, because Stripe would replay
+    the refusal for the old one. If it is unknown whether the change was made, the key
+    stays the same, for as long as Stripe remembers it.
     """
     _lock(action.organization)
     action = StripeAction.objects.select_for_update().get(pk=action.pk)
@@ -92,7 +94,7 @@ def retry_action(action: StripeAction) -> None:
     if action.error_code not in UNCERTAIN:
         parameters = {**parameters, "version": parameters.get("version", 1) + 1}
         started_at = None
-    elif started_at and started_at < timezone.now() - KEY_LASTS:
+    elif started_at and started_at < timezone.now() - KEY_LIFETIME:
         raise ActionNotPossible(
             "Too old to retry. Check Stripe, then start a new action."
         )
@@ -105,17 +107,23 @@ def retry_action(action: StripeAction) -> None:
 
 
 def _lock(organization: Organization) -> None:
+    """Lock the organization's row until the transaction ends.
+
+    Taken before any row of an action. With `no_key`, rows that refer to the
+    organization can still be inserted meanwhile. Waits for at most `lock_timeout`.
+    """
     Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
 
 
 def _check(
     organization: Organization, kind: str, parameters: Mapping[str, Any]
 ) -> None:
+    """Raise `ActionNotPossible` if an action is not possible now."""
     if not gateway.is_on():
         raise ActionNotPossible("Stripe is not connected.")
-    now = action_context(organization)
-    subscription = now.find_by_stripe_id(parameters.get("subscription", ""))
+    context = action_context(organization)
+    subscription = context.find_by_stripe_id(parameters.get("subscription", ""))
     if kind in SUBSCRIPTION_KINDS and subscription is None:
         raise ActionNotPossible("Subscription not found.")
-    if reason := blocked_reason(kind, now, subscription):
+    if reason := blocked_reason(kind, context, subscription):
         raise ActionNotPossible(reason)

@@ -1,8 +1,8 @@
-"""What each kind of action says to Stripe, and what of the answer is kept.
+"""Steps of each kind of action: its requests to Stripe and the answer that is stored.
 
-Each step is the same for every try: the same key, and nothing in the request but what
-the row says. A lock of the object is held over the write and the mirroring, or the
-webhook of this very change would be there first, in Stripe's name.
+A retry sends the same requests: the key and all parameters come from the row. The lock
+of the object is held over the change and the mirroring. Otherwise the webhook of the
+change could be mirrored first, and history would name Stripe instead of the person.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from billing.gateway import EXTERNAL_ID, ORGANIZATION
 from billing.models import BillingAccount, StripeAction, Subscription
 from billing.models.mirrors import LIVE
 from billing.stripe.commands.mirror.customers import unlink_customer
-from billing.stripe.commands.mirror.refetching import (
+from billing.stripe.commands.mirror.refetches import (
     refetch_all_of,
     refetch_customer,
     refetch_invoice,
@@ -30,7 +30,10 @@ Answer = dict[str, Any]
 
 
 def _key(action: StripeAction, step: str) -> str:
-    """The version counts the refusals that a person did not take for an answer."""
+    """Return the idempotency key of a step.
+
+    The version grows each time a person retries a refused action.
+    """
     return f"action-{action.pk}-{step}-v{action.parameters.get('version', 1)}"
 
 
@@ -39,10 +42,8 @@ def _instant(action: StripeAction, name: str) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-# --- customers ----------------------------------------------------------------------
-
-
-def _names_of(organization: Organization) -> dict[str, str]:
+def _customer_metadata(organization: Organization) -> dict[str, str]:
+    """Return the metadata that link a customer to an organization."""
     return {
         ORGANIZATION: str(organization.pk),
         EXTERNAL_ID: organization.external_id,
@@ -51,65 +52,74 @@ def _names_of(organization: Organization) -> dict[str, str]:
 
 def _create_customer(action: StripeAction) -> Answer:
     organization = action.organization
-    made = gateway.create_customer(
+    customer = gateway.create_customer(
         name=organization.name,
         email=action.parameters["email"],
-        metadata=_names_of(organization),
+        metadata=_customer_metadata(organization),
         key=_key(action, "create"),
     )
-    with object_lock(made.id):
-        refetch_customer(made.id, by=action.requested_by)
-    return _linked(action, made)
+    with object_lock(customer.id):
+        refetch_customer(customer.id, by=action.requested_by)
+    return _link_answer(action, customer)
 
 
 def _link_customer(action: StripeAction) -> Answer:
     customer_id = action.parameters["customer"]
     with object_lock(customer_id):
         check_free(gateway.get_customer(customer_id), action.organization)
-        found = gateway.update_customer(
+        customer = gateway.update_customer(
             customer_id,
-            metadata=_names_of(action.organization),
+            metadata=_customer_metadata(action.organization),
             key=_key(action, "name"),
         )
         refetch_all_of(customer_id, by=action.requested_by)
-    return _linked(action, found)
+    return _link_answer(action, customer)
 
 
 def check_free(customer: gateway.Customer, organization: Organization) -> None:
-    """Raises `CustomerTaken`; whose it is, is not said: it may be a stranger's."""
+    """Raise `CustomerTaken` if a customer belongs to another organization.
+
+    The error does not name the owner, which may be in another white label.
+    """
     if customer.is_deleted:
         raise ActionNotPossible("This customer was deleted in Stripe.")
-    named = customer.organization_id
-    taken = BillingAccount.objects.filter(stripe_id=customer.id)
-    is_ours = named in (None, organization.pk)
-    if not is_ours or taken.exclude(organization=organization).exists():
+    accounts = BillingAccount.objects.filter(stripe_id=customer.id)
+    is_linked = accounts.exclude(organization=organization).exists()
+    if is_linked or customer.organization_id not in (None, organization.pk):
         raise CustomerTaken(f"{customer.id} belongs to another organization.")
 
 
-def _linked(action: StripeAction, customer: gateway.Customer) -> Answer:
+def _link_answer(action: StripeAction, customer: gateway.Customer) -> Answer:
+    """Return the answer of a link; raise `ActionNotPossible` if it was not made."""
     account = BillingAccount.objects.filter(organization=action.organization).first()
     if account is None or account.stripe_id != customer.id:
-        raise ActionNotPossible(f"{customer.id} could not be linked: it has another.")
+        raise ActionNotPossible(
+            f"{customer.id} could not be linked: the organization has another customer."
+        )
     return {"customer": customer.id, "name": customer.name, "email": customer.email}
 
 
 def _unlink_customer(action: StripeAction) -> Answer:
-    """What is mirrored follows Stripe first: afterwards it is nobody's there."""
+    """Unlink a customer that was deleted in Stripe.
+
+    Its live subscriptions are refetched first: without a link they have no owner.
+    """
     customer_id = action.parameters["customer"]
     with object_lock(customer_id):
-        _check_gone(customer_id)
+        _check_deleted(customer_id)
         for subscription_id in _list_live(action.organization):
             refetch_subscription(subscription_id, by=action.requested_by)
         unlink_customer(customer_id, by=action.requested_by)
     return {"customer": customer_id, "status": "deleted in Stripe, unlinked"}
 
 
-def _check_gone(customer_id: str) -> None:
+def _check_deleted(customer_id: str) -> None:
+    """Raise `ActionNotPossible` if Stripe still has a customer."""
     try:
-        is_gone = gateway.get_customer(customer_id).is_deleted
+        is_deleted = gateway.get_customer(customer_id).is_deleted
     except gateway.Missing:
-        is_gone = True
-    if not is_gone:
+        is_deleted = True
+    if not is_deleted:
         raise ActionNotPossible(
             f"{customer_id} still exists in Stripe and was not unlinked."
         )
@@ -120,46 +130,43 @@ def _list_live(organization: Organization) -> list[str]:
     return list(live.values_list("stripe_id", flat=True))
 
 
-# --- subscriptions ------------------------------------------------------------------
-
-
 def _start(action: StripeAction) -> Answer:
-    asked = action.parameters
-    made = gateway.create_subscription(
-        asked["customer"],
-        price_id=asked["price"],
-        quantity=asked.get("seats"),
+    parameters = action.parameters
+    subscription = gateway.create_subscription(
+        parameters["customer"],
+        price_id=parameters["price"],
+        quantity=parameters.get("seats"),
         trial_ends_at=_instant(action, "trial_ends_at"),
-        days_until_due=asked.get("days_until_due"),
+        days_until_due=parameters.get("days_until_due"),
         metadata={"orgdesk_action": str(action.pk)},
         key=_key(action, "start"),
     )
-    with object_lock(made.id):
-        refetch_subscription(made.id, by=action.requested_by)
-    return _told(action, made)
+    with object_lock(subscription.id):
+        refetch_subscription(subscription.id, by=action.requested_by)
+    return _subscription_answer(action, subscription)
 
 
 def _change_tier(action: StripeAction) -> Answer:
-    with _subscription(action) as found:
-        item = _item(action, found)
+    with _locked_subscription(action) as subscription:
+        item = _find_item(action, subscription)
         if action.parameters["when"] == "period_end":
             _check_same_period(action, item)
             changed = _change_at_end(action, item)
         else:
             changed = gateway.update_subscription(
-                found.id,
+                subscription.id,
                 item_id=item.id,
                 price_id=action.parameters["price"],
                 proration_at=_instant(action, "proration_at"),
                 key=_key(action, "price"),
             )
-    return _told(action, changed)
+    return _subscription_answer(action, changed)
 
 
 def _change_at_end(
     action: StripeAction, item: gateway.SubscriptionItem
 ) -> gateway.Subscription:
-    """Without proration: what is left of the period is paid for already."""
+    """Change the price without proration: the current period is paid for already."""
     return gateway.update_subscription(
         action.parameters["subscription"],
         item_id=item.id,
@@ -170,7 +177,10 @@ def _change_at_end(
 
 
 def _check_same_period(action: StripeAction, item: gateway.SubscriptionItem) -> None:
-    """Late, the next period has begun at the old price: then people decide."""
+    """Raise `ActionNotPossible` if the period has ended since the action was planned.
+
+    The next period has then begun at the old price, and a person must decide.
+    """
     is_done = item.price_id == action.parameters["price"]
     if not is_done and item.period_ends_at != _instant(action, "period_ends_at"):
         raise ActionNotPossible(
@@ -179,23 +189,27 @@ def _check_same_period(action: StripeAction, item: gateway.SubscriptionItem) -> 
 
 
 def _change_seats(action: StripeAction) -> Answer:
-    with _subscription(action) as found:
+    with _locked_subscription(action) as subscription:
         changed = gateway.update_subscription(
-            found.id,
-            item_id=_item(action, found).id,
+            subscription.id,
+            item_id=_find_item(action, subscription).id,
             quantity=action.parameters["seats"],
             proration_at=_instant(action, "proration_at"),
             key=_key(action, "seats"),
         )
-    return _told(action, changed)
+    return _subscription_answer(action, changed)
 
 
-def _item(
-    action: StripeAction, found: gateway.Subscription
+def _find_item(
+    action: StripeAction, subscription: gateway.Subscription
 ) -> gateway.SubscriptionItem:
-    """The one that was shown; or that has the new price, by an earlier try."""
+    """Return the item with the price that the person saw.
+
+    An earlier attempt may have changed it to the new price already. Raises
+    `ActionNotPossible` if it has another price.
+    """
     prices = (action.parameters["from_price"], action.parameters.get("price"))
-    item = next((one for one in found.items if one.price_id in prices), None)
+    item = next((item for item in subscription.items if item.price_id in prices), None)
     if item is None:
         raise ActionNotPossible(
             "The price has changed in Stripe. Review and try again."
@@ -204,8 +218,8 @@ def _item(
 
 
 def _pause(action: StripeAction) -> Answer:
-    with _mirrored(action):
-        return _told(
+    with _locked(action):
+        return _subscription_answer(
             action,
             gateway.pause_subscription(
                 action.parameters["subscription"],
@@ -216,8 +230,8 @@ def _pause(action: StripeAction) -> Answer:
 
 
 def _resume(action: StripeAction) -> Answer:
-    with _mirrored(action):
-        return _told(
+    with _locked(action):
+        return _subscription_answer(
             action,
             gateway.resume_subscription(
                 action.parameters["subscription"], key=_key(action, "resume")
@@ -226,8 +240,8 @@ def _resume(action: StripeAction) -> Answer:
 
 
 def _cancel(action: StripeAction) -> Answer:
-    with _mirrored(action):
-        return _told(
+    with _locked(action):
+        return _subscription_answer(
             action,
             gateway.update_subscription(
                 action.parameters["subscription"],
@@ -238,8 +252,8 @@ def _cancel(action: StripeAction) -> Answer:
 
 
 def _move_trial_end(action: StripeAction) -> Answer:
-    with _mirrored(action):
-        return _told(
+    with _locked(action):
+        return _subscription_answer(
             action,
             gateway.update_subscription(
                 action.parameters["subscription"],
@@ -250,8 +264,8 @@ def _move_trial_end(action: StripeAction) -> Answer:
 
 
 @contextmanager
-def _mirrored(action: StripeAction) -> Iterator[None]:
-    """Mirrored after the write, under the subscription's lock."""
+def _locked(action: StripeAction) -> Iterator[None]:
+    """Hold the subscription's lock over a change, then mirror the subscription."""
     id_ = action.parameters["subscription"]
     with object_lock(id_):
         yield
@@ -259,25 +273,30 @@ def _mirrored(action: StripeAction) -> Iterator[None]:
 
 
 @contextmanager
-def _subscription(action: StripeAction) -> Iterator[gateway.Subscription]:
-    with _mirrored(action):
+def _locked_subscription(action: StripeAction) -> Iterator[gateway.Subscription]:
+    """Do as `_locked`, and fetch the subscription before the change."""
+    with _locked(action):
         yield gateway.get_subscription(action.parameters["subscription"])
 
 
-def _told(action: StripeAction, said: gateway.Subscription) -> Answer:
-    """Its last invoice is mirrored, too: a change may have made one."""
-    invoice_id = said.latest_invoice_id
+def _subscription_answer(
+    action: StripeAction, subscription: gateway.Subscription
+) -> Answer:
+    """Mirror the last invoice, which a change may have made, and return the answer."""
+    invoice_id = subscription.latest_invoice_id
     if invoice_id:
         with object_lock(invoice_id):
             refetch_invoice(invoice_id, by=action.requested_by)
     return {
-        "subscription": said.id,
-        "status": "paused" if said.is_paused else said.status.replace("_", " "),
-        "price": said.item.price_id,
-        "seats": action.parameters.get("seats") and said.item.quantity,
-        "period_ends_at": _text(said.item.period_ends_at),
-        "trial_ends_at": _text(said.trial_ends_at),
-        "ends_at": _text(said.cancels_at),
+        "subscription": subscription.id,
+        "status": "paused"
+        if subscription.is_paused
+        else subscription.status.replace("_", " "),
+        "price": subscription.item.price_id,
+        "seats": action.parameters.get("seats") and subscription.item.quantity,
+        "period_ends_at": _text(subscription.item.period_ends_at),
+        "trial_ends_at": _text(subscription.trial_ends_at),
+        "ends_at": _text(subscription.cancels_at),
         "last_invoice": invoice_id,
     }
 
@@ -286,28 +305,26 @@ def _text(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-# --- invoices -----------------------------------------------------------------------
-
-
 def _send_payment_link(action: StripeAction) -> Answer:
-    """Stripe sends letters only of invoices that it does not charge by itself.
+    """Let Stripe email an invoice, and return the address of its payment page.
 
-    Of those, too, there is a page to pay on: its address is the answer.
+    Stripe refuses to email an invoice that it charges automatically, so for such a one
+    a person passes the address on.
     """
     id_ = action.parameters["invoice"]
     with object_lock(id_):
-        found = gateway.get_invoice(id_)
-        is_sent = found.collection_method == "send_invoice"
+        invoice = gateway.get_invoice(id_)
+        is_sent = invoice.collection_method == "send_invoice"
         if is_sent:
-            found = gateway.send_invoice(id_, key=_key(action, "send"))
+            invoice = gateway.send_invoice(id_, key=_key(action, "send"))
         refetch_invoice(id_, by=action.requested_by)
-    if not is_sent and found.status != "open":
-        raise ActionNotPossible(f"The invoice is already {found.status} in Stripe.")
+    if not is_sent and invoice.status != "open":
+        raise ActionNotPossible(f"The invoice is already {invoice.status} in Stripe.")
     return {
-        "invoice": found.number or found.id,
-        "status": found.status,
-        "due": f"{found.amount_remaining} {found.currency.upper()}",
-        "link": found.hosted_url,
+        "invoice": invoice.number or invoice.id,
+        "status": invoice.status,
+        "due": f"{invoice.amount_remaining} {invoice.currency.upper()}",
+        "link": invoice.hosted_url,
         "email": "sent by Stripe" if is_sent else _NOT_SENT,
     }
 

@@ -1,1 +1,1 @@
-"""What Stripe says becomes ours: one object, a page of them, or all of a customer."""
+"""Mirror of Stripe: one object, a page of objects, or everything of a customer."""

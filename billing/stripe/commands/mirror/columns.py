@@ -1,4 +1,4 @@
-"""What a subscription's row should be, from what Stripe and the price say of it."""
+"""Columns of a subscription's row, from Stripe's object and its price."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -7,16 +7,18 @@ from datetime import datetime
 from billing import gateway
 from billing.models import Price, Subscription
 from billing.models.mirrors import LIVE
-from billing.stripe.commands.mirror.fetches import Fetch
+from billing.stripe.commands.mirror.fetches import FetchContext
 from billing.stripe.commands.mirror.owners import Owner
-from billing.stripe.commands.mirror.writing import clean
+from billing.stripe.commands.mirror.upserts import clean
 
 _ENDED = ("canceled", "incomplete_expired")
 _LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class SubscriptionColumns:
+    """Row of a subscription as it should be written."""
+
     stripe_id: str
     organization_id: int
     kind: str
@@ -34,88 +36,98 @@ class Columns:
 
     @property
     def is_live(self) -> bool:
+        """True while Stripe serves the subscription."""
         return self.status in LIVE
 
 
 @dataclass(slots=True)
-class Look:
-    """What must be known to read them: whose they are, what is sold, what we have."""
+class SubscriptionBatch:
+    """Subscriptions from Stripe with the rows that are needed to mirror them."""
 
-    ours: list[gateway.Subscription]
-    owners: Mapping[str, Owner]
-    prices: Mapping[str, Price]
-    rows: Mapping[str, Subscription]  # by stripe_id; live ones of the owners, too
+    subscriptions: list[gateway.Subscription]
+    owners: Mapping[str, Owner]  # by customer
+    prices: Mapping[str, Price]  # by id in Stripe
+    # By id in Stripe: the rows of the subscriptions, and all live rows of the owners.
+    rows: Mapping[str, Subscription]
 
     def leave_out(self, customer_ids: Collection[str]) -> None:
-        self.ours = [one for one in self.ours if one.customer_id not in customer_ids]
+        """Remove the subscriptions of these customers."""
+        self.subscriptions = [
+            subscription
+            for subscription in self.subscriptions
+            if subscription.customer_id not in customer_ids
+        ]
 
 
-def columns_of(one: gateway.Subscription, look: Look, fetch: Fetch) -> Columns | None:
-    """Nothing for a new one of an unknown price.
+def build_columns(
+    subscription: gateway.Subscription, batch: SubscriptionBatch, context: FetchContext
+) -> SubscriptionColumns | None:
+    """Return the row that a subscription should have.
 
-    One that we have keeps its kind, tier and price while its price is unknown; the
-    rest follows.
+    While its price is unknown, a subscription keeps the kind, tier and price of its
+    present row and only the rest follows Stripe. Returns null if there is no row
+    either.
     """
-    row = look.rows.get(one.id)
-    item = next(iter(known_items(one, look.prices)), one.item)
-    price = look.prices.get(item.price_id)
-    sold: Price | Subscription | None = price if price and price.is_known else row
-    if sold is None:
+    row = batch.rows.get(subscription.id)
+    item = next(iter(known_items(subscription, batch.prices)), subscription.item)
+    price = batch.prices.get(item.price_id)
+    is_known = price is not None and price.is_known
+    terms: Price | Subscription | None = price if is_known else row
+    if terms is None:
         return None
-    status = _status(one)
-    is_kept = row is not None and sold is row
-    return Columns(
-        stripe_id=one.id,
-        organization_id=look.owners[one.customer_id].organization_id,
-        kind=sold.kind,
+    status = _status(subscription)
+    return SubscriptionColumns(
+        stripe_id=subscription.id,
+        organization_id=batch.owners[subscription.customer_id].organization_id,
+        kind=terms.kind,
         status=status,
-        tier=sold.tier,
-        cycle=sold.cycle,
-        stripe_price_id=row.stripe_price_id if row and is_kept else item.price_id,
-        seats=item.quantity if sold.kind == Subscription.Kind.SPACES else None,
-        trial_ends_at=one.trial_ends_at,
-        cancels_at=one.cancels_at,
-        pause_reason=_pause_reason(one, status),
-        paused_at=_paused_at(row, status, fetch),
+        tier=terms.tier,
+        cycle=terms.cycle,
+        stripe_price_id=item.price_id if is_known or not row else row.stripe_price_id,
+        seats=item.quantity if terms.kind == Subscription.Kind.SPACES else None,
+        trial_ends_at=subscription.trial_ends_at,
+        cancels_at=subscription.cancels_at,
+        pause_reason=_pause_reason(subscription, status),
+        paused_at=_paused_at(row, status, context),
         period_starts_at=item.period_starts_at,
         period_ends_at=item.period_ends_at,
     )
 
 
 def known_items(
-    one: gateway.Subscription, prices: Mapping[str, Price]
+    subscription: gateway.Subscription, prices: Mapping[str, Price]
 ) -> list[gateway.SubscriptionItem]:
-    """Those that sell something we know; the others are Stripe's affair."""
+    """Return the items whose price is known; Orgdesk ignores the others."""
     return [
         item
-        for item in one.items
+        for item in subscription.items
         if (price := prices.get(item.price_id)) and price.is_known
     ]
 
 
-def has_ended(one: gateway.Subscription) -> bool:
-    return one.status in _ENDED
+def has_ended(subscription: gateway.Subscription) -> bool:
+    """Return whether a subscription has ended for good."""
+    return subscription.status in _ENDED
 
 
-def _status(one: gateway.Subscription) -> str:
-    """Ours. While invoices are void it is paused; what has ended is not."""
-    if has_ended(one):
+def _status(subscription: gateway.Subscription) -> str:
+    """Return Orgdesk's status: paused while a live one's collection is paused."""
+    if has_ended(subscription):
         return Subscription.Status.CANCELED
-    return Subscription.Status.PAUSED if _is_paused(one) else one.status
+    is_paused = subscription.is_paused and subscription.status in LIVE
+    return Subscription.Status.PAUSED if is_paused else subscription.status
 
 
-def _is_paused(one: gateway.Subscription) -> bool:
-    return one.is_paused and one.status in LIVE
-
-
-def _pause_reason(one: gateway.Subscription, status: str) -> str:
+def _pause_reason(subscription: gateway.Subscription, status: str) -> str:
     is_paused = status == Subscription.Status.PAUSED
-    return clean(one.pause_reason, _LONGEST_REASON) if is_paused else ""
+    return clean(subscription.pause_reason, _LONGEST_REASON) if is_paused else ""
 
 
-def _paused_at(row: Subscription | None, status: str, fetch: Fetch) -> datetime | None:
-    """Stripe does not say since when: since we first saw it."""
+def _paused_at(
+    row: Subscription | None, status: str, context: FetchContext
+) -> datetime | None:
+    """Return when the pause was first seen, because Stripe does not record it."""
     if status != Subscription.Status.PAUSED:
         return None
-    known = row is not None and row.status == Subscription.Status.PAUSED
-    return row.paused_at if row and known and row.paused_at else fetch.at
+    was_paused = row is not None and row.status == Subscription.Status.PAUSED
+    return row.paused_at if row and was_paused and row.paused_at else context.at

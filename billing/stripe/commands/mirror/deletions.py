@@ -1,4 +1,4 @@
-"""What we have and Stripe has no more."""
+"""Subscriptions and invoices that Orgdesk has and Stripe has deleted."""
 
 from dataclasses import replace
 
@@ -9,53 +9,70 @@ from billing.models import Discrepancy, Invoice, Subscription
 from billing.models.mirrors import LIVE
 from billing.signals import terms_changed
 from billing.stripe.commands.discrepancies import Difference
-from billing.stripe.commands.mirror.fetches import Fetch, Outcome, note
+from billing.stripe.commands.mirror.fetches import (
+    FetchContext,
+    Outcome,
+    record_differences,
+)
 
-_GONE = "not in Stripe"
+_DELETED = "not in Stripe"
 
 
 @transaction.atomic
-def forget_subscription(stripe_id: str, fetch: Fetch) -> Outcome:
-    """It has ended; raises `Missing` for one that we never had."""
+def mark_subscription_deleted(stripe_id: str, context: FetchContext) -> Outcome:
+    """Set a subscription that Stripe does not have to canceled.
+
+    Raises `Missing` if Orgdesk does not have it either.
+    """
     row = Subscription.objects.filter(stripe_id=stripe_id).first()
     if row is None:
         raise gateway.Missing("There is no such subscription in Stripe.")
-    outcome = Outcome(met={stripe_id: row.organization_id})
-    if row.status in LIVE:
-        outcome.discrepancy_count = note([_gone(row, fetch)], [stripe_id], fetch)
-    if row.status in LIVE and fetch.repairs:
-        own = Subscription.objects.filter(pk=row.pk, synced_at__lte=fetch.at)
-        outcome.written = own.update(
-            status=Subscription.Status.CANCELED, synced_at=fetch.at
+    outcome = Outcome(seen={stripe_id: row.organization_id})
+    if row.status not in LIVE:
+        return outcome
+    outcome.discrepancy_count = record_differences(
+        [_deletion(row, context)], [stripe_id], context
+    )
+    if context.repairs:
+        unchanged = Subscription.objects.filter(pk=row.pk, synced_at__lte=context.at)
+        outcome.written = unchanged.update(
+            status=Subscription.Status.CANCELED, synced_at=context.at
         )
         terms_changed.send(Subscription, organization_ids=[row.organization_id])
     return outcome
 
 
 @transaction.atomic
-def forget_invoice(stripe_id: str, fetch: Fetch) -> Outcome:
-    """A deleted draft goes here, too: it never was a bill. Raises `Missing` else."""
+def delete_invoice(stripe_id: str, context: FetchContext) -> Outcome:
+    """Delete a draft invoice that was deleted in Stripe.
+
+    Stripe deletes only drafts, which never billed anything. If Orgdesk has the invoice
+    as finalized, that is recorded for a person and the row stays. Raises `Missing` if
+    Orgdesk does not have it.
+    """
     row = Invoice.objects.filter(stripe_id=stripe_id).first()
     if row is None:
         raise gateway.Missing("There is no such invoice in Stripe.")
     if row.status != Invoice.Status.DRAFT:
-        fetch = replace(fetch, repairs=False)  # a bill is not lost: somebody must look
-    outcome = Outcome(met={stripe_id: row.organization_id})
-    outcome.discrepancy_count = note([_gone(row, fetch)], [stripe_id], fetch)
-    if fetch.repairs:
-        own = Invoice.objects.filter(pk=row.pk, synced_at__lte=fetch.at)
-        outcome.written, _ = own.delete()
+        context = replace(context, repairs=False)
+    outcome = Outcome(seen={stripe_id: row.organization_id})
+    outcome.discrepancy_count = record_differences(
+        [_deletion(row, context)], [stripe_id], context
+    )
+    if context.repairs:
+        unchanged = Invoice.objects.filter(pk=row.pk, synced_at__lte=context.at)
+        outcome.written, _ = unchanged.delete()
     return outcome
 
 
-def _gone(row: Subscription | Invoice, fetch: Fetch) -> Difference:
+def _deletion(row: Subscription | Invoice, context: FetchContext) -> Difference:
     return Difference(
         Discrepancy.Kind.STATUS,
         row.stripe_id,
         row.status,
-        _GONE,
-        theirs_at=fetch.at,
-        ours_at=row.synced_at,
+        _DELETED,
+        stripe_read_at=context.at,
+        orgdesk_read_at=row.synced_at,
         organization_id=row.organization_id,
         white_label_id=row.white_label_id,
     )

@@ -1,4 +1,4 @@
-"""How an answer of Stripe is to be taken, and what came of taking it."""
+"""Context of a fetch from Stripe, and the outcome of mirroring its answer."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -10,47 +10,56 @@ from billing.stripe.commands.discrepancies import Difference
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
-    """When Stripe was asked, by whom, and what may be done with the answer."""
+class FetchContext:
+    """Circumstances of a request to Stripe, and what may be done with the answer."""
 
-    at: datetime  # before the call: what changed later is not in the answer
+    at: datetime  # before the request: later changes may be missing in the answer
     by: str = ""
-    run_id: int | None = None  # null: an event or a person, for one object
-    white_label_id: int | None = None  # only organizations of this one
-    repairs: bool = True  # else differences are written down and nothing else
-    records_new: bool = True  # what we never had is a difference, too
+    run_id: int | None = None  # null: an event's or a person's fetch of one object
+    white_label_id: int | None = None  # null: organizations of all white labels
+    repairs: bool = True  # false: differences are recorded and nothing else is written
+    records_new: bool = True  # an object that Orgdesk lacks counts as a difference
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What was written; what needs another look before it can be."""
+    """Rows written by mirroring an answer, and the work that remains after it."""
 
-    written: int = 0  # rows that were not so before
+    written: int = 0  # rows that changed
     discrepancy_count: int = 0
-    met: dict[str, int] = field(default_factory=dict)  # organization by object
-    strangers: set[str] = field(default_factory=set)  # customers of nobody
-    contested: set[str] = field(default_factory=set)  # with two live subscriptions
-    billing: list[Invoice] = field(default_factory=list)  # that close a period
+    seen: dict[str, int] = field(default_factory=dict)  # organization by object id
+    unlinked_customers: set[str] = field(default_factory=set)
+    # Customers with two live subscriptions of one kind.
+    duplicate_customers: set[str] = field(default_factory=set)
+    closing_invoices: list[Invoice] = field(default_factory=list)  # that end a period
 
     def add(self, other: "Outcome") -> None:
+        """Add the counts and objects of another outcome."""
         self.written += other.written
         self.discrepancy_count += other.discrepancy_count
-        self.met |= other.met
-        self.strangers |= other.strangers
-        self.contested |= other.contested
-        self.billing += other.billing
+        self.seen |= other.seen
+        self.unlinked_customers |= other.unlinked_customers
+        self.duplicate_customers |= other.duplicate_customers
+        self.closing_invoices += other.closing_invoices
 
 
-def note(found: Iterable[Difference], looked_at: Collection[str], fetch: Fetch) -> int:
-    """Keep the books of drift for the objects looked at; answers how many differ.
+def record_differences(
+    differences: Iterable[Difference],
+    stripe_ids: Collection[str],
+    context: FetchContext,
+) -> int:
+    """Record the differences of the objects compared, and resolve all others of theirs.
 
-    A run writes every difference down before it heals; an event only warns, for what
-    changes by an event is no drift.
+    A run records every difference before it repairs it. An event or a person's fetch
+    records only warnings, because a change that arrives in an event is no discrepancy.
+    Returns how many were recorded.
     """
-    found = list(found)
-    warnings = [one for one in found if one.is_warning]
-    told = found if fetch.run_id else warnings
-    discrepancies.record(told, run_id=fetch.run_id)
-    left = warnings if fetch.repairs else found
-    discrepancies.close(looked_at, but=left, at=fetch.at, by=fetch.by)
-    return len(told)
+    differences = list(differences)
+    warnings = [difference for difference in differences if difference.is_warning]
+    recorded = differences if context.run_id else warnings
+    discrepancies.record(recorded, run_id=context.run_id)
+    remaining = warnings if context.repairs else differences
+    discrepancies.resolve_absent(
+        stripe_ids, remaining=remaining, at=context.at, by=context.by
+    )
+    return len(recorded)

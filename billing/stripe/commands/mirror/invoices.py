@@ -1,4 +1,4 @@
-"""Invoices: amounts in their currency, as Stripe rounded them."""
+"""Invoices of Stripe: amounts in their currency, as Stripe rounded them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,25 @@ from django.db import transaction
 from billing import gateway
 from billing.models import Discrepancy, Invoice
 from billing.stripe.commands.discrepancies import Difference
-from billing.stripe.commands.mirror.fetches import Fetch, Outcome, note
-from billing.stripe.commands.mirror.owners import Owner, owners_of
-from billing.stripe.commands.mirror.writing import changed, clean, touch, upsert
+from billing.stripe.commands.mirror.fetches import (
+    FetchContext,
+    Outcome,
+    record_differences,
+)
+from billing.stripe.commands.mirror.owners import Owner, find_owners, is_in_scope
+from billing.stripe.commands.mirror.upserts import (
+    changed_kinds,
+    clean,
+    mark_synced,
+    upsert,
+)
 from orgs.catalog import CURRENCY_DIGITS
 
 TABLE = "billing_invoice"
-_LONGEST_URL = 500
-_LATE = timedelta(days=3)
-_OF_A_CYCLE = "subscription_cycle"
+_LONGEST_NUMBER, _LONGEST_URL = 64, 500
+_RECENT = timedelta(days=3)
+_CYCLE_REASON = "subscription_cycle"
+# Columns whose change is a difference of each kind.
 _KINDS = {
     Discrepancy.Kind.CUSTOMER: ("organization_id",),
     Discrepancy.Kind.STATUS: ("status", "paid_at"),
@@ -28,7 +38,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
+class _InvoiceColumns:
     stripe_id: str
     organization_id: int
     number: str
@@ -44,101 +54,132 @@ class _Columns:
 
 
 @transaction.atomic
-def mirror_invoices(invoices: Sequence[gateway.Invoice], fetch: Fetch) -> Outcome:
-    """Write what differs; answers, too, which ones bill the usage of a cycle."""
-    owners = owners_of({one.customer_id for one in invoices})
-    ours = [one for one in invoices if _is_ours(one, owners, fetch)]
-    rows = Invoice.objects.in_bulk([one.id for one in ours], field_name="stripe_id")
-    wanted = [_columns(one, owners[one.customer_id]) for one in ours]
-    found = [
-        difference
-        for columns, one in zip(wanted, ours, strict=True)
-        for difference in _differences(
-            columns, rows.get(one.id), owners[one.customer_id], fetch
-        )
+def mirror_invoices(
+    invoices: Sequence[gateway.Invoice], context: FetchContext
+) -> Outcome:
+    """Write the invoices that differ, and return which of them end a billing period."""
+    owners = find_owners({invoice.customer_id for invoice in invoices})
+    owned = [
+        invoice
+        for invoice in invoices
+        if is_in_scope(owners.get(invoice.customer_id), context.white_label_id)
+    ]
+    ids = [invoice.id for invoice in owned]
+    rows = Invoice.objects.in_bulk(ids, field_name="stripe_id")
+    columns = [
+        _build_columns(invoice, owners[invoice.customer_id]) for invoice in owned
     ]
     outcome = Outcome(
-        met={one.stripe_id: one.organization_id for one in wanted},
-        strangers={one.customer_id for one in invoices} - set(owners),
-        billing=[one for one in ours if _bills(one, rows.get(one.id), fetch)],
+        seen={row.stripe_id: row.organization_id for row in columns},
+        unlinked_customers={invoice.customer_id for invoice in invoices} - set(owners),
+        closing_invoices=[
+            invoice
+            for invoice in owned
+            if _closes_period(invoice, rows.get(invoice.id), context)
+        ],
     )
-    outcome.discrepancy_count = note(found, [one.id for one in ours], fetch)
-    if fetch.repairs:
-        outcome.written = _write(wanted, fetch)
+    differences = _list_differences(owned, columns, rows, owners, context)
+    outcome.discrepancy_count = record_differences(differences, ids, context)
+    if context.repairs:
+        outcome.written = _write(columns, context)
     return outcome
 
 
-def _is_ours(one: gateway.Invoice, owners: Mapping[str, Owner], fetch: Fetch) -> bool:
-    owner = owners.get(one.customer_id)
-    return owner is not None and fetch.white_label_id in (None, owner.white_label_id)
+def _closes_period(
+    invoice: gateway.Invoice, row: Invoice | None, context: FetchContext
+) -> bool:
+    """Return whether an invoice ends a period that may still be open.
 
-
-def _bills(one: gateway.Invoice, row: Invoice | None, fetch: Fetch) -> bool:
-    """A draft of a cycle; or one whose draft we missed, not long ago."""
-    if one.billing_reason != _OF_A_CYCLE or not fetch.repairs:
+    That is a draft of a billing cycle, or, if Orgdesk missed the draft, a cycle's
+    invoice of the last three days.
+    """
+    if invoice.billing_reason != _CYCLE_REASON or not context.repairs:
         return False
     is_missed = row is None or row.period_id is None
-    is_new = one.created_at > fetch.at - _LATE
-    return one.status == Invoice.Status.DRAFT or (is_new and is_missed)
+    is_recent = invoice.created_at > context.at - _RECENT
+    return invoice.status == Invoice.Status.DRAFT or (is_recent and is_missed)
 
 
-def _columns(one: gateway.Invoice, owner: Owner) -> _Columns:
-    is_paid = one.status == Invoice.Status.PAID
-    is_short = len(one.hosted_url) <= _LONGEST_URL
-    return _Columns(
-        stripe_id=one.id,
+def _build_columns(invoice: gateway.Invoice, owner: Owner) -> _InvoiceColumns:
+    """Return the row that an invoice should have."""
+    is_paid = invoice.status == Invoice.Status.PAID
+    has_short_url = len(invoice.hosted_url) <= _LONGEST_URL
+    return _InvoiceColumns(
+        stripe_id=invoice.id,
         organization_id=owner.organization_id,
-        number=clean(one.number, 64),
-        status=one.status,
-        currency=one.currency,
-        total=one.total,
-        amount_due=one.amount_due,
-        amount_paid=one.amount_paid,
-        issued_at=one.finalized_at or one.created_at,
-        due_at=one.due_at,
-        paid_at=one.paid_at if is_paid else None,
-        hosted_url=one.hosted_url if is_short else "",
+        number=clean(invoice.number, _LONGEST_NUMBER),
+        status=invoice.status,
+        currency=invoice.currency,
+        total=invoice.total,
+        amount_due=invoice.amount_due,
+        amount_paid=invoice.amount_paid,
+        issued_at=invoice.finalized_at or invoice.created_at,
+        due_at=invoice.due_at,
+        paid_at=invoice.paid_at if is_paid else None,
+        hosted_url=invoice.hosted_url if has_short_url else "",
     )
 
 
-def _differences(
-    columns: _Columns, row: Invoice | None, owner: Owner, fetch: Fetch
+def _list_differences(
+    invoices: Sequence[gateway.Invoice],
+    columns: Sequence[_InvoiceColumns],
+    rows: Mapping[str, Invoice],
+    owners: Mapping[str, Owner],
+    context: FetchContext,
+) -> list[Difference]:
+    return [
+        difference
+        for invoice, row in zip(invoices, columns, strict=True)
+        for difference in _compare(
+            row, rows.get(invoice.id), owners[invoice.customer_id], context
+        )
+    ]
+
+
+def _compare(
+    columns: _InvoiceColumns, row: Invoice | None, owner: Owner, context: FetchContext
 ) -> Iterator[Difference]:
-    def told(kind: str, ours: str) -> Difference:
+    """Yield the differences between an invoice's row and its columns from Stripe."""
+
+    def difference(kind: str, orgdesk_value: str) -> Difference:
         return Difference(
             kind,
             columns.stripe_id,
-            ours,
-            _said(columns, kind),
-            theirs_at=fetch.at,
-            ours_at=row.synced_at if row else None,
+            orgdesk_value,
+            _describe(columns, kind),
+            stripe_read_at=context.at,
+            orgdesk_read_at=row.synced_at if row else None,
             organization_id=owner.organization_id,
             white_label_id=owner.white_label_id,
         )
 
     if row is not None:
-        for kind in changed(row, columns, _KINDS):
-            yield told(kind, _said(row, kind))
-    elif fetch.records_new:
-        yield told(Discrepancy.Kind.MISSING, "")
+        for kind in changed_kinds(row, columns, _KINDS):
+            yield difference(kind, _describe(row, kind))
+    elif context.records_new:
+        yield difference(Discrepancy.Kind.MISSING, "")
 
 
-def _said(one: Invoice | _Columns, kind: str) -> str:
+def _describe(invoice: Invoice | _InvoiceColumns, kind: str) -> str:
+    """Return the columns of a kind of difference as a text for people."""
     match kind:
         case Discrepancy.Kind.AMOUNT | Discrepancy.Kind.MISSING:
-            digits = CURRENCY_DIGITS.get(one.currency, 2)
-            total, paid = f"{one.total:.{digits}f}", f"{one.amount_paid:.{digits}f}"
-            return f"{total} {one.currency}, {paid} paid"
+            digits = CURRENCY_DIGITS.get(invoice.currency, 2)
+            total = f"{invoice.total:.{digits}f}"
+            paid = f"{invoice.amount_paid:.{digits}f}"
+            return f"{total} {invoice.currency}, {paid} paid"
         case Discrepancy.Kind.PERIOD:
-            due = f", due {one.due_at:%Y-%m-%d}" if one.due_at else ""
-            return f"of {one.issued_at:%Y-%m-%d}{due}"
+            due = f", due {invoice.due_at:%Y-%m-%d}" if invoice.due_at else ""
+            return f"issued {invoice.issued_at:%Y-%m-%d}{due}"
         case Discrepancy.Kind.CUSTOMER:
-            return f"organization {one.organization_id}"
-    return one.status + (f" {one.paid_at:%Y-%m-%d %H:%M} UTC" if one.paid_at else "")
+            return f"organization {invoice.organization_id}"
+    paid_at = f" {invoice.paid_at:%Y-%m-%d %H:%M} UTC" if invoice.paid_at else ""
+    return invoice.status + paid_at
 
 
-def _write(wanted: Sequence[_Columns], fetch: Fetch) -> int:
-    written = upsert(TABLE, wanted, fetch.at)
-    if fetch.run_id is None:
-        touch(TABLE, [one.stripe_id for one in wanted], fetch.at)
+def _write(columns: Sequence[_InvoiceColumns], context: FetchContext) -> int:
+    """Write the rows that differ and return how many did."""
+    written = upsert(TABLE, columns, context.at)
+    if context.run_id is None:
+        mark_synced(TABLE, [row.stripe_id for row in columns], context.at)
     return len(written)

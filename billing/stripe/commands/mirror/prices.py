@@ -1,4 +1,4 @@
-"""Prices: what the tiers of subscriptions are read from."""
+"""Prices of Stripe: they determine the kind, tier and cycle of subscriptions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +6,16 @@ from decimal import Decimal
 
 from django.db import connection, transaction
 
-from billing.gateway import Price
-from billing.models import Price as Row
-from billing.models import Subscription
-from billing.stripe.commands.mirror.fetches import Fetch
-from billing.stripe.commands.mirror.writing import clean, upsert
+from billing import gateway
+from billing.models import Price, Subscription
+from billing.stripe.commands.mirror.fetches import FetchContext
+from billing.stripe.commands.mirror.upserts import clean, upsert
 
-_LONGEST_TIER = 32
+_LONGEST_TIER, _LONGEST_NAME = 32, 250
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
+class _PriceColumns:
     stripe_id: str
     stripe_product_id: str
     name: str
@@ -29,25 +28,27 @@ class _Columns:
 
 
 @transaction.atomic
-def mirror_prices(prices: Sequence[Price], fetch: Fetch) -> int:
-    """Answers how many rows were written; subscriptions follow what an event renamed.
+def mirror_prices(prices: Sequence[gateway.Price], context: FetchContext) -> int:
+    """Write the prices that differ and return how many did.
 
-    A run comes by the subscriptions itself, and writes down what differs.
+    After an event, the subscriptions with those prices get the new tier and cycle. A
+    run reads the subscriptions later and records what differs.
     """
-    written = upsert("billing_price", [_columns(one) for one in prices], fetch.at)
-    if written and fetch.run_id is None:
-        _rename(written)
+    columns = [_build_columns(price) for price in prices]
+    written = upsert("billing_price", columns, context.at)
+    if written and context.run_id is None:
+        _update_subscriptions(written)
     return len(written)
 
 
-def _columns(price: Price) -> _Columns:
-    """A kind or a tier that is none of ours is an unknown price."""
+def _build_columns(price: gateway.Price) -> _PriceColumns:
+    """Return the row of a price; an invalid kind or tier makes it an unknown price."""
     kind = price.kind if price.kind in Subscription.Kind.values else ""
     tier = clean(price.tier.strip(), _LONGEST_TIER + 1)
-    return _Columns(
+    return _PriceColumns(
         stripe_id=price.id,
         stripe_product_id=price.product_id,
-        name=clean(price.name, 250),
+        name=clean(price.name, _LONGEST_NAME),
         kind=kind,
         tier=tier if len(tier) <= _LONGEST_TIER else "",
         cycle=price.cycle,
@@ -57,17 +58,24 @@ def _columns(price: Price) -> _Columns:
     )
 
 
-def _rename(price_ids: set[str]) -> None:
+def _update_subscriptions(price_ids: set[str]) -> None:
+    """Copy the tier and cycle of known prices to the subscriptions that have them."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "update billing_subscription s set tier = p.tier, cycle = p.cycle"
-            " from billing_price p where p.stripe_id = any(%s)"
-            " and s.stripe_price_id = p.stripe_id and s.kind = p.kind"
-            " and p.tier > '' and p.cycle > ''"
-            " and (s.tier, s.cycle) is distinct from (p.tier, p.cycle)",
-            [sorted(price_ids)],
-        )
+        cursor.execute(_UPDATE_SUBSCRIPTIONS, [sorted(price_ids)])
 
 
-def known_prices(price_ids: set[str]) -> dict[str, Row]:
-    return {row.stripe_id: row for row in Row.objects.filter(stripe_id__in=price_ids)}
+# Rows that would not change are left alone, so that history gets no empty versions.
+_UPDATE_SUBSCRIPTIONS = """
+update billing_subscription s set tier = p.tier, cycle = p.cycle
+from billing_price p
+where p.stripe_id = any(%s)
+    and s.stripe_price_id = p.stripe_id and s.kind = p.kind
+    and p.tier > '' and p.cycle > ''
+    and (s.tier, s.cycle) is distinct from (p.tier, p.cycle)
+"""
+
+
+def find_prices(price_ids: set[str]) -> dict[str, Price]:
+    """Return the mirrored prices by id in Stripe."""
+    rows = Price.objects.filter(stripe_id__in=price_ids)
+    return {row.stripe_id: row for row in rows}

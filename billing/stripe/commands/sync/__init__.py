@@ -1,1 +1,1 @@
-"""Full sync: what Stripe has for a white label, and how it differs from Orgdesk."""
+"""Full sync: mirror all that Stripe has for a white label and record differences."""

@@ -1,4 +1,7 @@
-"""What a run does with a page of each kind; the network is before or after."""
+"""Stages of a sync run: how the pages of each kind of object are listed and mirrored.
+
+Requests to Stripe are made before or after a transaction, never inside one.
+"""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,15 +12,19 @@ from django.db import DataError, IntegrityError
 
 from billing import gateway
 from billing.models import SyncRun
-from billing.stripe.commands.mirror.closing import (
+from billing.stripe.commands.mirror.customers import mirror_customers
+from billing.stripe.commands.mirror.fetches import FetchContext, Outcome
+from billing.stripe.commands.mirror.invoices import mirror_invoices
+from billing.stripe.commands.mirror.period_closing import (
     close_ended_periods,
     close_period_for_draft,
 )
-from billing.stripe.commands.mirror.customers import mirror_customers
-from billing.stripe.commands.mirror.fetches import Fetch, Outcome
-from billing.stripe.commands.mirror.invoices import mirror_invoices
 from billing.stripe.commands.mirror.prices import mirror_prices
-from billing.stripe.commands.mirror.refetching import meet_customers, prepare, settle
+from billing.stripe.commands.mirror.refetches import (
+    fetch_prices,
+    fetch_unlinked_customers,
+    mirror_all_subscriptions,
+)
 from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
 
 logger = logging.getLogger(__name__)
@@ -25,125 +32,161 @@ _OPEN_INVOICES = ("draft", "open")
 
 
 @dataclass(slots=True)
-class Taken:
-    """What came of a page for one run."""
+class PageResult:
+    """Result of mirroring a page for one run."""
 
     outcome: Outcome
     errors: int = 0
-    met: Collection[str] = ()  # what need not be looked for at the end of the stage
+    seen: Collection[str] = ()  # ids that are not asked for at the end of the stage
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
+    """Kind of object that a sync run reads."""
+
     list: Callable[..., gateway.Page[Any]]
-    take: Callable[[Sequence[Any], Fetch], Taken]
-    customer_of: Callable[[Any], str]  # empty: it is of nobody
-    is_for_all: bool = False  # what is nobody's concerns every white label
+    mirror: Callable[[Sequence[Any], FetchContext], PageResult]
+    customer_of: Callable[[Any], str]  # empty: the object has no customer
+    is_for_all: bool = False  # objects without an owner concern every white label
 
 
-def _take_customers(items: Sequence[gateway.Customer], fetch: Fetch) -> Taken:
-    taken = _mirror(mirror_customers, items, fetch)
-    taken.met = set(taken.outcome.met)
-    return taken
+def _mirror_customer_page(
+    items: Sequence[gateway.Customer], context: FetchContext
+) -> PageResult:
+    result = _mirror(mirror_customers, items, context)
+    result.seen = set(result.outcome.seen)
+    return result
 
 
-def _take_prices(items: Sequence[gateway.Price], fetch: Fetch) -> Taken:
-    return _mirror(_mirror_prices, items, fetch)
+def _mirror_price_page(
+    items: Sequence[gateway.Price], context: FetchContext
+) -> PageResult:
+    return _mirror(_mirror_prices, items, context)
 
 
-def _mirror_prices(items: Sequence[gateway.Price], fetch: Fetch) -> Outcome:
-    return Outcome(written=mirror_prices(items, fetch))
+def _mirror_prices(items: Sequence[gateway.Price], context: FetchContext) -> Outcome:
+    return Outcome(written=mirror_prices(items, context))
 
 
-def _take_subscriptions(items: Sequence[gateway.Subscription], fetch: Fetch) -> Taken:
-    prepare(items, fetch, anew=False)
-    taken = _mirror(mirror_subscriptions, items, fetch)
-    for customer_id in sorted(taken.outcome.contested):
-        taken.errors += _settle(customer_id, taken.outcome, fetch)
-    if fetch.repairs:
-        taken.errors += sum(_is_trouble(_close_ended_period, one) for one in items)
-    lasting = {one.id for one in items if one.ended_at is None or not fetch.repairs}
-    taken.met = lasting & set(taken.outcome.met)
-    return taken
+def _mirror_subscription_page(
+    items: Sequence[gateway.Subscription], context: FetchContext
+) -> PageResult:
+    """Mirror a page of subscriptions, then settle duplicates and close ended periods.
 
-
-def _settle(customer_id: str, outcome: Outcome, fetch: Fetch) -> bool:
-    """Whether Stripe's answer could not be read."""
-    try:
-        outcome.add(settle(customer_id, fetch))
-    except gateway.Malformed:
-        logger.warning("customer_not_settled id=%s", customer_id)
-        return True
-    return False
-
-
-def _take_invoices(items: Sequence[gateway.Invoice], fetch: Fetch) -> Taken:
-    taken = _mirror(mirror_invoices, items, fetch)
-    for invoice in sorted(taken.outcome.billing, key=lambda one: one.created_at):
-        taken.errors += _is_trouble(close_period_for_draft, invoice)
-    unsettled = {
-        one.id for one in items if one.status in _OPEN_INVOICES or not fetch.repairs
+    Ended subscriptions are not saved as seen: they can no longer be missing.
+    """
+    fetch_prices(items, context)
+    result = _mirror(mirror_subscriptions, items, context)
+    for customer_id in sorted(result.outcome.duplicate_customers):
+        result.errors += not _mirror_all_of(customer_id, result.outcome, context)
+    if context.repairs:
+        result.errors += sum(not _close(_close_ended_period, item) for item in items)
+    lasting = {
+        item.id for item in items if item.ended_at is None or not context.repairs
     }
-    taken.met = unsettled & set(taken.outcome.met)
-    return taken
+    result.seen = lasting & set(result.outcome.seen)
+    return result
+
+
+def _mirror_all_of(customer_id: str, outcome: Outcome, context: FetchContext) -> bool:
+    """Mirror all subscriptions of a customer; return false if one is malformed."""
+    try:
+        outcome.add(mirror_all_subscriptions(customer_id, context))
+    except gateway.Malformed:
+        logger.warning("customer_not_mirrored id=%s", customer_id)
+        return False
+    return True
+
+
+def _mirror_invoice_page(
+    items: Sequence[gateway.Invoice], context: FetchContext
+) -> PageResult:
+    """Mirror a page of invoices, then close the periods that they bill, oldest first.
+
+    Settled invoices are not saved as seen: they cannot be deleted any more.
+    """
+    result = _mirror(mirror_invoices, items, context)
+    closing_invoices = result.outcome.closing_invoices
+    for invoice in sorted(closing_invoices, key=lambda invoice: invoice.created_at):
+        result.errors += not _close(close_period_for_draft, invoice)
+    unsettled = {
+        item.id
+        for item in items
+        if item.status in _OPEN_INVOICES or not context.repairs
+    }
+    result.seen = unsettled & set(result.outcome.seen)
+    return result
 
 
 def _close_ended_period(subscription: gateway.Subscription) -> None:
     close_ended_periods([subscription])
 
 
-def _is_trouble(close_billed_periods: Callable[[Any], None], item: Any) -> bool:
-    """One organization's trouble is not the run's; the next run tells it again."""
+def _close(close_period: Callable[[Any], None], item: Any) -> bool:
+    """Close a period; return whether that succeeded.
+
+    The error of one organization must not stop the run. The next run tries it again.
+    """
     try:
-        close_billed_periods(item)
-    except Exception:  # whatever closing can raise
-        logger.exception("not_announced id=%s", item.id)
-        return True
-    return False
+        close_period(item)
+    except Exception:  # of any kind
+        logger.exception("period_not_closed id=%s", item.id)
+        return False
+    return True
 
 
 def _mirror(
-    mirror: Callable[[Sequence[Any], Fetch], Outcome],
+    mirror: Callable[[Sequence[Any], FetchContext], Outcome],
     items: Sequence[Any],
-    fetch: Fetch,
-) -> Taken:
-    """A page at once; or one by one, where the database refuses one of them."""
+    context: FetchContext,
+) -> PageResult:
+    """Mirror a page in one transaction.
+
+    If the database refuses one object, mirror them one by one and count the refusals.
+    """
     try:
-        return Taken(mirror(items, fetch))
+        return PageResult(mirror(items, context))
     except (IntegrityError, DataError):
-        taken = Taken(Outcome())
+        result = PageResult(Outcome())
     for item in items:
         try:
-            taken.outcome.add(mirror([item], fetch))
+            result.outcome.add(mirror([item], context))
         except (IntegrityError, DataError):
             logger.exception("object_not_mirrored id=%s", item.id)
-            taken.errors += 1
-    return taken
+            result.errors += 1
+    return result
 
 
-def prepare_late(stage: Stage, items: Sequence[Any], fetch: Fetch) -> None:
-    """Objects made while we read may be of customers made while we read."""
+def fetch_new_customers(
+    stage: Stage, items: Sequence[Any], context: FetchContext
+) -> None:
+    """Fetch unlinked customers of objects that were created during the run.
+
+    These customers may have been created during the run too, after their stage.
+    """
     if not stage.is_for_all:
-        meet_customers(map(stage.customer_of, items), fetch)
+        fetch_unlinked_customers(map(stage.customer_of, items), context)
 
 
 STAGES: Mapping[str, Stage] = {
     SyncRun.Stage.CUSTOMERS: Stage(
         gateway.list_customers,
-        _take_customers,
-        lambda one: str(one.id),
+        _mirror_customer_page,
+        lambda customer: str(customer.id),
         is_for_all=True,
     ),
     SyncRun.Stage.PRICES: Stage(
-        gateway.list_prices, _take_prices, lambda _: "", is_for_all=True
+        gateway.list_prices, _mirror_price_page, lambda _: "", is_for_all=True
     ),
     SyncRun.Stage.SUBSCRIPTIONS: Stage(
         gateway.list_subscriptions,
-        _take_subscriptions,
-        lambda one: str(one.customer_id),
+        _mirror_subscription_page,
+        lambda subscription: str(subscription.customer_id),
     ),
     SyncRun.Stage.INVOICES: Stage(
-        gateway.list_invoices, _take_invoices, lambda one: str(one.customer_id)
+        gateway.list_invoices,
+        _mirror_invoice_page,
+        lambda invoice: str(invoice.customer_id),
     ),
 }
 ORDER = [*STAGES, SyncRun.Stage.ENDED]

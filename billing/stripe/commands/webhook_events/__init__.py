@@ -1,5 +1,6 @@
-"""Events of Stripe: kept once, handled by whoever claims them, each time the same.
+"""Webhook events: each is stored once and handled by the worker that claims it.
 
-An event is a hint. Its object is asked for anew under a lock of that object, so order,
-duplicates and age do not matter; what was written is what Stripe said last.
+The payload of an event is only a hint. Its object is fetched from Stripe again under a
+lock of that object, so the order, repetition and age of events do not matter: what is
+written is always Stripe's latest answer.
 """

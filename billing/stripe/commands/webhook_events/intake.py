@@ -1,4 +1,4 @@
-"""Taking events in: each once, whoever brings it."""
+"""Intake of Stripe events, from webhooks or from Stripe's list; each is stored once."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,14 +11,14 @@ from psycopg.types.json import Jsonb
 from billing import gateway
 from billing.models import StripeEvent
 
-ENQUEUED_WITHIN = timedelta(seconds=30)  # else a sweep sends another message
-PULLED = timedelta(days=4)  # Stripe itself gives up after three
+ENQUEUED_WITHIN = timedelta(seconds=30)  # later, a sweep enqueues the event again
+PULL_SPAN = timedelta(days=4)  # Stripe retries a webhook for three days
 
 
 def receive(event: gateway.Event, *, source: str = "webhook") -> int | None:
-    """Keep an event; answers its row's id for a enqueue, nothing where it is known.
+    """Store an event and return its row's id to enqueue; null if it is known.
 
-    Insert-or-nothing by Stripe's id: of parallel duplicates one is kept.
+    Of duplicates that arrive at once, a unique index on Stripe's id lets one in.
     """
     now = timezone.now()
     values: dict[str, Any] = {
@@ -47,21 +47,24 @@ values (%(event_id)s, %(type)s, %(api_version)s, %(object_id)s, %(source)s, %(pa
     %(happened_at)s, %(now)s, '{StripeEvent.State.PENDING}', '', 0, %(now)s,
     %(sweep_after)s, '', '')
 on conflict (event_id) do nothing returning id
-"""  # noqa: S608  ours
+"""  # noqa: S608  a constant of the model
 
 
 def _storable(value: Any) -> Any:
-    """PostgreSQL holds no NUL in a text."""
+    """Return a JSON value without NUL characters, which PostgreSQL cannot store."""
     if isinstance(value, str):
         return value.replace("\0", "")
     if isinstance(value, Mapping):
-        return {_storable(name): _storable(one) for name, one in value.items()}
-    return [_storable(one) for one in value] if isinstance(value, list) else value
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
 
 
 def pull_undelivered() -> list[int]:
-    """Keep what no endpoint has taken in the last days; answers rows for enqueues."""
-    since, after, ids = timezone.now() - PULLED, "", []
+    """Store the events of the last days that no endpoint accepted.
+
+    Returns the ids of new rows, to enqueue.
+    """
+    since, after, ids = timezone.now() - PULL_SPAN, "", []
     while True:
         page = gateway.list_events(since=since, after=after, delivered=False)
         ids += [receive(event, source=StripeEvent.Source.PULL) for event in page.items]

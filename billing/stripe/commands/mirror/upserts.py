@@ -1,4 +1,4 @@
-"""Many rows of a mirror in one statement; what is so already is not written."""
+"""Bulk writes of mirrored rows: one statement per batch, unchanged rows left alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
@@ -17,43 +17,54 @@ _TYPES = {
 
 
 def upsert(table: str, rows: Sequence[Any], at: datetime) -> set[str]:
-    """Dataclasses whose fields are columns; answers the ids of rows that changed.
+    """Insert or update rows, given as dataclasses whose fields are columns.
 
-    Rows read from Stripe later than `at` stay as they are: an answer may be overtaken.
+    Returns the Stripe ids of the rows that changed. Rows that were read from Stripe
+    after `at` stay as they are: an answer may be older than one that was written before
+    it.
     """
     if not rows:
         return set()
-    rows = sorted(rows, key=lambda row: row.stripe_id)  # everybody locks in one order
+    # Every writer locks rows in the order of their ids, so that none wait in a circle.
+    rows = sorted(rows, key=lambda row: row.stripe_id)
     names = tuple(field.name for field in fields(rows[0]))
     columns = map(list, zip(*(astuple(row) for row in rows), strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(_statement(table, names), [at, *columns])
+        cursor.execute(_upsert_statement(table, names), [at, *columns])
         return {stripe_id for (stripe_id,) in cursor.fetchall()}
 
 
 @cache
-def _statement(table: str, names: tuple[str, ...]) -> str:
+def _upsert_statement(table: str, names: tuple[str, ...]) -> str:
+    """Return the statement for a table and its columns.
+
+    Its parameters are the time of the fetch and one array per column. The condition
+    skips rows that are newer or equal, so they get no version in the history.
+    """
     values = [name for name in names if name != "stripe_id"]
     columns = ", ".join(names)
     arrays = ", ".join(f"%s::{_type(name)}[]" for name in names)
     changes = ", ".join(f"{name} = excluded.{name}" for name in values)
-    ours = ", ".join(f"t.{name}" for name in values)
-    theirs = ", ".join(f"excluded.{name}" for name in values)
+    present = ", ".join(f"t.{name}" for name in values)
+    fetched = ", ".join(f"excluded.{name}" for name in values)
     return f"""
 insert into {table} as t (synced_at, {columns})
 select %s::timestamptz, f.* from unnest({arrays}) f
 on conflict (stripe_id) do update set synced_at = excluded.synced_at, {changes}
-where t.synced_at <= excluded.synced_at and ({ours}) is distinct from ({theirs})
+where t.synced_at <= excluded.synced_at and ({present}) is distinct from ({fetched})
 returning t.stripe_id
-"""  # noqa: S608  names are our own
+"""  # noqa: S608  the names are constants of this package
 
 
 def _type(name: str) -> str:
     return "timestamptz" if name.endswith("_at") else _TYPES.get(name, "text")
 
 
-def touch(table: str, stripe_ids: Sequence[str], at: datetime) -> None:
-    """They were looked at: an answer from before may not overwrite them any more."""
+def mark_synced(table: str, stripe_ids: Sequence[str], at: datetime) -> None:
+    """Record that rows were compared with Stripe, also those that did not change.
+
+    Then an older answer, still on its way, can no longer overwrite them.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             f"update {table} set synced_at = %s"  # noqa: S608
@@ -62,8 +73,10 @@ def touch(table: str, stripe_ids: Sequence[str], at: datetime) -> None:
         )
 
 
-def changed(before: Any, after: Any, kinds: Mapping[Any, Sequence[str]]) -> list[str]:
-    """Kinds of difference of which any field differs."""
+def changed_kinds(
+    before: Any, after: Any, kinds: Mapping[Any, Sequence[str]]
+) -> list[str]:
+    """Return the kinds of difference of which any column differs."""
     return [
         kind
         for kind, names in kinds.items()
@@ -72,5 +85,5 @@ def changed(before: Any, after: Any, kinds: Mapping[Any, Sequence[str]]) -> list
 
 
 def clean(text: str, length: int) -> str:
-    """What PostgreSQL can hold."""
+    """Return a text as PostgreSQL can store it: without NUL, cut to `length`."""
     return text.replace("\0", "")[:length]

@@ -1,4 +1,4 @@
-"""How an event ends: done, parked with a reason, tried later, or failed."""
+"""Outcomes of a webhook event: done, parked for review, retried later, or failed."""
 
 import logging
 import traceback
@@ -15,25 +15,29 @@ _LONGEST_ERROR, _LONGEST_REASON = 4_000, 200
 
 
 class WorkersDied(Exception):
-    """Each worker that handled the event was killed, the last attempt's too."""
+    """Every attempt ended with its worker killed, the last one too."""
 
 
 def put_back(event: StripeEvent) -> None:
-    """Give it back without an attempt: Stripe did not answer another event just now."""
+    """Release an event without counting the attempt: Stripe is not answering."""
     work.release(event, wait=timedelta(seconds=outages.SECONDS))
 
 
 def end(
-    event: StripeEvent, state: str, reason: str = "", *, organization: int | None = None
+    event: StripeEvent,
+    state: str,
+    reason: str = "",
+    *,
+    organization_id: int | None = None,
 ) -> None:
-    """End it in a state of its own, such as parked, with the reason for people."""
+    """End an event in a state, such as parked, with the reason for people."""
     work.finish(
-        event, state, reason=reason[:_LONGEST_REASON], organization_id=organization
+        event, state, reason=reason[:_LONGEST_REASON], organization_id=organization_id
     )
 
 
 def fail(event: StripeEvent, error: Exception) -> None:
-    """Try it again later; after the last attempt it has failed, for a person."""
+    """Retry an event later; after the last attempt it has failed and needs review."""
     name = type(error).__name__
     logger.warning("event_failed id=%s error=%s", event.event_id, name)
     text = redacted("".join(traceback.format_exception(error)))[-_LONGEST_ERROR:]
@@ -43,5 +47,6 @@ def fail(event: StripeEvent, error: Exception) -> None:
 
 
 def _reason(error: Exception) -> str:
+    """Return what people see of an error, without keys."""
     text = error.message if isinstance(error, DomainError) else type(error).__name__
     return redacted(text)[:_LONGEST_REASON]

@@ -1,0 +1,51 @@
+"""Billing periods that end because Stripe made an invoice or ended a subscription.
+
+Stripe finalizes a draft invoice an hour after it made it. Until then the charges of the
+closed period can be added to it.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.utils import timezone
+
+from billing import gateway
+from billing.ledger.commands.invoicing import (
+    close_period_for_cancellation,
+    close_period_for_invoice,
+)
+
+_RECENTLY_ENDED = timedelta(days=3)
+_CANCELED = "canceled"
+
+
+def close_billed_periods(invoices: Iterable[gateway.Invoice]) -> None:
+    """Close the periods that the invoices bill and write their charges.
+
+    Call it after the transaction that mirrored the invoices. Oldest first, because each
+    period begins where the one before it ended.
+    """
+    for invoice in sorted(invoices, key=lambda invoice: invoice.created_at):
+        close_period_for_draft(invoice)
+
+
+def close_period_for_draft(invoice: gateway.Invoice) -> None:
+    """Close the period that an invoice bills; repeated, it changes nothing."""
+    close_period_for_invoice(
+        invoice.id,
+        reason=invoice.billing_reason,
+        subscription_id=invoice.subscription_id,
+        period_ends_at=invoice.ends_at,
+    )
+
+
+def close_ended_periods(subscriptions: Iterable[gateway.Subscription]) -> None:
+    """Close the last periods of subscriptions that ended in the last three days.
+
+    Stripe makes no further draft for them. Repeated, it changes nothing.
+    """
+    since = timezone.now() - _RECENTLY_ENDED
+    for subscription in subscriptions:
+        ended_at = subscription.ended_at
+        if subscription.status == _CANCELED and ended_at and ended_at > since:
+            close_period_for_cancellation(subscription.id, ended_at=ended_at)

@@ -1,0 +1,215 @@
+"""Refetches: ask Stripe for one object and what it needs, then mirror them.
+
+Every request to Stripe is made between transactions, never inside one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from django.utils import timezone
+
+from billing import gateway
+from billing.models import Subscription
+from billing.models.mirrors import LIVE
+from billing.stripe.commands.mirror.customers import mirror_customers
+from billing.stripe.commands.mirror.deletions import (
+    delete_invoice,
+    mark_subscription_deleted,
+)
+from billing.stripe.commands.mirror.fetches import FetchContext, Outcome
+from billing.stripe.commands.mirror.invoices import mirror_invoices
+from billing.stripe.commands.mirror.owners import find_owners
+from billing.stripe.commands.mirror.period_closing import (
+    close_billed_periods,
+    close_ended_periods,
+)
+from billing.stripe.commands.mirror.prices import find_prices, mirror_prices
+from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
+
+
+def refetch_customer(id_: str, *, by: str = "") -> Outcome:
+    """Mirror a customer, also a deleted one; raise `Missing` if it never existed."""
+    context = FetchContext(timezone.now(), by)
+    return mirror_customers([gateway.get_customer(id_)], context)
+
+
+def refetch_subscription(id_: str, *, by: str = "") -> Outcome:
+    """Mirror a subscription and close its period if it has ended.
+
+    Raises `Missing` if neither Stripe nor Orgdesk has it; if only Orgdesk has it, it
+    has ended.
+    """
+    context = FetchContext(timezone.now(), by)
+    try:
+        subscription = gateway.get_subscription(id_)
+    except gateway.Missing:
+        return mark_subscription_deleted(id_, context)
+    fetch_prices_and_customers([subscription], context)
+    outcome = mirror_subscriptions([subscription], context)
+    for customer_id in sorted(outcome.duplicate_customers):
+        outcome.add(mirror_all_subscriptions(customer_id, context))
+    close_ended_periods([subscription])
+    return outcome
+
+
+def refetch_invoice(id_: str, *, by: str = "") -> Outcome:
+    """Mirror an invoice and close the period that it bills.
+
+    Raises `Missing` if Stripe does not have it and it is no draft of Orgdesk's either:
+    only drafts can be deleted.
+    """
+    context = FetchContext(timezone.now(), by)
+    try:
+        invoice = gateway.get_invoice(id_)
+    except gateway.Missing:
+        return delete_invoice(id_, context)
+    fetch_unlinked_customers({invoice.customer_id}, context)
+    outcome = mirror_invoices([invoice], context)
+    for closing_invoice in outcome.closing_invoices:
+        _fetch_unseen_subscription(closing_invoice.subscription_id, by)
+    close_billed_periods(outcome.closing_invoices)
+    return outcome
+
+
+def _fetch_unseen_subscription(id_: str, by: str) -> None:
+    """Mirror a subscription that Orgdesk does not have yet.
+
+    Its events may be lost or still on their way, and no period can be billed without
+    it.
+    """
+    if id_ and not Subscription.objects.filter(stripe_id=id_).exists():
+        refetch_subscription(id_, by=by)
+
+
+def refetch_price(id_: str, *, by: str = "") -> Outcome:
+    """Mirror a price; a deleted one was never sold, so nothing is done for it."""
+    context = FetchContext(timezone.now(), by)
+    try:
+        price = gateway.get_price(id_)
+    except gateway.Missing:
+        return Outcome()
+    return Outcome(written=mirror_prices([price], context))
+
+
+def refetch_product(id_: str, *, by: str = "") -> Outcome:
+    """Mirror all prices of a product, which carry its kind and tier."""
+    outcome, after = Outcome(), ""
+    while True:
+        context = FetchContext(timezone.now(), by)
+        page = gateway.list_prices(product_id=id_, after=after)
+        outcome.written += mirror_prices(page.items, context)
+        if not (after := page.next_cursor):
+            return outcome
+
+
+def refetch_all_of(customer_id: str, *, by: str = "") -> Outcome:
+    """Mirror everything of a customer, for example after it was linked."""
+    outcome = refetch_customer(customer_id, by=by)
+    if not outcome.unlinked_customers:
+        context = FetchContext(timezone.now(), by)
+        outcome.add(mirror_all_subscriptions(customer_id, context))
+        outcome.add(_refetch_invoices(customer_id, by))
+    return outcome
+
+
+def _refetch_invoices(customer_id: str, by: str) -> Outcome:
+    """Mirror all invoices of a customer, then close the periods that they bill."""
+    outcome, after = Outcome(), ""
+    while True:
+        context = FetchContext(timezone.now(), by)
+        page = gateway.list_invoices(customer_id=customer_id, after=after)
+        outcome.add(mirror_invoices(page.items, context))
+        if not (after := page.next_cursor):
+            break
+    close_billed_periods(outcome.closing_invoices)
+    return outcome
+
+
+def fetch_prices_and_customers(
+    subscriptions: Iterable[gateway.Subscription], context: FetchContext
+) -> None:
+    """Fetch the prices and customers that a single subscription needs.
+
+    Raises `Malformed` or `Missing` if one of them cannot be read.
+    """
+    subscriptions = list(subscriptions)
+    customer_ids = {subscription.customer_id for subscription in subscriptions}
+    fetch_unlinked_customers(customer_ids, context)
+    for id_ in _list_unseen_prices(subscriptions):
+        _fetch_price(id_, context)
+
+
+def fetch_prices(
+    subscriptions: Iterable[gateway.Subscription], context: FetchContext
+) -> None:
+    """Fetch the prices of many subscriptions that Orgdesk does not have yet.
+
+    A price that cannot be read stays unknown, and its subscriptions get a warning.
+    """
+    for id_ in _list_unseen_prices(subscriptions):
+        try:
+            _fetch_price(id_, context)
+        except (gateway.Malformed, gateway.Missing):
+            continue
+
+
+def _list_unseen_prices(subscriptions: Iterable[gateway.Subscription]) -> list[str]:
+    """Return the prices of the subscriptions that are not mirrored yet."""
+    ids = {
+        item.price_id for subscription in subscriptions for item in subscription.items
+    }
+    return sorted(ids - set(find_prices(ids)))
+
+
+def _fetch_price(id_: str, context: FetchContext) -> None:
+    # Without the run, so that subscriptions get the price's tier at once.
+    mirror_prices([gateway.get_price(id_)], replace(context, run_id=None))
+
+
+def fetch_unlinked_customers(
+    customer_ids: Iterable[str], context: FetchContext
+) -> None:
+    """Fetch the customers that have no owner and link those that name one."""
+    ids = {id_ for id_ in customer_ids if id_}
+    for id_ in sorted(ids - set(find_owners(ids))):
+        mirror_customers([gateway.get_customer(id_)], context)
+
+
+def mirror_all_subscriptions(customer_id: str, context: FetchContext) -> Outcome:
+    """Mirror all subscriptions of a customer at once.
+
+    Only then can it be decided which of two duplicate live ones is used.
+    """
+    context, after = replace(context, at=timezone.now()), ""
+    subscriptions: list[gateway.Subscription] = []
+    while True:
+        page = gateway.list_subscriptions(customer_id=customer_id, after=after)
+        subscriptions += page.items
+        if not (after := page.next_cursor):
+            break
+    listed = {subscription.id for subscription in subscriptions}
+    subscriptions += _fetch_unlisted(customer_id, listed, context)
+    fetch_prices(subscriptions, context)
+    return mirror_subscriptions(subscriptions, context, is_all=True)
+
+
+def _fetch_unlisted(
+    customer_id: str, listed: set[str], context: FetchContext
+) -> list[gateway.Subscription]:
+    """Fetch the owner's live subscriptions that Stripe did not list.
+
+    They belong to another customer, or they were deleted; then their rows are canceled.
+    """
+    owner = find_owners([customer_id]).get(customer_id)
+    if owner is None:
+        return []
+    unlisted = Subscription.objects.filter(
+        organization_id=owner.organization_id, status__in=LIVE
+    ).exclude(stripe_id__in=listed)
+    subscriptions = []
+    for stripe_id in unlisted.values_list("stripe_id", flat=True):
+        try:
+            subscriptions.append(gateway.get_subscription(stripe_id))
+        except gateway.Missing:
+            mark_subscription_deleted(stripe_id, context)
+    return subscriptions
