@@ -36,7 +36,7 @@ class RateForm(forms.ModelForm):
         product: str = self.cleaned_data["product"]
         if not PRODUCT.fullmatch(product):
             raise forms.ValidationError(
-                "Use 1 to 100 characters: A to Z, a to z, 0 to 9, or . _ : / -"
+                "Use 1 to 100 characters: A-Z, a-z, 0-9, or . _ : / -."
             )
         return product
 

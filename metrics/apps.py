@@ -1,3 +1,5 @@
+"""Registers the app's signal receivers, jobs, and checks."""
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +11,15 @@ from django.utils import timezone
 
 
 class MetricsConfig(AppConfig):
+    """The app that records usage, prices it, and shows it in charts."""
+
     name = "metrics"
 
     def ready(self) -> None:
+        """Connect receivers; imports wait until all models are loaded."""
         from metrics.commands import partitions
         from metrics.commands.partitions import can_make_partitions
-        from metrics.commands.people import fill_people_days
+        from metrics.commands.people import refresh_daily_counts
         from metrics.commands.periods import open_first_periods
         from metrics.commands.rankings import fill_rankings
         from metrics.commands.reports import make_report
@@ -25,20 +30,20 @@ class MetricsConfig(AppConfig):
         def open_periods(*, organization_ids: list[int], **_: Any) -> None:
             open_first_periods(organization_ids)
 
-        def fill_people(*, organization_ids: list[int], **_: Any) -> None:
-            fill_people_days(organization_ids)
+        def refresh_counts(*, organization_ids: list[int], **_: Any) -> None:
+            refresh_daily_counts(organization_ids)
 
-        def prepare_lists(*, organization_ids: list[int], **_: Any) -> None:
+        def compute_rankings(*, organization_ids: list[int], **_: Any) -> None:
             fill_rankings(organization_ids)
 
         def make_partitions(**_: Any) -> None:
-            if can_make_partitions():  # not after migrating back to nothing
+            if can_make_partitions():  # not after undoing all migrations
                 partitions.make_partitions()
 
         register_job(Job.Kind.USAGE_REPORT, make_report)
         organizations_created.connect(open_periods, weak=False)
-        organizations_created.connect(prepare_lists, weak=False)
-        people_changed.connect(fill_people, weak=False)
+        organizations_created.connect(compute_rankings, weak=False)
+        people_changed.connect(refresh_counts, weak=False)
         post_migrate.connect(make_partitions, sender=self, weak=False)
         checks.register(_check_zones, checks.Tags.database)
 
@@ -46,11 +51,17 @@ class MetricsConfig(AppConfig):
 def _check_zones(
     *, databases: Sequence[str] | None = None, **_: Any
 ) -> list[checks.CheckMessage]:
-    """`manage.py check --database default`, and every migrate."""
+    """Warn about time zones whose data differs between PostgreSQL and Python.
+
+    Runs with `manage.py check --database default` and before every migration.
+    """
     from metrics.queries.time_zones import find_conflicting_zones
 
-    asked = databases is not None and DEFAULT_DB_ALIAS in databases
-    if not asked or "orgs_whitelabel" not in connection.introspection.table_names():
+    is_requested = databases is not None and DEFAULT_DB_ALIAS in databases
+    if (
+        not is_requested
+        or "orgs_whitelabel" not in connection.introspection.table_names()
+    ):
         return []
     return [
         checks.Warning(

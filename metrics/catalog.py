@@ -1,10 +1,12 @@
-"""Meters: what usage is counted in. A new meter is a new declaration here."""
+"""The meters that count usage. A new meter needs only a declaration here."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Unit(StrEnum):
+    """The units that meters count in."""
+
     TOKENS = "tokens"
     COUNT = "count"
     SECONDS = "seconds"
@@ -13,7 +15,7 @@ class Unit(StrEnum):
 
 
 class Dimension(StrEnum):
-    """A dimension of cost in contract C. Responses always contain all six."""
+    """The cost dimensions of the costs API. Its responses always contain all six."""
 
     CAPACITY = "capacity"
     DATA_IN = "data_in"
@@ -25,11 +27,11 @@ class Dimension(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """One kind of quantity.
+    """A kind of quantity that usage events report.
 
-    `dimension` is where its cost stands in contract C; `daily_metric` names the column
-    of the daily metrics that sums it, if one does; a `derived` meter is recorded by
-    Orgdesk itself and refused from outside.
+    `dimension` is the dimension of its costs in the costs API. `daily_metric` is the
+    column of the daily metrics that sums it, if any. A `derived` meter is recorded by
+    Orgdesk only; events that report it are rejected.
     """
 
     slug: str

@@ -1,7 +1,8 @@
-"""Which addresses an organization's data may be pushed to. Pure: nothing is looked up.
+"""The rules for endpoints that an organization's data may be pushed to.
 
-What a name resolves to is another question, asked whenever it is contacted, with
-`is_public`. Here only the form is judged, so that a mistake is told when it is made.
+Only the form of a URL is checked here, so that a mistake is reported when it is made;
+no name is resolved. Before a request is sent, the addresses that the name resolves to
+must be checked with `is_public`.
 """
 
 import re
@@ -18,15 +19,15 @@ from django.conf import settings
 from metrics.errors import EndpointNotAllowed
 
 MAX_LENGTH = 2_000
-# Visible ASCII but for the backslash, which some parsers read as a slash.
+# Visible ASCII without the backslash, which some parsers read as a slash.
 _PLAIN = re.compile(r"[!-\[\]-~]+")
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-# Resolvers read a last label like this as a number, and the whole as an address.
+_HOST_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+# If the last label is a number, resolvers read the whole name as an IP address.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PRIVATE_NAMES = frozenset({"localhost", "local", "internal", "home", "lan", "corp"})
-# Addresses that carry another one: IPv4-mapped, NAT64, Teredo, 6to4. What they carry
-# may be private, and Python calls some of them global.
-_CARRIERS = tuple(
+# Networks whose addresses embed an IPv4 address: IPv4-mapped, NAT64, Teredo, 6to4. The
+# embedded address may be private, although Python calls some of these global.
+_EMBEDDING_NETWORKS = tuple(
     map(
         IPv6Network,
         (
@@ -42,7 +43,7 @@ _CARRIERS = tuple(
 
 
 def check_endpoint(text: str) -> str:
-    """The endpoint as it was given; raises `EndpointNotAllowed` with the reason."""
+    """Return the endpoint unchanged; raise `EndpointNotAllowed` with the reason."""
     if len(text) > MAX_LENGTH or not _PLAIN.fullmatch(text):
         raise EndpointNotAllowed(
             "`endpoint` must be ASCII, without spaces, and at most 2,000 characters."
@@ -76,14 +77,17 @@ def _is_public_name(host: str) -> bool:
     *labels, last = host.split(".")
     return (
         bool(labels)
-        and all(_LABEL.fullmatch(label) for label in (*labels, last))
+        and all(_HOST_LABEL.fullmatch(label) for label in (*labels, last))
         and not _NUMBER.fullmatch(last)
         and last not in _PRIVATE_NAMES
     )
 
 
 def _is_public_literal(host: str) -> bool:
-    """Only an address written in full; `127.1` and `0x7f.1` are nobody's habit."""
+    """Return whether the host is a public IP address, written in full.
+
+    Short forms such as `127.1` and `0x7f.1` are not accepted.
+    """
     try:
         return is_public(IPv6Address(host) if ":" in host else IPv4Address(host))
     except AddressValueError:
@@ -91,9 +95,9 @@ def _is_public_literal(host: str) -> bool:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether the whole internet reaches it, and no address hides inside."""
+    """Return whether an address is globally reachable and embeds no other address."""
     if isinstance(address, IPv6Address) and (
-        address.scope_id or any(address in network for network in _CARRIERS)
+        address.scope_id or any(address in network for network in _EMBEDDING_NETWORKS)
     ):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved

@@ -1,14 +1,19 @@
-"""Refusals of this app."""
+"""Errors that this app reports to users and API clients."""
 
 from orgs.errors import Conflict, DomainError
 
 
 class EndpointNotAllowed(DomainError):
+    """A push target's URL that is invalid or not public."""
+
     code = "endpoint_not_allowed"
 
 
 class DeploymentNotFound(DomainError):
-    """Contract C's word for a project that is not there, or not this organization's."""
+    """A project that does not exist or belongs to another organization.
+
+    The costs API calls projects deployments, and defines this error code.
+    """
 
     status = 404
     code = "billing_service.es_cluster_id_not_found"
@@ -17,19 +22,19 @@ class DeploymentNotFound(DomainError):
         super().__init__("Project not found.", code=code)
 
 
-class EventsNotKept(Conflict):
-    """Sums cannot be computed again: a month of their events was dropped."""
+class EventsNotStored(Conflict):
+    """Events that are needed for recomputing are in a month that was dropped."""
 
     code = "events_not_kept"
 
 
 class UsageDiffers(Conflict):
-    """Sums cannot be lowered by what they do not have."""
+    """Daily usage is less than the events to be voided: it must be rebuilt first."""
 
     code = "usage_differs"
 
 
-class PricesMoving(Conflict):
-    """Prices or periods changed each time while usage was being re-rated."""
+class PricesChanged(Conflict):
+    """Prices or periods changed during every attempt to re-rate usage."""
 
     code = "prices_moving"

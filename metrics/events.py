@@ -1,7 +1,8 @@
-"""A usage event as it is reported: strict types, named refusals. Pure.
+"""Parsing and checking reported usage events. No database access.
 
-Contract: product.md's usage event, `{id, organization_id | organization, timestamp,
-product, project_id? | project?, quantities: {meter: integer}}`.
+An event is `{id, organization_id | organization, timestamp, product, project_id? |
+project?, quantities: {meter: integer}}`. Types are strict, and every rejection has a
+code and a message that names the field.
 """
 
 import json
@@ -17,10 +18,11 @@ from msgspec import Meta, Struct
 
 from metrics.catalog import RECORDABLE
 
-KEPT = timedelta(days=400)  # older events are refused: their month may be dropped
-AHEAD = timedelta(days=1)  # clocks differ; more than this is a mistake
-# Events kept this long beyond the window: a machine whose clock is weeks wrong drops
-# nothing that others still take, and would then take twice.
+MAX_AGE = timedelta(days=400)  # older events are rejected: their month may be dropped
+MAX_AHEAD = timedelta(days=1)  # clocks differ; more than this is a mistake
+# How much longer than `MAX_AGE` events are stored at least. Duplicates are detected by
+# stored events: a server whose clock is weeks fast must not drop a month into which
+# others still record, because they would then accept its events twice.
 RETENTION_MARGIN = timedelta(days=30)
 
 PRODUCT = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
@@ -31,11 +33,11 @@ Quantity = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class IncomingEvent(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """One use of a product. Quantities are whole units of their meters."""
+    """A usage event as a client reports it; quantities are in the meters' units."""
 
     id: Id
     timestamp: Annotated[datetime, Meta(tz=True)]
-    product: str  # as `PRODUCT` says: whoever decodes looks, at a batch's few once each
+    product: str  # matches `PRODUCT`, which parsing checks once per distinct product
     quantities: Annotated[dict[str, Quantity], Meta(min_length=1)]
     organization_id: RowId | None = None
     organization: Id | None = None
@@ -45,15 +47,15 @@ class IncomingEvent(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why the event at `index` was not recorded; its neighbours were."""
+    """The reason why the event at `index` of a batch was not recorded."""
 
     index: int
     code: str
     message: str
 
 
-class Refused(Exception):
-    """An event that cannot be recorded, with its code."""
+class InputRejected(Exception):
+    """An event or a line of a file that cannot be accepted, with an error code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -61,6 +63,8 @@ class Refused(Exception):
         self.message = message
 
 
+# Ends of keys. It also matches an escaped quote before a colon in a string, which only
+# costs the slower check.
 _KEY_END = re.compile(rb'"\s*:')
 _REQUIRED_KEYS = 4  # id, timestamp, product, quantities
 _decoder = msgspec.json.Decoder(IncomingEvent)
@@ -68,7 +72,7 @@ _PATH = re.compile(r"`\$\.?([a-z_]*)")
 _ACCEPTED = {
     "id": "a string of 1 to 200 characters",
     "timestamp": "an RFC 3339 date-time with an offset, such as 2026-11-21T08:00:00Z",
-    "product": "1 to 100 letters, digits, or the characters . _ : / -",
+    "product": "1 to 100 characters: A-Z, a-z, 0-9, . _ : / -",
     "quantities": "an object with at least one meter, whose quantities are whole"
     " numbers from 0 to 9223372036854775807",
     "organization_id": "a whole number from 1 to 9223372036854775807",
@@ -79,37 +83,38 @@ _ACCEPTED = {
 
 
 def parse_event(raw: bytes | msgspec.Raw) -> IncomingEvent:
-    """Read one JSON object; raises `Refused`."""
+    """Return the event of a JSON object; raise `InputRejected` if it is invalid."""
     try:
         event = _decoder.decode(raw)
         if not PRODUCT.fullmatch(event.product):
-            raise Refused("invalid_product", _must_be("product"))
-        if len(_KEY_END.findall(raw)) != _keys(event):
+            raise InputRejected("invalid_product", _must_be("product"))
+        if len(_KEY_END.findall(raw)) != _count_keys(event):
             _check_keys(bytes(raw))
         return event
     except msgspec.ValidationError as error:
-        raise _refused(str(error), raw) from None
+        raise _rejection(str(error), raw) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Refused("invalid_json", "The event is not a JSON object.") from None
+        raise InputRejected("invalid_json", "The event is not a JSON object.") from None
 
 
 _list_decoder = msgspec.json.Decoder(list[IncomingEvent])
 _SPACED_KEY = re.compile(rb'"\s+:')
-# A body without any of these bytes, or of these pairs, is searched faster.
+# Searching for bytes is faster than the expression, which most bodies then never need.
 _SPACES = (b" ", b"\n", b"\r", b"\t")
 
 
 def parse_all(body: bytes) -> list[IncomingEvent] | None:
-    """Read a JSON array of events at once; null when it takes a look at each.
+    """Return the events of a JSON array, or None if they must be parsed one by one.
 
-    That is when one of them is wrong, or keys could be given twice: there are more
-    colons after quotes than keys, or not all can be counted.
+    That is the case when an event is invalid, or when a key might be repeated: the
+    number of colons after quotes differs from the number of keys, or a space between
+    the two prevents counting.
     """
     try:
         events = _list_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if body.count(b'":') != _keys_of(events) or _has_spaced_key(body):
+    if body.count(b'":') != _count_all_keys(events) or _has_spaced_key(body):
         return None
     products = {event.product for event in events}
     return events if all(map(PRODUCT.fullmatch, products)) else None
@@ -121,8 +126,8 @@ def _has_spaced_key(body: bytes) -> bool:
     return is_possible and _SPACED_KEY.search(body) is not None
 
 
-def _keys_of(events: Sequence[IncomingEvent]) -> int:
-    """The sum of `_keys`, a column at a time, which is faster."""
+def _count_all_keys(events: Sequence[IncomingEvent]) -> int:
+    """Return the sum of `_count_keys`; field by field, which is faster."""
     return (
         _REQUIRED_KEYS * len(events)
         + sum([len(event.quantities) for event in events])
@@ -133,55 +138,55 @@ def _keys_of(events: Sequence[IncomingEvent]) -> int:
     )
 
 
-def _keys(event: IncomingEvent) -> int:
-    """How many keys the object has when it is written plainly."""
+def _count_keys(event: IncomingEvent) -> int:
+    """Return how many keys the event's JSON object has if none is repeated or null."""
     optional = (
         event.organization_id,
         event.organization,
         event.project_id,
         event.project,
     )
-    given = sum(value is not None for value in optional)
-    return _REQUIRED_KEYS + given + len(event.quantities)
+    present = sum(value is not None for value in optional)
+    return _REQUIRED_KEYS + present + len(event.quantities)
 
 
 def _check_keys(raw: bytes) -> None:
-    """Refuse a key given twice: parsers differ in which one they take.
+    """Raise `InputRejected` for a repeated key: parsers differ in which one they use.
 
-    Slow, so only for objects whose count of keys is not the plain one.
+    Slow, so it is called only for objects whose number of keys is unexpected.
     """
 
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len(dict(pairs)) < len(pairs):
-            raise Refused("duplicate_key", "A JSON key is given more than once.")
+            raise InputRejected("duplicate_key", "A JSON key is given more than once.")
         return dict(pairs)
 
-    json.loads(raw, object_pairs_hook=once)
+    json.loads(raw, object_pairs_hook=unique)
 
 
-def _refused(message: str, raw: bytes | msgspec.Raw) -> Refused:
-    """Return the refusal for msgspec's message: the field and what it accepts."""
+def _rejection(message: str, raw: bytes | msgspec.Raw) -> InputRejected:
+    """Return the error for msgspec's message: the field and what it accepts."""
     match = _PATH.search(message)
     field = match.group(1) if match else ""
     if "missing required field" in message:
         name = message.rpartition("field ")[2].strip("`")
-        return Refused("missing_field", f"`{name}` is required.")
+        return InputRejected("missing_field", f"`{name}` is required.")
     if "unknown field" in message:
         name = message.rpartition("field ")[2].strip("`")
         accepted = ", ".join(_ACCEPTED)
         message = f"Unknown field {name[:100]!r}. Accepted: {accepted}."
-        return Refused("unknown_field", message)
+        return InputRejected("unknown_field", message)
     if "timezone" in message:
-        return Refused("timezone_required", _must_be("timestamp"))
+        return InputRejected("timezone_required", _must_be("timestamp"))
     if field == "quantities":
-        return Refused("invalid_quantities", _quantities_problem(bytes(raw)))
+        return InputRejected("invalid_quantities", _quantities_problem(bytes(raw)))
     if field in _ACCEPTED:
-        return Refused(f"invalid_{field}", _must_be(field))
-    return Refused("invalid_event", "The event must be a JSON object.")
+        return InputRejected(f"invalid_{field}", _must_be(field))
+    return InputRejected("invalid_event", "The event must be a JSON object.")
 
 
 def _quantities_problem(raw: bytes) -> str:
-    """Name the first meter at fault with its value, which msgspec does not."""
+    """Describe the first invalid quantity, which msgspec does not name."""
     try:
         quantities = json.loads(raw)["quantities"]
         problems = [
@@ -205,27 +210,27 @@ def _must_be(field: str) -> str:
 
 
 def read_retention(text: str) -> timedelta | None:
-    """How long events are kept, from a number of days; without one, for ever.
+    """Return how long events are stored, from a number of days; None means forever.
 
-    Raises `ValueError`, in words that follow the setting's name.
+    Raises `ValueError` with a message that continues the setting's name.
     """
     if not text.strip():
         return None
     if not re.fullmatch("[0-9]{1,5}", text.strip()):
         raise ValueError(f"must be a whole number of days, at most 99999, not {text!r}")
-    retention, least = timedelta(days=int(text)), KEPT + RETENTION_MARGIN
+    retention, least = timedelta(days=int(text)), MAX_AGE + RETENTION_MARGIN
     if retention < least:
         raise ValueError(
             f"must be at least {least.days} days, not {text.strip()}: events are"
-            f" accepted for {KEPT.days} days, and duplicates are detected that long"
+            f" accepted for {MAX_AGE.days} days, and duplicates are detected that long"
         )
     return retention
 
 
-def are_fine(events: Sequence[IncomingEvent], now: datetime) -> bool:
-    """Whether `check_event` would pass them all, asked of the batch at once."""
+def are_valid(events: Sequence[IncomingEvent], now: datetime) -> bool:
+    """Return whether `check_event` accepts all events; faster than one by one."""
     instants = [event.timestamp for event in events]
-    if not now - KEPT <= min(instants) <= max(instants) <= now + AHEAD:
+    if not now - MAX_AGE <= min(instants) <= max(instants) <= now + MAX_AHEAD:
         return False
     if not RECORDABLE.issuperset(chain.from_iterable(e.quantities for e in events)):
         return False
@@ -234,9 +239,9 @@ def are_fine(events: Sequence[IncomingEvent], now: datetime) -> bool:
 
 
 def check_event(event: IncomingEvent, now: datetime) -> None:
-    """What types cannot say; raises `Refused`."""
-    if not now - KEPT <= event.timestamp <= now + AHEAD:
-        raise Refused(
+    """Raise `InputRejected` for a bad timestamp, unknown meter, or NUL character."""
+    if not now - MAX_AGE <= event.timestamp <= now + MAX_AHEAD:
+        raise InputRejected(
             "timestamp_out_of_window",
             "`timestamp` must be within the last 400 days and at most 1 day ahead.",
         )
@@ -244,7 +249,9 @@ def check_event(event: IncomingEvent, now: datetime) -> None:
         unknown = ", ".join(sorted(set(event.quantities) - RECORDABLE))
         accepted = ", ".join(sorted(RECORDABLE))
         message = f"Unknown meter {unknown[:200]!r}. Accepted: {accepted}."
-        raise Refused("unknown_meter", message)
+        raise InputRejected("unknown_meter", message)
     texts = (event.id, event.organization or "", event.project or "")
     if any("\x00" in text for text in texts):
-        raise Refused("invalid_character", "Text must not contain NUL characters.")
+        raise InputRejected(
+            "invalid_character", "Text must not contain NUL characters."
+        )

@@ -1,7 +1,8 @@
-"""Days, buckets and ranges of a white label's calendar. Pure.
+"""Days, date ranges, and chart buckets in a white label's calendar.
 
-A day is a calendar day of the zone; ranges are half-open; the day, not the zone,
-decides the bucket, so days add up to months in every zone, clocks changing or not.
+Days are calendar days of the white label's time zone, and ranges are half-open. Buckets
+are computed from days and not from instants, so days add up to months in every time
+zone, whether or not clocks change. No database access.
 """
 
 from collections.abc import Iterator
@@ -16,34 +17,39 @@ from orgs.errors import InvalidDateRange
 
 
 def hours_elapsed(days: "DayRange", zone: ZoneInfo, *, now: datetime) -> Decimal:
-    """How much of the range is past, in hours; clocks changing make days of 23."""
+    """Return the hours of the range that have passed, at most until `now`.
+
+    A day on which clocks change has 23 or 25 hours.
+    """
     end = min(first_instant(days.end, zone), now)
     seconds = int((end - first_instant(days.start, zone)).total_seconds())
     return Decimal(max(seconds, 0)) / 3600
 
 
 class Grain(StrEnum):
-    """How wide a bucket is; each has the longest range a caller may ask of it."""
+    """The width of a chart's buckets."""
 
     DAILY = "daily"
     MONTHLY = "monthly"
 
     @property
     def max_years(self) -> int:
+        """The longest range that can be requested, in years."""
         return 3 if self is Grain.DAILY else 10
 
     def bucket(self, day: date) -> date:
-        """The first day of the bucket that holds `day`."""
+        """Return the first day of the bucket that contains `day`."""
         return day if self is Grain.DAILY else day.replace(day=1)
 
     def after(self, bucket: date) -> date:
+        """Return the first day of the next bucket."""
         if self is Grain.DAILY:
             return bucket + ONE_DAY
         return add_months(bucket, 1)
 
 
 def add_months(day: date, months: int) -> date:
-    """The same day of another month, or that month's last day."""
+    """Return the same day some months later, or the last day of that month."""
     month = day.year * 12 + day.month - 1 + months
     first = date(month // 12, month % 12 + 1, 1)
     following = date((month + 1) // 12, (month + 1) % 12 + 1, 1)
@@ -52,7 +58,10 @@ def add_months(day: date, months: int) -> date:
 
 @dataclass(frozen=True, slots=True)
 class DayRange:
-    """Days from `start` up to but not including `end`."""
+    """A range of days from `start` up to but not including `end`.
+
+    Raises `InvalidDateRange` if it is reversed or outside the years 2000 to 2200.
+    """
 
     start: date
     end: date
@@ -70,10 +79,11 @@ class DayRange:
 
     @property
     def days(self) -> int:
+        """The number of days."""
         return (self.end - self.start).days
 
     def within(self, grain: Grain) -> "DayRange":
-        """This range, or an error when it is too long for the grain."""
+        """Return this range; raise `InvalidDateRange` if it is too long for `grain`."""
         if self.end > add_months(self.start, 12 * grain.max_years):
             raise InvalidDateRange(
                 f"A {grain} range can span at most {grain.max_years} years.",
@@ -82,19 +92,22 @@ class DayRange:
         return self
 
     def buckets(self, grain: Grain) -> Iterator[date]:
-        """The first day of every bucket, empty ones too; the ends may be partial."""
+        """Yield the first day of every bucket; the first and last may be partial."""
         bucket = grain.bucket(self.start)
         while self.days and bucket < self.end:
             yield bucket
             bucket = grain.after(bucket)
 
     def before(self) -> "DayRange":
-        """The range of the same length that ends where this one starts."""
+        """Return the range of the same length that ends where this one starts."""
         return DayRange(self.start - timedelta(days=self.days), self.start)
 
 
 def contract_year_start(started_on: date, today: date) -> date:
-    """The last anniversary of the contract not after `today`, or its start."""
+    """Return the start of the contract year that contains `today`.
+
+    Before the first anniversary, and before the contract, that is `started_on`.
+    """
     years = max(today.year - started_on.year, 0)
     anniversary = add_months(started_on, 12 * years)
     if anniversary > today and years:

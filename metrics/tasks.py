@@ -1,4 +1,4 @@
-"""What the workers do for this app."""
+"""Background tasks of usage: partitions, roll-up, and rankings."""
 
 from celery import shared_task
 
@@ -6,29 +6,29 @@ from metrics.commands import partitions, roll_up
 from metrics.commands.rankings import fill_rankings
 from metrics.queries.fleet import find_stale_rankings
 
-_AT_A_TIME = 1_000
+_BATCH = 1_000  # organizations per transaction
 
 
 @shared_task
 def make_partitions() -> None:
-    """Make the coming months of the events table."""
+    """Create the partitions of usage events for the coming months."""
     partitions.make_partitions()
 
 
 @shared_task
 def drop_partitions() -> None:
-    """Drop the months of events that are older than the retention, if there is one."""
+    """Drop the partitions of usage events that are older than the retention, if set."""
     partitions.drop_partitions()
 
 
 @shared_task
 def roll_up_usage() -> None:
-    """Bring lists and fleet totals up to what was recorded in the last seconds."""
+    """Roll up usage that was recorded since the last run, a few seconds ago."""
     roll_up.roll_up_usage()
 
 
 @shared_task
 def sweep_rankings() -> None:
-    """Move everyone's 30 days on, once their day has begun, some at a time."""
-    while stale := find_stale_rankings(_AT_A_TIME):
+    """Recompute rankings of organizations for which a new day has begun."""
+    while stale := find_stale_rankings(_BATCH):
         fill_rankings(stale)

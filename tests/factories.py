@@ -9,7 +9,7 @@ import msgspec
 import orjson
 from django.contrib.auth.models import Group
 
-from metrics.commands.batch import Recorded
+from metrics.commands.batch import RecordingResult
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.commands.record import record_usage
 from metrics.commands.roll_up import roll_up_usage
@@ -141,7 +141,7 @@ def record(
     events: Sequence[Mapping[str, Any]],
     *,
     organization_id: int | None = None,
-) -> Recorded:
+) -> RecordingResult:
     """Record them as a door does: parsed, and numbered from 0."""
     numbered = [(i, parse_event(orjson.dumps(e))) for i, e in enumerate(events)]
     return record_usage(white_label, numbered, organization_id=organization_id, now=NOW)

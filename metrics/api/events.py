@@ -11,7 +11,13 @@ from pydantic import Field
 
 from metrics.catalog import RECORDABLE
 from metrics.commands.record import record_usage
-from metrics.events import IncomingEvent, Refused, Rejection, parse_all, parse_event
+from metrics.events import (
+    IncomingEvent,
+    InputRejected,
+    Rejection,
+    parse_all,
+    parse_event,
+)
 from orgs import access
 from orgs.catalog import Scope
 from orgs.errors import DomainError, Forbidden, TooLarge
@@ -235,6 +241,6 @@ def _parse_each(raws: Sequence[bytes | msgspec.Raw]) -> ParsedBatch:
     for index, raw in enumerate(raws):
         try:
             events.append((index, parse_event(raw)))
-        except Refused as error:
+        except InputRejected as error:
             rejections.append(Rejection(index, error.code, error.message))
     return events, rejections

@@ -1,4 +1,4 @@
-"""Whose an event is: rows of known organizations and projects, each key once."""
+"""Matching the events of a batch to their organizations and projects."""
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from metrics.events import IncomingEvent, Refused, Rejection
+from metrics.events import IncomingEvent, InputRejected, Rejection
 from orgs.commands.organizations import ensure_projects
 from orgs.models import WhiteLabel
 from orgs.queries.references import (
@@ -17,56 +17,60 @@ from orgs.queries.references import (
 
 _NO_PROJECT = 0
 
-Numbered = tuple[int, IncomingEvent]
-Body = tuple[str, int, dict[str, int]]
-Key = tuple[int, str, datetime]
+IndexedEvent = tuple[int, IncomingEvent]  # position in the batch
+EventBody = tuple[str, int, dict[str, int]]  # product, project ID, quantities
+EventKey = tuple[int, str, datetime]  # organization ID, event ID, timestamp
 
 
 @dataclass(slots=True)
-class Recorded:
-    """What became of a batch: counts, and the events that were refused, by index."""
+class RecordingResult:
+    """The outcome of a batch: counts, and the rejected events by index."""
 
     accepted: int = 0
     duplicates: int = 0
     rejected: list[Rejection] = field(default_factory=list)
     organization_ids: list[int] = field(default_factory=list)
 
-    def reject(self, index: int, refused: Refused) -> None:
-        self.rejected.append(Rejection(index, refused.code, refused.message))
+    def reject(self, index: int, error: InputRejected) -> None:
+        """Add the event at `index` to the rejected events."""
+        self.rejected.append(Rejection(index, error.code, error.message))
 
-    def repeat(self, row: "Row", *, is_same: bool) -> None:
-        """An event that was there before: a duplicate, or another one of its name."""
+    def add_repeated(self, event: "ResolvedEvent", *, is_same: bool) -> None:
+        """Count an event whose key exists as a duplicate, or reject it as a conflict.
+
+        A conflict has another body than the event that was recorded first.
+        """
         if is_same:
             self.duplicates += 1
         else:
-            self.reject(row.index, _CONFLICT)
+            self.reject(event.index, _CONFLICT)
 
 
-_CONFLICT = Refused(
+_CONFLICT = InputRejected(
     "event_conflict",
     "An event with the same `id` and `timestamp` has different contents.",
 )
-_DELETED = Refused("organization_deleted", "The organization is deleted.")
+_DELETED = InputRejected("organization_deleted", "The organization is deleted.")
 
 
-def _foreign(project_id: int) -> Refused:
+def _project_not_found(project_id: int) -> InputRejected:
     message = f"The organization has no project with the ID {project_id}."
-    return Refused("project_not_found", message)
+    return InputRejected("project_not_found", message)
 
 
-def _unknown(id_: int | None, name: str | None) -> Refused:
+def _organization_not_found(id_: int | None, name: str | None) -> InputRejected:
     if id_ is None and name is None:
         message = "`organization` or `organization_id` is required."
     elif name is not None and id_ is not None:
         message = f"No organization has the ID {id_} and the external ID {name!r}."
     else:
-        named = f"ID {id_}" if name is None else f"external ID {name!r}"
-        message = f"No organization of the white label has the {named}."
-    return Refused("organization_not_found", message)
+        identifier = f"ID {id_}" if name is None else f"external ID {name!r}"
+        message = f"No organization of the white label has the {identifier}."
+    return InputRejected("organization_not_found", message)
 
 
-class Row(Struct, frozen=True, gc=False):
-    """An event whose organization and project are known."""
+class ResolvedEvent(Struct, frozen=True, gc=False):
+    """An event with the IDs of its organization and project."""
 
     index: int
     organization_id: int
@@ -74,120 +78,141 @@ class Row(Struct, frozen=True, gc=False):
     event: IncomingEvent
 
     @property
-    def key(self) -> Key:
+    def key(self) -> EventKey:
+        """The event's primary key."""
         return self.organization_id, self.event.id, self.event.timestamp
 
     @property
-    def body(self) -> Body:
+    def body(self) -> EventBody:
+        """What two events of the same key must have in common to be duplicates."""
         return self.event.product, self.project_id, self.event.quantities
 
 
-def rows_of(
+def resolve_events(
     white_label: WhiteLabel,
-    events: Sequence[Numbered],
+    events: Sequence[IndexedEvent],
     organization_id: int | None,
-    result: Recorded,
-) -> list[Row]:
-    """Sorted by key; an event without an owner is refused, one sent twice is counted.
+    result: RecordingResult,
+) -> list[ResolvedEvent]:
+    """Return the events with their organizations and projects, sorted by key.
 
-    Projects named first are made, in a transaction of their own: rows that stay when
-    the recording fails are found again by the retry, and no lock on them meets the
-    locks of usage.
+    Events without a known organization or project are rejected in `result`; of several
+    with the same key the first stays, the others are added as repeated.
+
+    Projects that are new are created first, in a separate transaction. They stay when
+    the recording fails, and its retry finds them; and their locks are released before
+    the recording takes its locks.
     """
-    owned = _owned(white_label, events, organization_id, result)
-    if any(row.event.project or row.event.project_id for row in owned):
-        owned = _with_projects(owned, result)
-    return _unrepeated(owned, result)
+    resolved = _with_organizations(white_label, events, organization_id, result)
+    if any(row.event.project or row.event.project_id for row in resolved):
+        resolved = _with_projects(resolved, result)
+    return _without_repeated(resolved, result)
 
 
-Named = tuple[int | None, str | None]  # by id, by external id
+OrganizationReference = tuple[int | None, str | None]  # ID, external ID
 
 
-def _owned(
+def _with_organizations(
     white_label: WhiteLabel,
-    events: Sequence[Numbered],
+    events: Sequence[IndexedEvent],
     organization_id: int | None,
-    result: Recorded,
-) -> list[Row]:
-    """Rows without a project yet; what names an owner is judged once a batch."""
-    named = {(event.organization_id, event.organization) for _, event in events}
-    owners = _owners(white_label, named, organization_id)
-    rows = []
+    result: RecordingResult,
+) -> list[ResolvedEvent]:
+    """Return events without projects; each reference is resolved once per batch."""
+    references = {(event.organization_id, event.organization) for _, event in events}
+    owners = _find_owners(white_label, references, organization_id)
+    resolved = []
     for index, event in events:
         owner = owners[event.organization_id, event.organization]
         if isinstance(owner, int):
-            rows.append(Row(index, owner, _NO_PROJECT, event))
+            resolved.append(ResolvedEvent(index, owner, _NO_PROJECT, event))
         else:
             result.reject(index, owner)
-    return rows
+    return resolved
 
 
-def _owners(
-    white_label: WhiteLabel, named: Set[Named], organization_id: int | None
-) -> dict[Named, int | Refused]:
-    """Whom events may name, or only `organization_id`: its id, or why it is refused."""
-    ids = {id_ for id_, _ in named if id_ is not None}
+def _find_owners(
+    white_label: WhiteLabel,
+    references: Set[OrganizationReference],
+    organization_id: int | None,
+) -> dict[OrganizationReference, int | InputRejected]:
+    """Return each reference's organization ID, or the error that rejects its events.
+
+    With `organization_id` every other organization is an error, and a reference without
+    ID and name means that one.
+    """
+    ids = {id_ for id_, _ in references if id_ is not None}
     if organization_id is not None:
         ids.add(organization_id)
-    names = {name for _, name in named if name is not None}
-    references = list_references(white_label.id, ids=ids, external_ids=names)
-    by_id = {reference.id: reference for reference in references}
-    by_name = {reference.external_id: reference for reference in references}
+    names = {name for _, name in references if name is not None}
+    organizations = list_references(white_label.id, ids=ids, external_ids=names)
+    by_id = {organization.id: organization for organization in organizations}
+    by_name = {organization.external_id: organization for organization in organizations}
 
-    def owner(id_: int | None, name: str | None) -> int | Refused:
-        found = by_id.get(id_ or organization_id or 0)
+    def owner(id_: int | None, name: str | None) -> int | InputRejected:
+        organization = by_id.get(id_ or organization_id or 0)
         if name is not None:
-            same = by_name.get(name)
-            found = same if id_ in (None, same and same.id) else None
-        if found is None or organization_id not in (None, found.id):
-            return _unknown(id_, name)
-        return _DELETED if found.is_deleted else found.id
+            named = by_name.get(name)
+            organization = named if id_ in (None, named and named.id) else None
+        if organization is None or organization_id not in (None, organization.id):
+            return _organization_not_found(id_, name)
+        return _DELETED if organization.is_deleted else organization.id
 
-    return {(id_, name): owner(id_, name) for id_, name in named}
+    return {(id_, name): owner(id_, name) for id_, name in references}
 
 
-def _with_projects(owned: Sequence[Row], result: Recorded) -> list[Row]:
-    projects = _projects(owned)
-    named = {row.event.project_id for row in owned if row.event.project_id}
-    owners = find_project_owners(named)
-    rows = []
-    for row in owned:
+def _with_projects(
+    events: Sequence[ResolvedEvent], result: RecordingResult
+) -> list[ResolvedEvent]:
+    """Return the events with their projects; reject those of another organization."""
+    project_ids = _ensure_projects(events)
+    referenced = {row.event.project_id for row in events if row.event.project_id}
+    owners = find_project_owners(referenced)
+    resolved = []
+    for row in events:
         event, owner_id = row.event, row.organization_id
         project_id = event.project_id or _NO_PROJECT
         if event.project is not None and not project_id:
-            project_id = projects[owner_id, event.project]
+            project_id = project_ids[owner_id, event.project]
         elif project_id and owners.get(project_id) != owner_id:
-            result.reject(row.index, _foreign(project_id))
+            result.reject(row.index, _project_not_found(project_id))
             continue
-        rows.append(Row(row.index, owner_id, project_id, event))
-    return rows
+        resolved.append(ResolvedEvent(row.index, owner_id, project_id, event))
+    return resolved
 
 
-def _projects(owned: Sequence[Row]) -> dict[tuple[int, str], int]:
-    first_seen: dict[tuple[int, str], datetime] = {}
-    for row in owned:
+def _ensure_projects(events: Sequence[ResolvedEvent]) -> dict[tuple[int, str], int]:
+    """Create the projects that events name for the first time.
+
+    Returns project IDs by organization ID and name. A new project was added at the
+    timestamp of its earliest event.
+    """
+    first_used: dict[tuple[int, str], datetime] = {}
+    for row in events:
         event = row.event
         if event.project is not None:
             key = row.organization_id, event.project
-            seen = first_seen.get(key, event.timestamp)
-            first_seen[key] = min(seen, event.timestamp)
-    if not first_seen:
+            used = first_used.get(key, event.timestamp)
+            first_used[key] = min(used, event.timestamp)
+    if not first_used:
         return {}
-    owners, names = zip(*first_seen, strict=True)
+    owners, names = zip(*first_used, strict=True)
     known = find_project_ids(set(owners), set(names))
-    missing = {key: seen for key, seen in first_seen.items() if key not in known}
+    missing = {key: used for key, used in first_used.items() if key not in known}
     if not missing:
         return known
     ensure_projects(missing)
     return find_project_ids(set(owners), set(names))
 
 
-def _unrepeated(rows: Sequence[Row], result: Recorded) -> list[Row]:
-    """Each key once, in the order in which everybody locks them."""
-    first = {row.key: row for row in reversed(rows)}
-    if len(first) < len(rows):
-        for row in rows:
-            before = first[row.key]
-            if before is not row:
-                result.repeat(row, is_same=before.body == row.body)
+def _without_repeated(
+    events: Sequence[ResolvedEvent], result: RecordingResult
+) -> list[ResolvedEvent]:
+    """Return one event per key, sorted: the order in which all recordings lock rows."""
+    first = {event.key: event for event in reversed(events)}
+    if len(first) < len(events):
+        for event in events:
+            earlier = first[event.key]
+            if earlier is not event:
+                result.add_repeated(event, is_same=earlier.body == event.body)
     return [first[key] for key in sorted(first)]

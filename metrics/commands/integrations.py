@@ -1,4 +1,4 @@
-"""Where an organization's metrics and logs are pushed to: set, cleared, sealed anew."""
+"""Setting and clearing push targets, and re-encrypting their tokens."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from orgs.errors import SecretUnreadable
 
 @dataclass(frozen=True, slots=True)
 class IncomingTarget:
-    """A target as somebody sets it; the token shows up in no representation."""
+    """A push target to be set; its representation does not contain the token."""
 
     instance_id: str
     endpoint: str
@@ -27,9 +27,10 @@ class IncomingTarget:
 def set_integrations(
     organization_id: int, targets: Mapping[str, IncomingTarget | None]
 ) -> None:
-    """Replace the target of each kind given, null clears it; others stay as they are.
+    """Replace the push target of each given kind; None clears it.
 
-    All of it or nothing: raises `EndpointNotAllowed`, naming the field.
+    Other kinds keep their targets. Raises `EndpointNotAllowed`, naming the field, and
+    then changes nothing.
     """
     for kind, target in sorted(targets.items()):
         set_integration(organization_id, kind, target)
@@ -38,11 +39,14 @@ def set_integrations(
 def set_integration(
     organization_id: int, kind: str, target: IncomingTarget | None
 ) -> None:
-    """See `set_integrations`."""
+    """Replace the push target of one kind; None clears it.
+
+    Raises `EndpointNotAllowed`, naming the field.
+    """
     if target is None:
         Integration.objects.filter(organization_id=organization_id, kind=kind).delete()
         return
-    _check(kind, target.endpoint)
+    _check_endpoint(kind, target.endpoint)
     encrypted = encrypt(
         target.token, associated_data=associated_data(organization_id, kind)
     )
@@ -58,7 +62,7 @@ def set_integration(
     )
 
 
-def _check(kind: str, endpoint: str) -> None:
+def _check_endpoint(kind: str, endpoint: str) -> None:
     try:
         check_endpoint(endpoint)
     except EndpointNotAllowed as error:
@@ -66,8 +70,8 @@ def _check(kind: str, endpoint: str) -> None:
 
 
 @dataclass(slots=True)
-class Reencrypted:
-    """What became of a batch of tokens; `last_id` is where the next one begins."""
+class ReencryptedBatch:
+    """The outcome of a batch of tokens; the next batch begins after `last_id`."""
 
     last_id: int
     reencrypted: int = 0
@@ -76,36 +80,40 @@ class Reencrypted:
 
 
 @transaction.atomic
-def reencrypt_integrations(*, after_id: int, limit: int) -> Reencrypted | None:
-    """Seal a batch of tokens with the first key; null when there are no more.
+def reencrypt_integrations(*, after_id: int, limit: int) -> ReencryptedBatch | None:
+    """Encrypt a batch of tokens with the first key; return None when none are left.
 
-    Those it seals already are passed over, so stopping in the middle costs nothing.
+    Tokens that the first key already encrypts are skipped, so an interrupted run can
+    simply be started again.
     """
-    rows = _batch(after_id, limit)
-    if not rows:
+    integrations = _lock_batch(after_id, limit)
+    if not integrations:
         return None
-    result = Reencrypted(last_id=rows[-1].pk)
-    for row in rows:
-        _reencrypt(row, result)
+    result = ReencryptedBatch(last_id=integrations[-1].pk)
+    for integration in integrations:
+        _reencrypt(integration, result)
     return result
 
 
-def _batch(after_id: int, limit: int) -> Sequence[Integration]:
-    """Locked: a token replaced meanwhile must not be overwritten with the old one."""
+def _lock_batch(after_id: int, limit: int) -> Sequence[Integration]:
+    """Return the next integrations, locked against a token that is replaced meanwhile.
+
+    Without the lock the old token would overwrite the new one.
+    """
     rows = Integration.objects.select_for_update().filter(pk__gt=after_id)
     return list(rows.order_by("pk")[:limit])
 
 
-def _reencrypt(row: Integration, result: Reencrypted) -> None:
-    bound = associated_data(row.organization_id, row.kind)
+def _reencrypt(integration: Integration, result: ReencryptedBatch) -> None:
+    row_data = associated_data(integration.organization_id, integration.kind)
     try:
-        if key_id_of(bytes(row.token)) == encryption_key_id():
+        if key_id_of(bytes(integration.token)) == encryption_key_id():
             result.current += 1
             return
-        token = decrypt(bytes(row.token), associated_data=bound)
+        token = decrypt(bytes(integration.token), associated_data=row_data)
     except SecretUnreadable:
-        result.unreadable.append(str(row))
+        result.unreadable.append(str(integration))
         return
-    encrypted = encrypt(token, associated_data=bound)
-    Integration.objects.filter(pk=row.pk).update(token=encrypted)
+    encrypted = encrypt(token, associated_data=row_data)
+    Integration.objects.filter(pk=integration.pk).update(token=encrypted)
     result.reencrypted += 1

@@ -1,4 +1,4 @@
-"""The months of the events table: made ahead, and dropped when they are old enough."""
+"""Creating monthly partitions of usage events ahead of time, and dropping old ones."""
 
 import logging
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from metrics.events import AHEAD, KEPT
+from metrics.commands.locks import LOCK_PARTITIONS
+from metrics.events import MAX_AGE, MAX_AHEAD
 from metrics.periods import add_months
 from metrics.queries.partitions import (
     EventPartition,
@@ -19,13 +20,12 @@ from metrics.queries.partitions import (
 )
 
 logger = logging.getLogger(__name__)
-MONTHS_AHEAD = 3  # how long the beat may be dead before recording fails
+MONTHS_AHEAD = 3  # recording fails if the periodic task has not run for so long
 
-# Two at once would both find a month missing, or still there; the second waits.
-_ALONE = "select pg_advisory_xact_lock(hashtext('usage partitions'))"
-
-# `partition of` would stop all recording while it waits for the one in flight.
-_CREATE = sql.SQL(
+# Creating and attaching is weaker than `create table … partition of`: that would lock
+# the events table exclusively, and block all recording while it waits for recordings in
+# flight.
+_CREATE_PARTITION = sql.SQL(
     "create table {name} (like metrics_usageevent including all);"
     " alter table metrics_usageevent attach partition {name}"
     " for values from ({start}) to ({end})"
@@ -33,34 +33,35 @@ _CREATE = sql.SQL(
 
 
 def make_partitions() -> list[str]:
-    """Make the months an event may fall into now and in the next three; names new ones.
+    """Create the partitions for events of now and of the next three months.
 
-    Recording never does it, so that it never finds a month half made: the beat does,
-    ahead of time, and loading commands before they begin. Recording goes on meanwhile.
+    Returns the names of new partitions. A periodic task calls it ahead of time, and
+    loading commands before they begin; recording never does. Recording is not blocked.
     """
     today = timezone.now().date()
-    month = (today - KEPT).replace(day=1)
-    last = add_months((today + AHEAD).replace(day=1), MONTHS_AHEAD)
-    made = []
+    month = (today - MAX_AGE).replace(day=1)
+    last = add_months((today + MAX_AHEAD).replace(day=1), MONTHS_AHEAD)
+    created = []
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_ALONE)
-        existing = _existing()
+        cursor.execute(LOCK_PARTITIONS)
+        existing = _partition_names()
         while month <= last:
             name = f"metrics_usageevent_{month:%Y_%m}"
             if name not in existing:
-                _make(name, month)
-                made.append(name)
+                _create_partition(name, month)
+                created.append(name)
             month = add_months(month, 1)
-    return made
+    return created
 
 
 def can_make_partitions() -> bool:
+    """Return whether the events table exists: not after all migrations are undone."""
     with connection.cursor() as cursor:
         cursor.execute("select to_regclass('metrics_usageevent') is not null")
         return bool(cursor.fetchone()[0])
 
 
-def _existing() -> set[str]:
+def _partition_names() -> set[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid"
@@ -69,11 +70,11 @@ def _existing() -> set[str]:
         return {name for (name,) in cursor.fetchall()}
 
 
-def _make(name: str, month: date) -> None:
+def _create_partition(name: str, month: date) -> None:
     start, end = (f"{day} 00:00+00" for day in (month, add_months(month, 1)))
     with connection.cursor() as cursor:
         cursor.execute(
-            _CREATE.format(
+            _CREATE_PARTITION.format(
                 name=sql.Identifier(name),
                 start=sql.Literal(start),
                 end=sql.Literal(end),
@@ -81,85 +82,90 @@ def _make(name: str, month: date) -> None:
         )
 
 
-# --- dropping ---------------------------------------------------------------------
-
-# Dropping locks the whole events table, for milliseconds once it has the lock. While it
-# waits for a recording in flight the next ones wait behind it: for no longer than this.
-_LOCK_WAIT = "set local lock_timeout = '500ms'"
+# Dropping locks the events table exclusively, for milliseconds once it has the lock. As
+# long as it waits for recordings in flight, new recordings queue behind it: this limits
+# that wait.
+_SET_LOCK_TIMEOUT = "set local lock_timeout = '500ms'"
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
-class Fate(StrEnum):
-    """What became of a month that is older than the retention."""
+class DropOutcome(StrEnum):
+    """What happened to a partition that is older than the retention."""
 
     DROPPED = "dropped"
-    DUE = "due"  # would be dropped: this was a dry run
+    DUE = "due"  # a dry run: it would be dropped
     NEEDED = "needed"  # an open period has usage in it
-    BUSY = "busy"  # somebody was recording for longer than we wait; the beat comes back
+    BUSY = "busy"  # the lock timed out; the periodic task tries again
 
 
 @dataclass(frozen=True, slots=True)
-class Outdated:
-    """A month older than the retention; of a needed one, for whom it is kept."""
+class ExpiredPartition:
+    """A partition older than the retention, and what happened to it.
+
+    `organization_id` is an organization whose open period needs it.
+    """
 
     name: str
-    fate: Fate
+    outcome: DropOutcome
     organization_id: int | None = None
 
 
-def drop_partitions(*, dry_run: bool = False) -> list[Outdated]:
-    """Drop the months that ended before the retention; answers what became of each.
+def drop_partitions(*, dry_run: bool = False) -> list[ExpiredPartition]:
+    """Drop the partitions that ended before the retention; return what happened.
 
-    Only events go, whole months of them: daily sums and metrics, periods and invoices
-    stay. A month is kept while the open period of any organization has usage in it,
-    however old: it may have to be computed again before it is billed. Each month is a
-    transaction of its own; the first that is busy ends the round until the next time,
-    so that recording is held up once and not for every month.
+    Only events are dropped, whole months of them: daily usage and metrics, periods, and
+    invoices stay. A month stays while the open period of any organization has usage in
+    it, however old, because that period may have to be recomputed before it is billed.
+    Each partition is dropped in a separate transaction. The first busy one ends the
+    run, so that recording is blocked once and not once per partition.
     """
     if settings.USAGE_EVENT_RETENTION is None:
         return []
     before = timezone.now() - settings.USAGE_EVENT_RETENTION
-    fates = []
+    expired = []
     for month in [month for month in list_event_partitions() if month.end <= before]:
-        outdated = _judged(month, dry_run=dry_run)
-        if outdated is not None:
-            fates.append(outdated)
-            if outdated.fate is Fate.BUSY:
+        partition = _drop_unless_needed(month, dry_run=dry_run)
+        if partition is not None:
+            expired.append(partition)
+            if partition.outcome is DropOutcome.BUSY:
                 break
-    return fates
+    return expired
 
 
-def _judged(month: EventPartition, *, dry_run: bool) -> Outdated | None:
-    """Nothing for a month that somebody else has dropped meanwhile."""
-    # Asked outside the lock: nothing is recorded into a month this old any more, and a
-    # closed period does not open again.
+def _drop_unless_needed(
+    month: EventPartition, *, dry_run: bool
+) -> ExpiredPartition | None:
+    """Drop a partition; return None if another process has dropped it meanwhile."""
+    # No lock is needed for this question: nothing is recorded into a month this old any
+    # more, and closed periods are never opened again.
     needed_by = find_open_period_with_usage_in(month)
     if needed_by is not None:
-        return Outdated(month.name, Fate.NEEDED, needed_by)
+        return ExpiredPartition(month.name, DropOutcome.NEEDED, needed_by)
     if dry_run:
-        return Outdated(month.name, Fate.DUE)
+        return ExpiredPartition(month.name, DropOutcome.DUE)
     try:
-        if not _drop(month.name):
+        if not _drop_partition(month.name):
             return None
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
             raise
         logger.warning("usage_month_busy month=%s", month.name)
-        return Outdated(month.name, Fate.BUSY)
+        return ExpiredPartition(month.name, DropOutcome.BUSY)
     logger.info("usage_month_dropped month=%s rows=%d", month.name, month.rows)
-    return Outdated(month.name, Fate.DROPPED)
+    return ExpiredPartition(month.name, DropOutcome.DROPPED)
 
 
 @transaction.atomic(durable=True)
-def _drop(name: str) -> bool:
-    """Whether it was there. It locks the events table before the month, as writers do.
+def _drop_partition(name: str) -> bool:
+    """Drop a partition; return whether it existed.
 
-    The order matters: the other way round a recording would meet us in a deadlock.
+    Detaching locks the events table before the partition, in the order of recordings. A
+    plain `drop table` locks the partition first and would deadlock with them.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK_WAIT)
-        cursor.execute(_ALONE)
-        if name not in _existing():
+        cursor.execute(_SET_LOCK_TIMEOUT)
+        cursor.execute(LOCK_PARTITIONS)
+        if name not in _partition_names():
             return False
         cursor.execute(
             sql.SQL(

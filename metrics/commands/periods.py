@@ -1,4 +1,4 @@
-"""The open period of each organization; billing decides, this app keeps it."""
+"""The open billing period of each organization, which billing closes."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,8 +8,8 @@ from django.db.models import F
 
 from metrics.models import OpenPeriod
 
-# The first period opens at the contract start, or else with the organization.
-_OPEN_FIRST = """
+# The first period starts with the contract, or else when the organization was created.
+_INSERT_FIRST_PERIODS = """
 insert into metrics_openperiod (organization_id, number, starts_at)
 select o.id, 1, coalesce(
     o.contract_started_on::timestamp at time zone w.time_zone, o.created_at)
@@ -21,14 +21,17 @@ on conflict do nothing
 
 
 def open_first_periods(organization_ids: Sequence[int]) -> None:
-    """Open period 1 of those organizations that have none."""
+    """Open period 1 of the organizations that have no open period."""
     with connection.cursor() as cursor:
-        cursor.execute(_OPEN_FIRST, [list(organization_ids)])
+        cursor.execute(_INSERT_FIRST_PERIODS, [list(organization_ids)])
 
 
 def lock_open_periods(organization_ids: Sequence[int]) -> dict[int, int]:
-    """Wait for recordings in flight and let none begin until the caller's transaction
-    ends; answers the numbers of the open periods."""
+    """Block recording until the transaction ends; return the open periods' numbers.
+
+    Waits for recordings in flight, which lock the same rows `for share`. The numbers
+    are by organization ID. Rows are locked in the order of their IDs.
+    """
     rows = OpenPeriod.objects.filter(pk__in=organization_ids)
     return dict(rows.select_for_update().order_by("pk").values_list("pk", "number"))
 
@@ -37,10 +40,10 @@ def lock_open_periods(organization_ids: Sequence[int]) -> dict[int, int]:
 def advance_periods(
     organization_ids: Sequence[int], *, starts_at: datetime
 ) -> dict[int, int]:
-    """Close the open periods and open the next; answers the numbers of the closed.
+    """Close the open periods and open the next; return the closed periods' numbers.
 
-    Waits for recordings in flight: they hold a share lock on the row. To be called in
-    the caller's transaction, which sums the closed periods after it.
+    Blocks recording until the transaction ends. Call it inside the transaction that
+    sums the closed periods afterwards.
     """
     numbers = lock_open_periods(organization_ids)
     rows = OpenPeriod.objects.filter(pk__in=organization_ids)

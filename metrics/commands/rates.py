@@ -1,4 +1,4 @@
-"""Changing the price book; recorded costs stay as they are."""
+"""Changes of the price book; the costs of recorded usage stay as they are."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from decimal import Decimal
 
 from django.db import connection, transaction
 
+from metrics.commands.locks import LOCK_PRICE_BOOK, lock_key
 from metrics.models import PriceBook, Rate
 from orgs.models import WhiteLabel
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingRate:
-    """A price of one unit; `effective_from` null holds from the beginning."""
+    """A price per unit to be loaded; without `effective_from` it has always applied."""
 
     product: str
     meter: str
@@ -24,41 +25,36 @@ class IncomingRate:
 
     @property
     def key(self) -> tuple[str, str, int | None, datetime | None]:
+        """What identifies the rate: product, meter, organization, and start."""
         return self.product, self.meter, self.organization_id, self.effective_from
-
-    @property
-    def prices(self) -> tuple[Decimal, Decimal]:
-        return self.unit_price, self.benchmark_unit_price
 
 
 @transaction.atomic
 def load_rates(white_label: WhiteLabel, rates: Sequence[IncomingRate]) -> list[bool]:
-    """Put rates into the book; answers which changed it.
+    """Add rates to the price book; return for each whether it changed the book.
 
-    A rate for a start that has one replaces it, equal prices change nothing. Waits for
-    recordings in flight, so that every event's cost is made of one version's rates.
+    A rate replaces the one with the same key; equal prices change nothing. All changes
+    of a call are one new version. Waits for recordings in flight, so that each event's
+    cost is made of the rates of a single version.
     """
     book = _lock_book(white_label)
     current = {_key(rate): rate for rate in _current(white_label, rates)}
     changes: dict[object, IncomingRate] = {}
-    answers = []
+    results = []
     for rate in rates:
-        before = changes.get(rate.key) or current.get(rate.key)
-        is_new = before is None or _prices(before) != rate.prices
-        if is_new:
+        previous = changes.get(rate.key) or current.get(rate.key)
+        is_change = previous is None or _prices(previous) != _prices(rate)
+        if is_change:
             changes[rate.key] = rate
-        answers.append(is_new)
+        results.append(is_change)
     if changes:
         _write(white_label, book.version + 1, changes.values(), current)
-    return answers
+    return results
 
 
 def _lock_book(white_label: WhiteLabel) -> PriceBook:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "select pg_advisory_xact_lock(hashtext('price book'), %s)",
-            [white_label.id % 2**31],
-        )
+        cursor.execute(LOCK_PRICE_BOOK, {"white_label": lock_key(white_label.id)})
     return PriceBook.objects.get_or_create(white_label=white_label)[0]
 
 
@@ -81,6 +77,7 @@ def _write(
     changes: Iterable[IncomingRate],
     current: dict[object, Rate],
 ) -> None:
+    """Write the changes as a new version; replaced rates stay, marked as removed."""
     changes = list(changes)
     replaced = [current[rate.key].pk for rate in changes if rate.key in current]
     Rate.objects.filter(pk__in=replaced).update(removed_in=version)

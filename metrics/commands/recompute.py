@@ -1,18 +1,20 @@
-"""Daily usage computed again from the events, compared, and corrected by differences.
+"""Recomputing daily usage from its events, and correcting it by the differences.
 
-A cost is computed again exactly: an event carries the period it fell into and the
+Costs are recomputed exactly: each event stores the period it was recorded into and the
 version of the price book it was priced with, and rates are never changed in place. A
-period that was re-rated is priced with the version it was re-rated to; see
+period that was re-rated is priced with the version of its re-rate; see
 `PeriodRepricing`.
 
-One statement reads events and sums in one snapshot, so comparing waits for nobody. A
-correction is written as what the two differ by, never as a new sum: usage recorded
-since is in both or in neither, so recordings wait only while differences are written.
-That holds as long as the days differ by nothing but recordings, hence the locks:
+One statement reads events and daily usage in one snapshot, so comparing blocks no
+recording. A correction adds the difference instead of writing a new sum: usage that is
+recorded after the snapshot is in neither side of the difference. So recording is
+blocked only while differences are written. This is right as long as nothing but
+recordings changes the days in between, hence the locks, in this order:
 
-1. corrections of a white label, one at a time: each would add the same difference;
-2. the events table, so that no month is dropped between asking for it and reading it;
-3. after comparing, in the order of recording: the price book, then the open periods.
+1. `LOCK_CORRECTIONS`: one correction of a white label at a time;
+2. the events table in share mode: no month is dropped before its events are read;
+3. after comparing, as recording does: the price book (shared), then the open periods;
+4. `LOCK_ROLL_UP`: the differences are rolled up before the transaction commits.
 """
 
 from collections.abc import Sequence
@@ -26,7 +28,11 @@ from django.db import connection
 from django.utils import timezone
 
 from metrics.catalog import DAILY_METRICS
-from metrics.commands import statements
+from metrics.commands.locks import (
+    LOCK_CORRECTIONS,
+    LOCK_PRICE_BOOK_SHARED,
+    lock_key,
+)
 from metrics.commands.periods import open_first_periods
 from metrics.commands.roll_up import roll_up_organizations
 from metrics.commands.statements import USAGE_KEY
@@ -39,10 +45,12 @@ from metrics.queries.series import Amounts
 from orgs.days import ONE_DAY
 from orgs.models import WhiteLabel
 
-CORRECTION_LOCK = "select pg_advisory_xact_lock(hashtext('usage corrections'), %s)"
-# Waits for recordings in flight, and for another correction's batch.
-_LOCK_WAIT = "set local lock_timeout = '120s'"
-_KEEP_MONTHS = "lock table metrics_usageevent in access share mode"
+# Long enough for the recordings in flight and for another correction's batch.
+_SET_LOCK_TIMEOUT = "set local lock_timeout = '120s'"
+# Dropping a partition needs an exclusive lock on the events table: it fails meanwhile.
+_LOCK_EVENTS_TABLE = "lock table metrics_usageevent in access share mode"
+# Recording takes the same rows `for share`: this waits for it and blocks it. Sorted, so
+# that two lockers never wait for each other.
 _LOCK_PERIODS = """
 select 1 from metrics_openperiod where organization_id = any(%s)
 order by organization_id for no key update
@@ -50,8 +58,8 @@ order by organization_id for no key update
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """Which sums are computed again: organizations of one white label, and days."""
+class RecomputeScope:
+    """The organizations of one white label and the days that are recomputed."""
 
     white_label: WhiteLabel
     organization_ids: Sequence[int]
@@ -59,9 +67,10 @@ class Scope:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """A zone is less than a day from UTC: a day more at both ends has all events.
+        """The parameters of the statements, by name.
 
-        Which day an event is of, PostgreSQL says.
+        Events are read by `from` and `until`, in UTC, with a day more at both ends: no
+        time zone is a day or more from UTC. PostgreSQL then computes each event's day.
         """
         first, last = self.days.start - ONE_DAY, self.days.end + ONE_DAY
         return {
@@ -77,11 +86,11 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """A sum that is not what its events make; null is a row that is not there.
+class UsageDifference:
+    """A row whose recorded amounts differ from those recomputed from its events.
 
-    Of daily usage, or of the daily metrics when `product` is null: then only the
-    quantities of `meter` say something.
+    None stands for a row that does not exist on that side. When `product` is None it is
+    a daily metric: only the quantity, and `meter`, have a meaning then.
     """
 
     organization_id: int
@@ -96,7 +105,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class CorrectionSpec:
-    """Who corrects, and why; kept with what came of it. One for a whole command."""
+    """The author and reason of a correction, shared by all batches of a command."""
 
     kind: CorrectionKind
     by: str
@@ -105,34 +114,38 @@ class CorrectionSpec:
     id: UUID = field(default_factory=uuid4)
 
 
-class Prices(StrEnum):
-    """Which price book an event is priced with."""
+class PriceBasis(StrEnum):
+    """The price book version that recomputing uses, as an SQL expression.
+
+    `RECORDED` is the version that each event was recorded or re-rated with.
+    """
 
     RECORDED = "greatest(e.price_version, coalesce(r.version, 0))"
-    TODAY = "(select version from book)"
+    CURRENT = "(select version from book)"
 
 
-def keep_months() -> list[EventPartition]:
-    """The months of events; none is dropped until the transaction ends."""
+def lock_months() -> list[EventPartition]:
+    """Return the months of events; none is dropped until the transaction ends."""
     with connection.cursor() as cursor:
-        cursor.execute(_KEEP_MONTHS)
+        cursor.execute(_LOCK_EVENTS_TABLE)
     return list_event_partitions()
 
 
-# --- comparing --------------------------------------------------------------------
-
-_PERIODS = {
-    Prices.RECORDED: "",
-    Prices.TODAY: "join metrics_openperiod p on p.organization_id = {0}.organization_id"
-    " and p.number = {0}.period",
+# At current prices only the open period is recomputed: closed periods stay as billed.
+_PERIOD_JOINS = {
+    PriceBasis.RECORDED: "",
+    PriceBasis.CURRENT: "join metrics_openperiod p"
+    " on p.organization_id = {0}.organization_id and p.number = {0}.period",
 }
 
 
-def paired(prices: Prices) -> str:
-    """From `with` to the expression `paired`: sums as recorded beside recomputed ones.
+def comparison(prices: PriceBasis) -> str:
+    """Return the SQL from `with` to the table expression `compared`.
 
-    All periods at the prices of recording, or the open one at today's. `old_…` null is
-    a sum that is not recorded, `new_…` null one that no event makes.
+    `compared` has a row per key of daily usage, with the recorded amounts as `old_…`
+    and the recomputed ones as `new_…`. They are null where usage is not recorded, or
+    has no events. It covers all periods at recorded prices, or the open period at
+    current prices.
     """
     return f"""
 with book as materialized (
@@ -145,7 +158,7 @@ with book as materialized (
     select e.organization_id, (e.at at time zone %(zone)s)::date as day, e.product,
         q.key as meter, e.project_id, e.period, e.at, q.value::bigint as quantity,
         {prices} as version
-    from metrics_usageevent e {_PERIODS[prices].format("e")}
+    from metrics_usageevent e {_PERIOD_JOINS[prices].format("e")}
     left join rerated r on r.organization_id = e.organization_id
         and r.period = e.period
     cross join lateral jsonb_each(e.quantities) q
@@ -158,11 +171,11 @@ with book as materialized (
         sum(d.quantity) as quantity, sum(d.cost) as cost,
         sum(d.benchmark_cost) as benchmark_cost,
         sum(d.unpriced_quantity) as unpriced_quantity
-    from metrics_usage d {_PERIODS[prices].format("d")}
+    from metrics_usage d {_PERIOD_JOINS[prices].format("d")}
     where d.organization_id = any(%(ids)s)
         and d.day >= %(start)s and d.day < %(end)s
     group by 1, 2, 3, 4, 5, 6
-), paired as (
+), compared as (
     select {USAGE_KEY}, d.quantity as old_quantity, d.cost as old_cost,
         d.benchmark_cost as old_benchmark, d.unpriced_quantity as old_unpriced,
         s.quantity as new_quantity, s.cost as new_cost,
@@ -170,17 +183,18 @@ with book as materialized (
         (d.quantity, d.cost, d.benchmark_cost, d.unpriced_quantity) is distinct from
         (s.quantity, s.cost, s.benchmark_cost, s.unpriced) as is_different
     from recorded d full join summed s using ({USAGE_KEY})
-)"""  # noqa: S608  ours
+)"""  # noqa: S608  no user input
 
 
 _METRIC_ROWS = ", ".join(f"('{m}', d.{column})" for m, column in DAILY_METRICS.items())
 
-# A daily metric that is not there is 0: people alone make rows, too.
-_METRICS = f"""
+# The same comparison for the daily metrics that are sums of a meter. A missing value
+# counts as 0, because rows also exist for members and projects alone.
+_COMPARED_METRICS = f"""
 , counted as (
     select organization_id, day, meter, sum(quantity) as quantity
     from summed where meter = any(%(meters)s) group by 1, 2, 3
-), kept as (
+), recorded_metric as (
     select d.organization_id, d.day, v.meter, v.quantity
     from metrics_dailymetric d cross join lateral (values {_METRIC_ROWS}) v
         (meter, quantity)
@@ -188,48 +202,49 @@ _METRICS = f"""
         and d.day >= %(start)s and d.day < %(end)s
 ), metric as (
     select organization_id, day, meter, k.quantity as old, c.quantity as new
-    from kept k full join counted c using (organization_id, day, meter)
+    from recorded_metric k full join counted c using (organization_id, day, meter)
     where coalesce(k.quantity, 0) <> coalesce(c.quantity, 0)
-)"""  # noqa: S608  ours
+)"""  # noqa: S608  no user input
 
-_DIFFERENCES = f"""
+_SELECT_DIFFERENCES = f"""
 select {USAGE_KEY}, old_quantity, old_cost, old_benchmark, old_unpriced,
     new_quantity, new_cost, new_benchmark, new_unpriced
-from paired where is_different"""  # noqa: S608  ours
-_METRIC_DIFFERENCES = """
+from compared where is_different"""  # noqa: S608  no user input
+_SELECT_METRIC_DIFFERENCES = """
 union all
 select organization_id, day, null, meter, null, null, old, 0, 0, 0, new, 0, 0, 0
 from metric"""
 
+# PriceBasis do not change quantities: at current prices daily metrics are not compared.
 _STATEMENTS = {
-    Prices.TODAY: paired(Prices.TODAY) + _DIFFERENCES,
-    Prices.RECORDED: paired(Prices.RECORDED)
-    + _METRICS
-    + _DIFFERENCES
-    + _METRIC_DIFFERENCES,
+    PriceBasis.CURRENT: comparison(PriceBasis.CURRENT) + _SELECT_DIFFERENCES,
+    PriceBasis.RECORDED: comparison(PriceBasis.RECORDED)
+    + _COMPARED_METRICS
+    + _SELECT_DIFFERENCES
+    + _SELECT_METRIC_DIFFERENCES,
 }
 
 
-def differences(scope: Scope) -> list[Difference]:
-    """What differs from its events at the prices of recording; sorted, waits for none.
+def list_differences(scope: RecomputeScope) -> list[UsageDifference]:
+    """Return how daily usage differs from its events at recorded prices, sorted by key.
 
-    Costs a read of the events of these organization-days.
+    Blocks no recording. Costs a read of the events of these organizations and days.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            _STATEMENTS[Prices.RECORDED] + _SORTED,
+            _STATEMENTS[PriceBasis.RECORDED] + _ORDER_BY_KEY,
             scope.parameters,
         )
         return [_difference(row) for row in cursor.fetchall()]
 
 
-_SORTED = "\norder by 1, 2, 3, 4, 5, 6"
+_ORDER_BY_KEY = "\norder by 1, 2, 3, 4, 5, 6"
 
 
-def _difference(row: Sequence[Any]) -> Difference:
+def _difference(row: Sequence[Any]) -> UsageDifference:
     recorded, recomputed = _amounts(row[6:10]), _amounts(row[10:14])
     id_, day, product, meter, project_id, period = row[:6]
-    return Difference(
+    return UsageDifference(
         id_, day, product, meter, project_id, period, recorded, recomputed
     )
 
@@ -241,10 +256,9 @@ def _amounts(row: Sequence[Any]) -> Amounts | None:
     return Amounts(int(quantity), cost, benchmark_cost, int(unpriced))
 
 
-# --- correcting -------------------------------------------------------------------
-
-# Emptied at commit, and here too: in a caller's transaction the last batch is still in.
-_CREATE = """
+# A temporary table, private to the connection. It is emptied at commit, and also here,
+# because several batches can run in one transaction of the caller.
+_RESET_DIFFERENCE_TABLE = """
 create temporary table if not exists usage_difference (
     organization_id bigint, day date, product text, meter text, project_id bigint,
     period integer, old_quantity numeric, old_cost numeric, old_benchmark numeric,
@@ -256,21 +270,27 @@ truncate usage_difference
 
 
 def lock_corrections(white_label: WhiteLabel) -> None:
-    """Begin a batch: one correction of a white label at a time."""
+    """Begin a batch: wait until no other correction of the white label is running.
+
+    Raises `OperationalError` (SQLSTATE 55P03) after 120 s.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK_WAIT)
-        cursor.execute(CORRECTION_LOCK, [white_label.pk % 2**31])
+        cursor.execute(_SET_LOCK_TIMEOUT)
+        cursor.execute(LOCK_CORRECTIONS, [lock_key(white_label.pk)])
 
 
-def clear_differences() -> None:
-    """Make room for a batch's, `usage_difference`."""
+def reset_difference_table() -> None:
+    """Create or empty `usage_difference`, which `apply_differences` reads."""
     with connection.cursor() as cursor:
-        cursor.execute(_CREATE)
+        cursor.execute(_RESET_DIFFERENCE_TABLE)
 
 
-def note_differences(scope: Scope, prices: Prices) -> list[int]:
-    """Compare, and keep what differs for `correct`; answers whose it is, sorted."""
-    clear_differences()
+def store_differences(scope: RecomputeScope, prices: PriceBasis) -> list[int]:
+    """Compare, and store the differences for `apply_differences`.
+
+    Returns the IDs of the organizations that differ, sorted.
+    """
+    reset_difference_table()
     with connection.cursor() as cursor:
         statement = "insert into usage_difference" + _STATEMENTS[prices]
         cursor.execute(statement, scope.parameters)
@@ -283,17 +303,22 @@ def note_differences(scope: Scope, prices: Prices) -> list[int]:
         return [id_ for (id_,) in cursor.fetchall()]
 
 
-def list_noted() -> list[Difference]:
+def list_stored_differences() -> list[UsageDifference]:
+    """Return the rows of `usage_difference`, sorted by key."""
     with connection.cursor() as cursor:
-        cursor.execute("table usage_difference" + _SORTED)
+        cursor.execute("table usage_difference" + _ORDER_BY_KEY)
         return [_difference(row) for row in cursor.fetchall()]
 
 
-def stop_recording(white_label: WhiteLabel, organization_ids: Sequence[int]) -> None:
-    """Wait for recordings in flight, and let none of these begin until commit."""
+def block_recording(white_label: WhiteLabel, organization_ids: Sequence[int]) -> None:
+    """Block recording of these organizations until commit.
+
+    Waits for recordings in flight. An organization without an open period gets one, so
+    that there is a row to lock.
+    """
     with connection.cursor() as cursor:
-        own = {"white_label": white_label.pk % 2**31}
-        cursor.execute(statements.LOCK_PRICES, own)
+        own = {"white_label": lock_key(white_label.pk)}
+        cursor.execute(LOCK_PRICE_BOOK_SHARED, own)
         cursor.execute(_LOCK_PERIODS, [list(organization_ids)])
         if cursor.rowcount < len(organization_ids):
             open_first_periods(organization_ids)
@@ -304,16 +329,17 @@ def _delta(name: str) -> str:
     return f"coalesce(x.new_{name}, 0) - coalesce(x.old_{name}, 0)"
 
 
-_APPEND_USAGE = f"""
+_INSERT_PENDING_USAGE = f"""
 insert into metrics_pendingusage ({USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity)
 select {USAGE_KEY}, {_delta("quantity")}, {_delta("cost")}, {_delta("benchmark")},
     {_delta("unpriced")}
 from usage_difference x where product is not null order by 1, 2, 3, 4, 5, 6
-"""  # noqa: S608  ours
+"""  # noqa: S608  no user input
 
-# A sum that no event makes goes, unless one of quantity 0 was recorded meanwhile.
-_DELETE_USAGE = f"""
+# Rows without events are 0 by now and are deleted, unless an event with quantity 0 was
+# recorded after the comparison: such an event has a row.
+_DELETE_ROWS_WITHOUT_EVENTS = f"""
 delete from metrics_dailyusage d using usage_difference x
 where x.product is not null and x.new_quantity is null
     and d.organization_id = x.organization_id and d.day = x.day
@@ -326,10 +352,16 @@ where x.product is not null and x.new_quantity is null
         and (e.at at time zone %(zone)s)::date = d.day and e.product = d.product
         and e.project_id = d.project_id and e.period = d.period
         and e.quantities ? d.meter and not {pricing.IS_VOIDED})
-"""  # noqa: S608  ours
+"""  # noqa: S608  no user input
 
 
-def _merge_metrics() -> str:
+def _merge_daily_metrics() -> str:
+    """Return the statement that adds the differences of daily metrics.
+
+    `merge`, because a reduction cannot be inserted: constraints of the row to insert
+    are checked before a conflict is found. The repeated condition on `%(ids)s` lets the
+    planner read only the rows of these organizations.
+    """
     columns = list(DAILY_METRICS.values())
     sums = ", ".join(
         f"coalesce(sum({_delta('quantity')}) filter (where x.meter = '{meter}'), 0)"
@@ -350,21 +382,21 @@ values (x.organization_id, x.day, {", ".join(f"x.{c}" for c in columns)})
 """  # noqa: S608  names come from our own catalog
 
 
-# Readers ask whether anything is not as it was: a metric's correction counts, too.
-_COUNT = """
+# Readers cache by the usage version: a correction of daily metrics must raise it, too.
+_RAISE_USAGE_VERSION = """
 update metrics_organizationranking set rolled_up_changes = rolled_up_changes + 1
 where organization_id in (
     select organization_id from usage_difference where product is null)
 """
-_APPEND_FLEET = f"""
+_INSERT_PENDING_FLEET_USAGE = f"""
 insert into metrics_pendingfleetusage (white_label_id, day, product, meter, quantity,
-    cost,
-    benchmark_cost, unpriced_quantity)
+    cost, benchmark_cost, unpriced_quantity)
 select %(white_label)s, day, product, meter, sum({_delta("quantity")}),
     sum({_delta("cost")}), sum({_delta("benchmark")}), sum({_delta("unpriced")})
 from usage_difference x where product is not null group by 2, 3, 4 order by 2, 3, 4
-"""  # noqa: S608  ours
-_LEDGER = f"""
+"""  # noqa: S608  no user input
+# Inserted by the first batch of the command, increased by the others.
+_UPSERT_CORRECTION = f"""
 insert into metrics_correction as c (id, white_label_id, kind, by, note, started_at,
     organizations, rows, cost)
 select %(correction)s, %(white_label)s, %(kind)s, %(by)s, %(note)s, %(started_at)s,
@@ -372,13 +404,23 @@ select %(correction)s, %(white_label)s, %(kind)s, %(by)s, %(note)s, %(started_at
 from usage_difference x
 on conflict (id) do update set organizations = c.organizations + excluded.organizations,
     rows = c.rows + excluded.rows, cost = c.cost + excluded.cost
-"""  # noqa: S608  ours
-_APPEND = (_APPEND_USAGE, _APPEND_FLEET)
-_CORRECT = (_DELETE_USAGE, _merge_metrics(), _COUNT, _LEDGER)
+"""  # noqa: S608  no user input
+# The first are rolled up before the others run, which read daily usage.
+_BEFORE_ROLL_UP = (_INSERT_PENDING_USAGE, _INSERT_PENDING_FLEET_USAGE)
+_AFTER_ROLL_UP = (
+    _DELETE_ROWS_WITHOUT_EVENTS,
+    _merge_daily_metrics(),
+    _RAISE_USAGE_VERSION,
+    _UPSERT_CORRECTION,
+)
 
 
-def correct(scope: Scope, correction: CorrectionSpec) -> None:
-    """Write what was noted to sums, changes and ledger; recording must be stopped."""
+def apply_differences(scope: RecomputeScope, correction: CorrectionSpec) -> None:
+    """Add the stored differences to daily usage, metrics, totals, and the correction.
+
+    Call `block_recording` before. Rolls up the organizations, so that the correction
+    is complete at commit. Raises `IntegrityError` when a sum would become negative.
+    """
     parameters = scope.parameters | {
         "correction": correction.id,
         "kind": correction.kind,
@@ -387,13 +429,13 @@ def correct(scope: Scope, correction: CorrectionSpec) -> None:
         "started_at": correction.started_at,
     }
     with connection.cursor() as cursor:
-        for statement in _APPEND:
+        for statement in _BEFORE_ROLL_UP:
             cursor.execute(statement, parameters)
         roll_up_organizations(scope.organization_ids)
-        for statement in _CORRECT:
+        for statement in _AFTER_ROLL_UP:
             cursor.execute(statement, parameters)
 
 
 def finish_correction(correction: CorrectionSpec) -> None:
-    """Mark it done; an act that corrected nothing has left no row, and leaves none."""
+    """Mark the correction as finished; one that changed nothing has no row."""
     Correction.objects.filter(pk=correction.id).update(finished_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Usage reports: asked for, made by a worker, kept as they were made."""
+"""Usage reports: requested by an API client, written once by a worker."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ _COLUMNS = ("date", "meter", "unit", "quantity")  # no costs: those need billing
 def start_report(
     organization: Organization, days: DayRange, *, created_by: str = ""
 ) -> Job:
-    """Ask for the report of a half-open range of days; three years at most."""
+    """Create a usage report of these days, at most three years, and its job."""
     days.within(Grain.DAILY)
     zone = organization.white_label.zone
     job = start_job(organization, Job.Kind.USAGE_REPORT, created_by=created_by)
@@ -35,7 +35,7 @@ def start_report(
 
 
 def make_report(job: Job) -> None:
-    """Fill in the report of a job; one that was removed meanwhile stays removed."""
+    """Write the content of a job's report, unless the report has been deleted."""
     report = UsageReport.objects.filter(job=job).first()
     if report is not None:
         content = _content(job.organization, report)
@@ -43,15 +43,15 @@ def make_report(job: Job) -> None:
 
 
 def _content(organization: Organization, report: UsageReport) -> str:
-    """A row per day and meter with usage, from the charts' query."""
+    """Return the report as CSV: one line per day and meter, as in the usage chart."""
     zone = organization.white_label.zone
     days = DayRange(day_of(report.starts_at, zone), day_of(report.ends_at, zone))
-    found = series(organization.pk, SeriesFilters(days, group_by=GroupBy.METER))
-    return csv_text(_COLUMNS, _rows(found))
+    usage = series(organization.pk, SeriesFilters(days, group_by=GroupBy.METER))
+    return csv_text(_COLUMNS, _rows(usage))
 
 
-def _rows(found: Series) -> Iterator[tuple[Cell, ...]]:
-    for day in found.buckets:
-        for line, amounts in found.amounts_in(day):
+def _rows(usage: Series) -> Iterator[tuple[Cell, ...]]:
+    for day in usage.buckets:
+        for line, amounts in usage.amounts_in(day):
             unit = METERS[line.id].unit.value if line.id in METERS else ""
             yield day, line.id, unit, amounts.quantity

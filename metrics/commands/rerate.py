@@ -1,7 +1,8 @@
-"""The open period priced anew: what it would cost at today's price book, and made so.
+"""Re-rating open billing periods: pricing their usage with the current price book.
 
-Events are never touched: that a period was re-rated, and to which version of the price
-book, is a row of its own that recomputing reads. Closed periods are not reached.
+Events are never changed. A `PeriodRepricing` row records that a period was re-rated and
+with which version of the price book; recomputing reads it. Closed periods are never
+re-rated.
 """
 
 from collections.abc import Sequence
@@ -12,8 +13,13 @@ from decimal import Decimal
 from django.db import connection, transaction
 
 from metrics.commands import recompute
-from metrics.commands.recompute import CorrectionSpec, Prices, Scope, paired
-from metrics.errors import PricesMoving
+from metrics.commands.recompute import (
+    CorrectionSpec,
+    PriceBasis,
+    RecomputeScope,
+    comparison,
+)
+from metrics.errors import PricesChanged
 from metrics.models import PriceBook
 from metrics.periods import DayRange
 from metrics.queries.partitions import has_all_events
@@ -21,12 +27,12 @@ from metrics.signals import usage_recorded
 from orgs.days import ONE_DAY
 from orgs.models import WhiteLabel
 
-_ATTEMPTS = 5  # of a batch whose prices or periods changed while it was computed
+_ATTEMPTS = 5  # for a batch whose prices or periods change while it is compared
 
 
 @dataclass(frozen=True, slots=True)
-class Rerating:
-    """What an organization's open period costs, and costs at today's prices."""
+class PeriodRerate:
+    """The costs of an organization's open period before and after its re-rate."""
 
     organization_id: int
     period: int
@@ -37,41 +43,45 @@ class Rerating:
 
 
 @dataclass(slots=True)
-class Reratings:
-    """Those that differ, by id, and those that cannot be priced anew.
+class RerateResult:
+    """The re-rated periods, by organization ID, and those that cannot be re-rated.
 
-    `without_events`: their open period has usage in a month that was dropped.
+    `without_events` has the IDs of organizations whose open period has usage in a
+    dropped month.
     """
 
-    reratings: list[Rerating] = field(default_factory=list)
+    rerates: list[PeriodRerate] = field(default_factory=list)
     without_events: list[int] = field(default_factory=list)
 
 
-class _Moved(Exception):
-    """A price or period is not as it was when differences were computed."""
+class _PricesOrPeriodsChanged(Exception):
+    """PriceBasis or periods changed after the differences were computed."""
 
 
-_TOTALS = """
+_SELECT_TOTALS = """
 select organization_id, period, coalesce(sum(old_cost), 0), coalesce(sum(new_cost), 0),
     coalesce(sum(old_benchmark), 0), coalesce(sum(new_benchmark), 0)
-from paired group by 1, 2 having bool_or(is_different) order by 1
+from compared group by 1, 2 having bool_or(is_different) order by 1
 """
 
 
 def preview_rerate(
     white_label: WhiteLabel, organization_ids: Sequence[int]
-) -> Reratings:
-    """Old and new totals of those open periods that differ; writes and locks nothing.
+) -> RerateResult:
+    """Return the old and new costs of the open periods that would change.
 
-    New is every event of the period at today's prices, the one in force at its own
-    instant. Costs a read of the period's events.
+    The new cost is that of every event of the period at the current price book, with
+    the rate in force at the event's timestamp. Writes nothing and blocks no recording.
+    Costs a read of the periods' events.
     """
     with transaction.atomic():
         scope, result = _scope(white_label, organization_ids)
         if scope is not None:
             with connection.cursor() as cursor:
-                cursor.execute(paired(Prices.TODAY) + _TOTALS, scope.parameters)
-                result.reratings = [Rerating(*row) for row in cursor.fetchall()]
+                cursor.execute(
+                    comparison(PriceBasis.CURRENT) + _SELECT_TOTALS, scope.parameters
+                )
+                result.rerates = [PeriodRerate(*row) for row in cursor.fetchall()]
     return result
 
 
@@ -80,40 +90,43 @@ def rerate_periods(
     organization_ids: Sequence[int],
     *,
     correction: CorrectionSpec,
-) -> Reratings:
-    """Price the open periods anew; answers the totals before and after of what changed.
+) -> RerateResult:
+    """Re-rate the open periods; return the old and new costs of those that changed.
 
-    One transaction: killed, it has done nothing; again, there is nothing to do. Prices
-    are not changed in between: usage recorded meanwhile has today's, and is not in the
-    difference. Raises `PricesMoving` when that fails again and again.
+    One transaction: a killed run has changed nothing, and a second run finds nothing to
+    do. Usage recorded during the run already has current prices and is not part of the
+    difference. That requires that prices and periods stay the same during the run: when
+    they change, it starts over. Raises `PricesChanged` after five attempts.
     """
     for _ in range(_ATTEMPTS):
         try:
             with transaction.atomic():
                 result = _rerate(white_label, organization_ids, correction)
-        except _Moved:
+        except _PricesOrPeriodsChanged:
             continue
-        ids = [rerating.organization_id for rerating in result.reratings]
+        ids = [rerate.organization_id for rerate in result.rerates]
         if ids:
             usage_recorded.send_robust(WhiteLabel, organization_ids=ids)
         return result
-    raise PricesMoving("Prices or periods changed during the run. Run it again.")
+    raise PricesChanged("PriceBasis or periods changed during the run. Run it again.")
 
 
 def _rerate(
     white_label: WhiteLabel, organization_ids: Sequence[int], correction: CorrectionSpec
-) -> Reratings:
+) -> RerateResult:
+    # The version is read before and after comparing: the price book is locked only in
+    # between, when recording is blocked.
     recompute.lock_corrections(white_label)
     version = _version(white_label)
     scope, result = _scope(white_label, organization_ids)
-    ids = recompute.note_differences(scope, Prices.TODAY) if scope else []
+    ids = recompute.store_differences(scope, PriceBasis.CURRENT) if scope else []
     if scope is None or not ids:
         return result
-    recompute.stop_recording(white_label, ids)
-    if _version(white_label) != version or _has_closed():
-        raise _Moved
-    recompute.correct(scope, correction)
-    result.reratings = _append(correction, version)
+    recompute.block_recording(white_label, ids)
+    if _version(white_label) != version or _has_closed_period():
+        raise _PricesOrPeriodsChanged
+    recompute.apply_differences(scope, correction)
+    result.rerates = _insert_repricings(correction, version)
     return result
 
 
@@ -122,8 +135,8 @@ def _version(white_label: WhiteLabel) -> int:
     return books.values_list("version", flat=True).first() or 0
 
 
-def _has_closed() -> bool:
-    """Whether a period that differs is not the open one any more."""
+def _has_closed_period() -> bool:
+    """Return whether a period with differences has been closed meanwhile."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select exists (select from usage_difference x join metrics_openperiod p"
@@ -132,7 +145,8 @@ def _has_closed() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-_DAYS = """
+# The first and last day with usage of each open period.
+_SELECT_PERIOD_DAYS = """
 select p.organization_id, min(u.day), max(u.day)
 from metrics_openperiod p join metrics_usage u
     on u.organization_id = p.organization_id and u.period = p.number
@@ -143,37 +157,43 @@ group by 1 order by 1
 
 def _scope(
     white_label: WhiteLabel, organization_ids: Sequence[int]
-) -> tuple[Scope | None, Reratings]:
-    """The days of the open periods, of those whose events are all still there.
+) -> tuple[RecomputeScope | None, RerateResult]:
+    """Return the days of the open periods whose events are all stored.
 
-    A day recorded after this is neither in the old sums nor in the new: at today's
-    prices both are the same.
+    The scope is None when there are none; the others are in the result. Days that are
+    recorded after this are outside the scope, which is right: their usage already has
+    current prices.
     """
-    months, zone = recompute.keep_months(), white_label.zone
+    months, zone = recompute.lock_months(), white_label.zone
     with connection.cursor() as cursor:
-        cursor.execute(_DAYS, [list(organization_ids)])
-        found = cursor.fetchall()
-    whole = {
+        cursor.execute(_SELECT_PERIOD_DAYS, [list(organization_ids)])
+        periods = cursor.fetchall()
+    has_events = {
         (first, last): has_all_events(DayRange(first, last + ONE_DAY), zone, months)
-        for first, last in {(first, last) for _, first, last in found}
+        for first, last in {(first, last) for _, first, last in periods}
     }
-    kept = [row for row in found if whole[row[1], row[2]]]
-    lost = [id_ for id_, first, last in found if not whole[first, last]]
-    result = Reratings(without_events=lost)
-    if not kept:
+    complete = [row for row in periods if has_events[row[1], row[2]]]
+    result = RerateResult(
+        without_events=[
+            id_ for id_, first, last in periods if not has_events[first, last]
+        ]
+    )
+    if not complete:
         return None, result
-    days = _over([row[1:] for row in kept])
-    return Scope(white_label, [row[0] for row in kept], days), result
+    days = _enclosing_range([row[1:] for row in complete])
+    return RecomputeScope(white_label, [row[0] for row in complete], days), result
 
 
-def _over(spans: Sequence[tuple[date, date]]) -> DayRange:
+def _enclosing_range(spans: Sequence[tuple[date, date]]) -> DayRange:
+    """Return the days from the earliest first to the latest last day of the spans."""
     first = min(first for first, _ in spans)
     return DayRange(first, max(last for _, last in spans) + ONE_DAY)
 
 
-# Recording is stopped: what is summed now is what the act leaves.
-_APPEND = """
-with moved as (
+# Recording is blocked, so the usage that is summed here is exactly what the re-rate
+# results in. The old total is the new one minus the difference.
+_INSERT_REPRICINGS = """
+with changed as (
     select organization_id, period,
         coalesce(sum(new_cost), 0) - coalesce(sum(old_cost), 0) as cost,
         coalesce(sum(new_benchmark), 0) - coalesce(sum(old_benchmark), 0) as benchmark
@@ -183,13 +203,12 @@ with moved as (
         coalesce(sum(u.cost), 0) as new_cost,
         coalesce(sum(u.benchmark_cost), 0) - m.benchmark as old_benchmark,
         coalesce(sum(u.benchmark_cost), 0) as new_benchmark
-    from moved m left join metrics_usage u
+    from changed m left join metrics_usage u
         on u.organization_id = m.organization_id and u.period = m.period
     group by 1, 2, m.cost, m.benchmark
-), appended as (
+), inserted as (
     insert into metrics_periodrepricing (organization_id, period, correction_id,
-        price_version,
-        old_cost, new_cost)
+        price_version, old_cost, new_cost)
     select organization_id, period, %(correction)s, %(version)s, old_cost, new_cost
     from total order by 1
 )
@@ -197,8 +216,10 @@ select * from total order by 1
 """
 
 
-def _append(correction: CorrectionSpec, version: int) -> list[Rerating]:
-    """Let the periods be priced with this version from now on, and say what changed."""
+def _insert_repricings(correction: CorrectionSpec, version: int) -> list[PeriodRerate]:
+    """Record the periods' new price book version; return their old and new costs."""
     with connection.cursor() as cursor:
-        cursor.execute(_APPEND, {"correction": correction.id, "version": version})
-        return [Rerating(*row) for row in cursor.fetchall()]
+        cursor.execute(
+            _INSERT_REPRICINGS, {"correction": correction.id, "version": version}
+        )
+        return [PeriodRerate(*row) for row in cursor.fetchall()]

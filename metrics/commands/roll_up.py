@@ -1,7 +1,7 @@
-"""Folding what recordings appended into daily usage, standings and fleet totals.
+"""Rolling up pending usage into daily usage, rankings, and fleet totals.
 
-A recording only appends: no two of them wait for each other on a sum. What is read is
-sum plus changes, so folding late makes a page slower, never wrong.
+Recordings only append pending rows, so they never wait for each other on a sum. Readers
+add pending rows to the sums: a late roll-up makes pages slower, never wrong.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,17 +11,17 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from metrics.commands.locks import LOCK_ROLL_UP
 from metrics.commands.statements import USAGE_KEY
 from metrics.signals import usage_rolled_up
 
-# In a transaction; others fold what came meanwhile after it.
+# The most that one transaction takes: pending rows of the fleet, and organizations.
 _ROWS, _ORGANIZATIONS = 200_000, 10_000
 
-# One folder at a time, and nobody prepares a standing meanwhile.
-_LOCK = "select pg_advisory_xact_lock(hashtext('usage changes'))"
-
-_FOLD_FLEET = """
-with taken as (
+# Deletes pending rows and adds them to the totals in one statement, so that each row is
+# added exactly once. `ctid`, because the delete has to be limited.
+_ROLL_UP_FLEET = """
+with pending as (
     delete from metrics_pendingfleetusage
     where ctid = any(array(select ctid from metrics_pendingfleetusage limit %(limit)s))
     returning *
@@ -30,42 +30,49 @@ with taken as (
         cost, benchmark_cost, unpriced_quantity)
     select white_label_id, day, product, meter, sum(quantity), sum(cost),
         sum(benchmark_cost), sum(unpriced_quantity)
-    from taken group by 1, 2, 3, 4 order by 1, 2, 3, 4
+    from pending group by 1, 2, 3, 4 order by 1, 2, 3, 4
     on conflict (white_label_id, day, product, meter) do update set
         quantity = t.quantity + excluded.quantity,
         cost = t.cost + excluded.cost,
         benchmark_cost = t.benchmark_cost + excluded.benchmark_cost,
         unpriced_quantity = t.unpriced_quantity + excluded.unpriced_quantity
 )
-select count(*) from taken
+select count(*) from pending
 """
 
-_CORRECTS = (
+# Whether a sum of pending rows violates the constraint of daily usage: only corrections
+# make such sums, and only as a part of a row that exists.
+_IS_REDUCTION = (
     "s.cost < 0 or s.benchmark_cost < 0 or s.unpriced_quantity < 0"
     " or s.quantity < s.unpriced_quantity"
 )
 
-# What could not stand alone as daily usage corrects a row that is there: it is updated,
-# for an insertion is checked before it is known that there is one. If there is none, it
-# is an error, loud and undone.
+# `corrected` updates the rows that a correction reduces. They cannot go through the
+# `on conflict` of `added`, because PostgreSQL checks constraints of the row to insert
+# before it looks for a conflict. If a row to reduce does not exist, the reduction is
+# inserted, violates the constraint, and the whole roll-up fails and is undone.
 #
-# A standing that was never prepared gets a date that the sweep takes for stale. Days
-# after the last one prepared wait for the sweep, too: it sums the new 30 days whole.
-_FOLD_USAGE = f"""
-with taken as (
+# The `any(array(...))` lets the planner read only the rows of organizations with a
+# reduction; usually there are none.
+#
+# The last part adds the cost to rankings, within the 30 days they were computed for.
+# Later days are left to the sweep, which sums the new 30 days from daily usage. A
+# missing ranking gets the date 2000-01-01, which the sweep treats as stale.
+_ROLL_UP_USAGE = f"""
+with pending as (
     delete from metrics_pendingusage where organization_id = any({{ids}}) returning *
 ), summed as materialized (
     select {USAGE_KEY}, sum(quantity) as quantity, sum(cost) as cost,
         sum(benchmark_cost) as benchmark_cost,
         sum(unpriced_quantity) as unpriced_quantity
-    from taken group by {USAGE_KEY}
+    from pending group by {USAGE_KEY}
 ), corrected as (
     update metrics_dailyusage d set quantity = d.quantity + s.quantity,
         cost = d.cost + s.cost, benchmark_cost = d.benchmark_cost + s.benchmark_cost,
         unpriced_quantity = d.unpriced_quantity + s.unpriced_quantity
     from summed s
-    where ({_CORRECTS}) and d.organization_id = any(array(
-            select s.organization_id from summed s where {_CORRECTS}))
+    where ({_IS_REDUCTION}) and d.organization_id = any(array(
+            select s.organization_id from summed s where {_IS_REDUCTION}))
         and d.organization_id = s.organization_id and d.day = s.day
         and d.product = s.product and d.meter = s.meter
         and d.project_id = s.project_id and d.period = s.period
@@ -80,77 +87,83 @@ with taken as (
         benchmark_cost = d.benchmark_cost + excluded.benchmark_cost,
         unpriced_quantity = d.unpriced_quantity + excluded.unpriced_quantity
 )
-insert into metrics_organizationranking as s (organization_id, white_label_id,
-    cost_30_days,
-    last_usage_on, computed_on, computed_at, rolled_up_changes)
-select o.id, o.white_label_id, coalesce(sum(t.cost) filter (
-        where t.day > p.computed_on - 30 and t.day <= p.computed_on), 0),
-    max(t.day), coalesce(p.computed_on, '2000-01-01'), %(now)s, count(*)
-from taken t join orgs_organization o on o.id = t.organization_id
-left join metrics_organizationranking p on p.organization_id = o.id
-group by o.id, p.computed_on order by o.id
+insert into metrics_organizationranking as r (organization_id, white_label_id,
+    cost_30_days, last_usage_on, computed_on, computed_at, rolled_up_changes)
+select o.id, o.white_label_id, coalesce(sum(p.cost) filter (
+        where p.day > k.computed_on - 30 and p.day <= k.computed_on), 0),
+    max(p.day), coalesce(k.computed_on, '2000-01-01'), %(now)s, count(*)
+from pending p join orgs_organization o on o.id = p.organization_id
+left join metrics_organizationranking k on k.organization_id = o.id
+group by o.id, k.computed_on order by o.id
 on conflict (organization_id) do update set
-    cost_30_days = s.cost_30_days + excluded.cost_30_days,
-    last_usage_on = greatest(s.last_usage_on, excluded.last_usage_on),
+    cost_30_days = r.cost_30_days + excluded.cost_30_days,
+    last_usage_on = greatest(r.last_usage_on, excluded.last_usage_on),
     computed_at = excluded.computed_at,
-    rolled_up_changes = s.rolled_up_changes + excluded.rolled_up_changes
+    rolled_up_changes = r.rolled_up_changes + excluded.rolled_up_changes
 returning organization_id
-"""  # noqa: S608  ours
-_FOLD_SOME = _FOLD_USAGE.format(
+"""  # noqa: S608  no user input
+_ROLL_UP_FIRST_ORGANIZATIONS = _ROLL_UP_USAGE.format(
     ids="array(select distinct organization_id from metrics_pendingusage"
     " order by 1 limit %(limit)s)"
 )
-_FOLD_THESE = _FOLD_USAGE.format(ids="%(ids)s")
+_ROLL_UP_ORGANIZATIONS = _ROLL_UP_USAGE.format(ids="%(ids)s")
 
 
 def roll_up_usage() -> None:
-    """Fold what there is, some at a time; each in exactly once.
+    """Roll up all pending usage, a limited number of rows per transaction.
 
-    Takes rows away and adds them up in one statement: a folder that is killed has
-    done nothing. Ends when it has caught up, not when nothing is left: what is
-    recorded meanwhile waits for the next. All changes of an organization go together:
-    one may correct what another has just added.
+    Each pending row is added exactly once: a run that is killed in a transaction has
+    changed nothing there. Ends when it has caught up; usage recorded in the meantime
+    waits for the next run. All pending rows of an organization go into the same
+    transaction, because one may reduce what another adds.
     """
     while roll_up_fleet_totals() == _ROWS:
         pass
-    while folded := _fold_some():
-        usage_rolled_up.send_robust(None, organization_ids=folded)
-        if len(folded) < _ORGANIZATIONS:
+    while organization_ids := _roll_up_first_organizations():
+        usage_rolled_up.send_robust(None, organization_ids=organization_ids)
+        if len(organization_ids) < _ORGANIZATIONS:
             break
 
 
 def roll_up_organizations(organization_ids: Sequence[int]) -> None:
-    """Fold these now, in the caller's transaction; nobody folds until it ends."""
+    """Roll up the pending usage of these organizations in the caller's transaction.
+
+    Every other roll-up waits until that transaction ends.
+    """
     ids = sorted(set(organization_ids))
-    with _folding() as cursor:
-        cursor.execute(_FOLD_THESE, {"ids": ids, "now": timezone.now()})
+    with _roll_up_lock() as cursor:
+        cursor.execute(_ROLL_UP_ORGANIZATIONS, {"ids": ids, "now": timezone.now()})
 
 
 def roll_up_fleet_totals() -> int:
-    """How many changes of the fleet were folded."""
-    with _folding() as cursor:
-        cursor.execute(_FOLD_FLEET, {"limit": _ROWS})
+    """Roll up pending fleet usage; return the number of rows, at most `_ROWS`."""
+    with _roll_up_lock() as cursor:
+        cursor.execute(_ROLL_UP_FLEET, {"limit": _ROWS})
         return int(cursor.fetchone()[0])
 
 
-def _fold_some() -> list[int]:
-    """Whose changes were folded."""
-    with _folding() as cursor:
-        cursor.execute(_FOLD_SOME, {"limit": _ORGANIZATIONS, "now": timezone.now()})
+def _roll_up_first_organizations() -> list[int]:
+    """Roll up the first organizations with pending usage; return their IDs."""
+    with _roll_up_lock() as cursor:
+        cursor.execute(
+            _ROLL_UP_FIRST_ORGANIZATIONS,
+            {"limit": _ORGANIZATIONS, "now": timezone.now()},
+        )
         return [id_ for (id_,) in cursor.fetchall()]
 
 
 @contextmanager
-def _folding() -> Iterator[CursorWrapper]:
+def _roll_up_lock() -> Iterator[CursorWrapper]:
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_LOCK)
+        cursor.execute(LOCK_ROLL_UP)
         yield cursor
 
 
-_MEND = """
+# Daily usage minus totals minus pending rows, all from one snapshot: recordings that
+# commit meanwhile are in none of the three. The difference is appended as pending rows.
+_REPAIR_FLEET_TOTALS = """
 insert into metrics_pendingfleetusage (white_label_id, day, product, meter, quantity,
-    cost,
-    benchmark_cost, unpriced_quantity)
+    cost, benchmark_cost, unpriced_quantity)
 select white_label_id, day, product, meter, sum(quantity), sum(cost),
     sum(benchmark_cost), sum(unpriced_quantity)
 from (
@@ -166,7 +179,7 @@ from (
     select white_label_id, day, product, meter, -quantity, -cost, -benchmark_cost,
         -unpriced_quantity
     from metrics_pendingfleetusage where white_label_id = any(%(ids)s)
-) as found
+) as difference
 group by 1, 2, 3, 4
 having (sum(quantity), sum(cost), sum(benchmark_cost), sum(unpriced_quantity))
     <> (0, 0, 0, 0)
@@ -174,11 +187,12 @@ having (sum(quantity), sum(cost), sum(benchmark_cost), sum(unpriced_quantity))
 
 
 def repair_fleet_totals(white_label_ids: Sequence[int]) -> int:
-    """Append what totals and daily usage differ by; answers how many sums differed.
+    """Append the differences of totals and daily usage; return how many sums differed.
 
-    0 proves them equal: one statement compares all days of all organizations as they
-    are at one instant, while recording goes on. Costs a read of their daily usage.
+    0 proves them equal: one statement compares all days of all organizations in one
+    snapshot, while recording goes on. Costs a read of all their daily usage. Holds the
+    roll-up lock, because two repairs would append the same difference twice.
     """
-    with _folding() as cursor:  # two menders would each append the same difference
-        cursor.execute(_MEND, {"ids": list(white_label_ids)})
+    with _roll_up_lock() as cursor:
+        cursor.execute(_REPAIR_FLEET_TOTALS, {"ids": list(white_label_ids)})
         return int(cursor.rowcount)

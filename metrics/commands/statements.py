@@ -1,31 +1,29 @@
-"""The statements of recording, in the order they run; see `metrics.commands.record`.
+"""The SQL statements of recording, in the order in which they run.
 
-What is many comes by COPY, the rest as array literals, one for each column and sorted
-by key: no temporary table whose making and emptying would cost more than a small batch.
-Costs come as whole numbers of 10^-12, which `metrics.commands.sums` counts in.
+`metrics.commands.record` executes them. Events, and pending usage of large batches,
+come by COPY. Everything else comes as array parameters, one for each column and sorted
+by key: filling and emptying a temporary table would cost more than a small batch.
+Costs are passed as whole numbers of 10^-12, the unit of `metrics.commands.sums`.
 """
 
 from metrics.catalog import DAILY_METRICS
 
-# An event's price version and the rates its cost is made of must not differ: a change
-# of the price book takes this lock alone. No row is written, so recordings don't queue.
-LOCK_PRICES = (
-    "select pg_advisory_xact_lock_shared(hashtext('price book'), %(white_label)s)"
-)
-
-# Closing a period takes the row for update: a recording in flight is finished first.
-SHARE_PERIODS = """
+# Closing a period locks the row `for update`, so it waits until the recordings in
+# flight have committed. The order by ID prevents deadlocks with other lockers.
+LOCK_PERIODS_SHARED = """
 select organization_id, number from metrics_openperiod
 where organization_id = any(%(ids)s::bigint[])
 order by organization_id for share
 """
 
-PRICE_VERSION = """
+# A white label without rates has no price book: its version is 0.
+SELECT_PRICE_VERSION = """
 select coalesce((select version from metrics_pricebook
     where white_label_id = %(white_label)s), 0)
 """
 
-RATES = """
+# Prices as whole numbers of 10^-12, so that Python multiplies integers.
+SELECT_RATES = """
 select product, meter, organization_id, effective_from,
     (unit_price * 1e12)::numeric(40, 0), (benchmark_unit_price * 1e12)::numeric(40, 0)
 from metrics_rate
@@ -34,65 +32,72 @@ where white_label_id = %(white_label)s and product = any(%(products)s::text[])
     and (organization_id is null or organization_id = any(%(ids)s::bigint[]))
 """
 
-# What makes one sum of daily usage, wherever it is: appended, folded or computed again.
+# The key of daily usage: also of pending usage and of recomputed usage.
 USAGE_KEY = "organization_id, day, product, meter, project_id, period"
 
-_EVENT = "organization_id, event_id, at, product, project_id, quantities, period"
+_EVENT_COLUMNS = (
+    "organization_id, event_id, at, product, project_id, quantities, period"
+)
 
-COPY_EVENTS = f"copy metrics_usageevent ({_EVENT}, price_version) from stdin"
+COPY_EVENTS = f"copy metrics_usageevent ({_EVENT_COLUMNS}, price_version) from stdin"
 
-_EVENTS = """
+_UNNESTED_EVENTS = """
 unnest(%(organizations)s::bigint[], %(events)s::text[], %(instants)s::timestamptz[],
     %(products)s::text[], %(projects)s::bigint[], %(quantities)s::jsonb[],
     %(periods)s::integer[])
 """
 
+# Skips events that exist; returns the keys of those that it inserted.
 INSERT_NEW_EVENTS = f"""
-insert into metrics_usageevent ({_EVENT}, price_version)
-select *, %(version)s::integer from {_EVENTS}
+insert into metrics_usageevent ({_EVENT_COLUMNS}, price_version)
+select *, %(version)s::integer from {_UNNESTED_EVENTS}
 on conflict do nothing
 returning organization_id, event_id, at
-"""  # noqa: S608  our own text
+"""  # noqa: S608  no user input
 
-# A statement of its own: its snapshot sees what others committed while we inserted.
-COMPARE = """
+# A separate statement after the insert, because its snapshot includes the events that
+# other transactions committed while the insert waited for them.
+SELECT_EXISTING_EVENTS = """
 select e.organization_id, e.event_id, e.at, e.product, e.project_id, e.quantities
 from unnest(%(organizations)s::bigint[], %(events)s::text[],
     %(instants)s::timestamptz[]) as k (organization_id, event_id, at)
 join metrics_usageevent e using (organization_id, event_id, at)
 """
 
-# Whoever adds changes up later does not hold up recordings: they append, and wait for
-# nobody. An amount is given as so many millionths of a millionth: 25e-12.
-COPY_CHANGES = f"""
+# Recordings append pending rows instead of updating sums, so they never wait for each
+# other or for the roll-up. Costs are written with an exponent: 25e-12.
+COPY_PENDING_USAGE = f"""
 copy metrics_pendingusage ({USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity) from stdin
 """
 
-# The same for a few, which go with what else is sent: COPY would be a call of its own.
-APPEND_CHANGES = f"""
+# For small batches: unlike COPY, it travels with the other statements of the pipeline.
+INSERT_PENDING_USAGE = f"""
 insert into metrics_pendingusage ({USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity)
-select o, d, p, m, j, n, q, c * 1e-12, b * 1e-12, u
+select organization_id, day, product, meter, project_id, period, quantity,
+    cost * 1e-12, benchmark * 1e-12, unpriced
 from unnest(%(organizations)s::bigint[], %(days)s::date[], %(products)s::text[],
     %(meters)s::text[], %(projects)s::bigint[], %(periods)s::integer[],
     %(quantities)s::numeric[], %(costs)s::numeric[], %(benchmarks)s::numeric[],
-    %(unpriced)s::numeric[]) as added (o, d, p, m, j, n, q, c, b, u)
-"""  # noqa: S608  our own text
+    %(unpriced)s::numeric[]) as added (organization_id, day, product, meter, project_id,
+    period, quantity, cost, benchmark, unpriced)
+"""  # noqa: S608  no user input
 
-APPEND_FLEET = """
+INSERT_PENDING_FLEET_USAGE = """
 insert into metrics_pendingfleetusage (white_label_id, day, product, meter, quantity,
-    cost,
-    benchmark_cost, unpriced_quantity)
-select %(white_label)s::bigint, d, p, m, q, c * 1e-12, b * 1e-12, u
+    cost, benchmark_cost, unpriced_quantity)
+select %(white_label)s::bigint, day, product, meter, quantity, cost * 1e-12,
+    benchmark * 1e-12, unpriced
 from unnest(%(days)s::date[], %(products)s::text[], %(meters)s::text[],
     %(quantities)s::numeric[], %(costs)s::numeric[], %(benchmarks)s::numeric[],
-    %(unpriced)s::numeric[]) as added (d, p, m, q, c, b, u)
+    %(unpriced)s::numeric[]) as added (day, product, meter, quantity, cost, benchmark,
+    unpriced)
 """
 
 
-def _upsert_metrics() -> str:
-    """Add to the columns of the daily metrics that the catalog names."""
+def _upsert_daily_metrics() -> str:
+    """Return the statement that adds to the daily metrics named in the catalog."""
     columns = list(DAILY_METRICS.values())
     updates = [f"{column} = d.{column} + excluded.{column}" for column in columns]
     arrays = [f"%({column})s::numeric[]" for column in columns]
@@ -100,7 +105,7 @@ def _upsert_metrics() -> str:
 insert into metrics_dailymetric as d (organization_id, day, {", ".join(columns)})
 select * from unnest(%(organizations)s::bigint[], %(days)s::date[], {", ".join(arrays)})
 on conflict (organization_id, day) do update set {", ".join(updates)}
-"""  # noqa: S608  names come from our own catalog
+"""  # noqa: S608  column names come from the catalog
 
 
-UPSERT_METRICS = _upsert_metrics()
+UPSERT_DAILY_METRICS = _upsert_daily_metrics()

@@ -1,7 +1,7 @@
-"""What a batch adds to each day: quantities, and their exact cost. Pure.
+"""Summing a batch of events by day, with exact costs. No database access.
 
-Amounts are whole numbers of 10^-12 of the currency's unit: a price has twelve places,
-so a quantity times a price is exact, and integers are the fastest exact numbers.
+Costs are whole numbers of 10^-12 of the currency unit. Prices have twelve decimal
+places, so quantity times price is exact, and integers are the fastest exact numbers.
 """
 
 from bisect import bisect_right
@@ -12,32 +12,38 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from metrics.catalog import DAILY_METRICS
-from metrics.commands.batch import Row
+from metrics.commands.batch import ResolvedEvent
 from orgs.days import first_instant
 
-Prices = tuple[int, int]  # of a unit, ours and the benchmark's
-Since = tuple[datetime | None, Prices]
-# Organization, day, product, meter, project, period.
-Key = tuple[int, str, str, str, int, int]
+UnitPrices = tuple[int, int]  # price and benchmark price of a unit
+RateEntry = tuple[datetime | None, UnitPrices]  # start, or None for always
+# Organization ID, day, product, meter, project ID, period.
+UsageKey = tuple[int, str, str, str, int, int]
 OrganizationDay = tuple[int, str]
-FleetDay = tuple[str, str, str]
-Sums = list[int]  # quantity, cost, benchmark cost, unpriced quantity
+FleetKey = tuple[str, str, str]  # day, product, meter
+Amounts = list[int]  # quantity, cost, benchmark cost, unpriced quantity
 
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """The rates of the book for the products of a batch, latest first."""
+    """The current rates for the products of a batch, latest start first.
 
-    common: dict[tuple[str, str], list[Since]] = field(default_factory=dict)
-    own: dict[tuple[int, str, str], list[Since]] = field(default_factory=dict)
+    `common` has the white label's rates, `own` those of its organizations.
+    """
+
+    common: dict[tuple[str, str], list[RateEntry]] = field(default_factory=dict)
+    own: dict[tuple[int, str, str], list[RateEntry]] = field(default_factory=dict)
 
     def at(
         self, organization_id: int, product: str, meter: str, instant: datetime
-    ) -> Prices | None:
-        """The rate in force, or none; an organization's own wins from its start on."""
+    ) -> UnitPrices | None:
+        """Return the prices in force at an instant, or None without a rate.
+
+        From its start on, an organization's rate replaces the white label's.
+        """
         if self.own:
-            mine = self.own.get((organization_id, product, meter), ())
-            for since, prices in mine:
+            own_rates = self.own.get((organization_id, product, meter), ())
+            for since, prices in own_rates:
                 if since is None or since <= instant:
                     return prices
         for since, prices in self.common.get((product, meter), ()):
@@ -46,38 +52,45 @@ class PriceList:
         return None
 
     def starts(self) -> Iterator[datetime]:
-        """The instants at which a price may change."""
+        """Yield the instants at which a price can change."""
         for rates in (*self.common.values(), *self.own.values()):
             yield from (since for since, _ in rates if since is not None)
 
 
-def price_list(
+def build_price_list(
     rates: Iterable[tuple[str, str, int | None, datetime | None, int, int]],
 ) -> PriceList:
-    """From (product, meter, organization or none, start or none, two prices)."""
-    found = PriceList()
+    """Return the price list of rates, as selected by `SELECT_RATES`.
+
+    A rate is (product, meter, organization ID or None, start or None, price, benchmark
+    price).
+    """
+    price_list = PriceList()
     for product, meter, organization_id, since, price, benchmark in rates:
         entry = since, (int(price), int(benchmark))
         if organization_id is None:
-            found.common.setdefault((product, meter), []).append(entry)
+            price_list.common.setdefault((product, meter), []).append(entry)
         else:
             key = organization_id, product, meter
-            found.own.setdefault(key, []).append(entry)
-    for entries in (*found.common.values(), *found.own.values()):
-        entries.sort(key=lambda one: (one[0] is not None, one[0]), reverse=True)
-    return found
+            price_list.own.setdefault(key, []).append(entry)
+    for entries in (*price_list.common.values(), *price_list.own.values()):
+        entries.sort(key=lambda entry: (entry[0] is not None, entry[0]), reverse=True)
+    return price_list
 
 
 @dataclass(frozen=True, slots=True)
-class DaySums:
-    """Sums by key, the same by fleet day, and what of it daily metrics count."""
+class BatchSums:
+    """The sums of a batch: by usage key, by fleet key, and for daily metrics."""
 
-    usage: dict[Key, Sums] = field(default_factory=dict)
-    fleet: dict[FleetDay, Sums] = field(default_factory=dict)
+    usage: dict[UsageKey, Amounts] = field(default_factory=dict)
+    fleet: dict[FleetKey, Amounts] = field(default_factory=dict)
     metrics: dict[OrganizationDay, dict[str, int]] = field(default_factory=dict)
 
-    def add(self, key: Key, quantity: int, prices: Prices | None) -> None:
-        """Runs for every key of a batch."""
+    def add(self, key: UsageKey, quantity: int, prices: UnitPrices | None) -> None:
+        """Add a quantity at these prices; without prices it counts as unpriced.
+
+        Runs once per usage key of a batch and price interval.
+        """
         organization_id, day, product, meter, _, _ = key
         if prices is None:
             added = (quantity, 0, 0, quantity)
@@ -91,74 +104,89 @@ class DaySums:
             columns[column] = columns.get(column, 0) + quantity
 
 
-def _add(sums: dict[Any, Sums], key: object, added: tuple[int, int, int, int]) -> None:
-    before = sums.get(key)
-    if before is None:
+def _add(
+    sums: dict[Any, Amounts], key: object, added: tuple[int, int, int, int]
+) -> None:
+    amounts = sums.get(key)
+    if amounts is None:
         sums[key] = [*added]
         return
-    before[0] += added[0]
-    before[1] += added[1]
-    before[2] += added[2]
-    before[3] += added[3]
+    amounts[0] += added[0]
+    amounts[1] += added[1]
+    amounts[2] += added[2]
+    amounts[3] += added[3]
 
 
-def day_sums(
-    rows: Sequence[Row], zone: ZoneInfo, periods: Mapping[int, int], prices: PriceList
-) -> DaySums:
-    """Add the rows up; days are the zone's, periods those now open.
+def sum_batch(
+    events: Sequence[ResolvedEvent],
+    zone: ZoneInfo,
+    periods: Mapping[int, int],
+    prices: PriceList,
+) -> BatchSums:
+    """Return the sums of the events, in days of `zone` and in the open periods.
 
-    Quantities first, then each sum is priced once: between two starts of rates a price
-    stays what it is.
+    Quantities are summed first, then each sum is priced once: between two starts of
+    rates no price changes.
     """
-    sums = DaySums()
-    for some in _spans(rows, prices):
-        instant = some[0].event.timestamp
-        for key, quantity in _quantities(some, zone, periods):
-            found = prices.at(key[0], key[2], key[3], instant)
-            sums.add(key, quantity, found)
+    sums = BatchSums()
+    for interval in _split_at_price_changes(events, prices):
+        instant = interval[0].event.timestamp
+        for key, quantity in _sum_quantities(interval, zone, periods):
+            sums.add(key, quantity, prices.at(key[0], key[2], key[3], instant))
     return sums
 
 
-def _spans(rows: Sequence[Row], prices: PriceList) -> Iterable[Sequence[Row]]:
-    """The rows, apart where a price may have changed between their instants."""
-    instants = [row.event.timestamp for row in rows]
+def _split_at_price_changes(
+    events: Sequence[ResolvedEvent], prices: PriceList
+) -> Iterable[Sequence[ResolvedEvent]]:
+    """Return the events in groups within which no price can have changed."""
+    instants = [resolved.event.timestamp for resolved in events]
     first, last = min(instants), max(instants)
     starts = sorted({start for start in prices.starts() if first < start <= last})
     if not starts:
-        return [rows]
-    spans: dict[int, list[Row]] = {}
-    for row in rows:
-        spans.setdefault(bisect_right(starts, row.event.timestamp), []).append(row)
+        return [events]
+    spans: dict[int, list[ResolvedEvent]] = {}
+    for resolved in events:
+        spans.setdefault(bisect_right(starts, resolved.event.timestamp), []).append(
+            resolved
+        )
     return spans.values()
 
 
-# All of a key but its meter.
-_Group = tuple[int, str, str, int]
+_MeterlessKey = tuple[int, str, str, int]  # organization ID, day, product, project ID
 
 
-def _quantities(
-    rows: Sequence[Row], zone: ZoneInfo, periods: Mapping[int, int]
-) -> Iterator[tuple[Key, int]]:
-    """Each key once. Runs for every event: the hottest loop of recording."""
-    groups: dict[_Group, list[Mapping[str, int]]] = {}
-    starts, names = _days(rows, zone)
-    for row in rows:
-        event = row.event
+def _sum_quantities(
+    events: Sequence[ResolvedEvent], zone: ZoneInfo, periods: Mapping[int, int]
+) -> Iterator[tuple[UsageKey, int]]:
+    """Yield each usage key once with its quantity.
+
+    The first loop runs for every event: it is the hottest loop of recording.
+    """
+    groups: dict[_MeterlessKey, list[Mapping[str, int]]] = {}
+    starts, names = _days(events, zone)
+    for resolved in events:
+        event = resolved.event
         day = names[bisect_right(starts, event.timestamp)]
-        group = row.organization_id, day, event.product, row.project_id
-        same = groups.get(group)
-        if same is None:
+        group = resolved.organization_id, day, event.product, resolved.project_id
+        members = groups.get(group)
+        if members is None:
             groups[group] = [event.quantities]
         else:
-            same.append(event.quantities)
-    for (owner, day, product, project), some in groups.items():
-        for meter, quantity in _together(some).items():
+            members.append(event.quantities)
+    for (owner, day, product, project), members in groups.items():
+        for meter, quantity in _sum_by_meter(members).items():
             yield (owner, day, product, meter, project, periods[owner]), quantity
 
 
-def _days(rows: Sequence[Row], zone: ZoneInfo) -> tuple[list[datetime], list[str]]:
-    """The names of the days the rows are of, and where each but the first begins."""
-    instants = [row.event.timestamp for row in rows]
+def _days(
+    events: Sequence[ResolvedEvent], zone: ZoneInfo
+) -> tuple[list[datetime], list[str]]:
+    """Return the starts and the ISO dates of the days that the events span.
+
+    The first day has no start: `bisect_right` of the starts finds a timestamp's date.
+    """
+    instants = [resolved.event.timestamp for resolved in events]
     first, last = (
         instant.astimezone(zone).date() for instant in (min(instants), max(instants))
     )
@@ -166,11 +194,11 @@ def _days(rows: Sequence[Row], zone: ZoneInfo) -> tuple[list[datetime], list[str
     return [first_instant(day, zone) for day in days[1:]], [str(day) for day in days]
 
 
-def _together(some: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
-    if len(some) == 1:
-        return some[0]
-    found: dict[str, int] = {}
-    for quantities in some:
+def _sum_by_meter(members: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
+    if len(members) == 1:
+        return members[0]
+    sums: dict[str, int] = {}
+    for quantities in members:
         for meter, quantity in quantities.items():
-            found[meter] = found.get(meter, 0) + quantity
-    return found
+            sums[meter] = sums.get(meter, 0) + quantity
+    return sums

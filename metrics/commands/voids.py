@@ -1,11 +1,12 @@
-"""Usage that should not have been recorded: taken out of sums, never out of events.
+"""Voiding usage that should not have been recorded.
 
-A counter row for each event, in one transaction with everything that is without it
-afterwards: daily usage and metrics, fleet totals, standings, costs. Only in the open
-period: what was invoiced stays as billed, and is made good by a credit.
+Events are never deleted. Each voided event gets a `UsageVoid` row, in one transaction
+with its removal from daily usage, daily metrics, fleet totals, and rankings. That is
+for the open period only: usage of invoiced periods stays as billed and is refunded by a
+credit.
 
-A range is done batch by batch, each a transaction: killed, the batches before are done,
-and the next run goes on with what is not voided yet.
+A range is voided in batches, each a transaction. After a killed run, the next one
+continues with the events that are not voided yet.
 """
 
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from django.db import IntegrityError, connection, transaction
 
 from metrics.catalog import DAILY_METRICS
 from metrics.commands import recompute
-from metrics.commands.recompute import CorrectionSpec, Scope
-from metrics.errors import EventsNotKept, UsageDiffers
+from metrics.commands.recompute import CorrectionSpec, RecomputeScope
+from metrics.errors import EventsNotStored, UsageDiffers
 from metrics.models import Correction
 from metrics.models.daily import COST_DIGITS
 from metrics.periods import DayRange
@@ -28,89 +29,95 @@ from metrics.signals import usage_recorded
 from orgs.days import ONE_DAY, day_of
 from orgs.models import WhiteLabel
 
-BATCH = 5_000  # events; recordings of the organization wait for a batch: a fifth of a s
-
+BATCH = 5_000  # events; blocks the organization's recordings for about 0.2 s
 
 VOID = Correction.Kind.VOID
-Key = tuple[str, str]  # event id and instant; a batch goes on after one
-FIRST: Key = ("", "-infinity")
+EventCursor = tuple[str, str]  # event ID and timestamp; a batch begins after it
+BEFORE_FIRST: EventCursor = ("", "-infinity")
 
 
 @dataclass(frozen=True, slots=True)
-class Voided:
-    """A batch: how many events, what they cost by period, and the last one's key."""
+class VoidedBatch:
+    """A voided batch: its number of events, costs by period, and last event."""
 
     events: int
     costs: dict[int, Decimal]
-    last: Key
+    last: EventCursor
 
     @property
     def cost(self) -> Decimal:
+        """The cost of all periods together."""
         with localcontext(prec=COST_DIGITS + 12):
             return sum(self.costs.values(), Decimal(0))
 
 
 def void_correction(*, by: str, note: str) -> CorrectionSpec:
-    """Who voids, and why: one for all batches of a range."""
+    """Return the author and reason for voiding a range, for all its batches."""
     return CorrectionSpec(VOID, by=by, note=note)
 
 
 def void_usage(
-    chosen: UsageRange, *, correction: CorrectionSpec, limit: int = BATCH
-) -> Iterator[Voided]:
-    """Void the range's events of the open period, batch by batch as it is iterated.
+    usage_range: UsageRange, *, correction: CorrectionSpec, limit: int = BATCH
+) -> Iterator[VoidedBatch]:
+    """Void the range's events of the open period; yield each batch once committed.
 
-    Those of closed periods are left: `preview_void` tells of them beforehand. Raises
-    `EventsNotKept` for a range that begins in a month that was dropped.
+    Events of closed periods are skipped; `preview_void` counts them beforehand. Raises
+    `EventsNotStored` for a range that begins in a dropped month.
     """
-    after = FIRST
+    after = BEFORE_FIRST
     while True:
         with transaction.atomic():
-            voided = _void_some(chosen, correction, limit, after)
+            voided = _void_batch(usage_range, correction, limit, after)
         if voided is None:
             return
         after = voided.last
-        ids = [chosen.organization.pk]
+        ids = [usage_range.organization.pk]
         usage_recorded.send_robust(WhiteLabel, organization_ids=ids)
         yield voided
 
 
 @transaction.atomic
 def credit_usage(
-    chosen: UsageRange,
+    usage_range: UsageRange,
     *,
     correction: CorrectionSpec,
     limit: int = BATCH,
-    after: Key = FIRST,
-) -> Voided | None:
-    """Mark a batch of the range's events of closed periods as made good; null: none.
+    after: EventCursor = BEFORE_FIRST,
+) -> VoidedBatch | None:
+    """Mark a batch of the range's events of closed periods as credited.
 
-    Sums stay as they were billed. To be called in the transaction that grants the
-    credit, so that both are or neither is.
+    Returns None when none are left. Daily usage stays as it was billed. Call it inside
+    the transaction that grants the credit, so that both are written or neither.
     """
-    _begin(chosen)
-    if not _choose(chosen, limit, _CLOSED, after):
+    _begin(usage_range)
+    if not _select_batch(usage_range, limit, _CLOSED, after):
         return None
-    voided = _costs()
-    _execute(_NOTE_ACT, _of(correction, chosen))
-    _execute(_INSERT, _of(correction, chosen) | {"credited": True})
+    voided = _voided_batch()
+    _execute(_INSERT_CORRECTION, _correction_parameters(correction, usage_range))
+    _execute(
+        _INSERT_VOIDS,
+        _correction_parameters(correction, usage_range) | {"credited": True},
+    )
     return voided
 
 
-def _void_some(
-    chosen: UsageRange, correction: CorrectionSpec, limit: int, after: Key
-) -> Voided | None:
-    organization = chosen.organization
-    _begin(chosen)
-    recompute.stop_recording(organization.white_label, [organization.pk])
-    if not _choose(chosen, limit, _OPEN, after):
+def _void_batch(
+    usage_range: UsageRange, correction: CorrectionSpec, limit: int, after: EventCursor
+) -> VoidedBatch | None:
+    organization = usage_range.organization
+    _begin(usage_range)
+    recompute.block_recording(organization.white_label, [organization.pk])
+    if not _select_batch(usage_range, limit, _OPEN, after):
         return None
-    voided, scope = _costs(), _scope(chosen)
-    _execute(_INSERT, _of(correction, chosen) | {"credited": False})
-    recompute.clear_differences()
-    _execute(_DIFFER, {"meters": list(DAILY_METRICS)})
+    voided, scope = _voided_batch(), _scope(usage_range)
+    _execute(
+        _INSERT_VOIDS,
+        _correction_parameters(correction, usage_range) | {"credited": False},
+    )
+    recompute.reset_difference_table()
+    _execute(_INSERT_DIFFERENCES, {"meters": list(DAILY_METRICS)})
     try:
-        recompute.correct(scope, correction)
+        recompute.apply_differences(scope, correction)
     except IntegrityError:
         raise UsageDiffers(
             "Daily usage differs from its events. Run rebuild_days to correct it."
@@ -118,19 +125,20 @@ def _void_some(
     return voided
 
 
-def _begin(chosen: UsageRange) -> None:
-    recompute.lock_corrections(chosen.organization.white_label)
-    months = recompute.keep_months()
-    if not months or chosen.start < months[0].start:
-        kept = f"{months[0].start:%F}" if months else "never"
-        raise EventsNotKept(
-            f"Events before {kept} (UTC) are no longer stored.", fields=("from",)
+def _begin(usage_range: UsageRange) -> None:
+    """Take the locks of a batch; raise `EventsNotStored` where events were dropped."""
+    recompute.lock_corrections(usage_range.organization.white_label)
+    months = recompute.lock_months()
+    if not months or usage_range.start < months[0].start:
+        oldest = f"{months[0].start:%F}" if months else "never"
+        raise EventsNotStored(
+            f"Events before {oldest} (UTC) are no longer stored.", fields=("from",)
         )
 
 
-# --- a batch ------------------------------------------------------------------------
-
-_TABLES = """
+# Temporary tables of a batch, private to the connection: its events, and their sums by
+# the key of daily usage. Emptied at commit, and here for the caller's next batch.
+_RESET_BATCH_TABLES = """
 create temporary table if not exists void_event (
     organization_id bigint, event_id text, at timestamptz, product text,
     project_id bigint, quantities jsonb, period integer, price_version integer
@@ -143,14 +151,19 @@ create temporary table if not exists void_sum (
 truncate void_event, void_sum
 """
 
-_OPEN, _CLOSED = "=", "<>"
+_OPEN, _CLOSED = "=", "<>"  # compares an event's period with the open one
 
 
-def _choose(chosen: UsageRange, limit: int, period: str, after: Key) -> int:
-    """Note some events and their sums; answers how many. By key: an index has it."""
+def _select_batch(
+    usage_range: UsageRange, limit: int, period: str, after: EventCursor
+) -> int:
+    """Store the next events and their sums; return the number of events.
+
+    Ordered by event ID and timestamp, so that the primary key's index is used.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_TABLES)
-    found = _execute(
+        cursor.execute(_RESET_BATCH_TABLES)
+    count = _execute(
         f"""
         insert into void_event
         select e.organization_id, e.event_id, e.at, e.product, e.project_id,
@@ -161,30 +174,33 @@ def _choose(chosen: UsageRange, limit: int, period: str, after: Key) -> int:
             and e.period {period} (
             select number from metrics_openperiod where organization_id = %(id)s)
         order by e.event_id, e.at limit %(limit)s
-        """,  # noqa: S608  ours
-        chosen.parameters | {"limit": limit, "after": after[0], "after_at": after[1]},
+        """,  # noqa: S608  no user input
+        usage_range.parameters
+        | {"limit": limit, "after": after[0], "after_at": after[1]},
     )
-    if found:
-        _execute(_SUM, chosen.parameters)
-    return found
+    if count:
+        _execute(_INSERT_SUMS, usage_range.parameters)
+    return count
 
 
-_SUM = f"""
+# At the prices that the events were recorded or re-rated with.
+_INSERT_SUMS = f"""
 insert into void_sum
 {pricing.price_events("table void_event")}
 select organization_id, day, product, meter, project_id, period, quantity, cost,
     benchmark_cost, unpriced from summed
-"""  # noqa: S608  ours
+"""  # noqa: S608  no user input
 
-_INSERT = """
+_INSERT_VOIDS = """
 insert into metrics_usagevoid (organization_id, event_id, at, period, is_credited,
     correction_id, voided_at)
 select organization_id, event_id, at, period, %(credited)s, %(correction)s, %(now)s
 from void_event order by 1, 2, 3
 """
 
-# As comparing would note it: what is recorded is too much by this.
-_DIFFER = """
+# As if comparing had found it: recorded usage that no event makes any more. The second
+# half is for the daily metrics.
+_INSERT_DIFFERENCES = """
 insert into usage_difference (organization_id, day, product, meter, project_id, period,
     old_quantity, old_cost, old_benchmark, old_unpriced)
 select organization_id, day, product, meter, project_id, period, quantity, cost,
@@ -195,7 +211,8 @@ select organization_id, day, null, meter, null, null, sum(quantity), 0, 0, 0
 from void_sum where meter = any(%(meters)s) group by 1, 2, 4 having sum(quantity) <> 0
 """
 
-_NOTE_ACT = """
+# Counts only the organization: a credit changes no rows and no costs.
+_INSERT_CORRECTION = """
 insert into metrics_correction (id, white_label_id, kind, by, note, started_at,
     organizations, rows, cost)
 values (%(correction)s, %(white_label)s, %(kind)s, %(by)s, %(note)s, %(started_at)s, 1,
@@ -204,7 +221,8 @@ on conflict (id) do nothing
 """
 
 
-def _costs() -> Voided:
+def _voided_batch() -> VoidedBatch:
+    """Return the stored batch: its last event, number of events, and costs."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select event_id, at::text, count(*) over () from void_event"
@@ -212,22 +230,25 @@ def _costs() -> Voided:
         )
         event_id, at, events = cursor.fetchone()
         cursor.execute("select period, sum(cost) from void_sum group by 1 order by 1")
-        return Voided(events, dict(cursor.fetchall()), (event_id, at))
+        return VoidedBatch(events, dict(cursor.fetchall()), (event_id, at))
 
 
-def _scope(chosen: UsageRange) -> Scope:
-    label = chosen.organization.white_label
+def _scope(usage_range: UsageRange) -> RecomputeScope:
+    """Return the days of the stored batch's events."""
+    label = usage_range.organization.white_label
     with connection.cursor() as cursor:
         cursor.execute("select min(at), max(at) from void_event")
         first, last = cursor.fetchone()
     days = DayRange(day_of(first, label.zone), day_of(last, label.zone) + ONE_DAY)
-    return Scope(label, [chosen.organization.pk], days)
+    return RecomputeScope(label, [usage_range.organization.pk], days)
 
 
-def _of(correction: CorrectionSpec, chosen: UsageRange) -> dict[str, Any]:
+def _correction_parameters(
+    correction: CorrectionSpec, usage_range: UsageRange
+) -> dict[str, Any]:
     return {
         "correction": correction.id,
-        "white_label": chosen.organization.white_label_id,
+        "white_label": usage_range.organization.white_label_id,
         "kind": VOID,
         "by": correction.by,
         "note": correction.note,

@@ -1,4 +1,4 @@
-"""What the correcting commands share: whose usage, who corrects, batches, progress."""
+"""Options, batches, and number formats that correcting commands share."""
 
 import argparse
 import getpass
@@ -21,14 +21,14 @@ _ID_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """Organizations of one white label; deleted ones have usage, too."""
+class OrganizationSelection:
+    """Selected organizations of a white label, including deleted ones."""
 
     white_label: WhiteLabel
     organizations: OrganizationQuerySet
 
     def batches(self, size: int) -> Iterator[list[int]]:
-        """Ids in ascending order, some at a time; new ones are met if they come."""
+        """Yield batches of IDs in ascending order, including new organizations."""
         last = 0
         ids = self.organizations.order_by("pk").values_list("pk", flat=True)
         while batch := list(ids.filter(pk__gt=last)[:size]):
@@ -36,46 +36,55 @@ class Chosen:
             last = batch[-1]
 
 
-def choose(white_label: str | None, organization: str | None) -> Chosen:
-    """One organization, or all of a white label; `CommandError` if it is not clear."""
+def select_organizations(
+    white_label: str | None, organization: str | None
+) -> OrganizationSelection:
+    """Return one organization, or all of a white label.
+
+    Raises `CommandError` if neither is given or the organization is not found.
+    """
     label = find_white_label(white_label) if white_label else None
     if organization is not None:
-        found = _find(organization, label)
-        one = Organization.objects.filter(pk=found.pk)
-        return Chosen(found.white_label, one)
+        match = _find_organization(organization, label)
+        organizations = Organization.objects.filter(pk=match.pk)
+        return OrganizationSelection(match.white_label, organizations)
     if label is None:
         raise CommandError("Choose an --organization or a --white-label.")
-    return Chosen(label, Organization.objects.filter(white_label=label))
+    return OrganizationSelection(label, Organization.objects.filter(white_label=label))
 
 
-def _find(name: str, label: WhiteLabel | None) -> Organization:
-    """By the company's id, or by ours; never guessed when a name says two."""
+def _find_organization(name: str, label: WhiteLabel | None) -> Organization:
+    """Return the organization with this external ID or ID.
+
+    Raises `CommandError` if there is none, or if the name matches several.
+    """
     organizations = Organization.objects.select_related("white_label")
-    found = organizations.filter(external_id=name)
+    query = organizations.filter(external_id=name)
     if name.isascii() and name.isdigit() and len(name) <= _ID_DIGITS:
-        found |= organizations.filter(pk=int(name))
+        query |= organizations.filter(pk=int(name))
     if label is not None:
-        found = found.filter(white_label=label)
-    some = list(found.order_by("pk")[:5])
-    if not some:
+        query = query.filter(white_label=label)
+    matches = list(query.order_by("pk")[:5])
+    if not matches:
         where = f" in {label.slug}" if label else ""
         raise CommandError(f"Organization {name!r} not found{where}.")
-    if len(some) > 1:
+    if len(matches) > 1:
         listed = ", ".join(
-            f"ID {one.pk} ({one.external_id} of {one.white_label.slug})" for one in some
+            f"ID {match.pk} ({match.external_id} of {match.white_label.slug})"
+            for match in matches
         )
         raise CommandError(
             f"{name!r} matches several organizations: {listed}. Add --white-label, or"
             " use the other ID."
         )
-    return some[0]
+    return matches[0]
 
 
 class CorrectingCommand(BaseCommand):
-    """A command that compares by default and corrects with --apply.
+    """A management command that compares by default and corrects with --apply.
 
-    Each batch is a transaction: stopped in the middle it has corrected the batches
-    before, and started again it finds them right and goes on.
+    Each batch is a transaction. A command that was stopped has corrected the batches
+    before; run again, it finds them correct and continues.
     """
 
     batch_size = 100
@@ -104,7 +113,10 @@ class CorrectingCommand(BaseCommand):
         )
 
     def correction(self, **options: Any) -> CorrectionSpec | None:
-        """Who and why, with --apply."""
+        """Return the author and reason with --apply, None without.
+
+        Raises `CommandError` for invalid options.
+        """
         if options["batch"] < 1:
             raise CommandError("--batch must be at least 1.")
         if not options["apply"]:
@@ -114,8 +126,8 @@ class CorrectingCommand(BaseCommand):
         by = options["by"].strip() or system_user()
         return CorrectionSpec(self.kind, by=by, note=options["note"].strip())
 
-    def batches(self, chosen: Chosen, size: int) -> Iterator[list[int]]:
-        """The organizations' ids, with a bar that moves when a batch is done."""
+    def batches(self, chosen: OrganizationSelection, size: int) -> Iterator[list[int]]:
+        """Yield batches of organization IDs; show a progress bar on a terminal."""
         with tqdm(
             total=chosen.organizations.count(),
             unit="organizations",
@@ -128,7 +140,10 @@ class CorrectingCommand(BaseCommand):
 
 
 def system_user() -> str:
-    """The system's name of who runs this; a container's user may have none."""
+    """Return the name of the operating system's user.
+
+    Raises `CommandError` if it has none, as in some containers.
+    """
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -138,10 +153,11 @@ def system_user() -> str:
 
 
 def plain(number: Decimal | int) -> str:
-    """Exact, without an exponent and without zeros at the end."""
+    """Return a number exactly: no exponent, no trailing zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def signed(number: Decimal) -> str:
+    """Return a number as `plain` does, with its sign."""
     return ("+" if number >= 0 else "") + plain(number)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from metrics.events import KEPT
+from metrics.events import MAX_AGE
 from metrics.periods import DayRange
 from metrics.queries import pricing
 from metrics.queries.partitions import has_all_events, list_event_partitions
@@ -132,7 +132,7 @@ def _parameters(organization: Organization, span: PeriodSpan) -> dict[str, Any]:
     first period is not bounded: older usage may have been loaded into it.
     """
     label = organization.white_label
-    first = span.starts_at - KEPT - _MARGIN
+    first = span.starts_at - MAX_AGE - _MARGIN
     return {
         "white_label": label.pk,
         "zone": label.time_zone,

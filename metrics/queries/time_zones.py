@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 
-from metrics.events import KEPT
+from metrics.events import MAX_AGE
 
 # As in `_OFFSETS`; shorter than any time between two changes of the clocks.
 _STEP = timedelta(hours=6)
@@ -28,9 +28,9 @@ def find_conflicting_zones(now: datetime) -> list[str]:
     correct: an event's day is computed once, when it is recorded, and stored as a date.
     But the start of a day in PostgreSQL and in Python would be an hour apart.
     """
-    first = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - KEPT
+    first = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - MAX_AGE
     with connection.cursor() as cursor:
-        cursor.execute(_OFFSETS, [first, now + KEPT])
+        cursor.execute(_OFFSETS, [first, now + MAX_AGE])
         return [
             zone
             for zone, offsets in cursor.fetchall()

@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from billing.ledger.commands.periods import close_period
-from metrics.commands.people import fill_people_days
+from metrics.commands.people import refresh_daily_counts
 from metrics.commands.roll_up import roll_up_usage
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, event, make_organization, make_rate, make_user, record
@@ -157,7 +157,7 @@ def full(acme: WhiteLabel, org: Organization) -> Organization:
     make_rate(acme, "2")
     record(acme, [event(organization="full"), event(organization="org-7")])
     roll_up_usage()
-    fill_people_days([organization.id])
+    refresh_daily_counts([organization.id])
     close_period(organization.id, ends_at=NOW)
     make_user("ann")
     for org_, customer in ((organization, "cus_1"), (org, "cus_2")):

@@ -30,13 +30,13 @@ def test_a_recording_cut_in_its_middle_leaves_nothing_and_is_sent_again(
     acme = make_white_label("acme")
     org = make_organization(acme, "org-7")
     client = Client(headers={"x-api-key": make_key(acme, "usage:write")})
-    copied = record._copied
+    copy_lines = record._copy_lines
 
     def cut_and_copied(*rows: Any) -> bytes:
         _cut()
-        return copied(*rows)
+        return copy_lines(*rows)
 
-    monkeypatch.setattr(record, "_copied", cut_and_copied)
+    monkeypatch.setattr(record, "_copy_lines", cut_and_copied)
     sent = [event("a", timestamp=timezone.now().isoformat())]
     url, kind = "/api/v1/usage/events", "application/json"
     answer = client.post(url, sent, content_type=kind)

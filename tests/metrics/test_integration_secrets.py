@@ -1,4 +1,4 @@
-"""Tokens at rest: sealed for their row, opened for a push alone, seen nowhere."""
+"""Tokens at rest are encrypted for their row and appear in no output."""
 
 import logging
 from base64 import b64encode
@@ -31,33 +31,35 @@ ENDPOINT = "https://prom.example.com/push"
 OLD, NEW = bytes(range(32)), bytes(range(7, 39))
 
 
-def keep(organization: Organization, token: str = CANARY, kind: str = "prom") -> None:
+def set_token(
+    organization: Organization, token: str = CANARY, kind: str = "prom"
+) -> None:
     target = IncomingTarget("70011", ENDPOINT, token)
     set_integration(organization.id, kind, target)
 
 
 def token_of(organization: Organization, kind: str = "prom") -> str:
-    found = find_target(organization.id, kind=kind)
-    assert found is not None
-    return found.token
+    target = find_target(organization.id, kind=kind)
+    assert target is not None
+    return target.token
 
 
-def test_a_token_is_sealed_and_opens_for_a_push(org: Organization) -> None:
-    keep(org)
+def test_a_token_is_encrypted_and_decrypted_for_a_push(org: Organization) -> None:
+    set_token(org)
 
     encrypted = bytes(Integration.objects.get().token)
     assert CANARY.encode() not in encrypted
     assert token_of(org) == CANARY
-    keep(org)
+    set_token(org)
     assert bytes(Integration.objects.get().token) != encrypted  # a nonce is used once
 
 
-def test_a_token_moved_to_another_row_does_not_open(
+def test_a_token_copied_to_another_row_cannot_be_decrypted(
     acme: WhiteLabel, org: Organization
 ) -> None:
     other = make_organization(acme, "org-9")
-    keep(org)
-    keep(other, "other")
+    set_token(org)
+    set_token(other, "other")
     stolen = Integration.objects.get(organization=org).token
 
     Integration.objects.filter(organization=other).update(token=stolen)
@@ -66,14 +68,14 @@ def test_a_token_moved_to_another_row_does_not_open(
         find_target(other.id, kind="prom")
     assert CANARY not in str(caught.value)
     assert token_of(org) == CANARY
-    keep(org, "logs", kind="loki")
+    set_token(org, "logs", kind="loki")
     Integration.objects.filter(kind="loki").update(token=stolen)
     with pytest.raises(SecretUnreadable):
         find_target(org.id, kind="loki")
 
 
 @pytest.mark.parametrize("at", [0, 1, 2, 5, 20, -1])
-def test_an_altered_token_does_not_open(at: int) -> None:
+def test_an_altered_token_cannot_be_decrypted(at: int) -> None:
     encrypted = bytearray(encrypt(CANARY, associated_data="a"))
     encrypted[at] ^= 1
 
@@ -82,12 +84,12 @@ def test_an_altered_token_does_not_open(at: int) -> None:
 
 
 @pytest.mark.parametrize("encrypted", [b"", b"\x01", CANARY.encode(), b"\x01\x01" * 20])
-def test_what_was_never_sealed_does_not_open(encrypted: bytes) -> None:
+def test_other_bytes_cannot_be_decrypted(encrypted: bytes) -> None:
     with pytest.raises(SecretUnreadable):
         decrypt(encrypted, associated_data="a")
 
 
-def test_the_first_key_seals_and_all_of_them_open(settings: Settings) -> None:
+def test_the_first_key_encrypts_and_all_keys_decrypt(settings: Settings) -> None:
     settings.ENCRYPTION_KEYS = {"old": OLD}
     encrypted = encrypt(CANARY, associated_data="a")
     settings.ENCRYPTION_KEYS = {"new": NEW, "old": OLD}
@@ -115,25 +117,25 @@ def test_keys_are_read_from_the_environment_with_the_derived_one_last() -> None:
     "text",
     ["new", "new:", ":AAAA", "new:AAAA", "new:!", f"é:{b64encode(NEW).decode()}"],
 )
-def test_a_key_that_is_none_refuses_to_start(text: str) -> None:
+def test_an_invalid_key_prevents_the_start(text: str) -> None:
     with pytest.raises(ValueError, match="encryption key"):
         read_keys(text, secret_key="s")
 
 
 def rotate() -> str:
-    said = StringIO()
-    call_command("rotate_secrets", "--batch=2", stdout=said)
-    return said.getvalue()
+    output = StringIO()
+    call_command("rotate_secrets", "--batch=2", stdout=output)
+    return output.getvalue()
 
 
-def test_rotation_seals_everything_anew_and_can_be_repeated(
+def test_rotation_re_encrypts_all_tokens_and_can_be_repeated(
     acme: WhiteLabel, org: Organization, settings: Settings
 ) -> None:
     settings.ENCRYPTION_KEYS = {"old": OLD}
     for number in range(5):
-        keep(make_organization(acme, f"org-{20 + number}"), f"token-{number}")
+        set_token(make_organization(acme, f"org-{20 + number}"), f"token-{number}")
     settings.ENCRYPTION_KEYS = {"new": NEW, "old": OLD}
-    keep(org)
+    set_token(org)
     first = reencrypt_integrations(after_id=0, limit=2)  # stopped after a batch
     assert first is not None
     assert first.reencrypted == 2
@@ -146,13 +148,13 @@ def test_rotation_seals_everything_anew_and_can_be_repeated(
     assert token_of(last) == "token-4"
 
 
-def test_rotation_names_what_does_not_open_and_goes_on(
+def test_rotation_names_unreadable_tokens_and_continues(
     acme: WhiteLabel, org: Organization, settings: Settings
 ) -> None:
     settings.ENCRYPTION_KEYS = {"lost": OLD}
-    keep(org)
+    set_token(org)
     settings.ENCRYPTION_KEYS = {"old": OLD}
-    keep(make_organization(acme, "org-9"))
+    set_token(make_organization(acme, "org-9"))
     settings.ENCRYPTION_KEYS = {"new": NEW, "old": OLD}
 
     with pytest.raises(CommandError, match=f"Prometheus of {org.id}"):
@@ -165,8 +167,8 @@ def test_rotation_names_what_does_not_open_and_goes_on(
 # --- nowhere else -----------------------------------------------------------------
 
 
-def test_no_representation_holds_a_token(org: Organization) -> None:
-    keep(org)
+def test_no_representation_contains_a_token(org: Organization) -> None:
+    set_token(org)
 
     row = Integration.objects.get()
     assert CANARY not in f"{row!r} {row} {integrations(org.id)} {vars(row)}"
@@ -178,7 +180,7 @@ def test_no_representation_holds_a_token(org: Organization) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "status"), [(ENDPOINT, 200), ("https://10.0.0.7/", 422), (5, 422)]
 )
-def test_no_answer_log_line_or_table_holds_a_token(
+def test_no_response_log_line_or_table_contains_a_token(
     org: Organization,
     client: Client,
     caplog: pytest.LogCaptureFixture,
@@ -194,37 +196,37 @@ def test_no_answer_log_line_or_table_holds_a_token(
     assert response.status_code == status
     assert CANARY not in response.content.decode()
     assert CANARY not in caplog.text
-    assert tables_holding(CANARY) == []
+    assert tables_containing(CANARY) == []
 
 
-def tables_holding(text: str) -> list[str]:
-    """Every table of the database, every column as text, sealed bytes as bytes too."""
+def tables_containing(text: str) -> list[str]:
+    """Return the tables with the text in any column, searching bytes as well."""
     with connection.cursor() as cursor:
         names = connection.introspection.table_names(cursor)
-        found = []
+        tables = []
         for name in names:
             cursor.execute(
                 f'select count(*) from "{name}" t where t::text like %s'
                 " or t::text like %s",
                 [f"%{text}%", f"%{text.encode().hex()}%"],
             )
-            found += [name] * cursor.fetchone()[0]
-    return found
+            tables += [name] * cursor.fetchone()[0]
+    return tables
 
 
-def test_the_table_of_tokens_is_looked_into(org: Organization) -> None:
-    keep(org)
+def test_the_search_of_tables_covers_tokens(org: Organization) -> None:
+    set_token(org)
     Integration.objects.update(token=CANARY.encode())
 
-    assert tables_holding(CANARY) == ["metrics_integration"]
+    assert tables_containing(CANARY) == ["metrics_integration"]
 
 
-def test_history_knows_that_a_token_was_replaced_and_rotation_leaves_none(
+def test_history_shows_a_replaced_token_but_no_rotation(
     org: Organization, settings: Settings, frozen: time_machine.Traveller
 ) -> None:
-    keep(org)
+    set_token(org)
     frozen.shift(60)
-    keep(org, "another")
+    set_token(org, "another")
     settings.ENCRYPTION_KEYS = {"new": NEW, **settings.ENCRYPTION_KEYS}
     rotate()
 
@@ -234,10 +236,10 @@ def test_history_knows_that_a_token_was_replaced_and_rotation_leaves_none(
     assert rows == [("insert", NOW), ("update", NOW + timedelta(seconds=60))]
 
 
-def test_history_and_pages_know_the_endpoint_but_not_the_token(
+def test_history_and_pages_show_the_endpoint_without_the_token(
     org: Organization, client: Client
 ) -> None:
-    keep(org)
+    set_token(org)
     client.force_login(make_user("root", is_superuser=True))
 
     for page in ("history/", "billing/", "usage/", ""):

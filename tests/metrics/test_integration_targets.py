@@ -1,4 +1,4 @@
-"""Setting where metrics and logs are pushed to: what is kept, cleared and refused."""
+"""Setting push targets: what is stored, cleared, and rejected."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def shown(body: dict[str, Any], kind: str) -> list[str | None]:
     return [body[f"{kind}_{field}"] for field in FIELDS]
 
 
-def test_an_object_replaces_null_clears_and_absent_leaves(put: Any) -> None:
+def test_an_object_replaces_null_clears_and_absent_changes_nothing(put: Any) -> None:
     body = put({"prom": TARGET, "loki": LOKI}).json()
     assert faults(body) == []
     assert shown(body, "prom") == ["70011", "********", TARGET["endpoint"]]
@@ -85,7 +85,7 @@ def test_the_rest_of_the_object_is_ignored(put: Any, org: Organization) -> None:
         ({"loki": {**LOKI, "id": "a:b"}}, ["body", "loki", "id"]),
     ],
 )
-def test_what_is_no_target_is_refused_with_its_place(
+def test_an_invalid_target_is_rejected_by_field(
     put: Any, body: Any, place: list[str] | None
 ) -> None:
     response = put(body)
@@ -105,7 +105,7 @@ def test_every_missing_field_is_named(put: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"prom": NaN}', b'{"prom":1,"prom":2}', b""])
-def test_a_body_that_can_be_read_two_ways_is_refused(put: Any, body: bytes) -> None:
+def test_an_ambiguous_body_is_rejected(put: Any, body: bytes) -> None:
     response = put(body)
 
     assert response.status_code == 422
@@ -160,7 +160,7 @@ def test_a_body_that_can_be_read_two_ways_is_refused(put: Any, body: bytes) -> N
         "prom.example.com",
     ],
 )
-def test_an_endpoint_that_is_not_public_is_refused(put: Any, endpoint: str) -> None:
+def test_an_endpoint_that_is_not_public_is_rejected(put: Any, endpoint: str) -> None:
     response = put({"loki": LOKI, "prom": {**TARGET, "endpoint": endpoint}})
 
     assert response.status_code == 422
@@ -180,7 +180,7 @@ def test_an_endpoint_that_is_not_public_is_refused(put: Any, endpoint: str) -> N
         "https://[2606:4700:4700::1111]:9090/push",
     ],
 )
-def test_a_public_endpoint_is_kept_as_it_was_given(put: Any, endpoint: str) -> None:
+def test_a_public_endpoint_is_stored_unchanged(put: Any, endpoint: str) -> None:
     response = put({"prom": {**TARGET, "endpoint": endpoint}})
 
     assert response.status_code == 200

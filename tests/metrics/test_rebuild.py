@@ -1,4 +1,4 @@
-"""Daily usage is proven equal to its events, found wrong when it is, and healed."""
+"""Rebuilding: comparing daily usage with its events and correcting differences."""
 
 import re
 from datetime import date
@@ -44,7 +44,7 @@ TODAY = date(2026, 11, 21)
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("zone", ["Australia/Lord_Howe", "America/Santiago", "UTC"])
-def test_what_was_recorded_is_proven_equal(seed: int, zone: str) -> None:
+def test_recorded_usage_equals_its_events(seed: int, zone: str) -> None:
     label = make_varied(seed, zone=zone)
     roll_up_usage()
     before = everything()
@@ -58,7 +58,7 @@ def test_what_was_recorded_is_proven_equal(seed: int, zone: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_any_damage_is_found_and_healed(seed: int) -> None:
+def test_any_damage_is_listed_and_corrected(seed: int) -> None:
     label = make_varied(seed)
     decoy = recorded(WhiteLabel.objects.get(slug="decoy"))
     damage(label)
@@ -81,7 +81,7 @@ def test_any_damage_is_found_and_healed(seed: int) -> None:
 
 
 def damage(label: WhiteLabel) -> None:
-    """Sums too great, too small, gone, and out of nothing."""
+    """Make sums too large, too small, missing, and invented."""
     ids = Organization.objects.filter(white_label=label).values_list("id", flat=True)
     roll_up_usage()
     usage = DailyUsage.objects.filter(organization_id__in=list(ids))
@@ -99,12 +99,14 @@ def damage(label: WhiteLabel) -> None:
     days = [row.pk for row in metrics.order_by("pk")]
     metrics.filter(pk__in=days[::3]).update(cpu_seconds=F("cpu_seconds") + 5)
     metrics.filter(pk__in=days[1::3]).delete()
-    # What the damage did to daily usage it did to the totals and standings, too.
+    # What the damage did to daily usage it did to the totals and rankings, too.
     repair_fleet_totals([label.pk])
     roll_up_usage()
 
 
-def test_a_difference_says_both_sums(acme: WhiteLabel, org: Organization) -> None:
+def test_a_difference_shows_recorded_and_recomputed_amounts(
+    acme: WhiteLabel, org: Organization
+) -> None:
     make_rate(acme, "0.5", benchmark="2")
     record(acme, [event("a", quantities={"requests": 10, "cpu_seconds": 7})])
     roll_up_usage()
@@ -129,7 +131,7 @@ def test_a_difference_says_both_sums(acme: WhiteLabel, org: Organization) -> Non
     ]
 
 
-def test_totals_standings_versions_and_the_ledger_follow(
+def test_totals_rankings_versions_and_the_correction_follow(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "0.5")
@@ -162,7 +164,7 @@ def test_totals_standings_versions_and_the_ledger_follow(
     assert correction.started_at == correction.finished_at == NOW
 
 
-def test_days_outside_and_other_organizations_stay(
+def test_other_days_and_organizations_stay_unchanged(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_organization(acme, "org-8")
@@ -182,11 +184,13 @@ def test_days_outside_and_other_organizations_stay(
 
 
 @pytest.mark.usefixtures("committed")
-def test_killed_half_way_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_rebuild_continues_when_run_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     label = make_varied(1)
     damage(label)
     calls = []
-    correct = recompute.correct
+    correct = recompute.apply_differences
 
     def killed(*args: Any) -> None:
         calls.append(1)
@@ -194,7 +198,7 @@ def test_killed_half_way_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
         if len(calls) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(recompute, "correct", killed)
+    monkeypatch.setattr(recompute, "apply_differences", killed)
     with pytest.raises(KeyboardInterrupt):
         run("rebuild_days", *ACME, *APPLY, "--batch", "1")
     monkeypatch.undo()
@@ -215,7 +219,7 @@ def test_killed_half_way_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_recordings_go_on_meanwhile() -> None:
+def test_recording_continues_during_a_rebuild() -> None:
     label = make_varied(2)
     damage(label)
 
@@ -234,7 +238,7 @@ def test_recordings_go_on_meanwhile() -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_what_is_recorded_between_comparing_and_writing_is_kept(
+def test_usage_recorded_between_comparing_and_writing_counts(
     monkeypatch: pytest.MonkeyPatch, acme: WhiteLabel, org: Organization
 ) -> None:
     record(acme, [event("a")])
@@ -247,20 +251,20 @@ def test_what_is_recorded_between_comparing_and_writing_is_kept(
         )  # fmt: skip
     roll_up_usage()
     DailyUsage.objects.filter(product="gpt").update(quantity=50)
-    stop = recompute.stop_recording
+    stop = recompute.block_recording
 
     def late(*args: Any) -> None:
         together([lambda: record(acme, [ghost, event("c")])])
         stop(*args)
 
-    monkeypatch.setattr(recompute, "stop_recording", late)
+    monkeypatch.setattr(recompute, "block_recording", late)
     run("rebuild_days", *ACME, *APPLY)
 
     assert usage_of(org, "product", "quantity") == [("ghost", 0), ("gpt", 10)]
     assert recorded(acme) == truth(acme)
 
 
-def test_days_of_a_dropped_month_are_refused_and_stay(
+def test_days_of_a_dropped_month_are_rejected_and_stay(
     acme: WhiteLabel, org: Organization
 ) -> None:
     record(acme, [event("a", timestamp="2026-09-30T23:30:00Z"), event("b")])
@@ -276,7 +280,7 @@ def test_days_of_a_dropped_month_are_refused_and_stay(
     assert run("rebuild_days", *ACME) == (0, ["differences 0"])
 
 
-def test_a_day_that_begins_in_a_dropped_month_is_refused(org: Organization) -> None:
+def test_a_day_that_begins_in_a_dropped_month_is_rejected(org: Organization) -> None:
     WhiteLabel.objects.filter(slug="acme").update(time_zone="Asia/Kathmandu")
     with connection.cursor() as cursor:
         cursor.execute("drop table metrics_usageevent_2026_09")
@@ -308,14 +312,14 @@ def test_a_day_that_begins_in_a_dropped_month_is_refused(org: Organization) -> N
         ),
     ],
 )
-def test_what_is_not_clear_is_one_line(
+def test_invalid_options_are_a_one_line_error(
     org: Organization, arguments: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(CommandError, match=re.escape(message)):
         run("rebuild_days", *arguments)
 
 
-def test_a_number_that_is_two_organizations_is_never_guessed(
+def test_an_ambiguous_organization_is_an_error(
     acme: WhiteLabel, org: Organization
 ) -> None:
     other = make_organization(acme, str(org.id))
@@ -325,7 +329,7 @@ def test_a_number_that_is_two_organizations_is_never_guessed(
     assert run("rebuild_days", "--organization", str(other.id), *DAYS)[0] == 0
 
 
-def test_without_a_name_the_systems_user_did_it(
+def test_the_default_author_is_the_system_user(
     acme: WhiteLabel, org: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "deploy")
@@ -338,7 +342,7 @@ def test_without_a_name_the_systems_user_did_it(
     assert Correction.objects.get().by == "deploy"
 
 
-def test_totals_are_checked_without_writing_and_mended_with(
+def test_check_totals_writes_only_with_apply(
     acme: WhiteLabel, org: Organization
 ) -> None:
     record(acme, [event("a")])
@@ -356,7 +360,7 @@ def test_totals_are_checked_without_writing_and_mended_with(
     assert FleetTotal.objects.get().quantity == 5
 
 
-def test_a_missing_open_period_is_mended(acme: WhiteLabel, org: Organization) -> None:
+def test_a_missing_open_period_is_opened(acme: WhiteLabel, org: Organization) -> None:
     record(acme, [event("a")])
     roll_up_usage()
     DailyUsage.objects.update(quantity=9)

@@ -1,12 +1,12 @@
-"""Recording: every event once, in its day and period, and bad ones alone refused."""
+"""Recording: each event counts once, and only invalid events are rejected."""
 
 from typing import Any
 
 import orjson
 import pytest
 
-from metrics.commands.batch import Recorded
-from metrics.events import Refused, parse_event
+from metrics.commands.batch import RecordingResult
+from metrics.events import InputRejected, parse_event
 from metrics.models import DailyMetric, UsageEvent
 from orgs.models import Organization, WhiteLabel
 from tests.factories import delete, event, make_organization, record, usage_of
@@ -14,11 +14,11 @@ from tests.factories import delete, event, make_organization, record, usage_of
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
 
-def codes(result: Recorded) -> list[tuple[int, str]]:
+def codes(result: RecordingResult) -> list[tuple[int, str]]:
     return [(rejection.index, rejection.code) for rejection in result.rejected]
 
 
-def test_a_batch_is_answered_event_by_event(
+def test_each_event_of_a_batch_has_its_own_result(
     acme: WhiteLabel, org: Organization
 ) -> None:
     record(acme, [event("old")])
@@ -40,7 +40,7 @@ def test_a_batch_is_answered_event_by_event(
     assert UsageEvent.objects.count() == 3
 
 
-def test_events_sent_again_change_nothing(acme: WhiteLabel, org: Organization) -> None:
+def test_events_sent_again_are_duplicates(acme: WhiteLabel, org: Organization) -> None:
     batch = [event(f"e-{n}", quantities={"requests": n, "gpu_seconds": 2 * n})
              for n in (3, 5, 11)]  # fmt: skip
     record(acme, batch)
@@ -61,7 +61,7 @@ def test_events_sent_again_change_nothing(acme: WhiteLabel, org: Organization) -
         {"project": "p-2"},
     ],
 )
-def test_another_body_under_the_same_identity_is_a_conflict(
+def test_another_body_with_the_same_key_is_a_conflict(
     acme: WhiteLabel, org: Organization, change: dict[str, Any]
 ) -> None:
     record(acme, [event()])
@@ -73,7 +73,7 @@ def test_another_body_under_the_same_identity_is_a_conflict(
     assert usage_of(org, "product", "meter", "quantity") == [("gpt", "requests", 5)]
 
 
-def test_the_instant_belongs_to_the_identity_however_it_is_written(
+def test_the_timestamp_is_part_of_the_key_in_any_notation(
     acme: WhiteLabel, org: Organization
 ) -> None:
     same = event(timestamp="2026-11-21T12:00:00+01:00")
@@ -97,7 +97,7 @@ def test_repeats_inside_a_batch_count_once_and_the_first_body_wins(
     assert usage_of(org, "quantity") == [(10,)]
 
 
-def test_an_organization_is_known_by_its_white_label_only(acme: WhiteLabel) -> None:
+def test_organizations_of_other_white_labels_are_not_found(acme: WhiteLabel) -> None:
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
 
     result = record(
@@ -125,7 +125,7 @@ def test_id_and_external_id_must_agree(acme: WhiteLabel, org: Organization) -> N
     assert (result.accepted, codes(result)) == (1, [(1, "organization_not_found")])
 
 
-def test_usage_of_a_deleted_organization_is_refused(
+def test_usage_of_a_deleted_organization_is_rejected(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_organization(acme, "org-8")
@@ -136,7 +136,7 @@ def test_usage_of_a_deleted_organization_is_refused(
     assert (result.accepted, codes(result)) == (1, [(0, "organization_deleted")])
 
 
-def test_a_batch_of_one_organization_needs_no_name_and_takes_no_other(
+def test_a_batch_for_one_organization_accepts_no_other(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_organization(acme, "org-9")
@@ -163,7 +163,7 @@ def test_a_batch_of_one_organization_needs_no_name_and_takes_no_other(
         ("9999-12-31T23:59:59-12:00", 0),
     ],
 )
-def test_events_are_taken_from_400_days_ago_to_a_day_ahead(
+def test_events_are_accepted_from_400_days_ago_to_a_day_ahead(
     acme: WhiteLabel, timestamp: str, accepted: int
 ) -> None:
     result = record(acme, [event(timestamp=timestamp), event("neighbour")])
@@ -182,7 +182,7 @@ def test_events_are_taken_from_400_days_ago_to_a_day_ahead(
         ({"project_id": 2**62}, "project_not_found"),
     ],
 )
-def test_a_refusal_has_its_code(
+def test_each_rejection_has_its_code(
     acme: WhiteLabel, change: dict[str, Any], code: str
 ) -> None:
     result = record(acme, [event("neighbour"), event(**change)])
@@ -209,10 +209,10 @@ def test_a_refusal_has_its_code(
         ("is_staff", True, "unknown_field"),
     ],
 )
-def test_what_is_no_event_is_refused_by_name(
+def test_an_invalid_event_is_rejected_by_field(
     field: str, value: object, code: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputRejected) as refused:
         parse_event(orjson.dumps({**event(), field: value}))
 
     assert refused.value.code == code
@@ -221,6 +221,6 @@ def test_what_is_no_event_is_refused_by_name(
 @pytest.mark.parametrize(
     "raw", [b"", b"null", b"[]", b"{", b"\xff", b'{"id": "\\ud800"}', b"[" * 100_000]
 )
-def test_what_is_not_json_is_refused(raw: bytes) -> None:
-    with pytest.raises(Refused):
+def test_invalid_json_is_rejected(raw: bytes) -> None:
+    with pytest.raises(InputRejected):
         parse_event(raw)

@@ -1,4 +1,4 @@
-"""What recorded usage costs, on which day and in which period, to the last place."""
+"""Exact costs, days, and periods of recorded usage."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -61,7 +61,7 @@ def test_the_greatest_quantities_add_up_exactly(
     assert cost == Decimal("18446744073709551613999981553255.926290448386")
 
 
-def test_each_event_is_priced_by_the_rate_of_its_own_instant(
+def test_each_event_is_priced_with_the_rate_at_its_timestamp(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "2")
@@ -79,7 +79,7 @@ def test_each_event_is_priced_by_the_rate_of_its_own_instant(
     assert usage_of(org, "quantity", "cost") == [(12, 5 * 2 + 7 * 3)]
 
 
-def test_an_own_rate_wins_from_its_start_on_also_over_later_general_ones(
+def test_an_organizations_rate_replaces_even_later_general_rates(
     acme: WhiteLabel, org: Organization
 ) -> None:
     decoy = make_organization(acme, "org-9")
@@ -132,7 +132,7 @@ def test_recorded_cost_stays_when_the_price_changes(
     assert [version for (version,) in versions] == [1, 2]
 
 
-def test_a_late_event_falls_into_the_open_period_with_its_own_day(
+def test_a_late_event_counts_in_the_open_period_on_its_own_day(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "2")
@@ -167,7 +167,9 @@ def test_a_late_event_falls_into_the_open_period_with_its_own_day(
         ("America/Santiago", "2026-09-06T04:00:00Z", date(2026, 9, 6)),
     ],
 )
-def test_the_day_is_the_white_labels(zone: str, instant: str, day: date) -> None:
+def test_days_are_in_the_white_labels_time_zone(
+    zone: str, instant: str, day: date
+) -> None:
     label = make_white_label("zoned", time_zone=zone)
     org = make_organization(label)
 
@@ -200,7 +202,7 @@ def test_daily_metrics_sum_compute_and_storage_by_the_gpu_weight() -> None:
     assert last.total_storage_bytes == 2 * 2**40 - 3
 
 
-def test_a_project_is_made_on_first_sight_as_old_as_its_first_event(
+def test_an_unknown_project_is_created_with_its_first_event(
     acme: WhiteLabel, org: Organization
 ) -> None:
     early = event("b", project="alpha", timestamp="2026-11-19T05:00:00Z")
@@ -214,7 +216,7 @@ def test_a_project_is_made_on_first_sight_as_old_as_its_first_event(
     assert (day.projects_added, day.total_projects) == (1, 1)
 
 
-def test_a_project_is_named_by_id_and_belongs_to_its_organization(
+def test_a_project_id_must_belong_to_the_organization(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_organization(acme, "org-9", projects=[{"external_id": "alpha"}])

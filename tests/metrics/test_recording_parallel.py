@@ -1,4 +1,4 @@
-"""Many writers at once: no deadlock, nothing lost, nothing twice."""
+"""Parallel recordings: no deadlocks, no lost events, no events counted twice."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ ZERO = Decimal(0)
 
 
 def together(jobs: Iterable[Callable[[], Any]]) -> list[Any]:
-    """Run each in a thread with a connection of its own; raises what they raise."""
+    """Run each job in a thread with its connection; raise what a job raises."""
 
     def run(job: Callable[[], Any]) -> Any:
         try:
@@ -45,7 +45,7 @@ def together(jobs: Iterable[Callable[[], Any]]) -> list[Any]:
 
 
 def make_fleet() -> tuple[WhiteLabel, list[dict[str, Any]]]:
-    """Ten organizations with 30 events each, of the same few products and projects."""
+    """Create ten organizations; return 30 events of each, for shared products."""
     label = make_white_label()
     make_rate(label, "0.07")
     for number in range(10):
@@ -67,10 +67,10 @@ def test_eight_writers_of_the_same_events_count_each_once() -> None:
 
     def writer(seed: int) -> Callable[[], tuple[int, int]]:
         def write() -> tuple[int, int]:
-            mine = random.Random(seed).sample(events, len(events))
+            shuffled = random.Random(seed).sample(events, len(events))
             accepted = duplicates = 0
-            for start in range(0, len(mine), 60):
-                result = record_events(label, mine[start : start + 60])
+            for start in range(0, len(shuffled), 60):
+                result = record_events(label, shuffled[start : start + 60])
                 assert result.rejected == []
                 accepted += result.accepted
                 duplicates += result.duplicates
@@ -123,7 +123,7 @@ def test_every_event_is_in_one_period_while_periods_close() -> None:
     )
 
 
-def test_a_price_change_meets_whole_recordings_only() -> None:
+def test_a_price_change_never_splits_a_recording() -> None:
     label = make_white_label()
     make_rate(label, "1")
     make_organization(label)
@@ -146,7 +146,9 @@ def test_a_price_change_meets_whole_recordings_only() -> None:
     assert Usage.objects.aggregate(Sum("cost")) == {"cost__sum": expected}
 
 
-def test_a_deadlock_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_is_retried_after_a_deadlock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     label, events = make_fleet()
     tries = []
     write = record._write

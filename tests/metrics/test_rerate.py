@@ -1,4 +1,4 @@
-"""The open period priced anew: previewed to the last place, applied once, explained."""
+"""Re-rating open periods: exact previews, idempotent corrections, audit trail."""
 
 import csv
 from datetime import UTC, date, datetime
@@ -53,13 +53,13 @@ CHECK = ("--white-label", "acme", *DAYS)
 
 
 def versions() -> dict[tuple[int, int], int]:
-    """The price version that each re-rated period has now."""
+    """Return the current price book version of each re-rated period."""
     rows = PeriodRepricing.objects.order_by("price_version")
     return {(row.organization_id, row.period): row.price_version for row in rows}
 
 
 def expected(label: WhiteLabel) -> Any:
-    """From scratch: open periods at today's prices, closed ones as they were."""
+    """Compute daily usage from events: open periods at current prices only."""
     now = Rate.objects.filter(white_label=label, removed_in=None)
     today = max(rate.added_in for rate in now)
     periods = OpenPeriod.objects.filter(organization__white_label=label)
@@ -126,7 +126,9 @@ def test_old_and_new_totals_are_exact(
     ]
 
 
-def test_a_table_may_go_to_standard_output(acme: WhiteLabel, org: Organization) -> None:
+def test_csv_can_be_written_to_standard_output(
+    acme: WhiteLabel, org: Organization
+) -> None:
     record(acme, [event("a")])
     make_rate(acme, "3")
 
@@ -137,7 +139,7 @@ def test_a_table_may_go_to_standard_output(acme: WhiteLabel, org: Organization) 
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_every_open_period_ends_as_from_scratch(seed: int) -> None:
+def test_re_rated_periods_equal_a_recomputation_from_scratch(seed: int) -> None:
     label = make_varied(seed)
     roll_up_usage()
     before, decoy = recorded(label), recorded(WhiteLabel.objects.get(slug="decoy"))
@@ -163,7 +165,7 @@ def org_1(label: WhiteLabel) -> int:
     return Organization.objects.get(white_label=label, external_id="org-1").id
 
 
-def test_a_preview_writes_nothing_and_a_second_apply_neither() -> None:
+def test_a_preview_and_a_second_apply_write_nothing() -> None:
     label = make_varied(1)
     roll_up_usage()
     before = everything()
@@ -179,7 +181,7 @@ def test_a_preview_writes_nothing_and_a_second_apply_neither() -> None:
     assert label.slug == "acme"
 
 
-def test_usage_recorded_after_has_its_own_price(
+def test_usage_recorded_after_a_re_rate_has_its_own_price(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "2")
@@ -203,9 +205,7 @@ def test_usage_recorded_after_has_its_own_price(
     assert [e.price_version for e in UsageEvent.objects.order_by("event_id")] == [1, 3]
 
 
-def test_a_closed_period_stays_and_late_events_are_in_the_open_one(
-    acme: WhiteLabel, org: Organization
-) -> None:
+def test_a_closed_period_is_not_re_rated(acme: WhiteLabel, org: Organization) -> None:
     make_rate(acme, "2")
     record(acme, [event("a"), event("b", timestamp="2026-11-20T05:00:00Z")])
     close_period(org.id, ends_at=NOW)
@@ -232,7 +232,7 @@ def test_a_closed_period_stays_and_late_events_are_in_the_open_one(
     assert run("rebuild_days", *year) == (0, ["differences 0"])
 
 
-def test_damage_found_after_a_re_rate_is_healed_to_its_prices(
+def test_a_rebuild_after_a_re_rate_uses_its_prices(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "2")
@@ -247,7 +247,7 @@ def test_damage_found_after_a_re_rate_is_healed_to_its_prices(
     assert usage_of(org, "cost") == [(15,)]
 
 
-def test_who_and_why_are_kept_and_versions_move(
+def test_author_and_reason_are_stored_and_versions_rise(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "2")
@@ -279,7 +279,9 @@ def test_who_and_why_are_kept_and_versions_move(
     )
 
 
-def test_an_organization_alone_is_re_rated(acme: WhiteLabel, org: Organization) -> None:
+def test_a_single_organization_can_be_re_rated(
+    acme: WhiteLabel, org: Organization
+) -> None:
     other = make_organization(acme, "org-8")
     record(acme, [event("a"), event("b", organization="org-8")])
     make_rate(acme, "3")
@@ -290,11 +292,13 @@ def test_an_organization_alone_is_re_rated(acme: WhiteLabel, org: Organization) 
 
 
 @pytest.mark.usefixtures("committed")
-def test_killed_half_way_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_re_rate_continues_when_run_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     label = make_varied(1)
     make_rate(label, "5", meter="storage_bytes_added")
     calls = []
-    correct = recompute.correct
+    correct = recompute.apply_differences
 
     def killed(*args: Any) -> None:
         calls.append(1)
@@ -302,7 +306,7 @@ def test_killed_half_way_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(recompute, "correct", killed)
+    monkeypatch.setattr(recompute, "apply_differences", killed)
     with pytest.raises(KeyboardInterrupt):
         run("rerate", *ACME, *APPLY, "--batch", "1")
     monkeypatch.undo()
@@ -320,7 +324,7 @@ def test_killed_half_way_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_recordings_and_new_prices_go_on_meanwhile() -> None:
+def test_recording_and_price_changes_continue_during_a_re_rate() -> None:
     label = make_varied(2)
 
     def rerater() -> None:
@@ -350,7 +354,7 @@ def test_recordings_and_new_prices_go_on_meanwhile() -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_while_periods_close_closed_ones_keep_what_was_invoiced() -> None:
+def test_periods_closed_during_a_re_rate_keep_their_invoiced_cost() -> None:
     label = make_varied(3)
     organization = org_1(label)
 
@@ -374,13 +378,13 @@ def test_while_periods_close_closed_ones_keep_what_was_invoiced() -> None:
 
 @pytest.mark.usefixtures("committed")
 @pytest.mark.parametrize("what", ["price", "period", "usage"])
-def test_what_changes_between_computing_and_writing(
+def test_changes_between_comparing_and_writing_are_respected(
     monkeypatch: pytest.MonkeyPatch, acme: WhiteLabel, org: Organization, what: str
 ) -> None:
     make_rate(acme, "2")
     record(acme, [event("a")])
     make_rate(acme, "3")
-    stop, happen = recompute.stop_recording, {
+    stop, happen = recompute.block_recording, {
         "price": lambda: make_rate(acme, "5"),
         "period": lambda: close_period(org.id, ends_at=NOW),
         "usage": lambda: record(acme, [event("b")]),
@@ -393,7 +397,7 @@ def test_what_changes_between_computing_and_writing(
         tries.append(1)
         stop(*args)
 
-    monkeypatch.setattr(recompute, "stop_recording", late)
+    monkeypatch.setattr(recompute, "block_recording", late)
     _, lines = run("rerate", *ACME, *APPLY)
 
     old_new, costs, tried = {
@@ -407,19 +411,19 @@ def test_what_changes_between_computing_and_writing(
     assert recorded(acme) == truth(acme, versions=versions())
 
 
-def test_prices_that_never_stand_still_are_one_line(
+def test_constantly_changing_prices_are_a_one_line_error(
     monkeypatch: pytest.MonkeyPatch, acme: WhiteLabel, org: Organization
 ) -> None:
     record(acme, [event("a")])
     make_rate(acme, "3")
     prices = iter(range(4, 100))
-    stop = recompute.stop_recording
+    stop = recompute.block_recording
 
     def late(*args: Any) -> None:
         make_rate(acme, str(next(prices)))
         stop(*args)
 
-    monkeypatch.setattr(recompute, "stop_recording", late)
+    monkeypatch.setattr(recompute, "block_recording", late)
     before = everything()["metrics_dailyusage"]
 
     with pytest.raises(CommandError, match="prices_moving"):
@@ -427,7 +431,7 @@ def test_prices_that_never_stand_still_are_one_line(
     assert everything()["metrics_dailyusage"] == before
 
 
-def test_a_period_whose_events_are_dropped_is_left_as_it_is(
+def test_a_period_with_dropped_events_stays_unchanged(
     acme: WhiteLabel, org: Organization
 ) -> None:
     other = make_organization(acme, "org-8")
@@ -456,14 +460,14 @@ def test_a_period_whose_events_are_dropped_is_left_as_it_is(
         ((*ACME, "--csv", "/nowhere/x"), "/nowhere/x: No such file"),
     ],
 )
-def test_what_is_not_clear_is_one_line(
+def test_invalid_options_are_a_one_line_error(
     org: Organization, arguments: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(CommandError, match=message):
         run("rerate", *arguments)
 
 
-def test_nothing_to_price_is_no_difference() -> None:
+def test_organizations_without_usage_do_not_differ() -> None:
     make_organization(make_white_label())
 
     assert run("rerate", *ACME) == (0, ["differing 0 old 0 new 0 difference +0 usd"])

@@ -1,4 +1,4 @@
-"""Old months of events: dropped whole, when nobody needs them, beside recordings."""
+"""Retention: partitions of old events are dropped when no open period needs them."""
 
 import logging
 import runpy
@@ -21,8 +21,13 @@ from pytest_django import Settings
 
 from billing.ledger.commands.periods import close_periods
 from metrics.commands import partitions
-from metrics.commands.batch import Recorded
-from metrics.commands.partitions import Fate, Outdated, drop_partitions, make_partitions
+from metrics.commands.batch import RecordingResult
+from metrics.commands.partitions import (
+    DropOutcome,
+    ExpiredPartition,
+    drop_partitions,
+    make_partitions,
+)
 from metrics.commands.record import record_usage
 from metrics.events import parse_event
 from metrics.models import UsageEvent
@@ -45,36 +50,36 @@ THEN = datetime(2024, 2, 10, tzinfo=UTC)  # its months: January 2023 to May 2024
 JANUARY = "metrics_usageevent_2024_01"
 YEAR_2023 = [f"metrics_usageevent_2023_{month:02}" for month in range(1, 13)]
 UNTIL_JANUARY = timedelta(days=1024)  # from NOW to 2024-02-01 12:00
-DROPPED, NEEDED, BUSY = Fate.DROPPED, Fate.NEEDED, Fate.BUSY
+DROPPED, NEEDED, BUSY = DropOutcome.DROPPED, DropOutcome.NEEDED, DropOutcome.BUSY
 
 
 @pytest.fixture
-def then(frozen: time_machine.Traveller) -> time_machine.Traveller:
+def in_2024(frozen: time_machine.Traveller) -> time_machine.Traveller:
     frozen.move_to(THEN)
     return frozen
 
 
 @pytest.fixture
-def months(then: time_machine.Traveller, db: None) -> time_machine.Traveller:
-    """It is February 2024; the test's transaction takes the months back."""
+def months(in_2024: time_machine.Traveller, db: None) -> time_machine.Traveller:
+    """Set the time to February 2024; the test's rollback removes the partitions."""
     make_partitions()
-    return then
+    return in_2024
 
 
 @pytest.fixture
 def real_months(
-    then: time_machine.Traveller, committed: None
+    in_2024: time_machine.Traveller, committed: None
 ) -> Iterator[time_machine.Traveller]:
-    """The same with real commits."""
+    """Set the time to February 2024, for tests that commit."""
     make_partitions()
-    yield then
+    yield in_2024
     with connection.cursor() as cursor:
         for name in names(before="metrics_usageevent_2025_10"):
             cursor.execute(f"drop table {name}")
 
 
 def names(*, before: str = "metrics_usageevent_2025_10") -> list[str]:
-    """The partitions that come before one, as PostgreSQL has them."""
+    """Return the partitions whose names are less than `before`."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select inhrelid::regclass::text from pg_inherits"
@@ -83,7 +88,7 @@ def names(*, before: str = "metrics_usageevent_2025_10") -> list[str]:
         return [name for (name,) in cursor.fetchall() if name < before]
 
 
-def record_then(white_label: WhiteLabel, *events: dict[str, Any]) -> Recorded:
+def record_then(white_label: WhiteLabel, *events: dict[str, Any]) -> RecordingResult:
     numbered = [(n, parse_event(orjson.dumps(one))) for n, one in enumerate(events)]
     return record_usage(white_label, numbered, now=THEN)
 
@@ -92,27 +97,29 @@ def january(id_: str = "old", **changes: Any) -> dict[str, Any]:
     return event(id_, **{"timestamp": "2024-01-17T10:00:00Z", **changes})
 
 
-def made(white_label: WhiteLabel, external_id: str = "org-7") -> Organization:
-    """Founded before its usage, as the first period starts with it."""
+def create_organization(
+    white_label: WhiteLabel, external_id: str = "org-7"
+) -> Organization:
+    """Create an organization that is older than its usage and its first period."""
     created_at = "2022-01-05T09:00:00Z"
     return make_organization(white_label, external_id, created_at=created_at)
 
 
-def fates(*, dry_run: bool = False) -> dict[str, Fate]:
-    return {one.name: one.fate for one in drop_partitions(dry_run=dry_run)}
+def outcomes(*, dry_run: bool = False) -> dict[str, DropOutcome]:
+    return {one.name: one.outcome for one in drop_partitions(dry_run=dry_run)}
 
 
 # --- what goes and what stays -----------------------------------------------------
 
 
-def test_events_go_and_everything_made_of_them_stays(
+def test_events_are_dropped_and_daily_usage_stays(
     months: time_machine.Traveller,
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     label = make_white_label()
     make_rate(label, "2")
-    org, decoy = made(label), made(label, "org-9")
+    org, decoy = create_organization(label), create_organization(label, "org-9")
     record_then(label, january(), january("decoy", organization="org-9"))
     close_periods([org.id, decoy.id], ends_at=THEN)
     months.move_to(NOW)
@@ -120,65 +127,67 @@ def test_events_go_and_everything_made_of_them_stays(
     settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
 
     with caplog.at_level(logging.INFO):
-        gone = drop_partitions()
+        dropped = drop_partitions()
 
-    assert gone == [Outdated(name, DROPPED) for name in [*YEAR_2023, JANUARY]]
+    assert dropped == [
+        ExpiredPartition(name, DROPPED) for name in [*YEAR_2023, JANUARY]
+    ]
     assert f"usage_month_dropped month={JANUARY}" in caplog.text
     assert {e.event_id for e in UsageEvent.objects.all()} == {"new", "decoy"}
     assert {e.at.year for e in UsageEvent.objects.all()} == {2026}
-    for one in (org, decoy):
-        assert usage_of(one, "day", "quantity", "cost") == [
+    for organization in (org, decoy):
+        assert usage_of(organization, "day", "quantity", "cost") == [
             (date(2024, 1, 17), 5, 10),
             (date(2026, 11, 21), 5, 10),
         ]
     whole = DayRange(date(2024, 1, 1), date(2026, 12, 1))
-    found = series(org.id, SeriesFilters(whole, Grain.MONTHLY))
-    assert found.cost_in(date(2024, 1, 1)) == 10
-    assert found.total.cost == 20
+    usage = series(org.id, SeriesFilters(whole, Grain.MONTHLY))
+    assert usage.cost_in(date(2024, 1, 1)) == 10
+    assert usage.total.cost == 20
     assert period_cost(org.id, number=1).cost == Decimal(10)
 
 
 @pytest.mark.parametrize(
     ("days", "last"), [(1024, JANUARY), (1025, YEAR_2023[-1]), (1055, YEAR_2023[-1])]
 )
-def test_a_month_goes_when_all_of_it_is_older(
+def test_a_month_is_dropped_when_all_of_it_is_older(
     months: time_machine.Traveller, settings: Settings, days: int, last: str
 ) -> None:
     months.move_to(NOW)
     settings.USAGE_EVENT_RETENTION = timedelta(days=days)
 
-    assert [*fates()][-1] == last
+    assert [*outcomes()][-1] == last
     assert names()[0] > last
-    assert fates() == {}
+    assert outcomes() == {}
 
 
-def test_without_a_retention_they_stay_for_ever(
+def test_without_a_retention_no_month_is_dropped(
     months: time_machine.Traveller, settings: Settings
 ) -> None:
     months.move_to(NOW)
 
     assert settings.USAGE_EVENT_RETENTION is None
-    assert fates() == {}
+    assert outcomes() == {}
     assert len(names()) == 17
 
 
-def test_the_months_of_the_window_are_not_made_again_after_a_drop(
+def test_dropped_months_are_not_created_again(
     months: time_machine.Traveller, settings: Settings
 ) -> None:
     months.move_to(NOW)
     settings.USAGE_EVENT_RETENTION = timedelta(days=430)  # the shortest allowed
 
-    assert len(fates()) == 17
+    assert len(outcomes()) == 17
     assert make_partitions() == []
     assert names() == []
     assert names(before="x")[0] == "metrics_usageevent_2025_10"
 
 
-def test_a_late_event_of_a_dropped_month_is_refused_and_its_neighbour_is_not(
+def test_only_the_late_event_of_a_dropped_month_is_rejected(
     months: time_machine.Traveller, settings: Settings
 ) -> None:
     label = make_white_label()
-    org = made(label)
+    org = create_organization(label)
     record_then(label, january())
     close_periods([org.id], ends_at=THEN)
     months.move_to(NOW)
@@ -206,12 +215,15 @@ def test_a_late_event_of_a_dropped_month_is_refused_and_its_neighbour_is_not(
         ("Pacific/Honolulu", "2024-01-01T00:00:00Z"),  # still December there
     ],
 )
-def test_a_month_with_usage_of_an_open_period_is_kept_until_it_is_closed(
+def test_a_month_that_an_open_period_needs_stays_until_it_closes(
     months: time_machine.Traveller, settings: Settings, zone: str, timestamp: str
 ) -> None:
     label = make_white_label(time_zone=zone)
-    org = made(label)
-    closed, _dormant = made(label, "org-9"), made(label, "org-11")
+    org = create_organization(label)
+    closed, _dormant = (
+        create_organization(label, "org-9"),
+        create_organization(label, "org-11"),
+    )
     record_then(
         label,
         january(timestamp=timestamp),
@@ -221,18 +233,18 @@ def test_a_month_with_usage_of_an_open_period_is_kept_until_it_is_closed(
     months.move_to(NOW)
     settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
 
-    assert drop_partitions()[-1] == Outdated(JANUARY, NEEDED, org.id)
+    assert drop_partitions()[-1] == ExpiredPartition(JANUARY, NEEDED, org.id)
     assert UsageEvent.objects.count() == 2
     close_periods([org.id], ends_at=NOW)
-    assert fates()[JANUARY] == DROPPED
+    assert outcomes()[JANUARY] == DROPPED
     assert UsageEvent.objects.count() == 0
 
 
 # --- beside others ----------------------------------------------------------------
 
 
-def in_thread(job: Any) -> Any:
-    """The job, with a connection of its own that it leaves."""
+def run_in_thread(job: Any) -> Any:
+    """Run the job in a thread and close its connection."""
 
     def run() -> Any:
         try:
@@ -243,8 +255,8 @@ def in_thread(job: Any) -> Any:
     return run
 
 
-def wait_for_a_waiter() -> None:
-    """Until another session waits for a lock on the events table."""
+def wait_for_lock_waiter() -> None:
+    """Wait until another session waits for a lock on the events table."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
@@ -258,50 +270,52 @@ def wait_for_a_waiter() -> None:
     raise AssertionError("nobody waits")
 
 
-def test_a_recording_in_flight_is_not_waited_for_long_and_none_is_lost(
+def test_dropping_waits_only_shortly_for_a_recording(
     real_months: time_machine.Traveller, settings: Settings
 ) -> None:
     label = make_white_label()
-    org = made(label)
+    org = create_organization(label)
     real_months.move_to(NOW)
     settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
 
     with ThreadPoolExecutor(2) as pool:
         with transaction.atomic():
             record(label, [event("in flight")])
-            dropping = pool.submit(in_thread(drop_partitions))
-            wait_for_a_waiter()
-            behind = pool.submit(in_thread(lambda: record(label, [event("behind")])))
-            assert dropping.result(3) == [Outdated(YEAR_2023[0], BUSY)]
+            dropping = pool.submit(run_in_thread(drop_partitions))
+            wait_for_lock_waiter()
+            behind = pool.submit(
+                run_in_thread(lambda: record(label, [event("behind")]))
+            )
+            assert dropping.result(3) == [ExpiredPartition(YEAR_2023[0], BUSY)]
         assert behind.result(30).accepted == 1
         assert usage_of(org, "quantity") == [(10,)]
 
-    assert set(fates().values()) == {DROPPED}
+    assert set(outcomes().values()) == {DROPPED}
 
 
-def test_a_recording_that_meets_a_drop_waits_and_goes_on(
+def test_a_recording_waits_for_a_drop_and_succeeds(
     real_months: time_machine.Traveller, settings: Settings
 ) -> None:
     label = make_white_label()
-    org = made(label)
+    org = create_organization(label)
     real_months.move_to(NOW)
 
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            assert cast("Any", partitions._drop).__wrapped__(JANUARY)
-            recording = pool.submit(in_thread(lambda: record(label, [event()])))
-            wait_for_a_waiter()
+            assert cast("Any", partitions._drop_partition).__wrapped__(JANUARY)
+            recording = pool.submit(run_in_thread(lambda: record(label, [event()])))
+            wait_for_lock_waiter()
         assert recording.result(30).accepted == 1
 
     assert JANUARY not in names()
     assert usage_of(org, "quantity") == [(5,)]
 
 
-def test_two_droppers_and_four_writers_at_once(
+def test_two_drops_and_four_recordings_in_parallel(
     real_months: time_machine.Traveller, settings: Settings
 ) -> None:
     label = make_white_label()
-    org = made(label)
+    org = create_organization(label)
     real_months.move_to(NOW)
     settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
     start = threading.Barrier(6)
@@ -314,13 +328,13 @@ def test_two_droppers_and_four_writers_at_once(
         start.wait(10)
         done = []
         while found := drop_partitions():
-            done += [one.name for one in found if one.fate is DROPPED]
+            done += [one.name for one in found if one.outcome is DROPPED]
         return done
 
     with ThreadPoolExecutor(6) as pool:
-        droppers = [pool.submit(in_thread(drop)) for _ in range(2)]
+        droppers = [pool.submit(run_in_thread(drop)) for _ in range(2)]
         writers = [
-            pool.submit(in_thread(lambda number=n: write(number))) for n in range(4)
+            pool.submit(run_in_thread(lambda number=n: write(number))) for n in range(4)
         ]
         assert [writer.result(60) for writer in writers] == [20] * 4
         dropped = [name for dropper in droppers for name in dropper.result(60)]
@@ -330,25 +344,24 @@ def test_two_droppers_and_four_writers_at_once(
     assert UsageEvent.objects.count() == 80
 
 
-def test_months_are_made_beside_a_recording_in_flight(
+def test_creating_months_does_not_wait_for_a_recording(
     real_months: time_machine.Traveller,
 ) -> None:
     label = make_white_label()
-    made(label)
+    create_organization(label)
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         record_then(label, january())
         real_months.move_to(THEN + timedelta(days=100))
-        making = pool.submit(in_thread(make_partitions))
+        making = pool.submit(run_in_thread(make_partitions))
 
         assert making.result(5)[-1] == "metrics_usageevent_2024_08"
 
     assert UsageEvent.objects.count() == 1
 
 
-# --- the doors --------------------------------------------------------------------
-
-
-def test_the_beat_drops(months: time_machine.Traveller, settings: Settings) -> None:
+def test_the_periodic_task_drops_months(
+    months: time_machine.Traveller, settings: Settings
+) -> None:
     months.move_to(NOW)
     settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
     current_app.loader.import_default_modules()
@@ -359,13 +372,13 @@ def test_the_beat_drops(months: time_machine.Traveller, settings: Settings) -> N
     assert names()[0] == "metrics_usageevent_2024_02"
 
 
-def test_the_command_lists_makes_and_drops(
+def test_the_command_lists_creates_and_drops(
     months: time_machine.Traveller,
     settings: Settings,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     label = make_white_label()
-    org = made(label)
+    org = create_organization(label)
     record_then(label, january())
     months.move_to(NOW)
     settings.USAGE_EVENT_RETENTION = UNTIL_JANUARY
@@ -401,11 +414,11 @@ def test_a_dry_run_changes_nothing(
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[-13:] == [f"due {name}" for name in [*YEAR_2023, JANUARY]]
-    assert not [line for line in lines if line.startswith("made")]
+    assert not [line for line in lines if line.startswith("created")]
     assert names(before="x") == before
 
 
-def test_the_command_alone_drops_nothing(
+def test_the_command_without_drop_drops_nothing(
     months: time_machine.Traveller, settings: Settings
 ) -> None:
     months.move_to(NOW)
@@ -417,21 +430,21 @@ def test_the_command_alone_drops_nothing(
 
 
 @pytest.mark.django_db
-def test_dropping_without_the_setting_is_refused() -> None:
+def test_drop_without_a_retention_is_an_error() -> None:
     with pytest.raises(CommandError, match="USAGE_EVENT_RETENTION_DAYS"):
         call_command("partitions", drop=True)
 
 
 def read_settings() -> timedelta | None:
     path = ROOT / "config" / "settings.py"
-    found: timedelta | None = runpy.run_path(str(path))["USAGE_EVENT_RETENTION"]
-    return found
+    retention: timedelta | None = runpy.run_path(str(path))["USAGE_EVENT_RETENTION"]
+    return retention
 
 
 @pytest.mark.parametrize(
     ("text", "days"), [(None, None), ("", None), ("430", 430), (" 800 ", 800)]
 )
-def test_the_setting_is_days(
+def test_the_retention_is_set_in_days(
     monkeypatch: pytest.MonkeyPatch, text: str | None, days: int | None
 ) -> None:
     monkeypatch.delenv("USAGE_EVENT_RETENTION_DAYS", raising=False)
@@ -442,7 +455,7 @@ def test_the_setting_is_days(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("0", "430 days"),
         ("400", "430 days"),
@@ -455,10 +468,10 @@ def test_the_setting_is_days(
         ("9999999999", "whole number"),
     ],
 )
-def test_it_does_not_start_with_a_retention_that_makes_no_sense(
-    monkeypatch: pytest.MonkeyPatch, text: str, said: str
+def test_an_invalid_retention_prevents_the_start(
+    monkeypatch: pytest.MonkeyPatch, text: str, message: str
 ) -> None:
     monkeypatch.setenv("USAGE_EVENT_RETENTION_DAYS", text)
 
-    with pytest.raises(ImproperlyConfigured, match=f"USAGE_EVENT.*{said}"):
+    with pytest.raises(ImproperlyConfigured, match=f"USAGE_EVENT.*{message}"):
         read_settings()

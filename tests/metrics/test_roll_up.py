@@ -1,4 +1,4 @@
-"""Lists and fleet totals keep up with recording, whoever folds, and however often."""
+"""Roll-ups: rankings and fleet totals follow what was recorded, exactly once."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +39,7 @@ def cost_of(organization: Organization) -> Decimal:
     return OrganizationRanking.objects.get(organization=organization).cost_30_days
 
 
-def test_totals_are_of_all_organizations_of_one_white_label(
+def test_totals_sum_all_organizations_of_one_white_label(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "0.5")
@@ -59,7 +59,7 @@ def test_totals_are_of_all_organizations_of_one_white_label(
     assert not PendingFleetUsage.objects.exists()
 
 
-def test_folding_again_adds_nothing(acme: WhiteLabel, org: Organization) -> None:
+def test_a_second_roll_up_adds_nothing(acme: WhiteLabel, org: Organization) -> None:
     make_rate(acme, "0.5")
     record(acme, [event("a")])
     for _ in range(3):
@@ -71,30 +71,30 @@ def test_folding_again_adds_nothing(acme: WhiteLabel, org: Organization) -> None
     assert cost_of(org) == Decimal(5)
 
 
-def test_folding_ends_while_others_go_on_recording(
+def test_a_roll_up_ends_while_recording_continues(
     acme: WhiteLabel, org: Organization
 ) -> None:
-    """What comes meanwhile waits for the next folding, and is read all the same."""
+    """Usage recorded meanwhile stays pending, and readers include it."""
 
-    def go_on(**folded: Any) -> None:
-        rounds.append(folded["organization_ids"])
-        if len(rounds) < 3:  # a folding that never ends fails, and does end
+    def record_more(**signal: Any) -> None:
+        rounds.append(signal["organization_ids"])
+        if len(rounds) < 3:  # ends the test if the roll-up does not
             record(acme, [event(f"while-{len(rounds)}")])
 
     rounds: list[list[int]] = []
     record(acme, [event("a")])
-    usage_rolled_up.connect(go_on)
+    usage_rolled_up.connect(record_more)
     try:
         roll_up_usage()
     finally:
-        usage_rolled_up.disconnect(go_on)
+        usage_rolled_up.disconnect(record_more)
 
     assert rounds == [[org.id]]
     assert PendingUsage.objects.count() == 1
     assert PendingFleetUsage.objects.count() == 1
 
 
-def test_a_standing_is_moved_by_what_lies_in_its_30_days(
+def test_a_roll_up_adds_costs_within_the_rankings_30_days(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "2")
@@ -107,20 +107,20 @@ def test_a_standing_is_moved_by_what_lies_in_its_30_days(
     assert cost_of(org) == Decimal(10)
 
 
-def test_preparing_a_standing_takes_its_changes_with_it(
+def test_filling_a_ranking_rolls_up_pending_usage(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "2")
     other = make_organization(acme, "org-8")
     record(acme, [event("a"), event("b", organization="org-8")])
 
-    fill_rankings([org.id])  # the sweep, before anyone folded
+    fill_rankings([org.id])  # the sweep, before the roll-up
     assert (cost_of(org), cost_of(other)) == (Decimal(10), Decimal(0))
     roll_up_usage()
     assert (cost_of(org), cost_of(other)) == (Decimal(10), Decimal(10))
 
 
-def test_a_lost_standing_is_mended_whole_by_the_sweep(
+def test_the_sweep_recomputes_a_lost_ranking(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "2")
@@ -137,7 +137,7 @@ def test_a_lost_standing_is_mended_whole_by_the_sweep(
     assert cost_of(org) == Decimal(20)
 
 
-def test_the_version_moves_with_each_recording_and_with_nothing_else(
+def test_only_recordings_raise_the_usage_version(
     acme: WhiteLabel, org: Organization
 ) -> None:
     versions = [usage_version(org.id)]
@@ -156,13 +156,13 @@ def test_the_version_moves_with_each_recording_and_with_nothing_else(
     assert versions == [0, 1, 1, 1, 2]
 
 
-def test_mending_finds_what_was_lost_and_then_nothing(
+def test_repairing_totals_restores_lost_rows_once(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "0.5")
     record(acme, [event("a"), event("b", quantities={"cpu_seconds": 3})])
     roll_up_usage()
-    record(acme, [event("c")])  # not folded: no difference
+    record(acme, [event("c")])  # pending: no difference
     assert repair_fleet_totals([acme.pk]) == 0
     FleetTotal.objects.filter(meter="requests").update(cost=0, quantity=1)
     FleetTotal.objects.filter(meter="cpu_seconds").delete()
@@ -178,7 +178,7 @@ def test_mending_finds_what_was_lost_and_then_nothing(
 
 
 @pytest.mark.usefixtures("committed")
-def test_folding_sweeping_and_recording_at_once_lose_nothing(
+def test_parallel_roll_ups_sweeps_and_recordings_lose_nothing(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "0.5")

@@ -1,7 +1,7 @@
-"""Days of every zone: each event in one of them, and all of them add up.
+"""Days in every time zone: each event counts in one day, and days add up.
 
-A day is cut when usage is recorded, and kept as a date. Here zoneinfo cuts the same
-events anew, around every change of clocks that falls into the window of recording.
+The day of an event is computed when it is recorded, and stored as a date. These tests
+compute it again with zoneinfo, around every clock change in the recording window.
 """
 
 import csv
@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from metrics.commands.partitions import make_partitions
 from metrics.commands.record import record_usage
-from metrics.events import KEPT, parse_event
+from metrics.events import MAX_AGE, parse_event
 from metrics.periods import DayRange, Grain
 from metrics.queries.series import GroupBy, SeriesFilters, series
 from orgs.days import day_of, first_instant
@@ -74,7 +74,7 @@ CHANGES: dict[tuple[str, datetime], list[str]] = {
 
 @dataclass(frozen=True)
 class Place:
-    """A white label's zone, its organization, and how to ask for its numbers."""
+    """A white label in a time zone, with its organization and an API client."""
 
     zone: ZoneInfo
     now: datetime
@@ -122,7 +122,7 @@ def place(request: pytest.FixtureRequest, db: None) -> Iterator[Place]:
 
 
 def record(place: Place, instants: Sequence[datetime]) -> list[int]:
-    """An event at each instant and a decoy beside it; answers their quantities."""
+    """Record an event and a decoy at each instant; return the quantities."""
     quantities = [3 + number % 5 for number in range(len(instants))]
     sent = [
         event(
@@ -143,23 +143,23 @@ def record(place: Place, instants: Sequence[datetime]) -> list[int]:
 
 
 def used(place: Place, days: DayRange, grain: Grain = Grain.DAILY) -> dict[date, int]:
-    """What the one query says, by bucket."""
-    found = series(place.org.id, SeriesFilters(days, grain, GroupBy.METER))
-    lines = {line.id: line for line in found.lines}
+    """Return the quantities by bucket, from the query that all readers use."""
+    usage = series(place.org.id, SeriesFilters(days, grain, GroupBy.METER))
+    lines = {line.id: line for line in usage.lines}
     assert set(lines) <= {"requests"}
     if not lines:
         return {}
     buckets = lines["requests"].by_bucket
-    assert set(buckets) <= set(found.buckets)
-    assert all(one.cost == one.quantity * PRICE for one in buckets.values())
-    return {bucket: one.quantity for bucket, one in buckets.items()}
+    assert set(buckets) <= set(usage.buckets)
+    assert all(amounts.cost == amounts.quantity * PRICE for amounts in buckets.values())
+    return {bucket: amounts.quantity for bucket, amounts in buckets.items()}
 
 
 def months(by_day: dict[date, int]) -> dict[date, int]:
-    found: Counter[date] = Counter()
+    by_month: Counter[date] = Counter()
     for day, quantity in by_day.items():
-        found[day.replace(day=1)] += quantity
-    return dict(found)
+        by_month[day.replace(day=1)] += quantity
+    return dict(by_month)
 
 
 def within(by_day: dict[date, int], days: DayRange) -> dict[date, int]:
@@ -168,7 +168,7 @@ def within(by_day: dict[date, int], days: DayRange) -> dict[date, int]:
 
 @st.composite
 def instants_around(draw: st.DrawFn, place: Place) -> list[datetime]:
-    """Close to changes of clocks, to the ends of their days, and anywhere."""
+    """Draw instants close to clock changes, close to ends of days, and anywhere."""
     oldest = place.now - WINDOW
     anchors = [*place.changes, oldest + timedelta(days=100)]
     near = st.builds(
@@ -205,7 +205,7 @@ bounded = hypothesis(
 
 @bounded
 @given(data=st.data())
-def test_every_event_is_in_one_day_and_days_add_up(
+def test_every_event_counts_in_one_day_and_days_add_up(
     place: Place, data: st.DataObject
 ) -> None:
     instants = data.draw(instants_around(place))
@@ -215,12 +215,12 @@ def test_every_event_is_in_one_day_and_days_add_up(
         for instant, quantity in zip(instants, quantities, strict=True):
             expected[place.day(instant)] += quantity
         check_queries(place, dict(expected), data)
-        check_doors(place, dict(expected))
+        check_responses(place, dict(expected))
         transaction.set_rollback(True)
 
 
 def check_queries(place: Place, expected: dict[date, int], data: st.DataObject) -> None:
-    """Whole, by months, and cut anywhere into ranges that do not overlap."""
+    """Check the whole range, its months, and any split into adjacent ranges."""
     window = place.window
     assert used(place, window) == expected
     assert used(place, window, Grain.MONTHLY) == months(expected)
@@ -239,11 +239,11 @@ def check_queries(place: Place, expected: dict[date, int], data: st.DataObject) 
         assert used(place, part, Grain.MONTHLY) == months(inside)
 
 
-def check_doors(place: Place, expected: dict[date, int]) -> None:
-    """Contract C's chart, the CSV and our own JSON say the same, by bucket."""
+def check_responses(place: Place, expected: dict[date, int]) -> None:
+    """Check that the costs API, the CSV, and the chart's JSON agree by bucket."""
     for grain, buckets in ((Grain.DAILY, expected), (Grain.MONTHLY, months(expected))):
         costs = {bucket: quantity * PRICE for bucket, quantity in buckets.items()}
-        assert charted(place, place.window, grain) == costs
+        assert chart_costs(place, place.window, grain) == costs
 
         base = f"/api/v1/organizations/{place.org.id}"
         rows = csv.DictReader(
@@ -254,14 +254,14 @@ def check_doors(place: Place, expected: dict[date, int]) -> None:
         assert dict(listed) == costs
 
         points = place.ask(f"{base}/usage", place.window, grain).json()["data"]
-        said = {p["bucket"]: [v["quantity"] for v in p["values"]] for p in points}
-        assert {day: q for day, q in said.items() if q} == {
+        charted = {p["bucket"]: [v["quantity"] for v in p["values"]] for p in points}
+        assert {day: q for day, q in charted.items() if q} == {
             bucket.isoformat(): [quantity] for bucket, quantity in buckets.items()
         }
 
 
-def charted(place: Place, days: DayRange, grain: Grain) -> dict[date, Decimal]:
-    """Costs by bucket; every timestamp is checked to be its bucket's first instant."""
+def chart_costs(place: Place, days: DayRange, grain: Grain) -> dict[date, Decimal]:
+    """Return costs by bucket; each timestamp must be its bucket's first instant."""
     url = f"/api/v1/billing/costs/{place.org.id}/charts"
     body = place.ask(url, days, grain).content
     points = json.loads(body, parse_float=Decimal)["data"]
@@ -287,7 +287,7 @@ def charted(place: Place, days: DayRange, grain: Grain) -> dict[date, Decimal]:
 
 
 @pytest.mark.django_db
-def test_the_clocks_change_when_the_examples_say_for_python_and_postgresql() -> None:
+def test_python_and_postgresql_change_clocks_at_the_same_instants() -> None:
     for (name, now), changes in CHANGES.items():
         zone = ZoneInfo(name)
         hours = [now - WINDOW + timedelta(minutes=n) for n in range(0, 399 * 1440, 30)]
@@ -310,8 +310,8 @@ def test_the_clocks_change_when_the_examples_say_for_python_and_postgresql() -> 
                     "select (%s::timestamptz at time zone %s)::text", [instant, name]
                 )
                 [local] = cursor.fetchone()
-            ours = instant.astimezone(zone).replace(tzinfo=None)
-            assert datetime.fromisoformat(local) == ours, (name, instant)
+            expected_local = instant.astimezone(zone).replace(tzinfo=None)
+            assert datetime.fromisoformat(local) == expected_local, (name, instant)
 
 
 @pytest.mark.parametrize(
@@ -351,8 +351,8 @@ def test_first_instants_of_days(
 
 
 @pytest.mark.django_db
-def test_python_reads_the_embedded_postgresql_s_rules() -> None:
-    """They are newer than the host's as often as not."""
+def test_python_uses_the_rules_of_the_embedded_postgresql() -> None:
+    """Compare both sets of rules: the host's may be older or newer."""
     for name in {name for name, _ in CHANGES}:
         make_white_label(name.rpartition("/")[2].lower().replace("_", "-"),
                          time_zone=name)  # fmt: skip
@@ -361,7 +361,7 @@ def test_python_reads_the_embedded_postgresql_s_rules() -> None:
 
 
 @pytest.mark.django_db
-def test_rules_that_differ_are_named_by_the_check(
+def test_the_system_check_names_zones_that_differ(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_white_label("decoy", time_zone="Asia/Kathmandu")
@@ -374,14 +374,14 @@ def test_rules_that_differ_are_named_by_the_check(
 
     call_command("check", databases=["default"])
 
-    said = capsys.readouterr().err
-    assert "(metrics.W001)" in said
-    assert "Africa/Cairo" in said
-    assert "Kathmandu" not in said
+    output = capsys.readouterr().err
+    assert "(metrics.W001)" in output
+    assert "Africa/Cairo" in output
+    assert "Kathmandu" not in output
 
 
-def test_no_zone_returns_to_a_day_that_is_over() -> None:
-    """Recording cuts days where they begin; PostgreSQL asks each instant its date."""
+def test_no_zone_returns_to_a_past_day() -> None:
+    """Check what recording relies on: days are intervals, also where clocks change."""
     for name in available_timezones():
         zone = ZoneInfo(name)
         for before, after in _jumps(zone):
@@ -391,8 +391,8 @@ def test_no_zone_returns_to_a_day_that_is_over() -> None:
 
 
 def _jumps(zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
-    """The last second before each change of clocks that may be recorded, and after."""
-    hours = [NOW - KEPT + timedelta(hours=12 * n) for n in range(2 * 800)]
+    """Yield the last and first second around each clock change in the window."""
+    hours = [NOW - MAX_AGE + timedelta(hours=12 * n) for n in range(2 * 800)]
     for start, end in pairwise(hours):
         before, after = start, end
         if start.astimezone(zone).utcoffset() == end.astimezone(zone).utcoffset():

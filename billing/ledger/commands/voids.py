@@ -13,7 +13,7 @@ from billing.models import CreditEntry
 from billing.money import ZERO, exactly
 from metrics.commands import voids
 from metrics.commands.recompute import CorrectionSpec, finish_correction
-from metrics.commands.voids import FIRST, Key, Voided, credit_usage
+from metrics.commands.voids import BEFORE_FIRST, EventCursor, VoidedBatch, credit_usage
 from metrics.queries.voids import UsageRange, has_closed_usage
 
 
@@ -71,7 +71,7 @@ def _credit_closed_usage(
     result: VoidResult,
     progress: Callable[[int], object],
 ) -> None:
-    after = FIRST
+    after = BEFORE_FIRST
     while True:
         with transaction.atomic():
             credited = _credit_batch(usage_range, correction, after)
@@ -86,8 +86,8 @@ def _credit_closed_usage(
 
 
 def _credit_batch(
-    usage_range: UsageRange, correction: CorrectionSpec, after: Key
-) -> tuple[Voided, Decimal] | None:
+    usage_range: UsageRange, correction: CorrectionSpec, after: EventCursor
+) -> tuple[VoidedBatch, Decimal] | None:
     batch = credit_usage(usage_range, correction=correction, after=after)
     if batch is None:
         return None

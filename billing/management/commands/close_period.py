@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management import BaseCommand
 
 from billing.ledger.commands.periods import close_period_manually
-from metrics.management.correcting import choose, plain, system_user
+from metrics.management.correcting import plain, select_organizations, system_user
 from metrics.queries.periods import current_period
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
@@ -36,7 +36,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, apply: bool, note: str, by: str, **options: Any) -> None:
-        selection = choose(options["white_label"], options["organization"])
+        selection = select_organizations(
+            options["white_label"], options["organization"]
+        )
         rows = selection.organizations.select_related("white_label")
         organization = rows.get()
         currency = organization.white_label.currency

@@ -9,7 +9,7 @@ from django.core.management import BaseCommand, CommandError
 from billing.ledger.commands.credits import grant_credit, take_back_credit
 from billing.ledger.queries.credits import CreditPreview, preview_credit
 from billing.models import CreditEntry
-from metrics.management.correcting import choose, plain, system_user
+from metrics.management.correcting import plain, select_organizations, system_user
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
 
@@ -40,7 +40,9 @@ class Command(BaseCommand):
 
     def handle(self, *, kind: str, apply: bool, **options: Any) -> None:
         amount = _parse_amount(options["amount"])
-        selection = choose(options["white_label"], options["organization"])
+        selection = select_organizations(
+            options["white_label"], options["organization"]
+        )
         organization = selection.organizations.select_related("white_label").get()
         preview = preview_credit(organization, kind=kind, amount=amount)
         try:

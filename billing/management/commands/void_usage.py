@@ -13,7 +13,7 @@ from billing.ledger.queries.voids import VoidPreviewWithBills, preview_void_with
 from metrics.commands.recompute import CorrectionSpec
 from metrics.commands.roll_up import roll_up_usage
 from metrics.commands.voids import VOID
-from metrics.management.correcting import CorrectingCommand, choose, plain
+from metrics.management.correcting import CorrectingCommand, plain, select_organizations
 from metrics.queries.voids import UsageRange, VoidLine
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
@@ -113,7 +113,7 @@ def _build_range(
 ) -> UsageRange:
     if organization is None:
         raise CommandError("--organization is required.")
-    selection = choose(white_label, organization)
+    selection = select_organizations(white_label, organization)
     start_at, end_at = _parse_span(start, end, at)
     return UsageRange(
         organization=selection.organizations.select_related("white_label").get(),

@@ -26,10 +26,10 @@ class Command(BaseCommand):
     def handle(self, *, white_label: str, apply: bool, **options: Any) -> None:
         label = find_white_label(white_label)
         with transaction.atomic():
-            found = repair_fleet_totals([label.pk])
+            differing = repair_fleet_totals([label.pk])
             transaction.set_rollback(not apply)
         if apply:
             roll_up_usage()
-        self.stdout.write(f"{'repaired' if apply else 'differences'} {found}")
-        if found and not apply:
+        self.stdout.write(f"{'repaired' if apply else 'differences'} {differing}")
+        if differing and not apply:
             sys.exit(1)

@@ -1,3 +1,5 @@
+"""`load_rates`: load rates from a CSV file into a price book."""
+
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,7 +10,7 @@ from django.core.management import CommandError
 
 from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate, load_rates
-from metrics.events import PRODUCT, Refused
+from metrics.events import PRODUCT, InputRejected
 from orgs.days import EARLIEST_DAY, LATEST_DAY, first_instant, parse_day
 from orgs.errors import DomainError
 from orgs.management.loading import LoadCommand, Loaded, Reject, Source, csv_rows
@@ -45,30 +47,32 @@ class Command(LoadCommand):
         for number, row in batch:
             try:
                 rates.append(self._rate(row, ids))
-            except (Refused, DomainError) as refused:
-                loaded.rejects.append(Reject(number, refused.code, refused.message))
-        answers = load_rates(self.white_label, rates)
-        loaded.accepted = sum(answers)
-        loaded.duplicates = len(answers) - loaded.accepted
+            except (InputRejected, DomainError) as error:
+                loaded.rejects.append(Reject(number, error.code, error.message))
+        are_changes = load_rates(self.white_label, rates)
+        loaded.accepted = sum(are_changes)
+        loaded.duplicates = len(are_changes) - loaded.accepted
         return loaded
 
     def _rate(self, row: Mapping[str, str], ids: Mapping[str, int]) -> IncomingRate:
         if None in row.values() or "more" in row:
-            raise Refused("invalid_row", "The row and the header differ in length.")
+            raise InputRejected(
+                "invalid_row", "The row and the header differ in length."
+            )
         if not PRODUCT.fullmatch(row["product"]):
-            raise Refused(
+            raise InputRejected(
                 "invalid_product",
-                "product must be 1 to 100 letters, digits, or . _ : / - characters.",
+                "product must be 1 to 100 characters: A-Z, a-z, 0-9, or . _ : / -.",
             )
         if row["meter"] not in METERS:
             message = (
                 f"Unknown meter {row['meter'][:200]!r}. Accepted: {', '.join(METERS)}."
             )
-            raise Refused("unknown_meter", message)
+            raise InputRejected("unknown_meter", message)
         name = row.get("organization", "")
         if name and name not in ids:
             message = f"No organization has the external ID {name[:200]!r}."
-            raise Refused("organization_not_found", message)
+            raise InputRejected("organization_not_found", message)
         return IncomingRate(
             product=row["product"],
             meter=row["meter"],
@@ -81,13 +85,13 @@ class Command(LoadCommand):
         )
 
     def _instant(self, text: str) -> datetime | None:
-        """A date is the first instant of the white label's day."""
+        """Return a start; a date starts at midnight in the white label's time zone."""
         if not text:
             return None
         zone = self.white_label.zone
         day = parse_day(text, zone, field="effective_from")
         if not EARLIEST_DAY < day < LATEST_DAY:
-            raise Refused(
+            raise InputRejected(
                 "invalid_effective_from",
                 "effective_from must be between the years 2000 and 2200.",
             )
@@ -102,15 +106,17 @@ def _price(text: str, name: str) -> Decimal:
         price = Decimal(text)
     except InvalidOperation:
         message = f"{name} is {text[:50]!r}; it must be a number, such as 0.0025."
-        raise Refused(f"invalid_{name}", message) from None
+        raise InputRejected(f"invalid_{name}", message) from None
     if not price.is_finite() or price < 0:
-        raise Refused(f"invalid_{name}", f"{name} must be 0 or more.")
+        raise InputRejected(f"invalid_{name}", f"{name} must be 0 or more.")
     if price != 0 and (
         price.adjusted() >= _INTEGER_DIGITS or price.adjusted() < -_PLACES
     ):
-        raise Refused(
+        raise InputRejected(
             "out_of_range", f"{name} can have 12 digits before and after the point."
         )
     if price != round(price, _PLACES):
-        raise Refused("too_precise", f"{name} can have at most 12 decimal places.")
+        raise InputRejected(
+            "too_precise", f"{name} can have at most 12 decimal places."
+        )
     return price

@@ -1,3 +1,5 @@
+"""`load_usage`: record usage events from an NDJSON or CSV file."""
+
 import csv
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,7 +11,7 @@ from metrics.catalog import METERS
 from metrics.commands.partitions import make_partitions
 from metrics.commands.record import record_usage
 from metrics.commands.roll_up import roll_up_usage
-from metrics.events import IncomingEvent, Refused, parse_event
+from metrics.events import IncomingEvent, InputRejected, parse_event
 from orgs.management.loading import LoadCommand, Loaded, Reject, Source, csv_rows
 
 _REQUIRED = {"id", "timestamp", "product"}  # columns, in CSV
@@ -23,7 +25,7 @@ class Command(LoadCommand):
         make_partitions()
         super().handle(**options)
 
-    def records(self, source: Source) -> Iterator[tuple[int, bytes | Refused]]:
+    def records(self, source: Source) -> Iterator[tuple[int, bytes | InputRejected]]:
         lines = source.lines()
         first = next(lines, None)
         if first is None:
@@ -34,14 +36,14 @@ class Command(LoadCommand):
             yield first
             yield from lines
 
-    def load(self, batch: Sequence[tuple[int, bytes | Refused]]) -> Loaded:
+    def load(self, batch: Sequence[tuple[int, bytes | InputRejected]]) -> Loaded:
         loaded = Loaded()
         events: list[tuple[int, IncomingEvent]] = []
         for number, raw in batch:
             try:
                 events.append((number, _parse(raw)))
-            except Refused as refused:
-                loaded.rejects.append(Reject(number, refused.code, refused.message))
+            except InputRejected as error:
+                loaded.rejects.append(Reject(number, error.code, error.message))
         recorded = record_usage(self.white_label, events)
         loaded.accepted = recorded.accepted
         loaded.duplicates = recorded.duplicates
@@ -55,14 +57,14 @@ class Command(LoadCommand):
         roll_up_usage()
 
 
-def _parse(raw: bytes | Refused) -> IncomingEvent:
-    if isinstance(raw, Refused):
+def _parse(raw: bytes | InputRejected) -> IncomingEvent:
+    if isinstance(raw, InputRejected):
         raise raw
     return parse_event(raw)
 
 
 def _csv_header(line: bytes) -> list[str]:
-    """The columns, or nothing when the line is not the first of a CSV file."""
+    """Return the columns of a CSV header, or nothing if the line is not one."""
     if line.lstrip()[:1] in b"{[":
         return []
     names = next(csv_rows(csv.reader([line.decode(errors="replace")]), []))
@@ -77,8 +79,8 @@ def _csv_header(line: bytes) -> list[str]:
 
 def _csv_records(
     names: Sequence[str], source: Source, *, header_line: int
-) -> Iterator[tuple[int, bytes | Refused]]:
-    """Yield each row as a JSON object; empty cells are left out."""
+) -> Iterator[tuple[int, bytes | InputRejected]]:
+    """Yield each row as a JSON object without its empty cells."""
     reader = csv.reader(source.text())
     for row in csv_rows(reader, ["broken"]):
         if row:
@@ -86,10 +88,10 @@ def _csv_records(
             yield number, _record(names, row)
 
 
-def _record(names: Sequence[str], row: Sequence[str]) -> bytes | Refused:
+def _record(names: Sequence[str], row: Sequence[str]) -> bytes | InputRejected:
     if len(row) != len(names):
         message = f"The row has {len(row)} cells; the header has {len(names)} columns."
-        return Refused("unknown_field", message)
+        return InputRejected("unknown_field", message)
     return orjson.dumps(_event(names, row))
 
 
@@ -106,7 +108,7 @@ def _event(names: Sequence[str], row: Sequence[str]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int | str:
-    """An integer when it is one that JSON can carry; the parser refuses the rest."""
+    """Return an integer if the parser can read it, or else the text for its error."""
     digits = text.removeprefix("-")
     is_integer = (
         digits.isascii() and digits.isdigit() and len(digits) <= len(str(2**63))

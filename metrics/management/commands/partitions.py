@@ -5,7 +5,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from metrics.commands.partitions import Outdated, drop_partitions, make_partitions
+from metrics.commands.partitions import (
+    ExpiredPartition,
+    drop_partitions,
+    make_partitions,
+)
 from metrics.queries.partitions import list_event_partitions
 
 
@@ -29,20 +33,20 @@ class Command(BaseCommand):
             raise CommandError(
                 "USAGE_EVENT_RETENTION_DAYS is not set, so events are kept forever."
             )
-        made = [] if dry_run else make_partitions()
-        outdated = drop_partitions(dry_run=dry_run) if drop or dry_run else []
+        created = [] if dry_run else make_partitions()
+        expired = drop_partitions(dry_run=dry_run) if drop or dry_run else []
         for month in list_event_partitions():
             self.stdout.write(
                 f"{month.name} rows ~{month.rows:,} bytes {month.bytes:,}"
             )
-        for name in made:
+        for name in created:
             self.stdout.write(f"created {name}")
-        for one in outdated:
-            self.stdout.write(_said(one))
+        for partition in expired:
+            self.stdout.write(_describe(partition))
 
 
-def _said(outdated: Outdated) -> str:
-    text = f"{outdated.fate} {outdated.name}"
-    if outdated.organization_id is None:
+def _describe(partition: ExpiredPartition) -> str:
+    text = f"{partition.outcome} {partition.name}"
+    if partition.organization_id is None:
         return text
-    return f"{text} for the open period of organization {outdated.organization_id}"
+    return f"{text} for the open period of organization {partition.organization_id}"

@@ -8,10 +8,19 @@ from typing import Any
 
 from django.core.management import CommandError
 
-from metrics.commands.rebuild import check_days, check_kept, rebuild_days
-from metrics.commands.recompute import CorrectionSpec, Difference, finish_correction
+from metrics.commands.rebuild import check_days, rebuild_days, require_stored_events
+from metrics.commands.recompute import (
+    CorrectionSpec,
+    UsageDifference,
+    finish_correction,
+)
 from metrics.commands.roll_up import roll_up_usage
-from metrics.management.correcting import Chosen, CorrectingCommand, choose, plain
+from metrics.management.correcting import (
+    CorrectingCommand,
+    OrganizationSelection,
+    plain,
+    select_organizations,
+)
 from metrics.models import Correction
 from metrics.periods import DayRange, Grain
 from metrics.queries.series import Amounts
@@ -45,51 +54,56 @@ class Command(CorrectingCommand):
         )
 
     def handle(self, *, start: str, end: str, **options: Any) -> None:
-        chosen = choose(options["white_label"], options["organization"])
+        selection = select_organizations(
+            options["white_label"], options["organization"]
+        )
         correction = self.correction(**options)
         try:
             days = _days(start, end)
-            check_kept(chosen.white_label, days)
-            found = self._each(chosen, days, correction, batch=options["batch"])
+            require_stored_events(selection.white_label, days)
+            count = self._correct(selection, days, correction, batch=options["batch"])
         except DomainError as error:
             raise command_error(error) from None
         if correction is not None:
             finish_correction(correction)
             roll_up_usage()
         self.stdout.write(
-            f"{'differences' if correction is None else 'corrected'} {found}"
+            f"{'differences' if correction is None else 'corrected'} {count}"
         )
-        if found and correction is None:
+        if count and correction is None:
             sys.exit(1)
 
-    def _each(
+    def _correct(
         self,
-        chosen: Chosen,
+        selection: OrganizationSelection,
         days: DayRange,
         correction: CorrectionSpec | None,
         *,
         batch: int,
     ) -> int:
-        """Month by month, so that a batch stays small; lists what differs."""
+        """Compare or correct; list and count the differences.
+
+        EventPartition by month, so that a transaction stays small.
+        """
         count = 0
-        for ids in self.batches(chosen, batch):
+        for ids in self.batches(selection, batch):
             for month in _months(days):
-                found = _found(chosen, ids, month, correction)
-                for difference in found:
-                    self.stdout.write(_said(difference))
-                count += len(found)
+                differences = _differences(selection, ids, month, correction)
+                for difference in differences:
+                    self.stdout.write(_describe(difference))
+                count += len(differences)
         return count
 
 
-def _found(
-    chosen: Chosen,
+def _differences(
+    selection: OrganizationSelection,
     ids: Sequence[int],
     days: DayRange,
     correction: CorrectionSpec | None,
-) -> list[Difference]:
+) -> list[UsageDifference]:
     if correction is None:
-        return check_days(chosen.white_label, ids, days)
-    return rebuild_days(chosen.white_label, ids, days, correction=correction)
+        return check_days(selection.white_label, ids, days)
+    return rebuild_days(selection.white_label, ids, days, correction=correction)
 
 
 def _days(start: str, end: str) -> DayRange:
@@ -112,7 +126,7 @@ def _months(days: DayRange) -> Iterator[DayRange]:
         yield DayRange(max(first, days.start), min(after, days.end))
 
 
-def _said(difference: Difference) -> str:
+def _describe(difference: UsageDifference) -> str:
     name = f"organization {difference.organization_id} {difference.day}"
     if difference.product is None:
         old, new = (

@@ -14,13 +14,18 @@ from django.core.management import CommandError
 from django.core.management.base import OutputWrapper
 
 from metrics.commands.recompute import CorrectionSpec, finish_correction
-from metrics.commands.rerate import Rerating, Reratings, preview_rerate, rerate_periods
+from metrics.commands.rerate import (
+    PeriodRerate,
+    RerateResult,
+    preview_rerate,
+    rerate_periods,
+)
 from metrics.commands.roll_up import roll_up_usage
 from metrics.management.correcting import (
-    Chosen,
     CorrectingCommand,
-    choose,
+    OrganizationSelection,
     plain,
+    select_organizations,
     signed,
 )
 from metrics.models import Correction
@@ -40,24 +45,25 @@ _COLUMNS = (
 )
 
 
+# A line of output, in the order of `_COLUMNS`.
 Row = tuple[int, str, int, str, str, str, str, str]
-Write = Callable[[Sequence[Row]], object]
+WriteRows = Callable[[Sequence[Row]], object]
 
 
 @dataclass(slots=True)
-class _Sums:
-    """Totals of the organizations that differ, and those that could not be re-rated."""
+class _Totals:
+    """Totals of the re-rated periods, and organizations that could not be re-rated."""
 
     count: int = 0
     old: Decimal = Decimal(0)
     new: Decimal = Decimal(0)
     without_events: list[int] = field(default_factory=list)
 
-    def add(self, found: Reratings) -> None:
-        self.count += len(found.reratings)
-        self.old += sum((one.old_cost for one in found.reratings), Decimal(0))
-        self.new += sum((one.new_cost for one in found.reratings), Decimal(0))
-        self.without_events += found.without_events
+    def add(self, result: RerateResult) -> None:
+        self.count += len(result.rerates)
+        self.old += sum((period.old_cost for period in result.rerates), Decimal(0))
+        self.new += sum((period.new_cost for period in result.rerates), Decimal(0))
+        self.without_events += result.without_events
 
 
 class Command(CorrectingCommand):
@@ -85,89 +91,99 @@ class Command(CorrectingCommand):
             raise CommandError(
                 "Only the open period can be re-rated. Use --period open."
             )
-        chosen = choose(options["white_label"], options["organization"])
+        selection = select_organizations(
+            options["white_label"], options["organization"]
+        )
         correction = self.correction(**options)
         try:
-            with self._written(options["csv"]) as write:
-                sums = self._each(chosen, correction, write, batch=options["batch"])
+            with self._writer(options["csv"]) as write:
+                totals = self._rerate(
+                    selection, correction, write, batch=options["batch"]
+                )
         except DomainError as error:
             raise command_error(error) from None
         if correction is not None:
             finish_correction(correction)
             roll_up_usage()
-        self._report(chosen, sums, correction)
+        self._report(selection, totals, correction)
 
-    def _each(
+    def _rerate(
         self,
-        chosen: Chosen,
+        selection: OrganizationSelection,
         correction: CorrectionSpec | None,
-        write: Write,
+        write: WriteRows,
         *,
         batch: int,
-    ) -> _Sums:
-        """Writes what differs as it is found; memory does not grow with it."""
-        sums = _Sums()
-        for ids in self.batches(chosen, batch):
-            found = _found(chosen, ids, correction)
-            write(_rows(found.reratings))
-            sums.add(found)
-        return sums
+    ) -> _Totals:
+        """Preview or re-rate batch by batch, writing rows at once to save memory."""
+        totals = _Totals()
+        for ids in self.batches(selection, batch):
+            result = _rerate_batch(selection, ids, correction)
+            write(_rows(result.rerates))
+            totals.add(result)
+        return totals
 
     def _report(
-        self, chosen: Chosen, sums: _Sums, correction: CorrectionSpec | None
+        self,
+        selection: OrganizationSelection,
+        totals: _Totals,
+        correction: CorrectionSpec | None,
     ) -> None:
         self.summary.write(
-            f"{'differing' if correction is None else 'applied'} {sums.count}"
-            f" old {plain(sums.old)} new {plain(sums.new)}"
-            f" difference {signed(sums.new - sums.old)} {chosen.white_label.currency}"
+            f"{'differing' if correction is None else 'applied'} {totals.count}"
+            f" old {plain(totals.old)} new {plain(totals.new)}"
+            f" difference {signed(totals.new - totals.old)}"
+            f" {selection.white_label.currency}"
         )
-        if sums.without_events:
+        if totals.without_events:
             self.stderr.write(
                 "Not re-rated, because events of their open period were dropped: "
-                + ", ".join(map(str, sums.without_events))
+                + ", ".join(map(str, totals.without_events))
             )
             sys.exit(1)
 
     @contextmanager
-    def _written(self, path: str | None) -> Iterator[Write]:
-        """Writes rows as lines, or as CSV to a file or to standard output."""
+    def _writer(self, path: str | None) -> Iterator[WriteRows]:
+        """Yield a function that writes rows as text, or as CSV to a file or stdout."""
         self.summary = self.stderr if path == "-" else self.stdout
         if path is None:
-            yield lambda rows: [self.stdout.write(_said(row)) for row in rows]
+            yield lambda rows: [self.stdout.write(_describe(row)) for row in rows]
         elif path == "-":
-            yield _csv(self.stdout)
+            yield _csv_writer(self.stdout)
         else:
             with _create(Path(path)) as file:
-                yield _csv(file)
+                yield _csv_writer(file)
 
 
-def _found(
-    chosen: Chosen, ids: Sequence[int], correction: CorrectionSpec | None
-) -> Reratings:
+def _rerate_batch(
+    selection: OrganizationSelection,
+    ids: Sequence[int],
+    correction: CorrectionSpec | None,
+) -> RerateResult:
     if correction is None:
-        return preview_rerate(chosen.white_label, ids)
-    return rerate_periods(chosen.white_label, ids, correction=correction)
+        return preview_rerate(selection.white_label, ids)
+    return rerate_periods(selection.white_label, ids, correction=correction)
 
 
-def _rows(reratings: Sequence[Rerating]) -> list[Row]:
-    ids = [one.organization_id for one in reratings]
+def _rows(rerates: Sequence[PeriodRerate]) -> list[Row]:
+    ids = [period.organization_id for period in rerates]
     names = Organization.objects.in_bulk(ids)
     return [
         (
-            one.organization_id,
-            names[one.organization_id].external_id,
-            one.period,
-            plain(one.old_cost),
-            plain(one.new_cost),
-            signed(one.new_cost - one.old_cost),
-            plain(one.old_benchmark_cost),
-            plain(one.new_benchmark_cost),
+            period.organization_id,
+            names[period.organization_id].external_id,
+            period.period,
+            plain(period.old_cost),
+            plain(period.new_cost),
+            signed(period.new_cost - period.old_cost),
+            plain(period.old_benchmark_cost),
+            plain(period.new_benchmark_cost),
         )
-        for one in reratings
+        for period in rerates
     ]
 
 
-def _said(row: Row) -> str:
+def _describe(row: Row) -> str:
     id_, name, period, old, new, difference, old_benchmark, new_benchmark = row
     text = f"organization {id_} {name} period {period} old {old} new {new}"
     text += f" difference {difference}"
@@ -176,7 +192,7 @@ def _said(row: Row) -> str:
     return text
 
 
-def _csv(file: Any) -> Write:
+def _csv_writer(file: Any) -> WriteRows:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_COLUMNS)
     return writer.writerows

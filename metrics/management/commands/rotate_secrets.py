@@ -24,16 +24,18 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, batch: int, **options: Any) -> None:
-        """Commit batch by batch: after an interruption, a second run does the rest."""
+        """Re-encrypt in batches; an interrupted run is completed by a second one."""
         reencrypted = current = last_id = 0
         unreadable: list[str] = []
-        while done := reencrypt_integrations(after_id=last_id, limit=max(batch, 1)):
-            last_id = done.last_id
+        while batch_result := reencrypt_integrations(
+            after_id=last_id, limit=max(batch, 1)
+        ):
+            last_id = batch_result.last_id
             reencrypted, current = (
-                reencrypted + done.reencrypted,
-                current + done.current,
+                reencrypted + batch_result.reencrypted,
+                current + batch_result.current,
             )
-            unreadable += done.unreadable
+            unreadable += batch_result.unreadable
         self.stdout.write(
             f"{reencrypted} re-encrypted, {current} already current,"
             f" {len(unreadable)} unreadable"

@@ -319,13 +319,13 @@ def test_killed_in_a_batch_it_has_done_nothing(
     used: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = recorded(used.white_label)
-    correct = recompute.correct
+    correct = recompute.apply_differences
 
     def killed(*args: Any) -> None:
         correct(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recompute, "correct", killed)
+    monkeypatch.setattr(recompute, "apply_differences", killed)
     with pytest.raises(KeyboardInterrupt):
         void_usage(chosen(used), correction=correction())
 
@@ -410,7 +410,7 @@ def test_no_period_closes_while_its_usage_is_voided(
     label = make_white_label()
     org = make_organization(label)
     record(label, [event("a")])
-    correct, waited = recompute.correct, []
+    correct, waited = recompute.apply_differences, []
 
     def close() -> None:
         with connection.cursor() as cursor:
@@ -423,7 +423,7 @@ def test_no_period_closes_while_its_usage_is_voided(
         together([close])
         correct(*args)
 
-    monkeypatch.setattr(recompute, "correct", slow)
+    monkeypatch.setattr(recompute, "apply_differences", slow)
 
     assert void_usage(chosen(org), correction=correction()).voided == 1
     assert waited
