@@ -47,8 +47,8 @@ def list_url(base: str, filters: FleetFilters, **changes: str) -> str:
         **changes,
     }
     defaults = {"q": "", "state": State.ALL.value, "sort": DEFAULT_SORT, "cursor": ""}
-    kept = {k: v for k, v in parameters.items() if v and v != defaults[k]}
-    return f"{base}?{urlencode(kept)}" if kept else base
+    query = {k: v for k, v in parameters.items() if v and v != defaults[k]}
+    return f"{base}?{urlencode(query)}" if query else base
 
 
 def read_fleet_scope(query: QueryDict, labels: Sequence[WhiteLabel]) -> FleetScope:
@@ -59,30 +59,35 @@ def read_fleet_scope(query: QueryDict, labels: Sequence[WhiteLabel]) -> FleetSco
     """
     slug, currency = query.get("white_label", ""), query.get("currency", "")
     if slug:
-        chosen = [label for label in labels if label.slug == slug]
+        selected = [label for label in labels if label.slug == slug]
     else:
-        wanted = currency or _most_used(labels)
-        chosen = [label for label in labels if label.currency == wanted]
-    if not chosen:
+        currency = currency or _most_common_currency(labels)
+        selected = [label for label in labels if label.currency == currency]
+    if not selected:
         raise NotFound("White label not found.")
-    return _scope(tuple(chosen), labels)
+    return _build_scope(tuple(selected), labels)
 
 
-def _most_used(labels: Sequence[WhiteLabel]) -> str:
+def _most_common_currency(labels: Sequence[WhiteLabel]) -> str:
     return Counter(label.currency for label in labels).most_common(1)[0][0]
 
 
-def _scope(chosen: tuple[WhiteLabel, ...], labels: Sequence[WhiteLabel]) -> FleetScope:
+def _build_scope(
+    selected: tuple[WhiteLabel, ...], labels: Sequence[WhiteLabel]
+) -> FleetScope:
     """Return the scope with its shortest URL parameters, so that a view has one URL."""
-    same = [label for label in labels if label.currency == chosen[0].currency]
-    if len(chosen) < len(same):
-        return FleetScope(chosen, (("white_label", chosen[0].slug),))
-    if chosen[0].currency == _most_used(labels):
-        return FleetScope(chosen)
-    return FleetScope(chosen, (("currency", chosen[0].currency),))
+    currency = selected[0].currency
+    same_currency = [label for label in labels if label.currency == currency]
+    if len(selected) < len(same_currency):
+        return FleetScope(selected, (("white_label", selected[0].slug),))
+    if currency == _most_common_currency(labels):
+        return FleetScope(selected)
+    return FleetScope(selected, (("currency", currency),))
 
 
 class FleetChoice(TypedDict):
+    """A link of the overview's menu of white labels and currencies."""
+
     label: str
     note: str
     url: str
@@ -97,19 +102,21 @@ def fleet_choices(scope: FleetScope, labels: Sequence[WhiteLabel]) -> list[Fleet
         if times > 1
     ]
     groups = [
-        _scope(tuple(label for label in labels if label.currency == currency), labels)
+        tuple(label for label in labels if label.currency == currency)
         for currency in shared
     ]
-    ones = [_scope((label,), labels) for label in labels]
-    return [_choice(one, current=one.ids == scope.ids) for one in (*groups, *ones)]
+    singles = [(label,) for label in labels]
+    scopes = [_build_scope(selected, labels) for selected in (*groups, *singles)]
+    return [_choice(option, current=option.ids == scope.ids) for option in scopes]
 
 
 def _choice(scope: FleetScope, *, current: bool) -> FleetChoice:
-    one, base = scope.white_labels[0], reverse("billing:fleet")
-    note = f"{one.currency.upper()} · {one.time_zone}"
+    label, base = scope.white_labels[0], reverse("billing:fleet")
+    note = f"{label.currency.upper()} · {label.time_zone}"
+    query = urlencode(scope.url_parameters)
     return {
         "label": scope.name,
-        "note": note if scope.is_one else f"{len(scope.white_labels)} white labels",
-        "url": f"{base}?{urlencode(scope.kept)}" if scope.kept else base,
+        "note": note if scope.is_single else f"{len(scope.white_labels)} white labels",
+        "url": f"{base}?{query}" if query else base,
         "current": current,
     }

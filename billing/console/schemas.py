@@ -1,4 +1,4 @@
-"""The list of organizations as a table for a spreadsheet: the list's own numbers."""
+"""CSV export of the organization list."""
 
 from collections.abc import Iterable
 
@@ -24,19 +24,22 @@ _COLUMNS = (
 
 
 def organizations_csv(rows: Iterable[FleetRow]) -> str:
-    """Money as it is kept, not as it is rounded for a page; states by semicolons."""
+    """Return rows of the organization list as CSV text.
+
+    Amounts are exact, not rounded as on the page; badges are separated by semicolons.
+    """
     return csv_text(_COLUMNS, map(_cells, rows))
 
 
 def _cells(row: FleetRow) -> list[Cell]:
-    one, limit = row.organization, row.limit
+    organization, limit = row.organization, row.limit
     return [
-        one.pk,
-        one.external_id,
-        one.name,
-        one.white_label.slug,
+        organization.pk,
+        organization.external_id,
+        organization.name,
+        organization.white_label.slug,
         "; ".join(badge.label for badge in row.badges),
-        one.white_label.currency,
+        organization.white_label.currency,
         row.recent.cost,
         row.recent.cost_before,
         row.period.cost,
@@ -44,5 +47,5 @@ def _cells(row: FleetRow) -> list[Cell]:
         limit.amount if limit else None,
         str(limit.is_reached).lower() if limit else None,
         limit.day if limit else None,
-        one.created_at,
+        organization.created_at,
     ]

@@ -1,4 +1,4 @@
-"""Preparing the list's order by the day that a limit falls."""
+"""Command that prepares the sort keys of the organization list by limit."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -10,7 +10,9 @@ from billing.forecast.queries.forecasts import Forecast, list_forecasts
 from billing.ledger.queries.limits import list_limited
 from orgs.models import Organization
 
-_FILL = """
+# Updates only the rows that differ: an unchanged sort key costs no write and no dead
+# row. Sorted by id, so that two of these statements at once cannot deadlock.
+_UPSERT = """
 insert into billing_limitranking as s (organization_id, white_label_id, reached_on)
 select o.id, o.white_label_id, f.reached_on
 from unnest(%(ids)s::bigint[], %(days)s::date[]) f (id, reached_on)
@@ -22,28 +24,32 @@ where s.reached_on is distinct from excluded.reached_on
 
 
 def fill_limit_rankings(organization_ids: Sequence[int]) -> int:
-    """Prepare the list's order for these; answers how many rows are other than before.
+    """Prepare the sort keys of organizations; return how many of them changed.
 
-    By what the pages show, so that order and days agree. Nothing is locked while it is
-    reckoned: of two at once the older may be written last, until the next comes, at
-    the latest with the sweep.
+    They are computed as the pages compute them, so that order and days agree. Nothing
+    is locked meanwhile: if two workers compute the same organization, the older result
+    may be written last, until its next change or at the latest the sweep.
     """
     ids = sorted(set(organization_ids))
-    days = {id_: _day(ahead) for id_, ahead in list_forecasts(_limited(ids)).items()}
+    forecasts = list_forecasts(_list_with_limits(ids))
+    days = {id_: _ranking_day(forecast) for id_, forecast in forecasts.items()}
     with connection.cursor() as cursor:
-        cursor.execute(_FILL, {"ids": ids, "days": [days.get(id_) for id_ in ids]})
+        cursor.execute(_UPSERT, {"ids": ids, "days": [days.get(id_) for id_ in ids]})
         return int(cursor.rowcount)
 
 
-def _limited(ids: Sequence[int]) -> list[Organization]:
-    """Those with a limit: few, where every recording has all it touched looked at."""
+def _list_with_limits(ids: Sequence[int]) -> list[Organization]:
+    """Return the organizations that have a limit; only their forecasts are computed.
+
+    Each batch of recorded usage comes here, and few organizations have a limit.
+    """
     rows = Organization.objects.select_related("white_label")
     return list(rows.filter(pk__in=list_limited(ids)))
 
 
-def _day(ahead: Forecast) -> date | None:
-    """What was crossed just now is crossed today, before the ledger says so."""
-    limit = ahead.next_reached_limit
+def _ranking_day(forecast: Forecast) -> date | None:
+    """Return the day to sort by; today for a limit that has no alert recorded yet."""
+    limit = forecast.next_reached_limit
     if limit is None:
         return None
     return limit.day or timezone.now().date()

@@ -1,4 +1,4 @@
-"""What forecasts do when usage or terms change."""
+"""Signal receivers that keep the sort keys by limit up to date."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from orgs.signals import organizations_created
 
 
 def connect() -> None:
-    """Keep the organization list sorted by projected limits.
+    """Connect the receivers.
 
     New organizations get their sort key at once, changed ones after a short debounce.
     """

@@ -20,7 +20,11 @@ def prepare_limits() -> None:
 
 @shared_task
 def sweep_limits(after: int = 0) -> None:
-    """Refresh every sort key as days pass, in parts that leave the worker free."""
+    """Refresh every sort key as days pass, one batch per task.
+
+    Missing and stale keys come first. Each task enqueues the next, so that a large
+    fleet does not occupy a worker for long.
+    """
     while not after and (stale := list_stale(_BATCH)):
         fill_limit_rankings(stale)
     limited = list_limited_after(after, limit=_SWEEP_BATCH)

@@ -264,7 +264,7 @@ def test_the_fleet_page_sums_its_organizations_and_swaps_its_chart(
     inside.goto(f"{base}/")
     _title(inside).to_contain_text("$511.50 in 30 days")
     inside.locator(".js-plotly-plot").first.wait_for()
-    expect(inside.get_by_text("Nothing needs attention")).to_be_visible()
+    expect(inside.get_by_text("Nothing needs action")).to_be_visible()
 
     inside.locator("a[id$='-7d']").click()
     _title(inside).to_contain_text("$506.00 in 7 days")

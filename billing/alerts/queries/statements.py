@@ -7,7 +7,7 @@ and have no alert yet. Each is one statement, however many organizations there a
 
 from billing.alerts.kinds import ALERT_KINDS, AlertKind
 from billing.alerts.measures import ENTITLEMENTS
-from billing.forecast.queries.forecasts import PACE_DAYS, SETTLES_HOURS
+from billing.forecast.queries.forecasts import AVERAGE_DAYS, SETTLES_HOURS
 from billing.models.accounts import LimitKind
 from billing.models.mirrors import (
     LIVE,
@@ -148,9 +148,9 @@ daily as (
             - a.today else {HORIZON_DAYS} end as days_left
     from known a cross join lateral (
         select max(day) as last_used_on,
-            coalesce(sum(cost) filter (where day > a.last - {PACE_DAYS}
+            coalesce(sum(cost) filter (where day > a.last - {AVERAGE_DAYS}
                 and day <= a.last), 0) as week,
-            count(*) filter (where day > a.last - {PACE_DAYS} and day <= a.last)
+            count(*) filter (where day > a.last - {AVERAGE_DAYS} and day <= a.last)
                 as pace_days,
             sum(cost) filter (where day = a.last) as last_cost,
             count(*) filter (where day >= a.last - {MEDIAN_DAYS} and day < a.last)
@@ -170,14 +170,14 @@ _MEASURED_DAYS = f"""
 measured as (
     select a.id, m.* from daily a cross join lateral (
         select 'run_rate', '',
-            greatest(0, w.spent + a.week * a.days_left / {PACE_DAYS}),
-            a.soft, a.soft_version, a.number::text, a.pace_days = {PACE_DAYS},
+            greatest(0, w.spent + a.week * a.days_left / {AVERAGE_DAYS}),
+            a.soft, a.soft_version, a.number::text, a.pace_days = {AVERAGE_DAYS},
             jsonb_build_object(
-                'run_rate_per_day', round(a.week / {PACE_DAYS}, 12)::text,
+                'run_rate_per_day', round(a.week / {AVERAGE_DAYS}, 12)::text,
                 'days_left', a.days_left, 'days_with_usage', a.pace_days,
                 'projected_on',
                 case when w.days <= 366 then a.today + w.days::integer end)
-        from (select p.spent, ceil((a.soft - p.spent) * {PACE_DAYS}
+        from (select p.spent, ceil((a.soft - p.spent) * {AVERAGE_DAYS}
                 / nullif(a.week, 0)) as days
             from (select a.cost - a.paying_balance as spent) p) w
         where a.soft > a.payable

@@ -34,7 +34,7 @@ from billing.alerts.queries.statuses import (
     simulate,
 )
 from billing.forecast.charts import period_chart, period_start
-from billing.forecast.queries.forecasts import Forecast, forecast
+from billing.forecast.queries.forecasts import Forecast, get_forecast
 from billing.ledger.commands.limits import change_limits
 from billing.models import Alert, AlertEmail, AlertOptOut
 from billing.staff import (
@@ -178,7 +178,7 @@ def _tab(
     snoozed_until = recipients.snoozed_until
     today = day_of(now, organization.white_label.zone)
     period = current_period(id_)
-    ahead = forecast(organization, today=today, period=period)
+    ahead = get_forecast(organization, today=today, period=period)
     opted_out = AlertOptOut.objects.filter(organization=organization)
     base = reverse("billing:alerts", args=[id_])
     is_writer = Scope.BILLING_WRITE in staff.principal.scopes

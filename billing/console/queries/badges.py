@@ -1,4 +1,4 @@
-"""How an organization stands, in a few words: tier, trial, unpaid, over a limit."""
+"""Query of an organization's status badges: tier, trial, unpaid, over a limit."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +17,8 @@ Tone = Literal["", "good", "warn", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Badge:
+    """A short status with a tone."""
+
     label: str
     tone: Tone = ""
 
@@ -24,29 +26,32 @@ class Badge:
 def badges(
     organization: Organization, cost: PeriodCost, facts: BillingFacts | None = None
 ) -> list[Badge]:
-    """Most urgent last. One query where the `facts` are not known."""
+    """Return an organization's badges, most urgent last.
+
+    One query, none if `facts` are given. `cost` is that of the open period.
+    """
     facts = facts or billing_facts([organization.id])[organization.id]
     return [
-        *_deleted(organization),
-        *_subscribed(facts, timezone.now()),
-        *_limited(facts, facts.payable(cost.cost)),
-        *_owing(facts.overdue),
+        *_activity_badges(organization),
+        *_subscription_badges(facts, timezone.now()),
+        *_limit_badges(facts, facts.payable(cost.cost)),
+        *_overdue_badges(facts.overdue),
     ]
 
 
-def _deleted(organization: Organization) -> list[Badge]:
+def _activity_badges(organization: Organization) -> list[Badge]:
     if organization.deleted_at:
         return [Badge("Deleted", "bad")]
     return [] if organization.is_active else [Badge("Inactive", "warn")]
 
 
-def _subscribed(facts: BillingFacts, now: datetime) -> list[Badge]:
+def _subscription_badges(facts: BillingFacts, now: datetime) -> list[Badge]:
     if facts.tier is None or facts.status is None:
         return [Badge("No subscription")]
     tier = Badge(f"{facts.tier.title()} · {facts.cycle}")
     match Subscription.Status(facts.status):
         case Subscription.Status.TRIALING:
-            return [_trial(facts.trial_ends_at, now)]
+            return [_trial_badge(facts.trial_ends_at, now)]
         case Subscription.Status.PAUSED:
             return [tier, Badge("Paused", "warn")]
         case Subscription.Status.UNPAID | Subscription.Status.PAST_DUE as status:
@@ -54,7 +59,7 @@ def _subscribed(facts: BillingFacts, now: datetime) -> list[Badge]:
     return [tier]
 
 
-def _trial(ends_at: datetime | None, now: datetime) -> Badge:
+def _trial_badge(ends_at: datetime | None, now: datetime) -> Badge:
     if ends_at is None:
         return Badge("Trial")
     days = (ends_at - now).days
@@ -69,8 +74,8 @@ def day_count(number: int) -> str:
     return f"{number} day{'' if number == 1 else 's'}"
 
 
-def _limited(facts: BillingFacts, payable: Decimal) -> list[Badge]:
-    """Only the highest limit crossed: over the hard one says enough."""
+def _limit_badges(facts: BillingFacts, payable: Decimal) -> list[Badge]:
+    """Return a badge of the highest limit that is reached, if any."""
     if facts.hard is not None and payable >= facts.hard:
         return [Badge("Over hard limit", "bad")]
     if facts.soft is not None and payable >= facts.soft:
@@ -78,7 +83,7 @@ def _limited(facts: BillingFacts, payable: Decimal) -> list[Badge]:
     return []
 
 
-def _owing(overdue: timedelta | None) -> list[Badge]:
+def _overdue_badges(overdue: timedelta | None) -> list[Badge]:
     if not overdue:
         return []
     since = f"{day_count(overdue.days)} overdue" if overdue.days else "overdue"

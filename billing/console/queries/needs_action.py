@@ -1,7 +1,8 @@
-"""Which organizations need somebody, and why: unpaid, failing, paused, out of trial.
+"""Query of the organizations that need action: unpaid, past due, paused, trial over.
 
-Every kind of reason is read by an index up to a cap, in one statement: a page costs the
-same for a thousand organizations as for a million, and says "50+" where it stopped.
+Each kind of reason is read by an index up to a cap, all in one statement. So a page
+costs the same for a thousand organizations as for a million, and shows "50+" where the
+query stopped.
 """
 
 from collections import Counter
@@ -19,21 +20,21 @@ from billing.models.mirrors import SubscriptionStatus as _Status
 from orgs.models import Organization, WhiteLabel
 from orgs.sql import sql_list
 
-SHOWN = 50  # organizations; a list of more is not a list to work through
-_INVOICES = 1_000  # added up exactly; beyond, the sum says that it is more
-_TRIALS_END = timedelta(days=14)
-_TRIALS_ENDED = timedelta(days=30)
+MAX_SHOWN = 50  # organizations: nobody works through a longer list
+_MAX_INVOICES = 1_000  # more overdue invoices are summed up as "more than"
+_TRIAL_ENDING_WITHIN = timedelta(days=14)
+_TRIAL_LOST_WITHIN = timedelta(days=30)
 
 
-class Kind(StrEnum):
-    """Reasons, most urgent first."""
+class ReasonKind(StrEnum):
+    """Kinds of reasons why an organization needs action, most urgent first."""
 
     OVERDUE = "overdue"
     UNPAID = "unpaid"
     PAST_DUE = "past_due"
-    TRIAL_OVER = "trial_over"  # and Stripe still calls it a trial
+    TRIAL_OVER = "trial_over"  # the trial has ended, but not yet in Stripe
     PAUSED = "paused"
-    TRIAL_LOST = "trial_lost"  # ended, and nothing was subscribed to
+    TRIAL_LOST = "trial_lost"  # the trial has ended without a subscription
     TRIAL_ENDING = "trial_ending"
 
 
@@ -42,16 +43,21 @@ ZERO = Decimal(0)
 
 @dataclass(slots=True)
 class Reason:
-    """Why an organization needs somebody; its overdue invoices are one reason."""
+    """A reason why an organization needs action, such as its overdue invoices.
 
-    kind: Kind
-    at: datetime | None = None  # since when, the longest; null where not known
+    `at` is the earliest time among its rows (None where it is not known), `count` their
+    number, and `owed` their unpaid amounts by currency.
+    """
+
+    kind: ReasonKind
+    at: datetime | None = None
     note: str = ""
-    times: int = 0
-    owed: dict[str, Decimal] = field(default_factory=dict)  # by currency
+    count: int = 0
+    owed: dict[str, Decimal] = field(default_factory=dict)
 
-    def add(self, row: "_Row") -> None:
-        self.times += 1
+    def add(self, row: "_ReasonRow") -> None:
+        """Count a row of the query into this reason."""
+        self.count += 1
         self.at = min(filter(None, (self.at, row.at)), default=None)
         self.note = self.note or row.note
         if row.owed is not None:
@@ -59,8 +65,8 @@ class Reason:
 
 
 @dataclass(slots=True)
-class Concern:
-    """An organization with its reasons, most urgent first."""
+class OrganizationInNeed:
+    """An organization that needs action, with its reasons, most urgent first."""
 
     organization_id: int
     name: str
@@ -68,9 +74,9 @@ class Concern:
     white_label_id: int
     reasons: list[Reason] = field(default_factory=list)
 
-    def add(self, row: "_Row") -> None:
-        """Rows come by kind, the most urgent first: so do the reasons."""
-        kind = Kind(row.kind)
+    def add(self, row: "_ReasonRow") -> None:
+        """Count a row into its reason; rows come in the order of their kinds."""
+        kind = ReasonKind(row.kind)
         if not self.reasons or self.reasons[-1].kind is not kind:
             self.reasons.append(Reason(kind))
         self.reasons[-1].add(row)
@@ -82,18 +88,21 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class NeedsAction:
-    """What was found; `is_capped` says that there is more than was counted."""
+    """The organizations of some white labels that need action.
 
-    concerns: Sequence[Concern]  # most urgent first, at most SHOWN
-    found: int  # organizations; with `is_capped`, that many and more
+    The lists hold at most `MAX_SHOWN`; the flags tell that there are more than counted.
+    """
+
+    organizations: Sequence[OrganizationInNeed]  # most urgent first
+    count: int  # of organizations; with `is_capped`, a lower bound
     is_capped: bool
-    trials: Sequence[Concern]  # ending soon, next first, at most SHOWN
+    trials: Sequence[OrganizationInNeed]  # ending soon, soonest first
     are_trials_capped: bool
-    overdue: Reason  # of all organizations together; `at` is the oldest
+    overdue: Reason  # of all organizations together
     is_overdue_capped: bool
 
 
-class _Row(NamedTuple):
+class _ReasonRow(NamedTuple):
     kind: str
     organization_id: int
     name: str
@@ -106,26 +115,31 @@ class _Row(NamedTuple):
 
 
 def needs_action(white_label_ids: Sequence[int], *, now: datetime) -> NeedsAction:
-    """One query, of eight parts that each end at their cap in each white label."""
-    rows: dict[str, list[_Row]] = {kind: [] for kind in Kind}
-    for row in _find(white_label_ids, now):
+    """Return the organizations that need action.
+
+    One statement of eight parts, each of which stops at its cap in each white label.
+    """
+    rows: dict[str, list[_ReasonRow]] = {kind: [] for kind in ReasonKind}
+    for row in _fetch_rows(white_label_ids, now):
         rows[row.kind].append(row)
-    for some in rows.values():
-        some.sort(key=_longest_first)
-    ending, overdue = rows.pop(Kind.TRIAL_ENDING), rows[Kind.OVERDUE]
-    concerns = _concerns(row for some in rows.values() for row in some)
+    for rows_of_kind in rows.values():
+        rows_of_kind.sort(key=_oldest_first)
+    ending, overdue = rows.pop(ReasonKind.TRIAL_ENDING), rows[ReasonKind.OVERDUE]
+    organizations = _group(row for group in rows.values() for row in group)
+    is_capped = any(map(_is_capped, rows.values()))
     return NeedsAction(
-        concerns=concerns[:SHOWN],
-        found=min(len(concerns), SHOWN),
-        is_capped=len(concerns) > SHOWN or any(map(_is_cut, rows.values())),
-        trials=_concerns(ending)[:SHOWN],
-        are_trials_capped=len(ending) > SHOWN,
-        overdue=_together(overdue),
-        is_overdue_capped=_is_cut(overdue),
+        organizations=organizations[:MAX_SHOWN],
+        count=min(len(organizations), MAX_SHOWN),
+        is_capped=len(organizations) > MAX_SHOWN or is_capped,
+        trials=_group(ending)[:MAX_SHOWN],
+        are_trials_capped=len(ending) > MAX_SHOWN,
+        overdue=_sum_overdue(overdue),
+        is_overdue_capped=_is_capped(overdue),
     )
 
 
-# Each part of each white label by an index of its own, and no further than its cap.
+# A lateral join for each white label: PostgreSQL then walks the index of that white
+# label in order and stops at the limit, instead of sorting the invoices of all.
 _OVERDUE = f"""
 select 'overdue', found.* from unnest(%(white_labels)s::bigint[]) as label (id)
 cross join lateral (
@@ -143,94 +157,111 @@ cross join lateral (
     select o.id, o.name, o.external_id, o.white_label_id, {since}, s.pause_reason,
         null::numeric, ''
     from billing_subscription s join orgs_organization o on o.id = s.organization_id
-    where s.white_label_id = label.id and o.deleted_at is null and {which}
-    {order} limit %(some)s
+    where s.white_label_id = label.id and o.deleted_at is null and {condition}
+    {order} limit %(subscriptions)s
 ) as found
 """
-# One status a part: an index gives the newest of one, of two it would have to sort all.
+# One status in each part: the index is in order within a status, so that two in one
+# part would have to be sorted whole.
 _LOST = f"""s.status = '{{status}}'
         and s.trial_ends_at > %(lost_since)s and s.trial_ends_at <= %(now)s
         and not exists (select from billing_subscription live
             where live.organization_id = s.organization_id and live.kind = s.kind
             and live.status in {sql_list(LIVE)})"""
-_ENDS = "s.trial_ends_at"
-_LAST, _NEXT = "order by s.trial_ends_at desc", "order by s.trial_ends_at"
-# Since when Stripe calls it so is not known of a subscription that failed to pay.
+_TRIAL_END = "s.trial_ends_at"
+_LATEST_FIRST, _SOONEST_FIRST = f"order by {_TRIAL_END} desc", f"order by {_TRIAL_END}"
+# Kind, since when, condition, order. Stripe does not tell since when a subscription is
+# unpaid or past due.
 _PARTS = (
-    (Kind.UNPAID, "null::timestamptz", f"s.status = '{_Status.UNPAID}'", ""),
-    (Kind.PAST_DUE, "null::timestamptz", f"s.status = '{_Status.PAST_DUE}'", ""),
+    (ReasonKind.UNPAID, "null::timestamptz", f"s.status = '{_Status.UNPAID}'", ""),
+    (ReasonKind.PAST_DUE, "null::timestamptz", f"s.status = '{_Status.PAST_DUE}'", ""),
     (
-        Kind.TRIAL_OVER,
-        _ENDS,
+        ReasonKind.TRIAL_OVER,
+        _TRIAL_END,
         f"s.status = '{_Status.TRIALING}' and s.trial_ends_at <= %(now)s",
-        _LAST,
+        _LATEST_FIRST,
     ),
-    (Kind.PAUSED, "s.paused_at", f"s.status = '{_Status.PAUSED}'", ""),
-    (Kind.TRIAL_LOST, _ENDS, _LOST.format(status=_Status.CANCELED), _LAST),
-    (Kind.TRIAL_LOST, _ENDS, _LOST.format(status=_Status.INCOMPLETE), _LAST),
+    (ReasonKind.PAUSED, "s.paused_at", f"s.status = '{_Status.PAUSED}'", ""),
     (
-        Kind.TRIAL_ENDING,
-        _ENDS,
+        ReasonKind.TRIAL_LOST,
+        _TRIAL_END,
+        _LOST.format(status=_Status.CANCELED),
+        _LATEST_FIRST,
+    ),
+    (
+        ReasonKind.TRIAL_LOST,
+        _TRIAL_END,
+        _LOST.format(status=_Status.INCOMPLETE),
+        _LATEST_FIRST,
+    ),
+    (
+        ReasonKind.TRIAL_ENDING,
+        _TRIAL_END,
         f"""s.status = '{_Status.TRIALING}' and s.trial_ends_at > %(now)s
         and s.trial_ends_at <= %(ends_until)s""",
-        _NEXT,
+        _SOONEST_FIRST,
     ),
 )
 _SQL = " union all ".join(
     [
         _OVERDUE,
         *(
-            _SUBSCRIBED.format(kind=kind, since=since, which=which, order=order)
-            for kind, since, which, order in _PARTS
+            _SUBSCRIBED.format(kind=kind, since=since, condition=condition, order=order)
+            for kind, since, condition, order in _PARTS
         ),
     ]
 )
 
 
-def _find(ids: Sequence[int], now: datetime) -> Iterable[_Row]:
+def _fetch_rows(ids: Sequence[int], now: datetime) -> Iterable[_ReasonRow]:
     with connection.cursor() as cursor:
         cursor.execute(
             _SQL,
             {
                 "white_labels": list(ids),
                 "now": now,
-                "ends_until": now + _TRIALS_END,
-                "lost_since": now - _TRIALS_ENDED,
-                "some": SHOWN + 1,
-                "invoices": _INVOICES + 1,
+                "ends_until": now + _TRIAL_ENDING_WITHIN,
+                "lost_since": now - _TRIAL_LOST_WITHIN,
+                "subscriptions": MAX_SHOWN + 1,
+                "invoices": _MAX_INVOICES + 1,
             },
         )
-        return [_Row(*row) for row in cursor.fetchall()]
+        return [_ReasonRow(*row) for row in cursor.fetchall()]
 
 
-def _is_cut(rows: Sequence[_Row]) -> bool:
-    """Some white label has more of a kind than were read; one row is read too many."""
-    cap = _INVOICES if rows and rows[0].kind == Kind.OVERDUE else SHOWN
-    times = Counter(row.white_label_id for row in rows)
-    return max(times.values(), default=0) > cap
+def _is_capped(rows: Sequence[_ReasonRow]) -> bool:
+    """Return whether a white label has more rows of a kind than its cap.
+
+    The query reads one row more than that.
+    """
+    is_overdue = bool(rows) and rows[0].kind == ReasonKind.OVERDUE
+    cap = _MAX_INVOICES if is_overdue else MAX_SHOWN
+    counts = Counter(row.white_label_id for row in rows)
+    return max(counts.values(), default=0) > cap
 
 
-def _concerns(rows: Iterable[_Row]) -> list[Concern]:
-    """By organization, in the order in which they first come."""
-    found: dict[int, Concern] = {}
+def _group(rows: Iterable[_ReasonRow]) -> list[OrganizationInNeed]:
+    """Group rows by organization, in the order of each one's first row."""
+    organizations: dict[int, OrganizationInNeed] = {}
     for row in rows:
-        found.setdefault(row.organization_id, Concern(*row[1:5])).add(row)
-    return list(found.values())
+        organization = OrganizationInNeed(*row[1:5])
+        organizations.setdefault(row.organization_id, organization).add(row)
+    return list(organizations.values())
 
 
-def _longest_first(row: _Row) -> tuple[bool, datetime | None, int]:
+def _oldest_first(row: _ReasonRow) -> tuple[bool, datetime | None, int]:
     return row.at is None, row.at, row.organization_id
 
 
-def _together(rows: Iterable[_Row]) -> Reason:
-    reason = Reason(Kind.OVERDUE)
+def _sum_overdue(rows: Iterable[_ReasonRow]) -> Reason:
+    reason = Reason(ReasonKind.OVERDUE)
     for row in rows:
         reason.add(row)
     return reason
 
 
 def has_customers(white_labels: Sequence[WhiteLabel]) -> bool:
-    """Whether there is any organization beside those that own the white labels."""
+    """Return whether any organization exists besides the owners of the white labels."""
     active = Organization.objects.active().filter(white_label__in=white_labels)
     owners = [label.owner_id for label in white_labels]
     return active.exclude(pk__in=[id_ for id_ in owners if id_]).exists()

@@ -1,4 +1,7 @@
-"""The list of organizations: searched, narrowed, sorted, and never counted."""
+"""Query of a page of the organization list: searched, filtered and sorted.
+
+The rows are never counted: a count would read the whole fleet.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +12,11 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from billing.console.queries.badges import Badge, badges
-from billing.forecast.queries.forecasts import LimitForecast, look_ahead, pace_days
+from billing.forecast.queries.forecasts import (
+    LimitForecast,
+    average_days,
+    build_forecast,
+)
 from billing.forecast.queries.sort_keys import LATEST_KEY, SOONEST_KEY
 from billing.ledger.queries.facts import BillingFacts, billing_facts
 from billing.models import BillingAccount, Invoice, Subscription
@@ -22,7 +29,7 @@ from orgs.queries.paging import FetchRows, Order, fetch_page
 from orgs.queries.searching import search_fetcher
 
 PAGE_SIZE = 50
-_STRIPE_PREFIX = "cus_"  # of every customer id
+_CUSTOMER_PREFIX = "cus_"  # of every customer ID in Stripe
 
 
 class State(StrEnum):
@@ -45,14 +52,15 @@ SORTS = {
     "created": Order("created_at", descending=True),
     "limit": Order(SOONEST_KEY, tie=_BY_LIMIT),
 }
-# The other way round where it is not the same backwards: those without a day are last.
-_BACK = {"limit": Order(LATEST_KEY, descending=True, tie=_BY_LIMIT)}
+# Sorts whose reverse is not the same rows backwards: organizations without a day come
+# last in both directions.
+_REVERSED_SORTS = {"limit": Order(LATEST_KEY, descending=True, tie=_BY_LIMIT)}
 DEFAULT_SORT = "cost"
 
 
 @dataclass(frozen=True, slots=True)
 class FleetFilters:
-    """What the list is narrowed to, and its sort; one with `-` is reversed."""
+    """The filters of the list and its sort; a leading `-` reverses the sort."""
 
     search: str = ""
     state: State = State.ALL
@@ -60,28 +68,33 @@ class FleetFilters:
     cursor: str = ""
 
     @property
-    def is_of_stripe(self) -> bool:
-        return self.search.startswith(_STRIPE_PREFIX)
+    def is_stripe_id(self) -> bool:
+        """The search is for the ID of a Stripe customer."""
+        return self.search.startswith(_CUSTOMER_PREFIX)
 
     @property
     def order(self) -> Order:
         slug = self.sort.removeprefix("-")
         if slug == self.sort:
             return SORTS[slug]
-        return _BACK.get(slug) or SORTS[slug].reversed()
+        return _REVERSED_SORTS.get(slug) or SORTS[slug].reversed()
 
 
 @dataclass(frozen=True, slots=True)
 class FleetRow:
+    """An organization with the numbers of its row; `limit` is the one to show."""
+
     organization: Organization
     recent: RecentCost
     period: PeriodCost
     badges: list[Badge] = field(default_factory=list)
-    limit: LimitForecast | None = None  # the next to fall, or the last that did
+    limit: LimitForecast | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FleetPage:
+    """A page of the list, with the cursors of its neighbors, None at the ends."""
+
     rows: Sequence[FleetRow]
     next_cursor: str | None
     previous_cursor: str | None
@@ -94,38 +107,50 @@ def fleet_page(
     scope: str,
     size: int = PAGE_SIZE,
 ) -> FleetPage:
-    """One page of those visible; a bounded number of queries, whatever the fleet.
+    """Return a page of the visible organizations.
 
-    Sorted by what was prepared seconds ago; every number shown is read now.
+    The number of queries does not depend on the size of the fleet. The order is by sort
+    keys that are seconds old; every number shown is read now. `scope` belongs to the
+    cursors: one of another user or filter is refused.
     """
-    rows = _prepared(narrowed(visible.select_related("white_label"), filters), filters)
+    organizations = filter_organizations(visible.select_related("white_label"), filters)
+    rows = _join_sort_key(organizations, filters)
     page = fetch_page(
         rows,
         filters.order,
         size=size,
         cursor=filters.cursor or None,
         scope=f"fleet:{scope}:{filters.state}:{filters.search}",
-        fetch=_fetcher(filters),
+        fetch=_search_fetcher(filters),
     )
     return FleetPage(
-        rows=_rows(page.rows),
+        rows=_build_rows(page.rows),
         next_cursor=page.next_cursor,
         previous_cursor=page.previous_cursor,
     )
 
 
-def _rows(organizations: Sequence[Organization]) -> list[FleetRow]:
+def _build_rows(organizations: Sequence[Organization]) -> list[FleetRow]:
     now = timezone.now()
-    todays = {one.id: day_of(now, one.white_label.zone) for one in organizations}
-    recent = recent_costs_by_day(todays)
-    periods, facts = current_periods(todays), billing_facts(todays)
+    today = {
+        organization.id: day_of(now, organization.white_label.zone)
+        for organization in organizations
+    }
+    recent = recent_costs_by_day(today)
+    periods, facts = current_periods(today), billing_facts(today)
     return [
-        _row(one, recent[one.id], periods.get(one.id), facts[one.id], now)
-        for one in organizations
+        _build_row(
+            organization,
+            recent[organization.id],
+            periods.get(organization.id),
+            facts[organization.id],
+            now,
+        )
+        for organization in organizations
     ]
 
 
-def _row(
+def _build_row(
     organization: Organization,
     recent: RecentCost,
     period: CurrentPeriod | None,
@@ -138,62 +163,68 @@ def _row(
         recent=recent,
         period=cost,
         badges=badges(organization, cost, facts),
-        limit=_limit(organization, recent, period, facts, now) if period else None,
+        limit=_next_limit(organization, recent, period, facts, now) if period else None,
     )
 
 
-def _limit(
+def _next_limit(
     organization: Organization,
     recent: RecentCost,
     period: CurrentPeriod,
     facts: BillingFacts,
     now: datetime,
 ) -> LimitForecast | None:
-    """As everywhere; of what a page has read for its other columns."""
+    """Return the limit to show, forecast from what the row's other columns read."""
     if not facts.limits:
         return None
     zone = organization.white_label.zone
     today = day_of(now, zone)
-    week = recent.cost_in(pace_days(now, zone), today=today)
-    return look_ahead(period, facts, week, today=today, zone=zone).next_reached_limit
+    week = recent.cost_in(average_days(now, zone), today=today)
+    return build_forecast(
+        period, facts, week, today=today, zone=zone
+    ).next_reached_limit
 
 
-def _fetcher(filters: FleetFilters) -> FetchRows[Organization]:
-    text = "" if filters.is_of_stripe else filters.search
+def _search_fetcher(filters: FleetFilters) -> FetchRows[Organization]:
+    text = "" if filters.is_stripe_id else filters.search
     return search_fetcher(text, is_small_list=filters.state is not State.ALL)
 
 
-def _prepared(
+def _join_sort_key(
     organizations: OrganizationQuerySet, filters: FleetFilters
 ) -> OrganizationQuerySet:
-    """Those with what the list is sorted by, which is everyone: made with its own.
+    """Join the table of the sort key, so that its index gives the list's order.
 
-    Said so that an index of standings can be walked in the list's order. A left join
-    is sorted whole, and an index of one white label serves only where it is named.
+    Every organization has a row there. The filter makes it an inner join (PostgreSQL
+    would sort the result of a left join as a whole) and compares the white labels,
+    without which the index of one white label could not be used.
     """
-    table, prepared, _ = filters.order.field.partition("__")
-    if not prepared:
+    table, is_joined, _ = filters.order.field.partition("__")
+    if not is_joined:
         return organizations
-    same = {f"{table}__white_label": F("white_label")}
-    return organizations.select_related(table).filter(**same)
+    same_white_label = {f"{table}__white_label": F("white_label")}
+    return organizations.select_related(table).filter(**same_white_label)
 
 
-def narrowed(
+def filter_organizations(
     organizations: OrganizationQuerySet, filters: FleetFilters
 ) -> OrganizationQuerySet:
-    """Those of the tab; of a search's text its page takes care."""
-    if filters.is_of_stripe:
-        organizations = _by_stripe_id(organizations, filters.search)
+    """Return the organizations of a tab, and of a Stripe ID if one is searched for.
+
+    Other searches are left to the paging, which decides how to read them.
+    """
+    if filters.is_stripe_id:
+        organizations = _filter_by_stripe_id(organizations, filters.search)
     if filters.state is State.DELETED:
         return organizations.filter(deleted_at__isnull=False)
     if filters.state is State.ALL:
         return organizations.active()
-    has_some = Exists(why(filters.state).filter(organization=OuterRef("pk")))
-    return organizations.active().filter(has_some)
+    rows = rows_behind_tab(filters.state).filter(organization=OuterRef("pk"))
+    return organizations.active().filter(Exists(rows))
 
 
-def why(state: State) -> QuerySet[Subscription] | QuerySet[Invoice]:
-    """What puts an organization behind a tab of money."""
+def rows_behind_tab(state: State) -> QuerySet[Subscription] | QuerySet[Invoice]:
+    """Return the subscriptions or invoices that put organizations on a tab."""
     if state is State.UNPAID:
         return Invoice.objects.filter(
             status=Invoice.Status.OPEN, due_at__lt=timezone.now()
@@ -209,7 +240,7 @@ _STATUSES = {
 }
 
 
-def _by_stripe_id(
+def _filter_by_stripe_id(
     organizations: OrganizationQuerySet, text: str
 ) -> OrganizationQuerySet:
     account = BillingAccount.objects.filter(

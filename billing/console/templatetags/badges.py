@@ -1,4 +1,4 @@
-"""How an organization stands, for the head of its pages whichever app they are of."""
+"""Template tag of the status badges in the header of an organization's pages."""
 
 from django import template
 
@@ -16,6 +16,6 @@ def organization_badges(
     period: CurrentPeriod | None,
     forecast: Forecast | None,
 ) -> list[Badge]:
-    """What the page has read already, its period or its outlook, is not read again."""
+    """Return an organization's badges; what the page has read is not read again."""
     period = period or current_period(organization.pk)
     return badges(organization, period.cost, forecast.facts if forecast else None)

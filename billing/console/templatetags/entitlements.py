@@ -1,4 +1,4 @@
-"""Entitlements as meters."""
+"""Template tag of the meters of an organization's entitlements."""
 
 from collections.abc import Callable
 from typing import TypedDict
@@ -10,7 +10,8 @@ from orgs.web.templatetags.display import byte_size, count, duration
 
 register = template.Library()
 
-_WARN, _FULL = 0.8, 1.0
+_WARN, _FULL = 0.8, 1.0  # fractions of the entitlement
+# Label and format by the slug of an entitlement.
 _MEASURES: dict[str, tuple[str, Callable[[int | None], str]]] = {
     "compute_seconds": ("Compute, CPU + GPU", duration),
     "gpu_seconds": ("GPU", duration),
@@ -21,6 +22,8 @@ _MEASURES: dict[str, tuple[str, Callable[[int | None], str]]] = {
 
 
 class MeterCell(TypedDict):
+    """The variables of a meter, as its template takes them."""
+
     label: str
     used: str
     limit: str
@@ -31,11 +34,12 @@ class MeterCell(TypedDict):
 
 @register.simple_tag
 def entitlement_meters(use: EntitlementUsage) -> list[MeterCell]:
+    """Return a meter for each entitlement."""
     return [_meter(measured) for measured in use.all]
 
 
 def _meter(measured: MeteredEntitlement) -> MeterCell:
-    label, said = _MEASURES[measured.slug]
+    label, write = _MEASURES[measured.slug]
     fraction = measured.fraction
     tone, note = "", ""
     if fraction is not None and fraction >= _FULL:
@@ -44,8 +48,8 @@ def _meter(measured: MeteredEntitlement) -> MeterCell:
         tone = "warn"
     return {
         "label": label,
-        "used": said(measured.used),
-        "limit": "" if measured.limit is None else said(measured.limit),
+        "used": write(measured.used),
+        "limit": "" if measured.limit is None else write(measured.limit),
         "percent": None if fraction is None else round(fraction * 100, 1),
         "tone": tone,
         "note": note,

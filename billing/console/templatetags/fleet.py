@@ -1,4 +1,4 @@
-"""The fleet in words: tiles with what they are compared to, reasons with their age."""
+"""Template tags of the overview: tiles with comparisons, reasons with their age."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,7 +9,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from billing.console.queries.badges import Badge, day_count
-from billing.console.queries.needs_action import Concern, Kind, NeedsAction, Reason
+from billing.console.queries.needs_action import (
+    NeedsAction,
+    OrganizationInNeed,
+    Reason,
+    ReasonKind,
+)
 from billing.console.queries.scope import FleetScope
 from billing.forecast.templatetags.tiles import Tile
 from billing.stripe.queries.sync_health import SyncHealth
@@ -31,7 +36,7 @@ from orgs.web.templatetags.display import (
 
 register = template.Library()
 
-# Unit, label, how it is written; a fleet that does not use it has no such tile.
+# Unit, label, and its formats as a value and as text; unused units get no tile.
 _UNITS = (
     (Unit.TOKENS, "Tokens", "compact", compact),
     (Unit.COUNT, "Requests", "compact", compact),
@@ -46,7 +51,7 @@ _METER_UNITS = {
 
 @register.simple_tag
 def fleet_lead(totals: FleetTotals, is_unused: bool) -> str:
-    """Which days the tiles are of: complete ones only, or a change would mislead."""
+    """Return which days the tiles show: complete ones only, for a fair comparison."""
     if is_unused:
         return ""
     days = f"{day(totals.range.start)} \N{EN DASH} {day(totals.last)}"
@@ -58,52 +63,52 @@ def fleet_lead(totals: FleetTotals, is_unused: bool) -> str:
 @register.simple_tag
 def fleet_tiles(
     totals: FleetTotals,
-    found: NeedsAction,
+    needs_action: NeedsAction,
     health: SyncHealth,
     *,
     currency: str,
     now: datetime,
     zone: str,
 ) -> list[Tile]:
-    """Money first, then what is used, what is owed, and whether Stripe says so too."""
+    """Return the tiles of cost, usage, overdue invoices, and the sync with Stripe."""
     cost = totals.cost
     tiles: list[Tile] = [
         {
             "label": "Cost, 30 days",
             "value": exact(cost.now, "money", currency),
-            **_compared(cost, money(cost.before, currency)),
+            **_comparison(cost, money(cost.before, currency)),
         }
     ]
-    for unit, label, name, said in _UNITS:
+    for unit, label, value_format, write in _UNITS:
         used = totals.quantity_in(unit)
         if used.now or used.before:
-            value = exact(used.now, name)
-            note = _compared(used, said(used.before))
+            value = exact(used.now, value_format)
+            note = _comparison(used, write(used.before))
             tiles.append({"label": label, "value": value, **note})
-    synced = health_tile(health, now, zone, reverse("billing:stripe_sync"))
-    return [*tiles, _overdue(found, currency, now), synced]
+    sync_tile = health_tile(health, now, zone, reverse("billing:stripe_sync"))
+    return [*tiles, _overdue_tile(needs_action, currency, now), sync_tile]
 
 
-def _compared(sums: Comparison, before: str) -> Tile:
+def _comparison(sums: Comparison, before: str) -> Tile:
     if sums.growth is None:
         return {"note": "none in the previous 30 days"}
     return {"strong": change(sums.growth), "note": f"from {before}"}
 
 
-def _overdue(found: NeedsAction, currency: str, now: datetime) -> Tile:
-    overdue = found.overdue
-    if not overdue.times or overdue.at is None:
+def _overdue_tile(needs_action: NeedsAction, currency: str, now: datetime) -> Tile:
+    overdue = needs_action.overdue
+    if not overdue.count or overdue.at is None:
         return {
             "label": "Overdue",
             "value": exact(Decimal(0), "money", currency),
             "note": "no overdue invoices",
         }
-    more = "+" if found.is_overdue_capped else ""
-    noun = "invoice" if overdue.times == 1 else "invoices"
+    more = "+" if needs_action.is_overdue_capped else ""
+    noun = "invoice" if overdue.count == 1 else "invoices"
     return {
         "label": "Overdue",
         "value": format_html("{}{}", owed(overdue, currency), more),
-        "strong": f"{overdue.times - bool(more):,}{more} {noun},",
+        "strong": f"{overdue.count - bool(more):,}{more} {noun},",
         "note": f"oldest {day_count((now - overdue.at).days)} overdue",
         "tone": "bad",
     }
@@ -111,57 +116,63 @@ def _overdue(found: NeedsAction, currency: str, now: datetime) -> Tile:
 
 @register.simple_tag
 def owed(reason: Reason, currency: str) -> SafeString:
-    """Each currency for itself, the fleet's first: they are never added up."""
-    amounts = sorted(reason.owed.items(), key=lambda one: (one[0] != currency, one[0]))
+    """Return the amounts due by currency, the given one first; they are not summed."""
+    amounts = sorted(
+        reason.owed.items(), key=lambda amount: (amount[0] != currency, amount[0])
+    )
     return format_html_join(
         " + ", "{}", ((exact(amount, "money", code),) for code, amount in amounts)
     )
 
 
-_TONES = {Kind.PAUSED: "warn", Kind.TRIAL_LOST: "warn"}
+_WARNINGS = (ReasonKind.PAUSED, ReasonKind.TRIAL_LOST)
 
 
 @register.simple_tag
 def reason_badge(reason: Reason, now: datetime) -> Badge:
-    """Why, and for how long already where that is known."""
+    """Return the badge of a reason, with its age where that is known."""
     days = max((now - reason.at).days, 0) if reason.at else 0
     label = {
-        Kind.OVERDUE: _overdue_for(reason.times, days),
-        Kind.UNPAID: "Subscription unpaid",
-        Kind.PAST_DUE: "Payment past due",
-        Kind.PAUSED: f"Paused for {day_count(days)}" if days else "Paused",
-        Kind.TRIAL_OVER: f"Trial ended {_ended(days)}, not updated in Stripe",
-        Kind.TRIAL_LOST: f"Trial ended {_ended(days)}, no subscription",
-        Kind.TRIAL_ENDING: "Trial",
+        ReasonKind.OVERDUE: _describe_overdue(reason.count, days),
+        ReasonKind.UNPAID: "Subscription unpaid",
+        ReasonKind.PAST_DUE: "Payment past due",
+        ReasonKind.PAUSED: f"Paused for {day_count(days)}" if days else "Paused",
+        ReasonKind.TRIAL_OVER: f"Trial ended {_days_ago(days)}, not updated in Stripe",
+        ReasonKind.TRIAL_LOST: f"Trial ended {_days_ago(days)}, no subscription",
+        ReasonKind.TRIAL_ENDING: "Trial",
     }[reason.kind]
-    return Badge(label, "warn" if reason.kind in _TONES else "bad")
+    return Badge(label, "warn" if reason.kind in _WARNINGS else "bad")
 
 
-def _ended(days: int) -> str:
+def _days_ago(days: int) -> str:
     return f"{day_count(days)} ago" if days else "today"
 
 
-def _overdue_for(times: int, days: int) -> str:
-    since = f"{day_count(days)} overdue" if days else "overdue"
-    if times == 1:
-        return f"Invoice {since}"
-    return f"{times} invoices, oldest {since}" if days else f"{times} invoices overdue"
+def _describe_overdue(count: int, days: int) -> str:
+    age = f"{day_count(days)} overdue" if days else "overdue"
+    if count == 1:
+        return f"Invoice {age}"
+    return f"{count} invoices, oldest {age}" if days else f"{count} invoices overdue"
 
 
 @register.simple_tag
-def white_label_of(scope: FleetScope, row: Concern | TopSpender) -> WhiteLabel:
-    return scope.of(row.white_label_id)
+def white_label_of(
+    scope: FleetScope, row: OrganizationInNeed | TopSpender
+) -> WhiteLabel:
+    """Return the white label of an organization's row."""
+    return scope.get(row.white_label_id)
 
 
 @register.simple_tag
 def meter_amount(slug: str, quantity: int) -> SafeString | str:
+    """Return a quantity in the unit of its meter."""
     unit = METERS[slug].unit if slug in METERS else Unit.COUNT
     return exact(quantity, _METER_UNITS.get(unit, "compact"))
 
 
 @register.simple_tag
 def clock(at: datetime, zone: str) -> SafeString | str:
-    """`Nov 22, 00:07`, the zone on hover; UTC where white labels have several."""
+    """Return `Nov 22, 00:07` with its time zone on hover; UTC if there are several."""
     return moment(at, zone or "UTC")
 
 

@@ -1,4 +1,7 @@
-"""The rows of the list of organizations, written without the engine: fifty of them."""
+"""Template tag of the rows of the organization list.
+
+They are formatted in Python: the template engine takes several times as long for fifty.
+"""
 
 from collections.abc import Iterable
 from datetime import UTC
@@ -21,17 +24,21 @@ register = template.Library()
 def organization_rows(
     rows: Iterable[FleetRow], *, shows_white_label: bool
 ) -> SafeString:
-    """Names and ids are escaped; the address of a page is its list's, and the id."""
+    """Return the rows as HTML; names and external IDs are escaped.
+
+    The URL of the page is resolved once and filled in for each organization.
+    """
     before, _, after = reverse("billing:overview", args=[0]).rpartition("0")
     rendered = []
     for row in rows:
-        one = row.organization
-        sub = escape(one.external_id)
+        organization = row.organization
+        url, name = f"{before}{organization.pk}{after}", escape(organization.name)
+        subtitle = escape(organization.external_id)
         if shows_white_label:
-            sub = f"{sub} · {escape(one.white_label.name)}"
+            subtitle = f"{subtitle} · {escape(organization.white_label.name)}"
         rendered.append(
-            f'<tr><th scope="row"><a href="{before}{one.pk}{after}">{escape(one.name)}'
-            f'</a><span class="table__sub">{sub}</span></th>{_cells(row)}</tr>'
+            f'<tr><th scope="row"><a href="{url}">{name}'
+            f'</a><span class="table__sub">{subtitle}</span></th>{_cells(row)}</tr>'
         )
     return SafeString("\n".join(rendered))
 
@@ -49,12 +56,12 @@ def _cells(row: FleetRow) -> str:
         f'<td class="fleet__trend">{trend}</td>'
         '<td class="number fleet__period">'
         f"{exact(row.period.cost, 'money', currency)}</td>"
-        f"{_limit(row.limit, currency)}"
+        f"{_limit_cell(row.limit, currency)}"
         f'<td class="fleet__created">{day_year(created_at.astimezone(UTC))}</td>'
     )
 
 
-def _limit(limit: LimitForecast | None, currency: str) -> str:
+def _limit_cell(limit: LimitForecast | None, currency: str) -> str:
     """Return the day a limit was or will be reached, with its kind and amount below."""
     if limit is None:
         return f'<td class="fleet__limit fleet__limit--none">{UNKNOWN}</td>'

@@ -1,4 +1,4 @@
-"""Costs of an organization: by product, or the period's added up to its limits."""
+"""Page of an organization's costs by product, or cumulative against its limits."""
 
 from typing import Any
 
@@ -6,21 +6,17 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from billing.forecast.charts import limit_lines, period_chart
-from billing.forecast.queries.forecasts import Forecast, forecast
-from metrics.views import (
-    ChartRequest,
-    cost_panel_context,
-    read_chart_request,
-)
+from billing.forecast.queries.forecasts import Forecast, get_forecast
+from metrics.views import ChartRequest, cost_panel_context, read_chart_request
 from orgs.catalog import Scope
 from orgs.web.http import OrgRequest, page_or_fragment
 
 
 def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """By day or month and product: the same numbers as contract C's chart."""
+    """Show costs by day or month and product, as contract C's chart does."""
     asked = ask_costs(request, organization_id)
     context = {
-        **limited_panel(asked, look(asked), "billing:costs"),
+        **cost_panel_with_limits(asked, forecast_costs(asked), "billing:costs"),
         "tab": "costs",
         "nav_key": "organizations",
     }
@@ -34,24 +30,28 @@ def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
 
 
 def ask_costs(request: OrgRequest, organization_id: int) -> ChartRequest:
+    """Return the cost query of a request; raise an access error without the rights."""
     return read_chart_request(
         request, organization_id, Scope.BILLING_READ, offers_cumulative=True
     )
 
 
-def look(asked: ChartRequest) -> Forecast:
-    return forecast(asked.organization, today=asked.today, period=asked.period)
+def forecast_costs(asked: ChartRequest) -> Forecast:
+    """Return the forecast of the organization whose costs are shown."""
+    return get_forecast(asked.organization, today=asked.today, period=asked.period)
 
 
-def limited_panel(asked: ChartRequest, ahead: Forecast, name: str) -> dict[str, Any]:
-    """The cost chart with its limits, for the page of that URL name."""
+def cost_panel_with_limits(
+    asked: ChartRequest, forecast: Forecast, url_name: str
+) -> dict[str, Any]:
+    """Return the template variables of the cost chart with spending limits."""
     label = asked.organization.white_label
-    url = reverse(name, args=[asked.organization.pk])
+    url = reverse(url_name, args=[asked.organization.pk])
     if not asked.query.is_cumulative:
-        limits = limit_lines(ahead, grain=asked.query.grain, zone=label.zone)
+        limits = limit_lines(forecast, grain=asked.query.grain, zone=label.zone)
         return cost_panel_context(asked, url, limits)
     panel = cost_panel_context(asked, url)
-    found = panel["series"]
-    by_day = {day: found.cost_in(day) for day in found.buckets}
-    chart = period_chart(ahead, by_day, today=asked.today, currency=label.currency)
-    return {**panel, "chart": chart, "forecast": ahead}
+    series = panel["series"]
+    by_day = {day: series.cost_in(day) for day in series.buckets}
+    chart = period_chart(forecast, by_day, today=asked.today, currency=label.currency)
+    return {**panel, "chart": chart, "forecast": forecast}

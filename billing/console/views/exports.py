@@ -1,7 +1,8 @@
-"""What leaves a page as a file."""
+"""Download of the organization list."""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from django.http import HttpResponse
 
@@ -13,32 +14,33 @@ from orgs.catalog import Scope
 from orgs.models.organizations import OrganizationQuerySet
 from orgs.web.http import OrgRequest
 
-_MOST = 10_000  # rows: some seconds; of more, the file's name says that it is a part
-_AT_ONCE = 500
+_MAX_ROWS = 10_000  # takes seconds; the file's name says that it holds a part
+_BATCH = 500
 
 
 def organization_csv(request: OrgRequest) -> HttpResponse:
-    """The list as it is searched, narrowed and sorted, from its first row on."""
+    """Return the list as CSV, with the filters and sort of its page."""
     principal = access.principal_of(request.user)
     principal.require(Scope.ORGANIZATIONS_READ)
     filters = replace(read_filters(request.GET), cursor="")
-    rows = _walked(access.visible(principal), filters, scope=principal.name)
-    found = [row for row, _ in zip(rows, range(_MOST + 1), strict=False)]
-    part = f"-first-{_MOST}" if len(found) > _MOST else ""
+    rows = _iterate_rows(access.visible(principal), filters, scope=principal.name)
+    first_rows = list(islice(rows, _MAX_ROWS + 1))
+    part = f"-first-{_MAX_ROWS}" if len(first_rows) > _MAX_ROWS else ""
     response = HttpResponse(
-        organizations_csv(found[:_MOST]), content_type="text/csv; charset=utf-8"
+        organizations_csv(first_rows[:_MAX_ROWS]),
+        content_type="text/csv; charset=utf-8",
     )
     name = f"organizations{part}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
-def _walked(
+def _iterate_rows(
     visible: OrganizationQuerySet, filters: FleetFilters, *, scope: str
 ) -> Iterator[FleetRow]:
     cursor: str | None = ""
     while cursor is not None:
-        at = replace(filters, cursor=cursor)
-        page = fleet_page(visible, at, scope=scope, size=_AT_ONCE)
+        page_filters = replace(filters, cursor=cursor)
+        page = fleet_page(visible, page_filters, scope=scope, size=_BATCH)
         yield from page.rows
         cursor = page.next_cursor

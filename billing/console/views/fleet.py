@@ -1,4 +1,4 @@
-"""The first page: what all organizations cost and use, and which need somebody."""
+"""Overview page: cost and usage of all organizations, and which of them need action."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.console.forms import fleet_choices, read_fleet_scope
-from billing.console.queries.needs_action import Concern, has_customers, needs_action
+from billing.console.queries.needs_action import (
+    OrganizationInNeed,
+    has_customers,
+    needs_action,
+)
 from billing.console.queries.scope import FleetScope
 from billing.stripe.queries.sync_health import sync_health
 from metrics.charts import cost_chart
@@ -29,12 +33,17 @@ from orgs.web.charts import sparkline
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
 _PAGE, _PANEL = "billing/console/fleet.html", "metrics/_costs_panel.html"
-_SHOWN = 8  # largest organizations, and trials
-_MANY_CHANGES = 10_000  # waiting to be folded: more than ten busy seconds leave
+_MAX_SHOWN = 8  # largest organizations, and trials
+# Pending changes from which the roll-up counts as behind: more than ten busy seconds
+# leave.
+_MANY_CHANGES = 10_000
 
 
 def fleet(request: OrgRequest) -> HttpResponse:
-    """Money and usage of the fleet; who may not see money is led to the list."""
+    """Show cost and usage of the fleet.
+
+    Users without access to billing are redirected to the organization list.
+    """
     principal = access.principal_of(request.user)
     if principal.scopes and Scope.BILLING_READ not in principal.scopes:
         return redirect("billing:organization_list")
@@ -48,11 +57,11 @@ def fleet(request: OrgRequest) -> HttpResponse:
         request.GET,
         today=scope.today(now),
         period_starts_on=None,
-        other_parameters=scope.kept,
+        other_parameters=scope.url_parameters,
     )
-    context |= {"scope": scope, **_costs(query, scope, now)}
+    context |= {"scope": scope, **_cost_panel(query, scope, now)}
     if not wants_fragment(request):
-        context |= {"choices": fleet_choices(scope, labels), **_whole(scope, now)}
+        context |= {"choices": fleet_choices(scope, labels), **_cards(scope, now)}
         context["health"] = sync_health(
             scope.white_labels, include_unassigned=principal.sees_all
         )
@@ -62,30 +71,31 @@ def fleet(request: OrgRequest) -> HttpResponse:
     return page_or_fragment(request, _PAGE, _PANEL, context, status=status)
 
 
-def _costs(query: ChartQuery, scope: FleetScope, now: datetime) -> dict[str, Any]:
-    found = fleet_series(scope.ids, query.filters())
-    chart = cost_chart(found, currency=scope.currency, today=scope.first_open(now))
+def _cost_panel(query: ChartQuery, scope: FleetScope, now: datetime) -> dict[str, Any]:
+    series = fleet_series(scope.ids, query.filters())
+    first_open_day = scope.first_open_day(now)
+    chart = cost_chart(series, currency=scope.currency, today=first_open_day)
     return {
-        **chart_panel_context(query, reverse("billing:fleet"), found, chart),
+        **chart_panel_context(query, reverse("billing:fleet"), series, chart),
         "currency": scope.currency,
         "zone": scope.zone_name,
     }
 
 
-def _whole(scope: FleetScope, now: datetime) -> dict[str, Any]:
-    """What stands around the chart, of the same white labels; eight queries or so."""
-    concerns = needs_action(scope.ids, now=now)
-    totals = fleet_totals(scope.ids, before=scope.first_open(now))
-    largest = list_top_spenders(scope.ids, limit=_SHOWN)
-    trials = concerns.trials[:_SHOWN]
-    shown: list[TopSpender | Concern] = [*largest, *trials]
+def _cards(scope: FleetScope, now: datetime) -> dict[str, Any]:
+    """Return the template variables of all cards but the chart; about eight queries."""
+    action = needs_action(scope.ids, now=now)
+    totals = fleet_totals(scope.ids, before=scope.first_open_day(now))
+    largest = list_top_spenders(scope.ids, limit=_MAX_SHOWN)
+    trials = action.trials[:_MAX_SHOWN]
+    rows: list[TopSpender | OrganizationInNeed] = [*largest, *trials]
     recent = recent_costs_by_day(
-        {one.organization_id: scope.today_of(one.white_label_id, now) for one in shown}
+        {row.organization_id: scope.today_in(row.white_label_id, now) for row in rows}
     )
     return {
         "now": now,
         "totals": totals,
-        "needs_action": concerns,
+        "needs_action": action,
         "trials": _with_costs(trials, recent),
         "largest": sorted(
             _with_costs(largest, recent), key=lambda entry: -entry["recent"].cost
@@ -98,22 +108,26 @@ def _whole(scope: FleetScope, now: datetime) -> dict[str, Any]:
 def _freshness(
     scope: FleetScope, largest: Sequence[TopSpender], now: datetime
 ) -> dict[str, Any]:
-    """What is behind: folding makes a page slow, a sweep a day late misorders it."""
-    waiting = count_pending(_MANY_CHANGES)
-    days_late = [
-        (scope.today_of(row.white_label_id, now) - row.computed_on).days
+    """Return the template variables of the card that shows how current the data is.
+
+    Many pending changes make the page slow; a ranking that is more than a day old may
+    show the largest organizations in the wrong order.
+    """
+    pending = count_pending(_MANY_CHANGES)
+    ages = [
+        (scope.today_in(row.white_label_id, now) - row.computed_on).days
         for row in largest
     ]
     return {
-        "waiting": waiting,
-        "is_late": waiting >= _MANY_CHANGES,
-        "ordered_at": max((row.computed_at for row in largest), default=None),
-        "is_order_stale": max(days_late, default=0) > 1,
+        "pending": pending,
+        "is_late": pending >= _MANY_CHANGES,
+        "ranked_at": max((row.computed_at for row in largest), default=None),
+        "is_ranking_stale": max(ages, default=0) > 1,
     }
 
 
 def _with_costs(
-    rows: Sequence[TopSpender | Concern], recent: dict[int, RecentCost]
+    rows: Sequence[TopSpender | OrganizationInNeed], recent: dict[int, RecentCost]
 ) -> list[dict[str, Any]]:
     return [
         {

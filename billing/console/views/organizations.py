@@ -1,4 +1,4 @@
-"""The organization list, and an organization's first page."""
+"""Pages of the organization list and of an organization's overview."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -9,8 +9,12 @@ from django.urls import reverse
 
 from billing.console.forms import list_url, read_filters
 from billing.console.queries.organization_list import STATES, FleetFilters, fleet_page
-from billing.console.queries.tabs import MOST_COUNTED, count_tabs
-from billing.console.views.costs import ask_costs, limited_panel, look
+from billing.console.queries.tabs import MAX_COUNT, count_tabs
+from billing.console.views.costs import (
+    ask_costs,
+    cost_panel_with_limits,
+    forecast_costs,
+)
 from metrics.periods import DayRange
 from metrics.queries.daily_metrics import entitlement_usage
 from metrics.queries.fleet import recent_costs
@@ -19,8 +23,8 @@ from orgs import access
 from orgs.catalog import Scope
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
-_LAST_DAYS = 7
-# Meter, column and unit of the table of the last days.
+_RECENT_DAYS = 7
+# Meter, column and unit of the table of recent days.
 _DAY_METERS = (
     ("requests", "Requests", "compact"),
     ("prompt_tokens", "Input tokens", "compact"),
@@ -37,21 +41,21 @@ _SORT_LABELS = (
 
 
 def organization_list(request: OrgRequest) -> HttpResponse:
-    """Every organization the person may see, a page at a time."""
+    """Show the organizations that the user has access to, a page at a time."""
     principal = access.principal_of(request.user)
     principal.require(Scope.ORGANIZATIONS_READ)
     filters = read_filters(request.GET)
     visible = access.visible(principal)
     page = fleet_page(visible, filters, scope=principal.name)
     base = reverse("billing:organization_list")
-    is_part = wants_fragment(request)
+    is_fragment = wants_fragment(request)
     context = {
         "nav_key": "organizations",
         "filters": filters,
         "rows": page.rows,
-        "states": [] if is_part else _tabs(base, filters, principal),
+        "states": [] if is_fragment else _tabs(base, filters, principal),
         "csv_url": list_url(reverse("billing:organization_csv"), filters),
-        "is_part": is_part,
+        "is_fragment": is_fragment,
         "sorts": _sorts(base, filters),
         "hidden": [
             {"name": name, "value": value}
@@ -74,7 +78,7 @@ def organization_list(request: OrgRequest) -> HttpResponse:
 def _tabs(
     base: str, filters: FleetFilters, principal: access.Principal
 ) -> list[dict[str, Any]]:
-    """Counts are of the whole tab, whatever is searched for in it."""
+    """Return the tabs with their counts, which a search does not change."""
     visible = access.visible(principal)
     counts = count_tabs(visible, white_label_id=principal.white_label_id)
     return [
@@ -82,25 +86,28 @@ def _tabs(
             "label": state.title(),
             "url": list_url(base, filters, state=state),
             "current": state is filters.state,
-            "count": _bounded(counts[state]) if counts.get(state) else "",
+            "count": _format_count(counts[state]) if counts.get(state) else "",
         }
         for state in STATES
     ]
 
 
-def _bounded(count: int) -> str:
-    return f"{MOST_COUNTED}+" if count > MOST_COUNTED else str(count)
+def _format_count(count: int) -> str:
+    return f"{MAX_COUNT}+" if count > MAX_COUNT else str(count)
 
 
 def _sorts(base: str, filters: FleetFilters) -> dict[str, dict[str, str]]:
-    """A column's link sorts by it, or the other way round when it does already."""
+    """Return the links of the column headers.
+
+    A link sorts by its column, or reverses the order if that is the sort already.
+    """
     sorts, order = {}, filters.order
     for slug, label in _SORT_LABELS:
         is_current = filters.sort.removeprefix("-") == slug
-        flipped = f"-{slug}" if filters.sort == slug else slug
+        next_sort = f"-{slug}" if filters.sort == slug else slug
         direction = ("down" if order.descending else "up") if is_current else ""
         aria = {"down": "descending", "up": "ascending", "": "none"}[direction]
-        url = list_url(base, filters, sort=flipped)
+        url = list_url(base, filters, sort=next_sort)
         sorts[slug] = {"label": label, "url": url, "direction": direction, "aria": aria}
     return sorts
 
@@ -110,12 +117,12 @@ def _page_url(base: str, filters: FleetFilters, cursor: str | None) -> str:
 
 
 def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Why is this bill so high, what may they still use, what will they owe."""
+    """Show an organization's costs, forecast, entitlements and recent days."""
     asked = ask_costs(request, organization_id)
     organization, today = asked.organization, asked.today
-    ahead = look(asked)
+    forecast = forecast_costs(asked)
     context = {
-        **limited_panel(asked, ahead, "billing:overview"),
+        **cost_panel_with_limits(asked, forecast, "billing:overview"),
         "tab": "overview",
         "nav_key": "organizations",
         "today": today,
@@ -123,10 +130,10 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     if not wants_fragment(request):
         recent = recent_costs([organization.id], today=today)
         context |= {
-            "forecast": ahead,
+            "forecast": forecast,
             "recent": recent[organization.id],
             "use": entitlement_usage(organization, today=today),
-            **_last_days(organization.id, today),
+            **_recent_days(organization.id, today),
         }
     return page_or_fragment(
         request,
@@ -137,15 +144,18 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     )
 
 
-def _last_days(organization_id: int, today: date) -> dict[str, Any]:
-    """The last seven days, newest first, in the meters that were used in them."""
-    days = DayRange(today - timedelta(days=_LAST_DAYS - 1), today + timedelta(days=1))
-    found = series(organization_id, SeriesFilters(days, group_by=GroupBy.METER))
-    used = {line.id for line in found.lines if line.total.quantity}
+def _recent_days(organization_id: int, today: date) -> dict[str, Any]:
+    """Return the template variables of the last seven days, newest first.
+
+    Only the meters that were used in them get a column.
+    """
+    days = DayRange(today - timedelta(days=_RECENT_DAYS - 1), today + timedelta(days=1))
+    usage = series(organization_id, SeriesFilters(days, group_by=GroupBy.METER))
+    used = {line.id for line in usage.lines if line.total.quantity}
     meters = [meter for meter in _DAY_METERS if meter[0] in used]
     rows = []
-    for day in reversed(found.buckets):
-        amounts = {line.id: amounts.quantity for line, amounts in found.amounts_in(day)}
+    for day in reversed(usage.buckets):
+        amounts = {line.id: amounts.quantity for line, amounts in usage.amounts_in(day)}
         cells = [(amounts.get(slug, 0), unit) for slug, _, unit in meters]
-        rows.append({"day": day, "cells": cells, "cost": found.cost_in(day)})
-    return {"day_meters": meters, "last_days": rows if used else []}
+        rows.append({"day": day, "cells": cells, "cost": usage.cost_in(day)})
+    return {"day_meters": meters, "recent_days": rows if used else []}

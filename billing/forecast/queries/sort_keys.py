@@ -1,17 +1,18 @@
-"""Whose place in the list's order by limits is to be prepared."""
+"""Queries of the organizations whose sort keys by limit have to be prepared."""
 
 from django.db import connection
 
-# As fields of an organization to sort by.
+# Fields to sort organizations by.
 SOONEST_KEY = "limit_ranking__soonest_on"
 LATEST_KEY = "limit_ranking__latest_on"
 
-_LIMITED = """
+_WITH_LIMIT_AFTER = """
 select distinct organization_id from billing_spendinglimit
 where organization_id > %s and amount > 0 order by 1 limit %s
 """
-# Made by whoever knew nothing of it, or of a limit that was deleted.
-_AMISS = """
+# Organizations that were created without the signal (by SQL, say), and those whose
+# limit was deleted: no signal names them.
+_STALE = """
 select o.id from orgs_organization o
 left join billing_limitranking s on s.organization_id = o.id
 where s.organization_id is null or s.reached_on is not null and not exists (
@@ -21,19 +22,19 @@ order by o.id limit %s
 
 
 def list_limited_after(after: int, *, limit: int) -> list[int]:
-    """The next organizations by id that have a spending limit."""
-    return _ids(_LIMITED, after, limit)
+    """Return the ids of the next organizations with a spending limit, by id."""
+    return _fetch_ids(_WITH_LIMIT_AFTER, after, limit)
 
 
 def list_stale(limit: int) -> list[int]:
-    """Organizations without a standing, and those with a day but without a limit.
+    """Return organizations without a sort key, or with a day but without a limit.
 
-    Compares all of them; nothing else would find what nobody told of.
+    Reads the sort keys of all organizations: no signal reported these.
     """
-    return _ids(_AMISS, limit)
+    return _fetch_ids(_STALE, limit)
 
 
-def _ids(statement: str, *parameters: int) -> list[int]:
+def _fetch_ids(statement: str, *parameters: int) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return [id_ for (id_,) in cursor.fetchall()]

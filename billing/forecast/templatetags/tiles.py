@@ -1,4 +1,4 @@
-"""The first row of an organization's page: a number, and what it means."""
+"""Template tag of the tiles at the top of an organization's page."""
 
 from datetime import date, datetime, timedelta
 from typing import TypedDict
@@ -16,6 +16,8 @@ register = template.Library()
 
 
 class Tile(TypedDict, total=False):
+    """The variables of a tile, as its template takes them."""
+
     label: str
     value: str
     note: str
@@ -28,43 +30,44 @@ class Tile(TypedDict, total=False):
 def forecast_tiles(
     organization: Organization, forecast: Forecast, recent: RecentCost
 ) -> list[Tile]:
+    """Return the tiles of cost, growth, projection, savings and last invoice."""
     currency = organization.white_label.currency
     return [
-        _period(organization, forecast, currency),
-        _recent(recent, currency),
-        _projected(forecast, currency),
+        _period_tile(organization, forecast, currency),
+        _recent_tile(recent, currency),
+        _projection_tile(forecast, currency),
         {
             "label": "Savings vs. benchmark",
             "value": exact(forecast.cost.savings, "money", currency),
             "note": "this period",
         },
-        _synced(organization, forecast),
+        _invoice_tile(organization, forecast),
     ]
 
 
-def _period(organization: Organization, forecast: Forecast, currency: str) -> Tile:
+def _period_tile(organization: Organization, forecast: Forecast, currency: str) -> Tile:
     since = day_of(forecast.starts_at, organization.white_label.zone)
     tile: Tile = {
         "label": "Cost this period",
         "value": exact(forecast.cost.cost, "money", currency),
-        "note": _span(since, forecast.ends_on),
+        "note": _format_span(since, forecast.ends_on),
     }
     if forecast.free_balance:
-        left = max(
+        remaining = max(
             forecast.free_balance - forecast.cost.cost, forecast.free_balance * 0
         )
-        tile["strong"] = f"{money(left, currency)} free balance left"
+        tile["strong"] = f"{money(remaining, currency)} free balance left"
     return tile
 
 
-def _span(since: date, ends_on: date | None) -> str:
-    """Both ends of the period; one whose end is not known only began."""
+def _format_span(since: date, ends_on: date | None) -> str:
+    """Return the period's first and last day, only the first if no end is known."""
     if ends_on is None:
         return f"since {day(since)}"
     return f"{day(since)} \N{EN DASH} {day(ends_on - timedelta(days=1))}"
 
 
-def _recent(recent: RecentCost, currency: str) -> Tile:
+def _recent_tile(recent: RecentCost, currency: str) -> Tile:
     return {
         "label": "Last 30 days",
         "value": exact(recent.cost, "money", currency),
@@ -75,13 +78,15 @@ def _recent(recent: RecentCost, currency: str) -> Tile:
     }
 
 
-def _projected(forecast: Forecast, currency: str) -> Tile:
+def _projection_tile(forecast: Forecast, currency: str) -> Tile:
     tile: Tile = {
         "label": f"Projected usage by {day(forecast.ends_on)}"
         if forecast.ends_on
         else "Daily average",
         "value": exact(
-            forecast.pace_per_day if forecast.projected is None else forecast.projected,
+            forecast.daily_average
+            if forecast.projected is None
+            else forecast.projected,
             "money",
             currency,
         ),
@@ -90,11 +95,11 @@ def _projected(forecast: Forecast, currency: str) -> Tile:
         else "last 7 days",
     }
     if limit := forecast.next_limit:
-        tile |= _limit(limit, currency)
+        tile |= _limit_note(limit, currency)
     return tile
 
 
-def _limit(limit: LimitForecast, currency: str) -> Tile:
+def _limit_note(limit: LimitForecast, currency: str) -> Tile:
     name = f"{limit.label} ({money(limit.amount, currency)})"
     if limit.is_reached:
         tone = "bad" if limit.kind == "hard" else "warn"
@@ -108,7 +113,7 @@ def _limit(limit: LimitForecast, currency: str) -> Tile:
     }
 
 
-def _synced(organization: Organization, forecast: Forecast) -> Tile:
+def _invoice_tile(organization: Organization, forecast: Forecast) -> Tile:
     zone = organization.white_label.zone
     if forecast.facts.last_invoice_at is None:
         return {"label": "Last invoice", "value": UNKNOWN, "note": "none yet"}
@@ -116,10 +121,10 @@ def _synced(organization: Organization, forecast: Forecast) -> Tile:
     return {
         "label": "Last invoice",
         "value": day(local.date()),
-        "note": f"{_ago(local)}, {local:%H:%M %Z}",
+        "note": f"{_format_age(local)}, {local:%H:%M %Z}",
     }
 
 
-def _ago(at: datetime) -> str:
+def _format_age(at: datetime) -> str:
     days = (timezone.now() - at).days
     return f"{days} day{'' if days == 1 else 's'} ago" if days > 0 else "today"

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from billing import gateway
-from billing.forecast.queries.forecasts import forecast
+from billing.forecast.queries.forecasts import get_forecast
 from billing.ledger.queries.charges import ChargeFacts, list_charges
 from billing.ledger.views.credits import credits_card_context
 from billing.models import Price
@@ -51,7 +51,7 @@ def tab_context(
     """
     today = day_of(timezone.now(), organization.white_label.zone)
     period = current_period(organization.id)
-    period_forecast = forecast(organization, today=today, period=period)
+    period_forecast = get_forecast(organization, today=today, period=period)
     charges = _charges(organization.id)
     invoices = list_invoices(organization.id)
     return {

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.forecast.commands import fill_limit_rankings
-from billing.forecast.queries.forecasts import forecast
+from billing.forecast.queries.forecasts import get_forecast
 from billing.ledger.commands.periods import close_periods
 from billing.models import BillingAccount, BillingPeriod, Invoice, SpendingLimit
 from billing.models import Subscription as Sub
@@ -306,10 +306,10 @@ class _Seeding:
 
     def _limit_ahead(self, row: Organization) -> None:
         """Return a soft limit that today's run rate reaches in a few days."""
-        ahead = forecast(row, today=self.today)
+        ahead = get_forecast(row, today=self.today)
         left = (ahead.ends_on - self.today).days if ahead.ends_on else _DAYS_AHEAD
         days = min(_DAYS_AHEAD, max(left - 1, 1))
-        soft = round(ahead.cost.cost + ahead.pace_per_day * days, -1) - 5
+        soft = round(ahead.cost.cost + ahead.daily_average * days, -1) - 5
         SpendingLimit.objects.bulk_create(
             SpendingLimit(organization=row, kind=kind, amount=amount)
             for kind, amount in (("soft", soft), ("hard", round(soft * 2, -3)))

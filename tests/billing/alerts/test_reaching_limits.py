@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from billing.forecast import tasks
 from billing.forecast.commands import fill_limit_rankings
-from billing.forecast.queries.forecasts import forecast
+from billing.forecast.queries.forecasts import get_forecast
 from billing.ledger.commands.periods import close_period
 from billing.models import Alert, LimitRanking, SpendingLimit
 from metrics.commands.roll_up import roll_up_usage
@@ -83,7 +83,7 @@ def test_page_and_email_show_the_same_day_at_every_hour(
 
     with time_machine.travel(at, tick=False):
         today = day_of(at, org.white_label.zone)
-        [soft] = forecast(org, today=today).limits
+        [soft] = get_forecast(org, today=today).limits
         emailed_on = pace_email(org, at)
 
     assert (str(soft.projected_on), emailed_on) == (counts_down, counts_down)
@@ -531,6 +531,6 @@ def test_what_the_free_balance_still_pays_is_not_payable_yet(
     )
     give(going, "115")
     limit(going, "soft", "50")
-    [soft, _] = forecast(going, today=NOW.date()).limits
+    [soft, _] = get_forecast(going, today=NOW.date()).limits
 
     assert str(soft.projected_on) == "2026-11-28" == pace_email(going, NOW)

@@ -344,7 +344,7 @@ def reasons(response: Any) -> list[tuple[str, list[tuple[str, int | None]]]]:
     from billing.console.templatetags.fleet import reason_badge  # noqa: PLC0415
 
     page, found = response.content.decode(), []
-    for concern in response.context["needs_action"].concerns:
+    for concern in response.context["needs_action"].organizations:
         kinds: list[tuple[str, int | None]] = []
         for reason in concern.reasons:
             days = (NOW - reason.at).days if reason.at else None
@@ -385,7 +385,7 @@ def test_a_subscription_needs_attention_for_a_reason(
     response = bound.get("/")
 
     assert reasons(response) == ([("org-7", [reason])] if reason else [])
-    is_empty = 'data-empty="attention"' in response.content.decode()
+    is_empty = 'data-empty="needs-action"' in response.content.decode()
     assert is_empty is (reason is None)
 
 
@@ -425,11 +425,11 @@ def test_overdue_invoices_have_an_age_and_an_amount_in_their_own_currency(
         ("org-7", [("overdue", 21)]),
         ("org-8", [("overdue", 2), ("unpaid", None)]),
     ]
-    assert needs_action.concerns[0].reasons[0].times == 2
+    assert needs_action.organizations[0].reasons[0].count == 2
     assert overdue.owed == {"usd": Decimal(45), "eur": Decimal(11)}
     text = response.content.decode()
     assert ">$45.00</data> + <data" in text
-    assert (overdue.times, (NOW - overdue.at).days) == (3, 21)
+    assert (overdue.count, (NOW - overdue.at).days) == (3, 21)
     assert any("3 " in note and "21 " in note for note in tile_notes(text))
     assert "7,000" not in text
 
@@ -442,7 +442,7 @@ def test_more_than_fifty_are_not_counted(bound: Client, acme: WhiteLabel) -> Non
     response = bound.get("/")
     found = response.context["needs_action"]
 
-    assert (len(found.concerns), found.is_capped) == (50, True)
+    assert (len(found.organizations), found.is_capped) == (50, True)
     assert found.overdue.owed == {"usd": Decimal(600)}  # money is added up further
     assert "50+" in response.content.decode()
 
@@ -523,8 +523,8 @@ def test_htmx_gets_the_chart_and_nothing_else(
     assert part.context["series"].total == page.context["series"].total
     assert b"<html" not in part.content
     assert b'id="costs-panel"' in part.content
-    assert b'id="attention-title"' not in part.content
-    assert b'id="attention-title"' in boosted.content
+    assert b'id="needs-action-title"' not in part.content
+    assert b'id="needs-action-title"' in boosted.content
     assert "HX-Request" in page["Vary"]
     assert "no-store" in page["Cache-Control"]
 
@@ -537,7 +537,7 @@ def test_a_bad_range_is_a_400_that_still_shows_the_fleet(
 
     assert response.status_code == 400
     assert response.context["query"].problem
-    assert b'id="attention-title"' in response.content
+    assert b'id="needs-action-title"' in response.content
 
 
 def queries(client: Client) -> list[str]:
@@ -594,9 +594,9 @@ def test_a_new_installation_says_what_to_do_next(client: Client, db: None) -> No
     assert "load_organizations organizations.ndjson --white-label acme" in (
         no_organizations
     )
-    assert 'id="attention-title"' not in no_organizations
+    assert 'id="needs-action-title"' not in no_organizations
     assert 'data-step="usage"' in no_usage
-    assert 'data-empty="attention"' in no_usage
+    assert 'data-empty="needs-action"' in no_usage
     assert "steps-title" not in used_already
 
 
