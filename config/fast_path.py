@@ -24,7 +24,7 @@ from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 from pydantic import ValidationError
 
-from billing.api import ACCESS_BESIDE, access_answer
+from billing.api import ACCESS_JOIN, access_answer
 from config.errors import error_response
 from config.middleware import request_id_of
 from config.page_middleware import API_POLICY
@@ -147,7 +147,7 @@ def _access(environ: Environ, organization_id: str) -> Response | None:
         environ,
         organization_id,
         Scope.ORGANIZATIONS_READ,
-        joined=ACCESS_BESIDE,
+        joined=ACCESS_JOIN,
         now=now,
     )
     if call is None:

@@ -1,13 +1,12 @@
-"""The doors for programs: contract B, and what contract C says of balances."""
+"""API endpoints of billing: contract B, access, and contract C's overview of costs."""
 
-from billing.api.access import BESIDE as ACCESS_BESIDE
-from billing.api.access import answer as access_answer
+from billing.api.access import ACCESS_JOIN, access_answer
 from billing.api.access import router as access_router
 from billing.api.costs import router as balance_router
 from billing.api.organizations import router as account_router
 
 __all__ = [
-    "ACCESS_BESIDE",
+    "ACCESS_JOIN",
     "access_answer",
     "access_router",
     "account_router",

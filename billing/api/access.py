@@ -1,4 +1,7 @@
-"""Whether an organization has access; API gateways ask on each request."""
+"""API endpoint that answers whether an organization has access.
+
+API gateways may call it on each request that they serve.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,14 +11,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
 
-from billing.api.queries.access import BESIDE, list_refusals, refusals_of
+from billing.api.queries.access import ACCESS_JOIN, list_refusals, read_refusals
 from billing.api.schemas.access import AccessOut, access_body
 from orgs import access
 from orgs.catalog import Scope
 from orgs.models import Organization
 from orgs.schemas.errors import ErrorsOut
 
-__all__ = ["BESIDE", "answer", "router"]
+__all__ = ["ACCESS_JOIN", "access_answer", "router"]
 router = Router(tags=["organizations"])
 _READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
 
@@ -36,11 +39,16 @@ def read_access(request: HttpRequest, organization_id: str) -> HttpResponse:
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_READ, include_deleted=True
     )
-    barred = list_refusals(organization.pk, now=timezone.now())
-    body = access_body(organization, barred)
+    refusals = list_refusals(organization.pk, now=timezone.now())
+    body = access_body(organization, refusals)
     return HttpResponse(body, content_type="application/json")
 
 
-def answer(organization: Organization, row: Sequence[Any], now: datetime) -> bytes:
-    """The same from what was read beside the organization."""
-    return access_body(organization, refusals_of(row, now=now))
+def access_answer(
+    organization: Organization, row: Sequence[Any], now: datetime
+) -> bytes:
+    """Return the endpoint's body from a row that was read with `ACCESS_JOIN`.
+
+    The fast path reads it in the statement that reads the organization.
+    """
+    return access_body(organization, read_refusals(row, now=now))

@@ -1,4 +1,4 @@
-"""Contract C's overview: it shows balances, so it answers from here."""
+"""API endpoint of contract C's overview, in billing because it shows balances."""
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
@@ -31,6 +31,6 @@ def overview(
     organization = access.billed_organization(request, organization_id)
     white_label = organization.white_label
     days = query.days(white_label)
-    found = cost_items(organization.id, days)
-    body = overview_body(found, get_free_balance(organization), days, white_label)
+    items = cost_items(organization.id, days)
+    body = overview_body(items, get_free_balance(organization), days, white_label)
     return HttpResponse(body, content_type="application/json")

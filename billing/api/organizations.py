@@ -1,4 +1,4 @@
-"""Contract B: the caller's own organization, its integrations and limits."""
+"""API endpoints of contract B: the caller's organization, integrations and limits."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from ninja import Body, Query, Router
 from billing.alerts.commands.evaluation import evaluate_all_measures
 from billing.alerts.queries.history import list_recorded
 from billing.alerts.tasks import enqueue_emails
-from billing.api.queries.accounts import account, list_stripe_ids
+from billing.api.queries.accounts import get_account, list_stripe_ids
 from billing.api.schemas.bodies import organization_body
 from billing.api.schemas.changes import (
     IntegrationsIn,
@@ -47,7 +47,7 @@ def set_targets(request: HttpRequest, data: Body[IntegrationsIn]) -> HttpRespons
     """
     organization = access.own_organization(request, Scope.INTEGRATIONS_WRITE)
     set_integrations(organization.id, data.targets())
-    return _organization(organization)
+    return _organization_response(organization)
 
 
 @router.get(
@@ -62,7 +62,7 @@ def current(request: HttpRequest) -> HttpResponse:
     For an API key of a whole white label, this is the organization that owns it.
     """
     organization = access.own_organization(request, Scope.ORGANIZATIONS_READ)
-    return _organization(organization)
+    return _organization_response(organization)
 
 
 @router.get(
@@ -97,18 +97,20 @@ def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     cost is reached at once; `alerts` then lists the alerts it triggered.
     """
     organization = access.own_organization(request, Scope.BILLING_WRITE)
-    before = timezone.now()  # a worker may record alerts while this runs
+    # Alerts are listed by time, not from what this request evaluates: a worker may
+    # evaluate the new limits first.
+    changed_at = timezone.now()
     change_limits(
         organization.id, soft=data.spending_limit_soft, hard=data.spending_limit_hard
     )
     enqueue_emails(evaluate_all_measures([organization.id]))
-    fired = list_recorded(organization.id, since=before)
-    return _json(limits_body(account(organization), fired))
+    alerts = list_recorded(organization.id, since=changed_at)
+    return _json_response(limits_body(get_account(organization), alerts))
 
 
-def _organization(organization: Organization) -> HttpResponse:
-    return _json(organization_body(account(organization)))
+def _organization_response(organization: Organization) -> HttpResponse:
+    return _json_response(organization_body(get_account(organization)))
 
 
-def _json(body: bytes) -> HttpResponse:
+def _json_response(body: bytes) -> HttpResponse:
     return HttpResponse(body, content_type="application/json")

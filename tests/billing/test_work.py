@@ -1,4 +1,4 @@
-"""One lease and backoff for six kinds of work: each is put to the same cases."""
+"""Tests of leases and backoff, the same cases for all six kinds of work."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -156,7 +156,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 
 @pytest.fixture
 def swept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What sweeps enqueue, with Stripe set up."""
+    """Return the ids that sweeps enqueue, with Stripe connected."""
     enqueued: list[int] = []
     for module in ("billing.alerts", "billing.ledger", "billing.stripe", "orgs"):
         monkeypatch.setattr(
@@ -176,7 +176,7 @@ def claim(kind: Kind, pk: int) -> Any:
 @every_kind
 @pytest.mark.usefixtures("committed")
 def test_of_four_workers_at_once_one_claims_it(kind: Kind) -> None:
-    """Each on a connection of its own."""
+    """Claim one row from four connections at once."""
     row = kind.make(make_organization(make_white_label()))
 
     claimed = together([partial(claim, kind, row.pk)] * 4)
@@ -187,7 +187,7 @@ def test_of_four_workers_at_once_one_claims_it(kind: Kind) -> None:
 
 
 @every_kind
-def test_a_lease_is_kept_until_it_is_over(
+def test_a_lease_is_respected_until_it_is_over(
     kind: Kind, org: Organization, frozen: time_machine.Traveller
 ) -> None:
     first = claim(kind, kind.make(org).pk)
@@ -311,7 +311,7 @@ def test_it_is_tried_with_growing_waits_and_then_listed_as_failed(
 def test_a_row_that_kills_its_workers_fails_after_its_attempts(
     kind: Kind, org: Organization, frozen: time_machine.Traveller
 ) -> None:
-    """Nobody but the claim has counted them; the next worker only ends it."""
+    """Claim a row until its attempts run out; the next worker only fails it."""
     pk, policy = kind.make(org).pk, kind.model.retries
     for _ in range(policy.attempts):
         assert claim(kind, pk) is not None
@@ -433,9 +433,9 @@ def test_two_sweeps_do_not_enqueue_an_event_twice(
 
 def test_a_claim_leaves_other_rows_alone(decoy_run: SyncRun) -> None:
     """Claiming one row of a table leaves the others as they were."""
-    mine = make_run(make_organization(make_white_label("mine"), "org-1"))
+    row = make_run(make_organization(make_white_label("mine"), "org-1"))
 
-    assert claim(KINDS[-1], mine.pk)
+    assert claim(KINDS[-1], row.pk)
 
     decoy_run.refresh_from_db()
     assert (decoy_run.state, decoy_run.attempts) == ("pending", 0)

@@ -1,4 +1,4 @@
-"""What the tests of correcting usage share: a varied load, and a truth of its own."""
+"""Varied usage for tests of corrections, and its expected sums in plain Python."""
 
 import random
 from collections import defaultdict
@@ -33,7 +33,7 @@ _METERS = ("requests", "cpu_seconds", "gpu_seconds", "storage_bytes_added")
 
 
 def run(command: str, *arguments: str) -> tuple[int, list[str]]:
-    """As a shell would: exit code, and the lines of its output."""
+    """Run a command as a shell would; return its exit code and lines of output."""
     out, code = StringIO(), 0
     try:
         call_command(command, *arguments, stdout=out)
@@ -131,16 +131,16 @@ def truth(
 
 
 def _add(sums: list[Decimal], quantity: int, factors: Sequence[Decimal | int]) -> None:
-    """Exactly: Python rounds to 28 digits unless told otherwise."""
+    """Add without rounding; Python's default precision is 28 digits."""
     with localcontext(prec=80):
         for place, factor in enumerate(factors):
             sums[place] += quantity * factor
 
 
 def _rate_of(rates: list[Rate], e: UsageEvent, meter: str, version: int) -> Rate | None:
-    """The organization's own in force at the event's instant, or else the general."""
+    """Return the rate in force at the event, the organization's own before others."""
     first = datetime.min.replace(tzinfo=NOW.tzinfo)
-    found = [
+    result = [
         rate
         for rate in rates
         if rate.product == e.product
@@ -151,7 +151,7 @@ def _rate_of(rates: list[Rate], e: UsageEvent, meter: str, version: int) -> Rate
         and (rate.effective_from or first) <= e.at
     ]
     return max(
-        found,
+        result,
         key=lambda r: (r.organization_id is not None, r.effective_from or first),
         default=None,
     )
@@ -170,12 +170,12 @@ def recorded(label: WhiteLabel) -> Sums:
 
 
 def metrics_of(sums: Sums) -> dict[tuple[int, date, str], Decimal]:
-    """What the daily metrics have to say, those of 0 left out."""
-    found: dict[tuple[int, date, str], Decimal] = defaultdict(Decimal)
+    """Return the daily metrics that follow from sums, without those of 0."""
+    result: dict[tuple[int, date, str], Decimal] = defaultdict(Decimal)
     for (id_, day, _, meter, *_), (quantity, *_) in sums.items():
         if meter in DAILY_METRICS and quantity:
-            found[id_, day, meter] += quantity
-    return dict(found)
+            result[id_, day, meter] += quantity
+    return dict(result)
 
 
 def recorded_metrics(label: WhiteLabel) -> dict[tuple[int, date, str], Decimal]:
@@ -189,17 +189,17 @@ def recorded_metrics(label: WhiteLabel) -> dict[tuple[int, date, str], Decimal]:
 
 
 def everything() -> dict[str, list[Any]]:
-    """Every row of this app's tables, and where it stands: a rewrite shows."""
+    """Return every row of the app's tables with its position, which shows a rewrite."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select relname from pg_class where relname like 'metrics\\_%'"
             " and relkind in ('r', 'p') and not relispartition order by 1"
         )
         tables = [name for (name,) in cursor.fetchall()]
-        found = {}
+        result = {}
         for name in tables:
             cursor.execute(
                 f"select ctid::text, xmin::text, t::text from {name} t order by 3, 1"
             )
-            found[name] = cursor.fetchall()
-    return found
+            result[name] = cursor.fetchall()
+    return result

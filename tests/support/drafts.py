@@ -1,4 +1,4 @@
-"""An organization in the stand-in for Stripe whose cycles end in drafts."""
+"""An organization in the fake Stripe whose cycles end in drafts."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -46,41 +46,42 @@ class Draft:
         )
 
     def pass_time(self, *, days: float = 0, hours: float = 0) -> None:
-        """On both clocks."""
+        """Advance both clocks."""
         self.clock.shift(timedelta(days=days, hours=hours))
         self.fake.advance(days=days, hours=hours)
 
     def wait(self, *, days: float = 30) -> str:
-        """Until a cycle ends; the new draft's id, mirrored."""
+        """Advance until a cycle ends; mirror the new draft and return its id."""
         self.pass_time(days=days, hours=0.1)
-        found = gateway.list_invoices(customer_id=self.customer_id).items[0]
-        assert (found.status, found.billing_reason) == ("draft", "subscription_cycle")
-        self.found = found
+        invoice = gateway.list_invoices(customer_id=self.customer_id).items[0]
+        assert invoice.status == "draft"
+        assert invoice.billing_reason == "subscription_cycle"
+        self.invoice = invoice
         Invoice.objects.create(
             organization=self.organization,
-            stripe_id=found.id,
-            status=found.status,
-            currency=found.currency,
-            total=found.total,
-            amount_due=found.amount_due,
-            issued_at=found.created_at,
+            stripe_id=invoice.id,
+            status=invoice.status,
+            currency=invoice.currency,
+            total=invoice.total,
+            amount_due=invoice.amount_due,
+            issued_at=invoice.created_at,
         )
-        return found.id
+        return invoice.id
 
     def close(self) -> BillingPeriod:
         period = close_period_for_invoice(
-            self.found.id,
-            reason=self.found.billing_reason,
-            subscription_id=self.found.subscription_id,
-            period_ends_at=self.found.ends_at,
+            self.invoice.id,
+            reason=self.invoice.billing_reason,
+            subscription_id=self.invoice.subscription_id,
+            period_ends_at=self.invoice.ends_at,
         )
         assert period is not None
         return period
 
     def items(self, invoice_id: str = "") -> list[tuple[str, Decimal]]:
-        found = gateway.list_invoice_items(invoice_id=invoice_id or self.found.id)
-        return sorted((item.description, item.amount) for item in found)
+        items = gateway.list_invoice_items(invoice_id=invoice_id or self.invoice.id)
+        return sorted((item.description, item.amount) for item in items)
 
     def states(self) -> list[tuple[str, str, str]]:
-        found = list_charges(self.organization.id)
-        return [(one.product, one.state, one.error_code) for one in found]
+        charges = list_charges(self.organization.id)
+        return [(row.product, row.state, row.error_code) for row in charges]

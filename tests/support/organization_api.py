@@ -105,28 +105,28 @@ INVOICE = {
 }
 
 
-def faults(found: dict[str, Any]) -> list[str]:
-    """What is missing, too much, of another type or word; nothing if it fits."""
-    said = _faults(found, FIELDS)
-    said += [
-        f"{name}: {found[name]!r}"
+def faults(body: dict[str, Any]) -> list[str]:
+    """Return what is missing, unexpected, or has another type or value than allowed."""
+    problems = _faults(body, FIELDS)
+    problems += [
+        f"{name}: {body[name]!r}"
         for name, words in WORDS.items()
-        if found.get(name) not in words
+        if body.get(name) not in words
     ]
-    said += _faults(found["alert_emails"], ALERTS)
-    for invoice in (found["subscription_pause_reason"] or {}).get("invoices", []):
-        said += _faults(invoice, INVOICE)
-    return said
+    problems += _faults(body["alert_emails"], ALERTS)
+    for invoice in (body["subscription_pause_reason"] or {}).get("invoices", []):
+        problems += _faults(invoice, INVOICE)
+    return problems
 
 
-def _faults(found: dict[str, Any], fields: dict[str, tuple[str, bool]]) -> list[str]:
-    said = [f"{name}: only on one side" for name in found.keys() ^ fields.keys()]
+def _faults(body: dict[str, Any], fields: dict[str, tuple[str, bool]]) -> list[str]:
+    problems = [f"{name}: only on one side" for name in body.keys() ^ fields.keys()]
     for name, (kind, may_be_null) in fields.items():
-        value = found.get(name)
+        value = body.get(name)
         fits = may_be_null if value is None else _is(kind, value)
         if not fits:
-            said.append(f"{name}: {value!r} is no {kind}")
-    return said
+            problems.append(f"{name}: {value!r} is no {kind}")
+    return problems
 
 
 def _is(kind: str, value: Any) -> bool:

@@ -1,8 +1,9 @@
-"""Whether an organization may be served just now, and if not, why and since when.
+"""Query of the reasons to refuse access to an organization, and since when they apply.
 
-One statement of rows that are each found by an index, whatever was used: of the hard
-limit only who is over it is prepared. What time decides, as a trial's end, is compared
-when it is asked, and so is what a row says of another period or an older limit.
+One statement, each row of which is found by an index, however much was used: whether
+the hard limit is reached was recorded when the limits were evaluated. What depends on
+the time, such as a trial's end, is compared when the query runs. A record of another
+period, or of an older version of the limit, does not count.
 """
 
 from collections.abc import Sequence
@@ -18,16 +19,18 @@ from orgs.sql import sql_list
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One reason not to serve it; `code` is stable, `message` is for people."""
+    """A reason to refuse access; `code` is stable, `message` is a text for people."""
 
     code: str
     message: str
     since: datetime
 
 
-# A row beside that of an organization, `o`. Of the subscriptions that are not live the
-# newest; a trial was its end when no period came after.
-BESIDE = f"""(
+# A row to join laterally with an organization `o`, also in the statement of the fast
+# path that reads the organization. `from (values (true))` yields the row even without a
+# live subscription. Then the newest subscription counts: its trial is what ended if no
+# paid period followed it.
+ACCESS_JOIN = f"""(
 select o.deleted_at, case when not o.is_active then
         coalesce(o.inactive_since, o.updated_at) end,
     s.status, s.paused_at, coalesce(s.status_since, s.synced_at), s.trial_ends_at,
@@ -44,29 +47,34 @@ select o.deleted_at, case when not o.is_active then
         join billing_billingperiod p on p.organization_id = h.organization_id
             and p.ends_at is null and p.number = h.period
         where h.organization_id = o.id)
-from (values (true)) one left join billing_subscription s on s.organization_id = o.id
+from (values (true)) single_row
+left join billing_subscription s on s.organization_id = o.id
     and s.kind = '{SubscriptionKind.PLATFORM}' and s.status in {sql_list(LIVE)}
 )"""  # noqa: S608  statuses are our own
 _SQL = f"""
-select b.* from orgs_organization o cross join lateral {BESIDE} b where o.id = %(id)s
+select b.* from orgs_organization o cross join lateral {ACCESS_JOIN} b
+where o.id = %(id)s
 """  # noqa: S608  ours
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """As the statement reads it."""
+class _AccessRow:
+    """The row of `ACCESS_JOIN`."""
 
     deleted_at: datetime | None
     inactive_since: datetime | None
-    status: str | None  # of the live platform subscription, and so the next three
+    status: str | None  # of the live platform subscription, as the next three
     paused_at: datetime | None
     status_since: datetime | None
     trial_ends_at: datetime | None
-    lost_at: datetime | None  # a trial's end that nothing came after
+    lost_at: datetime | None  # end of a trial without a subscription after it
     over_since: datetime | None
 
-    def since(self, now: datetime) -> dict[str, datetime | None]:
-        """Since when each reason holds; null: it does not."""
+    def since_by_code(self, now: datetime) -> dict[str, datetime | None]:
+        """Return since when each reason applies; None if it does not.
+
+        The most severe reason comes first.
+        """
         is_paused = self.status == "paused" or self.paused_at is not None
         ends_at = self.trial_ends_at if self.status == "trialing" else None
         has_ended = ends_at is not None and ends_at <= now
@@ -91,15 +99,15 @@ _MESSAGES = {
 
 
 def list_refusals(organization_id: int, *, now: datetime) -> list[Refusal]:
-    """Every reason there is, the gravest first; none: it may be served."""
+    """Return the reasons to refuse access, most severe first; empty if allowed."""
     [row] = fetch_all(_SQL, {"id": organization_id, "now": now})
-    return refusals_of(row, now=now)
+    return read_refusals(row, now=now)
 
 
-def refusals_of(row: Sequence[Any], *, now: datetime) -> list[Refusal]:
-    """The same of what `BESIDE` read."""
+def read_refusals(row: Sequence[Any], *, now: datetime) -> list[Refusal]:
+    """Return the reasons to refuse access from a row of `ACCESS_JOIN`."""
     return [
         Refusal(code, _MESSAGES[code], since)
-        for code, since in _Row(*row).since(now).items()
+        for code, since in _AccessRow(*row).since_by_code(now).items()
         if since is not None
     ]

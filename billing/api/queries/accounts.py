@@ -1,4 +1,4 @@
-"""All that contract B shows of an organization, gathered once."""
+"""Query of everything that contract B shows of an organization."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,55 +17,57 @@ from metrics.queries.series import Amounts
 from orgs.models import Organization
 from orgs.queries.references import get_headcount
 
-_SHOWN_INVOICES = 24
+_MAX_INVOICES = 24
 _PAUSED = (Subscription.Status.PAUSED, Subscription.Status.UNPAID)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An organization with its money: balance, limits, subscriptions, open period."""
+    """An organization with its balance, limits, subscriptions and open period."""
 
     organization: Organization
     billing: BillingAccount
     platform: Subscription | None
     spaces: Subscription | None
-    limits: dict[str, Decimal]  # by kind; absent is none
+    limits: dict[str, Decimal]  # by kind; a kind without a limit is left out
     unpaid: Sequence[Invoice]
     meters: dict[str, Amounts]  # of the open period
     projects: int
     integrations: dict[str, IntegrationFacts]
-    alerts: dict[str, datetime]  # when a letter of the open period went out, by kind
+    alerts: dict[str, datetime]  # when the open period's email was sent, by kind
 
     def limit(self, kind: str) -> Decimal:
+        """Return a spending limit, 0 if there is none."""
         return self.limits.get(kind, Decimal(0))
 
     def meter(self, slug: str) -> Amounts:
+        """Return the amounts of a meter in the open period, 0 if it was not used."""
         return self.meters.get(slug, Amounts())
 
     @property
     def is_paused(self) -> bool:
-        found = self.platform
-        return found is not None and (
-            found.status in _PAUSED or found.paused_at is not None
+        subscription = self.platform
+        return subscription is not None and (
+            subscription.status in _PAUSED or subscription.paused_at is not None
         )
 
     @property
     def modified_at(self) -> datetime:
-        """Of the organization or of its integrations, whichever was later."""
+        """Time of the last change of the organization or one of its integrations."""
         changed = [facts.set_at for facts in self.integrations.values()]
         return max([self.organization.updated_at, *changed])
 
 
-def account(organization: Organization) -> Account:
-    """Eight queries, none of them over more than one organization."""
-    subscriptions = _subscriptions(organization)
+def get_account(organization: Organization) -> Account:
+    """Return an organization's account; eight queries, all of one organization."""
+    subscriptions = _live_subscriptions(organization)
     return Account(
         organization=organization,
         billing=get_billing_account(organization),
         platform=subscriptions.get(Subscription.Kind.PLATFORM),
         spaces=subscriptions.get(Subscription.Kind.SPACES),
         limits=_limits(organization),
-        unpaid=_unpaid(organization),
+        unpaid=_unpaid_invoices(organization),
         meters=open_period_meters(organization.id),
         projects=get_headcount(organization).projects,
         integrations=integrations(organization.id),
@@ -74,33 +76,33 @@ def account(organization: Organization) -> Account:
 
 
 def get_billing_account(organization: Organization) -> BillingAccount:
-    """Its own, or an empty one: nothing is synced yet."""
-    found = BillingAccount.objects.filter(organization=organization).first()
-    return found or BillingAccount(organization=organization)
+    """Return an organization's billing account, an unsaved one if nothing is synced."""
+    account = BillingAccount.objects.filter(organization=organization).first()
+    return account or BillingAccount(organization=organization)
 
 
-def _subscriptions(organization: Organization) -> dict[str, Subscription]:
-    """The live one of each kind."""
+def _live_subscriptions(organization: Organization) -> dict[str, Subscription]:
+    """Return the live subscription of each kind."""
     live = Subscription.objects.filter(organization=organization, status__in=LIVE)
     return {subscription.kind: subscription for subscription in live}
 
 
 def _limits(organization: Organization) -> dict[str, Decimal]:
     rows = SpendingLimit.objects.filter(organization=organization, amount__gt=0)
-    found = rows.values_list("kind", "amount")
-    return {kind: amount for kind, amount in found if amount is not None}
+    amounts = rows.values_list("kind", "amount")
+    return {kind: amount for kind, amount in amounts if amount is not None}
 
 
-def _unpaid(organization: Organization) -> list[Invoice]:
-    """Open ones past their day, and those given up; newest first, two years or so."""
+def _unpaid_invoices(organization: Organization) -> list[Invoice]:
+    """Return overdue and uncollectible invoices, newest first; 24 at most."""
     overdue = Q(status=Invoice.Status.OPEN, due_at__lt=timezone.now())
-    given_up = Q(status=Invoice.Status.UNCOLLECTIBLE)
-    rows = Invoice.objects.filter(overdue | given_up, organization=organization)
-    return list(rows.order_by("-issued_at", "-id")[:_SHOWN_INVOICES])
+    uncollectible = Q(status=Invoice.Status.UNCOLLECTIBLE)
+    rows = Invoice.objects.filter(overdue | uncollectible, organization=organization)
+    return list(rows.order_by("-issued_at", "-id")[:_MAX_INVOICES])
 
 
 def list_stripe_ids(organization_ids: Sequence[int]) -> dict[int, str]:
-    """Customers in Stripe by organization id; only those that have one."""
-    rows = BillingAccount.objects.filter(organization_id__in=organization_ids)
-    found = rows.values_list("organization_id", "stripe_id")
-    return {id_: stripe_id for id_, stripe_id in found if stripe_id}
+    """Return the IDs of the Stripe customers that are linked, by organization id."""
+    accounts = BillingAccount.objects.filter(organization_id__in=organization_ids)
+    rows = accounts.values_list("organization_id", "stripe_id")
+    return {id_: stripe_id for id_, stripe_id in rows if stripe_id}

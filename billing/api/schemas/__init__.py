@@ -1,1 +1,1 @@
-"""Shapes of money as programs send and read them."""
+"""Request and response schemas of the billing API."""

@@ -1,4 +1,4 @@
-"""What a gateway asks on each request: may this organization be served?"""
+"""Response schema of an organization's access."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ class RefusalOut(Schema):
 
 
 class AccessOut(Schema):
-    """Whether an organization has access."""
+    """The access of an organization."""
 
     allowed: bool = Field(description="Whether API requests should be served.")
     reasons: list[RefusalOut] = Field(
@@ -32,12 +32,12 @@ class AccessOut(Schema):
     rate_limit: int = Field(description="API requests per minute.")
 
 
-def access_body(organization: Organization, barred: Sequence[Refusal]) -> bytes:
-    """`AccessOut` as JSON."""
-    found: dict[str, Any] = {
-        "allowed": not barred,
-        "reasons": barred,
+def access_body(organization: Organization, refusals: Sequence[Refusal]) -> bytes:
+    """Return `AccessOut` as JSON; written directly, as it is asked on each request."""
+    body: dict[str, Any] = {
+        "allowed": not refusals,
+        "reasons": refusals,
         "rate_limit": organization.rate_limit
         or organization.white_label.default_rate_limit,
     }
-    return orjson.dumps(found, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(body, option=orjson.OPT_UTC_Z)

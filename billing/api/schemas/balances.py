@@ -1,4 +1,4 @@
-"""Contract C's overview of an organization: costs, pace, and what balance is left."""
+"""Response schema of contract C's overview: costs, hourly rate and free balance."""
 
 from decimal import Decimal
 from typing import Any
@@ -55,7 +55,7 @@ class OverviewOut(Schema):
 def overview_body(
     items: list[CostItem], balance: FreeBalance, days: DayRange, white_label: WhiteLabel
 ) -> bytes:
-    """`OverviewOut` as JSON."""
+    """Return `OverviewOut` as JSON."""
     total = sum((item.amounts.cost for item in items), Decimal(0))
     return orjson.dumps(
         {
@@ -65,13 +65,13 @@ def overview_body(
             "balance": {
                 "available": number(balance.available),
                 "remaining": number(balance.remaining),
-                "line_items": _lines(balance),
+                "line_items": _line_items(balance),
             },
         }
     )
 
 
-def _lines(balance: FreeBalance) -> list[dict[str, Any]]:
+def _line_items(balance: FreeBalance) -> list[dict[str, Any]]:
     if not balance.available or balance.ends_at is None:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Contract B's organization, written: every field from its own row."""
+"""JSON of contract B's organization."""
 
 from datetime import datetime
 from typing import Any
@@ -14,22 +14,22 @@ from orgs.models import Organization
 
 
 def organization_body(account: Account) -> bytes:
-    """`OwnOrganizationOut` as JSON; amounts digit by digit, not as a float."""
+    """Return `OwnOrganizationOut` as JSON; amounts keep all their digits."""
     return orjson.dumps(
         {
-            **_identity(account.organization),
-            **_usage(account),
-            **_platform(account),
-            **_spaces(account.spaces),
-            **_money(account),
-            **_target("prom", account.integrations.get("prom")),
-            **_target("loki", account.integrations.get("loki")),
+            **_identity_fields(account.organization),
+            **_usage_fields(account),
+            **_platform_fields(account),
+            **_spaces_fields(account.spaces),
+            **_billing_fields(account),
+            **_target_fields("prom", account.integrations.get("prom")),
+            **_target_fields("loki", account.integrations.get("loki")),
             "modified_on": account.modified_at,
         }
     )
 
 
-def _identity(organization: Organization) -> dict[str, Any]:
+def _identity_fields(organization: Organization) -> dict[str, Any]:
     default = organization.white_label.default_rate_limit
     return {
         "id": str(organization.id),
@@ -53,7 +53,7 @@ def _identity(organization: Organization) -> dict[str, Any]:
     }
 
 
-def _usage(account: Account) -> dict[str, Any]:
+def _usage_fields(account: Account) -> dict[str, Any]:
     prompt = account.meter("prompt_tokens")
     completion = account.meter("completion_tokens")
     amounts = {
@@ -61,60 +61,60 @@ def _usage(account: Account) -> dict[str, Any]:
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "num_requests": integer(account.meter("requests").quantity),
         "num_apps": account.projects,
     }
     for name, amount in amounts.items():
-        found[name] = integer(amount.quantity)
-        found[f"{name}_cost"] = number(amount.cost)
-        found[f"{name}_cost_savings"] = number(amount.benchmark_cost - amount.cost)
-    return found
+        fields[name] = integer(amount.quantity)
+        fields[f"{name}_cost"] = number(amount.cost)
+        fields[f"{name}_cost_savings"] = number(amount.benchmark_cost - amount.cost)
+    return fields
 
 
 def integer(value: int) -> orjson.Fragment:
-    """Any whole number; sums go beyond the 64 bits that orjson writes."""
+    """Return a whole number of any size as JSON; orjson itself writes 64 bits only."""
     return orjson.Fragment(str(value))
 
 
-def _platform(account: Account) -> dict[str, Any]:
-    found = account.platform
+def _platform_fields(account: Account) -> dict[str, Any]:
+    subscription = account.platform
     return {
         "subscription_tier": tier_of(account),
-        "subscription_cycle": found.cycle if found else None,
-        "subscription_price_id": found.stripe_price_id if found else None,
+        "subscription_cycle": subscription.cycle if subscription else None,
+        "subscription_price_id": subscription.stripe_price_id if subscription else None,
         "subscription_pause_reason": pause_reason(account),
-        "trial_end": epoch(found.trial_ends_at) if found else None,
+        "trial_end": epoch(subscription.trial_ends_at) if subscription else None,
     }
 
 
 def tier_of(account: Account) -> str | None:
-    """A tier the contract has no word for is null, not another one."""
-    found, organization = account.platform, account.organization
-    if found is None:
-        internal = organization.is_personal or not organization.is_billable
-        return "_INTERNAL_" if internal else "_NONE_"
-    if found.status == Subscription.Status.TRIALING:
+    """Return the contract's name of a tier, None for a tier that it does not name."""
+    subscription, organization = account.platform, account.organization
+    if subscription is None:
+        is_internal = organization.is_personal or not organization.is_billable
+        return "_INTERNAL_" if is_internal else "_NONE_"
+    if subscription.status == Subscription.Status.TRIALING:
         return "_TRIAL_"
-    tier = found.tier.lower()
+    tier = subscription.tier.lower()
     if tier == "internal":
         return "_INTERNAL_"
     return tier.upper() if tier in TIERS else None
 
 
-def _spaces(found: Subscription | None) -> dict[str, Any]:
-    facts: dict[str, Any] = dict.fromkeys(("tier", "seats", "status", "cancel_at"))
-    if found is not None:
-        served = (Subscription.Status.ACTIVE, Subscription.Status.TRIALING)
-        tier = found.tier.lower()
-        facts["tier"] = tier.upper() if tier in SPACES_TIERS else None
-        facts["seats"] = found.seats
-        facts["status"] = "active" if found.status in served else "unpaid"
-        facts["cancel_at"] = epoch(found.cancels_at)
-    return {f"spaces_subscription_{name}": value for name, value in facts.items()}
+def _spaces_fields(subscription: Subscription | None) -> dict[str, Any]:
+    fields: dict[str, Any] = dict.fromkeys(("tier", "seats", "status", "cancel_at"))
+    if subscription is not None:
+        paid = (Subscription.Status.ACTIVE, Subscription.Status.TRIALING)
+        tier = subscription.tier.lower()
+        fields["tier"] = tier.upper() if tier in SPACES_TIERS else None
+        fields["seats"] = subscription.seats
+        fields["status"] = "active" if subscription.status in paid else "unpaid"
+        fields["cancel_at"] = epoch(subscription.cancels_at)
+    return {f"spaces_subscription_{name}": value for name, value in fields.items()}
 
 
-def _money(account: Account) -> dict[str, Any]:
+def _billing_fields(account: Account) -> dict[str, Any]:
     billing = account.billing
     return {
         "org_stripe_id": billing.stripe_id or "",
@@ -127,14 +127,15 @@ def _money(account: Account) -> dict[str, Any]:
 
 
 def pause_reason(account: Account) -> dict[str, Any] | None:
-    """Null unless paused; then the unpaid invoices, which may be none."""
+    """Return the unpaid invoices of a paused organization; None if it is not paused."""
     if not account.is_paused or account.platform is None:
         return None
     reason = account.platform.pause_reason or account.platform.status
-    return {"invoices": [_unpaid(invoice, reason) for invoice in account.unpaid]}
+    invoices = [_invoice_fields(invoice, reason) for invoice in account.unpaid]
+    return {"invoices": invoices}
 
 
-def _unpaid(invoice: Invoice, reason: str) -> dict[str, Any]:
+def _invoice_fields(invoice: Invoice, reason: str) -> dict[str, Any]:
     return {
         "invoice_id": invoice.stripe_id,
         "invoice_number": invoice.number or None,
@@ -147,14 +148,18 @@ def _unpaid(invoice: Invoice, reason: str) -> dict[str, Any]:
     }
 
 
-def _target(kind: str, found: IntegrationFacts | None) -> dict[str, str | None]:
-    """Masked whole: a token's last characters would only help who guesses it."""
+def _target_fields(kind: str, target: IntegrationFacts | None) -> dict[str, str | None]:
+    """Return the fields of a push target.
+
+    The whole token is masked: its last characters would only help to guess the rest.
+    """
     return {
-        f"{kind}_id": found.instance_id if found else None,
-        f"{kind}_token": MASK if found else None,
-        f"{kind}_endpoint": found.endpoint if found else None,
+        f"{kind}_id": target.instance_id if target else None,
+        f"{kind}_token": MASK if target else None,
+        f"{kind}_endpoint": target.endpoint if target else None,
     }
 
 
 def epoch(instant: datetime | None) -> int | None:
+    """Return seconds since the Unix epoch."""
     return int(instant.timestamp()) if instant else None

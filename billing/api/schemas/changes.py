@@ -1,7 +1,7 @@
-"""What contract B's callers change, and how limits and memberships answer.
+"""Request schemas of contract B, and the responses of limits and memberships.
 
-Unknown keys are ignored, as that contract does: whoever sends the whole organization
-back changes only what the call is for.
+Unknown keys are ignored, as the contract says: a client that sends the whole
+organization back changes only what the endpoint is for.
 """
 
 import re
@@ -34,13 +34,13 @@ from metrics.schemas.charts import number
 from orgs.access import Principal
 from orgs.models import Organization
 
-_VISIBLE = re.compile(r"[!-~]+")
+_VISIBLE_ASCII = re.compile(r"[!-~]+")
 MAX_AMOUNT = 999_999_999_999
 _SOON = timedelta(days=7)
 
 
-def _visible(token: SecretStr) -> SecretStr:
-    if not _VISIBLE.fullmatch(token.get_secret_value()):
+def _check_visible(token: SecretStr) -> SecretStr:
+    if not _VISIBLE_ASCII.fullmatch(token.get_secret_value()):
         raise ValueError("`token` must be visible ASCII characters")
     return token
 
@@ -56,7 +56,7 @@ class TargetIn(BaseModel):
         pattern=r"^[!-9;-~]+$",
         description="The user name for basic authentication, without colons.",
     )
-    token: Annotated[SecretStr, AfterValidator(_visible)] = Field(
+    token: Annotated[SecretStr, AfterValidator(_check_visible)] = Field(
         min_length=1,
         max_length=2_000,
         description="The password for basic authentication, in visible ASCII. Stored"
@@ -72,6 +72,7 @@ class TargetIn(BaseModel):
     )
 
     def target(self) -> IncomingTarget:
+        """Return the target with its token in plain text."""
         token = self.token.get_secret_value()
         return IncomingTarget(self.id, self.endpoint, token)
 
@@ -85,12 +86,13 @@ class IntegrationsIn(BaseModel):
     loki: TargetIn | None = Field(None, description="The Loki target.")
 
     def targets(self) -> dict[str, IncomingTarget | None]:
-        given = {kind: getattr(self, kind) for kind in sorted(self.model_fields_set)}
-        return {kind: target and target.target() for kind, target in given.items()}
+        """Return the targets that were sent, by kind; None removes a target."""
+        sent = {kind: getattr(self, kind) for kind in sorted(self.model_fields_set)}
+        return {kind: target and target.target() for kind, target in sent.items()}
 
 
-def _amount(value: object) -> object:
-    """Numbers as they are written; text and booleans are not amounts."""
+def _check_number(value: object) -> object:
+    """Refuse text and booleans, which a `Decimal` field would accept."""
     if isinstance(value, str | bool):
         raise ValueError("an amount must be a JSON number")
     return value
@@ -98,7 +100,7 @@ def _amount(value: object) -> object:
 
 Amount = Annotated[
     Decimal,
-    BeforeValidator(_amount),
+    BeforeValidator(_check_number),
     Field(ge=0, le=MAX_AMOUNT, decimal_places=12, allow_inf_nan=False),
     WithJsonSchema(
         {
@@ -140,7 +142,7 @@ class FiredOut(Schema):
     reason: str = Field(description="Why the email was not sent; empty if it was.")
 
 
-def _fired(alert: Alert) -> dict[str, Any]:
+def _alert_fields(alert: Alert) -> dict[str, Any]:
     return {
         "kind": alert.kind,
         "threshold": number(alert.threshold),
@@ -180,8 +182,8 @@ class LimitsOut(Schema):
     )
 
 
-def limits_body(account: Account, fired: Sequence[Alert]) -> bytes:
-    """`LimitsOut` as JSON."""
+def limits_body(account: Account, alerts: Sequence[Alert]) -> bytes:
+    """Return `LimitsOut` as JSON."""
     billing, platform = account.billing, account.platform
     tier = tier_of(account)
     trial_end = platform.trial_ends_at if platform else None
@@ -204,7 +206,7 @@ def limits_body(account: Account, fired: Sequence[Alert]) -> bytes:
             "subscription_paused": pause_reason(account),
             "trial_end": trial_end,
             "trial_ending_soon": bool(is_trial and trial_end and trial_end <= soon),
-            "alerts": [_fired(alert) for alert in fired],
+            "alerts": [_alert_fields(alert) for alert in alerts],
         }
     )
 
@@ -239,6 +241,7 @@ class MembershipOut(Schema):
 def membership(
     organization: Organization, principal: Principal, *, stripe_id: str | None
 ) -> dict[str, Any]:
+    """Return a `MembershipOut` of an organization for the principal of the request."""
     return {
         "auth0_id": principal.name,
         "org_id": str(organization.id),
@@ -258,7 +261,7 @@ def membership(
 
 
 class MembershipsIn(Schema):
-    """How many organizations to return, and from where."""
+    """The number of organizations to return, and the ID after which to start."""
 
     limit: int = Field(
         1_000,
@@ -278,6 +281,7 @@ class MembershipsIn(Schema):
 def memberships(
     rows: Sequence[Organization], principal: Principal, stripe_ids: dict[int, str]
 ) -> list[dict[str, Any]]:
+    """Return a `MembershipOut` of each organization."""
     return [
         membership(row, principal, stripe_id=stripe_ids.get(row.id)) for row in rows
     ]

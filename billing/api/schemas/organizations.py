@@ -1,4 +1,4 @@
-"""Contract B's organization: one flat object, every field always there."""
+"""Response schema of contract B's organization: flat, with every field present."""
 
 from typing import Literal
 
@@ -43,7 +43,7 @@ class PauseReasonOut(Schema):
 
 
 class AlertEmailsOut(Schema):
-    """When each alert email was sent in this billing period."""
+    """Times at which the alert emails of this billing period were sent."""
 
     soft_limit: AwareDatetime | None = Field(description=_SENT)
     hard_limit: AwareDatetime | None = Field(description=_SENT)

@@ -20,7 +20,7 @@ from billing.models.mirrors import SubscriptionStatus as _Status
 from orgs.models import Organization, WhiteLabel
 from orgs.sql import sql_list
 
-MAX_SHOWN = 50  # organizations: nobody works through a longer list
+MAX_SHOWN = 50  # organizations; the page links to complete lists
 _MAX_INVOICES = 1_000  # more overdue invoices are summed up as "more than"
 _TRIAL_ENDING_WITHIN = timedelta(days=14)
 _TRIAL_LOST_WITHIN = timedelta(days=30)
@@ -90,7 +90,7 @@ class OrganizationInNeed:
 class NeedsAction:
     """The organizations of some white labels that need action.
 
-    The lists hold at most `MAX_SHOWN`; the flags tell that there are more than counted.
+    The lists hold at most `MAX_SHOWN`; a flag is set if there are more than counted.
     """
 
     organizations: Sequence[OrganizationInNeed]  # most urgent first
@@ -170,8 +170,8 @@ _LOST = f"""s.status = '{{status}}'
             and live.status in {sql_list(LIVE)})"""
 _TRIAL_END = "s.trial_ends_at"
 _LATEST_FIRST, _SOONEST_FIRST = f"order by {_TRIAL_END} desc", f"order by {_TRIAL_END}"
-# Kind, since when, condition, order. Stripe does not tell since when a subscription is
-# unpaid or past due.
+# Kind, since when, condition, order. Stripe does not report since when a subscription
+# is unpaid or past due.
 _PARTS = (
     (ReasonKind.UNPAID, "null::timestamptz", f"s.status = '{_Status.UNPAID}'", ""),
     (ReasonKind.PAST_DUE, "null::timestamptz", f"s.status = '{_Status.PAST_DUE}'", ""),

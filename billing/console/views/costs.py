@@ -14,9 +14,11 @@ from orgs.web.http import OrgRequest, page_or_fragment
 
 def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Show costs by day or month and product, as contract C's chart does."""
-    asked = ask_costs(request, organization_id)
+    cost_request = ask_costs(request, organization_id)
     context = {
-        **cost_panel_with_limits(asked, forecast_costs(asked), "billing:costs"),
+        **cost_panel_with_limits(
+            cost_request, forecast_costs(cost_request), "billing:costs"
+        ),
         "tab": "costs",
         "nav_key": "organizations",
     }
@@ -25,7 +27,7 @@ def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
         "billing/console/costs.html",
         "metrics/_costs_panel.html",
         context,
-        status=asked.status,
+        status=cost_request.status,
     )
 
 
@@ -36,22 +38,26 @@ def ask_costs(request: OrgRequest, organization_id: int) -> ChartRequest:
     )
 
 
-def forecast_costs(asked: ChartRequest) -> Forecast:
+def forecast_costs(cost_request: ChartRequest) -> Forecast:
     """Return the forecast of the organization whose costs are shown."""
-    return get_forecast(asked.organization, today=asked.today, period=asked.period)
+    return get_forecast(
+        cost_request.organization, today=cost_request.today, period=cost_request.period
+    )
 
 
 def cost_panel_with_limits(
-    asked: ChartRequest, forecast: Forecast, url_name: str
+    cost_request: ChartRequest, forecast: Forecast, url_name: str
 ) -> dict[str, Any]:
     """Return the template variables of the cost chart with spending limits."""
-    label = asked.organization.white_label
-    url = reverse(url_name, args=[asked.organization.pk])
-    if not asked.query.is_cumulative:
-        limits = limit_lines(forecast, grain=asked.query.grain, zone=label.zone)
-        return cost_panel_context(asked, url, limits)
-    panel = cost_panel_context(asked, url)
+    label = cost_request.organization.white_label
+    url = reverse(url_name, args=[cost_request.organization.pk])
+    if not cost_request.query.is_cumulative:
+        limits = limit_lines(forecast, grain=cost_request.query.grain, zone=label.zone)
+        return cost_panel_context(cost_request, url, limits)
+    panel = cost_panel_context(cost_request, url)
     series = panel["series"]
     by_day = {day: series.cost_in(day) for day in series.buckets}
-    chart = period_chart(forecast, by_day, today=asked.today, currency=label.currency)
+    chart = period_chart(
+        forecast, by_day, today=cost_request.today, currency=label.currency
+    )
     return {**panel, "chart": chart, "forecast": forecast}

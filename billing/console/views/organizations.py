@@ -118,11 +118,11 @@ def _page_url(base: str, filters: FleetFilters, cursor: str | None) -> str:
 
 def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Show an organization's costs, forecast, entitlements and recent days."""
-    asked = ask_costs(request, organization_id)
-    organization, today = asked.organization, asked.today
-    forecast = forecast_costs(asked)
+    cost_request = ask_costs(request, organization_id)
+    organization, today = cost_request.organization, cost_request.today
+    forecast = forecast_costs(cost_request)
     context = {
-        **cost_panel_with_limits(asked, forecast, "billing:overview"),
+        **cost_panel_with_limits(cost_request, forecast, "billing:overview"),
         "tab": "overview",
         "nav_key": "organizations",
         "today": today,
@@ -140,7 +140,7 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
         "billing/console/overview.html",
         "metrics/_costs_panel.html",
         context,
-        status=asked.status,
+        status=cost_request.status,
     )
 
 

@@ -23,7 +23,7 @@ from billing.alerts.queries.statuses import (
     preview_limits,
     simulate,
 )
-from billing.api.queries.accounts import account
+from billing.api.queries.accounts import get_account
 from billing.errors import AlreadySending, NoRecipients, NotARecipient, UnknownOptOut
 from billing.models import Alert, AlertEmail, AlertEmailRecipient, AlertOptOut
 from orgs.models import Entitlements, Member, Organization, WhiteLabel
@@ -384,7 +384,7 @@ def test_contract_b_returns_when_emails_of_the_open_period_were_sent(
 ) -> None:
     use(acme, 5)
     evaluate(customer)
-    assert account(customer).alerts == {}
+    assert get_account(customer).alerts == {}
 
     finish(AlertEmail.objects.get())
     Alert.objects.create(
@@ -392,7 +392,7 @@ def test_contract_b_returns_when_emails_of_the_open_period_were_sent(
         billing_period=7, state="sent", sent_at=NOW,
     )  # fmt: skip
 
-    assert account(customer).alerts == {"soft_limit": NOW}
+    assert get_account(customer).alerts == {"soft_limit": NOW}
 
 
 # --- why, and why not ---------------------------------------------------------------

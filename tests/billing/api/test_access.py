@@ -51,7 +51,7 @@ def test_one_that_is_in_order_is_served(org: Organization, key: str) -> None:
     assert ask(org, key).json() == {"allowed": True, "reasons": [], "rate_limit": 200}
 
 
-def test_its_own_rate_limit_is_told(org: Organization, key: str) -> None:
+def test_its_own_rate_limit_is_returned(org: Organization, key: str) -> None:
     Organization.objects.filter(pk=org.pk).update(rate_limit=77)
 
     assert ask(org, key).json()["rate_limit"] == 77
@@ -190,7 +190,7 @@ def test_a_hard_limit_bars_since_it_was_crossed(
     assert codes(decoy, key) == []
 
 
-def test_a_soft_limit_bars_nobody(
+def test_a_soft_limit_does_not_refuse_access(
     acme: WhiteLabel, org: Organization, key: str
 ) -> None:
     make_rate(acme, "2")
@@ -247,7 +247,7 @@ def test_reasons_come_together(over: Organization, key: str) -> None:
 def test_setting_a_limit_below_the_cost_bars_at_once(
     acme: WhiteLabel, org: Organization, key: str
 ) -> None:
-    """By contract B: the answer to the call comes after it is evaluated."""
+    """Set the hard limit by contract B, which evaluates it before it answers."""
     make_rate(acme, "2")
     use(acme, 5)
     writer = make_key(acme, "billing:write", organization=org)

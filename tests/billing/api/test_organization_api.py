@@ -111,12 +111,12 @@ def test_money_and_subscriptions_are_those_of_their_rows(
     assert (body["subscription_price_id"], body["trial_end"]) == ("price_7", 1796083200)
     assert (body["free_balance"], body["spending_limit_soft"]) == (12.5, 0.1)
     spaces = ("tier", "seats", "status", "cancel_at")
-    found = [body[f"spaces_subscription_{name}"] for name in spaces]
-    assert found == ["TEAM", 3, "active", None]
+    values = [body[f"spaces_subscription_{name}"] for name in spaces]
+    assert values == ["TEAM", 3, "active", None]
 
 
 @pytest.mark.parametrize(
-    ("status", "tier", "said"),
+    ("status", "tier", "expected"),
     [
         ("trialing", "growth", "_TRIAL_"),
         ("active", "internal", "_INTERNAL_"),
@@ -126,14 +126,14 @@ def test_money_and_subscriptions_are_those_of_their_rows(
     ],
 )
 def test_tiers_are_the_contracts_words(
-    ask: Ask, org: Organization, status: str, tier: str, said: str | None
+    ask: Ask, org: Organization, status: str, tier: str, expected: str | None
 ) -> None:
     subscribe(org, status=status, tier=tier)
 
     body = ask.get("orgs/current").json()
 
     assert faults(body) == []
-    assert body["subscription_tier"] == said
+    assert body["subscription_tier"] == expected
 
 
 def test_a_paused_subscription_names_its_unpaid_invoices(

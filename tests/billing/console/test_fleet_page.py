@@ -77,16 +77,13 @@ def sums_of(response: Any) -> Sums:
 
 
 def sums_of_organizations(client: Client, label: WhiteLabel, query: str) -> Sums:
-    """The same from the pages of all its organizations, deleted ones too."""
+    """Return the sums of the pages of all organizations, including deleted ones."""
     total: Sums = {}
     for organization in Organization.objects.filter(white_label=label):
         url = reverse("billing:costs", args=[organization.pk])
         for key, cost in sums_of(client.get(f"{url}?{query}")).items():
             total[key] = total.get(key, Decimal(0)) + cost
     return total
-
-
-# --- numbers ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("query", ["", "range=12m", "range=7d&grain=monthly"])
@@ -96,11 +93,11 @@ def test_the_fleet_is_the_sum_of_its_organizations_at_every_instant(
     make_rate(acme, "0.31")
     make_rate(acme, "0.000000000007", product="claude")
     make_rate(decoy, "1000")
-    gone = make_organization(acme, "org-9")
+    deleted = make_organization(acme, "org-9")
     record(acme, [used("a", "2026-11-21", 11), used("b", "2026-10-31", 7)])
     record(acme, [used("c", "2026-11-20", 5, organization="org-9", product="claude")])
     record(decoy, [used("d", "2026-11-20", 13)])
-    delete(gone)
+    delete(deleted)
 
     seen = [sums_of(bound.get(f"/?{query}"))]
     roll_up_usage()
@@ -160,7 +157,7 @@ def test_nothing_before_is_no_change(bound: Client, acme: WhiteLabel) -> None:
     assert "%" not in tile_notes(response.content.decode())[0]
 
 
-def test_quantities_add_up_within_a_unit_and_say_what_has_no_price(
+def test_quantities_add_up_within_a_unit_and_show_what_has_no_price(
     bound: Client, acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "1", meter="prompt_tokens")
@@ -188,12 +185,9 @@ def test_many_products_are_drawn_as_five(bound: Client, acme: WhiteLabel) -> Non
     assert names == ["p-8", "p-7", "p-6", "p-5", "5 more"]
 
 
-# --- whose ------------------------------------------------------------------------
-
-
 @pytest.fixture
 def europe(acme: WhiteLabel) -> WhiteLabel:
-    """In euro: $ 3 of acme, $ 5 of decoy, € 11 of europe, all yesterday."""
+    """Create a white label in euros; yesterday cost $3, $5 (decoy) and €11."""
     europe = make_white_label("europe", currency="eur")
     make_organization(europe, "org-7")
     decoy = WhiteLabel.objects.get(slug="decoy")
@@ -291,16 +285,15 @@ def test_who_may_not_see_money_is_led_to_the_list(acme: WhiteLabel) -> None:
     assert Client().get("/")["Location"] == "/accounts/login/?next=/"
 
 
-def test_who_is_bound_to_nothing_is_told_so(client: Client, acme: WhiteLabel) -> None:
+def test_a_user_without_a_white_label_sees_an_explanation(
+    client: Client, acme: WhiteLabel
+) -> None:
     client.force_login(make_user("nobody", "viewer", is_staff=False))
     response = client.get("/")
 
     assert response.status_code == 200
     assert b'data-empty="white-labels"' in response.content
     assert b"Acme" not in response.content
-
-
-# --- what needs somebody ----------------------------------------------------------
 
 
 def ago(days: int) -> datetime:
@@ -333,10 +326,10 @@ def bill(organization: Organization, id_: str, amount: int, **facts: Any) -> Non
 @pytest.fixture
 def stranger(decoy: WhiteLabel) -> Organization:
     """Everything is wrong with one of another white label."""
-    found = Organization.objects.get(white_label=decoy, external_id="org-7")
-    bill(found, "decoy", 7_000)
-    subscribe(found, "unpaid")
-    return found
+    organization = Organization.objects.get(white_label=decoy, external_id="org-7")
+    bill(organization, "decoy", 7_000)
+    subscribe(organization, "unpaid")
+    return organization
 
 
 def reasons(response: Any) -> list[tuple[str, list[tuple[str, int | None]]]]:
@@ -402,7 +395,7 @@ def test_overdue_invoices_have_an_age_and_an_amount_in_their_own_currency(
     bound: Client, acme: WhiteLabel, org: Organization, stranger: Organization
 ) -> None:
     other = make_organization(acme, "org-8")
-    gone = make_organization(acme, "org-9")
+    deleted = make_organization(acme, "org-9")
     bill(org, "a", 70, due_at=ago(9), amount_paid=30)
     bill(org, "b", 5, due_at=ago(21))
     bill(other, "c", 11, due_at=ago(2), currency="eur")
@@ -415,8 +408,8 @@ def test_overdue_invoices_have_an_age_and_an_amount_in_their_own_currency(
         ("settled", {"amount_paid": 1_000}),
     ):
         bill(org, id_, 1_000, **facts)
-    bill(gone, "gone", 3_000)
-    delete(gone)
+    bill(deleted, "deleted", 3_000)
+    delete(deleted)
     response = bound.get("/")
     needs_action = response.context["needs_action"]
     overdue = needs_action.overdue
@@ -440,14 +433,16 @@ def test_more_than_fifty_are_not_counted(bound: Client, acme: WhiteLabel) -> Non
     for organization in rows:
         bill(organization, organization.external_id, 10)
     response = bound.get("/")
-    found = response.context["needs_action"]
+    needs_action = response.context["needs_action"]
 
-    assert (len(found.organizations), found.is_capped) == (50, True)
-    assert found.overdue.owed == {"usd": Decimal(600)}  # money is added up further
+    assert (len(needs_action.organizations), needs_action.is_capped) == (50, True)
+    assert needs_action.overdue.owed == {
+        "usd": Decimal(600)
+    }  # money is added up further
     assert "50+" in response.content.decode()
 
 
-def test_rows_know_their_white_label_whoever_writes_them(
+def test_every_write_sets_the_white_label_of_a_row(
     acme: WhiteLabel, decoy: WhiteLabel, org: Organization
 ) -> None:
     bill(org, "a", 7)
@@ -480,8 +475,8 @@ def test_trials_that_end_within_14_days_stand_in_order_with_their_cost(
     response = bound.get("/")
     trials = response.context["trials"]
 
-    found = [(e["row"].external_id, e["recent"].cost) for e in trials]
-    assert found == [("org-7", 0), ("soon", Decimal("3.5")), ("end", 0)]
+    shown = [(e["row"].external_id, e["recent"].cost) for e in trials]
+    assert shown == [("org-7", 0), ("soon", Decimal("3.5")), ("end", 0)]
     text = response.content.decode()
     assert "Nov 22</td>" in text
     assert "Nov 24</td>" in text
@@ -507,9 +502,6 @@ def test_the_largest_are_those_that_cost_most_in_30_days(
 
     found = [(e["row"].external_id, e["recent"].cost) for e in entries]
     assert found == [(f"o-{n}", Decimal(n + 1) / 2) for n in range(7, -1, -1)]
-
-
-# --- the page ---------------------------------------------------------------------
 
 
 def test_htmx_gets_the_chart_and_nothing_else(
@@ -563,11 +555,11 @@ def test_sixty_organizations_take_no_more_queries_than_three(
 
     make_rate(acme, "0.5")
     fill(range(3))
-    few = queries(bound)
+    first = queries(bound)
     fill(range(3, 60))
     many = queries(bound)
 
-    assert len(few) == len(many) <= 12
+    assert len(first) == len(many) <= 12
     assert not [sql for sql in many if "metrics_usageevent" in sql]
 
 
@@ -620,7 +612,7 @@ def test_freshness_says_what_waits_and_when_the_order_was_prepared(
     assert 'data-aggregation="behind"' in stale
 
 
-def test_the_zone_is_said(bound: Client, org: Organization) -> None:
+def test_the_page_shows_its_time_zone(bound: Client, org: Organization) -> None:
     assert NOW.tzinfo is UTC
     page = bound.get("/").content.decode()
     panel = page[page.index('id="costs-panel"') :]

@@ -76,20 +76,20 @@ def table(client: Client, url: str = FILE) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(response.content.decode())))
 
 
-def test_a_tab_says_how_many_of_ours_there_are(
+def test_a_tab_shows_how_many_visible_organizations_it_has(
     bound: Client, acme: WhiteLabel, decoy: WhiteLabel
 ) -> None:
     make_organizations(acme, [{"external_id": f"o-{n}"} for n in range(9)])
-    ours = list(
+    organizations = list(
         Organization.objects.filter(white_label=acme, external_id__startswith="o-")
     )
-    for one in ours[:3]:
+    for one in organizations[:3]:
         subscribed(one, "trialing")
-    subscribed(ours[3], "paused")
-    for one in ours[4:6]:
+    subscribed(organizations[3], "paused")
+    for one in organizations[4:6]:
         owing(one)
         owing(one, nth=2)  # counts once
-    for nth, removed in enumerate(ours[7:9]):
+    for nth, removed in enumerate(organizations[7:9]):
         subscribed(removed, ("trialing", "paused")[nth])
         owing(removed)
         delete(removed)
@@ -142,8 +142,8 @@ def test_the_file_is_searched_narrowed_and_sorted_as_the_list(
     )
     subscribed(Organization.objects.get(external_id="o-0005"), "paused")
 
-    found = [row["external_id"] for row in table(bound, f"{FILE}?q=one&sort=-name")]
-    assert found == [f"o-{n:04}" for n in reversed(range(530))]
+    ids = [row["external_id"] for row in table(bound, f"{FILE}?q=one&sort=-name")]
+    assert ids == [f"o-{n:04}" for n in reversed(range(530))]
     assert [r["external_id"] for r in table(bound, f"{FILE}?state=paused")] == [
         "o-0005"
     ]

@@ -75,8 +75,8 @@ def test_the_list_pages_there_and_back_without_counting(
             url = response.context["previous_url"]
 
     assert [len(page) for page in pages] == [50, 50, 22]
-    found = [name for page in pages for name in page]
-    assert found == sorted(set(found), key=str.lower)
+    shown = [name for page in pages for name in page]
+    assert shown == sorted(set(shown), key=str.lower)
     assert back == pages[:-1][::-1]
     statements = [query["sql"].upper() for query in captured.captured_queries]
     assert not [sql for sql in statements if "COUNT(" in sql]
@@ -139,11 +139,11 @@ def test_the_list_takes_as_many_queries_however_many_rows(
 def test_an_organization_is_found_in_four_ways(
     staff: Client, fleet: WhiteLabel
 ) -> None:
-    found = Organization.objects.get(external_id="ext-77")
-    BillingAccount.objects.create(organization=found, stripe_id="cus_Ab77")
-    ours = staff.get(f"{LIST}?q={found.id}")
+    organization = Organization.objects.get(external_id="ext-77")
+    BillingAccount.objects.create(organization=organization, stripe_id="cus_Ab77")
+    response = staff.get(f"{LIST}?q={organization.id}")
 
-    assert found.name in names(ours)
+    assert organization.name in names(response)
     for text in ("COMPANY 077", "ext-77", "pay77@example.com", "cus_Ab77"):
         assert names(staff.get(LIST, {"q": text})) == ["Company 077"]
     for text in ("077 078", "cus_A", "100%", "nothing"):
@@ -190,7 +190,7 @@ def used(acme: WhiteLabel, org: Organization) -> Organization:
     return org
 
 
-def test_page_fragment_and_api_say_the_same(
+def test_page_fragment_and_api_show_the_same(
     staff: Client, acme: WhiteLabel, used: Organization
 ) -> None:
     url = reverse("billing:costs", args=[used.id])
@@ -276,10 +276,10 @@ def test_daily_metrics_are_of_the_days_of_the_range(
 
 def test_days_to_come_have_no_daily_metrics(staff: Client, used: Organization) -> None:
     url = reverse("metrics:usage", args=[used.id])
-    found = staff.get(f"{url}?from=2026-12-01&through=2026-12-02")
+    result = staff.get(f"{url}?from=2026-12-01&through=2026-12-02")
 
-    assert found.status_code == 200
-    assert "Daily metrics" not in found.content.decode()
+    assert result.status_code == 200
+    assert "Daily metrics" not in result.content.decode()
 
 
 @pytest.mark.parametrize("tab", ["billing:overview", "metrics:usage", "billing:costs"])

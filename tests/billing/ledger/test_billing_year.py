@@ -1,4 +1,4 @@
-"""Through trial, months, a pause and the end, as webhooks tell it in any order."""
+"""Tests of a subscription from trial to cancellation, with webhooks in any order."""
 
 import random
 from datetime import timedelta
@@ -32,7 +32,7 @@ WHO = {"note": "why not", "by": "ann"}
 
 
 class Year:
-    """One organization; every event of Stripe comes twice, in any order."""
+    """An organization to which Stripe delivers every event twice, in any order."""
 
     def __init__(
         self, fake: FakeStripe, clock: time_machine.Traveller, label: WhiteLabel
@@ -41,38 +41,38 @@ class Year:
         self.organization = make_organization(label, "org-1")
         self.customer_id = customer_of(fake, self.organization)
         self.random, self.recorded = random.Random(7), 0
-        self.told: set[str] = set()
+        self.delivered: set[str] = set()
         make_rate(label, "1.001")
 
     def subscribe(self, *, interval: str = "month", **more: Any) -> None:
         price = make_price(self.fake, 2900, interval=interval).id
         self.subscription_id = subscribe(self.fake, self.customer_id, price, **more)
-        self.hear()
+        self.deliver_events()
 
     def use(self, requests: int) -> None:
         self.recorded += 1
-        told = {"organization": "org-1", "quantities": {"requests": requests}}
-        record(self.label, [event(f"e-{self.recorded}", **told)])
+        fields = {"organization": "org-1", "quantities": {"requests": requests}}
+        record(self.label, [event(f"e-{self.recorded}", **fields)])
 
     def wait(self, **span: float) -> None:
-        """On both clocks; Stripe's events are heard, and workers do their work."""
+        """Advance both clocks, deliver Stripe's events and run the workers."""
         self.clock.shift(timedelta(**span))
         self.fake.control("clock", advance=int(timedelta(**span).total_seconds()))
-        self.hear()
+        self.deliver_events()
 
     def bill(self) -> None:
-        """Over the end of the cycle, and until its draft is finalized and paid."""
+        """Advance to the end of the cycle, until its draft is finalized and paid."""
         ends_at = gateway.get_subscription(self.subscription_id).item.period_ends_at
         rest = ends_at - timezone.now() + timedelta(minutes=6)
         self.wait(seconds=rest.total_seconds())
         self.wait(hours=2)
 
-    def hear(self) -> None:
-        found = {one["id"] for one in self.fake.events()} - self.told
-        self.told |= found
-        twice = sorted(found) * 2
-        self.random.shuffle(twice)
-        for id_ in twice:
+    def deliver_events(self) -> None:
+        new_ids = {item["id"] for item in self.fake.events()} - self.delivered
+        self.delivered |= new_ids
+        deliveries = sorted(new_ids) * 2
+        self.random.shuffle(deliveries)
+        for id_ in deliveries:
             self._post(id_)
         self.work()
 
@@ -90,7 +90,7 @@ class Year:
             ledger_tasks.send_charges(period_id)
 
     def billed(self) -> list[tuple[str, list[Decimal]]]:
-        """Each invoice's state and our items on it, oldest first."""
+        """Return each invoice's status and its charges, oldest first."""
         pages = gateway.list_invoices(customer_id=self.customer_id).items
         return [
             (
@@ -133,21 +133,21 @@ def test_trial_months_pause_and_end(year: Year) -> None:
     year.bill()  # a month without usage
 
     gateway.pause_subscription(year.subscription_id, reason="moving", key="p")
-    year.hear()
+    year.deliver_events()
     year.use(11)
     year.bill()
     gateway.resume_subscription(year.subscription_id, key="r")
-    year.hear()
+    year.deliver_events()
     year.use(1)
     year.bill()
 
     year.use(5)
     year.fake.client().v1.subscriptions.cancel(year.subscription_id)
-    year.hear()
+    year.deliver_events()
     assert list_organizations_without_draft(10) == [org.id]
     ledger_tasks.make_final_invoice(org.id)
     ledger_tasks.make_final_invoice(org.id)
-    year.hear()
+    year.deliver_events()
     year.wait(hours=2)
 
     assert year.billed() == [
@@ -198,13 +198,13 @@ def test_months_of_the_31st_tile(year: Year) -> None:
     assert year.is_reconciled()
 
 
-def test_the_last_invoice_is_made_once_wherever_it_is_killed(
+def test_the_final_invoice_is_created_once_wherever_it_is_killed(
     year: Year, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     year.subscribe()
     year.use(5)
     year.fake.client().v1.subscriptions.cancel(year.subscription_id)
-    year.hear()
+    year.deliver_events()
 
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -215,12 +215,12 @@ def test_the_last_invoice_is_made_once_wherever_it_is_killed(
     monkeypatch.undo()
     year.fake.fault("disconnect_after", "/v1/invoices", method="POST")
     ledger_tasks.make_final_invoice(year.organization.id)
-    year.hear()
+    year.deliver_events()
 
     assert year.billed() == [("paid", []), ("draft", [Decimal("5.00")])]
 
 
-def test_who_is_not_canceled_gets_no_last_invoice(year: Year) -> None:
+def test_a_live_subscription_gets_no_final_invoice(year: Year) -> None:
     year.subscribe()
     year.use(5)
     year.wait(days=31)
@@ -232,11 +232,11 @@ def test_who_is_not_canceled_gets_no_last_invoice(year: Year) -> None:
     assert final_invoices.make_final_invoice(year.organization.id) is None
 
 
-def test_refused_a_last_invoice_waits_for_the_sweep(year: Year) -> None:
+def test_a_refused_final_invoice_is_retried_by_the_sweep(year: Year) -> None:
     year.subscribe()
     year.use(5)
     year.fake.client().v1.subscriptions.cancel(year.subscription_id)
-    year.hear()
+    year.deliver_events()
     year.fake.fault("error", "/v1/invoices", method="POST", status=402)
 
     ledger_tasks.make_final_invoice(year.organization.id)

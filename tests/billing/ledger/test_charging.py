@@ -1,4 +1,4 @@
-"""Charges reach their invoice once: killed, cut off, late, refused, all at once."""
+"""Tests that each charge reaches its invoice once, whatever fails."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,14 +46,14 @@ DONE = [("claude", "done", ""), ("gpt", "done", "")]
 def draft(
     fake_stripe: FakeStripe, frozen: time_machine.Traveller, acme: WhiteLabel
 ) -> Draft:
-    made = Draft(fake_stripe, frozen, acme)
-    made.wait()
-    return made
+    draft = Draft(fake_stripe, frozen, acme)
+    draft.wait()
+    return draft
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that fails is not tried again by the gateway itself."""
+    """Keep the gateway from retrying calls that fail."""
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0)
 
 
@@ -70,7 +70,7 @@ def test_a_closed_period_is_on_its_invoice(draft: Draft) -> None:
     posts = draft.fake.requests(ITEMS, "POST")
     assert len(posts) == 2
     assert len({post["idempotency_key"] for post in posts}) == 2
-    invoice = gateway.get_invoice(draft.found.id)
+    invoice = gateway.get_invoice(draft.invoice.id)
     assert invoice.total == Decimal("29.00") + Decimal("27.51")
     line = next(line for line in invoice.lines if line.description == "gpt")
     charge = Charge.objects.get(product="gpt")
@@ -99,10 +99,8 @@ def test_the_credit_is_charged_after_as_much_usage(draft: Draft) -> None:
     draft.pass_time(hours=0.1)
     send_charges(period.id)
     assert draft.items() == [("Credit", Decimal("-13.00")), *BOTH]
-    assert gateway.get_invoice(draft.found.id).total == Decimal("43.51")
+    assert gateway.get_invoice(draft.invoice.id).total == Decimal("43.51")
 
-
-# --- killed and cut off -------------------------------------------------------------
 
 STEPS: list[tuple[Any, str]] = [
     (sending, "_claim"),  # before it
@@ -117,7 +115,7 @@ class Killed(BaseException):
 
 
 def forget_answers(rows: QuerySet[Charge]) -> None:
-    """As if killed before they were kept, and the lease over."""
+    """Reset charges as if the worker died before it saved them, its lease over."""
     now = timezone.now()
     rows.update(
         state="pending",
@@ -146,7 +144,7 @@ def test_killed_at_any_step_it_is_billed_once(
     with pytest.raises(Killed):
         send_charges(period.id)
     monkeypatch.setattr(where, step, real)
-    send_charges(period.id)  # somebody's lease is respected
+    send_charges(period.id)  # the lease of the killed worker is respected
     draft.pass_time(hours=0.06)
     send_charges(period.id)
 
@@ -192,7 +190,7 @@ def test_cut_off_after_stripes_commit_it_is_billed_once(
 
 @pytest.mark.usefixtures("hasty")
 def test_after_a_day_the_invoice_is_looked_at_first(draft: Draft) -> None:
-    draft.fake.client().v1.invoices.update(draft.found.id, {"auto_advance": False})
+    draft.fake.client().v1.invoices.update(draft.invoice.id, {"auto_advance": False})
     period = draft.close()
     draft.fake.fault("disconnect_after", f"{ITEMS}*", method="POST")
     send_charges(period.id)
@@ -208,7 +206,7 @@ def test_after_a_day_the_invoice_is_looked_at_first(draft: Draft) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_an_error_that_is_kept_under_the_key_does_not_last(draft: Draft) -> None:
+def test_an_error_stored_under_the_idempotency_key_is_overcome(draft: Draft) -> None:
     period = draft.close()
     draft.fake.fault("error_saved", f"{ITEMS}*", method="POST")
 
@@ -238,13 +236,10 @@ def test_without_stripe_it_is_tried_less_and_less_often(
     assert draft.states()[0] == ("claude", "failed", "stripe.unavailable")
 
 
-# --- too late, refused --------------------------------------------------------------
-
-
 def test_too_late_for_its_invoice_it_is_on_the_next(draft: Draft) -> None:
     period = draft.close()
     send_charge(Charge.objects.get(product="claude").id)
-    first = draft.found.id
+    first = draft.invoice.id
     draft.fake.client().v1.invoices.finalize_invoice(first)
 
     send_charges(period.id)
@@ -263,7 +258,7 @@ def test_too_late_for_its_invoice_it_is_on_the_next(draft: Draft) -> None:
 def test_there_already_on_a_finalized_invoice_it_is_done(draft: Draft) -> None:
     period = draft.close()
     send_charges(period.id)
-    draft.fake.client().v1.invoices.finalize_invoice(draft.found.id)
+    draft.fake.client().v1.invoices.finalize_invoice(draft.invoice.id)
     rows = Charge.objects.filter(product="gpt")
     item = rows.get().stripe_id
     later = timezone.now() - timedelta(seconds=1)  # as if another series of tries
@@ -279,7 +274,7 @@ def test_there_already_on_a_finalized_invoice_it_is_done(draft: Draft) -> None:
 
 def test_a_draft_that_was_deleted_leaves_them_to_the_next(draft: Draft) -> None:
     period = draft.close()
-    draft.fake.client().v1.invoices.delete(draft.found.id)
+    draft.fake.client().v1.invoices.delete(draft.invoice.id)
 
     send_charges(period.id)
 
@@ -309,9 +304,6 @@ def test_what_stripe_refuses_waits_for_a_person(draft: Draft) -> None:
     assert draft.items() == BOTH
     with pytest.raises(NotFailed):
         retry_charge(Charge.objects.all()[0].id)
-
-
-# --- all at once --------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("committed")

@@ -1,4 +1,4 @@
-"""Credits, voids and periods as finance meets them: seen first, written once."""
+"""Tests of the pages of credits, voids and periods: preview, then one change."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -69,13 +69,9 @@ def require_billing_read(username: str, role: str, white_label: WhiteLabel) -> C
 
 
 def fields(response: Any, **more: Any) -> dict[str, Any]:
-    """A form of the page, with its own word."""
+    """Return the data of a page's form, with its idempotency key."""
     form = response.context["form"]
-    word = form["idempotency_key"].value()
-    return {"idempotency_key": word, **more}
-
-
-# --- doors --------------------------------------------------------------------------
+    return {"idempotency_key": form["idempotency_key"].value(), **more}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -110,9 +106,6 @@ def test_a_reader_sees_the_form_disabled_with_the_reason(
     assert reader.post(at(used, "void"), sent).status_code == 403
     assert not CreditEntry.objects.exists()
     assert not UsageVoid.objects.exists()
-
-
-# --- credits ------------------------------------------------------------------------
 
 
 def test_a_preview_says_what_becomes_of_the_bill_and_writes_nothing(
@@ -150,7 +143,7 @@ def test_a_grant_is_one_line_however_often_it_is_sent(
     assert "$7.50" in text
 
 
-def test_nothing_is_granted_while_nobody_can_say_whether_it_was(
+def test_nothing_is_granted_while_the_cache_is_unavailable(
     finance: Client, used: Organization, settings: Settings
 ) -> None:
     away = {"LOCATION": "redis://127.0.0.1:9", "BACKEND": _BACKEND}
@@ -165,8 +158,8 @@ def test_more_than_is_left_is_refused_and_may_be_sent_again(
     finance: Client, used: Organization
 ) -> None:
     url = at(used, "credits")
-    word = fields(finance.get(url))
-    take = {**CREDIT, **word, "correction": "take_back", "step": "apply"}
+    key = fields(finance.get(url))
+    take = {**CREDIT, **key, "correction": "take_back", "step": "apply"}
     refused = finance.post(url, take)
 
     assert refused.status_code == 422
@@ -200,7 +193,7 @@ def test_free_balance_moves_with_its_ledger(
         ("note", "a\x00b"),
     ],
 )
-def test_what_cannot_be_is_said_at_its_field(
+def test_an_invalid_value_is_an_error_of_its_field(
     finance: Client, used: Organization, name: str, value: str
 ) -> None:
     sent = {**CREDIT, "idempotency_key": "w", "step": "apply", name: value}
@@ -211,13 +204,10 @@ def test_what_cannot_be_is_said_at_its_field(
     assert not CreditEntry.objects.exists()
 
 
-# --- voids --------------------------------------------------------------------------
-
-
 def test_an_event_is_seen_then_voided_once(finance: Client, used: Organization) -> None:
     url = at(used, "void")
-    asked = fields(finance.get(url), event="b", note="Sent by a test")
-    seen = finance.post(url, {**asked, "step": "preview"})
+    data = fields(finance.get(url), event="b", note="Sent by a test")
+    seen = finance.post(url, {**data, "step": "preview"})
     voiding = seen.context["preview"]
 
     assert voiding.usage.events == {1: 1}
@@ -225,7 +215,7 @@ def test_an_event_is_seen_then_voided_once(finance: Client, used: Organization) 
     assert (voiding.before.total, voiding.after.total) == (Decimal(13), Decimal("7.5"))
     assert not UsageVoid.objects.exists()
 
-    apply = {**asked, "step": "apply", "events": "1"}
+    apply = {**data, "step": "apply", "events": "1"}
     assert [finance.post(url, apply).status_code for _ in range(2)] == [302, 409]
     assert UsageVoid.objects.get().event_id == "b"
     assert usage_of(used, "product", "quantity") == [
@@ -252,16 +242,16 @@ def test_a_range_is_of_the_white_labels_clock_and_ends_before_its_end(
 def test_a_range_that_holds_other_events_by_now_is_looked_at_again(
     finance: Client, acme: WhiteLabel, used: Organization
 ) -> None:
-    asked = {
+    data = {
         "start": "2026-11-21T00:00",
         "end": "2026-11-22T00:00",
         "note": "x",
         "idempotency_key": "w",
     }
-    seen = finance.post(at(used, "void"), {**asked, "step": "preview"})
+    seen = finance.post(at(used, "void"), {**data, "step": "preview"})
     assert seen.context["events"] == 2
     record(acme, [event("late", quantities={"requests": 2})])
-    answer = finance.post(at(used, "void"), {**asked, "step": "apply", "events": "2"})
+    answer = finance.post(at(used, "void"), {**data, "step": "apply", "events": "2"})
 
     assert answer.status_code == 409
     assert answer.context["error"] in answer.content.decode()
@@ -286,7 +276,7 @@ def test_usage_of_a_closed_period_is_made_good_by_a_credit(
 
 
 @pytest.mark.parametrize(
-    ("asked", "field"),
+    ("data", "field"),
     [
         ({"event": "nobody's"}, "event"),
         ({}, "start"),
@@ -295,19 +285,16 @@ def test_usage_of_a_closed_period_is_made_good_by_a_credit(
         ({"start": "yesterday", "end": "2026-11-21T00:00"}, "start"),
     ],
 )
-def test_a_range_that_is_none_is_said_at_its_field(
-    finance: Client, used: Organization, asked: dict[str, str], field: str
+def test_an_invalid_range_is_an_error_of_its_field(
+    finance: Client, used: Organization, data: dict[str, str], field: str
 ) -> None:
     answer = finance.post(
         at(used, "void"),
-        {**asked, "note": "x", "idempotency_key": "w", "step": "preview"},
+        {**data, "note": "x", "idempotency_key": "w", "step": "preview"},
     )
 
     assert answer.status_code == 422
     assert field in answer.context["form"].errors
-
-
-# --- periods ------------------------------------------------------------------------
 
 
 def test_a_period_adds_up_from_events_to_what_was_charged(
@@ -339,11 +326,11 @@ def test_a_period_that_is_not_there_is_not_found(
 def test_a_period_is_closed_by_hand_once_and_charges_nothing(
     finance: Client, used: Organization
 ) -> None:
-    asked = fields(finance.get(at(used, "periods")), note="Billed elsewhere")
+    data = fields(finance.get(at(used, "periods")), note="Billed elsewhere")
 
     with time_machine.travel(NOW + timedelta(hours=1), tick=False):
         for _ in range(2):
-            assert finance.post(at(used, "periods"), asked).status_code == 302
+            assert finance.post(at(used, "periods"), data).status_code == 302
 
     closed = BillingPeriod.objects.get(organization=used, ends_at__isnull=False)
     assert (closed.cost, closed.closed_by, closed.note) == (
@@ -357,32 +344,32 @@ def test_a_period_is_closed_by_hand_once_and_charges_nothing(
     assert 'data-closed-by="fin"' in page
 
 
-def test_nobody_closes_a_period_without_a_reason_or_the_right_to(
+def test_closing_a_period_requires_a_reason_and_the_right_to(
     finance: Client, used: Organization, acme: WhiteLabel
 ) -> None:
     viewer = require_billing_read("vic", "viewer", acme)
     stranger = require_billing_read(
         "eve", "operator", WhiteLabel.objects.get(slug="decoy")
     )
-    asked = fields(finance.get(at(used, "periods")), note=" ")
+    data = fields(finance.get(at(used, "periods")), note=" ")
 
-    answer = finance.post(at(used, "periods"), asked)
+    answer = finance.post(at(used, "periods"), data)
     assert (answer.status_code, [*answer.context["form"].errors]) == (422, ["note"])
-    asked["note"] = "why"
-    assert viewer.post(at(used, "periods"), asked).status_code == 403
-    assert stranger.post(at(used, "periods"), asked).status_code == 404
+    data["note"] = "why"
+    assert viewer.post(at(used, "periods"), data).status_code == 403
+    assert stranger.post(at(used, "periods"), data).status_code == 404
     assert not BillingPeriod.objects.filter(ends_at__isnull=False).exists()
 
 
 def test_a_command_closes_a_period_by_hand(used: Organization) -> None:
-    told, done = StringIO(), StringIO()
-    of = ("close_period", "--organization", "org-7", "--white-label", "acme")
+    preview, result = StringIO(), StringIO()
+    command = ("close_period", "--organization", "org-7", "--white-label", "acme")
     with time_machine.travel(NOW + timedelta(hours=1), tick=False):
-        call_command(*of, stdout=told)
+        call_command(*command, stdout=preview)
         with pytest.raises(CommandError, match="note"):
-            call_command(*of, "--apply")
-        call_command(*of, "--apply", "--note", "x", "--by", "ann", stdout=done)
+            call_command(*command, "--apply")
+        call_command(*command, "--apply", "--note", "x", "--by", "ann", stdout=result)
 
-    assert " 13 usd\n" in told.getvalue()
-    assert done.getvalue() == "closed 1 13 usd\n"
+    assert " 13 usd\n" in preview.getvalue()
+    assert result.getvalue() == "closed 1 13 usd\n"
     assert BillingPeriod.objects.get(organization=used, number=1).closed_by == "ann"

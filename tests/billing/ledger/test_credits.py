@@ -1,4 +1,4 @@
-"""Credits and free balance: lines are appended, and no balance goes below zero."""
+"""Tests of the credit ledger: entries are appended, no balance goes below 0."""
 
 from decimal import Decimal
 

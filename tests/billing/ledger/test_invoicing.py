@@ -1,4 +1,4 @@
-"""A draft closes the period it bills: once, at its end, with its cost as charges."""
+"""Tests of closing a period for its draft invoice: once, with its cost as charges."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -59,7 +59,7 @@ def make_subscription(organization: Organization, **fields: Any) -> Subscription
 def make_invoice(
     organization: Organization, stripe_id: str = "in_1", **fields: Any
 ) -> Invoice:
-    """A mirrored one, as Stripe makes it at the end of a cycle."""
+    """Create a mirrored invoice, as Stripe sends it at the end of a cycle."""
     made = {
         "status": "draft",
         "currency": "usd",
@@ -73,14 +73,14 @@ def make_invoice(
 
 
 def close(stripe_id: str = "in_1", **changes: Any) -> BillingPeriod | None:
-    """As the mirror says that a draft came; of the only subscription unless told."""
+    """Close the period for a mirrored draft, by default of its only subscription."""
     organization_id = Invoice.objects.get(stripe_id=stripe_id).organization_id
-    told: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "reason": "subscription_cycle",
         "subscription_id": f"sub_{organization_id}",
         "period_ends_at": END,
     }
-    return close_period_for_invoice(stripe_id, **(told | changes))
+    return close_period_for_invoice(stripe_id, **(arguments | changes))
 
 
 def charges(organization: Organization) -> list[tuple[Any, ...]]:
@@ -145,7 +145,7 @@ def test_a_draft_closes_the_period_it_bills(
     assert not Charge.objects.exclude(period=period).exists()
 
 
-def test_told_twice_nothing_more_happens(used: Organization) -> None:
+def test_a_repeated_event_changes_nothing(used: Organization) -> None:
     make_invoice(used)
     make_invoice(used, "in_2")
 
@@ -172,7 +172,7 @@ def test_nothing_ends_in_the_future_or_before_it_began(used: Organization) -> No
 
 
 @pytest.mark.parametrize(
-    ("told", "subscription", "invoice"),
+    ("arguments", "subscription", "invoice"),
     [
         ({"reason": "subscription_create"}, {}, {}),
         ({"reason": "subscription_update"}, {}, {}),
@@ -185,7 +185,7 @@ def test_nothing_ends_in_the_future_or_before_it_began(used: Organization) -> No
 )
 def test_what_bills_no_usage_closes_nothing(
     used: Organization,
-    told: dict[str, Any],
+    arguments: dict[str, Any],
     subscription: dict[str, Any],
     invoice: dict[str, Any],
 ) -> None:
@@ -193,13 +193,13 @@ def test_what_bills_no_usage_closes_nothing(
     rows.update(**subscription)
     make_invoice(used, **invoice)
 
-    assert close(**told) is None
+    assert close(**arguments) is None
 
     assert BillingPeriod.objects.get(organization=used).ends_at is None
     assert charges(used) == []
 
 
-def test_an_invoice_of_somebody_elses_subscription_closes_nothing(
+def test_an_invoice_of_another_organizations_subscription_closes_nothing(
     used: Organization,
 ) -> None:
     make_invoice(used)
@@ -396,12 +396,12 @@ def test_too_many_products_are_charged_as_one_with_the_rest(
     period = close()
 
     assert period is not None
-    found = charges(org)
-    assert len(found) == 200
-    rest = next(charge for charge in found if charge[0] == OTHER_PRODUCTS)
+    rows = charges(org)
+    assert len(rows) == 200
+    rest = next(charge for charge in rows if charge[0] == OTHER_PRODUCTS)
     assert rest[1] == Decimal("77.75")  # 5 x 0.5, 5 x (1.01 + … + 5.01)
-    assert sum(charge[1] for charge in found) == period.cost
-    whole = sum(charge[2] for charge in found)
+    assert sum(charge[1] for charge in rows) == period.cost
+    whole = sum(charge[2] for charge in rows)
     assert whole == round(period.cost or Decimal(0), 2)
 
 

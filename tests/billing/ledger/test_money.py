@@ -1,4 +1,4 @@
-"""Money is rounded once, and what is split adds up to the last unit."""
+"""Tests of rounding once, and of allocations that sum to their total."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -28,7 +28,7 @@ def exact(amounts: dict[str, Decimal]) -> Fraction:
 
 
 @given(products, currencies)
-def test_a_split_sums_to_its_total_and_is_fair(
+def test_an_allocation_sums_to_its_total_and_is_fair(
     parts: dict[str, Decimal], currency: str
 ) -> None:
     whole, unit = exact(parts), Fraction(smallest_charge(currency))
@@ -48,15 +48,15 @@ def test_a_split_sums_to_its_total_and_is_fair(
 def test_a_bill_adds_up_whatever_pays_for_it(
     parts: dict[str, Decimal], currency: str, free: Decimal, credit: Decimal
 ) -> None:
-    made = compute_bill(parts, currency, free_balance=free, credit=credit)
+    bill = compute_bill(parts, currency, free_balance=free, credit=credit)
 
-    assert Fraction(made.cost) == exact(parts)
-    assert 0 <= made.free_balance_used <= min(made.cost, free)
-    rest = Fraction(made.cost) - Fraction(made.free_balance_used)
-    assert abs(Fraction(made.usage) - rest) <= Fraction(smallest_charge(currency)) / 2
-    assert exact(dict(made.lines)) == made.usage
-    assert 0 <= made.credit_used <= min(made.usage, credit)
-    assert made.total >= 0
+    assert Fraction(bill.cost) == exact(parts)
+    assert 0 <= bill.free_balance_used <= min(bill.cost, free)
+    rest = Fraction(bill.cost) - Fraction(bill.free_balance_used)
+    assert abs(Fraction(bill.usage) - rest) <= Fraction(smallest_charge(currency)) / 2
+    assert exact(dict(bill.lines)) == bill.usage
+    assert 0 <= bill.credit_used <= min(bill.usage, credit)
+    assert bill.total >= 0
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_lines_get_the_units_that_rounding_each_would_lose() -> None:
 def test_free_balance_pays_before_credits_and_credits_pay_whole_units() -> None:
     parts = {"claude": Decimal("10.004"), "gpt": Decimal("30.012")}
 
-    made = compute_bill(parts, "usd", free_balance=Decimal(10), credit=Decimal("5.019"))
+    bill = compute_bill(parts, "usd", free_balance=Decimal(10), credit=Decimal("5.019"))
 
-    assert made.cost == Decimal("40.016")
-    assert made.free_balance_used == 10
-    assert made.usage == Decimal("30.02")
-    assert made.lines == {"claude": Decimal("7.51"), "gpt": Decimal("22.51")}
-    assert made.credit_used == Decimal("5.01")
-    assert made.total == Decimal("25.01")
+    assert bill.cost == Decimal("40.016")
+    assert bill.free_balance_used == 10
+    assert bill.usage == Decimal("30.02")
+    assert bill.lines == {"claude": Decimal("7.51"), "gpt": Decimal("22.51")}
+    assert bill.credit_used == Decimal("5.01")
+    assert bill.total == Decimal("25.01")

@@ -1,4 +1,4 @@
-"""Days, buckets and ranges: table tests, and laws that hold in every zone."""
+"""Tests of days, buckets and ranges: tables, and properties in every time zone."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -30,7 +30,7 @@ settings.load_profile("orgdesk")
 
 @given(days, zones)
 def test_a_day_begins_with_its_first_instant(day: date, zone: ZoneInfo) -> None:
-    """But for the one Apia left out, a day holds its first instant, none before it."""
+    """Check the first instant of each day, except the day that Apia skipped."""
     start = first_instant(day, zone)
 
     if (zone.key, day) != ("Pacific/Apia", date(2011, 12, 30)):

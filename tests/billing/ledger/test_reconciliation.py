@@ -1,4 +1,4 @@
-"""Events, daily usage, period and invoice say the same, or why they do not."""
+"""Tests of the reconciliation of events, daily usage, period and invoice."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -45,12 +45,12 @@ WHO = {"note": "why not", "by": "ann"}
 def draft(
     fake_stripe: FakeStripe, frozen: time_machine.Traveller, acme: WhiteLabel
 ) -> Draft:
-    made = Draft(fake_stripe, frozen, acme)
-    made.wait()
-    return made
+    draft = Draft(fake_stripe, frozen, acme)
+    draft.wait()
+    return draft
 
 
-def steps(found: Reconciliation) -> list[tuple[str, Any, Any, list[Cause]]]:
+def steps(result: Reconciliation) -> list[tuple[str, Any, Any, list[Cause]]]:
     return [
         (
             one.label,
@@ -58,29 +58,29 @@ def steps(found: Reconciliation) -> list[tuple[str, Any, Any, list[Cause]]]:
             one.difference,
             [reason.cause for reason in one.reasons],
         )
-        for one in found.steps
+        for one in result.steps
     ]
 
 
-def reasons(found: Reconciliation) -> dict[str, dict[Cause, Decimal]]:
+def reasons(result: Reconciliation) -> dict[str, dict[Cause, Decimal]]:
     return {
         row.product: {reason.cause: reason.amount for reason in row.reasons}
-        for row in found.rows
+        for row in result.rows
     }
 
 
 def test_every_step_to_the_invoice_is_explained(draft: Draft) -> None:
     org = draft.organization
-    ends_at = draft.found.ends_at
+    ends_at = draft.invoice.ends_at
     Subscription.objects.filter(organization=org).update(trial_ends_at=ends_at)
     grant_credit(org.id, kind="free_balance", amount=Decimal("7.51"), **WHO)
     grant_credit(org.id, kind="credit", amount=Decimal("5.009"), **WHO)
     period = draft.close()
     send_charges(period.id)
 
-    found = reconcile_period(org, 1)
+    result = reconcile_period(org, 1)
 
-    assert steps(found) == [
+    assert steps(result) == [
         ("Events", Decimal("27.51"), 0, []),
         ("Daily usage", Decimal("27.51"), 0, []),
         ("Period", Decimal("27.51"), 0, []),
@@ -89,10 +89,10 @@ def test_every_step_to_the_invoice_is_explained(draft: Draft) -> None:
         ("After credits", 15, -5, [Cause.CREDIT]),
         ("On invoices", 15, 0, []),
     ]
-    assert found.is_reconciled
-    assert found.invoice is not None
-    assert found.invoice.stripe_id == draft.found.id
-    claude, gpt, credit = found.rows
+    assert result.is_reconciled
+    assert result.invoice is not None
+    assert result.invoice.stripe_id == draft.invoice.id
+    claude, gpt, credit = result.rows
     # 12.505 / 27.51 of 7.51, and of 20 that is 9.0912…
     assert (claude.events, claude.daily, claude.charged, claude.on_invoice) == (
         Decimal("12.505"),
@@ -100,18 +100,18 @@ def test_every_step_to_the_invoice_is_explained(draft: Draft) -> None:
         Decimal("9.09"),
         Decimal("9.09"),
     )
-    assert reasons(found)["claude"] == {
+    assert reasons(result)["claude"] == {
         Cause.FREE_BALANCE: Decimal("-3.413760450745"),
         Cause.ROUNDING: Decimal("-0.001239549255"),
     }
     assert gpt.charged == Decimal("10.91")
     assert credit.charged == -5
-    for row in found.rows:
+    for row in result.rows:
         moved = sum(reason.amount for reason in row.reasons)
         assert row.daily + moved == row.on_invoice
 
 
-def test_what_is_not_there_yet_says_why(draft: Draft) -> None:
+def test_charges_that_are_not_on_an_invoice_have_a_cause(draft: Draft) -> None:
     period = draft.close()
     BillingAccount.objects.update(stripe_id=None)
     send_charges(period.id)
@@ -119,28 +119,28 @@ def test_what_is_not_there_yet_says_why(draft: Draft) -> None:
         state="pending", finished_at=None, invoice_stripe_id=""
     )
 
-    found = reconcile_period(draft.organization, 1)
+    result = reconcile_period(draft.organization, 1)
 
-    assert steps(found)[-1] == (
+    assert steps(result)[-1] == (
         "On invoices",
         0,
         Decimal("-27.51"),
         [Cause.AWAITING_DRAFT, Cause.FAILED],
     )
-    assert not found.is_reconciled
-    claude, gpt = found.rows
+    assert not result.is_reconciled
+    claude, gpt = result.rows
     assert (claude.is_problem, gpt.is_problem) == (False, True)
     assert gpt.reasons[-1].detail == "No Stripe customer is linked."
 
 
-def test_late_voided_re_rated_and_credited_usage_is_told(
+def test_late_voided_re_rated_and_credited_usage_is_shown(
     draft: Draft, acme: WhiteLabel
 ) -> None:
     org = draft.organization
-    told = {"organization": "org-1", "quantities": {"requests": 1}}
+    fields = {"organization": "org-1", "quantities": {"requests": 1}}
     period = draft.close()
     send_charges(period.id)
-    record(acme, [event("late", **told), event("wrong", **told)])
+    record(acme, [event("late", **fields), event("wrong", **fields)])
     make_rate(acme, "4")
     rerate = ("rerate", "--organization", "org-1", "--period", "open", *APPLY)
     run(*rerate)
@@ -170,15 +170,15 @@ def test_damage_is_found_where_it_is(draft: Draft) -> None:
     rows.filter(product="gpt").update(cost=Decimal("16.005"))
     rows.filter(product="claude").delete()
 
-    found = reconcile_period(draft.organization, 1)
+    result = reconcile_period(draft.organization, 1)
 
-    assert steps(found)[:3] == [
+    assert steps(result)[:3] == [
         ("Events", Decimal("27.51"), 0, []),
         ("Daily usage", Decimal("16.005"), Decimal("-11.505"), [Cause.DAYS_DIFFER]),
         ("Period", Decimal("27.51"), Decimal("11.505"), [Cause.CHANGED]),
     ]
-    assert not found.is_reconciled
-    assert reasons(found)["gpt"] == {
+    assert not result.is_reconciled
+    assert reasons(result)["gpt"] == {
         Cause.DAYS_DIFFER: 1,
         Cause.CHANGED: -1,
         Cause.ROUNDING: Decimal("-0.005"),
@@ -198,16 +198,16 @@ def test_dropped_months_and_closings_without_charges_are_no_trouble(
     with connection.cursor() as cursor:
         cursor.execute("drop table metrics_usageevent_2026_09")
 
-    found = reconcile_period(org, 1)
+    result = reconcile_period(org, 1)
 
-    assert steps(found) == [
+    assert steps(result) == [
         ("Events", None, 0, []),
         ("Daily usage", 15, 0, [Cause.EVENTS_DROPPED]),
         ("Period", 15, 0, []),
         ("On invoices", 0, -15, [Cause.NOT_CHARGED]),
     ]
-    assert found.is_reconciled
-    assert found.rows[0].events is None
+    assert result.is_reconciled
+    assert result.rows[0].events is None
 
 
 def test_cheap_products_are_found_in_their_line(
@@ -216,10 +216,10 @@ def test_cheap_products_are_found_in_their_line(
     monkeypatch.setattr("billing.ledger.commands.invoicing.MAX_LINES", 1)
     send_charges(draft.close().id)
 
-    found = reconcile_period(draft.organization, 1)
+    result = reconcile_period(draft.organization, 1)
 
-    assert found.is_reconciled
-    assert reasons(found) == {
+    assert result.is_reconciled
+    assert reasons(result) == {
         "claude": {Cause.MERGED: Decimal("-12.505")},
         "gpt": {Cause.MERGED: Decimal("-15.005")},
         "(other)": {Cause.MERGED: Decimal("27.51")},
@@ -233,15 +233,17 @@ def test_whatever_was_recorded_all_of_it_adds_up(seed: int) -> None:
     label = make_varied(seed)
     for org in Organization.objects.filter(white_label=label):
         for period in list_periods(org.id):
-            found = reconcile_period(org, period.number)
-            assert found.is_reconciled
+            result = reconcile_period(org, period.number)
+            assert result.is_reconciled
             with exactly():
-                daily = sum((row.daily for row in found.rows), ZERO)
-            assert daily == found.steps[0].amount == found.steps[1].amount
+                daily = sum((row.daily for row in result.rows), ZERO)
+            assert daily == result.steps[0].amount == result.steps[1].amount
 
 
-def test_it_asks_no_more_however_much_there_is(draft: Draft, acme: WhiteLabel) -> None:
-    def asked() -> int:
+def test_the_number_of_queries_does_not_depend_on_the_usage(
+    draft: Draft, acme: WhiteLabel
+) -> None:
+    def count_queries() -> int:
         with CaptureQueriesContext(
             connection,
         ) as context:
@@ -249,31 +251,34 @@ def test_it_asks_no_more_however_much_there_is(draft: Draft, acme: WhiteLabel) -
         return len(context)
 
     draft.close()
-    few = asked()
+    queries = count_queries()
     names = [f"p-{number}" for number in range(30)]
     record(acme, [event(name, organization="org-1", product=name) for name in names])
 
-    assert few == asked() == 7
+    assert queries == count_queries() == 7
     assert timezone.now() > NOW
 
 
-def test_a_voided_invoice_and_one_that_is_gone_are_told(draft: Draft) -> None:
+def test_voided_and_missing_invoices_are_shown(draft: Draft) -> None:
     period = draft.close()
     send_charges(period.id)
-    invoice = Invoice.objects.get(stripe_id=draft.found.id)
+    invoice = Invoice.objects.get(stripe_id=draft.invoice.id)
     Invoice.objects.update(status="void")
 
-    found = reconcile_period(draft.organization, 1)
+    result = reconcile_period(draft.organization, 1)
     invoice.delete()
-    gone = reconcile_period(draft.organization, 1)
+    without_invoice = reconcile_period(draft.organization, 1)
 
-    assert steps(found)[-1] == (
+    assert steps(result)[-1] == (
         "On invoices",
         0,
         Decimal("-27.51"),
         [Cause.INVOICE_VOIDED, Cause.INVOICE_VOIDED],
     )
-    assert found.is_reconciled
-    assert steps(gone)[-1][3] == [Cause.INVOICE_MISSING, Cause.INVOICE_MISSING]
-    assert not gone.is_reconciled
-    assert gone.invoice is None
+    assert result.is_reconciled
+    assert steps(without_invoice)[-1][3] == [
+        Cause.INVOICE_MISSING,
+        Cause.INVOICE_MISSING,
+    ]
+    assert not without_invoice.is_reconciled
+    assert without_invoice.invoice is None

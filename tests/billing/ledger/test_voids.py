@@ -1,4 +1,4 @@
-"""Usage that should not have been: previewed, voided once, gone from every sum."""
+"""Tests of voiding usage: previewed, voided once, removed from every sum."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -65,9 +65,9 @@ def correction() -> CorrectionSpec:
     return void_correction(by="ann", note="a loop")
 
 
-def chosen(organization: Organization, **changes: Any) -> UsageRange:
-    told = {"start": NOW - timedelta(days=60), "end": NOW} | changes
-    return UsageRange(organization=organization, **told)
+def usage_range(organization: Organization, **changes: Any) -> UsageRange:
+    fields = {"start": NOW - timedelta(days=60), "end": NOW} | changes
+    return UsageRange(organization=organization, **fields)
 
 
 @pytest.fixture
@@ -176,13 +176,13 @@ def test_voided_and_sent_again_it_stays_voided(
 def test_rebuilding_and_re_rating_leave_it_voided(
     acme: WhiteLabel, used: Organization
 ) -> None:
-    void_usage(chosen(used, event_id="a"), correction=correction())
+    void_usage(usage_range(used, event_id="a"), correction=correction())
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
 
     make_rate(acme, "10")
     run("rerate", "--white-label", "acme", "--period", "open", *APPLY)
     assert period_cost(used.id, number=1).cost == 22 + 20
-    void_usage(chosen(used, event_id="c"), correction=correction())
+    void_usage(usage_range(used, event_id="c"), correction=correction())
 
     assert period_cost(used.id, number=1).cost == 22
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
@@ -201,15 +201,17 @@ def test_what_is_left_is_what_the_other_events_make(seed: int) -> None:
     org = Organization.objects.get(white_label=label, external_id="org-2")
     end = NOW - timedelta(days=9)
 
-    void_usage(chosen(org, product="gpt", end=end), correction=correction())
+    void_usage(usage_range(org, product="gpt", end=end), correction=correction())
 
-    kept = UsageEvent.objects.filter(organization_id=org.id, product="gpt", at__lt=end)
-    assert {event.event_id for event in kept} == {
+    voided = UsageEvent.objects.filter(
+        organization_id=org.id, product="gpt", at__lt=end
+    )
+    assert {event.event_id for event in voided} == {
         void.event_id for void in UsageVoid.objects.all()
     }
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
     left = recorded(label)
-    kept.delete()
+    voided.delete()
     assert left == truth(label)
     metrics = recorded_metrics(label)
     assert all(quantity > 0 for quantity in metrics.values())
@@ -217,12 +219,9 @@ def test_what_is_left_is_what_the_other_events_make(seed: int) -> None:
     assert repair_fleet_totals([label.pk]) == 0
 
 
-# --- closed periods -----------------------------------------------------------------
-
-
 @pytest.fixture
 def invoiced(acme: WhiteLabel, used: Organization) -> Organization:
-    """Its first period, 43 of which the free balance paid 10, is charged; then 15."""
+    """Charge the first period: 43, of which free balance paid 10; then record 15."""
     period = close_period(used.id, ends_at=NOW - timedelta(minutes=1))
     BillingPeriod.objects.filter(pk=period.pk).update(free_balance_used=10)
     Charge.objects.create(
@@ -241,12 +240,12 @@ def test_invoiced_usage_is_refused_and_nothing_changes(invoiced: Organization) -
     before = everything()
 
     with pytest.raises(PeriodInvoiced):
-        void_usage(chosen(invoiced), correction=correction())
+        void_usage(usage_range(invoiced), correction=correction())
     with pytest.raises(CommandError, match=r"billing\.period_invoiced"):
         run("void_usage", *ACME, *SPAN, *APPLY)
 
     assert everything() == before
-    preview = preview_void_with_bills(chosen(invoiced))
+    preview = preview_void_with_bills(usage_range(invoiced))
     assert preview.usage.closed_costs == {1: Decimal(43)}
     assert (preview.usage.open_events, preview.usage.closed_events) == (1, 3)
     assert preview.credit == 33
@@ -267,7 +266,7 @@ def test_a_credit_makes_invoiced_usage_good_once(invoiced: Organization) -> None
         "why not (usage of period 1)",
         "ann",
     )
-    done = void_usage(chosen(invoiced), correction=correction(), as_credit=True)
+    done = void_usage(usage_range(invoiced), correction=correction(), as_credit=True)
     assert (done.credited, done.credit) == (1, Decimal(0)), "no more than was invoiced"
     assert get_balances(invoiced).credit == 33
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
@@ -279,7 +278,7 @@ def test_credits_of_a_period_add_up_to_what_was_invoiced(
     ids = ["c", "a", "b"]
     amounts = [
         void_usage(
-            chosen(invoiced, event_id=id_), correction=correction(), as_credit=True
+            usage_range(invoiced, event_id=id_), correction=correction(), as_credit=True
         ).credit
         for id_ in ids
     ]
@@ -287,28 +286,25 @@ def test_credits_of_a_period_add_up_to_what_was_invoiced(
     assert amounts == [6, 15, 12]
 
 
-def test_what_nobody_was_charged_for_is_not_credited(invoiced: Organization) -> None:
+def test_usage_that_was_not_charged_is_not_credited(invoiced: Organization) -> None:
     Charge.objects.all().delete()
 
-    done = void_usage(chosen(invoiced), correction=correction(), as_credit=True)
+    done = void_usage(usage_range(invoiced), correction=correction(), as_credit=True)
 
     assert (done.voided, done.credited, done.credit) == (1, 3, Decimal(0))
     assert not CreditEntry.objects.exists()
-
-
-# --- batches, workers, damage -------------------------------------------------------
 
 
 def test_killed_between_batches_it_goes_on(
     acme: WhiteLabel, used: Organization
 ) -> None:
     record(acme, [event(f"n-{number}") for number in range(9)])
-    batches = voids.void_usage(chosen(used), correction=correction(), limit=5)
+    batches = voids.void_usage(usage_range(used), correction=correction(), limit=5)
     assert next(batches).events == 5
     del batches
     assert UsageVoid.objects.count() == 5
 
-    rest = list(voids.void_usage(chosen(used), correction=correction(), limit=5))
+    rest = list(voids.void_usage(usage_range(used), correction=correction(), limit=5))
 
     assert [batch.events for batch in rest] == [5, 2]
     assert usage_of(used, "quantity") == []
@@ -327,7 +323,7 @@ def test_killed_in_a_batch_it_has_done_nothing(
 
     monkeypatch.setattr(recompute, "apply_differences", killed)
     with pytest.raises(KeyboardInterrupt):
-        void_usage(chosen(used), correction=correction())
+        void_usage(usage_range(used), correction=correction())
 
     assert recorded(used.white_label) == before
     assert not UsageVoid.objects.exists()
@@ -338,11 +334,11 @@ def test_damaged_sums_are_mended_before(used: Organization) -> None:
     DailyUsage.objects.filter(product="gpt").update(quantity=1, cost=1)
 
     with pytest.raises(UsageDiffers):
-        void_usage(chosen(used), correction=correction())
+        void_usage(usage_range(used), correction=correction())
     assert not UsageVoid.objects.exists()
 
     run("rebuild_days", *CHECK, *APPLY)
-    assert void_usage(chosen(used), correction=correction()).voided == 3
+    assert void_usage(usage_range(used), correction=correction()).voided == 3
 
 
 def test_months_that_were_dropped_are_refused(used: Organization) -> None:
@@ -377,7 +373,7 @@ def test_what_is_not_clear_is_one_line(
 
 def test_a_range_has_a_length(org: Organization) -> None:
     with pytest.raises(InvalidDateRange) as refused:
-        chosen(org, start=datetime(2026, 11, 21, 12, tzinfo=UTC))
+        usage_range(org, start=datetime(2026, 11, 21, 12, tzinfo=UTC))
     assert refused.value.fields == ("from", "to")
 
 
@@ -385,7 +381,7 @@ def test_a_range_has_a_length(org: Organization) -> None:
 def test_recordings_closings_and_two_voiders_at_once() -> None:
     label = make_varied(1)
     org = Organization.objects.get(white_label=label, external_id="org-2")
-    spans = chosen(org, end=NOW - timedelta(days=5))
+    spans = usage_range(org, end=NOW - timedelta(days=5))
 
     def voider() -> None:
         for _ in voids.void_usage(spans, correction=correction(), limit=7):
@@ -425,25 +421,22 @@ def test_no_period_closes_while_its_usage_is_voided(
 
     monkeypatch.setattr(recompute, "apply_differences", slow)
 
-    assert void_usage(chosen(org), correction=correction()).voided == 1
+    assert void_usage(usage_range(org), correction=correction()).voided == 1
     assert waited
 
 
-# --- grants -------------------------------------------------------------------------
-
-
 def test_a_grant_is_previewed_and_applied(used: Organization) -> None:
-    told = ("grant_credit", *ACME, "--amount", "12.5")
+    command = ("grant_credit", *ACME, "--amount", "12.5")
 
-    assert run(*told)[1][0] == "credit 0 then 12.5 usd, open bill 43 then 30.5"
+    assert run(*command)[1][0] == "credit 0 then 12.5 usd, open bill 43 then 30.5"
     assert not CreditEntry.objects.exists()
-    assert run(*told, *APPLY)[1][1] == "applied"
+    assert run(*command, *APPLY)[1][1] == "applied"
     assert get_balances(used).credit == Decimal("12.5")
     back = ("grant_credit", *ACME, "--amount=-20")
     assert run(*back)[1][0].startswith("credit balance 12.5 ")
     with pytest.raises(CommandError, match="balance_too_low"):
         run(*back, *APPLY)
     with pytest.raises(CommandError, match="note"):
-        run(*told, "--apply", "--by", "ann")
+        run(*command, "--apply", "--by", "ann")
     with pytest.raises(CommandError, match="much"):
         run("grant_credit", *ACME, "--amount", "much")
