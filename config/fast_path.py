@@ -34,7 +34,7 @@ from orgs.access.api_auth import CHARTS_RATE_LIMITED
 from orgs.access.fast_path import authorize_organization, authorize_organization_with
 from orgs.access.limits import count_call
 from orgs.catalog import Scope
-from orgs.web.http import KEEP
+from orgs.web.http import REVALIDATE
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -114,7 +114,7 @@ def _chart(environ: Environ, organization_id: str) -> Response | None:
     count_call(call.principal, organization, code=CHARTS_RATE_LIMITED)
     filters = query.filters(organization.white_label)
     tag, body = read_chart(organization, filters, environ.get("HTTP_IF_NONE_MATCH"))
-    headers = [("ETag", tag), ("Cache-Control", KEEP)]
+    headers = [("ETag", tag), ("Cache-Control", REVALIDATE)]
     if body is None:
         return "304 Not Modified", headers, b""
     return "200 OK", [*headers, _JSON], body

@@ -13,7 +13,7 @@ from config import apidocs
 from config.error_formats import render_error
 from orgs.access import authenticate
 from orgs.errors import Unauthorized
-from orgs.web.charts import Chart, Limit, Series, draw, sparkline
+from orgs.web.charts import Chart, Limit, Series, build_chart, sparkline
 
 _MODELS = ("gpt-4o", "claude-sonnet", "llama-3 <70b> & co", "gpu.h100", "storage")
 _FIRST = date(2026, 10, 23)
@@ -97,7 +97,7 @@ def _wave(index: int, column: int) -> Decimal:
 
 def _bars() -> Chart:
     days = [_FIRST + timedelta(days=index) for index in range(30)]
-    return draw(
+    return build_chart(
         id="chart-bars",
         title="Cost per day by product",
         days=days,
@@ -116,7 +116,7 @@ def _lines() -> Chart:
     months = [
         date(2025 + (month + 10) // 12, (month + 10) % 12 + 1, 1) for month in range(13)
     ]
-    return draw(
+    return build_chart(
         id="chart-lines",
         title="Tokens per month",
         kind="lines",

@@ -12,7 +12,7 @@ from metrics.commands.rates import IncomingRate, load_rates
 from metrics.events import PRODUCT
 from metrics.models import Rate
 from orgs import access
-from orgs.admin import GatedAdmin
+from orgs.admin import VisibleRowsAdmin
 
 
 class RateForm(forms.ModelForm):
@@ -60,7 +60,7 @@ class RateForm(forms.ModelForm):
 
 
 @admin.register(Rate)
-class RateAdmin(GatedAdmin):
+class RateAdmin(VisibleRowsAdmin):
     """List of the prices in force; a new one with the same start replaces the old."""
 
     form = RateForm

@@ -9,7 +9,7 @@ from metrics.catalog import METERS, Unit
 from metrics.periods import Grain
 from metrics.queries.daily_metrics import DayMetrics
 from metrics.queries.series import Amounts, Line, Series
-from orgs.web.charts import TONES, Chart, Limit, draw
+from orgs.web.charts import TONES, Chart, Limit, build_chart
 from orgs.web.charts import Series as ChartSeries
 
 _UNITS = {
@@ -39,7 +39,7 @@ def cost_chart(
     if not lines:
         return None
     grain = series.filters.grain
-    return draw(
+    return build_chart(
         id="cost-chart",
         title=f"Cost per {_bucket(grain)} by product",
         days=series.buckets,
@@ -72,7 +72,7 @@ def _usage_chart(
 ) -> Chart:
     ordered = sorted(lines, key=lambda line: list(METERS).index(line.id))
     grain = series.filters.grain
-    return draw(
+    return build_chart(
         id=f"usage-{unit}",
         title=f"{_TITLES[unit]} per {_bucket(grain)}",
         days=series.buckets,
@@ -89,7 +89,7 @@ def storage_chart(days: Sequence[DayMetrics]) -> Chart | None:
     stored = [day.total_storage_bytes for day in days]
     if not any(stored):
         return None
-    return draw(
+    return build_chart(
         id="storage-at-end-of-day",
         title="Storage at end of day",
         days=[day.day for day in days],

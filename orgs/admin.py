@@ -1,4 +1,7 @@
-"""Editing who, in Django admin: through the gate, and through the commands."""
+"""Django admin of white labels, organizations, people, API keys and users.
+
+Rows are limited to those that the user may see, and changes go through the commands.
+"""
 
 from typing import Any
 
@@ -29,11 +32,11 @@ from orgs.models import (
 )
 
 
-class GatedAdmin(admin.ModelAdmin):
-    """Shows rows of visible organizations only, and offers no other in its choices.
+class VisibleRowsAdmin(admin.ModelAdmin):
+    """The base of admin pages: only rows and choices of visible organizations.
 
-    `organization` is the path to the organization from a row; rows are never removed
-    here: what ends is marked, so that history and money keep their owner.
+    `organization` is the look-up of a row's organization. Rows cannot be deleted, only
+    marked as deleted, so that history and billing keep their organization.
     """
 
     organization = "organization"
@@ -68,7 +71,7 @@ class GatedAdmin(admin.ModelAdmin):
 
 
 @admin.register(WhiteLabel)
-class WhiteLabelAdmin(GatedAdmin):
+class WhiteLabelAdmin(VisibleRowsAdmin):
     list_display = ("name", "slug", "time_zone", "currency", "gpu_weight")
     search_fields = ("name", "slug")
     ordering = ("name",)
@@ -93,7 +96,7 @@ class WhiteLabelAdmin(GatedAdmin):
     def get_readonly_fields(
         self, request: HttpRequest, obj: WhiteLabel | None = None
     ) -> tuple[str, ...]:
-        """Days are cut already in the zone, and money is recorded in the currency."""
+        """Return what cannot be changed: recorded days and amounts depend on it."""
         return ("owner",) if obj is None else ("owner", "slug", "time_zone", "currency")
 
     def save_model(
@@ -110,7 +113,7 @@ class EntitlementsInline(admin.StackedInline):
 
 
 @admin.register(Organization)
-class OrganizationAdmin(GatedAdmin):
+class OrganizationAdmin(VisibleRowsAdmin):
     organization = "pk"
     list_display = ("name", "external_id", "white_label", "is_active", "deleted_at")
     list_filter = ("white_label", "is_active")
@@ -173,9 +176,9 @@ class OrganizationAdmin(GatedAdmin):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Organization | None = None
     ) -> tuple[str, ...]:
-        """An organization does not move: its usage is priced and cut as it was."""
-        fixed = () if obj is None else ("white_label",)
-        return (*self.readonly_fields, *fixed)
+        """Return what cannot be changed: usage has the rates of its white label."""
+        unchangeable = () if obj is None else ("white_label",)
+        return (*self.readonly_fields, *unchangeable)
 
     def save_model(
         self, request: HttpRequest, obj: Organization, form: Any, change: bool
@@ -193,7 +196,7 @@ class OrganizationAdmin(GatedAdmin):
         signal_entitlements([form.instance.pk])
 
 
-class _PeopleAdmin(GatedAdmin):
+class _PeopleAdmin(VisibleRowsAdmin):
     list_select_related = ("organization",)
     list_filter = (("deleted_at", admin.EmptyFieldListFilter),)
     ordering = ("-id",)
@@ -243,8 +246,8 @@ class ApiKeyForm(forms.ModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(GatedAdmin):
-    """Makes keys, shows them once, and ends them."""
+class ApiKeyAdmin(VisibleRowsAdmin):
+    """The admin page that creates API keys, shows them once, and revokes them."""
 
     form = ApiKeyForm
     list_display = ("name", "start", "white_label", "organization", "last_used_at")
@@ -260,19 +263,19 @@ class ApiKeyAdmin(GatedAdmin):
     def get_fields(
         self, request: HttpRequest, obj: ApiKey | None = None
     ) -> tuple[str, ...]:
-        made = ("white_label", "organization", "name", "scopes", "expires_at")
+        fields = ("white_label", "organization", "name", "scopes", "expires_at")
         if obj is None:
-            return made
-        return (*made, "revoked_at", "start", "created_at", "last_used_at")
+            return fields
+        return (*fields, "revoked_at", "start", "created_at", "last_used_at")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: ApiKey | None = None
     ) -> tuple[str, ...]:
-        """A key does not grow: for more scopes make another."""
+        """Return what cannot be changed: for other scopes a new key is needed."""
         if obj is None:
             return ()
-        fixed = ("white_label", "organization", "scopes")
-        return (*fixed, "start", "created_at", "last_used_at")
+        unchangeable = ("white_label", "organization", "scopes")
+        return (*unchangeable, "start", "created_at", "last_used_at")
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
@@ -287,7 +290,7 @@ class ApiKeyAdmin(GatedAdmin):
         if change:
             super().save_model(request, obj, form, change)
             return
-        made, text = create_api_key(
+        key, text = create_api_key(
             obj.white_label,
             name=obj.name,
             scopes=[Scope(scope) for scope in form.cleaned_data["scopes"]],
@@ -295,7 +298,7 @@ class ApiKeyAdmin(GatedAdmin):
             expires_at=obj.expires_at,
             created_by=request.user if isinstance(request.user, User) else None,
         )
-        obj.pk, obj.start = made.pk, made.start
+        obj.pk, obj.start = key.pk, key.start
         obj._state.adding = False
         messages.warning(
             request, f"Copy the API key now; it won't be shown again: {text}"
@@ -303,7 +306,7 @@ class ApiKeyAdmin(GatedAdmin):
 
 
 class _SuperusersOnly:
-    """Accounts decide who may do what: staff must not raise themselves."""
+    """A mixin for superusers only: staff must not give themselves permissions."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return request.user.is_active and request.user.is_superuser
@@ -335,4 +338,4 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class RoleAdmin(_SuperusersOnly, GroupAdmin):
-    """Roles come from `config.roles` at each migrate; here one sees who has them."""
+    """The admin page of roles, which `config.roles` writes at each migration."""

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class OrgsConfig(AppConfig):
-    """Registers the background jobs of this app."""
+    """The configuration of the app; it registers the background jobs."""
 
     name = "orgs"
 

@@ -1,4 +1,4 @@
-"""What the company's vocabulary allows: scopes of keys, time zones, currencies."""
+"""The allowed scopes of API keys, time zones and currencies."""
 
 from enum import StrEnum
 from functools import cache
@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 
 
 class Scope(StrEnum):
-    """What a key may do; a key has at least one."""
+    """A permission of an API key; each key has at least one."""
 
     USAGE_WRITE = "usage:write"
     ORGANIZATIONS_READ = "organizations:read"
@@ -16,7 +16,7 @@ class Scope(StrEnum):
     INTEGRATIONS_WRITE = "integrations:write"
 
 
-# Stripe's published list: how many digits the minor unit of a currency has.
+# The decimal digits of each currency, from the list that Stripe publishes.
 _ZERO_DECIMAL = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
 _TWO_DECIMAL = (
     "usd aed ars aud brl cad chf cny cop czk dkk eur gbp hkd huf idr ils inr isk mxn"
@@ -32,10 +32,10 @@ CURRENCY_DIGITS = (
 
 @cache
 def time_zones() -> frozenset[str]:
-    """Zone names that mean the same on every host: `Region/City` and `UTC`.
+    """Return the time zones that are the same on every host: `Region/City` and `UTC`.
 
-    Left out are the host's own (`localtime`), the legacy abbreviations and the
-    `posix/` twins; Python and PostgreSQL both know all that remain.
+    Not included are the zone of the host (`localtime`), legacy abbreviations and the
+    copies below `posix/`. Python and PostgreSQL both have all others.
     """
     regions = {
         "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia",

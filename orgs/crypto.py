@@ -1,4 +1,7 @@
-"""Secrets: keys are compared by hash, what must be read again is sealed. Pure."""
+"""Hashes of API keys, and encryption of secrets that have to be read again.
+
+Pure functions, apart from the encryption keys in the settings.
+"""
 
 import base64
 import binascii
@@ -15,44 +18,47 @@ from django.conf import settings
 from orgs.errors import SecretUnreadable
 
 _ALPHABET = string.ascii_letters + string.digits
-_LENGTH = 40  # 238 bits; the published clients want at least 29 after the prefix
-START_LENGTH = 10  # enough to tell keys apart in a list, too little to use
+_LENGTH = 40  # 238 bits; the published clients require at least 29 characters
+START_LENGTH = 10  # enough to identify a key in a list, too little to use it
 
 
 def make_key(prefix: str) -> str:
+    """Return the text of a new API key."""
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
 
 
 def hash_key(key: str) -> bytes:
-    """SHA-256, 32 bytes. Undecodable text hashes too, so that it is just unknown."""
+    """Return the SHA-256 hash of a key, 32 bytes.
+
+    Text that is not valid UTF-8 has a hash too: it is an unknown key, not an error.
+    """
     return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
 
 
-# --- secrets that must be read again ----------------------------------------------
-
-_LAYOUT = 1
-_NONCE = 12
+_LAYOUT_VERSION = 1
+_NONCE_LENGTH = 12
 _KEY_LENGTH = 32
-_OWN_KEY = "0"  # of the key made from SECRET_KEY
+_DERIVED_KEY_ID = "0"  # of the key that is derived from SECRET_KEY
 
 
 def read_keys(text: str, *, secret_key: str) -> dict[str, bytes]:
-    """`id:base64key,…` as keys by id; the first one seals, every one opens.
+    """Return the keys of a text `id:base64key,…` by id; raise `ValueError`.
 
-    Last comes, as "0", a key made from SECRET_KEY: alone it is the default, and what it
-    sealed stays readable when real keys are set. Raises `ValueError`.
+    The first key encrypts, all of them decrypt. The last one, "0", is derived from
+    SECRET_KEY: it is the default, and what it encrypted stays readable later on.
     """
     keys = dict(_read_key(part.strip()) for part in text.split(",") if part.strip())
     if len(keys) < sum(1 for part in text.split(",") if part.strip()):
         raise ValueError("an encryption key ID is given more than once")
-    return {**keys, _OWN_KEY: keys.get(_OWN_KEY) or _derived(secret_key)}
+    derived_key = keys.get(_DERIVED_KEY_ID) or _derive_key(secret_key)
+    return {**keys, _DERIVED_KEY_ID: derived_key}
 
 
 def _read_key(part: str) -> tuple[str, bytes]:
     id_, _, encoded = part.partition(":")
     if not (id_.isascii() and id_.isalnum()):
         raise ValueError(
-            "an encryption key ID must be letters and digits, as in id:base64key"
+            "an encryption key ID must be alphanumeric, as in id:base64key"
         )
     try:
         key = base64.b64decode(encoded, validate=True)
@@ -63,7 +69,7 @@ def _read_key(part: str) -> tuple[str, bytes]:
     return id_, key
 
 
-def _derived(secret_key: str) -> bytes:
+def _derive_key(secret_key: str) -> bytes:
     purpose = b"orgdesk secrets at rest"
     return HKDF(SHA256(), _KEY_LENGTH, salt=None, info=purpose).derive(
         secret_key.encode()
@@ -71,13 +77,14 @@ def _derived(secret_key: str) -> bytes:
 
 
 def encrypt(text: str, *, associated_data: str) -> bytes:
-    """AES-256-GCM with the first key: layout | id length | key id | nonce | sealed.
+    """Encrypt a secret by AES-256-GCM with the first key.
 
-    `bound_to` names the row; moved to another one the secret does not open.
+    Returns layout version | length of key id | key id | nonce | ciphertext. The
+    associated data names the row: the secret cannot be decrypted for another one.
     """
     id_ = encryption_key_id()
-    head = bytes([_LAYOUT, len(id_)]) + id_.encode()
-    nonce = secrets.token_bytes(_NONCE)
+    head = bytes([_LAYOUT_VERSION, len(id_)]) + id_.encode()
+    nonce = secrets.token_bytes(_NONCE_LENGTH)
     cipher = AESGCM(settings.ENCRYPTION_KEYS[id_])
     return (
         head
@@ -87,13 +94,16 @@ def encrypt(text: str, *, associated_data: str) -> bytes:
 
 
 def decrypt(encrypted: bytes, *, associated_data: str) -> str:
-    """The secret; raises `SecretUnreadable`, which tells nothing of it."""
+    """Return the secret; raise `SecretUnreadable`, which contains nothing of it."""
     id_ = key_id_of(encrypted)
     start = 2 + len(id_)
     key = settings.ENCRYPTION_KEYS.get(id_)
     if key is None:
         raise SecretUnreadable(f"Encryption key {id_!r} not found in ENCRYPTION_KEYS.")
-    nonce, body = encrypted[start : start + _NONCE], encrypted[start + _NONCE :]
+    nonce, body = (
+        encrypted[start : start + _NONCE_LENGTH],
+        encrypted[start + _NONCE_LENGTH :],
+    )
     bound = _bound(encrypted[:start], associated_data)
     try:
         return AESGCM(key).decrypt(nonce, body, bound).decode()
@@ -104,12 +114,16 @@ def decrypt(encrypted: bytes, *, associated_data: str) -> str:
 
 
 def encryption_key_id() -> str:
+    """Return the id of the key that encrypts new secrets."""
     return str(next(iter(settings.ENCRYPTION_KEYS)))
 
 
 def key_id_of(encrypted: bytes) -> str:
-    """Which key sealed it; raises `SecretUnreadable` for what was never sealed."""
-    if len(encrypted) < 2 + _NONCE or encrypted[0] != _LAYOUT:
+    """Return the id of the key that encrypted a secret.
+
+    Raises `SecretUnreadable` for anything that is not an encrypted secret.
+    """
+    if len(encrypted) < 2 + _NONCE_LENGTH or encrypted[0] != _LAYOUT_VERSION:
         raise SecretUnreadable("This is not an encrypted secret.")
     return encrypted[2 : 2 + encrypted[1]].decode(errors="replace")
 

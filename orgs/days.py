@@ -1,4 +1,4 @@
-"""Calendar days of a white label: when they begin, and how they are written. Pure."""
+"""Calendar days in a white label's time zone: conversion and parsing. Pure."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -7,38 +7,37 @@ from zoneinfo import ZoneInfo
 from orgs.errors import InvalidDateRange
 
 ONE_DAY = timedelta(days=1)
-
-
 EARLIEST_DAY = date(2000, 1, 1)
-
-
 LATEST_DAY = date(2200, 1, 1)
-
-
 _BEGINS_WITH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def first_instant(day: date, zone: ZoneInfo) -> datetime:
-    """When the day begins, in UTC; where midnight does not exist, the jump over it."""
+    """Return the start of a day in UTC, also where its midnight does not exist."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def day_of(instant: datetime, zone: ZoneInfo) -> date:
+    """Return the day of an instant in a time zone."""
     return instant.astimezone(zone).date()
 
 
 def day_exists(day: date, zone: ZoneInfo) -> bool:
-    """Whether the zone has that day; Apia went from 29 to 31 December 2011."""
+    """Return whether a time zone has the day.
+
+    Apia skipped a day: December 29, 2011 was followed by December 31.
+    """
     return day_of(first_instant(day, zone), zone) == day
 
 
 def parse_day(text: str, zone: ZoneInfo, *, field: str) -> date:
-    """A date is the zone's day; an instant is floored to its day, naive ones are UTC.
+    """Return the day of a date, or of an instant in the zone; UTC without an offset.
 
-    A bare `+` of an offset arrives as a space from clients that do not encode it.
+    Clients that do not encode the `+` of an offset send a space, which is accepted.
+    Raises `InvalidDateRange` with the name of the field.
     """
     try:
-        if not _BEGINS_WITH_DATE.match(text):  # Python reads week dates and more
+        if not _BEGINS_WITH_DATE.match(text):  # Python also accepts week dates
             raise ValueError(text)
         if len(text) == len("2026-01-01"):
             return date.fromisoformat(text)

@@ -4,9 +4,10 @@ from typing import ClassVar
 
 
 class DomainError(Exception):
-    """An expected refusal; doors never catch it, `config.errors` renders it.
+    """An expected error of a request, which `config.errors` renders.
 
-    `fields` names the inputs at fault, as the caller spelled them.
+    Views and endpoints never catch it. `fields` are the names of the invalid inputs, as
+    the caller wrote them.
     """
 
     status: ClassVar[int] = 400
@@ -22,21 +23,29 @@ class DomainError(Exception):
 
 
 class Unauthorized(DomainError):
+    """There is no valid credential."""
+
     status = 401
     code = "root.unauthorized"
 
 
 class Forbidden(DomainError):
+    """The credential does not allow this."""
+
     status = 403
     code = "organization.invalid_access"
 
 
 class NotFound(DomainError):
+    """The requested row does not exist, or may not be seen."""
+
     status = 404
     code = "not_found"
 
 
 class OrganizationNotFound(DomainError):
+    """The organization does not exist, or may not be seen."""
+
     status = 404
     code = "organization.not_found"
 
@@ -45,11 +54,15 @@ class OrganizationNotFound(DomainError):
 
 
 class Conflict(DomainError):
+    """The request contradicts the current state."""
+
     status = 409
     code = "conflict"
 
 
 class RateLimited(DomainError):
+    """The caller has to wait `retry_after` seconds."""
+
     status = 429
     code = "rate_limited"
 
@@ -59,24 +72,32 @@ class RateLimited(DomainError):
 
 
 class Unavailable(DomainError):
+    """A service that the request needs is down."""
+
     status = 503
     code = "unavailable"
     retry_after = 5
 
 
 class TooLarge(DomainError):
+    """The body is larger than its limit."""
+
     status = 413
     code = "too_large"
 
 
 class UnsupportedMediaType(DomainError):
+    """The body has another type, charset or encoding than is accepted."""
+
     status = 415
     code = "unsupported_media_type"
 
 
 class SecretUnreadable(Exception):
-    """A sealed secret does not open: another row's, altered, or its key is gone."""
+    """A secret that cannot be decrypted: moved, changed, or without its key."""
 
 
 class InvalidDateRange(DomainError):
+    """A date or a range of dates is not valid."""
+
     code = "costs.invalid_date_range"

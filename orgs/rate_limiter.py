@@ -1,4 +1,4 @@
-"""The one rate limiter: API calls, login attempts, calls to Stripe, emails.
+"""The rate limiter of API calls, login attempts, calls to Stripe and emails.
 
 The generic cell rate algorithm (GCRA): a bucket of `burst` tokens that refills with
 `rate` tokens in `seconds`. Valkey holds one number for each bucket, the microsecond at
@@ -48,7 +48,7 @@ class RateLimiter:
     burst: int
 
     def acquire_token(self) -> float:
-        """Take a token, or return the seconds until there is one; 0: it was taken."""
+        """Take a token and return 0, or return the seconds until there is one."""
         return self._run(1, longest_wait=0)
 
     def reserve_token(self) -> float:
@@ -60,7 +60,7 @@ class RateLimiter:
         return self._run(1, longest_wait=_PEEK)
 
     def return_token(self) -> None:
-        """Put a token back that turned out not to count."""
+        """Return a token to the bucket, so that its use does not count."""
         self._run(-1, longest_wait=_ANY_WAIT)
 
     def _run(self, tokens: int, *, longest_wait: int) -> float:

@@ -1,15 +1,15 @@
-"""What this app tells the ones above it.
+"""Signals to the apps that build on this one.
 
-Sent inside the transaction that made the change, so that no organization exists
-without its first period and no head count without its day: receivers write rows of
-their own and nothing else, never the network. A receiver that raises undoes the change.
+They are sent in the transaction that makes the change, so that no organization exists
+without its first period, and no headcount without its day. Receivers only write rows;
+they never use the network. A receiver that raises rolls the change back.
 """
 
 from django.dispatch import Signal
 
 # organization_ids: list[int], all of one white label
 organizations_created = Signal()
-# organization_ids: list[int]; members or projects of these came, went or were restored
+# organization_ids: list[int]; their members or projects were added, removed or restored
 people_changed = Signal()
-# organization_ids: list[int]; what these may use, or the year it is of, was changed
+# organization_ids: list[int]; their limits, or the contract year of these, changed
 entitlements_changed = Signal()

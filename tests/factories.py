@@ -95,7 +95,7 @@ def make_key(
     organization: Organization | None = None,
     expires_at: datetime | None = None,
 ) -> str:
-    """The key's text."""
+    """Create an API key and return its text."""
     _, text = create_api_key(
         white_label,
         name="test",
@@ -142,7 +142,7 @@ def record(
     *,
     organization_id: int | None = None,
 ) -> RecordingResult:
-    """Record them as a door does: parsed, and numbered from 0."""
+    """Record events as the API does: parsed, and numbered from 0."""
     numbered = [(i, parse_event(orjson.dumps(e))) for i, e in enumerate(events)]
     return record_usage(white_label, numbered, organization_id=organization_id, now=NOW)
 

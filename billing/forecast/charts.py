@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from billing.forecast.queries.forecasts import Forecast, LimitForecast
 from metrics.periods import Grain
 from orgs.days import day_of
-from orgs.web.charts import Chart, Limit, Tone, draw
+from orgs.web.charts import Chart, Limit, Tone, build_chart
 from orgs.web.charts import Series as ChartSeries
 from orgs.web.templatetags.display import day, day_year, money
 
@@ -64,10 +64,10 @@ def period_chart(
         before: list[None] = [None] * (len(payable) - 1)
         label = f"Projected to {day(future_days[-1])}"
         series.append(
-            ChartSeries(label, [*before, *projected], is_level=True, is_ahead=True)
+            ChartSeries(label, [*before, *projected], is_level=True, is_forecast=True)
         )
     payable_by_day = dict(zip(sorted(costs), payable, strict=True))
-    return draw(
+    return build_chart(
         id="period-chart",
         title="Payable cost of the open period vs. limits",
         days=[*sorted(costs), *future_days],
@@ -124,7 +124,9 @@ def _limit_line(
     left = limit.amount + forecast.free_balance - forecast.cost.cost
     at = days - 0.5 + float(left / forecast.daily_average)
     tone = _TONES[limit.kind]
-    return Limit(limit.amount, label, tone, seen_at=at, met=day(limit.projected_on))
+    return Limit(
+        limit.amount, label, tone, reached_at=at, reached_label=day(limit.projected_on)
+    )
 
 
 def _notes(forecast: Forecast) -> dict[date, str]:

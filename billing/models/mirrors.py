@@ -99,7 +99,7 @@ def status_since_triggers() -> list[pgtrigger.Trigger]:
     ]
 
 
-@with_history(exclude=["white_label", "status_since"], no_news=["synced_at"])
+@with_history(exclude=["white_label", "status_since"], untracked=["synced_at"])
 class Subscription(models.Model):
     """Subscription of an organization to the platform, or to spaces by the seat."""
 
@@ -190,7 +190,7 @@ class InvoiceStatus(models.TextChoices):
     UNCOLLECTIBLE = "uncollectible"
 
 
-@with_history(exclude=["white_label"], no_news=["synced_at"])
+@with_history(exclude=["white_label"], untracked=["synced_at"])
 class Invoice(models.Model):
     """Invoice as Stripe has it; amounts are in its currency and rounded by Stripe."""
 

@@ -5,10 +5,10 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 from billing.models import Invoice, Subscription
-from orgs.admin import GatedAdmin
+from orgs.admin import VisibleRowsAdmin
 
 
-class _ReadOnlyAdmin(GatedAdmin):
+class _ReadOnlyAdmin(VisibleRowsAdmin):
     """The base of admin pages for objects that only Stripe changes."""
 
     list_select_related = ("organization",)

@@ -33,7 +33,7 @@ from orgs.catalog import Scope
 from orgs.errors import OrganizationNotFound
 from orgs.models import Organization
 from orgs.schemas.errors import ErrorsOut
-from orgs.web.http import has_still, tag_of, tagged, unchanged
+from orgs.web.http import add_tag, entity_tag, matches_tag, not_modified
 
 router = Router(tags=["costs"])
 ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
@@ -170,7 +170,7 @@ def _chart(
     request: HttpRequest, organization: Organization, filters: SeriesFilters
 ) -> HttpResponse:
     tag, body = read_chart(organization, filters, request.headers.get("If-None-Match"))
-    return tagged(_json(body) if body else unchanged(), tag)
+    return add_tag(_json(body) if body else not_modified(), tag)
 
 
 def read_chart(
@@ -184,7 +184,7 @@ def read_chart(
     zone = organization.white_label.zone
     if sent_tag is not None:
         tag = _tag(usage_version(organization.pk), filters, zone)
-        if has_still(sent_tag, tag):
+        if matches_tag(sent_tag, tag):
             return tag, None
     costs = cost_digits(organization.pk, filters)
     return _tag(costs.changes, filters, zone), charts_body(costs, filters, zone)
@@ -199,7 +199,7 @@ def _tag(changes: int, filters: SeriesFilters, zone: ZoneInfo) -> str:
 
     The organization is part of the URL already.
     """
-    return tag_of(_BODY_VERSION, changes, filters, zone.key)
+    return entity_tag(_BODY_VERSION, changes, filters, zone.key)
 
 
 def _items(

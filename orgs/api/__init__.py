@@ -1,4 +1,4 @@
-"""The doors for programs: organizations, their people, and logging in."""
+"""API endpoints for organizations, their people, and logging in."""
 
 from orgs.api.login import router as login_router
 from orgs.api.organizations import router as organizations_router

@@ -1,4 +1,4 @@
-"""Organizations as JSON: find, read, make, change, delete and restore them."""
+"""API endpoints to list, read, create, change, delete and restore organizations."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""Members and projects of an organization as JSON."""
+"""API endpoints for the members and projects of an organization."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ class PeopleIn(Schema):
 
 
 class NotFound(OrganizationNotFound):
-    """A member or project that is not there, or not of this organization."""
+    """The error for a member or project that does not exist in this organization."""
 
     code = "not_found"
 
@@ -71,13 +71,13 @@ def _write(request: HttpRequest, organization_id: str) -> Organization:
     )
 
 
-def _one(rows: Any, id_: str) -> Any:
-    """The row of that id among the organization's present ones."""
+def _get_active(rows: Any, id_: str) -> Any:
+    """Return the active member or project of this id, or raise `NotFound`."""
     is_id = id_.isascii() and id_.isdigit() and len(id_) <= len(str(MAX_BIGINT))
-    found = is_id and int(id_) <= MAX_BIGINT and rows.filter(pk=int(id_)).first()
-    if not found or found.deleted_at is not None:
+    row = is_id and int(id_) <= MAX_BIGINT and rows.filter(pk=int(id_)).first()
+    if not row or row.deleted_at is not None:
         raise NotFound
-    return found
+    return row
 
 
 def _page(rows: Any, filters: PeopleIn, scope: str) -> Any:
@@ -135,7 +135,7 @@ def change_member(
 ) -> Any:
     """Change the fields that are sent; the others keep their values."""
     organization = _write(request, organization_id)
-    member = _one(Member.objects.filter(organization=organization), member_id)
+    member = _get_active(Member.objects.filter(organization=organization), member_id)
     return member_out(change_person(member, data.given()))
 
 
@@ -148,7 +148,7 @@ def change_member(
 def remove_member(request: HttpRequest, organization_id: str, member_id: str) -> Any:
     """Mark a member as removed; daily member counts of the past stay."""
     organization = _write(request, organization_id)
-    member = _one(Member.objects.filter(organization=organization), member_id)
+    member = _get_active(Member.objects.filter(organization=organization), member_id)
     remove_person(member)
     return Status(204, None)
 
@@ -200,7 +200,7 @@ def change_project(
 ) -> Any:
     """Change the fields that are sent; the others keep their values."""
     organization = _write(request, organization_id)
-    project = _one(Project.objects.filter(organization=organization), project_id)
+    project = _get_active(Project.objects.filter(organization=organization), project_id)
     return project_out(change_person(project, data.given()))
 
 
@@ -213,6 +213,6 @@ def change_project(
 def remove_project(request: HttpRequest, organization_id: str, project_id: str) -> Any:
     """Mark a project as deleted; its usage and costs stay."""
     organization = _write(request, organization_id)
-    project = _one(Project.objects.filter(organization=organization), project_id)
+    project = _get_active(Project.objects.filter(organization=organization), project_id)
     remove_person(project)
     return Status(204, None)

@@ -1,1 +1,1 @@
-"""Writes of who: white labels, organizations, people, keys."""
+"""Writes of white labels, organizations, people, API keys and background jobs."""

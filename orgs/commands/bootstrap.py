@@ -1,4 +1,4 @@
-"""Organizations and projects made together with the key that will use them."""
+"""Create an organization or project together with its API key."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -22,21 +22,22 @@ def create_with_admin(
     admin_email: str = "",
     created_by: str = "",
 ) -> tuple[Organization, str]:
-    """An organization with an id of our own making, its admin and its key's text.
+    """Create an organization with an admin, and return it with the text of its API key.
 
-    `admin_id` names a user of any organization of the white label.
+    The external ID is generated. `admin_id` is a user of any organization of the white
+    label. Raises `DomainError` for any other id.
     """
     organization = create_organization(
         white_label, external_id=uuid4().hex, name=name, created_by=created_by[:200]
     )
-    known = _known(white_label, admin_id, admin_email)
-    if known is not None or admin_email:
+    user = _find_user(white_label, admin_id, admin_email)
+    if user is not None or admin_email:
         add_member(
             organization,
-            external_id=known.external_id if known else admin_email,
+            external_id=user.external_id if user else admin_email,
             values={
-                "email": known.email if known else admin_email,
-                "name": known.name if known else "",
+                "email": user.email if user else admin_email,
+                "name": user.name if user else "",
                 "role": Member.Role.ADMIN,
             },
         )
@@ -46,18 +47,19 @@ def create_with_admin(
     return organization, text
 
 
-def _known(white_label: WhiteLabel, id_: int | None, email: str) -> Member | None:
+def _find_user(white_label: WhiteLabel, id_: int | None, email: str) -> Member | None:
+    """Return the member of this id, or the first with this email address, if any."""
     members = Member.objects.filter(
         organization__white_label=white_label, deleted_at=None
     )
     if id_ is None:
         return members.filter(email__iexact=email).first() if email else None
-    found = members.filter(pk=id_).first()
-    if found is None:
+    member = members.filter(pk=id_).first()
+    if member is None:
         raise DomainError(
             "`adminId` is not a user of this white label.", fields=("adminId",)
         )
-    return found
+    return member
 
 
 @transaction.atomic
@@ -68,7 +70,10 @@ def create_with_key(
     is_public: bool,
     scopes: Sequence[Scope],
 ) -> tuple[Project, str]:
-    """A project and, unless there are no scopes, a key of its organization."""
+    """Create a project and an API key; return the project and the text of the key.
+
+    Without scopes no key is created, and the text is empty.
+    """
     values = {"name": name, "is_public": is_public}
     project = add_project(organization, external_id=uuid4().hex, values=values)
     if not scopes:

@@ -1,4 +1,4 @@
-"""Changing one organization and its people; each call is one transaction."""
+"""Changes of one organization and its people; each call is one transaction."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -31,7 +31,10 @@ def create_organization(
     entitlements: Values | None = None,
     created_by: str = "",
 ) -> Organization:
-    """Make an organization with its first period; raises `Conflict` for a known id."""
+    """Create an organization with its first billing period.
+
+    Raises `Conflict` if the external ID is taken.
+    """
     organization = Organization(
         white_label=white_label,
         external_id=external_id,
@@ -59,14 +62,14 @@ def create_organization(
 def change_organization(
     organization: Organization, values: Values, entitlements: Values | None = None
 ) -> Organization:
-    """Change the given fields and no other; the row is locked and read anew."""
+    """Change only the given fields; the row is locked and read again first."""
     current = Organization.objects.select_for_update().get(pk=organization.pk)
     for name, value in values.items():
         setattr(current, name, value)
     if values:
         _check(current, exclude=["white_label"])
         _save(current, [*values, "updated_at"])
-    if "contract_started_on" in values:  # and with it the year that they are of
+    if "contract_started_on" in values:  # it decides the year that limits are for
         signal_entitlements([current.pk])
     if entitlements is not None:
         set_entitlements(current, entitlements)
@@ -95,7 +98,7 @@ def _check(row: Organization | Member | Project, *, exclude: list[str]) -> None:
 
 @transaction.atomic
 def set_entitlements(organization: Organization, values: Values) -> Entitlements:
-    """Change the given limits and no other; null is no limit."""
+    """Change only the given limits; None removes a limit."""
     Entitlements.objects.get_or_create(organization=organization)
     entitlements = Entitlements.objects.select_for_update().get(
         organization=organization
@@ -109,9 +112,9 @@ def set_entitlements(organization: Organization, values: Values) -> Entitlements
 
 @transaction.atomic
 def delete_organization(organization: Organization) -> None:
-    """Mark it deleted; twice is once, and nothing of it is removed.
+    """Mark an organization as deleted; its data stays. No effect if it is deleted.
 
-    Raises `Conflict` for the owner of a white label: nobody could reach that again.
+    Raises `Conflict` for the owner of a white label.
     """
     refuse_owner(organization)
     Organization.objects.filter(pk=organization.pk, deleted_at=None).update(
@@ -121,7 +124,10 @@ def delete_organization(organization: Organization) -> None:
 
 @transaction.atomic
 def restore_organization(organization: Organization) -> None:
-    """Take the mark away, and any deletion still to come; twice is once."""
+    """Restore a deleted organization and cancel a pending deletion.
+
+    No effect on an organization that is not deleted.
+    """
     kind = Job.Kind.DELETE_ORGANIZATION
     cancel_jobs(organization.pk, kind, reason="The organization was restored.")
     Organization.objects.filter(pk=organization.pk).update(
@@ -133,35 +139,37 @@ def restore_organization(organization: Organization) -> None:
 def add_member(
     organization: Organization, *, external_id: str, values: Values | None = None
 ) -> Member:
-    """Add a member, or bring back one who left; raises `Conflict` when present."""
-    member = _returning(
+    """Add a member, or restore a removed one; raise `Conflict` for an active one."""
+    member = _require_deleted(
         Member.objects.select_for_update()
         .filter(organization=organization, external_id=external_id)
         .first()
     ) or Member(organization=organization, external_id=external_id)
-    return _enter(member, values or {}, organization)
+    return _save_active(member, values or {}, organization)
 
 
 @transaction.atomic
 def add_project(
     organization: Organization, *, external_id: str, values: Values | None = None
 ) -> Project:
-    """Add a project, or bring back a deleted one; raises `Conflict` when present."""
-    project = _returning(
+    """Add a project, or restore a deleted one; raise `Conflict` for an active one."""
+    project = _require_deleted(
         Project.objects.select_for_update()
         .filter(organization=organization, external_id=external_id)
         .first()
     ) or Project(organization=organization, external_id=external_id, name=external_id)
-    return _enter(project, values or {}, organization)
+    return _save_active(project, values or {}, organization)
 
 
-def _returning(row: Person | None) -> Person | None:
+def _require_deleted(row: Person | None) -> Person | None:
+    """Return a deleted row, or None if there is none; raise `Conflict` otherwise."""
     if row is not None and row.deleted_at is None:
         raise Conflict("This external ID is already taken.", fields=("external_id",))
     return row
 
 
-def _enter(row: Person, values: Values, organization: Organization) -> Person:
+def _save_active(row: Person, values: Values, organization: Organization) -> Person:
+    """Save a new or restored member or project with these values."""
     row.deleted_at = None
     for name, value in values.items():
         setattr(row, name, value)
@@ -179,7 +187,7 @@ def _enter(row: Person, values: Values, organization: Organization) -> Person:
 
 @transaction.atomic
 def change_person(row: Any, values: Values) -> Any:
-    """Change the given fields of a member or project."""
+    """Change the given fields of a member or project; return the changed row."""
     current = type(row).objects.select_for_update().get(pk=row.pk)
     for name, value in values.items():
         setattr(current, name, value)
@@ -191,7 +199,7 @@ def change_person(row: Any, values: Values) -> Any:
 
 @transaction.atomic
 def remove_person(row: Any, *, at: datetime | None = None) -> None:
-    """Mark a member or project deleted; twice is once."""
+    """Mark a member or project as deleted; no effect if it is deleted already."""
     changed = (
         type(row)
         .objects.filter(pk=row.pk, deleted_at=None)

@@ -1,3 +1,5 @@
+"""Create, rotate and revoke API keys."""
+
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -10,7 +12,8 @@ from orgs.crypto import START_LENGTH, hash_key, make_key
 from orgs.errors import Conflict, DomainError
 from orgs.models import ApiKey, Organization, User, WhiteLabel
 
-OVERLAP = timedelta(days=7)
+# After a rotation the old key works this long, so that clients can be changed.
+ROTATION_OVERLAP = timedelta(days=7)
 
 
 def create_api_key(
@@ -23,9 +26,10 @@ def create_api_key(
     created_by: User | None = None,
     text: str = "",
 ) -> tuple[ApiKey, str]:
-    """Make a key; its text is in the answer and nowhere else.
+    """Create an API key and return it with its text, of which only a hash is stored.
 
-    `text` is the caller's own choice of it; raises `Conflict` when it is taken.
+    `text` is a text that the caller chose. Raises `Conflict` if it is taken, and
+    `DomainError` without scopes or for an organization of another white label.
     """
     if not scopes:
         raise DomainError("Choose at least one scope.", code="invalid_scopes")
@@ -57,20 +61,20 @@ def create_api_key(
 def rotate_api_key(
     key: ApiKey, *, created_by: User | None = None
 ) -> tuple[ApiKey, str]:
-    """Make the key's successor; both live for a week, so that nothing stops at once."""
-    made, text = create_api_key(
+    """Create a key with the same scopes; the old one expires in a week."""
+    new_key, text = create_api_key(
         key.white_label,
         name=key.name,
         scopes=[Scope(scope) for scope in key.scopes],
         organization=key.organization,
         created_by=created_by,
     )
-    ends_at = timezone.now() + OVERLAP
+    ends_at = timezone.now() + ROTATION_OVERLAP
     if key.expires_at is None or key.expires_at > ends_at:
         ApiKey.objects.filter(pk=key.pk).update(expires_at=ends_at)
-    return made, text
+    return new_key, text
 
 
 def revoke_api_key(key: ApiKey) -> None:
-    """End the key with this call; twice is once."""
+    """Revoke a key from now on; no effect if it is revoked already."""
     ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())

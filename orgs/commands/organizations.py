@@ -1,4 +1,4 @@
-"""Making organizations and their people, in bulk; every writer goes through here."""
+"""Bulk creation of organizations and their people, and the signals of all writers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,24 +16,27 @@ from orgs.signals import (
     people_changed,
 )
 
-# As `orgs.models.fields.validate_text`: no controls, no overrides of direction.
+# As in `orgs.models.fields.validate_text`: no control or text direction characters.
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*\Z"
 Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=_PLAIN)]
 Text = Annotated[str, Meta(max_length=200, pattern=_PLAIN)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Limit = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Heads = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-_WIDEST_ZONE = timedelta(days=1)  # the first period opens at the zone's midnight
+Headcount = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+# The first period starts at midnight in the zone, which may be a day before or after.
+_MAX_ZONE_OFFSET = timedelta(days=1)
 Email = Annotated[str, Meta(max_length=254, pattern=r"^([^@\s\x00]+@[^@\s\x00]+)?\Z")]
 
 
 def _check_instant(instant: datetime | None) -> None:
-    """What the tables hold; a `ValueError` here is a refusal of msgspec's."""
+    """Raise `ValueError`, which msgspec reports, if the tables cannot hold it."""
     if instant is not None and not EARLIEST <= instant < LATEST:
-        raise ValueError("Instants lie between the years 2000 and 2200")
+        raise ValueError("The time must be between the years 2000 and 2200")
 
 
 class IncomingMember(Struct, frozen=True, forbid_unknown_fields=True):
+    """A member in a line of `load_organizations`."""
+
     external_id: Id
     email: Email = ""
     name: Text = ""
@@ -45,6 +48,8 @@ class IncomingMember(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IncomingProject(Struct, frozen=True, forbid_unknown_fields=True):
+    """A project in a line of `load_organizations`."""
+
     external_id: Id
     name: Text = ""
     added_at: Instant | None = None
@@ -54,13 +59,13 @@ class IncomingProject(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IncomingEntitlements(Struct, frozen=True, forbid_unknown_fields=True):
-    """Null or absent is no limit."""
+    """The limits of an organization; null or absent is no limit."""
 
     storage_bytes: Limit | None = None
     compute_seconds_per_year: Limit | None = None
     gpu_seconds_per_year: Limit | None = None
-    projects: Heads | None = None
-    users: Heads | None = None
+    projects: Headcount | None = None
+    users: Headcount | None = None
 
 
 class IncomingOrganization(Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,22 +84,22 @@ class IncomingOrganization(Struct, frozen=True, forbid_unknown_fields=True):
         _check_instant(self.created_at)
         if self.contract_started_on is not None:
             noon = datetime.combine(self.contract_started_on, time(12), UTC)
-            _check_instant(noon - _WIDEST_ZONE)
-            _check_instant(noon + _WIDEST_ZONE)
+            _check_instant(noon - _MAX_ZONE_OFFSET)
+            _check_instant(noon + _MAX_ZONE_OFFSET)
 
 
 def signal_created(organization_ids: Sequence[int]) -> None:
-    """Tell the apps above, inside the caller's transaction."""
+    """Notify the apps above of new organizations, in the caller's transaction."""
     organizations_created.send(Organization, organization_ids=list(organization_ids))
 
 
 def signal_people(organization_ids: Sequence[int]) -> None:
-    """Tell the apps above that heads changed, inside the caller's transaction."""
+    """Notify the apps above of changed headcounts, in the caller's transaction."""
     people_changed.send(Organization, organization_ids=list(organization_ids))
 
 
 def signal_entitlements(organization_ids: Sequence[int]) -> None:
-    """Tell the apps above what these may use now, inside the caller's transaction."""
+    """Notify the apps above of changed entitlements, in the caller's transaction."""
     entitlements_changed.send(Entitlements, organization_ids=list(organization_ids))
 
 
@@ -102,25 +107,25 @@ def signal_entitlements(organization_ids: Sequence[int]) -> None:
 def load_organizations(
     white_label: WhiteLabel, incoming: Sequence[IncomingOrganization]
 ) -> list[bool]:
-    """Make those that are new, with all their people; answers which were.
+    """Create the organizations that are new; return for each line whether it was.
 
-    An organization that exists is left as it is, but members and projects it lacks are
-    added: a load that was cut off goes on where it stopped, and twice is once.
+    An organization that exists is not changed, but members and projects it lacks are
+    added. So a load that was interrupted can be repeated.
     """
-    known = _ids(white_label, incoming)
-    fresh: dict[str, IncomingOrganization] = {}
+    existing_ids = _ids(white_label, incoming)
+    new_lines: dict[str, IncomingOrganization] = {}
     for line in incoming:
-        if line.external_id not in known:
-            fresh.setdefault(line.external_id, line)
+        if line.external_id not in existing_ids:
+            new_lines.setdefault(line.external_id, line)
     Organization.objects.bulk_create(
-        [_organization(white_label, fresh[key]) for key in sorted(fresh)],
-        ignore_conflicts=True,  # another load may be making the same ones
+        [_organization(white_label, new_lines[key]) for key in sorted(new_lines)],
+        ignore_conflicts=True,  # another load may be creating the same ones
     )
     ids = _ids(white_label, incoming)
-    _add_entitlements(ids, fresh)
-    signal_created(sorted(ids[key] for key in fresh))
+    _add_entitlements(ids, new_lines)
+    signal_created(sorted(ids[key] for key in new_lines))
     _add_people(ids, incoming)
-    return [fresh.get(line.external_id) is line for line in incoming]
+    return [new_lines.get(line.external_id) is line for line in incoming]
 
 
 def _ids(
@@ -144,11 +149,11 @@ def _organization(white_label: WhiteLabel, line: IncomingOrganization) -> Organi
 
 
 def _add_entitlements(
-    ids: Mapping[str, int], fresh: Mapping[str, IncomingOrganization]
+    ids: Mapping[str, int], new_lines: Mapping[str, IncomingOrganization]
 ) -> None:
     rows = [
         Entitlements(organization_id=ids[key], **structs.asdict(line.entitlements))
-        for key, line in sorted(fresh.items())
+        for key, line in sorted(new_lines.items())
         if line.entitlements is not None
     ]
     Entitlements.objects.bulk_create(rows, ignore_conflicts=True)
@@ -180,22 +185,22 @@ def _add_people(
         for line in incoming
         for project in line.projects
     ]
-    Member.objects.bulk_create(sorted(members, key=_key), ignore_conflicts=True)
-    Project.objects.bulk_create(sorted(projects, key=_key), ignore_conflicts=True)
+    Member.objects.bulk_create(sorted(members, key=_sort_key), ignore_conflicts=True)
+    Project.objects.bulk_create(sorted(projects, key=_sort_key), ignore_conflicts=True)
     changed = {row.organization_id for row in members}
     changed |= {row.organization_id for row in projects}
     if changed:
         signal_people(sorted(changed))
 
 
-def _key(row: Member | Project) -> tuple[int, str]:
-    """Rows are written in this order by every writer: no deadlocks."""
+def _sort_key(row: Member | Project) -> tuple[int, str]:
+    """Return the sort key by which every writer orders rows, to prevent deadlocks."""
     return row.organization_id, row.external_id
 
 
 @transaction.atomic
 def ensure_projects(first_seen: Mapping[tuple[int, str], datetime]) -> None:
-    """Make the projects, by (organization id, external id), that do not exist yet."""
+    """Create missing projects, given by (organization id, external id)."""
     projects = [
         Project(organization_id=id_, external_id=key, name=key, added_at=added_at)
         for (id_, key), added_at in sorted(first_seen.items())

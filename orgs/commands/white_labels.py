@@ -1,3 +1,5 @@
+"""Create and change white labels."""
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -15,9 +17,9 @@ def create_white_label(
     gpu_weight: int = 3,
     currency: str = "usd",
 ) -> WhiteLabel:
-    """Make a white label and, with it, the organization that owns it.
+    """Create a white label and the organization that owns it.
 
-    Raises `Conflict` when the slug is taken, `DomainError` for a bad value.
+    Raises `Conflict` if the slug is taken and `DomainError` for an invalid value.
     """
     white_label = WhiteLabel(
         slug=slug,
@@ -33,13 +35,13 @@ def create_white_label(
 
 
 def change_white_label(white_label: WhiteLabel, *, name: str) -> None:
-    """Give it another name; slug, zone and weight stay as they are."""
+    """Rename a white label; nothing else of it can be changed."""
     WhiteLabel.objects.filter(pk=white_label.pk).update(name=name)
 
 
 @transaction.atomic
 def create_owner(white_label: WhiteLabel) -> Organization:
-    """Give a new white label the organization that owns it."""
+    """Create the organization that owns a new white label."""
     owner = Organization.objects.create(
         white_label=white_label,
         external_id=white_label.slug,

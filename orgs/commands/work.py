@@ -1,15 +1,15 @@
-"""The one lease and backoff: claim a row of work, renew it, end it or try again later.
+"""Leases and backoff of background work: claim a row, renew, finish or retry it.
 
 Each function is one conditional update, committed by itself unless the caller has a
-transaction open. It names the token of the lease, so that of two workers at a row one
-can write its outcome. Times are PostgreSQL's: workers' clocks need not agree.
+transaction open. It names the token of the lease, so that only one of two workers at a
+row can write its outcome. Times are PostgreSQL's: workers' clocks need not agree.
 
-1. `claim`: the row is running, its attempt counted, its lease begun;
-2. `renew`: before each long step of work that may outlast the lease;
-3. `finish`, `give_up`, `retry_later` or `release`: the outcome.
+1. `claim`: the row is running, its attempt is counted, and its lease starts;
+2. `renew`: before each long step of work that may take longer than the lease;
+3. `finish`, `fail`, `retry_later` or `release`: the outcome.
 
-Killed between any two, the row stays running until its lease is over. Then it is due
-again and a sweep (`list_forgotten`) enqueues it.
+If a worker is killed between two steps, the row stays running until its lease is over.
+Then it is due again, and a sweep (`list_forgotten`) enqueues it.
 """
 
 import random
@@ -27,33 +27,33 @@ from orgs.models.work import DatabaseClock, RetryPolicy, Work, WorkQuerySet
 
 W = TypeVar("W", bound=Work)
 _State = Work.State
-_LONGEST_CODE = 64
-_DOUBLINGS = 16  # more would overflow a timedelta; every cap is reached before
+_MAX_CODE_LENGTH = 64
+_MAX_DOUBLINGS = 16  # more would overflow a timedelta; every cap is reached before
 
 
 def backoff(policy: RetryPolicy, attempt: int) -> timedelta:
     """Return the wait after a failed attempt, counted from 1."""
-    doubled: int = 2 ** min(max(attempt, 1) - 1, _DOUBLINGS)
+    doubled: int = 2 ** min(max(attempt, 1) - 1, _MAX_DOUBLINGS)
     wait = min(policy.first_wait * doubled, policy.longest_wait)
     spread = random.uniform(-policy.jitter, policy.jitter)  # noqa: S311  no secret
     return wait * (1 + spread)
 
 
 def claim(rows: WorkQuerySet[W], pk: int) -> W | None:
-    """Take a row that is due under a lease; null if it is not, or another was first.
+    """Claim a row that is due, under a lease; None if it is not due or leased.
 
-    What `rows` filters by must be true of the claimed row too, which is read by it.
-    Two workers may both read the row as due. Their updates wait for each other, and
-    PostgreSQL checks the condition again for the second: it finds a lease.
+    The claimed row is read through `rows`, so its filters must still match then. Two
+    workers may both see the row as due. Their updates wait for each other, and
+    PostgreSQL checks the condition again for the second, which finds a lease.
     """
     return next(iter(claim_all(rows, [pk])), None)
 
 
 def claim_all(rows: WorkQuerySet[W], pks: Sequence[int]) -> list[W]:
-    """Take those of the rows that are due, all under one lease; in order of their keys.
+    """Claim the rows that are due, all under one lease; return them ordered by key.
 
-    Costs two statements, however many rows. A caller that claims several locks them
-    first, in one order, or two such callers could wait for each other.
+    Two statements, however many rows. A caller that claims several must lock them
+    first, in a fixed order, or two such callers could deadlock.
     """
     lease, now = uuid4(), DatabaseClock()
     claimed = (
@@ -74,9 +74,9 @@ def claim_all(rows: WorkQuerySet[W], pks: Sequence[int]) -> list[W]:
 
 
 def leased(*works: W) -> QuerySet[W]:
-    """Select the rows of which the caller still has the lease.
+    """Return the rows whose lease the caller still has.
 
-    A lease that is over but that nobody else took counts: the work goes on.
+    A lease that has expired but was not claimed by another worker still counts.
     """
     rows = cast("QuerySet[W]", type(works[0]).objects.all())
     pks = [work.pk for work in works]
@@ -84,7 +84,7 @@ def leased(*works: W) -> QuerySet[W]:
 
 
 def renew(*works: W) -> bool:
-    """Begin the lease again; false if one was lost: then stop at once."""
+    """Restart the lease of the rows; false if one was lost: then stop at once."""
     until = DatabaseClock() + works[0].retries.lease
     return leased(*works).update(leased_until=until) == len(works)
 
@@ -92,54 +92,58 @@ def renew(*works: W) -> bool:
 def lock_lease(work: W) -> bool:
     """Lock the row until the transaction ends; false if the lease was lost.
 
-    For work that is one transaction: it commits with its outcome or not at all, and
-    nobody cancels half of it. Whoever wants the row waits for so long.
+    For work that is one transaction: it commits together with its outcome, and cannot
+    be canceled halfway. Other writers of the row wait until then.
     """
     return leased(work).select_for_update().exists()
 
 
 def finish(work: W, state: str = _State.DONE, **columns: Any) -> bool:
-    """End the row; false, and nothing is written, if the lease was lost."""
-    written = {"error_code": "", "error": "", **columns}
+    """End the row in this state; false, without any change, if the lease was lost."""
+    values = {"error_code": "", "error": "", **columns}
     ended = leased(work).update(
         state=state,
         finished_at=DatabaseClock(),
         lease=None,
         leased_until=None,
-        # The claim that found the attempts used up was none.
+        # The claim that found no attempts left is not counted as one.
         attempts=Least("attempts", work.retries.attempts),
-        **written,
+        **values,
     )
     return bool(ended)
 
 
-def give_up(work: W, *, code: str, message: str, **columns: Any) -> bool:
-    """End the row as failed, for a person to look at; false if the lease was lost."""
+def fail(work: W, *, code: str, message: str, **columns: Any) -> bool:
+    """End the row as failed, listed for an operator; false if the lease was lost."""
     return finish(
-        work, _State.FAILED, error_code=code[:_LONGEST_CODE], error=message, **columns
+        work,
+        _State.FAILED,
+        error_code=code[:_MAX_CODE_LENGTH],
+        error=message,
+        **columns,
     )
 
 
 def retry_later(work: W, *, code: str, message: str, **columns: Any) -> bool:
-    """Give the row back until its wait is over; false if no attempt is left.
+    """Make the row due again after a backoff; false if no attempt is left.
 
-    Then nothing is written: the caller gives it up, with whatever that means for its
-    kind. A lost lease is no failure: whoever has it now decides.
+    Then nothing is written, and the caller ends the row by the rules of its kind. True
+    as well if the lease was lost: its new holder decides.
     """
     if not work.has_attempts_left:
         return False
     wait = backoff(work.retries, work.attempts)
-    columns |= {"error_code": code[:_LONGEST_CODE], "error": message}
-    _put_back(work, wait, columns)
+    columns |= {"error_code": code[:_MAX_CODE_LENGTH], "error": message}
+    _make_pending(work, wait, columns)
     return True
 
 
 def release(work: W, *, wait: timedelta, **columns: Any) -> None:
-    """Give the row back without an attempt counted: nothing was tried."""
-    _put_back(work, wait, {"attempts": work.attempts - 1, **columns})
+    """Make the row due again after a wait, without counting the attempt."""
+    _make_pending(work, wait, {"attempts": work.attempts - 1, **columns})
 
 
-def _put_back(work: W, wait: timedelta, columns: dict[str, Any]) -> None:
+def _make_pending(work: W, wait: timedelta, columns: dict[str, Any]) -> None:
     leased(work).update(
         state=_State.PENDING,
         lease=None,
@@ -150,7 +154,7 @@ def _put_back(work: W, wait: timedelta, columns: dict[str, Any]) -> None:
 
 
 def restart(rows: QuerySet[Any], *, attempts: int = 0, **columns: Any) -> bool:
-    """Make ended rows pending again, as people ask; false if none of them was there."""
+    """Make ended rows pending again, for a retry by hand; false if there were none."""
     restarted = rows.update(
         state=_State.PENDING,
         attempts=attempts,
@@ -162,7 +166,7 @@ def restart(rows: QuerySet[Any], *, attempts: int = 0, **columns: Any) -> bool:
 
 
 def cancel(rows: WorkQuerySet[Any], *, reason: str) -> int:
-    """End rows that are not done; a worker that has begun finds its lease lost."""
+    """Cancel unfinished rows; a worker at one of them finds its lease lost."""
     return rows.unfinished().update(
         state=_State.CANCELED,
         finished_at=DatabaseClock(),
@@ -174,7 +178,7 @@ def cancel(rows: WorkQuerySet[Any], *, reason: str) -> int:
 
 
 def list_forgotten(rows: WorkQuerySet[Any], limit: int) -> list[int]:
-    """Return the keys of rows that a sweep should enqueue, the longest due first."""
+    """Return the keys of rows that a sweep should enqueue, longest due first."""
     return list(rows.forgotten().values_list("pk", flat=True)[:limit])
 
 
@@ -182,10 +186,10 @@ def list_forgotten(rows: WorkQuerySet[Any], limit: int) -> list[int]:
 def take_forgotten(
     rows: WorkQuerySet[Any], limit: int, *, pause: timedelta
 ) -> list[int]:
-    """Return what `list_forgotten` does, and let no sweep repeat it for the pause.
+    """Return keys as `list_forgotten` does, and hide the rows from sweeps for a pause.
 
-    For kinds of which thousands may wait: else each sweep would add them to a queue
-    that holds them already. Rows that another sweep or worker has locked are skipped.
+    For kinds of which thousands may be pending: each sweep would enqueue all of them
+    again. Rows that another sweep or worker has locked are skipped.
     """
     locked = rows.forgotten().select_for_update(skip_locked=True)
     pks = list(locked.values_list("pk", flat=True)[:limit])

@@ -1,6 +1,6 @@
-"""What the loading commands share: lines, progress, rejects, a summary, an exit code.
+"""The base of commands that load files: batches, progress, rejects and a summary.
 
-Memory does not grow with the file: lines come one by one and are loaded in batches.
+Memory use does not depend on the size of the file: lines are read in batches.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from orgs.errors import DomainError
 from orgs.models import WhiteLabel
 from orgs.queries.references import get_white_label
 
-LINE_BYTES = 1_000_000  # a longer line is refused, not held
-TOO_LONG = b""  # stands for such a line
+LINE_BYTES = 1_000_000  # a longer line is rejected and not kept in memory
+TOO_LONG = b""  # the value for such a line
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 
@@ -35,7 +35,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Why a line was not loaded."""
+    """The reason why a line was not loaded."""
 
     line: int
     code: str
@@ -44,7 +44,7 @@ class Reject:
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of a batch of lines."""
+    """The result of loading a batch of lines."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -52,7 +52,7 @@ class Loaded:
 
 
 class Source:
-    """A file or standard input, gzip or not, with how far it has been read."""
+    """A file or standard input, gzip-compressed or not, and its reading position."""
 
     def __init__(self, path: str) -> None:
         self._file = None if path == "-" else _open(Path(path))
@@ -69,11 +69,14 @@ class Source:
             self._file.close()
 
     def position(self) -> int:
-        """Bytes taken from the file, compressed as they are there."""
+        """Return the number of bytes read from the file, compressed or not."""
         return self._file.raw.tell() if self._file else 0
 
     def lines(self) -> Iterator[NumberedLine]:
-        """Lines that say something, with their numbers; `TOO_LONG` for some."""
+        """Yield the lines that are not blank, with their numbers.
+
+        A line that is longer than `LINE_BYTES` is yielded as `TOO_LONG`.
+        """
         for number in itertools.count(1):
             line = self.stream.readline(LINE_BYTES + 1)
             if not line:
@@ -87,11 +90,11 @@ class Source:
                 yield number, line
 
     def text(self) -> TextIO:
-        """What is left, as text for a CSV reader; undecodable bytes become U+FFFD."""
+        """Return the rest as text for a CSV reader; invalid UTF-8 becomes U+FFFD."""
         self._text = io.TextIOWrapper(
             self.stream, "utf-8-sig", errors="replace", newline=""
         )
-        return self._text  # held here: a forgotten wrapper closes the file
+        return self._text  # kept: a wrapper without references closes the file
 
     def _skip_rest(self, line: bytes) -> None:
         while line and not line.endswith(b"\n"):
@@ -106,7 +109,7 @@ def _open(path: Path) -> io.BufferedReader:
 
 
 class Rejects:
-    """A CSV of line numbers and reasons; no file is left when nothing was rejected."""
+    """The CSV file of rejected lines and reasons; there is none if all were loaded."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -130,7 +133,7 @@ class Rejects:
 
 
 class LoadCommand(BaseCommand):
-    """A command that loads a file in batches; a second run adds nothing."""
+    """The base of commands that load a file; a second run adds nothing."""
 
     batch_size = 1_000
     white_label: WhiteLabel
@@ -207,18 +210,18 @@ class LoadCommand(BaseCommand):
         return folder / "rejects" / f"{name}.rejects.csv"
 
     def records(self, source: Source) -> Iterator[tuple[int, Any]]:
-        """What to load, numbered by its line; lines as they are unless overridden."""
+        """Yield records with their line numbers; subclasses may parse the lines."""
         return source.lines()
 
     def load(self, batch: Sequence[tuple[int, Any]]) -> Loaded:
         raise NotImplementedError
 
     def finish(self) -> None:
-        """What is left to do when the last batch is in, or the load was cut off."""
+        """Run after the last batch, and also if the load fails."""
 
 
 def csv_rows(reader: Iterator[Row], broken: Row) -> Iterator[Row]:
-    """The rows; `broken` for what the reader gives up on, as a cell without an end."""
+    """Yield the rows of a CSV reader; `broken` for each that it cannot parse."""
     while True:
         try:
             yield next(reader)

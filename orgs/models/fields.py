@@ -20,14 +20,15 @@ M = TypeVar("M", bound=Model)
 
 
 def with_history(
-    *, exclude: list[str] | None = None, no_news: list[str] | None = None
+    *, exclude: list[str] | None = None, untracked: list[str] | None = None
 ) -> Callable[[type[M]], type[M]]:
-    """Keep every version of the table's rows, by triggers: SQL and bulk writes too.
+    """Add history triggers to a model; they record SQL and bulk writes as well.
 
-    Trackers are made anew each time; pghistory binds them to their model. A change of
-    nothing but what is `no_news` makes no version.
+    `exclude` are the fields that are not recorded. A change of `untracked` fields alone
+    is not recorded either. pghistory binds trackers to a model, so each call has its
+    own.
     """
-    changed = pgtrigger.AnyChange(exclude=no_news)
+    changed = pgtrigger.AnyChange(exclude=untracked)
     trackers = (
         pghistory.InsertEvent(),
         pghistory.UpdateEvent(condition=changed),
@@ -38,9 +39,9 @@ def with_history(
 
 
 def validate_text(text: str) -> None:
-    """Refuse what hides or reorders a name: controls, and overrides of direction.
+    """Refuse control and text direction characters, which hide or reorder text.
 
-    Everything else is kept as sent: accents in either form, emoji, any script.
+    Everything else is stored as it was sent: accents in either form, emoji, any script.
     """
     if any(unicodedata.category(char) == "Cc" or char in _BIDI for char in text):
         raise ValidationError(
@@ -50,7 +51,7 @@ def validate_text(text: str) -> None:
 
 
 def in_range(table: str, *names: str) -> list[CheckConstraint]:
-    """Instants lie between 2000 and 2200; null passes."""
+    """Return constraints: instants are between 2000 and 2200, or null."""
     return [
         CheckConstraint(
             condition=Q((f"{name}__gte", EARLIEST), (f"{name}__lt", LATEST)),

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from orgs.models.people import Member, Project
 
 
-# Each limit's version counts its changes, whoever writes: what was told of a limit is
-# told anew when it is another.
+# Each limit has a version that a trigger increments when the limit changes. Alerts
+# store the version, so that a changed limit is alerted again.
 _LIMITS = (
     "storage_bytes",
     "compute_seconds_per_year",
@@ -43,19 +43,19 @@ _COUNT_CHANGES = "\n".join(
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
     def active(self) -> Self:
-        """Without the deleted ones."""
+        """Return the organizations that are not deleted."""
         return self.filter(deleted_at=None)
 
 
 @with_history(exclude=["name_key", "search_text", "inactive_since"])
 class Organization(models.Model):
-    """A customer of a white label; soft-deleted, never removed."""
+    """A customer of a white label; deleting only marks it."""
 
     white_label = models.ForeignKey(
         "orgs.WhiteLabel",
         on_delete=models.PROTECT,
         related_name="organizations",
-        db_index=False,  # external ids are unique in it: that index serves
+        db_index=False,  # the unique index of external ids starts with it
     )
     external_id = models.CharField(
         max_length=200,
@@ -157,7 +157,7 @@ class Organization(models.Model):
             models.Index(
                 fields=["created_at", "id"], name="organization_by_created_all"
             ),
-            # Few, and asked for by themselves.
+            # Deleted organizations are few, and listed separately.
             models.Index(
                 fields=["white_label", "id"],
                 condition=Q(deleted_at__isnull=False),
@@ -195,9 +195,9 @@ class Organization(models.Model):
 
 @with_history(exclude=list(_VERSIONS))
 class Entitlements(models.Model):
-    """What an organization may use; null is no limit. Years are contract years.
+    """The limits of an organization; null is no limit. Years are contract years.
 
-    A `…_version` counts the changes of its limit, from 1; a trigger counts.
+    A trigger increments `…_version`, which starts at 1, when its limit changes.
     """
 
     organization = models.OneToOneField(

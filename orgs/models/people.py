@@ -19,7 +19,7 @@ class MemberRole(models.TextChoices):
 
 @with_history()
 class Member(models.Model):
-    """A user of an organization, known by the company's own id of them."""
+    """A user of an organization, identified by the customer's ID of the user."""
 
     Role = MemberRole
 
@@ -53,7 +53,7 @@ class Member(models.Model):
 
 @with_history()
 class Project(models.Model):
-    """Where an organization's usage belongs; made on first sight by a usage event."""
+    """A project of an organization; the first usage event that names it creates it."""
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="projects"

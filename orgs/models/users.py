@@ -8,11 +8,11 @@ from orgs.models.fields import with_history
 class User(AbstractUser):
     """A person who logs in.
 
-    Staff without a white label see every organization; anyone with one sees only its
-    organizations; without both nothing is seen.
+    Staff without a white label see every organization; users with one see only its
+    organizations. Other users see none.
     """
 
-    # What `orgs.access.backends` read along with the user; None on other users.
+    # Set by `orgs.access.backends`; None for users that were loaded otherwise.
     read_permissions: set[str] | None = None
 
     white_label = models.ForeignKey(

@@ -28,9 +28,9 @@ def validate_currency(code: str) -> None:
 
 @with_history()
 class WhiteLabel(models.Model):
-    """A boundary over organizations; cuts their days and weighs their GPU time.
+    """A group of organizations with a time zone, a currency and a GPU weight.
 
-    `time_zone` is fixed once usage exists: days already cut would have to be cut anew.
+    `time_zone` cannot be changed: the days of recorded usage depend on it.
     """
 
     slug = models.SlugField(max_length=63, unique=True)

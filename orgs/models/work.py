@@ -75,11 +75,11 @@ class WorkQuerySet(models.QuerySet[W]):
 
 
 class Work(models.Model):
-    """One task for a worker: pending, then running under a lease, then done or failed.
+    """The base of background work: pending, running under a lease, then done or failed.
 
-    `lease` is the token of the claim in force. Whoever wants to renew the lease or end
-    the row must name it, so a worker that lost its lease changes nothing. `attempts`
-    is counted when a row is claimed: a row that kills its worker runs out of them too.
+    `lease` is the token of the current claim. Renewing the lease or ending the row
+    requires it, so a worker that lost its lease changes nothing. `attempts` is counted
+    when a row is claimed: a row that kills its worker runs out of them too.
     """
 
     State = WorkState
@@ -105,14 +105,14 @@ class Work(models.Model):
 
     @property
     def has_attempts_left(self) -> bool:
-        """Whether another attempt may follow the present one."""
+        """True if another attempt may follow the current one."""
         return self.attempts < self.retries.attempts
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the worker of the last attempt died: the claim is one too many.
+        """True if the worker of the last attempt died, so no attempt is left.
 
-        Such a row is claimed once more, to be ended by its own kind's rules.
+        Such a row is claimed once more, to be ended by the rules of its kind.
         """
         return self.attempts > self.retries.attempts
 

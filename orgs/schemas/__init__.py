@@ -1,1 +1,1 @@
-"""Shapes of input and output that every API shares."""
+"""Request and response formats that every API shares."""

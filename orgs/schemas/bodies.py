@@ -1,4 +1,4 @@
-"""Reading bodies strictly: what two parsers could read two ways is refused."""
+"""Strict parsing of request bodies: anything ambiguous is refused."""
 
 import json
 import zlib
@@ -13,18 +13,18 @@ from orgs.errors import DomainError, TooLarge, UnsupportedMediaType
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
-_DEPTH = 32
-_INTEGER_DIGITS = 19
-_FLOAT_TEXT = 60
+_MAX_DEPTH = 32
+_MAX_INTEGER_DIGITS = 19
+_MAX_FLOAT_LENGTH = 60
 _MAX_INTEGER = 2**63 - 1
 _CHUNK = 1 << 16
 
 
 def read_json(request: HttpRequest, *, max_bytes: int = 1 << 20) -> Any:
-    """The body as JSON values; numbers with a point or exponent are `Decimal`s.
+    """Return the body as JSON values; numbers with a point or exponent are `Decimal`s.
 
-    Raises 415 for another type or encoding, 413 when too large, and 400 for NaN, a key
-    given twice, a NUL, half a surrogate, depth over 32 or integers beyond 64 bits.
+    Raises 415 for another type or encoding, 413 if it is too large, and 400 for NaN, a
+    duplicate key, NUL, an unpaired surrogate, depth over 32 or more than 64 bits.
     """
     return parse_json(read_bytes(request, types={JSON}, max_bytes=max_bytes))
 
@@ -36,7 +36,7 @@ def read_bytes(
     max_bytes: int,
     accepts_gzip: bool = False,
 ) -> bytes:
-    """The body, inflated where that is allowed; never more than `max_bytes` of it."""
+    """Return the body, decompressed if that is allowed, of at most `max_bytes`."""
     if request.content_type not in types:
         raise UnsupportedMediaType(f"Send the body as {' or '.join(sorted(types))}.")
     charset = (request.content_params or {}).get("charset", "utf-8")
@@ -53,7 +53,7 @@ def read_bytes(
 
 
 def _raw(request: HttpRequest, max_bytes: int) -> bytes:
-    """Read no further than one byte past the limit, whatever the length claimed."""
+    """Read at most one byte more than the limit, whatever `Content-Length` says."""
     try:
         length = int(request.headers.get("content-length") or 0)
     except ValueError:
@@ -72,11 +72,11 @@ def _raw(request: HttpRequest, max_bytes: int) -> bytes:
     return body
 
 
-def _inflate(packed: bytes, max_bytes: int) -> bytes:
-    """Stop at the limit: a small body can inflate a thousandfold."""
+def _inflate(compressed: bytes, max_bytes: int) -> bytes:
+    """Decompress up to the limit: a small body can grow a thousandfold."""
     inflater = zlib.decompressobj(wbits=31)
     try:
-        body = inflater.decompress(packed, max_bytes + 1)
+        body = inflater.decompress(compressed, max_bytes + 1)
     except zlib.error:
         raise DomainError(
             "The body is not valid gzip data.", code="invalid_body"
@@ -93,7 +93,7 @@ def _too_large(max_bytes: int) -> NoReturn:
 
 
 def parse_json(body: bytes) -> Any:
-    """See `read_json`."""
+    """Return the JSON values of a body; see `read_json` for the errors."""
     try:
         value = json.loads(
             body.decode("utf-8"),
@@ -109,10 +109,10 @@ def parse_json(body: bytes) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    values = dict(pairs)
+    if len(values) < len(pairs):
         raise DomainError("A JSON key is given more than once.", code="duplicate_key")
-    return found
+    return values
 
 
 def _constant(text: str) -> NoReturn:
@@ -120,21 +120,21 @@ def _constant(text: str) -> NoReturn:
 
 
 def _integer(text: str) -> int:
-    number = int(text) if len(text) <= _INTEGER_DIGITS + 1 else _MAX_INTEGER + 1
+    number = int(text) if len(text) <= _MAX_INTEGER_DIGITS + 1 else _MAX_INTEGER + 1
     if not -_MAX_INTEGER <= number <= _MAX_INTEGER:
         raise DomainError("An integer is larger than 64 bits.", code="out_of_range")
     return number
 
 
 def _fraction(text: str) -> Decimal:
-    if len(text) > _FLOAT_TEXT:
+    if len(text) > _MAX_FLOAT_LENGTH:
         raise DomainError("A number has more than 60 characters.", code="too_precise")
     return Decimal(text)
 
 
 def _check(value: Any, depth: int) -> None:
-    """No text that PostgreSQL cannot hold, and no deeper than anyone needs."""
-    if depth > _DEPTH:
+    """Refuse text that PostgreSQL cannot store, and deep nesting."""
+    if depth > _MAX_DEPTH:
         raise DomainError(
             "The body is nested more than 32 levels deep.", code="invalid_body"
         )

@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet shows and does not run."""
+"""CSV files that are safe to open in a spreadsheet."""
 
 import csv
 import io
@@ -7,25 +7,28 @@ from datetime import date, datetime
 from decimal import Decimal
 
 Cell = str | int | Decimal | date | datetime | None
-# A cell that begins so is a formula to a spreadsheet; numbers of ours are not text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+# Spreadsheets run text that starts like this as a formula; numbers are not text.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """RFC 4180 with a head; text that looks like a formula is led by an apostrophe."""
+    """Return CSV as of RFC 4180, with a header.
+
+    Text that looks like a formula gets an apostrophe in front.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([_written(cell) for cell in row])
+        writer.writerow([_format_cell(cell) for cell in row])
     return out.getvalue()
 
 
-def _written(cell: Cell) -> str | int:
+def _format_cell(cell: Cell) -> str | int:
     if isinstance(cell, Decimal):
         return f"{cell:f}"
     if isinstance(cell, date | datetime):
         return cell.isoformat()
-    if isinstance(cell, str) and cell.startswith(_FORMULA):
+    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
         return f"'{cell}"
     return "" if cell is None else cell

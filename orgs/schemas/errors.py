@@ -5,7 +5,7 @@ from pydantic import Field
 
 
 class ErrorOut(Schema):
-    """One error."""
+    """An error of a request."""
 
     code: str = Field(
         max_length=100, description="A stable code that programs can check."

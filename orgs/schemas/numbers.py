@@ -1,4 +1,4 @@
-"""Integers of a query as they are written: `1.0` and `1e3` are not among them."""
+"""Integers in query parameters; `1.0` and `1e3` are refused."""
 
 import re
 from typing import Annotated
@@ -8,10 +8,10 @@ from pydantic import BeforeValidator
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 
-def _plain(value: object) -> object:
+def _require_digits(value: object) -> object:
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
         raise ValueError("Write a whole number in digits")
     return value
 
 
-PlainInt = Annotated[int, BeforeValidator(_plain)]
+PlainInt = Annotated[int, BeforeValidator(_require_digits)]

@@ -34,7 +34,7 @@ _NEXT_CURSOR = "The cursor of the next page; null on the last page."
 
 
 def _instant(value: object) -> object:
-    """RFC 3339 with an offset; numbers and naive times are guesses and refused."""
+    """Parse an RFC 3339 time; one without an offset is refused, as is a number."""
     if value is None or not isinstance(value, str):
         return value
     return datetime.fromisoformat(value)
@@ -52,12 +52,12 @@ Count = Annotated[int, Field(ge=0, le=MAX_INT)]
 
 
 class StrictSchema(Schema):
-    """What a caller writes: types as they are, nothing unknown."""
+    """The base of request bodies: no type conversion, no unknown fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     def given(self) -> dict[str, Any]:
-        """Only the fields that were sent; absent is not null."""
+        """Return only the fields that were sent; an absent field is not null."""
         return self.dict(exclude_unset=True)
 
 

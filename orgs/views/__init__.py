@@ -1,1 +1,1 @@
-"""Pages of who: members, projects, history, API keys."""
+"""Pages about members, projects, history and API keys."""

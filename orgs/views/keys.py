@@ -1,4 +1,4 @@
-"""API keys: who has which, a new one, its successor, its end."""
+"""The page of API keys: list, create, rotate and revoke them."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from orgs.forms import ApiKeyForm
 from orgs.models import ApiKey, WhiteLabel
 from orgs.web.http import OrgRequest
 
-_SHOWN = 200
+_MAX_KEYS = 200
 
 
 def _white_labels(request: HttpRequest) -> list[WhiteLabel]:
@@ -25,7 +25,7 @@ def _white_labels(request: HttpRequest) -> list[WhiteLabel]:
 
 @permission_required("orgs.view_apikey", raise_exception=True)
 def api_keys(request: OrgRequest) -> HttpResponse:
-    """The keys of the white labels one may see; making one shows its text once."""
+    """List the keys of the user's white labels; create one and show its text once."""
     white_labels = _white_labels(request)
     if request.method != "POST":
         return _page(request, white_labels, ApiKeyForm(white_labels=white_labels))
@@ -48,7 +48,7 @@ def api_keys(request: OrgRequest) -> HttpResponse:
         request,
         white_labels,
         ApiKeyForm(white_labels=white_labels),
-        made=key,
+        new_key=key,
         text=text,
     )
 
@@ -56,17 +56,17 @@ def api_keys(request: OrgRequest) -> HttpResponse:
 @require_POST
 @permission_required("orgs.add_apikey", raise_exception=True)
 def rotate_key(request: OrgRequest, key_id: int) -> HttpResponse:
-    """A successor with the same scopes; the old one lives on for a week."""
-    made, text = rotate_api_key(_key(request, key_id), created_by=request.user)
+    """Create a key with the same scopes; the old key works for another week."""
+    new_key, text = rotate_api_key(_key(request, key_id), created_by=request.user)
     white_labels = _white_labels(request)
     form = ApiKeyForm(white_labels=white_labels)
-    return _page(request, white_labels, form, made=made, text=text)
+    return _page(request, white_labels, form, new_key=new_key, text=text)
 
 
 @require_POST
 @permission_required("orgs.change_apikey", raise_exception=True)
 def revoke_key(request: OrgRequest, key_id: int) -> HttpResponse:
-    """It is refused from the next call on."""
+    """Revoke a key; it is refused from the next call on."""
     revoke_api_key(_key(request, key_id))
     return redirect("orgs:api_keys")
 
@@ -84,16 +84,16 @@ def _page(
     form: ApiKeyForm,
     *,
     status: int = 200,
-    **more: Any,
+    **extra: Any,
 ) -> HttpResponse:
     rows = ApiKey.objects.filter(white_label__in=white_labels)
     keys = rows.select_related("white_label", "organization").order_by("-id")
     context = {
-        "keys": keys[:_SHOWN],
+        "keys": keys[:_MAX_KEYS],
         "form": form,
         "now": timezone.now(),
         "nav_key": "api_keys",
-        **more,
+        **extra,
     }
     response = render(request, "orgs/api_keys.html", context, status=status)
     response["Cache-Control"] = "private, no-store"

@@ -1,4 +1,4 @@
-"""Who belongs to an organization, and who changed what."""
+"""The pages of an organization's people and of its history."""
 
 from django.db.models import F
 from django.http import HttpResponse
@@ -8,32 +8,32 @@ from orgs.catalog import Scope
 from orgs.queries.history import list_changes
 from orgs.web.http import OrgRequest, page_or_fragment
 
-_PRESENT_FIRST = (F("deleted_at").desc(nulls_first=True), "added_at", "id")
-_SHOWN = 200  # members or projects on the page; the admin pages through all
+_ACTIVE_FIRST = (F("deleted_at").desc(nulls_first=True), "added_at", "id")
+_MAX_ROWS = 200  # members or projects on the page; the admin lists all of them
 
 
 def people(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Members and projects, those who left marked."""
+    """Show the members and projects, with removed ones marked."""
     principal = access.principal_of(request.user)
     principal.require(Scope.ORGANIZATIONS_READ)
     organization = access.get_organization(
         principal, organization_id, include_deleted=True
     )
-    members = organization.members.order_by(*_PRESENT_FIRST)
-    projects = organization.projects.order_by(*_PRESENT_FIRST)
+    members = organization.members.order_by(*_ACTIVE_FIRST)
+    projects = organization.projects.order_by(*_ACTIVE_FIRST)
     context = {
         "organization": organization,
         "tab": "people",
         "nav_key": "organizations",
-        "members": members[: _SHOWN + 1],
-        "projects": projects[: _SHOWN + 1],
-        "shown": _SHOWN,
+        "members": members[: _MAX_ROWS + 1],
+        "projects": projects[: _MAX_ROWS + 1],
+        "max_rows": _MAX_ROWS,
     }
     return page_or_fragment(request, "orgs/people.html", "orgs/people.html", context)
 
 
 def history(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Changes of the organization and what hangs on it: who, what, before, after."""
+    """Show the latest changes of the organization and its records."""
     principal = access.principal_of(request.user)
     principal.require(Scope.ORGANIZATIONS_READ)
     organization = access.get_organization(

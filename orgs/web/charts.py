@@ -1,7 +1,7 @@
-"""A chart as data: the first picture, Plotly's numbers, and the table of the same.
+"""Charts as data: an SVG picture, the numbers for Plotly, and a table of the same.
 
-Pure: values in, values out. The picture needs no script; its shapes live in a box of
-1000 by 1000 that the page stretches, words stay outside of it and keep their size.
+Pure functions of values. The SVG needs no script. Its shapes are drawn in a box of 1000
+by 1000 that the page stretches; text is outside the box and keeps its size.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ Value = int | float | Decimal | None
 CURRENCY_SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹"}
 TONES = 5
 _BOX = 1000
-_STEPS = 5
-_NICE = (1, 2, 2.5, 5, 10)
-_ROUND_HEADROOM = 1.02
-_LABEL_HEIGHT = 10  # per cent: two words in less would stand on each other
+_AXIS_STEPS = 5
+_ROUND_STEPS = (1, 2, 2.5, 5, 10)
+_LIMIT_HEADROOM = 1.02
+_LABEL_HEIGHT = 10  # percent; labels of lines that are closer would overlap
 # A limit this many times above the highest value would flatten everything else.
-_LIMIT_REACH = 3
-_LONG = 370  # days; from there on their labels need the year
+_MAX_LIMIT_RATIO = 3
+_DAYS_WITHOUT_YEAR = 370  # the labels of a longer range include the year
 _X_LABELS = {"daily": 6, "monthly": 4}
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _DECIMAL = ("", "k", "M", "B", "T")
@@ -34,15 +34,16 @@ _MINUTE, _HOUR = 60, 3600
 
 @dataclass(frozen=True)
 class Series:
-    """One line or one colour of the bars; the total is exact, the picture is not."""
+    """The values of a line, or of one color of the bars."""
 
     name: str
     values: Sequence[Value]
-    is_level: bool = False  # a height, as of storage: its last value, never a sum
-    is_ahead: bool = False  # of lines: what is expected, not what was
+    is_level: bool = False  # a level, such as stored bytes: its total is the last value
+    is_forecast: bool = False  # a line of expected values, drawn dotted
 
     @property
     def total(self) -> int | float | Decimal:
+        """The exact sum of the values; the last known value of a level."""
         if self.is_level:
             return next((v for v in reversed(self.values) if v is not None), 0)
         return sum(value for value in self.values if value is not None)
@@ -50,56 +51,64 @@ class Series:
 
 @dataclass(frozen=True)
 class Limit:
-    """A height not to be crossed; `seen_at` is where on the days it is, in slots."""
+    """A limit on the values, drawn as a horizontal line.
+
+    `reached_at` is where on the x-axis the values reach it, counted in days, and
+    `reached_label` the text at that point.
+    """
 
     value: Decimal | int
     label: str
     tone: Tone = "warn"
-    seen_at: float | None = None
-    met: str = ""  # what stands there
+    reached_at: float | None = None
+    reached_label: str = ""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """Where, in per cent, and what is written there."""
+    """A label of an axis and its position in percent from the top or the left."""
 
-    at: float
+    position: float
     label: str
     value: float = 0
 
 
 @dataclass(frozen=True)
 class LimitLine:
-    """A limit's line: how far down and, if it is met, how far right, in per cent."""
+    """The line of a limit; positions are in percent from the top and from the left."""
 
-    at: float
+    position: float
     label: str
     tone: Tone
-    is_label_last: bool = False  # at the right: another one's is too close
-    seen_at: float | None = None
-    met: str = ""
+    is_label_right: bool = False  # the label of another limit on the left is too close
+    reached_at: float | None = None
+    reached_label: str = ""
 
 
 @dataclass(frozen=True)
 class Shape:
+    """A path of the SVG picture; `d` are its drawing commands."""
+
     tone: int
     d: str
     is_partial: bool = False
-    style: str = ""  # of lines: "ahead", or "area" for what is below one
+    style: str = ""  # "forecast" for a dotted line, "area" for the area below a line
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A line of the legend."""
+class LegendEntry:
+    """A series in the legend."""
 
     tone: int
     name: str
     total: int | float | Decimal
-    is_ahead: bool = False
+    is_forecast: bool = False
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
+    """A bucket of the table, with a cell for each series."""
+
     day: date
     cells: Sequence[Value]
     note: str = ""
@@ -107,7 +116,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Chart:
-    """What `components/chart.html` reads."""
+    """A chart as `components/chart.html` renders it."""
 
     id: str
     title: str
@@ -116,20 +125,20 @@ class Chart:
     unit: str
     currency: str
     grain: Grain
-    legend: Sequence[Entry]
+    legend: Sequence[LegendEntry]
     y_ticks: Sequence[Tick]
     x_ticks: Sequence[Tick]
     shapes: Sequence[Shape]
     limits: Sequence[LimitLine]
-    notes: str  # the head of a column of words, if there is one
+    notes_header: str  # of the table's column of notes; empty if it has none
     columns: Sequence[str]
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     data: dict[str, Any]
 
 
-def draw(
+def build_chart(
     *,
-    id: str,  # noqa: A002  it is the element's id
+    id: str,  # noqa: A002  the id of the HTML element
     title: str,
     days: Sequence[date],
     series: Sequence[Series],
@@ -142,14 +151,15 @@ def draw(
     partial_from: int | None = None,
     notes: tuple[str, Mapping[date, str]] = ("", {}),
 ) -> Chart:
-    """Compose the chart; of at most five series, so fold the small ones before.
+    """Return a chart of at most five series; callers add up smaller ones first.
 
-    `notes` are a column of words in the table: its head, and what it says of days.
+    `partial_from` is the index of the first bucket that is not complete. `notes` is an
+    additional column of the table: its header, and its text by day.
     """
     highest = _highest(series, kind)
-    limits = [one for one in limits if within_reach(one.value, highest)]
-    lines = (float(one.value) * _ROUND_HEADROOM for one in limits)
-    ceiling = max(highest, *lines, 0)
+    limits = [limit for limit in limits if is_limit_shown(limit.value, highest)]
+    limit_heights = (float(limit.value) * _LIMIT_HEADROOM for limit in limits)
+    ceiling = max(highest, *limit_heights, 0)
     ticks = axis(ceiling, unit=unit, currency=currency)
     top = ticks[-1].value
     shapes = (
@@ -164,17 +174,19 @@ def draw(
         currency=currency,
         grain=grain,
         legend=[
-            Entry(tone, one.name, one.total, one.is_ahead)
-            for tone, one in zip(_tones(series), series, strict=True)
+            LegendEntry(tone, item.name, item.total, item.is_forecast)
+            for tone, item in zip(_tones(series), series, strict=True)
         ],
         y_ticks=ticks,
         x_ticks=_x_ticks(days, grain),
         shapes=shapes,
         limits=_limit_lines(limits, top, len(days)),
-        notes=notes[0],
-        columns=[one.name for one in series],
+        notes_header=notes[0],
+        columns=[item.name for item in series],
         rows=[
-            Row(day, [one.values[index] for one in series], notes[1].get(day, ""))
+            TableRow(
+                day, [item.values[index] for item in series], notes[1].get(day, "")
+            )
             for index, day in enumerate(days)
         ],
         data={
@@ -185,24 +197,24 @@ def draw(
             "x": [day.isoformat() for day in days],
             "series": [
                 {
-                    "name": one.name,
-                    "y": _numbers(one.values),
+                    "name": item.name,
+                    "y": _numbers(item.values),
                     "tone": tone,
-                    "ahead": one.is_ahead,
-                    "area": _has_area(one, series, kind),
+                    "forecast": item.is_forecast,
+                    "area": _has_area(item, series, kind),
                 }
-                for tone, one in zip(_tones(series), series, strict=True)
+                for tone, item in zip(_tones(series), series, strict=True)
             ],
             "partial_from": partial_from,
             "limits": [
                 {
-                    "value": float(one.value),
-                    "label": one.label,
-                    "tone": one.tone,
-                    "seen_at": one.seen_at,
-                    "met": one.met,
+                    "value": float(limit.value),
+                    "label": limit.label,
+                    "tone": limit.tone,
+                    "reached_at": limit.reached_at,
+                    "reached_label": limit.reached_label,
                 }
-                for one in limits
+                for limit in limits
             ],
             "ticks": [{"value": tick.value, "label": tick.label} for tick in ticks],
             "top": top,
@@ -210,41 +222,61 @@ def draw(
     )
 
 
-def within_reach(limit: Decimal | int, highest: float) -> bool:
-    """Whether the picture has room for a limit; the caption speaks of the others."""
-    return float(limit) <= max(highest, 1e-12) * _LIMIT_REACH
+def is_limit_shown(limit: Decimal | int, highest: float) -> bool:
+    """Return whether a limit is drawn; those too high for the chart are not."""
+    return float(limit) <= max(highest, 1e-12) * _MAX_LIMIT_RATIO
 
 
 def _limit_lines(
     limits: Sequence[Limit], top: float, slots: int
 ) -> Sequence[LimitLine]:
-    found: list[LimitLine] = []
-    for one in limits:
-        at = _percent_down(float(one.value), top)
-        is_close = any(abs(other.at - at) < _LABEL_HEIGHT for other in found)
-        seen_at = None if one.seen_at is None else round(100 * one.seen_at / slots, 3)
-        found.append(LimitLine(at, one.label, one.tone, is_close, seen_at, one.met))
-    return found
+    lines: list[LimitLine] = []
+    for limit in limits:
+        position = _percent_from_top(float(limit.value), top)
+        is_close = any(abs(line.position - position) < _LABEL_HEIGHT for line in lines)
+        lines.append(
+            LimitLine(
+                position,
+                limit.label,
+                limit.tone,
+                is_label_right=is_close,
+                reached_at=_percent_from_left(limit.reached_at, slots),
+                reached_label=limit.reached_label,
+            )
+        )
+    return lines
+
+
+def _percent_from_left(slot: float | None, slots: int) -> float | None:
+    return None if slot is None else round(100 * slot / slots, 3)
 
 
 def axis(highest: float, *, unit: str, currency: str = "usd") -> list[Tick]:
-    """Round ticks from zero to at or above the highest value, five steps or so."""
+    """Return about five ticks at round values, from zero to the highest value or more.
+
+    Ticks are in the largest unit that suits the highest value, such as GiB or hours.
+    """
     size, suffix = _scale(highest, unit)
     top = highest / size or 1
-    raw = top / _STEPS
-    power = 10.0 ** floor(log10(raw))
-    step = next(nice * power for nice in _NICE if nice * power >= raw * 0.9999)
+    exact_step = top / _AXIS_STEPS
+    power = 10.0 ** floor(log10(exact_step))
+    # The tolerances let a value that is a round number itself be the last tick.
+    step = next(
+        factor * power
+        for factor in _ROUND_STEPS
+        if factor * power >= exact_step * 0.9999
+    )
     count = max(1, ceil(top / step - 1e-9))
     digits = _digits(step)
-    before = ""
+    prefix = ""
     if unit in {"usd", "money"}:
-        before = CURRENCY_SYMBOLS.get(currency.lower(), f"{currency.upper()} ")
+        prefix = CURRENCY_SYMBOLS.get(currency.lower(), f"{currency.upper()} ")
     return [
         Tick(
-            at=round(100 - 100 * index / count, 3),
-            label=f"{before}{step * index:,.{digits}f}{suffix}"
+            position=round(100 - 100 * index / count, 3),
+            label=f"{prefix}{step * index:,.{digits}f}{suffix}"
             if index
-            else f"{before}0",
+            else f"{prefix}0",
             value=step * index * size,
         )
         for index in range(count + 1)
@@ -252,7 +284,10 @@ def axis(highest: float, *, unit: str, currency: str = "usd") -> list[Tick]:
 
 
 def sparkline(values: Sequence[Value]) -> str:
-    """An SVG points list in a box of 100 by 100 for `components/sparkline.html`."""
+    """Return the points of a sparkline, in a box of 100 by 100.
+
+    The template tag `sparkline` and `components/sparkline.html` render them.
+    """
     numbers = [float(value or 0) for value in values]
     highest = max(numbers, default=0) or 1
     last = max(1, len(numbers) - 1)
@@ -263,16 +298,17 @@ def sparkline(values: Sequence[Value]) -> str:
 
 
 def _highest(series: Sequence[Series], kind: Kind) -> float:
+    """Return the height of the highest line, or of the highest stack of bars."""
     columns = [
         [float(value or 0) for value in column]
-        for column in zip(*(one.values for one in series), strict=True)
+        for column in zip(*(item.values for item in series), strict=True)
     ]
-    fold = max if kind == "lines" else sum
-    return max((fold(column) for column in columns), default=0.0)
+    height = max if kind == "lines" else sum
+    return max((height(column) for column in columns), default=0.0)
 
 
 def _scale(highest: float, unit: str) -> tuple[float, str]:
-    """The axis' own unit: its size and what stands behind each number."""
+    """Return the unit of the axis: its size, and the suffix of each label."""
     if unit == "bytes":
         power = 0
         while highest >= 1024 ** (power + 1) and power < len(_BINARY) - 1:
@@ -291,79 +327,83 @@ def _scale(highest: float, unit: str) -> tuple[float, str]:
 
 
 def _digits(step: float) -> int:
-    """Decimals that tell neighbouring ticks apart: 2.5 needs one, 50 none."""
+    """Return the decimals that the labels of a step need: 2.5 needs one, 50 none."""
     digits = max(0, -floor(log10(step)))
     return int(digits + (round(step * 10**digits, 6) % 1 > 0))
 
 
-def _percent_down(value: float, top: float) -> float:
+def _percent_from_top(value: float, top: float) -> float:
     return round(100 - 100 * value / top, 3)
 
 
 def _bars(
     series: Sequence[Series], top: float, partial_from: int | None
 ) -> list[Shape]:
-    """One path per series, and one more for its unfinished days."""
+    """Return the bars, stacked: a path per series, and one for its partial buckets."""
     columns = len(series[0].values) if series else 0
     slot = _BOX / max(columns, 1)
     floors = [0.0] * columns
     shapes = []
-    for index, one in enumerate(series):
-        whole: list[str] = []
-        partial: list[str] = []
-        for column, value in enumerate(one.values):
+    for index, item in enumerate(series):
+        complete_bars: list[str] = []
+        partial_bars: list[str] = []
+        for column, value in enumerate(item.values):
             height = _BOX * float(value or 0) / top
             if height <= 0:
                 continue
             floors[column] += height
-            piece = (
+            bar = (
                 f"M{slot * (column + 0.14):.1f} {_BOX - floors[column]:.1f}"
                 f"h{slot * 0.72:.1f}v{height:.1f}h-{slot * 0.72:.1f}z"
             )
             is_partial = partial_from is not None and column >= partial_from
-            (partial if is_partial else whole).append(piece)
+            (partial_bars if is_partial else complete_bars).append(bar)
         tone = index % TONES + 1
         shapes += [
-            Shape(tone, "".join(pieces), is_partial)
-            for pieces, is_partial in ((whole, False), (partial, True))
-            if pieces
+            Shape(tone, "".join(bars), is_partial)
+            for bars, is_partial in ((complete_bars, False), (partial_bars, True))
+            if bars
         ]
     return shapes
 
 
 def _tones(series: Sequence[Series]) -> list[int]:
-    """What is expected has the colour of what was, which it goes on from."""
+    """Return the color numbers; a forecast has that of the series it continues."""
     return [
-        max(1, sum(not one.is_ahead for one in series[: index + 1]))
+        max(1, sum(not item.is_forecast for item in series[: index + 1]))
         for index in range(len(series))
     ]
 
 
-def _has_area(one: Series, series: Sequence[Series], kind: Kind) -> bool:
-    """What was, beside what is expected; several lines would hide each other."""
-    return kind == "lines" and not one.is_ahead and any(o.is_ahead for o in series)
+def _has_area(item: Series, series: Sequence[Series], kind: Kind) -> bool:
+    """Return whether the area below a line is filled.
+
+    Only if the chart has a forecast; the areas of other lines would hide each other.
+    """
+    has_forecast = any(other.is_forecast for other in series)
+    return kind == "lines" and not item.is_forecast and has_forecast
 
 
 def _lines(series: Sequence[Series], top: float) -> list[Shape]:
-    """A gap stays a gap: what is not known is not drawn through."""
+    """Return a path per series; unknown values leave a gap in it."""
     shapes = []
-    for tone, one in zip(_tones(series), series, strict=True):
-        slot = _BOX / max(len(one.values), 1)
-        d, pen = "", "M"
-        for column, value in enumerate(one.values):
+    for tone, item in zip(_tones(series), series, strict=True):
+        slot = _BOX / max(len(item.values), 1)
+        d, command = "", "M"
+        for column, value in enumerate(item.values):
             if value is None:
-                pen = "M"
+                command = "M"
                 continue
             y = _BOX - _BOX * float(value) / top
-            d, pen = f"{d}{pen}{slot * (column + 0.5):.1f} {y:.1f}", "L"
-        if d and _has_area(one, series, "lines"):
-            shapes.append(Shape(tone, _area(d, one.values, slot), style="area"))
-        shapes.append(Shape(tone, d, style="ahead" if one.is_ahead else ""))
+            d, command = f"{d}{command}{slot * (column + 0.5):.1f} {y:.1f}", "L"
+        if d and _has_area(item, series, "lines"):
+            shapes.append(Shape(tone, _area(d, item.values, slot), style="area"))
+        shapes.append(Shape(tone, d, style="forecast" if item.is_forecast else ""))
     return shapes
 
 
 def _area(line: str, values: Sequence[Value], slot: float) -> str:
-    """Down to the axis and back, below a line without gaps."""
+    """Return the path of the area between a line without gaps and the x-axis."""
     known = [column for column, value in enumerate(values) if value is not None]
     first, last = (slot * (column + 0.5) for column in (known[0], known[-1]))
     return f"{line}L{last:.1f} {_BOX}L{first:.1f} {_BOX}Z"
@@ -371,10 +411,10 @@ def _area(line: str, values: Sequence[Value], slot: float) -> str:
 
 def _x_ticks(days: Sequence[date], grain: Grain) -> list[Tick]:
     step = max(1, ceil(len(days) / _X_LABELS[grain]))
-    needs_year = grain == "monthly" or len(days) > _LONG
+    needs_year = grain == "monthly" or len(days) > _DAYS_WITHOUT_YEAR
     return [
         Tick(
-            at=round(100 * (index + 0.5) / len(days), 3),
+            position=round(100 * (index + 0.5) / len(days), 3),
             label=f"{day:%b %Y}" if needs_year else f"{day:%b} {day.day}",
         )
         for index, day in enumerate(days)

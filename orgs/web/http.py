@@ -1,4 +1,4 @@
-"""One view, two renderings: the whole page, or the part htmx asked for."""
+"""HTTP helpers of pages and the API: page or fragment, and entity tags."""
 
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -17,15 +17,18 @@ _VARY = ["HX-Request", "HX-Boosted", "HX-History-Restore-Request"]
 
 
 class OrgRequest(HttpRequest):
-    """A request as the middleware leaves it."""
+    """A request with the attributes that the middleware adds."""
 
     htmx: HtmxDetails
     request_id: str
-    user: User  # the pages' middleware lets nobody else in
+    user: User  # the middleware of pages lets only users in
 
 
 def wants_fragment(request: HttpRequest) -> bool:
-    """Boosted links and the Back button send HX-Request too but need the page."""
+    """Return whether htmx asks for a part of the page.
+
+    Boosted links and the Back button also send `HX-Request`, but need the whole page.
+    """
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
     if not htmx:
         return False
@@ -40,9 +43,9 @@ def page_or_fragment(
     *,
     status: int = 200,
 ) -> HttpResponse:
-    """Render the page, or only its fragment when htmx asked for that part.
+    """Render the page, or only its fragment if htmx asks for that.
 
-    Nothing is kept by a cache: a page shows one white label's money.
+    The response must not be cached: pages show the finances of one white label.
     """
     template = fragment if wants_fragment(request) else page
     response = render(request, template, dict(context), status=status)
@@ -51,35 +54,34 @@ def page_or_fragment(
     return response
 
 
-# --- answers a caller may have already --------------------------------------------
+# Clients may store the response, but have to validate its entity tag at each use.
+REVALIDATE = "private, no-cache"
 
 
-KEEP = "private, no-cache"  # for oneself, asking each time whether it holds
-
-
-def tag_of(*made_of: object) -> str:
-    """An entity tag of all that a body is made of."""
-    text = "\x00".join(map(str, made_of))
+def entity_tag(*parts: object) -> str:
+    """Return the entity tag of a body that depends only on these values."""
+    text = "\x00".join(map(str, parts))
     return quote_etag(blake2b(text.encode(), digest_size=12).hexdigest())
 
 
-def has_still(sent: str, tag: str) -> bool:
-    """Whether `If-None-Match` names the tag.
+def matches_tag(if_none_match: str, tag: str) -> bool:
+    """Return whether a header `If-None-Match` contains the tag.
 
-    A proxy that compresses marks the tag as weak: the numbers are the same.
+    Weak tags match too: a proxy that compresses a response makes its tag weak.
     """
-    tags = parse_etags(sent)
-    return tags == ["*"] or tag in [one.removeprefix("W/") for one in tags]
+    tags = parse_etags(if_none_match)
+    return tags == ["*"] or tag in [sent.removeprefix("W/") for sent in tags]
 
 
-def tagged(response: HttpResponse, tag: str) -> HttpResponse:
-    """The caller may keep it, for itself alone, and asks each time if it holds."""
+def add_tag(response: HttpResponse, tag: str) -> HttpResponse:
+    """Add the entity tag to a response, and let clients store it."""
     response["ETag"] = tag
-    response["Cache-Control"] = KEEP
+    response["Cache-Control"] = REVALIDATE
     return response
 
 
-def unchanged() -> HttpResponse:
+def not_modified() -> HttpResponse:
+    """Return the response 304, without a body."""
     response = HttpResponse(status=HTTPStatus.NOT_MODIFIED)
     del response["Content-Type"]
     return response

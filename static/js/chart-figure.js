@@ -24,10 +24,10 @@ window.chartFigure = (spec, colour, width) => {
     hovertemplate: `%{customdata}<extra>${plain(name)}</extra>`,
   });
 
-  const trace = ({ name, y, tone, ahead, area }) => {
+  const trace = ({ name, y, tone, forecast, area }) => {
     const fill = colour(`--series-${tone}`);
     if (spec.kind === "lines") {
-      const line = { color: fill, width: 2, shape: "linear", dash: ahead ? "2px,5px" : "solid" };
+      const line = { color: fill, width: 2, shape: "linear", dash: forecast ? "2px,5px" : "solid" };
       const pale = fill.replace("rgb(", "rgba(").replace(")", ", 0.12)");
       const below = area ? { fill: "tozeroy", fillcolor: pale } : {};
       return { ...hover(name, y), ...below, type: "scatter", mode: "lines", line, connectgaps: false };

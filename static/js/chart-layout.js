@@ -74,11 +74,11 @@ window.chartLimits = (layout, { spec, colour, font, plain }) => {
     const side = close ? { x: 1, xanchor: "right" } : { x: 0, xanchor: "left" };
     return words(label, tone, { xref: "paper", y, yanchor: "bottom", ...side });
   });
-  for (const { value: y, tone, seen_at: at, met } of limits.filter((one) => one.seen_at !== null)) {
+  for (const { value: y, tone, reached_at: at, reached_label: label } of limits.filter((one) => one.reached_at !== null)) {
     const side = at > 0.45 * spec.x.length
       ? { xanchor: "right", yanchor: "bottom", yshift: 4 }
       : { xanchor: "left", yanchor: "top", yshift: -5 };
-    layout.annotations.push(words(met, tone, { x: when(at), y, ...side }));
+    layout.annotations.push(words(label, tone, { x: when(at), y, ...side }));
     const mark = { xref: "x", yref: "y", type: "circle", xsizemode: "pixel", ysizemode: "pixel" };
     const ring = { xanchor: when(at), yanchor: y, x0: -4.5, x1: 4.5, y0: -4.5, y1: 4.5 };
     const line = { color: colour(`--${tone}-fill`), width: 2 };

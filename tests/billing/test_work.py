@@ -225,7 +225,7 @@ def test_without_its_lease_a_worker_changes_nothing(
     with transaction.atomic():
         assert not work.lock_lease(first)
     assert not work.finish(first)
-    assert not work.give_up(first, code="late", message="too late")
+    assert not work.fail(first, code="late", message="too late")
     work.retry_later(first, code="late", message="too late")
     work.release(first, wait=timedelta())
 
@@ -298,7 +298,7 @@ def test_it_is_tried_with_growing_waits_and_then_listed_as_failed(
 
     last = claim(kind, pk)
     assert not work.retry_later(last, code="down", message="No answer.")
-    assert work.give_up(last, code="down", message="No answer.")
+    assert work.fail(last, code="down", message="No answer.")
 
     last.refresh_from_db()
     assert (last.state, last.attempts) == ("failed", policy.attempts)
@@ -339,7 +339,7 @@ def test_what_was_not_tried_costs_no_attempt(
 @every_kind
 def test_people_start_a_failed_row_again(kind: Kind, org: Organization) -> None:
     row = claim(kind, kind.make(org).pk)
-    assert work.give_up(row, code="refused", message="No.")
+    assert work.fail(row, code="refused", message="No.")
 
     assert work.restart(kind.model.objects.filter(pk=row.pk, state="failed"))
     assert not work.restart(kind.model.objects.filter(pk=row.pk, state="failed"))
@@ -414,7 +414,7 @@ def test_a_sweep_leaves_what_has_ended_or_is_due_later(
     rows.update(next_attempt_at=NOW + timedelta(seconds=1))
     kind.sweep()
     rows.update(next_attempt_at=NOW)
-    work.give_up(claim(kind, row.pk), code="refused", message="No.")
+    work.fail(claim(kind, row.pk), code="refused", message="No.")
     kind.sweep()
 
     assert swept == []

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from orgs.web.charts import Limit, Series, axis, draw, sparkline
+from orgs.web.charts import Limit, Series, axis, build_chart, sparkline
 
 DAYS = [date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 21)]
 
@@ -26,7 +26,7 @@ def test_ticks_are_round(highest: float, unit: str, labels: list[str]) -> None:
 
 
 def test_bars_stand_on_each_other_and_the_unfinished_day_apart() -> None:
-    chart = draw(
+    chart = build_chart(
         id="c",
         title="Cost",
         days=DAYS,
@@ -51,7 +51,7 @@ def test_bars_stand_on_each_other_and_the_unfinished_day_apart() -> None:
 
 
 def test_a_gap_in_a_line_stays_a_gap() -> None:
-    chart = draw(
+    chart = build_chart(
         id="c",
         title="Tokens",
         days=DAYS,
@@ -65,7 +65,7 @@ def test_a_gap_in_a_line_stays_a_gap() -> None:
 
 @pytest.mark.parametrize(("value", "shown"), [(150, True), (10_000, False)])
 def test_a_far_away_limit_does_not_flatten_the_chart(value: int, shown: bool) -> None:
-    chart = draw(
+    chart = build_chart(
         id="c",
         title="Cost",
         days=DAYS,
@@ -79,43 +79,43 @@ def test_a_far_away_limit_does_not_flatten_the_chart(value: int, shown: bool) ->
 
 
 def test_what_is_expected_goes_on_from_what_was() -> None:
-    """50, 100, then 150 at this rate: a limit of 125 is met halfway between."""
-    chart = draw(
+    """50, 100, then 150 at this rate: a limit of 125 is reached halfway between."""
+    chart = build_chart(
         id="c",
         title="Cost",
         days=DAYS,
         series=[
             Series("So far", [50, 100, None], is_level=True),
-            Series("At this rate", [None, 100, 150], is_level=True, is_ahead=True),
+            Series("At this rate", [None, 100, 150], is_level=True, is_forecast=True),
         ],
         unit="usd",
         kind="lines",
         limits=[
-            Limit(125, "soft limit", seen_at=2.0, met="Nov 21"),
+            Limit(125, "soft limit", reached_at=2.0, reached_label="Nov 21"),
             Limit(135, "hard limit", "bad"),
         ],
-        notes=("Limit", {DAYS[2]: "soft limit falls"}),
+        notes=("Limit", {DAYS[2]: "soft limit reached"}),
     )
 
     assert [(s.tone, s.style, s.d) for s in chart.shapes] == [
         (1, "area", "M166.7 666.7L500.0 333.3L500.0 1000L166.7 1000Z"),
         (1, "", "M166.7 666.7L500.0 333.3"),
-        (1, "ahead", "M500.0 333.3L833.3 0.0"),
+        (1, "forecast", "M500.0 333.3L833.3 0.0"),
     ]
     soft, hard = chart.limits
-    assert (soft.at, soft.seen_at, soft.tone, soft.is_label_last) == (
+    assert (soft.position, soft.reached_at, soft.tone, soft.is_label_right) == (
         16.667, 66.667, "warn", False,
     )  # fmt: skip
-    assert (hard.at, hard.seen_at, hard.tone, hard.is_label_last) == (
+    assert (hard.position, hard.reached_at, hard.tone, hard.is_label_right) == (
         10.0, None, "bad", True,
     )  # fmt: skip
     assert [entry.total for entry in chart.legend] == [100, 150]
-    assert [row.note for row in chart.rows] == ["", "", "soft limit falls"]
-    assert [one["ahead"] for one in chart.data["series"]] == [False, True]
+    assert [row.note for row in chart.rows] == ["", "", "soft limit reached"]
+    assert [item["forecast"] for item in chart.data["series"]] == [False, True]
 
 
 def test_a_chart_of_nothing_can_be_drawn() -> None:
-    chart = draw(id="c", title="Cost", days=[], series=[], unit="usd")
+    chart = build_chart(id="c", title="Cost", days=[], series=[], unit="usd")
 
     assert (chart.shapes, chart.x_ticks, chart.rows) == ([], [], [])
 

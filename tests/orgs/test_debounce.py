@@ -1,4 +1,4 @@
-"""Waking one task about many rows: soon, seldom, and never in a caller's time."""
+"""Debouncing: many calls cause few runs of a task, and no caller waits for it."""
 
 import time
 from collections.abc import Callable

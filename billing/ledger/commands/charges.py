@@ -208,7 +208,7 @@ def _finish(charge: Charge, item_id: str) -> None:
 
 def _fail(charge: Charge, code: str, message: str) -> None:
     logger.error("charge_failed id=%s code=%s", charge.pk, code)
-    work.give_up(charge, code=code, message=message)
+    work.fail(charge, code=code, message=message)
 
 
 def _defer_to_next_draft(charge: Charge) -> None:

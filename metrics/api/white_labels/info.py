@@ -14,15 +14,21 @@ from ninja import Query
 from pydantic import Field
 
 from metrics.queries.daily_metrics import DayMetrics, contract_start, daily_metrics
-from orgs.api.white_labels.common import INNER, Id, inner, reads, router
-from orgs.api.white_labels.schemas import AEntitlementLimits, AGenericOut, Said
+from orgs.api.white_labels.common import (
+    INNER,
+    Id,
+    get_inner_organization,
+    read_operation,
+    router,
+)
+from orgs.api.white_labels.schemas import AEntitlementLimits, AGenericOut, ResponseBody
 from orgs.catalog import Scope
 from orgs.days import day_of, first_instant
 from orgs.models import Entitlements, Organization
 from orgs.queries.references import get_entitlements
 
 
-class ADailyMetricsOut(Said):
+class ADailyMetricsOut(ResponseBody):
     """Metrics of one day in the white label's time zone; totals are as of its end."""
 
     date: datetime = Field(description="The day, as midnight UTC.")
@@ -96,7 +102,8 @@ Deleted = Annotated[
 
 
 @router.get(
-    INNER, **reads("Retrieve an organization's totals and daily metrics", AInfoOut)
+    INNER,
+    **read_operation("Retrieve an organization's totals and daily metrics", AInfoOut),
 )
 def info(
     request: HttpRequest,
@@ -108,7 +115,7 @@ def info(
 
     A deleted organization is returned only with `includeDeleted`.
     """
-    organization = inner(
+    organization = get_inner_organization(
         request,
         organization_id,
         inner_id,

@@ -12,17 +12,28 @@ from pydantic import Field
 
 from metrics.api.white_labels.info import limits_json
 from metrics.queries.compute import has_usage_since
-from orgs.api.white_labels.common import ONE, Id, called, reads, router
+from orgs.api.white_labels.common import (
+    WHITE_LABEL,
+    Id,
+    get_white_label,
+    read_operation,
+    router,
+)
 from orgs.api.white_labels.list_params import (
-    Fields,
-    Order,
-    boolean,
+    FilterFields,
+    SortFields,
     filtered_by,
-    number,
-    page_of,
+    parse_boolean,
+    parse_id,
+    slice_page,
     sorted_by,
 )
-from orgs.api.white_labels.schemas import AEntitlementLimits, AGenericOut, ListIn, Said
+from orgs.api.white_labels.schemas import (
+    AEntitlementLimits,
+    AGenericOut,
+    ListIn,
+    ResponseBody,
+)
 from orgs.catalog import Scope
 from orgs.days import day_of
 from orgs.models import Entitlements, Organization, Project, WhiteLabel
@@ -31,7 +42,7 @@ from orgs.queries.counting import count_cached, count_or_estimate
 from orgs.queries.searching import search_organizations
 
 
-class AOrganizationOut(Said):
+class AOrganizationOut(ResponseBody):
     """An organization of a white label."""
 
     id: int = Field(description="The ID in Orgdesk.")
@@ -64,22 +75,22 @@ class AOrganizationsOut(AGenericOut):
     organizations: list[AOrganizationOut] = Field(description="In the requested order.")
 
 
-_ORGANIZATION_ORDER: Order = {
+_ORGANIZATION_ORDER: SortFields = {
     "id": F("id"),
     "name": F("name_key"),
     "created": F("created_at"),
 }
-_ORGANIZATION_FILTERS: Fields = {
-    "id": ("id", number),
+_ORGANIZATION_FILTERS: FilterFields = {
+    "id": ("id", parse_id),
     "name": ("name_key", str.lower),
-    "billable": ("is_billable", boolean),
+    "billable": ("is_billable", parse_boolean),
     "domain": ("domain__iexact", str),
 }
 
 
 @router.get(
-    f"{ONE}/organizations",
-    **reads("List the organizations of a white label", AOrganizationsOut),
+    f"{WHITE_LABEL}/organizations",
+    **read_operation("List the organizations of a white label", AOrganizationsOut),
 )
 def organizations(
     request: HttpRequest, organization_id: Id, query: Query[ListIn]
@@ -89,13 +100,13 @@ def organizations(
     Sort by id, name, or created. Filter by id, name, billable, or domain. With
     `includeDeleted`, deleted organizations are listed with their `deletedDate`.
     """
-    white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
+    white_label = get_white_label(request, organization_id, Scope.ORGANIZATIONS_READ)
     listed = Organization.objects.filter(white_label=white_label)
     if not query.include_deleted:
         listed = listed.active()
     rows = _matching(listed, white_label, query)
     ordered = sorted_by(rows, query.sort, _ORGANIZATION_ORDER)
-    page = list(page_of(ordered.select_related("entitlements"), query))
+    page = list(slice_page(ordered.select_related("entitlements"), query))
     private_projects = _count_private_projects(page)
     return {
         "total": _total(rows, white_label, query),

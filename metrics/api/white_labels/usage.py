@@ -19,18 +19,18 @@ from orgs.api.white_labels.common import (
     INNER,
     WRITES,
     Id,
-    inner,
-    reads,
+    caller_name,
+    get_inner_organization,
+    read_operation,
     router,
-    who,
-    writes,
+    write_operation,
 )
 from orgs.api.white_labels.schemas import (
     AGenericOut,
     AStartJobOut,
     Moment,
     PageIn,
-    Said,
+    ResponseBody,
 )
 from orgs.catalog import Scope
 from orgs.days import parse_day
@@ -68,7 +68,7 @@ class AComputeTimeOut(AGenericOut):
     total_compute_time: float = Field(description="CPU plus GPU minutes, unweighted.")
 
 
-class AReportOut(Said):
+class AReportOut(ResponseBody):
     """A usage report."""
 
     id: int = Field(description="The ID of the report.")
@@ -100,13 +100,15 @@ class AOneReportOut(AGenericOut):
 
 @router.get(
     f"{INNER}/usage/computeTime",
-    **reads("Retrieve the compute time of a range", AComputeTimeOut),
+    **read_operation("Retrieve the compute time of a range", AComputeTimeOut),
 )
 def compute_time_usage(
     request: HttpRequest, organization_id: Id, inner_id: Id, query: Query[RangeIn]
 ) -> Any:
     """Return the compute time from `startDate` up to but excluding `endDate`."""
-    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_READ
+    )
     time = compute_time(organization.pk, query.days(organization.white_label.zone))
     return {
         "cpu_compute_time": time.cpu_seconds,
@@ -115,7 +117,7 @@ def compute_time_usage(
     }
 
 
-@router.post(REPORTS, **writes("Create a usage report", AStartJobOut))
+@router.post(REPORTS, **write_operation("Create a usage report", AStartJobOut))
 def create_report(
     request: HttpRequest, organization_id: Id, inner_id: Id, query: Query[RangeIn]
 ) -> Any:
@@ -123,19 +125,23 @@ def create_report(
 
     The range can span at most three years.
     """
-    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE
+    )
     days = query.days(organization.white_label.zone)
-    job = start_report(organization, days, created_by=who(request))
+    job = start_report(organization, days, created_by=caller_name(request))
     enqueue(run_job, job.pk)
     return {"id": job.pk}
 
 
-@router.get(REPORTS, **reads("List usage reports", AReportsOut))
+@router.get(REPORTS, **read_operation("List usage reports", AReportsOut))
 def reports(
     request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
 ) -> Any:
     """Return the usage reports of the organization, newest first."""
-    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_READ
+    )
     rows = list_reports(organization)
     page_rows = rows[page.offset : page.offset + page.limit]
     return {
@@ -144,21 +150,25 @@ def reports(
     }
 
 
-@router.get(REPORT, **reads("Retrieve a usage report", AOneReportOut))
+@router.get(REPORT, **read_operation("Retrieve a usage report", AOneReportOut))
 def report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> Any:
     """Return a usage report and the state of its job."""
-    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_READ
+    )
     return {"report": _report_json(request, _get_report(organization, report_id))}
 
 
-@router.delete(REPORT, **writes("Delete a usage report", AGenericOut))
+@router.delete(REPORT, **write_operation("Delete a usage report", AGenericOut))
 def delete_report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> Any:
     """Delete a usage report and its CSV file."""
-    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE
+    )
     _get_report(organization, report_id).delete()
     return {}
 
@@ -179,7 +189,9 @@ def download_report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> HttpResponse:
     """Return the CSV file of a usage report; status 409 until it is ready."""
-    organization = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_READ)
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_READ
+    )
     usage_report = _get_report(organization, report_id)
     if usage_report.content is None:
         raise Conflict("The report is not ready yet.")

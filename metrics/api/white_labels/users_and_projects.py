@@ -11,17 +11,23 @@ from pydantic import Field
 
 from metrics.api.white_labels.lists import first_day
 from metrics.queries.compute import has_usage_since
-from orgs.api.white_labels.common import ONE, Id, called, reads, router
-from orgs.api.white_labels.list_params import (
-    Fields,
-    Order,
-    filtered_by,
-    number,
-    page_of,
-    sorted_by,
-    words,
+from orgs.api.white_labels.common import (
+    WHITE_LABEL,
+    Id,
+    get_white_label,
+    read_operation,
+    router,
 )
-from orgs.api.white_labels.schemas import AGenericOut, ListIn, Said, Text
+from orgs.api.white_labels.list_params import (
+    FilterFields,
+    SortFields,
+    filtered_by,
+    parse_id,
+    search_rows,
+    slice_page,
+    sorted_by,
+)
+from orgs.api.white_labels.schemas import AGenericOut, ListIn, ResponseBody, Text
 from orgs.catalog import Scope
 from orgs.models import Member, Project
 from orgs.queries.counting import count_or_estimate
@@ -30,7 +36,7 @@ _TIER = "enterprise"
 _TOTAL = "The number of matches; exact up to 10,000, then an estimate."
 
 
-class AUserOut(Said):
+class AUserOut(ResponseBody):
     """A user: a member of one organization."""
 
     id: int = Field(description="The ID in Orgdesk.")
@@ -64,7 +70,7 @@ class UsersIn(ListIn):
     )
 
 
-class AProjectOut(Said):
+class AProjectOut(ResponseBody):
     """A project of an organization."""
 
     id: int = Field(description="The ID in Orgdesk.")
@@ -86,39 +92,42 @@ class AProjectsOut(AGenericOut):
     projects: list[AProjectOut] = Field(description="In the requested order.")
 
 
-_USER_ORDER: Order = {
+_USER_ORDER: SortFields = {
     "id": F("id"),
     "username": F("external_id"),
     "email": Lower("email"),
     "name": Lower("name"),
     "created": F("added_at"),
 }
-_USER_FILTERS: Fields = {
-    "id": ("id", number),
+_USER_FILTERS: FilterFields = {
+    "id": ("id", parse_id),
     "username": ("external_id", str),
     "email": ("email__iexact", str),
     "name": ("name__iexact", str),
-    "organizationId": ("organization_id", number),
+    "organizationId": ("organization_id", parse_id),
 }
 
 
-@router.get(f"{ONE}/users", **reads("List the users of a white label", AUsersOut))
+@router.get(
+    f"{WHITE_LABEL}/users",
+    **read_operation("List the users of a white label", AUsersOut),
+)
 def users(request: HttpRequest, organization_id: Id, query: Query[UsersIn]) -> Any:
     """Return the members of all organizations, once per organization they belong to.
 
     Sort by id, username, email, name, or created. Filter by id, username, email, name,
     or organizationId. `active` refers to the usage of the organization.
     """
-    white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
+    white_label = get_white_label(request, organization_id, Scope.ORGANIZATIONS_READ)
     rows = Member.objects.filter(organization__white_label=white_label)
-    rows = words(rows, query.search, "name", "email", "external_id")
+    rows = search_rows(rows, query.search, "name", "email", "external_id")
     if query.tier not in (None, _TIER):
         rows = rows.none()
     if query.active:
         since = first_day(white_label, query.active)
         rows = rows.filter(has_usage_since(since, organization_id="organization_id"))
     rows = _exclude_deleted(filtered_by(rows, query.filters, _USER_FILTERS), query)
-    page = page_of(sorted_by(rows, query.sort, _USER_ORDER), query)
+    page = slice_page(sorted_by(rows, query.sort, _USER_ORDER), query)
     return {"total": count_or_estimate(rows), "users": [_user(row) for row in page]}
 
 
@@ -141,29 +150,30 @@ def _user(row: Member) -> dict[str, Any]:
     }
 
 
-_PROJECT_ORDER: Order = {
+_PROJECT_ORDER: SortFields = {
     "id": F("id"),
     "name": Lower("name"),
     "created": F("added_at"),
 }
-_PROJECT_FILTERS: Fields = {
-    "id": ("id", number),
+_PROJECT_FILTERS: FilterFields = {
+    "id": ("id", parse_id),
     "name": ("name__iexact", str),
-    "ownerOrganizationId": ("organization_id", number),
+    "ownerOrganizationId": ("organization_id", parse_id),
 }
 
 
 @router.get(
-    f"{ONE}/projects", **reads("List the projects of a white label", AProjectsOut)
+    f"{WHITE_LABEL}/projects",
+    **read_operation("List the projects of a white label", AProjectsOut),
 )
 def projects(request: HttpRequest, organization_id: Id, query: Query[ListIn]) -> Any:
     """Return the projects of all organizations.
 
     Sort by id, name, or created. Filter by id, name, or ownerOrganizationId.
     """
-    white_label = called(request, organization_id, Scope.ORGANIZATIONS_READ)
+    white_label = get_white_label(request, organization_id, Scope.ORGANIZATIONS_READ)
     rows = Project.objects.filter(organization__white_label=white_label)
-    rows = words(rows, query.search, "name", "external_id")
+    rows = search_rows(rows, query.search, "name", "external_id")
     if query.active:
         since = first_day(white_label, query.active)
         has_usage = has_usage_since(
@@ -174,7 +184,7 @@ def projects(request: HttpRequest, organization_id: Id, query: Query[ListIn]) ->
     ordered = sorted_by(rows.select_related("organization"), query.sort, _PROJECT_ORDER)
     return {
         "total": count_or_estimate(rows),
-        "projects": [_project(row) for row in page_of(ordered, query)],
+        "projects": [_project(row) for row in slice_page(ordered, query)],
     }
 
 

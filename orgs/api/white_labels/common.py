@@ -1,4 +1,4 @@
-"""What every operation of contract A begins with: the white label, then the inside."""
+"""Paths, responses and access checks that the operations of contract A share."""
 
 from typing import Annotated, Any
 
@@ -15,40 +15,47 @@ router = Router(tags=["white label"], by_alias=True)
 READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500, 503), AErrorOut)
 WRITES = READS | {409: AErrorOut}
 
-ONE = "/organizations/{organization_id}/whitelabel"
-INNER = f"{ONE}/organizations/{{inner_id}}"
+WHITE_LABEL = "/organizations/{organization_id}/whitelabel"
+INNER = f"{WHITE_LABEL}/organizations/{{inner_id}}"
 
-# Integers to the clients; whatever else is sent in their place is an unknown id.
+# The contract publishes integers; any other text is treated as an unknown id.
 Id = Annotated[
     str, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 2**63 - 1})
 ]
 
 
-def reads(summary: str, shape: Any, *, reaches_deleted: bool = False) -> dict[str, Any]:
+def read_operation(
+    summary: str, response: Any, *, reaches_deleted: bool = False
+) -> dict[str, Any]:
+    """Return the router arguments of an operation that reads."""
     return {
         "summary": summary,
-        "response": {200: shape, **READS},
+        "response": {200: response, **READS},
         "auth": access.needs(Scope.ORGANIZATIONS_READ, reaches_deleted=reaches_deleted),
     }
 
 
-def writes(
-    summary: str, shape: Any, *, reaches_deleted: bool = False
+def write_operation(
+    summary: str, response: Any, *, reaches_deleted: bool = False
 ) -> dict[str, Any]:
+    """Return the router arguments of an operation that writes."""
     return {
         "summary": summary,
-        "response": {200: shape, **WRITES},
+        "response": {200: response, **WRITES},
         "auth": access.needs(
             Scope.ORGANIZATIONS_WRITE, reaches_deleted=reaches_deleted
         ),
     }
 
 
-def called(request: HttpRequest, organization_id: str, scope: Scope) -> WhiteLabel:
+def get_white_label(
+    request: HttpRequest, organization_id: str, scope: Scope
+) -> WhiteLabel:
+    """Return the white label that `organization_id` owns, or raise a 404."""
     return access.called_white_label(request, organization_id, scope)
 
 
-def inner(
+def get_inner_organization(
     request: HttpRequest,
     organization_id: str,
     inner_id: str,
@@ -56,19 +63,22 @@ def inner(
     *,
     include_deleted: bool = False,
 ) -> Organization:
-    """The organization inside the white label that `organization_id` owns, or a 404."""
+    """Return an organization of the white label that `organization_id` owns.
+
+    Raises `OrganizationNotFound` for any other organization.
+    """
     return access.inner_organization(
         request, organization_id, inner_id, scope, include_deleted=include_deleted
     )
 
 
-def who(request: HttpRequest) -> str:
-    """The caller's name, for `created_by`."""
+def caller_name(request: HttpRequest) -> str:
+    """Return the caller's name, for `created_by`."""
     return access.principal(request).name
 
 
-_ROLES = {
-    # What is paid is the white label's to decide: nobody's own billing:write.
+_SCOPES_BY_ROLE = {
+    # Without billing:write: limits and payments are up to the white label.
     "admin": frozenset(Scope) - {Scope.BILLING_WRITE},
     "member": frozenset(
         {Scope.USAGE_WRITE, Scope.ORGANIZATIONS_READ, Scope.BILLING_READ}
@@ -77,6 +87,9 @@ _ROLES = {
 
 
 def key_scopes(request: HttpRequest, role: str) -> list[Scope]:
-    """What a key of that role may do: never more than the caller, who writes here."""
-    own = access.principal(request).scopes | {Scope.ORGANIZATIONS_READ}
-    return sorted(_ROLES[role] & own)
+    """Return the scopes of a new key of this role, limited to those of the caller.
+
+    The caller may write organizations, so reading them is always included.
+    """
+    caller_scopes = access.principal(request).scopes | {Scope.ORGANIZATIONS_READ}
+    return sorted(_SCOPES_BY_ROLE[role] & caller_scopes)

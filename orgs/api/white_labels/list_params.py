@@ -1,4 +1,4 @@
-"""How lists are asked: `sort` and `filters`, by lists of what may be named."""
+"""The parameters `sort`, `filters`, `search` and `limit` of the lists of contract A."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -12,37 +12,46 @@ from orgs.api.white_labels.schemas import PageIn
 from orgs.errors import DomainError
 
 Row = TypeVar("Row", bound=Model)
-Order = Mapping[str, F | Lower]
-Fields = Mapping[str, tuple[str, Callable[[str], Any]]]
+# What a list may be sorted by, and filtered by (a look-up and its parser), by name.
+SortFields = Mapping[str, F | Lower]
+FilterFields = Mapping[str, tuple[str, Callable[[str], Any]]]
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
-def sorted_by(rows: QuerySet[Row], text: str, fields: Order) -> QuerySet[Row]:
-    """By `id,-name`: names of the contract's, a minus for descending; then by id."""
+def sorted_by(rows: QuerySet[Row], text: str, fields: SortFields) -> QuerySet[Row]:
+    """Sort rows by a text such as `id,-name`, then by id; a minus sorts descending.
+
+    Raises `DomainError` for an unknown field.
+    """
     order = [_order(part.strip(), fields) for part in text.split(",") if part.strip()]
     return rows.order_by(*order, "id")
 
 
-def _order(part: str, fields: Order) -> OrderBy:
+def _order(part: str, fields: SortFields) -> OrderBy:
     name = part.removeprefix("-")
     if name not in fields:
         raise DomainError(f"`sort` accepts {', '.join(fields)}.", fields=("sort",))
     return fields[name].desc() if part.startswith("-") else fields[name].asc()
 
 
-def filtered_by(rows: QuerySet[Row], text: str, fields: Fields) -> QuerySet[Row]:
-    """By `billable:true,name:acme`: all must hold."""
+def filtered_by(rows: QuerySet[Row], text: str, fields: FilterFields) -> QuerySet[Row]:
+    """Filter rows by a text such as `billable:true,name:acme`; all must match.
+
+    Raises `DomainError` for an unknown field or a value that cannot be read.
+    """
     for part in filter(None, map(str.strip, text.split(","))):
         name, _, value = part.partition(":")
         if name not in fields:
-            said = ", ".join(fields)
-            raise DomainError(f"`filters` accepts {said}.", fields=("filters",))
-        lookup, read = fields[name]
-        rows = rows.filter(Q((lookup, read(value))))
+            raise DomainError(
+                f"`filters` accepts {', '.join(fields)}.", fields=("filters",)
+            )
+        lookup, parse = fields[name]
+        rows = rows.filter(Q((lookup, parse(value))))
     return rows
 
 
-def boolean(text: str) -> bool:
+def parse_boolean(text: str) -> bool:
+    """Return the value of a boolean filter, or raise `DomainError`."""
     try:
         return _BOOLEANS[text.lower()]
     except KeyError:
@@ -51,20 +60,24 @@ def boolean(text: str) -> bool:
         ) from None
 
 
-def number(text: str) -> int:
-    """An id; whatever is none finds nothing."""
+def parse_id(text: str) -> int:
+    """Return the value of an id filter; anything that is no id matches no row."""
     return row_id(text)
 
 
-def words(rows: QuerySet[Row], text: str, *fields: str) -> QuerySet[Row]:
-    """Every word occurs in one of the fields. Reads them all."""
+def search_rows(rows: QuerySet[Row], text: str, *fields: str) -> QuerySet[Row]:
+    """Return the rows in which every word occurs in one of the fields.
+
+    Uses no index: PostgreSQL reads all rows. At most eight words are searched for.
+    """
     for word in text.split()[:8]:
-        found = Q()
+        matches = Q()
         for field in fields:
-            found |= Q((f"{field}__icontains", word))
-        rows = rows.filter(found)
+            matches |= Q((f"{field}__icontains", word))
+        rows = rows.filter(matches)
     return rows
 
 
-def page_of(rows: QuerySet[Row], page: PageIn) -> QuerySet[Row]:
+def slice_page(rows: QuerySet[Row], page: PageIn) -> QuerySet[Row]:
+    """Return the rows of a page, by its limit and offset."""
     return rows[page.offset : page.offset + page.limit]

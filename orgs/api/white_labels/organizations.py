@@ -1,4 +1,4 @@
-"""Contract A: organizations made, changed, deleted by a job, and taken back."""
+"""Operations of contract A that create, change, delete and restore organizations."""
 
 from typing import Annotated, Any
 
@@ -7,23 +7,23 @@ from pydantic import Field, StringConstraints, WithJsonSchema
 
 from orgs.api.white_labels.common import (
     INNER,
-    ONE,
+    WHITE_LABEL,
     Id,
-    called,
-    inner,
+    caller_name,
+    get_inner_organization,
+    get_white_label,
     key_scopes,
     router,
-    who,
-    writes,
+    write_operation,
 )
 from orgs.api.white_labels.schemas import (
     AEntitlementLimitsIn,
     AEntityKeyOut,
     AGenericOut,
-    Asked,
     AStartJobOut,
     Moment,
     Name,
+    RequestBody,
 )
 from orgs.catalog import Scope
 from orgs.commands import editing
@@ -36,7 +36,7 @@ from orgs.models import Organization
 from orgs.queue.enqueue import enqueue
 from orgs.tasks import run_job
 
-# Credentials that a page of somebody else's cannot make a browser send.
+# Credentials that another site's page cannot make a browser send.
 _HEADERS = ("x-api-key", "x-jwt-token", "authorization")
 
 _URL = r"^https?://[a-z0-9.-]+\.[a-z]{2,}(/[^\s]*)?$"
@@ -47,7 +47,7 @@ Url = Annotated[
 ]
 
 
-class AOrganizationIn(Asked):
+class AOrganizationIn(RequestBody):
     """A new organization and its admin."""
 
     organization_name: Name = Field(description="The display name.")
@@ -65,7 +65,7 @@ class AOrganizationIn(Asked):
     )
 
 
-class AOrganizationChangeIn(Asked):
+class AOrganizationChangeIn(RequestBody):
     """Changes to an organization. Only the fields that are sent change."""
 
     logo: Url = Field(None, description="The URL of the logo; null removes it.")
@@ -89,21 +89,21 @@ class AOrganizationChangeIn(Asked):
     domain: str = Field("", max_length=253, description="The domain.")
 
     def values(self, organization: Organization) -> dict[str, Any]:
-        """By our names."""
-        found = {
-            ours: getattr(self, name) or ""
-            for name, ours in _TEXTS.items()
+        """Return the fields that were sent, by the names of the model's fields."""
+        values = {
+            field: getattr(self, name) or ""
+            for name, field in _TEXT_FIELDS.items()
             if name in self.model_fields_set
         }
         if "experiments" in self.model_fields_set:
-            found["experiments"] = self.experiments
+            values["experiments"] = self.experiments
         if "billable" in self.model_fields_set:
-            found["is_billable"] = self.billable
+            values["is_billable"] = self.billable
         if self.contract_start_date:
-            found["contract_started_on"] = self._contract(organization)
-        return found
+            values["contract_started_on"] = self._contract_start(organization)
+        return values
 
-    def _contract(self, organization: Organization) -> Any:
+    def _contract_start(self, organization: Organization) -> Any:
         zone = organization.white_label.zone
         day = parse_day(self.contract_start_date, zone, field="contractStartDate")
         if not EARLIEST_DAY <= day < LATEST_DAY:
@@ -114,24 +114,26 @@ class AOrganizationChangeIn(Asked):
         return day
 
     def limits(self) -> dict[str, Any] | None:
-        given = self.entitlement_limits.model_fields_set
-        if not given:
+        """Return the limits that were sent, by the names of the model's fields."""
+        sent_names = self.entitlement_limits.model_fields_set
+        if not sent_names:
             return None
         return {
-            ours: getattr(self.entitlement_limits, name)
-            for name, ours in _LIMITS.items()
-            if name in given
+            field: getattr(self.entitlement_limits, name)
+            for name, field in _LIMIT_FIELDS.items()
+            if name in sent_names
         }
 
 
-_TEXTS = {
+# Names of the contract, and the fields of the models that hold them.
+_TEXT_FIELDS = {
     "logo": "logo_url",
     "header_img": "header_image_url",
     "name": "name",
     "readme": "readme",
     "domain": "domain",
 }
-_LIMITS = {
+_LIMIT_FIELDS = {
     "total_storage": "storage_bytes",
     "compute_time_per_year": "compute_seconds_per_year",
     "gpu_compute_time_per_year": "gpu_seconds_per_year",
@@ -140,7 +142,10 @@ _LIMITS = {
 }
 
 
-@router.post(f"{ONE}/organizations", **writes("Create an organization", AEntityKeyOut))
+@router.post(
+    f"{WHITE_LABEL}/organizations",
+    **write_operation("Create an organization", AEntityKeyOut),
+)
 def create_organization(
     request: HttpRequest, organization_id: Id, data: AOrganizationIn
 ) -> Any:
@@ -148,19 +153,19 @@ def create_organization(
 
     The key has the scopes of an admin, limited to those of the caller.
     """
-    white_label = called(request, organization_id, Scope.ORGANIZATIONS_WRITE)
+    white_label = get_white_label(request, organization_id, Scope.ORGANIZATIONS_WRITE)
     organization, text = create_with_admin(
         white_label,
         name=data.organization_name,
         scopes=key_scopes(request, "admin"),
         admin_id=data.admin_id,
         admin_email=data.admin_email or "",
-        created_by=who(request),
+        created_by=caller_name(request),
     )
     return {"id": organization.pk, "api_key": text}
 
 
-@router.post(INNER, **writes("Update an organization", AGenericOut))
+@router.post(INNER, **write_operation("Update an organization", AGenericOut))
 def update_organization(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AOrganizationChangeIn
 ) -> Any:
@@ -168,27 +173,31 @@ def update_organization(
 
     Changing `contractStartDate` recalculates the totals of the contract.
     """
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
-    change_organization(found, data.values(found), data.limits())
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE
+    )
+    change_organization(organization, data.values(organization), data.limits())
     return {}
 
 
-@router.delete(INNER, **writes("Delete an organization", AStartJobOut))
+@router.delete(INNER, **write_operation("Delete an organization", AStartJobOut))
 def delete_organization(request: HttpRequest, organization_id: Id, inner_id: Id) -> Any:
     """Start a job that marks the organization as deleted; its usage is kept.
 
     `restore` reverts the deletion. The organization that owns the white label can't be
     deleted.
     """
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
-    job = start_deletion(found, created_by=who(request))
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE
+    )
+    job = start_deletion(organization, created_by=caller_name(request))
     enqueue(run_job, job.pk)
     return {"id": job.pk}
 
 
 @router.get(
     f"{INNER}/restore",
-    **writes("Restore an organization", AGenericOut, reaches_deleted=True),
+    **write_operation("Restore an organization", AGenericOut, reaches_deleted=True),
 )
 def restore_organization(
     request: HttpRequest, organization_id: Id, inner_id: Id
@@ -202,12 +211,12 @@ def restore_organization(
         raise Forbidden(
             "Send the credential in a header; cookies are not accepted here."
         )
-    found = inner(
+    organization = get_inner_organization(
         request,
         organization_id,
         inner_id,
         Scope.ORGANIZATIONS_WRITE,
         include_deleted=True,
     )
-    editing.restore_organization(found)
+    editing.restore_organization(organization)
     return {}

@@ -1,4 +1,4 @@
-"""Contract A: an organization's jobs, projects, keys and members."""
+"""Operations of contract A for an organization's jobs, projects, keys and members."""
 
 from datetime import timedelta
 from typing import Any, Literal
@@ -13,20 +13,20 @@ from orgs import access
 from orgs.api.white_labels.common import (
     INNER,
     Id,
-    inner,
+    get_inner_organization,
     key_scopes,
-    reads,
+    read_operation,
     router,
-    writes,
+    write_operation,
 )
-from orgs.api.white_labels.list_params import page_of
+from orgs.api.white_labels.list_params import slice_page
 from orgs.api.white_labels.schemas import (
     AEntityKeyOut,
     AGenericOut,
     AJobsOut,
-    Asked,
     Name,
     PageIn,
+    RequestBody,
 )
 from orgs.catalog import Scope
 from orgs.commands import editing, keys
@@ -37,10 +37,10 @@ from orgs.models import Job, Member
 from orgs.queries.counting import count_or_estimate
 from orgs.queries.jobs import list_jobs
 
-_LONGEST = 100 * 365 * 86_400  # seconds; later instants are not kept
+_MAX_TTL_SECONDS = 100 * 365 * 86_400  # a later expiry could not be stored
 
 
-class AProjectIn(Asked):
+class AProjectIn(RequestBody):
     """A new project of the organization. `ownerId` and `ownerEmail` are ignored."""
 
     project_name: Name = Field(description="The display name.")
@@ -50,7 +50,7 @@ class AProjectIn(Asked):
     create_api_key: bool = Field(True, description="Whether to create an API key.")
 
 
-class AApiKeyIn(Asked):
+class AApiKeyIn(RequestBody):
     """A new API key."""
 
     name: Name = Field(description="A name for the list of keys.")
@@ -68,12 +68,12 @@ class AApiKeyIn(Asked):
     ttl: int | None = Field(
         None,
         ge=1,
-        le=_LONGEST,
+        le=_MAX_TTL_SECONDS,
         description="Seconds until the key expires; null if it never does.",
     )
 
 
-class AMemberIn(Asked):
+class AMemberIn(RequestBody):
     """A new member."""
 
     username_or_email: str = Field(
@@ -89,22 +89,24 @@ class AMemberIn(Asked):
 
 @router.get(
     f"{INNER}/jobs",
-    **reads("List the jobs of an organization", AJobsOut, reaches_deleted=True),
+    **read_operation(
+        "List the jobs of an organization", AJobsOut, reaches_deleted=True
+    ),
 )
 def jobs(
     request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
 ) -> Any:
     """Return the jobs, newest first, also those of a deleted organization."""
-    found = inner(
+    organization = get_inner_organization(
         request,
         organization_id,
         inner_id,
         Scope.ORGANIZATIONS_READ,
         include_deleted=True,
     )
-    rows = list_jobs(found)
+    rows = list_jobs(organization)
     return {
-        "jobs": [_job(job) for job in page_of(rows, page)],
+        "jobs": [_job(job) for job in slice_page(rows, page)],
         "total_job_count": count_or_estimate(rows),
     }
 
@@ -124,7 +126,7 @@ def _job(job: Job) -> dict[str, Any]:
     }
 
 
-@router.post(f"{INNER}/projects", **writes("Create a project", AEntityKeyOut))
+@router.post(f"{INNER}/projects", **write_operation("Create a project", AEntityKeyOut))
 def create_project(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AProjectIn
 ) -> Any:
@@ -132,9 +134,11 @@ def create_project(
 
     The key is for the whole organization and has the scopes of a member.
     """
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE
+    )
     project, text = create_with_key(
-        found,
+        organization,
         name=data.project_name,
         is_public=data.project_visibility == "public",
         scopes=key_scopes(request, "member") if data.create_api_key else [],
@@ -142,7 +146,7 @@ def create_project(
     return {"id": project.pk, "api_key": text}
 
 
-@router.post(f"{INNER}/apiKeys", **writes("Create an API key", AEntityKeyOut))
+@router.post(f"{INNER}/apiKeys", **write_operation("Create an API key", AEntityKeyOut))
 def create_api_key(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AApiKeyIn
 ) -> Any:
@@ -150,22 +154,24 @@ def create_api_key(
 
     It has the scopes of the role, limited to those of the caller.
     """
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE
+    )
     if data.api_key and not data.api_key.startswith(settings.API_KEY_PREFIX):
         raise DomainError(f"`apiKey` must begin with {settings.API_KEY_PREFIX}.")
     ttl = timedelta(seconds=data.ttl) if data.ttl else None
     key, text = keys.create_api_key(
-        found.white_label,
+        organization.white_label,
         name=data.name,
         scopes=key_scopes(request, data.role),
-        organization=found,
+        organization=organization,
         expires_at=timezone.now() + ttl if ttl else None,
         text=data.api_key or "",
     )
     return {"id": key.pk, "api_key": text}
 
 
-@router.post(f"{INNER}/members", **writes("Add a member", AGenericOut))
+@router.post(f"{INNER}/members", **write_operation("Add a member", AGenericOut))
 def add_member(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AMemberIn
 ) -> Any:
@@ -173,23 +179,29 @@ def add_member(
 
     A removed member with the same name is added back. An active one is a conflict.
     """
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE
+    )
     name = data.username_or_email
     email = {"email": name} if "@" in name else {}
     values = {"role": data.role, **email}
-    editing.add_member(found, external_id=name, values=values)
+    editing.add_member(organization, external_id=name, values=values)
     return {}
 
 
-@router.delete(f"{INNER}/members/{{user_id}}", **writes("Remove a member", AGenericOut))
+@router.delete(
+    f"{INNER}/members/{{user_id}}", **write_operation("Remove a member", AGenericOut)
+)
 def remove_member(
     request: HttpRequest, organization_id: Id, inner_id: Id, user_id: Id
 ) -> Any:
     """Mark a member as removed; daily member counts of the past stay."""
-    found = inner(request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE)
-    active = Member.objects.filter(organization=found, deleted_at=None)
+    organization = get_inner_organization(
+        request, organization_id, inner_id, Scope.ORGANIZATIONS_WRITE
+    )
+    active = Member.objects.filter(organization=organization, deleted_at=None)
     member = active.filter(pk=access.row_id(user_id)).first()
     if member is None:
-        raise NotFound("User not found.")
+        raise NotFound("User not organization.")
     remove_person(member)
     return {}

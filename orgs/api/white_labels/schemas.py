@@ -1,4 +1,4 @@
-"""What contract A takes and gives, field by field; bodies are read strictly."""
+"""Request and response bodies of contract A; request bodies are read strictly."""
 
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
@@ -20,16 +20,16 @@ _BIGINT = 2**63 - 1
 _INT = 2**31 - 1
 
 
-class Said(BaseModel):
-    """Answers: camelCase on the wire."""
+class ResponseBody(BaseModel):
+    """The base of response bodies; their JSON keys are camelCase."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
-class Asked(BaseModel):
-    """Bodies: unknown keys are ignored, wrong types are not.
+class RequestBody(BaseModel):
+    """The base of request bodies: unknown keys are ignored, wrong types refused.
 
-    Not ninja's `Schema`, which takes null or a list for an object without attributes.
+    Not a `Schema` of ninja, which accepts null or a list as an object.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="ignore")
@@ -42,7 +42,7 @@ class AErrorOut(Schema):
     error: str = Field(description="What went wrong, as a sentence for people.")
 
 
-class AGenericOut(Said):
+class AGenericOut(ResponseBody):
     """A successful response."""
 
     success: Literal[True] = Field(True, description="Always true.")
@@ -54,9 +54,6 @@ class AStartJobOut(AGenericOut):
     id: int = Field(
         description="The ID of the job. List the jobs to see when it is done."
     )
-
-
-# --- queries ----------------------------------------------------------------------
 
 
 def _no_nul(text: str) -> str:
@@ -97,11 +94,8 @@ class ListIn(PageIn):
     search: Text = Field("", description="Words that the name or ID must contain.")
 
 
-# --- numbers of bodies ------------------------------------------------------------
-
-
-def _whole(value: Any) -> Any:
-    """Clients send whole numbers as `5.0`, too; parts of a byte are dropped."""
+def _round_down(value: Any) -> Any:
+    """Return a number without its fraction: clients send whole numbers as `5.0`."""
     if isinstance(value, Decimal):
         if value.adjusted() > len(str(_BIGINT)):
             raise ValueError("Input should be a 64-bit number.")
@@ -109,17 +103,18 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def _limit(kind: str, maximum: int) -> Any:
+def _json_schema(kind: str, maximum: int) -> Any:
+    """Return the published type of a limit."""
     number = {"type": kind, "minimum": 0, "maximum": maximum}
     return WithJsonSchema({"anyOf": [number, {"type": "null"}]})
 
 
 Amount = Annotated[
     Annotated[int, Field(ge=0, le=_BIGINT)] | None,
-    BeforeValidator(_whole),
-    _limit("number", _BIGINT),
+    BeforeValidator(_round_down),
+    _json_schema("number", _BIGINT),
 ]
-Heads = Annotated[int, Field(ge=0, le=_INT)] | None
+Headcount = Annotated[int, Field(ge=0, le=_INT)] | None
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
 ]
@@ -130,7 +125,7 @@ Moment = Annotated[
 ]
 
 
-class AEntitlementLimits(Said):
+class AEntitlementLimits(ResponseBody):
     """Limits of an organization; null is unlimited."""
 
     total_storage: Amount = Field(default=None, description="Storage limit in bytes.")
@@ -141,10 +136,10 @@ class AEntitlementLimits(Said):
     gpu_compute_time_per_year: Amount = Field(
         default=None, description="Limit of GPU seconds per contract year."
     )
-    number_of_projects: Heads = Field(
+    number_of_projects: Headcount = Field(
         default=None, description="Maximum number of projects."
     )
-    number_of_users: Heads = Field(
+    number_of_users: Headcount = Field(
         default=None, description="Maximum number of members."
     )
 
@@ -152,7 +147,7 @@ class AEntitlementLimits(Said):
 class AEntitlementLimitsIn(AEntitlementLimits):
     """Limits of an organization. Only the limits that are sent change."""
 
-    model_config = Asked.model_config
+    model_config = RequestBody.model_config
 
 
 class AEntityKeyOut(AGenericOut):
@@ -164,7 +159,7 @@ class AEntityKeyOut(AGenericOut):
     )
 
 
-class AJobOut(Said):
+class AJobOut(ResponseBody):
     """A background job of an organization."""
 
     id: int = Field(description="The ID of the job.")

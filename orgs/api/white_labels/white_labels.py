@@ -1,12 +1,19 @@
-"""Contract A: the white label itself."""
+"""Operations of contract A on the white label itself."""
 
 from typing import Any
 
 from django.http import HttpRequest
 from pydantic import Field
 
-from orgs.api.white_labels.common import ONE, Id, called, reads, router, writes
-from orgs.api.white_labels.schemas import AGenericOut, Asked, Name, Said
+from orgs.api.white_labels.common import (
+    WHITE_LABEL,
+    Id,
+    get_white_label,
+    read_operation,
+    router,
+    write_operation,
+)
+from orgs.api.white_labels.schemas import AGenericOut, Name, RequestBody, ResponseBody
 from orgs.catalog import Scope
 from orgs.commands.white_labels import change_white_label
 from orgs.models import Member, Organization, Project, WhiteLabel
@@ -15,7 +22,7 @@ from orgs.queries.counting import count_cached, count_or_estimate
 _EMPTY = "Always empty."
 
 
-class AWhiteLabelOut(Said):
+class AWhiteLabelOut(ResponseBody):
     """A white label. Fields that Orgdesk does not use have fixed values."""
 
     id: int = Field(description="The ID in Orgdesk.")
@@ -47,7 +54,7 @@ class AWhiteLabelInfoOut(AGenericOut):
     whitelabel: AWhiteLabelOut = Field(description="The white label.")
 
 
-class AWhiteLabelIn(Asked):
+class AWhiteLabelIn(RequestBody):
     """Changes to a white label. Only the name can be changed."""
 
     name: Name = Field("", description="The new name.")
@@ -62,25 +69,26 @@ class AMetricsOut(AGenericOut):
 
 
 @router.get(
-    ONE, **reads("Retrieve the white label of an organization", AWhiteLabelInfoOut)
+    WHITE_LABEL,
+    **read_operation("Retrieve the white label of an organization", AWhiteLabelInfoOut),
 )
 def white_label(request: HttpRequest, organization_id: Id) -> Any:
     """Return the white label that the organization owns."""
-    found = called(request, organization_id, Scope.ORGANIZATIONS_READ)
-    return {"whitelabel": _out(found)}
+    owned = get_white_label(request, organization_id, Scope.ORGANIZATIONS_READ)
+    return {"whitelabel": _white_label_out(owned)}
 
 
-def _out(found: WhiteLabel) -> dict[str, Any]:
-    nothing = (
+def _white_label_out(white_label: WhiteLabel) -> dict[str, Any]:
+    empty_lists = (
         "identity_providers", "deployment_targets", "all_deployment_targets",
         "supported_project_types", "learning_blocks", "all_learning_blocks",
         "development_boards", "all_development_boards",
     )  # fmt: skip
     return {
-        "id": found.pk,
-        "name": found.name,
+        "id": white_label.pk,
+        "name": white_label.name,
         "domain": "",
-        "owner_organization_id": found.owner_id,
+        "owner_organization_id": white_label.owner_id,
         "theme_id": 0,
         "allow_password_auth": True,
         "allow_signup": False,
@@ -88,39 +96,40 @@ def _out(found: WhiteLabel) -> dict[str, Any]:
         "allow_new_project_ui": False,
         "organizations_limit": None,
         "custom_limits": {},
-        **{name: [] for name in nothing},
+        **{name: [] for name in empty_lists},
     }
 
 
-@router.put(ONE, **writes("Update the white label", AGenericOut))
+@router.put(WHITE_LABEL, **write_operation("Update the white label", AGenericOut))
 def update_white_label(
     request: HttpRequest, organization_id: Id, data: AWhiteLabelIn
 ) -> Any:
     """Change the name of the white label; other fields are ignored."""
-    found = called(request, organization_id, Scope.ORGANIZATIONS_WRITE)
+    owned = get_white_label(request, organization_id, Scope.ORGANIZATIONS_WRITE)
     if data.name:
-        change_white_label(found, name=data.name)
+        change_white_label(owned, name=data.name)
     return {}
 
 
 @router.get(
-    f"{ONE}/metrics", **reads("Retrieve the counts of a white label", AMetricsOut)
+    f"{WHITE_LABEL}/metrics",
+    **read_operation("Retrieve the counts of a white label", AMetricsOut),
 )
 def white_label_metrics(request: HttpRequest, organization_id: Id) -> Any:
     """Return the numbers of organizations, users, and projects, without deleted ones.
 
     Above 10,000, the numbers of users and projects are estimates.
     """
-    found = called(request, organization_id, Scope.ORGANIZATIONS_READ)
-    active = Organization.objects.active().filter(white_label=found)
-    inside = {
-        "organization__white_label": found,
+    owned = get_white_label(request, organization_id, Scope.ORGANIZATIONS_READ)
+    active = Organization.objects.active().filter(white_label=owned)
+    is_active = {
+        "organization__white_label": owned,
         "organization__deleted_at": None,
         "deleted_at": None,
     }
     metrics = {
-        "organizations": count_cached(active, name=f"organizations:{found.pk}:False"),
-        "users": count_or_estimate(Member.objects.filter(**inside)),
-        "projects": count_or_estimate(Project.objects.filter(**inside)),
+        "organizations": count_cached(active, name=f"organizations:{owned.pk}:False"),
+        "users": count_or_estimate(Member.objects.filter(**is_active)),
+        "projects": count_or_estimate(Project.objects.filter(**is_active)),
     }
     return {"metrics": metrics}

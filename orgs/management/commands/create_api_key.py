@@ -57,7 +57,7 @@ def _find_organization(
     if external_id is None:
         return None
     active = Organization.objects.active()
-    found = active.filter(white_label=owner, external_id=external_id).first()
-    if found is None:
+    organization = active.filter(white_label=owner, external_id=external_id).first()
+    if organization is None:
         raise CommandError(f"Organization {external_id!r} not found in {owner.slug}.")
-    return found
+    return organization

@@ -1,6 +1,6 @@
-"""The small parts that lists repeat by the hundred, written without the engine.
+"""Template tags for small components that lists repeat by the hundred.
 
-An included template costs far more than its text. Everything is escaped here.
+They write HTML directly: an included template costs far more. All text is escaped here.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,9 @@ from django.utils.safestring import SafeString
 register = template.Library()
 
 
-class Labelled(Protocol):
+class BadgeLike(Protocol):
+    """Anything that has the label and the tone of a badge."""
+
     @property
     def label(self) -> str: ...
     @property
@@ -22,20 +24,20 @@ class Labelled(Protocol):
 
 @register.simple_tag
 def badge(label: str, tone: str = "") -> SafeString:
-    """`components/badge.html`."""
-    kind = f" badge--{escape(tone)}" if tone else ""
-    return SafeString(f'<span class="badge{kind}">{escape(str(label))}</span>')
+    """Render a badge, as `components/badge.html` does."""
+    modifier = f" badge--{escape(tone)}" if tone else ""
+    return SafeString(f'<span class="badge{modifier}">{escape(str(label))}</span>')
 
 
 @register.simple_tag
-def badges(found: Iterable[Labelled]) -> SafeString:
-    """One after the other, without a gap."""
-    return SafeString("".join(badge(one.label, one.tone) for one in found))
+def badges(items: Iterable[BadgeLike]) -> SafeString:
+    """Render several badges, without white space between them."""
+    return SafeString("".join(badge(item.label, item.tone) for item in items))
 
 
 @register.simple_tag
 def sparkline(points: str, label: str) -> SafeString:
-    """`components/sparkline.html`."""
+    """Render a sparkline, as `components/sparkline.html` does."""
     line = escape(points)
     return SafeString(
         '<svg class="sparkline" viewBox="0 0 100 100" preserveAspectRatio="none"'

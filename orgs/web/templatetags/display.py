@@ -1,4 +1,4 @@
-"""Numbers for people: one filter per unit, pure, and a dash for what is not known."""
+"""Template filters that format numbers and times: one per unit, a dash for None."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, tzinfo
@@ -31,7 +31,10 @@ _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 @register.filter
 def money(amount: Number | None, currency: str = "usd") -> str:
-    """`$1,234.56`; less than a minor unit keeps two significant digits: `$0.0042`."""
+    """Format an amount: `$1,234.56`.
+
+    Less than a minor unit is shown with two significant digits: `$0.0042`.
+    """
     if amount is None:
         return UNKNOWN
     value = _decimal(amount)
@@ -44,69 +47,75 @@ def money(amount: Number | None, currency: str = "usd") -> str:
 
 @register.filter
 def count(number: Number | None) -> str:
-    """`1,234`, or `1,234.5` where there are fractions."""
+    """Format a number with all its digits: `1,234` or `1,234.5`."""
     if number is None:
         return UNKNOWN
-    value = _exactly(number)
+    value = _exact(number)
     return _sign(value) + _plain(_size(value))
 
 
 @register.filter
 def compact(number: Number | None) -> str:
-    """`12.3k`: three significant digits, for tiles; put the exact value on hover."""
+    """Format a number with three significant digits: `12.3k`.
+
+    For tiles and tables; `exact` shows the exact value on hover.
+    """
     if number is None:
         return UNKNOWN
-    value = _exactly(number)
+    value = _exact(number)
     size = _size(value)
     for unit, suffix in _COMPACT:
         # 999,950 and more would round to `1000k`.
         if size * 10_000 >= unit * 9995:
-            return f"{_sign(value)}{_three(size, unit)}{suffix}"
-    return _sign(value) + _three(size)
+            return f"{_sign(value)}{_three_digits(size, unit)}{suffix}"
+    return _sign(value) + _three_digits(size)
 
 
 @register.filter
 def tokens(number: Number | None) -> str:
-    """`12.3M tokens`."""
-    return _named(number, "token")
+    """Format a number of tokens: `12.3M tokens`."""
+    return _with_noun(number, "token")
 
 
 @register.filter
 def requests(number: Number | None) -> str:
-    """`4.1k requests`."""
-    return _named(number, "request")
+    """Format a number of requests: `4.1k requests`."""
+    return _with_noun(number, "request")
 
 
 @register.filter(name="bytes")
 def byte_size(number: Number | None) -> str:
-    """`1.5 TiB`: powers of 1,024, as entitlements are counted."""
+    """Format a number of bytes in powers of 1,024: `1.5 TiB`."""
     if number is None:
         return UNKNOWN
-    value = _exactly(number)
+    value = _exact(number)
     size, power = _size(value), 0
     # 1,023.5 and more would round to `1,024 B`.
     while size * 2 >= 2047 * 1024**power and power < len(_BINARY) - 1:
         power += 1
-    return f"{_sign(value)}{_three(size, 1024**power)} {_BINARY[power]}"
+    return f"{_sign(value)}{_three_digits(size, 1024**power)} {_BINARY[power]}"
 
 
 @register.filter
 def duration(seconds: Number | None) -> str:
-    """`45 s`, `12 min`, `1,234.5 h`: hours are the largest unit on a bill."""
+    """Format seconds: `45 s`, `12 min`, `1,234.5 h`.
+
+    Hours are the largest unit, as on invoices.
+    """
     if seconds is None:
         return UNKNOWN
-    value = _exactly(seconds)
+    value = _exact(seconds)
     size = _size(value)
     if size >= _HOUR:
         return f"{_sign(value)}{_ratio(size, _HOUR, 1)} h"
     if size >= _MINUTE:
         return f"{_sign(value)}{_ratio(size, _MINUTE, 1)} min"
-    return f"{_sign(value)}{_three(size)} s"
+    return f"{_sign(value)}{_three_digits(size)} s"
 
 
 @register.filter
 def percent(ratio: Number | None) -> str:
-    """`18.4%` of the ratio 0.184."""
+    """Format a ratio as a percentage: 0.184 is `18.4%`."""
     if ratio is None:
         return UNKNOWN
     value = _decimal(ratio) * 100
@@ -115,7 +124,10 @@ def percent(ratio: Number | None) -> str:
 
 @register.filter
 def change(ratio: Number | None) -> str:
-    """`↑ 18.4%`: the arrow says which way, never whether that is good."""
+    """Format a relative change: `↑ 18.4%`, `→ 0%`.
+
+    The arrow shows the direction only, not whether the change is good.
+    """
     if ratio is None:
         return UNKNOWN
     text = percent(abs(_decimal(ratio)))
@@ -126,13 +138,13 @@ def change(ratio: Number | None) -> str:
 
 @register.filter
 def day(value: date | None) -> str:
-    """`Nov 21`."""
+    """Format a date without its year: `Nov 21`."""
     return UNKNOWN if value is None else f"{_MONTHS[value.month - 1]} {value.day}"
 
 
 @register.filter
 def day_year(value: date | None) -> str:
-    """`Nov 21, 2026`."""
+    """Format a date: `Nov 21, 2026`."""
     if value is None:
         return UNKNOWN
     return f"{_MONTHS[value.month - 1]} {value.day}, {value.year}"
@@ -140,13 +152,13 @@ def day_year(value: date | None) -> str:
 
 @register.filter
 def month_year(value: date) -> str:
-    """`Nov 2026`."""
+    """Format a month: `Nov 2026`."""
     return f"{_MONTHS[value.month - 1]} {value.year}"
 
 
 @register.filter
 def instant(value: datetime | None, zone: tzinfo | str = UTC) -> str:
-    """`Nov 21, 2026, 14:05 CET`: an instant is nothing without its zone."""
+    """Format an instant in a time zone: `Nov 21, 2026, 14:05 CET`."""
     if value is None:
         return UNKNOWN
     local = value.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
@@ -166,23 +178,23 @@ _UNITS: dict[str, Callable[[Number | None], str]] = {
 
 @register.simple_tag
 def exact(value: Number | None, unit: str, currency: str = "usd") -> SafeString | str:
-    """Wrap the readable number so that the exact one is there on hover."""
+    """Render a rounded number; hovering over it shows the exact one."""
     if value is None:
         return UNKNOWN
     if unit == "money":
         shown = money(value, currency)
-        number = _exactly(value)
-        whole = f"{_sign(number)}{_symbol(currency)}{_plain(_size(number))}"
+        number = _exact(value)
+        title = f"{_sign(number)}{_symbol(currency)}{_plain(_size(number))}"
     else:
-        shown, whole = _UNITS[unit](value), _whole(value, unit)
+        shown, title = _UNITS[unit](value), _with_all_digits(value, unit)
     return SafeString(
-        f'<data value="{value}" title="{escape(whole)}">{escape(shown)}</data>'
+        f'<data value="{value}" title="{escape(title)}">{escape(shown)}</data>'
     )
 
 
 @register.simple_tag
 def moment(value: datetime | None, zone: tzinfo | str = UTC) -> SafeString | str:
-    """`Nov 21, 14:05`, with the year, the zone and the machine's form on hover."""
+    """Render an instant: `Nov 21, 14:05`; hovering shows the year and the zone."""
     if value is None:
         return UNKNOWN
     local = value.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
@@ -195,7 +207,7 @@ def moment(value: datetime | None, zone: tzinfo | str = UTC) -> SafeString | str
 
 @register.simple_tag
 def date_of(value: datetime | None, zone: tzinfo | str = UTC) -> SafeString | str:
-    """`Nov 21, 2026`, where the hour matters only on hover."""
+    """Render the date of an instant: `Nov 21, 2026`; hovering shows the time."""
     if value is None:
         return UNKNOWN
     local = value.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
@@ -205,21 +217,22 @@ def date_of(value: datetime | None, zone: tzinfo | str = UTC) -> SafeString | st
     )
 
 
-def _whole(value: Number, unit: str) -> str:
+def _with_all_digits(value: Number, unit: str) -> str:
+    """Return the exact number with its unit."""
     if unit == "percent":
         return f"{count(_decimal(value) * 100)}%"
     names = {"count": "", "compact": "", "seconds": "s"}
     return f"{count(value)} {names.get(unit, unit)}".rstrip()
 
 
-def _named(number: Number | None, noun: str) -> str:
+def _with_noun(number: Number | None, noun: str) -> str:
     if number is None:
         return UNKNOWN
     return f"{compact(number)} {noun}{'' if number == 1 else 's'}"
 
 
-def _exactly(number: Number) -> int | Decimal:
-    """Whole numbers stay whole: their arithmetic costs a fifth of the decimals'."""
+def _exact(number: Number) -> int | Decimal:
+    """Return an int or a `Decimal`; arithmetic of ints takes a fifth of the time."""
     return number if isinstance(number, int) else _decimal(number)
 
 
@@ -232,8 +245,11 @@ def _rounded(size: Decimal, digits: int) -> Decimal:
     return size.quantize(quantum, ROUND_HALF_UP, _WIDE)
 
 
-def _three(size: int | Decimal, unit: int = 1) -> str:
-    """Three significant digits; fewer where the rest are zeros, more where whole."""
+def _three_digits(size: int | Decimal, unit: int = 1) -> str:
+    """Format `size / unit` with three significant digits.
+
+    Trailing zeros are dropped; whole numbers of more than three digits keep them all.
+    """
     if isinstance(size, int):
         digits = next((n for n in range(3) if size >= 10 ** (2 - n) * unit), 3)
         return _ratio(size, unit, digits)
@@ -242,7 +258,7 @@ def _three(size: int | Decimal, unit: int = 1) -> str:
 
 
 def _ratio(size: int | Decimal, unit: int, digits: int) -> str:
-    """Rounded half up, as money is; grouped, without trailing zeros."""
+    """Format `size / unit`, rounded half up, grouped and without trailing zeros."""
     if isinstance(size, Decimal):
         return _plain(_rounded(size / unit, digits))
     scale = 10**digits
@@ -251,7 +267,7 @@ def _ratio(size: int | Decimal, unit: int, digits: int) -> str:
 
 
 def _plain(size: int | Decimal) -> str:
-    """Grouped; without an exponent and without trailing zeros."""
+    """Format a number, grouped, without an exponent and without trailing zeros."""
     text = f"{size:,}" if isinstance(size, int) else f"{size:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

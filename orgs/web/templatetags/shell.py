@@ -1,4 +1,7 @@
-"""What surrounds every page; the same for all who may see the same, so kept."""
+"""Template tags of the frame of every page, rendered once for equal content.
+
+The results are cached in the process: they depend on permissions, not on the user.
+"""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -9,24 +12,24 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString
 
 register = template.Library()
-_TOKEN = "token-of-this-page"  # noqa: S105  its place, not a secret
+_TOKEN = "csrf-token-placeholder"  # noqa: S105  replaced in each response
 
 
 @register.simple_tag
 def navigation(nav: Iterable[object], nav_key: str) -> SafeString:
-    """`components/nav.html`; `nav` is a sequence of items that can be compared."""
+    """Render `components/nav.html`; `nav` is a sequence of hashable items."""
     return _navigation(tuple(nav), nav_key)
 
 
 @lru_cache(maxsize=100)
 def _navigation(nav: tuple[object, ...], nav_key: str) -> SafeString:
-    shown = {"nav": nav, "nav_key": nav_key}
-    return SafeString(render_to_string("components/nav.html", shown))
+    context = {"nav": nav, "nav_key": nav_key}
+    return SafeString(render_to_string("components/nav.html", context))
 
 
 @register.simple_tag
 def account_items(csrf_token: object) -> SafeString:
-    """`components/account_items.html`, with the token that this page was given."""
+    """Render `components/account_items.html` with the CSRF token of this page."""
     return SafeString(_account_items().replace(_TOKEN, escape(str(csrf_token))))
 
 

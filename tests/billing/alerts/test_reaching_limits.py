@@ -409,12 +409,14 @@ def test_the_period_is_added_up_against_both_limits(
     ]
     assert rows[13] == ("11-27", None, 155, "hard")
     assert rows[-1] == ("12-01", None, 195, "")
-    assert [(amount_of(line), line.tone, line.met) for line in chart.limits] == [
+    assert [
+        (amount_of(line), line.tone, line.reached_label) for line in chart.limits
+    ] == [
         ("$100.00", "warn", "Nov 22"),
         ("$150.00", "bad", "Nov 27"),
     ]
     # Today is the eighth slot: half a day on, and five and a half.
-    assert [row["seen_at"] for row in chart.data["limits"]] == [8.0, 13.0]
+    assert [row["reached_at"] for row in chart.data["limits"]] == [8.0, 13.0]
     assert figures(chart.caption) == [
         "$100.00", "Nov 22, 2026", "$150.00", "Nov 27, 2026"
     ]  # fmt: skip
@@ -435,7 +437,7 @@ def test_a_reached_limit_and_one_out_of_reach_are_shown(
     chart = page.context["chart"]
     assert figures(chart.caption) == ["$90.00", "Nov 21, 2026", "$9,000.00"]
     assert chart.caption in words_of(page)
-    assert [(amount_of(line), line.seen_at) for line in chart.limits] == [
+    assert [(amount_of(line), line.reached_at) for line in chart.limits] == [
         ("$90.00", None)
     ]
     assert [row.day for row in chart.rows if row.note] == [date(2026, 11, 21)]

@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from billing.ledger.commands.limits import change_limits
 from billing.models import BillingAccount
 from orgs.models import Organization, WhiteLabel
-from orgs.web.charts import Series, draw
+from orgs.web.charts import Series, build_chart
 from tests.factories import (
     event,
     make_key,
@@ -333,7 +333,7 @@ def test_what_people_typed_is_only_ever_text(
 
 
 def test_a_chart_escapes_its_names() -> None:
-    chart = draw(
+    chart = build_chart(
         id="c",
         title="Cost",
         days=[date(2026, 11, 1)],

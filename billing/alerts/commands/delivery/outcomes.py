@@ -72,7 +72,7 @@ def _finish(alert_email: AlertEmail) -> None:
 @transaction.atomic
 def _fail(alert_email: AlertEmail, *, code: str, message: str) -> None:
     """Fail the email and its pending recipients, and update its alerts."""
-    if not work.give_up(alert_email, code=code, message=message):
+    if not work.fail(alert_email, code=code, message=message):
         return
     alert_email.recipients.filter(state=_State.PENDING).update(
         state=_State.FAILED, finished_at=timezone.now()

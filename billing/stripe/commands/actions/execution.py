@@ -86,7 +86,7 @@ def _execute_steps(action: StripeAction) -> None:
 def _fail(action: StripeAction, code: str, message: str) -> None:
     """End an action as failed, for a person to review."""
     logger.warning("action_failed id=%s code=%s", action.pk, code)
-    work.give_up(action, code=code, message=redacted(message))
+    work.fail(action, code=code, message=redacted(message))
 
 
 def _retry_later(action: StripeAction, code: str, message: str) -> None:

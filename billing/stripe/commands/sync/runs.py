@@ -190,7 +190,7 @@ def fail(run: SyncRun, error: Exception) -> None:
 @transaction.atomic
 def _fail_for_good(run: SyncRun, *, code: str, message: str) -> None:
     """End a run as failed and delete what it saw."""
-    if work.give_up(run, code=code, message=message):
+    if work.fail(run, code=code, message=message):
         SyncSeen.objects.filter(run=run).delete()
 
 

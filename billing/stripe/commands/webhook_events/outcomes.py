@@ -43,7 +43,7 @@ def fail(event: StripeEvent, error: Exception) -> None:
     text = redacted("".join(traceback.format_exception(error)))[-_LONGEST_ERROR:]
     code, reason = getattr(error, "code", name), _reason(error)
     if not work.retry_later(event, code=code, message=text, reason=reason):
-        work.give_up(event, code=code, message=text, reason=reason)
+        work.fail(event, code=code, message=text, reason=reason)
 
 
 def _reason(error: Exception) -> str:
