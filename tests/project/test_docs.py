@@ -41,7 +41,7 @@ DEMO = ["README.md"]
 EMPTY = ["docs/loading.md", "docs/api.md", "docs/operations.md"]
 # What a document's commands must print, besides ending without an error.
 PRINTED = {
-    "README.md": [r'"accepted": ?1\b', r'"total_value": ?0\.003\b'],
+    "README.md": [r'"accepted": ?1\b', r'"value": ?0\.003\b'],
     "docs/loading.md": [r"accepted 3 duplicates 0 rejected 0"],
     "docs/api.md": [r'"accepted": ?1\b', "organization_not_found", r'"allowed": ?true'],
     "docs/operations.md": ["metrics_usageevent_"],
