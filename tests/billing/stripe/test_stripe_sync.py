@@ -275,7 +275,7 @@ def test_objects_created_during_a_run_are_mirrored(
     price: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also those of the second in which it began, and after the cursor's deletion."""
+    """An object of the first second and one after the cursor's deletion are read."""
     _pages_of(3, monkeypatch)
     late = [make_organization(acme, f"late-{n}") for n in range(2)]
     save, created = runs.save, list[str]()
