@@ -102,7 +102,7 @@ def _fill(fleet: Fleet, events: int) -> None:
 
 
 def _connection() -> Database:
-    """psycopg's own, that commits each statement and waits for no disk."""
+    """Psycopg's own, that commits each statement and waits for no disk."""
     connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
     connection.execute("set synchronous_commit = off")
     connection.execute("set work_mem = '256MB'")

@@ -44,8 +44,10 @@ def _measure(fleet: Fleet) -> Iterator[Figures]:
 
 
 def _look_around(fleet: Fleet) -> None:
-    """Every order and state of the list, by somebody who sees all white labels and by
-    somebody of one: an index that is unused then serves no list."""
+    """Read the list in every order and state, as staff of all white labels and of one.
+
+    An index that is unused then serves no list.
+    """
     from billing.console.queries.organization_list import SORTS, STATES
 
     for caller in (Caller(fleet), Caller(fleet, session=_session_of_one(fleet))):

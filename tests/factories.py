@@ -44,7 +44,7 @@ def make_white_label(
 def make_organization(
     white_label: WhiteLabel, external_id: str = "org-7", **line: Any
 ) -> Organization:
-    """As `load_organizations` reads it: name, contract_started_on, members, …"""
+    """Make an organization from a line as `load_organizations` reads it."""
     make_organizations(white_label, [{"external_id": external_id, **line}])
     return Organization.objects.select_related("white_label").get(
         white_label=white_label, external_id=external_id

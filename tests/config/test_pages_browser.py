@@ -1,5 +1,7 @@
-"""The pages as people use them: in Chromium, by mouse and keyboard, with and without
-JavaScript. Days are counted from today, because the browser's clock is the real one."""
+"""The pages in Chromium: by mouse and keyboard, with and without JavaScript.
+
+Days are counted from today, because the browser's clock is the real one.
+"""
 
 import json
 from collections.abc import Iterator

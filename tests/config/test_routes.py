@@ -1,5 +1,7 @@
-"""Every route tried as its owner, strangers of three kinds, with the wrong scope, and
-as nobody. A route that is in no table below fails the first tests."""
+"""Every route as its owner, as three kinds of strangers and without a login.
+
+Also with the wrong scope. A route that is in no table below fails the first tests.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

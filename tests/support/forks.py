@@ -47,8 +47,10 @@ def kill(child: int) -> None:
 
 
 def die_at(point: str, run: Callable[[], object]) -> None:
-    """Run it until it is killed at a point, where it must come: `+room.f` is after f
-    has returned, `-room.f` before it is called."""
+    """Run a function in a fork that is killed at a point, which it must reach.
+
+    `+module.f` is after `f` has returned, `-module.f` before it is called.
+    """
 
     def trapped() -> None:
         _set_trap(point)

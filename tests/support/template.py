@@ -84,8 +84,11 @@ def _locked(kind: int) -> Iterator[None]:
 
 
 def _fingerprint(drop: str) -> str:
-    """Besides the sources: who runs PostgreSQL, the packages, and the month, since the
-    partitions that a migrate makes are those around today."""
+    """Return the hash of all that defines the template.
+
+    Besides the sources: the user of PostgreSQL, the packages, and the month, since
+    migrating makes the partitions around today.
+    """
     digest = hashlib.sha256(f"{drop} {datetime.now(UTC):%Y-%m} {sys.version}".encode())
     for path in sorted({p for glob in _SOURCES for p in _PROJECT.glob(glob)}):
         digest.update(str(path.relative_to(_PROJECT)).encode())
