@@ -326,10 +326,10 @@ def test_two_drops_and_four_recordings_in_parallel(
 
     def drop() -> list[str]:
         start.wait(10)
-        done = []
-        while found := drop_partitions():
-            done += [one.name for one in found if one.outcome is DROPPED]
-        return done
+        dropped = []
+        while expired := drop_partitions():
+            dropped += [month.name for month in expired if month.outcome is DROPPED]
+        return dropped
 
     with ThreadPoolExecutor(6) as pool:
         droppers = [pool.submit(run_in_thread(drop)) for _ in range(2)]

@@ -181,14 +181,14 @@ def instants_around(draw: st.DrawFn, place: Place) -> list[datetime]:
         st.integers(-1, 1),
     )
     anywhere = st.datetimes(oldest.replace(tzinfo=None), place.now.replace(tzinfo=None))
-    found = draw(
+    instants = draw(
         st.lists(
-            st.one_of(near, near, anywhere.map(lambda one: one.replace(tzinfo=UTC))),
+            st.one_of(near, near, anywhere.map(lambda at: at.replace(tzinfo=UTC))),
             min_size=1,
             max_size=20,
         )
     )
-    return [min(max(one, oldest), place.now) for one in found]
+    return [min(max(at, oldest), place.now) for at in instants]
 
 
 bounded = hypothesis(
