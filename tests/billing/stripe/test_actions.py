@@ -26,6 +26,7 @@ from billing.stripe.commands.actions import execution
 from billing.stripe.commands.mirror.refetches import refetch_customer, refetch_invoice
 from billing.stripe.queries.actions import list_due_actions
 from billing.stripe.templatetags.actions import action_description
+from orgs.commands import work as work_commands
 from orgs.models import Organization, WhiteLabel
 from orgs.queries.history import list_changes
 from tests.factories import make_user
@@ -535,7 +536,7 @@ class Killed(BaseException):
 STEPS: list[tuple[Any, str]] = [
     (gateway, "create_customer"),
     (execution, "_claim"),
-    (execution, "_done"),
+    (work_commands, "finish"),
 ]
 
 
@@ -560,7 +561,7 @@ def test_killed_at_any_step_it_is_done_once(
     with pytest.raises(Killed):
         work(asked)
     monkeypatch.setattr(where, step, real)
-    if (step, after) not in {("_claim", False), ("_done", True)}:
+    if (step, after) not in {("_claim", False), ("finish", True)}:
         assert work(asked).state == "running"  # somebody's lease is respected
     staff.pass_time(hours=0.1)
 
