@@ -3,7 +3,7 @@
 Making two white labels with their organizations costs 170 statements, three quarters of
 the time of a short test. The first test of a process makes them; the others copy the
 same rows with triggers off, in a few statements. The rows keep their ids: a sequence
-does not go back, so no row made later has the same one. Only a flush restarts sequences:
+does not go back, so no row made later has the same one. Only a flush restarts them:
 then the rows are made again.
 
 Only for tests that roll back, on a frozen clock: a test that commits wants what is done
