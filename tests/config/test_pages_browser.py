@@ -345,9 +345,9 @@ def test_a_refused_form_has_the_keyboard_where_it_is_wrong(
 ) -> None:
     inside.goto(f"{base}/organizations/{org.pk}/periods/")
     inside.locator("summary.card__summary").last.click()
-    note = inside.get_by_label("Note")
+    note = inside.locator("[name=note]")
     note.evaluate("note => note.form.noValidate = true")
-    inside.get_by_role("button", name="Close the period").click()
+    inside.locator(".button--danger[type=submit]").click()
 
     expect(inside.locator("main")).to_contain_text("This field is required.")
     expect(note).to_be_focused()
