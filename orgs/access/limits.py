@@ -1,8 +1,8 @@
 """Rate limits of API calls per organization and key, and of login attempts per address.
 
-A bucket holds the calls of a whole minute, so all of them may be made at once. If
-Valkey is down, API calls are not limited, because usage must not be lost, and logins
-are refused, because passwords could be guessed.
+A window of a minute begins with its first call; all of its calls may be made at once,
+and no more until it ends. If Valkey is down, API calls are not limited, because usage
+must not be lost, and logins are refused, because passwords could be guessed.
 """
 
 import logging
@@ -74,7 +74,10 @@ def _login_limiter(request: HttpRequest) -> RateLimiter:
 
 
 def _limiter(name: str, limit: int, seconds: int) -> RateLimiter:
-    return RateLimiter(name=name, rate=limit, seconds=seconds, burst=limit)
+    """Return a limiter of whole windows: never more than `limit` calls in one."""
+    return RateLimiter(
+        name=name, rate=limit, seconds=seconds, burst=limit, refill=limit
+    )
 
 
 def _acquire_token(limiter: RateLimiter, code: str = "") -> None:
