@@ -46,7 +46,7 @@ bench: install-bench
 	@exec env QUICK="$(QUICK)" SIZES="$(SIZES)" ROUNDS="$(ROUNDS)" ROWS="$(ROWS)" \
 	KEEP="$(KEEP)" BENCH_JSON="$(BENCH_JSON)" "$(PY)" -m bench
 
-# Cost against size, on databases of the bench's kind: KEEP may be a folder it kept.
+# Cost against size, on databases like those of the bench; both can share a KEEP folder.
 growth: install-runtime
 	@exec env QUICK="$(QUICK)" SIZES="$(SIZES)" EVENTS="$(EVENTS)" KEEP="$(KEEP)" \
 	GROWTH_JSON="$(GROWTH_JSON)" "$(PY)" -m bench.growth

@@ -1,1 +1,1 @@
-"""The benchmark: Orgdesk beside its peers, in one run, on servers of its own."""
+"""The benchmark: Orgdesk compared with its peers in one run, on separate servers."""

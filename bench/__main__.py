@@ -1,4 +1,4 @@
-"""`make bench`: everything is started, measured, printed and stopped."""
+"""Entry point of `make bench`: start the servers, measure the rows, print a table."""
 
 import os
 import platform
@@ -12,21 +12,21 @@ from pathlib import Path
 from types import FrameType
 
 from bench import indexes
-from bench.load import WrongAnswer
+from bench.load import UnexpectedResponse
 from bench.report import table, write_json
 from bench.rows import measure
 from bench.run import Run
 from bench.sizes import FULL, QUICK, Sizes
 from bench.stack import Stack
-from bench.tables import ROWS_EACH
+from bench.tables import ROWS_PER_ORGANIZATION
 from config.dev.servers import folders
 from config.dev.servers.process import STOP_SIGNALS, StartError
 
 
 def main() -> int:
     sizes = _sizes()
-    kept = os.environ.get("KEEP", "")
-    state = Path(kept or tempfile.mkdtemp(prefix="orgdesk-bench-")).resolve()
+    keep_folder = os.environ.get("KEEP", "")
+    state = Path(keep_folder or tempfile.mkdtemp(prefix="orgdesk-bench-")).resolve()
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     try:
@@ -36,11 +36,11 @@ def main() -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    except (StartError, WrongAnswer) as error:
+    except (StartError, UnexpectedResponse) as error:
         print(error, file=sys.stderr)
         return 1
     finally:
-        if not kept:
+        if not keep_folder:
             shutil.rmtree(state, ignore_errors=True)
     return 0
 
@@ -58,24 +58,26 @@ def _bench(state: Path, sizes: Sizes) -> None:
     began = time.monotonic()
     with Stack(state) as stack:
         run = Run(stack, sizes, os.environ.get("ROWS", ""))
-        print(_facts(stack, run), flush=True)
+        print(_run_header(stack, run), flush=True)
         rows = list(measure(run))
         print(table(rows))
         with stack.connect(run.big.database) as connection:
-            print(indexes.told(connection))
-    print(f"{time.monotonic() - began:.0f} seconds in all")
+            print(indexes.describe_unused(connection))
+    print(f"{time.monotonic() - began:.0f} seconds in total")
     if path := os.environ.get("BENCH_JSON"):
         write_json(rows, Path(path))
 
 
-def _facts(stack: Stack, run: Run) -> str:
+def _run_header(stack: Stack, run: Run) -> str:
     with stack.connect() as connection:
         [version] = connection.execute("show server_version").fetchone() or ["?"]
     sizes = run.sizes
-    rows = sizes.charted * 150 + (sizes.organizations - sizes.charted) * ROWS_EACH
+    others = sizes.organizations - sizes.charted
+    rows = sizes.charted * 150 + others * ROWS_PER_ORGANIZATION
     return (
         f"{sizes.name}: {sizes.organizations:,} organizations, {rows:,} daily rows,"
-        f" beside {sizes.small:,} organizations; medians of {sizes.rounds} rounds\n"
+        f" compared with {sizes.small:,} organizations;"
+        f" medians of {sizes.rounds} rounds\n"
         f"{os.cpu_count()} cores, {platform.machine()}, Python"
         f" {platform.python_version()}, PostgreSQL {version}"
     )

@@ -1,9 +1,9 @@
-"""Look at organizations for what they crossed, beside the same sums written bare.
+"""Time the evaluation of alerts, compared with the same sums as one SQL statement.
 
     python -m bench.alerting FIRST_ID ORGANIZATIONS ROUNDS
 
 Prints the medians in seconds as JSON. Each organization has a soft and a hard limit,
-one in a hundred is over its soft one; all of it is rolled back at the end.
+and one in a hundred has exceeded its soft limit. Everything is rolled back at the end.
 """
 
 import json
@@ -22,7 +22,7 @@ select o, k, case when k = 'soft' and o %% 100 = 0 then 0.01 else 900000000 end,
 from unnest(%(ids)s::bigint[]) o cross join (values ('soft'), ('hard')) k (k)
 on conflict (organization_id, kind) do update set amount = excluded.amount
 """
-# What anybody would write to know who is over: the sums, and the limits beside them.
+# The obvious statement for the same question: the sums, joined with the limits.
 _BARE = """
 select o.id, c.cost, m.compute, m.gpu, m.storage
 from orgs_organization o join metrics_openperiod p on p.organization_id = o.id
@@ -51,44 +51,44 @@ def main() -> None:
     from django.db import transaction
 
     first, organizations, rounds = map(int, sys.argv[1:])
-    # Without a context each row of history ends a subtransaction, and each of those
-    # looks through all that the transaction has put off: minutes for so many.
+    # Without a context, each history row ends a subtransaction, and each of those scans
+    # all deferred work of the transaction: that takes minutes with so many rows.
     with transaction.atomic(), pghistory.context(username="bench"):
-        ids = _present(first, organizations)
+        ids = _active_ids(first, organizations)
         _execute(_LIMITS, ids)
         _execute("analyze billing_spendinglimit", ids)
-        found = {
-            name: statistics.median(_timed(look, ids) for _ in range(rounds))
-            for name, look in (("find", _find), ("bare", _bare))
+        seconds = {
+            name: statistics.median(_timed(measured, ids) for _ in range(rounds))
+            for name, measured in (("find", _find), ("bare", _bare))
         }
-        found["evaluate"] = _timed(_evaluate, ids)
+        seconds["evaluate"] = _timed(_evaluate, ids)
         transaction.set_rollback(True)
-    print(json.dumps(found))
+    print(json.dumps(seconds))
 
 
-def _present(first: int, count: int) -> list[int]:
+def _active_ids(first: int, count: int) -> list[int]:
     from orgs.models import Organization
 
     rows = Organization.objects.active().filter(pk__gte=first).order_by("pk")
     return list(rows.values_list("pk", flat=True)[:count])
 
 
-def _timed(look: Callable[[list[int]], object], ids: list[int]) -> float:
+def _timed(measured: Callable[[list[int]], object], ids: list[int]) -> float:
     began = time.perf_counter()
-    look(ids)
+    measured(ids)
     return time.perf_counter() - began
 
 
 def _find(ids: list[int]) -> None:
-    """In parts as small as an evaluation's."""
+    """Find alert changes in batches of the size that an evaluation uses."""
     from django.utils import timezone
 
     from billing.alerts.commands.evaluation import BATCH_SIZE
     from billing.alerts.queries.measurements import find_changes
 
     now = timezone.now()
-    for at in range(0, len(ids), BATCH_SIZE):
-        find_changes(ids[at : at + BATCH_SIZE], now=now)
+    for start in range(0, len(ids), BATCH_SIZE):
+        find_changes(ids[start : start + BATCH_SIZE], now=now)
 
 
 def _evaluate(ids: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""Helpers of ours, each in a process of its own that ends when we do."""
+"""Helper commands in separate processes that end with this one."""
 
 import os
 import signal
@@ -13,15 +13,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def output(
-    *arguments: str, given: bytes = b"", env: Mapping[str, str] | None = None
+    *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
 ) -> bytes:
-    """What `python arguments` answers to `given`; raises `StartError` when it fails.
+    """Run `python arguments` with `stdin`; return what it prints.
 
-    In a session of its own: Ctrl-C is ours to hear, and we end it.
+    Raises `StartError` when it fails. The command runs in a new session, so that Ctrl-C
+    reaches only this process, which then ends the command.
     """
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, *arguments],
-        input=given,
+        input=stdin,
         env=env,
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -29,11 +30,11 @@ def output(
         start_new_session=True,
         preexec_fn=lambda: die_with_parent(signal.SIGKILL),
     )
-    if done.returncode:
-        raise StartError(f"{' '.join(arguments)} failed with {done.returncode}")
-    return done.stdout
+    if completed.returncode:
+        raise StartError(f"{' '.join(arguments)} failed with {completed.returncode}")
+    return completed.stdout
 
 
-def with_database(url: str) -> dict[str, str]:
-    """The environment of a helper that works on that database."""
+def database_environment(url: str) -> dict[str, str]:
+    """Return the environment of a helper that works on this database."""
     return os.environ | {"DATABASE_URL": url}

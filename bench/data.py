@@ -1,9 +1,9 @@
-"""Fleets of any size, written by SQL; the same size is the same data, day for day.
+"""Fleets of any size, written by SQL; the same size and day give the same data.
 
-Organization number i (from 1) has the external id `org-0000001`. The first `charted`
-have a chart's usage: 5 products on each of the last 30 days; `metered` of them a year
-of daily metrics, too. Everyone else has 36 rows of daily usage: on 12 days, one of 20
-products by three meters.
+Organizations are numbered from 1; the first has the external ID `org-0000001`. The
+first `charted` ones have usage for a chart: 5 products on each of the last 30 days.
+The first `metered` ones also have a year of daily metrics. All others have 36 rows of
+daily usage: on 12 days, one of 20 products by three meters.
 """
 
 import sys
@@ -18,9 +18,9 @@ from psycopg import Connection, sql
 
 from bench.tables import FLEET_TOTALS, STATEMENTS
 
-# Words of names and how they are searched: in 1 of 20 names, in 10 of each fleet.
+# Search words: the common one is in 1 of 20 names, the rare one in 10 of each fleet.
 COMMON_WORD, RARE_WORD = "energy", "zyzzyva"
-_AT_A_TIME = 20_000  # organizations in a statement
+_BATCH_SIZE = 20_000  # organizations per statement
 
 Database = Connection[tuple[Any, ...]]
 
@@ -51,8 +51,8 @@ _WITH_HISTORY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """What a fleet was built of: organization `i` has the id `first_id + i - 1`."""
+class FleetData:
+    """The sizes and IDs of a fleet: organization `i` has the ID `first_id + i - 1`."""
 
     white_label_id: int
     organizations: int
@@ -61,7 +61,7 @@ class Built:
     first_id: int
     today: date  # the last day with usage
 
-    def id_of(self, number: int) -> int:
+    def organization_id(self, number: int) -> int:
         return self.first_id + number - 1
 
 
@@ -76,49 +76,49 @@ def build(
     organizations: int,
     charted: int = 0,
     metered: int = 0,
-) -> Built:
-    """Fill a migrated database; takes an autocommitting connection of a superuser.
+) -> FleetData:
+    """Fill a migrated database through an autocommitting connection of a superuser.
 
-    Triggers are off meanwhile, so the history of the rows is written here, too. Costs
-    about a minute per 100,000 organizations.
+    Triggers are off during this, so the history of the rows is written here as well.
+    Takes about a minute per 100,000 organizations.
     """
-    built = Built(
+    fleet = FleetData(
         white_label_id=white_label_id,
         organizations=organizations,
         charted=charted,
         metered=metered,
-        first_id=_one(connection, "select max(id) + 1000 from orgs_organization"),
-        today=_one(connection, _TODAY, {"white_label": white_label_id}),
+        first_id=_scalar(connection, "select max(id) + 1000 from orgs_organization"),
+        today=_scalar(connection, _TODAY, {"white_label": white_label_id}),
     )
     connection.execute("set session_replication_role = replica")
     connection.execute("set synchronous_commit = off")
     with _without_indexes(connection):
-        _fill(connection, built)
+        _fill(connection, fleet)
     connection.execute("reset session_replication_role")
     connection.execute("reset synchronous_commit")
-    _settle(connection)
-    return built
+    _vacuum(connection)
+    return fleet
 
 
-def _fill(connection: Database, built: Built) -> None:
+def _fill(connection: Database, fleet: FleetData) -> None:
     parameters = {
-        "white_label": built.white_label_id,
-        "charted": built.charted,
-        "metered": built.metered,
-        "base": built.first_id - 1,
-        "today": built.today,
-        "size": built.organizations,
+        "white_label": fleet.white_label_id,
+        "charted": fleet.charted,
+        "metered": fleet.metered,
+        "base": fleet.first_id - 1,
+        "today": fleet.today,
+        "size": fleet.organizations,
     }
-    for what, statement in STATEMENTS.items():
+    for title, statement in STATEMENTS.items():
         began = time.monotonic()
-        for start in range(1, built.organizations + 1, _AT_A_TIME):
-            stop = min(start + _AT_A_TIME - 1, built.organizations)
+        for start in range(1, fleet.organizations + 1, _BATCH_SIZE):
+            stop = min(start + _BATCH_SIZE - 1, fleet.organizations)
             bounds = {"start": start, "stop": stop}
             connection.execute(statement.encode(), parameters | bounds)
-        _say(f"{what} {time.monotonic() - began:.1f} s")
+        _print_step(f"{title} {time.monotonic() - began:.1f} s")
     for table, events in _WITH_HISTORY.items():
-        _remember(connection, table, events, built.first_id)
-    if _one(connection, "select to_regclass('metrics_fleettotal') is not null"):
+        _write_history(connection, table, events, fleet.first_id)
+    if _scalar(connection, "select to_regclass('metrics_fleettotal') is not null"):
         connection.execute(FLEET_TOTALS.encode())
     for table in (*_WITH_HISTORY, *_WITH_HISTORY.values()):
         _restart_identity(connection, table)
@@ -130,12 +130,12 @@ where id = %(white_label)s
 """
 
 
-def _remember(
+def _write_history(
     connection: Database, table: str, events: str, first_organization: int
 ) -> None:
-    """The history that the triggers would have written: an insert of each row."""
+    """Write the history that the triggers would have written: an insert of each row."""
     columns = _shared_columns(connection, table, events)
-    key = _one(connection, _PRIMARY_KEY, {"table": table})
+    key = _scalar(connection, _PRIMARY_KEY, {"table": table})
     owner = "id" if table == "orgs_organization" else "organization_id"
     statement = sql.SQL(
         "insert into {events} (pgh_created_at, pgh_label, pgh_obj_id, {columns})"
@@ -167,16 +167,16 @@ where table_schema = 'public' and table_name = %(table)s
 
 def _shared_columns(connection: Database, table: str, events: str) -> list[str]:
     names = [
-        {name for (name,) in connection.execute(_COLUMNS, {"table": found})}
-        for found in (table, events)
+        {column for (column,) in connection.execute(_COLUMNS, {"table": name})}
+        for name in (table, events)
     ]
     return sorted(names[0] & names[1])
 
 
 def _restart_identity(connection: Database, table: str) -> None:
-    """Ids were written by hand: let the next one be free."""
-    key = _one(connection, _PRIMARY_KEY, {"table": table})
-    sequence = _one(
+    """Set the sequence of a table after its IDs, which were written explicitly."""
+    key = _scalar(connection, _PRIMARY_KEY, {"table": table})
+    sequence = _scalar(
         connection,
         "select pg_get_serial_sequence(%(table)s, %(key)s)",
         {"table": table, "key": key},
@@ -198,7 +198,7 @@ and not exists (select from pg_constraint where conindid = indexrelid)
 
 @contextmanager
 def _without_indexes(connection: Database) -> Iterator[None]:
-    """Indexes that are no constraint's are built once, at the end."""
+    """Drop the indexes that belong to no constraint, and build them at the end."""
     tables = [*_LOADED, *_WITH_HISTORY.values()]
     indexes = connection.execute(_INDEXES, {"tables": tables}).fetchall()
     for name, _ in indexes:
@@ -208,21 +208,21 @@ def _without_indexes(connection: Database) -> Iterator[None]:
     connection.execute("set maintenance_work_mem = '512MB'")
     for _, definition in indexes:
         connection.execute(definition.encode())
-    _say(f"{len(indexes)} indexes {time.monotonic() - began:.1f} s")
+    _print_step(f"{len(indexes)} indexes {time.monotonic() - began:.1f} s")
 
 
-def _settle(connection: Database) -> None:
-    """As a database is that has been there for a while."""
+def _vacuum(connection: Database) -> None:
+    """Vacuum and checkpoint, so that the database resembles one in long use."""
     began = time.monotonic()
     connection.execute("vacuum (analyze)")
     connection.execute("checkpoint")
-    _say(f"vacuum {time.monotonic() - began:.1f} s")
+    _print_step(f"vacuum {time.monotonic() - began:.1f} s")
 
 
-def _one(connection: Database, statement: str, parameters: Any = None) -> Any:
+def _scalar(connection: Database, statement: str, parameters: Any = None) -> Any:
     row = connection.execute(statement.encode(), parameters).fetchone()
     return row[0] if row else None
 
 
-def _say(line: str) -> None:
+def _print_step(line: str) -> None:
     print(f"  built {line}", file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
-"""`make growth`: what things cost as the fleet grows, and as events pile up.
+"""`make growth`: the cost of operations as organizations and stored events increase.
 
-Each size has a database of its own, of the builders of the bench: a folder kept by one
-serves the other. A process for each size asks the product in itself, so that no web
-server's time hides what grows.
+Each size has a separate database, built in the same way as those of `make bench`, so
+that both commands can share a `KEEP` folder. A helper process for each size calls the
+product directly, so that the time of a web server does not hide what grows.
 """
 
 import json
@@ -22,13 +22,13 @@ from types import FrameType
 
 from bench import child, indexes
 from bench.growth_report import Line, table, write_json
-from bench.run import say
+from bench.run import print_progress
 from bench.stack import Fleet, Stack
 from config.dev.servers import folders
 from config.dev.servers.process import STOP_SIGNALS, StartError, die_with_parent
 
-# Of the fleets that events are stored for; no size of the bench.
-_EVENTS_OF = 5_000
+# Organizations in the databases of growing events; not a size that the bench uses.
+_EVENTS_FLEET_SIZE = 5_000
 _BASE = "growth_base"
 _WARM_UP = 3
 
@@ -37,7 +37,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What is measured; a figure is the median of `calls`, at each size in turn."""
+    """The sizes to measure; each figure is the median of `calls`."""
 
     name: str
     organizations: tuple[int, ...]
@@ -55,8 +55,8 @@ FULL = Sizes(
 
 
 def main() -> int:
-    kept = os.environ.get("KEEP", "")
-    state = Path(kept or tempfile.mkdtemp(prefix="orgdesk-growth-")).resolve()
+    keep_folder = os.environ.get("KEEP", "")
+    state = Path(keep_folder or tempfile.mkdtemp(prefix="orgdesk-growth-")).resolve()
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     try:
@@ -70,7 +70,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     finally:
-        if not kept:
+        if not keep_folder:
             shutil.rmtree(state, ignore_errors=True)
     return 0
 
@@ -80,12 +80,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _sizes() -> Sizes:
-    """Those of the environment, as `SIZES=1000,10000 EVENTS=100000,1000000`."""
+    """Read sizes such as `SIZES=1000,10000 EVENTS=100000` from the environment."""
     sizes = FULL if os.environ.get("QUICK", "") in {"", "0"} else QUICK
-    if given := os.environ.get("SIZES"):
-        sizes = replace(sizes, name="own", organizations=_numbers(given))
-    if given := os.environ.get("EVENTS"):
-        sizes = replace(sizes, name="own", events=_numbers(given))
+    if text := os.environ.get("SIZES"):
+        sizes = replace(sizes, name="custom", organizations=_numbers(text))
+    if text := os.environ.get("EVENTS"):
+        sizes = replace(sizes, name="custom", events=_numbers(text))
     return sizes
 
 
@@ -96,26 +96,26 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _measure(state: Path, sizes: Sizes) -> None:
     began = time.monotonic()
     with Stack(state) as stack:
-        print(_facts(sizes), flush=True)
-        lines = [*_fleets(stack, sizes), *_events(stack, sizes)]
-        _tell_unused(stack, sizes)
-    print(f"{time.monotonic() - began:.0f} seconds in all")
+        print(_run_header(sizes), flush=True)
+        lines = [*_measure_fleets(stack, sizes), *_measure_events(stack, sizes)]
+        _print_unused_indexes(stack, sizes)
+    print(f"{time.monotonic() - began:.0f} seconds in total")
     if path := os.environ.get("GROWTH_JSON"):
         write_json(lines, Path(path))
 
 
-def _facts(sizes: Sizes) -> str:
+def _run_header(sizes: Sizes) -> str:
     return (
         f"{sizes.name}: medians of {sizes.calls} calls; {os.cpu_count()} cores,"
         f" {platform.machine()}, Python {platform.python_version()}\n"
-        "k: the cost grows as the size to the power of k; 0 is flat, 1 in step"
+        "k: the cost grows as the size to the power of k; 0 is constant, 1 is linear"
     )
 
 
 # --- fleets -----------------------------------------------------------------------
 
 
-def _fleets(stack: Stack, sizes: Sizes) -> list[Line]:
+def _measure_fleets(stack: Stack, sizes: Sizes) -> list[Line]:
     fleets = {
         size: stack.fleet(
             organizations=size,
@@ -124,61 +124,64 @@ def _fleets(stack: Stack, sizes: Sizes) -> list[Line]:
         )
         for size in sizes.organizations
     }
-    found = _asked(stack, sizes, fleets, module="bench.growth_fleet")
-    return _told(found, against="organizations", sizes=sizes.organizations)
+    rows = _measure_rows(stack, sizes, fleets, module="bench.growth_fleet")
+    return _print_rows(rows, dimension="organizations", sizes=sizes.organizations)
 
 
 # --- events -----------------------------------------------------------------------
 
 
-def _events(stack: Stack, sizes: Sizes) -> list[Line]:
-    base = _base(stack)
+def _measure_events(stack: Stack, sizes: Sizes) -> list[Line]:
+    base = _base_fleet(stack)
     fleets = {size: _fleet_with_events(stack, base, size) for size in sizes.events}
-    found = _asked(stack, sizes, fleets, module="bench.growth_events")
-    return _told(found, against="events stored", sizes=sizes.events)
+    rows = _measure_rows(stack, sizes, fleets, module="bench.growth_events")
+    return _print_rows(rows, dimension="events stored", sizes=sizes.events)
 
 
 def _events_database(events: int) -> str:
     return f"growth_events_{events}"
 
 
-def _base(stack: Stack) -> Fleet:
-    """A fleet without events, copied for each number of them."""
+def _base_fleet(stack: Stack) -> Fleet:
+    """Return a fleet without events, the template of the databases with events."""
     _create(stack, _BASE)
     stack.run("manage.py", "prepare", database=_BASE)
-    sizes = map(str, (_EVENTS_OF, 0, 0))
-    said = stack.run("-m", "bench.prepare", _BASE, *sizes, database=_BASE)
-    return Fleet(**json.loads(said))
+    sizes = map(str, (_EVENTS_FLEET_SIZE, 0, 0))
+    output = stack.run("-m", "bench.prepare", _BASE, *sizes, database=_BASE)
+    return Fleet(**json.loads(output))
 
 
 def _fleet_with_events(stack: Stack, base: Fleet, events: int) -> Fleet:
     fleet = replace(base, database=_events_database(events))
-    filled = stack.state / f"{fleet.database}.json"  # says that it was built to the end
-    if not filled.exists():
-        say(f"{events:,} events")
+    marker = stack.state / f"{fleet.database}.json"  # written once filling is complete
+    if not marker.exists():
+        print_progress(f"{events:,} events")
         _create(stack, fleet.database, template=_BASE)
         arguments = ("fill", json.dumps(asdict(fleet)), str(events))
         stack.run("-m", "bench.growth_events", *arguments, database=fleet.database)
-        filled.write_text(json.dumps({"events": events}))
+        marker.write_text(json.dumps({"events": events}))
     return fleet
 
 
 def _create(stack: Stack, database: str, *, template: str = "") -> None:
-    """One that was made of a template is made anew: it was not filled to the end."""
+    """Create a database unless it exists.
+
+    A database made from a template is replaced, because filling it was interrupted.
+    """
     with stack.connect() as connection:
         if template:
             connection.execute(f"drop database if exists {database}".encode())
-        known = "select from pg_database where datname = %s"
-        if connection.execute(known, [database]).rowcount == 0:
-            like = f" template {template}" if template else ""
-            connection.execute(f"create database {database}{like}".encode())
+        exists = "select from pg_database where datname = %s"
+        if connection.execute(exists, [database]).rowcount == 0:
+            clause = f" template {template}" if template else ""
+            connection.execute(f"create database {database}{clause}".encode())
 
 
-# --- asking -----------------------------------------------------------------------
+# --- helpers ----------------------------------------------------------------------
 
 
 class _Helper:
-    """A process of ours over one fleet, which answers whenever it is asked."""
+    """A process that measures one fleet, once per request; see `bench.growth_calls`."""
 
     def __init__(self, stack: Stack, fleet: Fleet, module: str) -> None:
         arguments = ("-m", module, "measure", json.dumps(asdict(fleet)))
@@ -192,67 +195,69 @@ class _Helper:
             preexec_fn=lambda: die_with_parent(signal.SIGKILL),  # noqa: PLW1509
         )
 
-    def ask(self) -> Figures:
-        given, said = self._process.stdin, self._process.stdout
-        assert given  # noqa: S101  for the types
-        assert said  # noqa: S101
-        given.write(b"\n")
-        given.flush()
-        if not (line := said.readline()):
+    def measure(self) -> Figures:
+        """Request the next figures and return them."""
+        requests, replies = self._process.stdin, self._process.stdout
+        assert requests  # noqa: S101  for the types
+        assert replies  # noqa: S101
+        requests.write(b"\n")
+        requests.flush()
+        if not (line := replies.readline()):
             raise StartError(f"a helper ended with {self._process.wait()}")
         figures: Figures = json.loads(line)
         return figures
 
     def end(self) -> None:
+        """Close the input, at which the process ends, and wait for it."""
         self._process.communicate()
 
 
-def _asked(
+def _measure_rows(
     stack: Stack, sizes: Sizes, fleets: Mapping[int, Fleet], *, module: str
 ) -> list[tuple[str, str, list[float]]]:
-    """Row, unit and value at each size; the sizes take turns."""
+    """Return unit, row and the value at each size; the sizes alternate."""
     for fleet in fleets.values():
         with stack.connect(fleet.database) as connection:
-            indexes.forget(connection)
+            indexes.reset_counts(connection)
     helpers = [_Helper(stack, fleet, module) for fleet in fleets.values()]
-    stored = [helper.ask() for helper in helpers]
-    rounds = [[h.ask() for h in helpers] for _ in range(_WARM_UP + sizes.calls)]
+    storage = [helper.measure() for helper in helpers]
+    rounds = [[h.measure() for h in helpers] for _ in range(_WARM_UP + sizes.calls)]
     for helper in helpers:
         helper.end()
     return [
         *(("ms", row, values) for row, values in _medians(rounds[_WARM_UP:]).items()),
-        *(("bytes", row, [each[row] for each in stored]) for row in stored[0]),
+        *(("bytes", row, [figures[row] for figures in storage]) for row in storage[0]),
     ]
 
 
 def _medians(rounds: Sequence[Sequence[Figures]]) -> dict[str, list[float]]:
-    """Of each row, the medians over the rounds: one for each size."""
+    """Return the medians of each row over the rounds, one for each size."""
     by_size = list(zip(*rounds, strict=True))
     return {
-        row: [statistics.median(each[row] for each in size) for size in by_size]
+        row: [statistics.median(figures[row] for figures in size) for size in by_size]
         for row in rounds[0][0]
     }
 
 
-def _told(
-    found: Sequence[tuple[str, str, list[float]]],
+def _print_rows(
+    rows: Sequence[tuple[str, str, list[float]]],
     *,
-    against: str,
+    dimension: str,
     sizes: Sequence[int],
 ) -> list[Line]:
-    lines = [Line(against, row, unit, sizes, values) for unit, row, values in found]
+    lines = [Line(dimension, row, unit, sizes, values) for unit, row, values in rows]
     print("\n" + table(lines) + "\n", flush=True)
     return lines
 
 
-def _tell_unused(stack: Stack, sizes: Sizes) -> None:
-    """Used neither over the largest fleet nor over the most events."""
+def _print_unused_indexes(stack: Stack, sizes: Sizes) -> None:
+    """Print the indexes used neither by the largest fleet nor with the most events."""
     fleet, events = sizes.organizations[-1], sizes.events[-1]
     with (
-        stack.connect(_events_database(events)) as few,
-        stack.connect(f"bench_{fleet}") as many,
+        stack.connect(_events_database(events)) as events_connection,
+        stack.connect(f"bench_{fleet}") as fleet_connection,
     ):
-        print(indexes.told(few, many))
+        print(indexes.describe_unused(events_connection, fleet_connection))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What the helpers of `make growth` share: clocks, callers, and batches of events.
+"""The shared parts of the helpers of `make growth`: clock, callers, event batches.
 
-A helper is `python -m MODULE …FLEET`, the fleet as JSON. Modules are imported before
-Django is ready: whatever is the product's is imported inside.
+A helper is `python -m MODULE … FLEET`, with the fleet as JSON. The modules are imported
+before Django is ready, so they import the product inside their functions.
 """
 
 import json
@@ -18,15 +18,15 @@ from bench.stack import Fleet
 from bench.tables import METERS, PRODUCTS
 
 BATCH = 1_000  # events
-_OF = 500  # organizations in a batch, at every size
+_BATCH_ORGANIZATIONS = 500  # in a batch, at every size
 _OK = 200
 
 Figures = dict[str, float]
 Batch = list[tuple[int, Any]]
 
 
-def given() -> Fleet:
-    """The fleet the parent says; Django is ready then."""
+def load_fleet() -> Fleet:
+    """Set up Django and return the fleet that is an argument of the process."""
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -37,14 +37,14 @@ def given() -> Fleet:
 
 
 def serve(measure: Callable[[], Iterator[Figures]]) -> None:
-    """Answer each line of the parent by the next figures, as a line of JSON.
+    """Answer each line on standard input with the next figures, as a line of JSON.
 
-    Bytes first, then milliseconds as often as it asks: so it takes turns between sizes,
-    and noise of the machine meets all of them.
+    The first figures are bytes, all later ones milliseconds. The parent alternates
+    between the helpers, so that noise of the machine affects all sizes.
     """
-    found = measure()
+    figures = measure()
     for _ in sys.stdin:
-        print(json.dumps(next(found)), flush=True)
+        print(json.dumps(next(figures)), flush=True)
 
 
 def milliseconds(call: Callable[[], object]) -> float:
@@ -54,21 +54,21 @@ def milliseconds(call: Callable[[], object]) -> float:
 
 
 class Caller:
-    """Asks the product in this process: somebody with a session, or a program."""
+    """A staff session and an API client that call the product in this process."""
 
     def __init__(self, fleet: Fleet, *, session: str = "") -> None:
         from django.test import Client
 
-        self._person = Client(SERVER_NAME="127.0.0.1")
-        self._person.cookies["session"] = session or fleet.session
-        self._program = Client(SERVER_NAME="127.0.0.1")
-        self._key = {"x-api-key": fleet.reader_key}
+        self._staff_client = Client(SERVER_NAME="127.0.0.1")
+        self._staff_client.cookies["session"] = session or fleet.session
+        self._api_client = Client(SERVER_NAME="127.0.0.1")
+        self._key_header = {"x-api-key": fleet.reader_key}
 
     def page(self, path: str) -> None:
-        self._check(path, self._person.get(path))
+        self._check(path, self._staff_client.get(path))
 
     def api(self, path: str) -> None:
-        self._check(path, self._program.get(path, headers=self._key))
+        self._check(path, self._api_client.get(path, headers=self._key_header))
 
     @staticmethod
     def _check(path: str, response: Any) -> None:
@@ -77,32 +77,32 @@ class Caller:
 
 
 class Recorder:
-    """Records batches of new events, scattered over a fleet."""
+    """A recorder of batches of new events, scattered over a fleet."""
 
     def __init__(self, fleet: Fleet, *, skipped: int) -> None:
-        """The first `skipped` organizations get none: something else is asked there."""
+        """Leave out the first `skipped` organizations, which other rows measure."""
         from orgs.models import WhiteLabel
 
         self.white_label = WhiteLabel.objects.get(pk=fleet.white_label_id)
         self._chance = random.Random()  # noqa: S311
         self._ids = [
-            fleet.id_of(number)
+            fleet.organization_id(number)
             for number in range(skipped + 1, fleet.organizations + 1)
-            if number % 100 != 99  # noqa: PLR2004  those may be deleted
+            if number % 100 != 99  # noqa: PLR2004  these may be deleted
         ]
 
     def batch(self) -> Batch:
-        """Of as many organizations at every size, so that only the fleet differs."""
+        """Return events of equally many organizations at every size of the fleet."""
         from metrics.events import parse_event
 
-        some = self._chance.sample(self._ids, min(_OF, len(self._ids)))
+        ids = self._chance.sample(self._ids, min(_BATCH_ORGANIZATIONS, len(self._ids)))
         return [
-            (number, parse_event(self._event(some[number % len(some)])))
+            (number, parse_event(self._event(ids[number % len(ids)])))
             for number in range(BATCH)
         ]
 
     def _event(self, organization_id: int) -> bytes:
-        """Of the last 20 hours."""
+        """Return a random event of the last 20 hours."""
         at = datetime.now(UTC) - timedelta(seconds=self._chance.random() * 72_000)
         event = {
             "id": str(uuid.UUID(int=self._chance.getrandbits(128), version=4)),
@@ -114,12 +114,15 @@ class Recorder:
         return json.dumps(event).encode()
 
     def record(self, batch: Batch, *, again: bool = False) -> float:
-        """Milliseconds; ends everything when not all was taken as it should be."""
+        """Return the milliseconds of recording a batch.
+
+        Exits unless all events are accepted, or all are duplicates if `again`.
+        """
         from metrics.commands.record import record_usage
 
         began = time.perf_counter()
         result = record_usage(self.white_label, batch)
-        found = 1000 * (time.perf_counter() - began)
+        elapsed = 1000 * (time.perf_counter() - began)
         if (result.duplicates if again else result.accepted) != len(batch):
             raise SystemExit(f"refused: {result.rejected[:1]}")
-        return found
+        return elapsed

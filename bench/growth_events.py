@@ -1,10 +1,10 @@
-"""Costs over a number of stored events, and the SQL that stores them.
+"""The cost of operations with a number of stored events, and the SQL to store them.
 
 python -m bench.growth_events measure FLEET           see `bench.growth_calls`
 python -m bench.growth_events fill FLEET EVENTS
 
-A few organizations have the same events in every database; the others share the rest,
-so a day of one of the few is the same work at each size.
+The steady organizations have the same events in every database, so that a day of one
+of them is the same work at each size. The other organizations share the other events.
 """
 
 import os
@@ -20,23 +20,23 @@ from bench.data import Database
 from bench.growth_calls import (
     Figures,
     Recorder,
-    given,
+    load_fleet,
     milliseconds,
     serve,
 )
-from bench.run import say
+from bench.run import print_progress
 from bench.stack import Fleet
 
-_DAYS = 90  # over which events are spread
-_STEADY, _A_DAY = 10, 20  # organizations with that many events on each of the days
-_AT_A_TIME = 500_000  # events in a statement, sorted: as many recordings would
-# Events of organizations that are filled together: the pages of their part of the index
-# are split at random, as in life, and stay in memory meanwhile.
-_TOGETHER = 2_500_000
+_DAYS = 90  # with events
+_STEADY_COUNT, _STEADY_PER_DAY = 10, 20  # organizations; events of each per day
+_BATCH_SIZE = 500_000  # events per statement, sorted as by many recordings
+# Organizations are filled in parts of this many events: index pages are then split at
+# random, as in production, but the pages of one part stay in memory.
+_PART_SIZE = 2_500_000
 
 
 def main() -> None:
-    fleet = given()
+    fleet = load_fleet()
     if sys.argv[1] == "fill":
         _fill(fleet, int(sys.argv[3]))
     else:
@@ -58,14 +58,14 @@ from (
     select %(first)s + o as organization_id, md5(concat(o, '-', d, '-', n)) as hash,
         %(today)s::date - d + interval '8 hours' + n * interval '17 minutes' as at,
         n as product, (o + d * 31 + n * 7919) %% 4000 as tokens
-    from generate_series(0, {_STEADY} - 1) o, generate_series(1, {_DAYS}) d,
-        generate_series(0, {_A_DAY} - 1) n) events
+    from generate_series(0, {_STEADY_COUNT} - 1) o, generate_series(1, {_DAYS}) d,
+        generate_series(0, {_STEADY_PER_DAY} - 1) n) events
 order by 1, 2
 """
-# A hash is as scattered as chance, and the same each time.
+# A hash scatters rows like random numbers but is the same in each run.
 _SCATTERED_EVENTS = f"""{_COLUMNS}
 from (
-    select %(first)s + {_STEADY} + (n - 1) * %(parts)s / %(rest)s * %(width)s
+    select %(first)s + {_STEADY_COUNT} + (n - 1) * %(parts)s / %(rest)s * %(width)s
         + h %% %(width)s as organization_id, md5(n::text) as hash,
         %(today)s::date - h / 7919 %% {_DAYS * 86_400_000} * interval '1 ms' as at,
         h / 104729 %% 20 as product, (h / 31 %% 4000)::int as tokens
@@ -81,28 +81,29 @@ def _fill(fleet: Fleet, events: int) -> None:
         b"select max(version) from metrics_pricebook where white_label_id = %s",
         [fleet.white_label_id],
     ).fetchone() or [1]
-    rest = events - _STEADY * _A_DAY * _DAYS
-    parts = max(1, rest // _TOGETHER)
+    rest = events - _STEADY_COUNT * _STEADY_PER_DAY * _DAYS
+    parts = max(1, rest // _PART_SIZE)
     parameters = {
         "first": fleet.first_id,
         "rest": rest,
         "parts": parts,
-        "width": (fleet.organizations - _STEADY) // parts,  # organizations of a part
+        # Organizations per part.
+        "width": (fleet.organizations - _STEADY_COUNT) // parts,
         "today": fleet.today,
         "version": version,
     }
     connection.execute(_STEADY_EVENTS.encode(), parameters)
-    for start in range(1, rest + 1, _AT_A_TIME):
-        bounds = {"start": start, "stop": min(start + _AT_A_TIME - 1, rest)}
+    for start in range(1, rest + 1, _BATCH_SIZE):
+        bounds = {"start": start, "stop": min(start + _BATCH_SIZE - 1, rest)}
         connection.execute(_SCATTERED_EVENTS.encode(), parameters | bounds)
-        say(f"{bounds['stop']:,} of {rest:,} events")
+        print_progress(f"{bounds['stop']:,} of {rest:,} events")
     connection.execute("reset synchronous_commit")
     connection.execute("vacuum (analyze) metrics_usageevent")
     connection.execute("checkpoint")
 
 
 def _connection() -> Database:
-    """Psycopg's own, that commits each statement and waits for no disk."""
+    """Connect through psycopg; each statement commits without waiting for the disk."""
     connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
     connection.execute("set synchronous_commit = off")
     connection.execute("set work_mem = '256MB'")
@@ -113,14 +114,14 @@ def _connection() -> Database:
 
 
 def _measure(fleet: Fleet) -> Iterator[Figures]:
-    recorder = Recorder(fleet, skipped=_STEADY)
-    rebuild = _rebuilding(recorder, fleet)
-    yield _stored()
+    recorder = Recorder(fleet, skipped=_STEADY_COUNT)
+    measure_rebuild = _rebuild_measure(recorder, fleet)
+    yield _event_bytes()
     while True:
-        yield {**_recorded(recorder), **rebuild()}
+        yield {**_measure_recording(recorder), **measure_rebuild()}
 
 
-def _recorded(recorder: Recorder) -> Figures:
+def _measure_recording(recorder: Recorder) -> Figures:
     batch = recorder.batch()
     return {
         "recording 1,000 events": recorder.record(batch),
@@ -128,12 +129,12 @@ def _recorded(recorder: Recorder) -> Figures:
     }
 
 
-def _rebuilding(recorder: Recorder, fleet: Fleet) -> Callable[[], Figures]:
-    """Of a day whose sums are wrong, so that there is something to correct."""
+def _rebuild_measure(recorder: Recorder, fleet: Fleet) -> Callable[[], Figures]:
+    """Return a function that times the rebuild of a day whose sums are wrong."""
     from metrics.periods import DayRange
 
     first = date.fromisoformat(fleet.today) - timedelta(days=_DAYS)
-    ids = [fleet.id_of(number) for number in range(1, _STEADY + 1)]
+    ids = [fleet.organization_id(number) for number in range(1, _STEADY_COUNT + 1)]
     chance = random.Random()  # noqa: S311
 
     def days(start: int, end: int) -> DayRange:
@@ -141,15 +142,17 @@ def _rebuilding(recorder: Recorder, fleet: Fleet) -> Callable[[], Figures]:
 
     def measure() -> Figures:
         id_, day = chance.choice(ids), chance.randrange(_DAYS)
-        _spoil(id_, first + timedelta(days=day))
-        call = _rebuild(recorder, [id_], days(day, day + 1))
+        _corrupt_sums(id_, first + timedelta(days=day))
+        call = _rebuild_call(recorder, [id_], days(day, day + 1))
         return {"rebuilding an organization's day": milliseconds(call)}
 
-    _rebuild(recorder, ids, days(0, _DAYS))()
+    _rebuild_call(recorder, ids, days(0, _DAYS))()
     return measure
 
 
-def _rebuild(recorder: Recorder, ids: list[int], days: Any) -> Callable[[], object]:
+def _rebuild_call(
+    recorder: Recorder, ids: list[int], days: Any
+) -> Callable[[], object]:
     from metrics.commands.rebuild import rebuild_days
     from metrics.commands.recompute import CorrectionSpec
     from metrics.models import Correction
@@ -158,7 +161,7 @@ def _rebuild(recorder: Recorder, ids: list[int], days: Any) -> Callable[[], obje
     return lambda: rebuild_days(recorder.white_label, ids, days, correction=correction)
 
 
-def _spoil(organization_id: int, day: date) -> None:
+def _corrupt_sums(organization_id: int, day: date) -> None:
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -176,7 +179,7 @@ from pg_partition_tree('metrics_usageevent') where isleaf
 """
 
 
-def _stored() -> Figures:
+def _event_bytes() -> Figures:
     from django.db import connection
 
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Costs over one fleet: pages, calls, recording, folding, storage.
+"""The cost of operations on one fleet: pages, API, recording, roll-up, storage.
 
 python -m bench.growth_fleet FLEET    see `bench.growth_calls`
 """
@@ -13,18 +13,18 @@ from bench.growth_calls import (
     Caller,
     Figures,
     Recorder,
-    given,
+    load_fleet,
     milliseconds,
     serve,
 )
 from bench.stack import Fleet
 
-_YEAR_OF = 200  # organizations whose year of usage is written and weighed
-_DAYS, _METERS = 365, 3
+_YEAR_ORGANIZATIONS = 200  # whose year of usage is written and measured
+_DAYS = 365
 
 
 def main() -> None:
-    fleet = given()
+    fleet = load_fleet()
     serve(lambda: _measure(fleet))
 
 
@@ -32,9 +32,9 @@ def _measure(fleet: Fleet) -> Iterator[Figures]:
     from metrics.commands.roll_up import roll_up_usage
 
     reads, recorder = _reads(fleet), Recorder(fleet, skipped=fleet.charted)
-    yield _stored(fleet)
-    _look_around(fleet)
-    roll_up_usage()  # what was left
+    yield _storage_bytes(fleet)
+    _read_all_lists(fleet)
+    roll_up_usage()  # what earlier recordings left pending
     while True:
         yield {
             **{row: milliseconds(read) for row, read in reads.items()},
@@ -43,14 +43,14 @@ def _measure(fleet: Fleet) -> Iterator[Figures]:
         }
 
 
-def _look_around(fleet: Fleet) -> None:
+def _read_all_lists(fleet: Fleet) -> None:
     """Read the list in every order and state, as staff of all white labels and of one.
 
-    An index that is unused then serves no list.
+    An index that is still unused afterwards serves no list.
     """
     from billing.console.queries.organization_list import SORTS, STATES
 
-    for caller in (Caller(fleet), Caller(fleet, session=_session_of_one(fleet))):
+    for caller in (Caller(fleet), Caller(fleet, session=_bound_session(fleet))):
         for sort in SORTS:
             for order in (sort, f"-{sort}"):
                 caller.page("/organizations/" + http.query(sort=order))
@@ -59,8 +59,8 @@ def _look_around(fleet: Fleet) -> None:
         caller.page("/")
 
 
-def _session_of_one(fleet: Fleet) -> str:
-    """The session of somebody bound to the fleet's white label."""
+def _bound_session(fleet: Fleet) -> str:
+    """Return the session of a user bound to the white label of the fleet."""
     from django.contrib.auth import get_user_model
     from django.contrib.auth.models import Group
     from django.test import Client
@@ -82,8 +82,8 @@ def _reads(fleet: Fleet) -> dict[str, Callable[[], None]]:
         path = "/organizations/" + http.query(**query)
         return lambda: caller.page(path)
 
-    def anyone(of: int) -> int:
-        return fleet.id_of(chance.randrange(1, of + 1))
+    def random_id(count: int) -> int:
+        return fleet.organization_id(chance.randrange(1, count + 1))
 
     return {
         "list": page(),
@@ -91,18 +91,20 @@ def _reads(fleet: Fleet) -> dict[str, Callable[[], None]]:
         "list, a common word": page(q=COMMON_WORD),
         "list by name": page(sort="name"),
         "organization": lambda: caller.page(
-            f"/organizations/{anyone(fleet.organizations)}/"
+            f"/organizations/{random_id(fleet.organizations)}/"
         ),
         "fleet": lambda: caller.page("/"),
-        "contract C, chart": lambda: caller.api(_chart(fleet, anyone(fleet.charted))),
+        "contract C, chart": lambda: caller.api(
+            _chart_path(fleet, random_id(fleet.charted))
+        ),
         "contract A, organization": lambda: caller.api(
             f"/v1/api/organizations/{fleet.owner_id}/whitelabel/organizations"
-            f"/{anyone(fleet.metered)}"
+            f"/{random_id(fleet.metered)}"
         ),
     }
 
 
-def _chart(fleet: Fleet, organization_id: int) -> str:
+def _chart_path(fleet: Fleet, organization_id: int) -> str:
     last = date.fromisoformat(fleet.today)
     days = http.query(
         **{"from": f"{last - timedelta(days=29)}", "to": f"{last + timedelta(days=1)}"}
@@ -118,7 +120,8 @@ where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
 and c.relname ~ '^(orgs_(organization|entitlements|member|project)|billing_)'
 or c.oid in ('metrics_openperiod'::regclass, 'metrics_organizationranking'::regclass)
 """
-# Day after day, as usage comes: an index grows less dense than one built at the end.
+# Rows are inserted day by day, as usage arrives: that leaves an index less dense than
+# one built at the end.
 _YEAR_TABLE = """
 create table growth_year (like metrics_dailyusage including all)
 with (fillfactor = 85)
@@ -135,30 +138,30 @@ order by o, m.slug
 """
 
 
-def _stored(fleet: Fleet) -> Figures:
+def _storage_bytes(fleet: Fleet) -> Figures:
     from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute(_ORGANIZATION_BYTES)
-        each = int(cursor.fetchone()[0]) / fleet.organizations
+        average = int(cursor.fetchone()[0]) / fleet.organizations
     return {
-        "an organization, with history": each,
+        "an organization, with history": average,
         "a year of daily usage, 3 meters": _year_bytes(),
     }
 
 
 def _year_bytes() -> float:
-    """Of one organization, with indexes; written, weighed and rolled back."""
+    """Return the bytes of a year of one organization, with indexes; all rolled back."""
     from django.db import connection, transaction
 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_YEAR_TABLE)
         for day in range(_DAYS):
-            cursor.execute(_YEAR_DAY, [day, day, _YEAR_OF])
+            cursor.execute(_YEAR_DAY, [day, day, _YEAR_ORGANIZATIONS])
         cursor.execute("select pg_total_relation_size('growth_year')")
         total = int(cursor.fetchone()[0])
         transaction.set_rollback(True)
-    return total / _YEAR_OF
+    return total / _YEAR_ORGANIZATIONS
 
 
 if __name__ == "__main__":

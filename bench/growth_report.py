@@ -1,4 +1,4 @@
-"""Cost against size: the exponent of each line, a table, and the same as JSON."""
+"""Cost against size: the exponent of each line, as a table and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ from math import log
 from pathlib import Path
 from typing import Any
 
-GROWS = 0.15  # a larger exponent is marked: at a thousand times the size 2.8 x the cost
+GROWS = 0.15  # a larger exponent is marked: 1,000 x the size costs more than 2.8 x
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one thing costs at each size, smallest first."""
+    """The cost of one operation at each size, smallest size first."""
 
-    against: str
+    dimension: str  # what the sizes count
     row: str
     unit: str
     sizes: Sequence[int]
@@ -22,14 +22,14 @@ class Line:
 
     @property
     def exponent(self) -> float | None:
-        """The k of cost ~ size^k by least squares over the logarithms; of one, none."""
+        """The k of cost ~ size^k, by least squares of logarithms; None for one size."""
         xs, ys = [log(x) for x in self.sizes], [log(y) for y in self.values]
-        middle, height = sum(xs) / len(xs), sum(ys) / len(ys)
-        spread = sum((x - middle) ** 2 for x in xs)
+        mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
+        spread = sum((x - mean_x) ** 2 for x in xs)
         if not spread:
             return None
-        both = zip(xs, ys, strict=True)
-        return sum((x - middle) * (y - height) for x, y in both) / spread
+        points = zip(xs, ys, strict=True)
+        return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
 
     @property
     def grows(self) -> bool:
@@ -37,18 +37,18 @@ class Line:
 
 
 def table(lines: Sequence[Line]) -> str:
-    """Lines of the same sizes, under a head that names them."""
+    """Return a table of lines of the same sizes, under a header that names them."""
     sizes = (f"{size:,}" for size in lines[0].sizes)
-    cells = [(lines[0].against, "unit", *sizes, "k", ""), *map(_cells, lines)]
+    cells = [(lines[0].dimension, "unit", *sizes, "k", ""), *map(_cells, lines)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    told = [
+    padded = [
         "  ".join(
-            cell.rjust(width) if at > 1 else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.rjust(width) if column > 1 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in cells
     ]
-    return "\n".join([told[0], "-" * len(told[0]), *told[1:]])
+    return "\n".join([padded[0], "-" * len(padded[0]), *padded[1:]])
 
 
 def _cells(line: Line) -> tuple[str, ...]:
@@ -62,10 +62,10 @@ def _number(value: float) -> str:
 
 
 def write_json(lines: Sequence[Line], path: Path) -> None:
-    path.write_text(json.dumps([_plain(line) for line in lines], indent=2) + "\n")
+    path.write_text(json.dumps([_as_dict(line) for line in lines], indent=2) + "\n")
 
 
-def _plain(line: Line) -> dict[str, Any]:
-    """A list of `{against, row, unit, sizes, values, exponent, grows}`."""
-    names = ("against", "row", "unit", "sizes", "values", "exponent", "grows")
+def _as_dict(line: Line) -> dict[str, Any]:
+    """Return the fields and properties of a line under their names."""
+    names = ("dimension", "row", "unit", "sizes", "values", "exponent", "grows")
     return {name: getattr(line, name) for name in names}

@@ -1,7 +1,8 @@
-"""Which indexes of the tables that grow nobody has used, and what they weigh.
+"""Unused indexes of the growing tables, and their sizes.
 
-An index costs every write. PostgreSQL counts its scans; partitions of one index count
-as one. Checks of a unique constraint are no scans, so its index is told apart.
+An index makes every write more expensive. PostgreSQL counts the scans of an index;
+here the partitions of an index count as one. Checks of a unique constraint are not
+scans, so unique indexes are marked.
 """
 
 import time
@@ -19,7 +20,7 @@ _TABLES = (
     "orgs_organization",
     "orgs_apikey",
 )
-_REPORTED_SECONDS = 1.5  # a session tells its counts once a second
+_STATISTICS_DELAY_SECONDS = 1.5  # sessions report their counts once a second
 
 _UNUSED = """
 select t.relname, n.relname, sum(pg_relation_size(s.indexrelid))::bigint,
@@ -38,7 +39,7 @@ order by 3 desc, 2
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """One that was not scanned; a unique one earns its bytes by refusing."""
+    """An index that was not scanned; a unique one still enforces its constraint."""
 
     table: str
     name: str
@@ -46,33 +47,35 @@ class Index:
     is_unique: bool
 
 
-def forget(connection: Database) -> None:
-    """Count from 0 on; takes a superuser."""
+def reset_counts(connection: Database) -> None:
+    """Reset the counts of the database to 0; requires a superuser."""
     connection.execute("select pg_stat_reset()")
 
 
 def unused(*connections: Database) -> list[Index]:
-    """In none of these databases, as they are in the last one: largest first.
+    """Return the indexes that none of the databases used, largest first.
 
-    Waits until everyone who was here has told what they did.
+    Sizes are those of the last database. Waits until all sessions have reported their
+    counts.
     """
-    time.sleep(_REPORTED_SECONDS)
-    each = [_unscanned(connection) for connection in connections]
-    names = set.intersection(*({index.name for index in found} for found in each))
-    return [index for index in each[-1] if index.name in names]
+    time.sleep(_STATISTICS_DELAY_SECONDS)
+    unscanned = [_unscanned(connection) for connection in connections]
+    name_sets = ({index.name for index in indexes} for indexes in unscanned)
+    names = set.intersection(*name_sets)
+    return [index for index in unscanned[-1] if index.name in names]
 
 
 def _unscanned(connection: Database) -> list[Index]:
-    found = connection.execute(_UNUSED.encode(), {"tables": list(_TABLES)}).fetchall()
-    return [Index(*row) for row in found]
+    rows = connection.execute(_UNUSED.encode(), {"tables": list(_TABLES)}).fetchall()
+    return [Index(*row) for row in rows]
 
 
-def told(*connections: Database) -> str:
-    """`indexes unused by the bench: name (table) 12.3 MB, …`."""
-    each = ", ".join(map(_told, unused(*connections)))
-    return f"indexes unused by the bench: {each or 'none'}"
+def describe_unused(*connections: Database) -> str:
+    """Return `indexes unused by the bench: name (table) 12.3 MB, …`."""
+    descriptions = ", ".join(map(_describe, unused(*connections)))
+    return f"indexes unused by the bench: {descriptions or 'none'}"
 
 
-def _told(index: Index) -> str:
+def _describe(index: Index) -> str:
     kind = ", unique" if index.is_unique else ""
     return f"{index.name} ({index.table}{kind}) {index.size / 1e6:.1f} MB"

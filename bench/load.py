@@ -1,8 +1,8 @@
-"""The load generator: raw keep-alive sockets, requests as bytes made beforehand.
+"""The load generator: raw keep-alive sockets that send prepared bytes.
 
-It runs in a process of its own, `python -m bench.load`, with a pickled `Load` on
-standard input and a pickled `Answer` on standard output. One thread: at 5,000 requests
-a second it takes a quarter of a core, from ours and from the peer alike.
+It runs in a separate process, `python -m bench.load`, with a pickled `Load` on standard
+input and a pickled `LoadResult` on standard output. It has one thread: at 5,000
+requests per second it uses a quarter of a core, for Orgdesk and for peers alike.
 """
 
 import pickle
@@ -20,7 +20,7 @@ _LENGTH = b"content-length: "
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests for a port: each once, or round and round for `seconds`."""
+    """Requests to a port: each is sent once, or all repeatedly for `seconds`."""
 
     port: int
     requests: list[bytes]
@@ -31,8 +31,8 @@ class Load:
 
 
 @dataclass(slots=True)
-class Answer:
-    """What came back; latencies in seconds, in the order of the answers."""
+class LoadResult:
+    """The responses to a load; latencies in seconds, in the order of arrival."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
@@ -40,27 +40,27 @@ class Answer:
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Requests per second."""
         return len(self.latencies) / self.seconds
 
     def percentile(self, percent: int) -> float:
-        """Seconds."""
+        """Return a percentile of the latencies, in seconds."""
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]
 
 
-class WrongAnswer(Exception):
-    """A status that nobody expected: the numbers would be worth nothing."""
+class UnexpectedResponse(Exception):
+    """A response other than the expected one, which makes the figures meaningless."""
 
 
-def run(load: Load) -> Answer:
-    """In a process of its own; raises `WrongAnswer`."""
-    said = child.output("-m", "bench.load", given=pickle.dumps(load))
-    answer = pickle.loads(said)  # noqa: S301  our own child's
-    if isinstance(answer, str):
-        raise WrongAnswer(answer)
-    assert isinstance(answer, Answer)  # noqa: S101  for the types
-    return answer
+def run(load: Load) -> LoadResult:
+    """Send a load from a separate process; raises `UnexpectedResponse`."""
+    output = child.output("-m", "bench.load", stdin=pickle.dumps(load))
+    result = pickle.loads(output)  # noqa: S301  from our child
+    if isinstance(result, str):
+        raise UnexpectedResponse(result)
+    assert isinstance(result, LoadResult)  # noqa: S101  for the types
+    return result
 
 
 class _Connection:
@@ -69,26 +69,26 @@ class _Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.began = 0.0
         self.received = b""
-        self.wanted = 0  # bytes of the whole answer; 0 while its head is incomplete
+        self.length = 0  # bytes of the response; 0 until all headers have arrived
 
     def send(self, request: bytes) -> None:
-        self.received, self.wanted = b"", 0
+        self.received, self.length = b"", 0
         self.began = time.perf_counter()
         self.socket.sendall(request)
 
     def receive(self) -> bool:
-        """Take what is there; whether the answer is whole."""
+        """Receive what has arrived; return whether the response is complete."""
         more = self.socket.recv(262_144)
         if not more:
-            raise WrongAnswer("the connection was closed")
+            raise UnexpectedResponse("the connection was closed")
         self.received = self.received + more if self.received else more
-        if not self.wanted:
-            self.wanted = _whole(self.received)
-        return 0 < self.wanted <= len(self.received)
+        if not self.length:
+            self.length = _response_length(self.received)
+        return 0 < self.length <= len(self.received)
 
 
-def _whole(received: bytes) -> int:
-    """How long the answer is, head and body; 0 while the head is incomplete."""
+def _response_length(received: bytes) -> int:
+    """Return the bytes of headers and body; 0 until all headers have arrived."""
     end = received.find(_END)
     if end < 0:
         return 0
@@ -96,15 +96,15 @@ def _whole(received: bytes) -> int:
     if at < 0 and received[9:12] != b"304":
         at = received.lower().find(_LENGTH, 0, end)
     if at < 0 and received[9:12] != b"304":
-        raise WrongAnswer(f"no content-length: {received[:300]!r}")
+        raise UnexpectedResponse(f"no content-length: {received[:300]!r}")
     if at < 0:
         return end + len(_END)
     at += len(_LENGTH)
     return end + len(_END) + int(received[at : received.find(b"\r", at)])
 
 
-def _drive(load: Load) -> Answer:
-    answer = Answer()
+def _drive(load: Load) -> LoadResult:
+    result = LoadResult()
     status = str(load.status).encode()
     count = len(load.requests)
     sent = 0
@@ -123,33 +123,33 @@ def _drive(load: Load) -> Answer:
                 if not connection.receive():
                     continue
                 now = time.perf_counter()
-                answer.latencies.append(now - connection.began)
+                result.latencies.append(now - connection.began)
                 if connection.received[9:12] != status:
-                    raise WrongAnswer(
+                    raise UnexpectedResponse(
                         connection.received[:1000].decode(errors="replace")
                     )
                 if load.keeps_bodies:
-                    answer.bodies.append(connection.received)
+                    result.bodies.append(connection.received)
                 if (now < end) if end else (sent < count):
                     connection.send(load.requests[sent % count])
                     sent += 1
                 else:
                     waiting -= 1
-        answer.seconds = time.perf_counter() - began
-    return answer
+        result.seconds = time.perf_counter() - began
+    return result
 
 
 def main() -> None:
-    load = pickle.load(sys.stdin.buffer)  # noqa: S301  our own parent's
+    load = pickle.load(sys.stdin.buffer)  # noqa: S301  from our parent
     try:
-        answer: Answer | str = _drive(load)
-    except (OSError, WrongAnswer) as error:
-        answer = f"{type(error).__name__}: {error}"
-    sys.stdout.buffer.write(pickle.dumps(answer))
+        result: LoadResult | str = _drive(load)
+    except (OSError, UnexpectedResponse) as error:
+        result = f"{type(error).__name__}: {error}"
+    sys.stdout.buffer.write(pickle.dumps(result))
 
 
 if __name__ == "__main__":
-    # Pickle names classes by module: ours would be __main__'s.
-    from bench.load import main as run_here
+    # Pickle stores the module of a class: without this import it would be __main__.
+    from bench.load import main as module_main
 
-    run_here()
+    module_main()

@@ -1,19 +1,19 @@
-"""Memory of processes, shared pages counted once: PSS, in megabytes."""
+"""Memory of processes in megabytes, as PSS: shared pages are counted once."""
 
 from pathlib import Path
 
 from config.dev.servers.process import children
 
 
-def of_tree(pid: int) -> float:
-    """The process and everything below it."""
-    return _of(pid) + sum(map(of_tree, children(pid)))
+def tree_megabytes(pid: int) -> float:
+    """Return the memory of a process and all its descendants."""
+    return _process_megabytes(pid) + sum(map(tree_megabytes, children(pid)))
 
 
-def _of(pid: int) -> float:
+def _process_megabytes(pid: int) -> float:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0.0  # ended while we looked
+        return 0.0  # the process has ended
     kilobytes = next((int(x.split()[1]) for x in lines if x.startswith("Pss:")), 0)
     return kilobytes * 1024 / 1e6

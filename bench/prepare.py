@@ -1,4 +1,4 @@
-"""Make a fleet ready: data once, credentials each time. Prints it as JSON.
+"""Prepare a fleet, its data once and its credentials each time; print it as JSON.
 
 python -m bench.prepare DATABASE ORGANIZATIONS CHARTED METERED
 """
@@ -15,7 +15,7 @@ import orjson
 import psycopg
 from django.conf import settings
 
-_RATE_LIMIT = 2_000_000_000  # calls a minute: counted, never refused
+_RATE_LIMIT = 2_000_000_000  # calls per minute: counted, but never refused
 _WRITERS = 8
 
 
@@ -23,32 +23,35 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     database, *sizes = sys.argv[1:]
-    facts = _built(database, *map(int, sizes))
-    facts |= {"database": database, **_credentials(facts["white_label_id"])}
-    sys.stdout.buffer.write(orjson.dumps(facts))
+    fleet = _build_once(database, *map(int, sizes))
+    fleet |= {"database": database, **_credentials(fleet["white_label_id"])}
+    sys.stdout.buffer.write(orjson.dumps(fleet))
 
 
-def _built(
+def _build_once(
     database: str, organizations: int, charted: int, metered: int
 ) -> dict[str, Any]:
-    """What is kept beside the database says that it was built to the end."""
+    """Build the data of a fleet unless a file records that it is complete.
+
+    Returns the fields of `bench.data.FleetData` and the ID of the owner.
+    """
     from bench.data import build
 
-    kept = Path(settings.STATE_DIR) / f"{database}.json"
-    if kept.exists():
-        return dict(orjson.loads(kept.read_bytes()))
+    record = Path(settings.STATE_DIR) / f"{database}.json"
+    if record.exists():
+        return dict(orjson.loads(record.read_bytes()))
     white_label = _white_label()
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        built = build(
+        data = build(
             connection,
             white_label_id=white_label.pk,
             organizations=organizations,
             charted=charted,
             metered=metered,
         )
-    facts = {**asdict(built), "owner_id": white_label.owner_id}
-    kept.write_bytes(orjson.dumps(facts))
-    return facts
+    fleet = {**asdict(data), "owner_id": white_label.owner_id}
+    record.write_bytes(orjson.dumps(fleet))
+    return fleet
 
 
 def _white_label() -> Any:
@@ -58,20 +61,22 @@ def _white_label() -> Any:
     from orgs.commands.white_labels import create_white_label
     from orgs.models import WhiteLabel
 
-    made = WhiteLabel.objects.filter(slug="bench").first()
-    if made is None:
+    white_label = WhiteLabel.objects.filter(slug="bench").first()
+    if white_label is None:
         make_partitions()
-        made = create_white_label("bench", name="Bench", time_zone="Europe/Zurich")
-        made.default_rate_limit = _RATE_LIMIT
-        made.save()
+        white_label = create_white_label(
+            "bench", name="Bench", time_zone="Europe/Zurich"
+        )
+        white_label.default_rate_limit = _RATE_LIMIT
+        white_label.save()
         price = Decimal(UNIT_PRICE)
         rates = [
             IncomingRate(product, meter, price, price * 2)
             for product in PRODUCTS
             for meter in METERS
         ]
-        load_rates(made, rates)
-    return made
+        load_rates(white_label, rates)
+    return white_label
 
 
 def _credentials(white_label_id: int) -> dict[str, Any]:
@@ -89,7 +94,7 @@ def _credentials(white_label_id: int) -> dict[str, Any]:
             for _ in range(_WRITERS)
         ],
         "session": _session("support", settings.AUTHENTICATION_BACKENDS[0]),
-        # Of the peer's project, which has Django's own.
+        # The peer is a project with Django's default backend.
         "admin_session": _session(
             "root", "django.contrib.auth.backends.ModelBackend", is_superuser=True
         ),
@@ -97,7 +102,7 @@ def _credentials(white_label_id: int) -> dict[str, Any]:
 
 
 def _session(username: str, backend: str, *, is_superuser: bool = False) -> str:
-    """The cookie's value of somebody who has just logged in."""
+    """Sign in a user and return the value of the session cookie."""
     from django.contrib import auth
     from django.contrib.auth.models import Group
     from django.contrib.sessions.backends.db import SessionStore

@@ -1,4 +1,4 @@
-"""What was found: rows, a table, and the same as JSON."""
+"""The results: rows, a table of them, and the same as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -10,30 +10,31 @@ _HEAD = ("row", "ours", "peer", "unit", "ratio", "must", "aim", "ok")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison. `ratio` is better when higher; without one nothing was served.
+    """A comparison. A higher `ratio` is better; None means that nothing was served.
 
-    "Within N x" is N / measured, which must be 1.
+    The ratio of "within N x" is N / measured, and its target is 1. The target must be
+    reached; the goal is what we would like to reach.
     """
 
     row: str
-    ours: float | None
+    orgdesk: float | None
     peer: float | None
     unit: str
     ratio: float | None
-    must: float
-    aim: float
+    target: float
+    goal: float
 
     @property
-    def verdict(self) -> str:
+    def status(self) -> str:
         if self.ratio is None:
             return "not served"
-        if self.ratio < self.must:
+        if self.ratio < self.target:
             return "NO"
-        return "aim" if self.ratio >= self.aim else "ok"
+        return "aim" if self.ratio >= self.goal else "ok"
 
 
-def not_served(row: str, unit: str, *, must: float, aim: float) -> Row:
-    return Row(row, None, None, unit, None, must, aim)
+def not_served(row: str, unit: str, *, target: float, goal: float) -> Row:
+    return Row(row, None, None, unit, None, target, goal)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -41,8 +42,8 @@ def table(rows: Sequence[Row]) -> str:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "  ".join(
-            cell.ljust(width) if at in {0, 3} else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if column in {0, 3} else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         for line in cells
     ]
@@ -50,10 +51,10 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    numbers = map(_number, (row.ours, row.peer))
-    bounds = (f"{bound:g}" for bound in (row.must, row.aim))
+    numbers = map(_number, (row.orgdesk, row.peer))
+    bounds = (f"{bound:g}" for bound in (row.target, row.goal))
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
-    return row.row, *numbers, row.unit, ratio, *bounds, row.verdict
+    return row.row, *numbers, row.unit, ratio, *bounds, row.status
 
 
 def _number(value: float | None) -> str:

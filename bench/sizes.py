@@ -1,23 +1,23 @@
-"""How big, how long and how often."""
+"""The sizes of a run: data, durations, and repetitions."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What a run measures; every row says in its name what these do not."""
+    """The sizes of a run; sizes that never change are in the titles of the rows."""
 
     name: str
     organizations: int  # of the big fleet
     small: int  # of the fleet that the big one is compared with
-    charted: int  # organizations whose chart is asked for, and as many that record
+    charted: int  # organizations with chart requests; as many others record
     metered: int  # organizations with a year of daily metrics
-    rounds: int  # after one that warms up
-    seconds: float  # of a round of calls
-    batches: int  # of 1,000 events in a round
-    pages: int  # how often a round asks for each page
+    rounds: int  # after a warm-up round
+    seconds: float  # per round of API calls
+    batches: int  # of 1,000 events, per round
+    pages: int  # how often a round requests each page
     loads: int  # organizations whose tabs a round loads
-    changed_days: int  # organization-days changed before fleet totals are made
+    changed_days: int  # organization-days changed before the totals are rolled up
     customers: int  # in Stripe, each with a subscription and two invoices
 
 

@@ -1,8 +1,8 @@
-"""What runs meanwhile: PostgreSQL, Valkey, worker, beat, web processes and peers.
+"""The processes of a run: PostgreSQL, Valkey, worker, beat, web processes and peers.
 
-Ours are started by the commands of `config.dev.servers`, as `make up` does; peers on
-the
-same web server with the same flags. All end with this process, however it ends.
+Those of Orgdesk are started by the commands of `config.dev.servers`, as in `make up`;
+peers run on the same web server with the same flags. All end with this process,
+however it ends.
 """
 
 import json
@@ -30,7 +30,7 @@ _STOP = [(int(signal.SIGTERM), 8.0)]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A web process: where it listens, and which process it is."""
+    """A web process and the port on which it listens."""
 
     name: str
     port: int
@@ -39,7 +39,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """A database with organizations 1 to `organizations`, and who may ask for them."""
+    """A database with organizations 1 to `organizations`, and credentials for it."""
 
     database: str
     white_label_id: int
@@ -54,12 +54,12 @@ class Fleet:
     session: str
     admin_session: str
 
-    def id_of(self, number: int) -> int:
+    def organization_id(self, number: int) -> int:
         return self.first_id + number - 1
 
 
 class Stack:
-    """Everything of one state folder, whose lock the caller holds."""
+    """All processes of a state folder, whose lock the caller holds."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -76,7 +76,7 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in process.STOP_SIGNALS:  # it is what we are doing
+        for number in process.STOP_SIGNALS:  # already stopping
             signal.signal(number, signal.SIG_IGN)
         for program in self.running:
             program.request_stop()
@@ -89,7 +89,7 @@ class Stack:
     # --- databases ----------------------------------------------------------------
 
     def url(self, database: str) -> str:
-        """As Django, psycopg and asyncpg read it."""
+        """Return the URL of a database for Django, psycopg and asyncpg."""
         folder = quote(str(paths.socket_dir(self.state)), safe="/")
         return f"postgresql://orgdesk@/{database}?host={folder}"
 
@@ -97,50 +97,52 @@ class Stack:
         return psycopg.connect(self.url(database), autocommit=True)
 
     def fleet(self, *, organizations: int, charted: int, metered: int) -> Fleet:
-        """The fleet of that size: the one in the folder, or else built now."""
+        """Return the fleet of this size, from the state folder or built now."""
         database = f"bench_{organizations}"
         with self.connect() as connection:
-            known = "select from pg_database where datname = %s"
-            if connection.execute(known, [database]).rowcount == 0:
+            exists = "select from pg_database where datname = %s"
+            if connection.execute(exists, [database]).rowcount == 0:
                 connection.execute(f"create database {database}".encode())
         self.run("manage.py", "prepare", database=database)
         sizes = map(str, (organizations, charted, metered))
-        said = self.run("-m", "bench.prepare", database, *sizes, database=database)
-        return Fleet(**json.loads(said))
+        output = self.run("-m", "bench.prepare", database, *sizes, database=database)
+        return Fleet(**json.loads(output))
 
     def run(self, *arguments: str, database: str) -> bytes:
-        """One of our commands, to its end; what it said, for a program to read."""
-        return child.output(*arguments, env=child.with_database(self.url(database)))
+        """Run a Python command of the repository and return what it prints."""
+        return child.output(
+            *arguments, env=child.database_environment(self.url(database))
+        )
 
     def environment(self, fleet: Fleet) -> dict[str, str]:
-        """Of a helper that works on the fleet."""
-        return child.with_database(self.url(fleet.database))
+        """Return the environment of a helper that works on the fleet."""
+        return child.database_environment(self.url(fleet.database))
 
     # --- processes ----------------------------------------------------------------
 
-    def ours(self, name: str, fleet: Fleet) -> Site:
-        """Start the product's web process over a fleet."""
+    def start_web(self, name: str, fleet: Fleet) -> Site:
+        """Start the web process of Orgdesk over a fleet."""
         port = free_port()
         return self._serve(self._web(name, port), port, fleet)
 
-    def ours_without_fast_path(self, fleet: Fleet) -> Site:
+    def start_web_without_fast_path(self, fleet: Fleet) -> Site:
         """Start the same web process with nothing in front of Django."""
         port = free_port()
         program = self._web("web-django", port)
         program.command[-1] = "config.wsgi:django_application"
         return self._serve(program, port, fleet)
 
-    def work(self, fleet: Fleet) -> list[Program]:
-        """The product's beat and worker."""
-        _, *others = programs(self.state, 0)
-        for program in others:
-            self.begin(program, fleet)
-        return others
+    def start_worker_and_beat(self, fleet: Fleet) -> list[Program]:
+        """Start beat and worker of Orgdesk over a fleet."""
+        _, *workers = programs(self.state, 0)
+        for program in workers:
+            self.start(program, fleet)
+        return workers
 
-    def peer(
+    def start_peer(
         self, name: str, application: str, fleet: Fleet, *, asgi: bool = False
     ) -> Site:
-        """A peer on our web server, with our flags."""
+        """Start a peer on the web server of Orgdesk, with the same flags."""
         port = free_port()
         flags = self._web(name, port).command[:-1]
         if asgi:
@@ -157,15 +159,15 @@ class Stack:
         return program
 
     def _serve(self, program: Program, port: int, fleet: Fleet) -> Site:
-        self.begin(program, fleet)
+        self.start(program, fleet)
         _await_port(port, program)
         return Site(program.log.stem, port, program)
 
-    def begin(self, program: Program, fleet: Fleet) -> None:
-        """Start it, or start it again, over a fleet."""
+    def start(self, program: Program, fleet: Fleet) -> None:
+        """Start or restart a program over a fleet."""
         if program not in self.running:
             self.running.append(program)
-        # A program takes its environment from ours.
+        # A program inherits the environment of this process.
         os.environ["DATABASE_URL"] = self.url(fleet.database)
         program.start(time.sleep)
         del os.environ["DATABASE_URL"]

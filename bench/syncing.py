@@ -1,8 +1,8 @@
-"""A stand-in for Stripe is filled, listed by the SDK, then synced twice.
+"""Fill a fake Stripe, list it by the SDK, then sync it twice.
 
     python -m bench.syncing STATE_FOLDER CUSTOMERS
 
-Prints the seconds of each as JSON. Each customer is an organization's and has a
+Prints the seconds of each as JSON. Each customer belongs to an organization and has a
 subscription and two invoices.
 """
 
@@ -22,15 +22,16 @@ import django
 
 _KEY = "sk_test_bench"
 _DAY = 86_400
-_AT_A_TIME = 1_000
+_BATCH_SIZE = 1_000
 Json = dict[str, Any]
 
 
 def main() -> None:
-    import stripe  # noqa: F401  its third of a second is not the listing's
+    # Imported now, so that the third of a second it takes is not part of the listing.
+    import stripe  # noqa: F401
 
     folder, customers = Path(sys.argv[1]), int(sys.argv[2])
-    with _stand_in(folder / "bench-stripe.sqlite") as url:
+    with _fake_stripe(folder / "bench-stripe.sqlite") as url:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "STRIPE_SECRET_KEY": _KEY,
@@ -45,12 +46,12 @@ def main() -> None:
 
 
 @contextmanager
-def _stand_in(state: Path) -> Iterator[str]:
+def _fake_stripe(state: Path) -> Iterator[str]:
     state.unlink(missing_ok=True)
     command = [sys.executable, "-m", "config.dev.fakestripe", "--state", str(state)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         if process.stdout is None:
-            raise AssertionError("it was asked to speak")
+            raise AssertionError("the fake Stripe has no standard output")
         try:
             yield process.stdout.readline().split()[-1]
         finally:
@@ -62,13 +63,13 @@ def _organizations(count: int) -> list[int]:
     from orgs.commands.white_labels import create_white_label
     from orgs.models import Organization
 
-    label = create_white_label("bench", name="Bench")
-    for first in range(0, count, _AT_A_TIME):
-        some = [
+    white_label = create_white_label("bench", name="Bench")
+    for first in range(0, count, _BATCH_SIZE):
+        batch = [
             IncomingOrganization(external_id=f"o-{n}", name=f"Organization {n}")
-            for n in range(first, min(first + _AT_A_TIME, count))
+            for n in range(first, min(first + _BATCH_SIZE, count))
         ]
-        load_organizations(label, some)
+        load_organizations(white_label, batch)
     rows = Organization.objects.filter(external_id__startswith="o-").order_by("id")
     return list(rows.values_list("id", flat=True))
 
@@ -80,51 +81,55 @@ def _fill(url: str, organization_ids: list[int]) -> None:
     sold = {"unit_amount": 2900, "recurring": {"interval": "month"}}
     _load(url, [product, price | sold])
     began = int(time.time()) - 90 * _DAY
-    for first in range(0, len(organization_ids), _AT_A_TIME):
-        some = enumerate(organization_ids[first : first + _AT_A_TIME], start=first)
-        _load(url, [one for n, id_ in some for one in _of(n, id_, began + n)])
+    for first in range(0, len(organization_ids), _BATCH_SIZE):
+        batch = enumerate(organization_ids[first : first + _BATCH_SIZE], start=first)
+        _load(url, [each for n, id_ in batch for each in _objects(n, id_, began + n)])
 
 
-def _of(n: int, organization_id: int, at: int) -> Iterator[Json]:
+def _objects(n: int, organization_id: int, created: int) -> Iterator[Json]:
+    """Yield customer number `n` with a subscription and two invoices."""
     yield {
         "object": "customer",
         "id": f"cus_{n}",
-        "created": at,
+        "created": created,
         "email": f"pay@o-{n}.example",
         "metadata": {"orgdesk_organization_id": str(organization_id)},
     }
     yield {
         "object": "subscription",
         "id": f"sub_{n}",
-        "created": at,
+        "created": created,
         "customer": f"cus_{n}",
         "items": [{"price": "price_7"}],
     }
     for number in range(2):
-        span = {"start": at + 30 * number * _DAY, "end": at + 30 * (number + 1) * _DAY}
+        start = created + 30 * number * _DAY
+        period = {"start": start, "end": start + 30 * _DAY}
         yield {
             "object": "invoice",
             "id": f"in_{n}_{number}",
-            "created": span["end"],
+            "created": period["end"],
             "customer": f"cus_{n}",
             "currency": "usd",
             "status": "paid",
             "amount_paid": 2900,
-            "lines": [{"amount": 2900, "period": span}],
+            "lines": [{"amount": 2900, "period": period}],
         }
 
 
 def _load(url: str, objects: list[Json]) -> None:
     body = json.dumps({"objects": objects}).encode()
-    with urlopen(Request(f"{url}/_fake/objects", body), timeout=60) as answer:  # noqa: S310
-        answer.read()
+    with urlopen(Request(f"{url}/_fake/objects", body), timeout=60) as response:  # noqa: S310
+        response.read()
 
 
 def _list(url: str) -> None:
-    """As whoever follows the SDK's guide: 100 a page, all pages."""
+    """List all objects as the guide of the SDK shows: all pages of 100 objects."""
     import stripe
 
-    logging.getLogger("stripe").setLevel(logging.WARNING)  # else each URL, twice
+    logging.getLogger("stripe").setLevel(
+        logging.WARNING
+    )  # otherwise it logs each URL twice
     client = stripe.StripeClient(_KEY, base_addresses={"api": url}).v1
     lists: list[tuple[Any, Json]] = [
         (client.customers, {}),
@@ -132,8 +137,8 @@ def _list(url: str) -> None:
         (client.subscriptions, {"status": "all"}),
         (client.invoices, {}),
     ]
-    for service, wanted in lists:
-        for _ in service.list({"limit": 100, **wanted}).auto_paging_iter():
+    for service, parameters in lists:
+        for _ in service.list({"limit": 100, **parameters}).auto_paging_iter():
             pass
 
 
@@ -148,7 +153,7 @@ def _sync() -> None:
 
 
 def _check(customers: int) -> None:
-    """Everything is here, and the second time wrote nothing."""
+    """Raise unless both runs read all objects and only the first one wrote them."""
     from billing.models import SyncRun
 
     runs = SyncRun.objects.order_by("id").values_list("state", "done", "errors")

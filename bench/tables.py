@@ -1,7 +1,7 @@
 """The statements that write a fleet, table by table; see `bench.data`.
 
-Each takes the organizations from number `start` to `stop`, and nothing in them is by
-chance: the same size is the same data. The open period, the second, began 20 days ago.
+Each writes the organizations from number `start` to `stop`. Nothing is random: the same
+size and day give the same data. The open period is the second and began 20 days ago.
 """
 
 PRODUCTS = tuple(f"model-{number:02d}" for number in range(20))
@@ -10,7 +10,7 @@ UNIT_PRICE = "0.000002"  # of every product and meter
 CHART_DAYS, CHART_PRODUCTS = 30, 5
 METRIC_DAYS = 365
 USAGE_DAYS = 12  # every other day
-ROWS_EACH = USAGE_DAYS * len(METERS)
+ROWS_PER_ORGANIZATION = USAGE_DAYS * len(METERS)
 
 _NUMBERS = "generate_series(%(start)s::bigint, %(stop)s::bigint) i"
 
@@ -121,7 +121,7 @@ from {_NUMBERS}, generate_series({USAGE_DAYS} - 1, 0, -1) d,
 where i > %(charted)s
 order by i, d desc, m.n
 """,
-    "usage of charts": f"""
+    "daily usage for charts": f"""
 insert into metrics_dailyusage (organization_id, day, product, meter, project_id,
     period, quantity, cost, benchmark_cost, unpriced_quantity)
 select %(base)s + i, %(today)s::date - d, 'model-' || lpad(p::text, 2, '0'),
@@ -134,12 +134,12 @@ from {_NUMBERS}, generate_series({CHART_DAYS} - 1, 0, -1) d,
 where i <= %(charted)s
 order by i, d desc, p
 """,
-    "days of people": f"""
+    "daily metrics of people": f"""
 insert into metrics_dailymetric (organization_id, day, members_added, staff_added,
     projects_added)
 select %(base)s + i, %(today)s::date - 400, 2, 1, 2 from {_NUMBERS}
 """,
-    "days of a year": f"""
+    "daily metrics of a year": f"""
 insert into metrics_dailymetric (organization_id, day, cpu_seconds, gpu_seconds,
     storage_bytes_added, storage_bytes_deleted)
 select %(base)s + i, %(today)s::date - d, 3600 + (i + d) %% 997, 60 + (i + d) %% 97,
@@ -155,7 +155,7 @@ from {_NUMBERS}, lateral (
     select sum(cost) as cost, max(day) as day from metrics_dailyusage
     where organization_id = %(base)s + i and day > %(today)s::date - 30) u
 """,
-    "standings by limit": f"""
+    "rankings by limit": f"""
 insert into billing_limitranking (organization_id, white_label_id)
 select %(base)s + i, %(white_label)s from {_NUMBERS}
 """,

@@ -1,5 +1,5 @@
-"""What people would use instead, each written as a good engineer would with it.
+"""Peers: common alternatives to Orgdesk, each written as a good engineer would.
 
-All read the same database and count calls by the same script in the same Valkey.
-`bench.rows.charts` proves, before it measures, that they answer the same numbers.
+All read the same database and count calls with the same script in the same Valkey.
+`bench.rows.charts` checks, before it measures, that they return the same numbers.
 """

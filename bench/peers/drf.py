@@ -1,4 +1,4 @@
-"""Django REST framework: an authentication, a throttle, a serializer, a view."""
+"""Django REST framework with authentication, a throttle, a serializer and a view."""
 
 from django.core.wsgi import get_wsgi_application
 

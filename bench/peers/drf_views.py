@@ -1,4 +1,4 @@
-"""The chart as Django REST framework's parts do it."""
+"""The cost chart, built from the parts of Django REST framework."""
 
 from datetime import date
 from typing import Any
@@ -15,12 +15,12 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from bench.peers.ground import (
+from bench.peers.common import (
     COUNT,
     REDIS_URL,
     WINDOW_MILLISECONDS,
-    counter_of,
-    days_of,
+    counter_name,
+    days_with_starts,
     hash_key,
 )
 from bench.peers.tables.models import ApiKey, DailyUsage, Organization
@@ -56,7 +56,7 @@ class CountedThrottle(BaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
         organization = view.organization()
         limit = organization.rate_limit or request.auth.white_label.default_rate_limit
-        name = counter_of(organization.pk, request.auth.pk)
+        name = counter_name(organization.pk, request.auth.pk)
         number, _ = count(keys=[name], args=[limit, WINDOW_MILLISECONDS])
         return bool(number <= limit)
 
@@ -104,8 +104,8 @@ class ChartsView(APIView):
             values.setdefault(day, []).append(point)
         zone = request.auth.white_label.time_zone
         points = [
-            {"timestamp": at, "values": values.get(day, [])}
-            for day, at in days_of(start, end, zone)
+            {"timestamp": timestamp, "values": values.get(day, [])}
+            for day, timestamp in days_with_starts(start, end, zone)
         ]
         return Response({"data": PointSerializer(points, many=True).data})
 

@@ -21,19 +21,19 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from bench.peers.ground import (
+from bench.peers.common import (
     COUNT,
     DATABASE_URL,
     REDIS_URL,
     WINDOW_MILLISECONDS,
-    counter_of,
-    days_of,
+    counter_name,
+    days_with_starts,
     hash_key,
 )
 
 engine = create_async_engine(
     DATABASE_URL.replace("postgresql://", "postgresql+asyncpg://"),
-    isolation_level="AUTOCOMMIT",  # spares two round trips a call
+    isolation_level="AUTOCOMMIT",  # saves two round trips per call
     pool_size=8,
     max_overflow=0,
 )
@@ -86,16 +86,16 @@ class DailyUsage(Base):
 
 
 async def session() -> AsyncIterator[AsyncSession]:
-    async with Session() as found:
-        yield found
+    async with Session() as db:
+        yield db
 
 
-async def allowed(
+async def authorize(
     organization_id: int,
     db: Annotated[AsyncSession, Depends(session)],
     x_api_key: Annotated[str, Header()],
 ) -> WhiteLabel:
-    """The white label whose key this is, if it reaches the organization."""
+    """Return the white label of the key if the key may read the organization."""
     statement = (
         select(ApiKey, Organization, WhiteLabel)
         .join(WhiteLabel, WhiteLabel.id == ApiKey.white_label_id)
@@ -124,9 +124,11 @@ async def allowed(
     return white_label
 
 
-async def _count(key_id: int, organization: Organization, label: WhiteLabel) -> None:
-    limit = organization.rate_limit or label.default_rate_limit
-    name = counter_of(organization.id, key_id)
+async def _count(
+    key_id: int, organization: Organization, white_label: WhiteLabel
+) -> None:
+    limit = organization.rate_limit or white_label.default_rate_limit
+    name = counter_name(organization.id, key_id)
     number, _ = await count(keys=[name], args=[limit, WINDOW_MILLISECONDS])
     if number > limit:
         raise HTTPException(429)
@@ -137,7 +139,7 @@ async def charts(
     organization_id: int,
     start: Annotated[date, Query(alias="from")],
     end: Annotated[date, Query(alias="to")],
-    white_label: Annotated[WhiteLabel, Depends(allowed)],
+    white_label: Annotated[WhiteLabel, Depends(authorize)],
     db: Annotated[AsyncSession, Depends(session)],
 ) -> Response:
     statement = (
@@ -155,7 +157,7 @@ async def charts(
         point = {"id": product, "name": product, "value": float(cost)}
         values.setdefault(day, []).append(point)
     data = [
-        {"timestamp": at, "values": values.get(day, [])}
-        for day, at in days_of(start, end, white_label.time_zone)
+        {"timestamp": timestamp, "values": values.get(day, [])}
+        for day, timestamp in days_with_starts(start, end, white_label.time_zone)
     ]
     return Response(orjson.dumps({"data": data}), media_type="application/json")

@@ -1,6 +1,7 @@
-"""The limit: psycopg straight to bytes in a bare WSGI function.
+"""The limit of what is possible: a bare WSGI function from psycopg to bytes.
 
-Two statements a call, prepared by the driver: who may ask for what, then the numbers.
+Each call runs two statements, prepared by the driver: the check of the key, then the
+numbers.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,13 +14,13 @@ import orjson
 import redis
 from psycopg_pool import ConnectionPool
 
-from bench.peers.ground import (
+from bench.peers.common import (
     COUNT,
     DATABASE_URL,
     REDIS_URL,
     WINDOW_MILLISECONDS,
-    counter_of,
-    days_of,
+    counter_name,
+    days_with_starts,
     hash_key,
 )
 
@@ -61,7 +62,7 @@ where k.key_hash = %s and k.organization_id is null
     and (k.expires_at is null or k.expires_at > now())
     and (k.revoked_at is null or k.revoked_at > now())
 """
-NOTE_USE = "update orgs_apikey set last_used_at = now() where id = %s"
+RECORD_USE = "update orgs_apikey set last_used_at = now() where id = %s"
 SERIES = """
 select day, product, trim_scale(sum(cost))::text
 from metrics_dailyusage
@@ -79,14 +80,14 @@ group by 1, 2 order by 1 nulls first
 """
 
 
-class Refused(Exception):
-    """With the status line it is answered by."""
+class RefusedCall(Exception):
+    """A refused call; the text is the status line of the response."""
 
 
 def application(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
     try:
         body = _answer(environ)
-    except Refused as refused:
+    except RefusedCall as refused:
         start(str(refused), [("Content-Length", "0")])
         return [b""]
     headers = [
@@ -101,40 +102,42 @@ def _answer(environ: dict[str, Any]) -> bytes:
     key = hash_key(environ.get("HTTP_X_API_KEY", ""))
     match environ["PATH_INFO"].split("/"):
         case ["", "api", "v1", "billing", "costs", organization, "charts"]:
-            asked = parse_qs(environ["QUERY_STRING"])
-            start, end = (date.fromisoformat(asked[name][0]) for name in ("from", "to"))
+            values = parse_qs(environ["QUERY_STRING"])
+            start, end = (
+                date.fromisoformat(values[name][0]) for name in ("from", "to")
+            )
             return charts(key, int(organization), start, end)
         case ["", "api", "v1", "organizations", organization, "access"]:
             return access(key, int(organization))
         case ["", "v1", "api", _, owner, _, _, inner]:
             return info(key, int(owner), int(inner))
-    raise Refused("404 Not Found")
+    raise RefusedCall("404 Not Found")
 
 
-def _checked(connection: Any, row: Any, scope: str, organization_id: int) -> None:
+def _check(connection: Any, row: Any, scope: str, organization_id: int) -> None:
     if row is None:
-        raise Refused("401 Unauthorized")
-    key_id, scopes, is_noted, limit = row[:4]
+        raise RefusedCall("401 Unauthorized")
+    key_id, scopes, is_use_recorded, limit = row[:4]
     if scope not in scopes:
-        raise Refused("403 Forbidden")
-    name = counter_of(organization_id, key_id)
+        raise RefusedCall("403 Forbidden")
+    name = counter_name(organization_id, key_id)
     if count(keys=[name], args=[limit, WINDOW_MILLISECONDS])[0] > limit:
-        raise Refused("429 Too Many Requests")
-    if not is_noted:
-        connection.execute(NOTE_USE, [key_id])
+        raise RefusedCall("429 Too Many Requests")
+    if not is_use_recorded:
+        connection.execute(RECORD_USE, [key_id])
 
 
-# --- contract C: a chart ----------------------------------------------------------
+# --- cost chart (billing costs API) -----------------------------------------------
 
 
 def charts(key: bytes, organization_id: int, start: date, end: date) -> bytes:
     with pool.connection() as connection:
         row = connection.execute(ALLOWED, [organization_id, key]).fetchone()
-        _checked(connection, row, "billing:read", organization_id)
-        assert row  # noqa: S101  checked
+        _check(connection, row, "billing:read", organization_id)
+        assert row  # noqa: S101  for the types
         cursor = connection.cursor(binary=True)
-        found = cursor.execute(SERIES, [organization_id, start, end]).fetchall()
-    return _chart(found, days_of(start, end, row[4]))
+        rows = cursor.execute(SERIES, [organization_id, start, end]).fetchall()
+    return _chart(rows, days_with_starts(start, end, row[4]))
 
 
 def _chart(
@@ -146,40 +149,40 @@ def _chart(
         point = f'{{"id":{name},"name":{name},"value":{cost}}}'
         values.setdefault(day, []).append(point)
     points = [
-        f'{{"timestamp":{at},"values":[{",".join(values.get(day, ()))}]}}'
-        for day, at in days
+        f'{{"timestamp":{timestamp},"values":[{",".join(values.get(day, ()))}]}}'
+        for day, timestamp in days
     ]
     return f'{{"data":[{",".join(points)}]}}'.encode()
 
 
-# --- a plain key check: who may ask for what, how often, and nothing else -----------
+# --- plain key check: scopes and the rate limit, nothing else ---------------------
 
 
 def access(key: bytes, organization_id: int) -> bytes:
     with pool.connection() as connection:
         row = connection.execute(ALLOWED, [organization_id, key]).fetchone()
-        _checked(connection, row, "organizations:read", organization_id)
-    assert row  # noqa: S101  checked
+        _check(connection, row, "organizations:read", organization_id)
+    assert row  # noqa: S101  for the types
     return orjson.dumps({"allowed": True, "rate_limit": row[3]})
 
 
-# --- contract A: an organization and its 365 days ---------------------------------
+# --- organization with 365 days (white-label admin API) ---------------------------
 
 
 def info(key: bytes, owner_id: int, inner_id: int) -> bytes:
     with pool.connection() as connection:
         row = connection.execute(ALLOWED_INSIDE, [owner_id, inner_id, key]).fetchone()
-        _checked(connection, row, "organizations:read", owner_id)
-        assert row  # noqa: S101  checked
+        _check(connection, row, "organizations:read", owner_id)
+        assert row  # noqa: S101  for the types
         zone = ZoneInfo(row[4])
         contract = row[8] or row[9].astimezone(zone).date()
         last = datetime.now(zone).date()
         start = last - timedelta(days=DAYS - 1)
         cursor = connection.cursor(binary=True)
-        found = cursor.execute(METRICS, [start, contract, inner_id, last]).fetchall()
-    [(_, since)] = days_of(contract, contract + timedelta(days=1), row[4])
-    moment = datetime.fromtimestamp(since / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return _info(row, found, start, contract, moment)
+        metrics = cursor.execute(METRICS, [start, contract, inner_id, last]).fetchall()
+    [(_, timestamp)] = days_with_starts(contract, contract + timedelta(days=1), row[4])
+    since = datetime.fromtimestamp(timestamp / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _info(row, metrics, start, contract, since)
 
 
 _DAY = """{"date":"%sT00:00:00Z","computeTimeCalculatedSince":"%s",\
@@ -201,11 +204,11 @@ _LIMITS = (
 )
 
 
-def _info(row: Any, found: Any, start: date, contract: date, since: str) -> bytes:
+def _info(row: Any, metrics: Any, start: date, contract: date, since: str) -> bytes:
     weight, is_billable, is_personal = row[5:8]
     by_day: dict[date, tuple[int, ...]] = {}
     people = staff = projects = stored = cpu = gpu = 0
-    for day, in_contract, *sums in found:
+    for day, in_contract, *sums in metrics:
         if day is not None:
             by_day[day] = tuple(sums)
             continue

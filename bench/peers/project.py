@@ -5,17 +5,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
-from bench.peers.ground import DATABASE_URL, SECRET_KEY
+from bench.peers.common import DATABASE_URL, SECRET_KEY
 
 _url = urlsplit(DATABASE_URL)
 
 
-def configure(**more: Any) -> None:
-    """As a careful deployment has them: a pool, no debugging."""
+def configure(**options: Any) -> None:
+    """Configure Django as in a careful deployment: with a pool, without debugging."""
     settings.configure(
         SECRET_KEY=SECRET_KEY,
         ALLOWED_HOSTS=["127.0.0.1"],
-        ROOT_URLCONF=more["ROOT_URLCONF"],
+        ROOT_URLCONF=options["ROOT_URLCONF"],
         DATABASES={
             "default": {
                 "ENGINE": "django.db.backends.postgresql",
@@ -27,5 +27,5 @@ def configure(**more: Any) -> None:
         },
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         USE_TZ=True,
-        **{name: value for name, value in more.items() if name != "ROOT_URLCONF"},
+        **{name: value for name, value in options.items() if name != "ROOT_URLCONF"},
     )

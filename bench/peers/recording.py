@@ -1,9 +1,9 @@
-"""Recording as plainly as it goes: the rows alone, no sums, no costs, no answer.
+"""Recording in the simplest form: only the event rows, no sums, costs or response.
 
     python -m bench.peers.recording copy|bulk_create
 
-reads a pickled list of batches from standard input, each a list of `Row`, and says how
-many seconds writing them took.
+Reads a pickled list of batches from standard input, each a list of `Row`, and prints
+the seconds that writing them took.
 """
 
 import os
@@ -25,7 +25,7 @@ copy metrics_usageevent (organization_id, event_id, at, product, project_id, qua
 
 
 def plain_copy(batches: Sequence[Sequence[Row]]) -> float:
-    """COPY in text format, made beforehand; a commit each batch."""
+    """Return the seconds of COPY with prepared text, one commit per batch."""
     texts = [
         "".join(
             f"{id_}\t{event}\t{at}\t{product}\t0\t{quantities}\t2\t1\n"
@@ -43,7 +43,7 @@ def plain_copy(batches: Sequence[Sequence[Row]]) -> float:
 
 
 def bulk_create(batches: Sequence[Sequence[Row]]) -> float:
-    """The product's own model; a commit each batch."""
+    """Return the seconds of `bulk_create` with the real model, one commit per batch."""
     import django
     import orjson
 
@@ -71,12 +71,12 @@ def bulk_create(batches: Sequence[Sequence[Row]]) -> float:
     return time.perf_counter() - began
 
 
-_WAYS: dict[str, Callable[[Any], float]] = {
+_METHODS: dict[str, Callable[[Any], float]] = {
     "copy": plain_copy,
     "bulk_create": bulk_create,
 }
 
 
 if __name__ == "__main__":
-    given = pickle.load(sys.stdin.buffer)  # noqa: S301  our own parent's
-    print(_WAYS[sys.argv[1]](given))
+    batches = pickle.load(sys.stdin.buffer)  # noqa: S301  from our parent
+    print(_METHODS[sys.argv[1]](batches))

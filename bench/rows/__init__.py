@@ -1,4 +1,4 @@
-"""The rows, in the order they are measured; memory is looked at last."""
+"""All rows, in the order of their measurement; memory is reported last."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from bench.report import Row
 from bench.rows import (
     alerts,
     charts,
-    django_own,
+    django_parts,
     fleet,
     memory,
     organization,
@@ -24,12 +24,12 @@ _MODULES = (
     fleet,
     alerts,
     stripe,
-    django_own,
+    django_parts,
     memory,
 )
 
 
 def measure(run: Run) -> Iterator[Row]:
     for module in _MODULES:
-        if run.wants(*module.ROWS):
-            yield from (row for row in module.measure(run) if run.wants(row.row))
+        if run.selects(*module.ROWS):
+            yield from (row for row in module.measure(run) if run.selects(row.row))

@@ -1,9 +1,9 @@
-"""Memory of ours through everything before."""
+"""Memory of web and worker during all other rows."""
 
 from collections.abc import Iterator
 
 from bench.report import Row
-from bench.run import Run, say
+from bench.run import Run, print_progress
 
 LIMIT = 250  # MB
 ROWS = ("memory of web, under 250 MB", "memory of worker, under 250 MB")
@@ -11,9 +11,11 @@ ROWS = ("memory of web, under 250 MB", "memory of worker, under 250 MB")
 
 def measure(run: Run) -> Iterator[Row]:
     for row, name in zip(ROWS, ("web", "worker"), strict=True):
-        found = run.memory[name]
-        if not found:
+        samples = run.memory[name]
+        if not samples:
             continue
-        most = max(found)
-        say(f"memory of {name}: first {found[0]:.0f}, last {found[-1]:.0f} MB")
+        most = max(samples)
+        print_progress(
+            f"memory of {name}: first {samples[0]:.0f}, last {samples[-1]:.0f} MB"
+        )
         yield Row(row, most, LIMIT, "MB", LIMIT / most, 1, 1)

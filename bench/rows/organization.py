@@ -1,4 +1,4 @@
-"""An organization's page with all its tabs, beside its own SQL run bare."""
+"""The page of an organization with all tabs, compared with its bare SQL."""
 
 import pickle
 import random
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bench import child, http, load
 from bench.report import Row
-from bench.run import Run, say
+from bench.run import Run, print_progress
 
 PAGE = "organization page, all tabs, p95, within 3 x of its own SQL"
 ROWS = (PAGE,)
@@ -24,62 +24,63 @@ TABS = {
 def measure(run: Run) -> Iterator[Row]:
     chance = random.Random(7)  # noqa: S311
     numbers = chance.sample(range(1, run.big.organizations + 1), run.sizes.loads)
-    ids = [run.big.id_of(number) for number in numbers]
-    session = http.with_session(run.big.session)
+    ids = [run.big.organization_id(number) for number in numbers]
+    session = http.session_header(run.big.session)
     requests = [
-        http.get(path.format(id_), session) for id_ in ids for path in TABS.values()
+        http.get_request(path.format(id_), session)
+        for id_ in ids
+        for path in TABS.values()
     ]
-    statements = _statements(run, ids)
-    found = run.rounds(
+    statements = _capture_statements(run, ids)
+    medians = run.rounds(
         "organization page",
         {
-            "page": lambda: _loads(run, requests),
-            "bare": lambda: _bare(run, statements),
+            "page": lambda: _load_pages(run, requests),
+            "bare": lambda: _replay_statements(run, statements),
         },
     )
-    page, bare = found["page"], found["bare"]
+    page, bare = medians["page"], medians["bare"]
     yield Row(PAGE, page, bare, "ms", 3 * bare / page, 1, 1.5)
 
 
-def _loads(run: Run, requests: list[bytes]) -> float:
-    """Milliseconds of a load of all tabs, one after the other, at the 95th percent."""
-    answer = load.run(load.Load(run.web.port, requests, connections=1))
-    return _p95(_tab_by_tab("page", answer.latencies))
+def _load_pages(run: Run, requests: list[bytes]) -> float:
+    """Return the p95 in milliseconds of loading all tabs, one after the other."""
+    result = load.run(load.Load(run.web.port, requests, connections=1))
+    return _p95(_sum_tabs("page", result.latencies))
 
 
-def _bare(run: Run, statements: bytes) -> float:
-    said = child.output(
-        *("-m", "bench.bare", "replay"),
-        given=statements,
+def _replay_statements(run: Run, statements: bytes) -> float:
+    output = child.output(
+        *("-m", "bench.page_sql", "replay"),
+        stdin=statements,
         env=run.stack.environment(run.big),
     )
-    return _p95(_tab_by_tab("bare", pickle.loads(said)))  # noqa: S301  our own
+    return _p95(_sum_tabs("bare", pickle.loads(output)))  # noqa: S301  from our child
 
 
-def _statements(run: Run, ids: list[int]) -> bytes:
-    """What each page asks PostgreSQL, pickled: a list for each request."""
+def _capture_statements(run: Run, ids: list[int]) -> bytes:
+    """Return the statements of the pages, pickled: a list for each request."""
     paths = [path.format(id_) for id_ in ids for path in TABS.values()]
-    said = child.output(
-        *("-m", "bench.bare", "capture"),
-        given=pickle.dumps({"session": run.big.session, "paths": paths}),
+    output = child.output(
+        *("-m", "bench.page_sql", "capture"),
+        stdin=pickle.dumps({"session": run.big.session, "paths": paths}),
         env=run.stack.environment(run.big),
     )
-    counts = [len(found) for found in pickle.loads(said)[: len(TABS)]]  # noqa: S301  our own
-    told = ", ".join(f"{t} {n}" for t, n in zip(TABS, counts, strict=True))
-    say(f"statements a tab: {told}")
-    return said
+    lists = pickle.loads(output)[: len(TABS)]  # noqa: S301  from our child
+    counts = ", ".join(f"{t} {len(s)}" for t, s in zip(TABS, lists, strict=True))
+    print_progress(f"statements per tab: {counts}")
+    return output
 
 
-def _tab_by_tab(what: str, seconds: list[float]) -> list[float]:
-    """The seconds of each load, from those of its tabs."""
-    tabs = [_p95(seconds[at :: len(TABS)]) for at in range(len(TABS))]
-    told = ", ".join(f"{t} {ms:.1f}" for t, ms in zip(TABS, tabs, strict=True))
-    say(f"{what}, p95 ms: {told}")
-    return [
-        sum(seconds[at : at + len(TABS)]) for at in range(0, len(seconds), len(TABS))
-    ]
+def _sum_tabs(title: str, seconds: list[float]) -> list[float]:
+    """Return the seconds of each page load, the sums of the seconds of its tabs."""
+    width = len(TABS)
+    tabs = [_p95(seconds[tab::width]) for tab in range(width)]
+    summary = ", ".join(f"{t} {ms:.1f}" for t, ms in zip(TABS, tabs, strict=True))
+    print_progress(f"{title}, p95 ms: {summary}")
+    return [sum(seconds[n : n + width]) for n in range(0, len(seconds), width)]
 
 
 def _p95(seconds: list[float]) -> float:
-    """In milliseconds."""
-    return 1000 * load.Answer(latencies=seconds).percentile(95)
+    """Return the 95th percentile in milliseconds."""
+    return 1000 * load.LoadResult(latencies=seconds).percentile(95)

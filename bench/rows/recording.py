@@ -1,4 +1,4 @@
-"""Recording over HTTP, beside writing the same rows with nothing else."""
+"""Recording over HTTP, compared with only writing the same rows."""
 
 import json
 import pickle
@@ -26,7 +26,7 @@ _UNIT = "events/s"
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """The same events as requests to ours and as rows for the peers."""
+    """The same events as requests to Orgdesk and as rows for the peers."""
 
     requests: list[bytes]
     rows: list[list[EventRow]]
@@ -37,53 +37,56 @@ class Batches:
 
 
 def measure(run: Run) -> Iterator[Row]:
-    if run.wants(SCATTERED, OVER_BULK):
+    if run.selects(SCATTERED, OVER_BULK):
         yield from _scattered(run)
-    if run.wants(ONE_EACH):
+    if run.selects(ONE_EACH):
         yield _one_each(run)
-    if run.wants(WRITERS, WHOLE):
+    if run.selects(WRITERS, WHOLE):
         yield from _writers(run)
 
 
 def _scattered(run: Run) -> Iterator[Row]:
     contenders = {
-        "ours": lambda: _record(run, _batches(run, _anyone)),
-        "copy": lambda: _peer(run, "copy", _batches(run, _anyone)),
-        "bulk_create": lambda: _peer(run, "bulk_create", _batches(run, _anyone)),
+        "orgdesk": lambda: _record(run, _batches(run, _any_organization)),
+        "copy": lambda: _peer(run, "copy", _batches(run, _any_organization)),
+        "bulk_create": lambda: _peer(
+            run, "bulk_create", _batches(run, _any_organization)
+        ),
     }
-    found = run.rounds("scattered", contenders)
-    ours, copy, bulk = found["ours"], found["copy"], found["bulk_create"]
-    yield Row(SCATTERED, ours, copy, _UNIT, ours / copy, 0.15, 0.3)
-    yield Row(OVER_BULK, ours, bulk, _UNIT, ours / bulk, 0, 0.5)
+    medians = run.rounds("scattered", contenders)
+    orgdesk, copy = medians["orgdesk"], medians["copy"]
+    bulk = medians["bulk_create"]
+    yield Row(SCATTERED, orgdesk, copy, _UNIT, orgdesk / copy, 0.15, 0.3)
+    yield Row(OVER_BULK, orgdesk, bulk, _UNIT, orgdesk / bulk, 0, 0.5)
 
 
 def _one_each(run: Run) -> Row:
     contenders = {
-        "ours": lambda: _record(run, _batches(run, _one)),
-        "copy": lambda: _peer(run, "copy", _batches(run, _one)),
+        "orgdesk": lambda: _record(run, _batches(run, _batch_organization)),
+        "copy": lambda: _peer(run, "copy", _batches(run, _batch_organization)),
     }
-    found = run.rounds("one each", contenders)
-    ours, copy = found["ours"], found["copy"]
-    return Row(ONE_EACH, ours, copy, _UNIT, ours / copy, 0.3, 0.5)
+    medians = run.rounds("one each", contenders)
+    orgdesk, copy = medians["orgdesk"], medians["copy"]
+    return Row(ONE_EACH, orgdesk, copy, _UNIT, orgdesk / copy, 0.3, 0.5)
 
 
 def _writers(run: Run) -> Iterator[Row]:
-    _ = run.web
+    _ = run.web  # starts web and worker
     deadlocks = _deadlocks(run)
     lost = 0
 
     def write(connections: int) -> float:
         nonlocal lost
-        batches = _batches(run, _anyone)
+        batches = _batches(run, _any_organization)
         rate = _record(run, batches, connections=connections)
         lost += batches.events - _count(run, batches)
         return rate
 
-    found = run.rounds("writers", {"8": lambda: write(8), "1": lambda: write(1)})
-    eight, one = found["8"], found["1"]
+    medians = run.rounds("writers", {"8": lambda: write(8), "1": lambda: write(1)})
+    eight, one = medians["8"], medians["1"]
     yield Row(WRITERS, eight, one, _UNIT, eight / one, 1.3, 1.6)
-    wrong = lost + _deadlocks(run) - deadlocks
-    yield Row(WHOLE, wrong, 0, "events", float(not wrong), 1, 1)
+    errors = lost + _deadlocks(run) - deadlocks
+    yield Row(WHOLE, errors, 0, "events", float(not errors), 1, 1)
 
 
 # --- the events -------------------------------------------------------------------
@@ -91,31 +94,33 @@ def _writers(run: Run) -> Iterator[Row]:
 Choose = Callable[[random.Random, int], int]
 
 
-def _anyone(chance: random.Random, first: int) -> int:
-    """Any of 5,000 organizations, for each event anew."""
+def _any_organization(chance: random.Random, first: int) -> int:
+    """Return a random number of 5,000 organizations for each event."""
     return -1 if first < 0 else chance.randrange(5_000)
 
 
-def _one(chance: random.Random, first: int) -> int:
-    """The organization of the batch's first event."""
+def _batch_organization(chance: random.Random, first: int) -> int:
+    """Return the number of the organization of the first event in the batch."""
     return chance.randrange(5_000) if first < 0 else first
 
 
 def _batches(run: Run, choose: Choose) -> Batches:
-    """Events that were never sent before, of the last 20 hours."""
+    """Return new events of the last 20 hours, with IDs that no earlier round used."""
     chance = random.Random()  # noqa: S311
     requests, rows = [], []
-    mark = f"{time.time_ns():x}"
+    prefix = f"{time.time_ns():x}"
     for number in range(run.sizes.batches):
-        first = chance.randrange(5_000) if choose is _one else 0
+        first = chance.randrange(5_000) if choose is _batch_organization else 0
         batch = [
-            _event(run, chance, f"{mark}-{number}-{n}", choose(chance, first))
+            _event(run, chance, f"{prefix}-{number}-{n}", choose(chance, first))
             for n in range(BATCH)
         ]
         rows.append(batch)
         key = run.big.writer_keys[number % len(run.big.writer_keys)]
         path = "/api/v1/usage/events"
-        requests.append(http.post(path, http.with_key(key), _body(run, batch)))
+        requests.append(
+            http.post_request(path, http.key_header(key), _body(run, batch))
+        )
     return Batches(requests, rows)
 
 
@@ -123,7 +128,7 @@ def _event(run: Run, chance: random.Random, id_: str, number: int) -> EventRow:
     at = datetime.now(UTC) - timedelta(seconds=chance.random() * 72_000)
     quantities = {meter: chance.randrange(1, 5_000) for meter in METERS}
     return (
-        run.big.id_of(run.big.charted + 1 + number % _recording(run)),
+        run.big.organization_id(run.big.charted + 1 + number % _recording_count(run)),
         id_,
         at.isoformat(),
         chance.choice(PRODUCTS),
@@ -131,8 +136,8 @@ def _event(run: Run, chance: random.Random, id_: str, number: int) -> EventRow:
     )
 
 
-def _recording(run: Run) -> int:
-    """How many organizations record: none of those whose charts are measured."""
+def _recording_count(run: Run) -> int:
+    """Return how many organizations record, without those of the measured charts."""
     return min(5_000, run.big.organizations - run.big.charted)
 
 
@@ -154,30 +159,32 @@ def _body(run: Run, batch: Sequence[EventRow]) -> bytes:
 
 
 def _record(run: Run, batches: Batches, *, connections: int = 1) -> float:
-    """Events a second over HTTP; then waits until the worker has nothing left to do."""
-    asked = load.Load(
+    """Return the events per second over HTTP, and wait until the worker is idle."""
+    work = load.Load(
         run.web.port, batches.requests, connections=connections, keeps_bodies=True
     )
-    answer = load.run(asked)
-    bodies = (json.loads(body.partition(b"\r\n\r\n")[2]) for body in answer.bodies)
+    result = load.run(work)
+    bodies = (json.loads(body.partition(b"\r\n\r\n")[2]) for body in result.bodies)
     accepted = sum(body["accepted"] for body in bodies)
     if accepted != batches.events:
-        raise load.WrongAnswer(f"{accepted} of {batches.events} events were accepted")
+        raise load.UnexpectedResponse(
+            f"{accepted} of {batches.events} events were accepted"
+        )
     drain(run.stack.state)
-    return batches.events / answer.seconds
+    return batches.events / result.seconds
 
 
-def _peer(run: Run, way: str, batches: Batches) -> float:
-    said = child.output(
-        *("-m", "bench.peers.recording", way),
-        given=pickle.dumps(batches.rows),
+def _peer(run: Run, method: str, batches: Batches) -> float:
+    output = child.output(
+        *("-m", "bench.peers.recording", method),
+        stdin=pickle.dumps(batches.rows),
         env=run.stack.environment(run.big),
     )
-    return batches.events / float(said)
+    return batches.events / float(output)
 
 
 def _deadlocks(run: Run) -> int:
-    time.sleep(1.5)  # sessions tell the statistics once a second
+    time.sleep(1.5)  # sessions report their statistics once a second
     with run.stack.connect() as connection:
         statement = "select deadlocks from pg_stat_database where datname = %s"
         row = connection.execute(statement, [run.big.database]).fetchone()
@@ -185,7 +192,7 @@ def _deadlocks(run: Run) -> int:
 
 
 def _count(run: Run, batches: Batches) -> int:
-    """How many of the events are in the table."""
+    """Return how many of the events are in the table."""
     keys = [(row[0], row[1]) for batch in batches.rows for row in batch]
     with run.stack.connect(run.big.database) as connection:
         statement = """

@@ -1,1 +1,1 @@
-"""A Django app over our tables, for the peers that are Django projects."""
+"""A Django app over the tables of Orgdesk, for peers that are Django projects."""

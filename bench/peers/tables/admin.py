@@ -5,7 +5,7 @@ from bench.peers.tables.models import Organization
 
 @admin.register(Organization)
 class OrganizationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The stock changelist: what half an hour of work gives."""
+    """A stock change list, as configured in half an hour."""
 
     list_display = ("name", "external_id", "white_label", "is_active", "created_at")
     search_fields = ("name", "external_id", "billing_email")

@@ -1,4 +1,4 @@
-"""Our tables as another Django project declares them; it makes none of them."""
+"""The tables of Orgdesk as unmanaged models of another Django project."""
 
 from typing import Any, ClassVar
 
@@ -84,7 +84,7 @@ class DailyUsage(models.Model):
 
 
 class Person(AbstractUser):
-    """Who logs in to the stock admin."""
+    """A user who signs in to the stock admin."""
 
     class Meta:
         managed = False

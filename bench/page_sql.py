@@ -1,9 +1,9 @@
 """The SQL of pages: captured through Django's test client, run again by psycopg.
 
-python -m bench.bare capture    {session, paths} in, a list of statements each out
-python -m bench.bare replay     those in, the seconds of each list out
+python -m bench.page_sql capture    read {session, paths}, write statements per path
+python -m bench.page_sql replay     read those lists, write the seconds of each list
 
-All of it pickled: parameters are dates and decimals, too.
+Input and output are pickled because parameters can be dates and decimals.
 """
 
 import os
@@ -14,11 +14,12 @@ from typing import Any
 
 import psycopg
 
-# What Django has bound itself is text; what the server binds has its parameters.
+# The text and, if the server binds the parameters instead of Django, the parameters.
 Statement = tuple[str, Any]
 
 
-def capture(asked: dict[str, Any]) -> list[list[Statement]]:
+def capture(page_requests: dict[str, Any]) -> list[list[Statement]]:
+    """Return the statements that each page sends to PostgreSQL."""
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -27,20 +28,20 @@ def capture(asked: dict[str, Any]) -> list[list[Statement]]:
     from django.test import Client
 
     client = Client(SERVER_NAME="127.0.0.1")
-    client.cookies["session"] = asked["session"]
-    found = []
-    for path in asked["paths"]:
+    client.cookies["session"] = page_requests["session"]
+    lists = []
+    for path in page_requests["paths"]:
         statements: list[Statement] = []
         with connection.execute_wrapper(_Capture(statements)):
             response = client.get(path)
         if response.status_code != 200:  # noqa: PLR2004
             raise SystemExit(f"{response.status_code} at {path}")
-        found.append(statements)
-    return found
+        lists.append(statements)
+    return lists
 
 
 class _Capture:
-    """Sees every statement on its way to PostgreSQL."""
+    """A wrapper of execution that records every statement sent to PostgreSQL."""
 
     def __init__(self, statements: list[Statement]) -> None:
         self.statements = statements
@@ -57,7 +58,10 @@ class _Capture:
 
 
 def replay(lists: list[list[Statement]]) -> list[float]:
-    """Twice, and the second time counts: the first one plans and connects."""
+    """Return the seconds of each list of statements.
+
+    All lists run twice, and the second time counts: the first one fills plan caches.
+    """
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         for _ in range(2):
             seconds = [_run(connection, statements) for statements in lists]
@@ -75,6 +79,6 @@ def _run(connection: psycopg.Connection[Any], statements: list[Statement]) -> fl
 
 
 if __name__ == "__main__":
-    given = pickle.load(sys.stdin.buffer)  # noqa: S301  our own parent's
-    answer = capture(given) if sys.argv[1] == "capture" else replay(given)
-    sys.stdout.buffer.write(pickle.dumps(answer))
+    work = pickle.load(sys.stdin.buffer)  # noqa: S301  from our parent
+    result = capture(work) if sys.argv[1] == "capture" else replay(work)
+    sys.stdout.buffer.write(pickle.dumps(result))

@@ -1,4 +1,4 @@
-"""What every peer shares: where the servers are, the counter, the calendar."""
+"""The shared parts of the peers: server addresses, call counter, calendar."""
 
 import hashlib
 import os
@@ -11,7 +11,8 @@ REDIS_URL = os.environ["BENCH_REDIS_URL"]
 SECRET_KEY = os.environ["BENCH_SECRET_KEY"]
 WINDOW_MILLISECONDS = 60_000
 
-# As in orgs.access.limits: the call's number, and the milliseconds of its window left.
+# As in orgs.access.limits: returns the number of the call in its window, and how many
+# milliseconds of the window are left.
 COUNT = """
 local n = tonumber(redis.call('get', KEYS[1]) or '0')
 if n >= tonumber(ARGV[1]) then return {n + 1, redis.call('pttl', KEYS[1])} end
@@ -25,13 +26,13 @@ def hash_key(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
 
 
-def counter_of(organization_id: int, key_id: int) -> str:
+def counter_name(organization_id: int, key_id: int) -> str:
     return f"orgdesk:calls:{organization_id}:key:{key_id}"
 
 
 @lru_cache(maxsize=1_000)
-def days_of(start: date, end: date, zone: str) -> tuple[tuple[date, int], ...]:
-    """Each day from start up to end with its first instant in epoch milliseconds."""
+def days_with_starts(start: date, end: date, zone: str) -> tuple[tuple[date, int], ...]:
+    """Return each day from start to before end, and its start in epoch milliseconds."""
     tz = ZoneInfo(zone)
     days = (start + timedelta(days=n) for n in range((end - start).days))
     return tuple(

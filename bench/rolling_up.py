@@ -1,9 +1,9 @@
-"""Change organization-days by recording, then fold them, then sum them bare.
+"""Change organization-days by recording, then time their roll-up and a bare sum.
 
-    python -m bench.folding FLEET_FIRST_ID ORGANIZATIONS DAYS
+    python -m bench.rolling_up FLEET_FIRST_ID ORGANIZATIONS DAYS
 
-Prints the seconds of the fleet's totals, of all the rest that is folded, and of the
-bare GROUP BY as JSON. Beat must be away: it would fold first.
+Prints as JSON the seconds of the fleet totals, of the rest of the roll-up, and of the
+bare GROUP BY. Beat must be stopped: it would roll up first.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 
 import django
 
-_AT_A_TIME = 10_000  # events of a batch, as many as a call may bring
+_BATCH_SIZE = 10_000  # events, as many as an API call may report
 _CHANGED = """
 create temporary table changed on commit drop as
 select o as organization_id, %(last)s::date - d as day
@@ -38,20 +38,20 @@ def main() -> None:
     django.setup()
     first, organizations, days = map(int, sys.argv[1:])
     noon = datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
-    ids = _present(first, organizations)
+    ids = _active_ids(first, organizations)
     _record(ids, days, noon)
     from metrics.commands import roll_up
 
     seconds = {
-        "totals": _seconds(roll_up.roll_up_fleet_totals),  # of one statement, as asked
+        "totals": _seconds(roll_up.roll_up_fleet_totals),  # one statement
         "rest": _seconds(roll_up.roll_up_usage),
         "bare": _bare(ids, days, noon),
     }
     print(json.dumps(seconds))
 
 
-def _present(first: int, count: int) -> list[int]:
-    """The ids of organizations from `first` on that are not deleted."""
+def _active_ids(first: int, count: int) -> list[int]:
+    """Return the IDs of active organizations, starting at `first`."""
     from orgs.models import Organization
 
     rows = Organization.objects.active().filter(pk__gte=first).order_by("pk")
@@ -59,22 +59,22 @@ def _present(first: int, count: int) -> list[int]:
 
 
 def _record(ids: list[int], days: int, noon: datetime) -> None:
-    """An event on each day of each organization, of one of 20 products."""
+    """Record an event of a random product on each day of each organization."""
     from bench.tables import METERS, PRODUCTS
     from metrics.commands.record import record_usage
     from metrics.commands.roll_up import roll_up_usage
     from metrics.events import parse_event
     from orgs.models import WhiteLabel
 
-    roll_up_usage()  # what others left
+    roll_up_usage()  # what earlier recordings left pending
     white_label = WhiteLabel.objects.get(slug="bench")
     chance = random.Random()  # noqa: S311
-    mark = f"{time.time_ns():x}"
+    prefix = f"{time.time_ns():x}"
 
     def events() -> Iterator[bytes]:
         for number in range(len(ids) * days):
             event = {
-                "id": f"{mark}-{number}",
+                "id": f"{prefix}-{number}",
                 "organization_id": ids[number % len(ids)],
                 "timestamp": (noon - timedelta(days=number // len(ids))).isoformat(),
                 "product": chance.choice(PRODUCTS),
@@ -83,15 +83,15 @@ def _record(ids: list[int], days: int, noon: datetime) -> None:
             yield json.dumps(event).encode()
 
     parsed = enumerate(map(parse_event, events()))
-    while batch := [one for one, _ in zip(parsed, range(_AT_A_TIME))]:  # noqa: B905
+    while batch := [event for event, _ in zip(parsed, range(_BATCH_SIZE))]:  # noqa: B905
         recorded = record_usage(white_label, batch)
         if recorded.accepted != len(batch):
             raise SystemExit(f"refused: {recorded.rejected[:1]}")
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(command: Callable[[], object]) -> float:
     began = time.perf_counter()
-    work()
+    command()
     return time.perf_counter() - began
 
 

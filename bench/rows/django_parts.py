@@ -1,10 +1,10 @@
-"""What replaces a part of Django, beside that part."""
+"""The replacements of parts of Django, compared with those parts."""
 
 import json
 from collections.abc import Iterator
 
 from bench.report import Row
-from bench.run import Run, say
+from bench.run import Run, print_progress
 
 USER = "user, white label and permissions of a page, over Django's own"
 STATEMENT = "a prepared statement, over the same bound by Django"
@@ -14,14 +14,14 @@ _NAMES = {"user": USER, "statement": STATEMENT, "health": HEALTH}
 
 
 def measure(run: Run) -> Iterator[Row]:
-    organization_id = str(run.big.id_of(1))
-    said = run.stack.run(
-        *("-m", "bench.django_own", organization_id, run.big.reader_key),
+    organization_id = str(run.big.organization_id(1))
+    output = run.stack.run(
+        *("-m", "bench.django_parts", organization_id, run.big.reader_key),
         *("support", str(3 * run.sizes.rounds)),
         database=run.big.database,
     )
-    found = json.loads(said)
-    say(f"beside Django's own, in microseconds: {found}")
+    medians = json.loads(output)
+    print_progress(f"compared with Django, in microseconds: {medians}")
     for name, row in _NAMES.items():
-        ours, django = found[name]
-        yield Row(row, ours, django, "us", django / ours, 1, 2)
+        orgdesk, django = medians[name]
+        yield Row(row, orgdesk, django, "us", django / orgdesk, 1, 2)

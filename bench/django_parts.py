@@ -1,9 +1,10 @@
-"""Time what replaces a part of Django, beside that part.
+"""Time the replacements of parts of Django, compared with those parts.
 
-    python -m bench.django_own ORGANIZATION_ID KEY USERNAME ROUNDS
+    python -m bench.django_parts ORGANIZATION_ID KEY USERNAME ROUNDS
 
-Prints the medians in microseconds as JSON, a pair for each. Both of a pair read the
-same rows through the same settings; they alternate, so noise meets both.
+Prints the medians in microseconds as JSON, a pair for each part. Both members of a
+pair read the same rows with the same settings. They alternate, so that noise of the
+machine affects both.
 """
 
 import json
@@ -16,7 +17,7 @@ from typing import Any
 
 import django
 
-_CALLS = 100  # in a round
+_CALLS = 100  # per round
 _PAGE_PERMISSION = "orgs.view_organization"
 
 Pair = tuple[Callable[[], object], Callable[[], object]]
@@ -31,25 +32,25 @@ def main() -> None:
         "statement": _statement(key, int(organization_id)),
         "health": _health(),
     }
-    found = {name: _medians(pair, int(rounds)) for name, pair in pairs.items()}
-    print(json.dumps(found))
+    medians = {name: _medians(pair, int(rounds)) for name, pair in pairs.items()}
+    print(json.dumps(medians))
 
 
 def _medians(pair: Pair, rounds: int) -> list[float]:
-    """Return the microseconds a call of each takes, after a round that warms up."""
+    """Return the microseconds per call of each member, after a warm-up round."""
     seconds: list[list[float]] = [[], []]
     for number in range(rounds + 1):
-        for calls, timed in zip(pair, seconds, strict=True):
+        for call, timed in zip(pair, seconds, strict=True):
             began = time.perf_counter()
             for _ in range(_CALLS):
-                calls()
+                call()
             if number:
                 timed.append(time.perf_counter() - began)
     return [1e6 * statistics.median(timed) / _CALLS for timed in seconds]
 
 
 def _user(username: str) -> Pair:
-    """Read who asks for a page, their white label, and one of their permissions."""
+    """Read the user of a page request, their white label, and one permission."""
     from django.contrib.auth.backends import ModelBackend
 
     from orgs.access.backends import RoleBackend
@@ -61,12 +62,12 @@ def _user(username: str) -> Pair:
         user = backend.get_user(user_id)
         return user.white_label, backend.has_perm(user, _PAGE_PERMISSION)
 
-    ours, djangos = RoleBackend(), ModelBackend()
-    return lambda: read(ours), lambda: read(djangos)
+    role_backend, django_backend = RoleBackend(), ModelBackend()
+    return lambda: read(role_backend), lambda: read(django_backend)
 
 
 def _statement(key: str, organization_id: int) -> Pair:
-    """Read the key and the organization of a chart, prepared or bound by Django."""
+    """Read the key and organization of a chart, prepared or bound by Django."""
     from django.db import connection
     from django.utils import timezone
 
@@ -81,23 +82,23 @@ def _statement(key: str, organization_id: int) -> Pair:
         "now": timezone.now(),
     }
 
-    def bound() -> object:
+    def fetch_bound() -> object:
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)
             return cursor.fetchall()
 
-    return lambda: fetch_all(statement, parameters), bound
+    return lambda: fetch_all(statement, parameters), fetch_bound
 
 
 def _health() -> Pair:
-    """Check a connection before its first statement, by its socket or by asking."""
+    """Check a connection before its first statement, by its socket or by a query."""
     from django.db import connection
     from django.db.backends.postgresql.base import DatabaseWrapper
 
     connection.ensure_connection()
-    djangos = DatabaseWrapper(connection.settings_dict)
-    djangos.ensure_connection()
-    return connection.is_usable, djangos.is_usable
+    django_connection = DatabaseWrapper(connection.settings_dict)
+    django_connection.ensure_connection()
+    return connection.is_usable, django_connection.is_usable
 
 
 if __name__ == "__main__":
