@@ -39,7 +39,7 @@ def _measure(fleet: Fleet) -> Iterator[Figures]:
         yield {
             **{row: milliseconds(read) for row, read in reads.items()},
             "recording 1,000 events": recorder.record(recorder.batch()),
-            "folding them": milliseconds(roll_up_usage),
+            "rolling them up": milliseconds(roll_up_usage),
         }
 
 
@@ -94,10 +94,10 @@ def _reads(fleet: Fleet) -> dict[str, Callable[[], None]]:
             f"/organizations/{random_id(fleet.organizations)}/"
         ),
         "fleet": lambda: caller.page("/"),
-        "contract C, chart": lambda: caller.api(
+        "cost chart (billing costs API)": lambda: caller.api(
             _chart_path(fleet, random_id(fleet.charted))
         ),
-        "contract A, organization": lambda: caller.api(
+        "organization (white-label admin API)": lambda: caller.api(
             f"/v1/api/organizations/{fleet.owner_id}/whitelabel/organizations"
             f"/{random_id(fleet.metered)}"
         ),

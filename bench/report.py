@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-_HEAD = ("row", "ours", "peer", "unit", "ratio", "must", "aim", "ok")
+_HEAD = ("row", "Orgdesk", "peer", "unit", "ratio", "target", "goal", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Row:
         if self.ratio is None:
             return "not served"
         if self.ratio < self.target:
-            return "NO"
-        return "aim" if self.ratio >= self.goal else "ok"
+            return "MISSED"
+        return "goal" if self.ratio >= self.goal else "ok"
 
 
 def not_served(row: str, unit: str, *, target: float, goal: float) -> Row:

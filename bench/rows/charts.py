@@ -15,7 +15,7 @@ CHART = "chart, 30 days x 5 items, over the limit"
 OVER_FASTAPI = "chart, over FastAPI"
 OVER_DRF = "chart, over Django REST framework"
 WITHOUT_FAST_PATH = "chart, over the same call without the fast path"
-UNCHANGED = "chart, unchanged (If-None-Match), over the uncached"
+UNCHANGED = "chart, unchanged (If-None-Match), over the full response"
 YEAR = "organization with 365 days, over the limit"
 ROWS = (
     CHART,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from bench.report import Row
 from bench.run import Run, print_progress
 
-USER = "user, white label and permissions of a page, over Django's own"
-STATEMENT = "a prepared statement, over the same bound by Django"
-HEALTH = "health check of a connection, over Django's own"
+USER = "user, white label and permissions of a page, over Django's"
+STATEMENT = "prepared statement, over the same statement bound by Django"
+HEALTH = "connection health check, over Django's"
 ROWS = (USER, STATEMENT, HEALTH)
 _NAMES = {"user": USER, "statement": STATEMENT, "health": HEALTH}
 

@@ -8,7 +8,7 @@ from bench.report import Row
 from bench.run import Run, print_progress
 
 TOTALS = "fleet totals after changed organization-days, within 2 x of GROUP BY"
-WHOLE = "the whole fold: totals, daily usage, standings, over the GROUP BY"
+WHOLE = "complete roll-up: totals, daily usage, rankings, over GROUP BY"
 ROWS = (TOTALS, WHOLE)
 _DAYS = 10
 _ROUNDS = 3

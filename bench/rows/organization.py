@@ -8,7 +8,7 @@ from bench import child, http, load
 from bench.report import Row
 from bench.run import Run, print_progress
 
-PAGE = "organization page, all tabs, p95, within 3 x of its own SQL"
+PAGE = "organization page, all tabs, p95, within 3 x of the bare SQL"
 ROWS = (PAGE,)
 TABS = {
     "overview": "/organizations/{}/",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from bench.report import Row
 from bench.run import Run, print_progress
 
-FIRST = "full sync, everything new, within 2 x of the SDK's listing of the same"
-AGAIN = "full sync, nothing changed and nothing written, within 2 x of the same"
+FIRST = "full sync, everything new, within 2 x of listing by the SDK"
+AGAIN = "full sync, nothing changed or written, within 2 x of listing by the SDK"
 ROWS = (FIRST, AGAIN)
 _DATABASE = "bench_sync"
 
