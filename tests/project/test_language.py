@@ -22,7 +22,7 @@ from tests.project.language import (
     sources,
 )
 
-FOLDERS = ("billing", "config", "metrics", "orgs", "templates", "docs")
+FOLDERS = ("bench", "billing", "config", "metrics", "orgs", "templates", "docs")
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
