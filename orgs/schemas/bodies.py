@@ -18,6 +18,7 @@ _MAX_INTEGER_DIGITS = 19
 _MAX_FLOAT_LENGTH = 60
 _MAX_INTEGER = 2**63 - 1
 _CHUNK = 1 << 16
+_MAX_MEMBERS = 10_000  # of a gzip body; more than one for each event is no log
 
 
 def read_json(request: HttpRequest, *, max_bytes: int = 1 << 20) -> Any:
@@ -73,19 +74,48 @@ def _raw(request: HttpRequest, max_bytes: int) -> bytes:
 
 
 def _inflate(compressed: bytes, max_bytes: int) -> bytes:
-    """Decompress up to the limit: a small body can grow a thousandfold."""
+    """Decompress all members of a gzip body; the limit holds for their sum.
+
+    A gzip stream is a series of members (RFC 1952, 2.2): log shippers and `cat` append
+    one to another. Bytes that are not a member are refused, since ignoring them would
+    lose what they were meant to say.
+    """
+    rest, body, members = memoryview(compressed), bytearray(), 0
+    while rest or not members:
+        members += 1
+        if members > _MAX_MEMBERS:
+            raise DomainError(
+                f"The gzip body has more than {_MAX_MEMBERS:,} members.",
+                code="invalid_body",
+            )
+        rest = _inflate_member(rest, body, max_bytes)
+    return bytes(body)
+
+
+def _inflate_member(rest: memoryview, body: bytearray, max_bytes: int) -> memoryview:
+    """Append the first member to the body and return the bytes that follow it.
+
+    It is read in chunks, because zlib copies what follows a member: in one piece, a
+    body of many small members would be copied as often as it has members. A small body
+    can also grow a thousandfold, so no more than the limit is decompressed.
+    """
     inflater = zlib.decompressobj(wbits=31)
-    try:
-        body = inflater.decompress(compressed, max_bytes + 1)
-    except zlib.error:
-        raise DomainError(
-            "The body is not valid gzip data.", code="invalid_body"
-        ) from None
-    if len(body) > max_bytes or inflater.unconsumed_tail:
-        _too_large(max_bytes)
-    if not inflater.eof:
-        raise DomainError("The gzip body is incomplete.", code="invalid_body")
-    return body
+    while not inflater.eof:
+        if not rest:
+            raise DomainError("The gzip body is incomplete.", code="invalid_body")
+        chunk = rest[:_CHUNK]
+        try:
+            body += inflater.decompress(chunk, max_bytes + 1 - len(body))
+        except zlib.error:
+            raise DomainError(
+                "The body is not valid gzip data up to its last byte.",
+                code="invalid_body",
+            ) from None
+        if len(body) > max_bytes:
+            _too_large(max_bytes)
+        unread = len(inflater.unused_data) + len(inflater.unconsumed_tail)
+        rest = rest[len(chunk) - unread :]
+    return rest
 
 
 def _too_large(max_bytes: int) -> NoReturn:

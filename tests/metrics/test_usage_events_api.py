@@ -88,6 +88,57 @@ def test_ndjson_and_gzip_are_accepted(key: str, org: Organization) -> None:
     assert usage_of(org, "quantity") == [(15,)]
 
 
+def _members(*sizes: int, first: int = 0) -> list[bytes]:
+    """Return NDJSON of new events as gzip members of so many events each."""
+    members = []
+    for size in sizes:
+        lines = [orjson.dumps(event(f"m{n}")) for n in range(first, first + size)]
+        members.append(gzip.compress(b"\n".join(lines) + b"\n"))
+        first += size
+    return members
+
+
+@pytest.mark.parametrize("sizes", [(3, 4), (1,) * 50, (0, 2, 0, 5, 0)])
+def test_every_member_of_a_gzip_body_is_read(
+    key: str, org: Organization, sizes: tuple[int, ...]
+) -> None:
+    body = b"".join(_members(*sizes))
+
+    response = send(key, body, content_type=NDJSON, content_encoding="gzip")
+
+    assert response.json()["accepted"] == sum(sizes)
+    assert usage_of(org, "quantity") == [(5 * sum(sizes),)]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"{}", b"\x00", b"\n", b"\x1f\x8b", _members(1, first=9)[0][:-1], b"x" * 200_000],
+)
+def test_bytes_after_the_last_gzip_member_are_refused(
+    key: str, org: Organization, rest: bytes
+) -> None:
+    body = _members(3)[0] + rest
+
+    response = send(key, body, content_type=NDJSON, content_encoding="gzip")
+
+    assert (response.status_code, code(response)) == (400, "invalid_body")
+    assert usage_of(org, "quantity") == []
+
+
+def test_the_size_limit_holds_for_the_sum_of_the_gzip_members(key: str) -> None:
+    half = gzip.compress(b" " * (9 << 20))
+
+    response = send(key, half + half, content_encoding="gzip")
+
+    assert (response.status_code, code(response)) == (413, "too_large")
+
+
+def test_a_gzip_body_of_very_many_empty_members_is_refused(key: str) -> None:
+    response = send(key, gzip.compress(b"") * 10_001, content_encoding="gzip")
+
+    assert (response.status_code, code(response)) == (400, "invalid_body")
+
+
 def test_key_of_one_organization_cannot_report_for_another(acme: WhiteLabel) -> None:
     other = make_organization(acme, "org-11")
     key = make_key(acme, "usage:write", organization=other)
