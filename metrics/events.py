@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from metrics.catalog import RECORDABLE
+from orgs.errors import InputRejected
 
 MAX_AGE = timedelta(days=400)  # older events are rejected: their month may be dropped
 MAX_AHEAD = timedelta(days=1)  # clocks differ; more than this is a mistake
@@ -54,15 +55,6 @@ class Rejection:
     message: str
 
 
-class InputRejected(Exception):
-    """An event or a line of a file that cannot be accepted, with an error code."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
 # Ends of keys. It also matches an escaped quote before a colon in a string, which only
 # costs the slower check.
 _KEY_END = re.compile(rb'"\s*:')
@@ -87,7 +79,7 @@ def parse_event(raw: bytes | msgspec.Raw) -> IncomingEvent:
     try:
         event = _decoder.decode(raw)
         if not PRODUCT.fullmatch(event.product):
-            raise InputRejected("invalid_product", _must_be("product"))
+            raise InputRejected("invalid_product", _problem("product", event.product))
         if len(_KEY_END.findall(raw)) != _count_keys(event):
             _check_keys(bytes(raw))
         return event
@@ -170,43 +162,43 @@ def _rejection(message: str, raw: bytes | msgspec.Raw) -> InputRejected:
     field = match.group(1) if match else ""
     if "missing required field" in message:
         name = message.rpartition("field ")[2].strip("`")
-        return InputRejected("missing_field", f"`{name}` is required.")
+        return InputRejected(
+            "missing_field", f"`{name}` is required: {_ACCEPTED[name]}."
+        )
     if "unknown field" in message:
         name = message.rpartition("field ")[2].strip("`")
         accepted = ", ".join(_ACCEPTED)
         message = f"Unknown field {name[:100]!r}. Accepted: {accepted}."
         return InputRejected("unknown_field", message)
-    if "timezone" in message:
-        return InputRejected("timezone_required", _must_be("timestamp"))
-    if field == "quantities":
-        return InputRejected("invalid_quantities", _quantities_problem(bytes(raw)))
-    if field in _ACCEPTED:
-        return InputRejected(f"invalid_{field}", _must_be(field))
-    return InputRejected("invalid_event", "The event must be a JSON object.")
+    if field not in _ACCEPTED:
+        return InputRejected("invalid_event", "The event must be a JSON object.")
+    code = "timezone_required" if "timezone" in message else f"invalid_{field}"
+    return InputRejected(code, _find_problem(field, bytes(raw)))
 
 
-def _quantities_problem(raw: bytes) -> str:
-    """Describe the first invalid quantity, which msgspec does not name."""
+def _find_problem(field: str, raw: bytes) -> str:
+    """Describe an invalid field with its value, which msgspec does not name."""
     try:
-        quantities = json.loads(raw)["quantities"]
-        problems = [
-            (meter, value)
-            for meter, value in quantities.items()
-            if type(value) is not int or not 0 <= value < 2**63
-        ]
-    except (ValueError, RecursionError, TypeError, AttributeError, KeyError):
-        return _must_be("quantities")
-    if not problems:
-        return _must_be("quantities")
-    meter, value = problems[0]
-    return (
-        f"`quantities.{meter[:100]}` is {json.dumps(value)[:50]}; it must be a whole"
-        " number from 0 to 9223372036854775807, without quotes, commas, or decimals."
-    )
+        value = json.loads(raw)[field]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return f"`{field}` must be {_ACCEPTED[field]}."
+    if field == "quantities" and isinstance(value, dict):
+        for meter, quantity in value.items():
+            if type(quantity) is not int or not 0 <= quantity < 2**63:
+                return (
+                    f"`quantities.{meter[:100]}` is {_shown(quantity)}; it must be a"
+                    " whole number from 0 to 9223372036854775807, without quotes,"
+                    " commas, or decimals."
+                )
+    return _problem(field, value)
 
 
-def _must_be(field: str) -> str:
-    return f"`{field}` must be {_ACCEPTED[field]}."
+def _problem(field: str, value: object) -> str:
+    return f"`{field}` is {_shown(value)}; it must be {_ACCEPTED[field]}."
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)[:100]
 
 
 def read_retention(text: str) -> timedelta | None:
@@ -243,7 +235,8 @@ def check_event(event: IncomingEvent, now: datetime) -> None:
     if not now - MAX_AGE <= event.timestamp <= now + MAX_AHEAD:
         raise InputRejected(
             "timestamp_out_of_window",
-            "`timestamp` must be within the last 400 days and at most 1 day ahead.",
+            f"`timestamp` is {event.timestamp.isoformat()}; it must be within the last"
+            " 400 days and at most 1 day ahead.",
         )
     if not RECORDABLE.issuperset(event.quantities):
         unknown = ", ".join(sorted(set(event.quantities) - RECORDABLE))

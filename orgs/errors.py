@@ -93,6 +93,15 @@ class UnsupportedMediaType(DomainError):
     code = "unsupported_media_type"
 
 
+class InputRejected(Exception):
+    """An event or a line of a file that cannot be accepted, with an error code."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
 class SecretUnreadable(Exception):
     """A secret that cannot be decrypted: moved, changed, or without its key."""
 

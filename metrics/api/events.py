@@ -13,14 +13,13 @@ from metrics.catalog import RECORDABLE
 from metrics.commands.record import record_usage
 from metrics.events import (
     IncomingEvent,
-    InputRejected,
     Rejection,
     parse_all,
     parse_event,
 )
 from orgs import access
 from orgs.catalog import Scope
-from orgs.errors import DomainError, Forbidden, TooLarge
+from orgs.errors import DomainError, Forbidden, InputRejected, TooLarge
 from orgs.models import WhiteLabel
 from orgs.queries.key_lookup import get_white_label_by_id
 from orgs.schemas.bodies import JSON, NDJSON, read_bytes

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from metrics.events import IncomingEvent, InputRejected, Rejection
+from metrics.events import IncomingEvent, Rejection
 from orgs.commands.organizations import ensure_projects
+from orgs.errors import InputRejected
 from orgs.models import WhiteLabel
 from orgs.queries.references import (
     find_project_ids,

@@ -27,8 +27,9 @@ from metrics.commands.batch import (
 from metrics.commands.locks import LOCK_PRICE_BOOK_SHARED, lock_key
 from metrics.commands.periods import open_first_periods
 from metrics.commands.sums import BatchSums, PriceList, build_price_list, sum_batch
-from metrics.events import InputRejected, are_valid, check_event
+from metrics.events import are_valid, check_event
 from metrics.signals import usage_recorded
+from orgs.errors import InputRejected
 from orgs.models import WhiteLabel
 from orgs.queries.prepared import array, execute_together, fetch_all, fetch_together
 

@@ -6,8 +6,9 @@ import orjson
 import pytest
 
 from metrics.commands.batch import RecordingResult
-from metrics.events import InputRejected, parse_event
+from metrics.events import parse_event
 from metrics.models import DailyMetric, UsageEvent
+from orgs.errors import InputRejected
 from orgs.models import Organization, WhiteLabel
 from tests.factories import delete, event, make_organization, record, usage_of
 

@@ -143,8 +143,6 @@ def test_a_rate_starts_with_the_day_of_the_white_label(
         ("gpt,requests,1,0,1999-12-31,", "invalid_effective_from"),
         ("gpt,requests,1,0,0001-01-01,", "invalid_effective_from"),
         ("gpt,requests,1,0,9999-12-31T23:59:59Z,", "invalid_effective_from"),
-        ("gpt,requests,1,0", "invalid_row"),
-        ("gpt,requests,1,0,,,,", "invalid_row"),
     ],
 )
 def test_a_bad_rate_is_refused_and_its_neighbour_loaded(

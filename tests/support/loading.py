@@ -15,6 +15,7 @@ class Load:
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self.capsys = capsys
+        self.errors = ""
         self.rejects = folder / "out" / "rejects.csv"
 
     def __call__(
@@ -30,14 +31,19 @@ class Load:
             call_command(command, path, white_label="acme", rejects=self.rejects)
         except SystemExit as ended:
             code = int(ended.code or 0)
-        return code, self.capsys.readouterr().out
+        captured = self.capsys.readouterr()
+        self.errors = captured.err
+        return code, captured.out
 
     def refused(self) -> list[tuple[int, str]]:
-        with self.rejects.open(newline="") as file:
-            rows = list(csv.reader(file))
-        assert rows[0] == ["line", "code", "message"]
-        assert all(row[2] for row in rows[1:])
-        return [(int(row[0]), row[1]) for row in rows[1:]]
+        return [(int(row["line"]), row["code"]) for row in self.rejected_rows()]
+
+    def rejected_rows(self, path: Path | None = None) -> list[dict[str, str]]:
+        with (path or self.rejects).open(newline="", errors="surrogateescape") as file:
+            rows = list(csv.DictReader(file))
+        assert [*rows[0]][:3] == ["line", "code", "message"]
+        assert all(row["message"] for row in rows)
+        return rows
 
 
 def lines(*events: dict[str, Any]) -> str:

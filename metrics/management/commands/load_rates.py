@@ -1,23 +1,19 @@
 """`load_rates`: load rates from a CSV file into a price book."""
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.core.management import CommandError
-
 from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate, load_rates
-from metrics.events import PRODUCT, InputRejected
+from metrics.events import PRODUCT
 from orgs.days import EARLIEST_DAY, LATEST_DAY, first_instant, parse_day
-from orgs.errors import DomainError
-from orgs.management.loading import LoadCommand, Loaded, Reject, Source, csv_rows
+from orgs.errors import DomainError, InputRejected
+from orgs.management.loading import LoadCommand, Loaded
+from orgs.management.records import Layout
 from orgs.queries.references import list_references
 
-_REQUIRED = {"product", "meter", "unit_price", "benchmark_unit_price"}
-_OPTIONAL = {"effective_from", "organization"}
 _PLACES = 12
 _INTEGER_DIGITS = 12
 
@@ -25,18 +21,11 @@ _INTEGER_DIGITS = 12
 class Command(LoadCommand):
     help = "Load rates from a CSV file into the price book of a white label."
     batch_size = 5_000
-
-    def records(self, source: Source) -> Iterator[tuple[int, dict[str, str]]]:
-        reader = csv.DictReader(source.text(), restkey="more")
-        columns = set(reader.fieldnames or ())
-        if not _REQUIRED <= columns <= _REQUIRED | _OPTIONAL:
-            raise CommandError(
-                "The first line must name the columns product, meter, unit_price, and"
-                " benchmark_unit_price, separated by commas. The columns effective_from"
-                " and organization are optional."
-            )
-        for row in csv_rows(reader, {"more": ""}):
-            yield reader.line_num, row
+    layout = Layout(
+        required={"product", "meter", "unit_price"},
+        optional={"benchmark_unit_price", "effective_from", "organization"},
+        takes_lines=False,
+    )
 
     def load(self, batch: Sequence[tuple[int, Any]]) -> Loaded:
         loaded = Loaded()
@@ -48,21 +37,18 @@ class Command(LoadCommand):
             try:
                 rates.append(self._rate(row, ids))
             except (InputRejected, DomainError) as error:
-                loaded.rejects.append(Reject(number, error.code, error.message))
+                loaded.reject(number, error)
         are_changes = load_rates(self.white_label, rates)
-        loaded.accepted = sum(are_changes)
-        loaded.duplicates = len(are_changes) - loaded.accepted
+        loaded.counts["accepted"] = sum(are_changes)
+        loaded.counts["duplicates"] = len(are_changes) - sum(are_changes)
         return loaded
 
     def _rate(self, row: Mapping[str, str], ids: Mapping[str, int]) -> IncomingRate:
-        if None in row.values() or "more" in row:
-            raise InputRejected(
-                "invalid_row", "The row and the header differ in length."
-            )
         if not PRODUCT.fullmatch(row["product"]):
             raise InputRejected(
                 "invalid_product",
-                "product must be 1 to 100 characters: A-Z, a-z, 0-9, or . _ : / -.",
+                f"product is {row['product'][:200]!r}; it must be 1 to 100 characters:"
+                " A-Z, a-z, 0-9, or . _ : / -.",
             )
         if row["meter"] not in METERS:
             message = (
@@ -78,7 +64,7 @@ class Command(LoadCommand):
             meter=row["meter"],
             unit_price=_price(row["unit_price"], "unit_price"),
             benchmark_unit_price=_price(
-                row["benchmark_unit_price"] or "0", "benchmark_unit_price"
+                row.get("benchmark_unit_price") or "0", "benchmark_unit_price"
             ),
             effective_from=self._instant(row.get("effective_from", "")),
             organization_id=ids.get(name),
@@ -93,7 +79,8 @@ class Command(LoadCommand):
         if not EARLIEST_DAY < day < LATEST_DAY:
             raise InputRejected(
                 "invalid_effective_from",
-                "effective_from must be between the years 2000 and 2200.",
+                f"effective_from is {text[:50]!r}; it must be between the years 2000"
+                " and 2200.",
             )
         if len(text) == len("2026-01-01"):
             return first_instant(day, zone)
@@ -102,21 +89,22 @@ class Command(LoadCommand):
 
 
 def _price(text: str, name: str) -> Decimal:
+    given = f"{name} is {text[:50]!r};"
     try:
         price = Decimal(text)
     except InvalidOperation:
-        message = f"{name} is {text[:50]!r}; it must be a number, such as 0.0025."
+        message = f"{given} it must be a number with a point, such as 0.0025."
         raise InputRejected(f"invalid_{name}", message) from None
     if not price.is_finite() or price < 0:
-        raise InputRejected(f"invalid_{name}", f"{name} must be 0 or more.")
+        raise InputRejected(f"invalid_{name}", f"{given} it must be 0 or more.")
     if price != 0 and (
         price.adjusted() >= _INTEGER_DIGITS or price.adjusted() < -_PLACES
     ):
         raise InputRejected(
-            "out_of_range", f"{name} can have 12 digits before and after the point."
+            "out_of_range", f"{given} it can have 12 digits before and after the point."
         )
     if price != round(price, _PLACES):
         raise InputRejected(
-            "too_precise", f"{name} can have at most 12 decimal places."
+            "too_precise", f"{given} it can have at most 12 decimal places."
         )
     return price

@@ -1,32 +1,28 @@
+"""`load_organizations`: load organizations with their people from an NDJSON file."""
+
 from collections.abc import Sequence
 
-import msgspec
-
-from orgs.commands.organizations import IncomingOrganization, load_organizations
-from orgs.management.loading import LoadCommand, Loaded, NumberedLine, Reject
-
-_decoder = msgspec.json.Decoder(IncomingOrganization)
+from orgs.commands.organizations import load_organizations
+from orgs.errors import InputRejected
+from orgs.management.loading import LoadCommand, Loaded
+from orgs.management.organization_lines import parse_organization
+from orgs.management.records import Layout
 
 
 class Command(LoadCommand):
     help = "Load organizations with their members and projects from NDJSON."
     batch_size = 500
+    layout = Layout()
 
-    def load(self, batch: Sequence[NumberedLine]) -> Loaded:
+    def load(self, batch: Sequence[tuple[int, bytes]]) -> Loaded:
         loaded = Loaded()
         incoming = []
         for number, line in batch:
             try:
-                incoming.append(_parse(line))
-            except msgspec.MsgspecError as error:
-                loaded.rejects.append(Reject(number, "invalid_line", str(error)))
+                incoming.append(parse_organization(line))
+            except InputRejected as error:
+                loaded.reject(number, error)
         answers = load_organizations(self.white_label, incoming)
-        loaded.accepted = sum(answers)
-        loaded.duplicates = len(answers) - loaded.accepted
+        loaded.counts["accepted"] = sum(answers)
+        loaded.counts["duplicates"] = len(answers) - sum(answers)
         return loaded
-
-
-def _parse(line: bytes) -> IncomingOrganization:
-    if b"\\u0000" in line:
-        raise msgspec.ValidationError("Text must not contain NUL characters.")
-    return _decoder.decode(line)
