@@ -242,6 +242,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "metrics.tasks.drop_partitions",
         "schedule": crontab(minute="37", hour="*/6"),
     },
+    "record-storage-days": {
+        # Days end at full, half, and quarter hours, depending on the time zone.
+        "task": "metrics.tasks.record_storage_days",
+        "schedule": crontab(minute="2,17,32,47"),
+        "options": {"expires": 900},
+    },
     "roll-up-usage": {
         "task": "metrics.tasks.roll_up_usage",
         "schedule": timedelta(seconds=10),

@@ -81,3 +81,6 @@ METERS: dict[str, Meter] = {
 }
 RECORDABLE = frozenset(slug for slug, meter in METERS.items() if not meter.derived)
 DAILY_METRICS = {m.slug: m.daily_metric for m in METERS.values() if m.daily_metric}
+
+# Stored bytes are recorded by Orgdesk, a quantity for each day, under this product.
+STORAGE_PRODUCT, STORAGE_METER = "storage", "storage_byte_days"

@@ -26,6 +26,9 @@ MAX_AHEAD = timedelta(days=1)  # clocks differ; more than this is a mistake
 # others still record, because they would then accept its events twice.
 RETENTION_MARGIN = timedelta(days=30)
 
+# Begins the IDs of the events that Orgdesk makes itself, such as of stored bytes.
+RESERVED_PREFIX = "orgdesk:"
+
 PRODUCT = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
 
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -227,11 +230,12 @@ def are_valid(events: Sequence[IncomingEvent], now: datetime) -> bool:
     if not RECORDABLE.issuperset(chain.from_iterable(e.quantities for e in events)):
         return False
     texts = chain.from_iterable((e.id, e.organization, e.project) for e in events)
-    return "\x00" not in "".join(filter(None, texts))
+    joined = "".join(filter(None, texts))
+    return "\x00" not in joined and RESERVED_PREFIX not in joined
 
 
 def check_event(event: IncomingEvent, now: datetime) -> None:
-    """Raise `InputRejected` for a bad timestamp, unknown meter, or NUL character."""
+    """Raise `InputRejected` for a bad timestamp, unknown meter, NUL, or reserved ID."""
     if not now - MAX_AGE <= event.timestamp <= now + MAX_AHEAD:
         raise InputRejected(
             "timestamp_out_of_window",
@@ -247,4 +251,8 @@ def check_event(event: IncomingEvent, now: datetime) -> None:
     if any("\x00" in text for text in texts):
         raise InputRejected(
             "invalid_character", "Text must not contain NUL characters."
+        )
+    if event.id.startswith(RESERVED_PREFIX):
+        raise InputRejected(
+            "reserved_id", f"`id` must not start with {RESERVED_PREFIX!r}."
         )

@@ -1,6 +1,7 @@
 """Signals that billing receives when usage changes.
 
-Both are sent with `send_robust`: a receiver that fails is logged, the usage is safe.
+The first two are sent with `send_robust`: a receiver that fails is logged, the usage is
+safe. The last one is sent inside a transaction, which a failure undoes.
 """
 
 from django.dispatch import Signal
@@ -10,3 +11,7 @@ usage_recorded = Signal()
 # organization_ids: list[int]. Sent after their pending usage was rolled up, seconds
 # later: a receiver that missed `usage_recorded` catches up here.
 usage_rolled_up = Signal()
+# organization: Organization, costs: dict[int, Decimal] (by number of the closed
+# period), by: str, note: str. Sent in the transaction that lowers recorded usage of
+# closed periods, which stays as billed: the receiver grants the credit.
+closed_usage_lowered = Signal()

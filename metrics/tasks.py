@@ -1,8 +1,8 @@
-"""Background tasks of usage: partitions, roll-up, and rankings."""
+"""Background tasks of usage: partitions, stored bytes, roll-up, and rankings."""
 
 from celery import shared_task
 
-from metrics.commands import partitions, roll_up
+from metrics.commands import partitions, roll_up, storage_days
 from metrics.commands.rankings import fill_rankings
 from metrics.queries.fleet import find_stale_rankings
 
@@ -19,6 +19,15 @@ def make_partitions() -> None:
 def drop_partitions() -> None:
     """Drop the partitions of usage events that are older than the retention, if set."""
     partitions.drop_partitions()
+
+
+@shared_task
+def record_storage_days() -> None:
+    """Record the stored bytes of each organization for the days that are over.
+
+    Runs each hour, because days end at different hours; a day is recorded once.
+    """
+    storage_days.record_storage_days()
 
 
 @shared_task

@@ -32,14 +32,16 @@ _CREATE_PARTITION = sql.SQL(
 )
 
 
-def make_partitions() -> list[str]:
+def make_partitions(*, since: date | None = None) -> list[str]:
     """Create the partitions for events of now and of the next three months.
 
-    Returns the names of new partitions. A periodic task calls it ahead of time, and
-    loading commands before they begin; recording never does. Recording is not blocked.
+    Also those from the month of `since` on, if that is older than any reported event
+    may be. Returns the names of new partitions. A periodic task calls it ahead of time,
+    and loading commands before they begin; recording never does. Recording is not
+    blocked.
     """
     today = timezone.now().date()
-    month = (today - MAX_AGE).replace(day=1)
+    month = min(today - MAX_AGE, since or today).replace(day=1)
     last = add_months((today + MAX_AHEAD).replace(day=1), MONTHS_AHEAD)
     created = []
     with transaction.atomic(), connection.cursor() as cursor:

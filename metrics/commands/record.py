@@ -60,6 +60,17 @@ def record_usage(
     return result
 
 
+def record_derived(white_label: WhiteLabel, rows: Sequence[ResolvedEvent]) -> None:
+    """Record events that Orgdesk makes itself, in the caller's transaction.
+
+    `rows` must be sorted by key, and none may exist: raises `IntegrityError` otherwise.
+    The caller sends `usage_recorded` after the commit.
+    """
+    ids = sorted({row.organization_id for row in rows})
+    if _write(white_label, rows, ids, _insert_new_events):
+        raise IntegrityError("a derived usage event exists already")
+
+
 def _checked(
     events: Sequence[IndexedEvent], now: datetime, result: RecordingResult
 ) -> Sequence[IndexedEvent]:

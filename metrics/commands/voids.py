@@ -9,8 +9,9 @@ A range is voided in batches, each a transaction. After a killed run, the next o
 continues with the events that are not voided yet.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -27,7 +28,7 @@ from metrics.queries import pricing
 from metrics.queries.voids import IS_IN_RANGE, UsageRange
 from metrics.signals import usage_recorded
 from orgs.days import ONE_DAY, day_of
-from orgs.models import WhiteLabel
+from orgs.models import Organization, WhiteLabel
 
 BATCH = 5_000  # events; blocks the organization's recordings for about 0.2 s
 
@@ -93,11 +94,7 @@ def credit_usage(
     if not _select_batch(usage_range, limit, _CLOSED, after):
         return None
     voided = _voided_batch()
-    _execute(_INSERT_CORRECTION, _correction_parameters(correction, usage_range))
-    _execute(
-        _INSERT_VOIDS,
-        _correction_parameters(correction, usage_range) | {"credited": True},
-    )
+    _credit_selected(_scope(usage_range), correction)
     return voided
 
 
@@ -109,11 +106,22 @@ def _void_batch(
     recompute.block_recording(organization.white_label, [organization.pk])
     if not _select_batch(usage_range, limit, _OPEN, after):
         return None
-    voided, scope = _voided_batch(), _scope(usage_range)
-    _execute(
-        _INSERT_VOIDS,
-        _correction_parameters(correction, usage_range) | {"credited": False},
-    )
+    voided = _voided_batch()
+    _void_selected(_scope(usage_range), correction)
+    return voided
+
+
+def _credit_selected(scope: RecomputeScope, correction: CorrectionSpec) -> None:
+    """Mark the selected events as credited, without a change of daily usage."""
+    parameters = _correction_parameters(correction, scope)
+    _execute(_INSERT_CORRECTION, parameters)
+    _execute(_INSERT_VOIDS, parameters | {"credited": True})
+
+
+def _void_selected(scope: RecomputeScope, correction: CorrectionSpec) -> None:
+    """Void the selected events and take them out of daily usage."""
+    parameters = _correction_parameters(correction, scope)
+    _execute(_INSERT_VOIDS, parameters | {"credited": False})
     recompute.reset_difference_table()
     _execute(_INSERT_DIFFERENCES, {"meters": list(DAILY_METRICS)})
     try:
@@ -122,7 +130,47 @@ def _void_batch(
         raise UsageDiffers(
             "Daily usage differs from its events. Run rebuild_days to correct it."
         ) from None
-    return voided
+
+
+def void_open_events(
+    organization: Organization,
+    event_ids: Sequence[str],
+    days: DayRange,
+    *,
+    correction: CorrectionSpec,
+) -> dict[date, int]:
+    """Void events of the open period by ID; return their quantities by day.
+
+    Skips events that are voided or of closed periods. Runs in the caller's transaction,
+    after `recompute.lock_corrections` and `recompute.lock_months`.
+    """
+    scope = RecomputeScope(organization.white_label, [organization.pk], days)
+    recompute.block_recording(organization.white_label, [organization.pk])
+    with connection.cursor() as cursor:
+        cursor.execute(_RESET_BATCH_TABLES)
+    parameters = scope.parameters | {"id": organization.pk, "events": list(event_ids)}
+    if not _execute(_SELECT_OPEN_EVENTS, parameters):
+        return {}
+    _execute(_INSERT_SUMS, parameters)
+    _void_selected(scope, correction)
+    with connection.cursor() as cursor:
+        cursor.execute("select day, sum(quantity) from void_sum group by 1 order by 1")
+        return {day: int(quantity) for day, quantity in cursor.fetchall()}
+
+
+_SELECT_OPEN_EVENTS = """
+insert into void_event
+select e.organization_id, e.event_id, e.at, e.product, e.project_id, e.quantities,
+    e.period, e.price_version
+from metrics_usageevent e
+where e.organization_id = %(id)s and e.event_id = any(%(events)s)
+    and e.at >= %(from)s and e.at < %(until)s
+    and e.period = (
+        select number from metrics_openperiod where organization_id = %(id)s)
+    and not exists (
+        select from metrics_usagevoid v where v.organization_id = e.organization_id
+        and v.event_id = e.event_id and v.at = e.at)
+"""
 
 
 def _begin(usage_range: UsageRange) -> None:
@@ -244,12 +292,12 @@ def _scope(usage_range: UsageRange) -> RecomputeScope:
 
 
 def _correction_parameters(
-    correction: CorrectionSpec, usage_range: UsageRange
+    correction: CorrectionSpec, scope: RecomputeScope
 ) -> dict[str, Any]:
     return {
         "correction": correction.id,
-        "white_label": usage_range.organization.white_label_id,
-        "kind": VOID,
+        "white_label": scope.white_label.pk,
+        "kind": correction.kind,
         "by": correction.by,
         "note": correction.note,
         "started_at": correction.started_at,

@@ -166,7 +166,7 @@ class Migration(migrations.Migration):
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
                     ('white_label', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.whitelabel')),
-                    ('kind', models.CharField(choices=[('rebuild', 'Rebuild'), ('rerate', 'Rerate'), ('void', 'Void')], max_length=8)),
+                    ('kind', models.CharField(choices=[('rebuild', 'Rebuild'), ('rerate', 'Rerate'), ('void', 'Void'), ('storage', 'Storage')], max_length=8)),
                     ('by', models.CharField(max_length=200)),
                     ('note', models.TextField()),
                     ('organizations', models.PositiveIntegerField(default=0)),
@@ -176,7 +176,7 @@ class Migration(migrations.Migration):
                     ('finished_at', models.DateTimeField(null=True)),
                 ],
                 options={
-                    'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['rebuild', 'rerate', 'void'])), name='correction_kind'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='correction_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='correction_note_given'), models.CheckConstraint(condition=models.Q(('started_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('started_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_started_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('finished_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_finished_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__isnull', True), ('finished_at__gte', models.F('started_at')), _connector='OR'), name='correction_finished_at_after_started_at')],
+                    'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['rebuild', 'rerate', 'void', 'storage'])), name='correction_kind'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='correction_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='correction_note_given'), models.CheckConstraint(condition=models.Q(('started_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('started_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_started_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('finished_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_finished_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__isnull', True), ('finished_at__gte', models.F('started_at')), _connector='OR'), name='correction_finished_at_after_started_at')],
                 },
             ),
             migrations.CreateModel(
@@ -390,6 +390,19 @@ class Migration(migrations.Migration):
                 options={
                     'indexes': [models.Index(fields=['organization', '-id'], name='usage_report_by_org')],
                     'constraints': [models.CheckConstraint(condition=models.Q(('starts_at__lte', models.F('ends_at'))), name='usage_report_range'), models.CheckConstraint(condition=models.Q(('starts_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('starts_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_starts_at_in_range'), models.CheckConstraint(condition=models.Q(('ends_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('ends_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_ends_at_in_range'), models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_created_at_in_range')],
+                },
+            ),
+            migrations.CreateModel(
+                name='StorageDay',
+                fields=[
+                    ('pk', models.CompositePrimaryKey('organization_id', 'day', blank=True, editable=False, primary_key=True, serialize=False)),
+                    ('organization_id', models.BigIntegerField()),
+                    ('day', models.DateField()),
+                    ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
+                    ('revision', models.PositiveIntegerField()),
+                ],
+                options={
+                    'constraints': [models.CheckConstraint(condition=models.Q(('quantity__gte', 0), ('revision__gte', 1)), name='storage_day_in_range')],
                 },
             ),
             migrations.CreateModel(

@@ -12,6 +12,7 @@ from metrics.models.integrations import Integration
 from metrics.models.pending import PendingUsage, Usage
 from metrics.models.rates import PriceBook, Rate
 from metrics.models.reports import UsageReport
+from metrics.models.storage import StorageDay
 from metrics.models.voids import UsageVoid
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "PeriodRepricing",
     "PriceBook",
     "Rate",
+    "StorageDay",
     "Usage",
     "UsageEvent",
     "UsageReport",

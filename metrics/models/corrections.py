@@ -13,12 +13,14 @@ class CorrectionKind(models.TextChoices):
     """The kinds of correction.
 
     Rebuild recomputes daily usage from its events; re-rate prices an open period with
-    the current price book; void takes events out of daily usage.
+    the current price book; void takes events out of daily usage; storage replaces the
+    recorded bytes of days whose stored bytes turned out to be different.
     """
 
     REBUILD = "rebuild"
     RERATE = "rerate"
     VOID = "void"
+    STORAGE = "storage"
 
 
 class Correction(models.Model):

@@ -4,6 +4,8 @@ Each reads columns of `a`, a row for each organization, and looks its usage up b
 index. A plain join would be planned as a read of the whole fleet's usage.
 """
 
+from metrics.catalog import STORAGE_METER
+
 # The open period of `a.id`: its number, start and cost to date.
 OPEN_COST = """(
     select p.number, p.starts_at, (
@@ -22,8 +24,10 @@ METERED_USE = """(
     from metrics_dailymetric where organization_id = a.id and a.is_metered
 )"""
 
-# The cost of each day with usage after `a.since`, up to and including `a.today`.
-DAY_COSTS = """(
-    select day, sum(cost) as cost from metrics_usage
+# The cost of each day with usage after `a.since`, up to and including `a.today`, and
+# whether a client reported some of it: stored bytes are recorded every day.
+DAY_COSTS = f"""(
+    select day, sum(cost) as cost, bool_or(meter <> '{STORAGE_METER}') as is_reported
+    from metrics_usage
     where organization_id = a.id and day > a.since and day <= a.today group by day
-)"""
+)"""  # noqa: S608  only constants

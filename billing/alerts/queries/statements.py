@@ -147,7 +147,7 @@ daily as (
         case when a.ends_at > %(now)s then (a.ends_at at time zone a.time_zone)::date
             - a.today else {HORIZON_DAYS} end as days_left
     from known a cross join lateral (
-        select max(day) as last_used_on,
+        select max(day) filter (where is_reported) as last_used_on,
             coalesce(sum(cost) filter (where day > a.last - {AVERAGE_DAYS}
                 and day <= a.last), 0) as week,
             count(*) filter (where day > a.last - {AVERAGE_DAYS} and day <= a.last)
@@ -157,8 +157,10 @@ daily as (
                 as median_days,
             percentile_disc(0.5) within group (order by cost) filter (
                 where day >= a.last - {MEDIAN_DAYS} and day < a.last) as median,
-            count(*) filter (where day > newest - {REGULAR_DAYS}) as regular_days
-        from (select *, max(day) over () as newest from {DAY_COSTS} c) days
+            count(*) filter (where is_reported and day > newest - {REGULAR_DAYS})
+                as regular_days
+        from (select *, max(day) filter (where is_reported) over () as newest
+            from {DAY_COSTS} c) days
     ) d
 )"""  # noqa: S608  only constants
 

@@ -14,8 +14,10 @@ from billing.models import BillingPeriod
 from billing.signals import periods_closing, terms_changed
 from metrics.commands import periods as periods_commands
 from metrics.commands.periods import advance_periods, lock_open_periods
+from metrics.commands.storage_days import record_storage_of
 from metrics.queries.periods import list_open_periods, period_costs
 from orgs.errors import DomainError
+from orgs.models import Organization, WhiteLabel
 
 
 @transaction.atomic
@@ -48,6 +50,7 @@ def close_periods(
     arrives later belongs to the next period whatever its timestamp. Raises
     `PeriodClosed` if an open period starts at or after `ends_at`.
     """
+    _record_storage(organization_ids, ends_at)
     # Requests that record usage hold a share lock on the same row until they commit:
     # after this line no usage can be added to the periods that are summed below.
     lock_open_periods(organization_ids)
@@ -71,6 +74,20 @@ def close_periods(
     )
     terms_changed.send(BillingPeriod, organization_ids=sorted(numbers))
     return periods
+
+
+def _record_storage(organization_ids: Sequence[int], ends_at: datetime) -> None:
+    """Record the stored bytes of the days before the end, which the periods bill."""
+    rows = WhiteLabel.objects.filter(organizations__in=organization_ids).distinct()
+    for white_label in rows.order_by("pk"):
+        ids = Organization.objects.filter(
+            pk__in=organization_ids, white_label=white_label
+        )
+        record_storage_of(
+            white_label,
+            list(ids.order_by("pk").values_list("pk", flat=True)),
+            until=ends_at,
+        )
 
 
 @transaction.atomic

@@ -1,6 +1,6 @@
 """Command that voids usage of the open period and credits usage of closed ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from metrics.commands import voids
 from metrics.commands.recompute import CorrectionSpec, finish_correction
 from metrics.commands.voids import BEFORE_FIRST, EventCursor, VoidedBatch, credit_usage
 from metrics.queries.voids import UsageRange, has_closed_usage
+from orgs.models import Organization
 
 
 @dataclass(slots=True)
@@ -92,13 +93,42 @@ def _credit_batch(
     if batch is None:
         return None
     amount = credit_owed(usage_range.organization, batch.costs, is_recorded=True)
+    _grant(
+        usage_range.organization,
+        batch.costs,
+        amount,
+        note=correction.note,
+        by=correction.by,
+    )
+    return batch, amount
+
+
+def credit_lowered_usage(
+    organization: Organization, costs: Mapping[int, Decimal], *, by: str, note: str
+) -> None:
+    """Credit usage of closed periods that turned out to be lower than was billed.
+
+    `costs` are the excess costs by number of the period. Call it inside the transaction
+    that lowers the recorded usage, so that both are written or neither. Nothing is
+    granted where nothing was invoiced.
+    """
+    _grant(organization, costs, credit_owed(organization, costs), note=note, by=by)
+
+
+def _grant(
+    organization: Organization,
+    costs: Mapping[int, Decimal],
+    amount: Decimal,
+    *,
+    note: str,
+    by: str,
+) -> None:
     if amount:
-        periods = ", ".join(map(str, sorted(batch.costs)))
+        periods = ", ".join(map(str, sorted(costs)))
         grant_credit(
-            usage_range.organization.pk,
+            organization.pk,
             kind=CreditEntry.Kind.CREDIT,
             amount=amount,
-            note=f"{correction.note} (usage of period {periods})",
-            by=correction.by,
+            note=f"{note} (usage of period {periods})",
+            by=by,
         )
-    return batch, amount
