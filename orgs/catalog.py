@@ -16,18 +16,33 @@ class Scope(StrEnum):
     INTEGRATIONS_WRITE = "integrations:write"
 
 
-# The decimal digits of each currency, from the list that Stripe publishes.
+# The decimal digits of each currency that Stripe charges, from the list that it
+# publishes: two unless the currency has none or three. ISK and UGX have no minor unit,
+# but Stripe counts them in hundredths; `billing.money` rounds them to whole units. HUF
+# and TWD are charged in hundredths, and only paid out in whole units.
 _ZERO_DECIMAL = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
-_TWO_DECIMAL = (
-    "usd aed ars aud brl cad chf cny cop czk dkk eur gbp hkd huf idr ils inr isk mxn"
-    " myr nok nzd php pln ron sek sgd thb try twd uah ugx zar"
-)
 _THREE_DECIMAL = "bhd jod kwd omr tnd"
+_TWO_DECIMAL = (
+    "aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd btn"
+    " bwp byn bzd cad cdf chf cny cop crc cve czk dkk dop dzd egp etb eur fjd fkp gbp"
+    " gel ghs gip gmd gtq gyd hkd hnl htg huf idr ils inr isk jmd kes kgs khr kyd kzt"
+    " lak lbp lkr lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio"
+    " nok npr nzd pab pen pgk php pkr pln qar ron rsd rub sar sbd scr sek sgd shp sle"
+    " sos srd std stn svc szl thb tjs top try ttd twd tzs uah ugx usd uyu uzs wst xcd"
+    " xcg yer zar zmw"
+)
+# No longer charged; old invoices still have them.
+_FORMER = "eek hrk ltl lvl mro sll vef"
 CURRENCY_DIGITS = (
     dict.fromkeys(_ZERO_DECIMAL.split(), 0)
-    | dict.fromkeys(_TWO_DECIMAL.split(), 2)
+    | dict.fromkeys((*_TWO_DECIMAL.split(), *_FORMER.split()), 2)
     | dict.fromkeys(_THREE_DECIMAL.split(), 3)
 )
+
+
+def currency_code(text: str) -> str:
+    """Return a currency code as it is stored: in lowercase, without spaces around."""
+    return text.strip().lower()
 
 
 @cache

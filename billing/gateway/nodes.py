@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.gateway.errors import Malformed
-from orgs.catalog import CURRENCY_DIGITS
+from orgs.catalog import CURRENCY_DIGITS, currency_code
 
 _EARLIEST, _LATEST = 946_684_800, 7_258_118_400  # the years 2000 to 2199
 _INTEGER_LIMIT = 2**63
@@ -108,7 +108,7 @@ class Node:
 
     def currency(self, name: str = "currency") -> str:
         """Return a currency code whose minor unit is known."""
-        code = self.text(name)
+        code = currency_code(self.text(name))
         if code not in CURRENCY_DIGITS:
             raise self._malformed(name, "a currency with a known minor unit")
         return code

@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
@@ -6,7 +7,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Q
 from django.utils import timezone
 
-from orgs.catalog import CURRENCY_DIGITS, time_zones
+from orgs.catalog import CURRENCY_DIGITS, currency_code, time_zones
 from orgs.models.fields import in_range, not_empty, with_history
 
 
@@ -21,7 +22,7 @@ def validate_time_zone(name: str) -> None:
 def validate_currency(code: str) -> None:
     if code not in CURRENCY_DIGITS:
         raise ValidationError(
-            f"{code!r} is not a supported currency. Write it in lowercase, as in usd.",
+            f"{code!r} is not a currency of Stripe. Write a code such as usd.",
             code="invalid_currency",
         )
 
@@ -78,6 +79,11 @@ class WhiteLabel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Validate each field; a currency may be written in capitals."""
+        self.currency = currency_code(self.currency)
+        super().clean_fields(exclude=exclude)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -172,14 +172,23 @@ def test_a_white_label_comes_with_its_owner_and_open_period() -> None:
     assert BillingPeriod.objects.get(organization=owner).ends_at is None
 
 
+@pytest.mark.parametrize("code", ["EUR", "sar", "Kwd", " ngn ", "ISK", "clp"])
+def test_a_white_label_takes_any_currency_in_any_case(code: str) -> None:
+    run("create_white_label", "north", "--name", "North", "--currency", code)
+
+    label = WhiteLabel.objects.get(slug="north")
+    assert label.currency == code.strip().lower()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         (["acme"], "white_label_exists"),
         (["a b"], "invalid_slug"),
         (["x", "--gpu-weight", "0"], "invalid_gpu_weight"),
-        (["x", "--currency", "USD"], "invalid_currency"),
         (["x", "--currency", "xyz"], "invalid_currency"),
+        (["x", "--currency", "usdc"], "invalid_currency"),
+        (["x", "--currency", ""], "invalid_currency"),
         *(
             (["x", "--time-zone", zone], "invalid_time_zone")
             for zone in (

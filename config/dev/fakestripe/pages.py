@@ -7,8 +7,8 @@ from config.dev.fakestripe import collecting
 from config.dev.fakestripe.account import Account
 from config.dev.fakestripe.errors import ApiError
 from config.dev.fakestripe.store import Json
+from orgs.catalog import CURRENCY_DIGITS
 
-_WITHOUT_MINOR = {"jpy", "krw", "vnd", "clp", "xaf", "xof", "ugx", "pyg", "rwf"}
 _STYLE = (
     "body{font:16px/1.5 system-ui;max-width:40rem;margin:3rem auto;padding:0 1rem}"
     "table{width:100%;border-collapse:collapse}td{padding:.4rem 0;"
@@ -71,7 +71,7 @@ def _portal(account: Account, customer: Json) -> str:
 
 
 def money(amount: int, currency: str) -> str:
-    digits = 0 if currency in _WITHOUT_MINOR else 2
+    digits = CURRENCY_DIGITS.get(currency, 2)
     return f"{Decimal(amount).scaleb(-digits):,.{digits}f} {currency.upper()}"
 
 

@@ -27,7 +27,9 @@ class Command(BaseCommand):
             help="CPU seconds that one GPU second counts as in daily metrics.",
         )
         parser.add_argument(
-            "--currency", default="usd", help="Can't be changed later. Default: usd."
+            "--currency",
+            default="usd",
+            help="Any currency of Stripe; can't be changed later. Default: usd.",
         )
 
     def handle(self, *, slug: str, **options: Any) -> None:

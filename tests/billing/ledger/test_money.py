@@ -81,6 +81,17 @@ def test_amounts_are_whole_units_of_their_currency(
     assert str(round_down(Decimal(amount), currency)) == down
 
 
+def test_currencies_are_those_that_stripe_charges() -> None:
+    """More than 135, two digits unless listed."""
+    assert len(CURRENCY_DIGITS) > 135
+    two = "sar ngn kes pen egp pkr bgn mad lkr rsd uyu qar kzt isk ugx huf twd zmw xcg"
+    assert {CURRENCY_DIGITS[code] for code in two.split()} == {2}
+    assert {CURRENCY_DIGITS[code] for code in ("bhd", "jod", "kwd", "omr", "tnd")} == {
+        3
+    }
+    assert {CURRENCY_DIGITS[code] for code in ("jpy", "mga", "xpf", "vuv")} == {0}
+
+
 def test_every_currency_has_a_smallest_amount_and_others_none() -> None:
     assert {smallest_charge(code) for code in CURRENCY_DIGITS} == {
         Decimal("0.01"),
