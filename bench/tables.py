@@ -86,12 +86,13 @@ with account as (
     select %(base)s + i, 'cus_' || i, i %% 10, null from {_NUMBERS} where i %% 3 = 0
 ), subscription as (
     insert into billing_subscription (organization_id, white_label_id, stripe_id, kind,
-        status, tier, cycle, stripe_price_id, seats, trial_ends_at, cancels_at,
-        pause_reason, paused_at, period_starts_at, period_ends_at, synced_at)
+        status, tier, cycle_interval, cycle_count, stripe_price_id, seats,
+        trial_ends_at, cancels_at, pause_reason, paused_at, period_starts_at,
+        period_ends_at, synced_at)
     select %(base)s + i, %(white_label)s, 'sub_' || i, 'platform',
         case when i %% 30 = 0 then 'trialing' when i %% 99 = 0 then 'paused'
             else 'active' end,
-        'growth', 'monthly', 'price_7', null, null, null, '', null,
+        'growth', 'month', 1, 'price_7', null, null, null, '', null,
         %(today)s::date - interval '20 days', %(today)s::date + interval '10 days',
         now()
     from {_NUMBERS} where i %% 3 = 0

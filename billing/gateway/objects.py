@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
+from billing.cycles import INTERVALS
 from billing.gateway.errors import Malformed
 from billing.gateway.nodes import Node
 
@@ -29,7 +30,7 @@ SUBSCRIPTION_STATUSES = frozenset(
     )
 )
 INVOICE_STATUSES = frozenset(("draft", "open", "paid", "void", "uncollectible"))
-_CYCLES = {("month", 1): "monthly", ("year", 1): "yearly"}
+USAGE_TYPES = frozenset(("licensed", "metered"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ class Customer:
 class Price:
     """Price with what its product sells.
 
-    `kind` and `tier` are empty if the product's metadata lack them; `cycle` is empty
-    unless the price recurs monthly or yearly.
+    `kind` and `tier` are empty if the product's metadata lack them. A price that is
+    paid once has no `interval`, and then a count of 0.
     """
 
     id: str
@@ -87,7 +88,9 @@ class Price:
     name: str  # of the product
     kind: str
     tier: str
-    cycle: str
+    interval: str
+    interval_count: int
+    is_metered: bool  # billed by a quantity that Stripe counts
     unit_amount: Decimal | None
     currency: str
     is_active: bool
@@ -100,14 +103,17 @@ class Price:
         is_product_deleted = product.value.get("deleted") is True
         metadata = {} if is_product_deleted else product.metadata()
         currency = node.currency()
-        has_no_amount = node.is_null("unit_amount")  # priced by tiers
+        has_no_amount = node.is_null("unit_amount")  # priced by tiers or in fractions
+        recurring = node.nullable_node("recurring")
         return cls(
             id=node.text("id"),
             product_id=product.text("id"),
             name="" if is_product_deleted else product.text("name"),
             kind=metadata.get(KIND, ""),
             tier=metadata.get(TIER, ""),
-            cycle=_cycle(node),
+            interval=recurring.choice("interval", INTERVALS) if recurring else "",
+            interval_count=recurring.integer("interval_count") if recurring else 0,
+            is_metered=recurring is not None and _is_metered(recurring),
             unit_amount=None if has_no_amount else node.money("unit_amount", currency),
             currency=currency,
             is_active=node.boolean("active"),
@@ -115,13 +121,8 @@ class Price:
         )
 
 
-def _cycle(price: Node) -> str:
-    """Return the billing cycle of a price, empty for one that has none we offer."""
-    recurring = price.nullable_node("recurring")
-    if recurring is None:
-        return ""
-    interval = recurring.text("interval"), recurring.integer("interval_count")
-    return _CYCLES.get(interval, "")
+def _is_metered(recurring: Node) -> bool:
+    return recurring.choice("usage_type", USAGE_TYPES) == "metered"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
 
+from billing.cycles import INTERVALS, Cycle
 from orgs.models.fields import in_order, in_range, not_empty, with_history
 
 
@@ -27,11 +28,7 @@ class SubscriptionStatus(models.TextChoices):
     CANCELED = "canceled"
 
 
-class SubscriptionCycle(models.TextChoices):
-    """Billing intervals that Orgdesk sells."""
-
-    MONTHLY = "monthly"
-    YEARLY = "yearly"
+INTERVAL_CHOICES = [(interval, interval.title()) for interval in INTERVALS]
 
 
 # Statuses in which Stripe serves a subscription. An organization has at most one live
@@ -107,8 +104,6 @@ class Subscription(models.Model):
 
     Status = SubscriptionStatus
 
-    Cycle = SubscriptionCycle
-
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.PROTECT, related_name="subscriptions"
     )
@@ -126,7 +121,10 @@ class Subscription(models.Model):
     status = models.CharField(max_length=10, choices=Status)
     status_since = models.DateTimeField(null=True, editable=False)  # set by a trigger
     tier = models.CharField(max_length=32)
-    cycle = models.CharField(max_length=7, choices=Cycle, default=Cycle.MONTHLY)
+    cycle_interval = models.CharField(
+        max_length=5, choices=INTERVAL_CHOICES, default="month"
+    )
+    cycle_count = models.PositiveSmallIntegerField(default=1)  # of intervals in a cycle
     stripe_price_id = models.CharField(max_length=255)
     seats = models.PositiveIntegerField(null=True, blank=True)
     trial_ends_at = models.DateTimeField(null=True, blank=True)
@@ -153,6 +151,10 @@ class Subscription(models.Model):
                 condition=Q(status__in=SubscriptionStatus.values),
                 name="subscription_status",
             ),
+            CheckConstraint(
+                condition=Q(cycle_interval__in=INTERVALS, cycle_count__gte=1),
+                name="subscription_cycle",
+            ),
             *not_empty("subscription", "stripe_id", "tier", "stripe_price_id"),
             in_order("subscription", "period_starts_at", "period_ends_at"),
             *in_range(
@@ -178,6 +180,11 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tier} {self.cycle}"
+
+    @property
+    def cycle(self) -> Cycle:
+        """How often Stripe bills the subscription; as a text, such as `monthly`."""
+        return Cycle(self.cycle_interval, self.cycle_count)
 
 
 class InvoiceStatus(models.TextChoices):

@@ -24,7 +24,14 @@ class _ReadOnlyAdmin(VisibleRowsAdmin):
 
 @admin.register(Subscription)
 class SubscriptionAdmin(_ReadOnlyAdmin):
-    list_display = ("organization", "kind", "tier", "cycle", "status", "synced_at")
+    list_display = (
+        "organization",
+        "kind",
+        "tier",
+        "cycle_interval",
+        "status",
+        "synced_at",
+    )
     list_filter = ("status", "kind", "tier")
     search_fields = ("stripe_id", "organization__search_text")
     ordering = ("-id",)

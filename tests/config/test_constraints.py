@@ -13,8 +13,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
 SUBSCRIPTION = (
     "insert into billing_subscription (organization_id, stripe_id, kind, status, tier,"
-    " cycle, stripe_price_id, pause_reason, synced_at) values"
-    " ({org}, '{id}', 'platform', '{status}', 'scale', 'monthly', 'price', '', now())"
+    " cycle_interval, cycle_count, stripe_price_id, pause_reason, synced_at)"
+    " values"
+    " ({org}, '{id}', 'platform', '{status}', 'scale', 'month', 1, 'price', '',"
+    " now())"
 )
 PERIOD = (
     "insert into billing_billingperiod (organization_id, number, starts_at, ends_at,"

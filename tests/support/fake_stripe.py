@@ -161,6 +161,7 @@ def make_price(
     amount: int = 2900,
     *,
     interval: str = "month",
+    interval_count: int = 1,
     currency: str = "usd",
     kind: str = "platform",
     tier: str = "growth",
@@ -177,7 +178,7 @@ def make_price(
         "product": product.id,
         "currency": currency,
         "unit_amount": amount,
-        "recurring": {"interval": interval},
+        "recurring": {"interval": interval, "interval_count": interval_count},
     }
     return client.v1.prices.create(parameters)
 

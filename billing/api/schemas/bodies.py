@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from billing.api.queries.accounts import Account
-from billing.api.schemas.organizations import ALERTS, MASK, SPACES_TIERS, TIERS
+from billing.api.schemas.organizations import ALERTS, CYCLES, MASK, SPACES_TIERS, TIERS
 from billing.models import Invoice, SpendingLimit, Subscription
 from metrics.queries.integrations import IntegrationFacts
 from metrics.schemas.charts import number
@@ -81,11 +81,17 @@ def _platform_fields(account: Account) -> dict[str, Any]:
     subscription = account.platform
     return {
         "subscription_tier": tier_of(account),
-        "subscription_cycle": subscription.cycle if subscription else None,
+        "subscription_cycle": cycle_of(subscription),
         "subscription_price_id": subscription.stripe_price_id if subscription else None,
         "subscription_pause_reason": pause_reason(account),
         "trial_end": epoch(subscription.trial_ends_at) if subscription else None,
     }
+
+
+def cycle_of(subscription: Subscription | None) -> str | None:
+    """Return the contract's name of a cycle, None for one that it does not name."""
+    cycle = str(subscription.cycle) if subscription else ""
+    return cycle if cycle in CYCLES else None
 
 
 def tier_of(account: Account) -> str | None:

@@ -10,6 +10,7 @@ Tier = Literal[
     "_NONE_", "_TRIAL_", "_INTERNAL_", "STARTUP", "GROWTH", "SCALE", "ENTERPRISE"
 ]
 SpacesTier = Literal["INTERNAL", "FREE", "PRO", "TEAM", "ENTERPRISE"]
+CYCLES = frozenset({"monthly", "yearly"})
 TIERS = frozenset({"startup", "growth", "scale", "enterprise"})
 SPACES_TIERS = frozenset({"internal", "free", "pro", "team", "enterprise"})
 _TOKENS = "Tokens used in the open billing period."
@@ -101,7 +102,8 @@ class OwnOrganizationOut(Schema):
         description="Why the organization is paused; null if it is not."
     )
     subscription_cycle: Literal["monthly", "yearly"] | None = Field(
-        description="`monthly` or `yearly`; null without a platform subscription."
+        description="`monthly` or `yearly`; null for another cycle and without a"
+        " platform subscription."
     )
     subscription_tier: Tier | None = Field(
         description="The tier of the platform subscription; null for other tiers."

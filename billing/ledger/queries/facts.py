@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.utils import timezone
 
+from billing.cycles import Cycle
 from billing.models import Subscription
 from billing.models.accounts import LimitKind
 from billing.models.mirrors import LIVE, InvoiceStatus, SubscriptionKind
@@ -18,12 +19,13 @@ from orgs.sql import sql_list
 class BillingFacts:
     """An organization's live platform subscription, account, limits and arrears.
 
-    The first five are None without a live platform subscription. `soft` and `hard` are
+    The first six are None without a live platform subscription. `soft` and `hard` are
     the spending limits, None if there is none.
     """
 
     tier: str | None
-    cycle: str | None
+    cycle_interval: str | None
+    cycle_count: int | None
     status: str | None
     trial_ends_at: datetime | None
     period_ends_at: datetime | None
@@ -37,6 +39,13 @@ class BillingFacts:
     # earliest alert of it.
     soft_reached_at: datetime | None = None
     hard_reached_at: datetime | None = None
+
+    @property
+    def cycle(self) -> Cycle | None:
+        """How often Stripe bills the platform subscription."""
+        if self.cycle_interval is None or self.cycle_count is None:
+            return None
+        return Cycle(self.cycle_interval, self.cycle_count)
 
     @property
     def is_in_trial(self) -> bool:
@@ -86,8 +95,8 @@ _REACHED_AT = """
 # `max(now - due_at)` and not `min(due_at)`: PostgreSQL would answer the latter by
 # walking an index on `due_at` through the invoices of the whole fleet.
 _FACTS = f"""
-select o.id, s.tier, s.cycle, s.status, s.trial_ends_at, s.period_ends_at,
-    a.stripe_id, coalesce(a.free_balance, 0), a.last_invoice_at,
+select o.id, s.tier, s.cycle_interval, s.cycle_count, s.status, s.trial_ends_at,
+    s.period_ends_at, a.stripe_id, coalesce(a.free_balance, 0), a.last_invoice_at,
     (select amount from billing_spendinglimit
         where organization_id = o.id and kind = '{LimitKind.SOFT}' and amount > 0),
     (select amount from billing_spendinglimit

@@ -156,8 +156,8 @@ def _prices(currency: str) -> QuerySet[Price]:
     Only those in this currency: Stripe bills a customer in a single currency.
     """
     prices = Price.objects.filter(is_active=True, currency=currency)
-    prices = prices.exclude(Q(kind="") | Q(tier="") | Q(cycle=""))
-    return prices.order_by("kind", "unit_amount", "cycle", "id")
+    prices = prices.exclude(Q(kind="") | Q(tier="") | Q(cycle_interval=""))
+    return prices.order_by("kind", "unit_amount", "cycle_interval", "cycle_count", "id")
 
 
 # Which actions are possible.

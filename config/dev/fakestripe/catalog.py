@@ -25,10 +25,12 @@ _RECURRING = params.fields(
         "interval": params.choice("day", "week", "month", "year"),
         "interval_count": params.quantity,
         "trial_period_days": params.quantity,
-        "usage_type": params.choice("licensed"),
+        "meter": params.text,
+        "usage_type": params.choice("licensed", "metered"),
     },
     required=["interval"],
 )
+_LONGEST_CYCLE = {"day": 1095, "week": 156, "month": 36, "year": 3}
 _PRICE: params.Spec = {
     "active": params.boolean,
     "lookup_key": params.text,
@@ -104,9 +106,25 @@ def create_price(account: Account, call: Call) -> Json:
     if not given.get("product"):
         raise errors.missing("product")
     account.get("product", given["product"], param="product")
+    _check_cycle(given.get("recurring"))
     metadata = params.merged({}, given.pop("metadata", {}))
     stored = shapes.price(account.now(), metadata=metadata, **given)
     return account.add(stored, "price.created")
+
+
+def _check_cycle(recurring: Json | None) -> None:
+    """Refuse a cycle of more than three years, and a meter without metered usage."""
+    if not recurring:
+        return
+    count = recurring.get("interval_count", 1)
+    if not 1 <= count <= _LONGEST_CYCLE[recurring["interval"]]:
+        raise errors.invalid(
+            "recurring[interval_count]", "The maximum cycle is three years."
+        )
+    if recurring.get("meter") and recurring.get("usage_type") != "metered":
+        raise errors.invalid(
+            "recurring[meter]", "A meter needs recurring[usage_type]=metered."
+        )
 
 
 def _set_amount(given: dict[str, Any]) -> None:

@@ -96,7 +96,7 @@ def test_money_and_subscriptions_are_those_of_their_rows(
         free_balance=Decimal("12.5"),
         last_invoice_at=synced,
     )
-    subscribe(org, cycle="yearly", trial_ends_at=TRIAL_END)
+    subscribe(org, cycle_interval="month", cycle_count=12, trial_ends_at=TRIAL_END)
     subscribe(org, stripe_id="sub_8", kind="spaces", tier="team", seats=3)
     change_limit(org.id, kind="soft", amount=Decimal("0.1"))
 

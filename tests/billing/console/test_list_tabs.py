@@ -43,7 +43,6 @@ def subscribed(organization: Organization, status: str) -> None:
         stripe_id=f"sub_{organization.pk}",
         kind="platform",
         tier="growth",
-        cycle="monthly",
         stripe_price_id="price_1",
         status=status,
         synced_at=NOW,

@@ -70,7 +70,8 @@ def test_price_has_the_kind_tier_and_cycle_of_its_product(
 
     read = gateway.get_price(price.id)
 
-    assert (read.kind, read.tier, read.cycle) == ("platform", "growth", "yearly")
+    assert (read.kind, read.tier) == ("platform", "growth")
+    assert (read.interval, read.interval_count) == ("year", 1)
     assert str(read.unit_amount) == major
     assert gateway.list_prices().items == (read,)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing import gateway
+from billing.cycles import Cycle
 from billing.models import Price, Subscription
 from billing.models.mirrors import LIVE
 from billing.stripe.commands.mirror.fetches import FetchContext
@@ -24,7 +25,8 @@ class SubscriptionColumns:
     kind: str
     status: str
     tier: str
-    cycle: str
+    cycle_interval: str
+    cycle_count: int
     stripe_price_id: str
     seats: int | None
     trial_ends_at: datetime | None
@@ -33,6 +35,11 @@ class SubscriptionColumns:
     paused_at: datetime | None
     period_starts_at: datetime
     period_ends_at: datetime
+
+    @property
+    def cycle(self) -> Cycle:
+        """How often Stripe bills the item."""
+        return Cycle(self.cycle_interval, self.cycle_count)
 
     @property
     def is_live(self) -> bool:
@@ -82,7 +89,8 @@ def build_columns(
         kind=terms.kind,
         status=status,
         tier=terms.tier,
-        cycle=terms.cycle,
+        cycle_interval=terms.cycle_interval,
+        cycle_count=terms.cycle_count,
         stripe_price_id=item.price_id if is_known or not row else row.stripe_price_id,
         seats=item.quantity if terms.kind == Subscription.Kind.SPACES else None,
         trial_ends_at=subscription.trial_ends_at,

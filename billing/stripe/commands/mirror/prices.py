@@ -21,7 +21,9 @@ class _PriceColumns:
     name: str
     kind: str
     tier: str
-    cycle: str
+    cycle_interval: str
+    cycle_count: int
+    is_metered: bool
     unit_amount: Decimal | None
     currency: str
     is_active: bool
@@ -51,7 +53,9 @@ def _build_columns(price: gateway.Price) -> _PriceColumns:
         name=clean(price.name, _LONGEST_NAME),
         kind=kind,
         tier=tier if len(tier) <= _LONGEST_TIER else "",
-        cycle=price.cycle,
+        cycle_interval=price.interval,
+        cycle_count=price.interval_count,
+        is_metered=price.is_metered,
         unit_amount=price.unit_amount,
         currency=price.currency,
         is_active=price.is_active,
@@ -66,12 +70,14 @@ def _update_subscriptions(price_ids: set[str]) -> None:
 
 # Rows that would not change are left alone, so that history gets no empty versions.
 _UPDATE_SUBSCRIPTIONS = """
-update billing_subscription s set tier = p.tier, cycle = p.cycle
+update billing_subscription s set tier = p.tier, cycle_interval = p.cycle_interval,
+    cycle_count = p.cycle_count
 from billing_price p
 where p.stripe_id = any(%s)
     and s.stripe_price_id = p.stripe_id and s.kind = p.kind
-    and p.tier > '' and p.cycle > ''
-    and (s.tier, s.cycle) is distinct from (p.tier, p.cycle)
+    and p.tier > '' and p.cycle_interval > ''
+    and (s.tier, s.cycle_interval, s.cycle_count)
+        is distinct from (p.tier, p.cycle_interval, p.cycle_count)
 """
 
 

@@ -10,8 +10,8 @@ from django.db import connection
 
 _TYPES = {
     "organization_id": "bigint",
-    "seats": "integer",
-    "is_active": "boolean",
+    **dict.fromkeys(("seats", "cycle_count"), "integer"),
+    **dict.fromkeys(("is_active", "is_metered"), "boolean"),
     **dict.fromkeys(("total", "amount_due", "amount_paid", "unit_amount"), "numeric"),
 }
 

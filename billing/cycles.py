@@ -1,0 +1,47 @@
+"""Billing cycles: the interval after which Stripe bills a price again, and its count.
+
+Pure functions. Two cycles that always end together are the same one: 12 months are a
+year and 7 days a week.
+"""
+
+from dataclasses import dataclass
+
+INTERVALS = ("day", "week", "month", "year")
+MONTHS_OF_A_YEAR, DAYS_OF_A_WEEK = 12, 7
+_NAMES = {
+    ("day", 1): "daily",
+    ("week", 1): "weekly",
+    ("month", 1): "monthly",
+    ("year", 1): "yearly",
+}
+# In days, at least: a longer cycle always contains the end of a month.
+_LENGTHS = {"day": 1, "week": 7, "month": 28, "year": 365}
+_LONGEST_MONTH = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A cycle in Stripe's terms: a `count` of `INTERVALS`."""
+
+    interval: str
+    count: int
+
+    @property
+    def normalized(self) -> "Cycle":
+        """The same cycle in the longest interval that divides it."""
+        if self.interval == "month" and self.count % MONTHS_OF_A_YEAR == 0:
+            return Cycle("year", self.count // MONTHS_OF_A_YEAR)
+        if self.interval == "day" and self.count % DAYS_OF_A_WEEK == 0:
+            return Cycle("week", self.count // DAYS_OF_A_WEEK)
+        return self
+
+    @property
+    def is_longer_than_a_month(self) -> bool:
+        """True if every period of the cycle is longer than any month."""
+        return self.count * _LENGTHS[self.interval] > _LONGEST_MONTH
+
+    def __str__(self) -> str:
+        """Return `monthly`, `yearly`, or `every 3 months`."""
+        cycle = self.normalized
+        name = _NAMES.get((cycle.interval, cycle.count))
+        return name or f"every {cycle.count} {cycle.interval}s"
