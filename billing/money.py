@@ -31,11 +31,18 @@ def smallest_charge(currency: str) -> Decimal:
     It is the minor unit, except for three-decimal currencies, which Stripe charges in
     multiples of ten minor units. Raises `KeyError` for an unknown currency.
     """
-    digits = CURRENCY_DIGITS[currency]
+    unit = minor_unit(currency)
+    return unit * 10 if CURRENCY_DIGITS[currency] == _THREE_DIGITS else unit
+
+
+def minor_unit(currency: str) -> Decimal:
+    """Return the minor unit of a currency, such as 0.01, in major units.
+
+    Raises `KeyError` for an unknown currency.
+    """
     if currency in _WITHOUT_MINOR_UNIT:
         return Decimal(1)
-    unit = Decimal(1).scaleb(-digits)
-    return unit * 10 if digits == _THREE_DIGITS else unit
+    return Decimal(1).scaleb(-CURRENCY_DIGITS[currency])
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:

@@ -10,6 +10,13 @@ from django.dispatch import Signal
 # organizations changed.
 terms_changed = Signal()
 
+# period_ids: list[int]. Charges of these periods can be sent to Stripe now: they were
+# just written for a draft, or a draft came for those that waited.
+charges_ready = Signal()
+
+# organization_ids: list[int]. Charges of these organizations wait for a draft.
+charges_waiting = Signal()
+
 # organization_ids: list[int], ends_at: datetime. The open periods of these
 # organizations are locked and about to close: the last moment to compare their usage
 # with a limit.

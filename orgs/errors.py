@@ -60,6 +60,24 @@ class Conflict(DomainError):
     code = "conflict"
 
 
+class AlreadyDone(Conflict):
+    """The same change was made before, and the caller did not ask for another one."""
+
+    code = "already_done"
+
+
+class KeyReused(Conflict):
+    """The idempotency key belongs to another change."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This key was used for another change. Choose another key.",
+            fields=("key",),
+        )
+
+
 class RateLimited(DomainError):
     """The caller has to wait `retry_after` seconds."""
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.utils import timezone
 
 from billing.forecast.queries.forecasts import Forecast, list_forecasts
 from billing.ledger.queries.limits import list_limited
+from orgs.days import day_of
 from orgs.models import Organization
 
 # Updates only the rows that differ: an unchanged sort key costs no write and no dead
@@ -31,8 +33,10 @@ def fill_limit_rankings(organization_ids: Sequence[int]) -> int:
     may be written last, until its next change or at the latest the sweep.
     """
     ids = sorted(set(organization_ids))
-    forecasts = list_forecasts(_list_with_limits(ids))
-    days = {id_: _ranking_day(forecast) for id_, forecast in forecasts.items()}
+    organizations = _list_with_limits(ids)
+    zones = {row.pk: row.white_label.zone for row in organizations}
+    forecasts = list_forecasts(organizations)
+    days = {id_: _ranking_day(one, zones[id_]) for id_, one in forecasts.items()}
     with connection.cursor() as cursor:
         cursor.execute(_UPSERT, {"ids": ids, "days": [days.get(id_) for id_ in ids]})
         return int(cursor.rowcount)
@@ -47,9 +51,9 @@ def _list_with_limits(ids: Sequence[int]) -> list[Organization]:
     return list(rows.filter(pk__in=list_limited(ids)))
 
 
-def _ranking_day(forecast: Forecast) -> date | None:
-    """Return the day to sort by; today for a limit that has no alert recorded yet."""
+def _ranking_day(forecast: Forecast, zone: ZoneInfo) -> date | None:
+    """Return the day to sort by; today in the zone for a limit without an alert yet."""
     limit = forecast.next_reached_limit
     if limit is None:
         return None
-    return limit.day or timezone.now().date()
+    return limit.day or day_of(timezone.now(), zone)

@@ -7,6 +7,8 @@ from typing import Any
 
 from django import forms
 
+from billing.errors import InvalidAmount
+from billing.ledger.commands.credits import check_amount
 from billing.models import CreditEntry
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from metrics.queries.voids import UsageRange, find_event_span
@@ -58,6 +60,18 @@ class CreditForm(_CorrectionForm):
         decimal_places=MONEY_PLACES,
         widget=forms.TextInput({"inputmode": "decimal", "autocomplete": "off"}),
     )
+
+    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.organization = organization
+
+    def clean_amount(self) -> Decimal:
+        amount: Decimal = self.cleaned_data["amount"]
+        try:
+            check_amount(self.organization.pk, amount)
+        except InvalidAmount as error:
+            raise forms.ValidationError(error.message) from None
+        return amount
 
     @property
     def signed_amount(self) -> Decimal:

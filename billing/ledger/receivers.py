@@ -4,17 +4,26 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from billing.ledger import tasks
 from billing.ledger.commands import periods
 from billing.ledger.commands.voids import credit_lowered_usage
+from billing.signals import charges_ready, charges_waiting
 from metrics.signals import closed_usage_lowered
 from orgs.models import Organization
+from orgs.queue.enqueue import enqueue
 from orgs.signals import organizations_created
 
 
 def connect() -> None:
-    """Open the first period of new organizations, and refund usage that was lowered."""
+    """Connect what follows from new organizations, lowered usage and new charges.
+
+    Charges are enqueued as soon as they are written, whatever closed their period: a
+    draft is finalized an hour after Stripe made it.
+    """
     organizations_created.connect(_open_periods, weak=False)
     closed_usage_lowered.connect(_credit_lowered_usage, weak=False)
+    charges_ready.connect(_enqueue_charges, weak=False)
+    charges_waiting.connect(_enqueue_final_invoices, weak=False)
 
 
 def _open_periods(*, organization_ids: list[int], **_: Any) -> None:
@@ -30,3 +39,13 @@ def _credit_lowered_usage(
     **_: Any,
 ) -> None:
     credit_lowered_usage(organization, costs, by=by, note=note)
+
+
+def _enqueue_charges(*, period_ids: list[int], **_: Any) -> None:
+    for period_id in period_ids:
+        enqueue(tasks.send_charges, period_id)
+
+
+def _enqueue_final_invoices(*, organization_ids: list[int], **_: Any) -> None:
+    for organization_id in organization_ids:
+        enqueue(tasks.make_final_invoice, organization_id)

@@ -9,6 +9,7 @@ from billing.ledger.commands import charges, final_invoices
 from billing.ledger.queries.charges import (
     list_due_periods,
     list_organizations_without_draft,
+    next_attempt_in,
 )
 from orgs.queue.enqueue import enqueue
 
@@ -18,9 +19,15 @@ _BATCH = 1_000
 
 @shared_task
 def send_charges(period_id: int) -> None:
-    """Put the charges of a closed period on its invoice, each exactly once."""
-    if gateway.is_on():
-        charges.send_charges(period_id)
+    """Put the charges of a closed period on its invoice, each exactly once.
+
+    Charges that have to be sent again are enqueued for then: their invoice may be
+    finalized before the next sweep, or the beat may be down.
+    """
+    if gateway.is_on() and charges.send_charges(period_id):
+        wait = next_attempt_in(period_id)
+        if wait is not None:
+            enqueue(send_charges, period_id, wait=wait)
 
 
 @shared_task

@@ -5,7 +5,7 @@ from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
 
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
-from orgs.models.fields import not_empty
+from orgs.models.fields import new_key, not_empty
 
 
 class CreditKind(models.TextChoices):
@@ -35,6 +35,8 @@ class CreditEntry(models.Model):
     note = models.TextField()
     by = models.CharField(max_length=200)
     created_at = models.DateTimeField(default=timezone.now)
+    # A change that is requested again under its key is found and not made again.
+    idempotency_key = models.CharField(max_length=255, default=new_key)
 
     class Meta:
         constraints = [
@@ -43,11 +45,9 @@ class CreditEntry(models.Model):
             ),
             CheckConstraint(condition=~Q(amount=0), name="credit_not_0"),
             UniqueConstraint(
-                fields=["period", "kind"],
-                condition=Q(period__isnull=False),
-                name="credit_used_once_a_period",
+                fields=["organization", "idempotency_key"], name="credit_key_unique"
             ),
-            *not_empty("credit", "note", "by"),
+            *not_empty("credit", "note", "by", "idempotency_key"),
         ]
         indexes = [
             models.Index(fields=["organization", "-id"], name="credit_by_organization")

@@ -35,11 +35,21 @@ class BillingPeriod(models.Model):
     # Who closed the period manually and why; empty if an invoice closed it.
     closed_by = models.CharField(max_length=200, blank=True, default="", db_default="")
     note = models.TextField(blank=True, default="", db_default="")
+    # What closed the period: a form, a command, an invoice, or a change of terms. None
+    # of them closes a second period. Empty while the period is open.
+    idempotency_key = models.CharField(
+        max_length=255, blank=True, default="", db_default=""
+    )
 
     class Meta:
         constraints = [
             UniqueConstraint(
                 fields=["organization", "number"], name="billing_period_number_unique"
+            ),
+            UniqueConstraint(
+                fields=["organization", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="billing_period_key_unique",
             ),
             UniqueConstraint(
                 fields=["organization"],

@@ -17,8 +17,14 @@ _BATCH = 1_000
 
 @shared_task
 def handle_event(event_id: int) -> None:
-    """Apply a webhook event once, however often this task is enqueued."""
-    event_execution.handle(event_id)
+    """Apply a webhook event once, however often this task is enqueued.
+
+    One that has to be tried again is enqueued for then, also while the beat is down.
+    """
+    if event_execution.handle(event_id):
+        wait = queue.next_attempt_in(event_id)
+        if wait is not None:
+            enqueue(handle_event, event_id, wait=wait)
 
 
 @shared_task

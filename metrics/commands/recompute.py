@@ -112,6 +112,13 @@ class CorrectionSpec:
     note: str
     started_at: datetime = field(default_factory=timezone.now)
     id: UUID = field(default_factory=uuid4)
+    key: str = ""  # empty: no other request is the same correction
+    arguments: str = ""  # their hash; a key is refused with others
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key of the correction's row."""
+        return self.key or self.id.hex
 
 
 class PriceBasis(StrEnum):
@@ -398,9 +405,10 @@ from usage_difference x where product is not null group by 2, 3, 4 order by 2, 3
 # Inserted by the first batch of the command, increased by the others.
 _UPSERT_CORRECTION = f"""
 insert into metrics_correction as c (id, white_label_id, kind, by, note, started_at,
-    organizations, rows, cost)
+    idempotency_key, arguments, organizations, rows, cost)
 select %(correction)s, %(white_label)s, %(kind)s, %(by)s, %(note)s, %(started_at)s,
-    count(distinct organization_id), count(*), sum({_delta("cost")})
+    %(key)s, %(arguments)s, count(distinct organization_id), count(*),
+    sum({_delta("cost")})
 from usage_difference x
 on conflict (id) do update set organizations = c.organizations + excluded.organizations,
     rows = c.rows + excluded.rows, cost = c.cost + excluded.cost
@@ -427,6 +435,8 @@ def apply_differences(scope: RecomputeScope, correction: CorrectionSpec) -> None
         "by": correction.by,
         "note": correction.note,
         "started_at": correction.started_at,
+        "key": correction.idempotency_key,
+        "arguments": correction.arguments,
     }
     with connection.cursor() as cursor:
         for statement in _BEFORE_ROLL_UP:

@@ -52,9 +52,13 @@ class VoidedBatch:
             return sum(self.costs.values(), Decimal(0))
 
 
-def void_correction(*, by: str, note: str) -> CorrectionSpec:
-    """Return the author and reason for voiding a range, for all its batches."""
-    return CorrectionSpec(VOID, by=by, note=note)
+def void_correction(*, by: str, note: str, key: str = "") -> CorrectionSpec:
+    """Return the author and reason for voiding a range, for all its batches.
+
+    Voiding under a `key` that was used before goes on with that correction; what it
+    did is not done again.
+    """
+    return CorrectionSpec(VOID, by=by, note=note, key=key)
 
 
 def void_usage(
@@ -262,9 +266,9 @@ from void_sum where meter = any(%(meters)s) group by 1, 2, 4 having sum(quantity
 # Counts only the organization: a credit changes no rows and no costs.
 _INSERT_CORRECTION = """
 insert into metrics_correction (id, white_label_id, kind, by, note, started_at,
-    organizations, rows, cost)
-values (%(correction)s, %(white_label)s, %(kind)s, %(by)s, %(note)s, %(started_at)s, 1,
-    0, 0)
+    idempotency_key, arguments, organizations, rows, cost)
+values (%(correction)s, %(white_label)s, %(kind)s, %(by)s, %(note)s, %(started_at)s,
+    %(key)s, %(arguments)s, 1, 0, 0)
 on conflict (id) do nothing
 """
 
@@ -301,6 +305,8 @@ def _correction_parameters(
         "by": correction.by,
         "note": correction.note,
         "started_at": correction.started_at,
+        "key": correction.idempotency_key,
+        "arguments": correction.arguments,
         "now": correction.started_at,
     }
 

@@ -3,7 +3,7 @@
 import argparse
 import getpass
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 from tqdm import tqdm
 
+from metrics.commands.corrections import hash_arguments
 from metrics.commands.recompute import CorrectionSpec
 from metrics.models.corrections import CorrectionKind
 from orgs.management.loading import find_white_label
@@ -18,6 +19,49 @@ from orgs.models import Organization, WhiteLabel
 from orgs.models.organizations import OrganizationQuerySet
 
 _ID_DIGITS = 18
+_MAX_KEY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """The idempotency key of a command's change.
+
+    With `is_refused` it was made of the arguments, and a second change is refused.
+    Empty with `--again`.
+    """
+
+    key: str
+    is_refused: bool
+
+
+def add_key_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say whether a change may be made twice."""
+    parser.add_argument(
+        "--key",
+        default="",
+        metavar="TEXT",
+        help="Name of this change: run twice with the same name, it is made once.",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="Make the same change a second time in the open period.",
+    )
+
+
+def request_key(options: dict[str, Any], arguments: Sequence[object]) -> RequestKey:
+    """Return the key of a change: `--key`, or else one made of the arguments.
+
+    Raises `CommandError` for an invalid `--key`, or one together with `--again`.
+    """
+    key, is_again = options["key"].strip(), options["again"]
+    if key and is_again:
+        raise CommandError("Give --key or --again, not both.")
+    if len(key) > _MAX_KEY or not key.isprintable():
+        raise CommandError(f"--key takes up to {_MAX_KEY} printable characters.")
+    if key or is_again:
+        return RequestKey(f"key-{key}" if key else "", is_refused=False)
+    return RequestKey(f"arguments-{hash_arguments(arguments)}", is_refused=True)
 
 
 @dataclass(frozen=True, slots=True)

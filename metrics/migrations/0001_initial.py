@@ -6,6 +6,7 @@ day.
 """
 
 
+import orgs.models.fields
 import datetime
 import django.db.models.deletion
 import django.utils.timezone
@@ -174,9 +175,11 @@ class Migration(migrations.Migration):
                     ('cost', models.DecimalField(decimal_places=12, default=0, max_digits=56)),
                     ('started_at', models.DateTimeField()),
                     ('finished_at', models.DateTimeField(null=True)),
+                    ('arguments', models.CharField(blank=True, default='', max_length=64)),
+                    ('idempotency_key', models.CharField(default=orgs.models.fields.new_key, max_length=255)),
                 ],
                 options={
-                    'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['rebuild', 'rerate', 'void', 'storage'])), name='correction_kind'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='correction_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='correction_note_given'), models.CheckConstraint(condition=models.Q(('started_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('started_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_started_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('finished_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_finished_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__isnull', True), ('finished_at__gte', models.F('started_at')), _connector='OR'), name='correction_finished_at_after_started_at')],
+                    'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['rebuild', 'rerate', 'void', 'storage'])), name='correction_kind'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='correction_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='correction_note_given'), models.CheckConstraint(condition=models.Q(('started_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('started_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_started_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('finished_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_finished_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__isnull', True), ('finished_at__gte', models.F('started_at')), _connector='OR'), name='correction_finished_at_after_started_at'), models.UniqueConstraint(fields=('white_label', 'idempotency_key'), name='correction_key_unique'), models.CheckConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), name='correction_idempotency_key_given')],
                 },
             ),
             migrations.CreateModel(

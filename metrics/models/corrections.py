@@ -3,10 +3,10 @@
 from uuid import uuid4
 
 from django.db import models
-from django.db.models import CheckConstraint, Q
+from django.db.models import CheckConstraint, Q, UniqueConstraint
 
 from metrics.models.daily import COST_DIGITS, COST_PLACES
-from orgs.models.fields import in_order, in_range, not_empty
+from orgs.models.fields import in_order, in_range, new_key, not_empty
 
 
 class CorrectionKind(models.TextChoices):
@@ -28,8 +28,8 @@ class Correction(models.Model):
 
     A correction runs in batches. Its row is inserted with the first batch that changes
     something, and its counts grow with each. A correction that finds nothing to change
-    leaves no row. One that was killed has no `finished_at`, and its counts are those
-    of the batches that were committed.
+    leaves no row, unless it was requested under a key. One that was killed has no
+    `finished_at`, and its counts are those of the batches that were committed.
     """
 
     Kind = CorrectionKind
@@ -48,14 +48,21 @@ class Correction(models.Model):
     )
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+    # A correction that is requested again under its key goes on, or is found as done.
+    idempotency_key = models.CharField(max_length=255, default=new_key)
+    # The hash of the arguments: a key is refused for a correction with others.
+    arguments = models.CharField(max_length=64, blank=True, default="")
 
     class Meta:
         constraints = [
+            UniqueConstraint(
+                fields=["white_label", "idempotency_key"], name="correction_key_unique"
+            ),
             CheckConstraint(
                 condition=Q(kind__in=CorrectionKind.values),
                 name="correction_kind",
             ),
-            *not_empty("correction", "by", "note"),
+            *not_empty("correction", "by", "note", "idempotency_key"),
             *in_range("correction", "started_at", "finished_at"),
             in_order("correction", "started_at", "finished_at"),
         ]

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar, cast
+from uuid import uuid4
 
 import pghistory
 import pgtrigger
@@ -48,6 +49,11 @@ def validate_text(text: str) -> None:
             "Control characters and text direction overrides are not allowed.",
             code="invalid_character",
         )
+
+
+def new_key() -> str:
+    """Return an idempotency key for a row that was requested without one."""
+    return uuid4().hex
 
 
 def in_range(table: str, *names: str) -> list[CheckConstraint]:

@@ -471,3 +471,35 @@ def test_organizations_without_usage_do_not_differ() -> None:
     make_organization(make_white_label())
 
     assert run("rerate", *ACME) == (0, ["differing 0 old 0 new 0 difference +0 usd"])
+
+
+def test_under_a_key_it_is_done_once_at_its_first_prices(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "1")
+    record(acme, [event("a")])
+    make_rate(acme, "2")
+    named = ("rerate", *ACME, *APPLY, "--key", "november")
+
+    assert run(*named)[1][-1] == "applied 1 old 5 new 10 difference +5 usd"
+    make_rate(acme, "3")
+    code, lines = run(*named)
+
+    assert (code, len(lines)) == (0, 1)
+    assert lines[0].endswith("by ann: 1 difference +5 usd")
+    assert usage_of(org, "cost") == [(10,)]
+    with pytest.raises(CommandError, match="idempotency_key_reused"):
+        run(
+            "void_usage",
+            "--organization",
+            "org-7",
+            "--white-label",
+            "acme",
+            "--from",
+            "2026-11-21",
+            "--to",
+            "2026-11-22",
+            *APPLY,
+            "--key",
+            "november",
+        )

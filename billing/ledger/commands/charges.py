@@ -43,15 +43,17 @@ _CREDIT_WAIT = timedelta(minutes=5)
 _DRAFT = "draft"
 
 
-def send_charges(period_id: int) -> None:
+def send_charges(period_id: int) -> bool:
     """Send the due charges of a period, usage first; stop when Stripe is unreachable.
 
-    The charges that are left stay due: the sweep sends them later.
+    Return whether any was due. Charges that are left are sent later.
     """
-    ids = due_charges(period_id=period_id).order_by("-kind", "id")
-    for charge_id in list(ids.values_list("id", flat=True)):
+    rows = due_charges(period_id=period_id).order_by("-kind", "id")
+    ids = list(rows.values_list("id", flat=True))
+    for charge_id in ids:
         if not send_charge(charge_id):
-            return
+            break
+    return bool(ids)
 
 
 def send_charge(charge_id: int) -> bool:

@@ -35,6 +35,7 @@ from billing.ledger.queries.credits import credit_balance
 from billing.models import BillingAccount, BillingPeriod, Charge, Invoice, Subscription
 from billing.models.mirrors import LIVE
 from billing.money import ZERO, Bill, compute_bill, exactly
+from billing.signals import charges_ready, charges_waiting
 from metrics.queries.products import product_costs
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,11 @@ def close_period_for_invoice(
     if invoice.period_id is not None:
         return None
     period = _close_and_charge(
-        subscription, period_ends_at, draft=draft, currency=invoice.currency
+        subscription,
+        period_ends_at,
+        key=f"invoice-{stripe_id}",
+        draft=draft,
+        currency=invoice.currency,
     )
     if period is not None:
         invoice.period = period
@@ -102,7 +107,13 @@ def close_period_for_cancellation(
     if live.exists():
         return None
     currency = organization.white_label.currency
-    return _close_and_charge(subscription, ended_at, draft="", currency=currency)
+    return _close_and_charge(
+        subscription,
+        ended_at,
+        key=f"canceled-{subscription_id}",
+        draft="",
+        currency=currency,
+    )
 
 
 def _find_platform_subscription(
@@ -124,11 +135,16 @@ def _find_platform_subscription(
 
 
 def _close_and_charge(
-    subscription: Subscription, ends_at: datetime, *, draft: str, currency: str
+    subscription: Subscription,
+    ends_at: datetime,
+    *,
+    key: str,
+    draft: str,
+    currency: str,
 ) -> BillingPeriod | None:
     organization, now = subscription.organization, timezone.now()
     try:
-        period = close_period(organization.id, ends_at=min(ends_at, now))
+        period = close_period(organization.id, ends_at=min(ends_at, now), key=key)
     except PeriodClosed:
         return None
     account = lock_account(organization.id)
@@ -170,6 +186,10 @@ def _write_charges(
     for charge in charges:
         _set_first_state(charge, draft, invoice_currency)
     Charge.objects.bulk_create(charges)
+    if draft:
+        charges_ready.send(Charge, period_ids=[period.pk])
+    else:
+        charges_waiting.send(Charge, organization_ids=[period.organization_id])
 
 
 def _usable_free_balance(
@@ -235,7 +255,9 @@ def _set_first_state(charge: Charge, draft: str, invoice_currency: str) -> None:
 
 def assign_draft(organization_id: int, draft: str) -> None:
     """Put every charge of an organization that waits for a draft on this one."""
-    charges_awaiting_draft(period__organization_id=organization_id).update(
+    waiting = charges_awaiting_draft(period__organization_id=organization_id)
+    period_ids = sorted(set(waiting.values_list("period_id", flat=True)))
+    waiting.update(
         invoice_stripe_id=draft,
         next_attempt_at=timezone.now(),
         started_at=None,  # a request for another invoice needs another key
@@ -243,3 +265,5 @@ def assign_draft(organization_id: int, draft: str) -> None:
         error_code="",
         error="",
     )
+    if period_ids:
+        charges_ready.send(Charge, period_ids=period_ids)

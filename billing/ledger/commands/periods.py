@@ -16,8 +16,9 @@ from metrics.commands import periods as periods_commands
 from metrics.commands.periods import advance_periods, lock_open_periods
 from metrics.commands.storage_days import record_storage_of
 from metrics.queries.periods import list_open_periods, period_costs
-from orgs.errors import DomainError
+from orgs.errors import AlreadyDone, DomainError
 from orgs.models import Organization, WhiteLabel
+from orgs.models.fields import new_key
 
 
 @transaction.atomic
@@ -35,14 +36,20 @@ def open_first_periods(organization_ids: Sequence[int]) -> None:
     BillingPeriod.objects.bulk_create(periods, ignore_conflicts=True)
 
 
-def close_period(organization_id: int, *, ends_at: datetime) -> BillingPeriod:
-    """Close an organization's open period, as `close_periods` does."""
-    return close_periods([organization_id], ends_at=ends_at)[0]
+def close_period(
+    organization_id: int, *, ends_at: datetime, key: str = ""
+) -> BillingPeriod:
+    """Close an organization's open period, as `close_periods` does.
+
+    The period keeps `key`. Raises `PeriodClosed` also if a period was closed under that
+    key before.
+    """
+    return close_periods([organization_id], ends_at=ends_at, key=key)[0]
 
 
 @transaction.atomic
 def close_periods(
-    organization_ids: Sequence[int], *, ends_at: datetime
+    organization_ids: Sequence[int], *, ends_at: datetime, key: str = ""
 ) -> list[BillingPeriod]:
     """Close the open periods at `ends_at`, sum their costs and open the next ones.
 
@@ -54,6 +61,8 @@ def close_periods(
     # Requests that record usage hold a share lock on the same row until they commit:
     # after this line no usage can be added to the periods that are summed below.
     lock_open_periods(organization_ids)
+    if key and _find_closed(organization_ids, key):
+        raise PeriodClosed("A period was closed for this already.")
     periods_closing.send(
         BillingPeriod, organization_ids=list(organization_ids), ends_at=ends_at
     )
@@ -67,7 +76,10 @@ def close_periods(
         period.ends_at = ends_at
         period.closed_at = timezone.now()
         period.cost = costs[period.organization_id].cost
-    BillingPeriod.objects.bulk_update(periods, ["ends_at", "closed_at", "cost"])
+        period.idempotency_key = key or new_key()
+    BillingPeriod.objects.bulk_update(
+        periods, ["ends_at", "closed_at", "cost", "idempotency_key"]
+    )
     BillingPeriod.objects.bulk_create(
         BillingPeriod(organization_id=id_, number=number + 1, starts_at=ends_at)
         for id_, number in numbers.items()
@@ -90,19 +102,51 @@ def _record_storage(organization_ids: Sequence[int], ends_at: datetime) -> None:
         )
 
 
+def _find_closed(organization_ids: Sequence[int], key: str) -> BillingPeriod | None:
+    rows = BillingPeriod.objects.filter(organization_id__in=organization_ids)
+    return rows.filter(idempotency_key=key).first()
+
+
 @transaction.atomic
-def close_period_manually(organization_id: int, *, by: str, note: str) -> BillingPeriod:
+def close_period_manually(
+    organization_id: int,
+    *,
+    by: str,
+    note: str,
+    key: str = "",
+    refuses_repeat: bool = False,
+) -> BillingPeriod:
     """Close the open period now; its cost is summed, and none of it is charged.
 
     Meant for organizations that are billed outside Stripe, and for usage from before
-    they were billed by it. The period keeps `by` and `note`. Raises `PeriodClosed` if
-    the period starts in the future, and `DomainError` without a note.
+    they were billed by it. The period keeps `by`, `note` and `key`; a period that was
+    closed under the key before is returned. With `refuses_repeat`, `AlreadyDone` is
+    raised if the last period was closed by a person with the same note. Raises
+    `PeriodClosed` if the period starts in the future, and `DomainError` without a note.
     """
     if not note.strip():
         raise DomainError(
             "A note is required.", code="billing.note_missing", fields=("note",)
         )
-    period = close_period(organization_id, ends_at=timezone.now())
+    lock_open_periods([organization_id])
+    if key and (closed := _find_closed([organization_id], key)):
+        return closed
+    if refuses_repeat:
+        _check_not_repeated(organization_id, note.strip())
+    period = close_period(organization_id, ends_at=timezone.now(), key=key)
     period.closed_by, period.note = by[:200], note.strip()
     period.save(update_fields=["closed_by", "note"])
     return period
+
+
+def _check_not_repeated(organization_id: int, note: str) -> None:
+    """Raise `AlreadyDone` if a person closed the last period with the same note."""
+    rows = BillingPeriod.objects.filter(
+        organization_id=organization_id, ends_at__isnull=False
+    )
+    last = rows.order_by("-number").first()
+    if last and last.closed_by and last.note == note:
+        raise AlreadyDone(
+            f"Period {last.number} was closed on {last.closed_at:%F %H:%M} UTC by"
+            f" {last.closed_by} for the same reason."
+        )

@@ -1,11 +1,12 @@
 """Queries of the charges that closed periods put on invoices."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import Min, QuerySet, Sum
+from django.utils import timezone
 
 from billing.models import Charge, Subscription
 from billing.models.mirrors import LIVE
@@ -75,6 +76,19 @@ def list_due_periods(limit: int) -> list[int]:
     periods = rows.values("period_id").annotate(due_at=Min("next_attempt_at"))
     ids = periods.order_by("due_at").values_list("period_id", flat=True)
     return list(ids[:limit])
+
+
+def next_attempt_in(period_id: int) -> timedelta | None:
+    """Return how long until a charge of a period is sent again, a second at least.
+
+    None if all were sent, failed, or wait for a draft.
+    """
+    rows = Charge.objects.filter(period_id=period_id, state=Charge.State.PENDING)
+    sendable = rows.exclude(invoice_stripe_id="")
+    due: datetime | None = sendable.aggregate(at=Min("next_attempt_at"))["at"]
+    if due is None:
+        return None
+    return max(due - timezone.now(), timedelta()) + timedelta(seconds=1)
 
 
 def charges_awaiting_draft(**filters: Any) -> QuerySet[Charge]:

@@ -1,21 +1,16 @@
-"""What the views that correct billing share: access, context, and duplicate forms."""
+"""What the views that correct billing share: access and context."""
 
 from dataclasses import dataclass
 from typing import Any
 
-import redis
 from django.contrib.messages import get_messages
-from django.core.cache import cache
 
 from billing.staff import READ_ONLY
 from metrics.queries.periods import current_period
 from orgs import access
 from orgs.catalog import Scope
-from orgs.errors import Unavailable
 from orgs.models import Organization
 from orgs.web.http import OrgRequest, wants_fragment
-
-_REMEMBERED_SECONDS = 24 * 3600  # a form that succeeded cannot be repeated so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +63,3 @@ def require_correction_access(
     return CorrectionContext(
         principal.name, organization, "" if may_write else READ_ONLY
     )
-
-
-class DuplicateGuard:
-    """A guard that lets each rendered form take effect once.
-
-    The form's idempotency key is kept in the cache for a day. A form that failed is
-    released and can be sent again.
-    """
-
-    def __init__(self, idempotency_key: str) -> None:
-        self.key = f"form:{idempotency_key}"
-
-    def claim(self) -> bool:
-        """Claim the form; return False if it took effect, or is taking effect, already.
-
-        Raises `Unavailable` when the cache cannot be reached: granting credit twice is
-        worse than asking staff to try again.
-        """
-        try:
-            return bool(cache.add(self.key, 1, _REMEMBERED_SECONDS))
-        except redis.RedisError:
-            raise Unavailable("This is temporarily unavailable. Try again.") from None
-
-    def release(self) -> None:
-        """Allow the form to be sent again, after its change failed."""
-        cache.delete(self.key)

@@ -6,13 +6,16 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from billing.ledger.commands.credits import grant_credit, take_back_credit
+from billing.ledger.commands.credits import (
+    OnceOnly,
+    grant_credit,
+    take_back_credit,
+)
 from billing.ledger.forms import CreditForm
 from billing.ledger.queries.credits import get_balances, list_credits, preview_credit
 from billing.ledger.queries.facts import BillingFacts
 from billing.ledger.views.corrections import (
     CorrectionContext,
-    DuplicateGuard,
     require_correction_access,
 )
 from billing.models import CreditEntry
@@ -31,11 +34,13 @@ def credits(request: OrgRequest, organization_id: int) -> HttpResponse:  # noqa:
     returns to the form with its values.
     """
     correction = require_correction_access(request, organization_id)
+    organization = correction.organization
     if request.method != "POST":
-        return _page(request, correction, CreditForm())
-    form = CreditForm(request.POST)
+        return _page(request, correction, CreditForm(organization=organization))
+    form = CreditForm(request.POST, organization=organization)
     if request.POST.get("step") == "change":
-        return _page(request, correction, CreditForm(initial=request.POST.dict()))
+        form = CreditForm(initial=request.POST.dict(), organization=organization)
+        return _page(request, correction, form)
     if not form.is_valid() or not _check_balance(form, correction):
         return _page(request, correction, form, status=422)
     if request.POST.get("step") != "apply":
@@ -64,13 +69,8 @@ def _check_balance(form: CreditForm, correction: CorrectionContext) -> bool:
 
 def _apply(form: CreditForm, correction: CorrectionContext) -> bool:
     """Change the balance once per form; return False and set an error if refused."""
-    guard, data = (
-        DuplicateGuard(form.cleaned_data["idempotency_key"]),
-        form.cleaned_data,
-    )
+    data = form.cleaned_data
     change = take_back_credit if form.signed_amount < 0 else grant_credit
-    if not guard.claim():
-        return True
     try:
         change(
             correction.organization.pk,
@@ -78,14 +78,11 @@ def _apply(form: CreditForm, correction: CorrectionContext) -> bool:
             amount=data["amount"],
             note=data["note"],
             by=correction.staff_name,
+            once=OnceOnly(data["idempotency_key"]),
         )
     except DomainError as error:
-        guard.release()
         form.add_error("amount", error.message)
         return False
-    except Exception:
-        guard.release()
-        raise
     return True
 
 

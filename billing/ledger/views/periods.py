@@ -10,7 +10,6 @@ from billing.ledger.forms import ClosePeriodForm
 from billing.ledger.queries.reconciliation import list_periods, reconcile_period
 from billing.ledger.views.corrections import (
     CorrectionContext,
-    DuplicateGuard,
     require_correction_access,
 )
 from billing.models import BillingPeriod
@@ -47,14 +46,14 @@ def periods(request: OrgRequest, organization_id: int) -> HttpResponse:
 
 def _close(form: ClosePeriodForm, correction: CorrectionContext) -> bool:
     """Close the period once per form; return False and set an error if refused."""
-    guard = DuplicateGuard(form.cleaned_data["idempotency_key"])
-    if not guard.claim():
-        return True
-    organization_id, note = correction.organization.pk, form.cleaned_data["note"]
     try:
-        close_period_manually(organization_id, by=correction.staff_name, note=note)
+        close_period_manually(
+            correction.organization.pk,
+            by=correction.staff_name,
+            note=form.cleaned_data["note"],
+            key=form.cleaned_data["idempotency_key"],
+        )
     except DomainError as error:
-        guard.release()
         form.add_error("note", error.message)
         return False
     return True

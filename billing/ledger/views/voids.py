@@ -11,11 +11,11 @@ from billing.ledger.forms import VoidForm
 from billing.ledger.queries.voids import VoidPreviewWithBills, preview_void_with_bills
 from billing.ledger.views.corrections import (
     CorrectionContext,
-    DuplicateGuard,
     require_correction_access,
 )
 from metrics import tasks
 from metrics.commands.voids import void_correction
+from metrics.queries.corrections import has_correction
 from metrics.queries.voids import UsageRange
 from orgs.errors import DomainError
 from orgs.queue.enqueue import enqueue
@@ -50,7 +50,11 @@ def void(request: OrgRequest, organization_id: int) -> HttpResponse:
     preview = preview_void_with_bills(form.cleaned_data["usage_range"])
     if request.POST.get("step") != "apply":
         return _page(request, correction, form, preview=preview)
-    error = _check_preview(request, preview) or _apply(request, form, correction)
+    is_repeated = has_correction(
+        organization.white_label, form.cleaned_data["idempotency_key"]
+    )
+    error = "" if is_repeated else _check_preview(request, preview)
+    error = error or _apply(request, form, correction)
     if error:
         preview = preview_void_with_bills(form.cleaned_data["usage_range"])
         return _page(
@@ -74,17 +78,10 @@ def _check_preview(request: OrgRequest, preview: VoidPreviewWithBills) -> str:
 
 def _apply(request: OrgRequest, form: VoidForm, correction: CorrectionContext) -> str:
     """Void the usage once per form; return the error, empty on success."""
-    guard = DuplicateGuard(form.cleaned_data["idempotency_key"])
-    if not guard.claim():
-        return ""
     try:
         result = _void(form.cleaned_data["usage_range"], form, correction)
     except DomainError as error:
-        guard.release()
         return error.message
-    except Exception:
-        guard.release()
-        raise
     enqueue(tasks.roll_up_usage)
     messages.success(request, _summarize(result, correction.currency))
     return ""
@@ -94,7 +91,9 @@ def _void(
     usage_range: UsageRange, form: VoidForm, correction: CorrectionContext
 ) -> VoidResult:
     spec = void_correction(
-        by=correction.staff_name, note=form.cleaned_data["note"].strip()
+        by=correction.staff_name,
+        note=form.cleaned_data["note"].strip(),
+        key=form.cleaned_data["idempotency_key"],
     )
     return void_usage(usage_range, correction=spec, as_credit=True)
 

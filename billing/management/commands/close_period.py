@@ -3,12 +3,18 @@
 import argparse
 from typing import Any
 
-from django.core.management import BaseCommand
+from django.core.management import BaseCommand, CommandError
 
 from billing.ledger.commands.periods import close_period_manually
-from metrics.management.correcting import plain, select_organizations, system_user
+from metrics.management.correcting import (
+    add_key_arguments,
+    plain,
+    request_key,
+    select_organizations,
+    system_user,
+)
 from metrics.queries.periods import current_period
-from orgs.errors import DomainError
+from orgs.errors import AlreadyDone, DomainError
 from orgs.management.loading import command_error
 
 
@@ -16,7 +22,8 @@ class Command(BaseCommand):
     help = (
         "Close an organization's open period now without charging it, for organizations"
         " billed outside Stripe or before their first Stripe invoice. Without --apply,"
-        " only print what the period costs."
+        " only print what the period costs. The next period is not closed for the same"
+        " reason, unless --again is given."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -34,6 +41,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--by", default="", help="name for the history; default: the system user"
         )
+        add_key_arguments(parser)
 
     def handle(self, *, apply: bool, note: str, by: str, **options: Any) -> None:
         selection = select_organizations(
@@ -50,9 +58,19 @@ class Command(BaseCommand):
             )
             self.stdout.write("dry run: nothing saved")
             return
+        key = request_key(options, ())
         try:
-            author = by.strip() or system_user()
-            closed = close_period_manually(organization.pk, by=author, note=note)
+            closed = close_period_manually(
+                organization.pk,
+                by=by.strip() or system_user(),
+                note=note,
+                key="" if key.is_refused else key.key,
+                refuses_repeat=key.is_refused,
+            )
+        except AlreadyDone as error:
+            raise CommandError(
+                f"{error.message} Add --again to close another period."
+            ) from None
         except DomainError as error:
             raise command_error(error) from None
         if closed.cost is None:

@@ -6,18 +6,33 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 
-from billing.ledger.commands.credits import grant_credit, take_back_credit
+from billing.errors import BalanceTooLow
+from billing.ledger.commands.credits import (
+    OnceOnly,
+    check_amount,
+    grant_credit,
+    take_back_credit,
+)
 from billing.ledger.queries.credits import CreditPreview, preview_credit
 from billing.models import CreditEntry
-from metrics.management.correcting import plain, select_organizations, system_user
-from orgs.errors import DomainError
+from metrics.management.correcting import (
+    add_key_arguments,
+    plain,
+    request_key,
+    select_organizations,
+    system_user,
+)
+from metrics.queries.periods import list_open_periods
+from orgs.errors import AlreadyDone, DomainError
 from orgs.management.loading import command_error
+from orgs.models import Organization
 
 
 class Command(BaseCommand):
     help = (
         "Add credit or free balance in the white label's currency; a negative amount"
-        " removes it. Without --apply, only print what the open bill would become."
+        " removes it. Without --apply, only print what the open bill would become. The"
+        " same change is made once in a billing period, unless --again is given."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -37,6 +52,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--by", default="", help="name for the history; default: the system user"
         )
+        add_key_arguments(parser)
 
     def handle(self, *, kind: str, apply: bool, **options: Any) -> None:
         amount = _parse_amount(options["amount"])
@@ -46,14 +62,13 @@ class Command(BaseCommand):
         organization = selection.organizations.select_related("white_label").get()
         preview = preview_credit(organization, kind=kind, amount=amount)
         try:
+            check_amount(organization.pk, abs(amount))
             if apply:
-                _change(
-                    organization.pk,
-                    kind,
-                    amount,
-                    note=options["note"],
-                    by=options["by"].strip() or system_user(),
-                )
+                _change(organization, kind, amount, options)
+            elif not preview.is_allowed:
+                raise BalanceTooLow(_summarize(preview, kind, ""), fields=("amount",))
+        except AlreadyDone as error:
+            raise CommandError(f"{error.message} Add --again to repeat it.") from None
         except DomainError as error:
             raise command_error(error) from None
         self.stdout.write(_summarize(preview, kind, organization.white_label.currency))
@@ -71,10 +86,19 @@ def _parse_amount(text: str) -> Decimal:
 
 
 def _change(
-    organization_id: int, kind: str, amount: Decimal, *, note: str, by: str
+    organization: Organization, kind: str, amount: Decimal, options: dict[str, Any]
 ) -> None:
+    note, period = options["note"].strip(), list_open_periods([organization.pk])[0]
+    key = request_key(options, ("credit", period.number, kind, plain(amount), note))
     change = take_back_credit if amount < 0 else grant_credit
-    change(organization_id, kind=kind, amount=abs(amount), note=note, by=by)
+    change(
+        organization.pk,
+        kind=kind,
+        amount=abs(amount),
+        note=note,
+        by=options["by"].strip() or system_user(),
+        once=OnceOnly(key.key, key.is_refused) if key.key else None,
+    )
 
 
 def _summarize(preview: CreditPreview, kind: str, currency: str) -> str:

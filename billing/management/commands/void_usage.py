@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,17 @@ from billing.ledger.queries.voids import VoidPreviewWithBills, preview_void_with
 from metrics.commands.recompute import CorrectionSpec
 from metrics.commands.roll_up import roll_up_usage
 from metrics.commands.voids import VOID
-from metrics.management.correcting import CorrectingCommand, plain, select_organizations
+from metrics.management.correcting import (
+    CorrectingCommand,
+    RequestKey,
+    add_key_arguments,
+    plain,
+    request_key,
+    select_organizations,
+)
+from metrics.queries.periods import list_open_periods
 from metrics.queries.voids import UsageRange, VoidLine
-from orgs.errors import DomainError
+from orgs.errors import AlreadyDone, DomainError
 from orgs.management.loading import command_error
 
 _RESOLUTION = timedelta(microseconds=1)
@@ -45,6 +54,7 @@ class Command(CorrectingCommand):
             action="store_true",
             help="refund usage that is already invoiced as credit",
         )
+        add_key_arguments(parser)
 
     def handle(self, **options: Any) -> None:
         correction = self.correction(**options)
@@ -54,9 +64,9 @@ class Command(CorrectingCommand):
             if correction is None:
                 self._print(preview, usage_range.organization.white_label.currency)
             else:
-                self._apply(
-                    usage_range, preview, correction, as_credit=options["as_credit"]
-                )
+                self._apply(usage_range, preview, correction, options)
+        except AlreadyDone as error:
+            raise CommandError(f"{error.message} Add --again to repeat it.") from None
         except DomainError as error:
             raise command_error(error) from None
 
@@ -80,9 +90,9 @@ class Command(CorrectingCommand):
         usage_range: UsageRange,
         preview: VoidPreviewWithBills,
         correction: CorrectionSpec,
-        *,
-        as_credit: bool,
+        options: dict[str, Any],
     ) -> None:
+        key = _request_key(usage_range, options)
         with tqdm(
             total=sum(preview.usage.events.values()),
             unit="events",
@@ -91,13 +101,29 @@ class Command(CorrectingCommand):
         ) as bar:
             result = void_usage(
                 usage_range,
-                correction=correction,
-                as_credit=as_credit,
+                correction=replace(correction, key=key.key),
+                as_credit=options["as_credit"],
+                refuses_repeat=key.is_refused,
                 progress=bar.update,
             )
         roll_up_usage()
         currency = usage_range.organization.white_label.currency
         self.stdout.write(_summarize(result, currency))
+
+
+def _request_key(usage_range: UsageRange, options: dict[str, Any]) -> RequestKey:
+    id_ = usage_range.organization.pk
+    arguments = (
+        "void",
+        id_,
+        list_open_periods([id_])[0].number,
+        usage_range.start.timestamp(),
+        usage_range.end.timestamp(),
+        usage_range.product,
+        usage_range.event_id,
+        options["as_credit"],
+    )
+    return request_key(options, arguments)
 
 
 def _build_range(

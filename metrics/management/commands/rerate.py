@@ -5,7 +5,7 @@ import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +13,7 @@ from typing import IO, Any
 from django.core.management import CommandError
 from django.core.management.base import OutputWrapper
 
+from metrics.commands.corrections import begin_correction
 from metrics.commands.recompute import CorrectionSpec, finish_correction
 from metrics.commands.rerate import (
     PeriodRerate,
@@ -25,10 +26,12 @@ from metrics.management.correcting import (
     CorrectingCommand,
     OrganizationSelection,
     plain,
+    request_key,
     select_organizations,
     signed,
 )
 from metrics.models import Correction
+from metrics.queries.corrections import rerated_cost
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
 from orgs.models import Organization
@@ -69,7 +72,8 @@ class _Totals:
 class Command(CorrectingCommand):
     help = (
         "List the organizations whose open period would cost more or less at the"
-        " current prices. --apply re-rates them."
+        " current prices. --apply re-rates them; a second run at the same prices"
+        " changes nothing."
     )
     batch_size = 50  # recordings of these wait while their new costs are written
     kind = Correction.Kind.RERATE
@@ -85,6 +89,13 @@ class Command(CorrectingCommand):
         parser.add_argument(
             "--csv", metavar="FILE", help="Write a CSV file instead; - for stdout."
         )
+        parser.add_argument(
+            "--key",
+            default="",
+            metavar="TEXT",
+            help="Name of this re-rating: it is done once, at the prices of its first"
+            " run.",
+        )
 
     def handle(self, *, period: str, **options: Any) -> None:
         if period != "open":
@@ -96,6 +107,10 @@ class Command(CorrectingCommand):
         )
         correction = self.correction(**options)
         try:
+            correction, is_finished = _begin(selection, correction, options["key"])
+            if correction is not None and is_finished:
+                self._report_finished(selection, correction)
+                return
             with self._writer(options["csv"]) as write:
                 totals = self._rerate(
                     selection, correction, write, batch=options["batch"]
@@ -122,6 +137,16 @@ class Command(CorrectingCommand):
             write(_rows(result.rerates))
             totals.add(result)
         return totals
+
+    def _report_finished(
+        self, selection: OrganizationSelection, correction: CorrectionSpec
+    ) -> None:
+        count, difference = rerated_cost(correction.id)
+        self.stdout.write(
+            f"already applied {correction.started_at:%FT%TZ} by {correction.by}:"
+            f" {count} difference {signed(difference)}"
+            f" {selection.white_label.currency}"
+        )
 
     def _report(
         self,
@@ -153,6 +178,20 @@ class Command(CorrectingCommand):
         else:
             with _create(Path(path)) as file:
                 yield _csv_writer(file)
+
+
+def _begin(
+    selection: OrganizationSelection, correction: CorrectionSpec | None, key: str
+) -> tuple[CorrectionSpec | None, bool]:
+    """Return the correction to continue under the key, and whether it has finished."""
+    if correction is None or not key.strip():
+        return correction, False
+    names = {"key": key, "again": False}
+    named = replace(correction, key=request_key(names, ()).key)
+    ids = selection.organizations.order_by("pk").values_list("pk", flat=True)[:2]
+    is_one = len(ids) == 1
+    arguments = ("rerate", *ids) if is_one else ("rerate", "all")
+    return begin_correction(selection.white_label, named, arguments)
 
 
 def _rerate_batch(

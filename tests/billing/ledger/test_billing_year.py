@@ -28,7 +28,7 @@ from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of, subscribe
 
 pytestmark = [pytest.mark.django_db]
-WHO = {"note": "why not", "by": "ann"}
+WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
 
 
 class Year:

@@ -17,7 +17,7 @@ from billing.errors import NotFailed
 from billing.gateway import calls
 from billing.ledger.commands import charges as sending
 from billing.ledger.commands.charges import retry_charge, send_charge, send_charges
-from billing.ledger.commands.credits import grant_credit
+from billing.ledger.commands.credits import refund_as_credit
 from billing.ledger.queries.charges import list_charges, list_due_periods
 from billing.models import (
     BillingAccount,
@@ -85,7 +85,7 @@ def test_a_closed_period_is_on_its_invoice(draft: Draft) -> None:
 
 def test_the_credit_is_charged_after_as_much_usage(draft: Draft) -> None:
     ann = {"note": "a bad day", "by": "ann"}
-    grant_credit(draft.organization.id, kind="credit", amount=Decimal("13.009"), **ann)
+    refund_as_credit(draft.organization.id, amount=Decimal("13.009"), key="k", **ann)
     period = draft.close()
     credit = Charge.objects.get(kind="credit")
 

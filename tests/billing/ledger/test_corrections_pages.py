@@ -4,14 +4,17 @@ from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import redis
 import time_machine
 from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
-from billing.ledger.commands.periods import close_period
+from billing.ledger.commands import credits as ledger
+from billing.ledger.commands.periods import close_period, close_period_manually
 from billing.ledger.queries.reconciliation import Cause
 from billing.models import BillingAccount, BillingPeriod, CreditEntry
 from billing.staff import READ_ONLY
@@ -23,10 +26,12 @@ from tests.factories import (
     make_organization,
     make_rate,
     make_user,
+    make_white_label,
     period_cost,
     record,
     usage_of,
 )
+from tests.metrics.test_recording_parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 HTMX = {"hx-request": "true"}
@@ -143,15 +148,64 @@ def test_a_grant_is_one_line_however_often_it_is_sent(
     assert "$7.50" in text
 
 
-def test_nothing_is_granted_while_the_cache_is_unavailable(
-    finance: Client, used: Organization, settings: Settings
+@pytest.mark.parametrize("fails", ["away", "flushed"])
+def test_a_grant_is_one_line_whatever_becomes_of_the_cache(
+    finance: Client, used: Organization, settings: Settings, fails: str
 ) -> None:
-    away = {"LOCATION": "redis://127.0.0.1:9", "BACKEND": _BACKEND}
-    settings.CACHES = {"default": away}
     sent = {**CREDIT, "idempotency_key": "w", "step": "apply"}
+    finance.post(at(used, "credits"), sent)
+    if fails == "away":
+        away = {"LOCATION": "redis://127.0.0.1:9", "BACKEND": _BACKEND}
+        settings.CACHES = {"default": away}
+    else:
+        redis.Redis.from_url(settings.REDIS_URL).flushall()
 
-    assert finance.post(at(used, "credits"), sent).status_code == 503
+    assert finance.post(at(used, "credits"), sent).status_code == 302
+    assert CreditEntry.objects.get().idempotency_key == "w"
+
+
+def test_a_form_that_failed_halfway_is_sent_again(
+    finance: Client, used: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process died before the commit: nothing is left that would refuse it."""
+    sent = {**CREDIT, "idempotency_key": "w", "step": "apply"}
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "_append", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            finance.post(at(used, "credits"), sent)
     assert not CreditEntry.objects.exists()
+
+    assert finance.post(at(used, "credits"), sent).status_code == 302
+    assert CreditEntry.objects.count() == 1
+
+
+def test_a_form_with_another_amount_is_refused(
+    finance: Client, used: Organization
+) -> None:
+    sent = {**CREDIT, "idempotency_key": "w", "step": "apply"}
+    finance.post(at(used, "credits"), sent)
+
+    assert finance.post(at(used, "credits"), {**sent, "amount": 8}).status_code == 422
+    assert CreditEntry.objects.get().amount == Decimal("7.5")
+
+
+@pytest.mark.usefixtures("committed")
+def test_forms_sent_at_once_are_one_line_and_one_period() -> None:
+    label = make_white_label()
+    org = make_organization(label)
+    who: dict[str, Any] = {"note": "why", "by": "ann"}
+
+    def give() -> None:
+        amount, once = Decimal(5), ledger.OnceOnly("k")
+        ledger.grant_credit(org.pk, kind="credit", amount=amount, once=once, **who)
+
+    def close() -> None:
+        close_period_manually(org.pk, key="k", **who)
+
+    together([give, close] * 4)
+
+    assert CreditEntry.objects.count() == 1
+    assert BillingPeriod.objects.filter(organization=org).count() == 2
 
 
 def test_more_than_is_left_is_refused_and_may_be_sent_again(
@@ -187,6 +241,7 @@ def test_free_balance_moves_with_its_ledger(
         ("amount", "1e400"),
         ("amount", "NaN"),
         ("amount", ""),
+        ("amount", "7.505"),
         ("note", " "),
         ("kind", "gold"),
         ("correction", "keep"),
@@ -216,7 +271,7 @@ def test_an_event_is_seen_then_voided_once(finance: Client, used: Organization) 
     assert not UsageVoid.objects.exists()
 
     apply = {**data, "step": "apply", "events": "1"}
-    assert [finance.post(url, apply).status_code for _ in range(2)] == [302, 409]
+    assert [finance.post(url, apply).status_code for _ in range(2)] == [302, 302]
     assert UsageVoid.objects.get().event_id == "b"
     assert usage_of(used, "product", "quantity") == [
         ("gpt", 5),
@@ -369,6 +424,20 @@ def test_a_command_closes_a_period_by_hand(used: Organization) -> None:
         with pytest.raises(CommandError, match="note"):
             call_command(*command, "--apply")
         call_command(*command, "--apply", "--note", "x", "--by", "ann", stdout=result)
+
+    with (
+        time_machine.travel(NOW + timedelta(hours=2), tick=False),
+        pytest.raises(CommandError, match="--again"),
+    ):
+        call_command(*command, "--apply", "--note", "x")
+    assert BillingPeriod.objects.filter(organization=used).count() == 2
+    with time_machine.travel(NOW + timedelta(hours=2), tick=False):
+        for _ in range(2):
+            named = ("--apply", "--note", "x", "--key", "november", "--by", "bob")
+            call_command(*command, *named, stdout=StringIO())
+    with time_machine.travel(NOW + timedelta(hours=3), tick=False):
+        call_command(*command, "--apply", "--note", "x", "--again")
+    assert BillingPeriod.objects.filter(organization=used).count() == 4
 
     assert " 13 usd\n" in preview.getvalue()
     assert result.getvalue() == "closed 1 13 usd\n"

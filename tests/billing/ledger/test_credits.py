@@ -1,6 +1,7 @@
 """Tests of the credit ledger: entries are appended, no balance goes below 0."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -26,7 +27,7 @@ from tests.metrics.test_recording_parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 CREDIT, FREE = CreditEntry.Kind.CREDIT, CreditEntry.Kind.FREE_BALANCE
-WHO = {"note": "a bad day", "by": "ann"}
+WHO: dict[str, Any] = {"note": "a bad day", "by": "ann"}
 
 
 def decoy() -> Organization:
@@ -48,13 +49,13 @@ def make_subscription(organization: Organization, **fields: object) -> Subscript
 
 def test_what_is_given_and_taken_back_is_in_the_ledger(org: Organization) -> None:
     grant_credit(decoy().id, kind=CREDIT, amount=Decimal(1000), **WHO)
-    grant_credit(org.id, kind=CREDIT, amount=Decimal("12.345678901234"), **WHO)
+    grant_credit(org.id, kind=CREDIT, amount=Decimal("12.34"), **WHO)
     grant_credit(org.id, kind=FREE, amount=Decimal(7), note="  hello ", by="")
     take_back_credit(org.id, kind=CREDIT, amount=Decimal("2.3"), note="oops", by="bob")
 
     now = get_balances(org)
     assert (now.credit, now.free_balance) == (
-        Decimal("10.045678901234"),
+        Decimal("10.04"),
         Decimal(7),
     )
     assert [
@@ -62,7 +63,7 @@ def test_what_is_given_and_taken_back_is_in_the_ledger(org: Organization) -> Non
     ] == [
         ("credit", Decimal("-2.3"), "oops", "bob"),
         ("free_balance", 7, "hello", "Orgdesk"),
-        ("credit", Decimal("12.345678901234"), "a bad day", "ann"),
+        ("credit", Decimal("12.34"), "a bad day", "ann"),
     ]
     assert BillingAccount.objects.get(organization=org).free_balance == 7
 
@@ -103,7 +104,7 @@ def test_no_balance_goes_below_zero(org: Organization, kind: str) -> None:
     grant_credit(org.id, kind=kind, amount=Decimal(5), **WHO)
 
     with pytest.raises(BalanceTooLow):
-        take_back_credit(org.id, kind=kind, amount=Decimal("5.000000000001"), **WHO)
+        take_back_credit(org.id, kind=kind, amount=Decimal("5.01"), **WHO)
     take_back_credit(org.id, kind=kind, amount=Decimal(5), **WHO)
 
     assert get_balances(org).get(kind) == 0
@@ -111,7 +112,7 @@ def test_no_balance_goes_below_zero(org: Organization, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "amount", ["0", "-1", "1e12", "NaN", "Infinity", "0.0000000000001"]
+    "amount", ["0", "-1", "1e12", "NaN", "Infinity", "0.0000000000001", "5.009"]
 )
 def test_what_is_no_amount_is_refused(org: Organization, amount: str) -> None:
     for change in (grant_credit, take_back_credit):
@@ -122,11 +123,11 @@ def test_what_is_no_amount_is_refused(org: Organization, amount: str) -> None:
 
 
 def test_a_balance_has_a_size(org: Organization) -> None:
-    most = Decimal("999999999999.999999999999")
+    most = Decimal("999999999999.99")
     grant_credit(org.id, kind=FREE, amount=most, **WHO)
 
     with pytest.raises(InvalidAmount):
-        grant_credit(org.id, kind=FREE, amount=Decimal("0.000000000001"), **WHO)
+        grant_credit(org.id, kind=FREE, amount=Decimal("0.01"), **WHO)
     assert get_balances(org).free_balance == most
 
 

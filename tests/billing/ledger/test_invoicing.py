@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from django.db.models import Sum
 
-from billing.ledger.commands.credits import grant_credit
+from billing.ledger.commands.credits import (
+    grant_credit,
+    refund_as_credit,
+    set_free_balance,
+)
 from billing.ledger.commands.invoicing import (
     close_period_for_cancellation,
     close_period_for_invoice,
@@ -40,7 +44,7 @@ from tests.metrics.test_recording_parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 END = NOW - timedelta(minutes=10)
-WHO = {"note": "why not", "by": "ann"}
+WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
 
 
 def make_subscription(organization: Organization, **fields: Any) -> Subscription:
@@ -249,8 +253,8 @@ def test_who_is_not_billable_is_not_charged(used: Organization) -> None:
 
 def test_free_balance_pays_first_in_the_trial(used: Organization) -> None:
     Subscription.objects.filter(organization=used).update(trial_ends_at=END)
-    grant_credit(used.id, kind="free_balance", amount=Decimal("10.004"), **WHO)
-    grant_credit(used.id, kind="credit", amount=Decimal("5.019"), **WHO)
+    set_free_balance(used.id, Decimal("10.004"), **WHO)
+    refund_as_credit(used.id, amount=Decimal("5.019"), key="k", **WHO)
     make_invoice(used)
 
     period = close()

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.ledger.commands.charges import send_charges
-from billing.ledger.commands.credits import grant_credit
+from billing.ledger.commands.credits import grant_credit, refund_as_credit
 from billing.ledger.commands.voids import void_usage
 from billing.ledger.queries.reconciliation import (
     Cause,
@@ -38,7 +38,7 @@ from tests.support.drafts import Draft
 from tests.support.fake_stripe import FakeStripe
 
 pytestmark = pytest.mark.django_db
-WHO = {"note": "why not", "by": "ann"}
+WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_every_step_to_the_invoice_is_explained(draft: Draft) -> None:
     ends_at = draft.invoice.ends_at
     Subscription.objects.filter(organization=org).update(trial_ends_at=ends_at)
     grant_credit(org.id, kind="free_balance", amount=Decimal("7.51"), **WHO)
-    grant_credit(org.id, kind="credit", amount=Decimal("5.009"), **WHO)
+    refund_as_credit(org.id, amount=Decimal("5.009"), key="k", **WHO)
     period = draft.close()
     send_charges(period.id)
 

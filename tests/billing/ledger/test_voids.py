@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.core.management import CommandError
@@ -433,10 +434,70 @@ def test_a_grant_is_previewed_and_applied(used: Organization) -> None:
     assert run(*command, *APPLY)[1][1] == "applied"
     assert get_balances(used).credit == Decimal("12.5")
     back = ("grant_credit", *ACME, "--amount=-20")
-    assert run(*back)[1][0].startswith("credit balance 12.5 ")
+    with pytest.raises(CommandError, match=r"12\.5 is too low"):
+        run(*back)
     with pytest.raises(CommandError, match="balance_too_low"):
         run(*back, *APPLY)
     with pytest.raises(CommandError, match="note"):
         run(*command, "--apply", "--by", "ann")
     with pytest.raises(CommandError, match="much"):
         run("grant_credit", *ACME, "--amount", "much")
+
+
+def test_a_repeated_grant_asks_to_confirm(used: Organization) -> None:
+    command = ("grant_credit", *ACME, "--amount")
+    run(*command, "12.5", *APPLY)
+    with pytest.raises(CommandError, match="--again"):
+        run(*command, "12.50", *APPLY)
+    assert get_balances(used).credit == Decimal("12.5")
+
+    assert run(*command, "12.5", *APPLY, "--again")[0] == 0
+    for _ in range(2):
+        assert run(*command, "3", *APPLY, "--key", "monday")[0] == 0
+    with pytest.raises(CommandError, match="idempotency_key_reused"):
+        run(*command, "4", *APPLY, "--key", "monday")
+    assert get_balances(used).credit == 28
+    close_period(used.pk, ends_at=NOW)
+    assert run(*command, "12.5", *APPLY)[0] == 0, "another period"
+
+
+@pytest.mark.parametrize("options", [(), APPLY])
+def test_an_amount_finer_than_the_currency_is_refused(
+    used: Organization, options: tuple[str, ...]
+) -> None:
+    with pytest.raises(CommandError, match="invalid_amount"):
+        run("grant_credit", *ACME, "--amount", "12.505", *options)
+    assert not CreditEntry.objects.exists()
+
+
+def test_a_repeated_void_asks_to_confirm(acme: WhiteLabel, used: Organization) -> None:
+    command = ("void_usage", *ACME, *SPAN, *APPLY)
+    done = ["voided 2 events 37 usd, refunded 0 events as credit 0 usd"]
+    assert run(*command, "--key", "loop") == (0, done)
+    assert run(*command, "--key", "loop") == (0, done), "found, and not done again"
+    record(acme, [event("x")])
+    assert run(*command, "--key", "loop") == (0, done)
+    assert period_cost(used.id, number=1).cost == 6 + 15
+
+    assert run(*command)[1][0].startswith("voided 1 events")
+    record(acme, [event("y")])
+    with pytest.raises(CommandError, match="--again"):
+        run(*command)
+    assert run(*command, "--again")[1][0].startswith("voided 1 events")
+    with pytest.raises(CommandError, match="idempotency_key_reused"):
+        run(*command, "--event", "y", "--key", "loop")
+
+
+def test_killed_under_a_key_it_goes_on_and_reports_all(
+    used: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = "billing.ledger.commands.voids.finish_correction"
+    with monkeypatch.context() as patch:
+        patch.setattr(finish, Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run("void_usage", *ACME, *SPAN, *APPLY, "--key", "loop")
+
+    code, lines = run("void_usage", *ACME, *SPAN, *APPLY, "--key", "loop")
+
+    assert (code, lines[0].split(",")[0]) == (0, "voided 2 events 37 usd")
+    assert Correction.objects.get().finished_at == NOW

@@ -30,8 +30,10 @@ DEADLINE_SECONDS = 8  # of a call: an event that fails is retried later
 _State = StripeEvent.State
 
 
-def handle(id_: int) -> None:
+def handle(id_: int) -> bool:
     """Handle an event, unless another worker has it or it has ended.
+
+    Return whether this call tried it; it may be pending again, for a later attempt.
 
     1. Claim it under a lease.
     2. Under the lock of its object, fetch the object from Stripe.
@@ -43,15 +45,15 @@ def handle(id_: int) -> None:
     """
     event = claim(id_)
     if event is None:
-        return
+        return False
     if event.is_exhausted:
         fail(event, WorkersDied())
-        return
-    if outages.is_away():
+    elif outages.is_away():
         put_back(event)
-        return
-    with pghistory.context(username="Stripe", event=event.event_id):
-        _execute(event)
+    else:
+        with pghistory.context(username="Stripe", event=event.event_id):
+            _execute(event)
+    return True
 
 
 def _execute(event: StripeEvent) -> None:

@@ -19,6 +19,18 @@ def claim(id_: int) -> StripeEvent | None:
     return work.claim(StripeEvent.objects.all(), id_)
 
 
+def next_attempt_in(id_: int) -> timedelta | None:
+    """Return how long until an event is tried again, a second at least.
+
+    Returns null if it has ended.
+    """
+    rows = StripeEvent.objects.filter(pk=id_, state=_State.PENDING)
+    due = rows.values_list("next_attempt_at", flat=True).first()
+    if due is None:
+        return None
+    return max(due - timezone.now(), timedelta()) + timedelta(seconds=1)
+
+
 def take_forgotten(limit: int) -> list[int]:
     """Return the ids of due events that no queued task will handle.
 
