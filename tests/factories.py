@@ -1,4 +1,4 @@
-"""Plain makers of rows, through the commands that make them in production."""
+"""Functions that create rows through the commands used in production."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ def make_white_label(
 def make_organization(
     white_label: WhiteLabel, external_id: str = "org-7", **line: Any
 ) -> Organization:
-    """Make an organization from a line as `load_organizations` reads it."""
+    """Create an organization from the fields that `load_organizations` reads."""
     make_organizations(white_label, [{"external_id": external_id, **line}])
     return Organization.objects.select_related("white_label").get(
         white_label=white_label, external_id=external_id
@@ -54,7 +54,7 @@ def make_organization(
 def make_organizations(
     white_label: WhiteLabel, lines: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Many at once; each line says at least its external_id."""
+    """Create many organizations at once; each line has at least an external_id."""
     created_at = "2026-01-05T09:00:00Z"
     whole = [
         {"created_at": created_at, "name": line["external_id"].title(), **line}
@@ -125,7 +125,7 @@ def make_user(
 
 
 def event(id_: str = "e-1", **changes: Any) -> dict[str, Any]:
-    """A usage event as it is sent: 5 requests to gpt, an hour before `NOW`."""
+    """Return a usage event as JSON: 5 requests to gpt, an hour before `NOW`."""
     return {
         "id": id_,
         "organization": "org-7",
@@ -142,13 +142,13 @@ def record(
     *,
     organization_id: int | None = None,
 ) -> RecordingResult:
-    """Record events as the API does: parsed, and numbered from 0."""
+    """Record events as the API does: parsed and numbered from 0."""
     numbered = [(i, parse_event(orjson.dumps(e))) for i, e in enumerate(events)]
     return record_usage(white_label, numbered, organization_id=organization_id, now=NOW)
 
 
 def usage_of(organization: Organization, *fields: str) -> list[tuple[Any, ...]]:
-    """These columns of the organization's daily usage, in the order of its key."""
+    """Return columns of the daily usage of an organization, in the order of its key."""
     roll_up_usage()
     rows = DailyUsage.objects.filter(organization_id=organization.id)
     return list(rows.order_by("pk").values_list(*fields))

@@ -175,7 +175,7 @@ def claim(kind: Kind, pk: int) -> Any:
 
 @every_kind
 @pytest.mark.usefixtures("committed")
-def test_of_four_workers_at_once_one_claims_it(kind: Kind) -> None:
+def test_one_of_four_concurrent_workers_claims_a_row(kind: Kind) -> None:
     """Claim one row from four connections at once."""
     row = kind.make(make_organization(make_white_label()))
 
@@ -281,7 +281,7 @@ def test_a_lease_belongs_to_a_running_row(kind: Kind, org: Organization) -> None
 
 
 @every_kind
-def test_it_is_tried_with_growing_waits_and_then_listed_as_failed(
+def test_a_row_is_retried_with_growing_waits_and_then_failed(
     kind: Kind, org: Organization, frozen: time_machine.Traveller
 ) -> None:
     pk, policy = kind.make(org).pk, kind.model.retries
@@ -325,7 +325,7 @@ def test_a_row_that_kills_its_workers_fails_after_its_attempts(
 
 
 @every_kind
-def test_what_was_not_tried_costs_no_attempt(
+def test_a_postponed_row_keeps_its_attempts(
     kind: Kind, org: Organization, frozen: time_machine.Traveller
 ) -> None:
     row = claim(kind, kind.make(org).pk)
@@ -337,7 +337,7 @@ def test_what_was_not_tried_costs_no_attempt(
 
 
 @every_kind
-def test_people_start_a_failed_row_again(kind: Kind, org: Organization) -> None:
+def test_a_failed_row_can_be_restarted(kind: Kind, org: Organization) -> None:
     row = claim(kind, kind.make(org).pk)
     assert work.fail(row, code="refused", message="No.")
 
@@ -382,7 +382,7 @@ def test_waits_are_spread_by_their_jitter() -> None:
 
 
 @every_kind
-def test_a_sweep_finds_what_no_message_is_on_its_way_for(
+def test_a_sweep_enqueues_rows_without_a_message(
     kind: Kind, org: Organization, swept: list[int], frozen: time_machine.Traveller
 ) -> None:
     row = kind.make(org)
@@ -406,7 +406,7 @@ def test_a_sweep_finds_what_no_message_is_on_its_way_for(
 
 
 @every_kind
-def test_a_sweep_leaves_what_has_ended_or_is_due_later(
+def test_a_sweep_skips_rows_that_have_ended_or_are_due_later(
     kind: Kind, org: Organization, swept: list[int]
 ) -> None:
     row = kind.make(org)

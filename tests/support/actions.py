@@ -1,4 +1,4 @@
-"""An organization with a subscription in the stand-in, and people who act on it."""
+"""Stripe actions of staff on an organization with a subscription in the fake."""
 
 import re
 import secrets
@@ -22,7 +22,7 @@ NOTE = "asked by phone, ticket 7"
 
 @dataclass
 class StaffContext:
-    """Somebody at the billing tab of an organization."""
+    """A staff member at the billing tab of an organization."""
 
     fake: FakeStripe
     user: User
@@ -37,7 +37,7 @@ class StaffContext:
         return StaffContext(self.fake, user, self.organization, self.clock)
 
     def pass_time(self, *, days: float = 0, hours: float = 0) -> None:
-        """On both clocks; whoever comes back after a day logs in again."""
+        """Advance both clocks, and log in again: the session may have expired."""
         self.clock.shift(timedelta(days=days, hours=hours))
         self.fake.advance(days=days, hours=hours)
         self.client.force_login(self.user)
@@ -60,19 +60,19 @@ class StaffContext:
     def ask(
         self, kind: str, subscription: Subscription | None = None, **data: Any
     ) -> StripeAction:
-        """Asked by the form and done by a worker; the row as it ended."""
+        """Submit the form of an action, run it as a worker does, and return its row."""
         answer = self.post(kind, subscription, **data)
         assert answer.status_code == 302, answer.content.decode()
         return work(answer)
 
     def price(self, amount: int, **more: Any) -> str:
-        """In Stripe, and known here."""
+        """Create a price in the fake Stripe, mirror it and return its id."""
         made = make_price(self.fake, amount, **more).id
         refetch_price(made)
         return made
 
     def link(self) -> str:
-        """With a customer of its own."""
+        """Create a customer for the organization, mirror it and return its id."""
         customer = customer_of(self.fake, self.organization)
         refetch_all_of(customer)
         return customer
@@ -82,17 +82,17 @@ class StaffContext:
         refetch_all_of(customer)
         return Subscription.objects.get(stripe_id=made)
 
-    def theirs(self, subscription: Subscription) -> Json:
-        """What the stand-in has."""
-        found = self.fake.objects("subscription")
-        return next(one for one in found if one["id"] == subscription.stripe_id)
+    def in_stripe(self, subscription: Subscription) -> Json:
+        """Return the subscription as the fake Stripe has it."""
+        rows = self.fake.objects("subscription")
+        return next(row for row in rows if row["id"] == subscription.stripe_id)
 
 
 def work(answer: Any) -> StripeAction:
-    """What a worker does with the action that an answer leads to."""
-    found = re.search(r"/actions/(\d+)/$", answer["Location"])
-    assert found, answer["Location"]
-    action_id = int(found.group(1))
+    """Run the action that a response redirects to, as a worker does."""
+    match = re.search(r"/actions/(\d+)/$", answer["Location"])
+    assert match, answer["Location"]
+    action_id = int(match.group(1))
     tasks.do_action(action_id)
     return StripeAction.objects.get(pk=action_id)
 

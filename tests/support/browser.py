@@ -1,4 +1,4 @@
-"""Chromium as found on the machine; nothing is downloaded."""
+"""The Chromium that is installed on the machine; nothing is downloaded."""
 
 import os
 import shutil
@@ -8,10 +8,10 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 
 def executable() -> str:
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)))
-    if not found:
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)))
+    if not path:
         raise RuntimeError("No Chromium found: install chromium, or set CHROMIUM")
-    return found
+    return path
 
 
 LAUNCH: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""PostgreSQL's clock as a test sees it: the one that the test has stopped."""
+"""The clock of PostgreSQL in tests: the one that the test has stopped."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ real_clock = DatabaseClock.as_postgresql
 
 
 def follow_python() -> None:
-    """Let leases begin and end by Python's clock, which a test can stop and move."""
+    """Make leases begin and end by Python's clock, which a test can stop and move."""
 
     def as_postgresql(_: DatabaseClock, compiler: Any, *__: Any, **___: Any) -> Any:
         return compiler.compile(Value(timezone.now(), DateTimeField()))

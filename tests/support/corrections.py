@@ -33,7 +33,7 @@ _METERS = ("requests", "cpu_seconds", "gpu_seconds", "storage_bytes_added")
 
 
 def run(command: str, *arguments: str) -> tuple[int, list[str]]:
-    """Run a command as a shell would; return its exit code and lines of output."""
+    """Run a command as a shell does; return its exit code and lines of output."""
     out, code = StringIO(), 0
     try:
         call_command(command, *arguments, stdout=out)
@@ -43,10 +43,10 @@ def run(command: str, *arguments: str) -> tuple[int, list[str]]:
 
 
 def make_varied(seed: int, *, zone: str = "Australia/Lord_Howe") -> WhiteLabel:
-    """Three organizations and a decoy's of the same name; prices and periods change.
+    """Create usage of three organizations and a decoy while prices and periods change.
 
-    Own rates, starts inside of days, unpriced meters, quantities of 0, projects and
-    none, late events, two periods on a day.
+    It has special rates, starts within days, unpriced meters, quantities of 0, events
+    with and without projects, late events, and two periods on one day.
     """
     rng = random.Random(seed)
     decoy = make_white_label("decoy", time_zone=zone)
@@ -80,7 +80,7 @@ def make_event(rng: random.Random, id_: str) -> dict[str, Any]:
 
 
 def make_writers(label: WhiteLabel, count: int) -> list[Callable[[], None]]:
-    """Jobs that record 12 batches of 10 events each."""
+    """Return jobs that record 12 batches of 10 events each."""
 
     def write(number: int) -> None:
         rng = random.Random(number)
@@ -105,13 +105,13 @@ def _change_price(label: WhiteLabel, rng: random.Random) -> None:
     )
 
 
-# --- the truth, in Python and by definition ---------------------------------------
+# --- expected sums, computed in Python --------------------------------------------
 
 
 def truth(
     label: WhiteLabel, *, versions: dict[tuple[int, int], int] | None = None
 ) -> Sums:
-    """Daily usage of a white label, event by event; `versions` of re-rated periods."""
+    """Compute daily usage event by event; `versions` are those of re-rated periods."""
     ids = set(
         Organization.objects.filter(white_label=label).values_list("id", flat=True)
     )
@@ -138,7 +138,7 @@ def _add(sums: list[Decimal], quantity: int, factors: Sequence[Decimal | int]) -
 
 
 def _rate_of(rates: list[Rate], e: UsageEvent, meter: str, version: int) -> Rate | None:
-    """Return the rate in force at the event, the organization's own before others."""
+    """Return the rate in force at the event; special rates have priority."""
     first = datetime.min.replace(tzinfo=NOW.tzinfo)
     result = [
         rate
@@ -189,7 +189,7 @@ def recorded_metrics(label: WhiteLabel) -> dict[tuple[int, date, str], Decimal]:
 
 
 def everything() -> dict[str, list[Any]]:
-    """Return every row of the app's tables with its position, which shows a rewrite."""
+    """Return every row of the app's tables; its position reveals a rewrite."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select relname from pg_class where relname like 'metrics\\_%'"

@@ -1,4 +1,4 @@
-"""Contract C's numbers in tests: what is billed, and how it is asked for."""
+"""Contract C in tests: usage that is billed, and a client of the costs API."""
 
 import json
 from decimal import Decimal
@@ -20,7 +20,7 @@ DIMENSIONS = [
 
 
 def make_billed(acme: WhiteLabel, org: Organization) -> Organization:
-    """November: 10 + 3.5 by project p-1, 2.2 of storage by none; October: 14 by p-1."""
+    """Record costs: November 10 + 3.5 (p-1) and 2.2 (no project), October 14 (p-1)."""
     make_organization(acme, "org-9")
     make_rate(acme, "2")
     make_rate(acme, "0.001", product="a100", meter="gpu_seconds")
@@ -43,7 +43,7 @@ def make_billed(acme: WhiteLabel, org: Organization) -> Organization:
 
 
 class Ask:
-    """Calls below an organization's costs; numbers are read as they are written."""
+    """Client of an organization's costs that parses numbers as exact decimals."""
 
     def __init__(self, client: Client, id_: object, key: str) -> None:
         self.client, self.id, self.key = client, id_, key

@@ -1,4 +1,4 @@
-"""The documents of the repository, and what they say that a test can check."""
+"""The documents of the repository, and the statements that tests can check."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _HEADING = re.compile(r"^#+ (.+)$", re.M)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block of a document; `reason` says why it is not run, if so."""
+    """A fenced block of a document; `reason` explains why it is not run, if so."""
 
     document: str
     line: int

@@ -1,6 +1,6 @@
-"""Processes of their own, to be killed: they share PostgreSQL and Valkey, nothing else.
+"""Forked processes that tests kill; they share only PostgreSQL and Valkey.
 
-Forked: there at once, with the test's settings and its clock.
+A fork starts at once and has the settings and the clock of the test.
 """
 
 import importlib
@@ -12,19 +12,25 @@ from typing import Any
 
 from django.db import connection
 
-_kept: list[Any] = []  # of the parent: a child that closed one would end it
+# Connections of the parent: if a child closed one, the session would end.
+_parent_connections: list[Any] = []
 
 
 def fork(run: Callable[[], object]) -> int:
-    """Begin it; answers the process's id. Ours keeps its connection, it makes one."""
+    """Run a function in a fork and return its process id.
+
+    The parent keeps its database connection; the fork opens a new one.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # about forks in a process with threads
         child = os.fork()
     if child:
         return child
     code = 1
     try:
-        _kept.append(connection.connection)
+        _parent_connections.append(connection.connection)
         connection.connection = None
         run()
         code = 0
@@ -33,7 +39,7 @@ def fork(run: Callable[[], object]) -> int:
 
 
 def end_other_sessions() -> None:
-    """Of threads and processes that are gone and whose end PostgreSQL did not hear."""
+    """End sessions of threads and processes that have ended without closing them."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
@@ -57,7 +63,7 @@ def die_at(point: str, run: Callable[[], object]) -> None:
         run()
 
     _, status = os.waitpid(fork(trapped), 0)
-    assert os.WIFSIGNALED(status), f"it did not come to {point}"
+    assert os.WIFSIGNALED(status), f"the fork did not reach {point}"
     assert os.WTERMSIG(status) == signal.SIGKILL
 
 

@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 
 class Load:
-    """Runs a loading command as a shell would: exit code, output, rejects."""
+    """Runs a loading command as a shell does: exit code, output, rejects."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder

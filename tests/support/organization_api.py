@@ -1,4 +1,4 @@
-"""Contract B: how it is called, and its organization as facts."""
+"""Contract B in tests: a client, and the fields of its organization."""
 
 from datetime import datetime
 from typing import Any
@@ -59,7 +59,7 @@ _MAYBE_WHOLES = [
 ]
 _MAYBE_NUMBERS = ["free_balance", "spending_limit_soft", "spending_limit_hard"]
 
-# Field: what it is, and whether null is allowed.
+# Field: its type, and whether null is allowed.
 FIELDS: dict[str, tuple[str, bool]] = {
     **dict.fromkeys(["id", "org_name", "org_creator", "org_stripe_id"], (TEXT, False)),
     **dict.fromkeys(["last_invoice_date", "rate_limit", *_COUNTS], (WHOLE, False)),
@@ -144,7 +144,7 @@ def _is(kind: str, value: Any) -> bool:
 
 
 class Ask:
-    """Calls contract B with a key of one organization."""
+    """Client of contract B with a key of one organization."""
 
     def __init__(self, client: Client, key: str) -> None:
         self.client, self.headers = client, {"authorization": f"Bearer {key}"}

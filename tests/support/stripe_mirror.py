@@ -1,4 +1,4 @@
-"""Organizations with customers in the fake Stripe, and the mirror of them."""
+"""Organizations with customers in the fake Stripe, and their mirrored rows."""
 
 from typing import Any
 

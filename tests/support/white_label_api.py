@@ -1,4 +1,4 @@
-"""Calling contract A in tests as a white label's program does."""
+"""Contract A in tests, called as an API client of a white label does."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ BOTH = ("organizations:read", "organizations:write")
 
 
 class WhiteLabelClient:
-    """Calls below a white label with a key of its own; checks that all is JSON."""
+    """Client of a white label with a key; it checks that every response is JSON."""
 
     def __init__(self, label: WhiteLabel, *scopes: str) -> None:
         self.root = f"/v1/api/organizations/{label.owner_id}/whitelabel"
@@ -48,7 +48,7 @@ def of(organization: Organization, rest: str = "") -> str:
 
 
 class Ei:
-    """The client as its users make it."""
+    """The published client, created as its users do."""
 
     def __init__(self, host: str, **credentials: Any) -> None:
         configuration = ei.Configuration(host=host, **credentials)

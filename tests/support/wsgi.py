@@ -12,7 +12,10 @@ Answer = tuple[str, dict[str, str], bytes]
 
 
 def keep_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request's end would close the connection that holds the test's transaction."""
+    """Keep the connection open, which holds the transaction of the test.
+
+    Otherwise Django closes it at the end of each request.
+    """
     monkeypatch.setattr(fast_path, "close_old_connections", lambda: None)
     monkeypatch.setattr("django.core.signals.request_started.send", lambda **_: [])
     monkeypatch.setattr(
@@ -40,7 +43,7 @@ def respond(application: Any, environ: dict[str, Any]) -> Answer:
 
 
 class DjangoReachedError(Exception):
-    """The fast path passed a call on."""
+    """Raised when the fast path passes a call on to Django."""
 
 
 def _fail(*_: Any) -> Any:

@@ -115,7 +115,7 @@ def entitle_by_api(org: Organization) -> None:
 
 
 def move_the_contract(org: Organization) -> None:
-    """Moving the start date puts the usage into another contract year."""
+    """Move the start date, which puts the usage into another contract year."""
     key = make_key(org.white_label, "organizations:write")
     Client().patch(
         f"/api/v1/organizations/{org.pk}",
@@ -158,7 +158,7 @@ def close(org: Organization) -> None:
         (close, "usage_reset"),
     ],
 )
-def test_a_change_is_looked_at_at_once(
+def test_a_change_is_evaluated_at_once(
     change: Callable[[Organization], None],
     kind: str,
     spent: Organization,
@@ -179,10 +179,10 @@ def test_another_contract_year_is_evaluated(
     assert evaluations["evaluate_changed"] == {spent.pk}
 
 
-# --- what Stripe says ---------------------------------------------------------------
+# --- changes from Stripe ------------------------------------------------------------
 
 
-def test_what_stripe_changes_is_looked_at(
+def test_a_change_in_stripe_is_evaluated(
     spent: Organization, evaluations: Evaluations, fake_stripe: FakeStripe
 ) -> None:
     """The limit includes cost that the free balance covered, once the trial ended."""
@@ -207,7 +207,7 @@ def test_what_stripe_changes_is_looked_at(
     assert recorded_kinds(spent) == ["soft_limit"]
 
 
-def test_what_stripe_has_no_more_is_looked_at(
+def test_a_deletion_in_stripe_is_evaluated(
     spent: Organization,
     evaluations: Evaluations,
     fake_stripe: FakeStripe,

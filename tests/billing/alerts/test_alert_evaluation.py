@@ -315,7 +315,7 @@ def test_a_contract_year_ends_on_its_anniversary(acme: WhiteLabel) -> None:
     }
 
 
-# --- what only time brings ----------------------------------------------------------
+# --- alerts that only time triggers -------------------------------------------------
 
 
 @pytest.mark.parametrize(

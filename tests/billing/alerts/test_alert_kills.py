@@ -84,7 +84,7 @@ ALL_SENT = (
 
 EVALUATION_POINTS = [
     "-billing.alerts.tasks.debounced_ids",  # queued, not begun
-    "-billing.alerts.commands.evaluation._evaluate",  # it took the ids out of Valkey
+    "-billing.alerts.commands.evaluation._evaluate",  # it removed the ids from Valkey
     "-billing.alerts.commands.evaluation.find_changes",  # holds the lock
     "+billing.alerts.commands.evaluation.find_changes",
     "+billing.alerts.commands.evaluation.record_access",  # access, and no alert

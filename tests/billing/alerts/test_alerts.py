@@ -395,7 +395,7 @@ def test_contract_b_returns_when_emails_of_the_open_period_were_sent(
     assert get_account(customer).alerts == {"soft_limit": NOW}
 
 
-# --- why, and why not ---------------------------------------------------------------
+# --- alert statuses -----------------------------------------------------------------
 
 
 def statuses(organization: Organization, kind: str) -> list[tuple[str, str]]:

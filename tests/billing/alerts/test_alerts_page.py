@@ -140,7 +140,7 @@ def test_a_simulation_records_nothing(ann: Organization) -> None:
 
 
 def would(answer: Any) -> list[str]:
-    """Kinds of the alerts that the page says would be triggered."""
+    """Return the kinds of the alerts that the page says would be triggered."""
     part = (
         answer.content.decode().split('class="alerts__simulated"')[1].split("</div>")[0]
     )

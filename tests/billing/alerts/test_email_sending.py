@@ -56,7 +56,7 @@ def ann(acme: WhiteLabel) -> Organization:
 BOTH = ["ann@example.com", "bob@example.org"]
 
 
-# --- as it should be ----------------------------------------------------------------
+# --- hosts that work ----------------------------------------------------------------
 
 
 def test_each_address_gets_a_separate_message(
@@ -118,7 +118,7 @@ def test_soft_and_hard_limits_send_two_emails(
     assert len(set(smtp_sink.ids())) == 2
 
 
-# --- what hosts do ------------------------------------------------------------------
+# --- hosts that fail ----------------------------------------------------------------
 
 
 def test_a_rejected_address_does_not_affect_others(
@@ -178,7 +178,7 @@ def test_a_domain_that_hangs_does_not_delay_others(
     send_emails()
 
     assert state_of(quick) == ("done", 1, "sent")
-    # Two tried it and waited; the rest did not ask, and have lost no attempt.
+    # Two tried and waited; the others did not connect and keep their attempts.
     assert [state_of(alert_email)[:2] for alert_email in slow] == [
         ("pending", 1), ("pending", 1), ("pending", 0), ("pending", 0),
     ]  # fmt: skip

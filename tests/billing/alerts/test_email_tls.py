@@ -1,4 +1,4 @@
-"""`EMAIL_URL`: by TLS, with a login, and never to a host that is not who it says."""
+"""`EMAIL_URL`: TLS, a login, and only hosts with a valid certificate."""
 
 import ssl
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def certificate(folder: Path, name: str) -> Path:
 
 @dataclass
 class Host:
-    """The sink, behind a certificate that we know for a true one."""
+    """The mail sink behind a certificate that the test trusts."""
 
     sink: SmtpSink
     settings: Settings
@@ -145,7 +145,7 @@ def test_a_wrong_password_is_reported_but_not_shown(
     assert host.sink.ids() == [alert_email.message_id]
 
 
-def test_a_scheme_that_is_none_is_refused_without_its_password() -> None:
+def test_an_unknown_scheme_is_refused_without_its_password() -> None:
     with pytest.raises(ImproperlyConfigured) as refused:
         email_settings("smpt://ann:secret@localhost")
     assert "secret" not in str(refused.value)

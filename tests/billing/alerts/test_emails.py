@@ -78,7 +78,7 @@ def test_text_and_html_show_the_same_figures(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", SAMPLES)
-def test_html_is_what_mail_programs_draw(folder: str) -> None:
+def test_html_is_supported_by_email_clients(folder: str) -> None:
     """Emails have no scripts, remote images or style sheets, and support dark mode."""
     html = render(folder).html
 

@@ -112,9 +112,10 @@ def enqueued_ids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def fleet(acme: WhiteLabel) -> dict[str, Organization]:
-    """Costs 10 a day and 70 so far; a decoy of another white label falls first.
+    """Create organizations that cost 10 a day and 70 so far, and a decoy that is first.
 
-    20 to go are two days, 75 are eight, and what is 1,000 away does not fall in a year.
+    The decoy belongs to another white label. A limit that is 20 away is reached in two
+    days, 75 away in eight, and one that is thousands away is not reached in a year.
     """
     decoy = make_organization(WhiteLabel.objects.get(slug="decoy"), "d-1")
     amounts = {
@@ -177,7 +178,7 @@ ROWS = [
 ]
 
 
-def test_the_list_says_when_the_next_limit_falls_soonest_first(
+def test_the_list_shows_the_next_limit_soonest_first(
     staff: Client, fleet: dict[str, Organization]
 ) -> None:
     assert listed(staff, "sort=limit") == ROWS
@@ -187,7 +188,7 @@ def test_the_list_says_when_the_next_limit_falls_soonest_first(
 
 
 @pytest.mark.parametrize("sort", ["limit", "-limit"])
-def test_those_without_a_day_are_last_both_ways(
+def test_organizations_without_a_day_are_last_in_both_orders(
     staff: Client, fleet: dict[str, Organization], sort: str
 ) -> None:
     make_organizations(
@@ -207,7 +208,7 @@ def test_those_without_a_day_are_last_both_ways(
     assert [row.organization.name for row in back] == names[50:100]
 
 
-def test_the_header_links_without_a_script(
+def test_the_header_is_a_link_without_javascript(
     staff: Client, fleet: dict[str, Organization]
 ) -> None:
     plain = staff.get(LIST).content.decode()
@@ -233,7 +234,7 @@ def test_the_day_in_the_list_is_that_of_every_tab(
         assert "Nov 24" in re.sub(r"<[^>]+>", "", page)
 
 
-def test_what_was_crossed_has_the_day_of_the_ledger(
+def test_a_reached_limit_has_the_day_of_the_ledger(
     staff: Client, fleet: dict[str, Organization]
 ) -> None:
     Alert.objects.filter(organization=fleet["over"], kind="hard_limit").update(
@@ -242,7 +243,7 @@ def test_what_was_crossed_has_the_day_of_the_ledger(
     Alert.objects.filter(organization=fleet["both"]).delete()
 
     assert listed(staff, "q=over") == [("over", "hard reached 2026-11-19 $60.00")]
-    limit(fleet["both"], "hard", None)  # the ledger knows nothing of the soft one yet
+    limit(fleet["both"], "hard", None)  # the ledger has no alert of the soft limit yet
     assert listed(staff, "q=both") == [("both", "soft reached  $60.00")]
 
 
@@ -290,7 +291,7 @@ def test_each_event_that_moves_a_limit_moves_the_order(
     assert moved() == "None"
 
 
-def test_the_free_balance_of_a_trial_puts_it_off(
+def test_the_free_balance_of_a_trial_postpones_the_day(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "1")
@@ -303,7 +304,7 @@ def test_the_free_balance_of_a_trial_puts_it_off(
     assert day(org) == date(2026, 11, 29)
 
 
-def test_what_falls_after_the_period_ends_does_not_fall(
+def test_a_limit_reached_after_the_period_has_no_day(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "1")
@@ -327,7 +328,8 @@ def test_the_sweep_updates_days_and_repairs_missed_changes(
     days = {name: day(organization) for name, organization in fleet.items()}
     assert days == {
         "over": date(2026, 11, 21),
-        "soon": date(2026, 11, 25),  # 60 in the last week: 20 to go are three days
+        # 60 in the last week: the remaining 20 take three days.
+        "soon": date(2026, 11, 25),
         "both": date(2026, 11, 25),
         "later": None,
         "far": None,
@@ -372,7 +374,7 @@ def amount_of(line: Any) -> str:
 
 @pytest.fixture
 def going(acme: WhiteLabel) -> Organization:
-    """10 a day since its period began on Nov 14, 25 today; a decoy spends, too."""
+    """Create an organization, and a decoy, that costs 10 a day and 25 today."""
     decoy = make_organization(WhiteLabel.objects.get(slug="decoy"), "going")
     made = make_organization(acme, "going", contract_started_on="2026-11-14")
     for organization in (decoy, made):
@@ -386,10 +388,10 @@ def going(acme: WhiteLabel) -> Organization:
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_the_period_is_added_up_against_both_limits(
+def test_the_cumulative_cost_is_shown_with_both_limits(
     staff: Client, going: Organization, tab: str
 ) -> None:
-    """95 so far, and 70 a week: 5 to go are a day, 55 are six."""
+    """95 so far and 70 a week: 5 more take a day, 55 more take six."""
     page = staff.get(reverse(tab, args=[going.pk]), {"view": "cumulative"})
     chart, text = page.context["chart"], words_of(page)
 
@@ -443,9 +445,7 @@ def test_a_reached_limit_and_one_out_of_reach_are_shown(
     assert [row.day for row in chart.rows if row.note] == [date(2026, 11, 21)]
 
 
-def test_usage_that_came_late_is_named_by_its_day(
-    staff: Client, going: Organization
-) -> None:
+def test_late_usage_is_named_by_its_day(staff: Client, going: Organization) -> None:
     limit(going, "soft", "60")
     limit(going, "hard", "5")
     evaluate(going)
@@ -459,7 +459,7 @@ def test_usage_that_came_late_is_named_by_its_day(
     assert caption in words_of(page)
 
 
-def test_without_limits_the_period_is_still_added_up(
+def test_the_cumulative_cost_is_shown_without_limits(
     staff: Client, going: Organization
 ) -> None:
     limit(going, "soft", None)
@@ -470,8 +470,8 @@ def test_without_limits_the_period_is_still_added_up(
     assert page.context["chart"].limits == []
 
 
-def test_bars_have_both_limits_too(staff: Client, going: Organization) -> None:
-    """17 days: 100 and 150 are 5.88 and 8.82 a day, whole beside months."""
+def test_bar_charts_show_both_limits_too(staff: Client, going: Organization) -> None:
+    """The period has 17 days: 100 and 150 are 5.88 and 8.82 a day, whole for months."""
     url = reverse("billing:costs", args=[going.pk])
     daily = staff.get(url).context["chart"].data["limits"]
     monthly = staff.get(url, {"grain": "monthly"}).context["chart"].data["limits"]
@@ -483,7 +483,7 @@ def test_bars_have_both_limits_too(staff: Client, going: Organization) -> None:
         assert kinds == ["soft", "hard"]
 
 
-def test_a_fragment_has_the_same_chart_and_each_view_its_address(
+def test_a_fragment_has_the_same_chart_and_each_view_has_its_url(
     staff: Client, going: Organization
 ) -> None:
     url = reverse("billing:costs", args=[going.pk])
@@ -524,10 +524,10 @@ def test_a_stranger_sees_neither_chart_nor_row(going: Organization) -> None:
     ]
 
 
-def test_what_the_free_balance_still_pays_is_not_payable_yet(
+def test_the_remaining_free_balance_postpones_the_limits(
     acme: WhiteLabel, going: Organization
 ) -> None:
-    """95 of a balance of 115 are paid: 20 more, then 50; at 10 a day that is seven."""
+    """A balance of 115 paid 95: 20 more, then 50, take seven days at 10 a day."""
     going.subscriptions.update(
         status="trialing", trial_ends_at=NOW + timedelta(days=20)
     )

@@ -45,7 +45,7 @@ def stranger() -> Client:
     return Client(enforce_csrf_checks=True)
 
 
-def test_looking_changes_nothing(link: str, stranger: Client) -> None:
+def test_opening_the_link_changes_nothing(link: str, stranger: Client) -> None:
     page = stranger.get(link)
 
     assert page.status_code == 200
@@ -55,7 +55,7 @@ def test_looking_changes_nothing(link: str, stranger: Client) -> None:
     assert refused() == []
 
 
-def test_a_mail_program_posts_by_itself(link: str, stranger: Client) -> None:
+def test_an_email_client_can_post_the_link(link: str, stranger: Client) -> None:
     posted = {"List-Unsubscribe": "One-Click"}
     assert stranger.post(link, posted).status_code == 200
     assert stranger.post(link, posted).status_code == 200
@@ -63,14 +63,14 @@ def test_a_mail_program_posts_by_itself(link: str, stranger: Client) -> None:
     assert refused() == [("org-1", "ann@example.com", "soft_limit")]
 
 
-def test_it_can_be_taken_back(link: str, stranger: Client) -> None:
+def test_an_opt_out_can_be_undone_by_link(link: str, stranger: Client) -> None:
     stranger.post(link)
     stranger.post(link, {"again": "1"})
 
     assert refused() == []
 
 
-def test_who_opted_out_meanwhile_is_not_sent_to(
+def test_an_opt_out_before_sending_is_respected(
     acme: WhiteLabel, smtp_sink: SmtpSink, stranger: Client
 ) -> None:
     organization = make_customer(acme)
@@ -87,7 +87,7 @@ def test_who_opted_out_meanwhile_is_not_sent_to(
 
 
 @pytest.mark.parametrize("spoilt", ["x", "cut", "other"])
-def test_a_link_that_is_not_ours_is_unknown(
+def test_a_link_with_an_invalid_signature_is_not_found(
     spoilt: str, link: str, stranger: Client
 ) -> None:
     token = link.split("/")[-2]
@@ -125,7 +125,7 @@ def test_a_digest_unsubscribes_from_the_kinds_it_combines(
     ]
 
 
-def test_a_digest_tells_nothing_that_was_refused_since(
+def test_a_digest_omits_kinds_that_were_opted_out_of_since(
     acme: WhiteLabel, smtp_sink: SmtpSink, settings: Settings
 ) -> None:
     settings.DIGEST_AFTER = 1

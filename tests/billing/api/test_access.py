@@ -47,11 +47,13 @@ def codes(organization: Organization, key: str) -> list[str]:
     return [reason["code"] for reason in body["reasons"]]
 
 
-def test_one_that_is_in_order_is_served(org: Organization, key: str) -> None:
+def test_an_active_organization_is_served(org: Organization, key: str) -> None:
     assert ask(org, key).json() == {"allowed": True, "reasons": [], "rate_limit": 200}
 
 
-def test_its_own_rate_limit_is_returned(org: Organization, key: str) -> None:
+def test_the_rate_limit_of_the_organization_is_returned(
+    org: Organization, key: str
+) -> None:
     Organization.objects.filter(pk=org.pk).update(rate_limit=77)
 
     assert ask(org, key).json()["rate_limit"] == 77
@@ -76,11 +78,13 @@ def test_a_key_without_the_scope_gets_403(acme: WhiteLabel, org: Organization) -
     assert ask(org, make_key(acme, "usage:write")).status_code == 403
 
 
-def test_without_a_key_it_is_401(org: Organization) -> None:
+def test_a_call_without_a_key_gets_401(org: Organization) -> None:
     assert ask(org, "").status_code == 401
 
 
-def test_a_deleted_organization_answers(org: Organization, key: str) -> None:
+def test_a_deleted_organization_is_refused_as_deleted(
+    org: Organization, key: str
+) -> None:
     delete(org)
 
     assert ask(org, key).json() == {
@@ -96,7 +100,9 @@ def test_a_deleted_organization_answers(org: Organization, key: str) -> None:
     }
 
 
-def test_inactive_since_it_was_turned_so(org: Organization, key: str) -> None:
+def test_an_inactive_organization_is_refused_since_its_deactivation(
+    org: Organization, key: str
+) -> None:
     Organization.objects.filter(pk=org.pk).update(is_active=False)
     [first] = ask(org, key).json()["reasons"]
     Organization.objects.filter(pk=org.pk).update(name="Another name")
@@ -121,14 +127,14 @@ def test_inactive_since_it_was_turned_so(org: Organization, key: str) -> None:
         ("canceled", {"trial_ends_at": NOW}, ["trial_over"]),
         ("canceled", {"trial_ends_at": NOW, "period_ends_at": NOW}, ["trial_over"]),
         (
-            "canceled",  # it paid after its trial
+            "canceled",  # paid after its trial
             {"trial_ends_at": NOW - timedelta(days=31), "period_ends_at": NOW},
             [],
         ),
         ("canceled", {}, []),
     ],
 )
-def test_a_subscription_decides(
+def test_the_status_of_a_subscription_decides(
     org: Organization, key: str, status: str, more: dict[str, Any], expected: list[str]
 ) -> None:
     subscribe(org, status, **more)
@@ -152,7 +158,7 @@ def test_a_spaces_subscription_does_not_decide(org: Organization, key: str) -> N
     assert codes(org, key) == []
 
 
-def test_a_trial_is_over_at_its_instant(org: Organization, key: str) -> None:
+def test_a_trial_is_over_at_its_exact_end(org: Organization, key: str) -> None:
     ends_at = NOW + timedelta(hours=1)
     subscribe(org, "trialing", trial_ends_at=ends_at)
 
@@ -177,7 +183,7 @@ def over(acme: WhiteLabel, org: Organization) -> Organization:
     return org
 
 
-def test_a_hard_limit_bars_since_it_was_crossed(
+def test_a_hard_limit_refuses_access_since_it_was_reached(
     acme: WhiteLabel, over: Organization, key: str
 ) -> None:
     decoy = make_organization(acme, "decoy")
@@ -202,7 +208,7 @@ def test_a_soft_limit_does_not_refuse_access(
 
 
 @pytest.mark.parametrize("amount", ["11", "0", None])
-def test_a_raised_limit_opens_at_once(
+def test_a_raised_limit_restores_access_at_once(
     over: Organization, key: str, amount: str | None
 ) -> None:
     limit(over, "hard", amount)
@@ -212,7 +218,7 @@ def test_a_raised_limit_opens_at_once(
     assert codes(over, key) == []
 
 
-def test_a_raised_limit_that_is_reached_bars_again(
+def test_a_raised_limit_that_is_reached_refuses_access_again(
     acme: WhiteLabel, over: Organization, key: str
 ) -> None:
     limit(over, "hard", "12")
@@ -223,13 +229,15 @@ def test_a_raised_limit_that_is_reached_bars_again(
     assert reason["since"] == "2026-11-21T12:05:00Z"
 
 
-def test_a_new_period_opens_at_once(over: Organization, key: str) -> None:
+def test_a_new_period_restores_access_at_once(over: Organization, key: str) -> None:
     close_period(over.pk, ends_at=NOW)
 
     assert codes(over, key) == []
 
 
-def test_a_balance_given_in_the_trial_opens(over: Organization, key: str) -> None:
+def test_a_balance_granted_in_the_trial_restores_access(
+    over: Organization, key: str
+) -> None:
     subscribe(over, "trialing", trial_ends_at=NOW + timedelta(days=20))
     give(over, "1")
     evaluate(over)
@@ -237,14 +245,14 @@ def test_a_balance_given_in_the_trial_opens(over: Organization, key: str) -> Non
     assert codes(over, key) == []
 
 
-def test_reasons_come_together(over: Organization, key: str) -> None:
+def test_all_reasons_are_returned(over: Organization, key: str) -> None:
     subscribe(over, "unpaid")
     Organization.objects.filter(pk=over.pk).update(is_active=False)
 
     assert codes(over, key) == ["inactive", "unpaid", "hard_limit"]
 
 
-def test_setting_a_limit_below_the_cost_bars_at_once(
+def test_a_limit_set_below_the_cost_refuses_access_at_once(
     acme: WhiteLabel, org: Organization, key: str
 ) -> None:
     """Set the hard limit by contract B, which evaluates it before it answers."""
@@ -264,20 +272,20 @@ def test_setting_a_limit_below_the_cost_bars_at_once(
     assert codes(org, key) == ["hard_limit"]
 
 
-def test_it_takes_as_many_statements_whatever_was_used(
+def test_the_number_of_statements_does_not_depend_on_usage(
     acme: WhiteLabel,
     over: Organization,
     key: str,
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    ask(over, key)  # notes the key's use
+    ask(over, key)  # stores the key's last use
     record(acme, [event(f"x-{n}", product=f"p-{n}") for n in range(50)])
 
     with django_assert_num_queries(2):
         ask(over, key)
 
 
-def test_limits_are_set_in_one_place(over: Organization, key: str) -> None:
+def test_limits_of_the_page_are_those_of_the_api(over: Organization, key: str) -> None:
     change_limits(over.pk, soft=Decimal(1), hard=Decimal(9))
     evaluate(over, now=datetime.fromisoformat("2026-11-21T12:01:00Z"))
 

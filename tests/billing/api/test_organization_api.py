@@ -33,7 +33,10 @@ def ask(acme: WhiteLabel, org: Organization, client: Client) -> Ask:
 
 @pytest.fixture
 def used(acme: WhiteLabel, org: Organization) -> Organization:
-    """700 prompt and 11 completion tokens, 5 requests; another's beside them."""
+    """Record 700 prompt and 11 completion tokens and 5 requests.
+
+    Another organization has usage, too.
+    """
     make_organization(acme, "org-9")
     make_rate(acme, "0.002", meter="prompt_tokens", benchmark="0.005")
     make_rate(acme, "0.03", meter="completion_tokens", benchmark="0.01")
@@ -48,7 +51,7 @@ def used(acme: WhiteLabel, org: Organization) -> Organization:
     return org
 
 
-def test_both_absent_answers_the_organization_unchanged(
+def test_an_empty_change_returns_the_organization_unchanged(
     ask: Ask, org: Organization
 ) -> None:
     body = ask.put("orgs/integrations", {}).json()
@@ -59,7 +62,7 @@ def test_both_absent_answers_the_organization_unchanged(
     assert body == ask.get("orgs/current").json()
 
 
-def test_an_organization_without_anything_has_the_contracts_empty_forms(
+def test_an_organization_without_data_has_the_empty_values_of_the_contract(
     ask: Ask,
 ) -> None:
     body = ask.get("orgs/current").json()
@@ -125,7 +128,7 @@ def test_money_and_subscriptions_are_those_of_their_rows(
         ("canceled", "growth", "_NONE_"),
     ],
 )
-def test_tiers_are_the_contracts_words(
+def test_tiers_use_the_terms_of_the_contract(
     ask: Ask, org: Organization, status: str, tier: str, expected: str | None
 ) -> None:
     subscribe(org, status=status, tier=tier)
@@ -166,7 +169,9 @@ def test_a_white_labels_key_acts_for_the_owner(
     assert ask.get("orgs/current").json()["id"] == str(acme.owner_id)
 
 
-def test_staff_of_every_white_label_have_no_own_organization(client: Client) -> None:
+def test_staff_of_every_white_label_have_no_current_organization(
+    client: Client,
+) -> None:
     client.force_login(make_user("op", "operator"))
 
     response = client.get("/v1/orgs/current")
@@ -190,7 +195,7 @@ def test_a_key_needs_the_scope_of_the_call(
         assert isinstance(response.json()["detail"], str)
 
 
-def test_without_a_credential_it_is_401(client: Client) -> None:
+def test_a_call_without_a_credential_is_401(client: Client) -> None:
     response = client.put("/v1/orgs/integrations", {}, "application/json")
 
     assert response.status_code == 401
@@ -198,7 +203,7 @@ def test_without_a_credential_it_is_401(client: Client) -> None:
     assert isinstance(response.json()["detail"], str)
 
 
-def test_an_organization_costs_a_bounded_number_of_queries(
+def test_an_organization_takes_a_bounded_number_of_queries(
     ask: Ask, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     ask.get("orgs/current")

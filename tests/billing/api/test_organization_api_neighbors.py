@@ -21,7 +21,7 @@ def ask(acme: WhiteLabel, org: Organization, client: Client) -> Ask:
     return Ask(client, make_key(acme, *scopes, organization=org))
 
 
-def test_the_list_has_what_the_credential_reaches(
+def test_the_list_has_the_organizations_that_the_credential_reaches(
     ask: Ask, acme: WhiteLabel, org: Organization, client: Client
 ) -> None:
     [row] = ask.get("orgs/list").json()
@@ -35,7 +35,9 @@ def test_the_list_has_what_the_credential_reaches(
     assert last["org_id"] == str(org.id)
 
 
-def test_limits_are_set_together_and_zero_is_none(ask: Ask, org: Organization) -> None:
+def test_limits_are_set_together_and_zero_means_no_limit(
+    ask: Ask, org: Organization
+) -> None:
     BillingAccount.objects.create(organization=org, free_balance=Decimal(9))
     subscribe(org, status="trialing", trial_ends_at=datetime(2026, 11, 24, tzinfo=UTC))
 
@@ -55,7 +57,7 @@ def test_limits_are_set_together_and_zero_is_none(ask: Ask, org: Organization) -
 @pytest.mark.parametrize(
     "value", [-1, "7", True, "NaN", 10**12, 0.0000000000001, [], {}]
 )
-def test_an_amount_that_is_none_is_refused_with_its_place(ask: Ask, value: Any) -> None:
+def test_an_invalid_amount_is_refused_with_its_field(ask: Ask, value: Any) -> None:
     response = ask.put("billing/limits", {"spending_limit_hard": value})
 
     assert response.status_code == 422

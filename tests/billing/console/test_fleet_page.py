@@ -1,4 +1,4 @@
-"""The first page: a fleet is the sum of its organizations, and says who needs help."""
+"""The fleet page: sums of all organizations, and those that need action."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -36,7 +36,7 @@ Sums = dict[tuple[date, str], Decimal]
 
 @pytest.fixture
 def staff(client: Client) -> Client:
-    """Sees every white label: acme and decoy, both in USD."""
+    """Log in a user who sees every white label: acme and decoy, both in USD."""
     client.force_login(make_user("ann", "finance"))
     return client
 
@@ -66,7 +66,7 @@ def tile_notes(page: str) -> list[str]:
 
 
 def sums_of(response: Any) -> Sums:
-    """Cost by day and product."""
+    """Return the costs by day and product."""
     assert response.status_code == 200
     lines = response.context["series"].lines
     return {
@@ -148,7 +148,9 @@ def test_a_change_compares_thirty_complete_days_with_the_thirty_before(
     assert requests.split()[-1] == "5"
 
 
-def test_nothing_before_is_no_change(bound: Client, acme: WhiteLabel) -> None:
+def test_without_previous_usage_no_change_is_shown(
+    bound: Client, acme: WhiteLabel
+) -> None:
     make_rate(acme, "0.5")
     record(acme, [used("a", "2026-11-20", 3)])
     response = bound.get("/")
@@ -176,7 +178,9 @@ def test_quantities_add_up_within_a_unit_and_show_what_has_no_price(
     assert re.findall(r'data-unpriced="(\w+)"', tiles) == ["prompt_tokens"]
 
 
-def test_many_products_are_drawn_as_five(bound: Client, acme: WhiteLabel) -> None:
+def test_many_products_are_shown_as_five_series(
+    bound: Client, acme: WhiteLabel
+) -> None:
     for number in range(9):
         make_rate(acme, str(number + 1), product=f"p-{number}")
         record(acme, [used(f"e-{number}", "2026-11-20", 1, product=f"p-{number}")])
@@ -187,7 +191,7 @@ def test_many_products_are_drawn_as_five(bound: Client, acme: WhiteLabel) -> Non
 
 @pytest.fixture
 def europe(acme: WhiteLabel) -> WhiteLabel:
-    """Create a white label in euros; yesterday cost $3, $5 (decoy) and €11."""
+    """Create a white label in euros; yesterday costs $3, $5 (decoy) and €11."""
     europe = make_white_label("europe", currency="eur")
     make_organization(europe, "org-7")
     decoy = WhiteLabel.objects.get(slug="decoy")
@@ -208,7 +212,7 @@ def europe(acme: WhiteLabel) -> WhiteLabel:
         ("?white_label=acme", 3, ["acme"]),
     ],
 )
-def test_different_currencies_are_never_added_up(
+def test_amounts_in_different_currencies_are_never_added_up(
     staff: Client, europe: WhiteLabel, query: str, total: int, labels: list[str]
 ) -> None:
     response = staff.get(f"/{query}")
@@ -246,7 +250,7 @@ def test_every_view_has_one_address_and_the_chart_keeps_it(
     "query",
     ["white_label=decoy", "white_label=nobody", "currency=eur", "white_label=%00"],
 )
-def test_a_bound_person_sees_theirs_and_learns_of_no_other(
+def test_a_user_of_one_white_label_sees_no_other(
     bound: Client, europe: WhiteLabel, query: str
 ) -> None:
     own = bound.get("/")
@@ -257,8 +261,10 @@ def test_a_bound_person_sees_theirs_and_learns_of_no_other(
     assert b"Europe" not in own.content
 
 
-def test_days_are_the_white_labels(staff: Client, acme: WhiteLabel) -> None:
-    """Noon in UTC is one in the morning of the next day in Auckland."""
+def test_days_are_in_the_time_zone_of_each_white_label(
+    staff: Client, acme: WhiteLabel
+) -> None:
+    """Noon in UTC is 1 a.m. of the next day in Auckland."""
     south = make_white_label("south", time_zone="Pacific/Auckland")
     make_organization(south, "org-7")
     make_rate(south, "1")
@@ -273,7 +279,7 @@ def test_days_are_the_white_labels(staff: Client, acme: WhiteLabel) -> None:
     assert together["zone"] == ""
 
 
-def test_who_may_not_see_money_is_led_to_the_list(acme: WhiteLabel) -> None:
+def test_users_without_billing_access_are_sent_to_the_list(acme: WhiteLabel) -> None:
     client, user = Client(), make_user("eve", white_label=acme)
     client.force_login(user)
     roleless = client.get("/")
@@ -325,7 +331,7 @@ def bill(organization: Organization, id_: str, amount: int, **facts: Any) -> Non
 
 @pytest.fixture
 def stranger(decoy: WhiteLabel) -> Organization:
-    """Everything is wrong with one of another white label."""
+    """Make an organization of another white label need action for two reasons."""
     organization = Organization.objects.get(white_label=decoy, external_id="org-7")
     bill(organization, "decoy", 7_000)
     subscribe(organization, "unpaid")
@@ -336,7 +342,7 @@ def reasons(response: Any) -> list[tuple[str, list[tuple[str, int | None]]]]:
     """Return kind and age in days of each reason; the page shows each as a badge."""
     from billing.console.templatetags.fleet import reason_badge  # noqa: PLC0415
 
-    page, found = response.content.decode(), []
+    page, concerns = response.content.decode(), []
     for concern in response.context["needs_action"].organizations:
         kinds: list[tuple[str, int | None]] = []
         for reason in concern.reasons:
@@ -345,8 +351,8 @@ def reasons(response: Any) -> list[tuple[str, list[tuple[str, int | None]]]]:
             assert label in page
             assert days is None or str(days) in label
             kinds.append((reason.kind, days))
-        found.append((concern.external_id, kinds))
-    return found
+        concerns.append((concern.external_id, kinds))
+    return concerns
 
 
 @pytest.mark.parametrize(
@@ -367,7 +373,7 @@ def reasons(response: Any) -> list[tuple[str, list[tuple[str, int | None]]]]:
     ],
 )
 @pytest.mark.usefixtures("stranger")
-def test_a_subscription_needs_attention_for_a_reason(
+def test_a_subscription_needs_action_for_a_reason(
     bound: Client,
     org: Organization,
     status: str,
@@ -382,7 +388,7 @@ def test_a_subscription_needs_attention_for_a_reason(
     assert is_empty is (reason is None)
 
 
-def test_a_lost_trial_that_was_followed_by_a_subscription_is_none(
+def test_an_expired_trial_before_a_subscription_needs_no_action(
     bound: Client, org: Organization
 ) -> None:
     subscribe(org, "canceled", trial_ends_at=ago(5))
@@ -391,7 +397,7 @@ def test_a_lost_trial_that_was_followed_by_a_subscription_is_none(
     assert reasons(bound.get("/")) == []
 
 
-def test_overdue_invoices_have_an_age_and_an_amount_in_their_own_currency(
+def test_overdue_invoices_have_an_age_and_an_amount_in_their_currency(
     bound: Client, acme: WhiteLabel, org: Organization, stranger: Organization
 ) -> None:
     other = make_organization(acme, "org-8")
@@ -427,7 +433,9 @@ def test_overdue_invoices_have_an_age_and_an_amount_in_their_own_currency(
     assert "7,000" not in text
 
 
-def test_more_than_fifty_are_not_counted(bound: Client, acme: WhiteLabel) -> None:
+def test_more_than_fifty_organizations_are_not_counted(
+    bound: Client, acme: WhiteLabel
+) -> None:
     make_organizations(acme, [{"external_id": f"o-{n}"} for n in range(60)])
     rows = Organization.objects.filter(white_label=acme, external_id__startswith="o-")
     for organization in rows:
@@ -461,7 +469,7 @@ def test_every_write_sets_the_white_label_of_a_row(
     assert invoice.white_label_id == decoy.pk
 
 
-def test_trials_that_end_within_14_days_stand_in_order_with_their_cost(
+def test_trials_that_end_within_14_days_are_sorted_with_their_cost(
     bound: Client, acme: WhiteLabel, decoy: WhiteLabel, org: Organization
 ) -> None:
     for external_id, days in (("soon", 3), ("late", 15), ("next", 0), ("end", 14)):
@@ -483,7 +491,7 @@ def test_trials_that_end_within_14_days_stand_in_order_with_their_cost(
     assert len(response.context["needs_action"].trials) == 3
 
 
-def test_the_largest_are_those_that_cost_most_in_30_days(
+def test_the_largest_organizations_have_the_highest_cost_in_30_days(
     bound: Client, acme: WhiteLabel, decoy: WhiteLabel, org: Organization
 ) -> None:
     lines = [{"external_id": f"o-{n}"} for n in range(9)]
@@ -500,8 +508,8 @@ def test_the_largest_are_those_that_cost_most_in_30_days(
     roll_up_usage()
     entries = bound.get("/").context["largest"]
 
-    found = [(e["row"].external_id, e["recent"].cost) for e in entries]
-    assert found == [(f"o-{n}", Decimal(n + 1) / 2) for n in range(7, -1, -1)]
+    costs = [(e["row"].external_id, e["recent"].cost) for e in entries]
+    assert costs == [(f"o-{n}", Decimal(n + 1) / 2) for n in range(7, -1, -1)]
 
 
 def test_htmx_gets_the_chart_and_nothing_else(
@@ -522,7 +530,7 @@ def test_htmx_gets_the_chart_and_nothing_else(
 
 
 @pytest.mark.parametrize("query", ["range=period", "grain=hourly", "from=2026-11-01"])
-def test_a_bad_range_is_a_400_that_still_shows_the_fleet(
+def test_an_invalid_range_is_a_400_that_still_shows_the_fleet(
     bound: Client, org: Organization, query: str
 ) -> None:
     response = bound.get(f"/?{query}")
@@ -563,13 +571,13 @@ def test_sixty_organizations_take_no_more_queries_than_three(
     assert not [sql for sql in many if "metrics_usageevent" in sql]
 
 
-def test_the_first_page_leads_in_the_navigation(bound: Client) -> None:
+def test_the_fleet_page_is_first_in_the_navigation(bound: Client) -> None:
     nav = bound.get("/").context["nav"]
 
     assert [item.url for item in nav][:2] == ["/", "/organizations/"]
 
 
-def test_a_new_installation_says_what_to_do_next(client: Client, db: None) -> None:
+def test_a_new_installation_explains_the_next_steps(client: Client, db: None) -> None:
     client.force_login(make_user("ann", "viewer"))
     nothing = client.get("/").content.decode()
     label = make_white_label("acme")
@@ -592,7 +600,7 @@ def test_a_new_installation_says_what_to_do_next(client: Client, db: None) -> No
     assert "steps-title" not in used_already
 
 
-def test_freshness_says_what_waits_and_when_the_order_was_prepared(
+def test_data_as_of_shows_pending_usage_and_the_age_of_the_ranking(
     bound: Client, acme: WhiteLabel, org: Organization, frozen: Traveller
 ) -> None:
     make_rate(acme, "0.5")

@@ -1,4 +1,4 @@
-"""The list's tabs say how many, and the list is had as a file."""
+"""Tabs of the organization list with their counts, and the list as a CSV file."""
 
 import csv
 import io
@@ -105,7 +105,7 @@ def test_a_tab_shows_how_many_visible_organizations_it_has(
     assert 'Trial <span class="tabs__count">3</span>' in page
 
 
-def test_beyond_a_hundred_it_stops_counting(bound: Client, acme: WhiteLabel) -> None:
+def test_counts_stop_at_a_hundred(bound: Client, acme: WhiteLabel) -> None:
     make_organizations(acme, [{"external_id": f"o-{n}"} for n in range(101)])
     rows = Organization.objects.filter(white_label=acme, external_id__startswith="o-")
     rows.update(deleted_at=NOW)
@@ -114,7 +114,7 @@ def test_beyond_a_hundred_it_stops_counting(bound: Client, acme: WhiteLabel) -> 
     assert tabs(bound)["Deleted"] == "100"
 
 
-def test_the_file_has_the_numbers_of_the_list(
+def test_the_csv_file_has_the_figures_of_the_list(
     bound: Client, acme: WhiteLabel, decoy: WhiteLabel
 ) -> None:
     make_rate(acme, "0.125")
@@ -127,13 +127,13 @@ def test_the_file_has_the_numbers_of_the_list(
     rows = {row["external_id"]: row for row in table(bound)}
     assert "d-1" not in rows
     seven = rows["o-7"]
-    assert seven["name"] == "'=Seven, Ltd"  # no formula
+    assert seven["name"] == "'=Seven, Ltd"  # escaped: no formula
     assert seven["white_label"] == "acme"
     assert (seven["currency"], float(seven["cost_30_days"])) == ("usd", 1.375)
     assert float(rows["o-8"]["cost_30_days"]) == 0
 
 
-def test_the_file_is_searched_narrowed_and_sorted_as_the_list(
+def test_the_csv_file_is_searched_filtered_and_sorted_as_the_list(
     bound: Client, acme: WhiteLabel
 ) -> None:
     make_organizations(
@@ -150,7 +150,9 @@ def test_the_file_is_searched_narrowed_and_sorted_as_the_list(
     assert bound.get(f"{FILE}?sort=colour").status_code == 400
 
 
-def test_the_lists_link_follows_a_search(bound: Client, acme: WhiteLabel) -> None:
+def test_the_link_to_the_csv_file_follows_a_search(
+    bound: Client, acme: WhiteLabel
+) -> None:
     page = bound.get(f"{LIST}?q=a+b&state=paused").content.decode()
     assert 'href="/organizations.csv?q=a+b&amp;state=paused"' in page
     part = bound.get(f"{LIST}?q=seven", headers={"hx-request": "true"}).content.decode()
@@ -160,7 +162,9 @@ def test_the_lists_link_follows_a_search(bound: Client, acme: WhiteLabel) -> Non
     )
 
 
-def test_a_file_is_for_who_may_see_the_list(client: Client, acme: WhiteLabel) -> None:
+def test_the_csv_file_requires_access_to_the_list(
+    client: Client, acme: WhiteLabel
+) -> None:
     anonymous: Any = client.get(FILE)
     assert anonymous.status_code == 302
     client.force_login(make_user("nobody", white_label=acme, is_staff=False))

@@ -1,4 +1,4 @@
-"""The pages' numbers and queries: page = fragment = API, nothing counted."""
+"""Figures and queries of the pages: page = fragment = API, without counting rows."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -39,7 +39,7 @@ def staff(client: Client, acme: WhiteLabel) -> Client:
 
 @pytest.fixture
 def fleet(acme: WhiteLabel) -> WhiteLabel:
-    """120 organizations beside org-7 and the owner."""
+    """120 organizations in addition to org-7 and the owner."""
     lines = [
         {
             "external_id": f"ext-{number}",
@@ -57,7 +57,7 @@ def names(response: Any) -> list[str]:
     return [row.organization.name for row in response.context["rows"]]
 
 
-def test_the_list_pages_there_and_back_without_counting(
+def test_the_list_is_paginated_both_ways_without_counting(
     staff: Client, fleet: WhiteLabel
 ) -> None:
     url, pages, back = f"{LIST}?sort=name", [], []
@@ -84,40 +84,40 @@ def test_the_list_pages_there_and_back_without_counting(
 
 
 @pytest.mark.parametrize("sort", ["cost", "-cost", "name", "-name", "created"])
-def test_every_sort_shows_everyone_once(
+def test_every_sort_order_shows_each_organization_once(
     staff: Client, fleet: WhiteLabel, sort: str
 ) -> None:
-    found, url = [], f"{LIST}?sort={sort}"
+    listed, url = [], f"{LIST}?sort={sort}"
     while url:
         response = staff.get(url)
-        found += names(response)
+        listed += names(response)
         url = response.context["next_url"]
 
-    assert len(found) == len(set(found)) == 122
+    assert len(listed) == len(set(listed)) == 122
 
 
 @pytest.mark.parametrize("near", [5, 2_000])
 @pytest.mark.parametrize(
     "sort", ["cost", "name", "created", "limit", "-name", "-cost", "-limit"]
 )
-def test_a_search_pages_through_all_it_finds(
+def test_a_search_is_paginated_through_all_matches(
     staff: Client, fleet: WhiteLabel, sort: str, near: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """However far down the list what is sought begins."""
+    """The first match may be anywhere in the list."""
     monkeypatch.setattr("orgs.queries.searching._SCAN_ROWS", near)
     make_organization(fleet, r"100%_\odd", name=r"Company 055 100%_\odd")
-    found, url = [], f"{LIST}?q=company&sort={sort}"
+    matches, url = [], f"{LIST}?q=company&sort={sort}"
     while url:
         response = staff.get(url)
-        found += names(response)
+        matches += names(response)
         last, url = response, response.context["next_url"]
 
     odd = r"Company 055 100%_\odd"
-    assert sorted(found) == sorted([*(f"Company {n:03}" for n in range(120)), odd])
+    assert sorted(matches) == sorted([*(f"Company {n:03}" for n in range(120)), odd])
     assert len(names(staff.get(last.context["previous_url"]))) == 50
     if "name" in sort:
-        assert found == sorted(found, reverse=sort == "-name")
+        assert matches == sorted(matches, reverse=sort == "-name")
     for text, expected in {"%_": [odd], r"_\o": [odd], "0_5": [], "%": [odd]}.items():
         assert names(staff.get(LIST, {"q": text, "sort": sort})) == expected
 
@@ -125,7 +125,7 @@ def test_a_search_pages_through_all_it_finds(
 @pytest.mark.parametrize(
     ("query", "count"), [("", 7), ("?q=company", 8), ("?q=company+007", 9)]
 )
-def test_the_list_takes_as_many_queries_however_many_rows(
+def test_the_number_of_queries_of_the_list_does_not_depend_on_rows(
     staff: Client,
     fleet: WhiteLabel,
     django_assert_num_queries: DjangoAssertNumQueries,
@@ -157,7 +157,7 @@ def test_an_organization_is_found_in_four_ways(
         *("q=" + "x" * 201, "cursor=" + "x" * 5000),
     ],
 )
-def test_a_bad_list_is_a_400_page(staff: Client, query: str) -> None:
+def test_invalid_list_parameters_are_a_400_page(staff: Client, query: str) -> None:
     response = staff.get(f"{LIST}?{query}")
 
     assert response.status_code == 400
@@ -228,7 +228,7 @@ def test_page_fragment_and_api_show_the_same(
         ("orgs:history", 20),
     ],
 )
-def test_a_page_takes_no_more_queries_than(
+def test_the_number_of_queries_of_a_page_is_bounded(
     staff: Client,
     used: Organization,
     tab: str,
@@ -249,7 +249,7 @@ def test_a_page_takes_no_more_queries_than(
             "from=2026-11-19&through=2026-11-20",
             (date(2026, 11, 20), date(2026, 11, 19), 2),
         ),
-        # What has not begun yet is no row, and of years the last one is shown.
+        # Days that have not begun have no row; long ranges show their last 365 days.
         (
             "from=2026-11-21&through=2026-12-24",
             (date(2026, 11, 21), date(2026, 11, 21), 1),
@@ -265,10 +265,10 @@ def test_daily_metrics_are_of_the_days_of_the_range(
 ) -> None:
     url = f"{reverse('metrics:usage', args=[used.id])}?{query}"
     for headers in ({}, {"HX-Request": "true"}):
-        found = staff.get(url, headers=headers)
-        text = found.content.decode()
+        response = staff.get(url, headers=headers)
+        text = response.content.decode()
 
-        days = [row.day for row in found.context["days"]]
+        days = [row.day for row in response.context["days"]]
         assert (days[0], days[-1], len(days)) == shown
         is_open = days[0] == date(2026, 11, 21)
         assert text.count('<tr><th scope="row">Nov 21, 2026 <small>') == is_open
@@ -292,7 +292,7 @@ def test_days_to_come_have_no_daily_metrics(staff: Client, used: Organization) -
         "from=9999-12-31&through=9999-12-31",
     ],
 )
-def test_a_bad_range_is_a_400_that_still_shows_a_chart(
+def test_an_invalid_range_is_a_400_that_still_shows_a_chart(
     staff: Client, used: Organization, tab: str, query: str
 ) -> None:
     response = staff.get(f"{reverse(tab, args=[used.id])}?{query}")
@@ -309,7 +309,7 @@ def test_a_bad_range_is_a_400_that_still_shows_a_chart(
         *("orgs:people", "orgs:history"),
     ],
 )
-def test_an_organization_without_anything_has_its_pages(
+def test_an_organization_without_data_has_its_pages(
     staff: Client, org: Organization, tab: str
 ) -> None:
     response = staff.get(reverse(tab, args=[org.id]))
@@ -319,11 +319,9 @@ def test_an_organization_without_anything_has_its_pages(
 
 
 @pytest.mark.parametrize("page", ["list", "billing:overview", "orgs:people"])
-def test_what_people_typed_is_only_ever_text(
-    staff: Client, acme: WhiteLabel, page: str
-) -> None:
-    found = make_organization(acme, "<i>7", name="<b title='x\">&")
-    url = LIST if page == "list" else reverse(page, args=[found.id])
+def test_user_input_is_escaped(staff: Client, acme: WhiteLabel, page: str) -> None:
+    organization = make_organization(acme, "<i>7", name="<b title='x\">&")
+    url = LIST if page == "list" else reverse(page, args=[organization.id])
     text = staff.get(url).content.decode()
 
     assert "&lt;b title=&#x27;x&quot;&gt;&amp;" in text
@@ -352,7 +350,7 @@ def test_a_chart_escapes_its_names() -> None:
     ("status", "free", "badge"),
     [("trialing", "10", None), ("trialing", "4", "soft"), ("active", "10", "hard")],
 )
-def test_limits_are_crossed_by_what_is_left_after_the_free_balance(
+def test_limits_apply_to_the_cost_after_the_free_balance(
     staff: Client, acme: WhiteLabel, org: Organization, *, status: str, free: str,
     badge: str | None,
 ) -> None:  # fmt: skip

@@ -156,7 +156,7 @@ def test_trial_months_pause_and_end(year: Year) -> None:
         ("paid", [Decimal("-3.00"), Decimal("7.01")]),
         ("paid", []),
         ("void", []),
-        ("paid", [Decimal("12.01")]),  # all of the pause, in the same period
+        ("paid", [Decimal("12.01")]),  # the whole pause, in the same period
         ("paid", [Decimal("5.00")]),  # 5.005, to even
     ]
     assert not Charge.objects.exclude(state="done").exists()

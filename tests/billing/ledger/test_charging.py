@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db
 ITEMS = "/v1/invoiceitems"
 
 
-# 12.505 and 15.005: the cent that is left goes to the first by name.
+# 12.505 and 15.005: the remaining cent goes to the first by name.
 BOTH = [("claude", Decimal("12.51")), ("gpt", Decimal("15.00"))]
 DONE = [("claude", "done", ""), ("gpt", "done", "")]
 
@@ -129,7 +129,7 @@ def forget_answers(rows: QuerySet[Charge]) -> None:
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("where", "step"), STEPS)
-def test_killed_at_any_step_it_is_billed_once(
+def test_a_worker_killed_at_any_step_bills_once(
     draft: Draft, monkeypatch: pytest.MonkeyPatch, where: Any, step: str, after: bool
 ) -> None:
     period = draft.close()
@@ -152,7 +152,7 @@ def test_killed_at_any_step_it_is_billed_once(
     assert draft.states() == DONE
 
 
-def test_killed_while_it_closes_nothing_is_closed(
+def test_a_worker_killed_while_closing_closes_nothing(
     draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: Any) -> None:
@@ -171,9 +171,7 @@ def test_killed_while_it_closes_nothing_is_closed(
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("fault", ["disconnect_after", "truncate", "error"])
-def test_cut_off_after_stripes_commit_it_is_billed_once(
-    draft: Draft, fault: str
-) -> None:
+def test_a_connection_cut_after_the_commit_bills_once(draft: Draft, fault: str) -> None:
     period = draft.close()
     draft.fake.fault(fault, f"{ITEMS}*", method="POST")
 
@@ -189,7 +187,7 @@ def test_cut_off_after_stripes_commit_it_is_billed_once(
 
 
 @pytest.mark.usefixtures("hasty")
-def test_after_a_day_the_invoice_is_looked_at_first(draft: Draft) -> None:
+def test_after_a_day_the_invoice_is_read_first(draft: Draft) -> None:
     draft.fake.client().v1.invoices.update(draft.invoice.id, {"auto_advance": False})
     period = draft.close()
     draft.fake.fault("disconnect_after", f"{ITEMS}*", method="POST")
@@ -219,7 +217,7 @@ def test_an_error_stored_under_the_idempotency_key_is_overcome(draft: Draft) -> 
 
 
 @pytest.mark.usefixtures("hasty")
-def test_without_stripe_it_is_tried_less_and_less_often(
+def test_retries_slow_down_while_stripe_is_unavailable(
     draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Charge, "retries", replace(Charge.retries, attempts=8))
@@ -236,7 +234,7 @@ def test_without_stripe_it_is_tried_less_and_less_often(
     assert draft.states()[0] == ("claude", "failed", "stripe.unavailable")
 
 
-def test_too_late_for_its_invoice_it_is_on_the_next(draft: Draft) -> None:
+def test_a_charge_too_late_for_its_invoice_is_on_the_next(draft: Draft) -> None:
     period = draft.close()
     send_charge(Charge.objects.get(product="claude").id)
     first = draft.invoice.id
@@ -255,7 +253,7 @@ def test_too_late_for_its_invoice_it_is_on_the_next(draft: Draft) -> None:
     assert draft.states() == DONE
 
 
-def test_there_already_on_a_finalized_invoice_it_is_done(draft: Draft) -> None:
+def test_a_charge_already_on_a_finalized_invoice_is_done(draft: Draft) -> None:
     period = draft.close()
     send_charges(period.id)
     draft.fake.client().v1.invoices.finalize_invoice(draft.invoice.id)
@@ -272,7 +270,7 @@ def test_there_already_on_a_finalized_invoice_it_is_done(draft: Draft) -> None:
     assert draft.items() == BOTH
 
 
-def test_a_draft_that_was_deleted_leaves_them_to_the_next(draft: Draft) -> None:
+def test_charges_of_a_deleted_draft_move_to_the_next(draft: Draft) -> None:
     period = draft.close()
     draft.fake.client().v1.invoices.delete(draft.invoice.id)
 
@@ -281,7 +279,7 @@ def test_a_draft_that_was_deleted_leaves_them_to_the_next(draft: Draft) -> None:
     assert {state[1:] for state in draft.states()} == {("pending", "no_draft")}
 
 
-def test_what_stripe_refuses_waits_for_a_person(draft: Draft) -> None:
+def test_a_charge_that_stripe_refuses_waits_for_a_person(draft: Draft) -> None:
     period = draft.close()
     account = BillingAccount.objects.filter(organization=draft.organization)
     account.update(stripe_id=None)
@@ -307,7 +305,7 @@ def test_what_stripe_refuses_waits_for_a_person(draft: Draft) -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_workers_at_once_bill_once_and_hold_no_transaction(
+def test_concurrent_workers_bill_once_and_hold_no_transaction(
     fake_stripe: FakeStripe,
     frozen: time_machine.Traveller,
     monkeypatch: pytest.MonkeyPatch,
@@ -329,7 +327,7 @@ def test_workers_at_once_bill_once_and_hold_no_transaction(
     assert draft.states() == DONE
 
 
-def test_one_organizations_charges_are_its_own(
+def test_charges_of_organizations_are_independent(
     draft: Draft, acme: WhiteLabel, org: Organization
 ) -> None:
     other = Organization.objects.get(white_label__slug="decoy", external_id="org-7")

@@ -46,7 +46,7 @@ def at(organization: Organization, page: str) -> str:
 
 @pytest.fixture
 def used(acme: WhiteLabel, org: Organization) -> Organization:
-    """$13 in the open period; the decoy's neighbour used the same ids."""
+    """Record $13 in the open period; the decoy has events with the same ids."""
     make_rate(acme, "0.5")
     make_rate(acme, "0.5", product="claude")
     make_organization(acme, "org-9")
@@ -113,7 +113,7 @@ def test_a_reader_sees_the_form_disabled_with_the_reason(
     assert not UsageVoid.objects.exists()
 
 
-def test_a_preview_says_what_becomes_of_the_bill_and_writes_nothing(
+def test_a_preview_shows_the_new_cost_and_writes_nothing(
     finance: Client, used: Organization
 ) -> None:
     url = at(used, "credits")
@@ -132,7 +132,7 @@ def test_a_preview_says_what_becomes_of_the_bill_and_writes_nothing(
     assert not CreditEntry.objects.exists()
 
 
-def test_a_grant_is_one_line_however_often_it_is_sent(
+def test_a_grant_sent_repeatedly_is_one_entry(
     finance: Client, used: Organization
 ) -> None:
     url = at(used, "credits")
@@ -208,7 +208,7 @@ def test_forms_sent_at_once_are_one_line_and_one_period() -> None:
     assert BillingPeriod.objects.filter(organization=org).count() == 2
 
 
-def test_more_than_is_left_is_refused_and_may_be_sent_again(
+def test_more_than_the_balance_is_refused_and_can_be_sent_again(
     finance: Client, used: Organization
 ) -> None:
     url = at(used, "credits")
@@ -259,7 +259,9 @@ def test_an_invalid_value_is_an_error_of_its_field(
     assert not CreditEntry.objects.exists()
 
 
-def test_an_event_is_seen_then_voided_once(finance: Client, used: Organization) -> None:
+def test_an_event_is_previewed_then_voided_once(
+    finance: Client, used: Organization
+) -> None:
     url = at(used, "void")
     data = fields(finance.get(url), event="b", note="Sent by a test")
     seen = finance.post(url, {**data, "step": "preview"})
@@ -280,7 +282,7 @@ def test_an_event_is_seen_then_voided_once(finance: Client, used: Organization) 
     ]
 
 
-def test_a_range_is_of_the_white_labels_clock_and_ends_before_its_end(
+def test_a_range_is_half_open_in_the_time_zone_of_the_white_label(
     finance: Client, acme: WhiteLabel, used: Organization
 ) -> None:
     WhiteLabel.objects.filter(pk=acme.pk).update(time_zone="Asia/Tokyo")
@@ -294,7 +296,7 @@ def test_a_range_is_of_the_white_labels_clock_and_ends_before_its_end(
     assert [line.product for line in seen.context["preview"].usage.lines] == ["claude"]
 
 
-def test_a_range_that_holds_other_events_by_now_is_looked_at_again(
+def test_a_range_whose_events_have_changed_is_previewed_again(
     finance: Client, acme: WhiteLabel, used: Organization
 ) -> None:
     data = {
@@ -315,7 +317,7 @@ def test_a_range_that_holds_other_events_by_now_is_looked_at_again(
     assert not UsageVoid.objects.exists()
 
 
-def test_usage_of_a_closed_period_is_made_good_by_a_credit(
+def test_usage_of_a_closed_period_is_refunded_by_a_credit(
     finance: Client, used: Organization
 ) -> None:
     close_period(used.pk, ends_at=NOW)
@@ -370,7 +372,7 @@ def test_a_period_adds_up_from_events_to_what_was_charged(
 
 
 @pytest.mark.parametrize("number", ["7", "x", "0", "9" * 30])
-def test_a_period_that_is_not_there_is_not_found(
+def test_an_unknown_period_is_not_found(
     finance: Client, used: Organization, number: str
 ) -> None:
     url = f"{at(used, 'periods')}?period={number}"
@@ -399,7 +401,7 @@ def test_a_period_is_closed_by_hand_once_and_charges_nothing(
     assert 'data-closed-by="fin"' in page
 
 
-def test_closing_a_period_requires_a_reason_and_the_right_to(
+def test_closing_a_period_requires_a_reason_and_permission(
     finance: Client, used: Organization, acme: WhiteLabel
 ) -> None:
     viewer = require_billing_read("vic", "viewer", acme)

@@ -47,7 +47,7 @@ def make_subscription(organization: Organization, **fields: object) -> Subscript
     )
 
 
-def test_what_is_given_and_taken_back_is_in_the_ledger(org: Organization) -> None:
+def test_granted_and_taken_back_amounts_are_in_the_ledger(org: Organization) -> None:
     grant_credit(decoy().id, kind=CREDIT, amount=Decimal(1000), **WHO)
     grant_credit(org.id, kind=CREDIT, amount=Decimal("12.34"), **WHO)
     grant_credit(org.id, kind=FREE, amount=Decimal(7), note="  hello ", by="")
@@ -114,7 +114,7 @@ def test_no_balance_goes_below_zero(org: Organization, kind: str) -> None:
 @pytest.mark.parametrize(
     "amount", ["0", "-1", "1e12", "NaN", "Infinity", "0.0000000000001", "5.009"]
 )
-def test_what_is_no_amount_is_refused(org: Organization, amount: str) -> None:
+def test_an_invalid_amount_is_refused(org: Organization, amount: str) -> None:
     for change in (grant_credit, take_back_credit):
         with pytest.raises(InvalidAmount) as refused:
             change(org.id, kind=CREDIT, amount=Decimal(amount), **WHO)
@@ -134,7 +134,7 @@ def test_a_balance_has_a_size(org: Organization) -> None:
 @pytest.mark.parametrize(
     ("kind", "note", "field"), [("gift", "why", "kind"), ("credit", "  ", "note")]
 )
-def test_a_kind_and_a_reason_are_needed(
+def test_a_kind_and_a_reason_are_required(
     org: Organization, kind: str, note: str, field: str
 ) -> None:
     with pytest.raises(DomainError) as refused:
@@ -142,7 +142,7 @@ def test_a_kind_and_a_reason_are_needed(
     assert refused.value.fields == (field,)
 
 
-def test_a_preview_says_what_the_open_bill_becomes(
+def test_a_preview_shows_the_new_cost_of_the_open_period(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "1.001")
@@ -171,7 +171,7 @@ def test_a_preview_says_what_the_open_bill_becomes(
     assert CreditEntry.objects.count() == 1
 
 
-def test_out_of_the_trial_free_balance_pays_nothing(
+def test_outside_the_trial_free_balance_pays_nothing(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "1")
@@ -184,7 +184,7 @@ def test_out_of_the_trial_free_balance_pays_nothing(
 
 
 @pytest.mark.usefixtures("committed")
-def test_two_who_take_at_once_get_no_more_than_there_is() -> None:
+def test_concurrent_deductions_take_no_more_than_the_balance() -> None:
     org = make_organization(make_white_label())
     grant_credit(org.id, kind=CREDIT, amount=Decimal(5), **WHO)
 

@@ -99,7 +99,7 @@ def charges(organization: Organization) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def used(acme: WhiteLabel, org: Organization) -> Organization:
-    """10.004 of claude and 30.012 of gpt; a decoy that used and was given more."""
+    """Record 10.004 of claude and 30.012 of gpt; the decoy has more."""
     make_rate(acme, "3.001")
     make_rate(acme, "2.501", product="claude")
     make_rate(acme, "0", product="free")
@@ -162,7 +162,7 @@ def test_a_repeated_event_changes_nothing(used: Organization) -> None:
     assert Invoice.objects.get(stripe_id="in_2").period is None
 
 
-def test_nothing_ends_in_the_future_or_before_it_began(used: Organization) -> None:
+def test_no_period_ends_in_the_future_or_before_its_start(used: Organization) -> None:
     make_invoice(used)
     make_invoice(used, "in_2")
     start = BillingPeriod.objects.get(organization=used).starts_at
@@ -187,7 +187,7 @@ def test_nothing_ends_in_the_future_or_before_it_began(used: Organization) -> No
         ({"subscription_id": "sub_unknown"}, {}, {}),
     ],
 )
-def test_what_bills_no_usage_closes_nothing(
+def test_an_invoice_that_bills_no_usage_closes_nothing(
     used: Organization,
     arguments: dict[str, Any],
     subscription: dict[str, Any],
@@ -238,7 +238,9 @@ def test_a_deleted_organization_pays_for_what_it_used(used: Organization) -> Non
     assert len(charges(used)) == 2
 
 
-def test_who_is_not_billable_is_not_charged(used: Organization) -> None:
+def test_an_organization_that_is_not_billable_is_not_charged(
+    used: Organization,
+) -> None:
     Organization.objects.filter(pk=used.pk).update(is_billable=False)
     grant_credit(used.id, kind="credit", amount=Decimal(5), **WHO)
     make_invoice(used)
@@ -292,7 +294,7 @@ def test_free_balance_pays_nothing_after_the_trial(used: Organization) -> None:
     assert get_balances(used).free_balance == 100
 
 
-def test_what_is_paid_for_sends_nothing(used: Organization) -> None:
+def test_usage_paid_by_free_balance_is_not_sent_to_stripe(used: Organization) -> None:
     Subscription.objects.filter(organization=used).update(trial_ends_at=END)
     grant_credit(used.id, kind="free_balance", amount=Decimal(100), **WHO)
     make_invoice(used)
@@ -316,7 +318,7 @@ def test_a_credit_is_never_more_than_the_usage(used: Organization) -> None:
     assert get_balances(used).credit == Decimal("59.99")
 
 
-def test_finalized_meanwhile_its_charges_wait_for_the_next_draft(
+def test_charges_of_a_finalized_draft_wait_for_the_next_draft(
     acme: WhiteLabel, used: Organization
 ) -> None:
     make_invoice(used, status="open")
@@ -337,7 +339,7 @@ def test_finalized_meanwhile_its_charges_wait_for_the_next_draft(
     ]
 
 
-def test_another_currency_is_for_people_to_resolve(used: Organization) -> None:
+def test_a_draft_in_another_currency_requires_a_person(used: Organization) -> None:
     make_invoice(used, currency="eur")
 
     close()
@@ -410,7 +412,7 @@ def test_too_many_products_are_charged_as_one_with_the_rest(
 
 
 @pytest.mark.usefixtures("committed")
-def test_workers_recordings_and_grants_at_once_close_it_once() -> None:
+def test_concurrent_workers_recordings_and_grants_close_a_period_once() -> None:
     label = make_white_label()
     org = make_organization(label)
     make_rate(label, "3.001")

@@ -66,7 +66,7 @@ def test_months_keep_the_day_or_end_with_the_month(day: date, months: int) -> No
 
 
 @given(days, st.integers(0, 20_000))
-def test_a_contract_year_holds_today(started: date, later: int) -> None:
+def test_a_contract_year_contains_today(started: date, later: int) -> None:
     today = min(started + later * ONE, date(2199, 12, 31))
 
     start = contract_year_start(started, today)
@@ -148,7 +148,7 @@ def read_one_day(text: str) -> DayRange:
         "9999-12-31T23:59:59-12:00",
     ],
 )
-def test_what_is_no_day_is_refused_with_its_field(text: str) -> None:
+def test_an_invalid_day_is_refused_with_its_field(text: str) -> None:
     with pytest.raises(InvalidDateRange) as refused:
         read_one_day(text)
 

@@ -162,7 +162,7 @@ def test_late_voided_re_rated_and_credited_usage_is_shown(
     assert (rerated.by, rerated.note) == ("ann", "why not")
 
 
-def test_damage_is_found_where_it_is(draft: Draft) -> None:
+def test_damage_is_located(draft: Draft) -> None:
     period = draft.close()
     send_charges(period.id)
     roll_up_usage()
@@ -188,7 +188,7 @@ def test_damage_is_found_where_it_is(draft: Draft) -> None:
     assert charged[2:] == (-1, [Cause.NOT_ADDED_UP])
 
 
-def test_dropped_months_and_closings_without_charges_are_no_trouble(
+def test_dropped_months_and_uncharged_periods_are_reconciled(
     acme: WhiteLabel, org: Organization, frozen: time_machine.Traveller
 ) -> None:
     make_rate(acme, "3")
@@ -229,7 +229,7 @@ def test_cheap_products_are_found_in_their_line(
 
 @pytest.mark.usefixtures("frozen")
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_was_recorded_all_of_it_adds_up(seed: int) -> None:
+def test_any_recorded_usage_is_reconciled(seed: int) -> None:
     label = make_varied(seed)
     for org in Organization.objects.filter(white_label=label):
         for period in list_periods(org.id):

@@ -73,7 +73,7 @@ def usage_range(organization: Organization, **changes: Any) -> UsageRange:
 
 @pytest.fixture
 def used(acme: WhiteLabel, org: Organization) -> Organization:
-    """15 of gpt and 22 of claude today, 6 of gpt yesterday; a decoy with the same."""
+    """Record 15 of gpt and 22 of claude today, 6 of gpt yesterday; also for a decoy."""
     decoy = WhiteLabel.objects.get(slug="decoy")
     for label in (decoy, acme):
         make_rate(label, "3", benchmark="4")
@@ -98,7 +98,7 @@ def used(acme: WhiteLabel, org: Organization) -> Organization:
     return org
 
 
-def test_a_preview_tells_and_writes_nothing(used: Organization) -> None:
+def test_a_preview_shows_the_change_and_writes_nothing(used: Organization) -> None:
     before = everything()
 
     assert run("void_usage", *ACME, *SPAN) == (
@@ -159,7 +159,7 @@ def test_voided_usage_is_in_no_sum_and_the_event_stays(
     assert row.correction_id == made.id
 
 
-def test_voided_and_sent_again_it_stays_voided(
+def test_a_voided_event_that_is_sent_again_stays_voided(
     acme: WhiteLabel, used: Organization
 ) -> None:
     run("void_usage", *ACME, "--at", "2026-11-21T11:00:00Z", "--event", "a", *APPLY)
@@ -174,7 +174,7 @@ def test_voided_and_sent_again_it_stays_voided(
     assert run("void_usage", *ACME, *SPAN, "--event", "a")[1][-1].endswith(" 1 events")
 
 
-def test_rebuilding_and_re_rating_leave_it_voided(
+def test_voided_usage_stays_voided_after_a_rebuild_or_re_rate(
     acme: WhiteLabel, used: Organization
 ) -> None:
     void_usage(usage_range(used, event_id="a"), correction=correction())
@@ -197,7 +197,7 @@ def test_rebuilding_and_re_rating_leave_it_voided(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_is_left_is_what_the_other_events_make(seed: int) -> None:
+def test_remaining_usage_is_that_of_the_other_events(seed: int) -> None:
     label = make_varied(seed)
     org = Organization.objects.get(white_label=label, external_id="org-2")
     end = NOW - timedelta(days=9)
@@ -252,7 +252,7 @@ def test_invoiced_usage_is_refused_and_nothing_changes(invoiced: Organization) -
     assert preview.credit == 33
 
 
-def test_a_credit_makes_invoiced_usage_good_once(invoiced: Organization) -> None:
+def test_a_credit_refunds_invoiced_usage_once(invoiced: Organization) -> None:
     code, lines = run("void_usage", *ACME, *SPAN, *APPLY, "--as-credit")
 
     assert (code, lines) == (
@@ -296,7 +296,7 @@ def test_usage_that_was_not_charged_is_not_credited(invoiced: Organization) -> N
     assert not CreditEntry.objects.exists()
 
 
-def test_killed_between_batches_it_goes_on(
+def test_a_void_killed_between_batches_continues(
     acme: WhiteLabel, used: Organization
 ) -> None:
     record(acme, [event(f"n-{number}") for number in range(9)])
@@ -312,7 +312,7 @@ def test_killed_between_batches_it_goes_on(
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
 
 
-def test_killed_in_a_batch_it_has_done_nothing(
+def test_a_void_killed_in_a_batch_has_written_nothing(
     used: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = recorded(used.white_label)
@@ -330,7 +330,7 @@ def test_killed_in_a_batch_it_has_done_nothing(
     assert not UsageVoid.objects.exists()
 
 
-def test_damaged_sums_are_mended_before(used: Organization) -> None:
+def test_damaged_sums_must_be_rebuilt_first(used: Organization) -> None:
     roll_up_usage()
     DailyUsage.objects.filter(product="gpt").update(quantity=1, cost=1)
 
@@ -342,7 +342,7 @@ def test_damaged_sums_are_mended_before(used: Organization) -> None:
     assert void_usage(usage_range(used), correction=correction()).voided == 3
 
 
-def test_months_that_were_dropped_are_refused(used: Organization) -> None:
+def test_dropped_months_are_refused(used: Organization) -> None:
     november = datetime(2025, 11, 1, tzinfo=UTC)
     with connection.cursor() as cursor:
         for month in list_event_partitions():
@@ -365,21 +365,21 @@ def test_months_that_were_dropped_are_refused(used: Organization) -> None:
         ((*ACME, "--from", "2026-11-21", "--to", "2026-11-21"), "`to`"),
     ],
 )
-def test_what_is_not_clear_is_one_line(
+def test_invalid_void_options_are_a_one_line_error(
     org: Organization, arguments: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(CommandError, match=message):
         run("void_usage", *arguments)
 
 
-def test_a_range_has_a_length(org: Organization) -> None:
+def test_the_length_of_a_range_is_limited(org: Organization) -> None:
     with pytest.raises(InvalidDateRange) as refused:
         usage_range(org, start=datetime(2026, 11, 21, 12, tzinfo=UTC))
     assert refused.value.fields == ("from", "to")
 
 
 @pytest.mark.usefixtures("committed")
-def test_recordings_closings_and_two_voiders_at_once() -> None:
+def test_concurrent_recordings_closings_and_voids_agree() -> None:
     label = make_varied(1)
     org = Organization.objects.get(white_label=label, external_id="org-2")
     spans = usage_range(org, end=NOW - timedelta(days=5))

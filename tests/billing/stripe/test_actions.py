@@ -1,4 +1,4 @@
-"""Each action from its form to the stand-in's own state, once, by who may."""
+"""Each Stripe action, from its form to the state of the fake: once, with permission."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -41,7 +41,7 @@ CUSTOMERS = "/v1/customers"
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that fails is not tried again by the gateway itself."""
+    """Keep the gateway from retrying calls that fail."""
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0)
     monkeypatch.setattr(calls, "PAGE_DEADLINE_SECONDS", 0)
 
@@ -61,14 +61,14 @@ def staff(
 
 @pytest.fixture
 def growth(staff: StaffContext) -> Subscription:
-    """Growth by the month; Scale costs more."""
+    """Create a monthly subscription to Growth; Scale costs more."""
     staff.price(9900, tier="scale")
     return staff.subscribe(staff.link(), staff.price(2900))
 
 
 @pytest.fixture
 def team(staff: StaffContext) -> Subscription:
-    """Seven seats of spaces."""
+    """Create a subscription with seven seats of spaces."""
     price = staff.price(1100, kind="spaces", tier="team")
     return staff.subscribe(staff.link(), price, quantity=7)
 
@@ -84,26 +84,26 @@ def preview_of(
 # --- customers ----------------------------------------------------------------------
 
 
-def test_a_customer_is_made_and_linked(staff: StaffContext) -> None:
+def test_a_customer_is_created_and_linked(staff: StaffContext) -> None:
     action = staff.ask("create-customer", email="pay@example.com")
 
-    (found,) = staff.fake.objects("customer")
+    (customer,) = staff.fake.objects("customer")
     assert (action.state, action.error) == ("done", "")
     assert action.answer == {
-        "customer": found["id"],
+        "customer": customer["id"],
         "name": "Org-7",
         "email": "pay@example.com",
     }
-    assert found["metadata"] == {
+    assert customer["metadata"] == {
         "orgdesk_organization_id": str(staff.organization.pk),
         "orgdesk_external_id": "org-7",
     }
     account = BillingAccount.objects.get(organization=staff.organization)
-    assert account.stripe_id == found["id"]
+    assert account.stripe_id == customer["id"]
     assert staff.post("create-customer", email="b@example.com").status_code == 409
 
 
-def test_a_customer_is_found_by_its_mail_and_linked(staff: StaffContext) -> None:
+def test_a_customer_is_found_by_email_and_linked(staff: StaffContext) -> None:
     price = staff.price(2900)
     made = staff.fake.client().v1.customers.create(
         {"email": "cfo@helios.example", "name": "Helios"}
@@ -120,21 +120,21 @@ def test_a_customer_is_found_by_its_mail_and_linked(staff: StaffContext) -> None
     assert BillingAccount.objects.get().stripe_id == made.id
     assert Subscription.objects.get().organization == staff.organization
     assert Invoice.objects.get().total == Decimal("29.000")
-    (found,) = staff.fake.objects("customer")
-    assert found["metadata"]["orgdesk_organization_id"] == str(staff.organization.pk)
+    (customer,) = staff.fake.objects("customer")
+    assert customer["metadata"]["orgdesk_organization_id"] == str(staff.organization.pk)
 
 
-def test_a_customer_that_stripe_has_no_more_is_unlinked(
+def test_a_customer_deleted_in_stripe_is_unlinked(
     staff: StaffContext, growth: Subscription
 ) -> None:
-    """Its subscription ended unheard; afterwards another customer is made."""
+    """The subscription ended without a webhook; a new customer can be created."""
     account = BillingAccount.objects.get(organization=staff.organization)
-    gone = account.stripe_id or ""
-    has_it = staff.post("unlink-customer")
-    assert has_it.status_code == 409
-    assert "data-problem" in has_it.content.decode()
-    staff.fake.client().v1.customers.delete(gone)
-    refetch_customer(gone)
+    deleted_id = account.stripe_id or ""
+    refused = staff.post("unlink-customer")
+    assert refused.status_code == 409
+    assert "data-problem" in refused.content.decode()
+    staff.fake.client().v1.customers.delete(deleted_id)
+    refetch_customer(deleted_id)
     page = staff.client.get(staff.tab).content.decode()
     assert staff.url("unlink-customer") in page
     assert staff.post("unlink-customer", note=" ").status_code == 422
@@ -150,17 +150,17 @@ def test_a_customer_that_stripe_has_no_more_is_unlinked(
     growth.refresh_from_db()
     assert growth.status == "canceled"
     assert not Discrepancy.objects.filter(resolved_at=None).exists()
-    found = list_changes(staff.organization.id, models=["billing account"])[0]
-    assert (found.verb, found.user, found.reason) == ("changed", "fin", NOTE)
+    change = list_changes(staff.organization.id, models=["billing account"])[0]
+    assert (change.verb, change.user, change.reason) == ("changed", "fin", NOTE)
     assert staff.ask("create-customer", email="a@example.com").state == "done"
     account.refresh_from_db()
-    assert account.stripe_id not in (None, gone)
+    assert account.stripe_id not in (None, deleted_id)
 
 
-def test_a_customer_that_stripe_has_is_not_unlinked(
+def test_a_customer_that_exists_in_stripe_is_not_unlinked(
     staff: StaffContext, growth: Subscription
 ) -> None:
-    """The warning is of another day: Stripe is asked once more."""
+    """The warning may be old, so Stripe is queried again."""
     account = BillingAccount.objects.get(organization=staff.organization)
     Discrepancy.objects.create(
         kind="no_customer",
@@ -178,12 +178,14 @@ def test_a_customer_that_stripe_has_is_not_unlinked(
     assert account.stripe_id == before
 
 
-def test_anothers_customer_is_refused_and_not_named(staff: StaffContext) -> None:
+def test_a_customer_of_another_organization_is_refused_unnamed(
+    staff: StaffContext,
+) -> None:
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
-    taken = customer_of(staff.fake, decoy)
-    BillingAccount.objects.create(organization=decoy, stripe_id=taken)
-    named = customer_of(staff.fake, decoy)  # theirs by metadata alone
-    for id_ in (taken, named):
+    linked = customer_of(staff.fake, decoy)
+    BillingAccount.objects.create(organization=decoy, stripe_id=linked)
+    named = customer_of(staff.fake, decoy)  # linked by its metadata only
+    for id_ in (linked, named):
         client = staff.fake.client().v1.customers
         client.update(id_, {"email": "x@example.com", "name": "Secret Decoys Ltd"})
 
@@ -191,17 +193,17 @@ def test_anothers_customer_is_refused_and_not_named(staff: StaffContext) -> None
     html = page.content.decode()
     assert "Secret" not in html
     assert html.count("choices__option--disabled") == 2
-    refused = staff.post("link-customer", customer=taken, email="x@example.com")
+    refused = staff.post("link-customer", customer=linked, email="x@example.com")
     assert refused.status_code == 422
     assert list(refused.context["form"].errors) == ["customer"]
     action = staff.ask("link-customer", customer=named)
 
     assert (action.state, action.error_code) == ("failed", "billing.customer_taken")
     assert not BillingAccount.objects.filter(organization=staff.organization).exists()
-    assert BillingAccount.objects.get(organization=decoy).stripe_id == taken
+    assert BillingAccount.objects.get(organization=decoy).stripe_id == linked
 
 
-def test_bad_input_asks_nothing(staff: StaffContext) -> None:
+def test_invalid_input_creates_no_action(staff: StaffContext) -> None:
     no_note = staff.post("create-customer", email="a@example.com", note=" ")
     no_mail = staff.post("create-customer", email="nobody")
     no_id = staff.post("link-customer", customer="../v1/prices")
@@ -210,11 +212,11 @@ def test_bad_input_asks_nothing(staff: StaffContext) -> None:
     assert [one.status_code for one in (no_note, no_mail, no_id, nul)] == [422] * 4
     assert set(no_note.context["form"].errors) == {"note"}
     assert set(no_mail.context["form"].errors) == {"email"}
-    assert NOTE in no_mail.content.decode()  # nothing that was written is lost
+    assert NOTE in no_mail.content.decode()  # the form keeps its input
     assert not StripeAction.objects.exists()
 
 
-# --- a subscription's life ----------------------------------------------------------
+# --- subscriptions ------------------------------------------------------------------
 
 
 def test_a_subscription_starts_with_a_trial(staff: StaffContext) -> None:
@@ -225,14 +227,21 @@ def test_a_subscription_starts_with_a_trial(staff: StaffContext) -> None:
 
     action = staff.ask("start", price=price, trial_days=14, days_until_due=30)
 
-    (found,) = staff.fake.objects("subscription")
+    (subscription,) = staff.fake.objects("subscription")
     assert (action.state, action.error) == ("done", "")
     assert action.answer
     assert action.answer["status"] == "trialing"
-    assert found["trial_end"] == seconds("2026-12-05T12:00")
-    assert (found["collection_method"], found["days_until_due"]) == ("send_invoice", 30)
+    assert subscription["trial_end"] == seconds("2026-12-05T12:00")
+    assert (subscription["collection_method"], subscription["days_until_due"]) == (
+        "send_invoice",
+        30,
+    )
     row = Subscription.objects.get()
-    assert (row.stripe_id, row.status, row.tier) == (found["id"], "trialing", "growth")
+    assert (row.stripe_id, row.status, row.tier) == (
+        subscription["id"],
+        "trialing",
+        "growth",
+    )
     assert staff.post("start", price=price).status_code == 409
 
 
@@ -253,7 +262,7 @@ def test_spaces_are_sold_by_the_seat(staff: StaffContext) -> None:
     assert Invoice.objects.get().total == Decimal("121.000")
 
 
-def test_a_tier_changes_now_for_what_the_preview_said(
+def test_an_immediate_tier_change_costs_what_its_preview_shows(
     staff: StaffContext, growth: Subscription
 ) -> None:
     scale = staff.price(19900, tier="max")
@@ -272,15 +281,15 @@ def test_a_tier_changes_now_for_what_the_preview_said(
     )
 
     assert (action.state, action.error) == ("done", "")
-    found = staff.theirs(growth)
-    assert found["items"]["data"][0]["price"]["id"] == scale
+    subscription = staff.in_stripe(growth)
+    assert subscription["items"]["data"][0]["price"]["id"] == scale
     made = [one["amount"] for one in staff.fake.objects("invoiceitem")]
     assert Decimal(sum(made)) / 100 == preview.prorated
     growth.refresh_from_db()
     assert (growth.tier, growth.stripe_price_id) == ("max", scale)
 
 
-def test_a_preview_is_of_this_change_alone(
+def test_a_preview_prorates_only_its_change(
     staff: StaffContext, growth: Subscription
 ) -> None:
     chosen = {"price": staff.price(19900, tier="max"), "when": "now"}
@@ -298,7 +307,7 @@ def test_a_preview_is_of_this_change_alone(
     assert shown.total == Decimal("57.34")  # both, and 29 for the next month
 
 
-def test_a_change_now_needs_a_preview_of_this_hour(
+def test_an_immediate_change_requires_a_recent_preview(
     staff: StaffContext, growth: Subscription
 ) -> None:
     scale = staff.price(19900, tier="max")
@@ -331,7 +340,8 @@ def test_a_tier_changes_when_its_period_ends(
     assert planned.next_attempt_at == growth.period_ends_at - timedelta(hours=1)
     assert (planned.state, list_due_actions(9)) == ("pending", [])
     assert staff.post("change-tier", growth, **chosen).status_code == 409
-    assert staff.post("pause", growth, reason="x").status_code == 302  # not in its way
+    # A planned change does not block other actions.
+    assert staff.post("pause", growth, reason="x").status_code == 302
     StripeAction.objects.exclude(pk=planned.pk).delete()
     staff.pass_time(days=29, hours=23.5)
     assert list_due_actions(9) == [planned.pk]
@@ -365,7 +375,7 @@ def test_a_planned_change_is_canceled(
     assert 'data-state="canceled"' in page
 
 
-def test_a_period_that_is_over_is_not_changed(
+def test_a_planned_change_fails_after_the_end_of_its_period(
     staff: StaffContext, growth: Subscription
 ) -> None:
     scale = staff.price(19900, tier="max")
@@ -379,10 +389,12 @@ def test_a_period_that_is_over_is_not_changed(
         "failed",
         "billing.action_impossible",
     )
-    assert staff.theirs(growth)["items"]["data"][0]["price"]["id"] != scale
+    assert staff.in_stripe(growth)["items"]["data"][0]["price"]["id"] != scale
 
 
-def test_another_cycle_does_not_wait(staff: StaffContext, growth: Subscription) -> None:
+def test_another_billing_cycle_cannot_wait_for_the_period_end(
+    staff: StaffContext, growth: Subscription
+) -> None:
     yearly = staff.price(99_000, tier="growth", interval="year")
     chosen = {"price": yearly, "when": "period_end"}
 
@@ -392,7 +404,7 @@ def test_another_cycle_does_not_wait(staff: StaffContext, growth: Subscription) 
     assert staff.post("change-tier", growth, **chosen).status_code == 422
 
 
-def test_seats_change_for_what_the_preview_said(
+def test_a_change_of_seats_costs_what_its_preview_shows(
     staff: StaffContext, team: Subscription
 ) -> None:
     staff.pass_time(days=15)
@@ -403,7 +415,7 @@ def test_seats_change_for_what_the_preview_said(
     action = staff.ask("seats", team, seats=11, proration_at=at)
 
     assert (action.state, action.error) == ("done", "")
-    assert staff.theirs(team)["items"]["data"][0]["quantity"] == 11
+    assert staff.in_stripe(team)["items"]["data"][0]["quantity"] == 11
     made = [one["amount"] for one in staff.fake.objects("invoiceitem")]
     assert sum(made) == 2200
     team.refresh_from_db()
@@ -412,28 +424,28 @@ def test_seats_change_for_what_the_preview_said(
     assert staff.post("seats", team, seats=2**40).status_code == 422
 
 
-def test_paused_with_a_reason_and_resumed(
+def test_a_subscription_is_paused_with_a_reason_and_resumed(
     staff: StaffContext, growth: Subscription
 ) -> None:
     assert staff.post("resume", growth).status_code == 409
     paused = staff.ask("pause", growth, reason="moves house")
 
-    found = staff.theirs(growth)
+    subscription = staff.in_stripe(growth)
     assert (paused.state, paused.error) == ("done", "")
-    assert found["pause_collection"]["behavior"] == "void"
-    assert found["metadata"]["orgdesk_pause_reason"] == "moves house"
+    assert subscription["pause_collection"]["behavior"] == "void"
+    assert subscription["metadata"]["orgdesk_pause_reason"] == "moves house"
     growth.refresh_from_db()
     assert (growth.status, growth.pause_reason) == ("paused", "moves house")
     assert staff.post("pause", growth, reason="again").status_code == 409
 
     staff.ask("resume", growth)
 
-    assert staff.theirs(growth)["pause_collection"] is None
+    assert staff.in_stripe(growth)["pause_collection"] is None
     growth.refresh_from_db()
     assert (growth.status, growth.pause_reason) == ("active", "")
 
 
-def test_it_ends_on_a_day_and_that_is_undone(
+def test_a_cancellation_is_scheduled_for_a_date_and_undone(
     staff: StaffContext, growth: Subscription
 ) -> None:
     past = staff.post("cancel", growth, when="date", date="2026-11-21")
@@ -447,14 +459,14 @@ def test_it_ends_on_a_day_and_that_is_undone(
     ended = staff.ask("cancel", growth, when="date", date="2026-12-11")
 
     assert (ended.state, ended.error) == ("done", "")
-    assert staff.theirs(growth)["cancel_at"] == seconds("2026-12-11T00:00")
+    assert staff.in_stripe(growth)["cancel_at"] == seconds("2026-12-11T00:00")
     growth.refresh_from_db()
     assert growth.cancels_at
     assert growth.cancels_at.isoformat()[:10] == "2026-12-11"
 
     staff.ask("cancel", growth, when="undo")
 
-    assert staff.theirs(growth)["cancel_at"] is None
+    assert staff.in_stripe(growth)["cancel_at"] is None
     growth.refresh_from_db()
     assert growth.cancels_at is None
 
@@ -463,14 +475,14 @@ def test_it_ends_on_a_day_and_that_is_undone(
     assert growth.cancels_at == growth.period_ends_at
 
 
-def test_a_trial_ends_later_or_now(staff: StaffContext) -> None:
+def test_a_trial_is_extended_or_ended_now(staff: StaffContext) -> None:
     price = staff.price(2900)
     trial = staff.subscribe(staff.link(), price, trial_period_days=7)
 
     moved = staff.ask("trial-end", trial, when="date", date="2026-12-24")
 
     assert (moved.state, moved.error) == ("done", "")
-    assert staff.theirs(trial)["trial_end"] == seconds("2026-12-24T00:00")
+    assert staff.in_stripe(trial)["trial_end"] == seconds("2026-12-24T00:00")
     trial.refresh_from_db()
     assert trial.trial_ends_at
     assert trial.trial_ends_at.day == 24
@@ -478,9 +490,9 @@ def test_a_trial_ends_later_or_now(staff: StaffContext) -> None:
     staff.ask("trial-end", trial, when="now")
 
     trial.refresh_from_db()
-    assert trial.status == staff.theirs(trial)["status"] == "active"
+    assert trial.status == staff.in_stripe(trial)["status"] == "active"
     totals = sorted(Invoice.objects.values_list("total", flat=True))
-    assert totals == [Decimal(0), Decimal(29)]  # of the trial, and what it costs now
+    assert totals == [Decimal(0), Decimal(29)]  # the trial, and the first paid period
     assert staff.post("trial-end", trial, when="now").status_code == 409
 
 
@@ -490,11 +502,11 @@ def test_a_payment_link_is_sent(staff: StaffContext) -> None:
     staff.subscribe(customer, price, **more)
     assert staff.post("payment-link", invoice="in_1").status_code == 409
     staff.fake.advance(hours=2)
-    (found,) = staff.fake.objects("invoice")
-    refetch_invoice(found["id"])
+    (invoice,) = staff.fake.objects("invoice")
+    refetch_invoice(invoice["id"])
     sent_before = len(staff.fake.events("invoice.sent"))
 
-    action = staff.ask("payment-link", invoice=found["id"])
+    action = staff.ask("payment-link", invoice=invoice["id"])
 
     assert (action.state, action.error) == ("done", "")
     assert action.answer
@@ -504,7 +516,7 @@ def test_a_payment_link_is_sent(staff: StaffContext) -> None:
     assert len(staff.fake.events("invoice.sent")) == sent_before + 1
 
 
-def test_of_an_invoice_that_stripe_charges_the_link_is_answered(
+def test_the_link_of_an_automatically_charged_invoice_is_returned(
     staff: StaffContext,
 ) -> None:
     staff.fake.pay("fail")
@@ -519,14 +531,14 @@ def test_of_an_invoice_that_stripe_charges_the_link_is_answered(
     assert action.answer["email"].startswith("not sent")
     assert not staff.fake.events("invoice.sent")
     staff.fake.pay("succeed")
-    staff.fake.client().v1.invoices.pay(invoice.stripe_id)  # and no webhook came
+    staff.fake.client().v1.invoices.pay(invoice.stripe_id)  # without a webhook
     late = staff.ask("payment-link", invoice=invoice.stripe_id)
     assert (late.state, late.error_code) == ("failed", "billing.action_impossible")
     assert "paid" in late.error
     assert Invoice.objects.get().status == "paid"
 
 
-# --- once, whatever happens ---------------------------------------------------------
+# --- exactly once -------------------------------------------------------------------
 
 
 class Killed(BaseException):
@@ -542,7 +554,7 @@ STEPS: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("where", "step"), STEPS)
-def test_killed_at_any_step_it_is_done_once(
+def test_an_action_killed_at_any_step_is_done_once(
     staff: StaffContext,
     monkeypatch: pytest.MonkeyPatch,
     where: Any,
@@ -556,37 +568,40 @@ def test_killed_at_any_step_it_is_done_once(
             real(*args, **options)
         raise Killed
 
-    asked = staff.post("create-customer", email="a@example.com")
+    response = staff.post("create-customer", email="a@example.com")
     monkeypatch.setattr(where, step, killed)
     with pytest.raises(Killed):
-        work(asked)
+        work(response)
     monkeypatch.setattr(where, step, real)
     if (step, after) not in {("_claim", False), ("finish", True)}:
-        assert work(asked).state == "running"  # somebody's lease is respected
+        # The lease of the killed worker is respected.
+        assert work(response).state == "running"
     staff.pass_time(hours=0.1)
 
-    assert work(asked).state == "done"
-    (found,) = staff.fake.objects("customer")
-    assert BillingAccount.objects.get().stripe_id == found["id"]
+    assert work(response).state == "done"
+    (customer,) = staff.fake.objects("customer")
+    assert BillingAccount.objects.get().stripe_id == customer["id"]
 
 
 def test_a_connection_cut_after_the_commit_acts_once(staff: StaffContext) -> None:
     staff.fake.fault("disconnect_after", CUSTOMERS, method="POST")
-    asked = staff.post("create-customer", email="a@example.com")
+    response = staff.post("create-customer", email="a@example.com")
 
-    cut = work(asked)
+    cut = work(response)
 
     assert (cut.state, cut.error_code) == ("pending", "stripe.unavailable")
     assert len(staff.fake.objects("customer")) == 1
-    waits = staff.client.get(asked["Location"]).content.decode()
+    waits = staff.client.get(response["Location"]).content.decode()
     assert 'data-attempts="1"' in waits
     staff.pass_time(hours=0.002)
     assert list_due_actions(9) == [cut.pk]
-    assert work(asked).state == "done"
+    assert work(response).state == "done"
     assert len(staff.fake.objects("customer")) == 1
 
 
-def test_a_form_sent_twice_asks_once(staff: StaffContext, growth: Subscription) -> None:
+def test_a_form_sent_twice_creates_one_action(
+    staff: StaffContext, growth: Subscription
+) -> None:
     first = staff.post("pause", growth, reason="a", idempotency_key="one")
     second = staff.post("pause", growth, reason="a", idempotency_key="one")
     other = staff.post("pause", growth, reason="a", idempotency_key="two")
@@ -597,8 +612,8 @@ def test_a_form_sent_twice_asks_once(staff: StaffContext, growth: Subscription) 
 
 
 @pytest.mark.usefixtures("committed")
-def test_of_two_at_once_one_is_asked(staff: StaffContext) -> None:
-    """Each in a transaction of its own, at the same moment."""
+def test_concurrent_requests_create_one_action(staff: StaffContext) -> None:
+    """Each request runs in a separate transaction, at the same moment."""
 
     def ask(one: StaffContext) -> int:
         return int(one.post("create-customer", email="a@example.com").status_code)
@@ -610,11 +625,11 @@ def test_of_two_at_once_one_is_asked(staff: StaffContext) -> None:
     assert StripeAction.objects.count() == 1
 
 
-def test_a_refusal_is_said_in_stripes_words_and_asked_again(
+def test_a_refusal_shows_the_message_of_stripe_and_can_be_retried(
     staff: StaffContext, growth: Subscription
 ) -> None:
     client = staff.fake.client().v1.subscriptions
-    client.cancel(growth.stripe_id)  # in Stripe's own pages, and no webhook came
+    client.cancel(growth.stripe_id)  # in the dashboard of Stripe, without a webhook
 
     action = staff.ask("pause", growth, reason="moves house")
 
@@ -633,35 +648,37 @@ def test_a_refusal_is_said_in_stripes_words_and_asked_again(
     assert keys == [f"action-{action.pk}-pause-v1", f"action-{action.pk}-pause-v2"]
 
 
-def test_given_up_after_an_hour_and_never_blindly_after_a_day(
+def test_retries_end_after_an_hour_and_no_retry_is_possible_after_a_day(
     staff: StaffContext,
 ) -> None:
     staff.fake.fault("error", CUSTOMERS, times=0)
-    asked = staff.post("create-customer", email="a@example.com")
+    response = staff.post("create-customer", email="a@example.com")
     start = timezone.now()
-    while (action := work(asked)).state != "failed":
+    while (action := work(response)).state != "failed":
         staff.clock.move_to(action.next_attempt_at + timedelta(seconds=1))
 
     assert timedelta(minutes=50) < timezone.now() - start < timedelta(hours=2)
     assert action.attempts == 24
     staff.fake.control("script", api=[])
     staff.pass_time(days=1)
-    late = staff.client.post(f"{asked['Location']}retry/")
+    late = staff.client.post(f"{response['Location']}retry/")
     assert late.status_code == 409
     assert not staff.fake.objects("customer")
 
 
-def test_history_says_who_and_why(staff: StaffContext, growth: Subscription) -> None:
+def test_history_shows_user_and_reason(
+    staff: StaffContext, growth: Subscription
+) -> None:
     staff.ask("pause", growth, reason="moves house")
 
-    found = list_changes(staff.organization.id, models=["subscription"])[0]
+    change = list_changes(staff.organization.id, models=["subscription"])[0]
 
-    assert (found.verb, found.user, found.reason) == ("changed", "fin", NOTE)
+    assert (change.verb, change.user, change.reason) == ("changed", "fin", NOTE)
     page = staff.client.get(f"/organizations/{staff.organization.pk}/history/")
     assert NOTE in page.content.decode()
 
 
-# --- who may ------------------------------------------------------------------------
+# --- permissions --------------------------------------------------------------------
 
 ASKS: dict[str, dict[str, Any]] = {
     "create-customer": {"email": "a@example.com"},
@@ -679,7 +696,7 @@ ASKS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", ASKS)
-def test_each_action_is_its_own_peoples_with_the_role(
+def test_each_action_requires_a_role_in_the_white_label(
     staff: StaffContext, growth: Subscription, acme: WhiteLabel, kind: str
 ) -> None:
     subscription = None if kind in list(ASKS)[:5] else growth
@@ -689,19 +706,19 @@ def test_each_action_is_its_own_peoples_with_the_role(
         403: make_user("viewer", "viewer", white_label=acme),
     }
     for status, user in people.items():
-        theirs = staff.as_(user)
-        assert theirs.post(kind, subscription, **ASKS[kind]).status_code == status
-        answer = theirs.client.get(theirs.url(kind, subscription))
+        person = staff.as_(user)
+        assert person.post(kind, subscription, **ASKS[kind]).status_code == status
+        answer = person.client.get(person.url(kind, subscription))
         assert answer.status_code == status
     support = staff.as_(make_user("sup", "support", white_label=acme))
     assert support.post(kind, subscription, **ASKS[kind]).status_code == 403
     operator = staff.as_(make_user("op", "operator"))
-    mine = operator.client.get(operator.url(kind, subscription))
-    assert mine.status_code in {200, 409}
+    form = operator.client.get(operator.url(kind, subscription))
+    assert form.status_code in {200, 409}
     assert not StripeAction.objects.exists()
 
 
-def test_another_organizations_subscription_is_not_there(
+def test_a_subscription_of_another_organization_is_not_found(
     staff: StaffContext, growth: Subscription
 ) -> None:
     other = Organization.objects.exclude(pk=staff.organization.pk).filter(
@@ -714,7 +731,7 @@ def test_another_organizations_subscription_is_not_there(
     assert staff.post("nothing", growth).status_code == 404
 
 
-def test_an_action_is_seen_by_its_own_people(
+def test_an_action_is_visible_only_in_its_white_label(
     staff: StaffContext, growth: Subscription, acme: WhiteLabel
 ) -> None:
     action = staff.ask("pause", growth, reason="x")
@@ -736,7 +753,7 @@ def test_an_action_is_seen_by_its_own_people(
     assert statuses == [[404, 404, 404], [200, 403, 403]]
 
 
-def test_without_an_account_nothing_is_asked(
+def test_without_a_stripe_key_no_action_is_created(
     staff: StaffContext, settings: Any
 ) -> None:
     settings.STRIPE_SECRET_KEY = ""

@@ -1,6 +1,6 @@
-"""Acting on Stripe as people do it: by mouse and keyboard, and without JavaScript.
+"""Stripe actions in Chromium: with mouse and keyboard, and without JavaScript.
 
-The browser's clock is the real one, so the stand-in's is, too.
+The browser uses the real clock, and so does the fake Stripe.
 """
 
 import time
@@ -33,7 +33,7 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def worker() -> Iterator[None]:
-    """What is enqueued is done at once, in the process of the pages."""
+    """Run enqueued tasks at once, in the process of the pages."""
     app.conf.task_always_eager = True
     yield
     app.conf.task_always_eager = False
@@ -41,7 +41,7 @@ def worker() -> Iterator[None]:
 
 @pytest.fixture
 def growth(committed: None, fake_stripe: FakeStripe) -> Iterator[Subscription]:
-    """Growth at $29; Scale at $99 is there, too."""
+    """Create a subscription to Growth at $29; Scale costs $99."""
     fake_stripe.control("reset", now=int(time.time()))
     organization = make_organization(make_white_label("acme"), "org-7")
     scale, price = make_price(fake_stripe, 9900, tier="scale"), make_price(fake_stripe)
@@ -56,7 +56,7 @@ def growth(committed: None, fake_stripe: FakeStripe) -> Iterator[Subscription]:
 
 
 def require_billing_read(context: BrowserContext, live_server: LiveServer) -> Page:
-    """At the billing tab, as somebody of finance."""
+    """Open the billing tab as a user of the finance role."""
     client = Client()
     label = Organization.objects.get(external_id="org-7").white_label
     client.force_login(make_user("fin", "finance", white_label=label))
@@ -72,15 +72,17 @@ def require_billing_read(context: BrowserContext, live_server: LiveServer) -> Pa
 def page_in(
     context: BrowserContext, growth: Subscription, live_server: LiveServer
 ) -> Iterator[Page]:
-    """The console has nothing to say against it."""
-    page, said = require_billing_read(context, live_server), list[str]()
+    """Open the billing tab, and check at the end that the console has no errors."""
+    page, messages = require_billing_read(context, live_server), list[str]()
     page.on(
         "console",
-        lambda one: said.append(one.text) if one.type in {"error", "warning"} else None,
+        lambda one: (
+            messages.append(one.text) if one.type in {"error", "warning"} else None
+        ),
     )
-    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     yield page
-    assert said == []
+    assert messages == []
 
 
 def test_a_tier_is_previewed_changed_and_watched(
@@ -105,7 +107,7 @@ def test_a_tier_is_previewed_changed_and_watched(
     expect(page_in.locator("#action-panel[data-state=done]")).to_be_visible()
 
 
-def test_it_works_without_javascript_and_on_a_phone(
+def test_a_tier_is_changed_on_a_phone_without_javascript(
     browser: Browser, growth: Subscription, live_server: LiveServer
 ) -> None:
     context = browser.new_context(java_script_enabled=False, viewport=PHONE)  # type: ignore[arg-type]

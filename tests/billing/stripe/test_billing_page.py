@@ -1,4 +1,4 @@
-"""The billing tab: what it shows, what may be pressed, an action that is watched."""
+"""The billing tab: its content, its buttons, and the progress of an action."""
 
 import re
 from collections.abc import Iterator
@@ -66,15 +66,15 @@ def words(answer: Any) -> str:
 def why_disabled(answer: Any, kind: str) -> str:
     """Return the reason on the disabled button of this action."""
     tag = rf'<button[^>]*data-action="{kind}" disabled title="([^"]+)"'
-    found = re.search(tag, html(answer))
-    assert found, kind
-    return unescape(found.group(1))
+    match = re.search(tag, html(answer))
+    assert match, kind
+    return unescape(match.group(1))
 
 
-# --- what may be pressed ------------------------------------------------------------
+# --- buttons ------------------------------------------------------------------------
 
 
-def test_without_a_customer_one_is_made_or_linked(staff: StaffContext) -> None:
+def test_without_a_customer_one_can_be_created_or_linked(staff: StaffContext) -> None:
     page = html(staff.client.get(staff.tab))
 
     assert staff.url("create-customer") in page
@@ -82,7 +82,7 @@ def test_without_a_customer_one_is_made_or_linked(staff: StaffContext) -> None:
     assert staff.url("start") not in page
 
 
-def test_what_is_possible_is_a_link_and_the_rest_says_why_not(
+def test_possible_actions_are_links_and_others_show_the_reason(
     staff: StaffContext, growth: Subscription
 ) -> None:
     page = staff.client.get(staff.tab)
@@ -100,7 +100,7 @@ def test_what_is_possible_is_a_link_and_the_rest_says_why_not(
 
 
 @pytest.mark.parametrize("role", ["viewer", "support"])
-def test_who_only_reads_sees_disabled_buttons_and_the_reason(
+def test_read_only_users_see_disabled_buttons_and_the_reason(
     staff: StaffContext, growth: Subscription, acme: WhiteLabel, role: str
 ) -> None:
     reader = staff.as_(make_user("reader", role, white_label=acme))
@@ -113,7 +113,7 @@ def test_who_only_reads_sees_disabled_buttons_and_the_reason(
     assert why_disabled(page, "pause") == READ_ONLY
 
 
-def test_of_a_deleted_organization_only_the_end_is_asked(
+def test_a_deleted_organization_allows_only_a_cancellation(
     staff: StaffContext, growth: Subscription
 ) -> None:
     delete(staff.organization)
@@ -126,8 +126,10 @@ def test_of_a_deleted_organization_only_the_end_is_asked(
     assert staff.post("pause", growth, reason="x").status_code == 409
 
 
-def test_one_thing_at_a_time(staff: StaffContext, growth: Subscription) -> None:
-    asked = staff.post("pause", growth, reason="moves house")
+def test_only_one_action_runs_at_a_time(
+    staff: StaffContext, growth: Subscription
+) -> None:
+    response = staff.post("pause", growth, reason="moves house")
 
     page = staff.client.get(staff.tab)
     form = staff.client.get(staff.url("cancel", growth))
@@ -137,30 +139,30 @@ def test_one_thing_at_a_time(staff: StaffContext, growth: Subscription) -> None:
     running = re.search(r'data-running="pause".*?</p>', html(page))
     assert running
     assert "fin" in running.group()
-    assert f'href="{asked["Location"]}"' in html(page)
+    assert f'href="{response["Location"]}"' in html(page)
     assert form.status_code == 409
-    work(asked)
+    work(response)
     assert staff.url("resume", growth) in html(staff.client.get(staff.tab))
 
 
-# --- watching -----------------------------------------------------------------------
+# --- progress -----------------------------------------------------------------------
 
 
-def test_the_row_is_watched_until_it_has_ended(
+def test_an_action_is_polled_until_it_has_ended(
     staff: StaffContext, growth: Subscription
 ) -> None:
-    asked = staff.client.post(
+    response = staff.client.post(
         staff.url("pause", growth),
         {"note": "why", "reason": "moves house", "idempotency_key": "1"},
         headers=HTMX,
     )
-    url = asked["Location"]
+    url = response["Location"]
 
     waits = staff.client.get(url, headers=HTMX)
     assert f'hx-get="{url}?live=1"' in html(waits)
     assert "HX-Trigger" not in waits
     assert "<html" not in html(waits)
-    work(asked)
+    work(response)
     ended = staff.client.get(f"{url}?live=1", headers=HTMX)
 
     assert "hx-trigger" not in html(ended)
@@ -175,7 +177,9 @@ def test_the_row_is_watched_until_it_has_ended(
     assert 'id="billing-header" hx-swap-oob="true"' in part
 
 
-def test_a_form_is_a_page_and_a_part(staff: StaffContext, growth: Subscription) -> None:
+def test_a_form_is_a_page_and_a_fragment(
+    staff: StaffContext, growth: Subscription
+) -> None:
     url = staff.url("pause", growth)
 
     page, part = staff.client.get(url), staff.client.get(url, headers=HTMX)
@@ -188,7 +192,7 @@ def test_a_form_is_a_page_and_a_part(staff: StaffContext, growth: Subscription) 
         assert answer["Cache-Control"] == "private, no-store"
 
 
-def test_a_search_that_stripe_does_not_answer_says_so(
+def test_a_search_that_stripe_does_not_answer_shows_an_error(
     staff: StaffContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("billing.gateway.calls.DEADLINE_SECONDS", 0)
@@ -202,7 +206,7 @@ def test_a_search_that_stripe_does_not_answer_says_so(
     assert page.context["stripe_error"] in words(page)
 
 
-# --- invoices, differences, age, what happened --------------------------------------
+# --- invoices, discrepancies, stale figures, timeline -------------------------------
 
 
 def test_an_invoice_shows_its_period_and_lines(
@@ -247,17 +251,19 @@ def test_an_invoice_shows_its_period_and_lines(
     assert words(page).count("$41.35") >= 2  # in the invoices and in the activity
 
 
-def test_a_difference_is_shown_with_both_values_and_healed(
+def test_a_discrepancy_is_shown_with_both_values_and_a_button(
     staff: StaffContext, growth: Subscription
 ) -> None:
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
-    for whose, ours in ((staff.organization, "startup"), (decoy, "secret")):
+    for organization, value in ((staff.organization, "startup"), (decoy, "secret")):
         Discrepancy.objects.create(
-            white_label=whose.white_label,
-            organization=whose,
+            white_label=organization.white_label,
+            organization=organization,
             kind="tier",
-            stripe_id=growth.stripe_id if whose == staff.organization else "sub_x",
-            orgdesk_value=ours,
+            stripe_id=growth.stripe_id
+            if organization == staff.organization
+            else "sub_x",
+            orgdesk_value=value,
             stripe_value="growth",
             stripe_read_at=NOW,
             first_seen_at=NOW,
@@ -282,7 +288,7 @@ def test_a_difference_is_shown_with_both_values_and_healed(
         (2, "failed", True),
     ],
 )
-def test_old_numbers_say_that_they_are(
+def test_stale_figures_are_marked(
     staff: StaffContext, acme: WhiteLabel, hours: int | None, state: str, is_stale: bool
 ) -> None:
     SyncRun.objects.create(
@@ -301,7 +307,7 @@ def test_old_numbers_say_that_they_are(
     assert ("Nov 20, 2026, 10:00 UTC" in page.context["sync_warning"]) == (hours == 26)
 
 
-def test_the_timeline_says_who_and_why(
+def test_the_timeline_shows_user_and_reason(
     staff: StaffContext, growth: Subscription
 ) -> None:
     staff.ask("pause", growth, reason="moves house")
@@ -316,7 +322,7 @@ def test_the_timeline_says_who_and_why(
     assert page.index("moves house fin") < page.rindex("$29.00")
 
 
-def test_a_note_cannot_be_markup(staff: StaffContext, growth: Subscription) -> None:
+def test_a_note_is_escaped(staff: StaffContext, growth: Subscription) -> None:
     staff.ask("pause", growth, reason="<b>x</b>", note="<script>alert(1)</script>")
 
     page = html(staff.client.get(staff.tab))
@@ -325,13 +331,13 @@ def test_a_note_cannot_be_markup(staff: StaffContext, growth: Subscription) -> N
     assert "<b>x</b>" not in page
 
 
-def test_the_tab_takes_as_many_queries_for_much_as_for_little(
+def test_the_number_of_queries_of_the_tab_does_not_depend_on_rows(
     staff: StaffContext,
     growth: Subscription,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     staff.client.get(staff.tab)
-    with django_assert_max_num_queries(21) as few:
+    with django_assert_max_num_queries(21) as queries:
         staff.client.get(staff.tab)
     for number in range(30):
         StripeAction.objects.create(
@@ -356,13 +362,13 @@ def test_the_tab_takes_as_many_queries_for_much_as_for_little(
             issued_at=NOW,
         )
 
-    with django_assert_max_num_queries(len(few.captured_queries)):
+    with django_assert_max_num_queries(len(queries.captured_queries)):
         page = staff.client.get(staff.tab)
 
     assert len(page.context["timeline"]) == 40
 
 
-def test_another_white_label_sees_nothing_of_it(staff: StaffContext) -> None:
+def test_the_tab_is_not_found_in_another_white_label(staff: StaffContext) -> None:
     BillingAccount.objects.create(organization=staff.organization, stripe_id="cus_7")
     decoy = WhiteLabel.objects.get(slug="decoy")
     stranger = staff.as_(make_user("stranger", "operator", white_label=decoy))

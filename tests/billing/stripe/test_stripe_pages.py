@@ -1,4 +1,4 @@
-"""The jobs pages: syncs while one watches, drift healed, what failed tried again."""
+"""Pages of the Stripe sync: progress, discrepancies, webhook events, failed jobs."""
 
 import re
 import time
@@ -52,7 +52,7 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 @pytest.fixture
 def on(settings: Settings) -> None:
-    """As if a key were set; nothing is asked."""
+    """Set a Stripe key; no request reaches Stripe."""
     settings.STRIPE_SECRET_KEY = "sk_test_nobody"
     settings.STRIPE_API_BASE = "http://127.0.0.1:9"
 
@@ -86,7 +86,7 @@ def make_run(white_label: WhiteLabel, state: str, **more: Any) -> SyncRun:
 def make_discrepancy(
     white_label: WhiteLabel | None, stripe_id: str, **more: Any
 ) -> Discrepancy:
-    found = {
+    defaults = {
         "kind": "tier",
         "orgdesk_value": "growth",
         "stripe_value": "scale",
@@ -95,7 +95,7 @@ def make_discrepancy(
         "last_seen_at": NOW,
     }
     return Discrepancy.objects.create(
-        white_label=white_label, stripe_id=stripe_id, **(found | more)
+        white_label=white_label, stripe_id=stripe_id, **(defaults | more)
     )
 
 
@@ -122,14 +122,14 @@ def text_of(response: Any) -> str:
     return text
 
 
-# --- doors --------------------------------------------------------------------------
+# --- permissions --------------------------------------------------------------------
 
 frozen = pytest.mark.usefixtures("frozen", "db")
 
 
 @frozen
 @pytest.mark.parametrize("url", PAGES)
-def test_a_page_is_for_who_reads_money(url: str, acme: WhiteLabel) -> None:
+def test_pages_require_a_role_that_reads_billing(url: str, acme: WhiteLabel) -> None:
     assert require_billing_read("vie", "viewer", acme).get(url).status_code == 200
     roleless = Client()
     roleless.force_login(make_user("nob", white_label=acme, is_staff=False))
@@ -139,11 +139,11 @@ def test_a_page_is_for_who_reads_money(url: str, acme: WhiteLabel) -> None:
 
 @frozen
 @pytest.mark.usefixtures("on")
-def test_who_only_reads_sees_buttons_disabled_with_the_reason(
+def test_read_only_users_see_buttons_disabled_with_the_reason(
     acme: WhiteLabel, org: Organization
 ) -> None:
     row, event = make_discrepancy(acme, "sub_a"), make_event(org, "evt_a")
-    doors = [
+    urls = [
         f"/stripe/sync/{acme.pk}/",
         f"/stripe/discrepancies/{row.pk}/resolve/",
         f"/stripe/discrepancies/resolve/{acme.pk}/",
@@ -157,8 +157,8 @@ def test_who_only_reads_sees_buttons_disabled_with_the_reason(
         text = text_of(reader.get(url))
         assert READ_ONLY in text
         assert f'disabled title="{READ_ONLY}"' in text
-    assert [reader.post(url).status_code for url in doors] == [403] * 6
-    assert [reader.get(url).status_code for url in doors] == [405] * 6
+    assert [reader.post(url).status_code for url in urls] == [403] * 6
+    assert [reader.get(url).status_code for url in urls] == [405] * 6
     assert not SyncRun.objects.exists()
     event.refresh_from_db()
     assert event.state == "parked"
@@ -166,11 +166,14 @@ def test_who_only_reads_sees_buttons_disabled_with_the_reason(
 
 @frozen
 @pytest.mark.usefixtures("on")
-def test_a_strangers_rows_are_not_there(
+def test_rows_of_another_white_label_are_not_found(
     acme: WhiteLabel, decoy: WhiteLabel, org: Organization, bound: Client
 ) -> None:
     stranger = Organization.objects.get(white_label=decoy, external_id="org-7")
-    theirs, nobodys = make_discrepancy(decoy, "sub_d"), make_discrepancy(None, "cus_n")
+    foreign, unlinked = (
+        make_discrepancy(decoy, "sub_d"),
+        make_discrepancy(None, "cus_n"),
+    )
     event, lost = make_event(stranger, "evt_d"), make_event(None, "evt_n")
     run = make_run(decoy, "done", requested_by="mallory")
     make_discrepancy(acme, "sub_a")
@@ -183,8 +186,8 @@ def test_a_strangers_rows_are_not_there(
         assert text not in seen
     for url in (
         f"/stripe/sync/{decoy.pk}/",
-        f"/stripe/discrepancies/{theirs.pk}/resolve/",
-        f"/stripe/discrepancies/{nobodys.pk}/resolve/",
+        f"/stripe/discrepancies/{foreign.pk}/resolve/",
+        f"/stripe/discrepancies/{unlinked.pk}/resolve/",
         f"/stripe/discrepancies/resolve/{decoy.pk}/",
         f"/stripe/webhook-events/{event.pk}/resend/",
         f"/stripe/webhook-events/{lost.pk}/ignore/",
@@ -193,7 +196,7 @@ def test_a_strangers_rows_are_not_there(
     for url in (
         f"/stripe/discrepancies/?run={run.pk}",
         "/stripe/discrepancies/?white_label=decoy",
-        f"/stripe/discrepancies/{theirs.pk}/",
+        f"/stripe/discrepancies/{foreign.pk}/",
     ):
         assert bound.get(url).status_code == 404
     whole = require_billing_read("ope", "operator")
@@ -203,7 +206,9 @@ def test_a_strangers_rows_are_not_there(
 
 
 @frozen
-def test_without_a_key_nothing_is_asked(bound: Client, acme: WhiteLabel) -> None:
+def test_without_a_stripe_key_no_run_is_started(
+    bound: Client, acme: WhiteLabel
+) -> None:
     assert NOT_CONNECTED in text_of(bound.get("/stripe/"))
     answer = bound.post(f"/stripe/sync/{acme.pk}/")
 
@@ -227,9 +232,7 @@ def test_without_a_key_nothing_is_asked(bound: Client, acme: WhiteLabel) -> None
         ("/stripe/discrepancies/99999/", 404),
     ],
 )
-def test_what_an_address_cannot_mean_is_said(
-    bound: Client, url: str, status: int
-) -> None:
+def test_invalid_parameters_are_refused(bound: Client, url: str, status: int) -> None:
     assert bound.get(url).status_code == status
 
 
@@ -238,7 +241,7 @@ def test_what_an_address_cannot_mean_is_said(
 
 @frozen
 @pytest.mark.usefixtures("on")
-def test_a_button_asks_for_one_run_however_often(
+def test_a_button_pressed_repeatedly_starts_one_run(
     bound: Client, acme: WhiteLabel
 ) -> None:
     url = f"/stripe/sync/{acme.pk}/"
@@ -256,7 +259,7 @@ def test_a_button_asks_for_one_run_however_often(
 
 @frozen
 @pytest.mark.usefixtures("on")
-def test_progress_is_in_numbers_and_the_end_is_told_once(
+def test_progress_is_shown_in_numbers_and_its_end_in_one_toast(
     bound: Client, acme: WhiteLabel
 ) -> None:
     half = {
@@ -280,16 +283,16 @@ def test_progress_is_in_numbers_and_the_end_is_told_once(
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
 
     SyncRun.objects.filter(pk=run.pk).update(state="done", done=1210, finished_at=NOW)
-    told = text_of(bound.get(f"/stripe/?watching={run.pk}", headers=HTMX))
-    toast = told[told.index('class="toast') :]
+    fragment = text_of(bound.get(f"/stripe/?watching={run.pk}", headers=HTMX))
+    toast = fragment[fragment.index('class="toast') :]
     assert "Acme" in toast
     assert "1,210 read in 10 s" in toast
-    assert "every 1s" not in told
+    assert "every 1s" not in fragment
     assert 'class="toast' not in text_of(bound.get("/stripe/", headers=HTMX))
 
 
 @frozen
-def test_the_pages_take_as_many_queries_for_many_rows_as_for_few(
+def test_the_number_of_queries_of_the_pages_does_not_depend_on_rows(
     bound: Client,
     acme: WhiteLabel,
     org: Organization,
@@ -305,11 +308,11 @@ def test_the_pages_take_as_many_queries_for_many_rows_as_for_few(
             assert bound.get(url).status_code == 200
 
 
-# --- drift --------------------------------------------------------------------------
+# --- discrepancies ------------------------------------------------------------------
 
 
 @frozen
-def test_differences_show_both_values_and_warnings_stand_apart(
+def test_discrepancies_show_both_values_and_warnings_are_separate(
     bound: Client, acme: WhiteLabel, org: Organization
 ) -> None:
     make_discrepancy(
@@ -340,7 +343,7 @@ def test_differences_show_both_values_and_warnings_stand_apart(
 
 
 @frozen
-def test_what_a_run_saw_of_nobodys_is_not_for_a_bound_person(
+def test_unlinked_customers_are_hidden_from_users_of_one_white_label(
     bound: Client, acme: WhiteLabel
 ) -> None:
     run = make_run(acme, "done", discrepancy_count=2)
@@ -358,7 +361,9 @@ def test_what_a_run_saw_of_nobodys_is_not_for_a_bound_person(
 
 
 @frozen
-def test_in_step_says_since_when(bound: Client, acme: WhiteLabel) -> None:
+def test_a_page_without_discrepancies_shows_the_last_sync(
+    bound: Client, acme: WhiteLabel
+) -> None:
     assert "Nov 21, 2026, 12:00 UTC" not in text_of(bound.get("/stripe/discrepancies/"))
     make_run(acme, "done")
 
@@ -366,7 +371,7 @@ def test_in_step_says_since_when(bound: Client, acme: WhiteLabel) -> None:
 
 
 @frozen
-def test_a_difference_is_healed_by_a_worker_and_its_row_says_so(
+def test_a_worker_resolves_a_discrepancy_and_its_row_shows_it(
     fake_stripe: FakeStripe, bound: Client, acme: WhiteLabel, org: Organization
 ) -> None:
     price, dear = make_price(fake_stripe), make_price(fake_stripe, 9900, tier="scale")
@@ -378,10 +383,10 @@ def test_a_difference_is_healed_by_a_worker_and_its_row_says_so(
     )
     run_sync(acme, repairs=False)
     row = Discrepancy.objects.get(kind="tier", stripe_id=sub)
-    asked = bound.post(f"/stripe/discrepancies/{row.pk}/resolve/", headers=HTMX)
+    response = bound.post(f"/stripe/discrepancies/{row.pk}/resolve/", headers=HTMX)
 
-    assert 'data-discrepancy="checking"' in text_of(asked)
-    assert f"/stripe/discrepancies/{row.pk}/?polls_left=12" in asked.content.decode()
+    assert 'data-discrepancy="checking"' in text_of(response)
+    assert f"/stripe/discrepancies/{row.pk}/?polls_left=12" in response.content.decode()
     tasks.resolve_discrepancy(row.pk, "fin")
     done = text_of(
         bound.get(f"/stripe/discrepancies/{row.pk}/?polls_left=12", headers=HTMX)
@@ -393,7 +398,7 @@ def test_a_difference_is_healed_by_a_worker_and_its_row_says_so(
 
 
 @frozen
-def test_a_row_stops_asking_after_a_while(bound: Client, acme: WhiteLabel) -> None:
+def test_a_row_stops_polling_after_a_while(bound: Client, acme: WhiteLabel) -> None:
     row = make_discrepancy(acme, "sub_a")
     text = text_of(
         bound.get(f"/stripe/discrepancies/{row.pk}/?polls_left=1", headers=HTMX)
@@ -405,7 +410,7 @@ def test_a_row_stops_asking_after_a_while(bound: Client, acme: WhiteLabel) -> No
 
 @frozen
 @pytest.mark.usefixtures("on")
-def test_a_warning_is_not_healed_and_all_are_by_a_run(
+def test_a_warning_cannot_be_resolved_and_resolve_all_starts_a_run(
     bound: Client, acme: WhiteLabel
 ) -> None:
     warning = make_discrepancy(acme, "sub_w", kind="two_live")
@@ -416,14 +421,12 @@ def test_a_warning_is_not_healed_and_all_are_by_a_run(
     assert (run.requested_by, run.repairs) == ("fin", True)
 
 
-# --- inbox --------------------------------------------------------------------------
+# --- webhook events -----------------------------------------------------------------
 
 
 @frozen
 @pytest.mark.usefixtures("on")
-def test_an_event_is_sent_again_or_ignored_once(
-    bound: Client, org: Organization
-) -> None:
+def test_an_event_is_resent_or_ignored_once(bound: Client, org: Organization) -> None:
     failed = make_event(org, "evt_f", "failed", error="Traceback\nKeyError: 'x'")
     parked = make_event(org, "evt_p", reason="an object nobody knows")
     make_event(org, "evt_d", "done")
@@ -434,15 +437,15 @@ def test_an_event_is_sent_again_or_ignored_once(
     assert "an object nobody knows" in text
     assert SECRET_TEXT not in text
     assert "evt_d" not in text
-    again = [
+    resent = [
         bound.post(f"/stripe/webhook-events/{failed.pk}/resend/").status_code
         for _ in range(2)
     ]
-    gone = [
+    ignored = [
         bound.post(f"/stripe/webhook-events/{parked.pk}/ignore/").status_code
         for _ in range(2)
     ]
-    assert (again, gone) == ([302, 409], [302, 409])
+    assert (resent, ignored) == ([302, 409], [302, 409])
     states = StripeEvent.objects.order_by("event_id").values_list("state", flat=True)
     assert list(states) == ["done", "pending", "ignored"]
     assert "evt_f" in text_of(bound.get("/stripe/webhook-events/?state=queued"))
@@ -451,7 +454,7 @@ def test_an_event_is_sent_again_or_ignored_once(
 
 
 @frozen
-def test_the_inbox_is_paged_by_its_rows(bound: Client, org: Organization) -> None:
+def test_webhook_events_are_paginated(bound: Client, org: Organization) -> None:
     for number in range(70):
         make_event(org, f"evt_{number:02}", "done")
     first = bound.get("/stripe/webhook-events/?state=done")
@@ -462,12 +465,12 @@ def test_the_inbox_is_paged_by_its_rows(bound: Client, org: Organization) -> Non
     assert second.context["next_url"] == ""
 
 
-# --- failed tasks -------------------------------------------------------------------
+# --- failed jobs --------------------------------------------------------------------
 
 
 @frozen
 @pytest.mark.usefixtures("on")
-def test_what_was_given_up_says_why_and_is_tried_again(
+def test_a_failed_job_shows_its_error_and_can_be_retried(
     bound: Client, acme: WhiteLabel, decoy: WhiteLabel, org: Organization
 ) -> None:
     ended: dict[str, Any] = {"state": "failed", "finished_at": NOW}
@@ -507,7 +510,7 @@ def test_what_was_given_up_says_why_and_is_tried_again(
 
 
 @frozen
-def test_the_fleet_says_how_far_it_is_from_stripe(
+def test_the_fleet_page_shows_the_state_of_the_stripe_sync(
     bound: Client, acme: WhiteLabel, decoy: WhiteLabel, org: Organization
 ) -> None:
     Subscription.objects.create(
@@ -533,12 +536,12 @@ def test_the_fleet_says_how_far_it_is_from_stripe(
     assert re.search(r'class="tile__note"><b>1 \w+,</b> 1 ', tile)
 
 
-# --- while one watches --------------------------------------------------------------
+# --- progress in a browser ----------------------------------------------------------
 
 
 @pytest.fixture
 def fleet(fake_stripe: FakeStripe, committed: None) -> Iterator[WhiteLabel]:
-    """Thirty that subscribed, one to another tier than we know; Stripe is not quick."""
+    """Create thirty subscriptions, one with an unmirrored tier; make Stripe slow."""
     now = int(time.time())
     fake_stripe.control("clock", now=now)
     acme = make_white_label("acme")
@@ -560,7 +563,7 @@ def fleet(fake_stripe: FakeStripe, committed: None) -> Iterator[WhiteLabel]:
 
 @pytest.fixture
 def worker(fleet: WhiteLabel) -> Iterator[None]:
-    """In a thread; it leaves no connection behind that would keep the database."""
+    """Run a worker in a thread that leaves no connection to the database behind."""
 
     def hang_up(**_: object) -> None:
         connections.close_all()
@@ -573,7 +576,7 @@ def worker(fleet: WhiteLabel) -> Iterator[None]:
 
 @pytest.mark.browser
 @pytest.mark.usefixtures("worker")
-def test_a_button_syncs_the_fleet_while_one_watches(
+def test_a_button_syncs_the_fleet_and_shows_its_progress(
     context: BrowserContext, live_server: LiveServer, fleet: WhiteLabel
 ) -> None:
     client = Client()
@@ -581,9 +584,9 @@ def test_a_button_syncs_the_fleet_while_one_watches(
     session = client.cookies["session"].value
     base = str(live_server.url)
     context.add_cookies([{"name": "session", "value": session, "url": base}])
-    page, said = context.new_page(), list[str]()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    page, messages = context.new_page(), list[str]()
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
 
     page.goto(f"{base}/stripe/")
     page.evaluate("window.sameDocument = true")
@@ -597,7 +600,7 @@ def test_a_button_syncs_the_fleet_while_one_watches(
     assert page.evaluate("window.sameDocument")
     assert page.evaluate("document.activeElement.id") == f"sync-{fleet.pk}"
     assert Subscription.objects.filter(tier="scale").count() == 1
-    assert said == []
+    assert messages == []
     page.locator("main a[href='/stripe/discrepancies/']").first.click()
     page.locator("#discrepancies a[href='/stripe/discrepancies/?resolved=1']").click()
     expect(page.locator("#discrepancies")).to_contain_text("by ada")
