@@ -1,4 +1,4 @@
-"""Django admin: the same gate, what each role may do, and writes through commands."""
+"""Django admin: login and roles as on other pages, and writes through commands."""
 
 import re
 from decimal import Decimal
@@ -36,7 +36,7 @@ def listed(model: str) -> str:
 
 
 def fields(response: Any) -> dict[str, str]:
-    """What the browser would send back of the form it was shown."""
+    """Return the data that a browser would submit with an unchanged form."""
     form = response.context["adminform"].form
     data = {name: form[name].value() for name in form.fields}
     for formset in response.context["inline_admin_formsets"]:
@@ -48,7 +48,7 @@ def fields(response: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("model", GATED)
-def test_lists_show_what_the_operator_may_see(
+def test_lists_require_staff_with_a_role(
     acme: WhiteLabel, org: Organization, client: Client, model: str
 ) -> None:
     client.force_login(make_user("op", "operator"))
@@ -66,7 +66,7 @@ def test_lists_show_what_the_operator_may_see(
     )
 
 
-def test_a_bound_operator_edits_ones_own_only(
+def test_an_operator_of_a_white_label_edits_only_its_organizations(
     acme: WhiteLabel, org: Organization, client: Client
 ) -> None:
     foreign = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
@@ -101,22 +101,24 @@ def test_a_bound_operator_edits_ones_own_only(
         ("auth_group", set()),
     ],
 )
-def test_what_a_role_may_add(client: Client, model: str, may_add: set[str]) -> None:
+def test_each_role_adds_only_what_it_may(
+    client: Client, model: str, may_add: set[str]
+) -> None:
     url = reverse(f"admin:{model}_add")
-    found = set()
+    allowed = set()
     for role in ROLES:
         client.force_login(make_user(role, role))
         if client.get(url).status_code == 200:
-            found.add(role)
+            allowed.add(role)
 
-    assert found == may_add
+    assert allowed == may_add
 
 
 @pytest.mark.parametrize(
     ("role", "may"),
     [("viewer", False), ("finance", False), ("support", True), ("operator", True)],
 )
-def test_who_may_change_an_organization(
+def test_only_support_and_operators_change_organizations(
     org: Organization, client: Client, role: str, may: bool
 ) -> None:
     client.force_login(make_user(role, role))
@@ -128,7 +130,7 @@ def test_who_may_change_an_organization(
     assert (answer.status_code != 403) is may
 
 
-def test_nobody_removes_rows_in_the_admin() -> None:
+def test_rows_cannot_be_deleted_in_the_admin() -> None:
     user = make_user("root", is_superuser=True)
     request = type("Request", (), {"user": user})()
 
@@ -137,7 +139,7 @@ def test_nobody_removes_rows_in_the_admin() -> None:
             assert not site.has_delete_permission(request), model
 
 
-def test_an_organization_made_here_has_its_periods(
+def test_an_organization_created_in_the_admin_has_its_first_period(
     acme: WhiteLabel, client: Client
 ) -> None:
     client.force_login(make_user("op", "operator"))
@@ -179,7 +181,7 @@ def test_a_key_is_shown_once(acme: WhiteLabel, client: Client) -> None:
     assert text.encode() not in client.get(listed("orgs_apikey")).content
 
 
-def test_an_organization_and_its_white_label_must_belong_together(
+def test_an_organization_of_another_white_label_is_refused(
     acme: WhiteLabel, client: Client
 ) -> None:
     foreign = make_organization(WhiteLabel.objects.get(slug="decoy"), "x")
@@ -213,7 +215,7 @@ def test_a_rate_for_the_same_start_replaces_the_one_before(
     assert list(rows) == [(Decimal(5), 2), (Decimal(7), None)]
 
 
-def test_another_amount_of_a_limit_is_another_version(
+def test_a_changed_amount_raises_the_version_of_a_limit(
     org: Organization, client: Client
 ) -> None:
     client.force_login(make_user("fin", "finance"))

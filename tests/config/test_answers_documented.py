@@ -1,4 +1,4 @@
-"""Answers with numbers in them are as the OpenAPI document says, to the type."""
+"""Responses with numbers match the types in the OpenAPI document."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ _COSTS = "/api/v1/billing/costs/{organization_id}"
 
 
 def checked(method: str, path: str) -> Any:
-    """What checks a body of 200 against the document."""
-    said = document()
-    schema = said["paths"][path][method]["responses"][200]["content"]
+    """Return the validator of a 200 response from the OpenAPI document."""
+    openapi = document()
+    schema = openapi["paths"][path][method]["responses"][200]["content"]
     return jsonschema_rs.validator_for(
-        {**schema["application/json"]["schema"], "components": said["components"]},
+        {**schema["application/json"]["schema"], "components": openapi["components"]},
         validate_formats=True,
     )
 
@@ -39,7 +39,7 @@ def checked(method: str, path: str) -> Any:
         "/v1/orgs/list",
     ],
 )
-def test_what_is_read_is_as_documented(
+def test_responses_to_reads_are_as_documented(
     acme: WhiteLabel, org: Organization, client: Client, path: str
 ) -> None:
     make_billed(acme, org)
@@ -58,7 +58,7 @@ def test_what_is_read_is_as_documented(
         ("/v1/billing/limits", {"spending_limit_soft": 7}),
     ],
 )
-def test_what_is_written_answers_as_documented(
+def test_responses_to_writes_are_as_documented(
     org: Organization, client: Client, path: str, body: dict[str, Any]
 ) -> None:
     scopes = ("integrations:write", "billing:write")

@@ -1,4 +1,4 @@
-"""The palette keeps its promises: words can be read, series can be told apart."""
+"""The palette has enough contrast for text, controls and the series of charts."""
 
 import re
 from itertools import combinations, pairwise
@@ -15,7 +15,7 @@ TOKENS = {
 }
 SERIES = [f"series-{tone}" for tone in range(1, 6)]
 
-# What each kind of eye makes of linear red, green and blue (Viénot 1999).
+# How each kind of color vision sees linear red, green and blue (Viénot 1999).
 EYES = {
     "most": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
     "protan": ((0.11238, 0.88762, 0), (0.11238, 0.88762, 0), (0.00401, -0.00401, 1)),
@@ -67,19 +67,19 @@ def lab(rgb: list[float]) -> tuple[float, float, float]:
         ("bad", "surface"),
     ],
 )
-def test_words_can_be_read(words: str, behind: str, mode: int) -> None:
+def test_text_has_enough_contrast(words: str, behind: str, mode: int) -> None:
     assert contrast(TOKENS[words][mode], TOKENS[behind][mode]) >= 4.5
 
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("role", ["line-control", "focus"])
-def test_controls_can_be_seen(role: str, mode: int) -> None:
+def test_controls_have_enough_contrast(role: str, mode: int) -> None:
     assert contrast(TOKENS[role][mode], TOKENS["surface"][mode]) >= 3
 
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("eye", EYES)
-def test_series_differ_for_every_eye(eye: str, mode: int) -> None:
+def test_series_differ_for_every_kind_of_color_vision(eye: str, mode: int) -> None:
     for one, other in combinations(SERIES, 2):
         seen = [
             lab([sum(map(float.__mul__, map(float, row), rgb)) for row in EYES[eye]])
@@ -90,13 +90,13 @@ def test_series_differ_for_every_eye(eye: str, mode: int) -> None:
 
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
-def test_neighbours_differ_in_grey(mode: int) -> None:
+def test_adjacent_series_differ_in_gray(mode: int) -> None:
     greys = [lab(linear(TOKENS[name][mode]))[0] for name in SERIES]
 
     assert all(abs(a - b) >= 10 for a, b in pairwise(greys))
 
 
-def test_colours_live_in_the_tokens_alone() -> None:
+def test_colors_are_defined_only_in_the_tokens() -> None:
     for sheet in CSS.rglob("*.css"):
         if sheet.name != "tokens.css":
             assert not re.findall(r"#[0-9a-fA-F]{3,8}\b(?=[;, )])", sheet.read_text())

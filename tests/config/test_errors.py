@@ -1,4 +1,4 @@
-"""Errors in the caller's language: JSON for programs, a page for people."""
+"""Error formats: JSON for API clients, a page for people."""
 
 import logging
 from typing import Any
@@ -21,7 +21,7 @@ def lenient(client: Client) -> Client:
 
 
 def error_of(response: Any) -> str:
-    """The code of an error in contract C's words."""
+    """Return the code of an error in the format of contract C."""
     assert response["Content-Type"] == "application/json"
     assert response["X-Request-ID"]
     [error] = response.json()["errors"]
@@ -33,14 +33,16 @@ def error_of(response: Any) -> str:
 @pytest.mark.parametrize(
     "path", ["/api/v1/nothing", "/api/", "/api/v2/x", "/api/v1/organizations/1/2/3"]
 )
-def test_an_unknown_address_of_the_api_is_json(lenient: Client, path: str) -> None:
+def test_an_unknown_url_of_the_api_is_a_json_404(lenient: Client, path: str) -> None:
     response = lenient.get(path)
 
     assert (response.status_code, error_of(response)) == (404, "not_found")
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/webhooks/nothing"])
-def test_an_unknown_address_of_any_program_is_json(lenient: Client, path: str) -> None:
+def test_an_unknown_url_of_the_contracts_is_a_json_404(
+    lenient: Client, path: str
+) -> None:
     response = lenient.get(path)
 
     assert response.status_code == 404
@@ -48,7 +50,7 @@ def test_an_unknown_address_of_any_program_is_json(lenient: Client, path: str) -
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_a_wrong_method_is_a_405_that_says_which_are_right(
+def test_a_wrong_method_is_a_405_that_lists_the_allowed_ones(
     lenient: Client, method: str
 ) -> None:
     response = getattr(lenient, method)("/api/v1/billing/costs/1/charts")
@@ -58,7 +60,7 @@ def test_a_wrong_method_is_a_405_that_says_which_are_right(
     error_of(response)
 
 
-def test_a_crash_is_json_without_a_word_of_ours(
+def test_a_crash_is_json_without_internal_details(
     acme: WhiteLabel,
     org: Organization,
     lenient: Client,
@@ -85,7 +87,7 @@ def test_a_crash_is_json_without_a_word_of_ours(
     assert "request_failed" in caplog.text
 
 
-def test_a_database_that_is_away_is_a_503_to_come_back_to(
+def test_an_unavailable_database_is_a_503_with_a_retry_time(
     acme: WhiteLabel,
     org: Organization,
     lenient: Client,
@@ -108,15 +110,15 @@ def test_a_database_that_is_away_is_a_503_to_come_back_to(
 @pytest.mark.parametrize(
     "sent", ["", "a b", "x" * 65, "<script>", "\n", "é", "ok-1.2_3"]
 )
-def test_a_request_id_is_kept_when_it_is_harmless(lenient: Client, sent: str) -> None:
+def test_only_a_harmless_request_id_is_returned(lenient: Client, sent: str) -> None:
     response = lenient.get("/api/v1/nothing", headers={"x-request-id": sent})
 
-    kept = response["X-Request-ID"] == sent
-    assert kept is (sent == "ok-1.2_3")
+    is_returned = response["X-Request-ID"] == sent
+    assert is_returned is (sent == "ok-1.2_3")
     assert len(response["X-Request-ID"]) in {8, 32}
 
 
-def test_pages_answer_with_pages(lenient: Client, org: Organization) -> None:
+def test_errors_of_pages_are_pages(lenient: Client, org: Organization) -> None:
     lenient.force_login(make_user("ann", "viewer"))
 
     for path in ("/nothing", "/organizations/0/", "/organizations/1/nothing/"):
@@ -140,7 +142,7 @@ def test_a_nul_in_a_path_is_a_404(lenient: Client, path: str) -> None:
     assert lenient.get(path).status_code == 404
 
 
-def test_a_nul_at_the_login_is_no_crash(lenient: Client, db: None) -> None:
+def test_a_nul_in_the_login_form_does_not_crash(lenient: Client, db: None) -> None:
     response = lenient.post("/accounts/login/", {"login": "a\x00", "password": "b\x00"})
 
     assert response.status_code == 200

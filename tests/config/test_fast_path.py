@@ -55,12 +55,12 @@ QUERIES = ("", "?from=2026-10-01", "?to=2026-11-01&from=2026-10-01T00:00:00%2B02
 
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("of", ["white label", "organization"])
-def test_a_chart_is_the_same_from_both(
+def test_a_chart_is_the_same_on_both_paths(
     acme: WhiteLabel, billed: Organization, query: str, of: str
 ) -> None:
     key = make_key(acme, *READS, organization=billed if of == "organization" else None)
     chart = environ(chart_path(billed) + query, key)
-    expected = respond(WSGIHandler(), dict(chart))  # notes the key's use, too
+    expected = respond(WSGIHandler(), dict(chart))  # stores the key's last use, too
 
     assert expected[0] == "200 OK"
     assert respond(FAST_PATH, dict(chart)) == expected
@@ -68,7 +68,7 @@ def test_a_chart_is_the_same_from_both(
     assert respond(FAST_PATH, environ(chart["PATH_INFO"] + query, **plain)) == expected
 
 
-def test_access_is_the_same_from_both(acme: WhiteLabel, org: Organization) -> None:
+def test_access_is_the_same_on_both_paths(acme: WhiteLabel, org: Organization) -> None:
     key = make_key(acme, *READS)
     access = environ(f"/api/v1/organizations/{org.pk}/access", key)
     expected = respond(WSGIHandler(), dict(access))
@@ -114,7 +114,7 @@ def test_access_takes_one_query(
         respond(FAST_PATH, environ(f"/api/v1/organizations/{billed.pk}/access", key))
 
 
-def test_an_unchanged_chart_is_the_same_from_both(
+def test_an_unchanged_chart_is_the_same_on_both_paths(
     acme: WhiteLabel, billed: Organization
 ) -> None:
     key = make_key(acme, *READS)
@@ -216,7 +216,7 @@ def test_an_unknown_host_and_an_insecure_connection_are_left_to_django(
     assert expected[0] == "200 OK"
 
 
-def test_the_first_use_in_a_minute_is_noted_by_django(
+def test_the_first_use_of_a_key_in_a_minute_is_stored_by_django(
     acme: WhiteLabel, billed: Organization
 ) -> None:
     key = make_key(acme, *READS)
@@ -231,7 +231,7 @@ def test_a_chart_takes_two_queries(
     key = make_key(acme, *READS)
     ApiKey.objects.update(last_used_at=NOW)
     chart = chart_path(billed)
-    with django_assert_num_queries(3):  # changes wait to be folded: looks again
+    with django_assert_num_queries(3):  # one more for pending usage
         respond(FAST_PATH, environ(chart, key))
     roll_up_usage()
     with django_assert_num_queries(2):

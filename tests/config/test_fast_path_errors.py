@@ -28,7 +28,7 @@ def _connection_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 def call(
     request: pytest.FixtureRequest, acme: WhiteLabel, org: Organization
 ) -> dict[str, Any]:
-    """A plain call of each kind; the use of its key needs no noting."""
+    """Return a request of each kind, whose key was just used."""
     make_rate(acme, "2")
     key = make_key(acme, "billing:read", "organizations:read")
     ApiKey.objects.update(last_used_at=NOW)
@@ -40,7 +40,7 @@ def call(
 
 
 class Work:
-    """The work behind a call; counts how often it is begun, and fails."""
+    """The work behind a call, which fails and counts its executions."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -71,7 +71,7 @@ def without_waiting_time(answer: Answer) -> Answer:
 
 
 class PoolTimeout(psycopg.OperationalError):
-    """As psycopg_pool has it, which the product does not need."""
+    """The error of psycopg_pool, a package that the product does not need."""
 
 
 UNAVAILABLE = [
@@ -103,7 +103,7 @@ def test_a_database_error_is_a_503_after_one_execution(
     assert respond(WSGIHandler(), dict(call)) == answer
 
 
-def test_a_surprise_is_a_500_after_one_execution_with_its_traceback(
+def test_an_unexpected_error_is_a_500_after_one_execution_and_logged(
     call: dict[str, Any],
     failing: Callable[[Exception], Work],
     caplog: pytest.LogCaptureFixture,
@@ -131,7 +131,7 @@ def test_a_failed_call_counts_once_against_the_rate_limit(
     error: Exception,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of a limit of three a failure leaves two, respond with Django behind."""
+    """A failure leaves two calls of a limit of three, also when Django answers."""
     Organization.objects.filter(pk=org.pk).update(rate_limit=3)
     application = fast_path.FastPath(WSGIHandler())
     with monkeypatch.context() as patch:
@@ -144,7 +144,7 @@ def test_a_failed_call_counts_once_against_the_rate_limit(
     assert statuses == ["200 OK", "200 OK", "429 Too Many Requests"]
 
 
-def test_a_call_over_the_limit_is_refused_as_django_refuses_it(
+def test_a_call_over_the_limit_is_refused_as_in_django(
     call: dict[str, Any], org: Organization
 ) -> None:
     Organization.objects.filter(pk=org.pk).update(rate_limit=1)
@@ -164,10 +164,10 @@ def test_a_call_over_the_limit_is_refused_as_django_refuses_it(
     ["from=x", "from=2026-11-02&to=2026-11-01", "from=1999-01-01",
      "bucketing_strategy=hourly", "from=2020-01-01"],
 )  # fmt: skip
-def test_a_range_that_is_refused_is_refused_as_django_refuses_it(
+def test_an_invalid_range_is_refused_as_in_django(
     call: dict[str, Any], org: Organization, query: str
 ) -> None:
-    """It counts, as in Django: of a limit of two calls one is left."""
+    """A refused call counts, as in Django: it leaves one of two calls."""
     Organization.objects.filter(pk=org.pk).update(rate_limit=2)
     wrong = {**call, "QUERY_STRING": query}
 
@@ -193,7 +193,7 @@ def test_a_statement_timeout_of_postgresql_is_a_503(
 
 
 @pytest.mark.parametrize("call", ["charts"], indirect=True)
-def test_a_database_that_is_away_at_the_first_look_is_a_503(
+def test_a_database_that_is_down_at_the_first_query_is_a_503(
     call: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = Work(OperationalError("connection refused"))
@@ -204,7 +204,7 @@ def test_a_database_that_is_away_at_the_first_look_is_a_503(
 
 
 @pytest.mark.parametrize("call", ["access"], indirect=True)
-def test_an_error_has_the_id_its_log_line_has_where_none_was_sent(
+def test_an_error_without_a_valid_request_id_has_that_of_its_log_line(
     call: dict[str, Any],
     failing: Callable[[Exception], Work],
     caplog: pytest.LogCaptureFixture,

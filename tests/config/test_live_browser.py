@@ -1,4 +1,4 @@
-"""What renews itself while somebody is about to press something in it."""
+"""Fragments that refresh themselves while a user clicks or types in them."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def jobs(
     context: BrowserContext,
     live_server: LiveServer,
 ) -> Page:
-    """A run of acme goes on, so the part of all white labels renews itself."""
+    """Open the sync page while a run is active, so that its fragment refreshes."""
     settings.STRIPE_SECRET_KEY = "sk_test_nobody"
     settings.STRIPE_API_BASE = "http://127.0.0.1:9"
     acme = make_white_label("acme")
@@ -42,25 +42,25 @@ def jobs(
     return page
 
 
-def renewed(page: Page) -> None:
+def wait_for_refresh(page: Page) -> None:
     with page.expect_response("**/stripe/?watching=*"):
         pass
 
 
-def test_a_slow_click_is_not_lost_when_the_part_renews_itself(jobs: Page) -> None:
-    renewed(jobs)
+def test_a_slow_click_survives_a_refresh_of_its_fragment(jobs: Page) -> None:
+    wait_for_refresh(jobs)
     button = jobs.get_by_role("button", name="Sync now Zebra")
     button.hover()
     jobs.mouse.down()
-    jobs.wait_for_timeout(2_200)  # longer than two renewals are apart
+    jobs.wait_for_timeout(2_200)  # longer than two refreshes are apart
     jobs.mouse.up()
 
     expect(jobs.get_by_role("progressbar", name="Sync of Zebra")).to_be_visible()
     assert SyncRun.objects.filter(white_label__slug="zebra").count() == 1
-    renewed(jobs)
+    wait_for_refresh(jobs)
 
 
-def test_a_key_held_down_is_not_lost_either(jobs: Page) -> None:
+def test_a_held_key_survives_a_refresh_of_its_fragment(jobs: Page) -> None:
     button = jobs.get_by_role("button", name="Sync now Zebra")
     button.focus()
     jobs.keyboard.down("Space")
@@ -68,23 +68,23 @@ def test_a_key_held_down_is_not_lost_either(jobs: Page) -> None:
     jobs.keyboard.up("Space")
 
     expect(jobs.get_by_role("progressbar", name="Sync of Zebra")).to_be_visible()
-    renewed(jobs)
+    wait_for_refresh(jobs)
 
 
-def test_nothing_is_renewed_while_a_click_is_answered(jobs: Page) -> None:
-    """A renewal meanwhile would take away the part that the answer belongs to."""
+def test_nothing_is_refreshed_while_a_click_awaits_its_response(jobs: Page) -> None:
+    """A refresh would remove the element that the response belongs to."""
     held: list[Route] = []
-    asked: list[str] = []
+    requested: list[str] = []
 
     def hold(route: Route) -> None:
         held.append(route)
 
-    renewed(jobs)
+    wait_for_refresh(jobs)
     jobs.route("**/stripe/sync/*/", hold)
     with jobs.expect_request("**/stripe/sync/*/"):
         jobs.get_by_role("button", name="Sync now Zebra").click()
-    jobs.on("request", lambda request: asked.append(request.url))
+    jobs.on("request", lambda request: requested.append(request.url))
     jobs.wait_for_timeout(2_200)
-    assert asked == []
+    assert requested == []
     held[0].continue_()
     expect(jobs.get_by_role("progressbar", name="Sync of Zebra")).to_be_visible()

@@ -1,4 +1,4 @@
-"""PostgreSQL gone in the middle of a recording: a 503, nothing kept, a whole retry."""
+"""PostgreSQL fails during a recording: a 503, nothing stored, and a full retry."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.factories import usage_of as used
 
 
 def _cut() -> None:
-    """End the session the recording runs in, from a session of its own."""
+    """End the database session of the recording, from another session."""
     pid = connection.connection.info.backend_pid  # it is busy with the COPY
     settings = connection.settings_dict
     with psycopg.connect(
@@ -24,7 +24,7 @@ def _cut() -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_recording_cut_in_its_middle_leaves_nothing_and_is_sent_again(
+def test_a_recording_cut_off_midway_stores_nothing_and_can_be_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     acme = make_white_label("acme")
@@ -51,8 +51,8 @@ def test_a_recording_cut_in_its_middle_leaves_nothing_and_is_sent_again(
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_connection_is_asked_only_when_it_looks_gone() -> None:
-    """As Django uses it: a check before the first statement of each request."""
+def test_a_connection_is_queried_only_when_it_looks_closed() -> None:
+    """Django checks a connection before the first statement of each request."""
 
     def backend() -> int:
         connection.health_check_done = False  # type: ignore[attr-defined]
@@ -61,7 +61,7 @@ def test_a_connection_is_asked_only_when_it_looks_gone() -> None:
             return int(cursor.fetchone()[0])
 
     first = backend()
-    with connection.execute_wrapper(lambda *_: pytest.fail("asked")):
+    with connection.execute_wrapper(lambda *_: pytest.fail("queried")):
         assert connection.is_usable()
     assert backend() == first
 

@@ -28,7 +28,7 @@ print(peak.split()[1])
 """
 
 
-# getrusage would answer the parent's peak: a fork inherits it, and exec keeps it.
+# getrusage would return the parent's peak: a fork inherits it, and exec keeps it.
 @pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_a_hundred_thousand_events_load_in_little_memory(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_hundred_thousand_events_load_in_little_memory(tmp_path: Path) -> None
 
 
 def _write(path: Path) -> None:
-    """Events of the last day, of the real clock: the command is another process."""
+    """Write events of the last day by the real clock, which the command uses."""
     at = (timezone.now() - timedelta(hours=20)).isoformat()
     with path.open("w") as file:
         for number in range(EVENTS):

@@ -1,4 +1,4 @@
-"""The whole OpenAPI document, fuzzed over HTTP: no crash, no answer beyond it."""
+"""Fuzz tests of the OpenAPI document over HTTP: no crash, no undocumented response."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def key(committed: None) -> str:
     return make_key(white_label, *Scope)
 
 
-def test_no_crash_and_no_answer_beyond_the_document(
+def test_no_request_crashes_or_gets_an_undocumented_response(
     live_server: LiveServer, key: str, tmp_path: Path
 ) -> None:
     answer = subprocess.run(
@@ -54,7 +54,7 @@ def test_no_crash_and_no_answer_beyond_the_document(
 
 
 @pytest.mark.django_db
-def test_the_document_is_for_those_with_a_credential(acme: WhiteLabel) -> None:
+def test_the_document_requires_a_credential(acme: WhiteLabel) -> None:
     url = "/api/openapi.json"
 
     assert Client().get(url).status_code == 401

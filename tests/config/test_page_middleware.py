@@ -26,10 +26,10 @@ def test_a_key_needs_no_session(acme: WhiteLabel, form: str) -> None:
     assert not response.cookies
 
 
-def test_a_key_beside_a_session_is_what_counts(
+def test_a_key_takes_precedence_over_a_session(
     acme: WhiteLabel, org: Organization
 ) -> None:
-    """A session does not help a wrong key, and needs no CSRF token beside a key."""
+    """A session does not help a wrong key, and a key makes a CSRF token unnecessary."""
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_user("ada", "operator"))
     assert client.get(URL, headers={"x-api-key": "ei_wrong"}).status_code == 401
@@ -42,7 +42,7 @@ def test_a_key_beside_a_session_is_what_counts(
     assert answer.status_code == 400
 
 
-def test_a_header_makes_no_page_open(client: Client, acme: WhiteLabel) -> None:
+def test_an_api_key_opens_no_page(client: Client, acme: WhiteLabel) -> None:
     headers = {"x-api-key": make_key(acme, "organizations:read")}
     for page in ("/organizations/", "/admin/"):
         assert client.get(page, headers=headers).status_code == 302

@@ -1,6 +1,6 @@
-"""The pages in Chromium: by mouse and keyboard, with and without JavaScript.
+"""Pages in Chromium: with mouse and keyboard, with and without JavaScript.
 
-Days are counted from today, because the browser's clock is the real one.
+Days are counted from today, because the browser uses the real clock.
 """
 
 import json
@@ -48,7 +48,10 @@ def _event(organization: str, days: int, requests: int) -> bytes:
 
 @pytest.fixture
 def org(committed: None) -> Organization:
-    """$2.50 today, $3.50 yesterday, $5.50 ten days ago, $50 forty days ago."""
+    """Create costs of $2.50 today and $3.50 yesterday, and earlier ones.
+
+    These are $5.50 ten days ago and $50 forty days ago.
+    """
     acme = make_white_label("acme")
     org = make_organization(acme, "org-7", name="Helios & Sons")
     make_organization(acme, "org-8", name="Decoy")
@@ -88,24 +91,26 @@ def inside(context: BrowserContext, client_in: Client, base: str) -> Page:
 
 @pytest.fixture
 def quiet(inside: Page) -> Iterator[list[str]]:
-    """Whatever the console had to say against a page; in the end: nothing."""
-    said: list[str] = []
+    """Collect errors and warnings of the console; at the end, there must be none."""
+    messages: list[str] = []
     inside.on(
         "console",
         lambda message: (
-            said.append(message.text) if message.type in {"error", "warning"} else None
+            messages.append(message.text)
+            if message.type in {"error", "warning"}
+            else None
         ),
     )
-    inside.on("pageerror", lambda error: said.append(str(error)))
-    yield said
-    assert said == []
+    inside.on("pageerror", lambda error: messages.append(str(error)))
+    yield messages
+    assert messages == []
 
 
 def _title(page: Page) -> Any:
     return expect(page.locator("#costs-title"))
 
 
-def test_login_by_the_form_leads_to_the_list(
+def test_the_login_form_leads_to_the_list(
     page: Page, client_in: Client, base: str
 ) -> None:
     page.goto(f"{base}/organizations/")
@@ -118,7 +123,7 @@ def test_login_by_the_form_leads_to_the_list(
 
 
 def _settled(page: Page) -> None:
-    """Until then a link that came in is a plain link, and opens a new document."""
+    """Wait until htmx has processed new content; until then its links are plain."""
     expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-added")).to_have_count(0)
 
 
@@ -149,7 +154,7 @@ def test_range_and_grain_swap_the_panel_and_back_restores(
     assert inside.evaluate("window.sameDocument")
 
 
-def test_back_brings_the_whole_usage_page(
+def test_back_restores_the_whole_usage_page(
     inside: Page, org: Organization, base: str, quiet: list[str]
 ) -> None:
     inside.goto(f"{base}/organizations/{org.pk}/usage/")
@@ -162,7 +167,7 @@ def test_back_brings_the_whole_usage_page(
     expect(inside.get_by_role("heading", name="Requests per day")).to_have_count(1)
 
 
-def test_any_other_days_are_a_menu_and_an_address(
+def test_a_custom_range_is_chosen_in_a_menu_and_stored_in_the_url(
     inside: Page, org: Organization, base: str, quiet: list[str]
 ) -> None:
     inside.goto(f"{base}/organizations/{org.pk}/costs/")
@@ -214,7 +219,7 @@ def _pages(org: Organization) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [320, 390, 820, 1440])
-def test_no_page_complains_or_scrolls_sideways(
+def test_no_page_logs_errors_or_scrolls_sideways(
     inside: Page, org: Organization, base: str, quiet: list[str], width: int
 ) -> None:
     inside.set_viewport_size({"width": width, "height": 844})
@@ -239,7 +244,7 @@ def test_a_phone_shows_name_state_and_cost_of_each_row(
         assert 0 <= box["x"] <= box["x"] + box["width"] <= 390
 
 
-def test_without_javascript_pages_read_and_ranges_lead(
+def test_pages_and_ranges_work_without_javascript(
     browser: Browser, client_in: Client, org: Organization, base: str
 ) -> None:
     context = browser.new_context(java_script_enabled=False)
@@ -277,7 +282,7 @@ def test_the_fleet_page_sums_its_organizations_and_swaps_its_chart(
     expect(inside.get_by_role("heading", name="Trials ending")).to_be_visible()
 
 
-def test_whose_money_is_a_menu_that_keys_open_and_the_chart_keeps(
+def test_the_currency_menu_works_by_keyboard_and_the_chart_keeps_it(
     inside: Page, org: Organization, base: str, quiet: list[str]
 ) -> None:
     make_organization(make_white_label("Europe", currency="eur"), "org-7")
@@ -297,7 +302,7 @@ def test_whose_money_is_a_menu_that_keys_open_and_the_chart_keeps(
     expect(inside).to_have_url(f"{base}/?currency=eur&range=7d")
 
 
-def test_without_javascript_the_fleet_is_read_on_a_phone(
+def test_the_fleet_page_works_on_a_phone_without_javascript(
     browser: Browser, client_in: Client, org: Organization, base: str
 ) -> None:
     context = browser.new_context(java_script_enabled=False)
@@ -315,7 +320,7 @@ def test_without_javascript_the_fleet_is_read_on_a_phone(
     context.close()
 
 
-def test_slash_finds_the_search_and_typing_narrows_the_list(
+def test_slash_focuses_the_search_and_typing_filters_the_list(
     inside: Page, org: Organization, base: str, quiet: list[str]
 ) -> None:
     inside.goto(f"{base}/organizations/")
@@ -340,7 +345,7 @@ def test_the_first_tab_stop_skips_to_the_content(
     expect(inside.locator("main")).to_be_focused()
 
 
-def test_a_refused_form_has_the_keyboard_where_it_is_wrong(
+def test_a_refused_form_focuses_its_invalid_field(
     inside: Page, org: Organization, base: str
 ) -> None:
     inside.goto(f"{base}/organizations/{org.pk}/periods/")
@@ -353,10 +358,10 @@ def test_a_refused_form_has_the_keyboard_where_it_is_wrong(
     expect(note).to_be_focused()
 
 
-def test_an_address_leads_to_its_part_on_a_phone(
+def test_a_url_with_an_anchor_scrolls_to_its_section_on_a_phone(
     inside: Page, org: Organization, base: str
 ) -> None:
-    """Whatever brings the current tab into sight leaves the page where it is."""
+    """Scrolling the current tab into view does not scroll the page."""
     inside.set_viewport_size({"width": 390, "height": 844})
     inside.goto(f"{base}/organizations/{org.pk}/alerts/#limits")
     expect(inside.locator("#limits-title")).to_be_in_viewport()
@@ -365,7 +370,7 @@ def test_an_address_leads_to_its_part_on_a_phone(
     expect(inside.locator(".alerts__simulated")).to_be_in_viewport()
 
 
-def test_a_current_tab_is_in_sight_on_a_phone(
+def test_the_current_tab_is_in_view_on_a_phone(
     inside: Page, org: Organization, base: str
 ) -> None:
     inside.set_viewport_size({"width": 390, "height": 844})
@@ -373,7 +378,7 @@ def test_a_current_tab_is_in_sight_on_a_phone(
     expect(inside.locator(".tabs__link[aria-current]")).to_be_in_viewport(ratio=1)
 
 
-def test_forced_colours_keep_what_is_current_and_the_series_apart(
+def test_forced_colors_keep_the_current_tab_and_series_distinct(
     browser: Browser, client_in: Client, org: Organization, base: str
 ) -> None:
     with browser.new_context(forced_colors="active") as context:
@@ -391,7 +396,7 @@ def test_forced_colours_keep_what_is_current_and_the_series_apart(
         assert fill == "rgb(45, 55, 198)"
 
 
-def test_a_server_error_leaves_the_panel_and_tells(
+def test_a_server_error_keeps_the_panel_and_shows_an_alert(
     inside: Page, org: Organization, base: str
 ) -> None:
     inside.goto(f"{base}/organizations/{org.pk}/")
@@ -407,7 +412,7 @@ def test_a_server_error_leaves_the_panel_and_tells(
     _title(inside).to_contain_text("$11.50 in 30 days")
 
 
-def test_a_part_that_is_not_there_answers_as_a_part(client_in: Client) -> None:
+def test_a_missing_fragment_is_answered_with_a_fragment(client_in: Client) -> None:
     headers = {"HX-Request": "true", "HX-Target": "costs-panel", "X-Request-ID": "r-11"}
     answer = client_in.get("/organizations/999999/", headers=headers)
 
@@ -418,7 +423,7 @@ def test_a_part_that_is_not_there_answers_as_a_part(client_in: Client) -> None:
     assert "<html" not in text
 
 
-def test_a_boosted_page_that_is_not_there_answers_as_a_page(client_in: Client) -> None:
+def test_a_missing_boosted_page_is_answered_with_a_page(client_in: Client) -> None:
     headers = {"HX-Request": "true", "HX-Boosted": "true"}
     answer = client_in.get("/organizations/999999/", headers=headers)
 

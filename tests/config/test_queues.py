@@ -28,7 +28,7 @@ EVENTS, SECONDS_EACH = 20, 0.25
 
 @pytest.fixture
 def event_backlog(fake_stripe: FakeStripe) -> Iterator[None]:
-    """Queued webhook events whose handling waits for a slow Stripe."""
+    """Enqueue webhook events whose handling waits for a slow Stripe."""
     fake_stripe.control("script", latency=SECONDS_EACH)
     for number in range(EVENTS):
         payload = event_of(f"price_{number}", "price.updated")

@@ -1,4 +1,4 @@
-"""Roles: there after every migrate, and no wider than they are said to be."""
+"""Roles: present after every migrate, with exactly their permissions."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -18,7 +18,7 @@ def test_a_migrated_database_has_the_roles() -> None:
     assert {name: permissions_of(name) for name in ROLES} == ROLES
 
 
-def test_a_migrate_takes_back_what_was_added_by_hand() -> None:
+def test_a_migrate_removes_permissions_that_were_added_by_hand() -> None:
     viewer = Group.objects.get(name="viewer")
     viewer.permissions.add(Permission.objects.get(codename="delete_organization"))
 
@@ -28,13 +28,13 @@ def test_a_migrate_takes_back_what_was_added_by_hand() -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_flush_leaves_the_roles() -> None:
+def test_a_flush_does_not_remove_the_roles() -> None:
     call_command("flush", verbosity=0, interactive=False)
 
     assert permissions_of("operator") == ROLES["operator"]
 
 
-def test_nobody_but_superusers_manages_accounts_or_removes_anything() -> None:
+def test_no_role_manages_accounts_or_deletes_rows() -> None:
     granted = set[str]().union(*ROLES.values())
 
     assert not {name for name in granted if ".delete_" in name or ".add_user" in name}

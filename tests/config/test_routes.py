@@ -1,4 +1,4 @@
-"""Every route as its owner, as three kinds of strangers and without a login.
+"""Every route with and without access: owner, three kinds of strangers, no login.
 
 Also with the wrong scope. A route that is in no table below fails the first tests.
 """
@@ -27,7 +27,7 @@ COSTS = "/api/v1/billing/costs/{organization_id}"
 LABEL = "/v1/api/organizations/{organization_id}/whitelabel"
 INNER = f"{LABEL}/organizations/{{inner_id}}"
 
-# Names one organization in its path: a stranger's is not there, whoever's it is.
+# The path names one organization; keys without access to it get a 404.
 NAMED = {
     f"get {OURS}": READ,
     f"patch {OURS}": WRITE,
@@ -46,7 +46,7 @@ NAMED = {
     f"get {OURS}/costs.csv": BILL,
     f"get {OURS}/metrics.csv": READ,
 }
-# Contract C documents 403 for an organization that exists and is somebody else's.
+# Contract C documents 403 for an existing organization that the key cannot access.
 BILLED = {
     f"get {COSTS}": BILL,
     f"get {COSTS}/charts": BILL,
@@ -82,7 +82,7 @@ OWNED = {
     f"get {LABEL}/users": READ,
     f"get {LABEL}/projects": READ,
 }
-# Names nobody: what a key reaches is its own.
+# The path names no organization: the key determines the data.
 OWN = {
     "get /api/v1/organizations": READ,
     "post /api/v1/organizations": WRITE,
@@ -96,9 +96,9 @@ OWN = {
     "put /v1/billing/limits": PAY,
 }
 OPEN = {"post /api/v1/users/auth/_login", "post /v1/api-login"}
-# These reach deleted ones: to take them back, and to see how the deletion went.
+# These find deleted organizations: to restore them, and to see their deletion job.
 REACH_DELETED = {
-    f"get {OURS}/access",  # says that it is deleted
+    f"get {OURS}/access",  # returns that it is deleted
     f"post {OURS}/restore",
     f"get {INNER}/restore",
     f"get {INNER}/jobs",
@@ -128,8 +128,8 @@ STAFF_PAGES = {
     *("billing:fleet_alerts", "billing:alert_emails"),
     *("api_docs", "components"),
 }
-KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_roles
-# Doors of one row, most of them POST only: see test_jobs_page and test_actions.
+KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_api_keys_page
+# Routes of one row, most of them POST only: see test_stripe_pages and test_actions.
 ROW_PAGES = {
     *("billing:start_sync", "billing:discrepancy_row", "billing:resolve_discrepancy"),
     *(
@@ -144,7 +144,7 @@ ROW_PAGES = {
         "billing:action",
     ),
     *("billing:cancel_action", "billing:retry_action"),
-    # Of alerts and letters: see test_alerts_page and test_letters.
+    # Alerts and their emails: see test_alerts_page and test_emails.
     *("billing:edit_limits", "billing:edit_recipients", "billing:snooze_alerts"),
     *("billing:resend_alert", "billing:alert_email", "billing:alert_email_html"),
 }
@@ -154,7 +154,7 @@ OPEN_PAGES = {"health", "openapi", "stripe_webhook", "billing:unsubscribe", ""}
 
 @dataclass
 class World:
-    """acme's org-7 is the target; org-11 is its neighbour, decoy another's."""
+    """The target org-7 of acme, its neighbour org-11, and a decoy white label."""
 
     acme: WhiteLabel
     target: Organization
@@ -217,7 +217,7 @@ def operations() -> Iterator[str]:
 
 
 def page_names() -> Iterator[str]:
-    """Names of our own pages; allauth's and Django admin's are theirs to gate."""
+    """Yield the names of our pages; allauth and Django admin protect theirs."""
     for pattern in get_resolver().url_patterns:
         if isinstance(pattern, URLPattern):
             yield pattern.name or ""
@@ -246,37 +246,41 @@ def test_every_page_is_in_a_table() -> None:
 
 
 @pytest.mark.parametrize("route", sorted({*NAMED, *BILLED, *LABELLED, *OWNED, *OWN}))
-def test_nobody_is_asked_for_a_credential(route: str, world: World) -> None:
+def test_every_operation_requires_a_credential(route: str, world: World) -> None:
     world.ids["organization_id"] = 1
     assert world.call(route, None) == 401
     assert world.call(route, "ei_" + "x" * 40) == 401
 
 
 @pytest.mark.parametrize("route", sorted(NAMED))
-def test_a_named_organization_is_its_owners_only(route: str, world: World) -> None:
+def test_an_organization_is_reached_only_with_its_keys(
+    route: str, world: World
+) -> None:
     scope = NAMED[route]
-    mine = make_key(world.acme, scope, organization=world.target)
+    key = make_key(world.acme, scope, organization=world.target)
 
     assert world.call(route, _without(world.acme, scope)) == 403
     assert world.call(route, make_key(world.decoy, scope)) == 404
-    theirs = make_key(world.acme, scope, organization=world.neighbour)
-    assert world.call(route, theirs) == 404
-    assert world.call(route, mine) not in REFUSED
+    neighbour_key = make_key(world.acme, scope, organization=world.neighbour)
+    assert world.call(route, neighbour_key) == 404
+    assert world.call(route, key) not in REFUSED
 
 
 @pytest.mark.parametrize("route", sorted(BILLED))
-def test_a_billed_organization_is_its_owners_only(route: str, world: World) -> None:
-    mine = make_key(world.acme, BILL, organization=world.target)
+def test_costs_of_an_organization_are_read_only_with_its_keys(
+    route: str, world: World
+) -> None:
+    key = make_key(world.acme, BILL, organization=world.target)
 
     assert world.call(route, _without(world.acme, BILL)) == 403
     assert world.call(route, make_key(world.decoy, BILL)) == 403
-    theirs = make_key(world.acme, BILL, organization=world.neighbour)
-    assert world.call(route, theirs) == 403
-    assert world.call(route, mine) == 200
+    neighbour_key = make_key(world.acme, BILL, organization=world.neighbour)
+    assert world.call(route, neighbour_key) == 403
+    assert world.call(route, key) == 200
 
 
 @pytest.mark.parametrize("route", sorted(LABELLED | OWNED))
-def test_a_white_label_is_its_own_keys_only(route: str, world: World) -> None:
+def test_a_white_label_is_reached_only_with_its_keys(route: str, world: World) -> None:
     scope = (LABELLED | OWNED)[route]
     assert world.acme.owner
     world.ids["organization_id"] = world.acme.owner.pk
@@ -289,7 +293,7 @@ def test_a_white_label_is_its_own_keys_only(route: str, world: World) -> None:
 
 
 @pytest.mark.parametrize("route", sorted(LABELLED))
-def test_an_organization_of_another_white_label_is_not_there(
+def test_an_organization_of_another_white_label_is_not_found(
     route: str, world: World
 ) -> None:
     assert world.decoy.owner
@@ -299,7 +303,7 @@ def test_an_organization_of_another_white_label_is_not_there(
 
 
 @pytest.mark.parametrize("route", sorted({*NAMED, *BILLED, *LABELLED} - REACH_DELETED))
-def test_a_deleted_organization_is_not_there(route: str, world: World) -> None:
+def test_a_deleted_organization_is_not_found(route: str, world: World) -> None:
     scope = (NAMED | BILLED | LABELLED)[route]
     assert world.acme.owner
     delete(world.target)
@@ -310,7 +314,9 @@ def test_a_deleted_organization_is_not_there(route: str, world: World) -> None:
 
 
 @pytest.mark.parametrize("route", sorted(OWN))
-def test_what_names_nobody_takes_its_scope(route: str, world: World) -> None:
+def test_routes_without_an_organization_require_their_scope(
+    route: str, world: World
+) -> None:
     scope = OWN[route]
 
     assert world.call(route, _without(world.acme, scope)) == 403
@@ -318,7 +324,9 @@ def test_what_names_nobody_takes_its_scope(route: str, world: World) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ORGANIZATION_PAGES))
-def test_an_organizations_page_is_for_who_may_see_it(name: str, world: World) -> None:
+def test_organization_pages_require_a_role_in_the_white_label(
+    name: str, world: World
+) -> None:
     from django.urls import reverse  # noqa: PLC0415
 
     url = reverse(name, args=[world.target.pk])

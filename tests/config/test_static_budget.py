@@ -1,6 +1,6 @@
-"""What a first view costs: on the web server and with the static files of production.
+"""Size of a first view, with the web server and the static files of production.
 
-Files are built as `make up` builds them; Chromium counts the bytes that arrive.
+`collectstatic` builds the files as `make up` does; Chromium counts the bytes received.
 """
 
 import gzip
@@ -43,15 +43,15 @@ from tests.factories import (
 from tests.support.browser import LAUNCH
 
 pytestmark = pytest.mark.process
-BUDGET = 120_000  # bytes of a first view, heads included, without the chart library
-REQUESTS = 11  # of a first view: the page, its sheet, its scripts, its mark
+BUDGET = 120_000  # bytes of a first view with headers, without the chart library
+REQUESTS = 11  # of a first view: the page, its style sheet, its scripts, its icon
 LIBRARY = "/static/plotly/"
 YEAR = 31_536_000  # seconds
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 HASHED = re.compile(r"/static/.+\.[0-9a-f]{12}\.\w+")
 
 
-# --- the product as it is served --------------------------------------------------
+# --- the served product -----------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ def browser_type_launch_args() -> dict[str, Any]:
 def base(
     django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The product's web process over the tests' database."""
+    """Start the web process of the product on the database of the tests."""
     state, port = tmp_path_factory.mktemp("served"), free_port()
     (state / "logs").mkdir()
     web = programs(state, port)[0]
@@ -107,7 +107,7 @@ def _ask(url: str, encoding: str = "identity") -> Any:
 
 @pytest.fixture
 def org(committed: None) -> Organization:
-    """Five products on each of 90 days; 60 others fill the list with costs."""
+    """Record 90 days of five products, and costs of 60 other organizations."""
     acme = make_white_label("acme")
     others = [{"external_id": f"other-{number}"} for number in range(60)]
     make_organizations(acme, [{"external_id": "org-7"}, *others])
@@ -120,7 +120,7 @@ def org(committed: None) -> Organization:
 
 
 def _record(white_label: WhiteLabel, uses: list[tuple[str, int, int]]) -> None:
-    """Each use of an organization, a product, so many days ago."""
+    """Record uses, each an organization, a product and an age in days."""
     now = timezone.now()
     events = [
         {
@@ -140,7 +140,7 @@ def _record(white_label: WhiteLabel, uses: list[tuple[str, int, int]]) -> None:
 def inside(
     context: BrowserContext, org: Organization, client: Client, base: str
 ) -> BrowserContext:
-    """Where somebody is logged in who may see everything."""
+    """Log a superuser in and return the browser context."""
     client.force_login(make_user("ada", is_superuser=True))
     session = client.cookies["session"].value
     context.add_cookies([{"name": "session", "value": session, "url": base}])
@@ -151,7 +151,7 @@ def inside(
 
 
 class Loaded:
-    """Everything a page loads, the cache being empty: bytes on the wire by address."""
+    """Requests of a page with an empty cache: their URLs and bytes on the wire."""
 
     def __init__(self, page: Page) -> None:
         self._urls: dict[str, str] = {}
@@ -178,7 +178,7 @@ class Loaded:
 
     @property
     def size(self) -> int:
-        """Without the chart library."""
+        """Bytes of all requests, without those of the chart library."""
         return sum(
             size for key, size in self._sizes.items() if LIBRARY not in self._urls[key]
         )
@@ -200,7 +200,7 @@ def _paths(org: Organization) -> list[str]:
 
 
 @pytest.mark.browser
-def test_a_first_view_is_small_and_all_ours(
+def test_a_first_view_is_small_and_loads_from_one_host(
     inside: BrowserContext, browser: Browser, org: Organization, base: str
 ) -> None:
     views = {path: _view(inside, f"{base}{path}")[1] for path in _paths(org)}
@@ -210,23 +210,23 @@ def test_a_first_view_is_small_and_all_ours(
 
     sizes = {path: loaded.size for path, loaded in views.items()}
     assert {path: size for path, size in sizes.items() if size >= BUDGET} == {}
-    assert min(sizes.values()) > 20_000  # they were counted
+    assert min(sizes.values()) > 20_000  # Chromium has counted them
     urls = {url for loaded in views.values() for url in loaded.urls}
     assert [url for url in urls if not url.startswith((f"{base}/", "data:"))] == []
-    asked = {path: _asked(loaded) for path, loaded in views.items()}
-    assert {path: urls for path, urls in asked.items() if len(urls) > REQUESTS} == {}
-    sheets = [[url for url in urls if ".css" in url] for urls in asked.values()]
-    assert [len(found) for found in sheets] == [1] * len(views)
+    requests = {path: _requests_of(loaded) for path, loaded in views.items()}
+    assert {path: urls for path, urls in requests.items() if len(urls) > REQUESTS} == {}
+    sheets = [[url for url in urls if ".css" in url] for urls in requests.values()]
+    assert [len(urls) for urls in sheets] == [1] * len(views)
 
 
-def _asked(loaded: Loaded) -> list[str]:
-    """Over the wire, without the chart library."""
+def _requests_of(loaded: Loaded) -> list[str]:
+    """Return the URLs loaded over HTTP, without the chart library."""
     library = loaded.libraries
     return [url for url in loaded.urls if url.startswith("http") and url not in library]
 
 
 @pytest.mark.browser
-def test_the_library_comes_once_after_the_first_paint_where_charts_are(
+def test_the_chart_library_loads_once_after_the_first_paint_of_charts(
     inside: BrowserContext, org: Organization, base: str
 ) -> None:
     page, loaded = _view(inside, f"{base}/organizations/")
@@ -244,7 +244,7 @@ def test_the_library_comes_once_after_the_first_paint_where_charts_are(
 
 
 @pytest.mark.browser
-def test_pictures_and_words_do_not_wait_for_the_library(
+def test_chart_images_and_text_do_not_wait_for_the_chart_library(
     inside: BrowserContext, org: Organization, base: str
 ) -> None:
     held: list[Route] = []
@@ -270,7 +270,7 @@ def test_pictures_and_words_do_not_wait_for_the_library(
 
 
 @pytest.mark.browser
-def test_static_files_have_hashed_names_and_stay_for_ever(
+def test_static_files_have_hashed_names_and_are_cached_for_a_year(
     inside: BrowserContext, org: Organization, base: str
 ) -> None:
     _, loaded = _view(inside, f"{base}/organizations/{org.pk}/")
@@ -279,9 +279,9 @@ def test_static_files_have_hashed_names_and_stay_for_ever(
     assert len(files) > 8
     for file in files:
         assert HASHED.search(file), file
-        kept = _ask(file).headers["Cache-Control"]
-        assert "immutable" in kept
-        [age] = re.findall(r"max-age=(\d+)", kept)
+        cache_control = _ask(file).headers["Cache-Control"]
+        assert "immutable" in cache_control
+        [age] = re.findall(r"max-age=(\d+)", cache_control)
         assert int(age) >= YEAR
 
 
@@ -293,7 +293,7 @@ def test_static_files_have_hashed_names_and_stay_for_ever(
         ("identity", None),
     ],
 )
-def test_static_files_are_packed_as_the_browser_likes(
+def test_static_files_are_compressed_as_the_browser_accepts(
     base: str, accepted: str, given: str | None
 ) -> None:
     unpacked = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
@@ -309,17 +309,17 @@ def test_static_files_are_packed_as_the_browser_likes(
 
 
 def _hashed(base: str, name: str) -> str:
-    """The file's name on disk, as a page names it."""
+    """Return the URL of a static file, with its hash, as a page has it."""
     page = _ask(f"{base}/accounts/login/").read().decode()
     stem, _, ending = name.rpartition(".")
-    [found] = re.findall(rf'="(/static/{re.escape(stem)}\.[^"]+\.{ending})"', page)
-    return str(found)
+    [url] = re.findall(rf'="(/static/{re.escape(stem)}\.[^"]+\.{ending})"', page)
+    return str(url)
 
 
-def test_a_sheet_holds_its_parts_and_follows_them(
+def test_a_style_sheet_contains_its_imports_and_is_renamed_with_them(
     tmp_path: Path, settings: Settings
 ) -> None:
-    """Collected again after a part changed, its name and its address are others."""
+    """A changed import gives the style sheet another name."""
     source, sheet = tmp_path / "source", "css/app.css"
     (source / "css").mkdir(parents=True)
     (source / sheet).write_text('@layer base;\n@import url("base.css") layer(base);\n')
@@ -340,12 +340,12 @@ def test_a_sheet_holds_its_parts_and_follows_them(
     (source / "css/base.css").write_text("h1 { color: blue; }\n")
     second = collect()
     assert second != first
-    settings.DEBUG = True  # addresses as they are in development, unless forced
+    settings.DEBUG = True  # URLs have no hash in development, unless forced
     assert storage.url(sheet) == "/static/css/app.css"
     assert storage.url(sheet, force=True) == second
 
 
-def test_pages_are_packed_and_calls_of_programs_are_not(
+def test_pages_are_compressed_and_api_responses_are_not(
     db: None, client: Client
 ) -> None:
     accepts = {"accept-encoding": "gzip"}

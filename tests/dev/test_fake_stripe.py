@@ -1,4 +1,4 @@
-"""The stand-in for Stripe does what Stripe does, asked by Stripe's own SDK."""
+"""The fake Stripe behaves as Stripe does, called with the SDK of Stripe."""
 
 import os
 import socket
@@ -24,15 +24,15 @@ def test_customers_are_found_by_email(fake_stripe: FakeStripe) -> None:
     ann = make_customer(fake_stripe, "ann@example.com")
     make_customer(fake_stripe, "bob@example.com")
 
-    found = client.v1.customers.list({"email": "ann@example.com"}).data
+    customers = client.v1.customers.list({"email": "ann@example.com"}).data
 
-    assert [one.id for one in found] == [ann.id]
+    assert [one.id for one in customers] == [ann.id]
     query = "email:'ann@example.com' AND name:'Ann'"
     searched = client.v1.customers.search({"query": query}).data
     assert [one.id for one in searched] == [ann.id]
 
 
-def test_deleted_customer_is_out_of_lists_and_its_subscription_ends(
+def test_deleted_customer_is_not_listed_and_its_subscription_ends(
     fake_stripe: FakeStripe,
 ) -> None:
     client = fake_stripe.client()
@@ -80,14 +80,14 @@ def test_first_invoice_is_paid_at_once(fake_stripe: FakeStripe) -> None:
 
 def test_price_change_is_prorated_on_the_next_invoice(fake_stripe: FakeStripe) -> None:
     client = fake_stripe.client()
-    dear = make_price(fake_stripe, 9900, tier="scale")
+    expensive = make_price(fake_stripe, 9900, tier="scale")
     subscription = make_subscription(fake_stripe)
     item = subscription["items"].data[0].id
     fake_stripe.advance(days=15)  # half of thirty days
 
-    changed: Any = {"items": [{"id": item, "price": dear.id}]}
-    asked: Any = {"subscription": subscription.id, "subscription_details": changed}
-    preview = client.v1.invoices.create_preview(asked)
+    changed: Any = {"items": [{"id": item, "price": expensive.id}]}
+    parameters: Any = {"subscription": subscription.id, "subscription_details": changed}
+    preview = client.v1.invoices.create_preview(parameters)
     client.v1.subscriptions.update(subscription.id, changed)
     fake_stripe.advance(days=16)
 
@@ -98,7 +98,7 @@ def test_price_change_is_prorated_on_the_next_invoice(fake_stripe: FakeStripe) -
     assert len(client.v1.invoices.list().data) == 2
 
 
-def test_link_of_an_invoice_is_a_page_that_pays(fake_stripe: FakeStripe) -> None:
+def test_link_of_an_invoice_opens_a_page_that_pays(fake_stripe: FakeStripe) -> None:
     client = fake_stripe.client()
     customer = client.v1.customers.create({"name": "Ann <b>", "email": "a@b.co"})
     draft = client.v1.invoices.create(
@@ -122,7 +122,7 @@ def test_link_of_an_invoice_is_a_page_that_pays(fake_stripe: FakeStripe) -> None
         assert "7.11 USD" in answer.read().decode()
 
 
-def test_loaded_objects_are_whole_and_live(fake_stripe: FakeStripe) -> None:
+def test_loaded_objects_are_complete_and_usable(fake_stripe: FakeStripe) -> None:
     fake_stripe.load(
         {"object": "subscription", "id": "sub_7", "customer": "cus_7"}
         | {"created": 1780315200, "items": [{"price": "price_7", "quantity": 3}]},
@@ -135,15 +135,16 @@ def test_loaded_objects_are_whole_and_live(fake_stripe: FakeStripe) -> None:
     )
     client = fake_stripe.client()
 
-    found = client.v1.subscriptions.retrieve("sub_7")
-    assert found["items"].data[0].current_period_start == 1793534400  # 1 November
+    subscription = client.v1.subscriptions.retrieve("sub_7")
+    item = subscription["items"].data[0]
+    assert item.current_period_start == 1793534400  # 1 November
     assert client.v1.invoices.retrieve("in_7").amount_paid == 777
     assert fake_stripe.events() == []
     fake_stripe.advance(days=11)
     assert client.v1.invoices.list({"customer": "cus_7"}).data[0].total == 3300
 
 
-def test_killed_server_keeps_what_it_answered(tmp_path: Path) -> None:
+def test_killed_server_keeps_acknowledged_writes(tmp_path: Path) -> None:
     state = tmp_path / "fake.sqlite"
     process, url = start_server(state)
     made = FakeStripe(url).client().v1.customers.create({"name": "Ann"})
@@ -151,15 +152,15 @@ def test_killed_server_keeps_what_it_answered(tmp_path: Path) -> None:
     process.communicate(timeout=10)
 
     process, url = start_server(state)
-    kept = FakeStripe(url).client().v1.customers.retrieve(made.id)
+    customer = FakeStripe(url).client().v1.customers.retrieve(made.id)
     process.terminate()
     process.communicate(timeout=10)
 
-    assert kept.name == "Ann"
+    assert customer.name == "Ann"
     assert process.returncode == 0
 
 
-def test_port_and_secret_of_a_state_folder_stay(
+def test_port_and_secret_of_a_state_folder_persist(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(state: Path) -> tuple[str, str]:
@@ -175,6 +176,6 @@ def test_port_and_secret_of_a_state_folder_stay(
     url, secret = run(tmp_path / "a")
     assert run(tmp_path / "a") == (url, secret)
     assert run(tmp_path / "b")[1] != secret
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", int(url.rpartition(":")[2])))
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", int(url.rpartition(":")[2])))
         assert run(tmp_path / "a")[0] != url

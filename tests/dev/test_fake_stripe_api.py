@@ -1,4 +1,4 @@
-"""How the stand-in's API answers: lists, cursors, errors, keys, versions, faults."""
+"""API of the fake Stripe: lists, cursors, errors, keys, versions and faults."""
 
 import base64
 import http.client
@@ -26,7 +26,7 @@ NOON = 1795262400  # 21 November 2026
 
 
 class Raw:
-    """HTTP without the SDK: status, headers and JSON as they came."""
+    """HTTP client without the SDK that returns status, JSON and headers unchanged."""
 
     def __init__(self, fake: FakeStripe) -> None:
         self.client = http.client.HTTPConnection(fake.url.removeprefix("http://"))
@@ -63,19 +63,21 @@ def _ids(answer: Json) -> list[str]:
     return [one["id"] for one in answer["data"]]
 
 
-def test_lists_are_newest_first_and_ties_last_made_first(
+def test_lists_are_newest_first_also_within_a_second(
     fake_stripe: FakeStripe, raw: Raw
 ) -> None:
     _customers(fake_stripe, 5, 9, 5, 5, 1)
 
-    _, found, _ = raw("GET", "/v1/customers")
+    _, body, _ = raw("GET", "/v1/customers")
 
-    assert _ids(found) == ["cus_1", "cus_3", "cus_2", "cus_0", "cus_4"]
-    assert (found["object"], found["has_more"]) == ("list", False)
-    assert found["url"] == "/v1/customers"
+    assert _ids(body) == ["cus_1", "cus_3", "cus_2", "cus_0", "cus_4"]
+    assert (body["object"], body["has_more"]) == ("list", False)
+    assert body["url"] == "/v1/customers"
 
 
-def test_cursors_go_both_ways_and_cut_no_tie(fake_stripe: FakeStripe, raw: Raw) -> None:
+def test_cursors_go_both_ways_within_a_second(
+    fake_stripe: FakeStripe, raw: Raw
+) -> None:
     _customers(fake_stripe, 5, 9, 5, 5, 1)
 
     _, after, _ = raw("GET", "/v1/customers?limit=2&starting_after=cus_3")
@@ -87,8 +89,8 @@ def test_cursors_go_both_ways_and_cut_no_tie(fake_stripe: FakeStripe, raw: Raw) 
 
 def test_every_object_is_listed_once(fake_stripe: FakeStripe) -> None:
     _customers(fake_stripe, *[7] * 250)
-    found = fake_stripe.client().v1.customers.list({"limit": 100})
-    ids = [one.id for one in found.auto_paging_iter()]
+    customers = fake_stripe.client().v1.customers.list({"limit": 100})
+    ids = [one.id for one in customers.auto_paging_iter()]
     assert ids == [f"cus_{number}" for number in reversed(range(250))]
 
 
@@ -105,8 +107,8 @@ def test_created_ranges(
     fake_stripe: FakeStripe, raw: Raw, span: Json, expected: list[str]
 ) -> None:
     _customers(fake_stripe, 5, 5, 9)
-    _, found, _ = raw("GET", f"/v1/customers?{urlencode(span)}")
-    assert _ids(found) == expected
+    _, body, _ = raw("GET", f"/v1/customers?{urlencode(span)}")
+    assert _ids(body) == expected
 
 
 INTEGER = "parameter_invalid_integer"
@@ -170,12 +172,12 @@ def test_refused_writes_name_the_parameter(
 @pytest.mark.parametrize(
     "header", ["", "Bearer ", "Bearer pk_test_1", "Basic !", "Bearer sk_test_expired"]
 )
-def test_call_without_a_good_key_is_401(raw: Raw, header: str) -> None:
+def test_call_without_a_valid_key_is_401(raw: Raw, header: str) -> None:
     status, body, _ = raw("GET", "/v1/customers", Authorization=header)
     assert (status, body["error"]["type"]) == (401, "invalid_request_error")
 
 
-def test_key_may_be_the_user_of_basic(raw: Raw) -> None:
+def test_key_can_be_the_user_name_of_basic_authentication(raw: Raw) -> None:
     user = base64.b64encode(f"{KEY}:".encode()).decode()
     assert raw("GET", "/v1/customers", Authorization=f"Basic {user}")[0] == 200
 
@@ -183,7 +185,9 @@ def test_key_may_be_the_user_of_basic(raw: Raw) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}]
 )
-def test_pages_of_other_sites_may_not_ask(raw: Raw, headers: dict[str, str]) -> None:
+def test_requests_from_other_sites_are_refused(
+    raw: Raw, headers: dict[str, str]
+) -> None:
     assert raw("POST", "/_fake/reset", **headers)[0] == 403
 
 
@@ -196,7 +200,7 @@ def test_unknown_version_is_refused(raw: Raw) -> None:
 # --- Idempotency ------------------------------------------------------------------
 
 
-def test_same_key_gives_the_first_answer_again(raw: Raw) -> None:
+def test_same_key_returns_the_first_response_again(raw: Raw) -> None:
     first = raw("POST", "/v1/customers", {"name": "Ann"}, Idempotency_Key="k-7")
     again = raw("POST", "/v1/customers", {"name": "Ann"}, Idempotency_Key="k-7")
 
@@ -212,12 +216,12 @@ def test_same_key_with_other_parameters_is_refused(raw: Raw) -> None:
     assert (status, body["error"]["type"]) == (400, "idempotency_error")
 
 
-def test_parallel_calls_with_one_key_make_one_object(fake_stripe: FakeStripe) -> None:
+def test_parallel_calls_with_one_key_create_one_object(fake_stripe: FakeStripe) -> None:
     def create(number: int) -> str:
         client = Raw(fake_stripe)
-        found = client("POST", "/v1/customers", {"name": "A"}, Idempotency_Key="k-7")
+        answer = client("POST", "/v1/customers", {"name": "A"}, Idempotency_Key="k-7")
         client.client.close()
-        return str(found[1]["id"])
+        return str(answer[1]["id"])
 
     with ThreadPoolExecutor(16) as pool:
         ids = set(pool.map(create, range(48)))
@@ -225,23 +229,23 @@ def test_parallel_calls_with_one_key_make_one_object(fake_stripe: FakeStripe) ->
     assert [one["id"] for one in fake_stripe.objects("customer")] == list(ids)
 
 
-def test_keys_are_forgotten_after_a_day(fake_stripe: FakeStripe, raw: Raw) -> None:
+def test_keys_expire_after_a_day(fake_stripe: FakeStripe, raw: Raw) -> None:
     first = raw("POST", "/v1/customers", {"name": "Ann"}, Idempotency_Key="k-7")[1]
     fake_stripe.advance(hours=23)
-    kept = raw("POST", "/v1/customers", {"name": "Ann"}, Idempotency_Key="k-7")[1]
+    repeated = raw("POST", "/v1/customers", {"name": "Ann"}, Idempotency_Key="k-7")[1]
     fake_stripe.advance(hours=2)
     later = raw("POST", "/v1/customers", {"name": "Ann"}, Idempotency_Key="k-7")[1]
 
-    assert kept["id"] == first["id"] != later["id"]
+    assert repeated["id"] == first["id"] != later["id"]
 
 
-def test_refused_parameters_are_not_kept_under_the_key(raw: Raw) -> None:
+def test_refused_parameters_are_not_stored_under_the_key(raw: Raw) -> None:
     refused = raw("POST", "/v1/customers", {"nome": "Ann"}, Idempotency_Key="k-7")
     made = raw("POST", "/v1/customers", {"name": "Ann"}, Idempotency_Key="k-7")
     assert (refused[0], made[0]) == (400, 200)
 
 
-def test_a_500_inside_the_call_is_kept_under_the_key(
+def test_a_500_inside_the_call_is_stored_under_the_key(
     fake_stripe: FakeStripe, raw: Raw
 ) -> None:
     fake_stripe.fault("error_saved")
@@ -255,7 +259,9 @@ def test_a_500_inside_the_call_is_kept_under_the_key(
 # --- Faults -----------------------------------------------------------------------
 
 
-def test_rate_limit_holds_for_the_next_calls(fake_stripe: FakeStripe, raw: Raw) -> None:
+def test_rate_limit_fault_applies_to_the_next_calls(
+    fake_stripe: FakeStripe, raw: Raw
+) -> None:
     fake_stripe.fault("rate_limit", times=2)
     answers = [raw("GET", "/v1/customers") for _ in range(3)]
     assert [status for status, _, _ in answers] == [429, 429, 200]
@@ -282,7 +288,7 @@ def test_connection_cut_after_the_commit_leaves_one_object(
     ("fault", "done"),
     [("disconnect_before", 0), ("error", 0), ("truncate", 1), ("garbage", 1)],
 )
-def test_broken_answers_are_errors_of_the_sdk(
+def test_broken_responses_raise_errors_of_the_sdk(
     fake_stripe: FakeStripe, fault: str, done: int
 ) -> None:
     fake_stripe.fault(fault, method="POST")
@@ -294,13 +300,15 @@ def test_broken_answers_are_errors_of_the_sdk(
     assert len(client.v1.customers.list().data) == done
 
 
-def test_fault_may_let_calls_pass_first(fake_stripe: FakeStripe, raw: Raw) -> None:
+def test_fault_can_let_calls_pass_first(fake_stripe: FakeStripe, raw: Raw) -> None:
     fake_stripe.fault("error", "/v1/prices*", skip=1, status=503)
     paths = ["/v1/prices", "/v1/customers", "/v1/prices", "/v1/prices"]
     assert [raw("GET", path)[0] for path in paths] == [200, 200, 503, 200]
 
 
-def test_hang_and_latency_hold_nobody_else(fake_stripe: FakeStripe, raw: Raw) -> None:
+def test_hang_and_latency_delay_no_other_request(
+    fake_stripe: FakeStripe, raw: Raw
+) -> None:
     fake_stripe.fault("hang", seconds=0.3)
     began = time.monotonic()
     with pytest.raises(http.client.RemoteDisconnected):
@@ -320,11 +328,11 @@ def test_calls_are_logged(fake_stripe: FakeStripe) -> None:
 # --- Versions, expand -------------------------------------------------------------
 
 
-def test_newest_version_is_the_one_the_sdk_speaks() -> None:
+def test_newest_version_is_the_one_of_the_sdk() -> None:
     assert stripe.api_version == versions.NEWEST
 
 
-def test_period_is_where_the_version_has_it(fake_stripe: FakeStripe) -> None:
+def test_period_is_placed_as_in_each_version(fake_stripe: FakeStripe) -> None:
     subscription = make_subscription(fake_stripe)
     shown = {
         version: fake_stripe.client(version)
@@ -343,13 +351,13 @@ def test_period_is_where_the_version_has_it(fake_stripe: FakeStripe) -> None:
     assert new["billing_mode"]["type"] == "flexible"
 
 
-def test_invoice_names_its_subscription_as_the_version_does(
+def test_invoice_names_its_subscription_as_in_each_version(
     fake_stripe: FakeStripe,
 ) -> None:
     subscription = make_subscription(fake_stripe)
-    found = str(subscription.latest_invoice)
+    invoice = str(subscription.latest_invoice)
     old, new = (
-        fake_stripe.client(version).v1.invoices.retrieve(found).to_dict()
+        fake_stripe.client(version).v1.invoices.retrieve(invoice).to_dict()
         for version in ("2024-06-20", "2025-03-31.basil")
     )
 
@@ -364,14 +372,14 @@ def test_invoice_names_its_subscription_as_the_version_does(
 def test_expand_puts_objects_in_place_of_ids(fake_stripe: FakeStripe) -> None:
     subscription = make_subscription(fake_stripe)
     paths = ["data.customer", "data.latest_invoice", "data.items.data.price.product"]
-    [found] = fake_stripe.client().v1.subscriptions.list({"expand": paths}).data
+    [listed] = fake_stripe.client().v1.subscriptions.list({"expand": paths}).data
 
-    shown = found.to_dict()
+    shown = listed.to_dict()
     assert shown["customer"]["email"] == "ann@example.com"
     assert shown["latest_invoice"]["status"] == "paid"
     product = shown["items"]["data"][0]["price"]["product"]
     assert product["metadata"]["orgdesk_tier"] == "growth"
-    assert found.id == subscription.id
+    assert listed.id == subscription.id
 
 
 def test_long_invoice_shows_ten_lines_and_lists_them_all(
@@ -384,25 +392,25 @@ def test_long_invoice_shows_ten_lines_and_lists_them_all(
     )
     client = fake_stripe.client()
 
-    found = client.v1.invoices.retrieve("in_7")
-    assert (len(found.lines.data), found.lines.has_more) == (10, True)
+    invoice = client.v1.invoices.retrieve("in_7")
+    assert (len(invoice.lines.data), invoice.lines.has_more) == (10, True)
     pages = client.v1.invoices.line_items.list("in_7", {"limit": 5})
     assert [line.amount for line in pages.auto_paging_iter()] == list(range(12))
-    assert found.total == 66
+    assert invoice.total == 66
 
 
 def test_subscriptions_are_listed_by_status_and_price(
     fake_stripe: FakeStripe, raw: Raw
 ) -> None:
     client = fake_stripe.client()
-    kept = make_subscription(fake_stripe)
+    active = make_subscription(fake_stripe)
     ended = make_subscription(fake_stripe)
     client.v1.subscriptions.cancel(ended.id)
     price = ended["items"].data[0].price.id
 
-    assert _ids(raw("GET", "/v1/subscriptions")[1]) == [kept.id]
+    assert _ids(raw("GET", "/v1/subscriptions")[1]) == [active.id]
     everything = _ids(raw("GET", "/v1/subscriptions?status=all")[1])
-    assert everything == [ended.id, kept.id]
+    assert everything == [ended.id, active.id]
     assert _ids(raw("GET", "/v1/subscriptions?status=canceled")[1]) == [ended.id]
     path = f"/v1/subscriptions?status=all&price={price}"
     assert _ids(raw("GET", path)[1]) == [ended.id]
@@ -414,11 +422,11 @@ def test_metadata_merges_and_an_empty_value_drops_its_key(
     client = fake_stripe.client()
     customer = client.v1.customers.create({"metadata": {"a": "7", "b": "11"}})
     client.v1.customers.update(customer.id, {"metadata": {"b": "", "c": "5"}})
-    found = client.v1.customers.retrieve(customer.id).to_dict()
-    assert found["metadata"] == {"a": "7", "c": "5"}
+    updated = client.v1.customers.retrieve(customer.id).to_dict()
+    assert updated["metadata"] == {"a": "7", "c": "5"}
 
 
-def test_update_that_changes_nothing_makes_no_event(fake_stripe: FakeStripe) -> None:
+def test_update_that_changes_nothing_creates_no_event(fake_stripe: FakeStripe) -> None:
     customer = make_customer(fake_stripe)
     client = fake_stripe.client()
     client.v1.customers.update(customer.id, {"name": "Ann"})
@@ -434,8 +442,8 @@ def test_events_are_listed_by_type_and_delivery(fake_stripe: FakeStripe) -> None
     client = fake_stripe.client()
     types = ["price.created", "product.created"]
 
-    found = client.v1.events.list({"types": types}).data
-    assert [one.type for one in found] == types
+    events = client.v1.events.list({"types": types}).data
+    assert [one.type for one in events] == types
     assert client.v1.events.list({"type": "price.*"}).data[0].type == "price.created"
     assert client.v1.events.list({"delivery_success": False}).data == []
     assert len(client.v1.events.list({"delivery_success": True}).data) == 2

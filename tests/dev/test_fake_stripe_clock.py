@@ -1,4 +1,4 @@
-"""What happens at the stand-in as its clock goes on: renewals, trials, retries."""
+"""Events of the fake Stripe as its clock advances: renewals, trials and retries."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ def _at(text: str) -> int:
 
 
 def _days(fake: FakeStripe, subscription: str) -> list[tuple[str, str]]:
-    """The periods of its renewal invoices, oldest first."""
+    """Return the periods of the renewal invoices of a subscription, oldest first."""
     return [
         (_day(one["period_start"]), _day(one["period_end"]))
         for one in fake.objects("invoice")
@@ -32,15 +32,15 @@ def _day(instant: int) -> str:
     return datetime.fromtimestamp(instant, UTC).date().isoformat()
 
 
-def _subscription(fake: FakeStripe, found: str) -> stripe.Subscription:
-    return fake.client().v1.subscriptions.retrieve(found)
+def _subscription(fake: FakeStripe, id_: str) -> stripe.Subscription:
+    return fake.client().v1.subscriptions.retrieve(id_)
 
 
 def _newest(fake: FakeStripe) -> stripe.Invoice:
     return fake.client().v1.invoices.list({"limit": 1}).data[0]
 
 
-def test_anchor_on_the_31st_comes_back_after_short_months(
+def test_anchor_on_the_31st_returns_after_short_months(
     fake_stripe: FakeStripe,
 ) -> None:
     fake_stripe.advance(to=_at("2026-12-31 12:00"))
@@ -67,7 +67,7 @@ def test_yearly_anchor_on_29_february(fake_stripe: FakeStripe) -> None:
     ]
 
 
-def test_renewal_is_a_draft_for_an_hour_and_takes_usage(
+def test_renewal_is_a_draft_for_an_hour_and_accepts_usage(
     fake_stripe: FakeStripe,
 ) -> None:
     subscription = make_subscription(fake_stripe)
@@ -160,7 +160,7 @@ def test_trial_begins_with_a_zero_invoice_and_ends_with_a_charge(
     assert _day(charge.lines.data[0].period.end) == "2026-12-28"
 
 
-def test_trial_may_be_ended_now(fake_stripe: FakeStripe) -> None:
+def test_trial_can_be_ended_early(fake_stripe: FakeStripe) -> None:
     subscription = make_subscription(fake_stripe, trial_period_days=7)
     fake_stripe.advance(days=2)
     changed = fake_stripe.client().v1.subscriptions.update(
@@ -171,7 +171,9 @@ def test_trial_may_be_ended_now(fake_stripe: FakeStripe) -> None:
     assert _day(changed["items"].data[0].current_period_end) == "2026-12-23"
 
 
-def test_trial_nobody_can_pay_for_pauses_when_told_to(fake_stripe: FakeStripe) -> None:
+def test_trial_without_a_payment_method_pauses_if_configured(
+    fake_stripe: FakeStripe,
+) -> None:
     fake_stripe.pay("none")
     behavior: Any = {"end_behavior": {"missing_payment_method": "pause"}}
     subscription = make_subscription(
@@ -186,7 +188,9 @@ def test_trial_nobody_can_pay_for_pauses_when_told_to(fake_stripe: FakeStripe) -
     assert resumed.status == "active"
 
 
-def test_paused_collection_voids_and_comes_back(fake_stripe: FakeStripe) -> None:
+def test_paused_collection_voids_invoices_until_it_resumes(
+    fake_stripe: FakeStripe,
+) -> None:
     subscription = make_subscription(fake_stripe)
     resumes = _at("2027-01-10")
     fake_stripe.client().v1.subscriptions.update(
@@ -224,14 +228,14 @@ def test_cancel_at_period_end_ends_without_a_renewal(fake_stripe: FakeStripe) ->
     assert event["data"]["object"]["status"] == "canceled"
 
 
-def test_cancel_at_may_be_taken_back(fake_stripe: FakeStripe) -> None:
+def test_cancel_at_can_be_removed(fake_stripe: FakeStripe) -> None:
     subscription = make_subscription(fake_stripe)
     client = fake_stripe.client()
     client.v1.subscriptions.update(
         subscription.id, {"cancel_at": _at("2026-12-01 00:00")}
     )
-    kept = client.v1.subscriptions.update(subscription.id, {"cancel_at": ""})
-    assert (kept.cancel_at, kept.canceled_at) == (None, None)
+    updated = client.v1.subscriptions.update(subscription.id, {"cancel_at": ""})
+    assert (updated.cancel_at, updated.canceled_at) == (None, None)
     fake_stripe.advance(days=31)
     assert _subscription(fake_stripe, subscription.id).status == "active"
 
@@ -327,7 +331,7 @@ def test_longer_interval_begins_and_charges_now(fake_stripe: FakeStripe) -> None
     assert _day(changed["items"].data[0].current_period_end) == "2027-12-06"
 
 
-def test_seats_without_proration_change_the_next_invoice_alone(
+def test_seats_without_proration_change_only_the_next_invoice(
     fake_stripe: FakeStripe,
 ) -> None:
     subscription = make_subscription(fake_stripe)
@@ -355,7 +359,7 @@ def test_always_invoice_charges_the_difference_now(fake_stripe: FakeStripe) -> N
     assert (preview.total, _newest(fake_stripe).total) == (2900, 2900)
 
 
-def test_credit_is_kept_for_the_next_invoice(fake_stripe: FakeStripe) -> None:
+def test_credit_is_applied_to_the_next_invoice(fake_stripe: FakeStripe) -> None:
     subscription = make_subscription(fake_stripe)
     client = fake_stripe.client()
     customer = str(subscription.customer)
@@ -372,7 +376,7 @@ def test_credit_is_kept_for_the_next_invoice(fake_stripe: FakeStripe) -> None:
     assert client.v1.customers.retrieve(customer).balance == 0
 
 
-def test_events_are_forgotten_after_a_month(fake_stripe: FakeStripe) -> None:
+def test_events_expire_after_a_month(fake_stripe: FakeStripe) -> None:
     make_customer(fake_stripe)
     fake_stripe.advance(days=30)
     make_customer(fake_stripe, "bob@example.com")
@@ -381,7 +385,7 @@ def test_events_are_forgotten_after_a_month(fake_stripe: FakeStripe) -> None:
     assert emails == ["bob@example.com"]
 
 
-def test_running_clock_may_be_moved_on(fake_stripe: FakeStripe) -> None:
+def test_running_clock_can_be_advanced(fake_stripe: FakeStripe) -> None:
     began = fake_stripe.control("reset")["now"]
     subscription = make_subscription(fake_stripe, trial_period_days=7)
     fake_stripe.advance(days=8)

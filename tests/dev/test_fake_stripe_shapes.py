@@ -1,4 +1,4 @@
-"""What the stand-in shows is what the SDK's types say: no field more, none missing."""
+"""Objects of the fake Stripe have exactly the fields and types of the SDK."""
 
 import types
 import typing
@@ -20,11 +20,11 @@ _PLAIN: dict[Any, tuple[type, ...]] = {
 
 
 def differences(value: Any, kind: Any, where: str) -> list[str]:
-    """Where a JSON value is not of a type of the SDK: missing, unknown, mistyped."""
+    """Return where a JSON value differs from a type: missing, unknown, mistyped."""
     origin = typing.get_origin(kind)
     if origin in {typing.Union, types.UnionType}:
-        found = [differences(value, one, where) for one in typing.get_args(kind)]
-        return min(found, key=len)
+        candidates = [differences(value, one, where) for one in typing.get_args(kind)]
+        return min(candidates, key=len)
     if origin is list:
         return _of_list(value, typing.get_args(kind)[0], where)
     if isinstance(value, dict):
@@ -39,7 +39,7 @@ def _of_plain(value: Any, kind: Any, where: str) -> list[str]:
         good = isinstance(value, int) and not isinstance(value, bool)
     else:
         good = isinstance(value, _PLAIN.get(kind, ()))
-    # A union is as near as its nearest member: a plain one is far from an object.
+    # A union differs as little as its closest member: a scalar is far from an object.
     return [] if good else [f"{where}: {value!r} is none of {kind}"] * 9
 
 
@@ -52,7 +52,7 @@ def _of_dict(value: Json, kind: Any, where: str) -> list[str]:
     if isinstance(origin, type) and issubclass(origin, stripe.ListObject):
         return _of_list(value["data"], typing.get_args(kind)[0], where)
     if isinstance(origin, type) and issubclass(origin, stripe.StripeObject):
-        return []  # free keys, as of metadata
+        return []  # any keys, as in metadata
     if isinstance(kind, type) and issubclass(kind, stripe.StripeObject):
         return _of_object(value, kind, where)
     return [f"{where}: {value!r} is none of {kind}"] * 9
@@ -62,9 +62,9 @@ def _of_list(value: Any, kind: Any, where: str) -> list[str]:
     if not isinstance(value, list):
         return [f"{where}: {value!r} is no list"]
     return [
-        found
+        difference
         for number, one in enumerate(value)
-        for found in differences(one, kind, f"{where}[{number}]")
+        for difference in differences(one, kind, f"{where}[{number}]")
     ]
 
 
@@ -74,18 +74,18 @@ def _of_object(value: Json, kind: type, where: str) -> list[str]:
         for name, hint in kind.__annotations__.items()
         if "ClassVar" not in str(hint) and not name.startswith("_")
     }
-    found = [f"{where}.{name}: unknown" for name in value.keys() - hints.keys()]
+    problems = [f"{where}.{name}: unknown" for name in value.keys() - hints.keys()]
     for name, hint in hints.items():
         if name in value:
-            found += differences(value[name], hint, f"{where}.{name}")
+            problems += differences(value[name], hint, f"{where}.{name}")
         elif type(None) not in typing.get_args(hint):
-            found.append(f"{where}.{name}: missing")
-    return found
+            problems.append(f"{where}.{name}: missing")
+    return problems
 
 
 @pytest.fixture
 def filled(fake_stripe: FakeStripe) -> FakeStripe:
-    """Objects of every kind in every state they have."""
+    """Fill the fake Stripe with objects of every kind in every state."""
     client = fake_stripe.client()
     one = make_subscription(fake_stripe)
     make_subscription(fake_stripe, trial_period_days=5, cancel_at_period_end=True)
@@ -122,27 +122,27 @@ def filled(fake_stripe: FakeStripe) -> FakeStripe:
     ],
 )
 def test_shapes_are_those_of_the_sdk(filled: FakeStripe, kind: Any, count: int) -> None:
-    found = filled.objects(kind.OBJECT_NAME)
-    assert len(found) >= count
+    objects = filled.objects(kind.OBJECT_NAME)
+    assert len(objects) >= count
     wrong = {
         difference
-        for one in found
+        for one in objects
         for difference in differences(one, kind, kind.__name__)
         if not difference.startswith("Event.data.object")
     }
     assert wrong == set()
 
 
-def test_differences_are_seen(filled: FakeStripe) -> None:
-    """The check itself: each kind of mistake is one difference."""
-    found: Json = filled.objects("subscription")[0]
-    item = found["items"]["data"][0]
+def test_differences_are_detected(filled: FakeStripe) -> None:
+    """The check itself finds each kind of mistake as one difference."""
+    subscription: Json = filled.objects("subscription")[0]
+    item = subscription["items"]["data"][0]
     item["current_period_end"] = "soon"
     del item["plan"]
-    found["created"] = None
-    found["nap"] = 7
+    subscription["created"] = None
+    subscription["nap"] = 7
 
-    wrong = differences(found, stripe.Subscription, "sub")
+    wrong = differences(subscription, stripe.Subscription, "sub")
 
     assert sorted({one.partition(":")[0] for one in wrong}) == [
         "sub.created",

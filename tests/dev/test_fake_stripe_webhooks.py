@@ -1,4 +1,4 @@
-"""What the stand-in sends to an endpoint, and how a script disturbs it."""
+"""Webhooks of the fake Stripe, and scripts that delay, drop or repeat them."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ NOON = 1795262400
 
 
 class Endpoint(ThreadingHTTPServer):
-    """Keeps what it gets; answers the next of `statuses`, then 200."""
+    """An endpoint that stores requests and returns the next of `statuses`, then 200."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -47,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_deliveries_are_signed_and_in_order(
         )
 
 
-def test_event_is_pending_until_it_is_taken(
+def test_event_is_pending_until_it_is_delivered(
     fake_stripe: FakeStripe, endpoint: Endpoint
 ) -> None:
     endpoint.statuses = [500, 503]
@@ -99,7 +99,7 @@ def test_event_is_pending_until_it_is_taken(
     assert fake_stripe.events()[0]["pending_webhooks"] == 0
 
 
-def test_given_up_event_is_listed_as_undelivered(
+def test_event_with_exhausted_retries_is_listed_as_undelivered(
     fake_stripe: FakeStripe, endpoint: Endpoint
 ) -> None:
     endpoint.statuses = [500, 500]
@@ -110,9 +110,9 @@ def test_given_up_event_is_listed_as_undelivered(
     fake_stripe.settle()
 
     client = fake_stripe.client()
-    found = client.v1.events.list({"delivery_success": False}).data
-    assert [one.data.object["name"] for one in found] == ["Ann"]
-    assert found[0].pending_webhooks == 1
+    events = client.v1.events.list({"delivery_success": False}).data
+    assert [one.data.object["name"] for one in events] == ["Ann"]
+    assert events[0].pending_webhooks == 1
 
     fake_stripe.control("resend")
     fake_stripe.settle()
@@ -129,7 +129,7 @@ def test_duplicates_are_the_same_bytes(
     assert len(set(endpoint.got)) == 1
 
 
-def test_shuffled_deliveries_all_arrive_the_same_way_each_time(
+def test_shuffled_deliveries_arrive_in_the_same_order_each_time(
     fake_stripe: FakeStripe, endpoint: Endpoint
 ) -> None:
     orders = []
@@ -144,7 +144,7 @@ def test_shuffled_deliveries_all_arrive_the_same_way_each_time(
     assert orders[0] == orders[1] != names
 
 
-def test_dropped_deliveries_are_those_the_seed_says(
+def test_dropped_deliveries_depend_on_the_seed(
     fake_stripe: FakeStripe, endpoint: Endpoint
 ) -> None:
     fake_stripe.script(drop=0.3, seed=11)
@@ -163,7 +163,7 @@ def test_named_types_are_dropped(fake_stripe: FakeStripe, endpoint: Endpoint) ->
     assert [one["type"] for one in endpoint.events()] == ["price.created"]
 
 
-def test_versions_take_turns(fake_stripe: FakeStripe, endpoint: Endpoint) -> None:
+def test_versions_alternate(fake_stripe: FakeStripe, endpoint: Endpoint) -> None:
     fake_stripe.script(api_versions=["2020-08-27", "2025-03-31.basil"])
     _make(fake_stripe, 3)
     fake_stripe.settle()
@@ -171,7 +171,7 @@ def test_versions_take_turns(fake_stripe: FakeStripe, endpoint: Endpoint) -> Non
     assert versions == {"2020-08-27", "2025-03-31.basil"}
 
 
-def test_endpoint_has_a_version_of_its_own(
+def test_endpoint_has_a_separate_version(
     fake_stripe: FakeStripe, endpoint: Endpoint
 ) -> None:
     fake_stripe.send_to(endpoint.url, version="2024-06-20")
@@ -202,7 +202,7 @@ def test_wrong_secret_and_delay(fake_stripe: FakeStripe, endpoint: Endpoint) -> 
         stripe.WebhookSignature.verify_header(body.decode(), header, SECRET, 10**9)
 
 
-def test_delivery_may_be_signed_to_post_by_hand(fake_stripe: FakeStripe) -> None:
+def test_delivery_can_be_signed_to_be_posted_by_hand(fake_stripe: FakeStripe) -> None:
     make_customer(fake_stripe)
     event = fake_stripe.events()[0]["id"]
     body, header = fake_stripe.sign(event, api_version="2020-08-27", at=NOON + 7)

@@ -1,4 +1,4 @@
-"""Installation into `.venv`: interrupted at any moment, it is finished by the next."""
+"""Installation into `.venv`: the next run completes an interrupted one."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from config.dev.servers.install import Environment, InstallError, explain
 
 
 class FakeEnvironment(Environment):
-    """An environment whose installers write one file each, or fail as told."""
+    """An environment whose installers write one file each, or fail at a given step."""
 
     def __init__(self, project: Path) -> None:
         super().__init__(project)
@@ -67,7 +67,7 @@ def test_changed_lock_is_installed_into_the_same_environment(
 
 @pytest.mark.parametrize("moment", ["venv", "uv", "runtime"])
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), InstallError("disk full")])
-def test_interrupted_installation_is_done_again(
+def test_interrupted_installation_is_repeated(
     environment: FakeEnvironment, moment: str, failure: BaseException
 ) -> None:
     environment.failure, environment.fails_at = failure, moment
@@ -91,7 +91,7 @@ def test_killed_upgrade_builds_the_environment_again(
     assert environment.commands == ["venv", "uv", "runtime"]
 
 
-def test_failure_before_any_change_keeps_what_is_installed(
+def test_failure_before_any_change_leaves_the_installation_intact(
     environment: FakeEnvironment,
 ) -> None:
     environment.install("runtime")
@@ -129,7 +129,7 @@ def test_link_to_an_environment_is_never_cleared(environment: FakeEnvironment) -
     assert (shared / "precious").exists()
 
 
-def test_read_only_project_is_one_sentence(
+def test_read_only_project_is_reported_in_one_sentence(
     environment: FakeEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)
@@ -167,7 +167,7 @@ def test_read_only_project_is_one_sentence(
         ("error: Permission denied (os error 13)", "A folder is not writable"),
     ],
 )
-def test_known_failure_is_one_sentence(output: str, start: str) -> None:
+def test_known_failure_is_reported_in_one_sentence(output: str, start: str) -> None:
     message = explain(output)
     assert message.startswith(start)
     assert message.endswith("then run the same command again.")
@@ -178,7 +178,7 @@ def test_unknown_failure_shows_the_whole_output() -> None:
     assert explain("a\nb\n") == "a\nb\nThe packages could not be installed: see above."
 
 
-def test_record_is_written_whole(environment: FakeEnvironment) -> None:
+def test_record_is_written_atomically(environment: FakeEnvironment) -> None:
     environment.install("runtime")
     record = json.loads(environment.record_file.read_text())
     assert set(record["locks"]) == {"uv", "runtime"}

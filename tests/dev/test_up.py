@@ -1,6 +1,6 @@
-"""`make up` as an operator meets it: real processes, killed in every way. Linux only.
+"""`make up` with real processes that are killed in every way. Linux only.
 
-One stack serves all tests; one that ends it leaves the next to start it again, warm.
+All tests share one stack. After a test that ends it, the next one starts it again.
 """
 
 import contextlib
@@ -35,8 +35,8 @@ def free_port() -> int:
 
 
 def environment(state: Path, **extra: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k not in OURS}
-    return kept | {"STATE_DIR": str(state)} | extra
+    inherited = {k: v for k, v in os.environ.items() if k not in OURS}
+    return inherited | {"STATE_DIR": str(state)} | extra
 
 
 def command(port: int) -> list[str]:
@@ -67,7 +67,10 @@ def eventually(ask: Callable[[], bool], *, seconds: float = 20) -> bool:
 
 
 def belongs(process: psutil.Process, state: Path) -> bool:
-    """By environment, arguments or current folder: PostgreSQL overwrites the first."""
+    """Return whether a process belongs to the stack of a state folder.
+
+    PostgreSQL overwrites its environment, so arguments and current folder count, too.
+    """
     try:
         seen = [*process.environ().values(), *process.cmdline(), process.cwd()]
     except psutil.Error:
@@ -76,16 +79,16 @@ def belongs(process: psutil.Process, state: Path) -> bool:
 
 
 def processes_of(state: Path) -> list[str]:
-    mine, found = psutil.Process().pid, []
+    own_pid, commands = psutil.Process().pid, []
     for process in psutil.process_iter():
-        if process.pid != mine and belongs(process, state):
-            with contextlib.suppress(psutil.Error):  # it ends just now
-                found.append(" ".join(process.cmdline()))
-    return found
+        if process.pid != own_pid and belongs(process, state):
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                commands.append(" ".join(process.cmdline()))
+    return commands
 
 
 class Stack:
-    """A `make up` on a state folder, with a shell as its parent."""
+    """A run of `make up` on a state folder, with a shell as its parent."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -107,14 +110,14 @@ class Stack:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        assert eventually(self.is_ready, seconds=60), self.said()
+        assert eventually(self.is_ready, seconds=60), self.read_output()
         return self
 
-    def said(self) -> str:
+    def read_output(self) -> str:
         return self.output.read_text()
 
     def is_ready(self) -> bool:
-        return "\nready " in self.said() or self._shell().poll() is not None
+        return "\nready " in self.read_output() or self._shell().poll() is not None
 
     def _shell(self) -> subprocess.Popen[bytes]:
         assert self.shell
@@ -129,7 +132,7 @@ class Stack:
         )
 
     def child(self, *words: str) -> psutil.Process:
-        """The direct child of the supervisor whose command line holds these words."""
+        """Return the child of the supervisor with these words in its command line."""
         return next(
             child
             for child in self.supervisor().children()
@@ -183,7 +186,7 @@ def stack(shared: Stack) -> Stack:
 
 
 def test_up_ends_with_a_line_that_names_the_page(stack: Stack) -> None:
-    lines = stack.said().splitlines()
+    lines = stack.read_output().splitlines()
     assert lines[0] == (
         f"PostgreSQL embedded, Valkey embedded, state folder {stack.state}"
     )
@@ -227,7 +230,7 @@ def test_every_process_runs(stack: Stack) -> None:
             name: sum(word in line for line in running) for name, word in names.items()
         }
 
-    # With their forked children.
+    # Including their forked children.
     expected = {"granian": 2, "beat": 1, "worker": 3, "stripe": 1}
     assert eventually(lambda: counts() == expected), counts()
 
@@ -255,13 +258,13 @@ def test_manage_py_finds_the_running_servers(stack: Stack) -> None:
     assert done.returncode == 0
 
 
-def test_killed_postgres_comes_back_with_its_rows(stack: Stack) -> None:
+def test_killed_postgres_restarts_with_its_rows(stack: Stack) -> None:
     with stack.connect() as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS kept (number int)")
         connection.execute("INSERT INTO kept VALUES (7)")
     old = stack.child("bin/postgres", "-D")
     old.kill()
-    assert eventually(lambda: "PostgreSQL was killed by SIGKILL" in stack.said())
+    assert eventually(lambda: "PostgreSQL was killed by SIGKILL" in stack.read_output())
     assert eventually(lambda: has_child(stack, "bin/postgres", "-D"))
     assert eventually(lambda: stack.status("accounts/login/") == 200)
     assert eventually(stack.takes_connections)
@@ -271,12 +274,12 @@ def test_killed_postgres_comes_back_with_its_rows(stack: Stack) -> None:
     assert stack.child("bin/postgres", "-D").pid != old.pid
 
 
-def test_fake_stripe_comes_back_with_its_objects(stack: Stack) -> None:
+def test_killed_fake_stripe_restarts_with_its_objects(stack: Stack) -> None:
     line = "STRIPE_SECRET_KEY is not set: fake Stripe at "
     url = next(
-        said.removeprefix(line)
-        for said in stack.said().splitlines()
-        if said.startswith(line)
+        output.removeprefix(line)
+        for output in stack.read_output().splitlines()
+        if output.startswith(line)
     )
     customer = {"object": "customer", "id": "cus_kept"}
     data = json.dumps({"objects": [customer]}).encode()
@@ -296,30 +299,30 @@ def test_fake_stripe_comes_back_with_its_objects(stack: Stack) -> None:
     assert eventually(is_back)
 
 
-def test_killed_web_comes_back(stack: Stack) -> None:
+def test_killed_web_server_restarts(stack: Stack) -> None:
     old = stack.child("granian")
     worker = old.children()[0]
     old.kill()
-    assert eventually(lambda: "web was killed by SIGKILL; rest" in stack.said())
+    assert eventually(lambda: "web was killed by SIGKILL; rest" in stack.read_output())
     assert eventually(lambda: stack.status() == 200)
     assert stack.child("granian").pid != old.pid
     assert not worker.is_running()
 
 
-def test_killed_web_worker_comes_back(stack: Stack) -> None:
+def test_killed_web_worker_restarts(stack: Stack) -> None:
     old = stack.child("granian").children()[0]
     old.kill()
     old.wait(5)
     assert eventually(lambda: stack.status() == 200)
 
 
-def test_killed_worker_and_beat_come_back(stack: Stack) -> None:
+def test_killed_worker_and_beat_restart(stack: Stack) -> None:
     for name, words in (("worker", ["worker", "-c"]), ("beat", ["beat", "--pidfile"])):
         old = stack.child(*words)
         orphans = old.children()
         old.kill()
         line = f"{name} was killed by SIGKILL; restarting it"
-        assert eventually(lambda line=line: line in stack.said())  # type: ignore[misc]
+        assert eventually(lambda line=line: line in stack.read_output())  # type: ignore[misc]
         assert eventually(lambda words=words: has_child(stack, *words))  # type: ignore[misc]
         assert not [orphan for orphan in orphans if orphan.is_running()]
 
@@ -370,7 +373,7 @@ def ends_by_killed_parent(stack: Stack) -> None:
         (ends_by_killed_parent, -9),
     ],
 )
-def test_every_end_leaves_no_process(
+def test_no_process_remains_after_any_shutdown(
     stack: Stack, end: Callable[[Stack], None], code: int
 ) -> None:
     assert len(processes_of(stack.state)) > 10
@@ -381,7 +384,7 @@ def test_every_end_leaves_no_process(
     )
 
 
-def test_manage_py_says_how_to_start_the_servers(shared: Stack) -> None:
+def test_manage_py_explains_how_to_start_the_servers(shared: Stack) -> None:
     assert processes_of(shared.state) == []
     done = manage("showmigrations", state=shared.state)
     assert done.stderr == (
@@ -398,7 +401,7 @@ URLS = {
 
 
 @pytest.mark.parametrize("name", URLS)
-def test_server_that_does_not_answer_is_one_line(shared: Stack, name: str) -> None:
+def test_unresponsive_server_is_reported_in_one_line(shared: Stack, name: str) -> None:
     url = URLS[name]
     done = run(*command(free_port()), state=shared.state, **{name: url})
     assert done.returncode == 1
@@ -409,7 +412,7 @@ def test_server_that_does_not_answer_is_one_line(shared: Stack, name: str) -> No
     assert processes_of(shared.state) == []
 
 
-def test_url_of_another_database_is_one_line(tmp_path: Path) -> None:
+def test_url_of_an_unsupported_database_is_reported_in_one_line(tmp_path: Path) -> None:
     url = "mysql://ada:hunter2@127.0.0.1/none"
     for argv in (command(free_port()), [sys.executable, "manage.py", "check"]):
         done = run(*argv, state=tmp_path, DATABASE_URL=url)
@@ -420,7 +423,7 @@ def test_url_of_another_database_is_one_line(tmp_path: Path) -> None:
         assert done.returncode == 1
 
 
-def test_missing_secret_key_is_one_line(tmp_path: Path) -> None:
+def test_missing_secret_key_is_reported_in_one_line(tmp_path: Path) -> None:
     done = manage("check", state=tmp_path)
     assert done.stderr == (
         f"SECRET_KEY is not set and there is none in the state folder {tmp_path}: run"
