@@ -1,4 +1,4 @@
-"""Real traces against the truth computed beside them; `make real` runs this.
+"""Compare real traces with separately computed sums; `make real` runs this.
 
 Needs `../shared/tools/real_events.py`; not collected by `make test`.
 """
@@ -64,7 +64,7 @@ def test_sums_and_costs_equal_the_truth(files: Path) -> None:
         (r["organization"], r["date"], r["meter"]): int(r["quantity"])
         for r in _rows(files / "truth_daily.csv")
     }
-    found = {
+    recorded = {
         (str(external_id), str(day), str(meter)): int(str(quantity))
         for external_id, day, meter, quantity in _fetch(
             "select o.external_id, u.day, u.meter, sum(u.quantity)"
@@ -72,14 +72,14 @@ def test_sums_and_costs_equal_the_truth(files: Path) -> None:
             " on o.id = u.organization_id group by 1, 2, 3"
         )
     }
-    assert found == truth
+    assert recorded == truth
 
     totals = {
         (r["organization"], r["meter"]): int(r["quantity"])
         for r in _rows(files / "truth_totals.csv")
     }
     summed: Counter[tuple[str, str]] = Counter()
-    for (organization, _, meter), quantity in found.items():
+    for (organization, _, meter), quantity in recorded.items():
         summed[organization, meter] += quantity
     assert summed == totals
 
@@ -87,13 +87,13 @@ def test_sums_and_costs_equal_the_truth(files: Path) -> None:
     calls = _check_contracts(totals)
     print(
         f"equal: {len(truth)} daily sums, {len(totals)} totals,"
-        f" {costs} costs = quantity x price; {calls} answers of contracts A, B and C"
+        f" {costs} costs = quantity x price; {calls} responses of contracts A, B and C"
         " agree with them and with the pages"
     )
 
 
 def _check_contracts(totals: dict[tuple[str, str], int]) -> int:
-    """What every organization is told by each contract, against truth and page."""
+    """Compare the responses of each contract with the true sums and with the pages."""
     white_label = WhiteLabel.objects.get(slug="real")
     WhiteLabel.objects.update(default_rate_limit=1_000_000)
     _, key = create_api_key(white_label, name="check", scopes=list(Scope))
@@ -109,7 +109,7 @@ def _check_contracts(totals: dict[tuple[str, str], int]) -> int:
             if external_id == organization.external_id
         }
         page = series(organization.pk, SeriesFilters(days)).total.cost
-        assert _told_by_c(client, organization, days) == {page}
+        assert _totals_of_c(client, organization, days) == {page}
         _check_a(client, white_label.owner.pk, organization, used)
         _check_b(white_label, organization, used, page)
     return 6 * (organizations.count() - 1)
@@ -121,31 +121,33 @@ def _get(client: Client, url: str) -> Any:
     return json.loads(response.content, parse_float=Decimal)
 
 
-def _told_by_c(client: Client, organization: Organization, days: DayRange) -> set[Any]:
+def _totals_of_c(
+    client: Client, organization: Organization, days: DayRange
+) -> set[Any]:
     url = f"/api/v1/billing/costs/{organization.pk}"
     span = f"from={days.start}&to={days.end}"
-    told = {_get(client, f"{url}?{span}")["costs"]["total"]}
-    told.add(_get(client, f"{url}/items?{span}")["costs"]["total"])
+    totals = {_get(client, f"{url}?{span}")["costs"]["total"]}
+    totals.add(_get(client, f"{url}/items?{span}")["costs"]["total"])
     for grain in ("daily", "monthly"):
         chart = _get(client, f"{url}/charts?{span}&bucketing_strategy={grain}")["data"]
-        told.add(sum(value["value"] for point in chart for value in point["values"]))
-    return {Decimal(amount) for amount in told}
+        totals.add(sum(value["value"] for point in chart for value in point["values"]))
+    return {Decimal(amount) for amount in totals}
 
 
 def _check_a(
     client: Client, owner_id: int, organization: Organization, used: dict[str, int]
 ) -> None:
     url = f"/v1/api/organizations/{owner_id}/whitelabel/organizations"
-    told = _get(client, f"{url}/{organization.pk}")
-    assert len(told["dailyMetrics"]) == 365
+    body = _get(client, f"{url}/{organization.pk}")
+    assert len(body["dailyMetrics"]) == 365
     for meter, field, by_day in (
         ("cpu_seconds", "cpuComputeTime", "cpuComputeTimeSeconds"),
         ("gpu_seconds", "gpuComputeTime", "gpuComputeTimeSeconds"),
     ):
-        assert told[field] == used.get(meter, 0)
-        assert sum(day[by_day] for day in told["dailyMetrics"]) == used.get(meter, 0)
+        assert body[field] == used.get(meter, 0)
+        assert sum(day[by_day] for day in body["dailyMetrics"]) == used.get(meter, 0)
     stored = used.get("storage_bytes_added", 0) - used.get("storage_bytes_deleted", 0)
-    assert told["totalStorage"] == stored
+    assert body["totalStorage"] == stored
 
 
 def _check_b(
@@ -158,16 +160,16 @@ def _check_b(
     _, key = create_api_key(
         white_label, name="own", scopes=scopes, organization=organization
     )
-    told = _get(Client(headers={"authorization": f"Bearer {key}"}), "/v1/orgs/current")
+    body = _get(Client(headers={"authorization": f"Bearer {key}"}), "/v1/orgs/current")
     for meter in ("prompt_tokens", "completion_tokens"):
-        assert told[meter] == used.get(meter, 0)
-    assert told["num_requests"] == used.get("requests", 0)
+        assert body[meter] == used.get(meter, 0)
+    assert body["num_requests"] == used.get("requests", 0)
     if "cpu_seconds" not in used:
-        assert Decimal(told["total_tokens_cost"]) == page
+        assert Decimal(body["total_tokens_cost"]) == page
 
 
 def _check_costs(files: Path) -> int:
-    """Every daily cost against the product of the file's own quantity and price."""
+    """Compare every daily cost with the quantity times the price in the files."""
     prices = {
         (r["product"], r["meter"]): (
             Decimal(r["unit_price"]),
@@ -183,15 +185,15 @@ def _check_costs(files: Path) -> int:
                 day = event["timestamp"][:10]
                 key = event["organization"], day, event["product"], meter
                 expected[key] += quantity
-    found = _fetch(
+    stored = _fetch(
         "select o.external_id, u.day::text, u.product, u.meter, sum(u.quantity),"
         " sum(u.cost), sum(u.benchmark_cost)"
         " from metrics_usage u join orgs_organization o"
         " on o.id = u.organization_id group by 1, 2, 3, 4"
     )
-    assert len(found) == len(expected)
-    for organization, day, product, meter, quantity, cost, benchmark in found:
+    assert len(stored) == len(expected)
+    for organization, day, product, meter, quantity, cost, benchmark in stored:
         price, mark = prices.get((str(product), str(meter)), (Decimal(0), Decimal(0)))
         exact = expected[str(organization), str(day), str(product), str(meter)]
         assert (quantity, cost, benchmark) == (exact, exact * price, exact * mark)
-    return len(found)
+    return len(stored)

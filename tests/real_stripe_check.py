@@ -1,4 +1,4 @@
-"""The stand-in's old shapes against events Stripe really sent; `make real` runs this.
+"""Compare old shapes of the fake with real Stripe events; `make real` runs this.
 
 Needs `../shared/data/stripe`; not collected by `make test`.
 """
@@ -16,11 +16,11 @@ DATA = ROOT.parent / "shared" / "data" / "stripe"
 FILE = DATA / "ruby_mock_webhooks.json"
 VERSION = "2020-08-27"
 Json = dict[str, Any]
-# What Stripe dropped long before the versions that we speak, or that nobody reads here.
+# Fields that Stripe removed long before the supported versions, or that are not read.
 _LEFT_OUT = {"product.attributes"}
 
 
-def _ours() -> dict[str, Json]:
+def _fake_objects() -> dict[str, Json]:
     recurring = {"interval": "month"}
     price = shapes.price(7, product="prod_7", unit_amount=11, recurring=recurring)
     details = {"invoice_item": "ii_7", "proration": False, "subscription": None}
@@ -42,38 +42,38 @@ def _ours() -> dict[str, Json]:
     }
 
 
-def _differences(real: Any, ours: Any, where: str) -> Iterator[str]:
-    """Fields ours lacks, and values of another type; what is null says nothing."""
-    if isinstance(real, dict) and isinstance(ours, dict):
+def _differences(real: Any, fake: Any, where: str) -> Iterator[str]:
+    """Yield fields that the fake lacks and values of another type; null is ignored."""
+    if isinstance(real, dict) and isinstance(fake, dict):
         for name in real.keys() - {"metadata"}:
-            if name not in ours:
+            if name not in fake:
                 yield f"{where}.{name}"
             else:
-                yield from _differences(real[name], ours[name], f"{where}.{name}")
-    elif isinstance(real, list) and isinstance(ours, list):
-        if real and ours:
-            yield from _differences(real[0], ours[0], f"{where}[]")
-    elif real is not None and ours is not None and type(real) is not type(ours):
-        yield f"{where}: {real!r} and {ours!r}"
+                yield from _differences(real[name], fake[name], f"{where}.{name}")
+    elif isinstance(real, list) and isinstance(fake, list):
+        if real and fake:
+            yield from _differences(real[0], fake[0], f"{where}[]")
+    elif real is not None and fake is not None and type(real) is not type(fake):
+        yield f"{where}: {real!r} and {fake!r}"
 
 
 def _events() -> list[Json]:
     if not FILE.exists():
         return []
     events: dict[str, Json] = json.loads(FILE.read_text())
-    ours = _ours()
+    fake = _fake_objects()
     return [
         event
         for event in events.values()
         if event.get("api_version") == VERSION
-        and event["data"]["object"]["object"] in ours
+        and event["data"]["object"]["object"] in fake
     ]
 
 
 @pytest.mark.parametrize("event", _events(), ids=lambda event: event["type"])
 def test_shape_is_that_of_a_real_event(event: Json) -> None:
     real = event["data"]["object"]
-    ours = _ours()[real["object"]]
-    found = set(_differences(real, ours, real["object"]))
-    assert found - _LEFT_OUT == set()
+    fake = _fake_objects()[real["object"]]
+    missing = set(_differences(real, fake, real["object"]))
+    assert missing - _LEFT_OUT == set()
     assert event.keys() <= shapes.event(7, type="", data={}, request={}).keys()

@@ -1,7 +1,7 @@
-"""Pictures of the running product (`make up` first): `make screenshots`.
+"""Screenshots of the running product (`make up` first): `make screenshots`.
 
 Writes docs/*.png for README; `--all DIR` writes every page, light and dark, at phone
-and desktop width, for a look at what a change did.
+and desktop width, to review the effect of a change.
 """
 
 import argparse

@@ -267,7 +267,7 @@ def wait_for_lock_waiter() -> None:
             if cursor.rowcount:
                 return
         time.sleep(0.01)
-    raise AssertionError("nobody waits")
+    raise AssertionError("no session waits for the lock")
 
 
 def test_dropping_waits_only_shortly_for_a_recording(

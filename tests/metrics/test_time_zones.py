@@ -283,7 +283,7 @@ def chart_costs(place: Place, days: DayRange, grain: Grain) -> dict[date, Decima
     }
 
 
-# --- what the laws above rest on --------------------------------------------------
+# --- assumptions of the tests above -----------------------------------------------
 
 
 @pytest.mark.django_db
@@ -292,18 +292,18 @@ def test_python_and_postgresql_change_clocks_at_the_same_instants() -> None:
         zone = ZoneInfo(name)
         hours = [now - WINDOW + timedelta(minutes=n) for n in range(0, 399 * 1440, 30)]
         offsets = [hour.astimezone(zone).utcoffset() for hour in hours]
-        found = [
+        measured = [
             later
             for later, (before, after) in zip(hours[1:], pairwise(offsets), strict=True)
             if before != after
         ]
         expected = instants_of(changes)
 
-        assert len(found) == len(expected), (name, found)
+        assert len(measured) == len(expected), (name, measured)
         assert all(
             one - timedelta(minutes=30) < change <= one
-            for one, change in zip(found, expected, strict=True)
-        ), (name, found)
+            for one, change in zip(measured, expected, strict=True)
+        ), (name, measured)
         for instant in (one + n * TICK for one in expected for n in (-1, 0)):
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -341,10 +341,10 @@ def test_first_instants_of_days(
     with time_machine.travel(now, tick=False):
         answer = client.get(f"/api/v1/billing/costs/{org.id}/charts?{query}")
 
-    found = [datetime.fromtimestamp(p["timestamp"] / 1000, UTC)
+    instants = [datetime.fromtimestamp(p["timestamp"] / 1000, UTC)
              for p in answer.json()["data"]]  # fmt: skip
-    assert found[:2] == list(instants_of(f"{first.year}-{one}" for one in starts))
-    assert len(found) == (2 if name == "Pacific/Apia" else 3)
+    assert instants[:2] == list(instants_of(f"{first.year}-{one}" for one in starts))
+    assert len(instants) == (2 if name == "Pacific/Apia" else 3)
 
 
 # --- two sets of rules ------------------------------------------------------------

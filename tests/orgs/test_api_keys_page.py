@@ -1,4 +1,4 @@
-"""The page of API keys: shown once, rotated with a week of both, ended at once."""
+"""API keys page: keys are shown once, rotated with a week of overlap, and revoked."""
 
 import re
 from datetime import timedelta
@@ -28,11 +28,11 @@ def calls(org: Organization, key: str) -> int:
 def make(client: Client, acme: WhiteLabel, **more: object) -> str:
     data = {"white_label": acme.pk, "name": "ci", "scopes": ["organizations:read"]}
     html = client.post(URL, data | more).content.decode()
-    found = re.search(r"ei_\w{40}", html)
-    return found.group() if found else ""
+    match = re.search(r"ei_\w{40}", html)
+    return match.group() if match else ""
 
 
-def test_a_key_is_made_shown_once_and_works(
+def test_a_key_is_created_shown_once_and_works(
     operator: Client, acme: WhiteLabel, org: Organization
 ) -> None:
     key = make(operator, acme, organization="org-7")
@@ -49,7 +49,7 @@ def test_a_key_is_made_shown_once_and_works(
     )
 
 
-def test_rotating_leaves_both_alive_for_a_week(
+def test_both_keys_work_for_a_week_after_a_rotation(
     operator: Client, acme: WhiteLabel, org: Organization
 ) -> None:
     old = make_key(acme, "organizations:read")
@@ -75,7 +75,7 @@ def test_a_revoked_key_is_refused_from_the_next_call(
     assert calls(org, key) == 401
 
 
-def test_another_white_labels_keys_are_not_there(
+def test_keys_of_another_white_label_are_not_found(
     operator: Client, acme: WhiteLabel
 ) -> None:
     decoy = WhiteLabel.objects.get(slug="decoy")
@@ -89,7 +89,7 @@ def test_another_white_labels_keys_are_not_there(
     assert ApiKey.objects.count() == 1
 
 
-def test_bad_input_makes_nothing_and_says_why(
+def test_invalid_input_creates_nothing_and_shows_an_error(
     operator: Client, acme: WhiteLabel
 ) -> None:
     data = {"white_label": acme.pk, "name": "ci", "organization": "nobody"}
@@ -108,7 +108,7 @@ def test_a_viewer_may_not_see_keys(acme: WhiteLabel) -> None:
     assert client.get(URL).status_code == 403
 
 
-def test_writes_by_session_need_their_token(org: Organization) -> None:
+def test_writes_with_a_session_require_a_csrf_token(org: Organization) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_user("root", is_superuser=True))
 

@@ -1,4 +1,4 @@
-"""Calls a minute: exact under parallel load, open when Valkey is down."""
+"""Limits of calls per minute: exact under load, not enforced without Valkey."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -26,7 +26,7 @@ def get(org: Organization, key: str) -> Any:
 
 
 @pytest.mark.usefixtures("committed")
-def test_sixty_at_once_against_a_limit_of_five_lets_five_through() -> None:
+def test_of_sixty_parallel_calls_a_limit_of_five_allows_five() -> None:
     from tests.factories import make_white_label  # noqa: PLC0415
 
     acme = make_white_label("acme")
@@ -39,7 +39,7 @@ def test_sixty_at_once_against_a_limit_of_five_lets_five_through() -> None:
 
 
 @pytest.mark.django_db
-def test_the_answer_says_when_to_come_back(acme: WhiteLabel) -> None:
+def test_a_refusal_says_when_to_retry(acme: WhiteLabel) -> None:
     org, key = limited(acme, 1), make_key(acme, "billing:read")
     client = Client(headers={"x-api-key": key})
     url = f"/api/v1/billing/costs/{org.pk}/charts"
@@ -53,7 +53,7 @@ def test_the_answer_says_when_to_come_back(acme: WhiteLabel) -> None:
 
 
 @pytest.mark.django_db
-def test_another_key_and_another_organization_have_their_own(
+def test_limits_are_separate_for_keys_and_organizations(
     acme: WhiteLabel, org: Organization
 ) -> None:
     busy, key = limited(acme, 1), make_key(acme, "billing:read")
@@ -67,7 +67,7 @@ def test_another_key_and_another_organization_have_their_own(
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("without_valkey")
-def test_reads_go_on_uncounted_when_valkey_is_down(acme: WhiteLabel) -> None:
+def test_reads_are_not_limited_while_valkey_is_down(acme: WhiteLabel) -> None:
     org, key = limited(acme, 1), make_key(acme, "billing:read")
     client = Client(headers={"x-api-key": key})
 

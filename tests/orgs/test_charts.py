@@ -1,4 +1,4 @@
-"""The picture's geometry by hand: round ticks, honest gaps, exact sums."""
+"""Geometry of chart images, computed by hand: round ticks, gaps, exact sums."""
 
 from datetime import date
 from decimal import Decimal
@@ -25,7 +25,7 @@ def test_ticks_are_round(highest: float, unit: str, labels: list[str]) -> None:
     assert [tick.label for tick in axis(highest, unit=unit)] == labels
 
 
-def test_bars_stand_on_each_other_and_the_unfinished_day_apart() -> None:
+def test_bars_are_stacked_and_the_partial_day_is_distinct() -> None:
     chart = build_chart(
         id="c",
         title="Cost",
@@ -64,7 +64,7 @@ def test_a_gap_in_a_line_stays_a_gap() -> None:
 
 
 @pytest.mark.parametrize(("value", "shown"), [(150, True), (10_000, False)])
-def test_a_far_away_limit_does_not_flatten_the_chart(value: int, shown: bool) -> None:
+def test_a_distant_limit_does_not_flatten_the_chart(value: int, shown: bool) -> None:
     chart = build_chart(
         id="c",
         title="Cost",
@@ -78,7 +78,7 @@ def test_a_far_away_limit_does_not_flatten_the_chart(value: int, shown: bool) ->
     assert len(chart.data["limits"]) == shown
 
 
-def test_what_is_expected_goes_on_from_what_was() -> None:
+def test_a_forecast_continues_from_the_measured_line() -> None:
     """50, 100, then 150 at this rate: a limit of 125 is reached halfway between."""
     chart = build_chart(
         id="c",
@@ -114,7 +114,7 @@ def test_what_is_expected_goes_on_from_what_was() -> None:
     assert [item["forecast"] for item in chart.data["series"]] == [False, True]
 
 
-def test_a_chart_of_nothing_can_be_drawn() -> None:
+def test_an_empty_chart_can_be_drawn() -> None:
     chart = build_chart(id="c", title="Cost", days=[], series=[], unit="usd")
 
     assert (chart.shapes, chart.x_ticks, chart.rows) == ([], [], [])

@@ -1,4 +1,4 @@
-"""Who may ask the API: every form of a credential, and what each refusal says."""
+"""Credentials of the API: every form, and the error of each refusal."""
 
 from base64 import b64encode
 from datetime import timedelta
@@ -23,7 +23,7 @@ def basic(user: str, password: str) -> str:
 
 
 def chart(client: Client, id_: object, **headers: str) -> tuple[int, str]:
-    """Status and error code of an organization's chart; errors are always JSON."""
+    """Return status and error code of a chart request; errors are always JSON."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     response = client.get(f"/api/v1/billing/costs/{id_}/charts", headers=names)
     if response.status_code == 200:
@@ -34,7 +34,7 @@ def chart(client: Client, id_: object, **headers: str) -> tuple[int, str]:
     return response.status_code, error["code"]
 
 
-def test_a_key_may_be_sent_in_four_ways(
+def test_a_key_can_be_sent_in_four_ways(
     acme: WhiteLabel, org: Organization, client: Client
 ) -> None:
     key = make_key(acme, "billing:read")
@@ -71,7 +71,7 @@ def test_a_session_is_a_credential_too(
         "Bearer " + "x" * 100_000,
     ],
 )
-def test_whoever_is_not_known_gets_a_401(
+def test_an_invalid_credential_gets_a_401(
     org: Organization, client: Client, header: str
 ) -> None:
     assert chart(client, org.id, authorization=header) == (401, "root.unauthorized")
@@ -85,7 +85,7 @@ def test_a_wrong_key_does_not_fall_back_to_the_session(
     assert chart(client, org.id, x_api_key="wrong")[0] == 401
 
 
-def test_a_key_ends_when_it_is_revoked_expires_or_loses_its_organization(
+def test_a_revoked_expired_or_orphaned_key_gets_a_401(
     acme: WhiteLabel, org: Organization, client: Client
 ) -> None:
     soon = NOW + timedelta(seconds=1)
@@ -120,20 +120,20 @@ def test_a_session_without_the_permission_gets_a_403(
     assert chart(client, org.id)[0] == 403
 
 
-def test_an_organization_out_of_reach_is_403_and_an_unknown_one_404(
+def test_a_forbidden_organization_is_a_403_and_an_unknown_one_a_404(
     acme: WhiteLabel, org: Organization, client: Client
 ) -> None:
     foreign = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
     sibling = make_organization(acme, "org-9")
-    gone = make_organization(acme, "org-8")
-    delete(gone)
+    deleted = make_organization(acme, "org-8")
+    delete(deleted)
     wide = make_key(acme, "billing:read")
     narrow = make_key(acme, "billing:read", organization=org)
 
     forbidden, missing = "organization.invalid_access", "organization.not_found"
     assert chart(client, foreign.id, x_api_key=wide) == (403, forbidden)
-    assert chart(client, gone.id, x_api_key=wide) == (404, missing)
-    assert chart(client, gone.id + 999, x_api_key=wide) == (404, missing)
+    assert chart(client, deleted.id, x_api_key=wide) == (404, missing)
+    assert chart(client, deleted.id + 999, x_api_key=wide) == (404, missing)
     assert chart(client, org.id, x_api_key=narrow) == (200, "")
     assert chart(client, sibling.id, x_api_key=narrow) == (403, forbidden)
 
@@ -145,9 +145,7 @@ def test_an_organization_out_of_reach_is_403_and_an_unknown_one_404(
         *(str(2**63), str(2**63 - 1), "9" * 5000, "..%2F1", "org-7"),
     ],
 )  # fmt: skip
-def test_a_malformed_id_is_an_unknown_one(
-    acme: WhiteLabel, client: Client, id_: str
-) -> None:
+def test_a_malformed_id_is_a_404(acme: WhiteLabel, client: Client, id_: str) -> None:
     key = make_key(acme, "billing:read")
 
     status, _ = chart(client, id_, x_api_key=key)
@@ -155,7 +153,7 @@ def test_a_malformed_id_is_an_unknown_one(
     assert status == 404
 
 
-def test_the_use_of_a_key_is_noted_once_a_minute(
+def test_the_last_use_of_a_key_is_stored_once_a_minute(
     acme: WhiteLabel, org: Organization, client: Client
 ) -> None:
     key = make_key(acme, "billing:read")

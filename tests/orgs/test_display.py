@@ -1,6 +1,6 @@
-"""What people read, unit by unit: nothing, zero, and far too much.
+"""Formats of displayed values by unit: none, zero, and very large.
 
-The dashes and minus signs are the typographic ones on purpose.
+Dashes and minus signs are typographic on purpose.
 """
 # ruff: noqa: RUF001
 
@@ -157,7 +157,7 @@ def test_percent_reads_a_ratio(ratio: Any, text: str) -> None:
         (11, "↑ 1,100%"),
     ],
 )
-def test_change_points_the_way(ratio: Any, text: str) -> None:
+def test_change_shows_its_direction(ratio: Any, text: str) -> None:
     assert display.change(ratio) == text
 
 
@@ -175,7 +175,7 @@ def test_instant_names_its_zone() -> None:
     assert display.instant(None) == "–"
 
 
-def test_moment_keeps_the_machines_form() -> None:
+def test_moment_has_a_machine_readable_time() -> None:
     at = datetime(2026, 7, 5, 9, 5, tzinfo=UTC)
 
     assert display.moment(at, "Europe/Zurich") == (

@@ -1,4 +1,4 @@
-"""History: every change of a row, by whoever, with what was before."""
+"""History: every change of a row, with its author and the previous values."""
 
 import pytest
 from django.apps import apps
@@ -23,19 +23,19 @@ def fields(change: Change) -> dict[str, tuple[str, str]]:
     return {field.name: (field.before, field.after) for field in change.fields}
 
 
-def test_an_edit_in_the_admin_says_who_when_and_what_was_before(
+def test_an_edit_in_the_admin_records_user_request_and_old_values(
     org: Organization, client: Client
 ) -> None:
     client.force_login(make_user("ann", "support"))
     url = reverse("admin:orgs_organization_change", args=[org.id])
     before = client.get(url).context["adminform"].form.initial
-    kept = {name: "" if value is None else value for name, value in before.items()}
+    data = {name: "" if value is None else value for name, value in before.items()}
     inline = {"entitlements-TOTAL_FORMS": "0", "entitlements-INITIAL_FORMS": "0"}
-    kept |= {"experiments": "", **inline, "deleted_at_0": "", "deleted_at_1": ""}
+    data |= {"experiments": "", **inline, "deleted_at_0": "", "deleted_at_1": ""}
 
     answer = client.post(
         url,
-        {**kept, "name": "Neue Name", "rate_limit": "70"},
+        {**data, "name": "Neue Name", "rate_limit": "70"},
         headers={"x-request-id": "req-4711"},
     )
 
@@ -57,7 +57,7 @@ def test_an_edit_in_the_admin_says_who_when_and_what_was_before(
     assert "req-4711" in page
 
 
-def test_bulk_writes_and_raw_sql_are_kept_too(org: Organization) -> None:
+def test_bulk_writes_and_raw_sql_are_recorded_too(org: Organization) -> None:
     Organization.objects.filter(pk=org.pk).update(name="By a query set")
     assert fields(newest(org)) == {"name": ("Org-7", "By a query set")}
 
@@ -70,7 +70,7 @@ def test_bulk_writes_and_raw_sql_are_kept_too(org: Organization) -> None:
     assert change.user == change.request_id == ""
 
 
-def test_what_hangs_on_an_organization_is_in_its_history_and_no_others(
+def test_related_rows_are_in_the_history_of_their_organization_only(
     acme: WhiteLabel, org: Organization
 ) -> None:
     other = make_organization(
@@ -80,9 +80,9 @@ def test_what_hangs_on_an_organization_is_in_its_history_and_no_others(
     make_rate(acme, "7", organization=other)
     make_key(acme, "usage:write", organization=other)
 
-    said = {(change.model, change.verb) for change in list_changes(other.id)}
+    changes = {(change.model, change.verb) for change in list_changes(other.id)}
 
-    assert said == {
+    assert changes == {
         ("organization", "added"),
         ("member", "added"),
         ("entitlements", "added"),
@@ -97,11 +97,11 @@ def test_a_removed_row_leaves_its_last_version(org: Organization) -> None:
     make_organization(org.white_label, "org-7", members=[{"external_id": "m"}])
     org.members.all().delete()
 
-    said = [(change.model, change.verb) for change in list_changes(org.id)]
-    assert ("member", "removed") in said
+    changes = [(change.model, change.verb) for change in list_changes(org.id)]
+    assert ("member", "removed") in changes
 
 
-def test_history_keeps_no_secret() -> None:
+def test_history_contains_no_secrets() -> None:
     columns = {
         (model._meta.db_table, field.name)
         for model in apps.get_models()
@@ -114,14 +114,14 @@ def test_history_keeps_no_secret() -> None:
     assert not {c for c in columns if any(word in c[1] for word in secret)}
 
 
-def test_the_text_of_a_key_is_nowhere_in_the_database(acme: WhiteLabel) -> None:
+def test_the_text_of_a_key_is_not_in_the_database(acme: WhiteLabel) -> None:
     text = make_key(acme, "usage:write")
 
     with connection.cursor() as cursor:
         cursor.execute("select pgh_id::text || start from orgs_apikeyevent")
-        [(kept,)] = cursor.fetchall()
+        [(start,)] = cursor.fetchall()
         cursor.execute("select row_to_json(k)::text from orgs_apikey k")
         [(row,)] = cursor.fetchall()
 
-    assert text[:10] in kept
+    assert text[:10] in start
     assert text not in row

@@ -1,4 +1,4 @@
-"""Loading organizations and rates, and the commands that make what they hang on."""
+"""Loading organizations and rates, and the commands that create what they need."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,7 +33,7 @@ def run(command: str, *arguments: str) -> list[str]:
     return out.getvalue().splitlines()
 
 
-def test_organizations_come_with_their_people_once(load: Load) -> None:
+def test_organizations_are_loaded_once_with_their_members(load: Load) -> None:
     line = {
         "external_id": "new",
         "name": "New",
@@ -76,7 +76,7 @@ def test_organizations_come_with_their_people_once(load: Load) -> None:
         {"projects": [{"external_id": "p", "added_at": "2300-01-01T00:00:00Z"}]},
     ],
 )
-def test_a_bad_organization_is_refused_and_its_neighbour_loaded(
+def test_an_invalid_organization_is_rejected_and_the_next_is_loaded(
     load: Load, changes: dict[str, Any]
 ) -> None:
     bad = {"external_id": "bad", "name": "Bad", **changes}
@@ -145,7 +145,7 @@ def test_a_rate_starts_with_the_day_of_the_white_label(
         ("gpt,requests,1,0,9999-12-31T23:59:59Z,", "invalid_effective_from"),
     ],
 )
-def test_a_bad_rate_is_refused_and_its_neighbour_loaded(
+def test_an_invalid_rate_is_rejected_and_the_next_is_loaded(
     load: Load, row: str, code: str
 ) -> None:
     file = RATES + f"{row}\ngpt,requests,7,0,,\n"
@@ -155,17 +155,17 @@ def test_a_bad_rate_is_refused_and_its_neighbour_loaded(
     assert Rate.objects.get().unit_price == 7
 
 
-def test_rates_need_their_columns(load: Load) -> None:
+def test_rates_require_their_columns(load: Load) -> None:
     with pytest.raises(CommandError, match="benchmark_unit_price"):
         load("product,price\ngpt,1\n", "load_rates")
 
 
-def test_a_white_label_comes_with_its_owner_and_open_period() -> None:
-    [said] = run("create_white_label", "north", "--name", "North", "--currency", "eur")
+def test_a_white_label_is_created_with_owner_and_open_period() -> None:
+    [line] = run("create_white_label", "north", "--name", "North", "--currency", "eur")
 
     label = WhiteLabel.objects.get(slug="north")
-    assert "north" in said
-    assert str(label.owner_id) in said
+    assert "north" in line
+    assert str(label.owner_id) in line
     owner = Organization.objects.get(white_label=label)
     assert (owner.pk, owner.is_billable) == (label.owner_id, False)
     assert OpenPeriod.objects.get(pk=owner.pk).number == 1
@@ -199,7 +199,7 @@ def test_a_white_label_takes_any_currency_in_any_case(code: str) -> None:
         ),
     ],
 )
-def test_a_bad_white_label_is_one_clear_line(
+def test_an_invalid_white_label_is_reported_in_one_line(
     acme: WhiteLabel, arguments: list[str], code: str
 ) -> None:
     with pytest.raises(CommandError) as refused:
@@ -209,7 +209,7 @@ def test_a_bad_white_label_is_one_clear_line(
     assert WhiteLabel.objects.count() == 2
 
 
-def test_every_allowed_zone_cuts_the_same_days_in_python_and_postgresql() -> None:
+def test_every_allowed_time_zone_is_known_to_postgresql() -> None:
     with connection.cursor() as cursor:
         cursor.execute("select name from pg_timezone_names")
         known = {name for (name,) in cursor.fetchall()}
@@ -221,14 +221,14 @@ def test_every_allowed_zone_cuts_the_same_days_in_python_and_postgresql() -> Non
     ["--scope", "billing:read", "usage:write"],
     ["--scope", "billing:read", "--scope", "usage:write"],
 ])  # fmt: skip
-def test_a_key_is_the_last_line_and_stored_as_a_hash_only(
+def test_a_key_is_printed_last_and_stored_only_as_a_hash(
     org: Organization, scopes: list[str]
 ) -> None:
-    said = run("create_api_key", "--white-label", "acme", *scopes,
+    lines = run("create_api_key", "--white-label", "acme", *scopes,
                "--organization", "org-7")  # fmt: skip
 
     key = ApiKey.objects.get()
-    text = said[-1]
+    text = lines[-1]
     assert text.startswith("ei_")
     assert len(text) >= 32
     assert bytes(key.key_hash) == hash_key(text)
@@ -245,7 +245,7 @@ def test_a_key_is_the_last_line_and_stored_as_a_hash_only(
         ["--scope", "billing:read", "--organization", "org-8"],
     ],
 )
-def test_a_key_that_cannot_be_is_refused(
+def test_a_key_with_invalid_arguments_is_refused(
     acme: WhiteLabel, arguments: list[str]
 ) -> None:
     with pytest.raises(CommandError):

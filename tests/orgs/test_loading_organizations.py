@@ -1,4 +1,4 @@
-"""Loading usage: what is read, refused, answered, and never done twice."""
+"""Loading usage: accepted and rejected lines, output, and repeated runs."""
 
 import gzip
 import io
@@ -58,7 +58,7 @@ def test_ndjson_and_csv_of_an_event_are_the_same_event(load: Load) -> None:
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"], ids=["plain", "BOM"])
 @pytest.mark.parametrize("text", [lines(event("a")), CSV + "a,org-7,2026-11-21T11:00:00Z,gpt,,5,\r\n"])  # fmt: skip  # noqa: E501
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_file_may_be_packed_and_begin_with_a_bom(
+def test_a_file_can_be_compressed_and_begin_with_a_bom(
     load: Load, start: bytes, text: str, pack: Any
 ) -> None:
     assert (
@@ -73,11 +73,11 @@ def test_standard_input_is_read(load: Load, monkeypatch: pytest.MonkeyPatch) -> 
     assert load.path("-") == (0, "accepted 2 duplicates 0 rejected 0\n")
 
 
-def test_bad_lines_are_listed_by_number_and_the_rest_is_loaded(
+def test_invalid_lines_are_listed_by_number_and_others_are_loaded(
     load: Load, org: Organization
 ) -> None:
     file = (
-        b"\n"  # blank lines count as lines, and say nothing
+        b"\n"  # blank lines count as lines, and are skipped
         + lines(event("a")).encode()
         + b'{"id": "b"\n'
         + b"  \n"
@@ -104,7 +104,7 @@ def test_bad_lines_are_listed_by_number_and_the_rest_is_loaded(
     assert usage_of(org, "quantity") == [(10,)]
 
 
-def test_bad_csv_rows_are_listed_by_their_line(load: Load) -> None:
+def test_invalid_csv_rows_are_listed_by_their_line(load: Load) -> None:
     file = CSV + (
         "a,org-7,2026-11-21T05:00:00Z,gpt,,1.0,\n"
         "b,org-7,2026-11-21T05:00:00Z,g?pt,,7,\n"
@@ -129,39 +129,41 @@ def test_a_list_of_rejects_is_never_overwritten(load: Load) -> None:
     for number in range(3):
         assert load(lines(event(organization=f"org-{number}9")))[0] == 1
 
-    kept = [load.rejects, load.rejects.with_stem("rejects-2")]
-    kept.append(load.rejects.with_stem("rejects-3"))
-    originals = [load.rejected_rows(path)[0]["original"] for path in kept]
+    files = [load.rejects, load.rejects.with_stem("rejects-2")]
+    files.append(load.rejects.with_stem("rejects-3"))
+    originals = [load.rejected_rows(path)[0]["original"] for path in files]
     assert [json.loads(text)["organization"] for text in originals] == [
         "org-09",
         "org-19",
         "org-29",
     ]
     load(lines(event()))
-    assert all(path.exists() for path in kept)
+    assert all(path.exists() for path in files)
 
 
 @pytest.mark.parametrize(
     "content",
     [b"", b"\n\n", b"\xef\xbb\xbf", gzip.compress(b"")],
-    ids=["nothing", "blank-lines", "byte-order-mark", "packed"],
+    ids=["nothing", "blank-lines", "byte-order-mark", "compressed"],
 )
-def test_an_empty_file_is_nothing(load: Load, content: bytes) -> None:
+def test_an_empty_file_loads_nothing(load: Load, content: bytes) -> None:
     assert load(content) == (0, "accepted 0 duplicates 0 rejected 0\n")
 
 
-def test_a_missing_file_is_one_clear_line(load: Load) -> None:
+def test_a_missing_file_is_reported_in_one_line(load: Load) -> None:
     with pytest.raises(CommandError, match=r"^/nowhere/x: No such file or directory$"):
         load.path("/nowhere/x")
 
 
 @pytest.mark.parametrize("command", ["load_usage", "load_rates", "load_organizations"])
-def test_an_unknown_white_label_is_one_clear_line(command: str, tmp_path: Path) -> None:
+def test_an_unknown_white_label_is_reported_in_one_line(
+    command: str, tmp_path: Path
+) -> None:
     with pytest.raises(CommandError, match="'acm'"):
         call_command(command, str(tmp_path / "f"), white_label="acm")
 
 
-def test_a_damaged_gzip_file_is_one_clear_line(load: Load) -> None:
+def test_a_damaged_gzip_file_is_reported_in_one_line(load: Load) -> None:
     content = gzip.compress(lines(*(event(f"e-{n}") for n in range(50))).encode())
 
     with pytest.raises(CommandError):
@@ -181,7 +183,7 @@ def test_a_csv_header_that_lacks_a_column_is_one_clear_line(load: Load) -> None:
         load("id,organization,product,requests\na,org-7,gpt,7\n")
 
 
-def test_a_broken_first_line_does_not_drop_its_neighbours(load: Load) -> None:
+def test_a_broken_first_line_does_not_affect_the_next(load: Load) -> None:
     content = '"e-0", "organization": "org-7"}\n' + lines(event("a"))
 
     assert load(content) == (1, "accepted 1 duplicates 0 rejected 1\n")

@@ -1,4 +1,4 @@
-"""Login tokens of the contracts: issued for a password, taken back in every form."""
+"""Login tokens of the contracts: issued for a password, accepted in every form."""
 
 from datetime import timedelta
 from typing import Any
@@ -45,7 +45,7 @@ def chart(org: Organization, **headers: str) -> int:
     return Client().get(url, headers=names).status_code
 
 
-def test_a_token_is_taken_back_in_every_form(org: Organization, person: User) -> None:
+def test_a_token_is_accepted_in_every_form(org: Organization, person: User) -> None:
     status, answer = log_in(username="fin", password=PASSWORD)
     token = answer["token"]
 
@@ -58,7 +58,9 @@ def test_a_token_is_taken_back_in_every_form(org: Organization, person: User) ->
     assert chart(org, authorization=f"Bearer {token[:-2]}xx") == 401
 
 
-def test_contract_a_logs_in_by_e_mail_too(org: Organization, person: User) -> None:
+def test_contract_a_accepts_the_email_as_user_name(
+    org: Organization, person: User
+) -> None:
     status, answer = post(
         "/v1/api-login", username=person.email, password=PASSWORD, uuid="ignored"
     )
@@ -67,7 +69,7 @@ def test_contract_a_logs_in_by_e_mail_too(org: Organization, person: User) -> No
     assert chart(org, x_jwt_token=answer["token"]) == 200
 
 
-def test_a_token_ends_after_an_hour_and_with_its_password(
+def test_a_token_expires_after_an_hour_or_a_password_change(
     org: Organization, person: User, frozen: time_machine.Traveller
 ) -> None:
     token = log_in(username="fin", password=PASSWORD)[1]["token"]
@@ -105,7 +107,7 @@ def test_two_factor_accounts_need_the_code(org: Organization, person: User) -> N
     assert (wrong[0], right[0]) == (401, 200)
 
 
-def test_failed_logins_are_stopped_per_address_and_good_ones_are_not(
+def test_failed_logins_are_limited_per_address_and_others_are_not(
     person: User,
 ) -> None:
     for _ in range(limits.LOGIN_ATTEMPTS + 5):
@@ -118,5 +120,5 @@ def test_failed_logins_are_stopped_per_address_and_good_ones_are_not(
 
 
 @pytest.mark.usefixtures("without_valkey")
-def test_nobody_logs_in_when_nobody_can_count(person: User) -> None:
+def test_logins_are_refused_while_attempts_cannot_be_counted(person: User) -> None:
     assert log_in(username="fin", password=PASSWORD)[0] == 503

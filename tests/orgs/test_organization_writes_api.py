@@ -1,4 +1,4 @@
-"""Making, changing, deleting organizations, members and projects over HTTP."""
+"""Creating, changing and deleting organizations, members and projects over HTTP."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def refusal(api: Client, method: str, url: str, body: Any) -> tuple[int, str, An
     return status, error["code"], error.get("fields")
 
 
-def test_an_organization_is_made_with_its_first_period(api: Client) -> None:
+def test_an_organization_is_created_with_its_first_period(api: Client) -> None:
     status, made = send(
         api,
         "post",
@@ -76,18 +76,18 @@ def test_a_known_external_id_is_a_conflict(api: Client) -> None:
         ({**NEW, "contract_started_on": 5}, "invalid_request", "contract_started_on"),
     ],
 )
-def test_bad_input_names_its_field_and_makes_nothing(
+def test_invalid_input_names_its_field_and_creates_nothing(
     api: Client, body: dict[str, Any], code: str, field: str | None
 ) -> None:
     before = Organization.objects.count()
 
-    status, found, fields = refusal(api, "post", URL, body)
+    status, error, fields = refusal(api, "post", URL, body)
 
-    assert (status, found, fields) == (400, code, [field] if field else None)
+    assert (status, error, fields) == (400, code, [field] if field else None)
     assert Organization.objects.count() == before
 
 
-def test_only_the_fields_given_change(api: Client, org: Organization) -> None:
+def test_only_the_given_fields_change(api: Client, org: Organization) -> None:
     url = f"{URL}/{org.id}"
     send(api, "patch", url, {"billing_email": "a@b.example", "rate_limit": 7})
 
@@ -99,7 +99,7 @@ def test_only_the_fields_given_change(api: Client, org: Organization) -> None:
     assert refusal(api, "patch", url, {"name": None})[0] == 400
 
 
-def test_deleting_hides_and_restoring_shows_again(
+def test_deleting_hides_an_organization_and_restoring_shows_it(
     api: Client, org: Organization
 ) -> None:
     url = f"{URL}/{org.id}"
@@ -112,7 +112,7 @@ def test_deleting_hides_and_restoring_shows_again(
     assert send(api, "get", url)[0] == 200
 
 
-def test_members_come_go_and_come_back_and_days_follow(
+def test_members_are_added_and_removed_with_the_daily_metrics(
     api: Client, org: Organization
 ) -> None:
     url = f"{URL}/{org.id}/members"
@@ -168,7 +168,7 @@ def test_projects_are_added_changed_and_deleted(api: Client, org: Organization) 
         (b"\xef\xbb\xbf{}", "invalid_body"),
     ],
 )
-def test_json_that_parsers_could_read_two_ways_is_refused(
+def test_ambiguous_json_is_refused(
     api: Client, org: Organization, raw: bytes, code: str
 ) -> None:
     response = api.patch(f"{URL}/{org.id}", raw, content_type="application/json")
@@ -185,7 +185,9 @@ def test_a_form_or_a_huge_body_is_refused(api: Client, org: Organization) -> Non
     assert (form.status_code, huge.status_code) == (415, 413)
 
 
-def test_the_owner_of_a_white_label_stays(api: Client, acme: WhiteLabel) -> None:
+def test_the_owner_of_a_white_label_cannot_be_deleted(
+    api: Client, acme: WhiteLabel
+) -> None:
     assert acme.owner
 
     status, code, _ = refusal(api, "delete", f"{URL}/{acme.owner.pk}", None)
@@ -196,7 +198,7 @@ def test_the_owner_of_a_white_label_stays(api: Client, acme: WhiteLabel) -> None
 
 
 @pytest.mark.parametrize("name", ["a\u202eb", "a\u2066b", "a\nb", "a\x7fb"])
-def test_names_that_hide_or_reorder_themselves_are_refused(
+def test_names_with_invisible_or_reordering_characters_are_refused(
     api: Client, name: str
 ) -> None:
     body = {"external_id": "x", "name": name}
@@ -205,7 +207,7 @@ def test_names_that_hide_or_reorder_themselves_are_refused(
 
 
 @pytest.mark.parametrize("name", ["é", "e\u0301", "東京 🗼", "</script><b>", "=1+1"])
-def test_every_other_name_is_kept_as_sent(api: Client, name: str) -> None:
+def test_every_other_name_is_stored_as_sent(api: Client, name: str) -> None:
     _, made = send(api, "post", URL, {"external_id": "x", "name": name})
 
     assert made["name"] == name

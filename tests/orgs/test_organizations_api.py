@@ -1,4 +1,4 @@
-"""The list of organizations as JSON: filters, pages, and only one's own."""
+"""The list of organizations as JSON: filters, pagination and access."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -32,12 +32,12 @@ class Ask:
     def __call__(self, **query: Any) -> list[str]:
         response = self.raw(**query)
         assert response.status_code == 200, response.content
-        return [found["external_id"] for found in response.json()["organizations"]]
+        return [row["external_id"] for row in response.json()["organizations"]]
 
 
 @pytest.fixture
 def fleet(acme: WhiteLabel) -> WhiteLabel:
-    """acme, its owner, org-7, and eleven more of which one is deleted."""
+    """Add eleven organizations to acme, one of them deleted."""
     lines = [
         {
             "external_id": f"org-{number}",
@@ -56,13 +56,13 @@ def ask(fleet: WhiteLabel, client: Client) -> Ask:
     return Ask(client, make_key(fleet, "organizations:read"))
 
 
-def test_an_organization_is_found_by_the_companys_own_id(
+def test_an_organization_is_found_by_its_external_id(
     ask: Ask, fleet: WhiteLabel
 ) -> None:
-    [found] = ask.raw(external_id="org-7").json()["organizations"]
+    [row] = ask.raw(external_id="org-7").json()["organizations"]
 
     org = Organization.objects.get(white_label=fleet, external_id="org-7")
-    assert found == {
+    assert row == {
         "id": org.id,
         "external_id": "org-7",
         "name": "Org-7",
@@ -72,7 +72,7 @@ def test_an_organization_is_found_by_the_companys_own_id(
     }
 
 
-def test_filters_narrow_each_other(ask: Ask) -> None:
+def test_filters_are_combined(ask: Ask) -> None:
     assert ask(external_id="ORG-7") == []
     assert ask(external_id="org-gone") == []
     assert ask(white_label="decoy") == []
@@ -83,9 +83,7 @@ def test_filters_narrow_each_other(ask: Ask) -> None:
     assert ask(search="100%_") == []
 
 
-def test_an_organization_is_found_by_the_number_of_its_row(
-    ask: Ask, fleet: WhiteLabel
-) -> None:
+def test_an_organization_is_found_by_its_id(ask: Ask, fleet: WhiteLabel) -> None:
     org = Organization.objects.get(white_label=fleet, external_id="org-15")
 
     assert "org-15" in ask(search=str(org.id))
@@ -93,33 +91,33 @@ def test_an_organization_is_found_by_the_number_of_its_row(
 
 
 @pytest.mark.parametrize("limit", [1, 5, 11, 12, 13])
-def test_pages_hold_every_row_once(ask: Ask, limit: int) -> None:
-    everything, found, cursor = ask(), [], ""
+def test_pages_contain_every_row_once(ask: Ask, limit: int) -> None:
+    everything, listed, cursor = ask(), [], ""
     for _ in range(20):
         answer = ask.raw(limit=limit, **({"cursor": cursor} if cursor else {})).json()
         assert len(answer["organizations"]) <= limit
-        found += [row["external_id"] for row in answer["organizations"]]
+        listed += [row["external_id"] for row in answer["organizations"]]
         cursor = answer["next_cursor"]
         if cursor is None:
             break
 
-    assert found == everything
-    assert len(set(found)) == 12
+    assert listed == everything
+    assert len(set(listed)) == 12
 
 
-def test_a_cursor_is_good_for_its_own_key_only(
+def test_a_cursor_is_valid_for_its_key_only(
     ask: Ask, fleet: WhiteLabel, client: Client
 ) -> None:
     cursor = ask.raw(limit=5).json()["next_cursor"]
     other = Ask(client, make_key(fleet, "organizations:read"))
 
-    for asked, sent in (
+    for requester, sent in (
         (other, cursor),
         (ask, cursor[:-1] + "x"),
         (ask, "x"),
         (ask, ":::"),
     ):
-        response = asked.raw(limit=5, cursor=sent)
+        response = requester.raw(limit=5, cursor=sent)
         assert response.status_code == 400
         assert response["x-cloud-error-codes"] == "invalid_cursor"
 
@@ -136,7 +134,7 @@ def test_a_cursor_is_good_for_its_own_key_only(
         ({"cursor": "x" * 2001}, "cursor"),
     ],
 )
-def test_a_bad_filter_is_a_400_that_names_it(
+def test_an_invalid_filter_is_a_400_that_names_it(
     ask: Ask, query: dict[str, Any], field: str
 ) -> None:
     response = ask.raw(**query)
@@ -154,13 +152,13 @@ def test_a_key_of_one_organization_lists_that_one(
     assert Ask(client, key)() == ["org-11"]
 
 
-def test_the_scope_is_asked_for(fleet: WhiteLabel, client: Client) -> None:
+def test_the_scope_is_required(fleet: WhiteLabel, client: Client) -> None:
     ask = Ask(client, make_key(fleet, "billing:read", "organizations:write"))
 
     assert ask.raw().status_code == 403
 
 
-def test_staff_list_every_white_label_and_bound_people_their_own(
+def test_staff_list_every_white_label_and_other_users_theirs(
     fleet: WhiteLabel, client: Client
 ) -> None:
     make_white_label("third")
@@ -179,10 +177,10 @@ def test_staff_list_every_white_label_and_bound_people_their_own(
     assert (len(everywhere), len(own), nothing) == (15, 12, [])
 
 
-def test_names_are_given_as_they_are(ask: Ask, fleet: WhiteLabel) -> None:
+def test_names_are_returned_unchanged(ask: Ask, fleet: WhiteLabel) -> None:
     name = "</script><img onerror=x> =1+1 \u200b"
     make_organization(fleet, "odd", name=name)
 
-    [found] = ask.raw(external_id="odd").json()["organizations"]
+    [row] = ask.raw(external_id="odd").json()["organizations"]
 
-    assert found["name"] == name
+    assert row["name"] == name

@@ -1,4 +1,4 @@
-"""The rate limiter on a real Valkey: whole windows, and steady buckets."""
+"""The rate limiter on a real Valkey: fixed windows and steady buckets."""
 
 import time
 
@@ -17,7 +17,7 @@ def steady(rate: int, *, burst: int) -> RateLimiter:
     return RateLimiter(name="steady", rate=rate, seconds=60, burst=burst)
 
 
-def test_a_window_lets_no_more_through_than_its_limit() -> None:
+def test_a_window_allows_no_more_calls_than_its_limit() -> None:
     limiter, allowed = window(5, 2), 0
     end = time.monotonic() + 1.6
     while time.monotonic() < end:
@@ -27,7 +27,7 @@ def test_a_window_lets_no_more_through_than_its_limit() -> None:
     assert allowed == 5
 
 
-def test_a_full_window_is_open_again_when_it_ends() -> None:
+def test_a_full_window_allows_calls_again_after_it_ends() -> None:
     limiter = window(3, 1)
     for _ in range(3):
         assert limiter.acquire_token() == 0
@@ -60,7 +60,7 @@ def test_a_returned_token_is_used_by_the_next_call() -> None:
     assert limiter.acquire_token() > 0
 
 
-def test_a_steady_bucket_gets_its_tokens_back_one_by_one() -> None:
+def test_a_steady_bucket_refills_one_token_at_a_time() -> None:
     limiter = steady(6, burst=2)  # a token each 10 s
     assert [limiter.acquire_token(), limiter.acquire_token()] == [0, 0]
 
@@ -68,7 +68,7 @@ def test_a_steady_bucket_gets_its_tokens_back_one_by_one() -> None:
     assert limiter.seconds_to_token() == pytest.approx(10, abs=1)
 
 
-def test_reserved_tokens_stand_in_a_line() -> None:
+def test_reserved_tokens_are_spaced_evenly() -> None:
     limiter = steady(6, burst=1)
 
     waits = [limiter.reserve_token() for _ in range(4)]

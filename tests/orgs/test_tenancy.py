@@ -1,4 +1,4 @@
-"""Who sees which organization, on every page."""
+"""Access to organizations by white label and role, on every page."""
 
 import pytest
 from django.test import Client
@@ -26,7 +26,7 @@ def foreign(acme: WhiteLabel) -> Organization:
 
 
 @pytest.mark.parametrize("tab", PAGES)
-def test_a_page_is_seen_by_those_of_its_white_label_and_by_staff_only(
+def test_a_page_is_visible_to_its_white_label_and_to_staff_only(
     acme: WhiteLabel,
     org: Organization,
     foreign: Organization,
@@ -59,7 +59,7 @@ def test_staff_without_a_role_see_no_page(
 
 
 @pytest.mark.parametrize("tab", PAGES)
-def test_a_page_asks_for_a_login(org: Organization, client: Client, tab: str) -> None:
+def test_a_page_requires_a_login(org: Organization, client: Client, tab: str) -> None:
     url = reverse(tab, args=[org.id])
 
     redirected = client.get(url)
@@ -91,7 +91,7 @@ def test_an_impossible_id_is_a_404(client: Client, id_: str, db: None) -> None:
         assert client.get(f"/organizations/{id_}/{part}").status_code == 404
 
 
-def test_the_list_holds_ones_own(
+def test_the_list_has_only_organizations_of_the_white_label(
     acme: WhiteLabel, org: Organization, client: Client
 ) -> None:
     make_organization(acme, "org-8", name="Only Acme")
@@ -109,19 +109,19 @@ def test_the_list_holds_ones_own(
     assert b"Only Decoy" not in nothing
 
 
-def test_a_principal_with_nothing_reaches_nothing(acme: WhiteLabel) -> None:
-    nobody = Principal(name="x")
+def test_a_principal_without_access_reaches_nothing(acme: WhiteLabel) -> None:
+    stranger = Principal(name="x")
 
-    assert not access.visible(nobody).exists()
-    assert access.visible_white_labels(nobody) == []
+    assert not access.visible(stranger).exists()
+    assert access.visible_white_labels(stranger) == []
 
 
-def test_an_organization_named_beside_another_white_label_is_not_reached(
+def test_a_principal_with_mismatched_white_label_reaches_nothing(
     acme: WhiteLabel, foreign: Organization
 ) -> None:
-    crossed = Principal(name="x", white_label_id=acme.id, organization_id=foreign.id)
+    mismatched = Principal(name="x", white_label_id=acme.id, organization_id=foreign.id)
 
-    assert not access.visible(crossed).exists()
+    assert not access.visible(mismatched).exists()
 
 
 def test_a_disabled_account_is_logged_out(org: Organization, client: Client) -> None:

@@ -1,4 +1,4 @@
-"""Contract A: who reaches which organization, and what refusals say."""
+"""Contract A: access to organizations, and the errors of refused requests."""
 
 import pytest
 from django.test import Client
@@ -33,7 +33,7 @@ def foreign(acme: WhiteLabel) -> Organization:
         ("DELETE", "/members/1"),
     ],
 )  # fmt: skip
-def test_another_white_labels_organization_is_not_there(
+def test_an_organization_outside_the_white_label_is_not_found(
     client: WhiteLabelClient, foreign: Organization, method: str, rest: str
 ) -> None:
     body: object = {} if method == "POST" else None
@@ -57,7 +57,7 @@ def test_an_organization_that_owns_no_white_label_has_none(
         assert client.refused("GET", of(org))[0] == 404
 
 
-def test_reading_and_writing_need_their_scopes(
+def test_reading_and_writing_require_their_scopes(
     acme: WhiteLabel, org: Organization
 ) -> None:
     reader, writer = (
@@ -83,14 +83,14 @@ def test_without_a_credential_it_is_a_401(
     assert client.refused("POST", "organizations", {"organizationName": "x"})[0] == 401
 
 
-def test_it_takes_four_queries(
+def test_an_organization_takes_four_queries(
     acme: WhiteLabel,
     org: Organization,
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     headers = {"x-api-key": make_key(acme, "organizations:read")}
     path = f"/v1/api/organizations/{acme.owner_id}/whitelabel/organizations/{org.pk}"
-    Client().get(path, headers=headers)  # notes the key's use, once a minute
+    Client().get(path, headers=headers)  # stores the key's last use, once a minute
 
     # the key with the owner and white label, the organization, its days, its limits
     with django_assert_num_queries(4):
@@ -109,7 +109,7 @@ def test_it_takes_four_queries(
         (b"null", "application/json"), (b"a=1", "application/x-www-form-urlencoded"),
     ],
 )  # fmt: skip
-def test_a_body_it_cannot_read_is_refused(
+def test_an_unreadable_body_is_refused(
     client: WhiteLabelClient, org: Organization, body: bytes, content_type: str
 ) -> None:
     path = f"{client.root}/{of(org)}"

@@ -1,4 +1,4 @@
-"""Contract A: organizations made, changed, deleted and restored; who may do it."""
+"""Contract A: creating, changing, deleting and restoring organizations."""
 
 from typing import Any
 
@@ -25,10 +25,10 @@ def foreign(acme: WhiteLabel) -> Organization:
     return Organization.objects.get(white_label__slug="decoy", external_id="org-7")
 
 
-# --- make and change ----------------------------------------------------------------
+# --- create and change --------------------------------------------------------------
 
 
-def test_an_organization_is_made_with_its_period_its_admin_and_a_key(
+def test_an_organization_is_created_with_period_admin_and_key(
     client: WhiteLabelClient, acme: WhiteLabel, org: Organization
 ) -> None:
     ann = Member.objects.create(organization=org, external_id="u-5", email="a@x.io")
@@ -57,7 +57,7 @@ def test_an_organization_is_made_with_its_period_its_admin_and_a_key(
         {"organizationName": "x", "adminEmail": "nobody@"},
     ],
 )  # fmt: skip
-def test_a_bad_body_makes_nothing(client: WhiteLabelClient, body: Any) -> None:
+def test_an_invalid_body_creates_nothing(client: WhiteLabelClient, body: Any) -> None:
     before = Organization.objects.count()
 
     status, error = client.refused("POST", "organizations", body)
@@ -66,7 +66,7 @@ def test_a_bad_body_makes_nothing(client: WhiteLabelClient, body: Any) -> None:
     assert Organization.objects.count() == before
 
 
-def test_only_the_fields_given_change(
+def test_only_the_given_fields_change(
     client: WhiteLabelClient, org: Organization
 ) -> None:
     logo = "https://example.com/logo.png"
@@ -82,7 +82,7 @@ def test_only_the_fields_given_change(
     assert (org.entitlements.projects, org.entitlements.storage_bytes) == (5, 7)
 
 
-def test_null_clears_pictures_and_limits(
+def test_null_clears_images_and_limits(
     client: WhiteLabelClient, org: Organization
 ) -> None:
     url = "https://example.com/x.png"
@@ -115,7 +115,7 @@ def test_null_clears_pictures_and_limits(
         {"contractStartDate": None},
     ],
 )  # fmt: skip
-def test_a_bad_change_changes_nothing(
+def test_an_invalid_change_changes_nothing(
     client: WhiteLabelClient, org: Organization, body: dict[str, Any]
 ) -> None:
     status, error = client.refused("POST", of(org), {"readme": "new", **body})
@@ -125,7 +125,7 @@ def test_a_bad_change_changes_nothing(
     assert org.readme == ""
 
 
-def test_entitlements_are_given_and_null_is_no_limit(
+def test_entitlements_are_returned_and_null_is_no_limit(
     client: WhiteLabelClient, org: Organization
 ) -> None:
     nothing = dict.fromkeys(
@@ -143,7 +143,7 @@ def test_entitlements_are_given_and_null_is_no_limit(
 # --- delete and restore -------------------------------------------------------------
 
 
-def test_a_deletion_is_a_job_and_asked_twice_is_one(
+def test_two_deletion_requests_create_one_job(
     client: WhiteLabelClient, org: Organization
 ) -> None:
     first, again = client.ok("DELETE", of(org)), client.ok("DELETE", of(org))
@@ -168,11 +168,11 @@ def test_a_restored_organization_is_not_deleted_by_an_old_job(
     run_job(job)
 
     assert client.ok("GET", of(org))
-    [told] = client.ok("GET", of(org, "/jobs"))["jobs"]
-    assert told["finishedSuccessful"] is False
+    [listed] = client.ok("GET", of(org, "/jobs"))["jobs"]
+    assert listed["finishedSuccessful"] is False
 
 
-def test_the_owner_of_a_white_label_stays(
+def test_the_owner_of_a_white_label_cannot_be_deleted(
     client: WhiteLabelClient, acme: WhiteLabel
 ) -> None:
     assert acme.owner is not None
@@ -200,16 +200,17 @@ def test_restoring_is_refused_to_a_session(
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("value", "status"),
     [("True", 200), ("true", 200), ("TRUE", 200), ("1", 200), ("False", 404),
      ("false", 404), ("0", 404), ("perhaps", 404)],
 )  # fmt: skip
-def test_include_deleted_in_every_spelling(
-    client: WhiteLabelClient, org: Organization, said: str, found: int
+def test_include_deleted_is_accepted_in_every_spelling(
+    client: WhiteLabelClient, org: Organization, value: str, status: int
 ) -> None:
     delete(org)
 
-    assert client("GET", of(org, f"?includeDeleted={said}&x=%00")).status_code == found
+    path = of(org, f"?includeDeleted={value}&x=%00")
+    assert client("GET", path).status_code == status
 
 
 def test_the_white_label_is_shown_and_renamed(
@@ -218,10 +219,10 @@ def test_the_white_label_is_shown_and_renamed(
     client.ok("PUT", "", {"name": "Acme Two", "supportedProjectTypes": ["kws"]})
     client.ok("PUT", "", {"supportedProjectTypes": []})
 
-    found = client.ok("GET", "")["whitelabel"]
+    shown = client.ok("GET", "")["whitelabel"]
 
-    assert (found["id"], found["name"]) == (acme.pk, "Acme Two")
-    assert found["ownerOrganizationId"] == acme.owner_id
+    assert (shown["id"], shown["name"]) == (acme.pk, "Acme Two")
+    assert shown["ownerOrganizationId"] == acme.owner_id
     make_organization(acme, "org-9", members=[{"external_id": "m"}])
     counts = {"organizations": 3, "users": 1, "projects": 0}
     assert client.ok("GET", "metrics")["metrics"] == counts

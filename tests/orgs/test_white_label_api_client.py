@@ -46,7 +46,7 @@ def org(label: WhiteLabel) -> Organization:
 
 @pytest.fixture
 def host(live_server: LiveServer) -> Iterator[str]:
-    """The server's threads close their connections a little after their clients."""
+    """Yield the server's URL; at the end, wait for its threads to close connections."""
     yield f"{live_server.url}/v1"
     for _ in range(100):
         if not other_sessions():
@@ -61,7 +61,7 @@ def api(host: str, label: WhiteLabel) -> Iterator[ei.OrganizationsApi]:
         yield api
 
 
-def test_the_answer_passes_the_packages_own_strict_model(
+def test_the_response_passes_the_strict_model_of_the_package(
     host: str, label: WhiteLabel, org: Organization
 ) -> None:
     record(label, [event(quantities={"cpu_seconds": 70, "gpu_seconds": 11})])
@@ -97,7 +97,7 @@ def test_the_client_reads_what_was_recorded(
     assert info.entitlement_limits.number_of_users is None
 
 
-def test_include_deleted_is_read_as_the_client_spells_it(
+def test_include_deleted_is_accepted_as_the_client_spells_it(
     api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
 ) -> None:
     delete(org)
@@ -129,12 +129,12 @@ def test_bearer_and_login_token_are_credentials(
     token = Ei(host, api_key={"JWTHttpHeaderAuthentication": issue_token(staff)})
     cookie = Ei(host, api_key={"JWTAuthentication": issue_token(staff)})
 
-    for way in (bearer, token, cookie):
-        with way as api:
+    for credential in (bearer, token, cookie):
+        with credential as api:
             assert api.whitelabel_admin_get_organizations(label.owner_id).total == 3
 
 
-def test_errors_are_raised_by_their_kind_with_a_sentence(
+def test_each_error_raises_its_exception_with_a_sentence(
     host: str, label: WhiteLabel, org: Organization
 ) -> None:
     narrow = make_key(label, READ, organization=org)
@@ -155,14 +155,14 @@ def test_errors_are_raised_by_their_kind_with_a_sentence(
         assert body["error"].endswith(".")
 
 
-def test_a_key_made_for_the_client_is_one_it_takes(
+def test_a_created_key_has_the_format_of_the_client(
     api: ei.OrganizationsApi, label: WhiteLabel
 ) -> None:
-    asked = ei.WhitelabelAdminCreateOrganizationRequest(
+    body = ei.WhitelabelAdminCreateOrganizationRequest(
         organizationName="Seven", adminEmail="ann@example.com"
     )
 
-    made = api.whitelabel_admin_create_organization(label.owner_id, asked)
+    made = api.whitelabel_admin_create_organization(label.owner_id, body)
 
     assert made.api_key.startswith("ei_")
     assert len(made.api_key) >= 32
@@ -170,7 +170,7 @@ def test_a_key_made_for_the_client_is_one_it_takes(
     assert (organization.name, organization.members.get().role) == ("Seven", "admin")
 
 
-def test_the_client_changes_only_what_it_names(
+def test_the_client_changes_only_the_given_fields(
     api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
 ) -> None:
     limits = ei.EntitlementLimits(totalStorage=5000, numberOfUsers=7)
@@ -189,7 +189,7 @@ def test_the_client_changes_only_what_it_names(
     assert (org.entitlements.storage_bytes, org.entitlements.users) == (5000, 7)
 
 
-def test_dates_reach_us_with_a_bare_plus(
+def test_dates_with_an_unescaped_plus_are_accepted(
     api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
 ) -> None:
     record(label, [event(quantities={"cpu_seconds": 70, "gpu_seconds": 20})])
@@ -203,7 +203,7 @@ def test_dates_reach_us_with_a_bare_plus(
     assert used.total_compute_time == 1.5
 
 
-def test_a_report_is_asked_for_made_listed_and_deleted(
+def test_a_report_is_requested_created_listed_and_deleted(
     api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
 ) -> None:
     day = datetime(2026, 11, 21, tzinfo=UTC)

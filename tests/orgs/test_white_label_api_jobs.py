@@ -27,7 +27,10 @@ NOVEMBER = "startDate=2026-11-01T00:00:00Z&endDate=2026-12-01T00:00:00Z"
 
 @pytest.fixture
 def client(acme: WhiteLabel, org: Organization) -> WhiteLabelClient:
-    """5 requests, 70 CPU and 20 GPU seconds on the 21st, beside a loud sibling."""
+    """Client of a white label whose org-7 has usage on the 21st.
+
+    It has 5 requests, 70 CPU and 20 GPU seconds; org-9 has much more.
+    """
     make_organization(acme, "org-9", members=[{"external_id": "m"}])
     make_rate(acme, "2")
     quantities = {"requests": 5, "cpu_seconds": 70, "gpu_seconds": 20}
@@ -40,7 +43,7 @@ def client(acme: WhiteLabel, org: Organization) -> WhiteLabelClient:
 # --- jobs ---------------------------------------------------------------------------
 
 
-def test_a_job_whose_worker_died_is_taken_up_after_its_lease(
+def test_a_job_whose_worker_died_is_run_again_after_its_lease(
     client: WhiteLabelClient, org: Organization
 ) -> None:
     id_ = client.ok("DELETE", of(org))["id"]
@@ -57,7 +60,7 @@ def test_a_job_whose_worker_died_is_taken_up_after_its_lease(
     assert (job.state, job.attempts) == ("done", 2)
 
 
-def test_a_job_that_fails_is_tried_five_times(
+def test_a_failing_job_is_tried_five_times(
     client: WhiteLabelClient, org: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(job: Job) -> None:
@@ -77,7 +80,7 @@ def test_a_job_that_fails_is_tried_five_times(
     assert client.ok("GET", of(org))
 
 
-def test_the_sweep_nudges_what_nobody_was_told_of(
+def test_the_sweep_enqueues_overdue_and_abandoned_jobs(
     client: WhiteLabelClient, org: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enqueued: list[int] = []
@@ -96,7 +99,7 @@ def test_the_sweep_nudges_what_nobody_was_told_of(
     sweep_jobs()
 
     assert enqueued == [old.pk, dead.pk, spent.pk]
-    run_job(spent.pk)  # its attempts are used up: it is only ended
+    run_job(spent.pk)  # its attempts are exhausted: it only fails
     spent.refresh_from_db()
     assert (spent.state, spent.finished_at) == ("failed", NOW)
     assert {new.pk, done.pk}.isdisjoint(enqueued)
@@ -156,7 +159,7 @@ def test_compute_time_is_half_open(
         "startDate=2026-11-01&endDate=9999-12-31",
     ],
 )  # fmt: skip
-def test_a_bad_range_is_a_400(
+def test_an_invalid_range_is_a_400(
     client: WhiteLabelClient, org: Organization, query: str
 ) -> None:
     for method, path in (("GET", "computeTime"), ("POST", "reports")):
@@ -190,7 +193,7 @@ def test_a_report_is_csv_of_days_and_meters(
     ]
 
 
-def test_a_report_keeps_to_the_white_labels_days() -> None:
+def test_a_report_uses_the_days_of_the_white_label() -> None:
     label = make_white_label("nepal", time_zone="Asia/Kathmandu")
     org = make_organization(label)
     client = WhiteLabelClient(label)
@@ -206,7 +209,7 @@ def test_a_report_keeps_to_the_white_labels_days() -> None:
     assert report.content.splitlines()[1:] == ["2026-11-20,requests,count,5"]
 
 
-def test_a_report_deleted_before_it_is_made_stays_deleted(
+def test_a_report_deleted_before_its_creation_stays_deleted(
     client: WhiteLabelClient, org: Organization
 ) -> None:
     job = client.ok("POST", of(org, f"/usage/reports?{NOVEMBER}"))["id"]
@@ -219,7 +222,7 @@ def test_a_report_deleted_before_it_is_made_stays_deleted(
     assert client.refused("DELETE", of(org, f"/usage/reports/{report.pk}"))[0] == 404
 
 
-def test_a_siblings_report_is_not_there(
+def test_a_report_of_another_organization_is_not_found(
     client: WhiteLabelClient, acme: WhiteLabel, org: Organization
 ) -> None:
     client.ok("POST", of(org, f"/usage/reports?{NOVEMBER}"))

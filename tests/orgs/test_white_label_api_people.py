@@ -15,12 +15,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
 @pytest.fixture
 def client(acme: WhiteLabel, org: Organization) -> WhiteLabelClient:
-    """Beside a sibling with a member."""
+    """Client of a white label that also has an organization with a member."""
     make_organization(acme, "org-9", members=[{"external_id": "m"}])
     return WhiteLabelClient(acme)
 
 
-def test_a_project_is_made_with_a_key_or_without(
+def test_a_project_is_created_with_or_without_a_key(
     client: WhiteLabelClient, org: Organization
 ) -> None:
     made = client.ok("POST", of(org, "/projects"), {"projectName": "Seven"})
@@ -37,7 +37,7 @@ def test_a_project_is_made_with_a_key_or_without(
     assert client.ok("GET", of(org))["dailyMetrics"][-1]["projectsAdded"] == 2
 
 
-def test_a_key_has_no_scope_its_maker_lacks(
+def test_a_key_has_no_scope_that_its_creator_lacks(
     acme: WhiteLabel, org: Organization
 ) -> None:
     wide = WhiteLabelClient(acme, "organizations:write", "usage:write", "billing:write")
@@ -51,7 +51,7 @@ def test_a_key_has_no_scope_its_maker_lacks(
     assert made["apiKey"].startswith("ei_")
 
 
-def test_a_key_may_be_brought_along_once(
+def test_a_given_key_is_accepted_once(
     client: WhiteLabelClient, org: Organization
 ) -> None:
     text = "ei_" + "7" * 29
@@ -75,14 +75,14 @@ def test_a_key_may_be_brought_along_once(
         {"name": "k", "role": "admin", "apiKey": "ei_é" + "7" * 40},
     ],
 )  # fmt: skip
-def test_a_bad_key_is_not_made(
+def test_an_invalid_key_is_not_created(
     client: WhiteLabelClient, org: Organization, body: Any
 ) -> None:
     assert client.refused("POST", of(org, "/apiKeys"), body)[0] == 400
     assert not ApiKey.objects.filter(organization=org).exists()
 
 
-def test_a_member_comes_goes_and_comes_back(
+def test_a_member_is_added_removed_and_added_again(
     client: WhiteLabelClient, org: Organization
 ) -> None:
     body = {"usernameOrEmail": "a@example.com", "role": "guest", "datasets": []}
@@ -104,7 +104,7 @@ def test_a_member_comes_goes_and_comes_back(
     assert Member.objects.get(organization=org, deleted_at=None).role == "admin"
 
 
-def test_a_siblings_member_is_not_removed(
+def test_a_member_of_another_organization_is_not_removed(
     client: WhiteLabelClient, org: Organization
 ) -> None:
     theirs = Member.objects.get(external_id="m")

@@ -1,4 +1,4 @@
-"""Contract A's jobs through the broker and a worker."""
+"""Jobs of contract A through the broker and a worker."""
 
 import time
 
@@ -12,7 +12,7 @@ from tests.support.white_label_api import WhiteLabelClient, of
 
 
 @pytest.mark.usefixtures("committed")
-def test_a_deletion_is_done_by_a_worker_soon_after() -> None:
+def test_a_worker_executes_a_deletion_soon_after_its_request() -> None:
     label = make_white_label("acme")
     org, other = make_organization(label, "org-7"), make_organization(label, "org-9")
     client = WhiteLabelClient(label)

@@ -1,4 +1,4 @@
-"""The shape of the code base, checked like behaviour."""
+"""Rules for the structure of the code base."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ BIN = Path(sys.executable).parent
 
 
 def tracked() -> list[Path]:
-    """What is in git; or, in a copy without it, what no tool has made."""
+    """Return the files in git or, without git, those that no tool has generated."""
     if (ROOT / ".git").exists():
         listed = subprocess.run(
             ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
@@ -25,12 +25,12 @@ def tracked() -> list[Path]:
 
 
 def _is_made(path: Path) -> bool:
-    """Environments, caches and state folders are hidden, bytecode has its folder."""
+    """Return whether a tool generated the file: hidden folders and bytecode."""
     parts = path.relative_to(ROOT).parts
     return any(part == "__pycache__" or part.startswith(".") for part in parts)
 
 
-def test_apps_and_rooms_look_one_way() -> None:
+def test_apps_and_layers_import_in_one_direction() -> None:
     answer = subprocess.run(
         [BIN / "lint-imports", "--no-cache"],
         check=False,
@@ -61,7 +61,7 @@ def test_no_tracked_file_names_a_registry() -> None:
     assert naming == []
 
 
-def test_no_page_asks_another_host_for_anything() -> None:
+def test_no_page_loads_from_another_host() -> None:
     asking = re.compile(r"""(?:src|href|action)=["'](?:https?:)?//""")
     pages = [p for p in tracked() if p.suffix == ".html"]
 
@@ -69,7 +69,7 @@ def test_no_page_asks_another_host_for_anything() -> None:
     assert [p.name for p in pages if asking.search(p.read_text())] == []
 
 
-# --- queries read -------------------------------------------------------------------
+# --- queries do not write -----------------------------------------------------------
 
 _WRITING_SQL = re.compile(
     r"\b(insert\s+into|update\s+[\w\s]+\bset\b|delete\s+from|merge\s+into)\b", re.I
@@ -80,7 +80,7 @@ _WRITING_CALLS = {
 
 
 def writes(tree: ast.AST) -> list[int]:
-    """Lines with SQL that writes, or with a call that saves a row."""
+    """Return the lines with SQL that writes, or with a call that saves a row."""
     lines = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -97,14 +97,14 @@ def writes(tree: ast.AST) -> list[int]:
 
 def test_queries_write_nothing() -> None:
     modules = [p for p in tracked() if p.suffix == ".py" and "queries" in p.parts]
-    found = {
+    writing = {
         str(p.relative_to(ROOT)): lines
         for p in modules
         if (lines := writes(ast.parse(p.read_text())))
     }
 
     assert len(modules) > 50
-    assert found == {}
+    assert writing == {}
 
 
 @pytest.mark.parametrize(
@@ -117,5 +117,5 @@ def test_queries_write_nothing() -> None:
         "alert.save()",
     ],
 )
-def test_a_write_is_seen(line: str) -> None:
+def test_a_write_is_detected(line: str) -> None:
     assert writes(ast.parse(line)) == [1]

@@ -25,7 +25,7 @@ from tests import ROOT
 from tests.dev.test_up import environment, free_port
 from tests.support.documents import Block, anchors, blocks, documents, links, paths
 
-# The blocks of commands that no test runs; the reason stands before each of them.
+# Blocks of commands that no test runs; a comment before each gives the reason.
 NOT_TESTED = {
     "README.md": ["the address of the repository"],
     "CONTRIBUTING.md": [
@@ -51,7 +51,7 @@ MEANT = re.compile(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \|", re.M)
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_have_existing_targets(document: Path) -> None:
     for link in links(document):
         name, _, anchor = link.partition("#")
         target = (document.parent / name).resolve() if name else document
@@ -76,10 +76,10 @@ def test_commands_that_are_not_tested_are_known() -> None:
         ]
         for document in documents()
     }
-    assert {name: found for name, found in reasons.items() if found} == NOT_TESTED
+    assert {name: given for name, given in reasons.items() if given} == NOT_TESTED
 
 
-def test_every_other_document_has_no_commands() -> None:
+def test_no_other_document_has_commands() -> None:
     tested = {*DEMO, *EMPTY}
     untested = [
         str(block)
@@ -97,7 +97,7 @@ def test_every_setting_is_documented() -> None:
     assert documented == {*SETTING.findall(source), "STATE_DIR"}
 
 
-def test_version_is_said_once() -> None:
+def test_version_is_the_same_everywhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
     assert api.version == VERSION
@@ -168,7 +168,7 @@ class Installation:
         return f"{write}cat > {name} <<'EOF'\n{_plain(block)}EOF\n{program} {name}\n"
 
 
-# An error of HTTP ends the script, and each answer has a line.
+# An HTTP error ends the script, and each response is on its own line.
 _PROLOGUE = """set -eu
 curl() { command curl --fail-with-body "$@" && echo; }
 """
@@ -179,7 +179,7 @@ _PROGRAMS = {
 
 
 def _plain(block: Block) -> str:
-    """Take the annotations of types out: older versions of Node do not read them."""
+    """Remove type annotations, which older versions of Node cannot parse."""
     if block.language != "ts":
         return block.text
     return re.sub(r"\??: (?:string|number|object)\b(?=[,)])", "", block.text)

@@ -1,4 +1,4 @@
-"""Each status and kind is written once, in its `TextChoices`; statements use that."""
+"""Each status and kind is written once, in its `TextChoices`; statements use it."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ def modules() -> list[Path]:
 
 
 def values_of(tree: ast.AST) -> set[str]:
-    """Values of the `TextChoices` that a module declares."""
+    """Return the values of the `TextChoices` that a module declares."""
     return {
         str(item.value)
         for node in ast.walk(tree)
@@ -38,7 +38,7 @@ def values_of(tree: ast.AST) -> set[str]:
 
 
 def repeated(tree: ast.AST, values: set[str]) -> Iterator[tuple[int, str]]:
-    """Line and value of each SQL text and each filter that quotes one of the values."""
+    """Yield line and value of each SQL text or filter that repeats a value."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             quoted = (
@@ -60,14 +60,14 @@ def constants(node: ast.AST, values: set[str]) -> Iterator[tuple[int, str]]:
 def test_no_statement_and_no_filter_repeats_a_choice() -> None:
     trees = {p: ast.parse(p.read_text()) for p in modules()}
     values = set().union(*map(values_of, trees.values()))
-    found = [
+    repetitions = [
         f"{p.relative_to(ROOT)}:{line} {value}"
         for p, tree in trees.items()
         for line, value in repeated(tree, values)
     ]
 
     assert {"no_recipient", "past_due", "two_live"} <= values
-    assert found == []
+    assert repetitions == []
 
 
 @pytest.mark.parametrize(
@@ -79,5 +79,5 @@ def test_no_statement_and_no_filter_repeats_a_choice() -> None:
         """condition = Q(state__in=["failed"])""",
     ],
 )
-def test_a_repeated_choice_is_seen(line: str) -> None:
+def test_a_repeated_choice_is_detected(line: str) -> None:
     assert list(repeated(ast.parse(line), {"failed"})) == [(1, "failed")]
