@@ -26,11 +26,16 @@ __all__ = ["fake_stripe", "fake_stripe_server"]
 follow_python()
 
 
+def pytest_configure() -> None:
+    """Hash passwords of tests cheaply: the product's hash costs 0.3 s by design."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for processes and browsers comes first: other workers need no wait.
+    """Start with tests that wait for processes and browsers.
 
-    At the end, a worker would be alone with minutes of it.
+    At the end, one worker would be busy with them for minutes, and the others idle.
     """
     lanes = ("process", "browser", "slow")
     items.sort(key=lambda item: not any(map(item.get_closest_marker, lanes)))
@@ -71,7 +76,7 @@ def committed(transactional_db: None) -> None:
 
 @pytest.fixture
 def acme(db: None) -> WhiteLabel:
-    """With its organization org-7, beside a white label that has one of that name."""
+    """White label with an organization org-7; another one has an org-7, too."""
     begin_with("acme", _make_acme)
     return WhiteLabel.objects.get(slug="acme")
 
@@ -88,13 +93,13 @@ def org(acme: WhiteLabel) -> Organization:
 
 @pytest.fixture(autouse=True)
 def nothing_counted() -> None:
-    """Calls and login tries of one test are not held against the next."""
+    """Forget the calls and login attempts of earlier tests."""
     _valkey().flushdb()
 
 
 @functools.cache
 def _valkey() -> redis.Redis:
-    """One connection for all tests: making one costs ten times a flush."""
+    """Return the connection of all tests: making one costs ten times a flush."""
     return redis.Redis.from_url(settings.REDIS_URL)
 
 

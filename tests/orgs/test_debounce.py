@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def enqueued_at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the instants at which the broker is asked for a task."""
     _wait_for_earlier_tests()
     instants: list[float] = []
@@ -63,39 +63,39 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def test_a_recording_is_evaluated_soon_after(
-    acme: WhiteLabel, org: Organization, asked: list[float]
+    acme: WhiteLabel, org: Organization, enqueued_at: list[float]
 ) -> None:
     make_rate(acme, "2")
     limit(org, "soft", "10")
     use(acme, 5)
-    wait_until(lambda: asked)
+    wait_until(lambda: enqueued_at)
 
     evaluate_limited()
 
     assert Alert.objects.get().organization == org
 
 
-def test_whom_no_limit_stops_is_looked_at_when_it_is_folded(
-    acme: WhiteLabel, org: Organization, asked: list[float]
+def test_organizations_without_a_limit_are_evaluated_when_usage_is_rolled_up(
+    acme: WhiteLabel, org: Organization, enqueued_at: list[float]
 ) -> None:
     Entitlements.objects.update_or_create(
         organization=org, defaults={"gpu_seconds_per_year": 100}
     )
     limit(make_organization(acme, "org-8"), "soft", "10")
     use(acme, 1, quantities={"gpu_seconds": 60})
-    wait_until(lambda: asked)
+    wait_until(lambda: enqueued_at)
     evaluate_limited()
     assert not Alert.objects.exists()
 
     roll_up_usage()
-    wait_until(lambda: len(asked) == 2)
+    wait_until(lambda: len(enqueued_at) == 2)
     evaluate_rolled_up()
 
     assert [str(one.kind) for one in Alert.objects.all()] == ["usage_50"]
 
 
-def test_what_valkey_forgot_is_looked_at_when_it_is_folded(
-    acme: WhiteLabel, org: Organization, asked: list[float]
+def test_ids_lost_by_valkey_are_evaluated_when_usage_is_rolled_up(
+    acme: WhiteLabel, org: Organization, enqueued_at: list[float]
 ) -> None:
     make_rate(acme, "2")
     limit(org, "soft", "10")
@@ -114,24 +114,24 @@ def test_what_valkey_forgot_is_looked_at_when_it_is_folded(
     assert Alert.objects.get().organization == org
 
 
-def test_many_calls_ask_once_until_it_has_begun(asked: list[float]) -> None:
+def test_many_calls_ask_once_until_it_has_begun(enqueued_at: list[float]) -> None:
     for number in range(1, 1_001):
         enqueue_debounced(evaluate_rolled_up, [number])
     valkey = redis.Redis.from_url(settings.REDIS_URL)
     key = f"orgdesk:debounced:{evaluate_rolled_up.name}"
-    wait_until(lambda: asked and valkey.scard(key) == 1_000)
-    assert len(asked) == 1
+    wait_until(lambda: enqueued_at and valkey.scard(key) == 1_000)
+    assert len(enqueued_at) == 1
 
-    taken = [id_ for some in debounced_ids(evaluate_rolled_up) for id_ in some]
-    assert sorted(taken) == list(range(1, 1_001))
+    ids = [id_ for batch in debounced_ids(evaluate_rolled_up) for id_ in batch]
+    assert sorted(ids) == list(range(1, 1_001))
 
     enqueue_debounced(evaluate_rolled_up, [7])
-    wait_until(lambda: len(asked) == 2)
+    wait_until(lambda: len(enqueued_at) == 2)
     assert [7] in debounced_ids(evaluate_rolled_up)
 
 
 def test_no_call_waits_for_a_broker_that_hangs(
-    asked: list[float], monkeypatch: pytest.MonkeyPatch
+    enqueued_at: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting, answered = threading.Event(), threading.Event()
 
@@ -147,4 +147,4 @@ def test_no_call_waits_for_a_broker_that_hangs(
     assert waiting.wait(60)
     assert not answered.is_set()  # or the calls had waited for the answer
     answered.set()
-    assert asked == []
+    assert enqueued_at == []

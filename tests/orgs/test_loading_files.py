@@ -174,9 +174,9 @@ def test_text_that_is_not_utf_8_is_refused_with_line_and_byte(
     assert "Line 3 is not UTF-8: its byte 35 is 0xF6" in second["message"]
     assert not Project.objects.exists()
     # The bytes are kept: converted to UTF-8, the rejects are loaded as they were meant.
-    kept = load.rejects.read_bytes().decode("cp1252")
+    text = load.rejects.read_bytes().decode("cp1252")
     load.rejects.unlink()
-    assert load(kept) == (0, "accepted 2 duplicates 0 rejected 0\n")
+    assert load(text) == (0, "accepted 2 duplicates 0 rejected 0\n")
     assert Project.objects.get(organization=org).external_id == "K\u00f6che"
 
 
@@ -230,7 +230,7 @@ def test_rejected_organizations_can_be_fixed_and_loaded_again(load: Load) -> Non
     assert Organization.objects.get(external_id="new").name == "New"
 
 
-def test_rejects_of_files_with_the_same_name_are_kept(
+def test_rejects_of_files_with_the_same_name_are_not_overwritten(
     load: Load, tmp_path: Path
 ) -> None:
     load.rejects = None  # type: ignore[assignment]  # the default path

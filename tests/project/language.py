@@ -5,6 +5,7 @@ that a folder can be read alone.
 """
 
 import ast
+import functools
 import re
 import sys
 import tokenize
@@ -170,13 +171,12 @@ def python_texts(path: Path) -> Iterator[Text]:
 
     The strings of tests are data, so only their docstrings are read.
     """
-    tree = ast.parse(path.read_text())
-    docstrings = {id(docstring): docstring for _, docstring in _docstrings(tree)}
+    docstrings = {id(docstring): docstring for _, docstring in _docstrings(path)}
     for docstring in docstrings.values():
         yield Text(_name(path), docstring.lineno, str(docstring.value), True)
     if path.is_relative_to(ROOT / "tests"):
         return
-    for node in ast.walk(tree):
+    for node in _nodes(path):
         if id(node) not in docstrings and _is_sentence(node):
             assert isinstance(node, ast.Constant)
             yield Text(_name(path), node.lineno, str(node.value))
@@ -187,7 +187,7 @@ def function_docstrings(path: Path) -> Iterator[tuple[Text, bool]]:
 
     Properties, fixtures and tests may be described by a noun or a statement.
     """
-    for node, docstring in _docstrings(ast.parse(path.read_text())):
+    for node, docstring in _docstrings(path):
         text = Text(_name(path), docstring.lineno, str(docstring.value), True)
         yield text, _is_action(node)
 
@@ -195,7 +195,7 @@ def function_docstrings(path: Path) -> Iterator[tuple[Text, bool]]:
 def names(path: Path) -> Iterator[Text]:
     """Yield every name that the module defines or assigns, once."""
     seen: dict[str, int] = {}
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         match node:
             case ast.FunctionDef() | ast.ClassDef() | ast.AsyncFunctionDef():
                 seen.setdefault(node.name, node.lineno)
@@ -223,9 +223,15 @@ def comments(path: Path) -> Iterator[Text]:
                 yield Text(_name(path), token.start[0], token.string)
 
 
-def _docstrings(tree: ast.Module) -> Iterator[tuple[ast.AST, ast.Constant]]:
+@functools.lru_cache(maxsize=1)
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all nodes of a module; they are read once for several checks."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
+def _docstrings(path: Path) -> Iterator[tuple[ast.AST, ast.Constant]]:
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(tree):
+    for node in _nodes(path):
         if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
             expression = node.body[0]
             if isinstance(expression, ast.Expr) and isinstance(

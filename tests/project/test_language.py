@@ -22,7 +22,16 @@ from tests.project.language import (
     sources,
 )
 
-FOLDERS = ("bench", "billing", "config", "metrics", "orgs", "templates", "docs")
+FOLDERS = (
+    "bench",
+    "billing",
+    "config",
+    "docs",
+    "metrics",
+    "orgs",
+    "templates",
+    "tests",
+)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

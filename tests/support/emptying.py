@@ -47,7 +47,7 @@ class Emptying:
         self._delete()
 
     def _delete(self) -> None:
-        """No trigger runs, foreign keys and the history's included: all of it goes."""
+        """Delete all rows without running triggers, the history's included."""
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 " union all ".join(

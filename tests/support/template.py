@@ -26,7 +26,7 @@ from config.dev.servers.postgres import Postgres, choose_run_as
 DATABASE = "test_orgdesk"
 _PROJECT = Path(__file__).resolve().parents[2]
 _CACHE = _PROJECT / ".pytest_cache" / "databases"
-_KEPT = 3  # such as those of the branches somebody goes back and forth between
+_MAX_COPIES = 3  # for those who change between branches
 _SOURCES = [  # what the tables, the triggers, the roles and the server are made from
     "*/migrations/*.py",
     "*/models.py",
@@ -37,7 +37,7 @@ _SOURCES = [  # what the tables, the triggers, the roles and the server are made
     "config/**/postgres.py",
     "tests/support/template.py",
 ]
-_PACKAGES = [  # with tables or triggers of their own, and the server
+_PACKAGES = [  # those with tables or triggers, and the server
     "django",
     "django-allauth",
     "django-pghistory",
@@ -58,7 +58,10 @@ def copy_to(state: Path) -> None:
 
 
 def _copied(name: str, state: Path) -> bool:
-    """Whether there was one to copy. Owners and modes stay: PostgreSQL checks both."""
+    """Copy the template if there is one; return whether there was.
+
+    Owners and modes stay as they are: PostgreSQL checks both.
+    """
     with _locked(fcntl.LOCK_SH):
         if not (_CACHE / name).exists():
             return False
@@ -76,7 +79,7 @@ def _copied(name: str, state: Path) -> bool:
 
 @contextmanager
 def _locked(kind: int) -> Iterator[None]:
-    """The lock ends with the process that holds it, however that ends."""
+    """Hold the lock of the cache; it ends with the process, however that ends."""
     _CACHE.mkdir(parents=True, exist_ok=True)
     with (_CACHE / "lock").open("w") as file:
         fcntl.flock(file, kind)
@@ -102,7 +105,7 @@ def _build(target: Path) -> None:
     for left in _CACHE.glob("*.new"):
         shutil.rmtree(left)
     old = sorted(_CACHE.glob("[0-9a-f]*/"), key=lambda path: path.stat().st_mtime)
-    for path in old[: 1 - _KEPT]:
+    for path in old[: 1 - _MAX_COPIES]:
         shutil.rmtree(path)
     with tempfile.TemporaryDirectory(prefix="orgdesk-template-") as folder:
         state = Path(folder).resolve()
@@ -113,7 +116,7 @@ def _build(target: Path) -> None:
 
 
 def _migrate(state: Path) -> None:
-    """In a process of its own: this one has not read the settings yet."""
+    """Migrate in another process: this one has not read the settings yet."""
     server = Postgres(state, durable=False)
     server.start()
     try:
