@@ -39,7 +39,7 @@ DAYS = ("--white-label", "acme", "--from", "2026-10-01", "--to", "2026-11-22")
 
 
 def stored(id_: str, at: str, added: int = 0, deleted: int = 0, **more: Any) -> Any:
-    """A report of stored bytes; its other quantities are left out."""
+    """Return a report of stored bytes; its other quantities are left out."""
     quantities = {"storage_bytes_added": added, "storage_bytes_deleted": deleted}
     return event(
         id_,
@@ -51,7 +51,7 @@ def stored(id_: str, at: str, added: int = 0, deleted: int = 0, **more: Any) -> 
 
 
 def byte_days(organization: Organization) -> dict[str, int]:
-    """The recorded byte-days of each day, of all periods together."""
+    """Return the recorded byte-days of each day, of all periods together."""
     rows = usage_of(organization, "day", "product", "meter", "quantity")
     sums: dict[str, int] = {}
     for day, product, meter, quantity in rows:
@@ -62,7 +62,7 @@ def byte_days(organization: Organization) -> dict[str, int]:
 
 
 def days(first: int, last: int, quantity: int) -> dict[str, int]:
-    """The same quantity on each of these days of November."""
+    """Return the same quantity on each of these days of November."""
     return {f"11-{day:02}": quantity for day in range(first, last + 1)}
 
 

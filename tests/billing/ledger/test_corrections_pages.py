@@ -167,7 +167,7 @@ def test_a_grant_is_one_line_whatever_becomes_of_the_cache(
 def test_a_form_that_failed_halfway_is_sent_again(
     finance: Client, used: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its process died before the commit: nothing is left that would refuse it."""
+    """Repeat a form whose process died before the commit: no row refuses it."""
     sent = {**CREDIT, "idempotency_key": "w", "step": "apply"}
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "_append", Mock(side_effect=KeyboardInterrupt))
