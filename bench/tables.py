@@ -98,14 +98,16 @@ with account as (
     from {_NUMBERS} where i %% 3 = 0
 )
 insert into billing_invoice (organization_id, white_label_id, period_id, stripe_id,
-    number, status, currency, total, amount_due, amount_paid, issued_at, due_at,
-    paid_at, hosted_url, synced_at)
+    number, status, currency, total, amount_due, amount_paid, amount_remaining,
+    credited_before_payment, credited_after_payment, issued_at, collection_method,
+    attempt_count, due_at, paid_at, hosted_url, synced_at)
 select %(base)s + i, %(white_label)s, null, 'in_' || i || '_' || n,
     'N-' || i || '-' || n,
     case when n = 1 and i %% 90 = 0 then 'open' else 'paid' end, 'usd', 17.25, 17.25,
     case when n = 1 and i %% 90 = 0 then 0 else 17.25 end,
-    %(today)s::date - n * interval '30 days',
-    %(today)s::date - n * interval '30 days' + interval '14 days', null, '', now()
+    case when n = 1 and i %% 90 = 0 then 17.25 else 0 end, 0, 0,
+    %(today)s::date - n * interval '30 days', 'charge_automatically', 1, null, null,
+    '', now()
 from {_NUMBERS}, generate_series(1, 3) n where i %% 3 = 0
 """,
     "daily usage": f"""

@@ -29,6 +29,7 @@ SUBSCRIPTION_STATUSES = frozenset(
         *("past_due", "unpaid", "paused", "canceled"),
     )
 )
+COLLECTION_METHODS = frozenset(("charge_automatically", "send_invoice"))
 INVOICE_STATUSES = frozenset(("draft", "open", "paid", "void", "uncollectible"))
 USAGE_TYPES = frozenset(("licensed", "metered"))
 
@@ -264,6 +265,8 @@ class Invoice:
     amount_due: Decimal
     amount_paid: Decimal
     amount_remaining: Decimal
+    credited_before_payment: Decimal  # by credit notes: they lowered what was due
+    credited_after_payment: Decimal  # by credit notes, refunded or kept as credit
     lines: tuple[InvoiceLine, ...]
     starts_at: datetime
     ends_at: datetime
@@ -273,6 +276,8 @@ class Invoice:
     paid_at: datetime | None
     hosted_url: str
     collection_method: str  # `send_invoice`, or `charge_automatically`
+    attempt_count: int  # of payments that Stripe or the customer tried
+    next_attempt_at: datetime | None  # null: Stripe will not try by itself
     metadata: Mapping[str, str]
 
     @classmethod
@@ -293,6 +298,12 @@ class Invoice:
             amount_due=node.money("amount_due", currency, at_least=0),
             amount_paid=node.money("amount_paid", currency, at_least=0),
             amount_remaining=node.money("amount_remaining", currency),
+            credited_before_payment=node.money(
+                "pre_payment_credit_notes_amount", currency, at_least=0
+            ),
+            credited_after_payment=node.money(
+                "post_payment_credit_notes_amount", currency, at_least=0
+            ),
             lines=tuple(lines),
             starts_at=node.instant("period_start"),
             ends_at=node.instant("period_end"),
@@ -301,9 +312,19 @@ class Invoice:
             finalized_at=transitions.nullable_instant("finalized_at"),
             paid_at=transitions.nullable_instant("paid_at"),
             hosted_url=node.optional_text("hosted_invoice_url"),
-            collection_method=node.text("collection_method"),
+            collection_method=node.choice("collection_method", COLLECTION_METHODS),
+            attempt_count=_attempt_count(node),
+            next_attempt_at=node.nullable_instant("next_payment_attempt"),
             metadata=node.metadata(),
         )
+
+
+def _attempt_count(invoice: Node) -> int:
+    """Return how often a payment was tried, at least once for an attempted invoice.
+
+    `attempt_count` has scheduled attempts only, `attempted` is true after any.
+    """
+    return max(invoice.integer("attempt_count"), int(invoice.boolean("attempted")))
 
 
 def _subscription_id(invoice: Node) -> str:

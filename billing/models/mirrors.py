@@ -1,12 +1,21 @@
 """Subscriptions and invoices mirrored from Stripe, keyed by `stripe_id`."""
 
+from datetime import datetime
+from decimal import Decimal
+
 import pgtrigger
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
 
 from billing.cycles import INTERVALS, Cycle
-from orgs.models.fields import in_order, in_range, not_empty, with_history
+from orgs.models.fields import (
+    in_order,
+    in_range,
+    not_empty,
+    not_negative,
+    with_history,
+)
 
 
 class SubscriptionKind(models.TextChoices):
@@ -197,11 +206,55 @@ class InvoiceStatus(models.TextChoices):
     UNCOLLECTIBLE = "uncollectible"
 
 
-@with_history(exclude=["white_label"], untracked=["synced_at"])
+class CollectionMethod(models.TextChoices):
+    """How an invoice is paid: Stripe charges it, or the customer gets it by email."""
+
+    CHARGE_AUTOMATICALLY = "charge_automatically", "Charged automatically"
+    SEND_INVOICE = "send_invoice", "Sent as an invoice"
+
+
+def overdue_trigger() -> pgtrigger.Trigger:
+    """Return the trigger that sets `overdue_from`: the one rule of what is overdue.
+
+    Only an open invoice of which something remains to be paid is overdue:
+
+    - one that was sent is due on its date, and overdue from then on;
+    - one that Stripe charges automatically has no such date. It is due when it is
+      issued, and, once an attempt to charge it has failed, overdue since then;
+    - one without a date that no attempt is planned for is overdue a day after it was
+      issued. For a few seconds this is true of every invoice, before Stripe plans its
+      first attempt.
+
+    It is a column and not an expression, so that an index finds what is overdue.
+    """
+    return pgtrigger.Trigger(
+        name="fill_overdue_from",
+        operation=pgtrigger.Insert | pgtrigger.Update,
+        when=pgtrigger.Before,
+        func=f"""
+            NEW.overdue_from = case
+                when NEW.status <> '{InvoiceStatus.OPEN}' or NEW.amount_remaining <= 0
+                    then null
+                when NEW.collection_method = '{CollectionMethod.SEND_INVOICE}'
+                    and NEW.due_at is not null then NEW.due_at
+                when NEW.attempt_count > 0 then NEW.issued_at
+                when NEW.next_attempt_at is null
+                    then NEW.issued_at + interval '24 hours' end;
+            RETURN NEW;
+        """,
+    )
+
+
+@with_history(exclude=["white_label", "overdue_from"], untracked=["synced_at"])
 class Invoice(models.Model):
-    """Invoice as Stripe has it; amounts are in its currency and rounded by Stripe."""
+    """Invoice as Stripe has it; amounts are in its currency and rounded by Stripe.
+
+    `amount_remaining` is what is still to be paid, after payments and credit notes.
+    """
 
     Status = InvoiceStatus
+
+    Method = CollectionMethod
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.PROTECT, related_name="invoices"
@@ -229,8 +282,25 @@ class Invoice(models.Model):
     total = models.DecimalField(max_digits=24, decimal_places=3)
     amount_due = models.DecimalField(max_digits=24, decimal_places=3)
     amount_paid = models.DecimalField(max_digits=24, decimal_places=3, default=0)
-    issued_at = models.DateTimeField()
-    due_at = models.DateTimeField(null=True, blank=True)
+    amount_remaining = models.DecimalField(max_digits=24, decimal_places=3, default=0)
+    # By credit notes: the first lowered what was due, the second gave back what was
+    # paid.
+    credited_before_payment = models.DecimalField(
+        max_digits=24, decimal_places=3, default=0
+    )
+    credited_after_payment = models.DecimalField(
+        max_digits=24, decimal_places=3, default=0
+    )
+    issued_at = models.DateTimeField()  # finalized; of a draft, created
+    collection_method = models.CharField(
+        max_length=20, choices=Method, default=Method.CHARGE_AUTOMATICALLY
+    )
+    due_at = models.DateTimeField(null=True, blank=True)  # of an invoice that was sent
+    attempt_count = models.PositiveIntegerField(
+        default=0
+    )  # of payments that were tried
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    overdue_from = models.DateTimeField(null=True, editable=False)  # set by a trigger
     paid_at = models.DateTimeField(null=True, blank=True)
     hosted_url = models.URLField(max_length=500, blank=True)
     synced_at = models.DateTimeField(default=timezone.now)  # when Stripe was asked
@@ -245,29 +315,60 @@ class Invoice(models.Model):
                 condition=Q(currency__regex="^[a-z]{3}$"), name="invoice_currency"
             ),
             CheckConstraint(
-                condition=Q(amount_paid__gte=0) & Q(amount_due__gte=0),
-                name="invoice_amounts_ge_0",
+                condition=Q(collection_method__in=CollectionMethod.values),
+                name="invoice_collection_method",
+            ),
+            *not_negative(
+                "invoice",
+                "amount_due",
+                "amount_paid",
+                "credited_before_payment",
+                "credited_after_payment",
             ),
             *not_empty("invoice", "stripe_id"),
-            *in_range("invoice", "issued_at", "due_at", "paid_at"),
+            *in_range("invoice", "issued_at", "due_at", "paid_at", "next_attempt_at"),
         ]
         indexes = [
             models.Index(
                 fields=["organization", "-issued_at"], name="invoice_by_issue"
             ),
-            models.Index(fields=["status", "due_at"], name="invoice_by_status"),
+            models.Index(
+                fields=["overdue_from"],
+                condition=Q(overdue_from__isnull=False),
+                name="invoice_overdue",
+            ),
             models.Index(
                 fields=["organization"],
                 condition=Q(status=InvoiceStatus.OPEN),
                 name="invoice_open_by_owner",
             ),
             models.Index(
-                fields=["white_label", "due_at"],
-                condition=Q(status=InvoiceStatus.OPEN),
-                name="invoice_open_by_due",
+                fields=["white_label", "overdue_from"],
+                condition=Q(overdue_from__isnull=False),
+                name="invoice_overdue_by_label",
             ),
         ]
-        triggers = [white_label_trigger()]
+        triggers = [white_label_trigger(), overdue_trigger()]
 
     def __str__(self) -> str:
         return self.number or self.stripe_id
+
+    @property
+    def due_from(self) -> datetime | None:
+        """Instant from which payment is due; None for a draft.
+
+        An invoice without a due date is due as soon as it is issued.
+        """
+        is_draft = self.status == InvoiceStatus.DRAFT
+        return None if is_draft else self.due_at or self.issued_at
+
+    @property
+    def owed(self) -> Decimal:
+        """What the customer still has to pay; 0 unless the invoice is open."""
+        is_open = self.status == InvoiceStatus.OPEN
+        return self.amount_remaining if is_open else Decimal(0)
+
+    @property
+    def is_overdue(self) -> bool:
+        """True if something is owed and was due before now; see `overdue_trigger`."""
+        return self.overdue_from is not None and self.overdue_from <= timezone.now()

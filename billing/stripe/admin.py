@@ -39,7 +39,14 @@ class SubscriptionAdmin(_ReadOnlyAdmin):
 
 @admin.register(Invoice)
 class InvoiceAdmin(_ReadOnlyAdmin):
-    list_display = ("__str__", "organization", "status", "total", "currency", "due_at")
+    list_display = (
+        "__str__",
+        "organization",
+        "status",
+        "total",
+        "currency",
+        "overdue_from",
+    )
     list_filter = ("status",)
     search_fields = ("stripe_id", "number", "organization__search_text")
     ordering = ("-issued_at", "-id")

@@ -502,7 +502,7 @@ class PaymentLinkForm(ActionForm):
 
 
 def _amount_due_label(invoice: Invoice) -> str:
-    return f"{invoice}: {money(invoice.amount_due, invoice.currency)}"
+    return f"{invoice}: {money(invoice.amount_remaining, invoice.currency)}"
 
 
 FORMS: dict[Kind, type[ActionForm]] = {

@@ -379,6 +379,19 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
+                name='StorageDay',
+                fields=[
+                    ('pk', models.CompositePrimaryKey('organization_id', 'day', blank=True, editable=False, primary_key=True, serialize=False)),
+                    ('organization_id', models.BigIntegerField()),
+                    ('day', models.DateField()),
+                    ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
+                    ('revision', models.PositiveIntegerField()),
+                ],
+                options={
+                    'constraints': [models.CheckConstraint(condition=models.Q(('quantity__gte', 0), ('revision__gte', 1)), name='storage_day_in_range')],
+                },
+            ),
+            migrations.CreateModel(
                 name='UsageReport',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -393,19 +406,6 @@ class Migration(migrations.Migration):
                 options={
                     'indexes': [models.Index(fields=['organization', '-id'], name='usage_report_by_org')],
                     'constraints': [models.CheckConstraint(condition=models.Q(('starts_at__lte', models.F('ends_at'))), name='usage_report_range'), models.CheckConstraint(condition=models.Q(('starts_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('starts_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_starts_at_in_range'), models.CheckConstraint(condition=models.Q(('ends_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('ends_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_ends_at_in_range'), models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='usage_report_created_at_in_range')],
-                },
-            ),
-            migrations.CreateModel(
-                name='StorageDay',
-                fields=[
-                    ('pk', models.CompositePrimaryKey('organization_id', 'day', blank=True, editable=False, primary_key=True, serialize=False)),
-                    ('organization_id', models.BigIntegerField()),
-                    ('day', models.DateField()),
-                    ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
-                    ('revision', models.PositiveIntegerField()),
-                ],
-                options={
-                    'constraints': [models.CheckConstraint(condition=models.Q(('quantity__gte', 0), ('revision__gte', 1)), name='storage_day_in_range')],
                 },
             ),
             migrations.CreateModel(

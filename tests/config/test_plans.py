@@ -219,6 +219,8 @@ def clone_money() -> None:
         stripe_id="'in_' || n",
         status="case when n % 50 = 0 then 'open' else 'paid' end",
         due_at="timestamptz '2026-12-01' - n * interval '1 hour'",
+        collection_method="'send_invoice'",
+        amount_remaining="10",
     )
 
 

@@ -12,6 +12,7 @@ from billing.models.accounts import LimitKind
 from billing.models.mirrors import (
     LIVE,
     UNPAID,
+    InvoiceStatus,
     SubscriptionKind,
     SubscriptionStatus,
 )
@@ -121,8 +122,11 @@ measured as (
         select 'balance', '', a.cost, a.paying_balance, 0, a.number::text
         where a.paying_balance > 0
         union all
-        select 'payment', a.stripe_id, 1, 1, 0, a.number::text
-        where a.status in {sql_list(UNPAID)}
+        select 'payment', coalesce(a.stripe_id, ''), 1, 1, 0, a.number::text
+        where a.status in {sql_list(UNPAID)} or exists (
+            select from billing_invoice i where i.organization_id = a.id
+                and i.status = '{InvoiceStatus.OPEN}' and i.attempt_count > 0
+                and i.overdue_from <= %(now)s)
         union all
         select 'trial', a.stripe_id,
             extract(epoch from a.trial_ends_at - %(now)s) / 86400, 0, 0,

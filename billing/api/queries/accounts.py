@@ -95,8 +95,8 @@ def _limits(organization: Organization) -> dict[str, Decimal]:
 
 def _unpaid_invoices(organization: Organization) -> list[Invoice]:
     """Return overdue and uncollectible invoices, newest first; 24 at most."""
-    overdue = Q(status=Invoice.Status.OPEN, due_at__lt=timezone.now())
-    uncollectible = Q(status=Invoice.Status.UNCOLLECTIBLE)
+    overdue = Q(overdue_from__lte=timezone.now())
+    uncollectible = Q(status=Invoice.Status.UNCOLLECTIBLE, amount_remaining__gt=0)
     rows = Invoice.objects.filter(overdue | uncollectible, organization=organization)
     return list(rows.order_by("-issued_at", "-id")[:_MAX_INVOICES])
 

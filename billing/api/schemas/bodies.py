@@ -145,7 +145,7 @@ def _invoice_fields(invoice: Invoice, reason: str) -> dict[str, Any]:
     return {
         "invoice_id": invoice.stripe_id,
         "invoice_number": invoice.number or None,
-        "amount": number(max(invoice.amount_due - invoice.amount_paid, 0)),
+        "amount": number(invoice.amount_remaining),
         "timestamp": epoch(invoice.due_at or invoice.issued_at),
         "pause_reason": reason,
         "invoice_name": f"Invoice {invoice.number}" if invoice.number else None,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from billing.models.mirrors import LIVE, InvoiceStatus
+from billing.models.mirrors import LIVE
 from billing.models.mirrors import SubscriptionStatus as _Status
 from orgs.models import Organization, WhiteLabel
 from orgs.sql import sql_list
@@ -140,17 +140,17 @@ def needs_action(white_label_ids: Sequence[int], *, now: datetime) -> NeedsActio
 
 # A lateral join for each white label: PostgreSQL then walks the index of that white
 # label in order and stops at the limit, instead of sorting the invoices of all.
-_OVERDUE = f"""
+_OVERDUE = """
 select 'overdue', found.* from unnest(%(white_labels)s::bigint[]) as label (id)
 cross join lateral (
-    select o.id, o.name, o.external_id, o.white_label_id, i.due_at, '',
-        i.amount_due - i.amount_paid, i.currency
+    select o.id, o.name, o.external_id, o.white_label_id, i.overdue_from, '',
+        i.amount_remaining, i.currency
     from billing_invoice i join orgs_organization o on o.id = i.organization_id
-    where i.white_label_id = label.id and i.status = '{InvoiceStatus.OPEN}'
-        and i.due_at < %(now)s and i.amount_due > i.amount_paid and o.deleted_at is null
-    order by i.due_at limit %(invoices)s
+    where i.white_label_id = label.id and i.overdue_from <= %(now)s
+        and o.deleted_at is null
+    order by i.overdue_from limit %(invoices)s
 ) as found
-"""  # noqa: S608  ours
+"""
 _SUBSCRIBED = """
 select '{kind}', found.* from unnest(%(white_labels)s::bigint[]) as label (id)
 cross join lateral (

@@ -226,9 +226,7 @@ def filter_organizations(
 def rows_behind_tab(state: State) -> QuerySet[Subscription] | QuerySet[Invoice]:
     """Return the subscriptions or invoices that put organizations on a tab."""
     if state is State.UNPAID:
-        return Invoice.objects.filter(
-            status=Invoice.Status.OPEN, due_at__lt=timezone.now()
-        )
+        return Invoice.objects.filter(overdue_from__lte=timezone.now())
     return Subscription.objects.filter(
         kind=Subscription.Kind.PLATFORM, status=_STATUSES[state]
     )

@@ -34,7 +34,7 @@ class BillingFacts:
     last_invoice_at: datetime | None
     soft: Decimal | None
     hard: Decimal | None
-    overdue: timedelta | None  # since the oldest open invoice was due
+    overdue: timedelta | None  # since the oldest overdue invoice was due
     # When the limit, in its current version, was first reached in the open period: the
     # earliest alert of it.
     soft_reached_at: datetime | None = None
@@ -92,8 +92,8 @@ _REACHED_AT = """
         where l.organization_id = o.id and l.kind = '{kind}_limit')"""
 # One row for each organization asked for, also for those without any billing row. The
 # joins do not multiply rows: at most one platform subscription of each is live.
-# `max(now - due_at)` and not `min(due_at)`: PostgreSQL would answer the latter by
-# walking an index on `due_at` through the invoices of the whole fleet.
+# `max(now - overdue_from)` and not `min(overdue_from)`: PostgreSQL would answer the
+# latter by walking an index on that column through the invoices of the whole fleet.
 _FACTS = f"""
 select o.id, s.tier, s.cycle_interval, s.cycle_count, s.status, s.trial_ends_at,
     s.period_ends_at, a.stripe_id, coalesce(a.free_balance, 0), a.last_invoice_at,
@@ -101,9 +101,9 @@ select o.id, s.tier, s.cycle_interval, s.cycle_count, s.status, s.trial_ends_at,
         where organization_id = o.id and kind = '{LimitKind.SOFT}' and amount > 0),
     (select amount from billing_spendinglimit
         where organization_id = o.id and kind = '{LimitKind.HARD}' and amount > 0),
-    (select max(%(now)s - due_at) from billing_invoice
+    (select max(%(now)s - overdue_from) from billing_invoice
         where organization_id = o.id and status = '{InvoiceStatus.OPEN}'
-            and due_at < %(now)s),
+            and overdue_from <= %(now)s),
     {", ".join(_REACHED_AT.format(kind=kind) for kind in LimitKind)}
 from unnest(%(ids)s::bigint[]) o (id)
 left join billing_subscription s on s.organization_id = o.id

@@ -116,7 +116,7 @@ def action_context(organization: Organization) -> ActionContext:
         open_invoices=tuple(
             Invoice.objects.filter(
                 organization=organization, status=Invoice.Status.OPEN
-            ).order_by("due_at", "id")
+            ).order_by("issued_at", "id")
         ),
         running=next((row for row in unfinished if row not in scheduled), None),
         scheduled=scheduled,

@@ -56,6 +56,7 @@ _BATCH = 10_000
 _HOUR = 3600
 _TIB = 2**40
 _DAYS_AHEAD = 6
+_RETRY_DAYS = 3  # between attempts to charge an invoice
 _CONTRACT_DAYS = 308  # most of a contract year: its bars are worth a look
 
 
@@ -243,10 +244,17 @@ class _Seeding:
             total=total,
             amount_due=total,
             amount_paid=0 if is_unpaid else total,
+            amount_remaining=total if is_unpaid else 0,
             issued_at=period.ends_at,
-            due_at=period.ends_at + timedelta(days=10),
-            paid_at=None if is_unpaid else period.ends_at + timedelta(days=3),
+            attempt_count=1,
+            next_attempt_at=self._next_attempt(period.ends_at) if is_unpaid else None,
+            paid_at=None if is_unpaid else period.ends_at + timedelta(hours=1),
         )
+
+    def _next_attempt(self, issued_at: datetime) -> datetime:
+        """Return when Stripe retries a failed charge: every three days."""
+        days = (self.now - issued_at).days // _RETRY_DAYS * _RETRY_DAYS
+        return issued_at + timedelta(days=days + _RETRY_DAYS)
 
     # --- money --------------------------------------------------------------------
 

@@ -191,7 +191,11 @@ def _invoice(invoice: Invoice, account: BillingAccount) -> Json:
         "status": invoice.status,
         "currency": invoice.currency,
         "billing_reason": "subscription_cycle",
-        "due_date": _seconds(invoice.due_at) if invoice.due_at else None,
+        "collection_method": invoice.collection_method,
+        "attempted": True,
+        "attempt_count": invoice.attempt_count,
+        "auto_advance": invoice.next_attempt_at is not None,
+        "next_payment_attempt": _seconds(invoice.next_attempt_at) or None,
         "effective_at": issued,
         "period_start": _seconds(period.starts_at) if period else issued,
         "period_end": issued,
@@ -325,8 +329,9 @@ def _last_invoice(objects: dict[str, Json], index: int) -> Json:
 
 
 def _paid(invoice: Json) -> Json:
-    passed = invoice["status_transitions"] | {"paid_at": invoice["due_date"]}
-    return invoice | {"status": "paid", "status_transitions": passed}
+    passed = invoice["status_transitions"] | {"paid_at": invoice["effective_at"]}
+    settled = {"auto_advance": False, "next_payment_attempt": None}
+    return invoice | settled | {"status": "paid", "status_transitions": passed}
 
 
 def _unknown(objects: dict[str, Json]) -> Iterator[Json]:

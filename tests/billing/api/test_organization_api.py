@@ -1,6 +1,6 @@
 """Contract B: one flat organization, computed from real rows, and what changes it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from billing.ledger.commands.limits import change_limit
 from billing.models import BillingAccount, Invoice
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
+    NOW,
     event,
     make_key,
     make_organization,
@@ -145,18 +146,29 @@ def test_a_paused_subscription_names_its_unpaid_invoices(
     subscribe(org, status="paused", pause_reason="card declined")
     due = datetime(2026, 11, 1, tzinfo=UTC)
     facts: dict[str, Any] = {"currency": "usd", "issued_at": due, "organization": org}
-    Invoice.objects.create(
-        stripe_id="in_7", status="open", total=70, amount_due=70, due_at=due, **facts
-    )
-    Invoice.objects.create(
-        stripe_id="in_8", status="paid", total=5, amount_due=5, due_at=due, **facts
-    )
+    owed: dict[str, Any] = {"total": 70, "amount_due": 70, "amount_remaining": 60}
+    sent = {"collection_method": "send_invoice", "due_at": due}
+    for id_, status, more in (
+        ("in_3", "uncollectible", owed),
+        ("in_4", "open", owed | {"attempt_count": 2}),
+        ("in_5", "open", owed | {"next_attempt_at": NOW + timedelta(hours=1)}),
+        ("in_6", "void", owed | sent),
+        ("in_7", "open", owed | sent),
+        ("in_8", "paid", owed | sent | {"amount_remaining": 0}),
+        ("in_9", "open", owed | sent | {"due_at": NOW + timedelta(days=1)}),
+    ):
+        Invoice.objects.create(stripe_id=id_, status=status, **facts, **more)
 
     body = ask.get("orgs/current").json()
 
     assert faults(body) == []
-    [invoice] = body["subscription_pause_reason"]["invoices"]
-    assert (invoice["invoice_id"], invoice["amount"]) == ("in_7", 70)
+    invoices = body["subscription_pause_reason"]["invoices"]
+    assert {(row["invoice_id"], row["amount"]) for row in invoices} == {
+        ("in_3", 60),
+        ("in_4", 60),
+        ("in_7", 60),
+    }
+    invoice = invoices[0]
     assert invoice["pause_reason"] == "card declined"
     assert invoice["timestamp"] == 1793491200
 

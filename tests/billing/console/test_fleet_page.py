@@ -317,8 +317,13 @@ def subscribe(organization: Organization, status: str, **facts: Any) -> None:
     )
 
 
+AUTOMATIC = {"collection_method": "charge_automatically", "due_at": None}
+
+
 def bill(organization: Organization, id_: str, amount: int, **facts: Any) -> None:
     shape = {"status": "open", "currency": "usd", "due_at": ago(9), **facts}
+    shape = {"collection_method": "send_invoice", **shape}
+    shape.setdefault("amount_remaining", amount - facts.get("amount_paid", 0))
     Invoice.objects.create(
         organization=organization,
         stripe_id=f"in_{id_}",
@@ -401,15 +406,16 @@ def test_overdue_invoices_have_an_age_and_an_amount_in_their_currency(
     bound: Client, acme: WhiteLabel, org: Organization, stranger: Organization
 ) -> None:
     other = make_organization(acme, "org-8")
-    deleted = make_organization(acme, "org-9")
+    third, deleted = (make_organization(acme, id_) for id_ in ("org-3", "org-9"))
     bill(org, "a", 70, due_at=ago(9), amount_paid=30)
     bill(org, "b", 5, due_at=ago(21))
     bill(other, "c", 11, due_at=ago(2), currency="eur")
     subscribe(other, "unpaid")
+    bill(third, "d", 13, **AUTOMATIC, attempt_count=1, next_attempt_at=ago(-3))
     for id_, facts in (
         ("paid", {"status": "paid"}),
         ("early", {"due_at": ago(-1)}),
-        ("undated", {"due_at": None}),
+        ("planned", {**AUTOMATIC, "next_attempt_at": ago(-1)}),
         ("void", {"status": "void"}),
         ("settled", {"amount_paid": 1_000}),
     ):
@@ -422,14 +428,15 @@ def test_overdue_invoices_have_an_age_and_an_amount_in_their_currency(
 
     assert reasons(response) == [
         ("org-7", [("overdue", 21)]),
+        ("org-3", [("overdue", 20)]),  # due since it was issued
         ("org-8", [("overdue", 2), ("unpaid", None)]),
     ]
     assert needs_action.organizations[0].reasons[0].count == 2
-    assert overdue.owed == {"usd": Decimal(45), "eur": Decimal(11)}
+    assert overdue.owed == {"usd": Decimal(58), "eur": Decimal(11)}
     text = response.content.decode()
-    assert ">$45.00</data> + <data" in text
-    assert (overdue.count, (NOW - overdue.at).days) == (3, 21)
-    assert any("3 " in note and "21 " in note for note in tile_notes(text))
+    assert ">$58.00</data> + <data" in text
+    assert (overdue.count, (NOW - overdue.at).days) == (4, 21)
+    assert any("4 " in note and "21 " in note for note in tile_notes(text))
     assert "7,000" not in text
 
 

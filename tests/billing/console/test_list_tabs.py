@@ -58,6 +58,8 @@ def owing(organization: Organization, nth: int = 1) -> None:
         currency="usd",
         total=7,
         amount_due=7,
+        amount_remaining=7,
+        collection_method="send_invoice",
         issued_at=NOW - timedelta(days=9),
         due_at=NOW - timedelta(days=2),
     )

@@ -225,6 +225,8 @@ def test_an_invoice_shows_its_period_and_lines(
         currency="usd",
         total=Decimal("41.35"),
         amount_due=Decimal("41.35"),
+        amount_remaining=Decimal("41.35"),
+        collection_method="send_invoice",
         issued_at=NOW - timedelta(days=11),
         due_at=NOW - timedelta(days=1),
         hosted_url="https://stripe.example/i/1",
@@ -244,7 +246,7 @@ def test_an_invoice_shows_its_period_and_lines(
     page = client.get(f"/organizations/{org.pk}/billing/")
 
     assert 'href="https://stripe.example/i/1"' in html(page)
-    assert re.search(r"ORG-0007 \w+ \$41.35 \$0.00 \$12.35", words(page))
+    assert re.search(r"ORG-0007 \w+ \$41.35 \$0.00 \$41.35 \$12.35", words(page))
     assert "gpt $11.00" in words(page)
     assert re.search(r"claude \$1.35 \w+ The customer is gone\.", words(page))
     assert Decimal("41.35") in [one.amount for one in page.context["timeline"]]

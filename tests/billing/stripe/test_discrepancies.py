@@ -125,7 +125,11 @@ def test_amounts_are_compared(acme: WhiteLabel, sub: str) -> None:
     run_sync(acme)
 
     assert recorded(resolved=True) == [
-        ("amount", "7.00 usd, 0.00 paid", "29.00 usd, 29.00 paid"),
+        (
+            "amount",
+            "7.00 usd, 0.00 paid, 0.00 remaining",
+            "29.00 usd, 29.00 paid, 0.00 remaining",
+        ),
         ("status", "open", "paid 2026-11-21 12:00 UTC"),
     ]
 

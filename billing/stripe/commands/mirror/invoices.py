@@ -9,6 +9,7 @@ from django.db import transaction
 
 from billing import gateway
 from billing.models import Discrepancy, Invoice
+from billing.signals import terms_changed
 from billing.stripe.commands.discrepancies import Difference
 from billing.stripe.commands.mirror.fetches import (
     FetchContext,
@@ -31,8 +32,14 @@ _CYCLE_REASON = "subscription_cycle"
 # Columns whose change is a difference of each kind.
 _KINDS = {
     Discrepancy.Kind.CUSTOMER: ("organization_id",),
-    Discrepancy.Kind.STATUS: ("status", "paid_at"),
-    Discrepancy.Kind.AMOUNT: ("total", "amount_due", "amount_paid", "currency"),
+    Discrepancy.Kind.STATUS: (
+        *("status", "paid_at", "collection_method"),
+        *("attempt_count", "next_attempt_at"),
+    ),
+    Discrepancy.Kind.AMOUNT: (
+        *("total", "amount_due", "amount_paid", "amount_remaining", "currency"),
+        *("credited_before_payment", "credited_after_payment"),
+    ),
     Discrepancy.Kind.PERIOD: ("issued_at", "due_at"),
 }
 
@@ -47,7 +54,13 @@ class _InvoiceColumns:
     total: Decimal
     amount_due: Decimal
     amount_paid: Decimal
+    amount_remaining: Decimal
+    credited_before_payment: Decimal
+    credited_after_payment: Decimal
     issued_at: datetime
+    collection_method: str
+    attempt_count: int
+    next_attempt_at: datetime | None
     due_at: datetime | None
     paid_at: datetime | None
     hosted_url: str
@@ -113,7 +126,13 @@ def _build_columns(invoice: gateway.Invoice, owner: Owner) -> _InvoiceColumns:
         total=invoice.total,
         amount_due=invoice.amount_due,
         amount_paid=invoice.amount_paid,
+        amount_remaining=invoice.amount_remaining,
+        credited_before_payment=invoice.credited_before_payment,
+        credited_after_payment=invoice.credited_after_payment,
         issued_at=invoice.finalized_at or invoice.created_at,
+        collection_method=invoice.collection_method,
+        attempt_count=invoice.attempt_count,
+        next_attempt_at=invoice.next_attempt_at,
         due_at=invoice.due_at,
         paid_at=invoice.paid_at if is_paid else None,
         hosted_url=invoice.hosted_url if has_short_url else "",
@@ -167,19 +186,44 @@ def _describe(invoice: Invoice | _InvoiceColumns, kind: str) -> str:
             digits = CURRENCY_DIGITS.get(invoice.currency, 2)
             total = f"{invoice.total:.{digits}f}"
             paid = f"{invoice.amount_paid:.{digits}f}"
-            return f"{total} {invoice.currency}, {paid} paid"
+            remaining = f"{invoice.amount_remaining:.{digits}f}"
+            return f"{total} {invoice.currency}, {paid} paid, {remaining} remaining"
         case Discrepancy.Kind.PERIOD:
             due = f", due {invoice.due_at:%Y-%m-%d}" if invoice.due_at else ""
             return f"issued {invoice.issued_at:%Y-%m-%d}{due}"
         case Discrepancy.Kind.CUSTOMER:
             return f"organization {invoice.organization_id}"
-    paid_at = f" {invoice.paid_at:%Y-%m-%d %H:%M} UTC" if invoice.paid_at else ""
-    return invoice.status + paid_at
+    return _describe_status(invoice)
+
+
+def _describe_status(invoice: Invoice | _InvoiceColumns) -> str:
+    """Return the status of an invoice and of the attempts to charge it."""
+    if invoice.paid_at:
+        return f"{invoice.status} {invoice.paid_at:%Y-%m-%d %H:%M} UTC"
+    parts = [invoice.status]
+    if invoice.attempt_count:
+        parts.append(f"attempts: {invoice.attempt_count}")
+    if invoice.next_attempt_at:
+        parts.append(f"next attempt {invoice.next_attempt_at:%Y-%m-%d %H:%M} UTC")
+    return ", ".join(parts)
 
 
 def _write(columns: Sequence[_InvoiceColumns], context: FetchContext) -> int:
     """Write the rows that differ and return how many did."""
     written = upsert(TABLE, columns, context.at)
+    _announce_attempts([row for row in columns if row.stripe_id in written])
     if context.run_id is None:
         mark_synced(TABLE, [row.stripe_id for row in columns], context.at)
     return len(written)
+
+
+def _announce_attempts(columns: Sequence[_InvoiceColumns]) -> None:
+    """Let alerts be evaluated for the owners of invoices whose payment was tried."""
+    is_open = Invoice.Status.OPEN
+    ids = {
+        row.organization_id
+        for row in columns
+        if row.status == is_open and row.attempt_count
+    }
+    if ids:
+        terms_changed.send(Invoice, organization_ids=sorted(ids))

@@ -10,9 +10,15 @@ from django.db import connection
 
 _TYPES = {
     "organization_id": "bigint",
-    **dict.fromkeys(("seats", "cycle_count"), "integer"),
+    **dict.fromkeys(("seats", "cycle_count", "attempt_count"), "integer"),
     **dict.fromkeys(("is_active", "is_metered"), "boolean"),
-    **dict.fromkeys(("total", "amount_due", "amount_paid", "unit_amount"), "numeric"),
+    **dict.fromkeys(
+        (
+            *("total", "amount_due", "amount_paid", "amount_remaining", "unit_amount"),
+            *("credited_before_payment", "credited_after_payment"),
+        ),
+        "numeric",
+    ),
 }
 
 
