@@ -22,6 +22,7 @@ from tests.support.browser import LAUNCH
 
 pytestmark = pytest.mark.browser
 
+WIDTHS = [320, 390, 820, 1366, 1440, 1920]
 PASSWORD = "a long enough secret"
 
 
@@ -218,18 +219,23 @@ def _pages(org: Organization) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("width", [320, 390, 820, 1440])
 def test_no_page_logs_errors_or_scrolls_sideways(
-    inside: Page, org: Organization, base: str, quiet: list[str], width: int
+    inside: Page, org: Organization, base: str, quiet: list[str]
 ) -> None:
-    inside.set_viewport_size({"width": width, "height": 844})
+    inside.set_viewport_size({"width": 320, "height": 844})
     too_wide = []
     for path in _pages(org):
         inside.goto(f"{base}{path}")
         inside.wait_for_load_state("networkidle")
-        if inside.evaluate("document.documentElement.scrollWidth") > width:
-            too_wide.append(path)
+        too_wide += [(path, width) for width in WIDTHS if _is_too_wide(inside, width)]
     assert too_wide == []
+
+
+def _is_too_wide(page: Page, width: int) -> bool:
+    page.set_viewport_size({"width": width, "height": 844})
+    # Charts are drawn again in the frame after the change.
+    page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    return bool(page.evaluate("document.documentElement.scrollWidth") > width)
 
 
 def test_a_phone_shows_name_state_and_cost_of_each_row(

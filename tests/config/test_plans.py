@@ -530,6 +530,7 @@ for _client in ("admin", "staff"):
 MAX_ROWS_OF = {"contract A, list": 10_001}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("db", "frozen")
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.parametrize("name", REQUESTS)
@@ -547,6 +548,7 @@ def test_no_frequent_request_scans_a_large_table(
     check_plans(plans, fleet.large_tables, reads=reads, max_rows=max_rows)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("db", "frozen")
 @pytest.mark.parametrize("client_name", ["admin", "staff"])
 @pytest.mark.parametrize("search", ["", "&q=company"])

@@ -22,7 +22,7 @@ from tests.billing.stripe.test_webhooks import event_of
 from tests.factories import event, make_organization, make_white_label, record
 from tests.support.fake_stripe import FakeStripe
 
-pytestmark = [pytest.mark.usefixtures("committed")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("committed")]
 EVENTS, SECONDS_EACH = 20, 0.25
 
 

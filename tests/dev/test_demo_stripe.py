@@ -24,7 +24,11 @@ from tests.factories import NOW
 from tests.support.fake_stripe import FakeStripe
 from tests.support.stripe_mirror import mirrored_state, run_sync, stripe_state
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("frozen"),
+]
 
 
 @pytest.fixture

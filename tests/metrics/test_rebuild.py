@@ -42,7 +42,8 @@ ACME = ("--white-label", "acme", *DAYS)
 TODAY = date(2026, 11, 21)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("zone", ["Australia/Lord_Howe", "America/Santiago", "UTC"])
 def test_recorded_usage_equals_its_events(seed: int, zone: str) -> None:
     label = make_varied(seed, zone=zone)
@@ -57,6 +58,7 @@ def test_recorded_usage_equals_its_events(seed: int, zone: str) -> None:
     assert not Correction.objects.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_any_damage_is_listed_and_corrected(seed: int) -> None:
     label = make_varied(seed)
@@ -183,6 +185,7 @@ def test_other_days_and_organizations_stay_unchanged(
     assert usage_of(other, "quantity") == [(9,), (9,), (9,)]
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("committed")
 def test_a_killed_rebuild_continues_when_run_again(
     monkeypatch: pytest.MonkeyPatch,
@@ -218,6 +221,7 @@ def test_a_killed_rebuild_continues_when_run_again(
     assert f"corrected {Correction.objects.get(finished_at=NOW).rows}" == lines[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_recording_continues_during_a_rebuild() -> None:
     label = make_varied(2)

@@ -138,6 +138,7 @@ def test_csv_can_be_written_to_standard_output(
     assert lines[1:] == [f"{org.id},org-7,1,0,15,+15,0,0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_re_rated_periods_equal_a_recomputation_from_scratch(seed: int) -> None:
     label = make_varied(seed)
@@ -291,6 +292,7 @@ def test_a_single_organization_can_be_re_rated(
     assert (usage_of(org, "cost"), usage_of(other, "cost")) == ([(0,)], [(15,)])
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("committed")
 def test_a_killed_re_rate_continues_when_run_again(
     monkeypatch: pytest.MonkeyPatch,
@@ -323,6 +325,7 @@ def test_a_killed_re_rate_continues_when_run_again(
     assert repair_fleet_totals([label.pk]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_recording_and_price_changes_continue_during_a_re_rate() -> None:
     label = make_varied(2)
@@ -353,6 +356,7 @@ def test_recording_and_price_changes_continue_during_a_re_rate() -> None:
     assert repair_fleet_totals([label.pk]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_periods_closed_during_a_re_rate_keep_their_invoiced_cost() -> None:
     label = make_varied(3)

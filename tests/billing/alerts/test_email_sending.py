@@ -335,6 +335,7 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
     worker.wait(10)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("step", "to"),
     [
@@ -368,6 +369,7 @@ def test_an_email_arrives_although_its_worker_is_killed(
     assert state_of(email_to_kill) == ("done", 2, "sent")
 
 
+@pytest.mark.process
 def test_a_worker_killed_before_recording_repeats_the_message(
     email_to_kill: AlertEmail, smtp_sink: SmtpSink, frozen: time_machine.Traveller
 ) -> None:

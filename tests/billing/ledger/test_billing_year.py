@@ -27,7 +27,7 @@ from tests.factories import event, make_organization, make_rate, record
 from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of, subscribe
 
-pytestmark = [pytest.mark.django_db]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
 
 

@@ -27,6 +27,7 @@ def exact(amounts: dict[str, Decimal]) -> Fraction:
     return sum(map(Fraction, amounts.values()), Fraction(0))
 
 
+@pytest.mark.slow
 @given(products, currencies)
 def test_an_allocation_sums_to_its_total_and_is_fair(
     parts: dict[str, Decimal], currency: str
@@ -44,6 +45,7 @@ def test_an_allocation_sums_to_its_total_and_is_fair(
     assert allocate(total, dict(reversed(parts.items())), currency) == lines
 
 
+@pytest.mark.slow
 @given(products, currencies, costs, costs)
 def test_a_bill_adds_up_whatever_pays_for_it(
     parts: dict[str, Decimal], currency: str, free: Decimal, credit: Decimal

@@ -526,6 +526,7 @@ execution.advance(int(sys.argv[1]))
 """
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("committed")
 def test_run_continues_after_its_process_was_killed(fake: FakeStripe) -> None:
     """The process is killed after its third save; another worker continues."""

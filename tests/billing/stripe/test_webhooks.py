@@ -696,6 +696,7 @@ def _lifetime(fake: FakeStripe, sub: str, customer: str) -> Iterator[None]:
     yield
 
 
+@pytest.mark.slow
 @settings(
     max_examples=5,
     deadline=None,
@@ -738,6 +739,7 @@ def test_events_in_any_order_end_in_the_state_of_stripe(
         transaction.set_rollback(True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("committed")
 def test_one_run_repairs_the_loss_of_a_third_of_all_events(
     fake: FakeStripe, live_server: LiveServer, price: str
