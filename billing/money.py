@@ -1,7 +1,8 @@
 """Arithmetic of money: bills, and rounding to the currency's minor unit.
 
-Pure functions. Exact amounts have twelve decimal places; code that adds or subtracts
-them does so inside `with exactly():`, and only amounts of invoices are rounded.
+Pure functions. Exact amounts have up to 48 decimal places, of which the last 24 are
+guard digits; code that adds or subtracts them does so inside `with exactly():`, and
+only amounts of invoices are rounded.
 """
 
 from collections.abc import Mapping
@@ -11,9 +12,11 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal, localcontext
 from fractions import Fraction
 
 from orgs.catalog import CURRENCY_DIGITS
+from orgs.decimals import round_guard_digits
 
 ZERO = Decimal(0)
-_PRECISION = 100  # Python's default of 28 digits rounds the sum of a large fleet
+_BALANCE_PLACES = 12
+_PRECISION = 120  # Python's default of 28 digits rounds the sum of a large fleet
 # Stripe counts these in hundredths although they have no minor unit: it accepts whole
 # amounts only.
 _WITHOUT_MINOR_UNIT = frozenset({"isk", "ugx"})
@@ -61,7 +64,7 @@ def round_down(amount: Decimal, currency: str) -> Decimal:
 def _round(amount: Decimal, currency: str, rounding: str) -> Decimal:
     unit = smallest_charge(currency)
     with exactly():
-        units = (amount / unit).to_integral_value(rounding)
+        units = (round_guard_digits(amount) / unit).to_integral_value(rounding)
         return (units * unit).quantize(Decimal(1).scaleb(-CURRENCY_DIGITS[currency]))
 
 
@@ -102,7 +105,7 @@ class Bill:
     """
 
     cost: Decimal  # exact
-    free_balance_used: Decimal  # exact
+    free_balance_used: Decimal  # to 12 decimal places, as balances are kept
     usage: Decimal  # rounded
     credit_used: Decimal  # rounded down
     lines: Mapping[str, Decimal]  # rounded
@@ -126,7 +129,7 @@ def compute_bill(
     """
     with exactly():
         cost = sum(costs.values(), ZERO)
-        free_balance_used = min(cost, free_balance)
+        free_balance_used = min(round(cost, _BALANCE_PLACES), free_balance)
         usage = round_money(cost - free_balance_used, currency)
     return Bill(
         cost=cost,

@@ -18,6 +18,9 @@ from config.dev.servers import paths
 from config.mail import email_settings
 from metrics.events import read_retention
 from orgs.crypto import read_keys
+from orgs.decimals import keep_all_digits
+
+keep_all_digits()  # of money, in every process and thread
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()

@@ -11,14 +11,23 @@ from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.events import PRODUCT
 from metrics.models import Rate
+from metrics.units import parse_unit
 from orgs import access
 from orgs.admin import VisibleRowsAdmin
+from orgs.decimals import plain
+from orgs.errors import InputRejected
 
 
 class RateForm(forms.ModelForm):
     """A price to add; one with the same start replaces the price that is in force."""
 
     meter = forms.ChoiceField(choices=[(m.slug, m.label) for m in METERS.values()])
+    unit = forms.CharField(
+        max_length=40,
+        required=False,
+        help_text="The unit that the prices are for, such as 1M tokens, 1,000 requests,"
+        " GPU-hour, or GiB-month. Empty: a token, request, second, byte, or byte-day.",
+    )
 
     class Meta:
         model = Rate
@@ -29,6 +38,7 @@ class RateForm(forms.ModelForm):
             "meter",
             "effective_from",
             "unit_price",
+            "unit",
             "benchmark_unit_price",
         )
 
@@ -47,7 +57,15 @@ class RateForm(forms.ModelForm):
             self.add_error(
                 "organization", "This organization belongs to another white label."
             )
+        if data.get("meter"):
+            self._read_unit(data)
         return data
+
+    def _read_unit(self, data: dict[str, Any]) -> None:
+        try:
+            data["unit"] = parse_unit(data.get("unit", ""), data["meter"]).name
+        except InputRejected as error:
+            self.add_error("unit", str(error))
 
     def validate_unique(self) -> None:
         """Accept a price with the same start: it replaces the one in force."""
@@ -69,8 +87,9 @@ class RateAdmin(VisibleRowsAdmin):
         "meter",
         "white_label",
         "organization",
-        "unit_price",
-        "benchmark_unit_price",
+        "price",
+        "unit",
+        "benchmark_price",
         "effective_from",
     )
     list_filter = ("white_label", "meter")
@@ -83,6 +102,14 @@ class RateAdmin(VisibleRowsAdmin):
         principal = access.principal_of(request.user)
         labels = access.visible_white_labels(principal)
         return Rate.objects.current().filter(white_label__in=labels)
+
+    @admin.display(description="Unit price", ordering="unit_price")
+    def price(self, rate: Rate) -> str:
+        return plain(rate.unit_price)
+
+    @admin.display(description="Benchmark unit price", ordering="benchmark_unit_price")
+    def benchmark_price(self, rate: Rate) -> str:
+        return plain(rate.benchmark_unit_price)
 
     def has_change_permission(
         self, request: HttpRequest, obj: Model | None = None
@@ -104,6 +131,7 @@ class RateAdmin(VisibleRowsAdmin):
                     benchmark_unit_price=obj.benchmark_unit_price,
                     effective_from=obj.effective_from,
                     organization_id=obj.organization_id,
+                    unit=obj.unit,
                 )
             ],
         )

@@ -9,6 +9,7 @@ import django.db.models.functions.comparison
 import django.utils.timezone
 import pgtrigger.compiler
 import pgtrigger.migrations
+import orgs.models.fields
 from django.db import migrations, models
 
 from orgs.migrations._at_once import AtOnce
@@ -96,7 +97,7 @@ class Migration(migrations.Migration):
                     ('starts_at', models.DateTimeField()),
                     ('ends_at', models.DateTimeField(null=True)),
                     ('closed_at', models.DateTimeField(null=True)),
-                    ('cost', models.DecimalField(decimal_places=12, max_digits=56, null=True)),
+                    ('cost', orgs.models.fields.ExactDecimalField(null=True)),
                     ('free_balance_used', models.DecimalField(db_default=0, decimal_places=12, default=0, max_digits=24)),
                     ('credit_used', models.DecimalField(db_default=0, decimal_places=12, default=0, max_digits=24)),
                     ('closed_by', models.CharField(blank=True, db_default='', default='', max_length=200)),
@@ -124,7 +125,7 @@ class Migration(migrations.Migration):
                     ('period', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='billing.billingperiod')),
                     ('kind', models.CharField(choices=[('usage', 'Usage'), ('credit', 'Credit')], default='usage', max_length=6)),
                     ('product', models.CharField(blank=True, max_length=100)),
-                    ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('cost', orgs.models.fields.ExactDecimalField()),
                     ('amount', models.DecimalField(decimal_places=3, max_digits=24)),
                     ('currency', models.CharField(max_length=3)),
                     ('invoice_stripe_id', models.CharField(max_length=255)),

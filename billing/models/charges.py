@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
 
-from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
+from orgs.models.fields import ExactDecimalField
 from orgs.models.work import (
     RetryPolicy,
     Work,
@@ -45,9 +45,7 @@ class Charge(Work):
     )
     kind = models.CharField(max_length=6, choices=Kind, default=Kind.USAGE)
     product = models.CharField(max_length=100, blank=True)  # empty for a credit
-    cost = models.DecimalField(  # exact, before the free balance
-        max_digits=MONEY_DIGITS + 32, decimal_places=MONEY_PLACES
-    )
+    cost = ExactDecimalField()  # before the free balance
     # As on the invoice: rounded, after the free balance, below 0 for a credit.
     amount = models.DecimalField(max_digits=24, decimal_places=3)
     currency = models.CharField(max_length=3)

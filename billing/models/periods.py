@@ -5,7 +5,7 @@ from django.contrib.postgres.fields import RangeOperators
 from django.db import models
 from django.db.models import CheckConstraint, F, Func, Q, UniqueConstraint, Value
 
-from orgs.models.fields import in_range, not_negative
+from orgs.models.fields import ExactDecimalField, in_range, not_negative
 
 
 class BillingPeriod(models.Model):
@@ -24,7 +24,7 @@ class BillingPeriod(models.Model):
     ends_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
     # Set when the period closes: the exact, unrounded sum of its daily usage.
-    cost = models.DecimalField(max_digits=56, decimal_places=12, null=True)
+    cost = ExactDecimalField(null=True)
     # The parts of the cost that free balance and credit paid; the rest is invoiced.
     free_balance_used = models.DecimalField(
         max_digits=24, decimal_places=12, default=0, db_default=0

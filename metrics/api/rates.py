@@ -13,10 +13,11 @@ from metrics.commands.rates import IncomingRate, load_rates
 from metrics.events import PRODUCT
 from metrics.queries.rates import RateFacts, list_rates
 from metrics.schemas.charts import number
+from metrics.units import PRICE_INTEGER_DIGITS, PRICE_PLACES, parse_unit
 from orgs import access
 from orgs.access import Principal
 from orgs.catalog import Scope
-from orgs.errors import DomainError, Forbidden
+from orgs.errors import DomainError, Forbidden, InputRejected
 from orgs.models import WhiteLabel
 from orgs.queries.references import list_references
 from orgs.schemas.errors import ErrorsOut
@@ -40,12 +41,16 @@ def _require_number(value: object) -> object:
 Price = Annotated[
     Decimal,
     BeforeValidator(_require_number, json_schema_input_type=float),
-    Field(ge=0, max_digits=24, decimal_places=12),
+    Field(
+        ge=0,
+        max_digits=PRICE_INTEGER_DIGITS + PRICE_PLACES,
+        decimal_places=PRICE_PLACES,
+    ),
 ]
 
 
 class RateIn(StrictSchema):
-    """The price of one unit of a meter."""
+    """The price of a unit of a meter."""
 
     product: str = Field(
         pattern=f"^{PRODUCT.pattern}$",
@@ -53,7 +58,15 @@ class RateIn(StrictSchema):
     )
     meter: str = Field(max_length=64, description="The meter, such as `requests`.")
     unit_price: Price = Field(
-        description="Price per unit in the white label's currency, up to 12 decimals."
+        description="Price of one `unit` in the white label's currency: up to 12 digits"
+        " before and 24 after the decimal point."
+    )
+    unit: str = Field(
+        "",
+        max_length=40,
+        description="The unit that the prices are for, such as `1M tokens`,"
+        " `1,000 requests`, `GPU-hour`, or `GiB-month`; a month is 365/12 days. The"
+        " default is one token, request, second, byte, or byte-day.",
     )
     benchmark_unit_price: Price = Field(
         Decimal(0),
@@ -92,8 +105,9 @@ class RateOut(Schema):
     product: str = Field(description="The product, as usage events name it.")
     meter: str = Field(description="The meter, such as `requests`.")
     unit_price: float = Field(
-        description="Price per unit in the white label's currency."
+        description="Price of one `unit` in the white label's currency."
     )
+    unit: str = Field(description="The unit that the prices are for.")
     benchmark_unit_price: float = Field(
         description="Price of the same unit elsewhere; 0 if unknown."
     )
@@ -196,6 +210,12 @@ def _incoming_rate(rate: RateIn, index: int, ids: dict[str, int]) -> IncomingRat
             code="unknown_meter",
             fields=(f"rates[{index}].meter",),
         )
+    try:
+        unit = parse_unit(rate.unit, rate.meter).name
+    except InputRejected as error:
+        raise DomainError(
+            str(error), code=error.code, fields=(f"rates[{index}].unit",)
+        ) from None
     if rate.organization and rate.organization not in ids:
         raise DomainError(
             f"No organization has the external ID {rate.organization!r}.",
@@ -209,6 +229,7 @@ def _incoming_rate(rate: RateIn, index: int, ids: dict[str, int]) -> IncomingRat
         benchmark_unit_price=rate.benchmark_unit_price,
         effective_from=rate.effective_from,
         organization_id=ids[rate.organization] if rate.organization else None,
+        unit=unit,
     )
 
 
@@ -217,6 +238,7 @@ def _rate_json(rate: RateFacts) -> dict[str, Any]:
         "product": rate.product,
         "meter": rate.meter,
         "unit_price": number(rate.unit_price),
+        "unit": rate.unit,
         "benchmark_unit_price": number(rate.benchmark_unit_price),
         "effective_from": rate.effective_from,
         "organization": rate.organization,

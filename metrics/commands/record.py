@@ -184,7 +184,7 @@ def _lock_prices_and_periods(
     if len(numbers) < len(ids):
         open_first_periods(ids)
         numbers = list(fetch_all(*periods))
-    return dict(numbers), price_version, build_price_list(prices)
+    return dict(numbers), price_version, build_price_list(list(prices))
 
 
 def _copy_events(
@@ -319,7 +319,7 @@ def _usage_columns(sums: BatchSums) -> dict[str, object]:
     columns = zip(*sums.usage, strict=True)
     return {
         **{name: array(column) for name, column in zip(names, columns, strict=True)},
-        **_amount_columns(list(sums.usage.values())),
+        **_amount_columns(list(sums.usage.values()), sums.places),
     }
 
 
@@ -337,9 +337,10 @@ def _pending_usage_lines(sums: BatchSums) -> bytes:
 
     Products, meters, and numbers contain no character that needs escaping.
     """
+    places = sums.places
     lines = [
         f"{owner}\t{day}\t{product}\t{meter}\t{project}\t{period}"
-        f"\t{quantity}\t{cost}e-12\t{benchmark}e-12\t{unpriced}\n"
+        f"\t{quantity}\t{cost}e-{places}\t{benchmark}e-{places}\t{unpriced}\n"
         for (owner, day, product, meter, project, period), (
             quantity,
             cost,
@@ -357,14 +358,15 @@ def _fleet_columns(white_label: WhiteLabel, sums: BatchSums) -> dict[str, object
         "days": array(days),
         "products": array(products),
         "meters": array(meters),
-        **_amount_columns(list(sums.fleet.values())),
+        **_amount_columns(list(sums.fleet.values()), sums.places),
     }
 
 
-def _amount_columns(sums: Sequence[Sequence[int]]) -> dict[str, object]:
+def _amount_columns(sums: Sequence[Sequence[int]], places: int) -> dict[str, object]:
     names = ("quantities", "costs", "benchmarks", "unpriced")
     columns = zip(*sums, strict=True)
-    return {name: array(column) for name, column in zip(names, columns, strict=True)}
+    arrays = {name: array(column) for name, column in zip(names, columns, strict=True)}
+    return {**arrays, "cost_unit": f"1e-{places}"}
 
 
 def _metric_columns(sums: BatchSums) -> dict[str, object]:

@@ -3,7 +3,7 @@
 `metrics.commands.record` executes them. Events, and pending usage of large batches,
 come by COPY. Everything else comes as array parameters, one for each column and sorted
 by key: filling and emptying a temporary table would cost more than a small batch.
-Costs are passed as whole numbers of 10^-12, the unit of `metrics.commands.sums`.
+Costs are passed as whole numbers, with the unit that `metrics.commands.sums` chose.
 """
 
 from metrics.catalog import DAILY_METRICS
@@ -22,14 +22,25 @@ select coalesce((select version from metrics_pricebook
     where white_label_id = %(white_label)s), 0)
 """
 
-# Prices as whole numbers of 10^-12, so that Python multiplies integers.
+# Prices as whole numbers of 10^-places, so that Python multiplies integers: as few
+# places as the most precise of these prices needs, because short numbers are faster.
 SELECT_RATES = """
+with rate as materialized (
+    select product, meter, organization_id, effective_from, base_price,
+        base_benchmark_price
+    from metrics_rate
+    where white_label_id = %(white_label)s and product = any(%(products)s::text[])
+        and removed_in is null
+        and (organization_id is null or organization_id = any(%(ids)s::bigint[]))
+), precision as (
+    select coalesce(max(greatest(min_scale(base_price),
+        min_scale(base_benchmark_price))), 0) as places
+    from rate
+)
 select product, meter, organization_id, effective_from,
-    (unit_price * 1e12)::numeric(40, 0), (benchmark_unit_price * 1e12)::numeric(40, 0)
-from metrics_rate
-where white_label_id = %(white_label)s and product = any(%(products)s::text[])
-    and removed_in is null
-    and (organization_id is null or organization_id = any(%(ids)s::bigint[]))
+    trim_scale(base_price * ('1e' || places)::numeric),
+    trim_scale(base_benchmark_price * ('1e' || places)::numeric), places
+from rate cross join precision
 """
 
 # The key of daily usage: also of pending usage and of recomputed usage.
@@ -65,7 +76,7 @@ join metrics_usageevent e using (organization_id, event_id, at)
 """
 
 # Recordings append pending rows instead of updating sums, so they never wait for each
-# other or for the roll-up. Costs are written with an exponent: 25e-12.
+# other or for the roll-up. Costs are written with an exponent: 25e-6.
 COPY_PENDING_USAGE = f"""
 copy metrics_pendingusage ({USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity) from stdin
@@ -76,7 +87,7 @@ INSERT_PENDING_USAGE = f"""
 insert into metrics_pendingusage ({USAGE_KEY}, quantity, cost, benchmark_cost,
     unpriced_quantity)
 select organization_id, day, product, meter, project_id, period, quantity,
-    cost * 1e-12, benchmark * 1e-12, unpriced
+    cost * %(cost_unit)s::numeric, benchmark * %(cost_unit)s::numeric, unpriced
 from unnest(%(organizations)s::bigint[], %(days)s::date[], %(products)s::text[],
     %(meters)s::text[], %(projects)s::bigint[], %(periods)s::integer[],
     %(quantities)s::numeric[], %(costs)s::numeric[], %(benchmarks)s::numeric[],
@@ -87,8 +98,8 @@ from unnest(%(organizations)s::bigint[], %(days)s::date[], %(products)s::text[],
 INSERT_PENDING_FLEET_USAGE = """
 insert into metrics_pendingfleetusage (white_label_id, day, product, meter, quantity,
     cost, benchmark_cost, unpriced_quantity)
-select %(white_label)s::bigint, day, product, meter, quantity, cost * 1e-12,
-    benchmark * 1e-12, unpriced
+select %(white_label)s::bigint, day, product, meter, quantity,
+    cost * %(cost_unit)s::numeric, benchmark * %(cost_unit)s::numeric, unpriced
 from unnest(%(days)s::date[], %(products)s::text[], %(meters)s::text[],
     %(quantities)s::numeric[], %(costs)s::numeric[], %(benchmarks)s::numeric[],
     %(unpriced)s::numeric[]) as added (day, product, meter, quantity, cost, benchmark,

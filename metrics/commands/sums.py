@@ -1,7 +1,8 @@
 """Summing a batch of events by day, with exact costs. No database access.
 
-Costs are whole numbers of 10^-12 of the currency unit. Prices have twelve decimal
-places, so quantity times price is exact, and integers are the fastest exact numbers.
+Costs are whole numbers of 10^-places of the currency unit, where `places` are the most
+decimal places of a price in the batch. So quantity times price is exact, and integers
+are the fastest exact numbers.
 """
 
 from bisect import bisect_right
@@ -28,11 +29,13 @@ Amounts = list[int]  # quantity, cost, benchmark cost, unpriced quantity
 class PriceList:
     """The current rates for the products of a batch, latest start first.
 
-    `common` has the white label's rates, `own` those of its organizations.
+    `common` has the white label's rates, `own` those of its organizations. Prices are
+    whole numbers of 10^-`places`.
     """
 
     common: dict[tuple[str, str], list[RateEntry]] = field(default_factory=dict)
     own: dict[tuple[int, str, str], list[RateEntry]] = field(default_factory=dict)
+    places: int = 0
 
     def at(
         self, organization_id: int, product: str, meter: str, instant: datetime
@@ -58,15 +61,15 @@ class PriceList:
 
 
 def build_price_list(
-    rates: Iterable[tuple[str, str, int | None, datetime | None, int, int]],
+    rates: Sequence[tuple[str, str, int | None, datetime | None, int, int, int]],
 ) -> PriceList:
     """Return the price list of rates, as selected by `SELECT_RATES`.
 
     A rate is (product, meter, organization ID or None, start or None, price, benchmark
-    price).
+    price, places), with the same places for all.
     """
-    price_list = PriceList()
-    for product, meter, organization_id, since, price, benchmark in rates:
+    price_list = PriceList(places=rates[0][-1] if rates else 0)
+    for product, meter, organization_id, since, price, benchmark, _ in rates:
         entry = since, (int(price), int(benchmark))
         if organization_id is None:
             price_list.common.setdefault((product, meter), []).append(entry)
@@ -85,6 +88,7 @@ class BatchSums:
     usage: dict[UsageKey, Amounts] = field(default_factory=dict)
     fleet: dict[FleetKey, Amounts] = field(default_factory=dict)
     metrics: dict[OrganizationDay, dict[str, int]] = field(default_factory=dict)
+    places: int = 0  # costs are whole numbers of 10^-places
 
     def add(self, key: UsageKey, quantity: int, prices: UnitPrices | None) -> None:
         """Add a quantity at these prices; without prices it counts as unpriced.
@@ -128,7 +132,7 @@ def sum_batch(
     Quantities are summed first, then each sum is priced once: between two starts of
     rates no price changes.
     """
-    sums = BatchSums()
+    sums = BatchSums(places=prices.places)
     for interval in _split_at_price_changes(events, prices):
         instant = interval[0].event.timestamp
         for key, quantity in _sum_quantities(interval, zone, periods):

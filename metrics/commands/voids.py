@@ -22,7 +22,6 @@ from metrics.commands import recompute
 from metrics.commands.recompute import CorrectionSpec, RecomputeScope
 from metrics.errors import EventsNotStored, UsageDiffers
 from metrics.models import Correction
-from metrics.models.daily import COST_DIGITS
 from metrics.periods import DayRange
 from metrics.queries import pricing
 from metrics.queries.voids import IS_IN_RANGE, UsageRange
@@ -48,7 +47,7 @@ class VoidedBatch:
     @property
     def cost(self) -> Decimal:
         """The cost of all periods together."""
-        with localcontext(prec=COST_DIGITS + 12):
+        with localcontext(prec=120):
             return sum(self.costs.values(), Decimal(0))
 
 

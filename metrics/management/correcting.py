@@ -14,6 +14,7 @@ from tqdm import tqdm
 from metrics.commands.corrections import hash_arguments
 from metrics.commands.recompute import CorrectionSpec
 from metrics.models.corrections import CorrectionKind
+from orgs.decimals import plain
 from orgs.management.loading import find_white_label
 from orgs.models import Organization, WhiteLabel
 from orgs.models.organizations import OrganizationQuerySet
@@ -196,12 +197,6 @@ def system_user() -> str:
         ) from None
 
 
-def plain(number: Decimal | int) -> str:
-    """Return a number exactly: no exponent, no trailing zeros."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def signed(number: Decimal) -> str:
-    """Return a number as `plain` does, with its sign."""
+    """Return a number as `orgs.decimals.plain` does, with its sign."""
     return ("+" if number >= 0 else "") + plain(number)

@@ -13,6 +13,7 @@ import django.utils.timezone
 import pgtrigger.compiler
 import pgtrigger.migrations
 import uuid
+import orgs.models.fields
 from django.db import migrations, models
 
 from orgs.migrations._at_once import AtOnce
@@ -55,8 +56,8 @@ create table metrics_pendingusage (
     project_id bigint not null,
     period integer not null,
     quantity numeric(32, 0) not null,
-    cost numeric(56, 12) not null,
-    benchmark_cost numeric(56, 12) not null,
+    cost numeric not null,
+    benchmark_cost numeric not null,
     unpriced_quantity numeric(32, 0) not null
 );
 create index pending_usage_organization on metrics_pendingusage (organization_id)
@@ -107,8 +108,8 @@ class Migration(migrations.Migration):
                 name='PendingUsage',
                 fields=[
                     ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
-                    ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('benchmark_cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('cost', orgs.models.fields.ExactDecimalField()),
+                    ('benchmark_cost', orgs.models.fields.ExactDecimalField()),
                     ('unpriced_quantity', models.DecimalField(decimal_places=0, max_digits=32)),
                     ('organization_id', models.BigIntegerField()),
                     ('day', models.DateField()),
@@ -127,8 +128,8 @@ class Migration(migrations.Migration):
                 name='Usage',
                 fields=[
                     ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
-                    ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('benchmark_cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('cost', orgs.models.fields.ExactDecimalField()),
+                    ('benchmark_cost', orgs.models.fields.ExactDecimalField()),
                     ('unpriced_quantity', models.DecimalField(decimal_places=0, max_digits=32)),
                     ('organization_id', models.BigIntegerField()),
                     ('day', models.DateField()),
@@ -172,7 +173,7 @@ class Migration(migrations.Migration):
                     ('note', models.TextField()),
                     ('organizations', models.PositiveIntegerField(default=0)),
                     ('rows', models.PositiveBigIntegerField(default=0)),
-                    ('cost', models.DecimalField(decimal_places=12, default=0, max_digits=56)),
+                    ('cost', orgs.models.fields.ExactDecimalField(default=0)),
                     ('started_at', models.DateTimeField()),
                     ('finished_at', models.DateTimeField(null=True)),
                     ('arguments', models.CharField(blank=True, default='', max_length=64)),
@@ -214,8 +215,8 @@ class Migration(migrations.Migration):
                     ('project_id', models.BigIntegerField()),
                     ('period', models.IntegerField()),
                     ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
-                    ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('benchmark_cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('cost', orgs.models.fields.ExactDecimalField()),
+                    ('benchmark_cost', orgs.models.fields.ExactDecimalField()),
                     ('unpriced_quantity', models.DecimalField(decimal_places=0, default=0, max_digits=32)),
                 ],
                 options={
@@ -226,8 +227,8 @@ class Migration(migrations.Migration):
                 name='FleetTotal',
                 fields=[
                     ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
-                    ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('benchmark_cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('cost', orgs.models.fields.ExactDecimalField()),
+                    ('benchmark_cost', orgs.models.fields.ExactDecimalField()),
                     ('unpriced_quantity', models.DecimalField(decimal_places=0, max_digits=32)),
                     ('pk', models.CompositePrimaryKey('white_label_id', 'day', 'product', 'meter', blank=True, editable=False, primary_key=True, serialize=False)),
                     ('white_label_id', models.BigIntegerField()),
@@ -289,7 +290,7 @@ class Migration(migrations.Migration):
                 fields=[
                     ('organization', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='ranking', serialize=False, to='orgs.organization')),
                     ('white_label', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel')),
-                    ('cost_30_days', models.DecimalField(decimal_places=12, default=0, max_digits=56)),
+                    ('cost_30_days', orgs.models.fields.ExactDecimalField(default=0)),
                     ('last_usage_on', models.DateField(null=True)),
                     ('computed_on', models.DateField()),
                     ('computed_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -304,8 +305,8 @@ class Migration(migrations.Migration):
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                     ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
-                    ('cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('benchmark_cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('cost', orgs.models.fields.ExactDecimalField()),
+                    ('benchmark_cost', orgs.models.fields.ExactDecimalField()),
                     ('unpriced_quantity', models.DecimalField(decimal_places=0, max_digits=32)),
                     ('white_label_id', models.BigIntegerField()),
                     ('day', models.DateField()),
@@ -324,8 +325,8 @@ class Migration(migrations.Migration):
                     ('period', models.IntegerField()),
                     ('correction_id', models.UUIDField()),
                     ('price_version', models.PositiveIntegerField()),
-                    ('old_cost', models.DecimalField(decimal_places=12, max_digits=56)),
-                    ('new_cost', models.DecimalField(decimal_places=12, max_digits=56)),
+                    ('old_cost', orgs.models.fields.ExactDecimalField()),
+                    ('new_cost', orgs.models.fields.ExactDecimalField()),
                 ],
             ),
             migrations.CreateModel(
@@ -344,14 +345,17 @@ class Migration(migrations.Migration):
                     ('product', models.CharField(max_length=100)),
                     ('meter', models.CharField(max_length=64)),
                     ('effective_from', models.DateTimeField(blank=True, help_text='Leave empty if the rate has always applied.', null=True)),
-                    ('unit_price', models.DecimalField(decimal_places=12, max_digits=24)),
-                    ('benchmark_unit_price', models.DecimalField(decimal_places=12, default=0, help_text='The price of the same unit elsewhere; savings are the difference.', max_digits=24)),
+                    ('unit_price', models.DecimalField(decimal_places=24, max_digits=36)),
+                    ('benchmark_unit_price', models.DecimalField(decimal_places=24, default=0, help_text='The price of the same unit elsewhere; savings are the difference.', max_digits=36)),
+                    ('unit', models.CharField(max_length=40)),
+                    ('base_price', orgs.models.fields.ExactDecimalField(editable=False)),
+                    ('base_benchmark_price', orgs.models.fields.ExactDecimalField(editable=False)),
                     ('added_in', models.PositiveIntegerField(editable=False)),
                     ('removed_in', models.PositiveIntegerField(blank=True, editable=False, null=True)),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ],
                 options={
-                    'constraints': [models.UniqueConstraint(condition=models.Q(('removed_in', None)), fields=('white_label', 'product', 'meter', 'organization', 'effective_from'), name='rate_unique', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('unit_price__gte', 0)), name='rate_unit_price_ge_0'), models.CheckConstraint(condition=models.Q(('benchmark_unit_price__gte', 0)), name='rate_benchmark_unit_price_ge_0'), models.CheckConstraint(condition=models.Q(('product', ''), _negated=True), name='rate_product_given'), models.CheckConstraint(condition=models.Q(('meter', ''), _negated=True), name='rate_meter_given'), models.CheckConstraint(condition=models.Q(('effective_from__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('effective_from__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='rate_effective_from_in_range'), models.CheckConstraint(condition=models.Q(('removed_in', None), ('removed_in__gt', models.F('added_in')), _connector='OR'), name='rate_removed_after_added')],
+                    'constraints': [models.UniqueConstraint(condition=models.Q(('removed_in', None)), fields=('white_label', 'product', 'meter', 'organization', 'effective_from'), name='rate_unique', nulls_distinct=False), models.CheckConstraint(condition=models.Q(('unit_price__gte', 0)), name='rate_unit_price_ge_0'), models.CheckConstraint(condition=models.Q(('benchmark_unit_price__gte', 0)), name='rate_benchmark_unit_price_ge_0'), models.CheckConstraint(condition=models.Q(('base_price__gte', 0)), name='rate_base_price_ge_0'), models.CheckConstraint(condition=models.Q(('base_benchmark_price__gte', 0)), name='rate_base_benchmark_price_ge_0'), models.CheckConstraint(condition=models.Q(('product', ''), _negated=True), name='rate_product_given'), models.CheckConstraint(condition=models.Q(('meter', ''), _negated=True), name='rate_meter_given'), models.CheckConstraint(condition=models.Q(('unit', ''), _negated=True), name='rate_unit_given'), models.CheckConstraint(condition=models.Q(('effective_from__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('effective_from__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='rate_effective_from_in_range'), models.CheckConstraint(condition=models.Q(('removed_in', None), ('removed_in__gt', models.F('added_in')), _connector='OR'), name='rate_removed_after_added')],
                 },
             ),
             migrations.CreateModel(
@@ -368,8 +372,11 @@ class Migration(migrations.Migration):
                     ('product', models.CharField(max_length=100)),
                     ('meter', models.CharField(max_length=64)),
                     ('effective_from', models.DateTimeField(blank=True, help_text='Leave empty if the rate has always applied.', null=True)),
-                    ('unit_price', models.DecimalField(decimal_places=12, max_digits=24)),
-                    ('benchmark_unit_price', models.DecimalField(decimal_places=12, default=0, help_text='The price of the same unit elsewhere; savings are the difference.', max_digits=24)),
+                    ('unit_price', models.DecimalField(decimal_places=24, max_digits=36)),
+                    ('benchmark_unit_price', models.DecimalField(decimal_places=24, default=0, help_text='The price of the same unit elsewhere; savings are the difference.', max_digits=36)),
+                    ('unit', models.CharField(max_length=40)),
+                    ('base_price', orgs.models.fields.ExactDecimalField(editable=False)),
+                    ('base_benchmark_price', orgs.models.fields.ExactDecimalField(editable=False)),
                     ('added_in', models.PositiveIntegerField(editable=False)),
                     ('removed_in', models.PositiveIntegerField(blank=True, editable=False, null=True)),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
@@ -438,15 +445,15 @@ class Migration(migrations.Migration):
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='rate',
-                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "metrics_rateevent" ("added_in", "benchmark_unit_price", "created_at", "effective_from", "id", "meter", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product", "removed_in", "unit_price", "white_label_id") VALUES (NEW."added_in", NEW."benchmark_unit_price", NEW."created_at", NEW."effective_from", NEW."id", NEW."meter", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."product", NEW."removed_in", NEW."unit_price", NEW."white_label_id"); RETURN NULL;', hash='aa9bf6eb9ad8990f63d6390cd3e1eb414fe19d3f', operation='INSERT', pgid='pgtrigger_insert_insert_bac5b', table='metrics_rate', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "metrics_rateevent" ("added_in", "base_benchmark_price", "base_price", "benchmark_unit_price", "created_at", "effective_from", "id", "meter", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product", "removed_in", "unit", "unit_price", "white_label_id") VALUES (NEW."added_in", NEW."base_benchmark_price", NEW."base_price", NEW."benchmark_unit_price", NEW."created_at", NEW."effective_from", NEW."id", NEW."meter", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."product", NEW."removed_in", NEW."unit", NEW."unit_price", NEW."white_label_id"); RETURN NULL;', hash='c1d8b79f6119bde782ddcb3e6af573a50892c0b8', operation='INSERT', pgid='pgtrigger_insert_insert_bac5b', table='metrics_rate', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='rate',
-                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "metrics_rateevent" ("added_in", "benchmark_unit_price", "created_at", "effective_from", "id", "meter", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product", "removed_in", "unit_price", "white_label_id") VALUES (NEW."added_in", NEW."benchmark_unit_price", NEW."created_at", NEW."effective_from", NEW."id", NEW."meter", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."product", NEW."removed_in", NEW."unit_price", NEW."white_label_id"); RETURN NULL;', hash='b221db3ab7131f7c1f2d34285ba826375f12711b', operation='UPDATE', pgid='pgtrigger_update_update_401b3', table='metrics_rate', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "metrics_rateevent" ("added_in", "base_benchmark_price", "base_price", "benchmark_unit_price", "created_at", "effective_from", "id", "meter", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product", "removed_in", "unit", "unit_price", "white_label_id") VALUES (NEW."added_in", NEW."base_benchmark_price", NEW."base_price", NEW."benchmark_unit_price", NEW."created_at", NEW."effective_from", NEW."id", NEW."meter", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."product", NEW."removed_in", NEW."unit", NEW."unit_price", NEW."white_label_id"); RETURN NULL;', hash='af11a935c0f7dc2d4782d10edbf003bf50f3a181', operation='UPDATE', pgid='pgtrigger_update_update_401b3', table='metrics_rate', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='rate',
-                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "metrics_rateevent" ("added_in", "benchmark_unit_price", "created_at", "effective_from", "id", "meter", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product", "removed_in", "unit_price", "white_label_id") VALUES (OLD."added_in", OLD."benchmark_unit_price", OLD."created_at", OLD."effective_from", OLD."id", OLD."meter", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."product", OLD."removed_in", OLD."unit_price", OLD."white_label_id"); RETURN NULL;', hash='2b97a08b2116f8a58c8af64148aafd8b4f2fe4a3', operation='DELETE', pgid='pgtrigger_delete_delete_2b361', table='metrics_rate', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "metrics_rateevent" ("added_in", "base_benchmark_price", "base_price", "benchmark_unit_price", "created_at", "effective_from", "id", "meter", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "product", "removed_in", "unit", "unit_price", "white_label_id") VALUES (OLD."added_in", OLD."base_benchmark_price", OLD."base_price", OLD."benchmark_unit_price", OLD."created_at", OLD."effective_from", OLD."id", OLD."meter", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."product", OLD."removed_in", OLD."unit", OLD."unit_price", OLD."white_label_id"); RETURN NULL;', hash='b7467e9d170744928d582f63f9dc4fd8e1107e54', operation='DELETE', pgid='pgtrigger_delete_delete_2b361', table='metrics_rate', when='AFTER')),
             ),
         ]),
         migrations.RunSQL(CREATE_USAGE_EVENTS, reverse_sql="drop table metrics_usageevent"),

@@ -5,8 +5,13 @@ from uuid import uuid4
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
-from metrics.models.daily import COST_DIGITS, COST_PLACES
-from orgs.models.fields import in_order, in_range, new_key, not_empty
+from orgs.models.fields import (
+    ExactDecimalField,
+    in_order,
+    in_range,
+    new_key,
+    not_empty,
+)
 
 
 class CorrectionKind(models.TextChoices):
@@ -43,9 +48,7 @@ class Correction(models.Model):
     note = models.TextField()
     organizations = models.PositiveIntegerField(default=0)  # one counts once per batch
     rows = models.PositiveBigIntegerField(default=0)  # daily usage and daily metrics
-    cost = models.DecimalField(  # new cost minus old cost
-        max_digits=COST_DIGITS, decimal_places=COST_PLACES, default=0
-    )
+    cost = ExactDecimalField(default=0)  # new cost minus old cost
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     # A correction that is requested again under its key goes on, or is found as done.
@@ -85,8 +88,8 @@ class PeriodRepricing(models.Model):
     period = models.IntegerField()
     correction_id = models.UUIDField()
     price_version = models.PositiveIntegerField()
-    old_cost = models.DecimalField(max_digits=COST_DIGITS, decimal_places=COST_PLACES)
-    new_cost = models.DecimalField(max_digits=COST_DIGITS, decimal_places=COST_PLACES)
+    old_cost = ExactDecimalField()
+    new_cost = ExactDecimalField()
 
     def __str__(self) -> str:
         return f"period {self.period} of {self.organization_id} re-rated"

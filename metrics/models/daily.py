@@ -4,12 +4,11 @@ from django.db import models
 from django.db.models import CheckConstraint, F, Q
 from django.utils import timezone
 
-from orgs.models.fields import not_negative
+from orgs.models.fields import ExactDecimalField, not_negative
 
-# Wide enough for 10^12 events of 2^63 units at the highest price a rate can have, with
-# the twelve decimal places that make units times price exact: sums never overflow.
+# Wide enough for 10^12 events of 2^63 units. Costs are exact products of quantity and
+# price: their columns have no limit of digits, so sums never overflow or are rounded.
 QUANTITY_DIGITS = 32
-COST_DIGITS, COST_PLACES = 56, 12
 
 
 class DailyUsage(models.Model):
@@ -30,10 +29,8 @@ class DailyUsage(models.Model):
     project_id = models.BigIntegerField()  # 0: no project
     period = models.IntegerField()
     quantity = models.DecimalField(max_digits=QUANTITY_DIGITS, decimal_places=0)
-    cost = models.DecimalField(max_digits=COST_DIGITS, decimal_places=COST_PLACES)
-    benchmark_cost = models.DecimalField(
-        max_digits=COST_DIGITS, decimal_places=COST_PLACES
-    )
+    cost = ExactDecimalField()
+    benchmark_cost = ExactDecimalField()
     unpriced_quantity = models.DecimalField(
         max_digits=QUANTITY_DIGITS, decimal_places=0, default=0
     )
@@ -126,9 +123,7 @@ class OrganizationRanking(models.Model):
     white_label = models.ForeignKey(
         "orgs.WhiteLabel", on_delete=models.CASCADE, related_name="+", db_index=False
     )
-    cost_30_days = models.DecimalField(
-        max_digits=COST_DIGITS, decimal_places=COST_PLACES, default=0
-    )
+    cost_30_days = ExactDecimalField(default=0)
     last_usage_on = models.DateField(null=True)
     computed_on = models.DateField()  # the last of the 30 days
     computed_at = models.DateTimeField(default=timezone.now)

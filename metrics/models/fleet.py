@@ -7,17 +7,16 @@ pending rows equal the sum of daily usage.
 
 from django.db import models
 
-from metrics.models.daily import COST_DIGITS, COST_PLACES, QUANTITY_DIGITS
+from metrics.models.daily import QUANTITY_DIGITS
+from orgs.models.fields import ExactDecimalField
 
 
 class UsageAmounts(models.Model):
     """The four amounts of a usage row; negative in a pending row of a correction."""
 
     quantity = models.DecimalField(max_digits=QUANTITY_DIGITS, decimal_places=0)
-    cost = models.DecimalField(max_digits=COST_DIGITS, decimal_places=COST_PLACES)
-    benchmark_cost = models.DecimalField(
-        max_digits=COST_DIGITS, decimal_places=COST_PLACES
-    )
+    cost = ExactDecimalField()
+    benchmark_cost = ExactDecimalField()
     unpriced_quantity = models.DecimalField(
         max_digits=QUANTITY_DIGITS, decimal_places=0
     )

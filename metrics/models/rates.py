@@ -4,9 +4,16 @@ from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 from django.utils import timezone
 
-from orgs.models.fields import in_range, not_empty, not_negative, with_history
+from metrics.units import PRICE_INTEGER_DIGITS, PRICE_PLACES
+from orgs.models.fields import (
+    ExactDecimalField,
+    in_range,
+    not_empty,
+    not_negative,
+    with_history,
+)
 
-PRICE_DIGITS, PRICE_PLACES = 24, 12
+PRICE_DIGITS = PRICE_INTEGER_DIGITS + PRICE_PLACES
 
 
 class PriceBook(models.Model):
@@ -39,7 +46,11 @@ class RateQuerySet(models.QuerySet["Rate"]):
 
 @with_history()
 class Rate(models.Model):
-    """The price of one unit of a product's meter from an instant on.
+    """The price of a unit of a product's meter from an instant on.
+
+    `unit_price` and `unit` are the price as it was stated: $2.50 for a GPU-hour.
+    `base_price` is that of a base unit of the meter, such as a second, with which costs
+    are computed; see `metrics.units`.
 
     Rates are never changed in place. A new price for the same start is a new row; the
     old row stays, with the version that removed it, so that recorded costs can be
@@ -72,6 +83,9 @@ class Rate(models.Model):
         default=0,
         help_text="The price of the same unit elsewhere; savings are the difference.",
     )
+    unit = models.CharField(max_length=40)
+    base_price = ExactDecimalField(editable=False)
+    base_benchmark_price = ExactDecimalField(editable=False)
     added_in = models.PositiveIntegerField(editable=False)
     removed_in = models.PositiveIntegerField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -92,8 +106,14 @@ class Rate(models.Model):
                 nulls_distinct=False,
                 name="rate_unique",
             ),
-            *not_negative("rate", "unit_price", "benchmark_unit_price"),
-            *not_empty("rate", "product", "meter"),
+            *not_negative(
+                "rate",
+                "unit_price",
+                "benchmark_unit_price",
+                "base_price",
+                "base_benchmark_price",
+            ),
+            *not_empty("rate", "product", "meter", "unit"),
             *in_range("rate", "effective_from"),
             CheckConstraint(
                 condition=Q(removed_in=None) | Q(removed_in__gt=F("added_in")),

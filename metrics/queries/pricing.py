@@ -28,14 +28,14 @@ requested as materialized (
     select distinct organization_id, product, meter, version from quantity
 ), offered as (
     select w.*, true as is_special, coalesce(r.effective_from, '-infinity') as since,
-        r.unit_price, r.benchmark_unit_price
+        r.base_price, r.base_benchmark_price
     from requested w join metrics_rate r on r.white_label_id = %(white_label)s
         and r.product = w.product and r.meter = w.meter
         and r.organization_id = w.organization_id and r.added_in <= w.version
         and (r.removed_in is null or r.removed_in > w.version)
     union all
-    select w.*, false, coalesce(r.effective_from, '-infinity'), r.unit_price,
-        r.benchmark_unit_price
+    select w.*, false, coalesce(r.effective_from, '-infinity'), r.base_price,
+        r.base_benchmark_price
     from requested w join metrics_rate r on r.white_label_id = %(white_label)s
         and r.product = w.product and r.meter = w.meter
         and r.organization_id is null and r.added_in <= w.version
@@ -51,9 +51,9 @@ requested as materialized (
 ), summed as materialized (
     select q.organization_id, q.day, q.product, q.meter, q.project_id, q.period,
         sum(q.quantity) as quantity,
-        sum(q.quantity * coalesce(s.unit_price, 0)) as cost,
-        sum(q.quantity * coalesce(s.benchmark_unit_price, 0)) as benchmark_cost,
-        coalesce(sum(q.quantity) filter (where s.unit_price is null), 0) as unpriced
+        sum(q.quantity * coalesce(s.base_price, 0)) as cost,
+        sum(q.quantity * coalesce(s.base_benchmark_price, 0)) as benchmark_cost,
+        coalesce(sum(q.quantity) filter (where s.base_price is null), 0) as unpriced
     from quantity q
     left join span s on s.organization_id = q.organization_id
         and s.product = q.product and s.meter = q.meter and s.version = q.version

@@ -11,7 +11,7 @@ from metrics.models import Rate
 
 @dataclass(frozen=True, slots=True)
 class RateFacts:
-    """A price of one unit of a meter.
+    """A price of a unit of a meter.
 
     `organization` is the external id of the only organization it applies to, or null.
     """
@@ -22,6 +22,7 @@ class RateFacts:
     benchmark_unit_price: Decimal
     effective_from: datetime | None
     organization: str | None
+    unit: str
 
 
 def list_rates(
@@ -52,5 +53,6 @@ def list_rates(
             "benchmark_unit_price",
             "effective_from",
             "organization__external_id",
+            "unit",
         )[offset : offset + limit]
     ]

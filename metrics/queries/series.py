@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from metrics.catalog import METERS
 from metrics.periods import DayRange, Grain
 from metrics.queries.usage_version import PENDING_CHANGES, ROLLED_UP_CHANGES
+from orgs.decimals import SHOWN_PLACES
 from orgs.queries.prepared import array, fetch_all
 
 ZERO = Decimal(0)
@@ -122,7 +123,7 @@ _SUMS = "sum(quantity), sum(cost), sum(benchmark_cost), sum(unpriced_quantity)"
 _DIGITS = """
 select v.rolled_up, v.pending, s.bucket, s.line, s.digits
 from (select {rolled_up} as rolled_up, {pending} as pending) v left join (
-    select bucket, line, trim_scale(cost)::text as digits,
+    select bucket, line, trim_scale(round(cost, {places}))::text as digits,
         sum(cost) over (partition by line) as total
     from ({costs}) c) s on true
 order by s.bucket, s.total desc, s.line collate "C"
@@ -147,7 +148,10 @@ def _statement(
 def _digits_statement(shape: tuple[Grain, GroupBy, bool], usage: str) -> str:
     costs = _statement(shape, "sum(cost) as cost", usage)
     return _DIGITS.format(
-        rolled_up=ROLLED_UP_CHANGES, pending=PENDING_CHANGES, costs=costs
+        rolled_up=ROLLED_UP_CHANGES,
+        pending=PENDING_CHANGES,
+        costs=costs,
+        places=SHOWN_PLACES,
     )
 
 

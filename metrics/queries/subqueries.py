@@ -5,14 +5,16 @@ index. A plain join would be planned as a read of the whole fleet's usage.
 """
 
 from metrics.catalog import STORAGE_METER
+from orgs.decimals import SHOWN_PLACES
 
-# The open period of `a.id`: its number, start and cost to date.
-OPEN_COST = """(
+# The open period of `a.id`: its number, start and cost to date, without guard digits,
+# so that it can equal a limit.
+OPEN_COST = f"""(
     select p.number, p.starts_at, (
-        select coalesce(sum(cost), 0) from metrics_usage
+        select round(coalesce(sum(cost), 0), {SHOWN_PLACES}) from metrics_usage
         where organization_id = a.id and period = p.number) as cost
     from metrics_openperiod p where p.organization_id = a.id
-)"""
+)"""  # noqa: S608  only constants
 
 # Compute and GPU seconds since `a.year_on`, and bytes stored now. A row of zeros where
 # `a.is_metered` is false, without reading anything.

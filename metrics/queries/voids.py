@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db import connection
 
-from metrics.models.daily import COST_DIGITS
 from metrics.queries import pricing
 from orgs.errors import InvalidDateRange
 from orgs.models import Organization
@@ -105,7 +104,7 @@ class VoidPreview:
     def costs(self) -> dict[int, Decimal]:
         """Exact cost by period. The default precision would round a long sum."""
         costs: dict[int, Decimal] = {}
-        with localcontext(prec=COST_DIGITS + 12):
+        with localcontext(prec=120):
             for line in self.lines:
                 costs[line.period] = costs.get(line.period, Decimal(0)) + line.cost
         return costs

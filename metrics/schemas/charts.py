@@ -13,6 +13,7 @@ from pydantic import Field
 from metrics.periods import DayRange, Grain
 from metrics.queries.series import CostDigits, SeriesFilters
 from orgs.days import day_exists, day_of, first_instant, parse_day
+from orgs.decimals import plain
 from orgs.errors import InvalidDateRange
 from orgs.models import WhiteLabel
 
@@ -140,9 +141,8 @@ def _point_starts(
 
 
 def digits(amount: Any) -> str:
-    """Return a Decimal as text without trailing zeros or an exponent."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    """Return a number as text: without guard digits, exponent, or trailing zeros."""
+    return plain(amount)
 
 
 def number(amount: Any) -> orjson.Fragment:

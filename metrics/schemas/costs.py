@@ -26,6 +26,7 @@ from orgs.models import WhiteLabel
 
 MAX_INT64 = 2**63 - 1
 _PLACES = Decimal(1).scaleb(-12)
+_PRICE_PLACES = Decimal(1).scaleb(-24)  # of a byte-day, say
 _COST = "Cost in the white label's currency, unrounded."
 _SKU = "White label, product, and meter, separated by dots."
 
@@ -162,15 +163,17 @@ class Span:
         return number(ratio(cost, self.hours))
 
 
-def ratio(amount: Decimal, divisor: Decimal | int) -> Decimal:
+def ratio(
+    amount: Decimal, divisor: Decimal | int, places: Decimal = _PLACES
+) -> Decimal:
     """Return the quotient rounded to twelve places, or 0 for a divisor of 0.
 
     The precision holds the largest sum with its twelve places.
     """
     if not divisor:
         return Decimal(0)
-    with localcontext(prec=80):
-        return (amount / divisor).quantize(_PLACES)
+    with localcontext(prec=120):
+        return (amount / divisor).quantize(places)
 
 
 def costs_json(items: Sequence[CostItem]) -> dict[str, Any]:
@@ -214,7 +217,7 @@ def _labels(item: CostItem, white_label: WhiteLabel) -> dict[str, str]:
 def _storage(item: CostItem, white_label: WhiteLabel) -> dict[str, Any]:
     """Return `StorageItemOut`."""
     quantity, unit = item.amounts.quantity, METERS[item.meter].unit
-    rate = ratio(item.amounts.cost, quantity)
+    rate = ratio(item.amounts.cost, quantity, _PRICE_PLACES)
     singular = unit.removesuffix("s")
     return {
         **_labels(item, white_label),

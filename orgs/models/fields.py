@@ -3,13 +3,14 @@
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 import pghistory
 import pgtrigger
 from django.core.exceptions import ValidationError
-from django.db.models import CheckConstraint, F, Model, Q
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CheckConstraint, DecimalField, F, Model, Q
 
 # Outside of this an instant is a mistake, and one such row makes every list that reads
 # it fail: Python cannot hold what PostgreSQL can.
@@ -17,6 +18,7 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DIGITS, _PLACES = 92, 48  # only for forms; the columns have no limit
 M = TypeVar("M", bound=Model)
 
 
@@ -54,6 +56,30 @@ def validate_text(text: str) -> None:
 def new_key() -> str:
     """Return an idempotency key for a row that was requested without one."""
     return uuid4().hex
+
+
+class ExactDecimalField(DecimalField):  # type: ignore[type-arg]  # not at run time
+    """A number that PostgreSQL keeps as it is, with all decimal places it has.
+
+    A column with a fixed number of places would pad each value to it, and rounds what
+    has more.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            **{"max_digits": _DIGITS, "decimal_places": _PLACES, **options}
+        )
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        """Return PostgreSQL's type of any precision."""
+        return "numeric"
+
+    def deconstruct(self) -> Any:
+        """Leave the default digits out of migrations."""
+        name, path, args, options = super().deconstruct()
+        options.pop("max_digits")
+        options.pop("decimal_places")
+        return name, path, args, options
 
 
 def in_range(table: str, *names: str) -> list[CheckConstraint]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
+from orgs.decimals import plain
+
 Cell = str | int | Decimal | date | datetime | None
 # Spreadsheets run text that starts like this as a formula; numbers are not text.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
@@ -26,7 +28,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 
 def _format_cell(cell: Cell) -> str | int:
     if isinstance(cell, Decimal):
-        return f"{cell:f}"
+        return plain(cell)
     if isinstance(cell, date | datetime):
         return cell.isoformat()
     if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):

@@ -97,8 +97,9 @@ VIOLATIONS = [
         "rate_unique",
         (
             "insert into metrics_rate (white_label_id, product, meter, unit_price,"
-            " benchmark_unit_price, added_in, created_at) select white_label_id,"
-            " product, meter, 9, 9, 2, now() from metrics_rate"
+            " benchmark_unit_price, unit, base_price, base_benchmark_price, added_in,"
+            " created_at) select white_label_id, product, meter, 9, 9, unit, 9, 9, 2,"
+            " now() from metrics_rate"
         ),
     ),
     # money

@@ -52,7 +52,7 @@ def test_price_is_added_read_and_replaced(api: Client) -> None:
 @pytest.mark.parametrize(
     ("price", "code"),
     [
-        ("0.0000000000001", "too_precise"),
+        ("0.0000000000000000000000001", "too_precise"),
         ("-1", "invalid_request"),
         ("NaN", "not_finite"),
         ("1e400", "out_of_range"),

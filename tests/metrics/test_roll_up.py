@@ -36,7 +36,9 @@ def totals(label: WhiteLabel) -> list[tuple[Any, ...]]:
 
 
 def cost_of(organization: Organization) -> Decimal:
-    return OrganizationRanking.objects.get(organization=organization).cost_30_days
+    ranking = OrganizationRanking.objects.get(organization=organization)
+    cost: Decimal = ranking.cost_30_days
+    return cost
 
 
 def test_totals_sum_all_organizations_of_one_white_label(

@@ -125,15 +125,15 @@ def test_a_rate_starts_with_the_day_of_the_white_label(
 @pytest.mark.parametrize(
     ("row", "code"),
     [
-        ("gpt,requests,0.0000000000001,0,,", "out_of_range"),
-        ("gpt,requests,1.0000000000001,0,,", "too_precise"),
+        ("gpt,requests,0.0000000000000000000000001,0,,", "too_precise"),
+        ("gpt,requests,1.0000000000000000000000001,0,,", "too_precise"),
         ("gpt,requests,-1,0,,", "invalid_unit_price"),
         ("gpt,requests,NaN,0,,", "invalid_unit_price"),
         ("gpt,requests,sNaN,0,,", "invalid_unit_price"),
         ("gpt,requests,Infinity,0,,", "invalid_unit_price"),
         ("gpt,requests,1e400,0,,", "out_of_range"),
         ("gpt,requests,1E+999999,0,,", "out_of_range"),
-        ("gpt,requests,1E-999999,0,,", "out_of_range"),
+        ("gpt,requests,1E-999999,0,,", "too_precise"),
         ("gpt,requests,1,-2,,", "invalid_benchmark_unit_price"),
         ("gpt,requests,,0,,", "invalid_unit_price"),
         ("gpt,smiles,1,0,,", "unknown_meter"),

@@ -16,11 +16,13 @@ The value is compared with `base`: a limit, a balance or a median. `unit` is one
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from billing.alerts.measures import unit_of
-from billing.alerts.queries.measurements import Measurement, ReachedThreshold, plain
+from billing.alerts.queries.measurements import Measurement, ReachedThreshold
 from metrics.queries.fleet import RecentCost, recent_costs_by_day
+from orgs.decimals import plain
 from orgs.models import Organization
 
 Facts = dict[str, Any]
@@ -55,7 +57,9 @@ def build_facts(thresholds: Sequence[ReachedThreshold]) -> list[Facts]:
 def measurement_facts(measurement: Measurement) -> Facts:
     """Return the facts that come from the measurement."""
     context = dict(measurement.context)
-    amounts = {name: plain(context[name]) for name in _AMOUNTS if context.get(name)}
+    amounts = {
+        name: plain(Decimal(context[name])) for name in _AMOUNTS if context.get(name)
+    }
     value, base = measurement.value, measurement.base
     percent = 100 * value / base if base else None
     return {

@@ -135,9 +135,3 @@ def _access_change(row: Sequence[Any]) -> AccessChange:
 def _measurement(row: Sequence[Any]) -> Measurement:
     id_, slug, *columns = row
     return Measurement(id_, Measure(slug), *columns)
-
-
-def plain(amount: Decimal | str) -> str:
-    """Return a number without an exponent or trailing zeros: `12.5`, `1000`."""
-    text = format(Decimal(amount), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text

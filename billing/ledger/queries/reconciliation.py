@@ -23,6 +23,7 @@ from metrics.queries.reconciliation import (
     check_period,
     list_rerates,
 )
+from orgs.decimals import round_guard_digits
 from orgs.models import Organization
 
 _EXACT_UNIT = Decimal(1).scaleb(-12)  # the last place of exact amounts
@@ -251,7 +252,7 @@ def _invoice_steps(
     yield _build_step("After free balance", cost - free, -free, Cause.FREE_BALANCE)
     rounding = usage - (cost - free)
     # The total was rounded once, half up or down: by half a unit at most.
-    is_small = abs(rounding) * 2 <= smallest_charge(currency)
+    is_small = round_guard_digits(abs(rounding) * 2) <= smallest_charge(currency)
     cause = Cause.ROUNDING if is_small else Cause.NOT_ADDED_UP
     yield _build_step("Charged for usage", usage, rounding, cause)
     cause = Cause.CREDIT if total - usage == -credit else Cause.NOT_ADDED_UP

@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from billing.ledger.queries.credits import get_balances, open_period_costs
 from billing.models import BillingPeriod, Charge
+from billing.models.accounts import MONEY_PLACES
 from billing.money import ZERO, Bill, exactly
 from metrics.queries.voids import UsageRange, VoidPreview, credited_costs, preview_void
 from orgs.models import Organization
@@ -77,7 +78,7 @@ def credit_owed(
         for number, cost in costs.items():
             before = credited.get(number, ZERO) - (cost if is_recorded else ZERO)
             amount += _credit_up_to(invoiced.get(number, ZERO), cost, before)
-    return amount
+        return round(amount, MONEY_PLACES)
 
 
 def _credit_up_to(invoiced: Decimal, cost: Decimal, before: Decimal) -> Decimal:

@@ -8,12 +8,12 @@ from django.core.management import BaseCommand, CommandError
 from billing.ledger.commands.periods import close_period_manually
 from metrics.management.correcting import (
     add_key_arguments,
-    plain,
     request_key,
     select_organizations,
     system_user,
 )
 from metrics.queries.periods import current_period
+from orgs.decimals import plain
 from orgs.errors import AlreadyDone, DomainError
 from orgs.management.loading import command_error
 

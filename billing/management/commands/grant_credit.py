@@ -17,12 +17,12 @@ from billing.ledger.queries.credits import CreditPreview, preview_credit
 from billing.models import CreditEntry
 from metrics.management.correcting import (
     add_key_arguments,
-    plain,
     request_key,
     select_organizations,
     system_user,
 )
 from metrics.queries.periods import list_open_periods
+from orgs.decimals import plain
 from orgs.errors import AlreadyDone, DomainError
 from orgs.management.loading import command_error
 from orgs.models import Organization

@@ -18,12 +18,12 @@ from metrics.management.correcting import (
     CorrectingCommand,
     RequestKey,
     add_key_arguments,
-    plain,
     request_key,
     select_organizations,
 )
 from metrics.queries.periods import list_open_periods
 from metrics.queries.voids import UsageRange, VoidLine
+from orgs.decimals import plain
 from orgs.errors import AlreadyDone, DomainError
 from orgs.management.loading import command_error
 

@@ -8,14 +8,12 @@ from typing import Any
 from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.events import PRODUCT
+from metrics.units import check_price, parse_unit, round_price
 from orgs.days import EARLIEST_DAY, LATEST_DAY, first_instant, parse_day
 from orgs.errors import DomainError, InputRejected
 from orgs.management.loading import LoadCommand, Loaded
 from orgs.management.records import Layout
 from orgs.queries.references import list_references
-
-_PLACES = 12
-_INTEGER_DIGITS = 12
 
 
 class Command(LoadCommand):
@@ -23,7 +21,7 @@ class Command(LoadCommand):
     batch_size = 5_000
     layout = Layout(
         required={"product", "meter", "unit_price"},
-        optional={"benchmark_unit_price", "effective_from", "organization"},
+        optional={"benchmark_unit_price", "effective_from", "organization", "unit"},
         takes_lines=False,
     )
 
@@ -68,6 +66,7 @@ class Command(LoadCommand):
             ),
             effective_from=self._instant(row.get("effective_from", "")),
             organization_id=ids.get(name),
+            unit=parse_unit(row.get("unit") or "", row["meter"]).name,
         )
 
     def _instant(self, text: str) -> datetime | None:
@@ -89,22 +88,13 @@ class Command(LoadCommand):
 
 
 def _price(text: str, name: str) -> Decimal:
-    given = f"{name} is {text[:50]!r};"
     try:
         price = Decimal(text)
     except InvalidOperation:
-        message = f"{given} it must be a number with a point, such as 0.0025."
+        message = (
+            f"{name} is {text[:50]!r};"
+            " it must be a number with a point, such as 0.0025."
+        )
         raise InputRejected(f"invalid_{name}", message) from None
-    if not price.is_finite() or price < 0:
-        raise InputRejected(f"invalid_{name}", f"{given} it must be 0 or more.")
-    if price != 0 and (
-        price.adjusted() >= _INTEGER_DIGITS or price.adjusted() < -_PLACES
-    ):
-        raise InputRejected(
-            "out_of_range", f"{given} it can have 12 digits before and after the point."
-        )
-    if price != round(price, _PLACES):
-        raise InputRejected(
-            "too_precise", f"{given} it can have at most 12 decimal places."
-        )
-    return price
+    check_price(price, repr(text[:50]), name)
+    return round_price(price)

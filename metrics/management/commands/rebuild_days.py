@@ -18,12 +18,12 @@ from metrics.commands.roll_up import roll_up_usage
 from metrics.management.correcting import (
     CorrectingCommand,
     OrganizationSelection,
-    plain,
     select_organizations,
 )
 from metrics.models import Correction
 from metrics.periods import DayRange, Grain
 from metrics.queries.series import Amounts
+from orgs.decimals import plain
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
 

@@ -25,13 +25,13 @@ from metrics.commands.roll_up import roll_up_usage
 from metrics.management.correcting import (
     CorrectingCommand,
     OrganizationSelection,
-    plain,
     request_key,
     select_organizations,
     signed,
 )
 from metrics.models import Correction
 from metrics.queries.corrections import rerated_cost
+from orgs.decimals import plain
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
 from orgs.models import Organization
