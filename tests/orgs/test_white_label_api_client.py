@@ -4,14 +4,10 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-import edgeimpulse_api as ei
 import pytest
-from edgeimpulse_api import exceptions
-from edgeimpulse_api.models.admin_organization_info_response import (
-    AdminOrganizationInfoResponse,
-)
 from pytest_django.live_server_helper import LiveServer
 
 from orgs.access import issue_token
@@ -26,10 +22,18 @@ from tests.factories import (
     make_white_label,
     record,
 )
-from tests.support.white_label_api import Ei, other_sessions
+from tests.support.white_label_api import Ei, other_sessions, published_client
+
+if TYPE_CHECKING:
+    import edgeimpulse_api
 
 pytestmark = pytest.mark.usefixtures("committed", "frozen")
 READ, WRITE = "organizations:read", "organizations:write"
+
+
+@pytest.fixture(scope="module")
+def ei() -> Any:
+    return published_client()
 
 
 @pytest.fixture
@@ -55,14 +59,14 @@ def host(live_server: LiveServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def api(host: str, label: WhiteLabel) -> Iterator[ei.OrganizationsApi]:
+def api(host: str, label: WhiteLabel) -> Iterator["edgeimpulse_api.OrganizationsApi"]:
     key = make_key(label, READ, WRITE)
     with Ei(host, api_key={"ApiKeyAuthentication": key}) as api:
         yield api
 
 
 def test_the_response_passes_the_strict_model_of_the_package(
-    host: str, label: WhiteLabel, org: Organization
+    ei: Any, host: str, label: WhiteLabel, org: Organization
 ) -> None:
     record(label, [event(quantities={"cpu_seconds": 70, "gpu_seconds": 11})])
     path = f"api/organizations/{label.owner_id}/whitelabel/organizations/{org.pk}"
@@ -72,7 +76,7 @@ def test_the_response_passes_the_strict_model_of_the_package(
     with urlopen(request) as response:
         body = json.load(response)
 
-    parsed = AdminOrganizationInfoResponse.parse_obj(body)
+    parsed = ei.AdminOrganizationInfoResponse.parse_obj(body)
 
     assert parsed.cpu_compute_time == 70
     assert parsed.total_compute_time == (70 + 11) / 60
@@ -82,7 +86,7 @@ def test_the_response_passes_the_strict_model_of_the_package(
 
 
 def test_the_client_reads_what_was_recorded(
-    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+    api: "edgeimpulse_api.OrganizationsApi", label: WhiteLabel, org: Organization
 ) -> None:
     record(label, [event(quantities={"cpu_seconds": 70, "storage_bytes_added": 5})])
     record(label, [event("decoy", organization="org-9")])
@@ -98,14 +102,17 @@ def test_the_client_reads_what_was_recorded(
 
 
 def test_include_deleted_is_accepted_as_the_client_spells_it(
-    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+    ei: Any,
+    api: "edgeimpulse_api.OrganizationsApi",
+    label: WhiteLabel,
+    org: Organization,
 ) -> None:
     delete(org)
     ask = api.whitelabel_admin_get_organization_info
 
-    with pytest.raises(exceptions.NotFoundException):
+    with pytest.raises(ei.exceptions.NotFoundException):
         ask(label.owner_id, org.pk)
-    with pytest.raises(exceptions.NotFoundException):
+    with pytest.raises(ei.exceptions.NotFoundException):
         ask(label.owner_id, org.pk, include_deleted=False)
     assert ask(label.owner_id, org.pk, include_deleted=True).success
 
@@ -135,14 +142,14 @@ def test_bearer_and_login_token_are_credentials(
 
 
 def test_each_error_raises_its_exception_with_a_sentence(
-    host: str, label: WhiteLabel, org: Organization
+    ei: Any, host: str, label: WhiteLabel, org: Organization
 ) -> None:
     narrow = make_key(label, READ, organization=org)
     cases = [
-        ("ei_wrong", org.pk, exceptions.UnauthorizedException),
-        (make_key(label, "usage:write"), org.pk, exceptions.ForbiddenException),
-        (narrow, org.pk, exceptions.ForbiddenException),
-        (make_key(label, READ), org.pk + 999, exceptions.NotFoundException),
+        ("ei_wrong", org.pk, ei.exceptions.UnauthorizedException),
+        (make_key(label, "usage:write"), org.pk, ei.exceptions.ForbiddenException),
+        (narrow, org.pk, ei.exceptions.ForbiddenException),
+        (make_key(label, READ), org.pk + 999, ei.exceptions.NotFoundException),
     ]
     for key, inner, expected in cases:
         with (
@@ -156,7 +163,7 @@ def test_each_error_raises_its_exception_with_a_sentence(
 
 
 def test_a_created_key_has_the_format_of_the_client(
-    api: ei.OrganizationsApi, label: WhiteLabel
+    ei: Any, api: "edgeimpulse_api.OrganizationsApi", label: WhiteLabel
 ) -> None:
     body = ei.WhitelabelAdminCreateOrganizationRequest(
         organizationName="Seven", adminEmail="ann@example.com"
@@ -171,7 +178,10 @@ def test_a_created_key_has_the_format_of_the_client(
 
 
 def test_the_client_changes_only_the_given_fields(
-    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+    ei: Any,
+    api: "edgeimpulse_api.OrganizationsApi",
+    label: WhiteLabel,
+    org: Organization,
 ) -> None:
     limits = ei.EntitlementLimits(totalStorage=5000, numberOfUsers=7)
     change = ei.AdminUpdateOrganizationRequest(
@@ -190,7 +200,7 @@ def test_the_client_changes_only_the_given_fields(
 
 
 def test_dates_with_an_unescaped_plus_are_accepted(
-    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+    api: "edgeimpulse_api.OrganizationsApi", label: WhiteLabel, org: Organization
 ) -> None:
     record(label, [event(quantities={"cpu_seconds": 70, "gpu_seconds": 20})])
     start, end = datetime(2026, 11, 21, tzinfo=UTC), datetime(2026, 11, 22, tzinfo=UTC)
@@ -204,7 +214,10 @@ def test_dates_with_an_unescaped_plus_are_accepted(
 
 
 def test_a_report_is_requested_created_listed_and_deleted(
-    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+    ei: Any,
+    api: "edgeimpulse_api.OrganizationsApi",
+    label: WhiteLabel,
+    org: Organization,
 ) -> None:
     day = datetime(2026, 11, 21, tzinfo=UTC)
     job = api.whitelabel_admin_create_organization_usage_report(
@@ -221,14 +234,17 @@ def test_a_report_is_requested_created_listed_and_deleted(
     api.whitelabel_admin_delete_organization_usage_report(
         label.owner_id, org.pk, report.id
     )
-    with pytest.raises(exceptions.NotFoundException):
+    with pytest.raises(ei.exceptions.NotFoundException):
         api.whitelabel_admin_get_organization_usage_report(
             label.owner_id, org.pk, report.id
         )
 
 
 def test_a_deleted_organization_is_restored(
-    api: ei.OrganizationsApi, label: WhiteLabel, org: Organization
+    ei: Any,
+    api: "edgeimpulse_api.OrganizationsApi",
+    label: WhiteLabel,
+    org: Organization,
 ) -> None:
     job = api.whitelabel_admin_delete_organization(label.owner_id, org.pk)
     run_job(job.id)
@@ -236,7 +252,7 @@ def test_a_deleted_organization_is_restored(
     jobs = api.whitelabel_admin_get_organization_jobs(label.owner_id, org.pk)
 
     assert [(one.id, one.finished_successful) for one in jobs.jobs] == [(job.id, True)]
-    with pytest.raises(exceptions.NotFoundException):
+    with pytest.raises(ei.exceptions.NotFoundException):
         api.whitelabel_admin_get_organization_info(label.owner_id, org.pk)
     api.whitelabel_admin_restore_organization(label.owner_id, org.pk)
     assert api.whitelabel_admin_get_organization_info(label.owner_id, org.pk).success
