@@ -37,8 +37,11 @@ up: install-runtime
 # tests/conftest.py, not by size. The markers are explained in pyproject.toml.
 LANES := $(if $(FAST),-m "not browser and not process and not slow")
 
+# One worker more than cores: tests wait for servers, browsers and killed processes.
+WORKERS ?= $(shell "$(PYTHON)" -c "import os; print(min(4, (os.cpu_count() or 1) + 1))")
+
 test: install-dev $(if $(FAST),,browser)
-	@exec "$(PY)" -m pytest -n auto --maxprocesses 4 --dist loadfile \
+	@exec "$(PY)" -m pytest -n $(WORKERS) --dist loadfile \
 	--no-loadscope-reorder $(LANES) $(ARGS)
 
 # Builds its own databases and starts its own servers; KEEP keeps the data for next time.

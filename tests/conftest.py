@@ -1,6 +1,7 @@
 """What every test may ask for: a fixed noon, and the months around it."""
 
 import functools
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -39,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     lanes = ("process", "browser", "slow")
     items.sort(key=lambda item: not any(map(item.get_closest_marker, lanes)))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and tests, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def run(*argv: str, state: Path, **extra: str) -> subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
 
@@ -59,7 +59,7 @@ def manage(*argv: str, state: Path, **extra: str) -> subprocess.CompletedProcess
     return run(sys.executable, "manage.py", *argv, state=state, **extra)
 
 
-def eventually(ask: Callable[[], bool], *, seconds: float = 20) -> bool:
+def eventually(ask: Callable[[], bool], *, seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while not (answer := ask()) and time.monotonic() < end:
         time.sleep(0.05)
@@ -110,7 +110,7 @@ class Stack:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        assert eventually(self.is_ready, seconds=60), self.read_output()
+        assert eventually(self.is_ready, seconds=180), self.read_output()
         return self
 
     def read_output(self) -> str:
@@ -142,7 +142,7 @@ class Stack:
     def status(self, path: str = "healthz") -> int:
         try:
             url = f"http://127.0.0.1:{self.port}/{path}"
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=30) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             error.close()
@@ -162,7 +162,7 @@ class Stack:
         return False
 
     def exit_code(self) -> int:
-        return self._shell().wait(30)
+        return self._shell().wait(120)
 
 
 @pytest.fixture(scope="module")
@@ -283,14 +283,14 @@ def test_killed_fake_stripe_restarts_with_its_objects(stack: Stack) -> None:
     )
     customer = {"object": "customer", "id": "cus_kept"}
     data = json.dumps({"objects": [customer]}).encode()
-    urllib.request.urlopen(f"{url}/_fake/objects", data, timeout=5).close()
+    urllib.request.urlopen(f"{url}/_fake/objects", data, timeout=30).close()
     stack.child("config.dev.fakestripe").kill()
 
     def is_back() -> bool:
         with (
             contextlib.suppress(OSError),
             urllib.request.urlopen(
-                f"{url}/_fake/objects?kind=customer", timeout=5
+                f"{url}/_fake/objects?kind=customer", timeout=30
             ) as answer,
         ):
             return "cus_kept" in answer.read().decode()
@@ -312,7 +312,7 @@ def test_killed_web_server_restarts(stack: Stack) -> None:
 def test_killed_web_worker_restarts(stack: Stack) -> None:
     old = stack.child("granian").children()[0]
     old.kill()
-    old.wait(5)
+    old.wait(60)
     assert eventually(lambda: stack.status() == 200)
 
 

@@ -257,7 +257,7 @@ def run_in_thread(job: Any) -> Any:
 
 def wait_for_lock_waiter() -> None:
     """Wait until another session waits for a lock on the events table."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -321,11 +321,11 @@ def test_two_drops_and_four_recordings_in_parallel(
     start = threading.Barrier(6)
 
     def write(number: int) -> int:
-        start.wait(10)
+        start.wait(60)
         return sum(record(label, [event(f"{number}-{n}")]).accepted for n in range(20))
 
     def drop() -> list[str]:
-        start.wait(10)
+        start.wait(60)
         dropped = []
         while expired := drop_partitions():
             dropped += [month.name for month in expired if month.outcome is DROPPED]

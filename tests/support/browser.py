@@ -4,6 +4,8 @@ import os
 import shutil
 from typing import Any
 
+from playwright.sync_api import expect
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -26,3 +28,5 @@ LAUNCH: dict[str, Any] = {
         "--disable-sync",
     ],
 }
+# A loaded machine is slow; a page that is right does not wait for it.
+expect.set_options(timeout=30_000)

@@ -80,7 +80,7 @@ class FakeStripe:
         """Send webhooks to a URL, in an API version."""
         self.control("webhooks", url=url, secret=SECRET, api_version=version)
 
-    def settle(self, seconds: float = 10) -> None:
+    def settle(self, seconds: float = 60) -> None:
         """Wait until every webhook was delivered."""
         assert self.control("settle", seconds=seconds) == {"waiting": 0}
 
@@ -140,7 +140,7 @@ def fake_stripe_server(
     process, url = start_server(state)
     yield FakeStripe(url)
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ class SmtpSink:
 
     def await_(self, step: str) -> None:
         """Wait until a connection has reached a scripted step."""
-        assert self._event(step).wait(20), f"no connection reached {step}"
+        assert self._event(step).wait(60), f"no connection reached {step}"
 
     def reset(self) -> None:
         self.accept_all()

@@ -332,7 +332,7 @@ def worker_on(alert_email: AlertEmail, sink: SmtpSink) -> subprocess.Popen[bytes
 
 def kill(worker: subprocess.Popen[bytes]) -> None:
     worker.send_signal(signal.SIGKILL)
-    worker.wait(10)
+    worker.wait(60)
 
 
 @pytest.mark.process

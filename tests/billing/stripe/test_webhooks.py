@@ -267,7 +267,7 @@ def test_hundred_parallel_deliveries_store_one_event(
 
     def send() -> int:
         request = Request(f"{live_server.url}{URL}", body, headers=headers)
-        with urlopen(request, timeout=20) as answer:
+        with urlopen(request, timeout=60) as answer:
             return int(answer.status)
 
     assert together([send] * 100) == [200] * 100
@@ -754,14 +754,14 @@ def test_one_run_repairs_the_loss_of_a_third_of_all_events(
             subscribe(fake, customer_of(fake, organization), price)
             for organization in organizations
         ]
-        fake.settle(20)
+        fake.settle(60)
         handle_all()
         for sub in subs[:-1]:
             fake.client().v1.subscriptions.cancel(sub)
-        fake.settle(20)
+        fake.settle(60)
         fake.script(drop=1, attempts=1)  # the others may all have come by chance
         fake.client().v1.subscriptions.cancel(subs[-1])
-        fake.settle(20)
+        fake.settle(60)
         handle_all()
         assert mirrored_state() != stripe_state(fake)
 
@@ -786,7 +786,7 @@ def test_webhook_of_a_fake_in_the_future_is_signed_for_today(
     fake.script(attempts=1)
     with time_machine.travel(time_machine.escape_hatch.time.time(), tick=True):
         make_customer(fake)
-        fake.settle(20)
+        fake.settle(60)
     fake.control("webhooks", "DELETE")
 
     assert StripeEvent.objects.get().type == "customer.created"
