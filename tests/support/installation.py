@@ -1,0 +1,119 @@
+"""A fresh installation in which the commands of documents run.
+
+It is a copy of the working tree with the environment of this test run, and servers
+started by `make up`.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests import ROOT
+from tests.dev.test_up import environment, free_port
+from tests.support.documents import Block, blocks
+
+
+class Installation:
+    """A copy of the working tree in which `make up` runs."""
+
+    def __init__(self, folder: Path, *, demo: bool) -> None:
+        self.tree, self.output = folder / "orgdesk", folder / "output"
+        self.port, self.demo = free_port(), demo
+        self.environment = environment(folder / "state", DEMO=str(int(demo)))
+        shutil.copytree(ROOT, self.tree, ignore=shutil.ignore_patterns(".*", "__py*"))
+        (self.tree / ".venv").symlink_to(sys.prefix)
+
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        with self.output.open("wb") as output:
+            make = subprocess.Popen(
+                ["make", "up", f"PORT={self.port}"],
+                cwd=self.tree,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_ready(make)
+            yield
+        finally:
+            os.killpg(make.pid, signal.SIGTERM)
+            make.wait(60)
+
+    def _wait_until_ready(self, make: "subprocess.Popen[bytes]") -> None:
+        end = time.monotonic() + 600  # a loaded machine is slow
+        while "\nready " not in self.output.read_text():
+            assert make.poll() is None, self.output.read_text()
+            assert time.monotonic() < end, self.output.read_text()
+            time.sleep(0.1)
+
+    def run(self, commands: Sequence[Block]) -> "subprocess.CompletedProcess[str]":
+        """Run blocks in one shell, in order; it ends at the first that fails."""
+        script = "".join([_PROLOGUE, *map(self._written, commands)])
+        return subprocess.run(
+            ["sh"],
+            input=script.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}"),
+            cwd=self.tree,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+
+    def _written(self, block: Block) -> str:
+        write = f"echo '--- {block}' >&2\n"
+        if block.language == "sh":
+            return write + block.text
+        name, program = _PROGRAMS[block.language]
+        return f"{write}cat > {name} <<'EOF'\n{_plain(block)}EOF\n{program} {name}\n"
+
+
+# An HTTP error ends the script, and each response is on its own line.
+_PROLOGUE = """set -eu
+curl() { command curl --fail-with-body "$@" && echo; }
+"""
+_PROGRAMS = {
+    "python": ("example.py", sys.executable),
+    "ts": ("example.mjs", "node" if shutil.which("node") else "true"),
+}
+
+
+def _plain(block: Block) -> str:
+    """Remove type annotations, which older versions of Node cannot parse."""
+    if block.language != "ts":
+        return block.text
+    return re.sub(r"\??: (?:string|number|object)\b(?=[,)])", "", block.text)
+
+
+def commands_of(name: str) -> list[Block]:
+    """Return what a reader of the document types, except `make up`."""
+    return [
+        block
+        for block in blocks(ROOT / name)
+        if block.language in ("sh", *_PROGRAMS)
+        and not block.reason
+        and block.text != "make up\n"
+    ]
+
+
+def run_documents(printed: dict[str, list[str]], *, demo: bool) -> None:
+    """Run all commands of documents, and look for what they must print."""
+    with tempfile.TemporaryDirectory(prefix="orgdesk-docs-") as folder:
+        installation = Installation(Path(folder), demo=demo)
+        with installation.up():
+            for name, patterns in printed.items():
+                done = installation.run(commands_of(name))
+                assert done.returncode == 0, done.stdout + done.stderr
+                for pattern in patterns:
+                    assert re.search(pattern, done.stdout), done.stdout
