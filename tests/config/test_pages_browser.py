@@ -191,7 +191,7 @@ def test_the_table_has_the_numbers_of_the_chart(
     inside.goto(f"{base}/organizations/{org.pk}/costs/")
     chart = json.loads(inside.locator("#cost-chart").text_content() or "")
     inside.get_by_text("Show as table").click()
-    cells = inside.locator(".twin tbody data").evaluate_all(
+    cells = inside.locator(".disclosure tbody data").evaluate_all(
         "cells => cells.map(cell => Number(cell.value))"
     )
 
@@ -263,7 +263,7 @@ def test_pages_and_ranges_work_without_javascript(
     page.locator("a[id$='-7d']").click()
     _title(page).to_contain_text("$6.00 in 7 days")
     page.get_by_text("Show as table").click()
-    expect(page.locator(".twin tbody tr")).to_have_count(7)
+    expect(page.locator(".disclosure tbody tr")).to_have_count(7)
     page.locator("#costs-panel-custom").click()
     page.get_by_label("From").fill(ago(1).isoformat())
     page.locator(".range__form button[type=submit]").click()
@@ -318,7 +318,7 @@ def test_the_fleet_page_works_on_a_phone_without_javascript(
 
     expect(page.locator(".chart__picture")).to_be_visible()
     page.get_by_text("Show as table").click()
-    expect(page.locator(".twin tbody tr")).to_have_count(30)
+    expect(page.locator(".disclosure tbody tr")).to_have_count(30)
     page.locator("#costs-panel-custom").click()
     page.get_by_label("From").fill(ago(1).isoformat())
     page.locator(".range__form button[type=submit]").click()

@@ -189,7 +189,7 @@ def _tab(
         "tab": "alerts",
         "nav_key": "organizations",
         "now": now,
-        "why_not": "" if is_writer else READ_ONLY,
+        "blocked_reason": "" if is_writer else READ_ONLY,
         "rows": rows[:_PAGE_SIZE],
         "opened": opened,
         "next_url": f"{base}?before={rows[_PAGE_SIZE - 1].pk}"
