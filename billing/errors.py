@@ -85,3 +85,9 @@ class UnknownOptOut(NotFound):
     """The unsubscribe link has no valid signature or names a mandatory alert."""
 
     code = "billing.unknown_opt_out"
+
+
+class NothingMissing(Conflict):
+    """The charge has no difference that such a decision can explain."""
+
+    code = "billing.nothing_missing"

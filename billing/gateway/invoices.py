@@ -1,17 +1,51 @@
 """Invoices and invoice items of the Stripe account."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from billing.gateway import calls
+from billing.gateway.errors import Missing
 from billing.gateway.nodes import Node, to_minor
-from billing.gateway.objects import Invoice, InvoiceItem, Page
+from billing.gateway.objects import Invoice, InvoiceItem, InvoiceLine, Page
 
 
 def get_invoice(id_: str) -> Invoice:
-    """Return an invoice with its first page of lines."""
-    return _read(calls.get(_path(id_)))
+    """Return an invoice with all its lines."""
+    invoice = _read(calls.get(_path(id_)))
+    if not invoice.has_more_lines:
+        return invoice
+    lines = tuple(_list_lines(id_, invoice.currency))
+    return replace(invoice, lines=lines, has_more_lines=False)
+
+
+def _list_lines(id_: str, currency: str) -> Iterator[InvoiceLine]:
+    """Yield all lines of an invoice; raise `Malformed` if one cannot be read."""
+    after = ""
+    while True:
+        page = calls.page(
+            _path(id_, "lines"),
+            lambda node: InvoiceLine.read(node, currency),
+            **calls.list_parameters(after=after),
+        )
+        if page.malformed:
+            raise page.malformed[0]
+        yield from page.items
+        if not (after := page.next_cursor):
+            return
+
+
+def is_item_waiting(id_: str) -> bool:
+    """Return whether an invoice item exists and waits for its customer's next invoice.
+
+    An item on an invoice, even on a void one, does not wait.
+    """
+    try:
+        answer = calls.get(calls.object_path("invoiceitems", id_))
+    except Missing:
+        return False
+    return not InvoiceItem.read(answer.as_kind("invoiceitem")).invoice_id
 
 
 def list_invoices(

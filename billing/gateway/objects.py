@@ -268,6 +268,8 @@ class Invoice:
     credited_before_payment: Decimal  # by credit notes: they lowered what was due
     credited_after_payment: Decimal  # by credit notes, refunded or kept as credit
     lines: tuple[InvoiceLine, ...]
+    has_more_lines: bool  # `lines` are the first page of them
+    latest_revision_id: str  # the invoice that replaces this one, or empty
     starts_at: datetime
     ends_at: datetime
     created_at: datetime
@@ -305,6 +307,8 @@ class Invoice:
                 "post_payment_credit_notes_amount", currency, at_least=0
             ),
             lines=tuple(lines),
+            has_more_lines=node.node("lines").boolean("has_more"),
+            latest_revision_id=node.nullable_reference("latest_revision"),
             starts_at=node.instant("period_start"),
             ends_at=node.instant("period_end"),
             created_at=node.instant("created"),

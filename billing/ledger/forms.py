@@ -9,7 +9,7 @@ from django import forms
 
 from billing.errors import InvalidAmount
 from billing.ledger.commands.credits import check_amount
-from billing.models import CreditEntry
+from billing.models import ChargeDecision, CreditEntry
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from metrics.queries.voids import UsageRange, find_event_span
 from orgs.models import Organization
@@ -40,6 +40,12 @@ class _CorrectionForm(forms.Form):
 
 class ClosePeriodForm(_CorrectionForm):
     """A form that closes the open period; it asks for the reason only."""
+
+
+class ChargeDecisionForm(_CorrectionForm):
+    """A form that decides about a charge; each button is a decision."""
+
+    decision = forms.ChoiceField(choices=ChargeDecision.Kind.choices)
 
 
 class CreditForm(_CorrectionForm):

@@ -131,10 +131,11 @@ class Migration(migrations.Migration):
                     ('invoice_stripe_id', models.CharField(max_length=255)),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                     ('stripe_id', models.CharField(blank=True, max_length=255, null=True, unique=True)),
+                    ('attempt_number', models.PositiveSmallIntegerField(default=1)),
                 ],
                 options={
-                    'indexes': [models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['next_attempt_at'], name='charge_unfinished'), models.Index(condition=models.Q(('state', 'failed')), fields=['-finished_at'], name='charge_failed')],
-                    'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'done', 'failed', 'canceled'])), name='charge_state'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ('pending', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('done', 'failed', 'canceled'))), _connector='OR'), name='charge_finished_ended'), models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='charge_lease_running'), models.UniqueConstraint(fields=('period', 'kind', 'product'), name='charge_once_a_period'), models.CheckConstraint(condition=models.Q(models.Q(('amount__gte', 0), ('cost__gte', 0), ('kind', 'usage')), models.Q(('amount__lte', 0), ('kind', 'credit'), ('product', '')), _connector='OR'), name='charge_sign'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'done'), _negated=True), ('stripe_id__isnull', False), ('amount', 0), _connector='OR'), name='charge_done_is_in_stripe')],
+                    'indexes': [models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['next_attempt_at'], name='charge_unfinished'), models.Index(condition=models.Q(('state', 'failed')), fields=['-finished_at'], name='charge_failed'), models.Index(fields=['invoice_stripe_id'], name='charge_by_invoice')],
+                    'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'done', 'failed', 'canceled'])), name='charge_state'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ('pending', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('done', 'failed', 'canceled'))), _connector='OR'), name='charge_finished_ended'), models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='charge_lease_running'), models.CheckConstraint(condition=models.Q(models.Q(('amount__gte', 0), ('cost__gte', 0), ('kind', 'usage')), models.Q(('amount__lte', 0), ('kind', 'credit'), ('product', '')), _connector='OR'), name='charge_sign'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'done'), _negated=True), ('stripe_id__isnull', False), ('amount', 0), _connector='OR'), name='charge_done_is_in_stripe'), models.UniqueConstraint(fields=('period', 'kind', 'product', 'attempt_number'), name='charge_once_a_period')],
                 },
             ),
             migrations.CreateModel(
@@ -162,7 +163,7 @@ class Migration(migrations.Migration):
                     ('white_label', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='discrepancies', to='orgs.whitelabel')),
                     ('organization', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='discrepancies', to='orgs.organization')),
                     ('run', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='discrepancies', to='billing.syncrun')),
-                    ('kind', models.CharField(choices=[('tier', 'Tier'), ('price', 'Price'), ('seats', 'Seats'), ('status', 'Status'), ('period', 'Period'), ('amount', 'Amount'), ('customer', 'Customer'), ('missing', 'Missing in Orgdesk'), ('unknown_price', 'Unknown price'), ('two_live', 'Duplicate active subscriptions'), ('no_organization', 'Unlinked customer'), ('no_customer', 'Customer deleted in Stripe')], max_length=16)),
+                    ('kind', models.CharField(choices=[('tier', 'Tier'), ('price', 'Price'), ('seats', 'Seats'), ('status', 'Status'), ('period', 'Period'), ('amount', 'Amount'), ('customer', 'Customer'), ('missing', 'Missing in Orgdesk'), ('unknown_price', 'Unknown price'), ('two_live', 'Duplicate active subscriptions'), ('no_organization', 'Unlinked customer'), ('no_customer', 'Customer deleted in Stripe'), ('charges', 'Usage not on its invoice')], max_length=16)),
                     ('stripe_id', models.CharField(max_length=255)),
                     ('orgdesk_value', models.TextField(blank=True)),
                     ('stripe_value', models.TextField(blank=True)),
@@ -172,10 +173,12 @@ class Migration(migrations.Migration):
                     ('last_seen_at', models.DateTimeField()),
                     ('resolved_at', models.DateTimeField(null=True)),
                     ('resolved_by', models.CharField(blank=True, max_length=200)),
+                    ('amount', models.DecimalField(decimal_places=3, max_digits=24, null=True)),
+                    ('currency', models.CharField(blank=True, db_default='', default='', max_length=3)),
                 ],
                 options={
-                    'indexes': [models.Index(condition=models.Q(('resolved_at', None)), fields=['white_label', '-last_seen_at'], name='discrepancy_open'), models.Index(fields=['organization', '-id'], name='discrepancy_by_organization')],
-                    'constraints': [models.UniqueConstraint(condition=models.Q(('resolved_at', None)), fields=('stripe_id', 'kind'), name='discrepancy_one_open'), models.CheckConstraint(condition=models.Q(('kind__in', ['tier', 'price', 'seats', 'status', 'period', 'amount', 'customer', 'missing', 'unknown_price', 'two_live', 'no_organization', 'no_customer'])), name='discrepancy_kind'), models.CheckConstraint(condition=models.Q(('stripe_id', ''), _negated=True), name='discrepancy_stripe_id_given')],
+                    'indexes': [models.Index(condition=models.Q(('resolved_at', None)), fields=['white_label', '-last_seen_at'], name='discrepancy_open'), models.Index(fields=['organization', '-id'], name='discrepancy_by_organization'), models.Index(condition=models.Q(('kind', 'charges'), ('resolved_at', None)), fields=['white_label', 'first_seen_at'], name='discrepancy_open_charges')],
+                    'constraints': [models.UniqueConstraint(condition=models.Q(('resolved_at', None)), fields=('stripe_id', 'kind'), name='discrepancy_one_open'), models.CheckConstraint(condition=models.Q(('stripe_id', ''), _negated=True), name='discrepancy_stripe_id_given'), models.CheckConstraint(condition=models.Q(('kind__in', ['tier', 'price', 'seats', 'status', 'period', 'amount', 'customer', 'missing', 'unknown_price', 'two_live', 'no_organization', 'no_customer', 'charges'])), name='discrepancy_kind')],
                 },
             ),
             migrations.CreateModel(
@@ -204,6 +207,7 @@ class Migration(migrations.Migration):
                     ('paid_at', models.DateTimeField(blank=True, null=True)),
                     ('hosted_url', models.URLField(blank=True, max_length=500)),
                     ('synced_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('has_final_lines', models.BooleanField(db_default=False, default=False)),
                 ],
                 options={
                     'indexes': [models.Index(fields=['organization', '-issued_at'], name='invoice_by_issue'), models.Index(condition=models.Q(('overdue_from__isnull', False)), fields=['overdue_from'], name='invoice_overdue'), models.Index(condition=models.Q(('status', 'open')), fields=['organization'], name='invoice_open_by_owner'), models.Index(condition=models.Q(('overdue_from__isnull', False)), fields=['white_label', 'overdue_from'], name='invoice_overdue_by_label')],
@@ -697,6 +701,38 @@ class Migration(migrations.Migration):
             pgtrigger.migrations.AddTrigger(
                 model_name='subscription',
                 trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_subscriptionevent" ("cancels_at", "cycle_count", "cycle_interval", "id", "kind", "organization_id", "pause_reason", "paused_at", "period_ends_at", "period_starts_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "seats", "status", "stripe_id", "stripe_price_id", "synced_at", "tier", "trial_ends_at") VALUES (OLD."cancels_at", OLD."cycle_count", OLD."cycle_interval", OLD."id", OLD."kind", OLD."organization_id", OLD."pause_reason", OLD."paused_at", OLD."period_ends_at", OLD."period_starts_at", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."seats", OLD."status", OLD."stripe_id", OLD."stripe_price_id", OLD."synced_at", OLD."tier", OLD."trial_ends_at"); RETURN NULL;', hash='2c281db0afa3d403d5df5c771ca505ca98b02522', operation='DELETE', pgid='pgtrigger_delete_delete_bb9c3', table='billing_subscription', when='AFTER')),
+            ),
+            migrations.CreateModel(
+                name='ChargeDecision',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('kind', models.CharField(choices=[('charge_again', 'Charged again'), ('write_off', 'Written off'), ('return', 'Returned as credit')], max_length=12)),
+                    ('amount', models.DecimalField(decimal_places=3, max_digits=24)),
+                    ('note', models.TextField()),
+                    ('by', models.CharField(max_length=200)),
+                    ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('idempotency_key', models.CharField(default=orgs.models.fields.new_key, max_length=255)),
+                    ('charge', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='billing.charge')),
+                    ('new_charge', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replaces', to='billing.charge')),
+                ],
+                options={
+                    'constraints': [models.UniqueConstraint(fields=('charge', 'idempotency_key'), name='charge_decision_key_unique'), models.CheckConstraint(condition=models.Q(('kind__in', ['charge_again', 'write_off', 'return'])), name='charge_decision_kind'), models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='charge_decision_not_0'), models.CheckConstraint(condition=models.Q(models.Q(('amount__gt', 0), ('kind', 'charge_again'), ('new_charge__isnull', False)), models.Q(models.Q(('kind', 'charge_again'), _negated=True), ('new_charge', None)), _connector='OR'), name='charge_decision_new_charge'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='charge_decision_note_given'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='charge_decision_by_given'), models.CheckConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), name='charge_decision_idempotency_key_given')],
+                },
+            ),
+            migrations.CreateModel(
+                name='ChargeLine',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('invoice_stripe_id', models.CharField(max_length=255)),
+                    ('item_stripe_id', models.CharField(max_length=255)),
+                    ('amount', models.DecimalField(decimal_places=3, max_digits=24)),
+                    ('credited_amount', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
+                    ('read_at', models.DateTimeField()),
+                    ('charge', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='billing.charge')),
+                ],
+                options={
+                    'constraints': [models.UniqueConstraint(fields=('invoice_stripe_id', 'item_stripe_id'), name='charge_line_once_an_invoice'), models.CheckConstraint(condition=models.Q(('invoice_stripe_id', ''), _negated=True), name='charge_line_invoice_stripe_id_given'), models.CheckConstraint(condition=models.Q(('item_stripe_id', ''), _negated=True), name='charge_line_item_stripe_id_given')],
+                },
             ),
         ]),
     ]

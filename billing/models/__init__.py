@@ -11,7 +11,7 @@ from billing.models.alerts import (
     AlertRecipient,
     AlertSettings,
 )
-from billing.models.charges import Charge
+from billing.models.charges import Charge, ChargeDecision, ChargeLine
 from billing.models.credits import CreditEntry
 from billing.models.discrepancies import Discrepancy
 from billing.models.forecasts import LimitRanking
@@ -32,6 +32,8 @@ __all__ = [
     "BillingAccount",
     "BillingPeriod",
     "Charge",
+    "ChargeDecision",
+    "ChargeLine",
     "CreditEntry",
     "Discrepancy",
     "Invoice",

@@ -21,6 +21,7 @@ class DiscrepancyKind(models.TextChoices):
     TWO_LIVE = "two_live", "Duplicate active subscriptions"
     NO_ORGANIZATION = "no_organization", "Unlinked customer"
     NO_CUSTOMER = "no_customer", "Customer deleted in Stripe"
+    CHARGES = "charges", "Usage not on its invoice"
 
 
 class Discrepancy(models.Model):
@@ -37,6 +38,7 @@ class Discrepancy(models.Model):
         DiscrepancyKind.TWO_LIVE,
         DiscrepancyKind.NO_ORGANIZATION,
         DiscrepancyKind.NO_CUSTOMER,
+        DiscrepancyKind.CHARGES,
     )
 
     # Null for an unlinked customer, which is shown only to those who may see all white
@@ -63,6 +65,9 @@ class Discrepancy(models.Model):
     stripe_id = models.CharField(max_length=255)  # of the object that differs
     orgdesk_value = models.TextField(blank=True)
     stripe_value = models.TextField(blank=True)
+    # Of charges: what Stripe's invoice lacks, below 0 for what it has too much.
+    amount = models.DecimalField(max_digits=24, decimal_places=3, null=True)
+    currency = models.CharField(max_length=3, blank=True, default="", db_default="")
     # When the row in Orgdesk was read from Stripe, and when Stripe was asked again.
     orgdesk_read_at = models.DateTimeField(null=True)
     stripe_read_at = models.DateTimeField()
@@ -92,6 +97,11 @@ class Discrepancy(models.Model):
             ),
             models.Index(
                 fields=["organization", "-id"], name="discrepancy_by_organization"
+            ),
+            models.Index(
+                fields=["white_label", "first_seen_at"],
+                condition=Q(resolved_at=None, kind=DiscrepancyKind.CHARGES),
+                name="discrepancy_open_charges",
             ),
         ]
 

@@ -245,7 +245,10 @@ def overdue_trigger() -> pgtrigger.Trigger:
     )
 
 
-@with_history(exclude=["white_label", "overdue_from"], untracked=["synced_at"])
+@with_history(
+    exclude=["white_label", "overdue_from", "has_final_lines"],
+    untracked=["synced_at", "has_final_lines"],
+)
 class Invoice(models.Model):
     """Invoice as Stripe has it; amounts are in its currency and rounded by Stripe.
 
@@ -303,6 +306,8 @@ class Invoice(models.Model):
     overdue_from = models.DateTimeField(null=True, editable=False)  # set by a trigger
     paid_at = models.DateTimeField(null=True, blank=True)
     hosted_url = models.URLField(max_length=500, blank=True)
+    # All lines were read after the invoice was finalized: they cannot change any more.
+    has_final_lines = models.BooleanField(default=False, db_default=False)
     synced_at = models.DateTimeField(default=timezone.now)  # when Stripe was asked
 
     class Meta:

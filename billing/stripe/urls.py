@@ -9,6 +9,7 @@ from billing.stripe.views.actions import (
     retry_action,
 )
 from billing.stripe.views.billing import billing
+from billing.stripe.views.charge_decisions import charge_decision
 from billing.stripe.views.discrepancies import (
     discrepancies,
     discrepancy_row,
@@ -24,6 +25,11 @@ from billing.stripe.views.webhook_events import (
 )
 
 urlpatterns = [
+    path(
+        "organizations/<int:organization_id>/charges/<int:charge_id>/",
+        charge_decision,
+        name="charge_decision",
+    ),
     path("stripe/", stripe_sync, name="stripe_sync"),
     path("stripe/sync/<int:white_label_id>/", start_sync, name="start_sync"),
     path("stripe/discrepancies/", discrepancies, name="discrepancies"),

@@ -138,6 +138,7 @@ ROW_PAGES = {
         "billing:ignore_event",
     ),
     *(
+        "billing:charge_decision",
         "billing:retry_failed_job",
         "billing:action_form",
         "billing:subscription_action_form",

@@ -19,10 +19,14 @@ class Draft:
     """An organization with usage, and the draft of its cycle that bills it."""
 
     def __init__(
-        self, fake: FakeStripe, clock: time_machine.Traveller, label: WhiteLabel
+        self,
+        fake: FakeStripe,
+        clock: time_machine.Traveller,
+        label: WhiteLabel,
+        name: str = "org-1",
     ) -> None:
         self.fake, self.clock = fake, clock
-        self.organization = make_organization(label, "org-1")
+        self.organization = make_organization(label, name)
         made = subscribe(fake)
         self.subscription_id, self.customer_id = made.id, str(made.customer)
         BillingAccount.objects.create(
@@ -40,8 +44,8 @@ class Draft:
         record(
             label,
             [
-                event("a", organization="org-1"),
-                event("b", organization="org-1", product="claude"),
+                event("a", organization=name),
+                event("b", organization=name, product="claude"),
             ],
         )
 

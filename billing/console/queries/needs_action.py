@@ -1,4 +1,4 @@
-"""Query of the organizations that need action: unpaid, past due, paused, trial over.
+"""Query of the organizations that need action: unpaid, unbilled, paused, trial over.
 
 Each kind of reason is read by an index up to a cap, all in one statement. So a page
 costs the same for a thousand organizations as for a million, and shows "50+" where the
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from billing.models.discrepancies import DiscrepancyKind
 from billing.models.mirrors import LIVE
 from billing.models.mirrors import SubscriptionStatus as _Status
 from orgs.models import Organization, WhiteLabel
@@ -30,6 +31,7 @@ class ReasonKind(StrEnum):
     """Kinds of reasons why an organization needs action, most urgent first."""
 
     OVERDUE = "overdue"
+    UNBILLED = "unbilled"  # charges that Stripe's invoices lack, or have twice
     UNPAID = "unpaid"
     PAST_DUE = "past_due"
     TRIAL_OVER = "trial_over"  # the trial has ended, but not yet in Stripe
@@ -117,7 +119,7 @@ class _ReasonRow(NamedTuple):
 def needs_action(white_label_ids: Sequence[int], *, now: datetime) -> NeedsAction:
     """Return the organizations that need action.
 
-    One statement of eight parts, each of which stops at its cap in each white label.
+    One statement of nine parts, each of which stops at its cap in each white label.
     """
     rows: dict[str, list[_ReasonRow]] = {kind: [] for kind in ReasonKind}
     for row in _fetch_rows(white_label_ids, now):
@@ -161,6 +163,17 @@ cross join lateral (
     {order} limit %(subscriptions)s
 ) as found
 """
+_UNBILLED = f"""
+select 'unbilled', found.* from unnest(%(white_labels)s::bigint[]) as label (id)
+cross join lateral (
+    select o.id, o.name, o.external_id, o.white_label_id, d.first_seen_at, '',
+        d.amount, d.currency
+    from billing_discrepancy d join orgs_organization o on o.id = d.organization_id
+    where d.white_label_id = label.id and d.kind = '{DiscrepancyKind.CHARGES}'
+        and d.resolved_at is null
+    order by d.first_seen_at limit %(subscriptions)s
+) as found
+"""  # noqa: S608  ours
 # One status in each part: the index is in order within a status, so that two in one
 # part would have to be sorted whole.
 _LOST = f"""s.status = '{{status}}'
@@ -205,6 +218,7 @@ _PARTS = (
 _SQL = " union all ".join(
     [
         _OVERDUE,
+        _UNBILLED,
         *(
             _SUBSCRIBED.format(kind=kind, since=since, condition=condition, order=order)
             for kind, since, condition, order in _PARTS

@@ -134,6 +134,7 @@ def reason_badge(reason: Reason, now: datetime) -> Badge:
     days = max((now - reason.at).days, 0) if reason.at else 0
     label = {
         ReasonKind.OVERDUE: _describe_overdue(reason.count, days),
+        ReasonKind.UNBILLED: "Usage missing on its invoice",
         ReasonKind.UNPAID: "Subscription unpaid",
         ReasonKind.PAST_DUE: "Payment past due",
         ReasonKind.PAUSED: f"Paused for {day_count(days)}" if days else "Paused",

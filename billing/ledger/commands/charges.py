@@ -20,11 +20,13 @@ the next draft; any other refusal fails the charge, and staff send it again
 import logging
 from datetime import timedelta
 
+from django.db import transaction
 from django.utils import timezone
 
 from billing import gateway
 from billing.errors import NotFailed
 from billing.ledger.commands.invoicing import NO_DRAFT
+from billing.ledger.commands.lines import CHARGE, write_item
 from billing.ledger.queries.charges import (
     OTHER_PRODUCTS,
     due_charges,
@@ -35,7 +37,6 @@ from orgs.commands import work
 from orgs.models.work import DatabaseClock
 
 logger = logging.getLogger(__name__)
-CHARGE = "orgdesk_charge"  # metadata of an invoice item: the id of its charge
 KEY_LIFETIME = timedelta(hours=23)  # Stripe forgets idempotency keys after 24 hours
 # After so many attempts the key is changed: Stripe would replay its stored error.
 TRUSTED_ATTEMPTS = 5
@@ -107,15 +108,15 @@ def _must_wait_for_usage(charge: Charge) -> bool:
 
 def _send(charge: Charge) -> None:
     try:
-        item_id = _find_item_if_key_expired(charge) or _create_item(charge)
+        item = _find_item_if_key_expired(charge) or _create_item(charge)
     except (gateway.Refused, gateway.Missing) as refused:
         _resolve_refusal(charge, refused)
     else:
-        _finish(charge, item_id)
+        _finish(charge, item)
 
 
-def _find_item_if_key_expired(charge: Charge) -> str:
-    """Return the id of the item that an earlier attempt created; empty if none.
+def _find_item_if_key_expired(charge: Charge) -> gateway.InvoiceItem | None:
+    """Return the item that an earlier attempt created; None if there is none.
 
     The invoice is searched only where the idempotency key is no protection any more:
     after `KEY_LIFETIME`, or after `TRUSTED_ATTEMPTS`. Without an item the key changes.
@@ -124,23 +125,24 @@ def _find_item_if_key_expired(charge: Charge) -> str:
         raise AssertionError("A claimed charge has a time of its first attempt.")
     is_old = timezone.now() - charge.started_at > KEY_LIFETIME
     if charge.attempts <= TRUSTED_ATTEMPTS and not is_old:
-        return ""
-    item_id = _find_item(charge)
-    if not item_id:
+        return None
+    item = _find_item(charge)
+    if item is None:
         charge.started_at = timezone.now()
         charge.save(update_fields=["started_at"])
-    return item_id
+    return item
 
 
-def _find_item(charge: Charge) -> str:
+def _find_item(charge: Charge) -> gateway.InvoiceItem | None:
     items = gateway.list_invoice_items(invoice_id=charge.invoice_stripe_id)
     charge_id = str(charge.pk)
-    return next((i.id for i in items if i.metadata.get(CHARGE) == charge_id), "")
+    return next((i for i in items if i.metadata.get(CHARGE) == charge_id), None)
 
 
-def _create_item(charge: Charge) -> str:
+def _create_item(charge: Charge) -> gateway.InvoiceItem:
     period = charge.period
-    item = gateway.create_invoice_item(
+    _check_not_waiting(charge)
+    return gateway.create_invoice_item(
         customer_id=_find_customer_id(period.organization_id),
         invoice_id=charge.invoice_stripe_id,
         amount=charge.amount,
@@ -155,7 +157,23 @@ def _create_item(charge: Charge) -> str:
         ends_at=period.ends_at,
         key=_idempotency_key(charge),
     )
-    return item.id
+
+
+def _check_not_waiting(charge: Charge) -> None:
+    """Raise `Refused` if the item that a charge replaces waits for the next invoice.
+
+    Stripe may detach an item from a draft that a person deletes. The customer would
+    then pay for it twice.
+    """
+    if charge.attempt_number == 1:
+        return
+    replaced = Charge.objects.filter(decisions__new_charge=charge).first()
+    if replaced and replaced.stripe_id and gateway.is_item_waiting(replaced.stripe_id):
+        raise gateway.Refused(
+            f"{replaced.stripe_id} still waits for the customer's next invoice. Delete"
+            " it in Stripe, then retry.",
+            code="item_waiting",
+        )
 
 
 def _idempotency_key(charge: Charge) -> str:
@@ -188,24 +206,26 @@ def _resolve_refusal(charge: Charge, refused: gateway.GatewayError) -> None:
     """
     try:
         is_draft = gateway.get_invoice(charge.invoice_stripe_id).status == _DRAFT
-        item_id = "" if is_draft else _find_item(charge)
+        item = None if is_draft else _find_item(charge)
     except gateway.Missing:
-        is_draft, item_id = False, ""
-    if item_id:
-        _finish(charge, item_id)
+        is_draft, item = False, None
+    if item:
+        _finish(charge, item)
     elif is_draft:
         _fail(charge, refused.code, refused.message)
     else:
         _defer_to_next_draft(charge)
 
 
-def _finish(charge: Charge, item_id: str) -> None:
-    """Mark a charge done with the id of its invoice item.
+@transaction.atomic
+def _finish(charge: Charge, item: gateway.InvoiceItem) -> None:
+    """Mark a charge done with the id of its invoice item, and record its line.
 
     A worker that lost its lease changes nothing: the worker that holds it now gets the
     same item, by the same key or by a search of the invoice.
     """
-    work.finish(charge, stripe_id=item_id)
+    if work.finish(charge, stripe_id=item.id):
+        write_item(charge, item, at=timezone.now())
 
 
 def _fail(charge: Charge, code: str, message: str) -> None:

@@ -1,20 +1,26 @@
 """Query that reconciles a billing period from its events to its invoice.
 
-Events, daily usage, the period's cost and the invoice items must agree. Each step is
-shown as a sum, with the causes of its difference from the step before.
+Events, daily usage, the period's cost, its charges and the lines of Stripe's invoices
+must agree. Each step is shown as a sum, with the causes of its difference from the step
+before.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from billing.ledger.queries.charges import OTHER_PRODUCTS
-from billing.models import BillingPeriod, Charge, Invoice
+from billing.ledger.queries.differences import (
+    ChargeDifference,
+    LossCause,
+    list_period_differences,
+)
+from billing.models import BillingPeriod, Charge, ChargeDecision, Invoice
 from billing.money import ZERO, exactly, smallest_charge
 from metrics.queries.reconciliation import (
     PeriodSpan,
@@ -45,8 +51,15 @@ class Cause(StrEnum):
     FAILED = "Charge failed; needs action"
     AWAITING_DRAFT = "Charged on the next draft invoice"
     SENDING = "Charge in progress"
-    INVOICE_VOIDED = "Invoice voided"
-    INVOICE_MISSING = "Invoice no longer exists"
+    INVOICE_VOIDED = LossCause.INVOICE_VOIDED.value
+    INVOICE_MISSING = LossCause.INVOICE_MISSING.value
+    UNCOLLECTIBLE = LossCause.UNCOLLECTIBLE.value
+    CREDIT_NOTE = LossCause.CREDIT_NOTE.value
+    LINE_REMOVED = LossCause.LINE_REMOVED.value
+    LINE_CHANGED = LossCause.LINE_CHANGED.value
+    CHARGED_TWICE = LossCause.CHARGED_TWICE.value
+    WRITTEN_OFF = "Written off"
+    RETURNED = "Returned as credit"
     # These explain no difference, but belong to the amount.
     LATE = "Used before the period, recorded in it"
     VOIDED = "Voided, not in totals"
@@ -63,8 +76,13 @@ _PROBLEMS = (
     Cause.CHANGED,
     Cause.NOT_ADDED_UP,
     Cause.FAILED,
-    Cause.INVOICE_MISSING,
+    *(Cause[cause.name] for cause in LossCause),
 )
+_Kind = ChargeDecision.Kind
+_DECISION_CAUSES = {
+    _Kind.WRITE_OFF: Cause.WRITTEN_OFF,
+    _Kind.RETURN: Cause.RETURNED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +90,14 @@ class Reason:
     """A cause and the amount by which it explains a difference.
 
     Of a cause that explains no difference, `amount` is the amount concerned. `detail`
-    is the error of a failed charge.
+    is the error of a failed charge, or the note of a decision. `charge_id` is set where
+    a person must decide about the amount.
     """
 
     cause: Cause
     amount: Decimal
     detail: str = ""
+    charge_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +165,7 @@ def list_periods(organization_id: int) -> list[BillingPeriod]:
 def reconcile_period(organization: Organization, number: int) -> Reconciliation:
     """Return the reconciliation of a period by its number.
 
-    Seven statements, one of them over the period's events. Raises
+    Nine statements at most, one of them over the period's events. Raises
     `BillingPeriod.DoesNotExist` for a number that the organization does not have.
     """
     rows = BillingPeriod.objects.select_related("invoice")
@@ -169,47 +189,63 @@ def reconcile_period(organization: Organization, number: int) -> Reconciliation:
 
 @dataclass(frozen=True, slots=True)
 class _ChargeLine:
-    """A charge and the status of its invoice, empty if the invoice is not mirrored."""
+    """A charge with what Stripe's invoices have of it, and what was decided.
+
+    `difference` is None for a charge that Stripe does not have, or that is 0.
+    """
 
     charge: Charge
-    invoice_status: str
+    difference: ChargeDifference | None
+    decisions: Sequence[ChargeDecision]
 
     @property
-    def is_on_invoice(self) -> bool:
-        is_done = self.charge.state == Charge.State.DONE
-        return is_done and self.invoice_status not in ("", Invoice.Status.VOID)
+    def is_first(self) -> bool:
+        """The charge replaces no other one."""
+        return self.charge.attempt_number == 1
 
     @property
     def invoiced_amount(self) -> Decimal:
-        return self.charge.amount if self.is_on_invoice else ZERO
+        return self.difference.observed if self.difference else ZERO
 
     @property
-    def missing_reason(self) -> Reason:
-        """Why the charge is not on an invoice."""
-        return Reason(self._missing_cause(), -self.charge.amount, self.charge.error)
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the charge is not on an invoice, with decided amounts.
 
-    def _missing_cause(self) -> Cause:
-        match Charge.State(self.charge.state):
-            case Charge.State.DONE if self.invoice_status:
-                return Cause.INVOICE_VOIDED
-            case Charge.State.DONE:
-                return Cause.INVOICE_MISSING
-            case Charge.State.FAILED:
-                return Cause.FAILED
+        An amount that was charged again is another charge's and not repeated here.
+        """
+        if self.difference is None:
+            return self._unsent_reasons()
+        decided = (
+            Reason(_DECISION_CAUSES[_Kind(row.kind)], -row.amount, row.note)
+            for row in self.decisions
+            if _Kind(row.kind) in _DECISION_CAUSES
+        )
+        left = self.difference.open_amount
+        if not left:
+            return tuple(decided)
+        cause = Cause[self.difference.cause.name]
+        return (*decided, Reason(cause, -left, charge_id=self.charge.pk))
+
+    def _unsent_reasons(self) -> tuple[Reason, ...]:
+        if not self.charge.amount:
+            return ()
+        cause = self._unsent_cause()
+        return (Reason(cause, -self.charge.amount, self.charge.error),)
+
+    def _unsent_cause(self) -> Cause:
+        if self.charge.state == Charge.State.FAILED:
+            return Cause.FAILED
         has_draft = bool(self.charge.invoice_stripe_id)
         return Cause.SENDING if has_draft else Cause.AWAITING_DRAFT
 
 
 def _list_charge_lines(period: BillingPeriod) -> list[_ChargeLine]:
-    charges = Charge.objects.filter(period=period).order_by("-kind", "product")
-    invoice = Invoice.objects.filter(stripe_id=OuterRef("invoice_stripe_id"))
-    rows = charges.annotate(invoice_status=Subquery(invoice.values("status")[:1]))
-    # A charge of 0 is done without an item and so without an invoice: any status that
-    # is not void makes it count as on one.
+    """Return the charges of a period, usage before credit; three statements."""
+    charges = Charge.objects.filter(period=period).prefetch_related("decisions")
+    rows = charges.order_by("-kind", "product", "attempt_number")
+    by_charge = {row.charge_id: row for row in list_period_differences(period.pk)}
     return [
-        _ChargeLine(
-            charge, charge.invoice_status or ("" if charge.stripe_id else "draft")
-        )
+        _ChargeLine(charge, by_charge.get(charge.pk), list(charge.decisions.all()))
         for charge in rows
     ]
 
@@ -245,7 +281,7 @@ def _invoice_steps(
     period: BillingPeriod, cost: Decimal, lines: Sequence[_ChargeLine], currency: str
 ) -> Iterator[Step]:
     free, credit = period.free_balance_used, period.credit_used
-    charges = [line.charge for line in lines]
+    charges = [line.charge for line in lines if line.is_first]
     usage = sum((c.amount for c in charges if c.kind == Charge.Kind.USAGE), ZERO)
     total = sum((c.amount for c in charges), ZERO)
     invoiced = sum((line.invoiced_amount for line in lines), ZERO)
@@ -257,7 +293,7 @@ def _invoice_steps(
     yield _build_step("Charged for usage", usage, rounding, cause)
     cause = Cause.CREDIT if total - usage == -credit else Cause.NOT_ADDED_UP
     yield _build_step("After credits", total, total - usage, cause)
-    reasons = tuple(line.missing_reason for line in lines if not line.is_on_invoice)
+    reasons = tuple(reason for line in lines for reason in line.reasons)
     yield Step("On invoices", invoiced, invoiced - total, reasons)
 
 
@@ -271,32 +307,33 @@ def _build_rows(
     checks: Sequence[ProductCheck],
     lines: Sequence[_ChargeLine],
 ) -> Iterator[ProductRow]:
-    usage = [line for line in lines if line.charge.kind == Charge.Kind.USAGE]
-    by_product = {line.charge.product: line for line in usage}
+    by_product: dict[str, list[_ChargeLine]] = defaultdict(list)
+    for line in lines:
+        by_product[line.charge.product].append(line)
+    credit = by_product.pop("", [])
     for check in checks:
-        line = by_product.pop(check.product, None)
-        yield _build_row(period, check, line, has_charges=bool(lines))
+        lines_of_product = by_product.pop(check.product, [])
+        yield _build_row(period, check, lines_of_product, has_charges=bool(lines))
     # Charges without usage of their name: of many products together, or of usage that
     # was removed after the period closed.
-    for product, line in by_product.items():
+    for product, lines_of_product in by_product.items():
         no_usage = ProductCheck(product, None, ZERO, ZERO, ZERO, ZERO)
-        yield _build_row(period, no_usage, line, has_charges=True)
-    for line in lines:
-        if line.charge.kind == Charge.Kind.CREDIT:
-            yield _build_credit_row(line)
+        yield _build_row(period, no_usage, lines_of_product, has_charges=True)
+    if credit:
+        yield _build_credit_row(credit)
 
 
 def _build_row(
     period: BillingPeriod,
     check: ProductCheck,
-    line: _ChargeLine | None,
+    lines: Sequence[_ChargeLine],
     *,
     has_charges: bool,
 ) -> ProductRow:
+    """Return the row of a product; its first charge is the one of the closing."""
     reasons = [*_usage_reasons(check)]
-    charge = line.charge if line else None
-    if line is not None:
-        reasons += _charge_reasons(period, check, line)
+    if lines:
+        reasons += _charge_reasons(period, check, lines)
     elif check.daily and period.cost is not None:
         cause = Cause.MERGED if has_charges else Cause.NOT_CHARGED
         reasons.append(Reason(cause, -check.daily))
@@ -304,9 +341,9 @@ def _build_row(
         product=check.product,
         events=check.events,
         daily=check.daily,
-        charged=charge.amount if charge else None,
-        on_invoice=line.invoiced_amount if line else ZERO,
-        invoice_stripe_id=charge.invoice_stripe_id if charge else "",
+        charged=lines[0].charge.amount if lines else None,
+        on_invoice=sum((line.invoiced_amount for line in lines), ZERO),
+        invoice_stripe_id=lines[-1].charge.invoice_stripe_id if lines else "",
         reasons=tuple(reasons),
     )
 
@@ -324,9 +361,9 @@ def _usage_reasons(check: ProductCheck) -> Iterator[Reason]:
 
 
 def _charge_reasons(
-    period: BillingPeriod, check: ProductCheck, line: _ChargeLine
+    period: BillingPeriod, check: ProductCheck, lines: Sequence[_ChargeLine]
 ) -> Iterator[Reason]:
-    charge = line.charge
+    charge = lines[0].charge
     if charge.cost != check.daily:
         is_merged = charge.product == OTHER_PRODUCTS
         cause = Cause.MERGED if is_merged else Cause.CHANGED
@@ -337,8 +374,8 @@ def _charge_reasons(
     rounding = charge.amount - (charge.cost - free_balance)
     if rounding:
         yield Reason(Cause.ROUNDING, rounding)
-    if not line.is_on_invoice:
-        yield line.missing_reason
+    for line in lines:
+        yield from line.reasons
 
 
 def _free_balance_share(cost: Decimal, period: BillingPeriod) -> Decimal:
@@ -349,15 +386,15 @@ def _free_balance_share(cost: Decimal, period: BillingPeriod) -> Decimal:
     return (Decimal(share.numerator) / share.denominator).quantize(_EXACT_UNIT)
 
 
-def _build_credit_row(line: _ChargeLine) -> ProductRow:
-    charge = line.charge
-    reason = Reason(Cause.CREDIT, charge.amount)
+def _build_credit_row(lines: Sequence[_ChargeLine]) -> ProductRow:
+    charge = lines[0].charge
+    reasons = [Reason(Cause.CREDIT, charge.amount)]
     return ProductRow(
         product="",
         events=None,
         daily=ZERO,
         charged=charge.amount,
-        on_invoice=line.invoiced_amount,
+        on_invoice=sum((line.invoiced_amount for line in lines), ZERO),
         invoice_stripe_id=charge.invoice_stripe_id,
-        reasons=(reason,) if line.is_on_invoice else (reason, line.missing_reason),
+        reasons=(*reasons, *(reason for line in lines for reason in line.reasons)),
     )

@@ -7,6 +7,7 @@ thousands.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import connection
 
@@ -25,6 +26,8 @@ class Difference:
     orgdesk_read_at: datetime | None = None  # when Orgdesk's row was read from Stripe
     organization_id: int | None = None  # null: an unlinked customer
     white_label_id: int | None = None
+    amount: Decimal | None = None  # of charges that an invoice lacks
+    currency: str = ""
 
     @property
     def is_warning(self) -> bool:
@@ -49,10 +52,19 @@ def resolve_absent(
     remaining: Iterable[Difference],
     at: datetime,
     by: str,
+    kinds: Collection[str] = (),
 ) -> None:
-    """Resolve the open discrepancies of these objects that are not in `remaining`."""
+    """Resolve the open discrepancies of these objects that are not in `remaining`.
+
+    Only of these kinds, if any are given; else of all but missing charges, which are
+    compared apart.
+    """
     remaining_keys = {(row.stripe_id, row.kind) for row in remaining}
-    open_rows = Discrepancy.objects.filter(stripe_id__in=stripe_ids, resolved_at=None)
+    open_rows = Discrepancy.objects.filter(
+        stripe_id__in=stripe_ids,
+        resolved_at=None,
+        kind__in=kinds or _COMPARED_WITH_THEIR_OBJECT,
+    )
     absent_ids = [
         id_
         for id_, *key in open_rows.values_list("id", "stripe_id", "kind")
@@ -64,27 +76,32 @@ def resolve_absent(
         )
 
 
+_COMPARED_WITH_THEIR_OBJECT = [
+    kind for kind in Discrepancy.Kind.values if kind != Discrepancy.Kind.CHARGES
+]
 _NAMES = (
     "white_label_id", "organization_id", "kind", "stripe_id", "orgdesk_value",
-    "stripe_value", "orgdesk_read_at", "stripe_read_at",
+    "stripe_value", "orgdesk_read_at", "stripe_read_at", "amount", "currency",
 )  # fmt: skip
 # One statement for all rows. The conflict is with the open row of the same object and
 # kind: it gets the new values and keeps when it was first seen. A fetch outside a run
 # does not take a row away from the run that saw it last.
 _RECORD = """
 insert into billing_discrepancy as d (white_label_id, organization_id, kind, stripe_id,
-    orgdesk_value, stripe_value, orgdesk_read_at, stripe_read_at,
+    orgdesk_value, stripe_value, orgdesk_read_at, stripe_read_at, amount, currency,
     run_id, first_seen_at, last_seen_at, resolved_by)
 select f.*, %(run)s, f.stripe_read_at, f.stripe_read_at, '' from unnest(
     %(white_label_id)s::bigint[], %(organization_id)s::bigint[], %(kind)s::text[],
     %(stripe_id)s::text[], %(orgdesk_value)s::text[], %(stripe_value)s::text[],
-    %(orgdesk_read_at)s::timestamptz[], %(stripe_read_at)s::timestamptz[]
+    %(orgdesk_read_at)s::timestamptz[], %(stripe_read_at)s::timestamptz[],
+    %(amount)s::numeric[], %(currency)s::text[]
 ) f (white_label_id, organization_id, kind, stripe_id, orgdesk_value, stripe_value,
-    orgdesk_read_at, stripe_read_at)
+    orgdesk_read_at, stripe_read_at, amount, currency)
 on conflict (stripe_id, kind) where resolved_at is null do update set
     orgdesk_value = excluded.orgdesk_value, stripe_value = excluded.stripe_value,
     orgdesk_read_at = excluded.orgdesk_read_at,
     stripe_read_at = excluded.stripe_read_at, last_seen_at = excluded.last_seen_at,
+    amount = excluded.amount, currency = excluded.currency,
     organization_id = excluded.organization_id,
     white_label_id = excluded.white_label_id,
     run_id = coalesce(excluded.run_id, d.run_id)

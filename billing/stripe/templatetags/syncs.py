@@ -197,6 +197,7 @@ def warning_advice(kind: str) -> str:
         "unknown_price": "In Stripe, set kind and tier in the product's metadata.",
         "two_live": "In Stripe, cancel the subscription that is not used.",
         "no_organization": "Link it on an organization's Billing tab, or ignore it.",
+        "charges": "Open the period of the invoice: charge it again or write it off.",
         "no_customer": "Unlink it on the Billing tab, then link or create another.",
     }.get(kind, "")
 

@@ -255,7 +255,7 @@ def test_the_number_of_queries_does_not_depend_on_the_usage(
     names = [f"p-{number}" for number in range(30)]
     record(acme, [event(name, organization="org-1", product=name) for name in names])
 
-    assert queries == count_queries() == 7
+    assert queries == count_queries() == 9
     assert timezone.now() > NOW
 
 
@@ -275,7 +275,7 @@ def test_voided_and_missing_invoices_are_shown(draft: Draft) -> None:
         Decimal("-27.51"),
         [Cause.INVOICE_VOIDED, Cause.INVOICE_VOIDED],
     )
-    assert result.is_reconciled
+    assert not result.is_reconciled
     assert steps(without_invoice)[-1][3] == [
         Cause.INVOICE_MISSING,
         Cause.INVOICE_MISSING,

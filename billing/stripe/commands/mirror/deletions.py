@@ -9,6 +9,7 @@ from billing.models import Discrepancy, Invoice, Subscription
 from billing.models.mirrors import LIVE
 from billing.signals import terms_changed
 from billing.stripe.commands.discrepancies import Difference
+from billing.stripe.commands.mirror.charge_lines import delete_charge_lines
 from billing.stripe.commands.mirror.fetches import (
     FetchContext,
     Outcome,
@@ -46,8 +47,9 @@ def mark_subscription_deleted(stripe_id: str, context: FetchContext) -> Outcome:
 def delete_invoice(stripe_id: str, context: FetchContext) -> Outcome:
     """Delete a draft invoice that was deleted in Stripe.
 
-    Stripe deletes only drafts, which never billed anything. If Orgdesk has the invoice
-    as finalized, that is recorded for a person and the row stays. Raises `Missing` if
+    Stripe deletes only drafts, which never billed anything; charges that were on one
+    are a discrepancy until a person decides. If Orgdesk has the invoice as finalized,
+    that is recorded for a person and the row stays. Raises `Missing` if
     Orgdesk does not have it.
     """
     row = Invoice.objects.filter(stripe_id=stripe_id).first()
@@ -62,6 +64,10 @@ def delete_invoice(stripe_id: str, context: FetchContext) -> Outcome:
     if context.repairs:
         unchanged = Invoice.objects.filter(pk=row.pk, synced_at__lte=context.at)
         outcome.written, _ = unchanged.delete()
+    if outcome.written:
+        outcome.discrepancy_count += delete_charge_lines(
+            stripe_id, row.organization_id, context
+        )
     return outcome
 
 

@@ -11,6 +11,10 @@ from billing import gateway
 from billing.models import Discrepancy, Invoice
 from billing.signals import terms_changed
 from billing.stripe.commands.discrepancies import Difference
+from billing.stripe.commands.mirror.charge_lines import (
+    compare_charges,
+    mirror_charge_lines,
+)
 from billing.stripe.commands.mirror.fetches import (
     FetchContext,
     Outcome,
@@ -95,6 +99,9 @@ def mirror_invoices(
     outcome.discrepancy_count = record_differences(differences, ids, context)
     if context.repairs:
         outcome.written = _write(columns, context)
+        outcome.discrepancy_count += mirror_charge_lines(owned, owners, context)
+    else:
+        outcome.discrepancy_count += compare_charges(ids, context)
     return outcome
 
 

@@ -3,13 +3,13 @@
 Every request to Stripe is made between transactions, never inside one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from django.utils import timezone
 
 from billing import gateway
-from billing.models import Subscription
+from billing.models import Charge, Invoice, Subscription
 from billing.models.mirrors import LIVE
 from billing.stripe.commands.mirror.customers import mirror_customers
 from billing.stripe.commands.mirror.deletions import (
@@ -63,6 +63,10 @@ def refetch_invoice(id_: str, *, by: str = "") -> Outcome:
         invoice = gateway.get_invoice(id_)
     except gateway.Missing:
         return delete_invoice(id_, context)
+    if invoice.latest_revision_id:
+        # Mirrored first: charges that are on the invoice that replaces this one are
+        # not lost.
+        refetch_invoice(invoice.latest_revision_id, by=by)
     fetch_unlinked_customers({invoice.customer_id}, context)
     outcome = mirror_invoices([invoice], context)
     for closing_invoice in outcome.closing_invoices:
@@ -118,11 +122,32 @@ def _refetch_invoices(customer_id: str, by: str) -> Outcome:
     while True:
         context = FetchContext(timezone.now(), by)
         page = gateway.list_invoices(customer_id=customer_id, after=after)
-        outcome.add(mirror_invoices(page.items, context))
+        outcome.add(mirror_invoices(fetch_all_lines(page.items), context))
         if not (after := page.next_cursor):
             break
     close_billed_periods(outcome.closing_invoices)
     return outcome
+
+
+def fetch_all_lines(
+    invoices: Sequence[gateway.Invoice],
+) -> list[gateway.Invoice]:
+    """Return invoices with all lines where they may carry charges.
+
+    Lists have the first ten lines of each. An invoice is fetched once more if it
+    carries charges and its lines can have changed since they were read.
+    """
+    ids = [invoice.id for invoice in invoices if invoice.has_more_lines]
+    if not ids:
+        return list(invoices)
+    final = Invoice.objects.filter(stripe_id__in=ids, has_final_lines=True)
+    charged = Charge.objects.filter(invoice_stripe_id__in=ids)
+    needed = set(charged.values_list("invoice_stripe_id", flat=True))
+    needed -= set(final.values_list("stripe_id", flat=True))
+    return [
+        gateway.get_invoice(invoice.id) if invoice.id in needed else invoice
+        for invoice in invoices
+    ]
 
 
 def fetch_prices_and_customers(

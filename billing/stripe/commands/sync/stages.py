@@ -21,6 +21,7 @@ from billing.stripe.commands.mirror.period_closing import (
 )
 from billing.stripe.commands.mirror.prices import mirror_prices
 from billing.stripe.commands.mirror.refetches import (
+    fetch_all_lines,
     fetch_prices,
     fetch_unlinked_customers,
     mirror_all_subscriptions,
@@ -105,6 +106,7 @@ def _mirror_invoice_page(
 
     Settled invoices are not saved as seen: they cannot be deleted any more.
     """
+    items = fetch_all_lines(items)
     result = _mirror(mirror_invoices, items, context)
     closing_invoices = result.outcome.closing_invoices
     for invoice in sorted(closing_invoices, key=lambda invoice: invoice.created_at):
