@@ -59,7 +59,8 @@ def _fake_stripe(state: Path) -> Iterator[str]:
 
 
 def _organizations(count: int) -> list[int]:
-    from orgs.commands.organizations import IncomingOrganization, load_organizations
+    from orgs.commands.loading import load_organizations
+    from orgs.commands.organizations import IncomingOrganization
     from orgs.commands.white_labels import create_white_label
     from orgs.models import Organization
 

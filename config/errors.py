@@ -86,6 +86,7 @@ _CODES = {
     "decimal_max_digits": "out_of_range",
     "decimal_max_places": "too_precise",
     "decimal_whole_digits": "out_of_range",
+    "timezone_aware": "timezone_required",
 }
 
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate, load_rates
-from metrics.events import PRODUCT
+from metrics.events import PRODUCT, PRODUCT_RULE
 from metrics.models import Rate
 from metrics.units import parse_unit
 from orgs import access
@@ -45,9 +45,7 @@ class RateForm(forms.ModelForm):
     def clean_product(self) -> str:
         product: str = self.cleaned_data["product"]
         if not PRODUCT.fullmatch(product):
-            raise forms.ValidationError(
-                "Use 1 to 100 characters: A-Z, a-z, 0-9, or . _ : / -."
-            )
+            raise forms.ValidationError(f"Use {PRODUCT_RULE}.")
         return product
 
     def clean(self) -> dict[str, Any]:

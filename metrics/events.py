@@ -7,17 +7,19 @@ code and a message that names the field.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from metrics.catalog import RECORDABLE
+from orgs.days import floor_fraction
 from orgs.errors import InputRejected
+from orgs.text import to_nfc
 
 MAX_AGE = timedelta(days=400)  # older events are rejected: their month may be dropped
 MAX_AHEAD = timedelta(days=1)  # clocks differ; more than this is a mistake
@@ -29,9 +31,22 @@ RETENTION_MARGIN = timedelta(days=30)
 # Begins the IDs of the events that Orgdesk makes itself, such as of stored bytes.
 RESERVED_PREFIX = "orgdesk:"
 
-PRODUCT = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
+# Whatever providers call their models and machines: `claude-opus-4-1@20250805`,
+# `Standard_NC24ads_A100_v4 (Spot)`. No character of it needs escaping in COPY or in a
+# PostgreSQL array; pages, CSV, and URLs escape it.
+MAX_PRODUCT_LENGTH = 200
+_PRODUCT_CHARACTER = r"[A-Za-z0-9._:/@+#~=,()-]"
+PRODUCT = re.compile(
+    rf"{_PRODUCT_CHARACTER}(?:[A-Za-z0-9._:/@+#~=,() -]{{0,{MAX_PRODUCT_LENGTH - 2}}}"
+    rf"{_PRODUCT_CHARACTER})?"
+)
+PRODUCT_RULE = (
+    f"1 to {MAX_PRODUCT_LENGTH} characters: A-Z, a-z, 0-9, . _ : / - @ + # ~ = , ( )"
+    " and spaces inside"
+)
 
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
+MAX_ID_LENGTH = 200
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 RowId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Quantity = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -63,11 +78,13 @@ class Rejection:
 _KEY_END = re.compile(rb'"\s*:')
 _REQUIRED_KEYS = 4  # id, timestamp, product, quantities
 _decoder = msgspec.json.Decoder(IncomingEvent)
+# Of a second, beyond the microseconds to which msgspec rounds.
+_LONG_FRACTION = re.compile(rb"\.[0-9]{7}")
 _PATH = re.compile(r"`\$\.?([a-z_]*)")
 _ACCEPTED = {
     "id": "a string of 1 to 200 characters",
     "timestamp": "an RFC 3339 date-time with an offset, such as 2026-11-21T08:00:00Z",
-    "product": "1 to 100 characters: A-Z, a-z, 0-9, . _ : / -",
+    "product": PRODUCT_RULE,
     "quantities": "an object with at least one meter, whose quantities are whole"
     " numbers from 0 to 9223372036854775807",
     "organization_id": "a whole number from 1 to 9223372036854775807",
@@ -81,6 +98,10 @@ def parse_event(raw: bytes | msgspec.Raw) -> IncomingEvent:
     """Return the event of a JSON object; raise `InputRejected` if it is invalid."""
     try:
         event = _decoder.decode(raw)
+        if _LONG_FRACTION.search(raw):
+            [event] = _with_floored_instants([event], [_instant_decoder.decode(raw)])
+        if not "".join(_texts(event)).isascii():
+            event = _normalized(event)
         if not PRODUCT.fullmatch(event.product):
             raise InputRejected("invalid_product", _problem("product", event.product))
         if len(_KEY_END.findall(raw)) != _count_keys(event):
@@ -92,7 +113,35 @@ def parse_event(raw: bytes | msgspec.Raw) -> IncomingEvent:
         raise InputRejected("invalid_json", "The event is not a JSON object.") from None
 
 
+def _texts(event: IncomingEvent) -> Iterator[str]:
+    return filter(None, (event.id, event.organization, event.project))
+
+
+def _normalized(event: IncomingEvent) -> IncomingEvent:
+    """Return the event with its IDs in Unicode's normal form C, which may be longer.
+
+    Raises `InputRejected` for one that is too long then.
+    """
+    changes = {
+        name: to_nfc(text)
+        for name in ("id", "organization", "project")
+        if (text := getattr(event, name)) and not text.isascii()
+    }
+    for name, text in changes.items():
+        if len(text) > MAX_ID_LENGTH:
+            raise InputRejected(f"invalid_{name}", _problem(name, text))
+    return structs.replace(event, **changes)
+
+
+class _Instant(Struct, gc=False):
+    """The timestamp of an event as it was written."""
+
+    timestamp: str
+
+
 _list_decoder = msgspec.json.Decoder(list[IncomingEvent])
+_instant_decoder = msgspec.json.Decoder(_Instant)
+_instant_list_decoder = msgspec.json.Decoder(list[_Instant])
 _SPACED_KEY = re.compile(rb'"\s+:')
 # Searching for bytes is faster than the expression, which most bodies then never need.
 _SPACES = (b" ", b"\n", b"\r", b"\t")
@@ -111,8 +160,36 @@ def parse_all(body: bytes) -> list[IncomingEvent] | None:
         return None
     if body.count(b'":') != _count_all_keys(events) or _has_spaced_key(body):
         return None
+    if _LONG_FRACTION.search(body):
+        events = _with_floored_instants(events, _instant_list_decoder.decode(body))
+    if not "".join(chain.from_iterable(map(_texts, events))).isascii():
+        try:
+            events = [_normalized(event) for event in events]
+        except InputRejected:
+            return None
     products = {event.product for event in events}
     return events if all(map(PRODUCT.fullmatch, products)) else None
+
+
+def _with_floored_instants(
+    events: Sequence[IncomingEvent], instants: Sequence[_Instant]
+) -> list[IncomingEvent]:
+    """Return the events at the microseconds in which they occurred.
+
+    msgspec rounds: the last 100 nanoseconds of a month would be the next month, with
+    its prices and in its billing period.
+    """
+    return [
+        _with_floored_instant(event, instant.timestamp)
+        for event, instant in zip(events, instants, strict=True)
+    ]
+
+
+def _with_floored_instant(event: IncomingEvent, text: str) -> IncomingEvent:
+    floored = floor_fraction(text)
+    if floored == text:
+        return event
+    return structs.replace(event, timestamp=msgspec.convert(floored, datetime))
 
 
 def _has_spaced_key(body: bytes) -> bool:

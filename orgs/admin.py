@@ -118,7 +118,7 @@ class OrganizationAdmin(VisibleRowsAdmin):
     list_display = ("name", "external_id", "white_label", "is_active", "deleted_at")
     list_filter = ("white_label", "is_active")
     list_select_related = ("white_label",)
-    search_fields = ("search_text",)
+    search_fields = ("search_text__key_contains",)
     ordering = ("name_key", "id")
     inlines = (EntitlementsInline,)
     readonly_fields = ("created_at", "updated_at", "created_by")
@@ -216,13 +216,13 @@ class _PeopleAdmin(VisibleRowsAdmin):
 @admin.register(Member)
 class MemberAdmin(_PeopleAdmin):
     list_display = ("external_id", "email", "organization", "role", "deleted_at")
-    search_fields = ("email", "external_id")
+    search_fields = ("email__text_contains", "external_id__text_contains")
 
 
 @admin.register(Project)
 class ProjectAdmin(_PeopleAdmin):
     list_display = ("name", "external_id", "organization", "added_at", "deleted_at")
-    search_fields = ("name", "external_id")
+    search_fields = ("name__text_contains", "external_id__text_contains")
 
 
 class ApiKeyForm(forms.ModelForm):

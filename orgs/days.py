@@ -9,6 +9,7 @@ from orgs.errors import InvalidDateRange
 ONE_DAY = timedelta(days=1)
 EARLIEST_DAY = date(2000, 1, 1)
 LATEST_DAY = date(2200, 1, 1)
+_LONG_FRACTION = re.compile(r"(\.[0-9]{6})[0-9]+")
 _BEGINS_WITH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -28,6 +29,43 @@ def day_exists(day: date, zone: ZoneInfo) -> bool:
     Apia skipped a day: December 29, 2011 was followed by December 31.
     """
     return day_of(first_instant(day, zone), zone) == day
+
+
+def parse_instant(text: str, zone: ZoneInfo) -> datetime:
+    """Return an instant in UTC; without an offset it is local, as a date is.
+
+    A date is the start of its day in the zone. Fractions of a second are floored to
+    microseconds: the last instant of a month is never the next month. Raises
+    `ValueError`.
+    """
+    if not _BEGINS_WITH_DATE.match(text):
+        raise ValueError(text)
+    if len(text) == len("2026-01-01"):
+        return first_instant(date.fromisoformat(text), zone)
+    instant = datetime.fromisoformat(_spell_offset(text))
+    try:
+        return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(
+            UTC
+        )
+    except OverflowError as error:
+        raise ValueError(text) from error
+
+
+def _spell_offset(text: str) -> str:
+    """Return a date-time with the sign of its offset, which may be a space before it.
+
+    Clients that do not encode the `+` of an offset send a space.
+    """
+    day, time_of_day = text[:10], text[11:].strip().upper()
+    return f"{day}T" + re.sub(r" +(?=[+-])", "", time_of_day).replace(" ", "+")
+
+
+def floor_fraction(text: str) -> str:
+    """Return an RFC 3339 date-time with at most six digits of a second's fraction.
+
+    Decoders round to microseconds, so that `23:59:59.9999999` becomes the next day.
+    """
+    return _LONG_FRACTION.sub(r"\1", text)
 
 
 def parse_day(text: str, zone: ZoneInfo, *, field: str) -> date:

@@ -18,7 +18,8 @@ from metrics.models import DailyUsage
 from metrics.queries.periods import PeriodCost, period_costs
 from orgs.catalog import Scope
 from orgs.commands.keys import create_api_key
-from orgs.commands.organizations import IncomingOrganization, load_organizations
+from orgs.commands.loading import load_organizations
+from orgs.commands.organizations import IncomingOrganization
 from orgs.commands.white_labels import create_white_label
 from orgs.models import Organization, User, WhiteLabel
 

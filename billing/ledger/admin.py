@@ -15,7 +15,7 @@ from orgs.admin import VisibleRowsAdmin
 
 class _OrganizationOwnedAdmin(VisibleRowsAdmin):
     list_select_related = ("organization",)
-    search_fields = ("organization__search_text",)
+    search_fields = ("organization__search_text__key_contains",)
     ordering = ("organization_id",)
 
     def get_readonly_fields(

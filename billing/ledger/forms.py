@@ -112,7 +112,7 @@ class VoidForm(_CorrectionForm):
         widget=forms.DateTimeInput({"type": "datetime-local"}, format=_MINUTE_FORMAT),
         help_text="Exclusive.",
     )
-    product = forms.CharField(max_length=100, required=False)
+    product = forms.CharField(max_length=200, required=False)
 
     def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

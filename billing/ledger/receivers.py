@@ -7,21 +7,23 @@ from typing import Any
 from billing.ledger import tasks
 from billing.ledger.commands import periods
 from billing.ledger.commands.voids import credit_lowered_usage
+from billing.ledger.queries.settlement import list_settled
 from billing.signals import charges_ready, charges_waiting
-from metrics.signals import closed_usage_lowered
+from metrics.signals import closed_usage_lowered, late_usage_reported
 from orgs.models import Organization
 from orgs.queue.enqueue import enqueue
 from orgs.signals import organizations_created
 
 
 def connect() -> None:
-    """Connect what follows from new organizations, lowered usage and new charges.
+    """Connect what follows from new organizations, usage and new charges.
 
     Charges are enqueued as soon as they are written, whatever closed their period: a
     draft is finalized an hour after Stripe made it.
     """
     organizations_created.connect(_open_periods, weak=False)
     closed_usage_lowered.connect(_credit_lowered_usage, weak=False)
+    late_usage_reported.connect(_list_settled, weak=False)
     charges_ready.connect(_enqueue_charges, weak=False)
     charges_waiting.connect(_enqueue_final_invoices, weak=False)
 
@@ -49,3 +51,7 @@ def _enqueue_charges(*, period_ids: list[int], **_: Any) -> None:
 def _enqueue_final_invoices(*, organization_ids: list[int], **_: Any) -> None:
     for organization_id in organization_ids:
         enqueue(tasks.make_final_invoice, organization_id)
+
+
+def _list_settled(*, organization_ids: list[int], **_: Any) -> list[int]:
+    return list_settled(organization_ids)

@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                     ('error', models.TextField(blank=True)),
                     ('period', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='billing.billingperiod')),
                     ('kind', models.CharField(choices=[('usage', 'Usage'), ('credit', 'Credit')], default='usage', max_length=6)),
-                    ('product', models.CharField(blank=True, max_length=100)),
+                    ('product', models.CharField(blank=True, max_length=200)),
                     ('cost', orgs.models.fields.ExactDecimalField()),
                     ('amount', models.DecimalField(decimal_places=3, max_digits=24)),
                     ('currency', models.CharField(max_length=3)),

@@ -45,7 +45,7 @@ class Charge(Work):
         "billing.BillingPeriod", on_delete=models.PROTECT, related_name="charges"
     )
     kind = models.CharField(max_length=6, choices=Kind, default=Kind.USAGE)
-    product = models.CharField(max_length=100, blank=True)  # empty for a credit
+    product = models.CharField(max_length=200, blank=True)  # empty for a credit
     cost = ExactDecimalField()  # before the free balance
     # As on the invoice: rounded, after the free balance, below 0 for a credit.
     amount = models.DecimalField(max_digits=24, decimal_places=3)

@@ -33,7 +33,7 @@ class SubscriptionAdmin(_ReadOnlyAdmin):
         "synced_at",
     )
     list_filter = ("status", "kind", "tier")
-    search_fields = ("stripe_id", "organization__search_text")
+    search_fields = ("stripe_id", "organization__search_text__key_contains")
     ordering = ("-id",)
 
 
@@ -48,5 +48,5 @@ class InvoiceAdmin(_ReadOnlyAdmin):
         "overdue_from",
     )
     list_filter = ("status",)
-    search_fields = ("stripe_id", "number", "organization__search_text")
+    search_fields = ("stripe_id", "number", "organization__search_text__key_contains")
     ordering = ("-issued_at", "-id")

@@ -12,6 +12,7 @@ from pydantic import Field
 from metrics.catalog import RECORDABLE
 from metrics.commands.record import record_usage
 from metrics.events import (
+    PRODUCT,
     IncomingEvent,
     Rejection,
     parse_all,
@@ -80,7 +81,7 @@ _EVENT = {
         },
         "product": {
             "type": "string",
-            "pattern": "^[A-Za-z0-9._:/-]{1,100}$",
+            "pattern": f"^{PRODUCT.pattern}$",
             "description": "The product that was used, such as a model name.",
         },
         "project_id": {

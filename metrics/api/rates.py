@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 
 from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate, load_rates
-from metrics.events import PRODUCT
+from metrics.events import MAX_PRODUCT_LENGTH, PRODUCT
 from metrics.queries.rates import RateFacts, list_rates
 from metrics.schemas.charts import number
 from metrics.units import PRICE_INTEGER_DIGITS, PRICE_PLACES, parse_unit
@@ -22,7 +22,7 @@ from orgs.models import WhiteLabel
 from orgs.queries.references import list_references
 from orgs.schemas.errors import ErrorsOut
 from orgs.schemas.numbers import PlainInt
-from orgs.schemas.organizations import Instant, StrictSchema
+from orgs.schemas.organizations import Instant, StrictSchema, Text
 
 router = Router(tags=["rates"])
 MAX_RATES = 1_000
@@ -75,10 +75,8 @@ class RateIn(StrictSchema):
     effective_from: Instant | None = Field(
         None, description="When the price starts to apply; null applies it to all time."
     )
-    organization: str | None = Field(
+    organization: Text | None = Field(
         None,
-        min_length=1,
-        max_length=200,
         description="External ID of the only organization that gets this price; null"
         " applies it to all organizations.",
     )
@@ -130,7 +128,9 @@ class RatesFilters(Schema):
     """Which prices to list, and how many at once."""
 
     product: str | None = Field(
-        None, max_length=100, description="Only prices of this product."
+        None,
+        max_length=MAX_PRODUCT_LENGTH,
+        description="Only prices of this product.",
     )
     limit: PlainInt = Field(
         MAX_RATES,

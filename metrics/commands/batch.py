@@ -1,16 +1,19 @@
 """Matching the events of a batch to their organizations and projects."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
 from metrics.events import IncomingEvent, Rejection
+from metrics.signals import late_usage_reported
 from orgs.commands.organizations import ensure_projects
 from orgs.errors import InputRejected
 from orgs.models import WhiteLabel
 from orgs.queries.references import (
+    Reference,
     find_project_ids,
     find_project_owners,
     list_references,
@@ -51,7 +54,20 @@ _CONFLICT = InputRejected(
     "event_conflict",
     "An event with the same `id` and `timestamp` has different contents.",
 )
-_DELETED = InputRejected("organization_deleted", "The organization is deleted.")
+
+
+def _deleted(deleted_at: datetime) -> InputRejected:
+    message = (
+        f"The organization was deleted at {deleted_at.isoformat()}, and the event is"
+        " later."
+    )
+    return InputRejected("organization_deleted", message)
+
+
+_SETTLED = InputRejected(
+    "organization_deleted",
+    "The organization was deleted, and its last invoice is final.",
+)
 
 
 def _project_not_found(project_id: int) -> InputRejected:
@@ -119,25 +135,52 @@ def _with_organizations(
     organization_id: int | None,
     result: RecordingResult,
 ) -> list[ResolvedEvent]:
-    """Return events without projects; each reference is resolved once per batch."""
+    """Return events without projects; each reference is resolved once per batch.
+
+    What a deleted organization used before its deletion is recorded: gateways report
+    usage minutes later.
+    """
     references = {(event.organization_id, event.organization) for _, event in events}
     owners = _find_owners(white_label, references, organization_id)
+    settled = _find_settled(owners.values())
     resolved = []
     for index, event in events:
         owner = owners[event.organization_id, event.organization]
-        if isinstance(owner, int):
-            resolved.append(ResolvedEvent(index, owner, _NO_PROJECT, event))
-        else:
+        if isinstance(owner, InputRejected):
             result.reject(index, owner)
+        elif owner.deleted_at is not None and owner.deleted_at < event.timestamp:
+            result.reject(index, _deleted(owner.deleted_at))
+        elif owner.id in settled:
+            result.reject(index, _SETTLED)
+        else:
+            resolved.append(ResolvedEvent(index, owner.id, _NO_PROJECT, event))
     return resolved
+
+
+def _find_settled(owners: Iterable[Reference | InputRejected]) -> set[int]:
+    """Return the IDs of deleted organizations whose last invoice is final.
+
+    Billing knows; a recording without a deleted organization does not ask.
+    """
+    deleted = {
+        owner.id
+        for owner in owners
+        if isinstance(owner, Reference) and owner.deleted_at is not None
+    }
+    if not deleted:
+        return set()
+    answers: list[tuple[Any, Any]] = late_usage_reported.send(
+        WhiteLabel, organization_ids=sorted(deleted)
+    )
+    return {id_ for _, settled in answers for id_ in settled}
 
 
 def _find_owners(
     white_label: WhiteLabel,
     references: Set[OrganizationReference],
     organization_id: int | None,
-) -> dict[OrganizationReference, int | InputRejected]:
-    """Return each reference's organization ID, or the error that rejects its events.
+) -> dict[OrganizationReference, Reference | InputRejected]:
+    """Return each reference's organization, or the error that rejects its events.
 
     With `organization_id` every other organization is an error, and a reference without
     ID and name means that one.
@@ -150,14 +193,14 @@ def _find_owners(
     by_id = {organization.id: organization for organization in organizations}
     by_name = {organization.external_id: organization for organization in organizations}
 
-    def owner(id_: int | None, name: str | None) -> int | InputRejected:
+    def owner(id_: int | None, name: str | None) -> Reference | InputRejected:
         organization = by_id.get(id_ or organization_id or 0)
         if name is not None:
             named = by_name.get(name)
             organization = named if id_ in (None, named and named.id) else None
         if organization is None or organization_id not in (None, organization.id):
             return _organization_not_found(id_, name)
-        return _DELETED if organization.is_deleted else organization.id
+        return organization
 
     return {(id_, name): owner(id_, name) for id_, name in references}
 

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 from django.utils import timezone
 
+from metrics.events import MAX_PRODUCT_LENGTH
 from metrics.units import PRICE_INTEGER_DIGITS, PRICE_PLACES
 from orgs.models.fields import (
     ExactDecimalField,
@@ -69,7 +70,7 @@ class Rate(models.Model):
         related_name="+",
         help_text="Leave empty for all organizations of the white label.",
     )
-    product = models.CharField(max_length=100)
+    product = models.CharField(max_length=MAX_PRODUCT_LENGTH)
     meter = models.CharField(max_length=64)
     effective_from = models.DateTimeField(
         null=True, blank=True, help_text="Leave empty if the rate has always applied."

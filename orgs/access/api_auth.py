@@ -17,11 +17,12 @@ from orgs.access.credentials import authenticate
 from orgs.access.principals import Principal
 from orgs.catalog import Scope
 from orgs.errors import DomainError
+from orgs.text import read_boolean
 
 _OWN_PREFIX = "/api/v1/"
 _COSTS_PREFIX = "/api/v1/billing/costs/"
 _LABEL_PREFIX = "/v1/api/"
-_TRUE = frozenset({"true", "1"})
+_DELETED = "includeDeleted"
 # The error code that contract C defines for its two charts.
 CHARTS_RATE_LIMITED = "billing_service.rate_limited"
 
@@ -81,7 +82,8 @@ def needs(scope: Scope, *, reaches_deleted: bool = False) -> Credential:
 
 
 def _includes_deleted(request: HttpRequest) -> bool:
-    return request.GET.get("includeDeleted", "").lower() in _TRUE
+    text = request.GET.get(_DELETED)
+    return text is not None and read_boolean(text, field=_DELETED)
 
 
 def _limit_code(request: HttpRequest) -> str:

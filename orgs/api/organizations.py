@@ -15,8 +15,9 @@ from orgs.queries.paging import Order, fetch_page
 from orgs.queries.references import get_entitlements
 from orgs.queries.searching import search_fetcher
 from orgs.schemas.errors import ErrorsOut
-from orgs.schemas.numbers import PlainInt
+from orgs.schemas.numbers import PlainBool, PlainInt
 from orgs.schemas.organizations import (
+    Normalized,
     OrganizationChangeIn,
     OrganizationDetailOut,
     OrganizationIn,
@@ -30,7 +31,7 @@ MAX_LIMIT = 1_000
 READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
 WRITES = READS | dict.fromkeys((409, 413, 415), ErrorsOut)
 Deleted = Annotated[
-    bool,
+    PlainBool,
     Query(
         False,
         alias="includeDeleted",
@@ -42,7 +43,7 @@ Deleted = Annotated[
 class OrganizationsIn(Schema):
     """Filters of the list of organizations; all of them must match."""
 
-    external_id: str | None = Field(
+    external_id: Annotated[str, Normalized] | None = Field(
         None, max_length=200, description="Only the organization with this external ID."
     )
     white_label: str | None = Field(
@@ -56,7 +57,7 @@ class OrganizationsIn(Schema):
         description="Only organizations whose name, external ID, or billing email"
         " contains each of these words.",
     )
-    includeDeleted: bool = Field(  # noqa: N815  as everywhere in this API
+    includeDeleted: PlainBool = Field(  # noqa: N815  as everywhere in this API
         False, description="Whether deleted organizations are listed."
     )
     limit: PlainInt = Field(

@@ -14,7 +14,7 @@ from orgs.commands.editing import change_person, remove_person
 from orgs.errors import OrganizationNotFound
 from orgs.models import Member, Organization, Project
 from orgs.queries.paging import Order, fetch_page
-from orgs.schemas.numbers import PlainInt
+from orgs.schemas.numbers import PlainBool, PlainInt
 from orgs.schemas.organizations import (
     MAX_BIGINT,
     MemberChangeIn,
@@ -36,7 +36,7 @@ _PATH = "/organizations/{organization_id}"
 class PeopleIn(Schema):
     """Which rows to list, and how many at once."""
 
-    includeDeleted: bool = Field(  # noqa: N815  as everywhere in this API
+    includeDeleted: PlainBool = Field(  # noqa: N815  as everywhere in this API
         False, description="Whether deleted rows are listed."
     )
     limit: PlainInt = Field(

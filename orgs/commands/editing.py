@@ -13,6 +13,7 @@ from orgs.commands.organizations import (
     signal_created,
     signal_entitlements,
     signal_people,
+    touch_organization,
 )
 from orgs.errors import Conflict, DomainError
 from orgs.models import Entitlements, Job, Member, Organization, Project, WhiteLabel
@@ -47,15 +48,25 @@ def create_organization(
         with transaction.atomic():
             organization.save()
     except IntegrityError:
-        raise Conflict(
-            "An organization with this external ID already exists.",
-            code="organization_exists",
-            fields=("external_id",),
-        ) from None
+        raise _exists(white_label, organization.external_id) from None
     if entitlements is not None:
         set_entitlements(organization, entitlements)
+        organization.refresh_from_db(fields=["updated_at"])
     signal_created([organization.pk])
     return organization
+
+
+def _exists(white_label: WhiteLabel, external_id: str) -> Conflict:
+    message = "An organization with this external ID already exists."
+    deleted = Organization.objects.filter(
+        white_label=white_label, external_id=external_id, deleted_at__isnull=False
+    ).first()
+    if deleted is not None:
+        message = (
+            f"The deleted organization {deleted.pk} has this external ID. Restore it"
+            f" with POST /api/v1/organizations/{deleted.pk}/restore."
+        )
+    return Conflict(message, code="organization_exists", fields=("external_id",))
 
 
 @transaction.atomic
@@ -73,6 +84,7 @@ def change_organization(
         signal_entitlements([current.pk])
     if entitlements is not None:
         set_entitlements(current, entitlements)
+    current.refresh_from_db(fields=["updated_at"])
     return current
 
 
@@ -103,9 +115,12 @@ def set_entitlements(organization: Organization, values: Values) -> Entitlements
     entitlements = Entitlements.objects.select_for_update().get(
         organization=organization
     )
+    before = {name: getattr(entitlements, name) for name in values}
     for name, value in values.items():
         setattr(entitlements, name, value)
     entitlements.save()
+    if before != dict(values):
+        touch_organization(organization.pk)
     signal_entitlements([organization.pk])
     return entitlements
 

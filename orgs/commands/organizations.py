@@ -1,4 +1,4 @@
-"""Bulk creation of organizations and their people, and the signals of all writers."""
+"""Incoming organizations and people, new projects, and the signals of all writers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -6,9 +6,9 @@ from typing import Annotated
 
 from django.db import transaction
 from django.utils import timezone
-from msgspec import Meta, Struct, structs
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
+from orgs.models import Entitlements, Organization, Project
 from orgs.models.fields import EARLIEST, LATEST
 from orgs.signals import (
     entitlements_changed,
@@ -38,9 +38,9 @@ class IncomingMember(Struct, frozen=True, forbid_unknown_fields=True):
     """A member in a line of `load_organizations`."""
 
     external_id: Id
-    email: Email = ""
-    name: Text = ""
-    is_staff: bool = False
+    email: Email | UnsetType = UNSET
+    name: Text | UnsetType = UNSET
+    is_staff: bool | UnsetType = UNSET
     added_at: Instant | None = None
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class IncomingProject(Struct, frozen=True, forbid_unknown_fields=True):
     """A project in a line of `load_organizations`."""
 
     external_id: Id
-    name: Text = ""
+    name: Text | UnsetType = UNSET
     added_at: Instant | None = None
 
     def __post_init__(self) -> None:
@@ -59,22 +59,22 @@ class IncomingProject(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IncomingEntitlements(Struct, frozen=True, forbid_unknown_fields=True):
-    """The limits of an organization; null or absent is no limit."""
+    """The limits of an organization; null is no limit, absent leaves a limit."""
 
-    storage_bytes: Limit | None = None
-    compute_seconds_per_year: Limit | None = None
-    gpu_seconds_per_year: Limit | None = None
-    projects: Headcount | None = None
-    users: Headcount | None = None
+    storage_bytes: Limit | UnsetType | None = UNSET
+    compute_seconds_per_year: Limit | UnsetType | None = UNSET
+    gpu_seconds_per_year: Limit | UnsetType | None = UNSET
+    projects: Headcount | UnsetType | None = UNSET
+    users: Headcount | UnsetType | None = UNSET
 
 
 class IncomingOrganization(Struct, frozen=True, forbid_unknown_fields=True):
-    """A line of `load_organizations`."""
+    """A line of `load_organizations`; what is absent stays as it is."""
 
     external_id: Id
     name: Id
-    billing_email: Email = ""
-    contract_started_on: date | None = None
+    billing_email: Email | UnsetType = UNSET
+    contract_started_on: date | UnsetType | None = UNSET
     created_at: Instant | None = None
     entitlements: IncomingEntitlements | None = None
     members: list[IncomingMember] = []
@@ -82,7 +82,7 @@ class IncomingOrganization(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         _check_instant(self.created_at)
-        if self.contract_started_on is not None:
+        if isinstance(self.contract_started_on, date):
             noon = datetime.combine(self.contract_started_on, time(12), UTC)
             _check_instant(noon - _MAX_ZONE_OFFSET)
             _check_instant(noon + _MAX_ZONE_OFFSET)
@@ -103,99 +103,14 @@ def signal_entitlements(organization_ids: Sequence[int]) -> None:
     entitlements_changed.send(Entitlements, organization_ids=list(organization_ids))
 
 
-@transaction.atomic
-def load_organizations(
-    white_label: WhiteLabel, incoming: Sequence[IncomingOrganization]
-) -> list[bool]:
-    """Create the organizations that are new; return for each line whether it was.
+def touch_organization(organization_id: int) -> None:
+    """Mark an organization as changed now, because something that it has was changed.
 
-    An organization that exists is not changed, but members and projects it lacks are
-    added. So a load that was interrupted can be repeated.
+    Call it in the transaction of the change. A trigger moves the instant forward even
+    if this machine's clock is behind.
     """
-    existing_ids = _ids(white_label, incoming)
-    new_lines: dict[str, IncomingOrganization] = {}
-    for line in incoming:
-        if line.external_id not in existing_ids:
-            new_lines.setdefault(line.external_id, line)
-    Organization.objects.bulk_create(
-        [_organization(white_label, new_lines[key]) for key in sorted(new_lines)],
-        ignore_conflicts=True,  # another load may be creating the same ones
-    )
-    ids = _ids(white_label, incoming)
-    _add_entitlements(ids, new_lines)
-    signal_created(sorted(ids[key] for key in new_lines))
-    _add_people(ids, incoming)
-    return [new_lines.get(line.external_id) is line for line in incoming]
-
-
-def _ids(
-    white_label: WhiteLabel, incoming: Sequence[IncomingOrganization]
-) -> dict[str, int]:
-    rows = Organization.objects.filter(
-        white_label=white_label, external_id__in=[o.external_id for o in incoming]
-    )
-    return dict(rows.values_list("external_id", "id"))
-
-
-def _organization(white_label: WhiteLabel, line: IncomingOrganization) -> Organization:
-    return Organization(
-        white_label=white_label,
-        external_id=line.external_id,
-        name=line.name,
-        billing_email=line.billing_email,
-        contract_started_on=line.contract_started_on,
-        created_at=line.created_at or timezone.now(),
-    )
-
-
-def _add_entitlements(
-    ids: Mapping[str, int], new_lines: Mapping[str, IncomingOrganization]
-) -> None:
-    rows = [
-        Entitlements(organization_id=ids[key], **structs.asdict(line.entitlements))
-        for key, line in sorted(new_lines.items())
-        if line.entitlements is not None
-    ]
-    Entitlements.objects.bulk_create(rows, ignore_conflicts=True)
-
-
-def _add_people(
-    ids: Mapping[str, int], incoming: Sequence[IncomingOrganization]
-) -> None:
-    now = timezone.now()
-    members = [
-        Member(
-            organization_id=ids[line.external_id],
-            external_id=member.external_id,
-            email=member.email,
-            name=member.name,
-            is_staff=member.is_staff,
-            added_at=member.added_at or now,
-        )
-        for line in incoming
-        for member in line.members
-    ]
-    projects = [
-        Project(
-            organization_id=ids[line.external_id],
-            external_id=project.external_id,
-            name=project.name or project.external_id,
-            added_at=project.added_at or now,
-        )
-        for line in incoming
-        for project in line.projects
-    ]
-    Member.objects.bulk_create(sorted(members, key=_sort_key), ignore_conflicts=True)
-    Project.objects.bulk_create(sorted(projects, key=_sort_key), ignore_conflicts=True)
-    changed = {row.organization_id for row in members}
-    changed |= {row.organization_id for row in projects}
-    if changed:
-        signal_people(sorted(changed))
-
-
-def _sort_key(row: Member | Project) -> tuple[int, str]:
-    """Return the sort key by which every writer orders rows, to prevent deadlocks."""
-    return row.organization_id, row.external_id
+    rows = Organization.objects.filter(pk=organization_id)
+    rows.update(updated_at=timezone.now())
 
 
 @transaction.atomic

@@ -13,8 +13,10 @@ from orgs.commands.organizations import (
     IncomingOrganization,
     IncomingProject,
 )
+from orgs.days import floor_fraction
 from orgs.errors import DomainError, InputRejected
 from orgs.schemas.bodies import parse_json
+from orgs.text import to_nfc_deep
 
 _SECONDS = "a whole number from 0 to 9223372036854775807, or null"
 _COUNT = "a whole number from 0 to 2147483647, or null"
@@ -42,6 +44,7 @@ _ACCEPTED = {
     "entitlements.projects": _COUNT,
     "entitlements.users": _COUNT,
 }
+_INSTANTS = frozenset({"created_at", "added_at"})
 _NESTED: Mapping[str, type[Struct]] = {
     "entitlements": IncomingEntitlements,
     "members": IncomingMember,
@@ -52,15 +55,29 @@ _NESTED: Mapping[str, type[Struct]] = {
 def parse_organization(line: bytes) -> IncomingOrganization:
     """Return the organization of a line; raise `InputRejected` that names the field."""
     try:
-        value = parse_json(line)
+        value = to_nfc_deep(parse_json(line))
     except DomainError as error:
         message = error.message.replace("The body", "The line")
         raise InputRejected("invalid_line", message) from None
+    _floor_instants(value)
     try:
         return msgspec.convert(value, IncomingOrganization)
     except msgspec.ValidationError as error:
         problem = _explain(value, IncomingOrganization, "") or f"{error}."
         raise InputRejected("invalid_line", problem) from None
+
+
+def _floor_instants(value: Any) -> None:
+    """Cut what instants have beyond microseconds, to which msgspec would round."""
+    if isinstance(value, list):
+        for item in value:
+            _floor_instants(item)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key in _INSTANTS and isinstance(inner, str):
+                value[key] = floor_fraction(inner)
+            else:
+                _floor_instants(inner)
 
 
 def _explain(value: Any, kind: type[Struct], path: str) -> str:

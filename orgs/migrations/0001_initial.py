@@ -15,6 +15,7 @@ import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
 import orgs.models.fields
+import orgs.models.search
 import orgs.models.white_labels
 import pgtrigger.compiler
 import pgtrigger.migrations
@@ -22,6 +23,33 @@ from django.conf import settings
 from django.db import migrations, models
 
 from orgs.migrations._at_once import AtOnce
+
+# NFKD splits letters from their accents, ligatures into letters, and full-width forms
+# from their width; then accents and invisible characters are removed. The letters at
+# the end are those that Unicode does not decompose. Every function is immutable, so
+# that the planner evaluates the key of a constant once and can use a trigram index.
+SEARCH_KEY_FUNCTIONS = r"""
+create function orgs_search_key(text) returns text
+language sql immutable strict parallel safe as $$
+select replace(replace(replace(replace(replace(replace(replace(replace(
+    translate(
+        lower(regexp_replace(
+            normalize($1, NFKD),
+            '[\u0300-\u036f\u00ad\u200b-\u200f\u2060\ufeff]', '', 'g')),
+        'ıøØđĐłŁħĦŧŦðÐς', 'iooddllhhttddσ'),
+    'ß', 'ss'), 'ẞ', 'ss'), 'æ', 'ae'), 'Æ', 'ae'), 'œ', 'oe'), 'Œ', 'oe'),
+    'þ', 'th'), 'Þ', 'th')
+$$;
+create function orgs_search_pattern(text) returns text
+language sql immutable strict parallel safe as $$
+select '%' || replace(replace(replace(
+    orgs_search_key($1), '\', '\\'), '%', '\%'), '_', '\_') || '%'
+$$;
+"""
+DROP_SEARCH_KEY_FUNCTIONS = """
+drop function orgs_search_pattern(text);
+drop function orgs_search_key(text);
+"""
 
 
 class Migration(migrations.Migration):
@@ -37,14 +65,18 @@ class Migration(migrations.Migration):
         # Search by any part of a name, and periods that must not overlap.
         django.contrib.postgres.operations.TrigramExtension(),
         django.contrib.postgres.operations.BtreeGistExtension(),
+        migrations.RunSQL(
+            SEARCH_KEY_FUNCTIONS,
+            DROP_SEARCH_KEY_FUNCTIONS,
+        ),
         AtOnce([
             migrations.CreateModel(
                 name='Organization',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                     ('white_label', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='organizations', to='orgs.whitelabel')),
-                    ('external_id', models.CharField(help_text='Your ID of the organization; unique in its white label.', max_length=200, validators=[orgs.models.fields.validate_text])),
-                    ('name', models.CharField(max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('external_id', orgs.models.fields.NormalizedCharField(help_text='Your ID of the organization; unique in its white label.', max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('name', orgs.models.fields.NormalizedCharField(max_length=200, validators=[orgs.models.fields.validate_text])),
                     ('billing_email', models.EmailField(blank=True, max_length=254)),
                     ('contract_started_on', models.DateField(blank=True, help_text='Contract totals count from this day; if empty, from the creation.', null=True)),
                     ('rate_limit', models.PositiveIntegerField(blank=True, help_text="API requests per minute; leave empty for the white label's default.", null=True)),
@@ -69,7 +101,7 @@ class Migration(migrations.Migration):
                     ('address_state', models.CharField(blank=True, max_length=100)),
                     ('address_country', models.CharField(blank=True, max_length=100)),
                     ('name_key', models.GeneratedField(db_persist=True, expression=django.db.models.functions.text.Lower('name'), output_field=models.CharField(max_length=200))),
-                    ('search_text', models.GeneratedField(db_persist=True, expression=django.db.models.functions.text.Lower(django.db.models.functions.text.Concat(models.F('name'), models.Value(' '), models.F('external_id'), models.Value(' '), models.F('billing_email'), output_field=models.TextField())), output_field=models.TextField())),
+                    ('search_text', models.GeneratedField(db_persist=True, expression=orgs.models.search.SearchKey(django.db.models.functions.text.Concat(models.F('name'), models.Value(' '), models.F('external_id'), models.Value(' '), models.F('billing_email'), output_field=models.TextField())), output_field=models.TextField())),
                 ],
                 options={
                     'indexes': [models.Index(fields=['white_label', 'name_key', 'id'], name='organization_by_name'), models.Index(fields=['white_label', 'created_at', 'id'], name='organization_by_created'), models.Index(fields=['name_key', 'id'], name='organization_by_name_all'), models.Index(fields=['created_at', 'id'], name='organization_by_created_all'), models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['white_label', 'id'], name='organization_deleted'), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(models.F('search_text'), name='gin_trgm_ops'), name='organization_search')],
@@ -173,9 +205,9 @@ class Migration(migrations.Migration):
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                     ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='members', to='orgs.organization')),
-                    ('external_id', models.CharField(max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('external_id', orgs.models.fields.NormalizedCharField(max_length=200, validators=[orgs.models.fields.validate_text])),
                     ('email', models.EmailField(blank=True, max_length=254)),
-                    ('name', models.CharField(blank=True, max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('name', orgs.models.fields.NormalizedCharField(blank=True, max_length=200, validators=[orgs.models.fields.validate_text])),
                     ('role', models.CharField(choices=[('admin', 'Admin'), ('member', 'Member'), ('guest', 'Guest')], default='member', max_length=6)),
                     ('is_staff', models.BooleanField(default=False)),
                     ('added_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -195,9 +227,9 @@ class Migration(migrations.Migration):
                     ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
                     ('id', models.BigIntegerField()),
                     ('organization', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization')),
-                    ('external_id', models.CharField(max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('external_id', orgs.models.fields.NormalizedCharField(max_length=200, validators=[orgs.models.fields.validate_text])),
                     ('email', models.EmailField(blank=True, max_length=254)),
-                    ('name', models.CharField(blank=True, max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('name', orgs.models.fields.NormalizedCharField(blank=True, max_length=200, validators=[orgs.models.fields.validate_text])),
                     ('role', models.CharField(choices=[('admin', 'Admin'), ('member', 'Member'), ('guest', 'Guest')], default='member', max_length=6)),
                     ('is_staff', models.BooleanField(default=False)),
                     ('added_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -212,8 +244,8 @@ class Migration(migrations.Migration):
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                     ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='projects', to='orgs.organization')),
-                    ('external_id', models.CharField(max_length=200, validators=[orgs.models.fields.validate_text])),
-                    ('name', models.CharField(max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('external_id', orgs.models.fields.NormalizedCharField(max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('name', orgs.models.fields.NormalizedCharField(max_length=200, validators=[orgs.models.fields.validate_text])),
                     ('is_public', models.BooleanField(default=False)),
                     ('added_at', models.DateTimeField(default=django.utils.timezone.now)),
                     ('deleted_at', models.DateTimeField(blank=True, null=True)),
@@ -232,8 +264,8 @@ class Migration(migrations.Migration):
                     ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
                     ('id', models.BigIntegerField()),
                     ('organization', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization')),
-                    ('external_id', models.CharField(max_length=200, validators=[orgs.models.fields.validate_text])),
-                    ('name', models.CharField(max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('external_id', orgs.models.fields.NormalizedCharField(max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('name', orgs.models.fields.NormalizedCharField(max_length=200, validators=[orgs.models.fields.validate_text])),
                     ('is_public', models.BooleanField(default=False)),
                     ('added_at', models.DateTimeField(default=django.utils.timezone.now)),
                     ('deleted_at', models.DateTimeField(blank=True, null=True)),
@@ -292,8 +324,8 @@ class Migration(migrations.Migration):
                     ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
                     ('id', models.BigIntegerField()),
                     ('white_label', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.whitelabel')),
-                    ('external_id', models.CharField(help_text='Your ID of the organization; unique in its white label.', max_length=200, validators=[orgs.models.fields.validate_text])),
-                    ('name', models.CharField(max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('external_id', orgs.models.fields.NormalizedCharField(help_text='Your ID of the organization; unique in its white label.', max_length=200, validators=[orgs.models.fields.validate_text])),
+                    ('name', orgs.models.fields.NormalizedCharField(max_length=200, validators=[orgs.models.fields.validate_text])),
                     ('billing_email', models.EmailField(blank=True, max_length=254)),
                     ('contract_started_on', models.DateField(blank=True, help_text='Contract totals count from this day; if empty, from the creation.', null=True)),
                     ('rate_limit', models.PositiveIntegerField(blank=True, help_text="API requests per minute; leave empty for the white label's default.", null=True)),
@@ -436,6 +468,10 @@ class Migration(migrations.Migration):
             pgtrigger.migrations.AddTrigger(
                 model_name='whitelabel',
                 trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_whitelabelevent" ("created_at", "currency", "default_rate_limit", "gpu_weight", "id", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "slug", "time_zone") VALUES (OLD."created_at", OLD."currency", OLD."default_rate_limit", OLD."gpu_weight", OLD."id", OLD."name", OLD."owner_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."slug", OLD."time_zone"); RETURN NULL;', hash='9ba8b37174a4f28323b4b49ed3d81af033c7beb1', operation='DELETE', pgid='pgtrigger_delete_delete_7fc9b', table='orgs_whitelabel', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='organization',
+                trigger=pgtrigger.compiler.Trigger(name='updated_forwards', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (NEW."updated_at" <= (OLD."updated_at"))', func="\n                    NEW.updated_at = OLD.updated_at + interval '1 microsecond';\n                    RETURN NEW;\n                ", hash='c099e11e22848975e405043174fcb3c8e699685c', operation='UPDATE', pgid='pgtrigger_updated_forwards_f6d4f', table='orgs_organization', when='BEFORE')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='organization',

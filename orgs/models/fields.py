@@ -3,19 +3,26 @@
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
 
 import pghistory
 import pgtrigger
 from django.core.exceptions import ValidationError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CheckConstraint, DecimalField, F, Model, Q
+from django.db.models import CharField, CheckConstraint, DecimalField, F, Model, Q
+
+from orgs.text import to_nfc
 
 # Outside of this an instant is a mistake, and one such row makes every list that reads
 # it fail: Python cannot hold what PostgreSQL can.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+if TYPE_CHECKING:
+    _CharField = CharField[Any, str]
+else:
+    _CharField = CharField  # not generic when it runs
 
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _DIGITS, _PLACES = 92, 48  # only for forms; the columns have no limit
@@ -41,10 +48,30 @@ def with_history(
     return cast("Callable[[type[M]], type[M]]", track)
 
 
+class NormalizedCharField(_CharField):
+    """Text that is stored, and searched for, in Unicode's normal form C."""
+
+    def to_python(self, value: Any) -> Any:
+        return _normalized(super().to_python(value))
+
+    def get_prep_value(self, value: Any) -> Any:
+        return _normalized(super().get_prep_value(value))
+
+    def pre_save(self, model_instance: Model, add: bool) -> Any:
+        """Return the value to store, which the instance has from then on, too."""
+        value = _normalized(super().pre_save(model_instance, add))
+        setattr(model_instance, self.attname, value)
+        return value
+
+
+def _normalized(value: Any) -> Any:
+    return to_nfc(value) if isinstance(value, str) else value
+
+
 def validate_text(text: str) -> None:
     """Refuse control and text direction characters, which hide or reorder text.
 
-    Everything else is stored as it was sent: accents in either form, emoji, any script.
+    Everything else is accepted: emoji, any script.
     """
     if any(unicodedata.category(char) == "Cc" or char in _BIDI for char in text):
         raise ValidationError(

@@ -10,6 +10,7 @@ from django.db.models.functions import Concat, Lower
 from django.utils import timezone
 
 from orgs.models.fields import (
+    NormalizedCharField,
     in_order,
     in_range,
     not_empty,
@@ -17,6 +18,7 @@ from orgs.models.fields import (
     validate_text,
     with_history,
 )
+from orgs.models.search import SearchKey
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -57,12 +59,12 @@ class Organization(models.Model):
         related_name="organizations",
         db_index=False,  # the unique index of external ids starts with it
     )
-    external_id = models.CharField(
+    external_id = NormalizedCharField(
         max_length=200,
         validators=[validate_text],
         help_text="Your ID of the organization; unique in its white label.",
     )
-    name = models.CharField(max_length=200, validators=[validate_text])
+    name = NormalizedCharField(max_length=200, validators=[validate_text])
     billing_email = models.EmailField(max_length=254, blank=True)
     contract_started_on = models.DateField(
         null=True,
@@ -105,7 +107,7 @@ class Organization(models.Model):
     )
     # One column, so that one index answers a search over all of them.
     search_text = models.GeneratedField(
-        expression=Lower(
+        expression=SearchKey(
             Concat(
                 F("name"),
                 Value(" "),
@@ -169,6 +171,20 @@ class Organization(models.Model):
             ),
         ]
         triggers = [
+            # Two machines' clocks differ, and two changes may be in one microsecond:
+            # a client that reads only what changed since must miss neither.
+            pgtrigger.Trigger(
+                name="updated_forwards",
+                operation=pgtrigger.Update,
+                when=pgtrigger.Before,
+                condition=pgtrigger.Q(
+                    new__updated_at__lte=pgtrigger.F("old__updated_at")
+                ),
+                func="""
+                    NEW.updated_at = OLD.updated_at + interval '1 microsecond';
+                    RETURN NEW;
+                """,
+            ),
             pgtrigger.Trigger(
                 name="added_inactive",
                 operation=pgtrigger.Insert,
@@ -248,7 +264,7 @@ class Entitlements(models.Model):
                 operation=pgtrigger.Update,
                 when=pgtrigger.Before,
                 func=f"{_COUNT_CHANGES} RETURN NEW;",
-            )
+            ),
         ]
 
     def __str__(self) -> str:

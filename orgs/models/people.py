@@ -3,6 +3,7 @@ from django.db.models import Q, UniqueConstraint
 from django.utils import timezone
 
 from orgs.models.fields import (
+    NormalizedCharField,
     in_order,
     in_range,
     not_empty,
@@ -26,9 +27,9 @@ class Member(models.Model):
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="members"
     )
-    external_id = models.CharField(max_length=200, validators=[validate_text])
+    external_id = NormalizedCharField(max_length=200, validators=[validate_text])
     email = models.EmailField(max_length=254, blank=True)
-    name = models.CharField(max_length=200, blank=True, validators=[validate_text])
+    name = NormalizedCharField(max_length=200, blank=True, validators=[validate_text])
     role = models.CharField(max_length=6, choices=Role, default=Role.MEMBER)
     is_staff = models.BooleanField(default=False)
     added_at = models.DateTimeField(default=timezone.now)
@@ -58,8 +59,8 @@ class Project(models.Model):
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="projects"
     )
-    external_id = models.CharField(max_length=200, validators=[validate_text])
-    name = models.CharField(max_length=200, validators=[validate_text])
+    external_id = NormalizedCharField(max_length=200, validators=[validate_text])
+    name = NormalizedCharField(max_length=200, validators=[validate_text])
     is_public = models.BooleanField(default=False)
     added_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True)

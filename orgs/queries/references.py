@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from orgs.models import Entitlements, Organization, Project, WhiteLabel
@@ -19,7 +20,7 @@ class Reference:
 
     id: int
     external_id: str
-    is_deleted: bool
+    deleted_at: datetime | None
 
 
 def list_references(
@@ -45,10 +46,10 @@ def list_references(
 
 # Each half uses an index of its kind of id; one condition with `or` would use neither.
 _REFERENCES = """
-select id, external_id, deleted_at is not null from orgs_organization
+select id, external_id, deleted_at from orgs_organization
 where white_label_id = %(white_label)s and id = any(%(ids)s::bigint[])
 union all
-select id, external_id, deleted_at is not null from orgs_organization
+select id, external_id, deleted_at from orgs_organization
 where white_label_id = %(white_label)s and external_id = any(%(external_ids)s::text[])
 """
 

@@ -16,11 +16,12 @@ _SCAN_ROWS = 2_000  # rows of the list that are scanned before the index is used
 def search_organizations(organizations: Rows, text: str) -> Rows:
     """Return the organizations that contain every word of the text.
 
-    A word is searched in name, external ID and billing email; a number also matches
-    the id. One trigram index is used; words of one or two characters read more of it.
+    A word is searched in name, external ID and billing email, without case and accents;
+    a number also matches the id. One trigram index is used; words of one or two
+    characters read more of it.
     """
     for term in _terms(text):
-        matches = Q(search_text__contains=term)
+        matches = Q(search_text__key_contains=term)
         if (id_ := _as_id(term)) is not None:
             matches |= Q(pk=id_)
         organizations = organizations.filter(matches)
@@ -28,7 +29,7 @@ def search_organizations(organizations: Rows, text: str) -> Rows:
 
 
 def _terms(text: str) -> list[str]:
-    return text.lower().split()[:_MAX_TERMS]
+    return text.split()[:_MAX_TERMS]
 
 
 def _as_id(term: str) -> int | None:
@@ -96,9 +97,8 @@ def _matches(text: str) -> Condition:
     """Return the condition of `search_organizations` as SQL."""
     conditions, parameters = ["true"], list[Any]()
     for term in _terms(text):
-        escaped = term.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-        conditions.append("(s.search_text like %s or s.id = %s)")
-        parameters += [f"%{escaped}%", _as_id(term)]
+        conditions.append("(s.search_text like orgs_search_pattern(%s) or s.id = %s)")
+        parameters += [term, _as_id(term)]
     return " and ".join(conditions), parameters
 
 

@@ -1,9 +1,12 @@
-"""Integers in query parameters; `1.0` and `1e3` are refused."""
+"""Integers and booleans in query parameters; `1.0`, `1e3`, and `yes` are refused."""
 
 import re
 from typing import Annotated
 
 from pydantic import BeforeValidator
+
+from orgs.errors import DomainError
+from orgs.text import read_boolean
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 
@@ -14,4 +17,14 @@ def _require_digits(value: object) -> object:
     return value
 
 
+def _require_boolean(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return read_boolean(value, field="value")
+    except DomainError:
+        raise ValueError("Write true or false") from None
+
+
 PlainInt = Annotated[int, BeforeValidator(_require_digits)]
+PlainBool = Annotated[bool, BeforeValidator(_require_boolean)]

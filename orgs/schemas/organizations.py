@@ -7,6 +7,7 @@ from ninja import Schema
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field
 
 from orgs.models import Entitlements, Member, Organization, Project
+from orgs.text import to_nfc_deep
 
 MAX_BIGINT = 2**63 - 1
 MAX_INT = 2**31 - 1
@@ -46,7 +47,10 @@ def _day(value: object) -> object:
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Day = Annotated[date, BeforeValidator(_day)]
-Text = Annotated[str, Field(min_length=1, max_length=200)]
+# Before the length is checked: normal form C may be longer.
+Normalized = BeforeValidator(to_nfc_deep, json_schema_input_type=str)
+Text = Annotated[str, Normalized, Field(min_length=1, max_length=200)]
+Email = Annotated[str, Normalized, Field(max_length=254)]
 Limit = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
 Count = Annotated[int, Field(ge=0, le=MAX_INT)]
 
@@ -76,7 +80,7 @@ class OrganizationChangeIn(StrictSchema):
 
     external_id: Text = Field("", description=_EXTERNAL_ID)
     name: Text = Field("", description="The display name.")
-    billing_email: str = Field("", max_length=254, description=_BILLING_EMAIL)
+    billing_email: Email = Field("", description=_BILLING_EMAIL)
     contract_started_on: Day | None = Field(None, description=_CONTRACT)
     rate_limit: Annotated[int, Field(ge=1, le=MAX_INT)] | None = Field(
         None,
@@ -150,8 +154,10 @@ class OrganizationsOut(Schema):
 class MemberChangeIn(StrictSchema):
     """Changes to a member. Only the fields that are sent change."""
 
-    email: str = Field("", max_length=254, description="The email address.")
-    name: str = Field("", max_length=200, description="The full name.")
+    email: Email = Field("", description="The email address.")
+    name: Annotated[str, Normalized] = Field(
+        "", max_length=200, description="The full name."
+    )
     role: str = Field(
         "member",
         pattern="^(admin|member|guest)$",

@@ -1,5 +1,6 @@
 """Recording: each event counts once, and only invalid events are rejected."""
 
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -8,9 +9,10 @@ import pytest
 from metrics.commands.batch import RecordingResult
 from metrics.events import parse_event
 from metrics.models import DailyMetric, UsageEvent
+from orgs.commands.editing import remove_person
 from orgs.errors import InputRejected
-from orgs.models import Organization, WhiteLabel
-from tests.factories import delete, event, make_organization, record, usage_of
+from orgs.models import Organization, Project, WhiteLabel
+from tests.factories import NOW, delete, event, make_organization, record, usage_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
@@ -126,15 +128,47 @@ def test_id_and_external_id_must_agree(acme: WhiteLabel, org: Organization) -> N
     assert (result.accepted, codes(result)) == (1, [(1, "organization_not_found")])
 
 
-def test_usage_of_a_deleted_organization_is_rejected(
+def test_usage_is_recorded_until_the_organization_was_deleted(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_organization(acme, "org-8")
-    delete(org)
+    delete(org)  # at 12:00
+    late = {"timestamp": "2026-11-21T12:00:00.000001Z"}
 
-    result = record(acme, [event("a"), event("b", organization="org-8")])
+    result = record(
+        acme,
+        [
+            event("before", timestamp="2026-11-21T11:59:00Z"),
+            event("at", timestamp="2026-11-21T12:00:00Z"),
+            event("after", **late),
+            event("other", organization="org-8", **late),
+        ],
+    )
 
-    assert (result.accepted, codes(result)) == (1, [(0, "organization_deleted")])
+    assert (result.accepted, codes(result)) == (3, [(2, "organization_deleted")])
+    assert usage_of(org, "quantity") == [(10,)]
+
+
+def test_usage_of_a_deleted_project_is_recorded(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    record(acme, [event("a", project="p")])
+    project = Project.objects.get(organization=org)
+    remove_person(project, at=NOW - timedelta(minutes=30))
+    named = {"project": "p"}
+    by_id = {"project_id": project.pk}
+
+    result = record(
+        acme,
+        [
+            event("b", **named),
+            event("c", timestamp="2026-11-21T11:45:00Z", **named),
+            event("d", **by_id),
+        ],
+    )
+
+    assert (result.accepted, result.rejected) == (3, [])
+    assert Project.objects.get(organization=org).deleted_at is not None
 
 
 def test_a_batch_for_one_organization_accepts_no_other(
@@ -205,7 +239,13 @@ def test_each_rejection_has_its_code(
         ("timestamp", "2026-02-30T11:00:00Z", "invalid_timestamp"),
         ("id", "", "invalid_id"),
         ("id", "x" * 201, "invalid_id"),
-        ("product", "a b", "invalid_product"),
+        ("product", " gpt", "invalid_product"),
+        ("product", "gpt ", "invalid_product"),
+        ("product", "", "invalid_product"),
+        ("product", "x" * 201, "invalid_product"),
+        ("product", 'g"pt', "invalid_product"),
+        ("product", "g\\pt", "invalid_product"),
+        ("product", "<b>", "invalid_product"),
         ("product", "gpt\n", "invalid_product"),
         ("is_staff", True, "unknown_field"),
     ],

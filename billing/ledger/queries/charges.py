@@ -14,8 +14,8 @@ from billing.money import ZERO
 from orgs.models.work import WorkQuerySet
 
 _MAX_SHOWN = 200
-# Stands for many cheap products in one charge; a product's slug cannot have brackets.
-OTHER_PRODUCTS = "(other)"
+# Stands for many cheap products in one charge; a product cannot have square brackets.
+OTHER_PRODUCTS = "[other]"
 
 
 @dataclass(frozen=True, slots=True)

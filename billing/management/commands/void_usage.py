@@ -3,8 +3,9 @@
 import argparse
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.management import CommandError
 from tqdm import tqdm
@@ -23,6 +24,7 @@ from metrics.management.correcting import (
 )
 from metrics.queries.periods import list_open_periods
 from metrics.queries.voids import UsageRange, VoidLine
+from orgs.days import parse_instant
 from orgs.decimals import plain
 from orgs.errors import AlreadyDone, DomainError
 from orgs.management.loading import command_error
@@ -140,9 +142,10 @@ def _build_range(
     if organization is None:
         raise CommandError("--organization is required.")
     selection = select_organizations(white_label, organization)
-    start_at, end_at = _parse_span(start, end, at)
+    chosen = selection.organizations.select_related("white_label").get()
+    start_at, end_at = _parse_span(start, end, at, chosen.white_label.zone)
     return UsageRange(
-        organization=selection.organizations.select_related("white_label").get(),
+        organization=chosen,
         start=start_at,
         end=end_at,
         product=product,
@@ -151,25 +154,24 @@ def _build_range(
 
 
 def _parse_span(
-    start: str | None, end: str | None, at: str | None
+    start: str | None, end: str | None, at: str | None, zone: ZoneInfo
 ) -> tuple[datetime, datetime]:
     if at is not None and start is None and end is None:
-        start_at = _parse_time(at)
+        start_at = _parse_time(at, zone)
         return start_at, start_at + _RESOLUTION
     if at is not None or start is None or end is None:
         raise CommandError("Give --from and --to, or --at.")
-    return _parse_time(start), _parse_time(end)
+    return _parse_time(start, zone), _parse_time(end, zone)
 
 
-def _parse_time(text: str) -> datetime:
-    """Return a time from ISO 8601 text, in UTC if the text names no time zone."""
+def _parse_time(text: str, zone: ZoneInfo) -> datetime:
+    """Return a time from ISO 8601 text; without an offset it is in the time zone."""
     try:
-        time = datetime.fromisoformat(text)
+        return parse_instant(text, zone)
     except ValueError:
         raise CommandError(
             f"{text!r} is not a time such as 2026-11-21T12:00:00Z."
         ) from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _format_line(line: VoidLine, open_period: int) -> str:

@@ -37,12 +37,12 @@ from metrics.events import IncomingEvent
 from metrics.periods import add_months
 from metrics.queries.daily_metrics import entitlement_usage
 from metrics.queries.periods import open_period_costs
+from orgs.commands.loading import load_organizations
 from orgs.commands.organizations import (
     IncomingEntitlements,
     IncomingMember,
     IncomingOrganization,
     IncomingProject,
-    load_organizations,
     signal_people,
 )
 from orgs.commands.white_labels import create_white_label

@@ -26,6 +26,7 @@ from orgs.catalog import Scope
 from orgs.days import day_of, first_instant
 from orgs.models import Entitlements, Organization
 from orgs.queries.references import get_entitlements
+from orgs.schemas.numbers import PlainBool
 
 
 class ADailyMetricsOut(ResponseBody):
@@ -92,7 +93,7 @@ class AInfoOut(AGenericOut):
 
 
 Deleted = Annotated[
-    bool,
+    PlainBool,
     Query(
         False,
         alias="includeDeleted",

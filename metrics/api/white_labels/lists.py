@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, QuerySet
+from django.db.models import Count, F, QuerySet, Value
+from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query
@@ -40,6 +41,7 @@ from orgs.models import Entitlements, Organization, Project, WhiteLabel
 from orgs.models.organizations import OrganizationQuerySet
 from orgs.queries.counting import count_cached, count_or_estimate
 from orgs.queries.searching import search_organizations
+from orgs.text import to_nfc
 
 
 class AOrganizationOut(ResponseBody):
@@ -75,6 +77,11 @@ class AOrganizationsOut(AGenericOut):
     organizations: list[AOrganizationOut] = Field(description="In the requested order.")
 
 
+def _name_key(name: str) -> Lower:
+    """Return the key of a name, computed by PostgreSQL as that of the column is."""
+    return Lower(Value(to_nfc(name)))
+
+
 _ORGANIZATION_ORDER: SortFields = {
     "id": F("id"),
     "name": F("name_key"),
@@ -82,7 +89,7 @@ _ORGANIZATION_ORDER: SortFields = {
 }
 _ORGANIZATION_FILTERS: FilterFields = {
     "id": ("id", parse_id),
-    "name": ("name_key", str.lower),
+    "name": ("name_key", _name_key),
     "billable": ("is_billable", parse_boolean),
     "domain": ("domain__iexact", str),
 }

@@ -1,19 +1,20 @@
 """`load_rates`: load rates from a CSV file into a price book."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate, load_rates
-from metrics.events import PRODUCT
+from metrics.events import PRODUCT, PRODUCT_RULE
 from metrics.units import check_price, parse_unit, round_price
-from orgs.days import EARLIEST_DAY, LATEST_DAY, first_instant, parse_day
+from orgs.days import EARLIEST_DAY, LATEST_DAY, day_of, parse_instant
 from orgs.errors import DomainError, InputRejected
 from orgs.management.loading import LoadCommand, Loaded
 from orgs.management.records import Layout
 from orgs.queries.references import list_references
+from orgs.text import to_nfc
 
 
 class Command(LoadCommand):
@@ -27,7 +28,7 @@ class Command(LoadCommand):
 
     def load(self, batch: Sequence[tuple[int, Any]]) -> Loaded:
         loaded = Loaded()
-        names = {row.get("organization") for _, row in batch} - {None, ""}
+        names = {to_nfc(row.get("organization", "")) for _, row in batch} - {""}
         references = list_references(self.white_label.id, external_ids=names)
         ids = {reference.external_id: reference.id for reference in references}
         rates = []
@@ -45,15 +46,14 @@ class Command(LoadCommand):
         if not PRODUCT.fullmatch(row["product"]):
             raise InputRejected(
                 "invalid_product",
-                f"product is {row['product'][:200]!r}; it must be 1 to 100 characters:"
-                " A-Z, a-z, 0-9, or . _ : / -.",
+                f"product is {row['product'][:200]!r}; it must be {PRODUCT_RULE}.",
             )
         if row["meter"] not in METERS:
             message = (
                 f"Unknown meter {row['meter'][:200]!r}. Accepted: {', '.join(METERS)}."
             )
             raise InputRejected("unknown_meter", message)
-        name = row.get("organization", "")
+        name = to_nfc(row.get("organization", ""))
         if name and name not in ids:
             message = f"No organization has the external ID {name[:200]!r}."
             raise InputRejected("organization_not_found", message)
@@ -70,21 +70,23 @@ class Command(LoadCommand):
         )
 
     def _instant(self, text: str) -> datetime | None:
-        """Return a start; a date starts at midnight in the white label's time zone."""
+        """Return a start; a date or a time without an offset is local."""
         if not text:
             return None
         zone = self.white_label.zone
-        day = parse_day(text, zone, field="effective_from")
-        if not EARLIEST_DAY < day < LATEST_DAY:
+        try:
+            instant = parse_instant(text, zone)
+            is_accepted = EARLIEST_DAY < day_of(instant, zone) < LATEST_DAY
+        except (ValueError, OverflowError):
+            is_accepted = False
+        if not is_accepted:
             raise InputRejected(
                 "invalid_effective_from",
-                f"effective_from is {text[:50]!r}; it must be between the years 2000"
-                " and 2200.",
+                f"effective_from is {text[:50]!r}; it must be a date or an RFC 3339"
+                " date-time, such as 2026-11-01 or 2026-11-01T00:00:00Z, between the"
+                " years 2000 and 2200.",
             )
-        if len(text) == len("2026-01-01"):
-            return first_instant(day, zone)
-        instant = datetime.fromisoformat(text.replace(" ", "+"))
-        return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return instant
 
 
 def _price(text: str, name: str) -> Decimal:

@@ -10,12 +10,12 @@ from django.db.models.functions import Lower
 from orgs.access import row_id
 from orgs.api.white_labels.schemas import PageIn
 from orgs.errors import DomainError
+from orgs.text import read_boolean
 
 Row = TypeVar("Row", bound=Model)
 # What a list may be sorted by, and filtered by (a look-up and its parser), by name.
 SortFields = Mapping[str, F | Lower]
 FilterFields = Mapping[str, tuple[str, Callable[[str], Any]]]
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def sorted_by(rows: QuerySet[Row], text: str, fields: SortFields) -> QuerySet[Row]:
@@ -52,12 +52,7 @@ def filtered_by(rows: QuerySet[Row], text: str, fields: FilterFields) -> QuerySe
 
 def parse_boolean(text: str) -> bool:
     """Return the value of a boolean filter, or raise `DomainError`."""
-    try:
-        return _BOOLEANS[text.lower()]
-    except KeyError:
-        raise DomainError(
-            "Boolean values in `filters` must be true or false.", fields=("filters",)
-        ) from None
+    return read_boolean(text, field="filters")
 
 
 def parse_id(text: str) -> int:
@@ -66,14 +61,14 @@ def parse_id(text: str) -> int:
 
 
 def search_rows(rows: QuerySet[Row], text: str, *fields: str) -> QuerySet[Row]:
-    """Return the rows in which every word occurs in one of the fields.
+    """Return the rows in which every word occurs in a field, without case and accents.
 
     Uses no index: PostgreSQL reads all rows. At most eight words are searched for.
     """
     for word in text.split()[:8]:
         matches = Q()
         for field in fields:
-            matches |= Q((f"{field}__icontains", word))
+            matches |= Q((f"{field}__text_contains", word))
         rows = rows.filter(matches)
     return rows
 

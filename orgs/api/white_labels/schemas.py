@@ -16,6 +16,9 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from orgs.schemas.numbers import PlainBool
+from orgs.text import to_nfc_deep
+
 _BIGINT = 2**63 - 1
 _INT = 2**31 - 1
 
@@ -84,7 +87,9 @@ class ListIn(PageIn):
     active: int | None = Field(
         None, ge=1, le=3_650, description="Only rows with usage in this many days."
     )
-    include_deleted: bool = Field(False, description="Whether deleted rows are listed.")
+    include_deleted: PlainBool = Field(
+        False, description="Whether deleted rows are listed."
+    )
     sort: Text = Field(
         "", description="Fields to sort by, such as `id,-name`; `-` sorts descending."
     )
@@ -116,7 +121,9 @@ Amount = Annotated[
 ]
 Headcount = Annotated[int, Field(ge=0, le=_INT)] | None
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)
+    str,
+    BeforeValidator(to_nfc_deep, json_schema_input_type=str),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
 ]
 Moment = Annotated[
     str,

@@ -222,7 +222,7 @@ def test_cheap_products_are_found_in_their_line(
     assert reasons(result) == {
         "claude": {Cause.MERGED: Decimal("-12.505")},
         "gpt": {Cause.MERGED: Decimal("-15.005")},
-        "(other)": {Cause.MERGED: Decimal("27.51")},
+        "[other]": {Cause.MERGED: Decimal("27.51")},
     }
     assert [description for description, _ in draft.items()] == ["Other products"]
 

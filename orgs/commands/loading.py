@@ -1,0 +1,252 @@
+"""Loading organizations with their people: created if new, updated if known.
+
+A line says what it knows: fields that are absent stay as they are, and people that are
+not listed stay members. So a nightly export can be loaded again and again.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from django.db import transaction
+from django.db.models import Model
+from django.utils import timezone
+from msgspec import UNSET, Struct, structs
+
+from orgs.commands.organizations import (
+    IncomingEntitlements,
+    IncomingMember,
+    IncomingOrganization,
+    IncomingProject,
+    signal_created,
+    signal_entitlements,
+    signal_people,
+)
+from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
+
+Person = TypeVar("Person", Member, Project)
+
+
+class Outcome(StrEnum):
+    """What became of a line."""
+
+    ACCEPTED = "accepted"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"  # the organization is: nothing of the line was loaded
+
+
+@transaction.atomic
+def load_organizations(
+    white_label: WhiteLabel, incoming: Sequence[IncomingOrganization]
+) -> list[Outcome]:
+    """Create or update organizations, in the order of their lines; return the outcomes.
+
+    Lines of one organization are loaded one after another. Loading the same lines again
+    changes nothing.
+    """
+    outcomes: dict[int, Outcome] = {}
+    for indexes in _rounds(incoming):
+        lines = {incoming[index].external_id: incoming[index] for index in indexes}
+        by_id = _load_round(white_label, lines)
+        outcomes |= {index: by_id[incoming[index].external_id] for index in indexes}
+    return [outcomes[index] for index in range(len(incoming))]
+
+
+def _rounds(incoming: Sequence[IncomingOrganization]) -> Iterator[list[int]]:
+    """Yield indexes of lines, so that an organization occurs once in each list."""
+    rest = list(range(len(incoming)))
+    while rest:
+        first: dict[str, int] = {}
+        for index in rest:
+            first.setdefault(incoming[index].external_id, index)
+        yield list(first.values())
+        rest = sorted(set(rest) - set(first.values()))
+
+
+def _load_round(
+    white_label: WhiteLabel, lines: Mapping[str, IncomingOrganization]
+) -> dict[str, Outcome]:
+    """Load one line for each organization; return the outcomes by external ID."""
+    known = _lock(white_label, lines)
+    created = _create(white_label, [lines[key] for key in lines if key not in known])
+    rows = {key: row for key, row in known.items() if row.deleted_at is None} | created
+    changed, moved = _update(rows, lines)
+    limited = _set_entitlements(rows, lines)
+    people = _set_people(Member, _listed(rows, lines, "members"))
+    people |= _set_people(Project, _listed(rows, lines, "projects"))
+    _signal({row.pk for row in created.values()}, moved | limited, people)
+    changed |= limited | people
+    return {
+        **dict.fromkeys(known, Outcome.DELETED),
+        **{
+            key: Outcome.UPDATED if row.pk in changed else Outcome.UNCHANGED
+            for key, row in rows.items()
+        },
+        **dict.fromkeys(created, Outcome.ACCEPTED),
+    }
+
+
+def _signal(created: set[int], entitled: set[int], people: set[int]) -> None:
+    """Notify the apps above; a new organization's limits are read when it is new."""
+    if created:
+        signal_created(sorted(created))
+    if entitled - created:
+        signal_entitlements(sorted(entitled - created))
+    if people:
+        signal_people(sorted(people))
+
+
+def _lock(
+    white_label: WhiteLabel, external_ids: Collection[str]
+) -> dict[str, Organization]:
+    """Return the organizations by external ID; their rows are locked in order."""
+    rows = Organization.objects.select_for_update().filter(
+        white_label=white_label, external_id__in=list(external_ids)
+    )
+    return {row.external_id: row for row in rows.order_by("pk")}
+
+
+def _create(
+    white_label: WhiteLabel, lines: Sequence[IncomingOrganization]
+) -> dict[str, Organization]:
+    """Create organizations; return them, also those that another load created now."""
+    if not lines:
+        return {}
+    rows = [_organization(white_label, line) for line in lines]
+    rows.sort(key=lambda row: row.external_id)
+    Organization.objects.bulk_create(rows, ignore_conflicts=True)
+    return _lock(white_label, [row.external_id for row in rows])
+
+
+def _organization(white_label: WhiteLabel, line: IncomingOrganization) -> Organization:
+    return Organization(
+        white_label=white_label,
+        external_id=line.external_id,
+        created_at=line.created_at or timezone.now(),
+        **_given(line, _COLUMNS),
+    )
+
+
+_COLUMNS = ("name", "billing_email", "contract_started_on")
+
+
+def _given(line: Struct, names: Iterable[str]) -> dict[str, Any]:
+    """Return the fields that a line has; an absent field is not null."""
+    values = {name: getattr(line, name) for name in names}
+    return {name: value for name, value in values.items() if value is not UNSET}
+
+
+def _apply(row: Model, values: Mapping[str, Any]) -> set[str]:
+    """Set the fields of a row; return the names of those that changed."""
+    changed = {name for name, value in values.items() if getattr(row, name) != value}
+    for name in changed:
+        setattr(row, name, values[name])
+    return changed
+
+
+def _update(
+    rows: Mapping[str, Organization], lines: Mapping[str, IncomingOrganization]
+) -> tuple[set[int], set[int]]:
+    """Update organizations; return the IDs of the changed, and of moved contracts."""
+    names = {
+        row: _apply(row, _given(lines[key], _COLUMNS)) for key, row in rows.items()
+    }
+    changed = sorted((row for row in rows.values() if names[row]), key=lambda r: r.pk)
+    now = timezone.now()
+    for row in changed:
+        row.updated_at = now
+    Organization.objects.bulk_update(changed, [*_COLUMNS, "updated_at"])
+    moved = {row.pk for row in changed if "contract_started_on" in names[row]}
+    return {row.pk for row in changed}, moved
+
+
+_LIMITS = tuple(field.name for field in structs.fields(IncomingEntitlements))
+
+
+def _set_entitlements(
+    rows: Mapping[str, Organization], lines: Mapping[str, IncomingOrganization]
+) -> set[int]:
+    """Set the limits that lines have; return the IDs of changed organizations."""
+    given = {
+        row.pk: _given(limits, _LIMITS)
+        for key, row in rows.items()
+        if (limits := lines[key].entitlements) is not None
+    }
+    missing = [Entitlements(organization_id=pk) for pk in sorted(given)]
+    Entitlements.objects.bulk_create(missing, ignore_conflicts=True)
+    locked = Entitlements.objects.select_for_update().filter(pk__in=given)
+    stored = locked.order_by("pk")
+    changed = [row for row in stored if _apply(row, given[row.organization_id])]
+    Entitlements.objects.bulk_update(changed, _LIMITS)
+    return {row.organization_id for row in changed}
+
+
+# People that lines list, by organization ID and external ID.
+Listed = Mapping[tuple[int, str], IncomingMember | IncomingProject]
+
+
+def _listed(
+    rows: Mapping[str, Organization],
+    lines: Mapping[str, IncomingOrganization],
+    name: str,
+) -> Listed:
+    return {
+        (row.pk, person.external_id): person
+        for key, row in rows.items()
+        for person in getattr(lines[key], name)
+    }
+
+
+def _set_people(model: type[Person], listed: Listed) -> set[int]:
+    """Add, update, and restore people; return the IDs of changed organizations.
+
+    Rows are written in the order in which every writer sorts them, to prevent
+    deadlocks.
+    """
+    rows = model.objects.select_for_update().filter(
+        organization_id__in={id_ for id_, _ in listed},
+        external_id__in={external_id for _, external_id in listed},
+    )
+    ordered = rows.order_by("organization_id", "external_id")
+    stored = {(row.organization_id, row.external_id): row for row in ordered}
+    now = timezone.now()
+    new: list[Person] = [
+        _person(model, key, listed[key], now) for key in sorted(listed.keys() - stored)
+    ]
+    model.objects.bulk_create(new, ignore_conflicts=True)
+    changed: list[Person] = [
+        row
+        for key, row in stored.items()
+        if key in listed and _apply(row, {**_details(listed[key]), "deleted_at": None})
+    ]
+    names: Sequence[str] = _MEMBER_DETAILS if model is Member else ("name",)
+    model.objects.bulk_update(changed, [*names, "deleted_at"])
+    return {row.organization_id for row in (*new, *changed)}
+
+
+_MEMBER_DETAILS = ("email", "name", "is_staff")
+
+
+def _details(person: IncomingMember | IncomingProject) -> dict[str, Any]:
+    """Return what a line says of a person; an empty name of a project says nothing."""
+    if isinstance(person, IncomingMember):
+        return _given(person, _MEMBER_DETAILS)
+    return {"name": person.name} if person.name else {}
+
+
+def _person(
+    model: type[Person],
+    key: tuple[int, str],
+    person: IncomingMember | IncomingProject,
+    now: datetime,
+) -> Person:
+    organization_id, external_id = key
+    default = {"name": external_id} if model is Project else {}
+    return model(
+        organization_id=organization_id,
+        external_id=external_id,
+        added_at=person.added_at or now,
+        **{**default, **_details(person)},
+    )
