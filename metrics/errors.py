@@ -9,6 +9,12 @@ class EndpointNotAllowed(DomainError):
     code = "endpoint_not_allowed"
 
 
+class TokenMissing(DomainError):
+    """A masked token was sent back, and there is none to keep."""
+
+    code = "token_missing"
+
+
 class DeploymentNotFound(DomainError):
     """A project that does not exist or belongs to another organization.
 

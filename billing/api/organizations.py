@@ -43,10 +43,12 @@ def set_targets(request: HttpRequest, data: Body[IntegrationsIn]) -> HttpRespons
     """Set the push targets of the organization for Prometheus and Loki.
 
     A target that is not sent stays unchanged; null removes it. Returns the
-    organization. Tokens are always masked.
+    organization. Tokens are always masked; a masked token that is sent back keeps the
+    one that is stored.
     """
     organization = access.own_organization(request, Scope.INTEGRATIONS_WRITE)
     set_integrations(organization.id, data.targets())
+    organization.refresh_from_db(fields=["updated_at"])
     return _organization_response(organization)
 
 
@@ -93,7 +95,8 @@ def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
 
     Reaching the soft limit sends an alert email; reaching the hard limit also refuses
     access. Limits are compared with the cost of the open billing period after free
-    balance. A limit that is 0, null, or not sent is removed. A limit below the current
+    balance. A limit that is 0, null, or not sent is removed, so that unknown fields are
+    refused: one may be a limit that is misspelled. A limit below the current
     cost is reached at once; `alerts` then lists the alerts it triggered.
     """
     organization = access.own_organization(request, Scope.BILLING_WRITE)

@@ -2,25 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from metrics.endpoints import check_endpoint
-from metrics.errors import EndpointNotAllowed
+from metrics.errors import EndpointNotAllowed, TokenMissing
 from metrics.models import Integration
 from metrics.models.integrations import associated_data
+from orgs.commands.organizations import touch_organization
 from orgs.crypto import decrypt, encrypt, encryption_key_id, key_id_of
 from orgs.errors import SecretUnreadable
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingTarget:
-    """A push target to be set; its representation does not contain the token."""
+    """A push target to be set; its representation does not contain the token.
+
+    A token that is null stays as it is stored.
+    """
 
     instance_id: str
     endpoint: str
-    token: str = field(repr=False)
+    token: str | None = field(repr=False)
 
 
 @transaction.atomic
@@ -29,37 +35,58 @@ def set_integrations(
 ) -> None:
     """Replace the push target of each given kind; None clears it.
 
-    Other kinds keep their targets. Raises `EndpointNotAllowed`, naming the field, and
-    then changes nothing.
+    Other kinds keep their targets. Raises `EndpointNotAllowed` or `TokenMissing`,
+    naming the field, and then changes nothing.
     """
-    for kind, target in sorted(targets.items()):
+    changes = [
         set_integration(organization_id, kind, target)
+        for kind, target in sorted(targets.items())
+    ]
+    if any(changes):
+        touch_organization(organization_id)
 
 
 def set_integration(
     organization_id: int, kind: str, target: IncomingTarget | None
-) -> None:
-    """Replace the push target of one kind; None clears it.
+) -> bool:
+    """Replace the push target of one kind; None clears it. Return whether it changed.
 
-    Raises `EndpointNotAllowed`, naming the field.
+    Call it in a transaction. Raises `EndpointNotAllowed` or `TokenMissing`, naming the
+    field.
     """
+    rows = Integration.objects.filter(organization_id=organization_id, kind=kind)
     if target is None:
-        Integration.objects.filter(organization_id=organization_id, kind=kind).delete()
-        return
+        return rows.delete()[0] > 0
     _check_endpoint(kind, target.endpoint)
-    encrypted = encrypt(
+    values: dict[str, Any] = {
+        "instance_id": target.instance_id,
+        "endpoint": target.endpoint,
+    }
+    if target.token is None:
+        return _change_without_token(rows, kind, values)
+    values["token"] = encrypt(
         target.token, associated_data=associated_data(organization_id, kind)
     )
     Integration.objects.update_or_create(
         organization_id=organization_id,
         kind=kind,
-        defaults={
-            "instance_id": target.instance_id,
-            "endpoint": target.endpoint,
-            "token": encrypted,
-            "set_at": timezone.now(),
-        },
+        defaults={**values, "set_at": timezone.now()},
     )
+    return True
+
+
+def _change_without_token(
+    rows: QuerySet[Integration], kind: str, values: dict[str, Any]
+) -> bool:
+    stored = rows.select_for_update().first()
+    if stored is None:
+        raise TokenMissing(
+            "`token` is masked, and no token is stored.", fields=(kind, "token")
+        )
+    if all(getattr(stored, name) == value for name, value in values.items()):
+        return False
+    rows.update(**values, set_at=timezone.now())
+    return True
 
 
 def _check_endpoint(kind: str, endpoint: str) -> None:

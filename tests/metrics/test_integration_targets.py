@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from metrics.models import Integration
+from metrics.queries.integrations import find_target
 from orgs.models import Organization, WhiteLabel
 from tests.factories import make_key
 from tests.support.organization_api import faults
@@ -50,6 +51,48 @@ def test_an_object_replaces_null_clears_and_absent_changes_nothing(put: Any) -> 
     assert shown(body, "loki") == [None, None, None]
     assert body["prom_id"] == "7"
     assert faults(body) == []
+
+
+@pytest.mark.parametrize("mask", ["********", "*", "*" * 40])
+def test_a_masked_token_that_is_sent_back_is_kept(
+    put: Any, org: Organization, mask: str
+) -> None:
+    put({"prom": TARGET})
+
+    moved = {**TARGET, "token": mask, "endpoint": "https://new.example.com/push"}
+    body = put({"prom": moved}).json()
+
+    assert shown(body, "prom") == ["70011", "********", moved["endpoint"]]
+    target = find_target(org.pk, kind="prom")
+    assert target is not None
+    assert (target.token, target.endpoint) == ("glc_secret", moved["endpoint"])
+
+
+def test_a_masked_token_without_a_stored_one_is_refused(
+    put: Any, org: Organization
+) -> None:
+    response = put({"loki": LOKI, "prom": {**TARGET, "token": "********"}})
+
+    [problem] = response.json()["detail"]
+    assert (response.status_code, problem["type"]) == (422, "token_missing")
+    assert problem["loc"] == ["body", "prom", "token"]
+    assert not Integration.objects.filter(organization=org).exists()
+
+
+def test_the_last_change_moves_forward_with_every_change(put: Any) -> None:
+    changes: list[dict[str, Any]] = [
+        {},
+        {"prom": TARGET},
+        {"prom": {**TARGET, "token": "********", "id": "8"}},
+        {"prom": None},
+        {"prom": TARGET, "loki": LOKI},
+        {"loki": None, "prom": None},
+    ]
+    instants = [put(body).json()["modified_on"] for body in changes]
+
+    assert instants == sorted(set(instants))
+    for unchanged in ({}, {"prom": None}):
+        assert put(unchanged).json()["modified_on"] == instants[-1]
 
 
 def test_the_rest_of_the_object_is_ignored(put: Any, org: Organization) -> None:

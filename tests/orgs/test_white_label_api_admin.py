@@ -202,7 +202,8 @@ def test_restoring_is_refused_to_a_session(
 @pytest.mark.parametrize(
     ("value", "status"),
     [("True", 200), ("true", 200), ("TRUE", 200), ("1", 200), ("False", 404),
-     ("false", 404), ("0", 404), ("perhaps", 404)],
+     ("false", 404), ("0", 404), ("perhaps", 400), ("maybe", 400), ("yes", 400),
+     ("on", 400), ("t", 400), ("2", 400), ("", 400)],
 )  # fmt: skip
 def test_include_deleted_is_accepted_in_every_spelling(
     client: WhiteLabelClient, org: Organization, value: str, status: int

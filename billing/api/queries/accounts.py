@@ -53,9 +53,11 @@ class Account:
 
     @property
     def modified_at(self) -> datetime:
-        """Time of the last change of the organization or one of its integrations."""
-        changed = [facts.set_at for facts in self.integrations.values()]
-        return max([self.organization.updated_at, *changed])
+        """Time of the last change of the organization or what belongs to it.
+
+        Never earlier than it was before: see `touch_organization`.
+        """
+        return self.organization.updated_at
 
 
 def get_account(organization: Organization) -> Account:

@@ -1,7 +1,7 @@
 """Request schemas of contract B, and the responses of limits and memberships.
 
-Unknown keys are ignored, as the contract says: a client that sends the whole
-organization back changes only what the endpoint is for.
+Unknown keys of integrations are ignored, as the contract says: a client that sends the
+whole organization back changes only what the endpoint is for.
 """
 
 import re
@@ -26,7 +26,7 @@ from pydantic import (
 
 from billing.api.queries.accounts import Account
 from billing.api.schemas.bodies import epoch, pause_reason, tier_of
-from billing.api.schemas.organizations import PauseReasonOut
+from billing.api.schemas.organizations import MASK, PauseReasonOut
 from billing.models import Alert, SpendingLimit
 from metrics.commands.integrations import IncomingTarget
 from metrics.endpoints import MAX_LENGTH
@@ -34,6 +34,7 @@ from metrics.schemas.charts import number
 from orgs.access import Principal
 from orgs.models import Organization
 
+_MASK_CHARACTER = MASK[0]
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 MAX_AMOUNT = 999_999_999_999
 _SOON = timedelta(days=7)
@@ -60,7 +61,8 @@ class TargetIn(BaseModel):
         min_length=1,
         max_length=2_000,
         description="The password for basic authentication, in visible ASCII. Stored"
-        " encrypted and never returned.",
+        " encrypted and never returned. Asterisks, which answers have in its place,"
+        " keep the stored one.",
         json_schema_extra={"pattern": "^[!-~]+$"},
     )
     endpoint: str = Field(
@@ -72,9 +74,10 @@ class TargetIn(BaseModel):
     )
 
     def target(self) -> IncomingTarget:
-        """Return the target with its token in plain text."""
+        """Return the target with its token in plain text; None for a masked one."""
         token = self.token.get_secret_value()
-        return IncomingTarget(self.id, self.endpoint, token)
+        is_masked = not token.strip(_MASK_CHARACTER)
+        return IncomingTarget(self.id, self.endpoint, None if is_masked else token)
 
 
 class IntegrationsIn(BaseModel):
@@ -115,6 +118,8 @@ Amount = Annotated[
 
 class LimitsIn(BaseModel):
     """Spending limits. A limit that is 0, null, or not sent is removed."""
+
+    model_config = ConfigDict(extra="forbid")
 
     spending_limit_soft: Amount | None = Field(
         None, description="The soft limit in the white label's currency."

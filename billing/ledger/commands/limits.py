@@ -6,6 +6,7 @@ from django.db import transaction
 
 from billing.models import SpendingLimit
 from billing.signals import terms_changed
+from orgs.commands.organizations import touch_organization
 
 
 @transaction.atomic
@@ -28,6 +29,7 @@ def change_limit(
         limit.amount = amount
         limit.version += 1
         limit.save(update_fields=["amount", "version"])
+        touch_organization(organization_id)
     terms_changed.send(SpendingLimit, organization_ids=[organization_id])
     return limit
 

@@ -1,6 +1,6 @@
 """Contract B's neighbours: which organizations a key reaches, and spending limits."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from billing.models import BillingAccount, SpendingLimit
+from orgs.commands.editing import change_organization, set_entitlements
 from orgs.models import Organization, WhiteLabel
 from tests.factories import make_key
 from tests.support.organization_api import Ask, subscribe
@@ -52,6 +53,54 @@ def test_limits_are_set_together_and_zero_means_no_limit(
     again = ask.put("billing/limits", {"spending_limit_soft": None}).json()
     assert (again["spending_limit_soft"], again["spending_limit_hard"]) == (0, 0)
     assert SpendingLimit.objects.filter(amount__gt=0).count() == 0
+
+
+def test_limits_and_entitlements_move_the_last_change(
+    ask: Ask, org: Organization
+) -> None:
+    def modified() -> str:
+        text: str = ask.get("orgs/current").json()["modified_on"]
+        return text
+
+    instants = [modified()]
+    for limits in ({"spending_limit_soft": 5}, {"spending_limit_soft": 6}, {}):
+        ask.put("billing/limits", limits)
+        instants.append(modified())
+    for values in ({"users": 3}, {"users": None}):
+        set_entitlements(org, values)
+        instants.append(modified())
+    for name in ("A", "B"):
+        change_organization(org, {"name": name})
+        instants.append(modified())
+
+    assert instants == sorted(set(instants))
+    ask.put("billing/limits", {})
+    set_entitlements(org, {"users": None})
+    assert modified() == instants[-1]
+
+
+def test_the_last_change_does_not_follow_a_slow_clock(org: Organization) -> None:
+    ahead = org.updated_at + timedelta(hours=1)
+    Organization.objects.filter(pk=org.pk).update(updated_at=ahead)
+
+    change_organization(org, {"name": "A"})
+
+    org.refresh_from_db()
+    assert org.updated_at > ahead
+
+
+@pytest.mark.parametrize("field", ["limit_soft", "spending_limit", "currency"])
+def test_unknown_fields_of_limits_are_refused(
+    ask: Ask, org: Organization, field: str
+) -> None:
+    ask.put("billing/limits", {"spending_limit_hard": 9})
+
+    response = ask.put("billing/limits", {"spending_limit_hard": 9, field: 1})
+
+    [problem] = response.json()["detail"]
+    assert (response.status_code, problem["type"]) == (422, "unknown_field")
+    assert problem["loc"] == ["body", field]
+    assert SpendingLimit.objects.get(organization=org, kind="hard").amount == 9
 
 
 @pytest.mark.parametrize(
