@@ -39,7 +39,7 @@ def read_filters(query: QueryDict) -> FleetFilters:
 
 
 def list_url(base: str, filters: FleetFilters, **changes: str) -> str:
-    """Return the URL of the list's first page with some parameters changed."""
+    """Return the URL of the list's first page with some parameters changed or added."""
     parameters = {
         "q": filters.search,
         "state": filters.state.value,
@@ -47,7 +47,7 @@ def list_url(base: str, filters: FleetFilters, **changes: str) -> str:
         **changes,
     }
     defaults = {"q": "", "state": State.ALL.value, "sort": DEFAULT_SORT, "cursor": ""}
-    query = {k: v for k, v in parameters.items() if v and v != defaults[k]}
+    query = {k: v for k, v in parameters.items() if v and v != defaults.get(k)}
     return f"{base}?{urlencode(query)}" if query else base
 
 

@@ -1,9 +1,9 @@
 """CSV export of the organization list."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from billing.console.queries.organization_list import FleetRow
-from orgs.schemas.csv import Cell, csv_text
+from orgs.schemas.csv import Cell, csv_parts
 
 _COLUMNS = (
     "id",
@@ -23,12 +23,14 @@ _COLUMNS = (
 )
 
 
-def organizations_csv(rows: Iterable[FleetRow]) -> str:
-    """Return rows of the organization list as CSV text.
+def organizations_csv(
+    rows: Iterable[FleetRow], *, for_excel: bool = False
+) -> Iterator[str]:
+    """Yield rows of the organization list as parts of a CSV file.
 
     Amounts are exact, not rounded as on the page; badges are separated by semicolons.
     """
-    return csv_text(_COLUMNS, map(_cells, rows))
+    return csv_parts(_COLUMNS, map(_cells, rows), for_excel=for_excel)
 
 
 def _cells(row: FleetRow) -> list[Cell]:

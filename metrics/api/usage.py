@@ -19,6 +19,7 @@ from orgs.errors import DomainError
 from orgs.models import Organization
 from orgs.schemas.csv import csv_text
 from orgs.schemas.errors import ErrorsOut
+from orgs.schemas.exports import CsvIn
 from orgs.schemas.numbers import PlainInt
 
 router = Router(tags=["usage"])
@@ -130,7 +131,10 @@ def _point(usage_series: Series, bucket: Any) -> dict[str, Any]:
     openapi_extra=_CSV,
 )
 def costs_csv(
-    request: HttpRequest, organization_id: str, query: Query[ChartsIn]
+    request: HttpRequest,
+    organization_id: str,
+    query: Query[ChartsIn],
+    file: Query[CsvIn],
 ) -> HttpResponse:
     """Return one row per day or month and product with usage."""
     organization = access.called_organization(
@@ -144,7 +148,8 @@ def costs_csv(
         for bucket in costs.buckets
         for line, amounts in costs.amounts_in(bucket)
     )
-    return _attachment(csv_text(columns, rows), f"costs-{organization.pk}.csv")
+    text = csv_text(columns, rows, for_excel=file.is_for_excel)
+    return _attachment(text, f"costs-{organization.pk}.csv")
 
 
 _DAY_COLUMNS = DayMetrics.__struct_fields__
@@ -157,7 +162,9 @@ _DAY_COLUMNS = DayMetrics.__struct_fields__
     auth=access.needs(Scope.ORGANIZATIONS_READ),
     openapi_extra=_CSV,
 )
-def metrics_csv(request: HttpRequest, organization_id: str) -> HttpResponse:
+def metrics_csv(
+    request: HttpRequest, organization_id: str, file: Query[CsvIn]
+) -> HttpResponse:
     """Return one row per day, oldest first, including days without usage.
 
     Compute is in seconds, storage in bytes.
@@ -170,7 +177,8 @@ def metrics_csv(request: HttpRequest, organization_id: str) -> HttpResponse:
         [getattr(day, name) for name in _DAY_COLUMNS]
         for day in daily_metrics(organization, last=today)
     )
-    return _attachment(csv_text(_DAY_COLUMNS, rows), f"metrics-{organization.pk}.csv")
+    text = csv_text(_DAY_COLUMNS, rows, for_excel=file.is_for_excel)
+    return _attachment(text, f"metrics-{organization.pk}.csv")
 
 
 def _attachment(text: str, name: str) -> HttpResponse:

@@ -1,36 +1,81 @@
-"""CSV files that are safe to open in a spreadsheet."""
+"""CSV files for programs, and the same for spreadsheets.
+
+Numbers have a decimal point and no separator of thousands, in every locale. Text that a
+spreadsheet would run as a formula gets an apostrophe in front. A file for Excel also
+begins with a byte order mark, without which Excel reads UTF-8 as another encoding, and
+has text that Excel would change, such as `007` or `1E5`, as a formula of that text.
+"""
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
 from orgs.decimals import plain
 
 Cell = str | int | Decimal | date | datetime | None
+BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
+_PART = 1 << 16  # characters
 # Spreadsheets run text that starts like this as a formula; numbers are not text.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+# What a spreadsheet takes for a number, a date, a time, or a truth value: it begins
+# with a digit, or is such a word. Case and spaces around do not matter.
+_CHANGED = re.compile(
+    r"\s*(?:[.,($€£¥]*\d.*|(?:true|false)|"
+    r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[\s./-]*\d+)\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+_MAX_FORMULA_TEXT = 255  # characters of a text in a formula of Excel
 
 
-def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """Return CSV as of RFC 4180, with a header.
+def csv_text(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    for_excel: bool = False,
+) -> str:
+    """Return CSV as of RFC 4180, with a header."""
+    return "".join(csv_parts(columns, rows, for_excel=for_excel))
 
-    Text that looks like a formula gets an apostrophe in front.
-    """
+
+def csv_parts(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    for_excel: bool = False,
+) -> Iterator[str]:
+    """Yield `csv_text` in parts, while `rows` are read: memory stays bounded."""
     out = io.StringIO()
+    out.write(BYTE_ORDER_MARK if for_excel else "")
     writer = csv.writer(out)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([_format_cell(cell) for cell in row])
-    return out.getvalue()
+        writer.writerow([_format_cell(cell, for_excel) for cell in row])
+        if out.tell() > _PART:
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue()
 
 
-def _format_cell(cell: Cell) -> str | int:
+def _format_cell(cell: Cell, for_excel: bool) -> str | int:
+    if isinstance(cell, str):
+        return _format_text(cell, for_excel)
     if isinstance(cell, Decimal):
         return plain(cell)
     if isinstance(cell, date | datetime):
         return cell.isoformat()
-    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
-        return f"'{cell}"
     return "" if cell is None else cell
+
+
+def _format_text(text: str, for_excel: bool) -> str:
+    if text.startswith(_FORMULA_STARTS):
+        return f"'{text}"
+    if for_excel and _CHANGED.fullmatch(text):
+        if len(text) > _MAX_FORMULA_TEXT:
+            return f"'{text}"
+        escaped = text.replace('"', '""')
+        return f'="{escaped}"'
+    return text

@@ -21,6 +21,7 @@ from metrics.queries.fleet import recent_costs
 from metrics.queries.series import GroupBy, SeriesFilters, series
 from orgs import access
 from orgs.catalog import Scope
+from orgs.schemas.exports import EXCEL
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
 _RECENT_DAYS = 7
@@ -54,7 +55,9 @@ def organization_list(request: OrgRequest) -> HttpResponse:
         "filters": filters,
         "rows": page.rows,
         "states": [] if is_fragment else _tabs(base, filters, principal),
-        "csv_url": list_url(reverse("billing:organization_csv"), filters),
+        "csv_url": list_url(
+            reverse("billing:organization_csv"), filters, **{"for": EXCEL}
+        ),
         "is_fragment": is_fragment,
         "sorts": _sorts(base, filters),
         "hidden": [

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from billing.console.queries import organization_list
+from billing.console.queries.organization_list import FleetFilters
 from billing.models import Invoice, Subscription
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -74,7 +76,7 @@ def table(client: Client, url: str = FILE) -> list[dict[str, str]]:
     response = client.get(url)
     assert response.status_code == 200
     assert response["Content-Type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(response.content.decode())))
+    return list(csv.DictReader(io.StringIO(response.getvalue().decode())))
 
 
 def test_a_tab_shows_how_many_visible_organizations_it_has(
@@ -152,15 +154,74 @@ def test_the_csv_file_is_searched_filtered_and_sorted_as_the_list(
     assert bound.get(f"{FILE}?sort=colour").status_code == 400
 
 
+def test_the_file_has_all_rows_in_few_queries(
+    bound: Client, acme: WhiteLabel, django_assert_max_num_queries: Any
+) -> None:
+    make_organizations(acme, [{"external_id": f"o-{n}"} for n in range(1_203)])
+
+    with django_assert_max_num_queries(40):
+        rows = table(bound)
+
+    ids = [row["external_id"] for row in rows]
+    assert (
+        len(ids)
+        == len(set(ids))
+        == Organization.objects.filter(white_label=acme).count()
+    )
+
+
+def test_rows_are_neither_missed_nor_repeated_while_the_order_changes(
+    acme: WhiteLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(organization_list, "_ROWS_AT_ONCE", 2)
+    make_organizations(acme, [{"external_id": f"o-{n}"} for n in range(5)])
+    visible = Organization.objects.filter(white_label=acme)
+    ids = organization_list.list_ids(visible, FleetFilters(sort="name"))
+    rows = organization_list.iterate_rows(visible, ids)
+
+    first = next(rows).organization
+    Organization.objects.filter(external_id="o-4").update(name="A")
+
+    others = [row.organization.pk for row in rows]
+    assert [first.pk, *others] == list(ids)
+    assert len(ids) == visible.count()
+
+
+def test_the_file_for_excel_keeps_text_as_it_is(
+    bound: Client, acme: WhiteLabel
+) -> None:
+    make_rate(acme, "0.0000001")
+    names = ["007", "1E5", "12345678901234567890", "3-4", "MAR1", "true", "Üben", "=1"]
+    lines = [{"external_id": f"x{n}", "name": name} for n, name in enumerate(names)]
+    make_organizations(acme, lines)
+    make_organization(acme, "0815", name='8" disk')
+    record(acme, [event("a", organization="x0", quantities={"requests": 1})])
+
+    content = bound.get(f"{FILE}?for=excel").getvalue()  # type: ignore[attr-defined]
+    plain = {row["external_id"]: row for row in table(bound)}
+
+    assert content.startswith(b"\xef\xbb\xbf")
+    text = content.decode("utf-8-sig")
+    rows = {row["external_id"]: row for row in csv.DictReader(io.StringIO(text))}
+    shown = [rows[f"x{n}"]["name"] for n in range(len(names))]
+    assert shown[:6] == [f'="{name}"' for name in names[:6]]
+    assert shown[6:] == ["Üben", "'=1"]
+    assert rows['="0815"']["name"] == '="8"" disk"'
+    assert rows["x0"]["cost_30_days"].rstrip("0") == "0.0000001"
+    assert [plain[f"x{n}"]["name"] for n in range(7)] == names[:7]
+    assert "0815" in plain
+    assert bound.get(f"{FILE}?for=numbers").status_code == 400
+
+
 def test_the_link_to_the_csv_file_follows_a_search(
     bound: Client, acme: WhiteLabel
 ) -> None:
     page = bound.get(f"{LIST}?q=a+b&state=paused").content.decode()
-    assert 'href="/organizations.csv?q=a+b&amp;state=paused"' in page
+    assert 'href="/organizations.csv?q=a+b&amp;state=paused&amp;for=excel"' in page
     part = bound.get(f"{LIST}?q=seven", headers={"hx-request": "true"}).content.decode()
     assert (
-        'href="/organizations.csv?q=seven" download hx-boost="false" hx-swap-oob'
-        in part
+        'href="/organizations.csv?q=seven&amp;for=excel" download hx-boost="false"'
+        " hx-swap-oob" in part
     )
 
 
