@@ -17,7 +17,6 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 from metrics.catalog import RECORDABLE
-from orgs.days import floor_fraction
 from orgs.errors import InputRejected
 from orgs.text import to_nfc
 
@@ -80,6 +79,8 @@ _REQUIRED_KEYS = 4  # id, timestamp, product, quantities
 _decoder = msgspec.json.Decoder(IncomingEvent)
 # Of a second, beyond the microseconds to which msgspec rounds.
 _LONG_FRACTION = re.compile(rb"\.[0-9]{7}")
+_FRACTION_START = len("2026-11-21T08:00:00.")
+_MICROSECOND = timedelta(microseconds=1)
 _PATH = re.compile(r"`\$\.?([a-z_]*)")
 _ACCEPTED = {
     "id": "a string of 1 to 200 characters",
@@ -111,6 +112,15 @@ def parse_event(raw: bytes | msgspec.Raw) -> IncomingEvent:
         raise _rejection(str(error), raw) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InputRejected("invalid_json", "The event is not a JSON object.") from None
+
+
+def _are_ascii(events: Sequence[IncomingEvent]) -> bool:
+    """Return whether no ID can be in another normal form; field by field is faster."""
+    return (
+        "".join([event.id for event in events]).isascii()
+        and "".join([event.organization or "" for event in events]).isascii()
+        and "".join([event.project or "" for event in events]).isascii()
+    )
 
 
 def _texts(event: IncomingEvent) -> Iterator[str]:
@@ -162,7 +172,7 @@ def parse_all(body: bytes) -> list[IncomingEvent] | None:
         return None
     if _LONG_FRACTION.search(body):
         events = _with_floored_instants(events, _instant_list_decoder.decode(body))
-    if not "".join(chain.from_iterable(map(_texts, events))).isascii():
+    if not _are_ascii(events):
         try:
             events = [_normalized(event) for event in events]
         except InputRejected:
@@ -186,10 +196,10 @@ def _with_floored_instants(
 
 
 def _with_floored_instant(event: IncomingEvent, text: str) -> IncomingEvent:
-    floored = floor_fraction(text)
-    if floored == text:
+    microseconds = text[_FRACTION_START : _FRACTION_START + 6]
+    if not microseconds.isdigit() or int(microseconds) == event.timestamp.microsecond:
         return event
-    return structs.replace(event, timestamp=msgspec.convert(floored, datetime))
+    return structs.replace(event, timestamp=event.timestamp - _MICROSECOND)
 
 
 def _has_spaced_key(body: bytes) -> bool:

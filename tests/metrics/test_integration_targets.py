@@ -54,7 +54,7 @@ def test_an_object_replaces_null_clears_and_absent_changes_nothing(put: Any) -> 
 
 
 @pytest.mark.parametrize("mask", ["********", "*", "*" * 40])
-def test_a_masked_token_that_is_sent_back_is_kept(
+def test_masked_token_that_is_sent_back_keeps_the_stored_one(
     put: Any, org: Organization, mask: str
 ) -> None:
     put({"prom": TARGET})

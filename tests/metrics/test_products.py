@@ -62,7 +62,7 @@ def test_every_product_is_recorded_priced_and_returned(
     assert ids == set(PRODUCTS)
 
 
-def test_a_new_event_beside_a_repeated_one_is_recorded(
+def test_a_new_event_with_a_repeated_event_is_recorded(
     acme: WhiteLabel, org: Organization
 ) -> None:
     first, *others = [event(f"e{n}", product=p) for n, p in enumerate(PRODUCTS)]

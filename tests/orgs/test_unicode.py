@@ -217,8 +217,8 @@ def test_the_api_normalizes_what_it_is_sent(acme: WhiteLabel) -> None:
     assert again.status_code == 409
     assert put.json()["changed"] == 1
     for text in (COMPOSED, DECOMPOSED):
-        found = api.get("/api/v1/organizations", {"external_id": text}).json()
-        assert len(found["organizations"]) == 1
+        answer = api.get("/api/v1/organizations", {"external_id": text}).json()
+        assert len(answer["organizations"]) == 1
 
 
 def test_white_label_lists_filter_by_the_same_name(acme: WhiteLabel) -> None:
