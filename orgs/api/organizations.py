@@ -17,7 +17,6 @@ from orgs.queries.searching import search_fetcher
 from orgs.schemas.errors import ErrorsOut
 from orgs.schemas.numbers import PlainBool, PlainInt
 from orgs.schemas.organizations import (
-    Normalized,
     OrganizationChangeIn,
     OrganizationDetailOut,
     OrganizationIn,
@@ -43,7 +42,7 @@ Deleted = Annotated[
 class OrganizationsIn(Schema):
     """Filters of the list of organizations; all of them must match."""
 
-    external_id: Annotated[str, Normalized] | None = Field(
+    external_id: str | None = Field(
         None, max_length=200, description="Only the organization with this external ID."
     )
     white_label: str | None = Field(

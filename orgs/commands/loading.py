@@ -174,13 +174,17 @@ def _set_entitlements(
         for key, row in rows.items()
         if (limits := lines[key].entitlements) is not None
     }
-    missing = [Entitlements(organization_id=pk) for pk in sorted(given)]
-    Entitlements.objects.bulk_create(missing, ignore_conflicts=True)
-    locked = Entitlements.objects.select_for_update().filter(pk__in=given)
-    stored = locked.order_by("pk")
+    rows_of_limits = Entitlements.objects.filter(pk__in=given)
+    missing = sorted(given.keys() - set(rows_of_limits.values_list("pk", flat=True)))
+    Entitlements.objects.bulk_create(
+        [Entitlements(organization_id=pk, **given[pk]) for pk in missing],
+        ignore_conflicts=True,  # another load may have created one just now
+    )
+    stored = rows_of_limits.select_for_update().order_by("pk")
     changed = [row for row in stored if _apply(row, given[row.organization_id])]
     Entitlements.objects.bulk_update(changed, _LIMITS)
-    return {row.organization_id for row in changed}
+    limited = {pk for pk in missing if any(v is not None for v in given[pk].values())}
+    return limited | {row.organization_id for row in changed}
 
 
 # People that lines list, by organization ID and external ID.

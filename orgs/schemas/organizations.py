@@ -47,10 +47,11 @@ def _day(value: object) -> object:
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Day = Annotated[date, BeforeValidator(_day)]
-# Before the length is checked: normal form C may be longer.
-Normalized = BeforeValidator(to_nfc_deep, json_schema_input_type=str)
-Text = Annotated[str, Normalized, Field(min_length=1, max_length=200)]
-Email = Annotated[str, Normalized, Field(max_length=254)]
+# The last validator runs first: normal form C may be longer than what was sent.
+_Normalized = BeforeValidator(to_nfc_deep, json_schema_input_type=str)
+Text = Annotated[str, Field(min_length=1, max_length=200), _Normalized]
+OptionalText = Annotated[str, Field(max_length=200), _Normalized]
+Email = Annotated[str, Field(max_length=254), _Normalized]
 Limit = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
 Count = Annotated[int, Field(ge=0, le=MAX_INT)]
 
@@ -155,9 +156,7 @@ class MemberChangeIn(StrictSchema):
     """Changes to a member. Only the fields that are sent change."""
 
     email: Email = Field("", description="The email address.")
-    name: Annotated[str, Normalized] = Field(
-        "", max_length=200, description="The full name."
-    )
+    name: OptionalText = Field("", description="The full name.")
     role: str = Field(
         "member",
         pattern="^(admin|member|guest)$",

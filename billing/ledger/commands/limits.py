@@ -18,17 +18,19 @@ def change_limit(
     A new amount raises the limit's version, which re-arms its alerts. The row is locked
     so that two changes at once get two versions.
     """
+    rows = SpendingLimit.objects.filter(organization_id=organization_id, kind=kind)
+    is_new_limit = bool(amount) and not rows.exists()
     SpendingLimit.objects.bulk_create(
         [SpendingLimit(organization_id=organization_id, kind=kind, amount=amount)],
         ignore_conflicts=True,
     )
-    limit = SpendingLimit.objects.select_for_update().get(
-        organization_id=organization_id, kind=kind
-    )
-    if limit.amount != amount:
+    limit = rows.select_for_update().get()
+    is_changed = limit.amount != amount
+    if is_changed:
         limit.amount = amount
         limit.version += 1
         limit.save(update_fields=["amount", "version"])
+    if is_changed or is_new_limit:
         touch_organization(organization_id)
     terms_changed.send(SpendingLimit, organization_ids=[organization_id])
     return limit

@@ -122,8 +122,8 @@ Amount = Annotated[
 Headcount = Annotated[int, Field(ge=0, le=_INT)] | None
 Name = Annotated[
     str,
-    BeforeValidator(to_nfc_deep, json_schema_input_type=str),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    BeforeValidator(to_nfc_deep, json_schema_input_type=str),  # runs first
 ]
 Moment = Annotated[
     str,
