@@ -70,9 +70,14 @@ def _format_cell(cell: Cell, for_excel: bool) -> str | int:
     return "" if cell is None else cell
 
 
+def quote_formula(text: str) -> str:
+    """Return the text, with an apostrophe in front if it looks like a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
 def _format_text(text: str, for_excel: bool) -> str:
     if text.startswith(_FORMULA_STARTS):
-        return f"'{text}"
+        return quote_formula(text)
     if for_excel and _CHANGED.fullmatch(text):
         if len(text) > _MAX_FORMULA_TEXT:
             return f"'{text}"

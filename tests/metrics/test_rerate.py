@@ -138,6 +138,16 @@ def test_csv_can_be_written_to_standard_output(
     assert lines[1:] == [f"{org.id},org-7,1,0,15,+15,0,0"]
 
 
+def test_external_ids_in_csv_are_no_formulas(acme: WhiteLabel) -> None:
+    other = make_organization(acme, "=1+1")
+    record(acme, [event("a", organization="=1+1")])
+    make_rate(acme, "3")
+
+    _, lines = run("rerate", *ACME, "--csv", "-")
+
+    assert lines[1:] == [f"{other.id},'=1+1,1,0,15,+15,0,0"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_re_rated_periods_equal_a_recomputation_from_scratch(seed: int) -> None:

@@ -74,7 +74,7 @@ def test_a_name_as_it_is_shown_finds_its_organization(
 def test_every_normal_form_of_a_name_finds_its_organization(named: WhiteLabel) -> None:
     for number, name in enumerate(NAMES):
         for form in ("NFC", "NFD", "NFKC", "NFKD"):
-            text = unicodedata.normalize(form, name)  # type: ignore[arg-type]
+            text = unicodedata.normalize(form, name)
             assert f"n-{number}" in find(named, text), (form, name)
 
 

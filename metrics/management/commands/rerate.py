@@ -35,6 +35,7 @@ from orgs.decimals import plain
 from orgs.errors import DomainError
 from orgs.management.loading import command_error
 from orgs.models import Organization
+from orgs.schemas.csv import quote_formula
 
 _COLUMNS = (
     "organization_id",
@@ -234,7 +235,9 @@ def _describe(row: Row) -> str:
 def _csv_writer(file: Any) -> WriteRows:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    return writer.writerows
+    return lambda rows: writer.writerows(
+        (id_, quote_formula(external_id), *rest) for id_, external_id, *rest in rows
+    )
 
 
 def _create(path: Path) -> IO[str]:

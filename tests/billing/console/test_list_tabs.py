@@ -197,7 +197,7 @@ def test_the_file_for_excel_keeps_text_as_it_is(
     make_organization(acme, "0815", name='8" disk')
     record(acme, [event("a", organization="x0", quantities={"requests": 1})])
 
-    content = bound.get(f"{FILE}?for=excel").getvalue()  # type: ignore[attr-defined]
+    content = bound.get(f"{FILE}?for=excel").getvalue()
     plain = {row["external_id"]: row for row in table(bound)}
 
     assert content.startswith(b"\xef\xbb\xbf")
