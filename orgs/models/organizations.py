@@ -49,7 +49,9 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
         return self.filter(deleted_at=None)
 
 
-@with_history(exclude=["name_key", "search_text", "inactive_since"])
+@with_history(
+    exclude=["name_key", "search_text", "inactive_since"], untracked=["updated_at"]
+)
 class Organization(models.Model):
     """A customer of a white label; deleting only marks it."""
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 from pghistory.models import Event
 
 from billing.ledger.commands.limits import change_limit
+from orgs.commands.organizations import touch_organization
 from orgs.models import Organization, WhiteLabel
 from orgs.queries.history import Change, list_changes
 from tests.factories import make_key, make_organization, make_rate, make_user
@@ -125,3 +126,11 @@ def test_the_text_of_a_key_is_not_in_the_database(acme: WhiteLabel) -> None:
 
     assert text[:10] in start
     assert text not in row
+
+
+def test_a_new_instant_of_the_last_change_is_no_change(org: Organization) -> None:
+    changes = org.events.count()  # type: ignore[attr-defined]
+
+    touch_organization(org.pk)
+
+    assert org.events.count() == changes  # type: ignore[attr-defined]
