@@ -63,10 +63,11 @@ class Credential(AuthBase):
         if "organization_id" not in path_ids:
             return
         id_ = str(path_ids["organization_id"])
-        deleted = self.reaches_deleted or _includes_deleted(request)
         if request.path.startswith(_COSTS_PREFIX):
             billed_organization(request, id_, limit_code=_limit_code(request))
-        elif not request.path.startswith(_LABEL_PREFIX):
+            return
+        deleted = self.reaches_deleted or _includes_deleted(request)
+        if not request.path.startswith(_LABEL_PREFIX):
             called_organization(request, id_, scope, include_deleted=deleted)
         elif "inner_id" in path_ids:
             inner_organization(

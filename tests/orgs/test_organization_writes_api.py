@@ -224,3 +224,16 @@ def test_create_names_the_deleted_organization_that_has_the_external_id(
     [error] = body["errors"]
     assert (status, error["code"]) == (409, "organization_exists")
     assert f"organizations/{made['id']}/restore" in error["message"]
+
+
+@pytest.mark.parametrize("value", ["maybe", "yes", "on", "t", "2", ""])
+def test_include_deleted_is_true_or_false(api: Client, value: str) -> None:
+    _, made = send(api, "post", URL, {"external_id": "x", "name": "X"})
+    url = f"{URL}/{made['id']}"
+
+    for deletes in (False, True):
+        if deletes:
+            send(api, "delete", url)
+        for path in (url, URL):
+            refused = refusal(api, "get", f"{path}?includeDeleted={value}", None)
+            assert refused == (400, "invalid_request", ["includeDeleted"])
