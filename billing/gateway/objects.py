@@ -160,6 +160,7 @@ class Subscription:
     customer_id: str
     status: str
     items: tuple[SubscriptionItem, ...]  # at least one
+    has_more_items: bool  # `items` are the first page of them
     currency: str
     is_paused: bool
     trial_ends_at: datetime | None
@@ -194,6 +195,7 @@ class Subscription:
             customer_id=node.reference("customer"),
             status=node.choice("status", SUBSCRIPTION_STATUSES),
             items=items,
+            has_more_items=node.node("items").boolean("has_more"),
             currency=node.currency(),
             is_paused=node.nullable_node("pause_collection") is not None,
             trial_ends_at=node.nullable_instant("trial_end"),

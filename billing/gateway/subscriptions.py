@@ -1,19 +1,51 @@
 """Subscriptions of the Stripe account."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
 from billing.gateway import calls
 from billing.gateway.nodes import Node
-from billing.gateway.objects import PAUSE_REASON, Invoice, Page, Subscription
+from billing.gateway.objects import (
+    PAUSE_REASON,
+    Invoice,
+    Page,
+    Subscription,
+    SubscriptionItem,
+)
 
 Proration = Literal["create_prorations", "always_invoice", "none"]
 
 
 def get_subscription(id_: str) -> Subscription:
-    """Return a subscription with its items."""
-    return _read(calls.get(_path(id_)))
+    """Return a subscription with all its items."""
+    return _with_all_items(_read(calls.get(_path(id_))))
+
+
+def _with_all_items(subscription: Subscription) -> Subscription:
+    """Fetch the items that an answer left out; it has the first ten at least."""
+    if not subscription.has_more_items:
+        return subscription
+    items = tuple(_list_items(subscription.id))
+    return replace(subscription, items=items, has_more_items=False)
+
+
+def _list_items(id_: str) -> Iterator[SubscriptionItem]:
+    """Yield all items of a subscription; raise `Malformed` if one cannot be read."""
+    after = ""
+    while True:
+        page = calls.page(
+            "/v1/subscription_items",
+            SubscriptionItem.read,
+            subscription=id_,
+            **calls.list_parameters(after=after),
+        )
+        if page.malformed:
+            raise page.malformed[0]
+        yield from page.items
+        if not (after := page.next_cursor):
+            return
 
 
 def list_subscriptions(
@@ -23,14 +55,15 @@ def list_subscriptions(
     until: datetime | None = None,
     customer_id: str = "",
 ) -> Page[Subscription]:
-    """Return a page of subscriptions in any status, newest first."""
-    return calls.page(
+    """Return a page of subscriptions in any status, newest first, with all items."""
+    page = calls.page(
         "/v1/subscriptions",
         Subscription.read,
         status="all",
         customer=customer_id or None,
         **calls.list_parameters(after=after, since=since, until=until),
     )
+    return replace(page, items=tuple(map(_with_all_items, page.items)))
 
 
 def create_subscription(

@@ -15,6 +15,7 @@ from billing.models.charges import Charge, ChargeDecision, ChargeLine
 from billing.models.credits import CreditEntry
 from billing.models.discrepancies import Discrepancy
 from billing.models.forecasts import LimitRanking
+from billing.models.items import SubscriptionItem
 from billing.models.mirrors import Invoice, Subscription
 from billing.models.periods import BillingPeriod
 from billing.models.prices import Price
@@ -43,6 +44,7 @@ __all__ = [
     "StripeAction",
     "StripeEvent",
     "Subscription",
+    "SubscriptionItem",
     "SyncRun",
     "SyncSeen",
 ]

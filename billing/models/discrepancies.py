@@ -17,7 +17,9 @@ class DiscrepancyKind(models.TextChoices):
     AMOUNT = "amount"
     CUSTOMER = "customer"
     MISSING = "missing", "Missing in Orgdesk"
+    ITEMS = "items"
     UNKNOWN_PRICE = "unknown_price", "Unknown price"
+    UNSOLD_ITEM = "unsold_item", "Item not sold by Orgdesk"
     TWO_LIVE = "two_live", "Duplicate active subscriptions"
     NO_ORGANIZATION = "no_organization", "Unlinked customer"
     NO_CUSTOMER = "no_customer", "Customer deleted in Stripe"
@@ -35,6 +37,7 @@ class Discrepancy(models.Model):
 
     WARNINGS = (
         DiscrepancyKind.UNKNOWN_PRICE,
+        DiscrepancyKind.UNSOLD_ITEM,
         DiscrepancyKind.TWO_LIVE,
         DiscrepancyKind.NO_ORGANIZATION,
         DiscrepancyKind.NO_CUSTOMER,

@@ -107,7 +107,12 @@ def status_since_triggers() -> list[pgtrigger.Trigger]:
 
 @with_history(exclude=["white_label", "status_since"], untracked=["synced_at"])
 class Subscription(models.Model):
-    """Subscription of an organization to the platform, or to spaces by the seat."""
+    """What a subscription in Stripe sells of one kind: the platform, or spaces by seat.
+
+    A subscription that sells both has two rows with the same `stripe_id`. The terms are
+    those of the main item of the kind, see `SubscriptionItem`; `seats` are those of all
+    its items.
+    """
 
     Kind = SubscriptionKind
 
@@ -125,8 +130,12 @@ class Subscription(models.Model):
         related_name="+",
         db_index=False,
     )
-    stripe_id = models.CharField(max_length=255, unique=True)
+    stripe_id = models.CharField(max_length=255)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.PLATFORM)
+    # The main item; empty in rows that were not read from Stripe.
+    stripe_item_id = models.CharField(
+        max_length=255, blank=True, default="", db_default=""
+    )
     status = models.CharField(max_length=10, choices=Status)
     status_since = models.DateTimeField(null=True, editable=False)  # set by a trigger
     tier = models.CharField(max_length=32)
@@ -146,6 +155,9 @@ class Subscription(models.Model):
 
     class Meta:
         constraints = [
+            UniqueConstraint(
+                fields=["stripe_id", "kind"], name="subscription_once_a_kind"
+            ),
             UniqueConstraint(
                 fields=["organization", "kind"],
                 condition=Q(status__in=LIVE),

@@ -87,7 +87,10 @@ class ActionForm(forms.Form):
         field.choices = list(choices)
 
     def parameters(self) -> dict[str, Any]:
-        return {"subscription": self.subscription.stripe_id}
+        return {
+            "subscription": self.subscription.stripe_id,
+            "subscription_kind": self.subscription.kind,
+        }
 
     def summary(self) -> str:
         return ""

@@ -97,8 +97,9 @@ def close_period_for_cancellation(
     Orgdesk does, see `billing.ledger.commands.final_invoices`. Return None and change
     nothing while the organization has another live platform subscription.
     """
-    subscription = Subscription.objects.filter(stripe_id=subscription_id).first()
-    if subscription is None or subscription.kind != Subscription.Kind.PLATFORM:
+    platform = Subscription.objects.filter(kind=Subscription.Kind.PLATFORM)
+    subscription = platform.filter(stripe_id=subscription_id).first()
+    if subscription is None:
         return None
     organization = subscription.organization
     live = Subscription.objects.filter(
@@ -123,15 +124,13 @@ def _find_platform_subscription(
 
     None for a subscription of another kind, and for one that is not mirrored yet.
     """
-    rows = Subscription.objects.select_related("organization__white_label")
-    subscription = rows.filter(
+    rows = Subscription.objects.select_related("organization__white_label").filter(
         organization_id=organization_id, stripe_id=subscription_id
-    ).first()
-    if subscription is None:
+    )
+    if not rows:
         logger.warning("invoice_without_subscription stripe_id=%s", subscription_id)
-        return None
-    is_platform = subscription.kind == Subscription.Kind.PLATFORM
-    return subscription if is_platform else None
+    platform = (row for row in rows if row.kind == Subscription.Kind.PLATFORM)
+    return next(platform, None)
 
 
 def _close_and_charge(

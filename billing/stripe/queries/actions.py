@@ -18,6 +18,7 @@ from billing.models import (
     Price,
     StripeAction,
     Subscription,
+    SubscriptionItem,
 )
 from orgs.models import Organization
 
@@ -61,6 +62,7 @@ class ActionContext:
     is_customer_gone: bool  # Stripe no longer had it when it was last read
     subscriptions: tuple[Subscription, ...]  # all that have not been canceled
     ended: tuple[Subscription, ...]  # the most recently canceled ones
+    items: tuple[SubscriptionItem, ...]  # of all its subscriptions
     prices: tuple[Price, ...]  # active prices in the white label's currency
     open_invoices: tuple[Invoice, ...]
     running: StripeAction | None  # requested and not finished
@@ -71,10 +73,27 @@ class ActionContext:
         rows = (*self.subscriptions, *self.ended)
         return next((row for row in rows if row.pk == subscription_id), None)
 
-    def find_by_stripe_id(self, stripe_id: str) -> Subscription | None:
-        """Return a subscription of this organization by its ID in Stripe."""
-        rows = (*self.subscriptions, *self.ended)
-        return next((row for row in rows if row.stripe_id == stripe_id), None)
+    def find_by_stripe_id(self, stripe_id: str, kind: str = "") -> Subscription | None:
+        """Return a subscription of this organization by its ID in Stripe.
+
+        `kind` chooses the row of one that sells several kinds.
+        """
+        rows = [
+            row
+            for row in (*self.subscriptions, *self.ended)
+            if row.stripe_id == stripe_id
+        ]
+        same_kind = [row for row in rows if row.kind == kind]
+        return next(iter(same_kind or rows), None)
+
+    def items_of(self, subscription: Subscription) -> list[SubscriptionItem]:
+        """Return the items of a subscription that are of its kind."""
+        return [
+            item
+            for item in self.items
+            if item.subscription_stripe_id == subscription.stripe_id
+            and item.kind == subscription.kind
+        ]
 
     @property
     def startable(self) -> tuple[Price, ...]:
@@ -95,7 +114,7 @@ class ActionContext:
 def action_context(organization: Organization) -> ActionContext:
     """Return the facts that decide which actions are possible for an organization.
 
-    Runs five statements; each reads the rows of this organization only.
+    Runs six statements; each reads the rows of this organization only.
     """
     account = _accounts().filter(organization=organization).first()
     subscriptions = _subscriptions(organization)
@@ -112,6 +131,9 @@ def action_context(organization: Organization) -> ActionContext:
         is_customer_gone=account is not None and account.is_gone,
         subscriptions=tuple(row for row in subscriptions if row not in ended),
         ended=tuple(ended[:_MAX_ENDED]),
+        items=tuple(
+            SubscriptionItem.objects.filter(organization=organization).order_by("id")
+        ),
         prices=tuple(_prices(organization.white_label.currency)),
         open_invoices=tuple(
             Invoice.objects.filter(
@@ -238,6 +260,8 @@ def _change_reason(
         return "The subscription is not in a trial."
     if kind == Kind.SEATS and subscription.kind != Subscription.Kind.SPACES:
         return "Platform subscriptions have no seats."
+    if kind == Kind.SEATS and len(context.items_of(subscription)) > 1:
+        return "Its seats have several prices. Change them in Stripe."
     if kind == Kind.CHANGE_TIER and not context.alternatives(subscription):
         return "No other price is available."
     if kind == Kind.CHANGE_TIER and _has_scheduled_change(context, subscription):
@@ -249,6 +273,7 @@ def _has_scheduled_change(context: ActionContext, subscription: Subscription) ->
     return any(
         action.kind == Kind.CHANGE_TIER
         and action.parameters["subscription"] == subscription.stripe_id
+        and action.parameters.get("from_price") == subscription.stripe_price_id
         for action in context.scheduled
     )
 

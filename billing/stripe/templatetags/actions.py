@@ -7,7 +7,7 @@ from typing import TypedDict
 from django import template
 from django.urls import reverse
 
-from billing.models import Price, StripeAction, Subscription
+from billing.models import Price, StripeAction, Subscription, SubscriptionItem
 from billing.stripe.queries.actions import (
     ORGANIZATION_KINDS,
     SUBSCRIPTION_KINDS,
@@ -20,6 +20,14 @@ from orgs.web.templatetags.display import instant
 
 register = template.Library()
 Kind = StripeAction.Kind
+
+
+@register.filter
+def items_of(
+    context: ActionContext, subscription: Subscription
+) -> list[SubscriptionItem]:
+    """Return the items of a subscription that are of its kind."""
+    return context.items_of(subscription)
 
 
 class Button(TypedDict):

@@ -195,6 +195,8 @@ def warning_advice(kind: str) -> str:
     """Return how a person can resolve a warning of this kind."""
     return {
         "unknown_price": "In Stripe, set kind and tier in the product's metadata.",
+        "unsold_item": "Stripe bills it by itself. To sell it with Orgdesk, set kind"
+        " and tier in the product's metadata in Stripe.",
         "two_live": "In Stripe, cancel the subscription that is not used.",
         "no_organization": "Link it on an organization's Billing tab, or ignore it.",
         "charges": "Open the period of the invoice: charge it again or write it off.",

@@ -57,12 +57,23 @@ def _items(account: Account, given: list[dict[str, Any]]) -> list[Json]:
     check_together(prices)
     return [
         {
-            "price": one["price"],
-            "quantity": 1 if one.get("quantity") is None else one["quantity"],
+            "price": price["id"],
             "metadata": params.merged({}, one.get("metadata", {})),
+            **quantity_of(price, one, param=f"items[{number}][quantity]"),
         }
-        for one in given
+        for number, (one, price) in enumerate(zip(given, prices, strict=True))
     ]
+
+
+def quantity_of(price: Json, given: Json, *, param: str) -> Json:
+    """Return the quantity of a new item; a metered one has none."""
+    is_metered = price["recurring"]["usage_type"] == "metered"
+    quantity = given.get("quantity")
+    if not is_metered:
+        return {"quantity": 1 if quantity is None else quantity}
+    if quantity is not None:
+        raise errors.refused("Cannot set the quantity of a metered price.", param=param)
+    return {}
 
 
 def check_together(prices: list[Json]) -> None:

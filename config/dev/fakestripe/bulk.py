@@ -75,6 +75,8 @@ def _date(
         if item["price"] not in prices:
             prices[item["price"]] = account.get("price", item["price"])
         made["currency"] = prices[item["price"]]["currency"]
+        if prices[item["price"]]["recurring"]["usage_type"] != "metered":
+            item.setdefault("quantity", 1)
         if item["current_period_end"] != item["current_period_start"]:
             continue
         recurring = prices[item["price"]]["recurring"]

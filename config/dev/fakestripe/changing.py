@@ -84,14 +84,16 @@ def _added(
 ) -> Json:
     if not one.get("price"):
         raise errors.missing(f"items[{number}][price]")
-    catalog.usable(account, one["price"], param=f"items[{number}][price]")
+    price = catalog.usable(account, one["price"], param=f"items[{number}][price]")
+    beginning.check_together([price])
+    quantity = beginning.quantity_of(price, one, param=f"items[{number}][quantity]")
     like = stored_subscription["items"]["data"][0]
     return shapes.item(
         account.now(),
         current_period_start=like["current_period_start"],
         current_period_end=like["current_period_end"],
         price=one["price"],
-        quantity=1 if one.get("quantity") is None else one["quantity"],
+        **quantity,
         metadata=params.merged({}, one.get("metadata", {})),
         subscription=stored_subscription["id"],
     )
@@ -102,8 +104,12 @@ def _changed(account: Account, item: Json, one: dict[str, Any], number: int) -> 
     if one.get("price"):
         param = f"items[{number}][price]"
         after["price"] = catalog.usable(account, one["price"], param=param)["id"]
-    if one.get("quantity") is not None:
-        after["quantity"] = one["quantity"]
+    price = account.get("price", after["price"])
+    given = {"quantity": after.get("quantity"), **one}
+    after.pop("quantity", None)
+    if price["recurring"]["usage_type"] == "metered" and "quantity" not in one:
+        given = {}
+    after |= beginning.quantity_of(price, given, param=f"items[{number}][quantity]")
     if "metadata" in one:
         after["metadata"] = params.merged(item["metadata"], one["metadata"])
     return after

@@ -8,8 +8,10 @@ from config.dev.fakestripe.account import Account
 from config.dev.fakestripe.store import Json
 
 
-def amount_of(price: Json, quantity: int) -> int:
-    """Minor units, rounded once."""
+def amount_of(price: Json, quantity: int | None) -> int:
+    """Return minor units, rounded once; without a quantity nothing was metered."""
+    if quantity is None:
+        return 0
     return periods.rounded(Fraction(price["unit_amount_decimal"]) * quantity)
 
 
@@ -17,11 +19,12 @@ def subscription_line(account: Account, source: Json, item: Json, **given: Any) 
     """Return the line of an item for its current period; `amount=0` in a trial."""
     price = account.get("price", item["price"])
     product = account.get("product", price["product"])
+    quantity = item.get("quantity")
     return shapes.line(
         **{
-            "amount": amount_of(price, item["quantity"]),
+            "amount": amount_of(price, quantity),
             "currency": source["currency"],
-            "description": f"{item['quantity']} x {product['name']}",
+            "description": f"{quantity or 0} x {product['name']}",
             "metadata": source["metadata"],
             "parent": _of_item(source, item),
             "period": {
@@ -29,7 +32,7 @@ def subscription_line(account: Account, source: Json, item: Json, **given: Any) 
                 "end": item["current_period_end"],
             },
             "pricing": shapes.priced(price),
-            "quantity": item["quantity"],
+            "quantity": quantity or 0,
             "subscription": source["id"],
         }
         | given

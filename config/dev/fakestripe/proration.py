@@ -24,7 +24,7 @@ class Change:
 
 
 def _sold(item: Json | None) -> tuple[str, int] | None:
-    return (item["price"], item["quantity"]) if item else None
+    return (item["price"], item.get("quantity") or 0) if item else None
 
 
 def prorate(
@@ -52,7 +52,7 @@ def _make(
     date = min(max(date, start), end)
     price = account.get("price", item["price"])
     product = account.get("product", price["product"])
-    whole = drafts.amount_of(price, item["quantity"])
+    whole = drafts.amount_of(price, item.get("quantity"))
     words = "Remaining" if sign > 0 else "Unused"
     made = shapes.invoiceitem(
         account.now(),
@@ -72,6 +72,6 @@ def _make(
         period={"start": date, "end": end},
         pricing=shapes.priced(price),
         proration=True,
-        quantity=item["quantity"],
+        quantity=item.get("quantity") or 0,
     )
     return account.add(made, "invoiceitem.created")

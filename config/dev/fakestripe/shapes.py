@@ -180,11 +180,10 @@ def item(created: int, **given: Any) -> Json:
         "discounts": [],
         "metadata": {},
         "price": "",
-        "quantity": 1,
         "subscription": "",
         "tax_rates": [],
     }
-    return body | given
+    return body | given  # with a quantity, unless its price is metered
 
 
 def invoice(created: int, **given: Any) -> Json:

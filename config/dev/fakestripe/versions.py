@@ -88,13 +88,13 @@ def plan_of(price: Json) -> Json:
         "interval_count": recurring.get("interval_count", 1),
         "livemode": False,
         "metadata": price["metadata"],
-        "meter": None,
+        "meter": recurring.get("meter"),
         "nickname": price["nickname"],
         "product": price["product"],
         "tiers_mode": None,
         "transform_usage": None,
         "trial_period_days": None,
-        "usage_type": "licensed",
+        "usage_type": recurring.get("usage_type", "licensed"),
     }
 
 

@@ -130,7 +130,7 @@ def test_amounts_are_compared(acme: WhiteLabel, sub: str) -> None:
             "7.00 usd, 0.00 paid, 0.00 remaining",
             "29.00 usd, 29.00 paid, 0.00 remaining",
         ),
-        ("status", "open", "paid 2026-11-21 12:00 UTC"),
+        ("status", "open, attempts: 1", "paid 2026-11-21 12:00 UTC"),
     ]
 
 
@@ -244,8 +244,8 @@ def test_unknown_price_is_a_warning_until_it_is_known(
 
     warnings = Discrepancy.objects.filter(kind="unknown_price", resolved_at=None)
     assert set(warnings.values_list("stripe_id", "orgdesk_value", "stripe_value")) == {
-        (sub, "growth", unknown.id),
-        (other, "", unknown.id),
+        (sub, "growth", f"{unknown.id} (Odd)"),
+        (other, "", f"{unknown.id} (Odd)"),
     }
     assert Subscription.objects.get(stripe_id=sub).tier == "growth"
     assert not Subscription.objects.filter(stripe_id=other).exists()

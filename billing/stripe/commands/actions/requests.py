@@ -122,7 +122,9 @@ def _check(
     if not gateway.is_on():
         raise ActionNotPossible("Stripe is not connected.")
     context = action_context(organization)
-    subscription = context.find_by_stripe_id(parameters.get("subscription", ""))
+    subscription = context.find_by_stripe_id(
+        parameters.get("subscription", ""), parameters.get("subscription_kind", "")
+    )
     if kind in SUBSCRIPTION_KINDS and subscription is None:
         raise ActionNotPossible("Subscription not found.")
     if reason := blocked_reason(kind, context, subscription):

@@ -127,7 +127,7 @@ def _check_deleted(customer_id: str) -> None:
 
 def _list_live(organization: Organization) -> list[str]:
     live = Subscription.objects.filter(organization=organization, status__in=LIVE)
-    return list(live.values_list("stripe_id", flat=True))
+    return sorted(set(live.values_list("stripe_id", flat=True)))
 
 
 def _start(action: StripeAction) -> Answer:
@@ -208,13 +208,22 @@ def _find_item(
     An earlier attempt may have changed it to the new price already. Raises
     `ActionNotPossible` if it has another price.
     """
-    prices = (action.parameters["from_price"], action.parameters.get("price"))
-    item = next((item for item in subscription.items if item.price_id in prices), None)
+    item = _match_item(action, subscription)
     if item is None:
         raise ActionNotPossible(
             "The price has changed in Stripe. Review and try again."
         )
     return item
+
+
+def _match_item(
+    action: StripeAction, subscription: gateway.Subscription
+) -> gateway.SubscriptionItem | None:
+    """Return the item with the new price of an action, else with the former one."""
+    parameters = action.parameters
+    prices = (parameters.get("price"), parameters.get("from_price"))
+    items = {item.price_id: item for item in subscription.items}
+    return next((items[price] for price in prices if price in items), None)
 
 
 def _pause(action: StripeAction) -> Answer:
@@ -284,6 +293,7 @@ def _subscription_answer(
 ) -> Answer:
     """Mirror the last invoice, which a change may have made, and return the answer."""
     invoice_id = subscription.latest_invoice_id
+    item = _match_item(action, subscription) or subscription.item
     if invoice_id:
         with object_lock(invoice_id):
             refetch_invoice(invoice_id, by=action.requested_by)
@@ -292,9 +302,9 @@ def _subscription_answer(
         "status": "paused"
         if subscription.is_paused
         else subscription.status.replace("_", " "),
-        "price": subscription.item.price_id,
-        "seats": action.parameters.get("seats") and subscription.item.quantity,
-        "period_ends_at": _text(subscription.item.period_ends_at),
+        "price": item.price_id,
+        "seats": action.parameters.get("seats") and item.quantity,
+        "period_ends_at": _text(item.period_ends_at),
         "trial_ends_at": _text(subscription.trial_ends_at),
         "ends_at": _text(subscription.cancels_at),
         "last_invoice": invoice_id,

@@ -1,19 +1,23 @@
-"""Columns of a subscription's row, from Stripe's object and its price."""
+"""Columns of a subscription's rows, from Stripe's object and its prices."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from billing import gateway
 from billing.cycles import Cycle
-from billing.models import Price, Subscription
+from billing.models import Price, Subscription, SubscriptionItem
 from billing.models.mirrors import LIVE
 from billing.stripe.commands.mirror.fetches import FetchContext
+from billing.stripe.commands.mirror.items import SoldItem, sold_items
 from billing.stripe.commands.mirror.owners import Owner
 from billing.stripe.commands.mirror.upserts import clean
 
 _ENDED = ("canceled", "incomplete_expired")
 _LONGEST_REASON = 200
+_KINDS = Subscription.Kind.values
+RowKey = tuple[str, str]  # a subscription's id in Stripe, and the kind of the row
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class SubscriptionColumns:
     cycle_interval: str
     cycle_count: int
     stripe_price_id: str
+    stripe_item_id: str
     seats: int | None
     trial_ends_at: datetime | None
     cancels_at: datetime | None
@@ -42,6 +47,11 @@ class SubscriptionColumns:
         return Cycle(self.cycle_interval, self.cycle_count)
 
     @property
+    def key(self) -> RowKey:
+        """The subscription and the kind of the row."""
+        return self.stripe_id, self.kind
+
+    @property
     def is_live(self) -> bool:
         """True while Stripe serves the subscription."""
         return self.status in LIVE
@@ -54,8 +64,14 @@ class SubscriptionBatch:
     subscriptions: list[gateway.Subscription]
     owners: Mapping[str, Owner]  # by customer
     prices: Mapping[str, Price]  # by id in Stripe
-    # By id in Stripe: the rows of the subscriptions, and all live rows of the owners.
-    rows: Mapping[str, Subscription]
+    # The rows of the subscriptions, and all live rows of the owners.
+    rows: Mapping[RowKey, Subscription]
+    items: Mapping[str, Sequence[SubscriptionItem]]  # mirrored, by subscription
+
+    def rows_of(self, stripe_id: str) -> list[Subscription]:
+        """Return the rows of a subscription, at most one for each kind."""
+        keys = ((stripe_id, kind) for kind in Subscription.Kind.values)
+        return [self.rows[key] for key in keys if key in self.rows]
 
     def leave_out(self, customer_ids: Collection[str]) -> None:
         """Remove the subscriptions of these customers."""
@@ -68,49 +84,132 @@ class SubscriptionBatch:
 
 def build_columns(
     subscription: gateway.Subscription, batch: SubscriptionBatch, context: FetchContext
-) -> SubscriptionColumns | None:
-    """Return the row that a subscription should have.
+) -> list[SubscriptionColumns]:
+    """Return the rows that a subscription should have: one for each kind it sells.
 
-    While its price is unknown, a subscription keeps the kind, tier and price of its
-    present row and only the rest follows Stripe. Returns null if there is no row
-    either.
+    A row whose item has an unknown price now keeps its kind, tier and price, and only
+    the rest follows Stripe. A row whose item was removed has ended.
     """
-    row = batch.rows.get(subscription.id)
-    item = next(iter(known_items(subscription, batch.prices)), subscription.item)
-    price = batch.prices.get(item.price_id)
-    is_known = price is not None and price.is_known
-    terms: Price | Subscription | None = price if is_known else row
-    if terms is None:
-        return None
-    status = _status(subscription)
+    sold = sold_items(subscription, batch.prices)
+    by_kind = {kind: [s for s in sold if s.price.kind == kind] for kind in _KINDS}
+    columns = [
+        _sold_columns(subscription, items, batch, context)
+        for items in by_kind.values()
+        if items
+    ]
+    others = [row for row in batch.rows_of(subscription.id) if not by_kind[row.kind]]
+    return [
+        *columns,
+        *(_unknown_columns(subscription, row, batch, context) for row in others),
+    ]
+
+
+def _sold_columns(
+    subscription: gateway.Subscription,
+    items: Sequence[SoldItem],
+    batch: SubscriptionBatch,
+    context: FetchContext,
+) -> SubscriptionColumns:
+    """Return the row of one kind, with the terms of its main item."""
+    main = SoldItem.main(items)
+    row = batch.rows.get((subscription.id, main.price.kind))
+    return _columns(
+        subscription,
+        row,
+        main.item,
+        batch,
+        context,
+        status=_status(subscription),
+        kind=main.price.kind,
+        tier=main.price.tier,
+        cycle_interval=main.price.cycle_interval,
+        cycle_count=main.price.cycle_count,
+        stripe_price_id=main.item.price_id,
+        stripe_item_id=main.item.id,
+        seats=_count_seats(items),
+    )
+
+
+def _count_seats(items: Sequence[SoldItem]) -> int | None:
+    """Return the seats of all items; null for the platform and where Stripe counts."""
+    counts = [
+        sold.item.quantity
+        for sold in items
+        if sold.price.kind == Subscription.Kind.SPACES
+        and sold.item.quantity is not None
+    ]
+    return sum(counts) if counts else None
+
+
+def _unknown_columns(
+    subscription: gateway.Subscription,
+    row: Subscription,
+    batch: SubscriptionBatch,
+    context: FetchContext,
+) -> SubscriptionColumns:
+    """Return the row of a kind of which the subscription has no known item any more."""
+    item = find_unknown_item(subscription, row, batch.prices)
+    is_removed = item is None and not has_ended(subscription)
+    columns = _columns(
+        subscription,
+        row,
+        item,
+        batch,
+        context,
+        status=_status(subscription) if item else Subscription.Status.CANCELED,
+        kind=row.kind,
+        tier=row.tier,
+        cycle_interval=row.cycle_interval,
+        cycle_count=row.cycle_count,
+        stripe_price_id=row.stripe_price_id,
+        stripe_item_id=row.stripe_item_id,
+        seats=item.quantity if item and row.seats is not None else row.seats,
+    )
+    if not is_removed:
+        return columns
+    # Stripe does not say when an item was removed; Orgdesk takes when it first saw it.
+    is_known = row.status == Subscription.Status.CANCELED and row.cancels_at
+    return replace(columns, cancels_at=row.cancels_at if is_known else context.at)
+
+
+def find_unknown_item(
+    subscription: gateway.Subscription,
+    row: Subscription,
+    prices: Mapping[str, Price],
+) -> gateway.SubscriptionItem | None:
+    """Return the item of a row whose price is unknown now; null if it was removed.
+
+    In a subscription that sells nothing known, any item may have taken its place.
+    """
+    items = (item for item in subscription.items if item.id == row.stripe_item_id)
+    replaced = None if sold_items(subscription, prices) else subscription.item
+    return next(items, replaced)
+
+
+def _columns(
+    subscription: gateway.Subscription,
+    row: Subscription | None,
+    item: gateway.SubscriptionItem | None,
+    batch: SubscriptionBatch,
+    context: FetchContext,
+    *,
+    status: str,
+    **terms: Any,
+) -> SubscriptionColumns:
+    """Return a row with these terms and what all rows of a subscription share."""
+    period: Any = item or row
     return SubscriptionColumns(
         stripe_id=subscription.id,
         organization_id=batch.owners[subscription.customer_id].organization_id,
-        kind=terms.kind,
         status=status,
-        tier=terms.tier,
-        cycle_interval=terms.cycle_interval,
-        cycle_count=terms.cycle_count,
-        stripe_price_id=item.price_id if is_known or not row else row.stripe_price_id,
-        seats=item.quantity if terms.kind == Subscription.Kind.SPACES else None,
         trial_ends_at=subscription.trial_ends_at,
         cancels_at=subscription.cancels_at,
         pause_reason=_pause_reason(subscription, status),
         paused_at=_paused_at(row, status, context),
-        period_starts_at=item.period_starts_at,
-        period_ends_at=item.period_ends_at,
+        period_starts_at=period.period_starts_at,
+        period_ends_at=period.period_ends_at,
+        **terms,
     )
-
-
-def known_items(
-    subscription: gateway.Subscription, prices: Mapping[str, Price]
-) -> list[gateway.SubscriptionItem]:
-    """Return the items whose price is known; Orgdesk ignores the others."""
-    return [
-        item
-        for item in subscription.items
-        if (price := prices.get(item.price_id)) and price.is_known
-    ]
 
 
 def has_ended(subscription: gateway.Subscription) -> bool:

@@ -25,17 +25,20 @@ def mark_subscription_deleted(stripe_id: str, context: FetchContext) -> Outcome:
 
     Raises `Missing` if Orgdesk does not have it either.
     """
-    row = Subscription.objects.filter(stripe_id=stripe_id).first()
-    if row is None:
+    rows = Subscription.objects.filter(stripe_id=stripe_id).order_by("kind")
+    if not rows:
         raise gateway.Missing("There is no such subscription in Stripe.")
-    outcome = Outcome(seen={stripe_id: row.organization_id})
-    if row.status not in LIVE:
+    outcome = Outcome(seen={stripe_id: rows[0].organization_id})
+    row = next((row for row in rows if row.status in LIVE), None)
+    if row is None:
         return outcome
     outcome.discrepancy_count = record_differences(
         [_deletion(row, context)], [stripe_id], context
     )
     if context.repairs:
-        unchanged = Subscription.objects.filter(pk=row.pk, synced_at__lte=context.at)
+        unchanged = Subscription.objects.filter(
+            stripe_id=stripe_id, synced_at__lte=context.at
+        )
         outcome.written = unchanged.update(
             status=Subscription.Status.CANCELED, synced_at=context.at
         )

@@ -31,6 +31,8 @@ class Outcome:
     unlinked_customers: set[str] = field(default_factory=set)
     # Customers with two live subscriptions of one kind.
     duplicate_customers: set[str] = field(default_factory=set)
+    # Subscriptions that sell no platform any more, with the instant when that was seen.
+    removed_platforms: dict[str, datetime] = field(default_factory=dict)
     closing_invoices: list[Invoice] = field(default_factory=list)  # that end a period
 
     def add(self, other: "Outcome") -> None:
@@ -40,6 +42,7 @@ class Outcome:
         self.seen |= other.seen
         self.unlinked_customers |= other.unlinked_customers
         self.duplicate_customers |= other.duplicate_customers
+        self.removed_platforms |= other.removed_platforms
         self.closing_invoices += other.closing_invoices
 
 

@@ -4,8 +4,8 @@ Stripe finalizes a draft invoice an hour after it made it. Until then the charge
 closed period can be added to it.
 """
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -37,6 +37,18 @@ def close_period_for_draft(invoice: gateway.Invoice) -> None:
         subscription_id=invoice.subscription_id,
         period_ends_at=invoice.ends_at,
     )
+
+
+def close_removed_platforms(removed: Mapping[str, datetime]) -> None:
+    """Close the periods of subscriptions whose platform item was removed lately.
+
+    Stripe goes on making drafts for what they still sell, but usage is not billed with
+    those. Repeated, it changes nothing.
+    """
+    since = timezone.now() - _RECENTLY_ENDED
+    for subscription_id, removed_at in sorted(removed.items()):
+        if removed_at > since:
+            close_period_for_cancellation(subscription_id, ended_at=removed_at)
 
 
 def close_ended_periods(subscriptions: Iterable[gateway.Subscription]) -> None:

@@ -65,7 +65,8 @@ def _build_columns(price: gateway.Price) -> _PriceColumns:
 def _update_subscriptions(price_ids: set[str]) -> None:
     """Copy the tier and cycle of known prices to the subscriptions that have them."""
     with connection.cursor() as cursor:
-        cursor.execute(_UPDATE_SUBSCRIPTIONS, [sorted(price_ids)])
+        for statement in (_UPDATE_SUBSCRIPTIONS, _UPDATE_ITEMS):
+            cursor.execute(statement, [sorted(price_ids)])
 
 
 # Rows that would not change are left alone, so that history gets no empty versions.
@@ -78,6 +79,14 @@ where p.stripe_id = any(%s)
     and p.tier > '' and p.cycle_interval > ''
     and (s.tier, s.cycle_interval, s.cycle_count)
         is distinct from (p.tier, p.cycle_interval, p.cycle_count)
+"""
+
+
+_UPDATE_ITEMS = """
+update billing_subscriptionitem i set tier = p.tier
+from billing_price p
+where p.stripe_id = any(%s) and i.stripe_price_id = p.stripe_id and i.kind = p.kind
+    and p.tier > '' and i.tier <> p.tier
 """
 
 

@@ -22,6 +22,7 @@ from billing.stripe.commands.mirror.owners import find_owners
 from billing.stripe.commands.mirror.period_closing import (
     close_billed_periods,
     close_ended_periods,
+    close_removed_platforms,
 )
 from billing.stripe.commands.mirror.prices import find_prices, mirror_prices
 from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
@@ -49,6 +50,7 @@ def refetch_subscription(id_: str, *, by: str = "") -> Outcome:
     for customer_id in sorted(outcome.duplicate_customers):
         outcome.add(mirror_all_subscriptions(customer_id, context))
     close_ended_periods([subscription])
+    close_removed_platforms(outcome.removed_platforms)
     return outcome
 
 
@@ -232,7 +234,7 @@ def _fetch_unlisted(
         organization_id=owner.organization_id, status__in=LIVE
     ).exclude(stripe_id__in=listed)
     subscriptions = []
-    for stripe_id in unlisted.values_list("stripe_id", flat=True):
+    for stripe_id in sorted(set(unlisted.values_list("stripe_id", flat=True))):
         try:
             subscriptions.append(gateway.get_subscription(stripe_id))
         except gateway.Missing:

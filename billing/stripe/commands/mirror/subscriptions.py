@@ -1,6 +1,7 @@
 """Subscriptions of Stripe: at most one live one per organization and kind."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,11 +13,12 @@ from billing.models.mirrors import LIVE
 from billing.signals import terms_changed
 from billing.stripe.commands.discrepancies import Difference
 from billing.stripe.commands.mirror.columns import (
+    RowKey,
     SubscriptionBatch,
     SubscriptionColumns,
     build_columns,
+    find_unknown_item,
     has_ended,
-    known_items,
 )
 from billing.stripe.commands.mirror.duplicates import find_duplicates
 from billing.stripe.commands.mirror.fetches import (
@@ -24,11 +26,19 @@ from billing.stripe.commands.mirror.fetches import (
     Outcome,
     record_differences,
 )
+from billing.stripe.commands.mirror.items import (
+    describe_items,
+    find_items,
+    sold_items,
+    unsold_prices,
+    write_items,
+)
 from billing.stripe.commands.mirror.owners import Owner, find_owners, is_in_scope
 from billing.stripe.commands.mirror.prices import find_prices
 from billing.stripe.commands.mirror.upserts import changed_kinds, mark_synced, upsert
 
 TABLE = "billing_subscription"
+_UNSOLD = Discrepancy.Kind.UNSOLD_ITEM
 # Columns whose change is a difference of each kind.
 _KINDS = {
     Discrepancy.Kind.CUSTOMER: ("organization_id",),
@@ -38,7 +48,7 @@ _KINDS = {
     Discrepancy.Kind.STATUS: ("status", "trial_ends_at", "cancels_at", "pause_reason"),
     Discrepancy.Kind.PERIOD: ("period_starts_at", "period_ends_at"),
 }
-ColumnsById = Mapping[str, SubscriptionColumns]
+ColumnsByKey = Mapping[RowKey, SubscriptionColumns]
 
 
 @transaction.atomic
@@ -66,7 +76,7 @@ def mirror_subscriptions(
         outcome.duplicate_customers = {
             subscription.customer_id
             for subscription in batch.subscriptions
-            if subscription.id in duplicates
+            if subscription.id in {id_ for id_, _ in duplicates}
         }
         batch.leave_out(outcome.duplicate_customers)
         columns, duplicates = _build_all_columns(batch, context), {}
@@ -79,8 +89,20 @@ def mirror_subscriptions(
         differences, list(outcome.seen), context
     )
     if context.repairs:
-        outcome.written = _write(columns, duplicates, context)
+        outcome.removed_platforms = dict(_list_removed_platforms(batch, columns))
+        outcome.written = _write(batch, columns, duplicates, context)
     return outcome
+
+
+def _list_removed_platforms(
+    batch: SubscriptionBatch, columns: ColumnsByKey
+) -> Iterator[tuple[str, datetime]]:
+    """Yield the live subscriptions whose platform item was removed, and since when."""
+    for subscription in batch.subscriptions:
+        row = columns.get((subscription.id, Subscription.Kind.PLATFORM))
+        is_ended = row is not None and row.status == Subscription.Status.CANCELED
+        if row and is_ended and not has_ended(subscription) and row.cancels_at:
+            yield subscription.id, row.cancels_at
 
 
 def _load_batch(
@@ -90,8 +112,8 @@ def _load_batch(
 ) -> SubscriptionBatch:
     """Read the rows that mirroring needs, for subscriptions with an owner in scope.
 
-    Costs three queries by index: prices, the subscriptions' rows, and the live rows of
-    their organizations.
+    Costs four queries by index: prices, the subscriptions' rows and items, and the live
+    rows of their organizations.
     """
     owned = [
         subscription
@@ -106,16 +128,21 @@ def _load_batch(
     live_rows = Subscription.objects.filter(
         organization_id__in=organization_ids, status__in=LIVE
     )
-    rows = {row.stripe_id: row for query in (own_rows, live_rows) for row in query}
-    return SubscriptionBatch(owned, owners, prices, rows)
+    rows = {
+        (row.stripe_id, row.kind): row
+        for query in (own_rows, live_rows)
+        for row in query
+    }
+    items = find_items([item.id for item in owned])
+    return SubscriptionBatch(owned, owners, prices, rows, items)
 
 
 def _build_all_columns(
     batch: SubscriptionBatch, context: FetchContext
-) -> dict[str, SubscriptionColumns]:
-    """Return the columns by subscription; new ones of an unknown price are left out."""
+) -> dict[RowKey, SubscriptionColumns]:
+    """Return the columns of all rows; a subscription that sells nothing has none."""
     columns = (build_columns(item, batch, context) for item in batch.subscriptions)
-    return {row.stripe_id: row for row in columns if row is not None}
+    return {row.key: row for rows in columns for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +150,8 @@ class _Reconciler:
     """Comparison of Orgdesk's rows with Stripe's subscriptions."""
 
     batch: SubscriptionBatch
-    columns: ColumnsById
-    duplicates: Mapping[str, str]  # the subscription that is used, by duplicate
+    columns: ColumnsByKey
+    duplicates: Mapping[RowKey, str]  # the subscription that is used, by duplicate
     context: FetchContext
 
     def list_differences(self) -> list[Difference]:
@@ -136,30 +163,84 @@ class _Reconciler:
         ]
 
     def _compare(self, subscription: gateway.Subscription) -> Iterator[Difference]:
-        row = self.batch.rows.get(subscription.id)
-        columns = self.columns.get(subscription.id)
-        used_id = self.duplicates.get(subscription.id, subscription.id)
-        if not has_ended(subscription) and not known_items(
-            subscription, self.batch.prices
-        ):
-            price_ids = ", ".join(item.price_id for item in subscription.items)
-            tier = row.tier if row else ""
-            yield self._difference(subscription, "unknown_price", tier, price_ids)
-        if used_id != subscription.id:
+        yield from self._compare_prices(subscription)
+        if used_ids := self._used_instead(subscription):
             yield self._difference(
                 subscription,
-                "two_live",
-                f"{used_id} is used",
+                Discrepancy.Kind.TWO_LIVE,
+                f"{', '.join(used_ids)} is used",
                 f"{subscription.id} is {subscription.status}",
             )
-        elif columns and row:
-            for kind in changed_kinds(row, columns, _KINDS):
-                yield self._difference(
-                    subscription, kind, _describe(row, kind), _describe(columns, kind)
-                )
+            return
+        columns = [
+            row for row in self.columns.values() if row.stripe_id == subscription.id
+        ]
+        if columns and self.batch.rows_of(subscription.id):
+            yield from self._compare_terms(subscription, columns)
         elif columns and self.context.records_new:
-            tier = _describe(columns, Discrepancy.Kind.TIER)
-            yield self._difference(subscription, "missing", "", tier)
+            tiers = _join(_describe(row, Discrepancy.Kind.TIER) for row in columns)
+            yield self._difference(subscription, Discrepancy.Kind.MISSING, "", tiers)
+
+    def _compare_prices(
+        self, subscription: gateway.Subscription
+    ) -> Iterator[Difference]:
+        """Name the items that Orgdesk does not sell."""
+        unsold = unsold_prices(subscription, self.batch.prices)
+        if not unsold or has_ended(subscription):
+            return
+        rows = self.batch.rows_of(subscription.id)
+        kinds = {
+            sold.price.kind for sold in sold_items(subscription, self.batch.prices)
+        }
+        lost = [
+            row
+            for row in rows
+            if row.kind not in kinds
+            and find_unknown_item(subscription, row, self.batch.prices)
+        ]
+        is_unknown = bool(lost) or not kinds
+        kind = Discrepancy.Kind.UNKNOWN_PRICE if is_unknown else _UNSOLD
+        tiers = _join(row.tier for row in rows)
+        yield self._difference(subscription, kind, tiers, ", ".join(unsold))
+
+    def _used_instead(self, subscription: gateway.Subscription) -> list[str]:
+        """Return the subscriptions that are used instead of this duplicate."""
+        used_ids = (
+            self.duplicates.get((subscription.id, kind), subscription.id)
+            for kind in Subscription.Kind.values
+        )
+        return sorted({id_ for id_ in used_ids if id_ != subscription.id})
+
+    def _compare_terms(
+        self, subscription: gateway.Subscription, columns: Sequence[SubscriptionColumns]
+    ) -> Iterator[Difference]:
+        """Compare the rows of a subscription; each kind of difference is one."""
+        before: dict[str, list[str]] = defaultdict(list)
+        after: dict[str, list[str]] = defaultdict(list)
+        for new in columns:
+            row = self.batch.rows.get(new.key)
+            kinds = changed_kinds(row, new, _KINDS) if row else [Discrepancy.Kind.ITEMS]
+            for kind in kinds:
+                before[kind].append(_describe(row, kind) if row else "")
+                after[kind].append(_describe(new, kind))
+        if not before:
+            yield from self._compare_items(subscription)
+        for kind, values in before.items():
+            yield self._difference(
+                subscription, kind, _join(values), _join(after[kind])
+            )
+
+    def _compare_items(
+        self, subscription: gateway.Subscription
+    ) -> Iterator[Difference]:
+        """Compare the sold items where the terms of the main ones are the same."""
+        sold = sold_items(subscription, self.batch.prices)
+        rows = self.batch.items.get(subscription.id, [])
+        mirrored = describe_items((row.stripe_price_id, row.quantity) for row in rows)
+        in_stripe = describe_items((s.item.price_id, s.item.quantity) for s in sold)
+        if rows and sold and mirrored != in_stripe:
+            kind = Discrepancy.Kind.ITEMS
+            yield self._difference(subscription, kind, mirrored, in_stripe)
 
     def _difference(
         self,
@@ -169,14 +250,14 @@ class _Reconciler:
         stripe_value: str,
     ) -> Difference:
         owner = self.batch.owners[subscription.customer_id]
-        row = self.batch.rows.get(subscription.id)
+        rows = self.batch.rows_of(subscription.id)
         return Difference(
             kind,
             subscription.id,
             orgdesk_value,
             stripe_value,
             stripe_read_at=self.context.at,
-            orgdesk_read_at=row.synced_at if row else None,
+            orgdesk_read_at=min((row.synced_at for row in rows), default=None),
             organization_id=owner.organization_id,
             white_label_id=owner.white_label_id,
         )
@@ -184,9 +265,14 @@ class _Reconciler:
 
 def _describe(subscription: Subscription | SubscriptionColumns, kind: str) -> str:
     """Return the columns of a kind of difference as a text for people."""
-    names = _KINDS[Discrepancy.Kind(kind)]
+    names = _KINDS.get(Discrepancy.Kind(kind), ("tier", "stripe_price_id"))
     values = (getattr(subscription, name) for name in names)
     return " · ".join(_text(value) for value in values if value not in (None, ""))
+
+
+def _join(texts: Iterable[str]) -> str:
+    """Return different texts as one; a subscription's rows often have the same."""
+    return "; ".join(dict.fromkeys(text for text in texts if text))
 
 
 def _text(value: object) -> str:
@@ -194,23 +280,44 @@ def _text(value: object) -> str:
 
 
 def _write(
-    columns: ColumnsById, duplicates: Mapping[str, str], context: FetchContext
+    batch: SubscriptionBatch,
+    columns: ColumnsByKey,
+    duplicates: Mapping[RowKey, str],
+    context: FetchContext,
 ) -> int:
     """Write rows that differ, delete unused duplicates, and return how many changed.
 
     Rows that end are written first: a unique index allows one live subscription per
-    organization and kind, so the successor could not be written before.
+    organization and kind, so the successor could not be written before. Counted are
+    subscriptions, with those of which only an item changed.
     """
-    unused = [id_ for id_, used_id in duplicates.items() if used_id != id_]
-    rows = [row for row in columns.values() if row.stripe_id not in unused]
-    deleted, _ = Subscription.objects.filter(
-        stripe_id__in=unused, synced_at__lte=context.at
-    ).delete()
-    written = upsert(TABLE, [row for row in rows if not row.is_live], context.at)
-    written |= upsert(TABLE, [row for row in rows if row.is_live], context.at)
+    unused = {key for key, used_id in duplicates.items() if used_id != key[0]}
+    rows = [row for key, row in columns.items() if key not in unused]
+    deleted = _delete_rows(unused, context)
+    written = _upsert([row for row in rows if not row.is_live], context)
+    written |= _upsert([row for row in rows if row.is_live], context)
+    organization_ids = {
+        id_: owner.organization_id for id_, owner in batch.owners.items()
+    }
+    changed = write_items(
+        batch.subscriptions, batch.prices, organization_ids, context.at
+    )
     if context.run_id is None:
-        mark_synced(TABLE, list(columns), context.at)
+        mark_synced(TABLE, [id_ for id_, _ in columns], context.at)
     if written:
-        ids = sorted({columns[id_].organization_id for id_ in written})
+        ids = sorted({row.organization_id for row in rows if row.stripe_id in written})
         terms_changed.send(Subscription, organization_ids=ids)
-    return len(written) + deleted
+    return len(written | changed) + deleted
+
+
+def _delete_rows(keys: Iterable[RowKey], context: FetchContext) -> int:
+    """Delete rows that were not read from Stripe since; return how many."""
+    unchanged = Subscription.objects.filter(synced_at__lte=context.at)
+    return sum(
+        unchanged.filter(stripe_id=stripe_id, kind=kind).delete()[0]
+        for stripe_id, kind in sorted(keys)
+    )
+
+
+def _upsert(rows: Sequence[SubscriptionColumns], context: FetchContext) -> set[str]:
+    return upsert(TABLE, rows, context.at, key=("stripe_id", "kind"))

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 
 _TYPES = {
-    "organization_id": "bigint",
+    **dict.fromkeys(("organization_id", "quantity"), "bigint"),
     **dict.fromkeys(("seats", "cycle_count", "attempt_count"), "integer"),
     **dict.fromkeys(("is_active", "is_metered"), "boolean"),
     **dict.fromkeys(
@@ -22,32 +22,38 @@ _TYPES = {
 }
 
 
-def upsert(table: str, rows: Sequence[Any], at: datetime) -> set[str]:
+def upsert(
+    table: str,
+    rows: Sequence[Any],
+    at: datetime,
+    *,
+    key: tuple[str, ...] = ("stripe_id",),
+) -> set[str]:
     """Insert or update rows, given as dataclasses whose fields are columns.
 
-    Returns the Stripe ids of the rows that changed. Rows that were read from Stripe
-    after `at` stay as they are: an answer may be older than one that was written before
-    it.
+    `key` are the columns of the unique index that identifies a row. Returns the
+    Stripe ids of the rows that changed. Rows that were read from Stripe after `at` stay
+    as they are: an answer may be older than one that was written before it.
     """
     if not rows:
         return set()
     # Every writer locks rows in the order of their ids, so that none wait in a circle.
-    rows = sorted(rows, key=lambda row: row.stripe_id)
+    rows = sorted(rows, key=lambda row: [getattr(row, name) for name in key])
     names = tuple(field.name for field in fields(rows[0]))
     columns = map(list, zip(*(astuple(row) for row in rows), strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(_upsert_statement(table, names), [at, *columns])
+        cursor.execute(_upsert_statement(table, names, key), [at, *columns])
         return {stripe_id for (stripe_id,) in cursor.fetchall()}
 
 
 @cache
-def _upsert_statement(table: str, names: tuple[str, ...]) -> str:
+def _upsert_statement(table: str, names: tuple[str, ...], key: tuple[str, ...]) -> str:
     """Return the statement for a table and its columns.
 
     Its parameters are the time of the fetch and one array per column. The condition
     skips rows that are newer or equal, so they get no version in the history.
     """
-    values = [name for name in names if name != "stripe_id"]
+    values = [name for name in names if name not in key]
     columns = ", ".join(names)
     arrays = ", ".join(f"%s::{_type(name)}[]" for name in names)
     changes = ", ".join(f"{name} = excluded.{name}" for name in values)
@@ -56,7 +62,7 @@ def _upsert_statement(table: str, names: tuple[str, ...]) -> str:
     return f"""
 insert into {table} as t (synced_at, {columns})
 select %s::timestamptz, f.* from unnest({arrays}) f
-on conflict (stripe_id) do update set synced_at = excluded.synced_at, {changes}
+on conflict ({", ".join(key)}) do update set synced_at = excluded.synced_at, {changes}
 where t.synced_at <= excluded.synced_at and ({present}) is distinct from ({fetched})
 returning t.stripe_id
 """  # noqa: S608  the names are constants of this package

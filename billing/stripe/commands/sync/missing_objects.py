@@ -83,7 +83,7 @@ def _check_subscriptions(run: SyncRun, context: FetchContext) -> Iterator[Outcom
     )
     if not _is_known_account(run):
         return
-    for id_ in list(rows.values_list("stripe_id", flat=True)):
+    for id_ in sorted(set(rows.values_list("stripe_id", flat=True))):
         try:
             subscription = gateway.get_subscription(id_)
         except gateway.Missing:

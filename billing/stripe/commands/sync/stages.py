@@ -6,6 +6,7 @@ Requests to Stripe are made before or after a transaction, never inside one.
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import DataError, IntegrityError
@@ -18,6 +19,7 @@ from billing.stripe.commands.mirror.invoices import mirror_invoices
 from billing.stripe.commands.mirror.period_closing import (
     close_ended_periods,
     close_period_for_draft,
+    close_removed_platforms,
 )
 from billing.stripe.commands.mirror.prices import mirror_prices
 from billing.stripe.commands.mirror.refetches import (
@@ -82,6 +84,8 @@ def _mirror_subscription_page(
         result.errors += not _mirror_all_of(customer_id, result.outcome, context)
     if context.repairs:
         result.errors += sum(not _close(_close_ended_period, item) for item in items)
+    for removed in result.outcome.removed_platforms.items():
+        result.errors += not _close(_close_removed_platform, removed)
     lasting = {
         item.id for item in items if item.ended_at is None or not context.repairs
     }
@@ -124,6 +128,10 @@ def _close_ended_period(subscription: gateway.Subscription) -> None:
     close_ended_periods([subscription])
 
 
+def _close_removed_platform(removed: tuple[str, datetime]) -> None:
+    close_removed_platforms(dict([removed]))
+
+
 def _close(close_period: Callable[[Any], None], item: Any) -> bool:
     """Close a period; return whether that succeeded.
 
@@ -132,7 +140,7 @@ def _close(close_period: Callable[[Any], None], item: Any) -> bool:
     try:
         close_period(item)
     except Exception:  # of any kind
-        logger.exception("period_not_closed id=%s", item.id)
+        logger.exception("period_not_closed id=%s", getattr(item, "id", item))
         return False
     return True
 
