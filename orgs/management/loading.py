@@ -102,9 +102,12 @@ class LoadCommand(BaseCommand):
         with Source(file) as source:
             records = read_records(source, self.layout)
             try:
-                for loaded, cells in self._batches(records, source):
+                for loaded, batch in self._batches(records, source):
                     counts += loaded.counts
-                    rows = ((reject, cells[reject.line]) for reject in loaded.rejects)
+                    rows = (
+                        (reject, batch[reject.line].cells())
+                        for reject in loaded.rejects
+                    )
                     rejects.write(records.columns, rows)
             finally:
                 self.finish()
@@ -121,8 +124,8 @@ class LoadCommand(BaseCommand):
 
     def _batches(
         self, records: Records, source: Source
-    ) -> Iterator[tuple[Loaded, dict[int, Sequence[str]]]]:
-        """Load the records in batches; yield each result, and the cells by line."""
+    ) -> Iterator[tuple[Loaded, dict[int, Record]]]:
+        """Load the records in batches; yield each result, and its records by line."""
         with tqdm(
             total=source.size,
             unit="B",
@@ -131,7 +134,7 @@ class LoadCommand(BaseCommand):
             file=sys.stderr,
         ) as bar:
             for batch in _in_batches(records.rows, self.batch_size):
-                yield self._load(batch), {record.line: record.cells for record in batch}
+                yield self._load(batch), {record.line: record for record in batch}
                 bar.update(source.position() - bar.n)
 
     def _load(self, batch: Sequence[Record]) -> Loaded:

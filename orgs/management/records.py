@@ -20,6 +20,10 @@ from orgs.management.sources import LINE_BYTES, NumberedLine, Source
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _ORIGINAL_ONLY = (ORIGINAL,)
+_TOO_LONG = InputRejected(
+    "line_too_long", f"The line is longer than {LINE_BYTES:,} bytes."
+)
+_KEPT_BYTES = 1_000  # of a line that is too long: a batch of them must fit into memory
 # A cell may be as long as a line: rejected lines are cells.
 csv.field_size_limit(LINE_BYTES + 1)
 
@@ -44,11 +48,17 @@ Content = bytes | dict[str, str] | InputRejected
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A line or row of a file: its first line, and its cells in a rejects file."""
+    """A line or row of a file: the number of its first line, its content, as read."""
 
     line: int
     content: Content
-    cells: Sequence[str]
+    raw: bytes | Sequence[str]
+
+    def cells(self) -> Sequence[str]:
+        """Return the cells of a rejects file, of which one may be a line of NDJSON."""
+        if isinstance(self.raw, bytes):
+            return [self.raw.decode(errors="surrogateescape").rstrip("\r\n")]
+        return self.raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +110,13 @@ def _columns_text(layout: Layout) -> str:
 
 def _line(numbered: NumberedLine) -> Record:
     number, line = numbered
-    text = line.decode(errors="surrogateescape").rstrip("\r\n")
-    return Record(number, _check_line(number, line), [text])
+    content = _check_line(number, line)
+    return Record(number, content, line[:_KEPT_BYTES] if content is _TOO_LONG else line)
 
 
 def _check_line(number: int, line: bytes) -> bytes | InputRejected:
     if len(line) > LINE_BYTES:
-        return InputRejected(
-            "line_too_long", f"The line is longer than {LINE_BYTES:,} bytes."
-        )
+        return _TOO_LONG
     return find_bad_byte(line, number) or line
 
 

@@ -36,17 +36,20 @@ class KeyFacts:
     used_at: datetime | None
 
 
-# The key by its hash, unless it has expired, was revoked, or belongs to a deleted
-# organization. A revocation may lie in the future: a rotated key works until then.
+# The key by its hash, unless it has expired or was revoked. A revocation may lie in the
+# future: a rotated key works until then. The key of a deleted organization may only
+# report usage, if it ever could: gateways report minutes later what was used before.
 _KEY = """
-select k.id, k.scopes, k.white_label_id, k.organization_id, k.last_used_at, {columns}
+select k.id, case when own.deleted_at is null then k.scopes
+        else array['usage:write']::varchar[] end,
+    k.white_label_id, k.organization_id, k.last_used_at, {columns}
 from orgs_apikey k
 left join orgs_organization own on own.id = k.organization_id
 {joins}
 where k.key_hash = %(key_hash)s
     and (k.expires_at is null or k.expires_at > %(now)s)
     and (k.revoked_at is null or k.revoked_at > %(now)s)
-    and (k.organization_id is null or own.deleted_at is null)
+    and (own.deleted_at is null or 'usage:write' = any(k.scopes))
 """
 _KEY_COLUMNS = 5
 # Left joins, so that the key is returned even if the organization does not exist.

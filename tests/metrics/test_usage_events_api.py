@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from orgs.models import ApiKey, Organization, Project, WhiteLabel
 from tests.factories import (
     NOW,
+    delete,
     event,
     make_key,
     make_organization,
@@ -149,6 +150,31 @@ def test_key_of_one_organization_cannot_report_for_another(acme: WhiteLabel) -> 
     assert answer["accepted"] == 1
     assert [r["code"] for r in answer["rejected"]] == ["organization_not_found"]
     assert usage_of(other, "quantity") == [(5,)]
+
+
+def test_key_of_a_deleted_organization_reports_earlier_usage_and_nothing_else(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    scopes = ("usage:write", "organizations:read", "billing:read")
+    key = make_key(acme, *scopes, organization=org)
+    reader = make_key(acme, "organizations:read", organization=org)
+    delete(org)
+    later = event("b", timestamp="2026-11-21T12:00:01Z")
+
+    answer = send(key, [event("a"), later]).json()
+
+    assert answer["accepted"] == 1
+    assert [r["code"] for r in answer["rejected"]] == ["organization_deleted"]
+    client = Client(headers={"x-api-key": key})
+    for path in (
+        "/api/v1/organizations",
+        f"/api/v1/organizations/{org.pk}?includeDeleted=true",
+        f"/api/v1/organizations/{org.pk}/access",
+        f"/api/v1/billing/costs/{org.pk}/charts",
+        "/v1/orgs/current",
+    ):
+        assert client.get(path).status_code == 403, path
+    assert send(reader, [event("c")]).status_code == 401
 
 
 @pytest.mark.parametrize(

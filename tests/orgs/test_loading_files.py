@@ -320,3 +320,11 @@ def test_the_commonest_reasons_are_printed(load: Load) -> None:
 
     assert "5 organization_not_found, first in line 1: " in load.errors
     assert str(load.rejects) in load.errors
+
+
+def test_only_the_beginning_of_a_line_that_is_too_long_is_kept(load: Load) -> None:
+    load(lines(event("c" * 1_000_001), event("a")))
+
+    [row] = load.rejected_rows()
+    assert (row["code"], len(row["original"])) == ("line_too_long", 1_000)
+    assert UsageEvent.objects.count() == 1
