@@ -23,7 +23,7 @@ _ORIGINAL_ONLY = (ORIGINAL,)
 _TOO_LONG = InputRejected(
     "line_too_long", f"The line is longer than {LINE_BYTES:,} bytes."
 )
-_KEPT_BYTES = 1_000  # of a line that is too long: a batch of them must fit into memory
+_SHOWN_BYTES = 1_000  # of a line that is too long: a batch of them must fit into memory
 # A cell may be as long as a line: rejected lines are cells.
 csv.field_size_limit(LINE_BYTES + 1)
 
@@ -111,7 +111,9 @@ def _columns_text(layout: Layout) -> str:
 def _line(numbered: NumberedLine) -> Record:
     number, line = numbered
     content = _check_line(number, line)
-    return Record(number, content, line[:_KEPT_BYTES] if content is _TOO_LONG else line)
+    return Record(
+        number, content, line[:_SHOWN_BYTES] if content is _TOO_LONG else line
+    )
 
 
 def _check_line(number: int, line: bytes) -> bytes | InputRejected:

@@ -322,7 +322,7 @@ def test_the_commonest_reasons_are_printed(load: Load) -> None:
     assert str(load.rejects) in load.errors
 
 
-def test_only_the_beginning_of_a_line_that_is_too_long_is_kept(load: Load) -> None:
+def test_rejects_have_the_beginning_of_a_line_that_is_too_long(load: Load) -> None:
     load(lines(event("c" * 1_000_001), event("a")))
 
     [row] = load.rejected_rows()
