@@ -4,7 +4,9 @@ Pure functions. Two cycles that always end together are the same one: 12 months 
 year and 7 days a week.
 """
 
+from calendar import monthrange
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 INTERVALS = ("day", "week", "month", "year")
 MONTHS_OF_A_YEAR, DAYS_OF_A_WEEK = 12, 7
@@ -45,3 +47,24 @@ class Cycle:
         cycle = self.normalized
         name = _NAMES.get((cycle.interval, cycle.count))
         return name or f"every {cycle.count} {cycle.interval}s"
+
+
+def last_month_end(start: datetime, *, until: datetime) -> datetime | None:
+    """Return the last end of a month that is not after `until`; None before the first.
+
+    Months are counted from `start` as Stripe counts them, in UTC: from January 31 to
+    February 28, then to March 31.
+    """
+    start = start.astimezone(UTC)
+    until = until.astimezone(UTC)
+    months = (until.year - start.year) * MONTHS_OF_A_YEAR + until.month - start.month
+    for count in (months, months - 1):
+        if count > 0 and (end := _add_months(start, count)) <= until:
+            return end
+    return None
+
+
+def _add_months(start: datetime, count: int) -> datetime:
+    year, month = divmod(start.year * 12 + start.month - 1 + count, 12)
+    day = min(start.day, monthrange(year, month + 1)[1])
+    return start.replace(year=year, month=month + 1, day=day)

@@ -216,7 +216,7 @@ CELERY_TASK_ROUTES = {
         ("stripe.tasks.do_action", 0),
         ("stripe.tasks.resolve_discrepancy", 0),
         ("stripe.tasks.handle_event", 6),
-        ("ledger.tasks.make_final_invoice", 6),
+        ("ledger.tasks.make_usage_invoice", 6),
         ("stripe.tasks.pull_events", 6),
         ("stripe.tasks.run_sync", 6),
         ("ledger.tasks.send_charges", 6),
@@ -280,8 +280,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.ledger.tasks.sweep_charges",
         "schedule": crontab(minute="*"),
     },
-    "sweep-final-invoices": {
-        "task": "billing.ledger.tasks.sweep_final_invoices",
+    "sweep-usage-invoices": {
+        "task": "billing.ledger.tasks.sweep_usage_invoices",
+        "schedule": crontab(minute="*/15"),
+    },
+    "sweep-ended-months": {
+        "task": "billing.ledger.tasks.sweep_ended_months",
         "schedule": crontab(minute="*/15"),
     },
     "evaluate-due": {

@@ -82,6 +82,7 @@ class WhiteLabelAdmin(VisibleRowsAdmin):
         "gpu_weight",
         "currency",
         "default_rate_limit",
+        "bills_usage_monthly",
         "owner",
     )
 

@@ -142,10 +142,11 @@ def record(
     events: Sequence[Mapping[str, Any]],
     *,
     organization_id: int | None = None,
+    now: datetime = NOW,
 ) -> RecordingResult:
     """Record events as the API does: parsed and numbered from 0."""
     numbered = [(i, parse_event(orjson.dumps(e))) for i, e in enumerate(events)]
-    return record_usage(white_label, numbered, organization_id=organization_id, now=NOW)
+    return record_usage(white_label, numbered, organization_id=organization_id, now=now)
 
 
 def usage_of(organization: Organization, *fields: str) -> list[tuple[Any, ...]]:

@@ -163,7 +163,9 @@ class Subscription:
     has_more_items: bool  # `items` are the first page of them
     currency: str
     is_paused: bool
+    trial_starts_at: datetime | None
     trial_ends_at: datetime | None
+    cycle_anchor_at: datetime  # from when Stripe counts the cycles
     cancels_at: datetime | None  # the period's end with `cancel_at_period_end`
     canceled_at: datetime | None
     ended_at: datetime | None
@@ -198,7 +200,9 @@ class Subscription:
             has_more_items=node.node("items").boolean("has_more"),
             currency=node.currency(),
             is_paused=node.nullable_node("pause_collection") is not None,
+            trial_starts_at=node.nullable_instant("trial_start"),
             trial_ends_at=node.nullable_instant("trial_end"),
+            cycle_anchor_at=node.instant("billing_cycle_anchor"),
             cancels_at=cancels_at,
             canceled_at=node.nullable_instant("canceled_at"),
             ended_at=node.nullable_instant("ended_at"),

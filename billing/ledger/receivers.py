@@ -25,7 +25,7 @@ def connect() -> None:
     closed_usage_lowered.connect(_credit_lowered_usage, weak=False)
     late_usage_reported.connect(_list_settled, weak=False)
     charges_ready.connect(_enqueue_charges, weak=False)
-    charges_waiting.connect(_enqueue_final_invoices, weak=False)
+    charges_waiting.connect(_enqueue_usage_invoices, weak=False)
 
 
 def _open_periods(*, organization_ids: list[int], **_: Any) -> None:
@@ -48,9 +48,9 @@ def _enqueue_charges(*, period_ids: list[int], **_: Any) -> None:
         enqueue(tasks.send_charges, period_id)
 
 
-def _enqueue_final_invoices(*, organization_ids: list[int], **_: Any) -> None:
+def _enqueue_usage_invoices(*, organization_ids: list[int], **_: Any) -> None:
     for organization_id in organization_ids:
-        enqueue(tasks.make_final_invoice, organization_id)
+        enqueue(tasks.make_usage_invoice, organization_id)
 
 
 def _list_settled(*, organization_ids: list[int], **_: Any) -> list[int]:

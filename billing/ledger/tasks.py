@@ -5,12 +5,13 @@ import logging
 from celery import shared_task
 
 from billing import gateway
-from billing.ledger.commands import charges, final_invoices
+from billing.ledger.commands import charges, terms, usage_invoices
 from billing.ledger.queries.charges import (
     list_due_periods,
     list_organizations_without_draft,
     next_attempt_in,
 )
+from billing.ledger.queries.terms import list_ended_months
 from orgs.queue.enqueue import enqueue
 
 logger = logging.getLogger(__name__)
@@ -39,19 +40,32 @@ def sweep_charges() -> None:
 
 
 @shared_task
-def make_final_invoice(organization_id: int) -> None:
-    """Create the final invoice of an organization; the sweep retries it on failure."""
+def make_usage_invoice(organization_id: int) -> None:
+    """Create the invoice of charges that no draft takes; the sweep retries it."""
     try:
-        final_invoices.make_final_invoice(organization_id)
+        usage_invoices.make_usage_invoice(organization_id)
     except gateway.GatewayError as error:
         logger.warning(
-            "last_invoice_later organization=%s code=%s", organization_id, error.code
+            "usage_invoice_later organization=%s code=%s", organization_id, error.code
         )
 
 
 @shared_task
-def sweep_final_invoices() -> None:
-    """Enqueue the organizations that have charges but no subscription any more."""
+def sweep_usage_invoices() -> None:
+    """Enqueue the organizations whose waiting charges no draft of Stripe will take."""
     if gateway.is_on():
         for organization_id in list_organizations_without_draft(_BATCH):
-            enqueue(make_final_invoice, organization_id)
+            enqueue(make_usage_invoice, organization_id)
+
+
+@shared_task
+def close_ended_months(subscription_id: str) -> None:
+    """Close the month that ended beside a plan with a longer cycle."""
+    terms.close_ended_months(subscription_id)
+
+
+@shared_task
+def sweep_ended_months() -> None:
+    """Enqueue the subscriptions beside which a month of usage has ended."""
+    for subscription_id in list_ended_months(_BATCH):
+        enqueue(close_ended_months, subscription_id)

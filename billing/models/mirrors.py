@@ -145,7 +145,11 @@ class Subscription(models.Model):
     cycle_count = models.PositiveSmallIntegerField(default=1)  # of intervals in a cycle
     stripe_price_id = models.CharField(max_length=255)
     seats = models.PositiveIntegerField(null=True, blank=True)
+    began_at = models.DateTimeField(null=True, blank=True)  # created in Stripe
+    trial_starts_at = models.DateTimeField(null=True, blank=True)
     trial_ends_at = models.DateTimeField(null=True, blank=True)
+    # From when Stripe counts the cycles: later than the beginning if it was restarted.
+    cycle_anchor_at = models.DateTimeField(null=True, blank=True)
     cancels_at = models.DateTimeField(null=True, blank=True)
     pause_reason = models.CharField(max_length=200, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True)
@@ -180,7 +184,10 @@ class Subscription(models.Model):
             in_order("subscription", "period_starts_at", "period_ends_at"),
             *in_range(
                 "subscription",
+                "began_at",
+                "trial_starts_at",
                 "trial_ends_at",
+                "cycle_anchor_at",
                 "cancels_at",
                 "paused_at",
                 "period_starts_at",

@@ -19,12 +19,14 @@ class CorrectionKind(models.TextChoices):
 
     Rebuild recomputes daily usage from its events; re-rate prices an open period with
     the current price book; void takes events out of daily usage; storage replaces the
-    recorded bytes of days whose stored bytes turned out to be different.
+    recorded bytes of days whose stored bytes turned out to be different; split moves
+    usage to the period after a change of terms.
     """
 
     REBUILD = "rebuild"
     RERATE = "rerate"
     VOID = "void"
+    SPLIT = "split"
     STORAGE = "storage"
 
 

@@ -59,6 +59,11 @@ class WhiteLabel(models.Model):
         default=200,
         help_text="API requests per minute, for organizations without their own limit.",
     )
+    bills_usage_monthly = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Bill usage each month beside a plan whose cycle is longer.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

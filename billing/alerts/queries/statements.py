@@ -8,6 +8,7 @@ and have no alert yet. Each is one statement, however many organizations there a
 from billing.alerts.kinds import ALERT_KINDS, AlertKind
 from billing.alerts.measures import ENTITLEMENTS
 from billing.forecast.queries.forecasts import AVERAGE_DAYS, SETTLES_HOURS
+from billing.ledger.queries.terms import USAGE_PERIOD_END
 from billing.models.accounts import LimitKind
 from billing.models.mirrors import (
     LIVE,
@@ -72,7 +73,7 @@ _LIMIT_JOIN = """
 _PAID = f"""
 paid as materialized (  -- else the cost would be summed once for each use
     select a.*, p.number, p.starts_at, coalesce(%(spend)s::numeric, p.cost) as cost,
-        s.status, s.trial_ends_at, s.period_ends_at as ends_at, s.stripe_id,
+        s.status, s.trial_ends_at, {USAGE_PERIOD_END} as ends_at, s.stripe_id,
         case when s.status = '{SubscriptionStatus.TRIALING}'
             and (s.trial_ends_at is null or s.trial_ends_at > %(now)s)
             then coalesce(b.free_balance, 0) else 0 end as paying_balance,

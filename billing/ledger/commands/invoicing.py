@@ -5,12 +5,13 @@ creates a draft at the end of each cycle and finalizes it an hour later. The usa
 the period becomes charges in the transaction that closes it; they are sent after it
 commits. Which invoices close a period:
 
-- `subscription_cycle` of a platform subscription closes the open period. A yearly
-  cycle has a yearly invoice, so its period is a year: usage is billed when Stripe
-  bills, and spending limits protect against large unpaid amounts. The invoice at the
-  end of a trial is one of these, too; the free balance pays then.
-- `subscription_create` closes nothing: nothing was used yet. Nor do changes of a
-  subscription, manual invoices, or invoices for spaces: seats are not usage.
+- `subscription_cycle` of a platform subscription closes the open period. The invoice at
+  the end of a trial is one of these, too; the free balance pays then.
+- `subscription_update` closes nothing by itself: the change of terms does, see
+  `billing.ledger.commands.terms`. Its draft, if Stripe leaves one, takes charges that
+  wait.
+- `subscription_create` closes nothing: nothing was used yet. Nor do thresholds, quotes,
+  manual invoices, or invoices for spaces: seats are not usage.
 - While a subscription is paused, its invoices are void. The period stays open, limits
   go on counting, and the first invoice afterwards bills all of it.
 - The period of a deleted organization is closed and billed like any other.
@@ -21,7 +22,7 @@ commits. Which invoices close a period:
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.db import transaction
@@ -40,6 +41,8 @@ from metrics.queries.products import product_costs
 
 logger = logging.getLogger(__name__)
 CYCLE_REASON = "subscription_cycle"  # Stripe's billing reason of a cycle's invoice
+# Reasons of the invoices whose drafts take charges.
+DRAFT_REASONS = (CYCLE_REASON, "subscription_update")
 # Error code of a charge that waits for the next draft: the period closed without one,
 # or its invoice was finalized before the charge was sent.
 NO_DRAFT = "no_draft"
@@ -63,7 +66,7 @@ def close_period_for_invoice(
     # The lock of the invoice makes two handlers of its events take turns: the second
     # one sees that the invoice has its period.
     invoice = Invoice.objects.select_for_update().get(stripe_id=stripe_id)
-    if reason != CYCLE_REASON or invoice.status == Invoice.Status.VOID:
+    if reason not in DRAFT_REASONS or invoice.status == Invoice.Status.VOID:
         return None
     subscription = _find_platform_subscription(invoice.organization_id, subscription_id)
     if subscription is None or subscription.status == Subscription.Status.PAUSED:
@@ -71,7 +74,7 @@ def close_period_for_invoice(
     draft = stripe_id if invoice.status == Invoice.Status.DRAFT else ""
     if draft:
         assign_draft(invoice.organization_id, draft)
-    if invoice.period_id is not None:
+    if invoice.period_id is not None or reason != CYCLE_REASON:
         return None
     period = _close_and_charge(
         subscription,
@@ -80,10 +83,17 @@ def close_period_for_invoice(
         draft=draft,
         currency=invoice.currency,
     )
-    if period is not None:
-        invoice.period = period
+    billed = period or _find_unbilled(invoice.organization_id, period_ends_at)
+    if billed is not None:
+        invoice.period = billed
         invoice.save(update_fields=["period"])
     return period
+
+
+def _find_unbilled(organization_id: int, ends_at: datetime) -> BillingPeriod | None:
+    """Return the period that a change of terms closed at the end of this cycle."""
+    rows = BillingPeriod.objects.filter(organization_id=organization_id)
+    return rows.filter(ends_at=ends_at, invoice=None).first()
 
 
 @transaction.atomic
@@ -94,7 +104,7 @@ def close_period_for_cancellation(
 
     Call it when the subscription is seen to end, any number of times; not for one that
     ended long ago. Its charges wait for a draft, which Stripe does not create any more:
-    Orgdesk does, see `billing.ledger.commands.final_invoices`. Return None and change
+    Orgdesk does, see `billing.ledger.commands.usage_invoices`. Return None and change
     nothing while the organization has another live platform subscription.
     """
     platform = Subscription.objects.filter(kind=Subscription.Kind.PLATFORM)
@@ -111,7 +121,7 @@ def close_period_for_cancellation(
     return _close_and_charge(
         subscription,
         ended_at,
-        key=f"canceled-{subscription_id}",
+        key=f"canceled-{subscription_id}-{ended_at.astimezone(UTC):%Y%m%dT%H%M%S}",
         draft="",
         currency=currency,
     )
@@ -141,20 +151,47 @@ def _close_and_charge(
     draft: str,
     currency: str,
 ) -> BillingPeriod | None:
-    organization, now = subscription.organization, timezone.now()
+    # Where the terms change, the period is split as a change of terms splits it: it
+    # must not matter which of Stripe's events is handled first.
+    terms = (subscription.trial_ends_at, subscription.cycle_anchor_at)
     try:
-        period = close_period(organization.id, ends_at=min(ends_at, now), key=key)
+        period = close_period(
+            subscription.organization_id,
+            ends_at=min(ends_at, timezone.now()),
+            key=key,
+            splits=ends_at in terms,
+        )
     except PeriodClosed:
         return None
+    charge_period(period, subscription, draft=draft, invoice_currency=currency)
+    return period
+
+
+def charge_period(
+    period: BillingPeriod,
+    subscription: Subscription,
+    *,
+    draft: str,
+    invoice_currency: str,
+) -> None:
+    """Use the balances of an account for a closed period and charge the rest.
+
+    Call it in the transaction that closes the period. Nothing is charged to an
+    organization that is not billable.
+    """
+    organization = subscription.organization
     account = lock_account(organization.id)
     if organization.is_billable:
         _write_charges(
-            period, account, subscription, draft=draft, invoice_currency=currency
+            period,
+            account,
+            subscription,
+            draft=draft,
+            invoice_currency=invoice_currency,
         )
     if draft:
-        account.last_invoice_at = now
+        account.last_invoice_at = timezone.now()
         account.save(update_fields=["last_invoice_at"])
-    return period
 
 
 def _write_charges(
@@ -165,10 +202,6 @@ def _write_charges(
     draft: str,
     invoice_currency: str,
 ) -> None:
-    """Use the balances of an account for a closed period and charge the rest.
-
-    Runs in the transaction that closes the period, which holds the account's lock.
-    """
     currency = subscription.organization.white_label.currency
     costs = _merge_cheapest(product_costs(period.organization_id, number=period.number))
     bill = compute_bill(
@@ -194,10 +227,15 @@ def _write_charges(
 def _usable_free_balance(
     account: BillingAccount, subscription: Subscription, period: BillingPeriod
 ) -> Decimal:
-    """Return the free balance if the period lies within the trial, else 0."""
-    trial, end = subscription.trial_ends_at, period.ends_at
+    """Return the free balance if the period ends within the trial, else 0.
+
+    One that ends where the trial starts was split off before it.
+    """
+    start, trial = subscription.trial_starts_at, subscription.trial_ends_at
+    end = period.ends_at
     is_in_trial = trial is not None and end is not None and end <= trial
-    return account.free_balance if is_in_trial else ZERO
+    is_before = start is not None and end is not None and end <= start
+    return account.free_balance if is_in_trial and not is_before else ZERO
 
 
 def _merge_cheapest(costs: Mapping[str, Decimal]) -> dict[str, Decimal]:

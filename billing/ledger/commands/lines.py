@@ -5,7 +5,7 @@ charge's id in the line's metadata: Stripe copies both the amount and the metada
 the invoice that replaces a void one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,7 @@ from django.db.models import Q
 
 from billing import gateway
 from billing.models import Charge, ChargeLine
+from billing.money import ZERO, allocate, exactly
 
 CHARGE = "orgdesk_charge"  # metadata of an invoice item: the id of its charge
 _ID_DIGITS = 18  # PostgreSQL refuses numbers above 2^63; 18 digits are below
@@ -23,11 +24,32 @@ _ID_DIGITS = 18  # PostgreSQL refuses numbers above 2^63; 18 digits are below
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLines:
-    """All lines of an invoice that belongs to an organization."""
+    """All lines of an invoice that belongs to an organization.
+
+    `credited` is what credit notes took off the invoice.
+    """
 
     invoice_id: str
     organization_id: int
     lines: Sequence[gateway.InvoiceLine]
+    currency: str = ""
+    credited: Decimal = ZERO
+
+    @property
+    def credited_by_line(self) -> Mapping[str, Decimal]:
+        """What credit notes took off each line, in proportion to the lines.
+
+        A credit note may name no lines, so all are treated alike. One for the whole
+        invoice takes off the lines below 0, too.
+        """
+        if not self.credited:
+            return {}
+        with exactly():
+            total = sum((line.amount for line in self.lines), ZERO)
+        if self.credited >= total:
+            return {line.id: line.amount for line in self.lines}
+        parts = {line.id: line.amount for line in self.lines if line.amount > 0}
+        return allocate(self.credited, parts, self.currency)
 
 
 class _Line(NamedTuple):
@@ -35,6 +57,7 @@ class _Line(NamedTuple):
     item_id: str
     charge_id: int
     amount: Decimal
+    credited: Decimal
 
 
 class _ChargeKey(NamedTuple):
@@ -94,24 +117,28 @@ def _match(
     by_item = {charge.stripe_id: charge for charge in charges if charge.stripe_id}
     by_id = {charge.id: charge for charge in charges}
     for invoice in invoices:
+        credited = invoice.credited_by_line
         for line in invoice.lines:
             named = by_id.get(_named_charge(line) or 0)
             charge = by_item.get(line.invoice_item_id, named)
             if charge and charge.organization_id == invoice.organization_id:
                 item_id = line.invoice_item_id or line.id
-                yield _Line(invoice.invoice_id, item_id, charge.id, line.amount)
+                amounts = line.amount, credited.get(line.id, ZERO)
+                yield _Line(invoice.invoice_id, item_id, charge.id, *amounts)
 
 
 # The condition keeps lines that were read later, and writes no equal row again.
 _UPSERT = """
 insert into billing_chargeline as l (invoice_stripe_id, item_stripe_id, charge_id,
     amount, credited_amount, read_at)
-select f.*, 0, %(at)s from unnest(%(invoices)s::text[], %(items)s::text[],
-    %(charges)s::bigint[], %(amounts)s::numeric[]) f
+select f.*, %(at)s from unnest(%(invoices)s::text[], %(items)s::text[],
+    %(charges)s::bigint[], %(amounts)s::numeric[], %(credited)s::numeric[]) f
 on conflict (invoice_stripe_id, item_stripe_id) do update
-set charge_id = excluded.charge_id, amount = excluded.amount, read_at = excluded.read_at
+set charge_id = excluded.charge_id, amount = excluded.amount,
+    credited_amount = excluded.credited_amount, read_at = excluded.read_at
 where l.read_at <= excluded.read_at
-    and (l.charge_id, l.amount) is distinct from (excluded.charge_id, excluded.amount)
+    and (l.charge_id, l.amount, l.credited_amount) is distinct from
+    (excluded.charge_id, excluded.amount, excluded.credited_amount)
 """
 
 
@@ -120,7 +147,7 @@ def write_lines(lines: Sequence[_Line], *, at: datetime) -> None:
     if not lines:
         return
     rows = sorted({line[:2]: line for line in lines}.values())
-    invoices, items, charges, amounts = map(list, zip(*rows, strict=True))
+    invoices, items, charges, amounts, credited = map(list, zip(*rows, strict=True))
     with connection.cursor() as cursor:
         cursor.execute(
             _UPSERT,
@@ -130,6 +157,7 @@ def write_lines(lines: Sequence[_Line], *, at: datetime) -> None:
                 "items": items,
                 "charges": charges,
                 "amounts": amounts,
+                "credited": credited,
             },
         )
 
@@ -137,4 +165,4 @@ def write_lines(lines: Sequence[_Line], *, at: datetime) -> None:
 def write_item(charge: Charge, item: gateway.InvoiceItem, *, at: datetime) -> None:
     """Write the line of a charge from Stripe's answer about its invoice item."""
     invoice_id = item.invoice_id or charge.invoice_stripe_id
-    write_lines([_Line(invoice_id, item.id, charge.pk, item.amount)], at=at)
+    write_lines([_Line(invoice_id, item.id, charge.pk, item.amount, ZERO)], at=at)

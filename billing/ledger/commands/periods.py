@@ -3,10 +3,11 @@
 Each also moves the open period that `metrics` records usage into, in one transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing.errors import PeriodClosed
@@ -14,6 +15,7 @@ from billing.models import BillingPeriod
 from billing.signals import periods_closing, terms_changed
 from metrics.commands import periods as periods_commands
 from metrics.commands.periods import advance_periods, lock_open_periods
+from metrics.commands.splits import PeriodSplit, lock_for_split, move_later_usage
 from metrics.commands.storage_days import record_storage_of
 from metrics.queries.periods import list_open_periods, period_costs
 from orgs.errors import AlreadyDone, DomainError
@@ -37,26 +39,34 @@ def open_first_periods(organization_ids: Sequence[int]) -> None:
 
 
 def close_period(
-    organization_id: int, *, ends_at: datetime, key: str = ""
+    organization_id: int, *, ends_at: datetime, key: str = "", splits: bool = False
 ) -> BillingPeriod:
     """Close an organization's open period, as `close_periods` does.
 
     The period keeps `key`. Raises `PeriodClosed` also if a period was closed under that
     key before.
     """
-    return close_periods([organization_id], ends_at=ends_at, key=key)[0]
+    ids = [organization_id]
+    return close_periods(ids, ends_at=ends_at, key=key, splits=splits)[0]
 
 
 @transaction.atomic
 def close_periods(
-    organization_ids: Sequence[int], *, ends_at: datetime, key: str = ""
+    organization_ids: Sequence[int],
+    *,
+    ends_at: datetime,
+    key: str = "",
+    splits: bool = False,
 ) -> list[BillingPeriod]:
     """Close the open periods at `ends_at`, sum their costs and open the next ones.
 
     Return the closed periods. Waits for requests that are recording usage; usage that
-    arrives later belongs to the next period whatever its timestamp. Raises
+    arrives later belongs to the next period whatever its timestamp. With `splits`,
+    usage from `ends_at` on that was recorded already moves to the next period. Raises
     `PeriodClosed` if an open period starts at or after `ends_at`.
     """
+    if splits:
+        _lock_for_splits(organization_ids)
     _record_storage(organization_ids, ends_at)
     # Requests that record usage hold a share lock on the same row until they commit:
     # after this line no usage can be added to the periods that are summed below.
@@ -71,6 +81,8 @@ def close_periods(
     periods = list(rows.select_for_update().order_by("organization_id"))
     if any(ends_at <= period.starts_at for period in periods):
         raise PeriodClosed("The open period starts at or after this time.")
+    if splits:
+        _move_later_usage(numbers, ends_at)
     costs = period_costs(numbers)
     for period in periods:
         period.ends_at = ends_at
@@ -86,6 +98,21 @@ def close_periods(
     )
     terms_changed.send(BillingPeriod, organization_ids=sorted(numbers))
     return periods
+
+
+def _lock_for_splits(organization_ids: Sequence[int]) -> None:
+    for organization in _organizations(organization_ids):
+        lock_for_split(organization)
+
+
+def _move_later_usage(numbers: Mapping[int, int], at: datetime) -> None:
+    for organization in _organizations(numbers):
+        move_later_usage(PeriodSplit(organization, numbers[organization.pk], at))
+
+
+def _organizations(ids: Iterable[int]) -> QuerySet[Organization]:
+    rows = Organization.objects.select_related("white_label").filter(pk__in=list(ids))
+    return rows.order_by("white_label_id", "pk")
 
 
 def _record_storage(organization_ids: Sequence[int], ends_at: datetime) -> None:
@@ -128,15 +155,29 @@ def close_period_manually(
         raise DomainError(
             "A note is required.", code="billing.note_missing", fields=("note",)
         )
-    lock_open_periods([organization_id])
     if key and (closed := _find_closed([organization_id], key)):
         return closed
     if refuses_repeat:
         _check_not_repeated(organization_id, note.strip())
-    period = close_period(organization_id, ends_at=timezone.now(), key=key)
+    try:
+        period = _close_named(organization_id, key)
+    except PeriodClosed:  # perhaps by the same request, a moment ago
+        if key and (closed := _find_closed([organization_id], key)):
+            return closed
+        raise
     period.closed_by, period.note = by[:200], note.strip()
     period.save(update_fields=["closed_by", "note"])
     return period
+
+
+def _close_named(organization_id: int, key: str) -> BillingPeriod:
+    """Close the open period now under a key; without one, under the period's number.
+
+    Of two closings at once that saw the same open period, the second one fails.
+    """
+    number = list_open_periods([organization_id])[0].number
+    key = key or f"manual-{number}"
+    return close_period(organization_id, ends_at=timezone.now(), key=key)
 
 
 def _check_not_repeated(organization_id: int, note: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Min, QuerySet, Sum
 from django.utils import timezone
 
+from billing.ledger.queries.terms import monthly_billed_subscriptions
 from billing.models import Charge, Subscription
 from billing.models.mirrors import LIVE
 from billing.money import ZERO
@@ -103,29 +104,34 @@ def find_first_awaiting_draft(organization_id: int) -> Charge | None:
     return rows.order_by("id").first()
 
 
-def has_live_platform_subscription(organization_id: int) -> bool:
-    """Return whether Stripe will create the organization's next draft by itself."""
-    subscriptions = _live_platform_subscriptions()
+def awaits_draft_of_stripe(organization_id: int) -> bool:
+    """Return whether Stripe creates the organization's next draft, and soon enough."""
+    subscriptions = _drafting_subscriptions()
     return subscriptions.filter(organization_id=organization_id).exists()
 
 
 def list_organizations_without_draft(limit: int) -> list[int]:
-    """Return ids of organizations whose waiting charges will get no draft from Stripe.
+    """Return ids of organizations whose waiting charges get no draft soon from Stripe.
 
     Only those that are linked to a customer: an invoice can be created for no other.
     """
-    live = _live_platform_subscriptions().values("organization_id")
+    drafting = _drafting_subscriptions().values("organization_id")
     rows = charges_awaiting_draft(
         period__organization__billing_account__stripe_id__isnull=False
-    ).exclude(period__organization_id__in=live)
+    ).exclude(period__organization_id__in=drafting)
     ids = rows.order_by("period__organization_id")
     return list(
         ids.values_list("period__organization_id", flat=True).distinct()[:limit]
     )
 
 
-def _live_platform_subscriptions() -> QuerySet[Subscription]:
-    return Subscription.objects.filter(kind=Subscription.Kind.PLATFORM, status__in=LIVE)
+def _drafting_subscriptions() -> QuerySet[Subscription]:
+    """Return the platform subscriptions whose next draft takes the waiting charges.
+
+    That of a longer cycle than a month may be far: beside it usage is billed monthly.
+    """
+    live = Subscription.objects.filter(kind=Subscription.Kind.PLATFORM, status__in=LIVE)
+    return live.exclude(pk__in=monthly_billed_subscriptions().values("pk"))
 
 
 def sum_invoiced_usage(period_id: int) -> Decimal:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from billing.cycles import Cycle
+from billing.ledger.queries.terms import USAGE_PERIOD_END
 from billing.models import Subscription
 from billing.models.accounts import LimitKind
 from billing.models.mirrors import LIVE, InvoiceStatus, SubscriptionKind
@@ -96,7 +97,7 @@ _REACHED_AT = """
 # latter by walking an index on that column through the invoices of the whole fleet.
 _FACTS = f"""
 select o.id, s.tier, s.cycle_interval, s.cycle_count, s.status, s.trial_ends_at,
-    s.period_ends_at, a.stripe_id, coalesce(a.free_balance, 0), a.last_invoice_at,
+    {USAGE_PERIOD_END}, a.stripe_id, coalesce(a.free_balance, 0), a.last_invoice_at,
     (select amount from billing_spendinglimit
         where organization_id = o.id and kind = '{LimitKind.SOFT}' and amount > 0),
     (select amount from billing_spendinglimit

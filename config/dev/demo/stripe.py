@@ -162,7 +162,7 @@ def _subscription(sub: Subscription, account: BillingAccount) -> Json:
         "object": "subscription",
         "id": sub.stripe_id,
         "customer": account.stripe_id,
-        "created": _seconds(account.organization.created_at),
+        "created": start,  # an earlier one would mean that the cycle was restarted
         "billing_cycle_anchor": start,
         "status": "active" if is_paused else sub.status,
         "items": [item | {"current_period_start": start, "current_period_end": end}],

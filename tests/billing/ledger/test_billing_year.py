@@ -1,115 +1,28 @@
 """Tests of a subscription from trial to cancellation, with webhooks in any order."""
 
-import random
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import time_machine
-from django.test import Client
 from django.utils import timezone
 
 from billing import gateway
 from billing.ledger import tasks as ledger_tasks
-from billing.ledger.commands import final_invoices
+from billing.ledger.commands import usage_invoices
 from billing.ledger.commands.credits import grant_credit
 from billing.ledger.queries.charges import (
-    list_due_periods,
     list_organizations_without_draft,
 )
 from billing.ledger.queries.credits import get_balances
-from billing.ledger.queries.reconciliation import reconcile_period
-from billing.models import BillingPeriod, Charge, StripeEvent
-from billing.stripe import tasks as stripe_tasks
+from billing.models import BillingPeriod, Charge
 from orgs.models import WhiteLabel
-from tests.factories import event, make_organization, make_rate, record
-from tests.support.fake_stripe import FakeStripe, make_price
-from tests.support.stripe_mirror import customer_of, subscribe
+from tests.support.fake_stripe import FakeStripe
+from tests.support.years import Year
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
-
-
-class Year:
-    """An organization to which Stripe delivers every event twice, in any order."""
-
-    def __init__(
-        self, fake: FakeStripe, clock: time_machine.Traveller, label: WhiteLabel
-    ) -> None:
-        self.fake, self.clock, self.label = fake, clock, label
-        self.organization = make_organization(label, "org-1")
-        self.customer_id = customer_of(fake, self.organization)
-        self.random, self.recorded = random.Random(7), 0
-        self.delivered: set[str] = set()
-        make_rate(label, "1.001")
-
-    def subscribe(self, *, interval: str = "month", **more: Any) -> None:
-        price = make_price(self.fake, 2900, interval=interval).id
-        self.subscription_id = subscribe(self.fake, self.customer_id, price, **more)
-        self.deliver_events()
-
-    def use(self, requests: int) -> None:
-        self.recorded += 1
-        fields = {"organization": "org-1", "quantities": {"requests": requests}}
-        record(self.label, [event(f"e-{self.recorded}", **fields)])
-
-    def wait(self, **span: float) -> None:
-        """Advance both clocks, deliver Stripe's events and run the workers."""
-        self.clock.shift(timedelta(**span))
-        self.fake.control("clock", advance=int(timedelta(**span).total_seconds()))
-        self.deliver_events()
-
-    def bill(self) -> None:
-        """Advance to the end of the cycle, until its draft is finalized and paid."""
-        ends_at = gateway.get_subscription(self.subscription_id).item.period_ends_at
-        rest = ends_at - timezone.now() + timedelta(minutes=6)
-        self.wait(seconds=rest.total_seconds())
-        self.wait(hours=2)
-
-    def deliver_events(self) -> None:
-        new_ids = {item["id"] for item in self.fake.events()} - self.delivered
-        self.delivered |= new_ids
-        deliveries = sorted(new_ids) * 2
-        self.random.shuffle(deliveries)
-        for id_ in deliveries:
-            self._post(id_)
-        self.work()
-
-    def _post(self, id_: str) -> None:
-        body, signature = self.fake.sign(id_, at=int(timezone.now().timestamp()))
-        client = Client(headers={"stripe-signature": signature})
-        answer = client.post("/webhooks/stripe/", body, content_type="application/json")
-        assert answer.status_code < 300
-
-    def work(self) -> None:
-        pending = StripeEvent.objects.filter(state="pending")
-        for id_ in list(pending.values_list("id", flat=True)):
-            stripe_tasks.handle_event(id_)
-        for period_id in list_due_periods(10):
-            ledger_tasks.send_charges(period_id)
-
-    def billed(self) -> list[tuple[str, list[Decimal]]]:
-        """Return each invoice's status and its charges, oldest first."""
-        pages = gateway.list_invoices(customer_id=self.customer_id).items
-        return [
-            (
-                invoice.status,
-                sorted(
-                    line.amount
-                    for line in invoice.lines
-                    if "orgdesk_charge" in line.metadata
-                ),
-            )
-            for invoice in reversed(pages)
-        ]
-
-    def is_reconciled(self) -> bool:
-        rows = BillingPeriod.objects.filter(organization=self.organization)
-        numbers = rows.values_list("number", flat=True)
-        return all(
-            reconcile_period(self.organization, n).is_reconciled for n in numbers
-        )
 
 
 @pytest.fixture
@@ -145,8 +58,8 @@ def test_trial_months_pause_and_end(year: Year) -> None:
     year.fake.client().v1.subscriptions.cancel(year.subscription_id)
     year.deliver_events()
     assert list_organizations_without_draft(10) == [org.id]
-    ledger_tasks.make_final_invoice(org.id)
-    ledger_tasks.make_final_invoice(org.id)
+    ledger_tasks.make_usage_invoice(org.id)
+    ledger_tasks.make_usage_invoice(org.id)
     year.deliver_events()
     year.wait(hours=2)
 
@@ -166,6 +79,7 @@ def test_trial_months_pause_and_end(year: Year) -> None:
 
 
 def test_a_year_is_billed_when_stripe_bills_it(year: Year) -> None:
+    WhiteLabel.objects.update(bills_usage_monthly=False)
     year.subscribe(interval="year")
     for _ in range(3):
         year.use(4)
@@ -209,12 +123,12 @@ def test_the_final_invoice_is_created_once_wherever_it_is_killed(
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(final_invoices, "assign_draft", killed)
+    monkeypatch.setattr(usage_invoices, "assign_draft", killed)
     with pytest.raises(KeyboardInterrupt):
-        ledger_tasks.make_final_invoice(year.organization.id)
+        ledger_tasks.make_usage_invoice(year.organization.id)
     monkeypatch.undo()
     year.fake.fault("disconnect_after", "/v1/invoices", method="POST")
-    ledger_tasks.make_final_invoice(year.organization.id)
+    ledger_tasks.make_usage_invoice(year.organization.id)
     year.deliver_events()
 
     assert year.billed() == [("paid", []), ("draft", [Decimal("5.00")])]
@@ -229,7 +143,7 @@ def test_a_live_subscription_gets_no_final_invoice(year: Year) -> None:
     )
 
     assert list_organizations_without_draft(10) == []
-    assert final_invoices.make_final_invoice(year.organization.id) is None
+    assert usage_invoices.make_usage_invoice(year.organization.id) is None
 
 
 def test_a_refused_final_invoice_is_retried_by_the_sweep(year: Year) -> None:
@@ -239,8 +153,8 @@ def test_a_refused_final_invoice_is_retried_by_the_sweep(year: Year) -> None:
     year.deliver_events()
     year.fake.fault("error", "/v1/invoices", method="POST", status=402)
 
-    ledger_tasks.make_final_invoice(year.organization.id)
+    ledger_tasks.make_usage_invoice(year.organization.id)
     assert list_organizations_without_draft(10) == [year.organization.id]
-    ledger_tasks.make_final_invoice(year.organization.id)
+    ledger_tasks.make_usage_invoice(year.organization.id)
 
     assert list_organizations_without_draft(10) == []

@@ -151,6 +151,34 @@ def test_uncollectible_usage_is_a_discrepancy_until_it_is_written_off(
     assert open_amounts() == []
 
 
+@pytest.mark.parametrize(
+    ("cents", "missing", "credit"),
+    [
+        (5651, "27.51", 0),  # all of 29.00 + 27.51
+        (1000, "4.87", 0),  # 10.00 in proportion: 2.21 and 2.66 of claude and gpt
+        (4651, "27.51", 10),  # all of it, with a credit of 10.00 on it
+    ],
+)
+def test_what_a_credit_note_took_off_is_a_discrepancy(
+    draft: Draft, acme: WhiteLabel, cents: int, missing: str, credit: int
+) -> None:
+    id_ = bill(draft, credit=credit)
+    draft.fake.client().v1.invoices.finalize_invoice(id_)
+    draft.fake.change(id_, post_payment_credit_notes_amount=cents)
+
+    refetch_invoice(id_)
+    run_sync(acme)
+
+    amount = sum(one[1] or 0 for one in open_amounts())
+    assert amount == Decimal(missing) - credit
+    assert on_invoices(draft.organization)[1:] == ({Cause.CREDIT_NOTE}, False)
+    for charge in Charge.objects.all():
+        kind = OFF if charge.kind == "usage" else RETURN
+        decide_charge(charge.pk, kind, key="k", **WHO)
+    assert open_amounts() == []
+    assert get_balances(draft.organization).credit == credit
+
+
 def test_a_void_invoice_returns_its_credit_once(draft: Draft, acme: WhiteLabel) -> None:
     id_ = bill(draft, credit=10)
     assert get_balances(draft.organization).credit == 0

@@ -36,7 +36,11 @@ def mirror_charge_lines(
     affected = record_lines(
         [
             InvoiceLines(
-                invoice.id, owners[invoice.customer_id].organization_id, invoice.lines
+                invoice.id,
+                owners[invoice.customer_id].organization_id,
+                invoice.lines,
+                invoice.currency,
+                invoice.credited_before_payment + invoice.credited_after_payment,
             )
             for invoice in whole
         ],

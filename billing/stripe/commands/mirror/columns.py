@@ -34,7 +34,10 @@ class SubscriptionColumns:
     stripe_price_id: str
     stripe_item_id: str
     seats: int | None
+    began_at: datetime
+    trial_starts_at: datetime | None
     trial_ends_at: datetime | None
+    cycle_anchor_at: datetime
     cancels_at: datetime | None
     pause_reason: str
     paused_at: datetime | None
@@ -202,7 +205,10 @@ def _columns(
         stripe_id=subscription.id,
         organization_id=batch.owners[subscription.customer_id].organization_id,
         status=status,
+        began_at=subscription.created_at,
+        trial_starts_at=subscription.trial_starts_at,
         trial_ends_at=subscription.trial_ends_at,
+        cycle_anchor_at=subscription.cycle_anchor_at,
         cancels_at=subscription.cancels_at,
         pause_reason=_pause_reason(subscription, status),
         paused_at=_paused_at(row, status, context),

@@ -34,6 +34,7 @@ class Outcome:
     # Subscriptions that sell no platform any more, with the instant when that was seen.
     removed_platforms: dict[str, datetime] = field(default_factory=dict)
     closing_invoices: list[Invoice] = field(default_factory=list)  # that end a period
+    new_trials: set[str] = field(default_factory=set)  # subscriptions that started one
 
     def add(self, other: "Outcome") -> None:
         """Add the counts and objects of another outcome."""
@@ -44,6 +45,7 @@ class Outcome:
         self.duplicate_customers |= other.duplicate_customers
         self.removed_platforms |= other.removed_platforms
         self.closing_invoices += other.closing_invoices
+        self.new_trials |= other.new_trials
 
 
 def record_differences(

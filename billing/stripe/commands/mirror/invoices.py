@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from billing import gateway
+from billing.ledger.commands.invoicing import CYCLE_REASON, DRAFT_REASONS
 from billing.models import Discrepancy, Invoice
 from billing.signals import terms_changed
 from billing.stripe.commands.discrepancies import Difference
@@ -32,7 +33,6 @@ from orgs.catalog import CURRENCY_DIGITS
 TABLE = "billing_invoice"
 _LONGEST_NUMBER, _LONGEST_URL = 64, 500
 _RECENT = timedelta(days=3)
-_CYCLE_REASON = "subscription_cycle"
 # Columns whose change is a difference of each kind.
 _KINDS = {
     Discrepancy.Kind.CUSTOMER: ("organization_id",),
@@ -111,10 +111,13 @@ def _closes_period(
     """Return whether an invoice ends a period that may still be open.
 
     That is a draft of a billing cycle, or, if Orgdesk missed the draft, a cycle's
-    invoice of the last three days.
+    invoice of the last three days. A draft of a changed subscription ends none, but
+    takes the charges that wait.
     """
-    if invoice.billing_reason != _CYCLE_REASON or not context.repairs:
+    if not context.repairs or invoice.billing_reason not in DRAFT_REASONS:
         return False
+    if invoice.billing_reason != CYCLE_REASON:
+        return invoice.status == Invoice.Status.DRAFT
     is_missed = row is None or row.period_id is None
     is_recent = invoice.created_at > context.at - _RECENT
     return invoice.status == Invoice.Status.DRAFT or (is_recent and is_missed)

@@ -4,7 +4,7 @@ Stripe finalizes a draft invoice an hour after it made it. Until then the charge
 closed period can be added to it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -14,6 +14,7 @@ from billing.ledger.commands.invoicing import (
     close_period_for_cancellation,
     close_period_for_invoice,
 )
+from billing.ledger.commands.terms import close_changed_terms, close_ended_months
 
 _RECENTLY_ENDED = timedelta(days=3)
 _CANCELED = "canceled"
@@ -51,13 +52,20 @@ def close_removed_platforms(removed: Mapping[str, datetime]) -> None:
             close_period_for_cancellation(subscription_id, ended_at=removed_at)
 
 
-def close_ended_periods(subscriptions: Iterable[gateway.Subscription]) -> None:
-    """Close the last periods of subscriptions that ended in the last three days.
+def close_periods_of_terms(
+    subscription: gateway.Subscription, new_trials: Collection[str]
+) -> None:
+    """Close periods where the terms of a mirrored subscription changed, or it ended.
 
-    Stripe makes no further draft for them. Repeated, it changes nothing.
+    Repeated, it changes nothing. Stripe makes no further draft for a subscription that
+    has ended; one that ended long ago is left alone.
     """
-    since = timezone.now() - _RECENTLY_ENDED
-    for subscription in subscriptions:
-        ended_at = subscription.ended_at
-        if subscription.status == _CANCELED and ended_at and ended_at > since:
-            close_period_for_cancellation(subscription.id, ended_at=ended_at)
+    close_changed_terms(
+        subscription.id,
+        has_new_trial=subscription.id in new_trials,
+        ended_at=subscription.ended_at,
+    )
+    close_ended_months(subscription.id)
+    since, ended_at = timezone.now() - _RECENTLY_ENDED, subscription.ended_at
+    if subscription.status == _CANCELED and ended_at and ended_at > since:
+        close_period_for_cancellation(subscription.id, ended_at=ended_at)

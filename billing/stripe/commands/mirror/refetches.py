@@ -9,6 +9,7 @@ from dataclasses import replace
 from django.utils import timezone
 
 from billing import gateway
+from billing.ledger.commands.invoicing import CYCLE_REASON
 from billing.models import Charge, Invoice, Subscription
 from billing.models.mirrors import LIVE
 from billing.stripe.commands.mirror.customers import mirror_customers
@@ -21,7 +22,7 @@ from billing.stripe.commands.mirror.invoices import mirror_invoices
 from billing.stripe.commands.mirror.owners import find_owners
 from billing.stripe.commands.mirror.period_closing import (
     close_billed_periods,
-    close_ended_periods,
+    close_periods_of_terms,
     close_removed_platforms,
 )
 from billing.stripe.commands.mirror.prices import find_prices, mirror_prices
@@ -35,7 +36,7 @@ def refetch_customer(id_: str, *, by: str = "") -> Outcome:
 
 
 def refetch_subscription(id_: str, *, by: str = "") -> Outcome:
-    """Mirror a subscription and close its period if it has ended.
+    """Mirror a subscription, and close its period where its terms changed.
 
     Raises `Missing` if neither Stripe nor Orgdesk has it; if only Orgdesk has it, it
     has ended.
@@ -49,7 +50,7 @@ def refetch_subscription(id_: str, *, by: str = "") -> Outcome:
     outcome = mirror_subscriptions([subscription], context)
     for customer_id in sorted(outcome.duplicate_customers):
         outcome.add(mirror_all_subscriptions(customer_id, context))
-    close_ended_periods([subscription])
+    close_periods_of_terms(subscription, outcome.new_trials)
     close_removed_platforms(outcome.removed_platforms)
     return outcome
 
@@ -72,18 +73,21 @@ def refetch_invoice(id_: str, *, by: str = "") -> Outcome:
     fetch_unlinked_customers({invoice.customer_id}, context)
     outcome = mirror_invoices([invoice], context)
     for closing_invoice in outcome.closing_invoices:
-        _fetch_unseen_subscription(closing_invoice.subscription_id, by)
+        _fetch_subscription_of(closing_invoice, by)
     close_billed_periods(outcome.closing_invoices)
     return outcome
 
 
-def _fetch_unseen_subscription(id_: str, by: str) -> None:
-    """Mirror a subscription that Orgdesk does not have yet.
+def _fetch_subscription_of(invoice: gateway.Invoice, by: str) -> None:
+    """Mirror the subscription of a draft if Orgdesk's may be out of date.
 
-    Its events may be lost or still on their way, and no period can be billed without
-    it.
+    No period can be billed without it, and its events may be lost or still on their
+    way. The draft of a change takes the charges of the period that the change closes,
+    so the change has to be known first.
     """
-    if id_ and not Subscription.objects.filter(stripe_id=id_).exists():
+    id_ = invoice.subscription_id
+    is_changed = invoice.billing_reason != CYCLE_REASON
+    if id_ and (is_changed or not Subscription.objects.filter(stripe_id=id_).exists()):
         refetch_subscription(id_, by=by)
 
 
@@ -137,7 +141,8 @@ def fetch_all_lines(
     """Return invoices with all lines where they may carry charges.
 
     Lists have the first ten lines of each. An invoice is fetched once more if it
-    carries charges and its lines can have changed since they were read.
+    carries charges and its lines can have changed since they were read, or a credit
+    note took some of them off.
     """
     ids = [invoice.id for invoice in invoices if invoice.has_more_lines]
     if not ids:
@@ -145,7 +150,12 @@ def fetch_all_lines(
     final = Invoice.objects.filter(stripe_id__in=ids, has_final_lines=True)
     charged = Charge.objects.filter(invoice_stripe_id__in=ids)
     needed = set(charged.values_list("invoice_stripe_id", flat=True))
-    needed -= set(final.values_list("stripe_id", flat=True))
+    credited = {
+        invoice.id
+        for invoice in invoices
+        if invoice.credited_before_payment or invoice.credited_after_payment
+    }
+    needed -= set(final.values_list("stripe_id", flat=True)) - credited
     return [
         gateway.get_invoice(invoice.id) if invoice.id in needed else invoice
         for invoice in invoices

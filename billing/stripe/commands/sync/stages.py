@@ -12,13 +12,14 @@ from typing import Any
 from django.db import DataError, IntegrityError
 
 from billing import gateway
+from billing.ledger.queries.terms import list_with_boundaries
 from billing.models import SyncRun
 from billing.stripe.commands.mirror.customers import mirror_customers
 from billing.stripe.commands.mirror.fetches import FetchContext, Outcome
 from billing.stripe.commands.mirror.invoices import mirror_invoices
 from billing.stripe.commands.mirror.period_closing import (
-    close_ended_periods,
     close_period_for_draft,
+    close_periods_of_terms,
     close_removed_platforms,
 )
 from billing.stripe.commands.mirror.prices import mirror_prices
@@ -83,7 +84,7 @@ def _mirror_subscription_page(
     for customer_id in sorted(result.outcome.duplicate_customers):
         result.errors += not _mirror_all_of(customer_id, result.outcome, context)
     if context.repairs:
-        result.errors += sum(not _close(_close_ended_period, item) for item in items)
+        result.errors += _close_periods(items, result.outcome.new_trials)
     for removed in result.outcome.removed_platforms.items():
         result.errors += not _close(_close_removed_platform, removed)
     lasting = {
@@ -91,6 +92,19 @@ def _mirror_subscription_page(
     }
     result.seen = lasting & set(result.outcome.seen)
     return result
+
+
+def _close_periods(
+    items: Sequence[gateway.Subscription], new_trials: Collection[str]
+) -> int:
+    """Close periods where terms changed or a subscription ended; return the errors."""
+
+    def close(subscription: gateway.Subscription) -> None:
+        close_periods_of_terms(subscription, new_trials)
+
+    changed = list_with_boundaries([item.id for item in items]) | set(new_trials)
+    affected = [item for item in items if item.id in changed or item.ended_at]
+    return sum(not _close(close, item) for item in affected)
 
 
 def _mirror_all_of(customer_id: str, outcome: Outcome, context: FetchContext) -> bool:
@@ -122,10 +136,6 @@ def _mirror_invoice_page(
     }
     result.seen = unsettled & set(result.outcome.seen)
     return result
-
-
-def _close_ended_period(subscription: gateway.Subscription) -> None:
-    close_ended_periods([subscription])
 
 
 def _close_removed_platform(removed: tuple[str, datetime]) -> None:
