@@ -6,6 +6,14 @@ idempotency `key` that is derived from a row's id, so a repeated write is done o
 Lists return a `Page`; pass its `next_cursor` as `after` for the next one.
 """
 
+from billing.gateway.adjustments import (
+    get_credit_note,
+    get_dispute,
+    get_refund,
+    list_credit_notes,
+    list_disputes,
+    list_refunds,
+)
 from billing.gateway.calls import API_VERSION, deadline, is_on, is_test
 from billing.gateway.customers import (
     create_customer,
@@ -26,6 +34,7 @@ from billing.gateway.events import get_event, list_events, read_event
 from billing.gateway.invoices import (
     create_invoice,
     create_invoice_item,
+    find_paid_invoice,
     get_invoice,
     is_item_waiting,
     list_invoice_items,
@@ -35,6 +44,7 @@ from billing.gateway.invoices import (
 from billing.gateway.objects import (
     EXTERNAL_ID,
     ORGANIZATION,
+    Adjustment,
     Customer,
     Event,
     Invoice,
@@ -61,6 +71,7 @@ __all__ = [
     "API_VERSION",
     "EXTERNAL_ID",
     "ORGANIZATION",
+    "Adjustment",
     "BadSignature",
     "Customer",
     "Event",
@@ -81,19 +92,26 @@ __all__ = [
     "create_invoice_item",
     "create_subscription",
     "deadline",
+    "find_paid_invoice",
+    "get_credit_note",
     "get_customer",
+    "get_dispute",
     "get_event",
     "get_invoice",
     "get_price",
+    "get_refund",
     "get_subscription",
     "is_item_waiting",
     "is_on",
     "is_test",
+    "list_credit_notes",
     "list_customers",
+    "list_disputes",
     "list_events",
     "list_invoice_items",
     "list_invoices",
     "list_prices",
+    "list_refunds",
     "list_subscriptions",
     "pause_subscription",
     "preview_change",

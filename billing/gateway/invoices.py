@@ -13,7 +13,7 @@ from billing.gateway.objects import Invoice, InvoiceItem, InvoiceLine, Page
 
 def get_invoice(id_: str) -> Invoice:
     """Return an invoice with all its lines."""
-    invoice = _read(calls.get(_path(id_)))
+    invoice = _read(calls.get(_path(id_), expand=["payments"]))
     if not invoice.has_more_lines:
         return invoice
     lines = tuple(_list_lines(id_, invoice.currency))
@@ -48,6 +48,12 @@ def is_item_waiting(id_: str) -> bool:
     return not InvoiceItem.read(answer.as_kind("invoiceitem")).invoice_id
 
 
+def find_paid_invoice(payment_id: str) -> str:
+    """Return the id of the invoice that an invoice payment is for."""
+    answer = calls.get(calls.object_path("invoice_payments", payment_id))
+    return answer.as_kind("invoice_payment").reference("invoice")
+
+
 def list_invoices(
     *,
     after: str = "",
@@ -62,6 +68,7 @@ def list_invoices(
         Invoice.read,
         customer=customer_id or None,
         subscription=subscription_id or None,
+        expand=["data.payments"],
         **calls.list_parameters(after=after, since=since, until=until),
     )
 

@@ -120,6 +120,10 @@ class Node:
             raise self._malformed(name, "a known value")
         return value
 
+    def nullable_choice(self, name: str, choices: Collection[str]) -> str:
+        """Return a text that is one of `choices`, empty for null."""
+        return "" if self.is_null(name) else self.choice(name, choices)
+
     def money(
         self, name: str, currency: str, *, at_least: int | None = None
     ) -> Decimal:

@@ -5,13 +5,13 @@ an object without a field that the pinned API version promises.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
-from billing.cycles import INTERVALS
+from billing import enumerations
 from billing.gateway.errors import Malformed
 from billing.gateway.nodes import Node
 
@@ -23,15 +23,6 @@ EXTERNAL_ID = "orgdesk_external_id"  # of a customer: the organization's externa
 KIND = "orgdesk_kind"  # of a product: platform or spaces
 TIER = "orgdesk_tier"  # of a product
 PAUSE_REASON = "orgdesk_pause_reason"  # of a subscription
-SUBSCRIPTION_STATUSES = frozenset(
-    (
-        *("incomplete", "incomplete_expired", "trialing", "active"),
-        *("past_due", "unpaid", "paused", "canceled"),
-    )
-)
-COLLECTION_METHODS = frozenset(("charge_automatically", "send_invoice"))
-INVOICE_STATUSES = frozenset(("draft", "open", "paid", "void", "uncollectible"))
-USAGE_TYPES = frozenset(("licensed", "metered"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +103,9 @@ class Price:
             name="" if is_product_deleted else product.text("name"),
             kind=metadata.get(KIND, ""),
             tier=metadata.get(TIER, ""),
-            interval=recurring.choice("interval", INTERVALS) if recurring else "",
+            interval=recurring.choice("interval", enumerations.INTERVAL)
+            if recurring
+            else "",
             interval_count=recurring.integer("interval_count") if recurring else 0,
             is_metered=recurring is not None and _is_metered(recurring),
             unit_amount=None if has_no_amount else node.money("unit_amount", currency),
@@ -123,7 +116,7 @@ class Price:
 
 
 def _is_metered(recurring: Node) -> bool:
-    return recurring.choice("usage_type", USAGE_TYPES) == "metered"
+    return recurring.choice("usage_type", enumerations.USAGE_TYPE) == "metered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +188,11 @@ class Subscription:
         return cls(
             id=node.text("id"),
             customer_id=node.reference("customer"),
-            status=node.choice("status", SUBSCRIPTION_STATUSES),
+            status=node.choice("status", enumerations.SUBSCRIPTION_STATUS),
             items=items,
             has_more_items=node.node("items").boolean("has_more"),
             currency=node.currency(),
-            is_paused=node.nullable_node("pause_collection") is not None,
+            is_paused=_is_paused(node),
             trial_starts_at=node.nullable_instant("trial_start"),
             trial_ends_at=node.nullable_instant("trial_end"),
             cycle_anchor_at=node.instant("billing_cycle_anchor"),
@@ -210,6 +203,15 @@ class Subscription:
             metadata=node.metadata(),
             created_at=node.instant("created"),
         )
+
+
+def _is_paused(subscription: Node) -> bool:
+    """Return whether collection is paused, in any of Stripe's ways."""
+    pause = subscription.nullable_node("pause_collection")
+    if pause is None:
+        return False
+    pause.choice("behavior", enumerations.PAUSE_BEHAVIOR)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +285,7 @@ class Invoice:
     finalized_at: datetime | None
     paid_at: datetime | None
     hosted_url: str
+    payment_ids: tuple[str, ...]  # payment intents and charges that paid or pay it
     collection_method: str  # `send_invoice`, or `charge_automatically`
     attempt_count: int  # of payments that Stripe or the customer tried
     next_attempt_at: datetime | None  # null: Stripe will not try by itself
@@ -298,8 +301,10 @@ class Invoice:
             id=node.text("id"),
             customer_id=node.nullable_reference("customer"),
             subscription_id=_subscription_id(node),
-            status=node.choice("status", INVOICE_STATUSES),
-            billing_reason=node.nullable_text("billing_reason"),
+            status=node.choice("status", enumerations.INVOICE_STATUS),
+            billing_reason=node.nullable_choice(
+                "billing_reason", enumerations.BILLING_REASON
+            ),
             number=node.nullable_text("number"),
             currency=currency,
             total=node.money("total", currency),
@@ -322,11 +327,25 @@ class Invoice:
             finalized_at=transitions.nullable_instant("finalized_at"),
             paid_at=transitions.nullable_instant("paid_at"),
             hosted_url=node.optional_text("hosted_invoice_url"),
-            collection_method=node.choice("collection_method", COLLECTION_METHODS),
+            payment_ids=tuple(_payment_ids(node)),
+            collection_method=node.choice(
+                "collection_method", enumerations.COLLECTION_METHOD
+            ),
             attempt_count=_attempt_count(node),
             next_attempt_at=node.nullable_instant("next_payment_attempt"),
             metadata=node.metadata(),
         )
+
+
+def _payment_ids(invoice: Node) -> Iterator[str]:
+    """Yield the payments of an invoice, if the answer has them expanded."""
+    if not invoice.has("payments"):
+        return
+    for payment in invoice.nodes("payments"):
+        details = payment.node("payment")
+        type_ = details.choice("type", enumerations.PAYMENT_TYPE)
+        if type_ != "payment_record":
+            yield details.reference(type_)
 
 
 def _attempt_count(invoice: Node) -> int:
@@ -369,6 +388,87 @@ class InvoiceItem:
             description=node.nullable_text("description"),
             metadata=node.metadata(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """Credit note, refund or dispute: money that goes back, or that is held back."""
+
+    id: str
+    kind: str  # `credit_note`, `refund` or `dispute`
+    customer_id: str  # empty: a payment without a customer
+    invoice_id: str  # of a credit note; else empty
+    payment_ids: tuple[str, ...]  # payment intent and charge of a refund or dispute
+    number: str  # of a credit note
+    status: str
+    reason: str
+    currency: str
+    amount: Decimal
+    created_at: datetime
+    respond_by_at: datetime | None  # when evidence against a dispute is due
+
+    @classmethod
+    def read_credit_note(cls, node: Node) -> "Adjustment":
+        """Read a credit note."""
+        currency = node.currency()
+        return cls(
+            id=node.text("id"),
+            kind="credit_note",
+            customer_id=node.reference("customer"),
+            invoice_id=node.reference("invoice"),
+            payment_ids=(),
+            number=node.nullable_text("number"),
+            status=node.choice("status", enumerations.CREDIT_NOTE_STATUS),
+            reason=node.nullable_text("reason"),
+            currency=currency,
+            amount=node.money("amount", currency, at_least=0),
+            created_at=node.instant("created"),
+            respond_by_at=None,
+        )
+
+    @classmethod
+    def read_refund(cls, node: Node) -> "Adjustment":
+        """Read a refund with its expanded charge; an old one has no status."""
+        statuses = enumerations.REFUND_STATUS
+        status = node.nullable_choice("status", statuses) or "succeeded"
+        return cls._read_payment(node, "refund", status, respond_by_at=None)
+
+    @classmethod
+    def read_dispute(cls, node: Node) -> "Adjustment":
+        """Read a dispute with its expanded charge."""
+        status = node.choice("status", enumerations.DISPUTE_STATUS)
+        respond_by_at = node.node("evidence_details").nullable_instant("due_by")
+        return cls._read_payment(node, "dispute", status, respond_by_at=respond_by_at)
+
+    @classmethod
+    def _read_payment(
+        cls, node: Node, kind: str, status: str, *, respond_by_at: datetime | None
+    ) -> "Adjustment":
+        """Read what refunds and disputes have in common: they are of a payment."""
+        currency = node.currency()
+        names = ("payment_intent", "charge")
+        return cls(
+            id=node.text("id"),
+            kind=kind,
+            customer_id=_paying_customer(node),
+            invoice_id="",
+            payment_ids=tuple(filter(None, map(node.nullable_reference, names))),
+            number="",
+            status=status,
+            reason=node.nullable_text("reason"),
+            currency=currency,
+            amount=node.money("amount", currency, at_least=0),
+            created_at=node.instant("created"),
+            respond_by_at=respond_by_at,
+        )
+
+
+def _paying_customer(node: Node) -> str:
+    """Return the customer of a refund or dispute, empty if the payment has none."""
+    if node.has("customer"):
+        return node.reference("customer")
+    is_expanded = isinstance(node.value.get("charge"), Mapping)
+    return node.node("charge").nullable_reference("customer") if is_expanded else ""
 
 
 _LONGEST_ID, _LONGEST_TYPE = 255, 100  # the columns of `StripeEvent`

@@ -2,6 +2,7 @@
 
 from billing.models.accounts import BillingAccount, SpendingLimit
 from billing.models.actions import StripeAction
+from billing.models.adjustments import InvoiceAdjustment
 from billing.models.alerts import (
     AccessState,
     Alert,
@@ -38,6 +39,7 @@ __all__ = [
     "CreditEntry",
     "Discrepancy",
     "Invoice",
+    "InvoiceAdjustment",
     "LimitRanking",
     "Price",
     "SpendingLimit",

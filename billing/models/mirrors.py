@@ -325,6 +325,8 @@ class Invoice(models.Model):
     overdue_from = models.DateTimeField(null=True, editable=False)  # set by a trigger
     paid_at = models.DateTimeField(null=True, blank=True)
     hosted_url = models.URLField(max_length=500, blank=True)
+    # Payment intents and charges that paid it, by spaces: refunds name only these.
+    payment_ids = models.TextField(blank=True, default="", db_default="")
     # All lines were read after the invoice was finalized: they cannot change any more.
     has_final_lines = models.BooleanField(default=False, db_default=False)
     synced_at = models.DateTimeField(default=timezone.now)  # when Stripe was asked

@@ -22,6 +22,9 @@ class SyncStage(models.TextChoices):
     PRICES = "prices"
     SUBSCRIPTIONS = "subscriptions"
     INVOICES = "invoices"
+    CREDIT_NOTES = "credit_notes"
+    REFUNDS = "refunds"
+    DISPUTES = "disputes"
     ENDED = "ended"
 
 

@@ -106,7 +106,20 @@ def filled(fake_stripe: FakeStripe) -> FakeStripe:
     )
     fake_stripe.advance(days=31)
     client.v1.subscriptions.cancel(sent.id)
+    _give_back(fake_stripe)
     return fake_stripe
+
+
+def _give_back(fake: FakeStripe) -> None:
+    """Refund, dispute and credit what was paid, and credit what is still open."""
+    client = fake.client().v1
+    charge = fake.objects("charge")[0]
+    client.refunds.create({"charge": charge["id"], "amount": 100})
+    fake.control("dispute", charge=charge["id"], amount=200)
+    invoices = fake.objects("invoice")
+    paid = next(one for one in invoices if one["status"] == "paid" and one["total"])
+    note: Any = {"invoice": paid["id"], "amount": 50, "refund_amount": 50}
+    client.credit_notes.create(note)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +131,11 @@ def filled(fake_stripe: FakeStripe) -> FakeStripe:
         (stripe.Subscription, 3),
         (stripe.Invoice, 5),
         (stripe.InvoiceItem, 3),
+        (stripe.Charge, 2),
+        (stripe.InvoicePayment, 2),
+        (stripe.Refund, 2),
+        (stripe.Dispute, 1),
+        (stripe.CreditNote, 1),
         (stripe.Event, 40),
     ],
 )

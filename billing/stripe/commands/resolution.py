@@ -7,8 +7,11 @@ import pghistory
 from billing.models import Discrepancy, SyncRun
 from billing.stripe.commands.mirror.fetches import Outcome
 from billing.stripe.commands.mirror.refetches import (
+    refetch_credit_note,
     refetch_customer,
+    refetch_dispute,
     refetch_invoice,
+    refetch_refund,
     refetch_subscription,
 )
 from billing.stripe.commands.sync import runs
@@ -21,6 +24,9 @@ _REFETCHES: dict[str, Callable[..., Outcome]] = {
     "cus": refetch_customer,
     "sub": refetch_subscription,
     "in": refetch_invoice,
+    "cn": refetch_credit_note,
+    **dict.fromkeys(("re", "pyr"), refetch_refund),
+    **dict.fromkeys(("dp", "du"), refetch_dispute),
 }
 
 

@@ -22,6 +22,9 @@ _STAGES = {
     SyncRun.Stage.PRICES: "Prices",
     SyncRun.Stage.SUBSCRIPTIONS: "Subscriptions",
     SyncRun.Stage.INVOICES: "Invoices",
+    SyncRun.Stage.CREDIT_NOTES: "Credit notes",
+    SyncRun.Stage.REFUNDS: "Refunds",
+    SyncRun.Stage.DISPUTES: "Disputes",
     SyncRun.Stage.ENDED: "Finishing",
 }
 

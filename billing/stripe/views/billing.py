@@ -15,6 +15,7 @@ from billing.ledger.views.credits import credits_card_context
 from billing.models import Price
 from billing.staff import StaffContext, require_billing_read
 from billing.stripe.queries.actions import ActionContext, action_context
+from billing.stripe.queries.adjustments import list_adjustments, sum_adjustments
 from billing.stripe.queries.discrepancies import list_organization_discrepancies
 from billing.stripe.queries.invoices import list_invoices
 from billing.stripe.queries.sync_runs import SyncProgress, list_syncs
@@ -54,6 +55,8 @@ def tab_context(
     period_forecast = get_forecast(organization, today=today, period=period)
     charges = _charges(organization.id)
     invoices = list_invoices(organization.id)
+    adjustments = list_adjustments(organization.id)
+    sums = sum_adjustments(invoices, adjustments)
     return {
         "organization": organization,
         "zone": organization.white_label.time_zone,
@@ -64,9 +67,14 @@ def tab_context(
         "action_context": context,
         "prices": _prices(context),
         "invoices": [
-            {"row": row, "charges": charges[row.period.number] if row.period else []}
+            {
+                "row": row,
+                "charges": charges[row.period.number] if row.period else [],
+                "adjustments": sums[row.stripe_id],
+            }
             for row in invoices
         ],
+        "adjustments": adjustments,
         "now": timezone.now(),
         "period": period,
         "forecast": period_forecast,

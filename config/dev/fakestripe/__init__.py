@@ -3,9 +3,9 @@
     python -m config.dev.fakestripe --port 8010 --state FILE [--webhook URL --secret S]
 
 It implements the API of customers, products, prices, subscriptions, invoices, invoice
-items and events as Stripe does, in several API versions, to any key `sk_test_…`, and
-sends signed webhooks. Payments succeed unless scripted otherwise. Loopback only, one
-SQLite file.
+items, charges, refunds, disputes, credit notes and events as Stripe does, in several
+API versions, to any key `sk_test_…`, and sends signed webhooks. Payments succeed unless
+scripted otherwise. Loopback only, one SQLite file.
 
 Commands for tests take and return JSON and need no key:
 
@@ -17,6 +17,9 @@ Commands for tests take and return JSON and need no key:
     POST   /_fake/payment   {"customer": id or "*", "outcome": "succeed"|"fail"|"none"}
                             ("none": no way to pay), {"after_retries": status} of a
                             subscription whose last attempt failed
+    POST   /_fake/pay_part  {"invoice", "amount"}: a payment of a part of what remains
+    POST   /_fake/dispute   {"charge", "amount"}: a bank disputes a charge; or
+                            {"id", "status"}: its dispute goes on
     POST   /_fake/account   {"api_version"}: of events, and of calls that name none
     POST   /_fake/objects   {"objects": [{"object": "customer", "id": …}, …],
                             "events": false}: loaded as they are, thousands at once

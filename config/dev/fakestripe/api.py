@@ -15,6 +15,7 @@ import orjson
 
 from config.dev.fakestripe import (
     catalog,
+    creditnotes,
     customers,
     errors,
     events,
@@ -23,7 +24,10 @@ from config.dev.fakestripe import (
     invoiceitems,
     invoices,
     params,
+    payments,
     previews,
+    refunds,
+    shapes,
     subscriptions,
     versions,
 )
@@ -75,6 +79,20 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/v1/invoiceitems/*", invoiceitems.retrieve),
     ("POST", "/v1/invoiceitems/*", invoiceitems.update),
     ("DELETE", "/v1/invoiceitems/*", invoiceitems.delete),
+    ("GET", "/v1/charges", payments.list_charges),
+    ("GET", "/v1/charges/*", payments.retrieve_charge),
+    ("GET", "/v1/invoice_payments", payments.list_invoice_payments),
+    ("GET", "/v1/invoice_payments/*", payments.retrieve_invoice_payment),
+    ("POST", "/v1/refunds", refunds.create),
+    ("GET", "/v1/refunds", refunds.list_),
+    ("GET", "/v1/refunds/*", refunds.retrieve),
+    ("GET", "/v1/disputes", refunds.list_disputes),
+    ("GET", "/v1/disputes/*", refunds.retrieve_dispute),
+    ("POST", "/v1/disputes/*/close", refunds.close_dispute),
+    ("POST", "/v1/credit_notes", creditnotes.create),
+    ("GET", "/v1/credit_notes", creditnotes.list_),
+    ("GET", "/v1/credit_notes/*", creditnotes.retrieve),
+    ("POST", "/v1/credit_notes/*/void", creditnotes.void),
     ("GET", "/v1/events", events.list_),
     ("GET", "/v1/events/*", events.retrieve),
 ]
@@ -219,7 +237,8 @@ def _run(account: Account, call: Call, request: str) -> Answer:
 
 def _shown(account: Account, call: Call) -> Json:
     stored = _do(account, call)
-    shows = _Shows(account, call.version)
+    has_payments = any(path.split(".")[-1] == "payments" for path in call.expand)
+    shows = _Shows(account, call.version, has_payments=has_payments)
     shown = shows.show(stored)
     expand.expand(shown, call.expand, shows.fetch)
     return shown
@@ -244,13 +263,18 @@ class _Shows:
 
     account: Account
     version: str
+    has_payments: bool = False  # invoices show them only where they are expanded
     seen: dict[str, Json | None] = field(default_factory=dict)
 
     def show(self, stored: Json) -> Json:
         if stored["object"] in {"list", "search_result"}:
             return stored | {"data": [self.show(one) for one in stored["data"]]}
         base_url = self.account.base_url
-        return versions.render(stored, self.version, self._price, base_url)
+        answer = versions.render(stored, self.version, self._price, base_url)
+        if self.has_payments and stored["object"] == "invoice":
+            url = f"/v1/invoice_payments?invoice={stored['id']}"
+            answer["payments"] = shapes.listed(stored.get("_payments", []), url)
+        return answer
 
     def fetch(self, kind: str, ids: Sequence[str]) -> dict[str, Json]:
         stored = self.account.store.find_many(kind, ids)

@@ -1,6 +1,6 @@
 """The life of an invoice: draft, open, then paid, void or uncollectible."""
 
-from config.dev.fakestripe import drafts, errors, periods
+from config.dev.fakestripe import drafts, errors, payments, periods
 from config.dev.fakestripe.account import Account
 from config.dev.fakestripe.store import Json
 
@@ -81,6 +81,7 @@ def collect(account: Account, invoice: Json) -> Json:
         return invoice
     invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1}
     if outcome(account, invoice["customer"]) == "succeed":
+        payments.pay(account, invoice, invoice["amount_remaining"])
         return settle(account, invoice)
     tried = invoice["attempt_count"]
     retried = invoice["auto_advance"] and tried <= len(_RETRY_DAYS)
@@ -93,10 +94,9 @@ def collect(account: Account, invoice: Json) -> Json:
 
 
 def settle(account: Account, invoice: Json) -> Json:
-    """Paid, by the customer, by credit, or outside of Stripe."""
-    due = invoice["amount_due"]
+    """Pay what remains: by credit or a credit note, outside of Stripe, or charged."""
     invoice |= {
-        "amount_paid": due,
+        "amount_paid": invoice["amount_paid"] + invoice["amount_remaining"],
         "amount_remaining": 0,
         "attempted": True,
         "auto_advance": False,

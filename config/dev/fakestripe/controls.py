@@ -5,7 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from config.dev.fakestripe import advance, api, bulk, versions, webhooks
+from config.dev.fakestripe import (
+    advance,
+    api,
+    bulk,
+    collecting,
+    payments,
+    refunds,
+    versions,
+    webhooks,
+)
 from config.dev.fakestripe.account import Account
 from config.dev.fakestripe.errors import ApiError, no_such
 from config.dev.fakestripe.scripts import Scripts
@@ -68,6 +77,28 @@ class Controls:
             if "after_retries" in given:
                 store.set_setting("after_retries", given["after_retries"])
         return dict(payments)
+
+    def pay_part(self, given: Json) -> Json:
+        """Pay a part of an open invoice: {"invoice", "amount"}."""
+        account = self.account
+        with account.store.transaction():
+            invoice = account.get("invoice", given["invoice"])
+            if not 0 < given["amount"] <= invoice["amount_remaining"]:
+                raise ValueError("amount")
+            payments.pay(account, invoice, given["amount"])
+            if not invoice["amount_remaining"]:
+                collecting.settle(account, invoice)
+            else:
+                account.change(invoice, "invoice.updated")
+        self.sender.woken.set()
+        return {}
+
+    def dispute(self, given: Json) -> Json:
+        """Open a dispute: {"charge", "amount"}; or move one: {"id", "status"}."""
+        with self.account.store.transaction():
+            made = refunds.dispute(self.account, given)
+        self.sender.woken.set()
+        return {"id": made["id"]}
 
     def script(self, given: Json) -> Json:
         self.scripts.set(given)
@@ -210,6 +241,8 @@ _COMMANDS: dict[tuple[str, str], Callable[[Controls, Json], Any]] = {
     ("GET", "/_fake/health"): Controls.health,
     ("POST", "/_fake/clock"): Controls.clock,
     ("POST", "/_fake/payment"): Controls.payment,
+    ("POST", "/_fake/pay_part"): Controls.pay_part,
+    ("POST", "/_fake/dispute"): Controls.dispute,
     ("POST", "/_fake/script"): Controls.script,
     ("POST", "/_fake/webhooks"): Controls.add_endpoint,
     ("DELETE", "/_fake/webhooks"): Controls.drop_endpoints,

@@ -9,6 +9,7 @@ from config.dev.fakestripe.store import Json
 _DEEPEST = 4
 # Which kind an id of this name is, in the objects that may have it expanded.
 _KINDS = {
+    "charge": "charge",
     "customer": "customer",
     "default_price": "price",
     "invoice": "invoice",
@@ -31,10 +32,9 @@ _EMPTY = {
     "tax_code",
     "test_clock",
     "payment_intent",
-    "charge",
     "latest_revision",
 }
-_INSIDE = {"items", "lines", "data", "pricing", "price_details", "parent"}
+_INSIDE = {"items", "lines", "payments", "data", "pricing", "price_details", "parent"}
 _INSIDE |= {"subscription_details"}
 
 Fetch = Callable[[str, Sequence[str]], dict[str, Json]]

@@ -367,3 +367,218 @@ def _data(body: Any) -> list[Json]:
         return []
     data: list[Json] = body["data"] if isinstance(body, dict) else body
     return data
+
+
+def charge(created: int, **given: Any) -> Json:
+    """Return a card payment that succeeded."""
+    amount = given.get("amount", 0)
+    body: Json = {
+        "id": new_id("ch"),
+        "object": "charge",
+        "amount": amount,
+        "amount_captured": amount,
+        "amount_refunded": 0,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": None,
+        "billing_details": dict.fromkeys(
+            ("address", "email", "name", "phone", "tax_id")
+        ),
+        "calculated_statement_descriptor": None,
+        "captured": True,
+        "created": created,
+        "currency": "usd",
+        "customer": None,
+        "description": None,
+        "disputed": False,
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        "failure_message": None,
+        "fraud_details": {},
+        "livemode": False,
+        "metadata": {},
+        "on_behalf_of": None,
+        "outcome": None,
+        "paid": True,
+        "payment_intent": None,
+        "payment_method": None,
+        "payment_method_details": None,
+        "receipt_email": None,
+        "receipt_number": None,
+        "receipt_url": None,
+        "refunded": False,
+        "review": None,
+        "shipping": None,
+        "source": None,
+        "source_transfer": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": "succeeded",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+    return body | given
+
+
+def invoice_payment(
+    created: int, *, amount: int, currency: str, intent: str, invoice: str
+) -> Json:
+    """Return the payment of an invoice by a payment intent."""
+    return {
+        "id": new_id("inpay"),
+        "object": "invoice_payment",
+        "amount_paid": amount,
+        "amount_requested": amount,
+        "created": created,
+        "currency": currency,
+        "invoice": invoice,
+        "is_default": True,
+        "livemode": False,
+        "payment": {"payment_intent": intent, "type": "payment_intent"},
+        "status": "paid",
+        "status_transitions": {"canceled_at": None, "paid_at": created},
+    }
+
+
+def refund(created: int, **given: Any) -> Json:
+    body: Json = {
+        "id": new_id("re"),
+        "object": "refund",
+        "amount": 0,
+        "balance_transaction": None,
+        "charge": None,
+        "created": created,
+        "currency": "usd",
+        "customer": None,
+        "customer_account": None,
+        "metadata": {},
+        "payment_intent": None,
+        "payment_method": None,
+        "reason": None,
+        "receipt_number": None,
+        "source_transfer_reversal": None,
+        "status": "succeeded",
+        "transfer_reversal": None,
+    }
+    return body | given
+
+
+def refund_of_note(made: Json) -> Json:
+    """Return a refund as a credit note refers to it."""
+    return {
+        "amount_refunded": made["amount"],
+        "payment_record_refund": None,
+        "refund": made["id"],
+        "type": "refund",
+    }
+
+
+_EVIDENCE = (
+    *("access_activity_log", "billing_address", "cancellation_policy"),
+    *("cancellation_policy_disclosure", "cancellation_rebuttal"),
+    *("customer_communication", "customer_email_address", "customer_name"),
+    *("customer_purchase_ip", "customer_signature", "duplicate_charge_documentation"),
+    *("duplicate_charge_explanation", "duplicate_charge_id", "product_description"),
+    *("receipt", "refund_policy", "refund_policy_disclosure"),
+    *("refund_refusal_explanation", "service_date", "service_documentation"),
+    *("shipping_address", "shipping_carrier", "shipping_date"),
+    *("shipping_documentation", "shipping_tracking_number", "uncategorized_file"),
+    "uncategorized_text",
+)
+_DAYS_TO_RESPOND = 20
+
+
+def dispute(created: int, **given: Any) -> Json:
+    body: Json = {
+        "id": new_id("du"),
+        "object": "dispute",
+        "amount": 0,
+        "balance_transactions": [],
+        "charge": "",
+        "created": created,
+        "currency": "usd",
+        "enhanced_eligibility_types": [],
+        "evidence": dict.fromkeys(_EVIDENCE) | {"enhanced_evidence": {}},
+        "evidence_details": {
+            "due_by": created + _DAYS_TO_RESPOND * 86_400,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+            "submission_method": "not_submitted",
+        },
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": None,
+        "payment_method_details": None,
+        "reason": "general",
+        "status": "needs_response",
+    }
+    return body | given
+
+
+def credit_note(created: int, **given: Any) -> Json:
+    """Return a credit note with one line over its whole amount."""
+    amount = given["amount"]
+    body: Json = {
+        "id": new_id("cn"),
+        "object": "credit_note",
+        "amount": amount,
+        "amount_shipping": 0,
+        "created": created,
+        "currency": "usd",
+        "customer": "",
+        "customer_account": None,
+        "customer_balance_transaction": None,
+        "discount_amount": 0,
+        "discount_amounts": [],
+        "effective_at": created,
+        "invoice": "",
+        "livemode": False,
+        "memo": None,
+        "metadata": {},
+        "number": "",
+        "out_of_band_amount": None,
+        "pdf": "",
+        "post_payment_amount": 0,
+        "pre_payment_amount": 0,
+        "pretax_credit_amounts": [],
+        "reason": None,
+        "refunds": [],
+        "shipping_cost": None,
+        "status": "issued",
+        "subtotal": amount,
+        "subtotal_excluding_tax": amount,
+        "total": amount,
+        "total_excluding_tax": amount,
+        "total_taxes": [],
+        "voided_at": None,
+    } | given
+    before, after = body["pre_payment_amount"], body["post_payment_amount"]
+    body["type"] = "mixed" if before and after else "pre_payment"
+    if after and not before:
+        body["type"] = "post_payment"
+    url = f"/v1/credit_notes/{body['id']}/lines"
+    return body | {"lines": listed([_credit_line(amount)], url)}
+
+
+def _credit_line(amount: int) -> Json:
+    return {
+        "id": new_id("cnli"),
+        "object": "credit_note_line_item",
+        "amount": amount,
+        "description": "Credit",
+        "discount_amount": 0,
+        "discount_amounts": [],
+        "livemode": False,
+        "metadata": {},
+        "pretax_credit_amounts": [],
+        "quantity": 1,
+        "tax_rates": [],
+        "taxes": [],
+        "type": "custom_line_item",
+        "unit_amount": amount,
+        "unit_amount_decimal": str(amount),
+    }

@@ -118,10 +118,10 @@ def test_a_sync_mirrors_a_cart_once_and_names_what_is_not_sold(
     assert set(cart.rows()) == {"platform", "spaces"}
     assert set(cart.items()) == {cart.seats, cart.plan}
     assert (first.errors, second.written) == (0, 0)
-    [found] = Discrepancy.objects.filter(resolved_at=None)
-    assert (found.kind, found.stripe_id) == ("unsold_item", cart.id)
-    assert found.stripe_value == f"{cart.other} (Calls)"
-    assert found.organization == cart.organization
+    [warning] = Discrepancy.objects.filter(resolved_at=None)
+    assert (warning.kind, warning.stripe_id) == ("unsold_item", cart.id)
+    assert warning.stripe_value == f"{cart.other} (Calls)"
+    assert warning.organization == cart.organization
 
 
 def test_items_are_added_and_removed_in_the_middle_of_a_cycle(
@@ -211,6 +211,6 @@ def test_a_price_that_becomes_unknown_keeps_its_row(
     run_sync(acme)
 
     assert cart.rows()["spaces"] == ("active", "team", 7)
-    [found] = Discrepancy.objects.filter(resolved_at=None)
-    assert found.kind == "unknown_price"
-    assert found.stripe_value.startswith(cart.seats)
+    [warning] = Discrepancy.objects.filter(resolved_at=None)
+    assert warning.kind == "unknown_price"
+    assert warning.stripe_value.startswith(cart.seats)

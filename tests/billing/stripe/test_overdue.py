@@ -25,7 +25,7 @@ SENT = {"collection_method": "send_invoice", "due_at": DUE}
 @pytest.mark.parametrize(
     ("fields", "overdue_from"),
     [
-        ({}, ISSUED + timedelta(days=1)),  # nobody will charge it
+        ({}, ISSUED + timedelta(days=1)),  # no attempt is planned
         ({"next_attempt_at": NOW}, None),  # not tried yet
         ({"attempt_count": 1}, ISSUED),
         ({"attempt_count": 1, "next_attempt_at": NOW}, ISSUED),

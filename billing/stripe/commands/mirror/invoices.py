@@ -68,6 +68,7 @@ class _InvoiceColumns:
     due_at: datetime | None
     paid_at: datetime | None
     hosted_url: str
+    payment_ids: str
 
 
 @transaction.atomic
@@ -146,6 +147,7 @@ def _build_columns(invoice: gateway.Invoice, owner: Owner) -> _InvoiceColumns:
         due_at=invoice.due_at,
         paid_at=invoice.paid_at if is_paid else None,
         hosted_url=invoice.hosted_url if has_short_url else "",
+        payment_ids=" ".join(invoice.payment_ids),
     )
 
 

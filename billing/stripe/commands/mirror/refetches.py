@@ -12,6 +12,7 @@ from billing import gateway
 from billing.ledger.commands.invoicing import CYCLE_REASON
 from billing.models import Charge, Invoice, Subscription
 from billing.models.mirrors import LIVE
+from billing.stripe.commands.mirror.adjustments import mirror_adjustments
 from billing.stripe.commands.mirror.customers import mirror_customers
 from billing.stripe.commands.mirror.deletions import (
     delete_invoice,
@@ -89,6 +90,52 @@ def _fetch_subscription_of(invoice: gateway.Invoice, by: str) -> None:
     is_changed = invoice.billing_reason != CYCLE_REASON
     if id_ and (is_changed or not Subscription.objects.filter(stripe_id=id_).exists()):
         refetch_subscription(id_, by=by)
+
+
+def refetch_paid_invoice(payment_id: str, *, by: str = "") -> Outcome:
+    """Mirror the invoice that an invoice payment is for, also one paid in part."""
+    return refetch_invoice(gateway.find_paid_invoice(payment_id), by=by)
+
+
+def refetch_credit_note(id_: str, *, by: str = "") -> Outcome:
+    """Mirror a credit note, and the invoice that owes less or was paid back."""
+    context = FetchContext(timezone.now(), by)
+    note = gateway.get_credit_note(id_)
+    outcome = _mirror_adjustments([note], context)
+    outcome.add(refetch_invoice(note.invoice_id, by=by))
+    return outcome
+
+
+def refetch_refund(id_: str, *, by: str = "") -> Outcome:
+    """Mirror a refund."""
+    context = FetchContext(timezone.now(), by)
+    return _mirror_adjustments([gateway.get_refund(id_)], context)
+
+
+def refetch_refunds_of(charge_id: str, *, by: str = "") -> Outcome:
+    """Mirror all refunds of a charge."""
+    outcome, after = Outcome(), ""
+    while True:
+        context = FetchContext(timezone.now(), by)
+        page = gateway.list_refunds(charge_id=charge_id, after=after)
+        outcome.add(_mirror_adjustments(page.items, context))
+        if not (after := page.next_cursor):
+            return outcome
+
+
+def refetch_dispute(id_: str, *, by: str = "") -> Outcome:
+    """Mirror a dispute."""
+    context = FetchContext(timezone.now(), by)
+    return _mirror_adjustments([gateway.get_dispute(id_)], context)
+
+
+def _mirror_adjustments(
+    adjustments: Sequence[gateway.Adjustment], context: FetchContext
+) -> Outcome:
+    """Mirror what was just fetched; its customers are fetched if they are unknown."""
+    customers = {adjustment.customer_id for adjustment in adjustments}
+    fetch_unlinked_customers(customers, context)
+    return mirror_adjustments(adjustments, context)
 
 
 def refetch_price(id_: str, *, by: str = "") -> Outcome:

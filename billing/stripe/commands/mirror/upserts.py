@@ -15,7 +15,7 @@ _TYPES = {
     **dict.fromkeys(
         (
             *("total", "amount_due", "amount_paid", "amount_remaining", "unit_amount"),
-            *("credited_before_payment", "credited_after_payment"),
+            *("credited_before_payment", "credited_after_payment", "amount"),
         ),
         "numeric",
     ),

@@ -14,6 +14,7 @@ from django.db import DataError, IntegrityError
 from billing import gateway
 from billing.ledger.queries.terms import list_with_boundaries
 from billing.models import SyncRun
+from billing.stripe.commands.mirror.adjustments import mirror_adjustments
 from billing.stripe.commands.mirror.customers import mirror_customers
 from billing.stripe.commands.mirror.fetches import FetchContext, Outcome
 from billing.stripe.commands.mirror.invoices import mirror_invoices
@@ -142,6 +143,21 @@ def _close_removed_platform(removed: tuple[str, datetime]) -> None:
     close_removed_platforms(dict([removed]))
 
 
+def _mirror_adjustment_page(
+    items: Sequence[gateway.Adjustment], context: FetchContext
+) -> PageResult:
+    """Mirror a page of credit notes, refunds or disputes: none can be deleted."""
+    return _mirror(mirror_adjustments, items, context)
+
+
+def _adjustment_stage(list_page: Callable[..., gateway.Page[Any]]) -> Stage:
+    return Stage(
+        list_page,
+        _mirror_adjustment_page,
+        lambda adjustment: str(adjustment.customer_id),
+    )
+
+
 def _close(close_period: Callable[[Any], None], item: Any) -> bool:
     """Close a period; return whether that succeeded.
 
@@ -208,5 +224,8 @@ STAGES: Mapping[str, Stage] = {
         _mirror_invoice_page,
         lambda invoice: str(invoice.customer_id),
     ),
+    SyncRun.Stage.CREDIT_NOTES: _adjustment_stage(gateway.list_credit_notes),
+    SyncRun.Stage.REFUNDS: _adjustment_stage(gateway.list_refunds),
+    SyncRun.Stage.DISPUTES: _adjustment_stage(gateway.list_disputes),
 }
 ORDER = [*STAGES, SyncRun.Stage.ENDED]

@@ -10,10 +10,15 @@ from billing import gateway
 from billing.models import StripeEvent
 from billing.stripe.commands.mirror.fetches import Outcome
 from billing.stripe.commands.mirror.refetches import (
+    refetch_credit_note,
     refetch_customer,
+    refetch_dispute,
     refetch_invoice,
+    refetch_paid_invoice,
     refetch_price,
     refetch_product,
+    refetch_refund,
+    refetch_refunds_of,
     refetch_subscription,
 )
 from billing.stripe.commands.webhook_events import outages
@@ -100,12 +105,19 @@ def _find_refetch(type_: str) -> Callable[..., Outcome] | None:
     resource, _, change = type_.rpartition(".")
     if change == "upcoming":
         return None  # a preview of an invoice, which has no id yet
-    return _REFETCHES.get(resource)
+    return _REFETCHES.get(type_) or _REFETCHES.get(resource)
 
 
+# By the type of an event without its last part, or by the whole type.
 _REFETCHES: dict[str, Callable[..., Outcome]] = {
+    "charge.dispute": refetch_dispute,
+    "charge.refund": refetch_refund,
+    "charge.refunded": refetch_refunds_of,
+    "credit_note": refetch_credit_note,
     "customer": refetch_customer,
     "invoice": refetch_invoice,
+    "invoice_payment": refetch_paid_invoice,
+    "refund": refetch_refund,
     "price": refetch_price,
     "product": refetch_product,
 }
