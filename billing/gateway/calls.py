@@ -76,12 +76,23 @@ def page(path: str, read: Callable[[Node], T], **params: Any) -> Page[T]:
         try:
             items.append(read(Node(node.value, node.text("object"))))
         except Malformed as error:
-            error.stripe_id = str(node.value.get("id"))
+            error.stripe_id = str(node.value.get("id") or "")
+            error.customer_id = _customer_id(node)
             malformed.append(error)
     _log_malformed(malformed)
     last_id = nodes[-1].text("id") if nodes else ""
     has_more = answer.boolean("has_more")
     return Page(tuple(items), last_id if has_more else "", last_id, tuple(malformed))
+
+
+def _customer_id(node: Node) -> str:
+    """Return the customer that a malformed object names, or is; empty if none."""
+    value = node.value.get("customer")
+    if node.value.get("object") == "customer":
+        value = node.value.get("id")
+    elif isinstance(value, Mapping):
+        value = value.get("id")
+    return value if isinstance(value, str) else ""
 
 
 def _log_malformed(errors: list[Malformed]) -> None:

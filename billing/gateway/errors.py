@@ -75,6 +75,7 @@ class Malformed(GatewayError):
         super().__init__(f"Stripe's answer: {path} {problem}")
         self.path = path
         self.stripe_id = ""  # of the whole object, where it is known
+        self.customer_id = ""  # of the object, where it is known
 
 
 class BadSignature(GatewayError):

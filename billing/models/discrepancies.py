@@ -20,6 +20,7 @@ class DiscrepancyKind(models.TextChoices):
     ITEMS = "items"
     UNKNOWN_PRICE = "unknown_price", "Unknown price"
     UNSOLD_ITEM = "unsold_item", "Item not sold by Orgdesk"
+    UNREADABLE = "unreadable", "Could not be read"
     TWO_LIVE = "two_live", "Duplicate active subscriptions"
     NO_ORGANIZATION = "no_organization", "Unlinked customer"
     NO_CUSTOMER = "no_customer", "Customer deleted in Stripe"
@@ -38,6 +39,7 @@ class Discrepancy(models.Model):
     WARNINGS = (
         DiscrepancyKind.UNKNOWN_PRICE,
         DiscrepancyKind.UNSOLD_ITEM,
+        DiscrepancyKind.UNREADABLE,
         DiscrepancyKind.TWO_LIVE,
         DiscrepancyKind.NO_ORGANIZATION,
         DiscrepancyKind.NO_CUSTOMER,

@@ -198,6 +198,8 @@ def warning_advice(kind: str) -> str:
     """Return how a person can resolve a warning of this kind."""
     return {
         "unknown_price": "In Stripe, set kind and tier in the product's metadata.",
+        "unreadable": "Change it in Stripe, or update Orgdesk. The next sync reads it"
+        " again.",
         "unsold_item": "Stripe bills it by itself. To sell it with Orgdesk, set kind"
         " and tier in the product's metadata in Stripe.",
         "two_live": "In Stripe, cancel the subscription that is not used.",

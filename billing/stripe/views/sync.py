@@ -8,15 +8,18 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from billing.models import Discrepancy
 from billing.staff import StaffContext, require_billing_read, require_billing_write
 from billing.stripe import tasks
 from billing.stripe.commands.sync import runs as runs_sync
+from billing.stripe.queries.discrepancies import list_discrepancies
 from billing.stripe.queries.sync_runs import SyncProgress, last_syncs, list_syncs
 from billing.stripe.views.layout import page_context
 from orgs.queue.enqueue import enqueue
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
 _PAGE, _PANEL = "billing/stripe/sync.html", "billing/stripe/_sync_runs.html"
+_MAX_UNREADABLE = 100
 _MAX_WATCHED = 50  # runs whose end the page announces
 
 
@@ -78,6 +81,12 @@ def _runs_context(staff: StaffContext, *, watched_ids: Sequence[int]) -> dict[st
         "runs": runs,
         "poll_url": f"{reverse('billing:stripe_sync')}?watching={ids}" if ids else "",
         "ended_runs": _ended_runs(runs, watched_ids),
+        "unreadable": list_discrepancies(
+            staff.white_labels,
+            include_unassigned=staff.sees_all,
+            kinds=[Discrepancy.Kind.UNREADABLE],
+            limit=_MAX_UNREADABLE,
+        ),
     }
 
 

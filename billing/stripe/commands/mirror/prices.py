@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from billing import gateway
 from billing.models import Price, Subscription
 from billing.stripe.commands.mirror.fetches import FetchContext
+from billing.stripe.commands.mirror.unreadable import resolve_readable
 from billing.stripe.commands.mirror.upserts import clean, upsert
 
 _LONGEST_TIER, _LONGEST_NAME = 32, 250
@@ -36,6 +37,7 @@ def mirror_prices(prices: Sequence[gateway.Price], context: FetchContext) -> int
     After an event, the subscriptions with those prices get the new tier and cycle. A
     run reads the subscriptions later and records what differs.
     """
+    resolve_readable([price.id for price in prices], context)
     columns = [_build_columns(price) for price in prices]
     written = upsert("billing_price", columns, context.at)
     if written and context.run_id is None:

@@ -28,6 +28,11 @@ from billing.stripe.commands.mirror.period_closing import (
 )
 from billing.stripe.commands.mirror.prices import find_prices, mirror_prices
 from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
+from billing.stripe.commands.mirror.unreadable import (
+    UnreadableObject,
+    record_malformed,
+    record_unreadable,
+)
 
 
 def refetch_customer(id_: str, *, by: str = "") -> Outcome:
@@ -118,6 +123,7 @@ def refetch_refunds_of(charge_id: str, *, by: str = "") -> Outcome:
     while True:
         context = FetchContext(timezone.now(), by)
         page = gateway.list_refunds(charge_id=charge_id, after=after)
+        record_malformed(page, context)
         outcome.add(_mirror_adjustments(page.items, context))
         if not (after := page.next_cursor):
             return outcome
@@ -154,6 +160,7 @@ def refetch_product(id_: str, *, by: str = "") -> Outcome:
     while True:
         context = FetchContext(timezone.now(), by)
         page = gateway.list_prices(product_id=id_, after=after)
+        record_malformed(page, context)
         outcome.written += mirror_prices(page.items, context)
         if not (after := page.next_cursor):
             return outcome
@@ -175,6 +182,7 @@ def _refetch_invoices(customer_id: str, by: str) -> Outcome:
     while True:
         context = FetchContext(timezone.now(), by)
         page = gateway.list_invoices(customer_id=customer_id, after=after)
+        record_malformed(page, context)
         outcome.add(mirror_invoices(fetch_all_lines(page.items), context))
         if not (after := page.next_cursor):
             break
@@ -233,7 +241,9 @@ def fetch_prices(
     for id_ in _list_unseen_prices(subscriptions):
         try:
             _fetch_price(id_, context)
-        except (gateway.Malformed, gateway.Missing):
+        except gateway.Malformed as error:
+            record_unreadable([UnreadableObject(id_, str(error))], context)
+        except gateway.Missing:
             continue
 
 
@@ -268,6 +278,7 @@ def mirror_all_subscriptions(customer_id: str, context: FetchContext) -> Outcome
     subscriptions: list[gateway.Subscription] = []
     while True:
         page = gateway.list_subscriptions(customer_id=customer_id, after=after)
+        record_malformed(page, context)
         subscriptions += page.items
         if not (after := page.next_cursor):
             break

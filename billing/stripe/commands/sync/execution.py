@@ -22,6 +22,10 @@ from billing import gateway
 from billing.models import SyncRun
 from billing.stripe.commands.mirror.fetches import FetchContext, Outcome
 from billing.stripe.commands.mirror.owners import Owner, find_owners
+from billing.stripe.commands.mirror.unreadable import (
+    record_malformed,
+    resolve_readable,
+)
 from billing.stripe.commands.sync import runs
 from billing.stripe.commands.sync.missing_objects import check_missing
 from billing.stripe.commands.sync.stages import (
@@ -184,6 +188,7 @@ def _mirror_page(
     """
     errors = _count_malformed(page, malformed_ids)
     owners = find_owners({stage.customer_of(item) for item in page.items})
+    resolve_readable([item.id for item in page.items], _context(batch[0], at))
     results: dict[int, PageResult] = {}
     for run in list(batch):
         with _isolated(batch, run):
@@ -192,6 +197,7 @@ def _mirror_page(
             if items:
                 result = stage.mirror(items, _context(run, at))
             result.errors += errors
+            record_malformed(page, _context(run, at))
             results[run.pk] = result
     return results
 

@@ -31,6 +31,10 @@ from billing.stripe.commands.mirror.refetches import (
     mirror_all_subscriptions,
 )
 from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
+from billing.stripe.commands.mirror.unreadable import (
+    UnreadableObject,
+    record_unreadable,
+)
 
 logger = logging.getLogger(__name__)
 _OPEN_INVOICES = ("draft", "open")
@@ -187,10 +191,18 @@ def _mirror(
     for item in items:
         try:
             result.outcome.add(mirror([item], context))
-        except (IntegrityError, DataError):
+        except (IntegrityError, DataError) as error:
             logger.exception("object_not_mirrored id=%s", item.id)
             result.errors += 1
+            record_unreadable([_refused_object(item, error)], context)
     return result
+
+
+def _refused_object(item: Any, error: Exception) -> UnreadableObject:
+    """Return an object that the database did not take, with the reason."""
+    reason = (str(error).splitlines() or [""])[0]
+    customer_id = getattr(item, "customer_id", "")
+    return UnreadableObject(item.id, f"Could not be stored: {reason}", customer_id)
 
 
 def fetch_new_customers(

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing import gateway
 from billing.models import StripeEvent
-from billing.stripe.commands.mirror.fetches import Outcome
+from billing.stripe.commands.mirror.fetches import FetchContext, Outcome
 from billing.stripe.commands.mirror.refetches import (
     refetch_credit_note,
     refetch_customer,
@@ -20,6 +20,10 @@ from billing.stripe.commands.mirror.refetches import (
     refetch_refund,
     refetch_refunds_of,
     refetch_subscription,
+)
+from billing.stripe.commands.mirror.unreadable import (
+    UnreadableObject,
+    record_unreadable,
 )
 from billing.stripe.commands.webhook_events import outages
 from billing.stripe.commands.webhook_events.locks import object_lock
@@ -67,6 +71,7 @@ def _execute(event: StripeEvent) -> None:
         with gateway.deadline(DEADLINE_SECONDS):
             _refetch_object(event)
     except gateway.Malformed as error:
+        record_unreadable([_unreadable_object(event, error)], _context(event))
         end(event, _State.PARKED, str(error))
     except gateway.Missing:
         _end_missing(event)
@@ -76,6 +81,21 @@ def _execute(event: StripeEvent) -> None:
         if isinstance(error, gateway.Unavailable):
             outages.remember()
         fail(event, error)
+
+
+def _unreadable_object(
+    event: StripeEvent, error: gateway.Malformed
+) -> UnreadableObject:
+    """Return the object of an event with the customer that its payload names."""
+    data = event.payload.get("data")
+    snapshot = data.get("object") if isinstance(data, dict) else None
+    customer = snapshot.get("customer") if isinstance(snapshot, dict) else None
+    customer_id = customer if isinstance(customer, str) else ""
+    return UnreadableObject(event.object_id, str(error), customer_id)
+
+
+def _context(event: StripeEvent) -> FetchContext:
+    return FetchContext(timezone.now(), event.event_id)
 
 
 def _refetch_object(event: StripeEvent) -> None:

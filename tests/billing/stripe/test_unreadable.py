@@ -1,0 +1,85 @@
+"""Objects that cannot be read are named on the sync page and among discrepancies."""
+
+import pytest
+from django.test import Client
+
+from billing.models import Discrepancy, Subscription
+from billing.stripe.commands.webhook_events.execution import handle
+from billing.stripe.commands.webhook_events.intake import pull_undelivered
+from orgs.models import Organization, WhiteLabel
+from tests.factories import make_user
+from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.stripe_mirror import customer_of, run_sync, subscribe
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+
+
+@pytest.fixture
+def sub(fake_stripe: FakeStripe, org: Organization) -> str:
+    """Id of a subscription of the organization."""
+    customer = customer_of(fake_stripe, org)
+    return subscribe(fake_stripe, customer, make_price(fake_stripe).id)
+
+
+def unreadable() -> list[tuple[str, str, int | None]]:
+    """Return id, reason and organization of each open discrepancy of that kind."""
+    rows = Discrepancy.objects.filter(kind="unreadable", resolved_at=None)
+    return list(rows.values_list("stripe_id", "stripe_value", "organization_id"))
+
+
+def test_a_sync_names_what_it_could_not_read(
+    fake_stripe: FakeStripe, acme: WhiteLabel, org: Organization, sub: str
+) -> None:
+    run_sync(acme)
+    fake_stripe.change(sub, status="hibernating")
+
+    run = run_sync(acme)
+
+    assert run.errors == 1
+    [(id_, reason, organization_id)] = unreadable()
+    assert (id_, organization_id) == (sub, org.pk)
+    assert "subscription.status" in reason
+    assert Subscription.objects.get().status == "active"
+    client = Client()
+    client.force_login(make_user("ann", "finance"))
+    assert f'data-unreadable="{sub}"' in client.get("/stripe/").content.decode()
+    assert sub in client.get("/stripe/discrepancies/").content.decode()
+
+    fake_stripe.change(sub, status="active")
+    assert run_sync(acme).errors == 0
+    assert unreadable() == []
+
+
+def test_an_object_in_a_currency_of_no_one_is_named_until_it_can_be_read(
+    fake_stripe: FakeStripe, acme: WhiteLabel, org: Organization, sub: str
+) -> None:
+    invoice = fake_stripe.objects("invoice")[0]["id"]
+    price = fake_stripe.objects("price")[0]["id"]
+    for id_ in (invoice, price):
+        fake_stripe.change(id_, currency="xyz")
+
+    run_sync(acme)
+
+    assert {(id_, owner) for id_, _, owner in unreadable()} == {
+        (invoice, org.pk),
+        (price, None),
+    }
+    for id_ in (invoice, price):
+        fake_stripe.change(id_, currency="usd")
+    run_sync(acme)
+    assert unreadable() == []
+
+
+def test_an_event_whose_object_cannot_be_read_names_it_too(
+    fake_stripe: FakeStripe, acme: WhiteLabel, org: Organization, sub: str
+) -> None:
+    run_sync(acme)
+    fake_stripe.send_to("http://127.0.0.1:9/")
+    fake_stripe.client().v1.subscriptions.update(sub, {"description": "x"})
+    fake_stripe.change(sub, collection_method="barter", status="hibernating")
+
+    for event_id in pull_undelivered():
+        handle(event_id)
+
+    [(id_, _, organization_id)] = unreadable()
+    assert (id_, organization_id) == (sub, org.pk)
