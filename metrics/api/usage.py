@@ -9,14 +9,15 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from metrics.queries.daily_metrics import DayMetrics, daily_metrics
+from metrics.periods import DayRange, Grain
+from metrics.queries.daily_metrics import DAYS, DayMetrics, daily_metrics
 from metrics.queries.series import GroupBy, Series, SeriesFilters, series
 from metrics.schemas.charts import ChartsIn, number
 from orgs import access
 from orgs.catalog import Scope
-from orgs.days import day_of
+from orgs.days import ONE_DAY, day_of, parse_day
 from orgs.errors import DomainError
-from orgs.models import Organization
+from orgs.models import Organization, WhiteLabel
 from orgs.schemas.csv import csv_text
 from orgs.schemas.errors import ErrorsOut
 from orgs.schemas.exports import CsvIn
@@ -152,18 +153,47 @@ def costs_csv(
     return _attachment(text, f"costs-{organization.pk}.csv")
 
 
+class DaysIn(CsvIn):
+    """Which days to export; by default the last 365, including today."""
+
+    from_: str | None = Field(
+        None,
+        alias="from",
+        max_length=40,
+        description="First day, as a date or date-time. Defaults to 365 days before"
+        " `to`.",
+    )
+    to: str | None = Field(
+        None,
+        max_length=40,
+        description="Day after the last, as a date or date-time. Defaults to tomorrow,"
+        " so that today is included.",
+    )
+
+    def days(self, white_label: WhiteLabel) -> DayRange:
+        """Return the days, at most three years; raise `InvalidDateRange`."""
+        zone = white_label.zone
+        end = day_of(timezone.now(), zone) + ONE_DAY
+        if self.to:
+            end = parse_day(self.to, zone, field="to")
+        start = end - DAYS * ONE_DAY
+        if self.from_:
+            start = parse_day(self.from_, zone, field="from")
+        return DayRange(start, end).within(Grain.DAILY)
+
+
 _DAY_COLUMNS = DayMetrics.__struct_fields__
 
 
 @router.get(
     "/organizations/{organization_id}/metrics.csv",
     response={200: None, **_ERRORS},
-    summary="Export the daily metrics of the last 365 days as CSV",
+    summary="Export daily metrics as CSV",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
     openapi_extra=_CSV,
 )
 def metrics_csv(
-    request: HttpRequest, organization_id: str, file: Query[CsvIn]
+    request: HttpRequest, organization_id: str, query: Query[DaysIn]
 ) -> HttpResponse:
     """Return one row per day, oldest first, including days without usage.
 
@@ -172,12 +202,14 @@ def metrics_csv(
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_READ
     )
-    today = day_of(timezone.now(), organization.white_label.zone)
-    rows = (
-        [getattr(day, name) for name in _DAY_COLUMNS]
-        for day in daily_metrics(organization, last=today)
+    days = query.days(organization.white_label)
+    metrics = (
+        daily_metrics(organization, last=days.end - ONE_DAY, days=days.days)
+        if days.days
+        else []
     )
-    text = csv_text(_DAY_COLUMNS, rows, for_excel=file.is_for_excel)
+    rows = ([getattr(day, name) for name in _DAY_COLUMNS] for day in metrics)
+    text = csv_text(_DAY_COLUMNS, rows, for_excel=query.is_for_excel)
     return _attachment(text, f"metrics-{organization.pk}.csv")
 
 

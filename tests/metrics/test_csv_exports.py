@@ -62,6 +62,45 @@ def test_another_program_is_refused(api: Client, org: Organization, name: str) -
 
 
 @pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ("2025-11-22", "2026-11-21", 365)),
+        ("?from=2026-11-01", ("2026-11-01", "2026-11-21", 21)),
+        ("?to=2026-11-01", ("2025-11-01", "2026-10-31", 365)),
+        ("?from=2026-11-01&to=2026-11-03", ("2026-11-01", "2026-11-02", 2)),
+        ("?from=2026-11-01T23:59:59.9999999Z&to=2026-11-02",
+         ("2026-11-01", "2026-11-01", 1)),
+    ],
+)  # fmt: skip
+def test_daily_metrics_of_a_range(
+    api: Client, org: Organization, query: str, expected: tuple[str, str, int]
+) -> None:
+    content = api.get(f"/api/v1/organizations/{org.pk}/metrics.csv{query}").content
+
+    days = [row["day"] for row in csv.DictReader(io.StringIO(content.decode()))]
+    assert (days[0], days[-1], len(days)) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("from=2026-11-01&to=2026-11-01", 200),
+        ("from=2026-11-02&to=2026-11-01", 400),
+        ("from=2020-01-01&to=2026-11-01", 400),
+        ("from=yesterday", 400),
+    ],
+)
+def test_daily_metrics_of_an_empty_or_invalid_range(
+    api: Client, org: Organization, query: str, status: int
+) -> None:
+    response = api.get(f"/api/v1/organizations/{org.pk}/metrics.csv?{query}")
+
+    assert response.status_code == status
+    if status == 200:
+        assert len(response.content.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     ("cell", "plain", "excel"),
     [
         ("o-1", "o-1", "o-1"),
