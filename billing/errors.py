@@ -9,6 +9,12 @@ class PeriodClosed(Conflict):
     code = "billing.period_closed"
 
 
+class UnpricedUsage(Conflict):
+    """A period has usage without a price, and no decision to bill without it."""
+
+    code = "billing.unpriced_usage"
+
+
 class PeriodInvoiced(Conflict):
     """The usage of a closed period is on an invoice; only a credit can correct it."""
 

@@ -53,6 +53,11 @@ class StaffContext:
             return READ_ONLY
         return "" if gateway.is_on() else NOT_CONNECTED
 
+    @property
+    def write_blocked_reason(self) -> str:
+        """The reason why they cannot change billing in Orgdesk; empty if they can."""
+        return "" if Scope.BILLING_WRITE in self.principal.scopes else READ_ONLY
+
     def white_label(self, id_: int) -> WhiteLabel:
         """Return one of their white labels; raises `NotFound` for any other."""
         for label in self.white_labels:

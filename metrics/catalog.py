@@ -31,7 +31,8 @@ class Meter:
 
     `dimension` is the dimension of its costs in the costs API. `daily_metric` is the
     column of the daily metrics that sums it, if any. A `derived` meter is recorded by
-    Orgdesk only; events that report it are rejected.
+    Orgdesk only; events that report it are rejected. A meter that is `billed_as`
+    another one is free unless it has a rate; without one, any other is unpriced.
     """
 
     slug: str
@@ -40,6 +41,7 @@ class Meter:
     dimension: Dimension
     daily_metric: str = ""
     derived: bool = False
+    billed_as: str = ""
 
 
 METERS: dict[str, Meter] = {
@@ -62,6 +64,7 @@ METERS: dict[str, Meter] = {
             Unit.BYTES,
             Dimension.STORAGE_BYTES,
             "storage_bytes_added",
+            billed_as="storage_byte_days",
         ),
         Meter(
             "storage_bytes_deleted",
@@ -69,6 +72,7 @@ METERS: dict[str, Meter] = {
             Unit.BYTES,
             Dimension.STORAGE_BYTES,
             "storage_bytes_deleted",
+            billed_as="storage_byte_days",
         ),
         Meter(
             "storage_byte_days",
@@ -81,6 +85,7 @@ METERS: dict[str, Meter] = {
 }
 RECORDABLE = frozenset(slug for slug, meter in METERS.items() if not meter.derived)
 DAILY_METRICS = {m.slug: m.daily_metric for m in METERS.values() if m.daily_metric}
+UNBILLED_METERS = tuple(slug for slug, meter in METERS.items() if meter.billed_as)
 
 # Stored bytes are recorded by Orgdesk, a quantity for each day, under this product.
 STORAGE_PRODUCT, STORAGE_METER = "storage", "storage_byte_days"

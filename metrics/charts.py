@@ -33,9 +33,12 @@ def cost_chart(
 ) -> Chart | None:
     """Return the chart of cost by product, or null when nothing cost anything.
 
-    The products with the lowest cost share one series when there are too many.
+    The products with the lowest cost share one series when there are too many. Usage
+    without a price has no value, which is not 0; the notes of the table name it.
     """
-    lines = [line for line in series.lines if line.total.cost]
+    lines = [
+        line for line in series.lines if line.total.cost or line.total.unpriced_quantity
+    ]
     if not lines:
         return None
     grain = series.filters.grain
@@ -43,14 +46,28 @@ def cost_chart(
         id="cost-chart",
         title=f"Cost per {_bucket(grain)} by product",
         days=series.buckets,
-        series=_chart_series(lines, series.buckets, lambda amounts: amounts.cost),
+        series=_chart_series(
+            lines, series.buckets, lambda amounts: amounts.priced_cost
+        ),
         unit="usd",
         currency=currency,
         grain=grain.value,
         caption=_caption(series),
         limits=limits,
         partial_from=_partial_from(series, today),
+        notes=_unpriced_notes(lines),
     )
+
+
+def _unpriced_notes(lines: Sequence[Line]) -> tuple[str, dict[date, str]]:
+    """Return a column that names the products with unpriced usage in each bucket."""
+    names: dict[date, list[str]] = {}
+    for line in lines:
+        for bucket, amounts in line.by_bucket.items():
+            if amounts.unpriced_quantity:
+                names.setdefault(bucket, []).append(line.name)
+    notes = {bucket: ", ".join(sorted(products)) for bucket, products in names.items()}
+    return ("No price" if notes else ""), notes
 
 
 def usage_charts(series: Series, *, today: date) -> list[Chart]:
@@ -103,7 +120,7 @@ def storage_chart(days: Sequence[DayMetrics]) -> Chart | None:
 def _chart_series(
     lines: Sequence[Line],
     buckets: Sequence[date],
-    amount: Callable[[Amounts], int | Decimal],
+    amount: Callable[[Amounts], int | Decimal | None],
 ) -> list[ChartSeries]:
     """Return a series for each line, at most as many as there are colors.
 
@@ -113,27 +130,31 @@ def _chart_series(
     if len(lines) > TONES:
         shown, rest = list(lines[: TONES - 1]), list(lines[TONES - 1 :])
     chart_series = [
-        ChartSeries(line.name, _values([line], buckets, amount)) for line in shown
+        ChartSeries(line.name, _values([line], buckets, amount), empty_text="no price")
+        for line in shown
     ]
     if rest:
         values = _values(rest, buckets, amount)
-        chart_series.append(ChartSeries(f"{len(rest)} more", values))
+        name = f"{len(rest)} more"
+        chart_series.append(ChartSeries(name, values, empty_text="no price"))
     return chart_series
 
 
 def _values(
     lines: Sequence[Line],
     buckets: Sequence[date],
-    amount: Callable[[Amounts], int | Decimal],
-) -> list[int | Decimal]:
-    zero = Amounts()
+    amount: Callable[[Amounts], int | Decimal | None],
+) -> list[int | Decimal | None]:
+    """Return the sum of the lines in each bucket; None where no amount is known."""
     return [
-        sum(
-            (amount(line.by_bucket.get(bucket, zero)) for line in lines),
-            start=amount(zero),
-        )
+        _sum([amount(line.by_bucket.get(bucket, Amounts())) for line in lines])
         for bucket in buckets
     ]
+
+
+def _sum(values: Sequence[int | Decimal | None]) -> int | Decimal | None:
+    known = [value for value in values if value is not None]
+    return sum(known[1:], start=known[0]) if known else None
 
 
 def _bucket(grain: Grain) -> str:

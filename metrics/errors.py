@@ -1,6 +1,6 @@
 """Errors that this app reports to users and API clients."""
 
-from orgs.errors import Conflict, DomainError
+from orgs.errors import Conflict, DomainError, NotFound
 
 
 class EndpointNotAllowed(DomainError):
@@ -38,6 +38,18 @@ class UsageDiffers(Conflict):
     """Daily usage is less than the events to be voided: it must be rebuilt first."""
 
     code = "usage_differs"
+
+
+class NotCarried(NotFound):
+    """Usage that was to be written off is not carried into the open period."""
+
+    code = "usage_not_carried"
+
+
+class UsagePriced(Conflict):
+    """Usage that was to be written off as unpriced has a rate by now."""
+
+    code = "usage_priced"
 
 
 class PricesChanged(Conflict):

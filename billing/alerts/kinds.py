@@ -26,7 +26,8 @@ class AlertKind:
     It triggers when the value reaches `threshold` percent of its base; a kind that
     counts down triggers when `threshold` days are left. Kinds of one `escalation`
     measure the same thing: of several that trigger together only the last is sent.
-    Recipients cannot unsubscribe from a mandatory kind.
+    Recipients cannot unsubscribe from a mandatory kind. A kind for staff is sent to
+    finance and operators and never to the organization; snoozing does not defer it.
     """
 
     slug: str
@@ -37,6 +38,7 @@ class AlertKind:
     is_mandatory: bool = False
     counts_down: bool = False
     escalation: str = ""
+    is_for_staff: bool = False
 
     @property
     def definition(self) -> MeasureDefinition:
@@ -65,6 +67,7 @@ class AlertKind:
         )
 
 
+UNPRICED = "unpriced"
 _PERIOD, _YEAR = Cadence.BILLING_PERIOD, Cadence.CONTRACT_YEAR
 _OCCASION = Cadence.OCCASION
 
@@ -118,6 +121,14 @@ _KINDS = (
         "pace", "Forecast to exceed the soft limit", Measure.RUN_RATE, 100, _PERIOD
     ),
     AlertKind("spike", "Spend spike", Measure.SPIKE, 300, _OCCASION),
+    AlertKind(
+        UNPRICED,
+        "Usage without a price",
+        Measure.UNPRICED,
+        100,
+        _PERIOD,
+        is_for_staff=True,
+    ),
     AlertKind("stale_data", "No usage received", Measure.SILENCE, 100, _OCCASION),
 )
 ALERT_KINDS: dict[str, AlertKind] = {kind.slug: kind for kind in _KINDS}

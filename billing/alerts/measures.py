@@ -34,6 +34,7 @@ class Measure(StrEnum):
     TRIAL = "trial"  # days left in the trial
     RUN_RATE = "run_rate"  # projected cost at the period's end against the soft limit
     SPIKE = "spike"  # cost of the last complete day against the median before it
+    UNPRICED = "unpriced"  # quantity without a price, of each product and meter
     SILENCE = "silence"  # complete days without usage after daily usage
 
     @property
@@ -309,6 +310,21 @@ MEASURES: dict[Measure, MeasureDefinition] = {
         ),
         is_daily=True,
         has_cost_chart=True,
+    ),
+    Measure.UNPRICED: MeasureDefinition(
+        unit=Unit.COUNT,
+        not_applicable="All usage of the billing period has a price.",
+        figures=(
+            Figure("Product", "product", Format.TEXT),
+            Figure("Meter", "meter", Format.TEXT),
+            Figure("Quantity without a price", "value", Format.COUNT),
+            _PERIOD_START,
+        ),
+        sample=Sample(
+            {"value": "120000", "base": "1"}
+            | {"starts_at": "2026-11-01T00:00:00+01:00"},
+            subject="gpt-4o-mini prompt_tokens",
+        ),
     ),
     Measure.SILENCE: MeasureDefinition(
         unit=Unit.DAYS,

@@ -1,10 +1,11 @@
-"""URL parameters of the organization list and the overview, without the defaults."""
+"""URL parameters of the organization list and the overview, and a form."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import TypedDict
 from urllib.parse import urlencode
 
+from django import forms
 from django.http import QueryDict
 from django.urls import reverse
 
@@ -19,6 +20,17 @@ from orgs.errors import DomainError, NotFound
 from orgs.models import WhiteLabel
 
 _SEARCH_LENGTH = 200
+
+
+class RerateForm(forms.Form):
+    """A form that re-rates open periods; it asks for the reason."""
+
+    note = forms.CharField(
+        max_length=2_000,
+        label="Reason",
+        widget=forms.Textarea({"rows": 2}),
+        help_text="Kept permanently in the history.",
+    )
 
 
 def read_filters(query: QueryDict) -> FleetFilters:

@@ -39,7 +39,26 @@ class _CorrectionForm(forms.Form):
 
 
 class ClosePeriodForm(_CorrectionForm):
-    """A form that closes the open period; it asks for the reason only."""
+    """A form that closes the open period; it asks for the reason.
+
+    With unpriced usage, it also asks whether the period is billed without it.
+    """
+
+    bills_without_unpriced = forms.BooleanField(
+        label="Close without billing the usage that has no price", required=False
+    )
+
+    def __init__(self, *args: Any, has_unpriced: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not has_unpriced:
+            del self.fields["bills_without_unpriced"]
+
+
+class WriteOffForm(_CorrectionForm):
+    """A form that writes off carried usage of a product and meter."""
+
+    product = forms.CharField(max_length=200, widget=forms.HiddenInput)
+    meter = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
 
 class ChargeDecisionForm(_CorrectionForm):

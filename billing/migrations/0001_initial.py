@@ -109,6 +109,22 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
+                name='UnpricedWriteOff',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('product', models.TextField()),
+                    ('meter', models.TextField()),
+                    ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
+                    ('by', models.CharField(max_length=200)),
+                    ('note', models.TextField()),
+                    ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('period', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='write_offs', to='billing.billingperiod')),
+                ],
+                options={
+                    'constraints': [models.UniqueConstraint(fields=('period', 'product', 'meter'), name='unpriced_write_off_once'), models.CheckConstraint(condition=models.Q(('product', ''), _negated=True), name='unpriced_write_off_product_given'), models.CheckConstraint(condition=models.Q(('meter', ''), _negated=True), name='unpriced_write_off_meter_given'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='unpriced_write_off_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='unpriced_write_off_note_given')],
+                },
+            ),
+            migrations.CreateModel(
                 name='Charge',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

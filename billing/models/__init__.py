@@ -22,6 +22,7 @@ from billing.models.periods import BillingPeriod
 from billing.models.prices import Price
 from billing.models.stripe_events import StripeEvent
 from billing.models.sync import SyncRun, SyncSeen
+from billing.models.write_offs import UnpricedWriteOff
 
 __all__ = [
     "AccessState",
@@ -49,4 +50,5 @@ __all__ = [
     "SubscriptionItem",
     "SyncRun",
     "SyncSeen",
+    "UnpricedWriteOff",
 ]

@@ -63,6 +63,10 @@ class UsageBucketOut(Schema):
     )
     cost: float = Field(description="Cost in `currency`.")
     benchmark_cost: float = Field(description="Cost at benchmark prices in `currency`.")
+    unpriced_quantity: int = Field(
+        description="The part of `quantity` for which there was no rate. It is not in"
+        " the costs."
+    )
 
 
 class UsagePointOut(Schema):
@@ -118,6 +122,7 @@ def _point(usage_series: Series, bucket: Any) -> dict[str, Any]:
                 "quantity": number(amounts.quantity),
                 "cost": number(amounts.cost),
                 "benchmark_cost": number(amounts.benchmark_cost),
+                "unpriced_quantity": number(amounts.unpriced_quantity),
             }
             for line, amounts in usage_series.amounts_in(bucket)
         ],
@@ -137,15 +142,33 @@ def costs_csv(
     query: Query[ChartsIn],
     file: Query[CsvIn],
 ) -> HttpResponse:
-    """Return one row per day or month and product with usage."""
+    """Return one row per day or month and product with usage.
+
+    `unpriced_quantity` is the quantity for which there was no rate; if that is all of
+    it, the costs are empty, not 0.
+    """
     organization = access.called_organization(
         request, organization_id, Scope.BILLING_READ
     )
     costs = series(organization.pk, query.filters(organization.white_label))
     currency = organization.white_label.currency
-    columns = ("bucket", "product", "cost", "benchmark_cost", "currency")
+    columns = (
+        "bucket",
+        "product",
+        "cost",
+        "benchmark_cost",
+        "currency",
+        "unpriced_quantity",
+    )
     rows = (
-        (bucket, line.id, amounts.cost, amounts.benchmark_cost, currency)
+        (
+            bucket,
+            line.id,
+            amounts.priced_cost,
+            None if amounts.has_no_price else amounts.benchmark_cost,
+            currency,
+            amounts.unpriced_quantity,
+        )
         for bucket in costs.buckets
         for line, amounts in costs.amounts_in(bucket)
     )

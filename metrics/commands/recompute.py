@@ -122,13 +122,13 @@ class CorrectionSpec:
 
 
 class PriceBasis(StrEnum):
-    """The price book version that recomputing uses, as an SQL expression.
+    """The price book version that recomputing uses.
 
     `RECORDED` is the version that each event was recorded or re-rated with.
     """
 
-    RECORDED = "greatest(e.price_version, coalesce(r.version, 0))"
-    CURRENT = "(select version from book)"
+    RECORDED = "recorded"
+    CURRENT = "current"
 
 
 def lock_months() -> list[EventPartition]:
@@ -144,6 +144,22 @@ _PERIOD_JOINS = {
     PriceBasis.CURRENT: "join metrics_openperiod p"
     " on p.organization_id = {0}.organization_id and p.number = {0}.period",
 }
+# Events of the open period, and of those whose unpriced usage is carried into it.
+_EVENT_JOINS = {
+    PriceBasis.RECORDED: "",
+    PriceBasis.CURRENT: """
+    join metrics_openperiod p on p.organization_id = e.organization_id
+        and (p.number = e.period or exists (
+            select from chain c where c.organization_id = e.organization_id
+                and c.product = e.product and c.first = e.period
+                and c.period = p.number))""",
+}
+_EVENTS = """
+    select e.* from metrics_usageevent e {joins}
+    where e.organization_id = any(%(ids)s) and e.at >= %(from)s and e.at < %(until)s
+        and (e.at at time zone %(zone)s)::date >= %(start)s
+        and (e.at at time zone %(zone)s)::date < %(end)s
+        and not {voided}"""
 
 
 def comparison(prices: PriceBasis) -> str:
@@ -154,26 +170,12 @@ def comparison(prices: PriceBasis) -> str:
     has no events. It covers all periods at recorded prices, or the open period at
     current prices.
     """
+    events = _EVENTS.format(joins=_EVENT_JOINS[prices], voided=pricing.IS_VOIDED)
+    is_current = prices is PriceBasis.CURRENT
     return f"""
-with book as materialized (
-    select coalesce(max(version), 0) as version from metrics_pricebook
-    where white_label_id = %(white_label)s
-), rerated as materialized (
-    select organization_id, period, max(price_version) as version
-    from metrics_periodrepricing where organization_id = any(%(ids)s) group by 1, 2
-), quantity as materialized (
-    select e.organization_id, (e.at at time zone %(zone)s)::date as day, e.product,
-        q.key as meter, e.project_id, e.period, e.at, q.value::bigint as quantity,
-        {prices} as version
-    from metrics_usageevent e {_PERIOD_JOINS[prices].format("e")}
-    left join rerated r on r.organization_id = e.organization_id
-        and r.period = e.period
-    cross join lateral jsonb_each(e.quantities) q
-    where e.organization_id = any(%(ids)s) and e.at >= %(from)s and e.at < %(until)s
-        and (e.at at time zone %(zone)s)::date >= %(start)s
-        and (e.at at time zone %(zone)s)::date < %(end)s
-        and not {pricing.IS_VOIDED}
-), {pricing.PRICED_SUMS}, recorded as (
+{pricing.priced_sums(events, is_current=is_current)}, recomputed as (
+    select d.* from summed d {_PERIOD_JOINS[prices].format("d")}
+), recorded as (
     select {", ".join(f"d.{name}" for name in USAGE_KEY.split(", "))},
         sum(d.quantity) as quantity, sum(d.cost) as cost,
         sum(d.benchmark_cost) as benchmark_cost,
@@ -189,7 +191,7 @@ with book as materialized (
         s.benchmark_cost as new_benchmark, s.unpriced as new_unpriced,
         (d.quantity, d.cost, d.benchmark_cost, d.unpriced_quantity) is distinct from
         (s.quantity, s.cost, s.benchmark_cost, s.unpriced) as is_different
-    from recorded d full join summed s using ({USAGE_KEY})
+    from recorded d full join recomputed s using ({USAGE_KEY})
 )"""  # noqa: S608  no user input
 
 
@@ -200,7 +202,7 @@ _METRIC_ROWS = ", ".join(f"('{m}', d.{column})" for m, column in DAILY_METRICS.i
 _COMPARED_METRICS = f"""
 , counted as (
     select organization_id, day, meter, sum(quantity) as quantity
-    from summed where meter = any(%(meters)s) group by 1, 2, 3
+    from recomputed where meter = any(%(meters)s) group by 1, 2, 3
 ), recorded_metric as (
     select d.organization_id, d.day, v.meter, v.quantity
     from metrics_dailymetric d cross join lateral (values {_METRIC_ROWS}) v

@@ -20,7 +20,7 @@ from metrics.commands.recompute import (
     comparison,
 )
 from metrics.errors import PricesChanged
-from metrics.models import PriceBook
+from metrics.models import Correction, PriceBook
 from metrics.periods import DayRange
 from metrics.queries.partitions import has_all_events
 from metrics.signals import usage_recorded
@@ -63,6 +63,11 @@ select organization_id, period, coalesce(sum(old_cost), 0), coalesce(sum(new_cos
     coalesce(sum(old_benchmark), 0), coalesce(sum(new_benchmark), 0)
 from compared group by 1, 2 having bool_or(is_different) order by 1
 """
+
+
+def rerate_spec(*, by: str, note: str) -> CorrectionSpec:
+    """Return the author and reason of a re-rate."""
+    return CorrectionSpec(Correction.Kind.RERATE, by=by, note=note.strip())
 
 
 def preview_rerate(

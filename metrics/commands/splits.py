@@ -130,7 +130,7 @@ where e.organization_id = %(id)s and e.period = %(period)s and e.at >= %(at)s
 # Before the events move: they are priced by the version of the period they were in.
 _INSERT_SUMS = f"""
 insert into moved_sum
-{pricing.price_events("select * from moved_event where not is_voided")}
+{pricing.priced_sums("select * from moved_event where not is_voided")}
 select organization_id, day, product, meter, project_id, period, quantity, cost,
     benchmark_cost, unpriced from summed
 """  # noqa: S608  no user input
@@ -139,7 +139,8 @@ update metrics_usageevent set period = period + 1
 where organization_id = %(id)s and period = %(period)s and at >= %(at)s
 """
 _MOVE_VOIDS = """
-update metrics_usagevoid set period = period + 1
+update metrics_usagevoid set period = period + 1,
+    open_period = greatest(open_period, period + 1)
 where organization_id = %(id)s and period = %(period)s and at >= %(at)s
 """
 # A re-rated period prices its events by the version of its re-rate: that holds for the

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from metrics.catalog import DAILY_METRICS
+from metrics.catalog import DAILY_METRICS, UNBILLED_METERS
 from metrics.commands.batch import ResolvedEvent
 from orgs.days import first_instant
 
@@ -93,11 +93,13 @@ class BatchSums:
     def add(self, key: UsageKey, quantity: int, prices: UnitPrices | None) -> None:
         """Add a quantity at these prices; without prices it counts as unpriced.
 
+        A meter that is billed as another one is free then.
+
         Runs once per usage key of a batch and price interval.
         """
         organization_id, day, product, meter, _, _ = key
         if prices is None:
-            added = (quantity, 0, 0, quantity)
+            added = (quantity, 0, 0, 0 if meter in UNBILLED_METERS else quantity)
         else:
             added = (quantity, quantity * prices[0], quantity * prices[1], 0)
         _add(self.usage, key, added)

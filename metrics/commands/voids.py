@@ -119,6 +119,37 @@ def _credit_selected(scope: RecomputeScope, correction: CorrectionSpec) -> None:
     parameters = _correction_parameters(correction, scope)
     _execute(_INSERT_CORRECTION, parameters)
     _execute(_INSERT_VOIDS, parameters | {"credited": True})
+    if _execute(_SELECT_CARRIED, {}):
+        _return_carried(scope, correction)
+
+
+# Whether usage of the credited events is carried into the open period.
+_SELECT_CARRIED = """
+select 1 from void_sum s join metrics_openperiod p
+    on p.organization_id = s.organization_id and p.number = s.period limit 1
+"""
+# What was carried counts in a closed period again, now that the events are credited.
+_INSERT_RETURNED = f"""
+insert into usage_difference (organization_id, day, product, meter, project_id, period,
+    old_quantity, old_cost, old_benchmark, old_unpriced, new_quantity, new_cost,
+    new_benchmark, new_unpriced)
+{pricing.priced_sums("table void_event")}
+select organization_id, day, product, meter, project_id, period, s.quantity, s.cost,
+    s.benchmark_cost, s.unpriced, n.quantity, n.cost, n.benchmark_cost, n.unpriced
+from void_sum s full join summed n using (organization_id, day, product, meter,
+    project_id, period)
+where (s.quantity, s.cost, s.benchmark_cost, s.unpriced) is distinct from
+    (n.quantity, n.cost, n.benchmark_cost, n.unpriced)
+"""  # noqa: S608  no user input
+
+
+def _return_carried(scope: RecomputeScope, correction: CorrectionSpec) -> None:
+    """Take unpriced usage of the credited events out of the open period."""
+    organization_ids = list(scope.organization_ids)
+    recompute.block_recording(scope.white_label, organization_ids)
+    recompute.reset_difference_table()
+    _execute(_INSERT_RETURNED, scope.parameters)
+    recompute.apply_differences(scope, correction)
 
 
 def _void_selected(scope: RecomputeScope, correction: CorrectionSpec) -> None:
@@ -237,16 +268,17 @@ def _select_batch(
 # At the prices that the events were recorded or re-rated with.
 _INSERT_SUMS = f"""
 insert into void_sum
-{pricing.price_events("table void_event")}
+{pricing.priced_sums("table void_event")}
 select organization_id, day, product, meter, project_id, period, quantity, cost,
     benchmark_cost, unpriced from summed
 """  # noqa: S608  no user input
 
 _INSERT_VOIDS = """
-insert into metrics_usagevoid (organization_id, event_id, at, period, is_credited,
-    correction_id, voided_at)
-select organization_id, event_id, at, period, %(credited)s, %(correction)s, %(now)s
-from void_event order by 1, 2, 3
+insert into metrics_usagevoid (organization_id, event_id, at, period, open_period,
+    is_credited, correction_id, voided_at)
+select organization_id, event_id, at, period, p.number, %(credited)s, %(correction)s,
+    %(now)s
+from void_event join metrics_openperiod p using (organization_id) order by 1, 2, 3
 """
 
 # As if comparing had found it: recorded usage that no event makes any more. The second

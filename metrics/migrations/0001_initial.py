@@ -168,7 +168,7 @@ class Migration(migrations.Migration):
                 fields=[
                     ('id', models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
                     ('white_label', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.whitelabel')),
-                    ('kind', models.CharField(choices=[('rebuild', 'Rebuild'), ('rerate', 'Rerate'), ('void', 'Void'), ('split', 'Split'), ('storage', 'Storage')], max_length=8)),
+                    ('kind', models.CharField(choices=[('rebuild', 'Rebuild'), ('rerate', 'Rerate'), ('void', 'Void'), ('split', 'Split'), ('storage', 'Storage'), ('writeoff', 'Write Off')], max_length=8)),
                     ('by', models.CharField(max_length=200)),
                     ('note', models.TextField()),
                     ('organizations', models.PositiveIntegerField(default=0)),
@@ -180,7 +180,7 @@ class Migration(migrations.Migration):
                     ('arguments', models.CharField(blank=True, default='', max_length=64)),
                 ],
                 options={
-                    'constraints': [models.UniqueConstraint(fields=('white_label', 'idempotency_key'), name='correction_key_unique'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='correction_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='correction_note_given'), models.CheckConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), name='correction_idempotency_key_given'), models.CheckConstraint(condition=models.Q(('started_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('started_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_started_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('finished_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_finished_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__isnull', True), ('finished_at__gte', models.F('started_at')), _connector='OR'), name='correction_finished_at_after_started_at'), models.CheckConstraint(condition=models.Q(('kind__in', ['rebuild', 'rerate', 'void', 'split', 'storage'])), name='correction_kind')],
+                    'constraints': [models.UniqueConstraint(fields=('white_label', 'idempotency_key'), name='correction_key_unique'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='correction_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='correction_note_given'), models.CheckConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), name='correction_idempotency_key_given'), models.CheckConstraint(condition=models.Q(('started_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('started_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_started_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('finished_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='correction_finished_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__isnull', True), ('finished_at__gte', models.F('started_at')), _connector='OR'), name='correction_finished_at_after_started_at'), models.CheckConstraint(condition=models.Q(('kind__in', ['rebuild', 'rerate', 'void', 'split', 'storage', 'writeoff'])), name='correction_kind')],
                 },
             ),
             migrations.CreateModel(
@@ -221,6 +221,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'constraints': [models.CheckConstraint(condition=models.Q(('cost__gte', 0), ('benchmark_cost__gte', 0), ('unpriced_quantity__gte', 0), ('quantity__gte', models.F('unpriced_quantity')), ('period__gte', 1)), name='daily_usage_in_range')],
+                    'indexes': [models.Index(condition=models.Q(('unpriced_quantity', 0), _negated=True), fields=['organization_id', 'period'], name='daily_usage_unpriced')],
                 },
             ),
             migrations.CreateModel(
@@ -386,6 +387,19 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
+                name='CarriedUsage',
+                fields=[
+                    ('pk', models.CompositePrimaryKey('organization_id', 'period', 'product', 'meter', blank=True, editable=False, primary_key=True, serialize=False)),
+                    ('organization_id', models.BigIntegerField()),
+                    ('period', models.IntegerField()),
+                    ('product', models.TextField()),
+                    ('meter', models.TextField()),
+                ],
+                options={
+                    'constraints': [models.CheckConstraint(condition=models.Q(('period__gte', 1)), name='carried_usage_period')],
+                },
+            ),
+            migrations.CreateModel(
                 name='StorageDay',
                 fields=[
                     ('pk', models.CompositePrimaryKey('organization_id', 'day', blank=True, editable=False, primary_key=True, serialize=False)),
@@ -423,12 +437,13 @@ class Migration(migrations.Migration):
                     ('event_id', models.TextField()),
                     ('at', models.DateTimeField()),
                     ('period', models.IntegerField()),
+                    ('open_period', models.IntegerField()),
                     ('is_credited', models.BooleanField(default=False)),
                     ('correction_id', models.UUIDField()),
                     ('voided_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ],
                 options={
-                    'constraints': [models.CheckConstraint(condition=models.Q(('period__gte', 1)), name='void_period')],
+                    'constraints': [models.CheckConstraint(condition=models.Q(('open_period__gte', models.F('period')), ('period__gte', 1)), name='void_period')],
                 },
             ),
             pgtrigger.migrations.AddTrigger(

@@ -4,6 +4,7 @@ Other apps never read them directly: they call `metrics.queries` and
 `metrics.commands`.
 """
 
+from metrics.models.carried import CarriedUsage
 from metrics.models.corrections import Correction, PeriodRepricing
 from metrics.models.daily import DailyMetric, DailyUsage, OrganizationRanking
 from metrics.models.events import OpenPeriod, UsageEvent
@@ -16,6 +17,7 @@ from metrics.models.storage import StorageDay
 from metrics.models.voids import UsageVoid
 
 __all__ = [
+    "CarriedUsage",
     "Correction",
     "DailyMetric",
     "DailyUsage",

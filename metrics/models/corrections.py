@@ -20,7 +20,8 @@ class CorrectionKind(models.TextChoices):
     Rebuild recomputes daily usage from its events; re-rate prices an open period with
     the current price book; void takes events out of daily usage; storage replaces the
     recorded bytes of days whose stored bytes turned out to be different; split moves
-    usage to the period after a change of terms.
+    usage to the period after a change of terms; write-off
+    returns usage without a price to the closed period that is billed without it.
     """
 
     REBUILD = "rebuild"
@@ -28,6 +29,7 @@ class CorrectionKind(models.TextChoices):
     VOID = "void"
     SPLIT = "split"
     STORAGE = "storage"
+    WRITE_OFF = "writeoff"
 
 
 class Correction(models.Model):

@@ -48,6 +48,15 @@ class DailyUsage(models.Model):
                 name="daily_usage_in_range",
             )
         ]
+        indexes = [
+            # Unpriced usage is rare and has to be found for many organizations at once.
+            # The index is partial, so that recording priced usage does not update it.
+            models.Index(
+                fields=["organization_id", "period"],
+                condition=~Q(unpriced_quantity=0),
+                name="daily_usage_unpriced",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.organization_id} {self.day} {self.product} {self.meter}"

@@ -1,7 +1,7 @@
 """Events that do not count as usage."""
 
 from django.db import models
-from django.db.models import CheckConstraint, Q
+from django.db.models import CheckConstraint, F, Q
 from django.utils import timezone
 
 
@@ -19,12 +19,18 @@ class UsageVoid(models.Model):
     event_id = models.TextField()
     at = models.DateTimeField()
     period = models.IntegerField()
+    open_period = models.IntegerField()  # when it was voided
     is_credited = models.BooleanField(default=False)
     correction_id = models.UUIDField()
     voided_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [CheckConstraint(condition=Q(period__gte=1), name="void_period")]
+        constraints = [
+            CheckConstraint(
+                condition=Q(open_period__gte=F("period")) & Q(period__gte=1),
+                name="void_period",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"void of {self.organization_id}/{self.event_id}"

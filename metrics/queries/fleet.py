@@ -1,6 +1,6 @@
 """Recent costs of many organizations, and the rankings that lists are sorted by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -27,6 +27,8 @@ class RecentCost:
     cost: Decimal = ZERO
     cost_before: Decimal = ZERO
     by_day: tuple[Decimal, ...] = (ZERO,) * RECENT_DAYS
+    # Nothing of the usage of the 30 days has a price: the cost is not 0 but unknown.
+    has_no_price: bool = False
 
     @property
     def growth(self) -> Decimal | None:
@@ -41,7 +43,9 @@ class RecentCost:
 
 # At most 60 rows an organization, by primary key.
 _RECENT_COSTS = """
-select organization_id, day, sum(cost) from metrics_usage
+select organization_id, day, sum(cost), sum(quantity - unpriced_quantity) = 0
+    and sum(unpriced_quantity) > 0
+from metrics_usage
 where organization_id = any(%(ids)s::bigint[])
     and day > %(start)s and day <= %(today)s
 group by 1, 2
@@ -69,18 +73,31 @@ def recent_costs(
     """Return the recent cost of each organization, also without usage; one query."""
     start = today - timedelta(days=2 * RECENT_DAYS)
     costs: dict[int, dict[date, Decimal]] = {id_: {} for id_ in organization_ids}
+    unpriced: dict[int, set[date]] = {id_: set() for id_ in organization_ids}
     parameters = {"ids": array(organization_ids), "start": start, "today": today}
-    for id_, day, cost in fetch_all(_RECENT_COSTS, parameters):
+    for id_, day, cost, has_no_price in fetch_all(_RECENT_COSTS, parameters):
         costs[id_][day] = cost
-    return {id_: _recent_cost(days, today) for id_, days in costs.items()}
+        if has_no_price:
+            unpriced[id_].add(day)
+    return {
+        id_: _recent_cost(days, unpriced[id_], today) for id_, days in costs.items()
+    }
 
 
-def _recent_cost(costs: dict[date, Decimal], today: date) -> RecentCost:
+def _recent_cost(
+    costs: Mapping[date, Decimal], unpriced: Set[date], today: date
+) -> RecentCost:
     first = today - timedelta(days=RECENT_DAYS - 1)
     days = (first + timedelta(days=offset) for offset in range(RECENT_DAYS))
     by_day = tuple(costs.get(day, ZERO) for day in days)
     before = sum((cost for day, cost in costs.items() if day < first), ZERO)
-    return RecentCost(cost=sum(by_day, ZERO), cost_before=before, by_day=by_day)
+    used = {day for day in costs if day >= first}
+    return RecentCost(
+        cost=sum(by_day, ZERO),
+        cost_before=before,
+        by_day=by_day,
+        has_no_price=bool(used) and used <= unpriced,
+    )
 
 
 # The precomputed 30-day cost of an organization, as a field to sort by.

@@ -93,9 +93,9 @@ class MeterTotal:
     before: Amounts
 
     @property
-    def is_part_unpriced(self) -> bool:
-        """True if some of its rates are missing; without any rate it is not sold."""
-        return 0 < self.now.unpriced_quantity < self.now.quantity
+    def is_unpriced(self) -> bool:
+        """True if some of its usage has no price."""
+        return self.now.unpriced_quantity > 0
 
     @property
     def quantity(self) -> Comparison:

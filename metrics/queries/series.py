@@ -60,6 +60,16 @@ class Amounts:
     benchmark_cost: Decimal = ZERO
     unpriced_quantity: int = 0
 
+    @property
+    def has_no_price(self) -> bool:
+        """True if no part of it is priced or free: the cost is unknown, not 0."""
+        return 0 < self.unpriced_quantity == self.quantity
+
+    @property
+    def priced_cost(self) -> Decimal | None:
+        """The cost, or null if nothing has a price."""
+        return None if self.has_no_price else self.cost
+
     def __add__(self, other: "Amounts") -> "Amounts":
         return Amounts(
             self.quantity + other.quantity,

@@ -138,7 +138,7 @@ class ClosedQuantity:
 
 _CLOSED = f"""
 {
-    pricing.price_events(f'''
+    pricing.priced_sums(f'''
     select e.* from metrics_usageevent e
     where e.organization_id = %(id)s and e.event_id = any(%(events)s)
         and e.at >= %(from)s and e.at < %(until)s and e.period <> (

@@ -33,3 +33,11 @@ DAY_COSTS = f"""(
     from metrics_usage
     where organization_id = a.id and day > a.since and day <= a.today group by day
 )"""  # noqa: S608  only constants
+
+# Quantities without a price in the open period `a.number`, by product and meter. The
+# index `daily_usage_unpriced` has only such rows, so there is usually nothing to read.
+UNPRICED_USE = """(
+    select product, meter, sum(unpriced_quantity) as quantity from metrics_usage
+    where organization_id = a.id and period = a.number and unpriced_quantity <> 0
+    group by product, meter having sum(unpriced_quantity) > 0
+)"""

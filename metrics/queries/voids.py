@@ -111,7 +111,7 @@ class VoidPreview:
 
 
 _LINES = f"""
-{pricing.price_events(f"select e.* from metrics_usageevent e where {IS_IN_RANGE}")}
+{pricing.priced_sums(f"select e.* from metrics_usageevent e where {IS_IN_RANGE}")}
 select period, product, meter, sum(quantity), sum(cost) from summed
 group by 1, 2, 3 order by 1, 2, 3
 """  # noqa: S608  ours
@@ -169,7 +169,7 @@ def has_closed_usage(usage_range: UsageRange) -> bool:
 
 _CREDITED = f"""
 {
-    pricing.price_events('''
+    pricing.priced_sums('''
     select e.* from metrics_usagevoid v
     join metrics_usageevent e using (organization_id, event_id, at)
     where v.organization_id = %(id)s and v.is_credited

@@ -28,6 +28,10 @@ MAX_INT64 = 2**63 - 1
 _PLACES = Decimal(1).scaleb(-12)
 _PRICE_PLACES = Decimal(1).scaleb(-24)  # of a byte-day, say
 _COST = "Cost in the white label's currency, unrounded."
+_UNPRICED = (
+    "The quantity for which there was no rate; it is not in the cost. Left out if all"
+    " of it has a price."
+)
 _SKU = "White label, product, and meter, separated by dots."
 
 
@@ -74,6 +78,7 @@ class StorageItemOut(Schema):
     sku: str = Field(description=_SKU)
     type: Dimension = Field(description="The cost dimension of the meter.")
     quantity: QuantityOut = Field(description="How much was used.")
+    unpriced_quantity: int = Field(0, ge=0, description=_UNPRICED)
     rate: UnitRateOut = Field(description="The average price of a unit.")
 
 
@@ -100,6 +105,7 @@ class ResourceOut(Schema):
     name: str = Field(description="Product and meter, as a label for people.")
     sku: str = Field(description=_SKU)
     price: float = Field(description=_COST)
+    unpriced_quantity: int = Field(0, ge=0, description=_UNPRICED)
     price_per_hour: float = Field(description="`price` divided by `hours`.")
 
 
@@ -214,6 +220,12 @@ def _labels(item: CostItem, white_label: WhiteLabel) -> dict[str, str]:
     }
 
 
+def _unpriced(item: CostItem) -> dict[str, int]:
+    """Return the additional field of an item with unpriced usage, if it has any."""
+    quantity = min(item.amounts.unpriced_quantity, MAX_INT64)
+    return {"unpriced_quantity": quantity} if quantity else {}
+
+
 def _storage(item: CostItem, white_label: WhiteLabel) -> dict[str, Any]:
     """Return `StorageItemOut`."""
     quantity, unit = item.amounts.quantity, METERS[item.meter].unit
@@ -227,6 +239,7 @@ def _storage(item: CostItem, white_label: WhiteLabel) -> dict[str, Any]:
             "value": min(quantity, MAX_INT64),
             "formatted_value": f"{quantity:,} {unit}",
         },
+        **_unpriced(item),
         "rate": {
             "value": number(rate),
             "formatted_value": f"{digits(rate)} {white_label.currency} per {singular}",
@@ -244,6 +257,7 @@ def _resource(item: CostItem, span: Span, white_label: WhiteLabel) -> dict[str, 
         "period": span.period,
         "kind": "elasticsearch",
         "price": number(item.amounts.cost),
+        **_unpriced(item),
         "price_per_hour": number(ratio(item.amounts.cost, hours)),
     }
 

@@ -40,13 +40,24 @@ class Series:
     values: Sequence[Value]
     is_level: bool = False  # a level, such as stored bytes: its total is the last value
     is_forecast: bool = False  # a line of expected values, drawn dotted
+    empty_text: str = ""  # of an unknown value, such as "no price"
 
     @property
-    def total(self) -> int | float | Decimal:
-        """The exact sum of the values; the last known value of a level."""
+    def total(self) -> Value:
+        """The exact sum of the values; the last known value of a level.
+
+        None if there are values and all are unknown for a reason, `empty_text`.
+        """
+        if self.empty_text and self.is_unknown:
+            return None
         if self.is_level:
             return next((v for v in reversed(self.values) if v is not None), 0)
         return sum(value for value in self.values if value is not None)
+
+    @property
+    def is_unknown(self) -> bool:
+        """True if at least one value is unknown, and all others are 0."""
+        return None in self.values and not any(self.values)
 
 
 @dataclass(frozen=True)
@@ -101,8 +112,9 @@ class LegendEntry:
 
     tone: int
     name: str
-    total: int | float | Decimal
+    total: Value
     is_forecast: bool = False
+    empty_text: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,6 +144,7 @@ class Chart:
     limits: Sequence[LimitLine]
     notes_header: str  # of the table's column of notes; empty if it has none
     columns: Sequence[str]
+    empty_texts: Sequence[str]  # of unknown values, by column
     rows: Sequence[TableRow]
     data: dict[str, Any]
 
@@ -174,7 +187,7 @@ def build_chart(
         currency=currency,
         grain=grain,
         legend=[
-            LegendEntry(tone, item.name, item.total, item.is_forecast)
+            LegendEntry(tone, item.name, item.total, item.is_forecast, item.empty_text)
             for tone, item in zip(_tones(series), series, strict=True)
         ],
         y_ticks=ticks,
@@ -183,6 +196,7 @@ def build_chart(
         limits=_limit_lines(limits, top, len(days)),
         notes_header=notes[0],
         columns=[item.name for item in series],
+        empty_texts=[item.empty_text for item in series],
         rows=[
             TableRow(
                 day, [item.values[index] for item in series], notes[1].get(day, "")
@@ -201,6 +215,7 @@ def build_chart(
                     "y": _numbers(item.values),
                     "tone": tone,
                     "forecast": item.is_forecast,
+                    "empty": item.empty_text,
                     "area": _has_area(item, series, kind),
                 }
                 for tone, item in zip(_tones(series), series, strict=True)

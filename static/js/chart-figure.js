@@ -9,22 +9,23 @@ window.chartFigure = (spec, colour, width) => {
     String(text).replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
   const number = (value, least) =>
     value.toLocaleString("en", { minimumFractionDigits: least, maximumFractionDigits: 12 });
-  const exact = (value) => {
-    if (value === null) return "no data";
+  const exact = (value, empty) => {
+    if (value === null) return empty || "no data";
     if (!isMoney) return `${number(value, 0)} ${spec.unit === "count" ? "" : spec.unit}`;
     return `${value < 0 ? "−" : ""}${symbol}${number(Math.abs(value), 2)}`;
   };
   const from = spec.partial_from ?? spec.x.length;
   const per = (whole, partial) => spec.x.map((_, i) => (i < from ? whole : partial));
-  const hover = (name, y) => ({
+  // A bar without a value has no hover box: one of height 0 says why there is none.
+  const hover = (name, y, empty) => ({
     name: plain(name),
     x: spec.x,
-    y,
-    customdata: y.map(exact),
+    y: empty && spec.kind !== "lines" ? y.map((value) => value ?? 0) : y,
+    customdata: y.map((value) => exact(value, empty)),
     hovertemplate: `%{customdata}<extra>${plain(name)}</extra>`,
   });
 
-  const trace = ({ name, y, tone, forecast, area }) => {
+  const trace = ({ name, y, tone, forecast, area, empty }) => {
     const fill = colour(`--series-${tone}`);
     if (spec.kind === "lines") {
       const line = { color: fill, width: 2, shape: "linear", dash: forecast ? "2px,5px" : "solid" };
@@ -36,7 +37,7 @@ window.chartFigure = (spec, colour, width) => {
     const pattern = { shape: per("", "/"), fillmode: "overlay", fgopacity: 0.6, size: 6 };
     pattern.fgcolor = colour("--surface");
     const marker = { color: fill, line: edge, opacity: per(1, 0.6), pattern };
-    return { ...hover(name, y), type: "bar", marker };
+    return { ...hover(name, y, empty), type: "bar", marker };
   };
 
   const data = spec.series.map(trace);

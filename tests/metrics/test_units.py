@@ -119,7 +119,7 @@ def test_storage_prices_are_exact_in_the_sum(
 def test_hours_are_exact_from_day_to_invoice(
     acme: WhiteLabel, org: Organization
 ) -> None:
-    """At $2.50 an hour a second has no exact decimal price; sums are exact."""
+    """A second has no exact decimal price at $2.50 an hour; sums are exact."""
     price(acme, "2.5", "GPU-hour", "gpu_seconds", benchmark="4")
     price(acme, "0.15", "1M tokens", "prompt_tokens")
     for day in range(1, 21):

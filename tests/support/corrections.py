@@ -15,7 +15,7 @@ from django.db import connection
 from billing.ledger.commands.periods import close_period
 from metrics.catalog import DAILY_METRICS
 from metrics.commands.roll_up import roll_up_usage
-from metrics.models import DailyMetric, DailyUsage, Rate, UsageEvent
+from metrics.models import CarriedUsage, DailyMetric, DailyUsage, Rate, UsageEvent
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -111,22 +111,37 @@ def _change_price(label: WhiteLabel, rng: random.Random) -> None:
 def truth(
     label: WhiteLabel, *, versions: dict[tuple[int, int], int] | None = None
 ) -> Sums:
-    """Compute daily usage event by event; `versions` are those of re-rated periods."""
+    """Compute daily usage event by event; `versions` are those of re-rated periods.
+
+    Usage without a rate counts in the next period for as long as it is carried.
+    """
+    carried = set(
+        CarriedUsage.objects.values_list(
+            "organization_id", "period", "product", "meter"
+        )
+    )
     ids = set(
         Organization.objects.filter(white_label=label).values_list("id", flat=True)
     )
     rates = list(Rate.objects.filter(white_label=label))
     sums: dict[tuple[Any, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0)] * 4)
     for e in UsageEvent.objects.filter(organization_id__in=ids):
-        rerated = (versions or {}).get((e.organization_id, e.period), 0)
-        version = max(e.price_version, rerated)
         day = e.at.astimezone(label.zone).date()
         for meter, quantity in e.quantities.items():
-            rate = _rate_of(rates, e, meter, version)
+            version, period = e.price_version, e.period
+            while True:
+                rerated = (versions or {}).get((e.organization_id, period), 0)
+                version = max(version, rerated)
+                rate = _rate_of(rates, e, meter, version)
+                key = e.organization_id, period, e.product, meter
+                if rate or not quantity or key not in carried:
+                    break
+                period += 1
             prices = (rate.unit_price, rate.benchmark_unit_price) if rate else (0, 0)
-            key = e.organization_id, day, e.product, meter, e.project_id, e.period
-            added = (1, *prices, 0 if rate else 1)
-            _add(sums[key], quantity, added)
+            row = e.organization_id, day, e.product, meter, e.project_id, period
+            is_unpriced = not rate and not meter.startswith("storage_bytes")
+            added = (1, *prices, int(is_unpriced))
+            _add(sums[row], quantity, added)
     return {key: tuple(values) for key, values in sums.items()}
 
 

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from billing.alerts.commands.facts import Facts, build_facts
-from billing.alerts.kinds import ALERT_KINDS
+from billing.alerts.kinds import ALERT_KINDS, AlertKind
 from billing.alerts.queries.measurements import ReachedThreshold
 from billing.alerts.queries.recipients import Recipients, find_recipients
 from billing.errors import AlreadySending, NoRecipients
@@ -119,11 +119,11 @@ def _new_alert(
     if superseding := _superseding(threshold, thresholds):
         reason = f'Covered by the alert "{superseding.kind.label}".'
         return _NewAlert(threshold, facts, [], _State.SUPPRESSED, reason)
-    if recipients.snoozed_until is not None and recipients.snoozed_until > now:
+    if recipients.is_snoozed(threshold.kind, now):
         reason = f"Snoozed until {display.instant(recipients.snoozed_until)}."
         return _NewAlert(threshold, facts, addresses, _State.SUPPRESSED, reason)
     if not addresses:
-        reason = _no_recipients_reason(recipients)
+        reason = _no_recipients_reason(recipients, threshold.kind)
         return _NewAlert(threshold, facts, [], _State.NO_RECIPIENT, reason)
     return _NewAlert(threshold, facts, addresses, _State.PENDING)
 
@@ -142,8 +142,10 @@ def _superseding(
     return next((o for o in same_subject if o.kind.supersedes(threshold.kind)), None)
 
 
-def _no_recipients_reason(recipients: Recipients) -> str:
-    if recipients.addresses:
+def _no_recipients_reason(recipients: Recipients, kind: AlertKind) -> str:
+    if kind.is_for_staff and not recipients.staff:
+        return "No recipients: no finance user or operator has an email address."
+    if recipients.staff if kind.is_for_staff else recipients.addresses:
         return "All recipients have unsubscribed from this type of alert."
     return _NO_RECIPIENTS
 

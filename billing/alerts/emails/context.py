@@ -72,6 +72,8 @@ def facts_context(
         **_local_dates(parsed, zone),
         **_entitlement(entitlement, value, base),
     }
+    if kind.measure is Measure.UNPRICED:
+        context["product"], context["meter"] = subject.rsplit(" ", 1)
     if kind.measure is Measure.SPIKE:
         context["times"] = _times(value, base)
     figures = format_figures(kind.definition.figures, context)

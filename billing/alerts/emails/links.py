@@ -19,5 +19,10 @@ def fleet_alerts_url() -> str:
     return _absolute(reverse("billing:fleet_alerts"))
 
 
+def unpriced_url() -> str:
+    """Return the URL of the page of usage without a price."""
+    return _absolute(reverse("billing:unpriced"))
+
+
 def _absolute(path: str) -> str:
     return f"{settings.SITE_URL}{path}"

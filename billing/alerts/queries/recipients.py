@@ -15,6 +15,12 @@ class Recipients:
     addresses: tuple[str, ...] = ()
     opt_outs: frozenset[tuple[str, str]] = frozenset()  # (address in lower case, kind)
     snoozed_until: datetime | None = None
+    staff: tuple[str, ...] = ()  # of finance and operators who see the organization
+
+    def is_snoozed(self, kind: AlertKind, now: datetime) -> bool:
+        """Return whether alerts of the kind are recorded and not sent at the moment."""
+        is_snoozed = self.snoozed_until is not None and self.snoozed_until > now
+        return is_snoozed and not kind.is_for_staff
 
     def for_kind(self, kind: AlertKind) -> list[str]:
         """Return the addresses that receive this kind; opt-outs of it are left out.
@@ -23,14 +29,14 @@ class Recipients:
         """
         return [
             address
-            for address in self.addresses
+            for address in (self.staff if kind.is_for_staff else self.addresses)
             if kind.is_mandatory or (address.lower(), kind.slug) not in self.opt_outs
         ]
 
 
 # `addresses` ranks the billing email (0) before the additional recipients (their row
 # id). `recipients` keeps one of several spellings of an address: the first by rank,
-# as it was typed.
+# as it was typed. Staff are few: superusers and the roles that may set prices.
 _RECIPIENTS = """
 with requested (id) as (select unnest(%(ids)s::bigint[])), addresses as (
     select o.id, 0 as rank, o.billing_email as address
@@ -51,8 +57,16 @@ select q.id, s.snoozed_until,
     array(select address from billing_alertoptout
         where organization_id = q.id order by id),
     array(select kind from billing_alertoptout
-        where organization_id = q.id order by id)
-from requested q left join billing_alertsettings s on s.organization_id = q.id
+        where organization_id = q.id order by id),
+    array(select min(u.email) from orgs_user u
+        where u.is_active and u.email <> '' and (u.white_label_id = o.white_label_id
+                or u.white_label_id is null and u.is_staff)
+            and (u.is_superuser or exists (
+                select from orgs_user_groups m join auth_group g on g.id = m.group_id
+                where m.user_id = u.id and g.name in ('finance', 'operator')))
+        group by lower(u.email) order by lower(u.email))
+from requested q join orgs_organization o on o.id = q.id
+left join billing_alertsettings s on s.organization_id = q.id
 """
 
 
@@ -67,6 +81,7 @@ def find_recipients(organization_ids: Iterable[int]) -> dict[int, Recipients]:
             tuple(addresses),
             frozenset(zip(opted_out, kinds, strict=True)),
             snoozed_until,
+            tuple(staff),
         )
-        for id_, snoozed_until, addresses, opted_out, kinds in rows
+        for id_, snoozed_until, addresses, opted_out, kinds, staff in rows
     }

@@ -17,7 +17,12 @@ from billing.models.mirrors import (
     SubscriptionKind,
     SubscriptionStatus,
 )
-from metrics.queries.subqueries import DAY_COSTS, METERED_USE, OPEN_COST
+from metrics.queries.subqueries import (
+    DAY_COSTS,
+    METERED_USE,
+    OPEN_COST,
+    UNPRICED_USE,
+)
 from orgs.sql import sql_list
 
 # The start of a period or year is announced for so many days.
@@ -133,6 +138,10 @@ measured as (
             extract(epoch from a.trial_ends_at - %(now)s) / 86400, 0, 0,
             to_char(a.trial_ends_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI')
         where a.status = '{SubscriptionStatus.TRIALING}' and a.trial_ends_at > %(now)s
+        union all
+        select 'unpriced', u.product || ' ' || u.meter, u.quantity, 1, 0,
+            a.number::text
+        from {UNPRICED_USE} u
         union all
         select 'reset', 'billing_period', 1, 1, 0, a.number::text
         where a.number > 1 and (a.soft > 0 or a.hard > 0) and a.starts_at <= %(now)s

@@ -213,7 +213,7 @@ def _if_reached(
     recipients = facts.recipients
     if superseding := _superseding_kind(kind, measurement, facts):
         return Status.COVERED, f'Covered by the alert "{superseding.label}".'
-    if recipients.snoozed_until is not None and recipients.snoozed_until > facts.now:
+    if recipients.is_snoozed(kind, facts.now):
         until = display.instant(recipients.snoozed_until)
         return Status.SNOOZED, f"Recorded but not sent: snoozed until {until}."
     if not recipients.for_kind(kind):

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from urllib.parse import urlencode
 
 from django import template
 from django.urls import reverse
@@ -22,6 +23,7 @@ from billing.stripe.templatetags.syncs import health_tile
 from metrics.catalog import METERS, Unit
 from metrics.queries.fleet import TopSpender
 from metrics.queries.fleet_series import Comparison, FleetTotals
+from metrics.queries.unpriced import FleetUnpriced
 from orgs.days import day_of
 from orgs.models import WhiteLabel
 from orgs.web.templatetags.display import (
@@ -154,6 +156,20 @@ def _describe_overdue(count: int, days: int) -> str:
     if count == 1:
         return f"Invoice {age}"
     return f"{count} invoices, oldest {age}" if days else f"{count} invoices overdue"
+
+
+@register.simple_tag
+def unpriced_query(scope: FleetScope, line: FleetUnpriced) -> str:
+    """Return the query string of the page of usage without a price."""
+    return line_query(scope.get(line.white_label_id), line)
+
+
+@register.simple_tag
+def line_query(white_label: WhiteLabel, line: FleetUnpriced) -> str:
+    """Return the query string that selects unpriced usage of a white label."""
+    return urlencode(
+        {"white_label": white_label.slug, "product": line.product, "meter": line.meter}
+    )
 
 
 @register.simple_tag

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from billing.console.queries.organization_list import FleetRow
 from billing.forecast.queries.forecasts import LimitForecast
+from metrics.queries.fleet import RecentCost
 from orgs.web.charts import sparkline as points_of
 from orgs.web.templatetags.components import badges, sparkline
 from orgs.web.templatetags.display import UNKNOWN, change, day_year, exact, money
@@ -51,7 +52,7 @@ def _cells(row: FleetRow) -> str:
         trend = sparkline(points_of(recent.by_day), "Daily cost, last 30 days")
     return (
         f'<td class="fleet__state"><div class="badges">{badges(row.badges)}</div></td>'
-        f'<td class="number fleet__cost">{exact(recent.cost, "money", currency)}</td>'
+        f'<td class="number fleet__cost">{_cost(recent, currency)}</td>'
         f'<td class="number fleet__change">{change(recent.growth)}</td>'
         f'<td class="fleet__trend">{trend}</td>'
         '<td class="number fleet__period">'
@@ -59,6 +60,12 @@ def _cells(row: FleetRow) -> str:
         f"{_limit_cell(row.limit, currency)}"
         f'<td class="fleet__created">{day_year(created_at.astimezone(UTC))}</td>'
     )
+
+
+def _cost(recent: RecentCost, currency: str) -> str:
+    if recent.has_no_price:
+        return "<span data-no-price>no price</span>"
+    return exact(recent.cost, "money", currency)
 
 
 def _limit_cell(limit: LimitForecast | None, currency: str) -> str:

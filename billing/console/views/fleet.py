@@ -26,6 +26,7 @@ from metrics.queries.fleet import (
     recent_costs_by_day,
 )
 from metrics.queries.fleet_series import count_pending, fleet_series, fleet_totals
+from metrics.queries.unpriced import list_fleet_unpriced
 from metrics.views import chart_panel_context
 from orgs import access
 from orgs.catalog import Scope
@@ -85,6 +86,7 @@ def _cost_panel(query: ChartQuery, scope: FleetScope, now: datetime) -> dict[str
 def _cards(scope: FleetScope, now: datetime) -> dict[str, Any]:
     """Return the template variables of all cards but the chart; about eight queries."""
     action = needs_action(scope.ids, now=now)
+    unpriced = list_fleet_unpriced(scope.ids, limit=_MAX_SHOWN)
     totals = fleet_totals(scope.ids, before=scope.first_open_day(now))
     largest = list_top_spenders(scope.ids, limit=_MAX_SHOWN)
     trials = action.trials[:_MAX_SHOWN]
@@ -96,6 +98,7 @@ def _cards(scope: FleetScope, now: datetime) -> dict[str, Any]:
         "now": now,
         "totals": totals,
         "needs_action": action,
+        "unpriced": unpriced,
         "trials": _with_costs(trials, recent),
         "largest": sorted(
             _with_costs(largest, recent), key=lambda entry: -entry["recent"].cost

@@ -10,14 +10,17 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from billing.errors import PeriodClosed
+from billing.errors import PeriodClosed, UnpricedUsage
+from billing.ledger.commands.write_offs import add_write_offs, describe_unpriced
 from billing.models import BillingPeriod
 from billing.signals import periods_closing, terms_changed
 from metrics.commands import periods as periods_commands
+from metrics.commands.carrying import carry_unpriced
 from metrics.commands.periods import advance_periods, lock_open_periods
 from metrics.commands.splits import PeriodSplit, lock_for_split, move_later_usage
 from metrics.commands.storage_days import record_storage_of
 from metrics.queries.periods import list_open_periods, period_costs
+from metrics.queries.unpriced import list_unpriced
 from orgs.errors import AlreadyDone, DomainError
 from orgs.models import Organization, WhiteLabel
 from orgs.models.fields import new_key
@@ -39,15 +42,25 @@ def open_first_periods(organization_ids: Sequence[int]) -> None:
 
 
 def close_period(
-    organization_id: int, *, ends_at: datetime, key: str = "", splits: bool = False
+    organization_id: int,
+    *,
+    ends_at: datetime,
+    key: str = "",
+    splits: bool = False,
+    carries_unpriced: bool = True,
 ) -> BillingPeriod:
     """Close an organization's open period, as `close_periods` does.
 
     The period keeps `key`. Raises `PeriodClosed` also if a period was closed under that
     key before.
     """
-    ids = [organization_id]
-    return close_periods(ids, ends_at=ends_at, key=key, splits=splits)[0]
+    return close_periods(
+        [organization_id],
+        ends_at=ends_at,
+        key=key,
+        splits=splits,
+        carries_unpriced=carries_unpriced,
+    )[0]
 
 
 @transaction.atomic
@@ -57,12 +70,14 @@ def close_periods(
     ends_at: datetime,
     key: str = "",
     splits: bool = False,
+    carries_unpriced: bool = True,
 ) -> list[BillingPeriod]:
     """Close the open periods at `ends_at`, sum their costs and open the next ones.
 
     Return the closed periods. Waits for requests that are recording usage; usage that
     arrives later belongs to the next period whatever its timestamp. With `splits`,
-    usage from `ends_at` on that was recorded already moves to the next period. Raises
+    usage from `ends_at` on that was recorded already moves to the next period. Unpriced
+    usage is carried into it, unless it is written off by the caller. Raises
     `PeriodClosed` if an open period starts at or after `ends_at`.
     """
     if splits:
@@ -83,6 +98,8 @@ def close_periods(
         raise PeriodClosed("The open period starts at or after this time.")
     if splits:
         _move_later_usage(numbers, ends_at)
+    if carries_unpriced:
+        carry_unpriced(numbers)
     costs = period_costs(numbers)
     for period in periods:
         period.ends_at = ends_at
@@ -142,6 +159,7 @@ def close_period_manually(
     note: str,
     key: str = "",
     refuses_repeat: bool = False,
+    bills_without_unpriced: bool = False,
 ) -> BillingPeriod:
     """Close the open period now; its cost is summed, and none of it is charged.
 
@@ -150,6 +168,9 @@ def close_period_manually(
     closed under the key before is returned. With `refuses_repeat`, `AlreadyDone` is
     raised if the last period was closed by a person with the same note. Raises
     `PeriodClosed` if the period starts in the future, and `DomainError` without a note.
+
+    Usage without a price has to get a rate first. With `bills_without_unpriced`, the
+    person writes it off instead; otherwise, raises `UnpricedUsage`.
     """
     if not note.strip():
         raise DomainError(
@@ -165,19 +186,26 @@ def close_period_manually(
         if key and (closed := _find_closed([organization_id], key)):
             return closed
         raise
+    unpriced = list_unpriced({organization_id: period.number})
+    if unpriced and not bills_without_unpriced:
+        raise UnpricedUsage(describe_unpriced(unpriced))  # and close nothing
     period.closed_by, period.note = by[:200], note.strip()
     period.save(update_fields=["closed_by", "note"])
+    add_write_offs(period, unpriced, by=by, note=note)
     return period
 
 
 def _close_named(organization_id: int, key: str) -> BillingPeriod:
     """Close the open period now under a key; without one, under the period's number.
 
-    Of two closings at once that saw the same open period, the second one fails.
+    Its unpriced usage stays in it. Of two closings at once that saw the same open
+    period, the second one fails.
     """
     number = list_open_periods([organization_id])[0].number
     key = key or f"manual-{number}"
-    return close_period(organization_id, ends_at=timezone.now(), key=key)
+    return close_period(
+        organization_id, ends_at=timezone.now(), key=key, carries_unpriced=False
+    )
 
 
 def _check_not_repeated(organization_id: int, note: str) -> None:

@@ -189,7 +189,9 @@ def _grant(
     key: str,
 ) -> None:
     if amount:
-        periods = ", ".join(map(str, sorted(costs)))
+        periods = ", ".join(
+            str(number) for number, cost in sorted(costs.items()) if cost
+        )
         refund_as_credit(
             organization.pk,
             amount=amount,

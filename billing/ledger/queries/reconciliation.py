@@ -20,9 +20,16 @@ from billing.ledger.queries.differences import (
     LossCause,
     list_period_differences,
 )
-from billing.models import BillingPeriod, Charge, ChargeDecision, Invoice
+from billing.models import (
+    BillingPeriod,
+    Charge,
+    ChargeDecision,
+    Invoice,
+    UnpricedWriteOff,
+)
 from billing.money import ZERO, exactly, smallest_charge
 from metrics.queries.reconciliation import (
+    MeterCheck,
     PeriodSpan,
     ProductCheck,
     RerateFacts,
@@ -143,6 +150,8 @@ class Reconciliation:
     steps: tuple[Step, ...]
     rows: tuple[ProductRow, ...]
     rerates: tuple[RerateFacts, ...]
+    meters: tuple[MeterCheck, ...]
+    write_offs: tuple[UnpricedWriteOff, ...]  # of its unpriced usage
     invoice: Invoice | None
 
     @property
@@ -150,7 +159,23 @@ class Reconciliation:
         """Every difference has an expected cause."""
         step_reasons = (reason for step in self.steps for reason in step.reasons)
         has_problem = any(reason.cause.is_problem for reason in step_reasons)
-        return not has_problem and not any(row.is_problem for row in self.rows)
+        has_problem |= any(row.is_problem for row in self.rows)
+        return not has_problem and all(meter.is_complete for meter in self.meters)
+
+    @property
+    def is_complete(self) -> bool:
+        """Each recorded quantity is priced, free, or unpriced and written off."""
+        return not self.unpriced and all(meter.is_complete for meter in self.meters)
+
+    @property
+    def unpriced(self) -> list[MeterCheck]:
+        """The meters with unpriced usage that was not written off."""
+        written_off = {(row.product, row.meter) for row in self.write_offs}
+        return [
+            meter
+            for meter in self.meters
+            if meter.unpriced and (meter.product, meter.meter) not in written_off
+        ]
 
 
 def list_periods(organization_id: int) -> list[BillingPeriod]:
@@ -165,15 +190,16 @@ def list_periods(organization_id: int) -> list[BillingPeriod]:
 def reconcile_period(organization: Organization, number: int) -> Reconciliation:
     """Return the reconciliation of a period by its number.
 
-    Nine statements at most, one of them over the period's events. Raises
+    Eleven statements at most, one of them over the period's events. Raises
     `BillingPeriod.DoesNotExist` for a number that the organization does not have.
     """
     rows = BillingPeriod.objects.select_related("invoice")
     period = rows.get(organization=organization, number=number)
     closed_at = max(filter(None, (period.closed_at, period.ends_at, timezone.now())))
-    checks = check_period(
+    check = check_period(
         organization, PeriodSpan(period.number, period.starts_at, closed_at)
     )
+    checks = check.products
     lines = _list_charge_lines(period)
     currency = organization.white_label.currency
     with exactly():
@@ -183,6 +209,8 @@ def reconcile_period(organization: Organization, number: int) -> Reconciliation:
             steps=tuple(_build_steps(period, checks, lines, currency)),
             rows=tuple(_build_rows(period, checks, lines)),
             rerates=tuple(list_rerates(organization.id, number)),
+            meters=tuple(check.meters),
+            write_offs=tuple(period.write_offs.order_by("product", "meter")),
             invoice=getattr(period, "invoice", None),
         )
 

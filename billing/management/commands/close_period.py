@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 
+from billing.errors import UnpricedUsage
 from billing.ledger.commands.periods import close_period_manually
 from metrics.management.correcting import (
     add_key_arguments,
@@ -13,6 +14,7 @@ from metrics.management.correcting import (
     system_user,
 )
 from metrics.queries.periods import current_period
+from metrics.queries.unpriced import list_open_unpriced
 from orgs.decimals import plain
 from orgs.errors import AlreadyDone, DomainError
 from orgs.management.loading import command_error
@@ -41,6 +43,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--by", default="", help="name for the history; default: the system user"
         )
+        parser.add_argument(
+            "--without-unpriced",
+            action="store_true",
+            help="write off usage without a price; --by and --note are kept with it",
+        )
         add_key_arguments(parser)
 
     def handle(self, *, apply: bool, note: str, by: str, **options: Any) -> None:
@@ -56,6 +63,11 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"open since {since} {plain(period.cost.cost)} {currency}"
             )
+            for line in list_open_unpriced(organization.pk):
+                self.stdout.write(
+                    f"no price for {line.product} {line.meter}: {line.quantity}"
+                    f" since {line.since}"
+                )
             self.stdout.write("dry run: nothing saved")
             return
         key = request_key(options, ())
@@ -66,10 +78,15 @@ class Command(BaseCommand):
                 note=note,
                 key="" if key.is_refused else key.key,
                 refuses_repeat=key.is_refused,
+                bills_without_unpriced=options["without_unpriced"],
             )
         except AlreadyDone as error:
             raise CommandError(
                 f"{error.message} Add --again to close another period."
+            ) from None
+        except UnpricedUsage as error:
+            raise CommandError(
+                f"{error.message} --without-unpriced confirms it."
             ) from None
         except DomainError as error:
             raise command_error(error) from None

@@ -48,6 +48,7 @@ def _model(slug: str, tokens: int, price: str, output: str, mark: str) -> Produc
         {
             "prompt_tokens": (price, mark),
             "completion_tokens": (output, str(Decimal(mark) * 4)),
+            "requests": ("0", "0"),  # free
         },
     )
 

@@ -29,10 +29,12 @@ from config.dev.demo.fleet import (
 from config.dev.demo.subscriptions import TIERS, subscriptions, tier_of
 from config.dev.demo.tasks import fill_stripe
 from config.dev.demo.usage import day_events, last_day
+from metrics.catalog import STORAGE_METER, STORAGE_PRODUCT
 from metrics.commands.partitions import make_partitions
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.commands.record import record_usage
 from metrics.commands.roll_up import roll_up_usage
+from metrics.commands.storage_days import record_storage_of
 from metrics.events import IncomingEvent
 from metrics.periods import add_months
 from metrics.queries.daily_metrics import entitlement_usage
@@ -137,6 +139,7 @@ class _Seeding:
         self.ids = dict(rows.values_list("external_id", "id"))
         self._accounts()
         self._months()
+        record_storage_of(self.white_label, sorted(self.ids.values()), until=self.now)
         self._limits()
         self._watch()
         fill_limit_rankings(list(self.ids.values()))
@@ -147,6 +150,13 @@ class _Seeding:
         for slug in self.label.products:
             for meter, (price, mark) in PRODUCTS[slug].prices.items():
                 yield IncomingRate(slug, meter, Decimal(price), Decimal(mark))
+        yield IncomingRate(
+            STORAGE_PRODUCT,
+            STORAGE_METER,
+            Decimal("0.023"),
+            Decimal("0.025"),
+            unit="GB-month",
+        )
 
     # --- who ----------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from html import escape
 from django import template
 from django.utils.safestring import SafeString
 
-from orgs.web.charts import Chart, LimitLine, Shape, TableRow, Tick
+from orgs.web.charts import Chart, LimitLine, Shape, TableRow, Tick, Value
 from orgs.web.templatetags.display import day_year, exact, month_year
 
 register = template.Library()
@@ -27,10 +27,17 @@ def legend(chart: Chart) -> SafeString:
             '<li class="legend__item"><span class="legend__swatch'
             f"{' legend__swatch--forecast' if entry.is_forecast else ''}"
             f' tone-{entry.tone}" aria-hidden="true"></span>{escape(entry.name)}'
-            f" <b>{exact(entry.total, chart.unit, chart.currency)}</b></li>"
+            f" <b>{_value(entry.total, chart, entry.empty_text)}</b></li>"
             for entry in chart.legend
         )
     )
+
+
+def _value(value: Value, chart: Chart, empty_text: str) -> SafeString | str:
+    """Return a value in the unit of the chart, or why it is unknown."""
+    if value is None and empty_text:
+        return escape(empty_text)
+    return exact(value, chart.unit, chart.currency)
 
 
 @register.simple_tag
@@ -122,8 +129,8 @@ def table_rows(chart: Chart) -> SafeString:
 def _row(chart: Chart, row: TableRow) -> str:
     bucket = month_year(row.day) if chart.grain == "monthly" else day_year(row.day)
     cells = "".join(
-        f'<td class="number">{exact(cell, chart.unit, chart.currency)}</td>'
-        for cell in row.cells
+        f'<td class="number">{_value(cell, chart, text)}</td>'
+        for cell, text in zip(row.cells, chart.empty_texts, strict=True)
     )
     note = f"<td>{escape(row.note)}</td>" if chart.notes_header else ""
     return f'<tr><th scope="row">{bucket}</th>{cells}{note}</tr>'

@@ -52,6 +52,7 @@ def spent(
 ) -> Organization:
     """Spend 10 and use 60 GPU seconds; the decoy of the same ID uses nothing."""
     make_rate(acme, "2")
+    make_rate(acme, "0", meter="gpu_seconds")
     use(acme, 5, quantities={"requests": 5, "gpu_seconds": 60})
     assert evaluations == {"evaluate_limited": {org.pk}}
     evaluations.clear()

@@ -42,6 +42,8 @@ NOON = NOW - timedelta(days=1)  # of the last complete day
 def prices(acme: WhiteLabel) -> None:
     """Set the price of a request to 2; the decoy exceeds every limit."""
     make_rate(acme, "2")
+    for meter in ("cpu_seconds", "gpu_seconds"):
+        make_rate(acme, "0", meter=meter)
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
     make_rate(decoy.white_label, "1000")
     limit(decoy, "soft", "1")

@@ -556,7 +556,7 @@ def test_each_kind_is_declared_once_and_escalations_are_ordered() -> None:
     assert list(ALERT_KINDS) == [
         "soft_limit", "hard_limit", "usage_50", "usage_80", "usage_90", "usage_100",
         "payment_failed", "usage_reset", "trial_7", "trial_1", "balance_used", "pace",
-        "spike", "stale_data",
+        "spike", "unpriced", "stale_data",
     ]  # fmt: skip
     assert ALERT_KINDS["trial_1"].supersedes(ALERT_KINDS["trial_7"])
     later = [

@@ -111,6 +111,8 @@ SUBJECTS = {
         "Helvetia Robotics is projected to reach its soft spending limit on"
         " Nov 27, 2026",
     "spike": "Spend spike at Helvetia Robotics: $1,284.10 on Nov 20, 2026",
+    "unpriced":
+        "No price for gpt-4o-mini prompt_tokens used by Helvetia Robotics",
     "stale_data": "No usage received from Helvetia Robotics since Nov 18, 2026",
     "digest": "3 alerts for 1 organization at Acme Cloud",
 }  # fmt: skip

@@ -173,9 +173,11 @@ def test_quantities_add_up_within_a_unit_and_show_what_has_no_price(
 
     assert '<data value="24" title="24">24</data>' in tiles
     assert "1.5 min" in tiles
-    assert meters["prompt_tokens"].is_part_unpriced
-    assert not meters["completion_tokens"].is_part_unpriced  # it has no price at all
-    assert re.findall(r'data-unpriced="(\w+)"', tiles) == ["prompt_tokens"]
+    assert all(meters[slug].is_unpriced for slug in (*tokens, "cpu_seconds"))
+    assert set(re.findall(r'data-unpriced="(\w+)"', tiles)) == {
+        *tokens,
+        "cpu_seconds",
+    }
 
 
 def test_many_products_are_shown_as_five_series(

@@ -255,7 +255,7 @@ def test_the_number_of_queries_does_not_depend_on_the_usage(
     names = [f"p-{number}" for number in range(30)]
     record(acme, [event(name, organization="org-1", product=name) for name in names])
 
-    assert queries == count_queries() == 9
+    assert queries == count_queries() == 11
     assert timezone.now() > NOW
 
 

@@ -5,10 +5,15 @@ from django.db.models import QuerySet
 
 from billing.alerts.commands.unsubscribes import digest_token, opt_out_token
 from billing.alerts.emails.context import alert_context, digest_context
-from billing.alerts.emails.links import alerts_url, fleet_alerts_url, unsubscribe_url
+from billing.alerts.emails.links import (
+    alerts_url,
+    fleet_alerts_url,
+    unpriced_url,
+    unsubscribe_url,
+)
 from billing.alerts.emails.messages import message_to
 from billing.alerts.emails.rendering import render_email
-from billing.alerts.kinds import ALERT_KINDS
+from billing.alerts.kinds import ALERT_KINDS, UNPRICED
 from billing.models import Alert, AlertEmail, AlertEmailRecipient
 
 
@@ -40,6 +45,8 @@ def combined_alerts(alert_email: AlertEmail) -> QuerySet[Alert]:
 
 
 def _url(alert: Alert) -> str:
+    if alert.kind == UNPRICED:
+        return unpriced_url()
     page = alerts_url(alert.organization_id)
     return f"{page}?alert={alert.pk}#alert-{alert.pk}"
 

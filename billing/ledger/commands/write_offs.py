@@ -1,0 +1,70 @@
+"""Writing off usage without a price: a named person bills a period without it."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from billing.models import BillingPeriod, UnpricedWriteOff
+from metrics.commands.carrying import ReturnedUsage, return_carried
+from metrics.queries.unpriced import UnpricedUsage
+from orgs.errors import DomainError
+from orgs.models import Organization
+
+_MAX_NAMED = 5
+
+
+def describe_unpriced(lines: Sequence[UnpricedUsage]) -> str:
+    """Return the text of the refusal to close a period with unpriced usage."""
+    names = [f"{line.product} {line.meter} ({line.quantity:,})" for line in lines]
+    more = len(names) - _MAX_NAMED
+    listed = ", ".join(names[:_MAX_NAMED]) + (f", and {more} more" if more > 0 else "")
+    return (
+        f"This period has usage without a price: {listed}. Add a rate and re-rate the"
+        " period, or confirm that it is billed without this usage."
+    )
+
+
+def add_write_offs(
+    period: BillingPeriod,
+    lines: Sequence[UnpricedUsage | ReturnedUsage],
+    *,
+    by: str,
+    note: str,
+) -> None:
+    """Record that a person bills a closed period without its unpriced usage.
+
+    Call it in the transaction that closes the period, or that returns carried usage.
+    """
+    UnpricedWriteOff.objects.bulk_create(
+        UnpricedWriteOff(
+            period=period,
+            product=line.product,
+            meter=line.meter,
+            quantity=line.quantity,
+            by=by[:200],
+            note=note.strip(),
+        )
+        for line in lines
+    )
+
+
+@transaction.atomic
+def write_off_carried(
+    organization: Organization, product: str, meter: str, *, by: str, note: str
+) -> ReturnedUsage:
+    """Write off usage that was carried into the open period; return it.
+
+    It returns to the closed period before, unpriced for good. Raises `NotCarried` if
+    nothing of the product and meter is carried, `UsagePriced` if some of it has a rate
+    by now, and `DomainError` without a note.
+    """
+    if not note.strip():
+        raise DomainError(
+            "A note is required.", code="billing.note_missing", fields=("note",)
+        )
+    returned = return_carried(organization, product, meter, by=by, note=note.strip())
+    period = BillingPeriod.objects.get(
+        organization=organization, number=returned.period
+    )
+    add_write_offs(period, [returned], by=by, note=note)
+    return returned

@@ -1,0 +1,36 @@
+"""Usage that a named person decided not to bill."""
+
+from django.db import models
+from django.db.models import UniqueConstraint
+from django.utils import timezone
+
+from orgs.models.fields import not_empty
+
+
+class UnpricedWriteOff(models.Model):
+    """Unpriced usage of a closed period that will not be billed, and who decided so.
+
+    Without such a row, unpriced usage of a closed period is carried into the next one.
+    Rows are never changed.
+    """
+
+    period = models.ForeignKey(
+        "billing.BillingPeriod", on_delete=models.PROTECT, related_name="write_offs"
+    )
+    product = models.TextField()
+    meter = models.TextField()
+    quantity = models.DecimalField(max_digits=32, decimal_places=0)
+    by = models.CharField(max_length=200)
+    note = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["period", "product", "meter"], name="unpriced_write_off_once"
+            ),
+            *not_empty("unpriced_write_off", "product", "meter", "by", "note"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.meter} of period {self.period_id} written off"
