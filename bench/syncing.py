@@ -3,7 +3,7 @@
     python -m bench.syncing STATE_FOLDER CUSTOMERS
 
 Prints the seconds of each as JSON. Each customer belongs to an organization and has a
-subscription and two invoices.
+subscription of three items and two invoices with a line for each.
 """
 
 import json
@@ -23,6 +23,11 @@ import django
 _KEY = "sk_test_bench"
 _DAY = 86_400
 _BATCH_SIZE = 1_000
+_PRICES = (
+    ("price_7", "prod_7", 2900, "licensed"),
+    ("price_8", "prod_8", 1100, "licensed"),
+    ("price_9", "prod_7", 0, "metered"),
+)
 Json = dict[str, Any]
 
 
@@ -76,19 +81,32 @@ def _organizations(count: int) -> list[int]:
 
 
 def _fill(url: str, organization_ids: list[int]) -> None:
-    kinds = {"orgdesk_kind": "platform", "orgdesk_tier": "growth"}
-    product = {"object": "product", "id": "prod_7", "name": "G", "metadata": kinds}
-    price = {"object": "price", "id": "price_7", "product": "prod_7", "currency": "usd"}
-    sold = {"unit_amount": 2900, "recurring": {"interval": "month"}}
-    _load(url, [product, price | sold])
+    _load(url, list(_catalog()))
     began = int(time.time()) - 90 * _DAY
     for first in range(0, len(organization_ids), _BATCH_SIZE):
         batch = enumerate(organization_ids[first : first + _BATCH_SIZE], start=first)
         _load(url, [each for n, id_ in batch for each in _objects(n, id_, began + n)])
 
 
+def _catalog() -> Iterator[Json]:
+    """Yield a plan, its metered price, and seats."""
+    for id_, kind, tier in (("7", "platform", "growth"), ("8", "spaces", "team")):
+        kinds = {"orgdesk_kind": kind, "orgdesk_tier": tier}
+        product = {"object": "product", "id": f"prod_{id_}", "name": tier.title()}
+        yield product | {"metadata": kinds}
+    for id_, product_id, amount, usage_type in _PRICES:
+        yield {
+            "object": "price",
+            "id": id_,
+            "product": product_id,
+            "currency": "usd",
+            "unit_amount": amount,
+            "recurring": {"interval": "month", "usage_type": usage_type},
+        }
+
+
 def _objects(n: int, organization_id: int, created: int) -> Iterator[Json]:
-    """Yield customer number `n` with a subscription and two invoices."""
+    """Yield customer number `n` with a subscription of 3 items and two invoices."""
     yield {
         "object": "customer",
         "id": f"cus_{n}",
@@ -101,7 +119,7 @@ def _objects(n: int, organization_id: int, created: int) -> Iterator[Json]:
         "id": f"sub_{n}",
         "created": created,
         "customer": f"cus_{n}",
-        "items": [{"price": "price_7"}],
+        "items": [{"price": "price_9"}, {"price": "price_8"}, {"price": "price_7"}],
     }
     for number in range(2):
         start = created + 30 * number * _DAY
@@ -113,8 +131,10 @@ def _objects(n: int, organization_id: int, created: int) -> Iterator[Json]:
             "customer": f"cus_{n}",
             "currency": "usd",
             "status": "paid",
-            "amount_paid": 2900,
-            "lines": [{"amount": 2900, "period": period}],
+            "amount_paid": 4000,
+            "lines": [
+                {"amount": amount, "period": period} for _, _, amount, _ in _PRICES
+            ],
         }
 
 
@@ -158,7 +178,7 @@ def _check(customers: int) -> None:
     from billing.models import SyncRun
 
     runs = SyncRun.objects.order_by("id").values_list("state", "done", "errors")
-    objects = 4 * customers + 1
+    objects = 4 * customers + len(_PRICES)
     if list(runs) != [("done", objects, 0)] * 2:
         raise AssertionError(f"the runs read {list(runs)}, not {objects}")
     written = list(SyncRun.objects.order_by("id").values_list("written", flat=True))

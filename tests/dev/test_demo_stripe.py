@@ -86,7 +86,8 @@ def test_the_demo_has_discrepancies_and_a_sync_resolves_them(
     run = run_sync(demo)
     assert (run.written, run.total) == (4, run.done)
     assert open_discrepancy() == warnings
-    assert Subscription.objects.get(stripe_id="sub_demo_1").tier == "scale"
+    plan = Subscription.objects.get(stripe_id="sub_demo_1", kind="platform")
+    assert plan.tier == "scale"
     assert run_sync(demo).written == 0
 
 

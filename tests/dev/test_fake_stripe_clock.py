@@ -98,10 +98,12 @@ def test_renewal_is_a_draft_for_an_hour_and_accepts_usage(
     assert line["parent"]["invoice_item_details"]["invoice_item"] == item.id
     assert line["metadata"] == {"orgdesk_period": "5"}
     types = [one["type"] for one in fake_stripe.events() if "item" not in one["type"]]
-    assert types[-6:] == [
+    assert types[-8:] == [
         "invoice.updated",
         "invoice.finalized",
         "invoice.updated",
+        "charge.succeeded",
+        "invoice_payment.paid",
         "invoice.updated",
         "invoice.paid",
         "invoice.payment_succeeded",

@@ -1,8 +1,11 @@
 """Objects of the fake Stripe have exactly the fields and types of the SDK."""
 
+import json
+import os
 import types
 import typing
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,13 +26,21 @@ def differences(value: Any, kind: Any, where: str) -> list[str]:
     """Return where a JSON value differs from a type: missing, unknown, mistyped."""
     origin = typing.get_origin(kind)
     if origin in {typing.Union, types.UnionType}:
-        candidates = [differences(value, one, where) for one in typing.get_args(kind)]
+        candidates = [differences(value, one, where) for one in _members(kind)]
         return min(candidates, key=len)
     if origin is list:
         return _of_list(value, typing.get_args(kind)[0], where)
     if isinstance(value, dict):
         return _of_dict(value, kind, where)
     return _of_plain(value, kind, where)
+
+
+def _members(kind: Any) -> list[Any]:
+    """Return the types of a union; listed values leave no room for any other text."""
+    members = list(typing.get_args(kind))
+    if any(typing.get_origin(one) is typing.Literal for one in members):
+        return [one for one in members if one is not str]
+    return members
 
 
 def _of_plain(value: Any, kind: Any, where: str) -> list[str]:
@@ -175,3 +186,49 @@ def test_events_show_their_object_as_it_was(filled: FakeStripe) -> None:
     wrong = differences(event["data"]["object"], stripe.Subscription, "sub")
     assert wrong == []
     assert event["data"]["object"]["items"]["data"][0]["quantity"] == 1
+
+
+def test_unlisted_values_are_seen(filled: FakeStripe) -> None:
+    invoice: Json = filled.objects("invoice")[0]
+    invoice |= {"status": "half", "billing_reason": "whim"}
+
+    wrong = differences(invoice, stripe.Invoice, "invoice")
+
+    assert {one.partition(":")[0] for one in wrong} == {
+        "invoice.status",
+        "invoice.billing_reason",
+    }
+
+
+# Published by Stripe: one object of each kind, all fields of the newest version.
+_FIXTURES = os.environ.get("STRIPE_FIXTURES", "")
+# Fields that only an expansion shows, or that are not part of the pinned version.
+_EXPANDED = {"invoice": {"subscription", "payments"}, "charge": {"refunds"}}
+
+
+@pytest.mark.skipif(not _FIXTURES, reason="STRIPE_FIXTURES names no file")
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("customer", "product", "price", "subscription", "subscription_item"),
+        *("invoice", "line_item", "invoiceitem", "charge", "refund", "dispute"),
+        *("credit_note", "event"),
+    ],
+)
+def test_no_field_of_the_published_objects_is_missing(
+    filled: FakeStripe, kind: str
+) -> None:
+    published = json.loads(Path(_FIXTURES).read_text())["resources"][kind]
+    inside = {
+        "subscription_item": ("subscription", "items"),
+        "line_item": ("invoice", "lines"),
+    }
+    if kind in inside:
+        parent, name = inside[kind]
+        shown = filled.objects(parent)[0][name]["data"][0]
+    else:
+        shown = filled.objects(kind)[0]
+
+    missing = published.keys() - shown.keys() - _EXPANDED.get(kind, set())
+
+    assert missing == set()

@@ -60,7 +60,8 @@ def mirrored_state() -> dict[str, tuple[Any, ...]]:
     status, total and paid amount in cents.
     """
     states: dict[str, tuple[Any, ...]] = {}
-    for subscription in Subscription.objects.all():
+    # The platform's row last: it stands for a subscription that sells seats, too.
+    for subscription in Subscription.objects.order_by("-kind"):
         ends_at = subscription.period_ends_at
         states[subscription.stripe_id] = (
             subscription.status,
@@ -73,11 +74,24 @@ def mirrored_state() -> dict[str, tuple[Any, ...]]:
     return states
 
 
+def _plan_of(subscription: Any, seats: set[str]) -> Any:
+    """Return the item of the plan, or the first one of a subscription without it."""
+    items = subscription["items"]["data"]
+    plans = [item for item in items if item["price"]["product"] not in seats]
+    return (plans or items)[0]
+
+
 def stripe_state(fake: FakeStripe) -> dict[str, tuple[Any, ...]]:
     """Return what `mirrored_state` should return for the objects of the fake."""
     states: dict[str, tuple[Any, ...]] = {}
+    products = fake.objects("product")
+    seats = {
+        product["id"]
+        for product in products
+        if product["metadata"].get("orgdesk_kind") == "spaces"
+    }
     for subscription in fake.objects("subscription"):
-        item = subscription["items"]["data"][0]
+        item = _plan_of(subscription, seats)
         status = subscription["status"]
         status = MIRRORED_STATUSES.get(status, status)
         if subscription["pause_collection"] and status != "canceled":

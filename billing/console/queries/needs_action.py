@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from billing.models.adjustments import AWAITING_RESPONSE
 from billing.models.discrepancies import DiscrepancyKind
 from billing.models.mirrors import LIVE
 from billing.models.mirrors import SubscriptionStatus as _Status
@@ -32,6 +33,7 @@ class ReasonKind(StrEnum):
 
     OVERDUE = "overdue"
     UNBILLED = "unbilled"  # charges that Stripe's invoices lack, or have twice
+    DISPUTED = "disputed"  # a bank waits for evidence
     UNPAID = "unpaid"
     PAST_DUE = "past_due"
     TRIAL_OVER = "trial_over"  # the trial has ended, but not yet in Stripe
@@ -174,6 +176,18 @@ cross join lateral (
     order by d.first_seen_at limit %(subscriptions)s
 ) as found
 """  # noqa: S608  ours
+_DISPUTED = f"""
+select 'disputed', found.* from unnest(%(white_labels)s::bigint[]) as label (id)
+cross join lateral (
+    select o.id, o.name, o.external_id, o.white_label_id, a.respond_by_at, '',
+        null::numeric, ''
+    from billing_invoiceadjustment a
+    join orgs_organization o on o.id = a.organization_id
+    where a.white_label_id = label.id and a.status in {AWAITING_RESPONSE}
+        and o.deleted_at is null
+    order by a.respond_by_at limit %(subscriptions)s
+) as found
+"""  # noqa: S608  ours
 # One status in each part: the index is in order within a status, so that two in one
 # part would have to be sorted whole.
 _LOST = f"""s.status = '{{status}}'
@@ -219,6 +233,7 @@ _SQL = " union all ".join(
     [
         _OVERDUE,
         _UNBILLED,
+        _DISPUTED,
         *(
             _SUBSCRIBED.format(kind=kind, since=since, condition=condition, order=order)
             for kind, since, condition, order in _PARTS

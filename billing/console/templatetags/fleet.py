@@ -137,6 +137,7 @@ def reason_badge(reason: Reason, now: datetime) -> Badge:
     label = {
         ReasonKind.OVERDUE: _describe_overdue(reason.count, days),
         ReasonKind.UNBILLED: "Usage missing on its invoice",
+        ReasonKind.DISPUTED: _describe_dispute(reason.at, now),
         ReasonKind.UNPAID: "Subscription unpaid",
         ReasonKind.PAST_DUE: "Payment past due",
         ReasonKind.PAUSED: f"Paused for {day_count(days)}" if days else "Paused",
@@ -145,6 +146,13 @@ def reason_badge(reason: Reason, now: datetime) -> Badge:
         ReasonKind.TRIAL_ENDING: "Trial",
     }[reason.kind]
     return Badge(label, "warn" if reason.kind in _WARNINGS else "bad")
+
+
+def _describe_dispute(respond_by: datetime | None, now: datetime) -> str:
+    """Return how much time is left to answer a dispute; None if there is no limit."""
+    if respond_by is None or respond_by < now:
+        return "Payment disputed"
+    return f"Payment disputed, {day_count((respond_by - now).days)} to respond"
 
 
 def _days_ago(days: int) -> str:

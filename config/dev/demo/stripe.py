@@ -9,9 +9,10 @@ Done once for a database; killed in between, it is done again to the same effect
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -39,6 +40,7 @@ _MARK = "prod_demo_filled"
 _STRAY = "cus_demo_stray"
 _LATENCY = 0.12  # seconds a call, as Stripe's own
 _HOUR = 3600
+_REFUNDED = 2_500  # of a payment, in minor units
 
 
 def is_fake() -> bool:
@@ -108,11 +110,16 @@ def _objects() -> Iterator[Json]:
     rows = accounts.select_related("organization__white_label")
     customers = {row.organization_id: row for row in rows}
     yield from map(_customer, customers.values())
-    for sub in Subscription.objects.filter(organization__in=customers):
-        yield _subscription(sub, customers[sub.organization_id])
+    # Seats before the plan: Stripe lists items in any order.
+    subs = Subscription.objects.filter(organization__in=customers)
+    by_id = groupby(subs.order_by("stripe_id", "-kind"), lambda sub: sub.stripe_id)
+    for _, group in by_id:
+        items = list(group)
+        yield _subscription(items, customers[items[0].organization_id])
     invoices = Invoice.objects.filter(organization__in=customers)
     for invoice in invoices.select_related("period").order_by("id"):
         yield _invoice(invoice, customers[invoice.organization_id])
+    yield from _given_back(customers)
 
 
 def _prices() -> Iterator[Json]:
@@ -154,10 +161,47 @@ def _customer(account: BillingAccount) -> Json:
     }
 
 
-def _subscription(sub: Subscription, account: BillingAccount) -> Json:
+def _given_back(customers: Mapping[int, BillingAccount]) -> Iterator[Json]:
+    """Yield the payment of a paid invoice, a part of it refunded and disputed."""
+    paid = Invoice.objects.filter(
+        organization__in=customers, status=Invoice.Status.PAID
+    )
+    invoice = paid.order_by("stripe_id").first()
+    if invoice is None:
+        return
+    payment = {
+        "payment_intent": _intent(invoice),
+        "currency": invoice.currency,
+        "created": _seconds(invoice.paid_at),
+    }
+    yield payment | {
+        "object": "charge",
+        "id": "ch_demo",
+        "amount": _minor(invoice.total, invoice.currency),
+        "amount_refunded": _REFUNDED,
+        "customer": customers[invoice.organization_id].stripe_id,
+        "disputed": True,
+    }
+    part = payment | {"charge": "ch_demo", "amount": _REFUNDED}
+    reason = "requested_by_customer"
+    yield part | {"object": "refund", "id": "re_demo", "reason": reason}
+    yield part | {
+        "object": "dispute",
+        "id": "du_demo",
+        "created": int(timezone.now().timestamp()) - _HOUR,
+    }
+
+
+def _intent(invoice: Invoice) -> str:
+    return f"pi_{invoice.stripe_id.removeprefix('in_')}"
+
+
+def _subscription(rows: Sequence[Subscription], account: BillingAccount) -> Json:
+    """Return one subscription with an item for each of its rows."""
+    sub = rows[-1]
     start, end = _seconds(sub.period_starts_at), _seconds(sub.period_ends_at)
     is_paused, is_over = sub.status == "paused", sub.status == "canceled"
-    item = {"price": sub.stripe_price_id, "quantity": sub.seats or 1}
+    span = {"current_period_start": start, "current_period_end": end}
     return {
         "object": "subscription",
         "id": sub.stripe_id,
@@ -165,7 +209,10 @@ def _subscription(sub: Subscription, account: BillingAccount) -> Json:
         "created": start,  # an earlier one would mean that the cycle was restarted
         "billing_cycle_anchor": start,
         "status": "active" if is_paused else sub.status,
-        "items": [item | {"current_period_start": start, "current_period_end": end}],
+        "items": [
+            {"price": row.stripe_price_id, "quantity": row.seats or 1} | span
+            for row in rows
+        ],
         "trial_start": start if sub.trial_ends_at else None,
         "trial_end": end if sub.trial_ends_at else None,
         "pause_collection": {"behavior": "void", "resumes_at": None}
@@ -188,6 +235,7 @@ def _invoice(invoice: Invoice, account: BillingAccount) -> Json:
         "customer": account.stripe_id,
         "created": issued - _HOUR,
         "number": invoice.number,
+        "_payment_intent": _intent(invoice) if invoice.paid_at else None,
         "status": invoice.status,
         "currency": invoice.currency,
         "billing_reason": "subscription_cycle",
@@ -301,7 +349,7 @@ def _changes(objects: dict[str, Json]) -> Iterator[Json]:
     for label in WHITE_LABELS:
         demo_objects = _firsts(label)
         growing = objects[f"sub_demo_{demo_objects[State.GROWING]}"]
-        tier = "growth" if "scale" in growing["items"][0]["price"] else "scale"
+        tier = "growth" if "scale" in growing["items"][-1]["price"] else "scale"
         yield _sold(growing, price_id(tier, "monthly", label.currency))
         yield _with_seats(objects[f"sub_demo_{demo_objects[State.CAPACITY]}_spaces"])
         yield _paid(_last_invoice(objects, demo_objects[State.UNPAID]))
@@ -315,7 +363,8 @@ def _firsts(label: WhiteLabelPlan) -> dict[State, int]:
 
 
 def _sold(subscription: Json, price: str) -> Json:
-    return subscription | {"items": [subscription["items"][0] | {"price": price}]}
+    *seats, plan = subscription["items"]
+    return subscription | {"items": [*seats, plan | {"price": price}]}
 
 
 def _with_seats(subscription: Json) -> Json:

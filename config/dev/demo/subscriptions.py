@@ -35,6 +35,11 @@ def has_spaces(plan: Plan) -> bool:
     return plan.state in (State.WATCHED, State.GROWING, State.CAPACITY)
 
 
+def has_one_cart(plan: Plan) -> bool:
+    """Return whether plan and seats are items of one subscription in Stripe."""
+    return plan.state in (State.WATCHED, State.GROWING)
+
+
 def subscriptions(
     plan: Plan, organization_id: int, *, currency: str, zone: ZoneInfo, now: datetime
 ) -> list[Sub]:
@@ -62,7 +67,8 @@ def subscriptions(
         rows.append(
             Sub(
                 organization_id=organization_id,
-                stripe_id=f"sub_demo_{plan.index}_spaces",
+                stripe_id=f"sub_demo_{plan.index}"
+                + ("" if has_one_cart(plan) else "_spaces"),
                 kind=Sub.Kind.SPACES,
                 status=Sub.Status.ACTIVE,
                 tier="team",

@@ -69,6 +69,8 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/v1/invoices/*", invoices.update),
     ("DELETE", "/v1/invoices/*", invoices.delete),
     ("GET", "/v1/invoices/*/lines", invoices.lines),
+    ("POST", "/v1/invoices/*/lines/*", invoices.update_line),
+    ("POST", "/v1/invoices/*/remove_lines", invoices.remove_lines),
     ("POST", "/v1/invoices/*/finalize", invoices.finalize),
     ("POST", "/v1/invoices/*/pay", invoices.pay),
     ("POST", "/v1/invoices/*/void", invoices.void),

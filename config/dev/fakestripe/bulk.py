@@ -20,6 +20,9 @@ _MAKERS: dict[str, Callable[..., Json]] = {
     "subscription": shapes.subscription,
     "invoice": shapes.invoice,
     "invoiceitem": shapes.invoiceitem,
+    "charge": shapes.charge,
+    "refund": shapes.refund,
+    "dispute": shapes.dispute,
 }
 _CREATED = {
     "customer": "customer.created",
@@ -28,6 +31,9 @@ _CREATED = {
     "subscription": "customer.subscription.created",
     "invoice": "invoice.created",
     "invoiceitem": "invoiceitem.created",
+    "charge": "charge.succeeded",
+    "refund": "refund.created",
+    "dispute": "charge.dispute.created",
 }
 
 
@@ -53,6 +59,8 @@ def _whole(account: Account, given: Sequence[Json]) -> Iterator[Json]:
         elif made["object"] == "subscription":
             _date(account, made, one, prices, now)
         elif made["object"] == "invoice":
+            if made["due_date"] and made["collection_method"] != "send_invoice":
+                raise ValueError("an automatic charge has no due date")
             _sum(made, one)
         yield made
 
@@ -103,6 +111,16 @@ def _sum(made: Json, given: Json) -> None:
     made |= {key: value for key, value in sums.items() if key not in given}
     if made["status"] == "draft":
         return
+    if intent := made.pop("_payment_intent", None):
+        made["_payments"] = [
+            shapes.invoice_payment(
+                made["created"],
+                amount=made["amount_paid"],
+                currency=made["currency"],
+                intent=intent,
+                invoice=made["id"],
+            )
+        ]
     made["hosted_invoice_url"] = "/i/"
     if "effective_at" not in given:
         made["effective_at"] = made["created"] + periods.HOUR

@@ -80,13 +80,18 @@ def _settled(account: Account, given: dict[str, Any]) -> dict[str, Any]:
     if days is not None:
         given["due_date"] = account.now() + days * DAY
         given["_days_until_due"] = days
-    if given.get("due_date") and given.get("collection_method") != "send_invoice":
+    _check_due_date(given.get("due_date"), given.get("collection_method"))
+    return given
+
+
+def _check_due_date(due_date: int | None, method: str | None) -> None:
+    """Refuse a due date of an invoice that is charged automatically."""
+    if due_date and method != "send_invoice":
         raise errors.refused(
             "You can only set a due date on invoices with"
             " collection_method=send_invoice",
             param="due_date",
         )
-    return given
 
 
 def retrieve(account: Account, call: Call) -> Json:
@@ -107,6 +112,8 @@ def update(account: Account, call: Call) -> Json:
         given["metadata"] = params.merged(invoice["metadata"], given["metadata"])
     if (days := given.pop("days_until_due", None)) is not None:
         given["due_date"] = invoice["created"] + days * DAY
+    method = given.get("collection_method", invoice["collection_method"])
+    _check_due_date(given.get("due_date"), method)
     invoice |= given
     if invoice["status"] == "draft":
         later = invoice["automatically_finalizes_at"] or account.now() + 3600
@@ -151,6 +158,70 @@ def lines(account: Account, call: Call) -> Json:
     given = params.read(call.tree, lists.PAGING)
     invoice = account.get("invoice", call.ids[0])
     return lists.part(invoice["lines"]["data"], invoice["lines"]["url"], given)
+
+
+def update_line(account: Account, call: Call) -> Json:
+    """Change a line of a draft, as a person does in the dashboard."""
+    spec: params.Spec = {"amount": params.amount, "description": params.text}
+    given = params.read(call.tree, spec)
+    invoice, line = _find_line(account, *call.ids)
+    line |= given
+    if "amount" in given:
+        line["subtotal"] = given["amount"]
+    _save_lines(account, invoice)
+    return line
+
+
+def remove_lines(account: Account, call: Call) -> Json:
+    """Remove lines of a draft; an invoice item is deleted, or waits again."""
+    line_spec: params.Spec = {
+        "behavior": params.choice("delete", "unassign"),
+        "id": params.text,
+    }
+    spec: params.Spec = {
+        "invoice_metadata": params.metadata,
+        "lines": params.many(params.fields(line_spec, required=["id", "behavior"])),
+    }
+    given = params.read(call.tree, spec, required=["lines"])
+    invoice = account.get("invoice", call.ids[0])
+    for one in given["lines"]:
+        invoice, line = _find_line(account, invoice["id"], one["id"])
+        invoice["lines"]["data"].remove(line)
+        _release_item(account, line, one["behavior"])
+        _save_lines(account, invoice)
+    return invoice
+
+
+def _find_line(account: Account, invoice_id: str, line_id: str) -> tuple[Json, Json]:
+    """Return a draft and its line; refuse a line of a finalized invoice."""
+    invoice = account.get("invoice", invoice_id)
+    if invoice["status"] != "draft":
+        raise errors.refused(
+            "Finalized invoices can't be updated in this way",
+            code="invoice_not_editable",
+        )
+    for line in invoice["lines"]["data"]:
+        if line["id"] == line_id:
+            return invoice, line
+    raise errors.no_such("line item", line_id, param="lines")
+
+
+def _release_item(account: Account, line: Json, behavior: str) -> None:
+    details = line["parent"]["invoice_item_details"] or {}
+    item_id = details.get("invoice_item")
+    if not item_id:
+        return
+    item = account.get("invoiceitem", item_id)
+    if behavior == "unassign":
+        account.change(item | {"invoice": None})
+        return
+    account.store.remove(item_id)
+    account.emit("invoiceitem.deleted", item)
+
+
+def _save_lines(account: Account, invoice: Json) -> None:
+    drafts.recount(invoice, account.get("customer", invoice["customer"]))
+    account.change(invoice, "invoice.updated")
 
 
 def finalize(account: Account, call: Call) -> Json:

@@ -10,6 +10,7 @@ from typing import Any
 
 from config.dev.fakestripe import errors
 from config.dev.fakestripe.forms import Tree
+from orgs.catalog import CURRENCY_DIGITS
 
 Reader = Callable[[str | Tree, str], Any]
 Spec = dict[str, Reader]
@@ -119,7 +120,7 @@ _FILLED: set[Reader] = {integer, quantity, amount, decimal, boolean}
 
 def currency(value: str | Tree, name: str) -> str:
     checked = text(value, name).lower()
-    if not re.fullmatch(r"[a-z]{3}", checked):
+    if checked not in CURRENCY_DIGITS:
         raise errors.invalid(name, f"Invalid currency: {checked}")
     return checked
 

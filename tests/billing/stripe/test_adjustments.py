@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from billing.console.queries.needs_action import needs_action
 from billing.models import Discrepancy, Invoice, InvoiceAdjustment, StripeEvent
 from billing.stripe import tasks
 from billing.stripe.queries.adjustments import list_adjustments, sum_adjustments
@@ -151,5 +152,7 @@ def test_the_billing_tab_shows_what_went_back(
     for hook in ("data-credited", "data-refunded", "data-disputed", "data-remaining"):
         assert hook in text
     assert text.count("data-adjustment=") == 4
+    [label] = needs_action([acme.pk], now=timezone.now()).organizations
+    assert [reason.kind for reason in label.reasons] == ["disputed"]
     [row] = [one for one in page.context["adjustments"] if one.kind == "dispute"]
     assert row.awaits_response
