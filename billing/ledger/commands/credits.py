@@ -225,6 +225,24 @@ def lock_account(organization_id: int) -> BillingAccount:
     return rows.get(organization_id=organization_id)
 
 
+def use_credit(
+    account: BillingAccount, period: BillingPeriod, amount: Decimal, *, key: str
+) -> None:
+    """Subtract credit that pays for a charge that is made again, once per key.
+
+    The caller holds the lock of the account.
+    """
+    _append(
+        account,
+        kind=CreditEntry.Kind.CREDIT,
+        amount=-amount,
+        note=f"Used by a charge of period {period.number} that is made again.",
+        by=_SYSTEM,
+        period=period,
+        key=key,
+    )
+
+
 def use_balances(account: BillingAccount, period: BillingPeriod) -> None:
     """Subtract from the balances what a closed period used of each.
 

@@ -1,24 +1,32 @@
 """Commands that decide about amounts that a charge's invoice lost.
 
-Charged again, the amount becomes a new charge, which waits for the next draft. Written
+Charged again, the amount becomes a new charge, which waits for the next draft; credit
+pays for it as it does when a period closes. Written
 off, it is not paid. Returned, it becomes credit: the credit that a void invoice used,
 or what an invoice has too much of.
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import Max
 
 from billing.errors import NothingMissing
-from billing.ledger.commands.credits import refund_as_credit
+from billing.ledger.commands.credits import (
+    lock_account,
+    refund_as_credit,
+    use_credit,
+)
 from billing.ledger.commands.invoicing import NO_DRAFT
+from billing.ledger.queries.credits import credit_balance
 from billing.ledger.queries.differences import (
     ChargeDifference,
     find_difference,
     list_invoice_differences,
 )
 from billing.models import Charge, ChargeDecision, Invoice
+from billing.money import ZERO, round_down
 from billing.signals import charges_waiting
 from orgs.errors import DomainError, KeyReused
 
@@ -89,6 +97,7 @@ def _decide(
         idempotency_key=key,
     )
     if is_again:
+        _pay_with_credit(charge, difference, decision)
         ids = [difference.organization_id]
         charges_waiting.send(Charge, organization_ids=ids)
     return decision
@@ -96,21 +105,42 @@ def _decide(
 
 def _replace(charge: Charge, difference: ChargeDifference) -> Charge:
     """Insert the charge of a lost amount; it waits for the next draft."""
-    same = Charge.objects.filter(
-        period=charge.period_id, kind=charge.kind, product=charge.product
-    )
-    latest = same.aggregate(number=Max("attempt_number"))["number"]
+    amount = difference.open_amount
+    return _create(charge, charge.kind, charge.product, cost=amount, amount=amount)
+
+
+def _create(
+    charge: Charge, kind: str, product: str, *, cost: Decimal, amount: Decimal
+) -> Charge:
+    """Insert a further charge of the same period, without a draft."""
+    same = Charge.objects.filter(period=charge.period_id, kind=kind, product=product)
+    latest: int = same.aggregate(number=Max("attempt_number"))["number"] or 1
     return Charge.objects.create(
         period_id=charge.period_id,
-        kind=charge.kind,
-        product=charge.product,
-        cost=difference.open_amount,
-        amount=difference.open_amount,
+        kind=kind,
+        product=product,
+        cost=cost,
+        amount=amount,
         currency=charge.currency,
         attempt_number=latest + 1,
         error_code=NO_DRAFT,
         error="Waits for the next draft invoice.",
     )
+
+
+def _pay_with_credit(
+    charge: Charge, difference: ChargeDifference, decision: ChargeDecision
+) -> None:
+    """Charge credit beside an amount that is charged again, as far as there is any.
+
+    The credit that the lost invoice used has returned to its ledger, and pays again.
+    """
+    account = lock_account(difference.organization_id)
+    available = round_down(credit_balance(account.organization_id), charge.currency)
+    amount = min(available, difference.open_amount)
+    if amount > 0:
+        use_credit(account, charge.period, amount, key=f"decision-{decision.pk}")
+        _create(charge, Charge.Kind.CREDIT, "", cost=ZERO, amount=-amount)
 
 
 def return_lost_credits(invoice_ids: Iterable[str]) -> None:

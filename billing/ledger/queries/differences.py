@@ -1,8 +1,9 @@
 """Query of the amounts that charges have and Stripe's invoices do not.
 
 A charge is on the lines of Stripe's invoices, as they were last read; an invoice that
-is void, uncollectible or deleted charges nothing. What a person decided about the rest
-is explained, and what is left is a difference.
+is void, uncollectible or deleted charges nothing. One that Orgdesk created a moment ago
+and has not mirrored yet does: the lines of a deleted one are deleted. What a person
+decided about the rest is explained, and what is left is a difference.
 """
 
 from collections.abc import Iterable, Sequence
@@ -94,9 +95,10 @@ join billing_billingperiod p on p.id = c.period_id
 join orgs_organization o on o.id = p.organization_id
 left join billing_invoice i on i.stripe_id = c.invoice_stripe_id
 cross join lateral (
-    select count(*), sum(x.amount - x.credited_amount) filter (where j.charges)
+    select count(*),
+        sum(x.amount - x.credited_amount) filter (where j.charges is not false)
             as observed,
-        sum(x.credited_amount) filter (where j.charges) as credited
+        sum(x.credited_amount) filter (where j.charges is not false) as credited
     from billing_chargeline x
     left join lateral (
         select status in {sql_list(_CHARGING)} as charges from billing_invoice

@@ -240,9 +240,12 @@ class _ChargeLine:
         """Why the charge is not on an invoice, with decided amounts.
 
         An amount that was charged again is another charge's and not repeated here.
+        Credit that pays for such a charge is no credit of the period's closing.
         """
+        is_further_credit = self.charge.kind == Charge.Kind.CREDIT and not self.is_first
+        paid = (Reason(Cause.CREDIT, self.charge.amount),) if is_further_credit else ()
         if self.difference is None:
-            return self._unsent_reasons()
+            return (*paid, *self._unsent_reasons())
         decided = (
             Reason(_DECISION_CAUSES[_Kind(row.kind)], -row.amount, row.note)
             for row in self.decisions
@@ -250,9 +253,9 @@ class _ChargeLine:
         )
         left = self.difference.open_amount
         if not left:
-            return tuple(decided)
+            return (*paid, *decided)
         cause = Cause[self.difference.cause.name]
-        return (*decided, Reason(cause, -left, charge_id=self.charge.pk))
+        return (*paid, *decided, Reason(cause, -left, charge_id=self.charge.pk))
 
     def _unsent_reasons(self) -> tuple[Reason, ...]:
         if not self.charge.amount:
@@ -415,14 +418,15 @@ def _free_balance_share(cost: Decimal, period: BillingPeriod) -> Decimal:
 
 
 def _build_credit_row(lines: Sequence[_ChargeLine]) -> ProductRow:
-    charge = lines[0].charge
-    reasons = [Reason(Cause.CREDIT, charge.amount)]
+    """Return the row of the credit that paid at the closing, and of further credit."""
+    amount = sum((line.charge.amount for line in lines if line.is_first), ZERO)
+    reasons = [Reason(Cause.CREDIT, amount)] if amount else []
     return ProductRow(
         product="",
         events=None,
         daily=ZERO,
-        charged=charge.amount,
+        charged=amount,
         on_invoice=sum((line.invoiced_amount for line in lines), ZERO),
-        invoice_stripe_id=charge.invoice_stripe_id,
+        invoice_stripe_id=lines[-1].charge.invoice_stripe_id,
         reasons=(*reasons, *(reason for line in lines for reason in line.reasons)),
     )

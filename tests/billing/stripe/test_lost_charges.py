@@ -193,6 +193,38 @@ def test_a_void_invoice_returns_its_credit_once(draft: Draft, acme: WhiteLabel) 
     assert open_amounts() == [(id_, USAGE)]
 
 
+def test_charged_again_the_returned_credit_pays_again(draft: Draft) -> None:
+    id_ = bill(draft, credit=20)
+    finalize_and_void(draft, id_)
+    refetch_invoice(id_)
+    assert get_balances(draft.organization).credit == 20
+
+    for charge in Charge.objects.filter(kind="usage"):
+        decide_charge(charge.pk, AGAIN, key="k", **WHO)
+    assert get_balances(draft.organization).credit == 0
+    assert on_invoices(draft.organization)[1:] == (
+        {Cause.AWAITING_DRAFT, Cause.CREDIT, Cause.RETURNED},
+        True,
+    )
+    draft.fake.pay("succeed")
+    draft.wait(days=31)
+    draft.close()
+    period_id = Charge.objects.earliest("pk").period_id
+    for _ in range(3):
+        send_charges(period_id)
+        draft.pass_time(hours=0.09)
+
+    items = draft.items()
+    assert sum(amount for _, amount in items) == USAGE - 20
+    assert [amount for name, amount in items if name != "Credit"] == [
+        Decimal("12.51"),
+        Decimal("15.00"),
+    ]
+    refetch_invoice(draft.invoice.id)
+    assert on_invoices(draft.organization)[::2] == (USAGE - 20, True)
+    assert open_amounts() == []
+
+
 def test_charged_again_it_is_on_the_next_draft_once(draft: Draft) -> None:
     id_ = bill(draft)
     finalize_and_void(draft, id_)
