@@ -28,6 +28,7 @@ from tests.factories import (
     make_organizations,
     make_rate,
     make_user,
+    make_white_label,
     record,
 )
 from tests.support.alerts import evaluate, give, limit, subscribe
@@ -314,6 +315,19 @@ def test_a_limit_reached_after_the_period_has_no_day(
         limit(org, "soft", amount)
         fill_limit_rankings([org.pk])
         assert day(org) == counts_down
+
+
+def test_a_limit_that_was_just_reached_has_the_day_of_the_white_label() -> None:
+    """Noon in UTC is tomorrow where the white label is; its alert is not recorded."""
+    label = make_white_label(time_zone="Pacific/Kiritimati")
+    org = make_organization(label)
+    make_rate(label, "1")
+    spend(org, {0: 100})
+    limit(org, "soft", "100")
+
+    fill_limit_rankings([org.pk])
+
+    assert day(org) == date(2026, 11, 22)
 
 
 def test_the_sweep_updates_days_and_repairs_missed_changes(
