@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from billing.ledger.queries.terms import list_with_boundaries
 from billing.models import (
     BillingPeriod,
     Charge,
@@ -214,3 +215,20 @@ def test_a_price_that_becomes_unknown_keeps_its_row(
     [warning] = Discrepancy.objects.filter(resolved_at=None)
     assert warning.kind == "unknown_price"
     assert warning.stripe_value.startswith(cart.seats)
+
+
+def test_a_first_cycle_is_no_change_of_terms(cart: Cart, acme: WhiteLabel) -> None:
+    """A sync closes periods one by one only where the terms changed."""
+    began = timezone.now() - timedelta(days=90)
+    BillingPeriod.objects.filter(organization=cart.organization).update(starts_at=began)
+    cart.subscribe(cart.seats, cart.plan)
+    run_sync(acme)
+    assert list_with_boundaries([cart.id]) == set()
+
+    cart.fake.advance(days=3)
+    subscriptions = cart.fake.client().v1.subscriptions
+    subscriptions.update(cart.id, {"billing_cycle_anchor": "now"})
+    refetch_subscription(cart.id)
+    later = timezone.now() + timedelta(days=4)
+    with time_machine.travel(later, tick=False):
+        assert list_with_boundaries([cart.id]) == {cart.id}
