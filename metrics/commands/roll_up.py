@@ -135,6 +135,12 @@ def roll_up_organizations(organization_ids: Sequence[int]) -> None:
         cursor.execute(_ROLL_UP_ORGANIZATIONS, {"ids": ids, "now": timezone.now()})
 
 
+def lock_roll_up() -> None:
+    """Take the roll-up lock in the caller's transaction, before other locks."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_ROLL_UP)
+
+
 def roll_up_fleet_totals() -> int:
     """Roll up pending fleet usage; return the number of rows, at most `_ROWS`."""
     with _roll_up_lock() as cursor:

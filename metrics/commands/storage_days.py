@@ -48,8 +48,8 @@ from metrics.signals import closed_usage_lowered, usage_recorded
 from orgs.days import EARLIEST_DAY, ONE_DAY, first_instant
 from orgs.models import Organization, WhiteLabel
 
-ORGANIZATIONS = 200  # compared by one statement
-_DAYS = 5_000  # recorded by one transaction
+ORGANIZATIONS = 50  # compared by one statement
+_DAYS = 10_000  # recorded by one transaction
 _CREDIT_PLACES = 12  # decimal places of a credit
 _AUTHOR = "Orgdesk"
 _NOTE = "Stored bytes of past days changed."
@@ -85,9 +85,10 @@ def record_storage_of(
         _make_months(white_label, differences)
         with transaction.atomic():
             recorded_ids = _record_batch(white_label, organization_ids, until)
-        if not recorded_ids:
+        if recorded_ids:
+            usage_recorded.send_robust(WhiteLabel, organization_ids=recorded_ids)
+        if len(differences) < _DAYS:
             return
-        usage_recorded.send_robust(WhiteLabel, organization_ids=recorded_ids)
 
 
 def _list_differences(

@@ -400,6 +400,18 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
+                name='LatePricing',
+                fields=[
+                    ('pk', models.CompositePrimaryKey('organization_id', 'period', 'product', 'meter', 'price_version', blank=True, editable=False, primary_key=True, serialize=False)),
+                    ('organization_id', models.BigIntegerField()),
+                    ('period', models.IntegerField()),
+                    ('product', models.TextField()),
+                    ('meter', models.TextField()),
+                    ('price_version', models.PositiveIntegerField()),
+                    ('correction_id', models.UUIDField()),
+                ],
+            ),
+            migrations.CreateModel(
                 name='StorageDay',
                 fields=[
                     ('pk', models.CompositePrimaryKey('organization_id', 'day', blank=True, editable=False, primary_key=True, serialize=False)),

@@ -4,7 +4,7 @@ Other apps never read them directly: they call `metrics.queries` and
 `metrics.commands`.
 """
 
-from metrics.models.carried import CarriedUsage
+from metrics.models.carried import CarriedUsage, LatePricing
 from metrics.models.corrections import Correction, PeriodRepricing
 from metrics.models.daily import DailyMetric, DailyUsage, OrganizationRanking
 from metrics.models.events import OpenPeriod, UsageEvent
@@ -23,6 +23,7 @@ __all__ = [
     "DailyUsage",
     "FleetTotal",
     "Integration",
+    "LatePricing",
     "OpenPeriod",
     "OrganizationRanking",
     "PendingFleetUsage",

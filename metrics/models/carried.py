@@ -1,4 +1,4 @@
-"""Unpriced usage that counts in the next billing period."""
+"""Unpriced usage that is priced when its period closes, or carried to the next."""
 
 from django.db import models
 from django.db.models import CheckConstraint, Q
@@ -25,3 +25,23 @@ class CarriedUsage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.product} {self.meter} of period {self.period} carried"
+
+
+class LatePricing(models.Model):
+    """The version of the price book that priced what was unpriced in a closing period.
+
+    Other usage of the period keeps the prices it was recorded or re-rated with.
+    """
+
+    pk = models.CompositePrimaryKey(
+        "organization_id", "period", "product", "meter", "price_version"
+    )
+    organization_id = models.BigIntegerField()
+    period = models.IntegerField()
+    product = models.TextField()
+    meter = models.TextField()
+    price_version = models.PositiveIntegerField()
+    correction_id = models.UUIDField()
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.meter} of period {self.period} priced late"

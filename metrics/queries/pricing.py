@@ -5,9 +5,10 @@ comparing the two detects errors. A cost is the exact product of the quantity an
 price of a base unit at the event's instant. From the start of an organization's special
 rate on, that rate applies instead of the white label's.
 
-Usage without a rate is unpriced. When its period is closed, it is carried into the next
-one (see `metrics.commands.carrying`): it counts in the first period, from that of its
-event on, at whose prices it has a rate, and otherwise in the last one it is carried to.
+Usage without a rate is unpriced. When its period is closed, it gets the price that was
+set meanwhile (see `metrics.commands.late_pricing`) or is carried into the next one (see
+`metrics.commands.carrying`): it counts in the first period, from that of its event on,
+at whose prices it has a rate, and otherwise in the last one it is carried to.
 """
 
 from metrics.catalog import UNBILLED_METERS
@@ -51,13 +52,14 @@ def priced_sums(events: str, *, is_current: bool = False) -> str:
     quantity, cost, benchmark_cost, unpriced, free)`. Of the quantity, `unpriced` has
     no rate, `free` a rate of 0.
 
-    chain: the periods to which unpriced usage of a period is carried. candidate: the
-    periods that a carried quantity may count in. requested: the prices that are needed.
-    offered: all rates that were in the price book at that version, special ones of the
-    organization first. ranked: adds when the organization's first special rate starts.
-    span: from when until when each rate applies; a general rate ends where the first
-    special rate starts. Materialized, so that the planner does not compute them again
-    for every event.
+    chain: the periods to which unpriced usage of a period is carried. late: the
+    versions that price what was unpriced when a period closed. candidate: the periods
+    that such a quantity may count in, with their versions. requested: the prices that
+    are needed. offered: all rates that were in the price book at that version, special
+    ones of the organization first. ranked: adds when the organization's first special
+    rate starts. span: from when until when each rate applies; a general rate ends where
+    the first special rate starts. Materialized, so that the planner does not compute
+    them again for every event.
     """
     rerated = _RERATED + (_CURRENT_VERSIONS if is_current else "")
     return f"""
@@ -71,20 +73,25 @@ with recursive rerated as materialized (
     select c.organization_id, c.product, c.meter, c.first, c.period + 1
     from chain c join metrics_carriedusage k using (organization_id, product, meter,
         period)
+), late as materialized (
+    select * from metrics_latepricing where organization_id = any(%(ids)s)
 ), quantity as materialized (
     select e.organization_id, (e.at at time zone %(zone)s)::date as day, e.product,
         q.key as meter, e.project_id, e.event_id, e.at, e.period,
         q.value::bigint as quantity, e.price_version,
         greatest(e.price_version, r.version) as version,
-        q.value <> '0' and exists (
+        q.value <> '0' and (exists (
             select from chain c where c.organization_id = e.organization_id
                 and c.product = e.product and c.meter = q.key and c.first = e.period)
+        or exists (
+            select from late l where l.organization_id = e.organization_id
+                and l.product = e.product and l.meter = q.key and l.period = e.period))
             as is_carried
     from ({events}) e
     left join rerated r on r.organization_id = e.organization_id
         and r.period = e.period
     cross join lateral jsonb_each(e.quantities) q
-), candidate as materialized (
+), place as materialized (
     select q.*, q.period as counted_in, q.version as counted_version
     from quantity q where q.is_carried
     union all
@@ -94,6 +101,14 @@ with recursive rerated as materialized (
     from quantity q join chain c on c.organization_id = q.organization_id
         and c.product = q.product and c.meter = q.meter and c.first = q.period
     where q.is_carried and c.period < coalesce({_CREDITED_IN}, c.period + 1)
+), candidate as materialized (
+    select * from place
+    union all
+    select q.organization_id, q.day, q.product, q.meter, q.project_id, q.event_id, q.at,
+        q.period, q.quantity, q.price_version, q.version, q.is_carried, q.counted_in,
+        greatest(q.counted_version, l.price_version)
+    from place q join late l on l.organization_id = q.organization_id
+        and l.product = q.product and l.meter = q.meter and l.period = q.counted_in
 ), requested as materialized (
     select organization_id, product, meter, version from quantity
     union
@@ -139,7 +154,8 @@ with recursive rerated as materialized (
             and s.product = q.product and s.meter = q.meter
             and s.version = q.counted_version and q.at >= s.since and q.at < s.until
         order by q.organization_id, q.event_id, q.at, q.meter, s.base_price is null,
-            case when s.base_price is null then -q.counted_in else q.counted_in end
+            case when s.base_price is null then -q.counted_in else q.counted_in end,
+            q.counted_version
     ) carried
 ), summed as materialized (
     select organization_id, day, product, meter, project_id, period,

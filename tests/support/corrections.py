@@ -15,7 +15,14 @@ from django.db import connection
 from billing.ledger.commands.periods import close_period
 from metrics.catalog import DAILY_METRICS
 from metrics.commands.roll_up import roll_up_usage
-from metrics.models import CarriedUsage, DailyMetric, DailyUsage, Rate, UsageEvent
+from metrics.models import (
+    CarriedUsage,
+    DailyMetric,
+    DailyUsage,
+    LatePricing,
+    Rate,
+    UsageEvent,
+)
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -120,6 +127,15 @@ def truth(
             "organization_id", "period", "product", "meter"
         )
     )
+    late = defaultdict(set)
+    for pricing in LatePricing.objects.all():
+        key = (
+            pricing.organization_id,
+            pricing.period,
+            pricing.product,
+            pricing.meter,
+        )
+        late[key].add(pricing.price_version)
     ids = set(
         Organization.objects.filter(white_label=label).values_list("id", flat=True)
     )
@@ -134,6 +150,8 @@ def truth(
                 version = max(version, rerated)
                 rate = _rate_of(rates, e, meter, version)
                 key = e.organization_id, period, e.product, meter
+                for version_ in [] if rate or not quantity else sorted(late[key]):
+                    rate = rate or _rate_of(rates, e, meter, max(version, version_))
                 if rate or not quantity or key not in carried:
                     break
                 period += 1

@@ -16,7 +16,9 @@ from billing.models import BillingPeriod
 from billing.signals import periods_closing, terms_changed
 from metrics.commands import periods as periods_commands
 from metrics.commands.carrying import carry_unpriced
+from metrics.commands.late_pricing import price_late
 from metrics.commands.periods import advance_periods, lock_open_periods
+from metrics.commands.roll_up import lock_roll_up
 from metrics.commands.splits import PeriodSplit, lock_for_split, move_later_usage
 from metrics.commands.storage_days import record_storage_of
 from metrics.queries.periods import list_open_periods, period_costs
@@ -77,17 +79,20 @@ def close_periods(
     Return the closed periods. Waits for requests that are recording usage; usage that
     arrives later belongs to the next period whatever its timestamp. With `splits`,
     usage from `ends_at` on that was recorded already moves to the next period. Unpriced
-    usage is carried into it, unless it is written off by the caller. Raises
+    usage gets the rate that was added meanwhile or is carried into the next period,
+    unless it is written off by the caller. Raises
     `PeriodClosed` if an open period starts at or after `ends_at`.
     """
     if splits:
         _lock_for_splits(organization_ids)
-    _record_storage(organization_ids, ends_at)
+    _complete_usage(organization_ids, ends_at, prices_late=carries_unpriced)
     # Requests that record usage hold a share lock on the same row until they commit:
     # after this line no usage can be added to the periods that are summed below.
-    lock_open_periods(organization_ids)
+    open_numbers = lock_open_periods(organization_ids)
     if key and _find_closed(organization_ids, key):
         raise PeriodClosed("A period was closed for this already.")
+    if splits or (carries_unpriced and list_unpriced(open_numbers)):
+        lock_roll_up()  # before the lock of alerts, as where stored bytes are recorded
     periods_closing.send(
         BillingPeriod, organization_ids=list(organization_ids), ends_at=ends_at
     )
@@ -132,18 +137,23 @@ def _organizations(ids: Iterable[int]) -> QuerySet[Organization]:
     return rows.order_by("white_label_id", "pk")
 
 
-def _record_storage(organization_ids: Sequence[int], ends_at: datetime) -> None:
-    """Record the stored bytes of the days before the end, which the periods bill."""
+def _complete_usage(
+    organization_ids: Sequence[int], ends_at: datetime, *, prices_late: bool
+) -> None:
+    """Record the stored bytes of the days before the end, which the periods bill.
+
+    With `prices_late`, unpriced usage that got a rate in the meantime is priced, too.
+    Both take the locks of corrections, which come before those of open periods.
+    """
     rows = WhiteLabel.objects.filter(organizations__in=organization_ids).distinct()
     for white_label in rows.order_by("pk"):
-        ids = Organization.objects.filter(
+        organizations = Organization.objects.filter(
             pk__in=organization_ids, white_label=white_label
         )
-        record_storage_of(
-            white_label,
-            list(ids.order_by("pk").values_list("pk", flat=True)),
-            until=ends_at,
-        )
+        ids = list(organizations.order_by("pk").values_list("pk", flat=True))
+        record_storage_of(white_label, ids, until=ends_at)
+        if prices_late:
+            price_late(white_label, ids)
 
 
 def _find_closed(organization_ids: Sequence[int], key: str) -> BillingPeriod | None:

@@ -96,6 +96,55 @@ def test_unpriced_usage_is_carried_and_billed_once_it_has_a_price(
     assert_whole(used)
 
 
+def test_closing_applies_a_rate_that_was_added_for_unpriced_usage(
+    acme: WhiteLabel, used: Organization
+) -> None:
+    """The person who added the rate need not re-rate; priced usage keeps its price."""
+    close(used, 0)
+    record(acme, [event("b", quantities={"requests": 1, "prompt_tokens": 7})])
+    make_rate(acme, "9")
+    make_rate(acme, "3", meter="prompt_tokens")
+
+    closed = close_period(used.pk, ends_at=NOW + timedelta(hours=1))
+
+    assert closed.cost == 2 + 3 * 77
+    assert list_open_unpriced(used.pk) == []
+    assert list_carried(used.pk) == set()
+    assert Correction.objects.get(kind="rerate").by == "Orgdesk"
+    assert_whole(used)
+
+
+def test_closing_carries_what_a_later_rate_does_not_cover(
+    acme: WhiteLabel, used: Organization
+) -> None:
+    at = "2026-11-21T11:30:00Z"
+    record(acme, [event("b", timestamp=at, quantities={"prompt_tokens": 7})])
+    start = datetime(2026, 11, 21, 11, 15, tzinfo=UTC)
+    make_rate(acme, "3", meter="prompt_tokens", effective_from=start)
+    assert close_period(used.pk, ends_at=NOW).cost == 10 + 21
+    assert [line.quantity for line in list_open_unpriced(used.pk)] == [70]
+    assert_whole(used)
+
+    make_rate(acme, "4", meter="prompt_tokens")
+    assert close_period(used.pk, ends_at=NOW + timedelta(hours=1)).cost == 280
+    assert_whole(used)
+
+
+def test_a_split_period_carries_its_part_alone(
+    acme: WhiteLabel, used: Organization
+) -> None:
+    at = "2026-11-21T11:30:00Z"
+    record(acme, [event("b", timestamp=at, quantities={"prompt_tokens": 7})])
+    split = datetime(2026, 11, 21, 11, 15, tzinfo=UTC)
+    assert close_period(used.pk, ends_at=split, splits=True).cost == 10
+    assert usage_of(used, *ROW)[0] == (2, "prompt_tokens", 77, 0, 77)
+    assert_whole(used)
+    make_rate(acme, "3", meter="prompt_tokens")
+    rerate(acme, used)
+    assert period_cost(used.pk, number=2).cost == 231
+    assert_whole(used)
+
+
 def test_a_price_for_a_part_leaves_the_rest_carried(
     acme: WhiteLabel, used: Organization
 ) -> None:
