@@ -227,7 +227,8 @@ def test_a_first_cycle_is_no_change_of_terms(cart: Cart, acme: WhiteLabel) -> No
 
     cart.fake.advance(days=3)
     subscriptions = cart.fake.client().v1.subscriptions
-    subscriptions.update(cart.id, {"billing_cycle_anchor": "now"})
+    anchor: Any = {"billing_cycle_anchor": "now"}
+    subscriptions.update(cart.id, anchor)
     refetch_subscription(cart.id)
     later = timezone.now() + timedelta(days=4)
     with time_machine.travel(later, tick=False):
