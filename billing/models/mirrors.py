@@ -327,7 +327,8 @@ class Invoice(models.Model):
     hosted_url = models.URLField(max_length=500, blank=True)
     # Payment intents and charges that paid it, by spaces: refunds name only these.
     payment_ids = models.TextField(blank=True, default="", db_default="")
-    # All lines were read after the invoice was finalized: they cannot change any more.
+    # Of an invoice with more lines than lists have: all of them were read after it was
+    # finalized, and they cannot change any more.
     has_final_lines = models.BooleanField(default=False, db_default=False)
     synced_at = models.DateTimeField(default=timezone.now)  # when Stripe was asked
 

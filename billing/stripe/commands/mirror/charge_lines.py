@@ -20,6 +20,8 @@ from billing.stripe.commands.mirror.owners import Owner
 from orgs.catalog import CURRENCY_DIGITS
 
 _KIND = Discrepancy.Kind.CHARGES
+_LISTED_LINES = 10  # of each invoice that Stripe lists
+_DRAFT = Invoice.Status.DRAFT
 
 
 def mirror_charge_lines(
@@ -47,12 +49,24 @@ def mirror_charge_lines(
         at=context.at,
     )
     affected |= {invoice.id for invoice in invoices}
-    final = [invoice.id for invoice in whole if invoice.status != Invoice.Status.DRAFT]
-    Invoice.objects.filter(stripe_id__in=final, has_final_lines=False).update(
-        has_final_lines=True
-    )
+    _mark_final(whole)
     return_lost_credits(affected)
     return compare_charges(affected, context)
+
+
+def _mark_final(invoices: Sequence[gateway.Invoice]) -> None:
+    """Record that the lines of long invoices are known, and are not fetched again.
+
+    Lists have all lines of the others: a sync does not write their rows for this.
+    """
+    ids = [
+        invoice.id
+        for invoice in invoices
+        if len(invoice.lines) > _LISTED_LINES and invoice.status != _DRAFT
+    ]
+    if ids:
+        rows = Invoice.objects.filter(stripe_id__in=ids, has_final_lines=False)
+        rows.update(has_final_lines=True)
 
 
 def delete_charge_lines(
