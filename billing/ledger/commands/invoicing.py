@@ -103,9 +103,10 @@ def close_period_for_cancellation(
     """Close the period of an organization whose platform subscription was canceled.
 
     Call it when the subscription is seen to end, any number of times; not for one that
-    ended long ago. Its charges wait for a draft, which Stripe does not create any more:
-    Orgdesk does, see `billing.ledger.commands.usage_invoices`. Return None and change
-    nothing while the organization has another live platform subscription.
+    ended long ago. Usage from then on moves to the next period. Its charges wait for a
+    draft, which Stripe does not create any more: Orgdesk does, see
+    `billing.ledger.commands.usage_invoices`. Return None and change nothing while the
+    organization has another live platform subscription.
     """
     platform = Subscription.objects.filter(kind=Subscription.Kind.PLATFORM)
     subscription = platform.filter(stripe_id=subscription_id).first()
@@ -124,6 +125,7 @@ def close_period_for_cancellation(
         key=f"canceled-{subscription_id}-{ended_at.astimezone(UTC):%Y%m%dT%H%M%S}",
         draft="",
         currency=currency,
+        splits=True,
     )
 
 
@@ -150,6 +152,7 @@ def _close_and_charge(
     key: str,
     draft: str,
     currency: str,
+    splits: bool = False,
 ) -> BillingPeriod | None:
     # Where the terms change, the period is split as a change of terms splits it: it
     # must not matter which of Stripe's events is handled first.
@@ -159,7 +162,7 @@ def _close_and_charge(
             subscription.organization_id,
             ends_at=min(ends_at, timezone.now()),
             key=key,
-            splits=ends_at in terms,
+            splits=splits or ends_at in terms,
         )
     except PeriodClosed:
         return None

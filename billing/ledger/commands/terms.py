@@ -4,6 +4,7 @@ Free balance, price and cycle apply to the part of the usage that they belong to
 open period does not go on over these instants:
 
 - the end of a trial, whether Stripe or a person ended it;
+- a cancellation in a trial, which ends it early;
 - the start of a trial, if there was usage before it;
 - a restart of the billing cycle: another interval, or a reset of its anchor;
 - the end of a month beside a plan with a longer cycle (`close_ended_months`).
@@ -29,7 +30,7 @@ from metrics.commands.splits import has_usage_before
 from metrics.queries.periods import list_open_periods
 
 # A change that is seen later changes nothing: usage of long ago would be billed apart.
-_RECENT = timedelta(days=40)
+RECENT_CHANGE = timedelta(days=40)
 
 
 class _Boundary(NamedTuple):
@@ -57,7 +58,7 @@ def close_changed_terms(
     if ended_at is None and subscription.status == _Status.CANCELED:
         ended_at = subscription.cancels_at  # its item was removed, and others go on
     if ended_at is not None:
-        boundaries = [boundary for boundary in boundaries if boundary.at < ended_at]
+        boundaries = _end_boundaries(subscription, boundaries, ended_at)
     closed = (_close(subscription, boundary) for boundary in boundaries)
     return [period for period in closed if period is not None]
 
@@ -95,12 +96,32 @@ def _list_boundaries(
     boundaries = [
         _Boundary(at, reason)
         for reason, at in instants.items()
-        if at is not None and now - _RECENT < at <= now
+        if at is not None and now - RECENT_CHANGE < at <= now
     ]
     return sorted(boundaries)
 
 
 _Status = Subscription.Status
+
+
+def _end_boundaries(
+    subscription: Subscription, boundaries: list[_Boundary], ended_at: datetime
+) -> list[_Boundary]:
+    """Return the boundaries of a subscription that has ended.
+
+    If it ended in its trial, the trial ended then, too: free balance pays for the part
+    until that instant, even if another subscription is live by now.
+    """
+    earlier = [boundary for boundary in boundaries if boundary.at < ended_at]
+    starts_at, trial_ends_at = subscription.trial_starts_at, subscription.trial_ends_at
+    is_in_trial = (
+        starts_at is not None
+        and trial_ends_at is not None
+        and starts_at < ended_at < trial_ends_at
+    )
+    if is_in_trial and ended_at > timezone.now() - RECENT_CHANGE:
+        return [*earlier, _Boundary(ended_at, "trial")]
+    return earlier
 
 
 def _restarted_at(subscription: Subscription) -> datetime | None:

@@ -31,7 +31,7 @@ from tests.factories import (
 from tests.metrics.test_recording_parallel import together
 from tests.support.corrections import APPLY, run
 from tests.support.fake_stripe import FakeStripe, make_price
-from tests.support.stripe_mirror import run_sync
+from tests.support.stripe_mirror import run_sync, subscribe
 from tests.support.years import Year
 
 pytestmark = pytest.mark.django_db
@@ -299,6 +299,52 @@ def test_canceled_at_the_period_end_the_last_usage_is_invoiced(year: Year) -> No
 
     assert charged(year) == [3]
     assert year.billed()[-1][0] == "paid"
+
+
+@pytest.mark.parametrize("subscribes_again", [False, True])
+def test_a_trial_that_was_canceled_is_free_until_then_however_late_it_is_seen(
+    year: Year, acme: WhiteLabel, subscribes_again: bool
+) -> None:
+    start_trial(year)
+    year.use_now(15)
+    pass_unseen(year, days=2)
+    year.fake.client().v1.subscriptions.cancel(year.subscription_id)
+    pass_unseen(year, days=12)
+    year.use_now(4)
+    if subscribes_again:
+        price = make_price(year.fake).id
+        subscribe(year.fake, year.customer_id, price)
+
+    run_sync(acme)
+
+    used = Decimal("15.015")
+    assert periods(year) == [(used, used, 2 * DAY)]
+    assert get_balances(year.organization).free_balance == 50 - used
+    assert year.is_reconciled()
+
+
+def test_a_cancellation_that_is_seen_a_week_later_is_invoiced(
+    year: Year, acme: WhiteLabel
+) -> None:
+    year.subscribe()
+    year.use_now(3)
+    pass_unseen(year, days=2)
+    year.fake.client().v1.subscriptions.cancel(year.subscription_id)
+    pass_unseen(year, days=7)
+    year.use_now(4)
+
+    run_sync(acme)
+    year.work()
+    year.wait(hours=2)
+
+    assert periods(year) == [(Decimal("3.003"), 0, 2 * DAY)]
+    assert charged(year) == [3]
+
+
+def pass_unseen(year: Year, *, days: int) -> None:
+    """Advance both clocks; no event of Stripe arrives."""
+    year.clock.shift(days * DAY)
+    year.fake.advance(days=days)
 
 
 def test_a_sync_alone_leads_to_the_same_books(year: Year, acme: WhiteLabel) -> None:

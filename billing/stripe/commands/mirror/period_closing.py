@@ -5,7 +5,7 @@ closed period can be added to it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -14,9 +14,12 @@ from billing.ledger.commands.invoicing import (
     close_period_for_cancellation,
     close_period_for_invoice,
 )
-from billing.ledger.commands.terms import close_changed_terms, close_ended_months
+from billing.ledger.commands.terms import (
+    RECENT_CHANGE,
+    close_changed_terms,
+    close_ended_months,
+)
 
-_RECENTLY_ENDED = timedelta(days=3)
 _CANCELED = "canceled"
 
 
@@ -46,7 +49,7 @@ def close_removed_platforms(removed: Mapping[str, datetime]) -> None:
     Stripe goes on making drafts for what they still sell, but usage is not billed with
     those. Repeated, it changes nothing.
     """
-    since = timezone.now() - _RECENTLY_ENDED
+    since = timezone.now() - RECENT_CHANGE
     for subscription_id, removed_at in sorted(removed.items()):
         if removed_at > since:
             close_period_for_cancellation(subscription_id, ended_at=removed_at)
@@ -66,6 +69,6 @@ def close_periods_of_terms(
         ended_at=subscription.ended_at,
     )
     close_ended_months(subscription.id)
-    since, ended_at = timezone.now() - _RECENTLY_ENDED, subscription.ended_at
+    since, ended_at = timezone.now() - RECENT_CHANGE, subscription.ended_at
     if subscription.status == _CANCELED and ended_at and ended_at > since:
         close_period_for_cancellation(subscription.id, ended_at=ended_at)
