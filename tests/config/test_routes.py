@@ -125,12 +125,13 @@ STAFF_PAGES = {
         "billing:webhook_events",
         "billing:failed_jobs",
     ),
-    *("billing:fleet_alerts", "billing:alert_emails"),
+    *("billing:fleet_alerts", "billing:alert_emails", "billing:unpriced"),
     *("api_docs", "components"),
 }
 KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_api_keys_page
 # Routes of one row, most of them POST only: see test_stripe_pages and test_actions.
 ROW_PAGES = {
+    "billing:write_off",  # see test_unpriced_periods
     *("billing:start_sync", "billing:discrepancy_row", "billing:resolve_discrepancy"),
     *(
         "billing:resolve_all_discrepancies",

@@ -206,18 +206,14 @@ _FIXTURES = os.environ.get("STRIPE_FIXTURES", "")
 _EXPANDED = {"invoice": {"subscription", "payments"}, "charge": {"refunds"}}
 
 
-@pytest.mark.skipif(not _FIXTURES, reason="STRIPE_FIXTURES names no file")
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *("customer", "product", "price", "subscription", "subscription_item"),
-        *("invoice", "line_item", "invoiceitem", "charge", "refund", "dispute"),
-        *("credit_note", "event"),
-    ],
-)
-def test_no_field_of_the_published_objects_is_missing(
-    filled: FakeStripe, kind: str
-) -> None:
+KINDS = [
+    *("customer", "product", "price", "subscription", "subscription_item"),
+    *("invoice", "line_item", "invoiceitem", "charge", "refund", "dispute"),
+    *("credit_note", "event"),
+]
+
+
+def check_published_fields(filled: FakeStripe, kind: str) -> None:
     published = json.loads(Path(_FIXTURES).read_text())["resources"][kind]
     inside = {
         "subscription_item": ("subscription", "items"),
@@ -232,3 +228,9 @@ def test_no_field_of_the_published_objects_is_missing(
     missing = published.keys() - shown.keys() - _EXPANDED.get(kind, set())
 
     assert missing == set()
+
+
+if _FIXTURES:  # an extra check: the file is not part of the repository
+    test_no_field_of_the_published_objects_is_missing = pytest.mark.parametrize(
+        "kind", KINDS
+    )(check_published_fields)

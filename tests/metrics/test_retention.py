@@ -219,6 +219,7 @@ def test_a_month_that_an_open_period_needs_stays_until_it_closes(
     months: time_machine.Traveller, settings: Settings, zone: str, timestamp: str
 ) -> None:
     label = make_white_label(time_zone=zone)
+    make_rate(label, "0")  # unpriced usage would be carried
     org = create_organization(label)
     closed, _dormant = (
         create_organization(label, "org-9"),

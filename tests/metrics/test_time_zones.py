@@ -192,7 +192,7 @@ def instants_around(draw: st.DrawFn, place: Place) -> list[datetime]:
 
 
 bounded = hypothesis(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     database=None,

@@ -82,6 +82,7 @@ def test_organizations_without_a_limit_are_evaluated_when_usage_is_rolled_up(
         organization=org, defaults={"gpu_seconds_per_year": 100}
     )
     limit(make_organization(acme, "org-8"), "soft", "10")
+    make_rate(acme, "0", meter="gpu_seconds")
     use(acme, 1, quantities={"gpu_seconds": 60})
     wait_until(lambda: enqueued_at)
     evaluate_limited()

@@ -127,6 +127,8 @@ def delete(account: Account, call: Call) -> Json:
     invoice = account.get("invoice", call.ids[0])
     if invoice["status"] != "draft":
         raise errors.refused("You can only delete draft invoices.")
+    if invoice["parent"] is not None:
+        raise errors.refused("You can't delete invoices created by subscriptions.")
     for item in account.store.select(
         "kind = 'invoiceitem' and invoice = ?", (invoice["id"],)
     ):

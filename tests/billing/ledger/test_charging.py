@@ -272,7 +272,7 @@ def test_a_charge_already_on_a_finalized_invoice_is_done(draft: Draft) -> None:
 
 def test_charges_of_a_deleted_draft_move_to_the_next(draft: Draft) -> None:
     period = draft.close()
-    draft.fake.client().v1.invoices.delete(draft.invoice.id)
+    draft.fake.control("remove", id=draft.invoice.id)
 
     send_charges(period.id)
 

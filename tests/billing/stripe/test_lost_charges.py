@@ -94,7 +94,7 @@ LOSSES: list[tuple[Callable[[Draft], Any], str, str, Cause]] = [
         Cause.INVOICE_VOIDED,
     ),
     (
-        lambda draft: draft.fake.client().v1.invoices.delete(draft.invoice.id),
+        lambda draft: draft.fake.control("remove", id=draft.invoice.id),
         "27.51",
         "0",
         Cause.INVOICE_MISSING,
