@@ -4,6 +4,7 @@
 # make test FAST=1                         without browser, process and slow tests
 # make bench [QUICK=1] [ROWS=chart] [KEEP=DIR] [SIZES=N] [BENCH_JSON=FILE]   and peers
 # make growth [QUICK=1] [SIZES=1000,10000] [EVENTS=100000] [KEEP=DIR] [GROWTH_JSON=FILE]
+# make fuzz                                run every phase of the API fuzzer
 # make check                               format, lint, types, contracts, migrations
 
 PYTHON ?= python3
@@ -27,7 +28,7 @@ install-%: export REQUESTS_CA_BUNDLE := $(CA_FILE)
 install-%: export UV_SYSTEM_CERTS ?= 1
 endif
 
-.PHONY: up test bench growth check clean lock real screenshots install browser
+.PHONY: up test fuzz bench growth check clean lock real screenshots install browser
 .DEFAULT_GOAL := up
 
 up: install-runtime
@@ -43,6 +44,10 @@ WORKERS ?= $(shell "$(PYTHON)" -c "import os; print(min(4, (os.cpu_count() or 1)
 test: install-dev $(if $(FAST),,browser)
 	@exec "$(PY)" -m pytest -n $(WORKERS) --dist loadfile \
 	--no-loadscope-reorder $(LANES) $(ARGS)
+
+fuzz: install-dev
+	@exec env FUZZ_PHASES=coverage,fuzzing,stateful "$(PY)" -m pytest \
+	tests/config/test_openapi_fuzz.py
 
 # Builds its own databases and starts its own servers; KEEP keeps the data for next time.
 bench: install-bench
