@@ -16,9 +16,9 @@ _NAMES = {
     ("month", 1): "monthly",
     ("year", 1): "yearly",
 }
-# In days, at least: a longer cycle always contains the end of a month.
-_LENGTHS = {"day": 1, "week": 7, "month": 28, "year": 365}
-_LONGEST_MONTH = 31
+# A count above this one makes a cycle longer than any month, so that it contains the
+# end of one.
+MOST_WITHIN_A_MONTH = {"day": 31, "week": 4, "month": 1, "year": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Cycle:
     @property
     def is_longer_than_a_month(self) -> bool:
         """True if every period of the cycle is longer than any month."""
-        return self.count * _LENGTHS[self.interval] > _LONGEST_MONTH
+        return self.count > MOST_WITHIN_A_MONTH[self.interval]
 
     def __str__(self) -> str:
         """Return `monthly`, `yearly`, or `every 3 months`."""

@@ -11,9 +11,10 @@ from django.utils import timezone
 from billing.cycles import last_month_end
 from billing.ledger.commands.credits import grant_credit
 from billing.ledger.commands.periods import close_period
-from billing.ledger.commands.terms import close_changed_terms
+from billing.ledger.commands.terms import close_changed_terms, close_ended_months
 from billing.ledger.queries.credits import get_balances
 from billing.ledger.queries.facts import billing_facts
+from billing.ledger.queries.terms import list_ended_months
 from billing.models import BillingPeriod, Charge, Subscription
 from metrics.commands.voids import void_correction
 from metrics.models import Correction, UsageEvent
@@ -213,6 +214,21 @@ def test_usage_is_invoiced_monthly_while_the_plan_is_yearly(year: Year) -> None:
     assert rows.count() == 12
     assert rows.latest("number").invoice.stripe_id, "the yearly draft bills the last"
     assert year.is_reconciled()
+
+
+def test_a_month_is_listed_when_it_has_ended_and_until_it_is_closed(
+    year: Year,
+) -> None:
+    year.subscribe(interval="year")  # on November 21, so the month has 30 days
+    year.use_now(2)
+    for days, hours in ((29, 23), (0, 2), (30, 20), (0, 4)):
+        year.clock.shift(timedelta(days=days, hours=hours))
+        listed = list_ended_months(10)
+        assert listed == ([year.subscription_id] if days == 0 else [])
+
+        for stripe_id in listed:
+            assert close_ended_months(stripe_id)
+        assert list_ended_months(10) == []
 
 
 def test_without_the_setting_usage_waits_for_the_yearly_draft(year: Year) -> None:
