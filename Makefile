@@ -46,7 +46,7 @@ test: install-dev $(if $(FAST),,browser)
 	--no-loadscope-reorder $(LANES) $(ARGS)
 
 fuzz: install-dev
-	@exec env FUZZ_PHASES=coverage,fuzzing,stateful "$(PY)" -m pytest \
+	@exec env FUZZ_PHASES=examples,coverage,fuzzing,stateful "$(PY)" -m pytest \
 	tests/config/test_openapi_fuzz.py
 
 # Builds its own databases and starts its own servers; KEEP keeps the data for next time.
