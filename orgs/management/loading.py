@@ -87,10 +87,10 @@ class LoadCommand(BaseCommand):
     def _check_file(self, file: str) -> None:
         """Read a CSV file to its end, so that a broken one is refused as a whole.
 
-        Standard input cannot be read twice: of it, the rows before the broken one are
-        loaded, in whole batches.
+        Standard input or a pipe cannot be read twice: of it, the rows before the broken
+        one are loaded, in whole batches.
         """
-        if file == "-":
+        if file == "-" or not Path(file).is_file():
             return
         with Source(file) as source:
             records = read_records(source, self.layout)

@@ -30,7 +30,7 @@ NumberedLine = tuple[int, bytes]
 
 
 class Source:
-    """A file or standard input, gzip-compressed or not, and its reading position.
+    """A file, pipe, or standard input, gzip-compressed or not, and its position.
 
     Its lines are UTF-8: a byte order mark is left out, UTF-16 with one is converted.
     Raises `CommandError` for a file that is no text.
@@ -39,7 +39,8 @@ class Source:
     def __init__(self, path: str) -> None:
         self.name = "standard input" if path == "-" else path
         self._file = None if path == "-" else _open(Path(path))
-        self.size = Path(path).stat().st_size if self._file else None
+        self._is_seekable = self._file is not None and self._file.seekable()
+        self.size = Path(path).stat().st_size if self._is_seekable else None
         try:
             self._stream = self._as_utf8(self._decompressed())
         except BaseException:
@@ -55,8 +56,8 @@ class Source:
             self._file.close()
 
     def position(self) -> int:
-        """Return the number of bytes read from the file, compressed or not."""
-        return self._file.raw.tell() if self._file else 0
+        """Return the number of bytes read, compressed or not; 0 unless it is a file."""
+        return self._file.raw.tell() if self._file and self._is_seekable else 0
 
     def lines(self) -> Iterator[NumberedLine]:
         """Yield the lines that were not read yet, with their ends and their numbers.

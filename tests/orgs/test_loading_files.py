@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,22 @@ def test_standard_input_stops_at_a_broken_row(
     with pytest.raises(CommandError, match="standard input: line 4"):
         load.path("-")
     assert UsageEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize("content", [HEADER + ROWS, HEADER + ROWS + "c,org-7\n"])
+def test_a_pipe_is_read_once(load: Load, content: str) -> None:
+    """A pipe, as `<(zcat x.csv.gz)` makes one, has its rows for one reader only."""
+    reader, writer = os.pipe()
+    os.write(writer, gzip.compress(content.encode()))
+    os.close(writer)
+    try:
+        if content == HEADER + ROWS:
+            assert load.path(f"/dev/fd/{reader}")[1].startswith("accepted 2 ")
+        else:
+            with pytest.raises(CommandError, match="line 4"):
+                load.path(f"/dev/fd/{reader}")
+    finally:
+        os.close(reader)
 
 
 def test_text_that_is_not_utf_8_is_refused_with_line_and_byte(
