@@ -63,9 +63,12 @@ def possible_decisions(difference: ChargeDifference) -> tuple[str, ...]:
     """Return the kinds of decisions that a difference allows."""
     if not difference.open_amount:
         return ()
-    if difference.open_amount > 0 and difference.kind == Charge.Kind.USAGE:
+    if difference.open_amount < 0:
+        return _Kind.RETURN, _Kind.WRITE_OFF
+    if difference.kind == Charge.Kind.USAGE:
         return _Kind.CHARGE_AGAIN, _Kind.WRITE_OFF
-    return _Kind.RETURN, _Kind.WRITE_OFF
+    # An invoice that gives too much credit owes the customer nothing.
+    return (_Kind.WRITE_OFF,)
 
 
 def _decide(
@@ -82,7 +85,7 @@ def _decide(
     if kind == _Kind.RETURN:
         refund_as_credit(
             difference.organization_id,
-            amount=abs(amount),
+            amount=-amount,
             note=note,
             by=author,
             key=f"charge-{charge.pk}-{key}",

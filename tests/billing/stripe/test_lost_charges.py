@@ -341,6 +341,38 @@ def test_a_line_that_was_copied_to_a_second_invoice_is_charged_twice(
     assert on_invoices(draft.organization)[2]
 
 
+@pytest.mark.parametrize(
+    ("second", "edited", "excess"),
+    [(-2000, None, "20.00"), (None, -3000, "10.00")],
+)
+def test_an_invoice_that_gives_too_much_credit_returns_none(
+    draft: Draft, second: int | None, edited: int | None, excess: str
+) -> None:
+    """The credit of 20.00 is on a second invoice too, or was edited to 30.00."""
+    id_ = bill(draft, credit=20)
+    charge = Charge.objects.get(kind="credit")
+    client = draft.fake.client().v1
+    if edited:
+        client.invoice_items.update(str(charge.stripe_id), {"amount": edited})
+    if second:
+        copy: Any = {"customer": draft.customer_id, "currency": "usd"}
+        id_ = client.invoices.create(copy | {"auto_advance": False}).id
+        metadata = {"orgdesk_charge": str(charge.pk)}
+        item = {"invoice": id_, "amount": second, "metadata": metadata}
+        client.invoice_items.create(copy | item)
+    refetch_invoice(id_)
+    assert open_amounts() == [(draft.invoice.id, Decimal(excess))]
+    for kind in (AGAIN, RETURN):
+        with pytest.raises(NothingMissing):
+            decide_charge(charge.pk, kind, key=kind, **WHO)
+
+    decide_charge(charge.pk, OFF, key="k", **WHO)
+
+    assert get_balances(draft.organization).credit == 0
+    assert open_amounts() == []
+    assert on_invoices(draft.organization)[2]
+
+
 def test_another_customers_line_is_not_a_charge(
     draft: Draft, org: Organization
 ) -> None:
