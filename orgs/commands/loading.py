@@ -22,6 +22,7 @@ from orgs.commands.organizations import (
     signal_created,
     signal_entitlements,
     signal_people,
+    touch_organizations,
 )
 from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
 
@@ -74,6 +75,7 @@ def _load_round(
     rows = {key: row for key, row in known.items() if row.deleted_at is None} | created
     changed, moved = _update(rows, lines)
     limited = _set_entitlements(rows, lines)
+    touch_organizations(limited)
     people = _set_people(Member, _listed(rows, lines, "members"))
     people |= _set_people(Project, _listed(rows, lines, "projects"))
     _signal({row.pk for row in created.values()}, moved | limited, people)

@@ -1,6 +1,6 @@
 """Incoming organizations and people, new projects, and the signals of all writers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
@@ -104,12 +104,17 @@ def signal_entitlements(organization_ids: Sequence[int]) -> None:
 
 
 def touch_organization(organization_id: int) -> None:
-    """Mark an organization as changed now, because something that it has was changed.
+    """Mark an organization as changed now, as `touch_organizations` does."""
+    touch_organizations([organization_id])
 
-    Call it in the transaction of the change. A trigger moves the instant forward even
-    if this machine's clock is behind.
+
+def touch_organizations(organization_ids: Collection[int]) -> None:
+    """Mark organizations as changed now, because something that they have was changed.
+
+    Call it in the transaction of the change, with the rows of several organizations
+    locked. A trigger moves the instant forward even if this machine's clock is behind.
     """
-    rows = Organization.objects.filter(pk=organization_id)
+    rows = Organization.objects.filter(pk__in=organization_ids)
     rows.update(updated_at=timezone.now())
 
 

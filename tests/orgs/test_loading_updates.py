@@ -77,6 +77,15 @@ def test_what_a_line_has_is_updated(
     assert again(load, **changes) == UNCHANGED
 
 
+@pytest.mark.parametrize("users", [6, None])
+def test_another_limit_changes_the_organization(load: Load, users: int | None) -> None:
+    before = loaded().updated_at
+
+    assert again(load, entitlements={"users": users}) == UPDATED
+
+    assert loaded().updated_at > before
+
+
 def test_what_a_line_does_not_have_stays(load: Load) -> None:
     bare = lines(
         {"external_id": "new", "name": "New", "members": [{"external_id": "m"}]}
