@@ -16,6 +16,9 @@ PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 export STATE_DIR CHROMIUM
 export UV_PYTHON_DOWNLOADS := never
+# Many containers set it; every process would compile Django and all packages again, which
+# costs 4 s of CPU each.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A proxy that inspects TLS signs with a CA that only the system knows: pip and uv trust
 # the system's certificates where it has any (a slim container has none), else their own.

@@ -183,8 +183,6 @@ def _set_environment(state: Path) -> None:
         "BENCH_REDIS_URL": paths.redis_url(state),
         "BENCH_SECRET_KEY": paths.read_secret_key(state),
     }
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-        os.environ["PYTHONPYCACHEPREFIX"] = str(state / "bytecode")
 
 
 def free_port() -> int:

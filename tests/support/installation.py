@@ -28,7 +28,7 @@ class Installation:
         self.tree, self.output = folder / "orgdesk", folder / "output"
         self.port, self.demo = free_port(), demo
         self.environment = environment(folder / "state", DEMO=str(int(demo)))
-        shutil.copytree(ROOT, self.tree, ignore=shutil.ignore_patterns(".*", "__py*"))
+        shutil.copytree(ROOT, self.tree, ignore=shutil.ignore_patterns(".*"))
         (self.tree / ".venv").symlink_to(sys.prefix)
 
     @contextmanager

@@ -352,10 +352,6 @@ def _set_environment(state: Path) -> None:
     os.environ["STATE_DIR"] = str(state)
     os.environ["PYTHONUNBUFFERED"] = "1"
     os.environ["HTTPS_ONLY"] = os.environ.get("HTTPS_ONLY") or "0"
-    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-        # Without byte code each of five processes compiles Django, 1.3 s each: write it
-        # into the state folder instead of the source folders.
-        os.environ["PYTHONPYCACHEPREFIX"] = str(state / "bytecode")
 
 
 def check_port(port: int, *, seconds: float = 2.0) -> None:
