@@ -39,22 +39,18 @@ class _Boundary(NamedTuple):
 
 
 def close_changed_terms(
-    subscription_id: str,
-    *,
-    has_new_trial: bool = False,
-    ended_at: datetime | None = None,
+    subscription_id: str, *, ended_at: datetime | None = None
 ) -> list[BillingPeriod]:
     """Close the open period wherever the subscription's terms changed inside it.
 
-    Call it whenever the subscription was read from Stripe, any number of times; with
-    `has_new_trial` if its trial was not known before. Terms of a subscription that has
-    ended changed before `ended_at` only. Return the closed periods, whose charges wait
-    for the next draft.
+    Call it whenever the subscription was read from Stripe, any number of times. Terms
+    of a subscription that has ended changed before `ended_at` only. Return the closed
+    periods, whose charges wait for the next draft.
     """
     subscription = find_with_terms(subscription_id)
     if subscription is None:
         return []
-    boundaries = _list_boundaries(subscription, has_new_trial=has_new_trial)
+    boundaries = _list_boundaries(subscription)
     if ended_at is None and subscription.status == _Status.CANCELED:
         ended_at = subscription.cancels_at  # its item was removed, and others go on
     if ended_at is not None:
@@ -83,15 +79,13 @@ def close_ended_months(subscription_id: str) -> list[BillingPeriod]:
     return [period] if period else []
 
 
-def _list_boundaries(
-    subscription: Subscription, *, has_new_trial: bool
-) -> list[_Boundary]:
+def _list_boundaries(subscription: Subscription) -> list[_Boundary]:
     """Return the recent instants at which terms changed, the earliest first."""
     now, ends_at = timezone.now(), subscription.trial_ends_at
     instants = {
         "trial": ends_at if subscription.status != _Status.TRIALING else None,
         "cycle": _restarted_at(subscription),
-        "start": _trial_start_with_usage(subscription) if has_new_trial else None,
+        "start": _trial_start_with_usage(subscription),
     }
     boundaries = [
         _Boundary(at, reason)

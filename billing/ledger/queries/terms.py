@@ -112,10 +112,14 @@ def list_with_boundaries(stripe_ids: Sequence[str]) -> set[str]:
     rows = Subscription.objects.filter(
         stripe_id__in=stripe_ids, kind=Subscription.Kind.PLATFORM
     ).annotate(open_since=Subquery(start[:1]))
-    has_changed = Q(trial_ends_at__gt=F("open_since"), trial_ends_at__lte=now) | Q(
-        cycle_anchor_at__gt=F("open_since"),
-        cycle_anchor_at__lte=now,
-        began_at__lt=F("cycle_anchor_at"),  # the first cycle is no restart
+    has_changed = (
+        Q(trial_starts_at__gt=F("open_since"), trial_starts_at__lte=now)
+        | Q(trial_ends_at__gt=F("open_since"), trial_ends_at__lte=now)
+        | Q(
+            cycle_anchor_at__gt=F("open_since"),
+            cycle_anchor_at__lte=now,
+            began_at__lt=F("cycle_anchor_at"),  # the first cycle is no restart
+        )
     )
     has_month = _IS_LONG & Q(open_since__lte=now - _SHORTEST_MONTH)
     ids = rows.filter(has_changed | has_month).values_list("stripe_id", flat=True)

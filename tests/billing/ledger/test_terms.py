@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from billing import gateway
 from billing.cycles import last_month_end
 from billing.ledger.commands.credits import grant_credit
 from billing.ledger.commands.periods import close_period
@@ -16,6 +17,14 @@ from billing.ledger.queries.credits import get_balances
 from billing.ledger.queries.facts import billing_facts
 from billing.ledger.queries.terms import list_ended_months
 from billing.models import BillingPeriod, Charge, Subscription
+from billing.stripe.commands.mirror.fetches import FetchContext
+from billing.stripe.commands.mirror.refetches import (
+    fetch_prices,
+    refetch_all_of,
+    refetch_customer,
+    refetch_subscription,
+)
+from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
 from metrics.commands.voids import void_correction
 from metrics.models import Correction, UsageEvent
 from metrics.queries.voids import UsageRange
@@ -54,6 +63,15 @@ def start_trial(year: Year, *, days: int = 14, free: int = 50) -> None:
     year.subscribe(trial_end=ends_at)
     id_ = year.organization.id
     grant_credit(id_, kind="free_balance", amount=Decimal(free), **WHO)
+
+
+def start_trial_unseen(year: Year) -> None:
+    """Start a trial in Stripe whose events never arrive."""
+    price = make_price(year.fake, 2900).id
+    ends_at = int((timezone.now() + 14 * DAY).timestamp())
+    id_ = subscribe(year.fake, year.customer_id, price, trial_end=ends_at)
+    year.subscription_id = id_
+    year.delivered |= {item["id"] for item in year.fake.events()}
 
 
 def change(year: Year, *, deliver: bool = True, **parameters: Any) -> None:
@@ -149,6 +167,54 @@ def test_usage_before_a_trial_is_not_free(year: Year) -> None:
         (Decimal("5.005"), Decimal("5.005"), 15 * DAY),
     ]
     assert charged(year) == [3]
+
+
+def test_usage_before_a_trial_is_not_free_when_its_customer_is_linked_later(
+    year: Year,
+) -> None:
+    year.use_now(3)
+    year.wait(days=1)
+    start_trial_unseen(year)
+    year.use_now(5)
+
+    refetch_all_of(year.customer_id)
+
+    assert periods(year) == [(Decimal("3.003"), 0, DAY)]
+
+
+def test_a_trial_is_seen_again_after_a_worker_died_before_the_closing(
+    year: Year, acme: WhiteLabel
+) -> None:
+    year.use_now(3)
+    year.wait(days=1)
+    start_trial_unseen(year)
+    refetch_customer(year.customer_id)
+    subscription = gateway.get_subscription(year.subscription_id)
+    fetch_prices([subscription], FetchContext(timezone.now()))
+    mirror_subscriptions([subscription], FetchContext(timezone.now()))
+    year.use_now(5)
+    assert periods(year) == []
+
+    run_sync(acme)
+
+    assert periods(year) == [(Decimal("3.003"), 0, DAY)]
+
+
+def test_a_canceled_trial_that_its_successor_reveals_closes_the_period(
+    year: Year,
+) -> None:
+    """The successor is mirrored with all other subscriptions of its customer."""
+    start_trial(year)
+    year.use_now(3)
+    pass_unseen(year, days=1)
+    year.fake.client().v1.subscriptions.cancel(year.subscription_id)
+    pass_unseen(year, days=1)
+    price = make_price(year.fake, 2900).id
+    successor = subscribe(year.fake, year.customer_id, price)
+
+    refetch_subscription(successor)
+
+    assert periods(year) == [(Decimal("3.003"), Decimal("3.003"), DAY)]
 
 
 def test_a_trial_that_begins_in_a_paid_month_splits_it(year: Year) -> None:

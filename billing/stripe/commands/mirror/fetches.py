@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from billing.gateway import Invoice
+from billing.gateway import Invoice, Subscription
 from billing.stripe.commands import discrepancies
 from billing.stripe.commands.discrepancies import Difference
 
@@ -34,7 +34,8 @@ class Outcome:
     # Subscriptions that sell no platform any more, with the instant when that was seen.
     removed_platforms: dict[str, datetime] = field(default_factory=dict)
     closing_invoices: list[Invoice] = field(default_factory=list)  # that end a period
-    new_trials: set[str] = field(default_factory=set)  # subscriptions that started one
+    # Mirrored subscriptions, whose terms may have changed.
+    subscriptions: list[Subscription] = field(default_factory=list)
 
     def add(self, other: "Outcome") -> None:
         """Add the counts and objects of another outcome."""
@@ -45,7 +46,7 @@ class Outcome:
         self.duplicate_customers |= other.duplicate_customers
         self.removed_platforms |= other.removed_platforms
         self.closing_invoices += other.closing_invoices
-        self.new_trials |= other.new_trials
+        self.subscriptions += other.subscriptions
 
 
 def record_differences(

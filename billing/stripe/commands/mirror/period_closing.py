@@ -4,7 +4,7 @@ Stripe finalizes a draft invoice an hour after it made it. Until then the charge
 closed period can be added to it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from django.utils import timezone
@@ -55,19 +55,13 @@ def close_removed_platforms(removed: Mapping[str, datetime]) -> None:
             close_period_for_cancellation(subscription_id, ended_at=removed_at)
 
 
-def close_periods_of_terms(
-    subscription: gateway.Subscription, new_trials: Collection[str]
-) -> None:
+def close_periods_of_terms(subscription: gateway.Subscription) -> None:
     """Close periods where the terms of a mirrored subscription changed, or it ended.
 
     Repeated, it changes nothing. Stripe makes no further draft for a subscription that
     has ended; one that ended long ago is left alone.
     """
-    close_changed_terms(
-        subscription.id,
-        has_new_trial=subscription.id in new_trials,
-        ended_at=subscription.ended_at,
-    )
+    close_changed_terms(subscription.id, ended_at=subscription.ended_at)
     close_ended_months(subscription.id)
     since, ended_at = timezone.now() - RECENT_CHANGE, subscription.ended_at
     if subscription.status == _CANCELED and ended_at and ended_at > since:

@@ -56,9 +56,16 @@ def refetch_subscription(id_: str, *, by: str = "") -> Outcome:
     outcome = mirror_subscriptions([subscription], context)
     for customer_id in sorted(outcome.duplicate_customers):
         outcome.add(mirror_all_subscriptions(customer_id, context))
-    close_periods_of_terms(subscription, outcome.new_trials)
-    close_removed_platforms(outcome.removed_platforms)
+    _close_terms(outcome)
     return outcome
+
+
+def _close_terms(outcome: Outcome) -> None:
+    """Close the periods of all subscriptions that were mirrored, the oldest first."""
+    subscriptions = {item.id: item for item in outcome.subscriptions}
+    for item in sorted(subscriptions.values(), key=lambda item: item.created_at):
+        close_periods_of_terms(item)
+    close_removed_platforms(outcome.removed_platforms)
 
 
 def refetch_invoice(id_: str, *, by: str = "") -> Outcome:
@@ -172,6 +179,7 @@ def refetch_all_of(customer_id: str, *, by: str = "") -> Outcome:
     if not outcome.unlinked_customers:
         context = FetchContext(timezone.now(), by)
         outcome.add(mirror_all_subscriptions(customer_id, context))
+        _close_terms(outcome)
         outcome.add(_refetch_invoices(customer_id, by))
     return outcome
 

@@ -89,7 +89,7 @@ def mirror_subscriptions(
         differences, list(outcome.seen), context
     )
     if context.repairs:
-        outcome.new_trials = set(_list_new_trials(columns, batch))
+        outcome.subscriptions = list(batch.subscriptions)
         outcome.removed_platforms = dict(_list_removed_platforms(batch, columns))
         outcome.written = _write(batch, columns, duplicates, context)
     return outcome
@@ -104,15 +104,6 @@ def _list_removed_platforms(
         is_ended = row is not None and row.status == Subscription.Status.CANCELED
         if row and is_ended and not has_ended(subscription) and row.cancels_at:
             yield subscription.id, row.cancels_at
-
-
-def _list_new_trials(columns: ColumnsByKey, batch: SubscriptionBatch) -> Iterator[str]:
-    """Yield the subscriptions in a trial that Orgdesk did not know of."""
-    for key, row in columns.items():
-        known = batch.rows.get(key)
-        is_new = known is None or known.trial_starts_at != row.trial_starts_at
-        if is_new and row.status == Subscription.Status.TRIALING:
-            yield row.stripe_id
 
 
 def _load_batch(

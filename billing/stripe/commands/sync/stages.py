@@ -4,7 +4,7 @@ Requests to Stripe are made before or after a transaction, never inside one.
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -89,7 +89,7 @@ def _mirror_subscription_page(
     for customer_id in sorted(result.outcome.duplicate_customers):
         result.errors += not _mirror_all_of(customer_id, result.outcome, context)
     if context.repairs:
-        result.errors += _close_periods(items, result.outcome.new_trials)
+        result.errors += _close_periods([*items, *result.outcome.subscriptions])
     for removed in result.outcome.removed_platforms.items():
         result.errors += not _close(_close_removed_platform, removed)
     lasting = {
@@ -99,17 +99,17 @@ def _mirror_subscription_page(
     return result
 
 
-def _close_periods(
-    items: Sequence[gateway.Subscription], new_trials: Collection[str]
-) -> int:
-    """Close periods where terms changed or a subscription ended; return the errors."""
+def _close_periods(items: Iterable[gateway.Subscription]) -> int:
+    """Close periods where terms changed or a subscription ended; return the errors.
 
-    def close(subscription: gateway.Subscription) -> None:
-        close_periods_of_terms(subscription, new_trials)
-
-    changed = list_with_boundaries([item.id for item in items]) | set(new_trials)
-    affected = [item for item in items if item.id in changed or item.ended_at]
-    return sum(not _close(close, item) for item in affected)
+    Of a subscription that was read twice the last answer counts. The oldest is first,
+    because each period begins where the one before it ended.
+    """
+    latest = {item.id: item for item in items}
+    changed = list_with_boundaries(list(latest))
+    affected = [item for item in latest.values() if item.id in changed or item.ended_at]
+    affected.sort(key=lambda item: item.created_at)
+    return sum(not _close(close_periods_of_terms, item) for item in affected)
 
 
 def _mirror_all_of(customer_id: str, outcome: Outcome, context: FetchContext) -> bool:
