@@ -95,6 +95,27 @@ class ActionForm(forms.Form):
     def summary(self) -> str:
         return ""
 
+    def joint_verb(self) -> str:
+        """Return what the action does to the whole subscription in Stripe.
+
+        Empty: it changes only the items of one kind.
+        """
+        return ""
+
+    @property
+    def joint_effects(self) -> list[str]:
+        """A sentence for each other kind that the same subscription in Stripe sells."""
+        verb = self.joint_verb()
+        return [
+            f"This also {verb} {row.tier.title()} ({row.get_kind_display()}):"
+            " Stripe has both in one subscription."
+            for row in (self.context.joined_to(self.subscription) if verb else ())
+        ]
+
+    def full_summary(self) -> str:
+        """Return the summary, with what else the action changes."""
+        return " ".join([self.summary(), *self.joint_effects]).strip()
+
     def due_at(self) -> datetime | None:
         """Return when a scheduled action is due; null means immediately."""
         return None
@@ -428,6 +449,9 @@ class TrialEndForm(ActionForm):
             return "Ends now."
         return f"To {day_year(self.cleaned_data['date'])}."
 
+    def joint_verb(self) -> str:
+        return "moves the end of the trial of"
+
 
 class PauseForm(ActionForm):
     reason = forms.CharField(
@@ -442,9 +466,13 @@ class PauseForm(ActionForm):
     def summary(self) -> str:
         return f"Reason: {self.cleaned_data['reason']}"
 
+    def joint_verb(self) -> str:
+        return "pauses"
+
 
 class ResumeForm(ActionForm):
-    pass
+    def joint_verb(self) -> str:
+        return "resumes"
 
 
 class CancelForm(ActionForm):
@@ -485,6 +513,10 @@ class CancelForm(ActionForm):
         if self.ends_at is None:
             return "Cancellation undone."
         return f"Ends on {self._day_label(self.ends_at)}."
+
+    def joint_verb(self) -> str:
+        is_undone = self.is_bound and self.cleaned_data.get("when") == UNDO
+        return "keeps" if is_undone else "cancels"
 
 
 class PaymentLinkForm(ActionForm):

@@ -95,6 +95,14 @@ class ActionContext:
             and item.kind == subscription.kind
         ]
 
+    def joined_to(self, subscription: Subscription) -> list[Subscription]:
+        """Return the rows of other kinds that are the same subscription in Stripe."""
+        return [
+            row
+            for row in self.subscriptions
+            if row.stripe_id == subscription.stripe_id and row.kind != subscription.kind
+        ]
+
     @property
     def startable(self) -> tuple[Price, ...]:
         """The prices of subscription kinds that the organization does not have yet."""

@@ -126,7 +126,7 @@ def _request_action(action_request: ActionRequest, form: ActionForm) -> StripeAc
     action = requests.request_action(
         action_request.organization,
         action_request.kind,
-        parameters=form.parameters() | {"summary": form.summary()},
+        parameters=form.parameters() | {"summary": form.full_summary()},
         note=form.cleaned_data["note"],
         by=action_request.staff.principal.name,
         idempotency_key=form.cleaned_data["idempotency_key"],

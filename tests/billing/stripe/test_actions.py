@@ -23,7 +23,11 @@ from billing.models import (
 )
 from billing.stripe import tasks
 from billing.stripe.commands.actions import execution
-from billing.stripe.commands.mirror.refetches import refetch_customer, refetch_invoice
+from billing.stripe.commands.mirror.refetches import (
+    refetch_customer,
+    refetch_invoice,
+    refetch_subscription,
+)
 from billing.stripe.queries.actions import list_due_actions
 from billing.stripe.templatetags.actions import action_description
 from orgs.commands import work as work_commands
@@ -473,6 +477,34 @@ def test_a_cancellation_is_scheduled_for_a_date_and_undone(
     staff.ask("cancel", growth, when="period_end")
     growth.refresh_from_db()
     assert growth.cancels_at == growth.period_ends_at
+
+
+def test_an_action_on_a_joint_subscription_names_the_other_kind(
+    staff: StaffContext, growth: Subscription
+) -> None:
+    assert preview_of(staff, growth, "cancel")["form"].joint_effects == []
+    seats = staff.price(1100, kind="spaces", tier="team")
+    more: Any = {"items": [{"price": seats, "quantity": 7}]}
+    staff.fake.client().v1.subscriptions.update(growth.stripe_id, more)
+    refetch_subscription(growth.stripe_id)
+    team = Subscription.objects.get(kind="spaces")
+
+    answer = staff.client.get(staff.url("cancel", team))
+    canceled = staff.ask("cancel", team, when="date", date="2026-12-11")
+
+    effect = "This also cancels Growth (Platform): Stripe has both in one subscription."
+    assert answer.context["form"].joint_effects == [effect]
+    assert b"data-joint" in answer.content
+    assert canceled.parameters["summary"].endswith(effect)
+    growth.refresh_from_db()
+    assert growth.cancels_at
+    for kind in ("pause", "cancel"):
+        [other] = preview_of(staff, growth, kind)["form"].joint_effects
+        assert "Team (Spaces)" in other
+    undone = staff.ask("cancel", team, when="undo")
+    assert "This also keeps Growth" in undone.parameters["summary"]
+    seats_form = preview_of(staff, team, "seats", seats=8)["form"]
+    assert seats_form.joint_effects == []
 
 
 def test_a_trial_is_extended_or_ended_now(staff: StaffContext) -> None:
