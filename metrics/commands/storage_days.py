@@ -34,7 +34,7 @@ from metrics.commands.recompute import CorrectionSpec, finish_correction
 from metrics.commands.record import record_derived
 from metrics.commands.voids import void_open_events
 from metrics.events import RESERVED_PREFIX, IncomingEvent
-from metrics.models import Correction
+from metrics.models import Correction, StorageRefund
 from metrics.periods import DayRange
 from metrics.queries.partitions import has_all_events, list_event_partitions
 from metrics.queries.storage import (
@@ -190,15 +190,17 @@ def _refund(
 ) -> None:
     """Announce the cost of excess bytes of closed periods, which grants a credit.
 
-    A part that a person has voided is in no period any more and costs nothing.
+    A part that a person has voided is in no period any more and costs nothing. Rows
+    keep what is refunded, so that it is not refunded again.
     """
     costs: dict[int, Decimal] = {}
-    for line in closed:
-        refunded = min(max(excess[line.day], 0), line.quantity)
-        excess[line.day] -= refunded
-        if refunded:
-            share = Fraction(refunded, line.quantity) * Fraction(line.cost)
-            costs[line.period] = costs.get(line.period, Decimal(0)) + _round(share)
+    refunds = [
+        _take_excess(organization, line, excess, correction)
+        for line in closed
+        if excess[line.day] > 0
+    ]
+    for refund in refunds:
+        costs[refund.period] = costs.get(refund.period, Decimal(0)) + refund.cost
     if costs:
         closed_usage_lowered.send(
             Organization,
@@ -207,6 +209,26 @@ def _refund(
             by=correction.by,
             note=correction.note,
         )
+    StorageRefund.objects.bulk_create(refunds)  # the receiver counts those before
+
+
+def _take_excess(
+    organization: Organization,
+    line: ClosedQuantity,
+    excess: dict[date, int],
+    correction: CorrectionSpec,
+) -> StorageRefund:
+    """Take what the line has of its day's excess; return it as a refund."""
+    refunded = min(excess[line.day], line.quantity)
+    excess[line.day] -= refunded
+    return StorageRefund(
+        organization_id=organization.pk,
+        day=line.day,
+        period=line.period,
+        correction_id=correction.id,
+        quantity=refunded,
+        cost=_round(Fraction(refunded, line.quantity) * Fraction(line.cost)),
+    )
 
 
 def _round(amount: Fraction) -> Decimal:

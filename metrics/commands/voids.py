@@ -10,21 +10,21 @@ continues with the events that are not voided yet.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
-from metrics.catalog import DAILY_METRICS
+from metrics.catalog import DAILY_METRICS, STORAGE_METER
 from metrics.commands import recompute
 from metrics.commands.recompute import CorrectionSpec, RecomputeScope
 from metrics.errors import EventsNotStored, UsageDiffers
 from metrics.models import Correction
 from metrics.periods import DayRange
 from metrics.queries import pricing
-from metrics.queries.voids import IS_IN_RANGE, UsageRange
+from metrics.queries.voids import IS_IN_RANGE, REFUNDS, UsageRange
 from metrics.signals import usage_recorded
 from orgs.days import ONE_DAY, day_of
 from orgs.models import Organization, WhiteLabel
@@ -98,7 +98,41 @@ def credit_usage(
         return None
     voided = _voided_batch()
     _credit_selected(_scope(usage_range), correction)
-    return voided
+    costs = _subtract_refunds(voided.costs, usage_range.organization, correction)
+    return replace(voided, costs=costs)
+
+
+# What is credited with its events is no longer a separate refund.
+_TAKE_REFUNDS_BACK = f"""
+with taken as (
+    select s.day, s.period, least(s.quantity, r.quantity) as quantity,
+        least(s.cost, r.cost) as cost
+    from (
+        select day, period, sum(quantity) as quantity, sum(cost) as cost
+        from void_sum where meter = '{STORAGE_METER}' group by 1, 2) s
+    join ({REFUNDS}) r using (day, period)
+    where r.quantity > 0
+), inserted as (
+    insert into metrics_storagerefund as d (organization_id, day, period,
+        correction_id, quantity, cost)
+    select %(id)s, day, period, %(correction)s, -quantity, -cost from taken
+    order by day, period
+    on conflict (organization_id, day, period, correction_id) do update set
+        quantity = d.quantity + excluded.quantity, cost = d.cost + excluded.cost
+)
+select period, sum(cost) from taken group by 1
+"""  # noqa: S608  ours
+
+
+def _subtract_refunds(
+    costs: dict[int, Decimal], organization: Organization, correction: CorrectionSpec
+) -> dict[int, Decimal]:
+    """Return the batch's costs less what was refunded of its stored bytes before."""
+    parameters: dict[str, Any] = {"id": organization.pk, "correction": correction.id}
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_REFUNDS_BACK, parameters)
+        refunded = dict(cursor.fetchall())
+    return {number: cost - refunded.get(number, 0) for number, cost in costs.items()}
 
 
 def _void_batch(

@@ -425,6 +425,18 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
+                name='StorageRefund',
+                fields=[
+                    ('pk', models.CompositePrimaryKey('organization_id', 'day', 'period', 'correction_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                    ('organization_id', models.BigIntegerField()),
+                    ('day', models.DateField()),
+                    ('period', models.IntegerField()),
+                    ('correction_id', models.UUIDField()),
+                    ('quantity', models.DecimalField(decimal_places=0, max_digits=32)),
+                    ('cost', orgs.models.fields.ExactDecimalField()),
+                ],
+            ),
+            migrations.CreateModel(
                 name='UsageReport',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -13,7 +13,7 @@ from metrics.models.integrations import Integration
 from metrics.models.pending import PendingUsage, Usage
 from metrics.models.rates import PriceBook, Rate
 from metrics.models.reports import UsageReport
-from metrics.models.storage import StorageDay
+from metrics.models.storage import StorageDay, StorageRefund
 from metrics.models.voids import UsageVoid
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "PriceBook",
     "Rate",
     "StorageDay",
+    "StorageRefund",
     "Usage",
     "UsageEvent",
     "UsageReport",

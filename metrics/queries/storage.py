@@ -11,6 +11,7 @@ from django.db import connection
 from metrics.events import MAX_AGE
 from metrics.periods import DayRange
 from metrics.queries import pricing
+from metrics.queries.voids import REFUNDS
 from orgs.days import first_instant
 from orgs.models import Organization
 
@@ -128,7 +129,10 @@ def list_storing_organizations(
 
 @dataclass(frozen=True, slots=True)
 class ClosedQuantity:
-    """What events of a closed period recorded for a day, and its exact cost."""
+    """What events of a closed period recorded for a day and is not refunded.
+
+    The cost is exact.
+    """
 
     day: date
     period: int
@@ -138,22 +142,31 @@ class ClosedQuantity:
 
 _CLOSED = f"""
 {
-    pricing.priced_sums(f'''
+    pricing.priced_sums('''
     select e.* from metrics_usageevent e
     where e.organization_id = %(id)s and e.event_id = any(%(events)s)
         and e.at >= %(from)s and e.at < %(until)s and e.period <> (
             select number from metrics_openperiod where organization_id = %(id)s)
-        and not {pricing.IS_VOIDED}
+        and not exists (
+            select from metrics_usagevoid v where v.organization_id = e.organization_id
+                and v.event_id = e.event_id and v.at = e.at)
 ''')
 }
-select day, period, sum(quantity), sum(cost) from summed group by 1, 2 order by 1, 2
+select s.day, s.period, sum(s.quantity) - coalesce(r.quantity, 0),
+    greatest(sum(s.cost) - coalesce(r.cost, 0), 0)
+from summed s left join ({REFUNDS}) r on r.day = s.day and r.period = s.period
+group by 1, 2, r.quantity, r.cost having sum(s.quantity) > coalesce(r.quantity, 0)
+order by 1, 2
 """  # noqa: S608  no user input
 
 
 def list_closed_quantities(
     organization: Organization, event_ids: Sequence[str], days: DayRange
 ) -> list[ClosedQuantity]:
-    """Return what these events recorded in closed periods, by day and period."""
+    """Return what these events recorded in closed periods, by day and period.
+
+    Without events that are voided or credited, and less what was refunded before.
+    """
     label = organization.white_label
     parameters: dict[str, Any] = {
         "white_label": label.pk,

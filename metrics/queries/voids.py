@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection
 
+from metrics.catalog import STORAGE_METER
 from metrics.queries import pricing
 from orgs.errors import InvalidDateRange
 from orgs.models import Organization
@@ -56,10 +57,19 @@ e.organization_id = %(id)s and e.at >= %(from)s and e.at < %(until)s
         and v.event_id = e.event_id and v.at = e.at)
 """
 
+# What was refunded of stored bytes, by day and closed period; see `StorageRefund`.
+REFUNDS = """
+select day, period, sum(quantity) as quantity, sum(cost) as cost
+from metrics_storagerefund where organization_id = %(id)s group by 1, 2
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class VoidLine:
-    """Usage and cost of a range's events in one period, product and meter."""
+    """Usage and cost of a range's events in one period, product and meter.
+
+    Of stored bytes of closed periods, the cost is what was not refunded before.
+    """
 
     period: int
     product: str
@@ -112,7 +122,14 @@ class VoidPreview:
 
 _LINES = f"""
 {pricing.priced_sums(f"select e.* from metrics_usageevent e where {IS_IN_RANGE}")}
-select period, product, meter, sum(quantity), sum(cost) from summed
+, of_day as (
+    select day, period, product, meter, sum(quantity) as quantity, sum(cost) as cost
+    from summed group by 1, 2, 3, 4
+)
+select s.period, product, meter, sum(s.quantity),
+    sum(s.cost - least(s.cost, coalesce(r.cost, 0)))
+from of_day s left join ({REFUNDS}) r
+    on s.meter = '{STORAGE_METER}' and r.day = s.day and r.period = s.period
 group by 1, 2, 3 order by 1, 2, 3
 """  # noqa: S608  ours
 _EVENTS = f"""
@@ -175,14 +192,20 @@ _CREDITED = f"""
     where v.organization_id = %(id)s and v.is_credited
 ''')
 }
-select period, sum(cost) from summed group by 1 order by 1
+, credited as (
+    select period, cost from summed
+    union all
+    select period, cost from metrics_storagerefund where organization_id = %(id)s
+)
+select period, sum(cost) from credited group by 1 order by 1
 """  # noqa: S608  ours
 
 
 def credited_costs(organization: Organization) -> dict[int, Decimal]:
     """Return the cost that was refunded by credit, by closed period.
 
-    Events are priced as they were when they were recorded.
+    That is of credited events, at the prices they were recorded with, and of stored
+    bytes that turned out to be less.
     """
     label = organization.white_label
     parameters: dict[str, Any] = {

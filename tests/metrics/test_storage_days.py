@@ -9,6 +9,8 @@ import pytest
 import time_machine
 
 from billing.ledger.commands.periods import close_period
+from billing.ledger.commands.voids import void_usage as refund_usage
+from billing.ledger.queries.voids import preview_void_with_bills
 from billing.models import Charge, CreditEntry
 from metrics import tasks
 from metrics.commands import storage_days
@@ -241,6 +243,90 @@ def test_what_was_billed_too_much_is_credited(
     assert entry.amount == Decimal("1.5")
     assert entry.by == "Orgdesk"
     assert byte_days(org) == {"11-18": 10, "11-19": 10, "11-20": 7}
+
+
+def bill_until(organization: Organization, day: int) -> None:
+    """Close the period at the start of a day of November, and charge it."""
+    closed = close_period(organization.pk, ends_at=datetime(2026, 11, day, tzinfo=UTC))
+    cost = closed.cost or Decimal(0)
+    Charge.objects.create(
+        period=closed, product="storage", cost=cost, amount=cost, currency="usd"
+    )
+
+
+def delete_bytes(organization: Organization, id_: str, quantity: int) -> None:
+    label = organization.white_label
+    record(label, [stored(id_, "2026-11-19T11:00:00Z", deleted=quantity)])
+    record_storage_days()
+
+
+def credit_storage(organization: Organization) -> None:
+    whole = UsageRange(organization, NOW - timedelta(days=9), NOW, product="storage")
+    preview = preview_void_with_bills(whole)
+    spec = void_correction(by="ann", note="a gift")
+    result = refund_usage(whole, correction=spec, as_credit=True)
+    assert result.credit == preview.credit
+
+
+def credits_of(organization: Organization) -> Decimal:
+    rows = CreditEntry.objects.filter(organization=organization)
+    return sum(rows.values_list("amount", flat=True), Decimal(0))
+
+
+@pytest.mark.parametrize("other", ["0", "20"])
+@pytest.mark.parametrize("refunds", [1, 2])
+@pytest.mark.parametrize("is_credited_first", [False, True])
+def test_refunded_and_credited_bytes_are_paid_once(
+    acme: WhiteLabel,
+    org: Organization,
+    *,
+    other: str,
+    refunds: int,
+    is_credited_first: bool,
+) -> None:
+    """The storage of the closed period cost 10; its other usage is not credited."""
+    make_rate(acme, "0.5", product="storage", meter="storage_byte_days")
+    make_rate(acme, other)
+    usage = event("g", timestamp="2026-11-18T09:00:00Z", quantities={"requests": 1})
+    record(acme, [stored("a", "2026-11-18T11:00:00Z", 10), usage])
+    bill_until(org, 20)
+
+    if is_credited_first:
+        credit_storage(org)
+    for number in range(refunds):
+        delete_bytes(org, f"b{number}", 3)
+    if not is_credited_first:
+        assert credits_of(org) == Decimal("1.5") * refunds
+        credit_storage(org)
+    credit_storage(org)
+    delete_bytes(org, "c", 4)
+
+    assert credits_of(org) == 10
+
+
+def test_bytes_that_come_and_go_are_refunded_once(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    """A part of a closed period is refunded once, whatever was recorded since."""
+    make_rate(acme, "0.5", product="storage", meter="storage_byte_days")
+    later = datetime(2026, 11, 20, tzinfo=UTC)
+    make_rate(
+        acme, "0", product="storage", meter="storage_byte_days", effective_from=later
+    )
+    record(acme, [stored("a", "2026-11-19T11:00:00Z", 10)])
+    bill_until(org, 20)
+    delete_bytes(org, "b", 8)
+    assert credits_of(org) == 4
+
+    make_rate(acme, "0", product="storage", meter="storage_byte_days")
+    record(acme, [stored("c", "2026-11-19T11:00:00Z", 8)])
+    bill_until(org, 21)
+    delete_bytes(org, "d", 8)
+
+    assert credits_of(org) == 5  # as invoiced for the first period
+    assert byte_days(org)["11-19"] == 10 + 8
+    delete_bytes(org, "e", 1)
+    assert credits_of(org) == 5
 
 
 def test_a_void_lowers_the_days_since(acme: WhiteLabel, org: Organization) -> None:
