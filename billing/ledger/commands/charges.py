@@ -30,11 +30,10 @@ from billing.ledger.commands.lines import CHARGE, write_item
 from billing.ledger.queries.charges import (
     OTHER_PRODUCTS,
     due_charges,
-    sum_invoiced_usage,
+    sum_invoice_charges,
 )
 from billing.models import BillingAccount, Charge
 from orgs.commands import work
-from orgs.models.work import DatabaseClock
 
 logger = logging.getLogger(__name__)
 KEY_LIFETIME = timedelta(hours=23)  # Stripe forgets idempotency keys after 24 hours
@@ -85,28 +84,25 @@ def retry_charge(charge_id: int) -> None:
 
 
 def _claim(charge_id: int) -> Charge | None:
-    """Lease a due charge to this worker; return None if it is taken or must wait."""
-    due = due_charges(pk=charge_id)
-    charge = due.first()
-    if charge is None:
-        return None
-    if _must_wait_for_usage(charge):
-        due.update(next_attempt_at=DatabaseClock() + _CREDIT_WAIT)
-        return None
+    """Lease a due charge to this worker; return None if it is taken or not due."""
     rows = Charge.objects.exclude(invoice_stripe_id="").select_related("period")
     return work.claim(rows, charge_id)
 
 
 def _must_wait_for_usage(charge: Charge) -> bool:
-    """Return whether a credit exceeds the usage that its invoice already charges.
+    """Return whether a credit exceeds what Orgdesk charges on its invoice already.
 
     Sent sooner, it could make the total of the invoice negative.
     """
     is_credit = charge.kind == Charge.Kind.CREDIT
-    return is_credit and sum_invoiced_usage(charge.period_id) < -charge.amount
+    return is_credit and sum_invoice_charges(charge.invoice_stripe_id) < -charge.amount
 
 
 def _send(charge: Charge) -> None:
+    if _must_wait_for_usage(charge):
+        if not _leave_closed_invoice(charge):
+            work.release(charge, wait=_CREDIT_WAIT)
+        return
     try:
         item = _find_item_if_key_expired(charge) or _create_item(charge)
     except (gateway.Refused, gateway.Missing) as refused:
@@ -201,8 +197,17 @@ def _description(charge: Charge) -> str:
 def _resolve_refusal(charge: Charge, refused: gateway.GatewayError) -> None:
     """Finish, fail or defer a charge that Stripe refused, by the invoice's state.
 
-    A draft would have taken the item: the charge fails. An invoice that is no draft any
-    more either has the item from an earlier attempt, or the next draft gets it.
+    A draft would have taken the item: the charge fails.
+    """
+    if not _leave_closed_invoice(charge):
+        _fail(charge, refused.code, refused.message)
+
+
+def _leave_closed_invoice(charge: Charge) -> bool:
+    """Finish or defer a charge whose invoice is no draft; return whether it is none.
+
+    Such an invoice either has the item from an earlier attempt, or the next draft
+    gets it.
     """
     try:
         is_draft = gateway.get_invoice(charge.invoice_stripe_id).status == _DRAFT
@@ -211,10 +216,9 @@ def _resolve_refusal(charge: Charge, refused: gateway.GatewayError) -> None:
         is_draft, item = False, None
     if item:
         _finish(charge, item)
-    elif is_draft:
-        _fail(charge, refused.code, refused.message)
-    else:
+    elif not is_draft:
         _defer_to_next_draft(charge)
+    return not is_draft
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from billing import gateway
 from billing.ledger.commands.invoicing import DRAFT_REASONS, assign_draft
 from billing.ledger.queries.charges import (
     awaits_draft_of_stripe,
-    find_first_awaiting_draft,
+    find_first_usage_awaiting_draft,
 )
 from billing.models import BillingAccount, Subscription
 
@@ -25,10 +25,10 @@ _DRAFT = "draft"
 def make_usage_invoice(organization_id: int) -> str | None:
     """Find or create a draft for an organization's waiting charges; return its id.
 
-    Return None where no charge waits, no customer is linked, or Stripe will create the
+    Return None where no usage waits, no customer is linked, or Stripe will create the
     next draft soon. Call it outside transactions. Raises the gateway's errors.
     """
-    first = find_first_awaiting_draft(organization_id)
+    first = find_first_usage_awaiting_draft(organization_id)
     account = BillingAccount.objects.filter(organization_id=organization_id).first()
     if first is None or account is None or not account.stripe_id:
         return None

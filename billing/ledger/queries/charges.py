@@ -98,9 +98,11 @@ def charges_awaiting_draft(**filters: Any) -> QuerySet[Charge]:
     return pending.filter(**filters)
 
 
-def find_first_awaiting_draft(organization_id: int) -> Charge | None:
-    """Return an organization's oldest charge that waits for a draft, if any."""
-    rows = charges_awaiting_draft(period__organization_id=organization_id)
+def find_first_usage_awaiting_draft(organization_id: int) -> Charge | None:
+    """Return an organization's oldest usage charge that waits for a draft, if any."""
+    rows = charges_awaiting_draft(
+        period__organization_id=organization_id, kind=Charge.Kind.USAGE
+    )
     return rows.order_by("id").first()
 
 
@@ -114,10 +116,12 @@ def list_organizations_without_draft(limit: int) -> list[int]:
     """Return ids of organizations whose waiting charges get no draft soon from Stripe.
 
     Only those that are linked to a customer: an invoice can be created for no other.
+    Credit alone gets no invoice: it waits until there is usage to pay for.
     """
     drafting = _drafting_subscriptions().values("organization_id")
     rows = charges_awaiting_draft(
-        period__organization__billing_account__stripe_id__isnull=False
+        kind=Charge.Kind.USAGE,
+        period__organization__billing_account__stripe_id__isnull=False,
     ).exclude(period__organization_id__in=drafting)
     ids = rows.order_by("period__organization_id")
     return list(
@@ -134,11 +138,9 @@ def _drafting_subscriptions() -> QuerySet[Subscription]:
     return live.exclude(pk__in=monthly_billed_subscriptions().values("pk"))
 
 
-def sum_invoiced_usage(period_id: int) -> Decimal:
-    """Return the amount of a period's usage that is on an invoice already."""
-    done = Charge.objects.filter(
-        period_id=period_id, kind=Charge.Kind.USAGE, state=Charge.State.DONE
-    )
+def sum_invoice_charges(invoice_id: str) -> Decimal:
+    """Return the amount of the charges that are on an invoice already, less credit."""
+    done = Charge.objects.filter(invoice_stripe_id=invoice_id, state=Charge.State.DONE)
     return done.aggregate(sum=Sum("amount"))["sum"] or ZERO
 
 

@@ -14,9 +14,18 @@ from billing.console.queries.needs_action import ReasonKind, needs_action
 from billing.errors import NothingMissing
 from billing.ledger.commands.charges import send_charges
 from billing.ledger.commands.credits import grant_credit
+from billing.ledger.commands.usage_invoices import make_usage_invoice
+from billing.ledger.queries.charges import list_organizations_without_draft
 from billing.ledger.queries.credits import get_balances
 from billing.ledger.queries.reconciliation import Cause, reconcile_period
-from billing.models import Charge, ChargeDecision, ChargeLine, CreditEntry, Discrepancy
+from billing.models import (
+    Charge,
+    ChargeDecision,
+    ChargeLine,
+    CreditEntry,
+    Discrepancy,
+    Subscription,
+)
 from billing.stripe.commands.charge_decisions import decide_charge
 from billing.stripe.commands.mirror.refetches import refetch_invoice
 from orgs.errors import KeyReused
@@ -512,3 +521,73 @@ def test_an_item_that_waits_in_stripe_is_not_charged_again(
 
     new.refresh_from_db()
     assert (new.state, new.error_code) == ("failed", "item_waiting")
+
+
+@pytest.fixture
+def refused(draft: Draft) -> Charge:
+    """Charge usage of a void invoice again, which its credit of 10.00 pays again.
+
+    The usage is refused; return the credit. Its draft is the current one.
+    """
+    finalize_and_void(draft, bill(draft, credit=10))
+    refetch_invoice(draft.invoice.id)
+    lost = Charge.objects.get(product="gpt")
+    decide_charge(lost.pk, AGAIN, key="k", **WHO)
+    draft.fake.pay("succeed")
+    draft.wait(days=31)
+    draft.close()
+    waiting = draft.fake.client().v1.invoice_items.create(
+        {"customer": draft.customer_id, "amount": 1500, "currency": "usd"}
+    )
+    Charge.objects.filter(pk=lost.pk).update(stripe_id=waiting.id)
+    return Charge.objects.get(kind="credit", state="pending")
+
+
+def test_a_credit_is_not_sent_without_the_usage_that_it_pays(
+    refused: Charge, draft: Draft
+) -> None:
+    """Usage of a void invoice counts for no credit of another one."""
+    for _ in range(3):
+        send_charges(refused.period_id)
+        draft.pass_time(hours=0.09)
+
+    states = draft.states()
+    assert ("gpt", "failed", "item_waiting") in states
+    refused.refresh_from_db()
+    assert (refused.state, refused.attempts) == ("pending", 0)
+    assert refused.invoice_stripe_id == draft.invoice.id
+    assert draft.items() == []
+
+
+def test_a_credit_that_waits_moves_on_when_its_invoice_is_finalized(
+    refused: Charge, draft: Draft
+) -> None:
+    send_charges(refused.period_id)
+    draft.fake.client().v1.invoices.finalize_invoice(draft.invoice.id)
+    draft.pass_time(hours=0.09)
+
+    send_charges(refused.period_id)
+
+    refused.refresh_from_db()
+    assert (refused.state, refused.invoice_stripe_id) == ("pending", "")
+    Subscription.objects.update(status="canceled")
+    assert make_usage_invoice(draft.organization.pk) is None
+    assert list_organizations_without_draft(10) == []
+
+
+def test_two_credits_do_not_count_the_same_usage(draft: Draft) -> None:
+    bill(draft, credit=10)
+    credit = Charge.objects.get(kind="credit")
+    again = Charge.objects.create(
+        period=credit.period,
+        kind="credit",
+        cost=0,
+        amount=-20,
+        currency="usd",
+        invoice_stripe_id=draft.invoice.id,
+        attempt_number=2,
+    )
+
+    send_charges(again.period_id)
+
+    assert [amount for name, amount in draft.items() if name == "Credit"] == [-10]
