@@ -131,7 +131,10 @@ def _record_batch(
     differences = _list_differences(organization_ids, until)
     if not differences:
         return []
+    ids = sorted({difference.organization_id for difference in differences})
     lowered = [d for d in differences if d.stored < d.recorded]
+    if lowered:  # all periods before the first void, which takes the roll-up lock
+        recompute.block_recording(white_label, ids)
     missing = {
         (d.organization_id, d.day): d.stored - d.recorded
         for d in differences
@@ -141,7 +144,7 @@ def _record_batch(
     if events:
         record_derived(white_label, sorted(events, key=lambda row: row.key))
     _save_days(differences)
-    return sorted({difference.organization_id for difference in differences})
+    return ids
 
 
 DayKey = tuple[int, date]  # organization ID and day

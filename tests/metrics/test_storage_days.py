@@ -1,12 +1,15 @@
 """Stored bytes as usage: each complete day once, corrected when the past changes."""
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection, transaction
 
 from billing.ledger.commands.periods import close_period
 from billing.ledger.commands.voids import void_usage as refund_usage
@@ -14,6 +17,8 @@ from billing.ledger.queries.voids import preview_void_with_bills
 from billing.models import Charge, CreditEntry
 from metrics import tasks
 from metrics.commands import storage_days
+from metrics.commands.locks import LOCK_ROLL_UP
+from metrics.commands.periods import lock_open_periods
 from metrics.commands.recompute import CorrectionSpec, finish_correction
 from metrics.commands.rerate import rerate_periods
 from metrics.commands.roll_up import repair_fleet_totals
@@ -391,6 +396,51 @@ def test_two_workers_record_a_day_once() -> None:
     together([record_storage_days] * 3)
     assert byte_days(org) == {**days(1, 4, 10), **days(5, 20, 4)}
     assert_sums_agree()
+
+
+@pytest.mark.usefixtures("committed")
+def test_no_period_is_waited_for_under_the_roll_up_lock() -> None:
+    """Another transaction may hold a period and wait for the roll-up lock."""
+    label = make_white_label("acme")
+    organizations = [make_organization(label, name) for name in ("org-1", "org-2")]
+    added = [
+        stored(f"a-{o.pk}", "2026-11-15T11:00:00Z", 9, organization=o.external_id)
+        for o in organizations
+    ]
+    record(label, added)
+    record_storage_days()
+    deleted = [
+        stored(f"b-{o.pk}", "2026-11-16T11:00:00Z", 0, 4, organization=o.external_id)
+        for o in organizations
+    ]
+    record(label, deleted)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            lock_open_periods([organizations[1].pk])
+            recording = pool.submit(together, [record_storage_days])
+            assert is_awaited_by_another()
+            with connection.cursor() as cursor:
+                cursor.execute("set local lock_timeout = '500ms'")
+                cursor.execute(LOCK_ROLL_UP)
+        recording.result()
+
+    for organization in organizations:
+        assert byte_days(organization) == {"11-15": 9, **days(16, 20, 5)}
+
+
+def is_awaited_by_another() -> bool:
+    """Return whether another connection waits for this one, or will within 10 s."""
+    for _ in range(1_000):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select exists (select from pg_locks where not granted"
+                " and pg_backend_pid() = any(pg_blocking_pids(pid)))"
+            )
+            if cursor.fetchone()[0]:
+                return True
+        time.sleep(0.01)
+    return False
 
 
 @pytest.mark.usefixtures("committed")
