@@ -118,10 +118,11 @@ class Migration(migrations.Migration):
                     ('by', models.CharField(max_length=200)),
                     ('note', models.TextField()),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('idempotency_key', models.CharField(default=orgs.models.fields.new_key, max_length=255)),
                     ('period', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='write_offs', to='billing.billingperiod')),
                 ],
                 options={
-                    'constraints': [models.UniqueConstraint(fields=('period', 'product', 'meter'), name='unpriced_write_off_once'), models.CheckConstraint(condition=models.Q(('product', ''), _negated=True), name='unpriced_write_off_product_given'), models.CheckConstraint(condition=models.Q(('meter', ''), _negated=True), name='unpriced_write_off_meter_given'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='unpriced_write_off_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='unpriced_write_off_note_given')],
+                    'constraints': [models.UniqueConstraint(fields=('period', 'product', 'meter'), name='unpriced_write_off_once'), models.UniqueConstraint(fields=('period', 'idempotency_key'), name='unpriced_write_off_key_unique'), models.CheckConstraint(condition=models.Q(('product', ''), _negated=True), name='unpriced_write_off_product_given'), models.CheckConstraint(condition=models.Q(('meter', ''), _negated=True), name='unpriced_write_off_meter_given'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='unpriced_write_off_by_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='unpriced_write_off_note_given'), models.CheckConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), name='unpriced_write_off_idempotency_key_given')],
                 },
             ),
             migrations.CreateModel(

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import UniqueConstraint
 from django.utils import timezone
 
-from orgs.models.fields import not_empty
+from orgs.models.fields import new_key, not_empty
 
 
 class UnpricedWriteOff(models.Model):
@@ -23,13 +23,26 @@ class UnpricedWriteOff(models.Model):
     by = models.CharField(max_length=200)
     note = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)
+    # Of the request, so that it writes off once; made up for the rows of a closing.
+    idempotency_key = models.CharField(max_length=255, default=new_key)
 
     class Meta:
         constraints = [
             UniqueConstraint(
                 fields=["period", "product", "meter"], name="unpriced_write_off_once"
             ),
-            *not_empty("unpriced_write_off", "product", "meter", "by", "note"),
+            UniqueConstraint(
+                fields=["period", "idempotency_key"],
+                name="unpriced_write_off_key_unique",
+            ),
+            *not_empty(
+                "unpriced_write_off",
+                "product",
+                "meter",
+                "by",
+                "note",
+                "idempotency_key",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,5 +1,7 @@
 """Page of an organization's billing periods and their reconciliation."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -14,7 +16,6 @@ from billing.ledger.views.corrections import (
     require_correction_access,
 )
 from billing.models import BillingPeriod
-from metrics.errors import NotCarried
 from metrics.queries.unpriced import UnpricedUsage, list_carried, list_open_unpriced
 from orgs.errors import DomainError, NotFound
 from orgs.web.http import OrgRequest, page_or_fragment
@@ -36,7 +37,7 @@ def periods(request: OrgRequest, organization_id: int) -> HttpResponse:
 
 
 def write_off(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Write off carried usage of a product and meter; repeated, it changes nothing."""
+    """Write off carried usage of a product and meter, once per form."""
     correction = require_correction_access(request, organization_id)
     form = WriteOffForm(request.POST)
     if request.method != "POST":
@@ -70,23 +71,29 @@ def _page(
     number = _selected_number(request, rows)
     base = reverse("billing:periods", args=[organization_id])
     form = form or ClosePeriodForm(has_unpriced=bool(unpriced))
+    entries = [
+        {"line": line, "form": _line_form(line, write_off_form)}
+        for line in unpriced
+        if (line.product, line.meter) in carried
+    ]
     context = {
         **correction.template_context(request, "billing"),
         "periods": [{"row": row, "url": f"{base}?period={row.number}"} for row in rows],
         "selected_number": number,
         "reconciliation": reconcile_period(organization, number) if number else None,
         "form": form,
-        "carried": [
-            {
-                "line": line,
-                "form": _line_form(line, write_off_form),
-            }
-            for line in unpriced
-            if (line.product, line.meter) in carried
-        ],
+        "carried": entries,
+        "write_off_errors": _list_errors(write_off_form, entries),
     }
     status = 422 if form.is_bound or write_off_form is not None else 200
     return page_or_fragment(request, _PAGE, _PANEL, context, status=status)
+
+
+def _list_errors(sent: WriteOffForm | None, entries: list[dict[str, Any]]) -> list[str]:
+    """Return the errors of a form that was sent for usage that is not carried."""
+    if sent is None or any(entry["form"] is sent for entry in entries):
+        return []
+    return [str(error) for errors in sent.errors.values() for error in errors]
 
 
 def _line_form(line: UnpricedUsage, sent: WriteOffForm | None) -> WriteOffForm:
@@ -111,9 +118,8 @@ def _write_off(form: WriteOffForm, correction: CorrectionContext) -> bool:
             data["meter"],
             by=correction.staff_name,
             note=data["note"],
+            key=data["idempotency_key"],
         )
-    except NotCarried:
-        return True  # by an earlier request
     except DomainError as error:
         form.add_error("note", error.message)
         return False

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.core.management import CommandError
@@ -24,13 +25,14 @@ from metrics.errors import NotCarried, UsagePriced
 from metrics.models import Correction
 from metrics.queries.unpriced import list_carried, list_open_unpriced
 from metrics.queries.voids import UsageRange
-from orgs.errors import DomainError
+from orgs.errors import DomainError, KeyReused
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
     NOW,
     event,
     make_rate,
     make_user,
+    make_white_label,
     period_cost,
     record,
     usage_of,
@@ -316,3 +318,44 @@ def test_carried_usage_is_written_off_on_the_page(
 
     client.force_login(make_user("sup", "support"))
     assert client.post(url, form).status_code == 403
+    beta = make_white_label("beta")
+    client.force_login(make_user("bet", "finance", white_label=beta))
+    assert client.post(url, form).status_code == 404
+    client.logout()
+    assert client.post(url, form).status_code == 302  # to the login
+    assert UnpricedWriteOff.objects.count() == 1
+
+
+def test_nothing_carried_is_not_written_off_on_the_page(
+    acme: WhiteLabel, used: Organization, client: Client
+) -> None:
+    close(used, 0)
+    client.force_login(make_user("fin", "finance"))
+    url = reverse("billing:write_off", args=[used.pk])
+    form = {"meter": "prompt_tokens", "note": "a gift", "idempotency_key": "k"}
+
+    answer = client.post(url, {**form, "product": "unknown"})
+    assert (answer.status_code, len(answer.context["write_off_errors"])) == (422, 1)
+    assert b"data-write-off-error" in answer.content
+
+    make_rate(acme, "3", meter="prompt_tokens")
+    rerate(acme, used)
+    close(used, 1)
+    assert client.post(url, {**form, "product": "gpt"}).status_code == 422
+    assert not UnpricedWriteOff.objects.exists()
+
+
+def test_a_key_writes_off_once(acme: WhiteLabel, used: Organization) -> None:
+    close(used, 0)
+    write_off: dict[str, Any] = {"by": "ann", "note": "a gift", "key": "k"}
+    first = write_off_carried(used, "gpt", "prompt_tokens", **write_off)
+    record(acme, [event("b", quantities={"prompt_tokens": 4})])
+    close(used, 1)
+
+    assert write_off_carried(used, "gpt", "prompt_tokens", **write_off) == first
+    with pytest.raises(KeyReused):
+        write_off_carried(used, "gpt", "completion_tokens", **write_off)
+
+    assert UnpricedWriteOff.objects.count() == 1
+    assert list_carried(used.pk) == {("gpt", "prompt_tokens")}
+    assert_whole(used)
