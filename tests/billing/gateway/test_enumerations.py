@@ -1,5 +1,7 @@
 """Every value of Stripe's enumerations has a handling that is stated."""
 
+import inspect
+import re
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +10,7 @@ import pytest
 import stripe
 
 from billing import enumerations
+from billing.ledger.commands.invoicing import CYCLE_REASON, DRAFT_REASONS
 from billing.models.adjustments import (
     AWAITING_RESPONSE,
     COUNTED_STATUSES,
@@ -55,10 +58,23 @@ def test_every_typed_value_is_handled(
 
 
 def test_every_status_of_a_refund_is_handled() -> None:
-    """The SDK has them in the text of its class only."""
-    statuses = ("pending", "requires_action", "succeeded", "failed", "canceled")
+    """The SDK has them in the text below its field only."""
+    source = inspect.getsource(stripe.Refund)
+    field = re.search(r'\n    status: [^\n]*\n    """(.*?)"""', source, re.S)
+    assert field
 
-    assert set(statuses) == set(enumerations.REFUND_STATUS)
+    statuses = set(re.findall(r"`(\w+)`", field[1]))
+
+    assert statuses == set(enumerations.REFUND_STATUS)
+
+
+def test_billing_reasons_are_handled_as_they_are_described() -> None:
+    handled = enumerations.BILLING_REASON.items()
+    closing = [reason for reason, text in handled if re.match("Closes the p", text)]
+    taking = {reason for reason, text in handled if re.search("[Tt]akes", text)}
+
+    assert closing == [CYCLE_REASON]
+    assert taking == set(DRAFT_REASONS)
 
 
 def test_models_know_what_the_gateway_reads() -> None:
