@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from config import apidocs
 from metrics.models import UsageReport
@@ -128,6 +128,7 @@ STAFF_PAGES = {
     *("billing:fleet_alerts", "billing:alert_emails", "billing:unpriced"),
     *("api_docs", "components"),
 }
+HIDDEN_PAGES = {"api_docs"}  # not found for others than staff
 KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_api_keys_page
 # Routes of one row, most of them POST only: see test_stripe_pages and test_actions.
 ROW_PAGES = {
@@ -329,8 +330,6 @@ def test_routes_without_an_organization_require_their_scope(
 def test_organization_pages_require_a_role_in_the_white_label(
     name: str, world: World
 ) -> None:
-    from django.urls import reverse  # noqa: PLC0415
-
     url = reverse(name, args=[world.target.pk])
     owner = make_user("owner", "operator", white_label=world.acme)
     stranger = make_user("stranger", "operator", white_label=world.decoy)
@@ -340,6 +339,30 @@ def test_organization_pages_require_a_role_in_the_white_label(
     assert _page(stranger, url) == 404
     assert _page(roleless, url) == 403
     assert Client().get(url).status_code == 302
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize(
+    "name", sorted({*ORGANIZATION_PAGES, *STAFF_PAGES, *KEY_PAGES, *ROW_PAGES})
+)
+def test_pages_require_a_login(name: str, method: str) -> None:
+    response = getattr(Client(), method)(_url(name))
+
+    if name in HIDDEN_PAGES:
+        assert response.status_code == 404
+    else:
+        assert response.status_code == 302
+        assert response["Location"].startswith(f"{reverse('account_login')}?")
+
+
+def _url(name: str) -> str:
+    """Return a URL of a route, with some id for each variable of its path."""
+    resolver, route = get_resolver(), name.rpartition(":")[2]
+    if ":" in name:
+        prefix, resolver = resolver.namespace_dict[name.partition(":")[0]]
+        assert prefix == ""
+    [(_, parameters), *_] = resolver.reverse_dict.getlist(route)[0][0]
+    return reverse(name, kwargs=dict.fromkeys(parameters, 1))
 
 
 def _page(user: object, url: str) -> int:

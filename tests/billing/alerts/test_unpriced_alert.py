@@ -150,4 +150,8 @@ def test_only_those_who_may_change_billing_re_rate(
     other = make_user("north", "finance", white_label=make_white_label("north"))
     client.force_login(other)
     assert client.get(selected).status_code == 404
+    for step in ("preview", "apply"):
+        sent = {"step": step, "note": "x"}
+        assert client.post(selected, sent).status_code == 404
+    assert not Correction.objects.exists()
     assert "data-unpriced" not in client.get(url).content.decode()
