@@ -109,10 +109,18 @@ def test_an_instant_without_an_offset_is_local_as_a_date_is(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "2026", "2026-W01-1", "2026-02-30", "20260101"]
+    ("text", "message"),
+    [
+        ("", "^$"),
+        ("x", "^x$"),
+        ("2026", "^2026$"),
+        ("2026-W01-1", "^2026-W01-1$"),
+        ("2026-02-30", "^day "),
+        ("20260101", "^20260101$"),
+    ],
 )
-def test_what_is_no_instant_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=f"^{text}|nvalid|day"):
+def test_what_is_no_instant_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse_instant(text, ZoneInfo("UTC"))
 
 

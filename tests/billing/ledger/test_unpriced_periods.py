@@ -266,7 +266,7 @@ def test_voided_usage_is_carried_no_further(
     assert run("rebuild_days", *CHECK)[0] == 0
 
 
-def test_closing_without_unpriced_usage_costs_one_query(
+def test_closing_without_unpriced_usage_locks_no_roll_up(
     acme: WhiteLabel, org: Organization
 ) -> None:
     make_rate(acme, "2")
