@@ -479,12 +479,9 @@ def test_the_page_is_for_those_who_may_change_billing(
         assert client.post(url, sent).status_code == status
     other = Organization.objects.get(white_label=label, external_id="org-7")
     client.force_login(make_user("fin", "finance", white_label=label, is_staff=False))
-    assert (
-        client.get(
-            url.replace(str(draft.organization.pk), str(other.pk), 1)
-        ).status_code
-        == 404
-    )
+    others = url.replace(str(draft.organization.pk), str(other.pk), 1)
+    assert client.get(others).status_code == 404
+    assert client.post(others, sent).status_code == 404
     assert not ChargeDecision.objects.exists()
 
 
@@ -503,6 +500,18 @@ def test_the_command_lists_and_decides(lost: Charge) -> None:
     with pytest.raises(CommandError, match="not found"):
         run(*command, "--charge", "0", "--decision", "write_off", *APPLY)
     assert ChargeDecision.objects.count() == 1
+
+
+@pytest.mark.parametrize("white_label", ["acme", "decoy"])
+def test_the_command_finds_no_charge_of_another_organization(
+    lost: Charge, white_label: str
+) -> None:
+    command = ("decide_charge", "--organization", "org-7", "--charge", str(lost.pk))
+
+    with pytest.raises(CommandError, match=f"Charge {lost.pk} not found"):
+        run(*command, "--white-label", white_label, "--decision", "write_off", *APPLY)
+
+    assert not ChargeDecision.objects.exists()
 
 
 def test_an_item_that_waits_in_stripe_is_not_charged_again(
