@@ -38,8 +38,8 @@ from orgs.models import Job, Organization, WhiteLabel
 from orgs.models.work import DatabaseClock, RetryPolicy, Work
 from orgs.tasks import sweep_jobs
 from tests.factories import NOW, make_organization, make_white_label
-from tests.metrics.test_recording_parallel import together
 from tests.support.clocks import real_clock
+from tests.support.parallel import together
 
 pytestmark = pytest.mark.usefixtures("frozen")
 

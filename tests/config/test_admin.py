@@ -2,7 +2,6 @@
 
 import re
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -14,6 +13,7 @@ from metrics.models import OpenPeriod, Rate
 from orgs.crypto import hash_key
 from orgs.models import ApiKey, Organization, User, WhiteLabel
 from tests.factories import make_organization, make_user
+from tests.support.admin import fields
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 ROLES = ("viewer", "support", "finance", "operator")
@@ -33,18 +33,6 @@ GATED = [
 
 def listed(model: str) -> str:
     return reverse(f"admin:{model}_changelist")
-
-
-def fields(response: Any) -> dict[str, str]:
-    """Return the data that a browser would submit with an unchanged form."""
-    form = response.context["adminform"].form
-    data = {name: form[name].value() for name in form.fields}
-    for formset in response.context["inline_admin_formsets"]:
-        management = formset.formset.management_form
-        data |= {
-            management.add_prefix(n): management[n].value() for n in management.fields
-        }
-    return {k: v for k, v in data.items() if v or (v == 0 and v is not False)}
 
 
 @pytest.mark.parametrize("model", GATED)

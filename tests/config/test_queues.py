@@ -18,9 +18,9 @@ from metrics.models import DailyUsage
 from metrics.tasks import roll_up_usage
 from orgs.models import WhiteLabel
 from orgs.queue.enqueue import enqueue
-from tests.billing.stripe.test_webhooks import event_of
 from tests.factories import event, make_organization, make_white_label, record
 from tests.support.fake_stripe import FakeStripe
+from tests.support.stripe_events import event_of
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("committed")]
 EVENTS, SECONDS_EACH = 20, 0.25

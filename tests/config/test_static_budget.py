@@ -32,7 +32,6 @@ from metrics.commands.record import record_usage
 from metrics.events import parse_event
 from orgs.models import Organization, WhiteLabel
 from tests import ROOT
-from tests.dev.test_up import eventually, free_port
 from tests.factories import (
     make_key,
     make_organizations,
@@ -41,6 +40,7 @@ from tests.factories import (
     make_white_label,
 )
 from tests.support.browser import LAUNCH
+from tests.support.processes import eventually, free_port
 
 pytestmark = pytest.mark.process
 BUDGET = 120_000  # bytes of a first view with headers, without the chart library

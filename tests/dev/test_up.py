@@ -5,13 +5,10 @@ All tests share one stack. After a test that ends it, the next one starts it aga
 
 import contextlib
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,20 +20,9 @@ import pytest
 
 from config.dev.servers import paths
 from tests import ROOT
+from tests.support.processes import environment, eventually, free_port
 
 pytestmark = pytest.mark.process
-OURS = {"SECRET_KEY", "HASHED_STATIC", "HTTPS_ONLY", "ORGDESK_TEST_STACK", "STATE_DIR"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def environment(state: Path, **extra: str) -> dict[str, str]:
-    inherited = {k: v for k, v in os.environ.items() if k not in OURS}
-    return inherited | {"STATE_DIR": str(state)} | extra
 
 
 def command(port: int) -> list[str]:
@@ -57,13 +43,6 @@ def run(*argv: str, state: Path, **extra: str) -> subprocess.CompletedProcess[st
 
 def manage(*argv: str, state: Path, **extra: str) -> subprocess.CompletedProcess[str]:
     return run(sys.executable, "manage.py", *argv, state=state, **extra)
-
-
-def eventually(ask: Callable[[], bool], *, seconds: float = 60) -> bool:
-    end = time.monotonic() + seconds
-    while not (answer := ask()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return answer
 
 
 def belongs(process: psutil.Process, state: Path) -> bool:

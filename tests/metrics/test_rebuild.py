@@ -23,7 +23,6 @@ from metrics.models import (
 from metrics.queries.usage_version import usage_version
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, event, make_organization, make_rate, record, usage_of
-from tests.metrics.test_recording_parallel import together
 from tests.support.corrections import (
     APPLY,
     DAYS,
@@ -36,6 +35,7 @@ from tests.support.corrections import (
     run,
     truth,
 )
+from tests.support.parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 ACME = ("--white-label", "acme", *DAYS)

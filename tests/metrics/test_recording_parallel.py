@@ -1,8 +1,7 @@
 """Parallel recordings: no deadlocks, no lost events, no events counted twice."""
 
 import random
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,23 +24,10 @@ from tests.factories import (
     make_white_label,
 )
 from tests.factories import record as record_events
+from tests.support.parallel import WRITERS, together
 
 pytestmark = pytest.mark.usefixtures("committed")
-WRITERS = 8
 ZERO = Decimal(0)
-
-
-def together(jobs: Iterable[Callable[[], Any]]) -> list[Any]:
-    """Run each job in a thread with its connection; raise what a job raises."""
-
-    def run(job: Callable[[], Any]) -> Any:
-        try:
-            return job()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        return list(pool.map(run, list(jobs)))
 
 
 def make_fleet() -> tuple[WhiteLabel, list[dict[str, Any]]]:

@@ -35,7 +35,6 @@ from tests.factories import (
     record,
     usage_of,
 )
-from tests.metrics.test_recording_parallel import together
 from tests.support.corrections import (
     APPLY,
     DAYS,
@@ -46,6 +45,7 @@ from tests.support.corrections import (
     run,
     truth,
 )
+from tests.support.parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 ACME = ("--white-label", "acme", "--period", "open")

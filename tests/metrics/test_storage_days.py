@@ -37,9 +37,9 @@ from tests.factories import (
     record,
     usage_of,
 )
-from tests.metrics.test_recording_parallel import together
 from tests.support.corrections import run
 from tests.support.forks import die_at
+from tests.support.parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 DAYS = ("--white-label", "acme", "--from", "2026-10-01", "--to", "2026-11-22")

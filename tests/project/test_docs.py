@@ -12,8 +12,15 @@ import pytest
 from config.api import api
 from config.version import VERSION
 from tests import ROOT
-from tests.project import test_docs_commands, test_readme_commands
-from tests.support.documents import anchors, blocks, documents, links, paths
+from tests.support.documents import (
+    DOCS_PRINTED,
+    README_PRINTED,
+    anchors,
+    blocks,
+    documents,
+    links,
+    paths,
+)
 
 # Blocks of commands that no test runs; a comment before each gives the reason.
 NOT_TESTED = {
@@ -61,7 +68,7 @@ def test_commands_that_are_not_tested_are_known() -> None:
 
 
 def test_no_other_document_has_commands() -> None:
-    tested = {*test_docs_commands.PRINTED, *test_readme_commands.PRINTED}
+    tested = {*DOCS_PRINTED, *README_PRINTED}
     untested = [
         str(block)
         for document in documents()

@@ -16,6 +16,13 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _TOP = "billing|bench|config|docs|metrics|orgs|requirements|static|templates|tests"
 _PATH = re.compile(rf"`((?:{_TOP})/[\w./-]*)`")
 _HEADING = re.compile(r"^#+ (.+)$", re.M)
+# What the commands of documents must print, besides ending without an error.
+README_PRINTED = {"README.md": [r'"accepted": ?1\b', r'"value": ?0\.003\b']}
+DOCS_PRINTED = {
+    "docs/loading.md": [r"accepted 3 duplicates 0 rejected 0"],
+    "docs/api.md": [r'"accepted": ?1\b', "organization_not_found", r'"allowed": ?true'],
+    "docs/operations.md": ["metrics_usageevent_"],
+}
 
 
 @dataclass(frozen=True, slots=True)

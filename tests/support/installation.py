@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests import ROOT
-from tests.dev.test_up import environment, free_port
 from tests.support.documents import Block, blocks
+from tests.support.processes import environment, free_port
 
 
 class Installation:

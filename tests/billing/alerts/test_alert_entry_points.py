@@ -21,8 +21,8 @@ from billing.ledger.commands.periods import close_period
 from billing.models import BillingAccount, SpendingLimit
 from billing.stripe.commands.mirror.refetches import refetch_subscription
 from orgs.models import Entitlements, Organization, WhiteLabel
-from tests.config.test_admin import fields
 from tests.factories import NOW, make_key, make_rate, make_user
+from tests.support.admin import fields
 from tests.support.alerts import evaluate, give, limit, recorded_kinds, subscribe, use
 from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of

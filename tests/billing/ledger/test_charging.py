@@ -29,9 +29,9 @@ from tests.factories import (
     NOW,
     make_white_label,
 )
-from tests.metrics.test_recording_parallel import together
 from tests.support.drafts import Draft
 from tests.support.fake_stripe import FakeStripe
+from tests.support.parallel import together
 
 pytestmark = pytest.mark.django_db
 ITEMS = "/v1/invoiceitems"
@@ -40,15 +40,6 @@ ITEMS = "/v1/invoiceitems"
 # 12.505 and 15.005: the remaining cent goes to the first by name.
 BOTH = [("claude", Decimal("12.51")), ("gpt", Decimal("15.00"))]
 DONE = [("claude", "done", ""), ("gpt", "done", "")]
-
-
-@pytest.fixture
-def draft(
-    fake_stripe: FakeStripe, frozen: time_machine.Traveller, acme: WhiteLabel
-) -> Draft:
-    draft = Draft(fake_stripe, frozen, acme)
-    draft.wait()
-    return draft
 
 
 @pytest.fixture

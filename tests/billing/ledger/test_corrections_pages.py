@@ -31,7 +31,7 @@ from tests.factories import (
     record,
     usage_of,
 )
-from tests.metrics.test_recording_parallel import together
+from tests.support.parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 HTMX = {"hx-request": "true"}

@@ -23,7 +23,7 @@ from tests.factories import (
     make_white_label,
     record,
 )
-from tests.metrics.test_recording_parallel import together
+from tests.support.parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 CREDIT, FREE = CreditEntry.Kind.CREDIT, CreditEntry.Kind.FREE_BALANCE

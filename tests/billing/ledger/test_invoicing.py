@@ -40,7 +40,7 @@ from tests.factories import (
     period_cost,
     record,
 )
-from tests.metrics.test_recording_parallel import together
+from tests.support.parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 END = NOW - timedelta(minutes=10)

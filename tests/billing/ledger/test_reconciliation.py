@@ -36,19 +36,9 @@ from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, event, make_rate, record
 from tests.support.corrections import APPLY, make_varied, run
 from tests.support.drafts import Draft
-from tests.support.fake_stripe import FakeStripe
 
 pytestmark = pytest.mark.django_db
 WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
-
-
-@pytest.fixture
-def draft(
-    fake_stripe: FakeStripe, frozen: time_machine.Traveller, acme: WhiteLabel
-) -> Draft:
-    draft = Draft(fake_stripe, frozen, acme)
-    draft.wait()
-    return draft
 
 
 def steps(result: Reconciliation) -> list[tuple[str, Any, Any, list[Cause]]]:

@@ -38,9 +38,9 @@ from tests.factories import (
     period_cost,
     record,
 )
-from tests.metrics.test_recording_parallel import together
 from tests.support.corrections import APPLY, run
 from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.parallel import together
 from tests.support.stripe_mirror import run_sync, subscribe
 from tests.support.years import Year
 

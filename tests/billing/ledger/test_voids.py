@@ -43,7 +43,6 @@ from tests.factories import (
     record,
     usage_of,
 )
-from tests.metrics.test_recording_parallel import together
 from tests.support.corrections import (
     APPLY,
     DAYS,
@@ -55,6 +54,7 @@ from tests.support.corrections import (
     run,
     truth,
 )
+from tests.support.parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 CHECK = ("--white-label", "acme", *DAYS)

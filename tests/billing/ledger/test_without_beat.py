@@ -64,7 +64,8 @@ class Account:
     def _post(self, id_: str) -> None:
         body, signature = self.fake.sign(id_, at=int(timezone.now().timestamp()))
         client = Client(headers={"stripe-signature": signature})
-        client.post("/webhooks/stripe/", body, content_type="application/json")
+        answer = client.post("/webhooks/stripe/", body, content_type="application/json")
+        assert answer.status_code < 300
 
     def lines(self) -> list[tuple[str, list[Any]]]:
         """Return each invoice's status and charges, oldest first."""

@@ -34,9 +34,9 @@ from orgs.commands import work as work_commands
 from orgs.models import Organization, WhiteLabel
 from orgs.queries.history import list_changes
 from tests.factories import make_user
-from tests.metrics.test_recording_parallel import together
 from tests.support.actions import NOTE, StaffContext, seconds, work
 from tests.support.fake_stripe import FakeStripe
+from tests.support.parallel import together
 from tests.support.stripe_mirror import customer_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]

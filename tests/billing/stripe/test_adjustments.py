@@ -49,7 +49,8 @@ def deliver(fake: FakeStripe, *, seed: int = 7) -> None:
     for id_ in ids:
         body, signature = fake.sign(id_, at=int(timezone.now().timestamp()))
         client = Client(headers={"stripe-signature": signature})
-        client.post("/webhooks/stripe/", body, content_type="application/json")
+        answer = client.post("/webhooks/stripe/", body, content_type="application/json")
+        assert answer.status_code < 300
     for id_ in StripeEvent.objects.filter(state="pending").values_list("id", flat=True):
         tasks.handle_event(id_)
 

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import time_machine
 from django.core.management import CommandError
 from django.test import Client
 from django.utils import timezone
@@ -33,23 +32,12 @@ from orgs.models import Organization, WhiteLabel
 from tests.factories import make_user
 from tests.support.corrections import APPLY, run
 from tests.support.drafts import Draft
-from tests.support.fake_stripe import FakeStripe
 from tests.support.stripe_mirror import run_sync
 
 pytestmark = pytest.mark.django_db
 WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
 AGAIN, OFF, RETURN = ChargeDecision.Kind
 USAGE = Decimal("27.51")
-
-
-@pytest.fixture
-def draft(
-    fake_stripe: FakeStripe, frozen: time_machine.Traveller, acme: WhiteLabel
-) -> Draft:
-    """Make an organization with a period of $27.51 and its draft."""
-    draft = Draft(fake_stripe, frozen, acme)
-    draft.wait()
-    return draft
 
 
 def bill(draft: Draft, *, credit: int = 0) -> str:

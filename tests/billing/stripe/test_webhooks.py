@@ -43,8 +43,9 @@ from billing.stripe.commands.webhook_events.queue import take_forgotten
 from billing.stripe.queries.webhook_events import list_webhook_events
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_white_label
-from tests.metrics.test_recording_parallel import together
 from tests.support.fake_stripe import SECRET, FakeStripe, make_customer, make_price
+from tests.support.parallel import together
+from tests.support.stripe_events import event_of
 from tests.support.stripe_mirror import (
     customer_of,
     history,
@@ -94,22 +95,6 @@ def handle_all() -> None:
     """Handle all pending events."""
     for id_ in StripeEvent.objects.filter(state="pending").values_list("id", flat=True):
         tasks.handle_event(id_)
-
-
-def event_of(
-    object_id: str, type_: str = "invoice.paid", **more: Any
-) -> dict[str, Any]:
-    """Return an event about an object, as JSON."""
-    snapshot = {"id": object_id, "object": type_.partition(".")[0]}
-    return {
-        "id": f"evt_{type_}_{object_id}",
-        "object": "event",
-        "type": type_,
-        "api_version": "2026-10-28.endive",
-        "created": int(NOW.timestamp()),
-        "data": {"object": snapshot},
-        **more,
-    }
 
 
 def receive(event: dict[str, Any]) -> StripeEvent:
