@@ -175,7 +175,7 @@ def test_a_custom_range_is_chosen_in_a_menu_and_stored_in_the_url(
     inside.locator("#costs-panel-custom").click()
     inside.get_by_label("From").fill(ago(41).isoformat())
     inside.get_by_label("Through").fill(ago(10).isoformat())
-    inside.locator(".range__form button[type=submit]").click()
+    inside.get_by_role("button", name="Apply").click()
 
     _title(inside).to_contain_text("$55.50 in 32 days")
     address = f"?from={ago(41)}&through={ago(10)}"
@@ -266,7 +266,7 @@ def test_pages_and_ranges_work_without_javascript(
     expect(page.locator(".disclosure tbody tr")).to_have_count(7)
     page.locator("#costs-panel-custom").click()
     page.get_by_label("From").fill(ago(1).isoformat())
-    page.locator(".range__form button[type=submit]").click()
+    page.get_by_role("button", name="Apply").click()
     _title(page).to_contain_text("$6.00 in 2 days")
     context.close()
 
@@ -321,7 +321,7 @@ def test_the_fleet_page_works_on_a_phone_without_javascript(
     expect(page.locator(".disclosure tbody tr")).to_have_count(30)
     page.locator("#costs-panel-custom").click()
     page.get_by_label("From").fill(ago(1).isoformat())
-    page.locator(".range__form button[type=submit]").click()
+    page.get_by_role("button", name="Apply").click()
     _title(page).to_contain_text("$506.00 in 2 days")
     context.close()
 
@@ -355,10 +355,10 @@ def test_a_refused_form_focuses_its_invalid_field(
     inside: Page, org: Organization, base: str
 ) -> None:
     inside.goto(f"{base}/organizations/{org.pk}/periods/")
-    inside.locator("summary.card__summary").last.click()
-    note = inside.locator("[name=note]")
+    inside.get_by_text("Close period manually").first.click()
+    note = inside.get_by_label("Reason")
     note.evaluate("note => note.form.noValidate = true")
-    inside.locator(".button--danger[type=submit]").click()
+    inside.get_by_role("button", name="Close period").click()
 
     expect(inside.locator("main")).to_contain_text("This field is required.")
     expect(note).to_be_focused()
