@@ -5,6 +5,7 @@ not listed stay members. So a nightly export can be loaded again and again.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -38,6 +39,15 @@ class Outcome(StrEnum):
     DELETED = "deleted"  # the organization is: nothing of the line was loaded
 
 
+@dataclass(slots=True)
+class _Changes:
+    """IDs of organizations that are new, and whose limits or people changed."""
+
+    created: set[int] = field(default_factory=set)
+    entitled: set[int] = field(default_factory=set)
+    people: set[int] = field(default_factory=set)
+
+
 @transaction.atomic
 def load_organizations(
     white_label: WhiteLabel, incoming: Sequence[IncomingOrganization]
@@ -48,10 +58,12 @@ def load_organizations(
     changes nothing.
     """
     outcomes: dict[int, Outcome] = {}
+    changes = _Changes()
     for indexes in _rounds(incoming):
         lines = {incoming[index].external_id: incoming[index] for index in indexes}
-        by_id = _load_round(white_label, lines)
+        by_id = _load_round(white_label, lines, changes)
         outcomes |= {index: by_id[incoming[index].external_id] for index in indexes}
+    _signal(changes)
     return [outcomes[index] for index in range(len(incoming))]
 
 
@@ -67,9 +79,14 @@ def _rounds(incoming: Sequence[IncomingOrganization]) -> Iterator[list[int]]:
 
 
 def _load_round(
-    white_label: WhiteLabel, lines: Mapping[str, IncomingOrganization]
+    white_label: WhiteLabel,
+    lines: Mapping[str, IncomingOrganization],
+    changes: _Changes,
 ) -> dict[str, Outcome]:
-    """Load one line for each organization; return the outcomes by external ID."""
+    """Load one line for each organization; return the outcomes by external ID.
+
+    What is to be signaled is added to `changes`.
+    """
     known = _lock(white_label, lines)
     created = _create(white_label, [lines[key] for key in lines if key not in known])
     rows = {key: row for key, row in known.items() if row.deleted_at is None} | created
@@ -78,7 +95,9 @@ def _load_round(
     touch_organizations(limited)
     people = _set_people(Member, _listed(rows, lines, "members"))
     people |= _set_people(Project, _listed(rows, lines, "projects"))
-    _signal({row.pk for row in created.values()}, moved | limited, people)
+    changes.created |= {row.pk for row in created.values()}
+    changes.entitled |= moved | limited
+    changes.people |= people
     changed |= limited | people
     return {
         **dict.fromkeys(known, Outcome.DELETED),
@@ -90,14 +109,20 @@ def _load_round(
     }
 
 
-def _signal(created: set[int], entitled: set[int], people: set[int]) -> None:
-    """Notify the apps above; a new organization's limits are read when it is new."""
-    if created:
-        signal_created(sorted(created))
-    if entitled - created:
-        signal_entitlements(sorted(entitled - created))
-    if people:
-        signal_people(sorted(people))
+def _signal(changes: _Changes) -> None:
+    """Notify the apps above; a new organization's limits are read when it is new.
+
+    Counting people locks open periods, and new organizations take the roll-up lock,
+    which comes after the periods of organizations that others can have locked.
+    """
+    if known := changes.people - changes.created:
+        signal_people(sorted(known))
+    if changes.created:
+        signal_created(sorted(changes.created))
+    if new := changes.people & changes.created:
+        signal_people(sorted(new))
+    if entitled := changes.entitled - changes.created:
+        signal_entitlements(sorted(entitled))
 
 
 def _lock(

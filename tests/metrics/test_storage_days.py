@@ -1,6 +1,5 @@
 """Stored bytes as usage: each complete day once, corrected when the past changes."""
 
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection, transaction
+from django.db import transaction
 
 from billing.ledger.commands.periods import close_period
 from billing.ledger.commands.voids import void_usage as refund_usage
@@ -39,6 +38,7 @@ from tests.factories import (
 )
 from tests.support.corrections import run
 from tests.support.forks import die_at
+from tests.support.locks import is_awaited_by_another, is_free
 from tests.support.parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -420,27 +420,11 @@ def test_no_period_is_waited_for_under_the_roll_up_lock() -> None:
             lock_open_periods([organizations[1].pk])
             recording = pool.submit(together, [record_storage_days])
             assert is_awaited_by_another()
-            with connection.cursor() as cursor:
-                cursor.execute("set local lock_timeout = '500ms'")
-                cursor.execute(LOCK_ROLL_UP)
+            assert is_free(LOCK_ROLL_UP)
         recording.result()
 
     for organization in organizations:
         assert byte_days(organization) == {"11-15": 9, **days(16, 20, 5)}
-
-
-def is_awaited_by_another() -> bool:
-    """Return whether another connection waits for this one, or will within 10 s."""
-    for _ in range(1_000):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "select exists (select from pg_locks where not granted"
-                " and pg_backend_pid() = any(pg_blocking_pids(pid)))"
-            )
-            if cursor.fetchone()[0]:
-                return True
-        time.sleep(0.01)
-    return False
 
 
 @pytest.mark.usefixtures("committed")

@@ -1,15 +1,25 @@
 """`load_organizations` again: what is known is updated, and never silently ignored."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
+from metrics.commands.locks import LOCK_ROLL_UP
+from metrics.commands.periods import lock_open_periods
+from metrics.models import DailyMetric
 from orgs.commands.editing import delete_organization, remove_person
+from orgs.commands.loading import load_organizations
+from orgs.commands.organizations import IncomingMember, IncomingOrganization
 from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
-from tests.factories import make_organization
+from tests.factories import make_organization, make_white_label
 from tests.support.loading import Load, lines
+from tests.support.locks import is_awaited_by_another, is_free
+from tests.support.parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 LINE: dict[str, Any] = {
@@ -151,3 +161,29 @@ def test_other_white_labels_are_not_touched(load: Load) -> None:
 
     other.refresh_from_db()
     assert other.name == "Decoy"
+
+
+@pytest.mark.usefixtures("committed")
+def test_no_period_is_waited_for_under_the_roll_up_lock() -> None:
+    """New organizations take it; another transaction may hold the period of `old`."""
+    label = make_white_label("acme")
+    old = make_organization(label, "old")
+    member = IncomingMember(external_id="m")
+    incoming = [
+        IncomingOrganization("new", "New", members=[member]),
+        IncomingOrganization("old", "Old"),
+        IncomingOrganization("old", "Old", members=[member]),
+    ]
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            lock_open_periods([old.pk])
+            loading = pool.submit(
+                together, [partial(load_organizations, label, incoming)]
+            )
+            assert is_awaited_by_another()
+            assert is_free(LOCK_ROLL_UP)
+        [outcomes] = loading.result()
+
+    assert outcomes == ["accepted", "unchanged", "updated"]
+    assert list(DailyMetric.objects.values_list("members_added", flat=True)) == [1, 1]
