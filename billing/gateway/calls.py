@@ -104,6 +104,16 @@ def _log_malformed(errors: list[Malformed]) -> None:
         )
 
 
+@contextmanager
+def part_of(id_: str, customer_id: str) -> Iterator[None]:
+    """Let the error of a malformed part of an object name the whole object."""
+    try:
+        yield
+    except Malformed as error:
+        error.stripe_id, error.customer_id = id_, customer_id
+        raise
+
+
 def object_path(kind: str, id_: str, *suffixes: str) -> str:
     """Return the API path of an object; raise `Missing` for an impossible id.
 

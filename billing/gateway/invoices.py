@@ -16,7 +16,8 @@ def get_invoice(id_: str) -> Invoice:
     invoice = _read(calls.get(_path(id_), expand=["payments"]))
     if not invoice.has_more_lines:
         return invoice
-    lines = tuple(_list_lines(id_, invoice.currency))
+    with calls.part_of(id_, invoice.customer_id):
+        lines = tuple(_list_lines(id_, invoice.currency))
     return replace(invoice, lines=lines, has_more_lines=False)
 
 

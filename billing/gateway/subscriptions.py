@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from billing.gateway import calls
+from billing.gateway.errors import Malformed
 from billing.gateway.nodes import Node
 from billing.gateway.objects import (
     PAUSE_REASON,
@@ -27,7 +28,8 @@ def _with_all_items(subscription: Subscription) -> Subscription:
     """Fetch the items that an answer left out; it has the first ten at least."""
     if not subscription.has_more_items:
         return subscription
-    items = tuple(_list_items(subscription.id))
+    with calls.part_of(subscription.id, subscription.customer_id):
+        items = tuple(_list_items(subscription.id))
     return replace(subscription, items=items, has_more_items=False)
 
 
@@ -55,7 +57,10 @@ def list_subscriptions(
     until: datetime | None = None,
     customer_id: str = "",
 ) -> Page[Subscription]:
-    """Return a page of subscriptions in any status, newest first, with all items."""
+    """Return a page of subscriptions in any status, newest first, with all items.
+
+    One of which an item cannot be read is malformed as a whole.
+    """
     page = calls.page(
         "/v1/subscriptions",
         Subscription.read,
@@ -63,7 +68,14 @@ def list_subscriptions(
         customer=customer_id or None,
         **calls.list_parameters(after=after, since=since, until=until),
     )
-    return replace(page, items=tuple(map(_with_all_items, page.items)))
+    items: list[Subscription] = []
+    malformed = list(page.malformed)
+    for subscription in page.items:
+        try:
+            items.append(_with_all_items(subscription))
+        except Malformed as error:
+            malformed.append(error)
+    return replace(page, items=tuple(items), malformed=tuple(malformed))
 
 
 def create_subscription(

@@ -26,6 +26,12 @@ KEY, SECRET = "sk_test_fake", "whsec_fake"
 Json = dict[str, Any]
 
 
+def _stored(part: Json) -> Json:
+    """Return an item or a line as the fake stores it: with the id of its price."""
+    price = part.get("price")
+    return {**part, "price": price["id"]} if isinstance(price, dict) else part
+
+
 @dataclass
 class FakeStripe:
     """Client of the fake's control API, and of its copy of Stripe's API at `url`."""
@@ -92,6 +98,18 @@ class FakeStripe:
     def change(self, id_: str, **fields: Any) -> None:
         """Overwrite fields of an object without an event."""
         self.control("change", id=id_, fields=fields)
+
+    def damage_last(self, kind: str, id_: str, parts: str) -> None:
+        """Replace the items or lines past the tenth by an unreadable one."""
+        [body] = [row for row in self.objects(kind) if row["id"] == id_]
+        shown = [_stored(part) for part in body[parts]["data"]]
+        last = {
+            **shown[-1],
+            "id": f"{shown[-1]['id']}x",
+            "quantity": "x",
+            "amount": "x",
+        }
+        self.change(id_, **{parts: {**body[parts], "data": [*shown, last]}})
 
     def sign(self, event: str, **more: Any) -> tuple[bytes, str]:
         """Return an event's webhook body and signature header, to post from a test."""

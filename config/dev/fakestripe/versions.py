@@ -40,7 +40,7 @@ KNOWN = {
     "2026-09-30.endive",
     NEWEST,
 }
-_SHOWN_LINES = 10
+_SHOWN_LINES = _SHOWN_ITEMS = 10
 
 Prices = Callable[[str], Json | None]
 
@@ -123,7 +123,11 @@ def _subscription(body: Json, version: str, prices: Prices, base_url: str) -> Js
     items = [
         _item(dict(item), version, prices, base_url) for item in body["items"]["data"]
     ]
-    body["items"] = {**body["items"], "data": items}
+    body["items"] = {
+        **body["items"],
+        "data": items[:_SHOWN_ITEMS],
+        "has_more": len(items) > _SHOWN_ITEMS,
+    }
     if version < CLOVER:
         del body["billing_schedules"], body["billing_mode"]
     if version < BASIL:

@@ -23,6 +23,7 @@ from billing.models import (
     ChargeLine,
     CreditEntry,
     Discrepancy,
+    Invoice,
     Subscription,
 )
 from billing.stripe.commands.charge_decisions import decide_charge
@@ -417,6 +418,26 @@ def test_many_lines_are_all_read(draft: Draft, acme: WhiteLabel) -> None:
     before = len(draft.fake.requests(f"/v1/invoices/{draft.invoice.id}"))
     run_sync(acme)
     assert len(draft.fake.requests(f"/v1/invoices/{draft.invoice.id}")) == before
+
+
+def test_a_line_that_cannot_be_read_stops_no_sync(
+    draft: Draft, acme: WhiteLabel
+) -> None:
+    bill(draft)
+    client, invoice = draft.fake.client().v1, draft.invoice.id
+    item: Any = {"customer": draft.customer_id, "invoice": invoice, "currency": "usd"}
+    for number in range(11):
+        client.invoice_items.create(item | {"amount": number})
+    draft.fake.damage_last("invoice", invoice, "lines")
+    draft.fake.change(invoice, number="ACME-7")
+
+    run = run_sync(acme)
+
+    assert run.errors == 1
+    row = Discrepancy.objects.get(kind="unreadable", resolved_at=None)
+    assert (row.stripe_id, row.organization) == (invoice, draft.organization)
+    assert Invoice.objects.get(stripe_id=invoice).number == "ACME-7"
+    assert on_invoices(draft.organization) == (USAGE, set(), True)
 
 
 @pytest.fixture

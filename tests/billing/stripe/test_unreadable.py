@@ -1,13 +1,15 @@
 """Objects that cannot be read are named on the sync page and among discrepancies."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
-from billing.models import Discrepancy, Subscription
+from billing.models import Discrepancy, Subscription, SubscriptionItem
 from billing.stripe.commands.webhook_events.execution import handle
 from billing.stripe.commands.webhook_events.intake import pull_undelivered
 from orgs.models import Organization, WhiteLabel
-from tests.factories import make_user
+from tests.factories import make_organization, make_user
 from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of, run_sync, subscribe
 
@@ -83,3 +85,25 @@ def test_an_event_whose_object_cannot_be_read_names_it_too(
 
     [(id_, _, organization_id)] = unreadable()
     assert (id_, organization_id) == (sub, org.pk)
+
+
+def test_an_unreadable_item_past_the_tenth_stops_no_other_object(
+    fake_stripe: FakeStripe, acme: WhiteLabel, org: Organization, sub: str
+) -> None:
+    prices = [make_price(fake_stripe, amount).id for amount in range(100, 111)]
+    items: Any = [{"price": price} for price in prices]
+    customer = customer_of(fake_stripe, make_organization(acme, "org-2"))
+    parameters: Any = {"customer": customer, "items": items}
+    other = fake_stripe.client().v1.subscriptions.create(parameters).id
+    run_sync(acme)
+    rows = SubscriptionItem.objects.filter(subscription_stripe_id=other)
+    assert (rows.count(), unreadable()) == (11, [])
+    fake_stripe.damage_last("subscription", other, "items")
+
+    run = run_sync(acme)
+
+    assert run.errors == 1
+    [(id_, reason, _)] = unreadable()
+    assert id_ == other
+    assert "subscription_item" in reason
+    assert (rows.count(), Subscription.objects.count()) == (11, 2)

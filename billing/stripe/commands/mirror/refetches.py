@@ -30,6 +30,7 @@ from billing.stripe.commands.mirror.prices import find_prices, mirror_prices
 from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
 from billing.stripe.commands.mirror.unreadable import (
     UnreadableObject,
+    record_errors,
     record_malformed,
     record_unreadable,
 )
@@ -191,7 +192,9 @@ def _refetch_invoices(customer_id: str, by: str) -> Outcome:
         context = FetchContext(timezone.now(), by)
         page = gateway.list_invoices(customer_id=customer_id, after=after)
         record_malformed(page, context)
-        outcome.add(mirror_invoices(fetch_all_lines(page.items), context))
+        invoices, malformed = fetch_all_lines(page.items)
+        outcome.add(mirror_invoices(invoices, context))
+        record_errors(malformed, context)
         if not (after := page.next_cursor):
             break
     close_billed_periods(outcome.closing_invoices)
@@ -200,16 +203,31 @@ def _refetch_invoices(customer_id: str, by: str) -> Outcome:
 
 def fetch_all_lines(
     invoices: Sequence[gateway.Invoice],
-) -> list[gateway.Invoice]:
-    """Return invoices with all lines where they may carry charges.
+) -> tuple[list[gateway.Invoice], list[gateway.Malformed]]:
+    """Return invoices with all lines where they may carry charges, and the errors.
 
     Lists have the first ten lines of each. An invoice is fetched once more if it
     carries charges and its lines can have changed since they were read, or a credit
-    note took some of them off.
+    note took some of them off. One that cannot be read then stays as it was listed.
+    Record the errors after the invoices are mirrored, which resolves earlier ones.
     """
+    needed, malformed = _list_needed(invoices), list[gateway.Malformed]()
+    whole: dict[str, gateway.Invoice] = {}
+    for invoice in invoices:
+        try:
+            if invoice.id in needed:
+                whole[invoice.id] = gateway.get_invoice(invoice.id)
+        except gateway.Malformed as error:
+            error.stripe_id, error.customer_id = invoice.id, invoice.customer_id
+            malformed.append(error)
+    return [whole.get(invoice.id, invoice) for invoice in invoices], malformed
+
+
+def _list_needed(invoices: Sequence[gateway.Invoice]) -> set[str]:
+    """Return the invoices whose further lines have to be read."""
     ids = [invoice.id for invoice in invoices if invoice.has_more_lines]
     if not ids:
-        return list(invoices)
+        return set()
     final = Invoice.objects.filter(stripe_id__in=ids, has_final_lines=True)
     charged = Charge.objects.filter(invoice_stripe_id__in=ids)
     needed = set(charged.values_list("invoice_stripe_id", flat=True))
@@ -218,11 +236,7 @@ def fetch_all_lines(
         for invoice in invoices
         if invoice.credited_before_payment or invoice.credited_after_payment
     }
-    needed -= set(final.values_list("stripe_id", flat=True)) - credited
-    return [
-        gateway.get_invoice(invoice.id) if invoice.id in needed else invoice
-        for invoice in invoices
-    ]
+    return needed - (set(final.values_list("stripe_id", flat=True)) - credited)
 
 
 def fetch_prices_and_customers(

@@ -1,6 +1,6 @@
 """Objects of Stripe that could not be read or stored: each is a discrepancy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +32,14 @@ class UnreadableObject:
 
 def record_malformed(page: gateway.Page[Any], context: FetchContext) -> int:
     """Record the objects of a page that could not be read; return how many."""
-    if not page.malformed:
+    return record_errors(page.malformed, context)
+
+
+def record_errors(errors: Sequence[gateway.Malformed], context: FetchContext) -> int:
+    """Record the objects of errors of the gateway; return how many."""
+    if not errors:
         return 0
-    return record_unreadable(map(UnreadableObject.from_error, page.malformed), context)
+    return record_unreadable(map(UnreadableObject.from_error, errors), context)
 
 
 @transaction.atomic

@@ -33,6 +33,7 @@ from billing.stripe.commands.mirror.refetches import (
 from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
 from billing.stripe.commands.mirror.unreadable import (
     UnreadableObject,
+    record_errors,
     record_unreadable,
 )
 
@@ -129,8 +130,9 @@ def _mirror_invoice_page(
 
     Settled invoices are not saved as seen: they cannot be deleted any more.
     """
-    items = fetch_all_lines(items)
+    items, malformed = fetch_all_lines(items)
     result = _mirror(mirror_invoices, items, context)
+    result.errors += record_errors(malformed, context)
     closing_invoices = result.outcome.closing_invoices
     for invoice in sorted(closing_invoices, key=lambda invoice: invoice.created_at):
         result.errors += not _close(close_period_for_draft, invoice)
