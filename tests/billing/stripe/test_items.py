@@ -78,6 +78,14 @@ class Cart:
         return {row.stripe_price_id: (row.kind, row.quantity) for row in rows}
 
 
+def resell(cart: Cart, price: str, **metadata: str) -> None:
+    """Change what a price sells in Stripe; without metadata it sells nothing known."""
+    client = cart.fake.client().v1
+    product = str(client.prices.retrieve(price).product)
+    given: Any = {"metadata": metadata or {"orgdesk_kind": ""}}
+    client.products.update(product, given)
+
+
 @pytest.fixture
 def cart(fake_stripe: FakeStripe, frozen: object, org: Organization) -> Cart:
     return Cart(fake_stripe, org)
@@ -204,10 +212,7 @@ def test_a_price_that_becomes_unknown_keeps_its_row(
 ) -> None:
     cart.subscribe(cart.seats, cart.plan)
     run_sync(acme)
-    product = cart.fake.client().v1.prices.retrieve(cart.seats).product
-    cart.fake.client().v1.products.update(
-        str(product), {"metadata": {"orgdesk_kind": ""}}
-    )
+    resell(cart, cart.seats)
 
     run_sync(acme)
 
@@ -215,6 +220,50 @@ def test_a_price_that_becomes_unknown_keeps_its_row(
     [warning] = Discrepancy.objects.filter(resolved_at=None)
     assert warning.kind == "unknown_price"
     assert warning.stripe_value.startswith(cart.seats)
+
+
+def test_a_removed_item_does_not_come_back_as_the_other_one(
+    cart: Cart, acme: WhiteLabel
+) -> None:
+    cart.subscribe(cart.seats, cart.plan)
+    run_sync(acme)
+    cart.change({"id": cart.item(cart.seats), "deleted": True})
+    run_sync(acme)
+    ended_at = Subscription.objects.get(kind="spaces").cancels_at
+
+    resell(cart, cart.plan)
+    run_sync(acme)
+
+    assert cart.rows()["platform"] == ("active", "growth", None)
+    assert cart.rows()["spaces"] == ("canceled", "team", 7)
+    assert Subscription.objects.get(kind="spaces").cancels_at == ended_at
+
+
+def test_an_item_of_unknown_price_is_of_one_row_only(
+    cart: Cart, acme: WhiteLabel
+) -> None:
+    cart.subscribe(cart.seats, cart.plan)
+    run_sync(acme)
+    resell(cart, cart.plan)
+    cart.change({"id": cart.item(cart.seats), "deleted": True})
+
+    run_sync(acme)
+
+    assert cart.rows()["platform"] == ("active", "growth", None)
+    assert cart.rows()["spaces"] == ("canceled", "team", 7)
+
+
+def test_an_item_whose_price_changes_its_kind_is_of_one_row_only(
+    cart: Cart, acme: WhiteLabel
+) -> None:
+    cart.subscribe(cart.plan)
+    run_sync(acme)
+
+    resell(cart, cart.plan, orgdesk_kind="spaces", orgdesk_tier="team")
+    run_sync(acme)
+
+    assert cart.rows()["platform"] == ("canceled", "growth", None)
+    assert cart.rows()["spaces"] == ("active", "team", 1)
 
 
 def test_a_first_cycle_is_no_change_of_terms(cart: Cart, acme: WhiteLabel) -> None:

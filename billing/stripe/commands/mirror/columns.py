@@ -151,7 +151,7 @@ def _unknown_columns(
     context: FetchContext,
 ) -> SubscriptionColumns:
     """Return the row of a kind of which the subscription has no known item any more."""
-    item = find_unknown_item(subscription, row, batch.prices)
+    item = find_unknown_items(subscription, batch).get(row.kind)
     is_removed = item is None and not has_ended(subscription)
     columns = _columns(
         subscription,
@@ -171,22 +171,38 @@ def _unknown_columns(
     if not is_removed:
         return columns
     # Stripe does not say when an item was removed; Orgdesk takes when it first saw it.
-    is_known = row.status == Subscription.Status.CANCELED and row.cancels_at
+    is_known = _is_canceled(row) and row.cancels_at
     return replace(columns, cancels_at=row.cancels_at if is_known else context.at)
 
 
-def find_unknown_item(
-    subscription: gateway.Subscription,
-    row: Subscription,
-    prices: Mapping[str, Price],
-) -> gateway.SubscriptionItem | None:
-    """Return the item of a row whose price is unknown now; null if it was removed.
+def find_unknown_items(
+    subscription: gateway.Subscription, batch: SubscriptionBatch
+) -> dict[str, gateway.SubscriptionItem]:
+    """Return the items of unknown price that rows have now, by the rows' kind.
 
-    In a subscription that sells nothing known, any item may have taken its place.
+    A row that is not named has lost its item. In a subscription that sells nothing
+    known, an item that is of no row may have taken the place of a lost one. No item is
+    of two rows, and a row that has ended gets no other item.
     """
-    items = (item for item in subscription.items if item.id == row.stripe_item_id)
-    replaced = None if sold_items(subscription, prices) else subscription.item
-    return next(items, replaced)
+    sold = sold_items(subscription, batch.prices)
+    taken, kinds = {s.item.id for s in sold}, {s.price.kind for s in sold}
+    free = {item.id: item for item in subscription.items if item.id not in taken}
+    rows = [row for row in batch.rows_of(subscription.id) if row.kind not in kinds]
+    rows.sort(key=_is_canceled)
+    found = {
+        row.kind: free.pop(row.stripe_item_id)
+        for row in rows
+        if row.stripe_item_id in free
+    }
+    if sold:
+        return found
+    lost = [row for row in rows if row.kind not in found and not _is_canceled(row)]
+    pairs = zip(lost, free.values(), strict=False)
+    return found | {row.kind: item for row, item in pairs}
+
+
+def _is_canceled(row: Subscription) -> bool:
+    return row.status == Subscription.Status.CANCELED
 
 
 def _columns(

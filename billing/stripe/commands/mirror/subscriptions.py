@@ -17,7 +17,7 @@ from billing.stripe.commands.mirror.columns import (
     SubscriptionBatch,
     SubscriptionColumns,
     build_columns,
-    find_unknown_item,
+    find_unknown_items,
     has_ended,
 )
 from billing.stripe.commands.mirror.duplicates import find_duplicates
@@ -193,13 +193,7 @@ class _Reconciler:
         kinds = {
             sold.price.kind for sold in sold_items(subscription, self.batch.prices)
         }
-        lost = [
-            row
-            for row in rows
-            if row.kind not in kinds
-            and find_unknown_item(subscription, row, self.batch.prices)
-        ]
-        is_unknown = bool(lost) or not kinds
+        is_unknown = bool(find_unknown_items(subscription, self.batch)) or not kinds
         kind = Discrepancy.Kind.UNKNOWN_PRICE if is_unknown else _UNSOLD
         tiers = _join(row.tier for row in rows)
         yield self._difference(subscription, kind, tiers, ", ".join(unsold))
