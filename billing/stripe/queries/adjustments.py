@@ -8,7 +8,6 @@ from decimal import Decimal
 from billing.models import Invoice, InvoiceAdjustment
 from billing.money import ZERO, exactly
 
-_MAX_ADJUSTMENTS = 50
 Kind = InvoiceAdjustment.Kind
 
 
@@ -21,12 +20,13 @@ class AdjustmentSums:
     disputed: Decimal = ZERO
 
 
-def list_adjustments(
-    organization_id: int, *, limit: int = _MAX_ADJUSTMENTS
-) -> list[InvoiceAdjustment]:
-    """Return the newest credit notes, refunds and disputes of an organization."""
+def list_adjustments(organization_id: int) -> list[InvoiceAdjustment]:
+    """Return all credit notes, refunds and disputes of an organization, newest first.
+
+    Sums need all of them; a page shows the newest.
+    """
     rows = InvoiceAdjustment.objects.filter(organization_id=organization_id)
-    return list(rows.order_by("-happened_at", "-id")[:limit])
+    return list(rows.order_by("-happened_at", "-id"))
 
 
 def sum_adjustments(
@@ -34,7 +34,8 @@ def sum_adjustments(
 ) -> dict[str, AdjustmentSums]:
     """Return the sums of each invoice by its ID in Stripe.
 
-    What is credited is as the invoice says; refunds and disputes are added up.
+    What is credited is as the invoice says; of the organization's adjustments, the
+    refunds and disputes are added up.
     """
     sums: Mapping[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     owners = {
@@ -44,9 +45,8 @@ def sum_adjustments(
     }
     with exactly():
         for row in adjustments:
-            invoice_id = _find_invoice(row, owners)
-            if row.is_counted and invoice_id:
-                sums[invoice_id][row.kind] += row.amount
+            if row.kind != Kind.CREDIT_NOTE and row.is_counted:
+                sums[_find_invoice(row, owners)][row.kind] += row.amount
         return {
             invoice.stripe_id: AdjustmentSums(
                 credited=invoice.credited_before_payment
@@ -59,6 +59,5 @@ def sum_adjustments(
 
 
 def _find_invoice(row: InvoiceAdjustment, owners: Mapping[str, str]) -> str:
-    """Return the invoice of an adjustment, empty if it is of none that is known."""
-    paid = (owners[id_] for id_ in row.payment_ids.split() if id_ in owners)
-    return row.invoice_stripe_id or next(paid, "")
+    """Return the invoice whose payment it is of, empty if none is known."""
+    return next((owners[id_] for id_ in row.payment_ids.split() if id_ in owners), "")

@@ -30,6 +30,7 @@ from orgs.web.templatetags.display import instant
 PAGE, _PANEL = "billing/stripe/billing.html", "billing/stripe/_billing_panel.html"
 _STALE_AFTER = timedelta(hours=25)  # syncs are scheduled every night
 _RECENT_RUNS = 5
+_MAX_ADJUSTMENTS = 50  # that are shown; sums count all
 
 
 def billing(request: OrgRequest, organization_id: int) -> HttpResponse:
@@ -74,7 +75,7 @@ def tab_context(
             }
             for row in invoices
         ],
-        "adjustments": adjustments,
+        "adjustments": adjustments[:_MAX_ADJUSTMENTS],
         "now": timezone.now(),
         "period": period,
         "forecast": period_forecast,

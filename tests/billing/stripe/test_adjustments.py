@@ -1,6 +1,7 @@
 """Credit notes, refunds, disputes and partial payments: mirrored, shown and owed."""
 
 import random
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -74,6 +75,37 @@ def change_everything(fake: FakeStripe, paid: str) -> None:
     note: Any = {"invoice": paid, "amount": 4_000, "reason": "order_change", **parts}
     client.credit_notes.create(note)
     fake.control("dispute", charge=charge, amount=2_500)
+
+
+def test_old_refunds_are_summed_even_if_they_are_not_shown(
+    fake_stripe: FakeStripe, acme: WhiteLabel, org: Organization, paid: str
+) -> None:
+    change_everything(fake_stripe, paid)
+    run_sync(acme)
+    InvoiceAdjustment.objects.update(happened_at=timezone.now() - timedelta(days=99))
+    newer = [
+        InvoiceAdjustment(
+            organization=org,
+            kind="credit_note",
+            stripe_id=f"cn_{number}",
+            invoice_stripe_id="in_other",
+            status="issued",
+            currency="usd",
+            amount=1,
+            happened_at=timezone.now(),
+        )
+        for number in range(60)
+    ]
+    InvoiceAdjustment.objects.bulk_create(newer)
+    client = Client()
+    client.force_login(make_user("ann", "finance"))
+
+    page = client.get(f"/organizations/{org.pk}/billing/")
+
+    assert len(page.context["adjustments"]) == 50
+    [invoice] = page.context["invoices"]
+    assert invoice["adjustments"].refunded == Decimal(40)
+    assert invoice["adjustments"].disputed == Decimal(25)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
