@@ -185,20 +185,22 @@ def find_unknown_items(
     of two rows, and a row that has ended gets no other item.
     """
     sold = sold_items(subscription, batch.prices)
-    taken, kinds = {s.item.id for s in sold}, {s.price.kind for s in sold}
-    free = {item.id: item for item in subscription.items if item.id not in taken}
+    sold_ids, kinds = {s.item.id for s in sold}, {s.price.kind for s in sold}
+    free = {item.id: item for item in subscription.items if item.id not in sold_ids}
     rows = [row for row in batch.rows_of(subscription.id) if row.kind not in kinds]
     rows.sort(key=_is_canceled)
-    found = {
+    unknown_items = {
         row.kind: free.pop(row.stripe_item_id)
         for row in rows
         if row.stripe_item_id in free
     }
     if sold:
-        return found
-    lost = [row for row in rows if row.kind not in found and not _is_canceled(row)]
+        return unknown_items
+    lost = [
+        row for row in rows if row.kind not in unknown_items and not _is_canceled(row)
+    ]
     pairs = zip(lost, free.values(), strict=False)
-    return found | {row.kind: item for row, item in pairs}
+    return unknown_items | {row.kind: item for row, item in pairs}
 
 
 def _is_canceled(row: Subscription) -> bool:
