@@ -517,3 +517,19 @@ def test_under_a_key_it_is_done_once_at_its_first_prices(
             "--key",
             "november",
         )
+
+
+def test_a_new_organization_leaves_the_key_of_all_in_use() -> None:
+    label = make_white_label("acme")
+    assert label.organizations.count() == 1
+    make_rate(label, "1")
+    record(label, [event("a", organization="acme")])
+    make_rate(label, "2")
+    named = ("rerate", *ACME, *APPLY, "--key", "november")
+    run(*named)
+
+    make_organization(label, "org-8")
+
+    assert run(*named)[1][0].startswith("already applied")
+    with pytest.raises(CommandError, match="idempotency_key_reused"):
+        run(*named, "--organization", "acme")

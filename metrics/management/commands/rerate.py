@@ -94,8 +94,8 @@ class Command(CorrectingCommand):
             "--key",
             default="",
             metavar="TEXT",
-            help="Name of this re-rating: it is done once, at the prices of its first"
-            " run.",
+            help="Name of this re-rating: run twice with the same name, it is done"
+            " once.",
         )
 
     def handle(self, *, period: str, **options: Any) -> None:
@@ -108,7 +108,7 @@ class Command(CorrectingCommand):
         )
         correction = self.correction(**options)
         try:
-            correction, is_finished = _begin(selection, correction, options["key"])
+            correction, is_finished = _begin(selection, correction, **options)
             if correction is not None and is_finished:
                 self._report_finished(selection, correction)
                 return
@@ -182,17 +182,22 @@ class Command(CorrectingCommand):
 
 
 def _begin(
-    selection: OrganizationSelection, correction: CorrectionSpec | None, key: str
+    selection: OrganizationSelection,
+    correction: CorrectionSpec | None,
+    *,
+    key: str,
+    organization: str | None,
+    **_: Any,
 ) -> tuple[CorrectionSpec | None, bool]:
     """Return the correction to continue under the key, and whether it has finished."""
     if correction is None or not key.strip():
         return correction, False
     names = {"key": key, "again": False}
     named = replace(correction, key=request_key(names, ()).key)
-    ids = selection.organizations.order_by("pk").values_list("pk", flat=True)[:2]
-    is_one = len(ids) == 1
-    arguments = ("rerate", *ids) if is_one else ("rerate", "all")
-    return begin_correction(selection.white_label, named, arguments)
+    ids: Sequence[object] = ["all"]
+    if organization is not None:
+        ids = list(selection.organizations.values_list("pk", flat=True))
+    return begin_correction(selection.white_label, named, ("rerate", *ids))
 
 
 def _rerate_batch(
