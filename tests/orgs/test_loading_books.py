@@ -154,6 +154,29 @@ def test_an_invalid_rate_is_rejected_and_the_next_is_loaded(
     assert Rate.objects.get().unit_price == 7
 
 
+@pytest.mark.parametrize(
+    ("zone", "outside", "inside"),
+    [
+        ("America/New_York", "2199-12-31T19:00:00-05:00", "2199-12-31T18:59:59-05:00"),
+        ("Asia/Kathmandu", "2000-01-01", "2000-01-02"),
+        ("Asia/Kathmandu", "1999-12-31T23:59:59Z", "2000-01-01T00:00:00Z"),
+    ],
+)
+def test_a_start_is_within_the_years_that_are_stored(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    zone: str,
+    outside: str,
+    inside: str,
+) -> None:
+    make_white_label("acme", time_zone=zone)
+    load = Load(tmp_path, capsys)
+    file = RATES + f"gpt,requests,1,0,{outside},\ngpt,requests,1,0,{inside},\n"
+
+    assert load(file, "load_rates") == (1, "accepted 1 duplicates 0 rejected 1\n")
+    assert load.refused() == [(2, "invalid_effective_from")]
+
+
 def test_rates_require_their_columns(load: Load) -> None:
     with pytest.raises(CommandError, match="benchmark_unit_price"):
         load("product,price\ngpt,1\n", "load_rates")

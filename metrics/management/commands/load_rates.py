@@ -9,10 +9,11 @@ from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.events import PRODUCT, PRODUCT_RULE
 from metrics.units import check_price, parse_unit, round_price
-from orgs.days import EARLIEST_DAY, LATEST_DAY, day_of, parse_instant
+from orgs.days import parse_instant
 from orgs.errors import DomainError, InputRejected
 from orgs.management.loading import LoadCommand, Loaded
 from orgs.management.records import Layout
+from orgs.models.fields import EARLIEST, LATEST
 from orgs.queries.references import list_references
 from orgs.text import to_nfc
 
@@ -73,10 +74,9 @@ class Command(LoadCommand):
         """Return a start; a date or a time without an offset is local."""
         if not text:
             return None
-        zone = self.white_label.zone
         try:
-            instant = parse_instant(text, zone)
-            is_accepted = EARLIEST_DAY < day_of(instant, zone) < LATEST_DAY
+            instant = parse_instant(text, self.white_label.zone)
+            is_accepted = EARLIEST <= instant < LATEST
         except (ValueError, OverflowError):
             is_accepted = False
         if not is_accepted:
