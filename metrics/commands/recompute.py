@@ -224,7 +224,7 @@ union all
 select organization_id, day, null, meter, null, null, old, 0, 0, 0, new, 0, 0, 0
 from metric"""
 
-# PriceBasis do not change quantities: at current prices daily metrics are not compared.
+# Prices do not change quantities: at current prices daily metrics are not compared.
 _STATEMENTS = {
     PriceBasis.CURRENT: comparison(PriceBasis.CURRENT) + _SELECT_DIFFERENCES,
     PriceBasis.RECORDED: comparison(PriceBasis.RECORDED)

@@ -55,7 +55,7 @@ class RerateResult:
 
 
 class _PricesOrPeriodsChanged(Exception):
-    """PriceBasis or periods changed after the differences were computed."""
+    """Prices or periods changed after the differences were computed."""
 
 
 _SELECT_TOTALS = """
@@ -113,7 +113,7 @@ def rerate_periods(
         if ids:
             usage_recorded.send_robust(WhiteLabel, organization_ids=ids)
         return result
-    raise PricesChanged("PriceBasis or periods changed during the run. Run it again.")
+    raise PricesChanged("Prices or periods changed during the run. Run it again.")
 
 
 def _rerate(

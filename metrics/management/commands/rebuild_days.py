@@ -83,7 +83,7 @@ class Command(CorrectingCommand):
     ) -> int:
         """Compare or correct; list and count the differences.
 
-        EventPartition by month, so that a transaction stays small.
+        Month by month, so that a transaction stays small.
         """
         count = 0
         for ids in self.batches(selection, batch):
