@@ -17,9 +17,11 @@ The two-argument locks take a 32-bit integer: pass `lock_key(white_label_id)`.
 """
 
 # One correction of a white label at a time: two would both add the same difference to
-# daily usage. Taken by rebuilding, re-rating, and voiding usage and by recording stored
-# bytes, for one batch each, with a `lock_timeout` of 120 s. When it cannot be had, the
-# batch fails; a second run of the command continues with what is not corrected yet.
+# daily usage. Taken by rebuilding, re-rating, voiding, and crediting usage and by
+# recording stored bytes, for one batch each; by writing off unpriced usage; and by
+# closing a period, if that prices usage late or moves some to the next period. All have
+# a `lock_timeout` of 120 s. When it cannot be had, the batch fails; a second run of the
+# command continues with what is not corrected yet.
 LOCK_CORRECTIONS = "select pg_advisory_xact_lock(hashtext('usage corrections'), %s)"
 
 # Taken by each change of a white label's rates. It waits for the recordings in flight,
