@@ -41,12 +41,15 @@ def sweep_charges() -> None:
 
 @shared_task
 def make_usage_invoice(organization_id: int) -> None:
-    """Create the invoice of charges that no draft takes; the sweep retries it."""
+    """Create the invoice of charges that no draft takes; the sweep retries it.
+
+    An error is kept with the charges.
+    """
     try:
         usage_invoices.make_usage_invoice(organization_id)
     except gateway.GatewayError as error:
         logger.warning(
-            "usage_invoice_later organization=%s code=%s", organization_id, error.code
+            "usage_invoice_error organization=%s code=%s", organization_id, error.code
         )
 
 

@@ -92,18 +92,18 @@ def next_attempt_in(period_id: int) -> timedelta | None:
     return max(due - timezone.now(), timedelta()) + timedelta(seconds=1)
 
 
-def charges_awaiting_draft(**filters: Any) -> QuerySet[Charge]:
+def charges_awaiting_draft(**filters: Any) -> WorkQuerySet[Charge]:
     """Return the charges that wait for the next draft invoice."""
     pending = Charge.objects.filter(state=Charge.State.PENDING, invoice_stripe_id="")
     return pending.filter(**filters)
 
 
-def find_first_usage_awaiting_draft(organization_id: int) -> Charge | None:
-    """Return an organization's oldest usage charge that waits for a draft, if any."""
+def usage_awaiting_draft(organization_id: int) -> WorkQuerySet[Charge]:
+    """Return an organization's usage charges that wait for a draft, oldest first."""
     rows = charges_awaiting_draft(
         period__organization_id=organization_id, kind=Charge.Kind.USAGE
     )
-    return rows.order_by("id").first()
+    return rows.order_by("id")
 
 
 def awaits_draft_of_stripe(organization_id: int) -> bool:
@@ -115,18 +115,18 @@ def awaits_draft_of_stripe(organization_id: int) -> bool:
 def list_organizations_without_draft(limit: int) -> list[int]:
     """Return ids of organizations whose waiting charges get no draft soon from Stripe.
 
-    Only those that are linked to a customer: an invoice can be created for no other.
-    Credit alone gets no invoice: it waits until there is usage to pay for.
+    Only those that are due, the longest due first, so that none is starved, and that
+    are linked to a customer: an invoice can be created for no other. Credit alone gets
+    no invoice: it waits until there is usage to pay for.
     """
     drafting = _drafting_subscriptions().values("organization_id")
     rows = charges_awaiting_draft(
         kind=Charge.Kind.USAGE,
         period__organization__billing_account__stripe_id__isnull=False,
     ).exclude(period__organization_id__in=drafting)
-    ids = rows.order_by("period__organization_id")
-    return list(
-        ids.values_list("period__organization_id", flat=True).distinct()[:limit]
-    )
+    due = rows.due().values("period__organization_id")
+    ordered = due.annotate(due_at=Min("next_attempt_at")).order_by("due_at")
+    return list(ordered.values_list("period__organization_id", flat=True)[:limit])
 
 
 def _drafting_subscriptions() -> QuerySet[Subscription]:

@@ -11,13 +11,16 @@ from django.utils import timezone
 from billing import gateway
 from billing.ledger import tasks as ledger_tasks
 from billing.ledger.commands import usage_invoices
+from billing.ledger.commands.charges import retry_charge
 from billing.ledger.commands.credits import grant_credit
 from billing.ledger.queries.charges import (
     list_organizations_without_draft,
 )
 from billing.ledger.queries.credits import get_balances
-from billing.models import BillingPeriod, Charge
+from billing.models import BillingAccount, BillingPeriod, Charge
+from billing.stripe.queries.failed_jobs import list_failed_jobs
 from orgs.models import WhiteLabel
+from tests.factories import make_organization
 from tests.support.fake_stripe import FakeStripe
 from tests.support.years import Year
 
@@ -146,15 +149,67 @@ def test_a_live_subscription_gets_no_final_invoice(year: Year) -> None:
     assert usage_invoices.make_usage_invoice(year.organization.id) is None
 
 
-def test_a_refused_final_invoice_is_retried_by_the_sweep(year: Year) -> None:
+def end(year: Year) -> None:
+    """Cancel the subscription: charges of $5.00 wait for a usage invoice."""
     year.subscribe()
     year.use(5)
     year.fake.client().v1.subscriptions.cancel(year.subscription_id)
     year.deliver_events()
+
+
+def test_a_final_invoice_is_retried_by_the_sweep(year: Year) -> None:
+    end(year)
+    other = make_organization(year.label, "org-2")
+    BillingAccount.objects.create(organization=other, stripe_id="cus_2")
+    period = other.billing_periods.get()
+    Charge.objects.create(
+        period=period, cost=1, amount=1, currency="usd", error_code="no_draft"
+    )
+    year.fake.fault("error", "/v1/invoices", method="POST", status=500, times=0)
+
+    ledger_tasks.make_usage_invoice(year.organization.id)
+    charge = Charge.objects.get(period__organization=year.organization)
+    assert (charge.state, charge.attempts) == ("pending", 1)
+    assert charge.error_code == "stripe.unavailable"
+    assert list_organizations_without_draft(10) == [other.pk]
+
+    year.clock.shift(timedelta(minutes=1))
+    assert list_organizations_without_draft(10) == [other.pk, year.organization.id]
+    year.fake.control("script", api=[])
+    ledger_tasks.make_usage_invoice(year.organization.id)
+    year.work()
+
+    assert list_organizations_without_draft(10) == [other.pk]
+    assert year.billed() == [("paid", []), ("draft", [Decimal("5.00")])]
+
+
+def test_a_final_invoice_does_not_repeat_a_saved_error_forever(year: Year) -> None:
+    end(year)
+    year.fake.fault("error_saved", "/v1/invoices", method="POST", times=1)
+
+    for _ in range(6):
+        ledger_tasks.make_usage_invoice(year.organization.id)
+
+    year.work()
+    assert year.billed() == [("paid", []), ("draft", [Decimal("5.00")])]
+
+
+def test_a_refused_final_invoice_fails_its_charges(year: Year) -> None:
+    end(year)
     year.fake.fault("error", "/v1/invoices", method="POST", status=402)
 
     ledger_tasks.make_usage_invoice(year.organization.id)
+
+    charge = Charge.objects.get()
+    assert (charge.state, charge.invoice_stripe_id) == ("failed", "")
+    assert charge.error_code
+    assert charge.error
+    assert list_organizations_without_draft(10) == []
+    [failed] = list_failed_jobs([year.label])
+    assert (failed.kind, failed.id) == ("charge", charge.pk)
+
+    retry_charge(charge.pk)
     assert list_organizations_without_draft(10) == [year.organization.id]
     ledger_tasks.make_usage_invoice(year.organization.id)
-
-    assert list_organizations_without_draft(10) == []
+    year.work()
+    assert year.billed() == [("paid", []), ("draft", [Decimal("5.00")])]
