@@ -105,6 +105,16 @@ def _log_malformed(errors: list[Malformed]) -> None:
 
 
 @contextmanager
+def object_of(id_: str) -> Iterator[None]:
+    """Let the error of a malformed object name it, unless it names one already."""
+    try:
+        yield
+    except Malformed as error:
+        error.stripe_id = error.stripe_id or id_
+        raise
+
+
+@contextmanager
 def part_of(id_: str, customer_id: str) -> Iterator[None]:
     """Let the error of a malformed part of an object name the whole object."""
     try:

@@ -10,7 +10,8 @@ from billing.gateway.objects import Customer, Page
 
 def get_customer(id_: str) -> Customer:
     """Return a customer; Stripe returns a deleted one with `is_deleted` set."""
-    return _read(calls.get(calls.object_path("customers", id_)))
+    with calls.object_of(id_):
+        return _read(calls.get(calls.object_path("customers", id_)))
 
 
 def list_customers(

@@ -13,7 +13,8 @@ from billing.gateway.objects import Invoice, InvoiceItem, InvoiceLine, Page
 
 def get_invoice(id_: str) -> Invoice:
     """Return an invoice with all its lines."""
-    invoice = _read(calls.get(_path(id_), expand=["payments"]))
+    with calls.object_of(id_):
+        invoice = _read(calls.get(_path(id_), expand=["payments"]))
     if not invoice.has_more_lines:
         return invoice
     with calls.part_of(id_, invoice.customer_id):

@@ -8,8 +8,9 @@ from billing.gateway.objects import Page, Price
 
 def get_price(id_: str) -> Price:
     """Return a price with its product."""
-    answer = calls.get(calls.object_path("prices", id_), expand=["product"])
-    return Price.read(answer.as_kind("price"))
+    with calls.object_of(id_):
+        answer = calls.get(calls.object_path("prices", id_), expand=["product"])
+        return Price.read(answer.as_kind("price"))
 
 
 def list_prices(

@@ -21,7 +21,9 @@ Proration = Literal["create_prorations", "always_invoice", "none"]
 
 def get_subscription(id_: str) -> Subscription:
     """Return a subscription with all its items."""
-    return _with_all_items(_read(calls.get(_path(id_))))
+    with calls.object_of(id_):
+        subscription = _read(calls.get(_path(id_)))
+    return _with_all_items(subscription)
 
 
 def _with_all_items(subscription: Subscription) -> Subscription:

@@ -53,13 +53,16 @@ def resolve_absent(
     at: datetime,
     by: str,
     kinds: Collection[str] = (),
+    partial: Collection[str] = (),
 ) -> None:
     """Resolve the open discrepancies of these objects that are not in `remaining`.
 
     Only of these kinds, if any are given; else of all but missing charges, which are
-    compared apart.
+    compared apart. `partial` are objects that were not read as a whole: they stay
+    unreadable if they were.
     """
     remaining_keys = {(row.stripe_id, row.kind) for row in remaining}
+    remaining_keys |= {(id_, Discrepancy.Kind.UNREADABLE.value) for id_ in partial}
     open_rows = Discrepancy.objects.filter(
         stripe_id__in=stripe_ids,
         resolved_at=None,

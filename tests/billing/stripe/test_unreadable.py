@@ -1,8 +1,10 @@
 """Objects that cannot be read are named on the sync page and among discrepancies."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 
 from billing.models import Discrepancy, Subscription, SubscriptionItem
@@ -107,3 +109,48 @@ def test_an_unreadable_item_past_the_tenth_stops_no_other_object(
     assert id_ == other
     assert "subscription_item" in reason
     assert (rows.count(), Subscription.objects.count()) == (11, 2)
+
+
+def test_a_payment_of_an_unreadable_invoice_names_the_invoice(
+    fake_stripe: FakeStripe, acme: WhiteLabel, org: Organization
+) -> None:
+    customer = customer_of(fake_stripe, org)
+    run_sync(acme)
+    fake_stripe.send_to("http://127.0.0.1:9/")
+    subscribe(fake_stripe, customer, make_price(fake_stripe).id)
+    assert fake_stripe.events("invoice_payment.paid")
+    [invoice] = fake_stripe.objects("invoice")
+    fake_stripe.change(invoice["id"], status="lent")
+
+    for event_id in pull_undelivered():
+        handle(event_id)
+
+    [(id_, _, organization_id)] = unreadable()
+    assert (id_, organization_id) == (invoice["id"], org.pk)
+    fake_stripe.change(invoice["id"], status="paid")
+    run_sync(acme)
+    assert unreadable() == []
+
+
+def test_what_the_database_refuses_keeps_when_it_was_first_seen(
+    fake_stripe: FakeStripe,
+    acme: WhiteLabel,
+    sub: str,
+    frozen: time_machine.Traveller,
+) -> None:
+    [stored] = fake_stripe.objects("subscription")
+    [item] = stored["items"]["data"]
+    seats = {**item, "price": make_price(fake_stripe, kind="spaces", tier="team").id}
+    items = {**stored["items"], "data": [{**seats, "quantity": 2**40}]}
+    fake_stripe.change(sub, items=items)
+    frozen.shift(timedelta(hours=1))
+    assert run_sync(acme).errors == 1
+    [first] = Discrepancy.objects.filter(kind="unreadable")
+
+    frozen.shift(timedelta(hours=1))
+    assert run_sync(acme).errors == 1
+
+    [again] = Discrepancy.objects.filter(kind="unreadable")
+    assert (again.stripe_id, again.resolved_at) == (sub, None)
+    assert again.first_seen_at == first.first_seen_at
+    assert again.last_seen_at > first.last_seen_at

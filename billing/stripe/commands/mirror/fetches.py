@@ -53,8 +53,12 @@ def record_differences(
     differences: Iterable[Difference],
     stripe_ids: Collection[str],
     context: FetchContext,
+    *,
+    partial: Collection[str] = (),
 ) -> int:
     """Record the differences of the objects compared, and resolve all others of theirs.
+
+    `partial` are those of them that were not read as a whole.
 
     A run records every difference before it repairs it. An event or a person's fetch
     records only warnings, because a change that arrives in an event is no discrepancy.
@@ -66,6 +70,10 @@ def record_differences(
     discrepancies.record(recorded, run_id=context.run_id)
     remaining = warnings if context.repairs else differences
     discrepancies.resolve_absent(
-        stripe_ids, remaining=remaining, at=context.at, by=context.by
+        stripe_ids,
+        remaining=remaining,
+        at=context.at,
+        by=context.by,
+        partial=partial,
     )
     return len(recorded)

@@ -97,7 +97,10 @@ def mirror_invoices(
         ],
     )
     differences = _list_differences(owned, columns, rows, owners, context)
-    outcome.discrepancy_count = record_differences(differences, ids, context)
+    partial = {invoice.id for invoice in owned if invoice.has_more_lines}
+    outcome.discrepancy_count = record_differences(
+        differences, ids, context, partial=partial
+    )
     if context.repairs:
         outcome.written = _write(columns, context)
         outcome.discrepancy_count += mirror_charge_lines(owned, owners, context)

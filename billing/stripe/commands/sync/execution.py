@@ -188,7 +188,6 @@ def _mirror_page(
     """
     errors = _count_malformed(page, malformed_ids)
     owners = find_owners({stage.customer_of(item) for item in page.items})
-    resolve_readable([item.id for item in page.items], _context(batch[0], at))
     results: dict[int, PageResult] = {}
     for run in list(batch):
         with _isolated(batch, run):
@@ -199,6 +198,9 @@ def _mirror_page(
             result.errors += errors
             record_malformed(page, _context(run, at))
             results[run.pk] = result
+    unreadable = {id_ for result in results.values() for id_ in result.unreadable}
+    readable = {item.id for item in page.items} - unreadable
+    resolve_readable(sorted(readable), _context(batch[0], at))
     return results
 
 

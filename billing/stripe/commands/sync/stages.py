@@ -5,7 +5,7 @@ Requests to Stripe are made before or after a transaction, never inside one.
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,7 @@ class PageResult:
 
     outcome: Outcome
     errors: int = 0
+    unreadable: set[str] = field(default_factory=set)  # ids, also of what is not stored
     seen: Collection[str] = ()  # ids that are not asked for at the end of the stage
 
 
@@ -133,6 +134,7 @@ def _mirror_invoice_page(
     items, malformed = fetch_all_lines(items)
     result = _mirror(mirror_invoices, items, context)
     result.errors += record_errors(malformed, context)
+    result.unreadable |= {error.stripe_id for error in malformed}
     closing_invoices = result.outcome.closing_invoices
     for invoice in sorted(closing_invoices, key=lambda invoice: invoice.created_at):
         result.errors += not _close(close_period_for_draft, invoice)
@@ -196,6 +198,7 @@ def _mirror(
         except (IntegrityError, DataError) as error:
             logger.exception("object_not_mirrored id=%s", item.id)
             result.errors += 1
+            result.unreadable.add(item.id)
             record_unreadable([_refused_object(item, error)], context)
     return result
 

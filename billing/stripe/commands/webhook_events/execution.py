@@ -86,12 +86,16 @@ def _execute(event: StripeEvent) -> None:
 def _unreadable_object(
     event: StripeEvent, error: gateway.Malformed
 ) -> UnreadableObject:
-    """Return the object of an event with the customer that its payload names."""
+    """Return the object that could not be read, with the customer of the event.
+
+    That may be another object than the event's, such as the invoice of a payment.
+    """
     data = event.payload.get("data")
     snapshot = data.get("object") if isinstance(data, dict) else None
     customer = snapshot.get("customer") if isinstance(snapshot, dict) else None
     customer_id = customer if isinstance(customer, str) else ""
-    return UnreadableObject(event.object_id, str(error), customer_id)
+    id_ = error.stripe_id or event.object_id
+    return UnreadableObject(id_, str(error), error.customer_id or customer_id)
 
 
 def _context(event: StripeEvent) -> FetchContext:
