@@ -22,6 +22,9 @@ from orgs.text import to_nfc
 
 MAX_AGE = timedelta(days=400)  # older events are rejected: their month may be dropped
 MAX_AHEAD = timedelta(days=1)  # clocks differ; more than this is a mistake
+# Added to instants that bound a search for events: they may be `MAX_AHEAD`, and the
+# clocks of machines differ.
+CLOCK_MARGIN = timedelta(days=2)
 # How much longer than `MAX_AGE` events are stored at least. Duplicates are detected by
 # stored events: a server whose clock is weeks fast must not drop a month into which
 # others still record, because they would then accept its events twice.

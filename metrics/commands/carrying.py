@@ -6,7 +6,6 @@ usage is moved here. A named person can write it off, which returns it to its pe
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.db import connection
@@ -17,14 +16,13 @@ from metrics.commands.recompute import CorrectionSpec, PriceBasis, RecomputeScop
 from metrics.commands.roll_up import roll_up_organizations
 from metrics.commands.statements import USAGE_KEY
 from metrics.errors import NotCarried, UsagePriced
+from metrics.events import CLOCK_MARGIN
 from metrics.models import CarriedUsage, Correction, OpenPeriod
 from metrics.periods import DayRange
 from metrics.queries.pricing import IS_VOIDED
 from metrics.queries.unpriced import list_unpriced
 from orgs.days import ONE_DAY
 from orgs.models import Organization
-
-_AHEAD = timedelta(days=2)  # events may be a day ahead, and clocks differ
 
 
 def _columns(table: str) -> str:
@@ -102,7 +100,7 @@ def carry_unpriced(numbers: dict[int, int]) -> None:
     closing: dict[str, Any] = {
         "ids": ids,
         "numbers": [numbers[id_] for id_ in ids],
-        "until": timezone.now() + _AHEAD,
+        "until": timezone.now() + CLOCK_MARGIN,
     }
     with connection.cursor() as cursor:
         cursor.execute(_INSERT_CARRIED, parameters)

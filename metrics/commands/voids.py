@@ -12,7 +12,7 @@ continues with the events that are not voided yet.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -47,8 +47,7 @@ class VoidedBatch:
     @property
     def cost(self) -> Decimal:
         """The cost of all periods together."""
-        with localcontext(prec=120):
-            return sum(self.costs.values(), Decimal(0))
+        return sum(self.costs.values(), Decimal(0))
 
 
 def void_correction(*, by: str, note: str, key: str = "") -> CorrectionSpec:

@@ -2,22 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection
 
-from metrics.events import MAX_AGE
+from metrics.events import CLOCK_MARGIN, MAX_AGE
 from metrics.models import CarriedUsage
 from metrics.periods import DayRange
 from metrics.queries import pricing
 from metrics.queries.partitions import has_all_events, list_event_partitions
 from orgs.days import ONE_DAY, day_of
 from orgs.models import Organization
-
-# Events may be a day ahead, and the clocks of machines differ.
-_MARGIN = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +216,7 @@ def _parameters(organization: Organization, span: PeriodSpan) -> dict[str, Any]:
     period with carried usage, which can be as old as the periods before.
     """
     label = organization.white_label
-    first = span.starts_at - MAX_AGE - _MARGIN
+    first = span.starts_at - MAX_AGE - CLOCK_MARGIN
     has_carried = CarriedUsage.objects.filter(
         organization_id=organization.pk, period=span.number - 1
     ).exists()
@@ -230,7 +227,7 @@ def _parameters(organization: Organization, span: PeriodSpan) -> dict[str, Any]:
         "ids": [organization.pk],
         "number": span.number,
         "from": "-infinity" if span.number == 1 or has_carried else first,
-        "until": span.closed_at + _MARGIN,
+        "until": span.closed_at + CLOCK_MARGIN,
         "first": day_of(span.starts_at, label.zone),
     }
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
@@ -112,11 +112,10 @@ class VoidPreview:
 
     @property
     def costs(self) -> dict[int, Decimal]:
-        """Exact cost by period. The default precision would round a long sum."""
+        """Exact cost by period."""
         costs: dict[int, Decimal] = {}
-        with localcontext(prec=120):
-            for line in self.lines:
-                costs[line.period] = costs.get(line.period, Decimal(0)) + line.cost
+        for line in self.lines:
+            costs[line.period] = costs.get(line.period, Decimal(0)) + line.cost
         return costs
 
 

@@ -8,7 +8,7 @@ no meter maps to them. A deployment is a project.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from math import ceil
 from typing import Any, Literal
 
@@ -172,14 +172,10 @@ class Span:
 def ratio(
     amount: Decimal, divisor: Decimal | int, places: Decimal = _PLACES
 ) -> Decimal:
-    """Return the quotient rounded to twelve places, or 0 for a divisor of 0.
-
-    The precision holds the largest sum with its twelve places.
-    """
+    """Return the quotient rounded to twelve places, or 0 for a divisor of 0."""
     if not divisor:
         return Decimal(0)
-    with localcontext(prec=120):
-        return (amount / divisor).quantize(places)
+    return (amount / divisor).quantize(places)
 
 
 def costs_json(items: Sequence[CostItem]) -> dict[str, Any]:
