@@ -18,7 +18,7 @@ the next draft; any other refusal fails the charge, and staff send it again
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -103,12 +103,13 @@ def _send(charge: Charge) -> None:
         if not _leave_closed_invoice(charge):
             work.release(charge, wait=_CREDIT_WAIT)
         return
+    asked_at = timezone.now()
     try:
         item = _find_item_if_key_expired(charge) or _create_item(charge)
     except (gateway.Refused, gateway.Missing) as refused:
         _resolve_refusal(charge, refused)
     else:
-        _finish(charge, item)
+        _finish(charge, item, at=asked_at)
 
 
 def _find_item_if_key_expired(charge: Charge) -> gateway.InvoiceItem | None:
@@ -209,27 +210,28 @@ def _leave_closed_invoice(charge: Charge) -> bool:
     Such an invoice either has the item from an earlier attempt, or the next draft
     gets it.
     """
+    asked_at = timezone.now()
     try:
         is_draft = gateway.get_invoice(charge.invoice_stripe_id).status == _DRAFT
         item = None if is_draft else _find_item(charge)
     except gateway.Missing:
         is_draft, item = False, None
     if item:
-        _finish(charge, item)
+        _finish(charge, item, at=asked_at)
     elif not is_draft:
         _defer_to_next_draft(charge)
     return not is_draft
 
 
 @transaction.atomic
-def _finish(charge: Charge, item: gateway.InvoiceItem) -> None:
-    """Mark a charge done with the id of its invoice item, and record its line.
+def _finish(charge: Charge, item: gateway.InvoiceItem, *, at: datetime) -> None:
+    """Mark a charge done with its invoice item, and record its line as it was at `at`.
 
     A worker that lost its lease changes nothing: the worker that holds it now gets the
     same item, by the same key or by a search of the invoice.
     """
     if work.finish(charge, stripe_id=item.id):
-        write_item(charge, item, at=timezone.now())
+        write_item(charge, item, at=at)
 
 
 def _fail(charge: Charge, code: str, message: str) -> None:

@@ -23,6 +23,7 @@ from billing.models import (
     BillingAccount,
     BillingPeriod,
     Charge,
+    ChargeLine,
 )
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -340,3 +341,21 @@ def test_charges_of_organizations_are_independent(
     assert list_due_periods(10) == [decoy.id]
     assert list_charges(org.id) == []
     assert Charge.objects.get(period=decoy).attempts == 0
+
+
+def test_a_line_is_as_it_was_when_stripe_was_asked(
+    draft: Draft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    period, asked_at = draft.close(), timezone.now()
+    ask: Callable[..., Any] = calls._request
+
+    def slow(*args: Any) -> Any:
+        answer = ask(*args)
+        draft.clock.shift(timedelta(seconds=5))
+        return answer
+
+    monkeypatch.setattr(calls, "_request", slow)
+    send_charges(period.id)
+
+    line = ChargeLine.objects.earliest("read_at")
+    assert line.read_at == asked_at
