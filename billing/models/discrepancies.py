@@ -24,7 +24,7 @@ class DiscrepancyKind(models.TextChoices):
     TWO_LIVE = "two_live", "Duplicate active subscriptions"
     NO_ORGANIZATION = "no_organization", "Unlinked customer"
     NO_CUSTOMER = "no_customer", "Customer deleted in Stripe"
-    CHARGES = "charges", "Usage not on its invoice"
+    CHARGES = "charges", "Invoice differs from charges"
 
 
 class Discrepancy(models.Model):

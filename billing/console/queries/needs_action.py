@@ -50,7 +50,8 @@ class Reason:
     """A reason why an organization needs action, such as its overdue invoices.
 
     `at` is the earliest time among its rows (None where it is not known), `count` their
-    number, and `owed` their unpaid amounts by currency.
+    number, and `owed` their unpaid amounts by currency. `differences` are the amounts
+    by currency that invoices have too little of, below 0: too much.
     """
 
     kind: ReasonKind
@@ -58,14 +59,17 @@ class Reason:
     note: str = ""
     count: int = 0
     owed: dict[str, Decimal] = field(default_factory=dict)
+    differences: dict[str, Decimal] = field(default_factory=dict)
 
     def add(self, row: "_ReasonRow") -> None:
         """Count a row of the query into this reason."""
         self.count += 1
         self.at = min(filter(None, (self.at, row.at)), default=None)
         self.note = self.note or row.note
-        if row.owed is not None:
-            self.owed[row.currency] = self.owed.get(row.currency, ZERO) + row.owed
+        is_difference = self.kind is ReasonKind.UNBILLED
+        sums = self.differences if is_difference else self.owed
+        if row.amount is not None:
+            sums[row.currency] = sums.get(row.currency, ZERO) + row.amount
 
 
 @dataclass(slots=True)
@@ -84,10 +88,6 @@ class OrganizationInNeed:
         if not self.reasons or self.reasons[-1].kind is not kind:
             self.reasons.append(Reason(kind))
         self.reasons[-1].add(row)
-
-    @property
-    def owed(self) -> dict[str, Decimal]:
-        return next((reason.owed for reason in self.reasons if reason.owed), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class _ReasonRow(NamedTuple):
     white_label_id: int
     at: datetime | None
     note: str
-    owed: Decimal | None
+    amount: Decimal | None
     currency: str
 
 

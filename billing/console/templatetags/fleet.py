@@ -1,5 +1,6 @@
 """Template tags of the overview: tiles with comparisons, reasons with their age."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from urllib.parse import urlencode
@@ -119,11 +120,21 @@ def _overdue_tile(needs_action: NeedsAction, currency: str, now: datetime) -> Ti
 @register.simple_tag
 def owed(reason: Reason, currency: str) -> SafeString:
     """Return the amounts due by currency, the given one first; they are not summed."""
-    amounts = sorted(
-        reason.owed.items(), key=lambda amount: (amount[0] != currency, amount[0])
+    return _join(reason.owed, currency)
+
+
+@register.simple_tag
+def differences(reason: Reason, currency: str) -> SafeString:
+    """Return the differences of invoices by currency, the given one first."""
+    return _join(reason.differences, currency)
+
+
+def _join(amounts: Mapping[str, Decimal], currency: str) -> SafeString:
+    ordered = sorted(
+        amounts.items(), key=lambda amount: (amount[0] != currency, amount[0])
     )
     return format_html_join(
-        " + ", "{}", ((exact(amount, "money", code),) for code, amount in amounts)
+        " + ", "{}", ((exact(amount, "money", code),) for code, amount in ordered)
     )
 
 
@@ -136,7 +147,7 @@ def reason_badge(reason: Reason, now: datetime) -> Badge:
     days = max((now - reason.at).days, 0) if reason.at else 0
     label = {
         ReasonKind.OVERDUE: _describe_overdue(reason.count, days),
-        ReasonKind.UNBILLED: "Usage missing on its invoice",
+        ReasonKind.UNBILLED: "Invoice differs from charges",
         ReasonKind.DISPUTED: _describe_dispute(reason.at, now),
         ReasonKind.UNPAID: "Subscription unpaid",
         ReasonKind.PAST_DUE: "Payment past due",

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from time_machine import Traveller
 
-from billing.models import Invoice, Subscription
+from billing.models import Discrepancy, Invoice, Subscription
 from metrics.commands.roll_up import roll_up_usage
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -440,6 +440,34 @@ def test_overdue_invoices_have_an_age_and_an_amount_in_their_currency(
     assert (overdue.count, (NOW - overdue.at).days) == (4, 21)
     assert any("4 " in note and "21 " in note for note in tile_notes(text))
     assert "7,000" not in text
+
+
+def test_what_an_invoice_lacks_is_not_due(
+    bound: Client, acme: WhiteLabel, org: Organization
+) -> None:
+    bill(org, "a", 58, due_at=ago(9))
+    Discrepancy.objects.create(
+        kind="charges",
+        white_label=acme,
+        organization=org,
+        stripe_id="in_b",
+        amount=Decimal(-15),
+        currency="usd",
+        stripe_read_at=NOW,
+        first_seen_at=NOW,
+        last_seen_at=NOW,
+    )
+    response = bound.get("/")
+    text = response.content.decode()
+
+    overdue, unbilled = response.context["needs_action"].organizations[0].reasons
+    assert (overdue.owed, overdue.differences) == ({"usd": Decimal(58)}, {})
+    assert (unbilled.owed, unbilled.differences) == ({}, {"usd": Decimal(-15)})
+    [due] = re.findall(r"data-due>(.*?)</td>", text)
+    assert "58" in due
+    assert "15" not in due
+    [difference] = re.findall(r"data-difference>(.*?)</span>", text)
+    assert "15" in difference
 
 
 def test_more_than_fifty_organizations_are_not_counted(

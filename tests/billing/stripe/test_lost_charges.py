@@ -124,7 +124,7 @@ def test_what_an_invoice_lost_is_a_discrepancy_with_its_amount(
     assert on_invoices(draft.organization) == (amount, {cause}, False)
     assert open_amounts() == [(id_, Decimal(missing))]
     reasons = needs_action([acme.pk], now=timezone.now()).organizations[0].reasons
-    assert (reasons[0].kind, reasons[0].owed) == (
+    assert (reasons[0].kind, reasons[0].differences) == (
         ReasonKind.UNBILLED,
         {"usd": Decimal(missing)},
     )
