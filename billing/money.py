@@ -28,6 +28,14 @@ def exactly() -> AbstractContextManager[Context]:
     return localcontext(prec=_PRECISION)
 
 
+def is_limit_reached(payable: Decimal, limit: Decimal | None) -> bool:
+    """Return whether a payable cost reaches a spending limit; None or 0 is no limit.
+
+    The rule of the SQL that evaluates limits: a cost that equals the limit reaches it.
+    """
+    return limit is not None and limit > 0 and payable >= limit
+
+
 def smallest_charge(currency: str) -> Decimal:
     """Return the smallest amount that Stripe can charge, in major units.
 

@@ -1,5 +1,6 @@
 """URLs of the billing pages, by subject."""
 
+from billing.access import urls as access
 from billing.alerts import urls as alerts
 from billing.console import urls as console
 from billing.ledger import urls as ledger
@@ -9,6 +10,7 @@ app_name = "billing"
 urlpatterns = [
     *console.urlpatterns,
     *stripe.urlpatterns,
+    *access.urlpatterns,
     *alerts.urlpatterns,
     *ledger.urlpatterns,
 ]

@@ -112,6 +112,7 @@ MIDDLEWARE = [
 # Django finds a `templatetags` package only at the top of an app: these belong to a
 # subject of one.
 TEMPLATE_LIBRARIES = (
+    "billing.access.templatetags.access_status",
     "billing.alerts.templatetags.alerts",
     "billing.console.templatetags.badges",
     "billing.console.templatetags.entitlements",

@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router
 
-from billing.api.queries.access import ACCESS_JOIN, list_refusals, read_refusals
+from billing.access.decision import read_refusals
+from billing.access.queries.facts import ACCESS_JOIN, list_refusals
 from billing.api.schemas.access import AccessOut, access_body
 from orgs import access
 from orgs.catalog import Scope

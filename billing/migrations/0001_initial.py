@@ -27,6 +27,36 @@ class Migration(migrations.Migration):
     operations = [
         AtOnce([
             migrations.CreateModel(
+                name='AccessRefusal',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('started_at', models.DateTimeField()),
+                    ('ended_at', models.DateTimeField(null=True)),
+                    ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='access_refusals', to='orgs.organization')),
+                ],
+                options={
+                    'indexes': [models.Index(fields=['organization', '-id'], name='access_refusal_history')],
+                    'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('organization',), name='access_refusal_one_open'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('started_at')), _connector='OR'), name='access_refusal_ended_at_after_started_at')],
+                },
+            ),
+            migrations.CreateModel(
+                name='RefusalReason',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('code', models.CharField(max_length=16)),
+                    ('started_at', models.DateTimeField()),
+                    ('ended_at', models.DateTimeField(null=True)),
+                    ('facts', models.JSONField(default=dict)),
+                    ('lifted_by', models.CharField(blank=True, max_length=200)),
+                    ('lifting', models.CharField(blank=True, choices=[('restored', 'Organization restored'), ('activated', 'Organization activated'), ('resumed', 'Subscription resumed'), ('paid', 'Invoices paid'), ('subscribed', 'Subscription started'), ('trial_extended', 'Trial extended'), ('subscription_ended', 'Subscription ended'), ('limit_raised', 'Hard limit raised'), ('limit_removed', 'Hard limit removed'), ('period_reset', 'Billing period reset'), ('balance_added', 'Free balance added'), ('cost_reduced', 'Cost reduced')], max_length=20)),
+                    ('note', models.CharField(blank=True, max_length=2000)),
+                    ('refusal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reasons', to='billing.accessrefusal')),
+                ],
+                options={
+                    'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('refusal', 'code'), name='refusal_reason_one_open'), models.CheckConstraint(condition=models.Q(models.Q(('ended_at', None), ('lifting', '')), models.Q(('ended_at__isnull', False), models.Q(('lifting', ''), _negated=True)), _connector='OR'), name='refusal_reason_lifted'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('started_at')), _connector='OR'), name='refusal_reason_ended_at_after_started_at'), models.CheckConstraint(condition=models.Q(('code', ''), _negated=True), name='refusal_reason_code_given')],
+                },
+            ),
+            migrations.CreateModel(
                 name='AccessState',
                 fields=[
                     ('organization', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='access_state', serialize=False, to='orgs.organization')),

@@ -20,11 +20,13 @@ from billing.models.items import SubscriptionItem
 from billing.models.mirrors import Invoice, Subscription
 from billing.models.periods import BillingPeriod
 from billing.models.prices import Price
+from billing.models.refusals import AccessRefusal, RefusalReason
 from billing.models.stripe_events import StripeEvent
 from billing.models.sync import SyncRun, SyncSeen
 from billing.models.write_offs import UnpricedWriteOff
 
 __all__ = [
+    "AccessRefusal",
     "AccessState",
     "Alert",
     "AlertEmail",
@@ -43,6 +45,7 @@ __all__ = [
     "InvoiceAdjustment",
     "LimitRanking",
     "Price",
+    "RefusalReason",
     "SpendingLimit",
     "StripeAction",
     "StripeEvent",

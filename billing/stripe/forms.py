@@ -520,20 +520,27 @@ class CancelForm(ActionForm):
 
 
 class PaymentLinkForm(ActionForm):
-    invoice = forms.ChoiceField()
+    invoice = forms.MultipleChoiceField(
+        label="Invoices", widget=forms.CheckboxSelectMultiple
+    )
 
     def prepare_fields(self) -> None:
         invoices = self.context.open_invoices
         choices = [(row.stripe_id, _amount_due_label(row)) for row in invoices]
         self.set_choices("invoice", choices)
+        self.initial.setdefault("invoice", [row.stripe_id for row in invoices])
+
+    @property
+    def chosen_invoices(self) -> list[Invoice]:
+        """The chosen invoices, the oldest first."""
+        ids = self.cleaned_data["invoice"]
+        return [row for row in self.context.open_invoices if row.stripe_id in ids]
 
     def parameters(self) -> dict[str, Any]:
-        return {"invoice": self.cleaned_data["invoice"]}
+        return {"invoices": [row.stripe_id for row in self.chosen_invoices]}
 
     def summary(self) -> str:
-        id_ = self.cleaned_data["invoice"]
-        rows = (row for row in self.context.open_invoices if row.stripe_id == id_)
-        return f"{_amount_due_label(next(rows))}."
+        return f"{', '.join(map(_amount_due_label, self.chosen_invoices))}."
 
 
 def _amount_due_label(invoice: Invoice) -> str:

@@ -105,6 +105,7 @@ REACH_DELETED = {
 }
 
 ORGANIZATION_PAGES = {
+    "billing:access",
     "billing:alerts",
     "billing:overview",
     "billing:billing",

@@ -9,6 +9,7 @@ from typing import Any
 from billing.alerts.kinds import ALERT_KINDS, AlertKind
 from billing.alerts.measures import Measure
 from billing.alerts.queries import statements
+from billing.money import is_limit_reached
 from orgs.queries.prepared import array, fetch_all
 
 _SLUG = -2  # the column that is null in rows of access changes
@@ -129,7 +130,8 @@ def _threshold(row: Sequence[Any]) -> ReachedThreshold:
 
 def _access_change(row: Sequence[Any]) -> AccessChange:
     id_, _, _, payable, hard_limit, version, _, _, period, *_ = row
-    return AccessChange(id_, period, version, payable >= hard_limit)
+    is_over = is_limit_reached(payable, hard_limit)
+    return AccessChange(id_, period, version, is_over)
 
 
 def _measurement(row: Sequence[Any]) -> Measurement:

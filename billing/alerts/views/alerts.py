@@ -206,10 +206,16 @@ def _tab(
             initial=initial_recipients(organization), organization=organization
         ),
         "snooze_form": SnoozeForm(),
-        "limits_form": LimitsForm(initial=initial_limits(organization)),
+        "limits_form": LimitsForm(initial=_initial_limits(organization, query)),
         **_simulation(organization, query),
         **_statuses(list_statuses(id_, now=now, recipients=recipients)),
     }
+
+
+def _initial_limits(organization: Organization, query: QueryDict) -> dict[str, str]:
+    """Return the limits as they are, or as a link suggests them."""
+    suggested = {kind: str(query[kind]) for kind in ("soft", "hard") if kind in query}
+    return initial_limits(organization) | suggested
 
 
 def _chart(organization: Organization, ahead: Forecast, today: date) -> Chart | None:

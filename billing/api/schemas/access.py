@@ -7,7 +7,7 @@ import orjson
 from ninja import Schema
 from pydantic import AwareDatetime, Field
 
-from billing.api.queries.access import Refusal
+from billing.access.decision import Refusal
 from orgs.models import Organization
 
 

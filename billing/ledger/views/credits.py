@@ -25,6 +25,7 @@ from orgs.web.http import OrgRequest, page_or_fragment
 from orgs.web.templatetags.display import money
 
 _PAGE, _PANEL = "billing/ledger/credits.html", "billing/ledger/_credits_panel.html"
+_SUGGESTED = {"correction", "kind", "amount"}  # fields that a link may fill in
 
 
 def credits(request: OrgRequest, organization_id: int) -> HttpResponse:  # noqa: A001
@@ -36,7 +37,9 @@ def credits(request: OrgRequest, organization_id: int) -> HttpResponse:  # noqa:
     correction = require_correction_access(request, organization_id)
     organization = correction.organization
     if request.method != "POST":
-        return _page(request, correction, CreditForm(organization=organization))
+        suggested = {name: request.GET[name] for name in _SUGGESTED & {*request.GET}}
+        form = CreditForm(initial=suggested, organization=organization)
+        return _page(request, correction, form)
     form = CreditForm(request.POST, organization=organization)
     if request.POST.get("step") == "change":
         form = CreditForm(initial=request.POST.dict(), organization=organization)

@@ -190,7 +190,7 @@ _DESCRIPTIONS = {
     Kind.RESUME: "Payment collection resumes with the next invoice.",
     Kind.CANCEL: "Stripe ends the subscription on the chosen date and creates no more"
     " invoices. You can undo this until then.",
-    Kind.PAYMENT_LINK: "Stripe emails the open invoice with a payment link. For an"
+    Kind.PAYMENT_LINK: "Stripe emails each invoice with a payment link. For an"
     " invoice that Stripe charges automatically, you get a link to pass on.",
 }
 

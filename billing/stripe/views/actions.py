@@ -191,6 +191,15 @@ def _plain_context(action_request: ActionRequest, query: QueryDict) -> dict[str,
     return {"form": action_request.form()}
 
 
+def _invoices_context(
+    action_request: ActionRequest, query: QueryDict
+) -> dict[str, Any]:
+    """Return the form with the invoices that a link names, or else all open ones."""
+    open_ids = [row.stripe_id for row in action_request.context.open_invoices]
+    named = [id_ for id_ in open_ids if id_ in query.getlist("invoice")]
+    return {"form": action_request.form(invoice=named or open_ids)}
+
+
 def _search_context(action_request: ActionRequest, query: QueryDict) -> dict[str, Any]:
     """Return the search for customers, with its results once there is an email."""
     initial = {"email": action_request.organization.billing_email}
@@ -263,6 +272,7 @@ _FORM_CONTEXTS = {
     Kind.LINK_CUSTOMER: _search_context,
     Kind.CHANGE_TIER: _tier_context,
     Kind.SEATS: _seats_context,
+    Kind.PAYMENT_LINK: _invoices_context,
 }
 
 

@@ -223,9 +223,9 @@ def test_page_fragment_and_api_show_the_same(
         ("billing:overview", 13),
         ("metrics:usage", 9),
         ("billing:costs", 10),
-        ("billing:billing", 21),
+        ("billing:billing", 22),
         ("orgs:people", 9),
-        ("orgs:history", 20),
+        ("orgs:history", 21),
     ],
 )
 def test_the_number_of_queries_of_a_page_is_bounded(

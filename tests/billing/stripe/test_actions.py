@@ -570,6 +570,29 @@ def test_the_link_of_an_automatically_charged_invoice_is_returned(
     assert Invoice.objects.get().status == "paid"
 
 
+def test_the_payment_links_of_several_invoices_are_sent_together(
+    staff: StaffContext,
+) -> None:
+    staff.fake.pay("fail")
+    customer = staff.link()
+    staff.subscribe(customer, staff.price(2900))
+    seats = staff.price(700, kind="spaces")
+    staff.subscribe(customer, seats)
+    first, second = Invoice.objects.order_by("id")
+    form = staff.client.get(staff.url("payment-link"), {"invoice": second.stripe_id})
+    both = [first.stripe_id, second.stripe_id]
+
+    action = staff.ask("payment-link", invoice=both)
+
+    assert form.context["form"]["invoice"].value() == [second.stripe_id]
+    assert (action.state, action.error) == ("done", "")
+    assert action.answer
+    assert [action.answer[f"link_{number}"] for number in (1, 2)] == [
+        first.hosted_url,
+        second.hosted_url,
+    ]
+
+
 # --- exactly once -------------------------------------------------------------------
 
 

@@ -315,21 +315,47 @@ def _text(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-def _send_payment_link(action: StripeAction) -> Answer:
+def _send_payment_links(action: StripeAction) -> Answer:
+    """Send the link of each invoice; the answer numbers them if there are several.
+
+    Invoices that are no longer open are left out. Raises `ActionNotPossible` if none
+    is open.
+    """
+    answers, problems = [], []
+    for id_ in action.parameters["invoices"]:
+        try:
+            answers.append(_send_payment_link(action, id_))
+        except ActionNotPossible as error:
+            problems.append(error.message)
+    if not answers:
+        raise ActionNotPossible(" ".join(problems))
+    if len(answers) == 1:
+        return {**answers[0], "not_sent": " ".join(problems) or None}
+    numbered = {
+        f"{name}_{number}": value
+        for number, answer in enumerate(answers, start=1)
+        for name, value in answer.items()
+    }
+    return {**numbered, "not_sent": " ".join(problems) or None}
+
+
+def _send_payment_link(action: StripeAction, id_: str) -> Answer:
     """Let Stripe email an invoice, and return the address of its payment page.
 
     Stripe refuses to email an invoice that it charges automatically, so for such a one
     a person passes the address on.
     """
-    id_ = action.parameters["invoice"]
     with object_lock(id_):
         invoice = gateway.get_invoice(id_)
         is_sent = invoice.collection_method == "send_invoice"
-        if is_sent:
-            invoice = gateway.send_invoice(id_, key=_key(action, "send"))
+        if is_sent and invoice.status == "open":
+            invoice = gateway.send_invoice(id_, key=_key(action, f"send-{id_}"))
         refetch_invoice(id_, by=action.requested_by)
-    if not is_sent and invoice.status != "open":
-        raise ActionNotPossible(f"The invoice is already {invoice.status} in Stripe.")
+    if invoice.status != "open":
+        number = invoice.number or invoice.id
+        raise ActionNotPossible(
+            f"Invoice {number} is already {invoice.status} in Stripe."
+        )
     return {
         "invoice": invoice.number or invoice.id,
         "status": invoice.status,
@@ -353,5 +379,5 @@ STEPS: dict[Kind, Callable[[StripeAction], Answer]] = {
     Kind.PAUSE: _pause,
     Kind.RESUME: _resume,
     Kind.CANCEL: _cancel,
-    Kind.PAYMENT_LINK: _send_payment_link,
+    Kind.PAYMENT_LINK: _send_payment_links,
 }

@@ -1,0 +1,1 @@
+"""Access of organizations: the decision, what would lift a refusal, the history."""
