@@ -4,7 +4,7 @@
 # make test FAST=1                         without browser, process and slow tests
 # make bench [QUICK=1] [ROWS=chart] [KEEP=DIR] [SIZES=N] [BENCH_JSON=FILE]   and peers
 # make growth [QUICK=1] [SIZES=1000,10000] [EVENTS=100000] [KEEP=DIR] [GROWTH_JSON=FILE]
-# make fuzz                                run every phase of the API fuzzer
+# make fuzz [SEQUENCES=100]                every phase of the API fuzzer, random books
 # make check                               format, lint, types, contracts, migrations
 
 PYTHON ?= python3
@@ -48,9 +48,12 @@ test: install-dev $(if $(FAST),,browser)
 	@exec "$(PY)" -m pytest -n $(WORKERS) --dist loadfile \
 	--no-loadscope-reorder $(LANES) $(ARGS)
 
+# The API fuzzer, and as many random sequences of what can happen to a subscription.
+SEQUENCES ?= 100
 fuzz: install-dev
-	@exec env FUZZ_PHASES=examples,coverage,fuzzing,stateful "$(PY)" -m pytest \
-	tests/config/test_openapi_fuzz.py
+	@exec env FUZZ_PHASES=examples,coverage,fuzzing,stateful \
+	FUZZ_SEQUENCES="$(SEQUENCES)" "$(PY)" -m pytest \
+	tests/config/test_openapi_fuzz.py tests/billing/ledger/test_books.py
 
 # Builds its own databases and starts its own servers; KEEP keeps the data for next time.
 bench: install-bench

@@ -107,6 +107,17 @@ def check_books(fake: FakeStripe, organization: Organization, customer: str) -> 
     )
 
 
+def check_settled(organization: Organization, *, loses: bool) -> None:
+    """Fail if a charge still waits, or if usage is lost and no step may lose any.
+
+    Ask it of an organization that has a customer after some cycles whose drafts were
+    seen: then nothing is left to wait for.
+    """
+    books = read_books(organization)
+    assert books.waiting == 0, books
+    assert loses or books.lost == 0, books
+
+
 def _lost_credit(organization: Organization) -> Decimal:
     """Return the credit that no invoice has and that was not returned; below 0."""
     periods = BillingPeriod.objects.filter(organization=organization, cost__gte=0)

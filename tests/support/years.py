@@ -51,7 +51,7 @@ class Year:
         fields = {"organization": "org-1", "quantities": {"requests": requests}}
         record(self.label, [event(f"e-{self.recorded}", **fields | changes)])
 
-    def use_now(self, requests: int) -> None:
+    def use_now(self, requests: int, **changes: Any) -> None:
         """Record usage of this moment."""
         now = timezone.now()
         self.recorded += 1
@@ -60,7 +60,7 @@ class Year:
             "quantities": {"requests": requests},
             "timestamp": now.isoformat(),
         }
-        events = [event(f"e-{self.recorded}", **fields)]
+        events = [event(f"e-{self.recorded}", **fields | changes)]
         make_partitions()
         record(self.label, events, now=now)
 
