@@ -7,7 +7,7 @@ period, or of an older version of the limit, does not count.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -113,7 +113,7 @@ cross join lateral (
     where is_overdue or is_any_overdue is not true) i
 where o.id = any(%(ids)s::bigint[])
 """  # noqa: S608  only constants
-_FACT_COLUMNS = 8
+FACT_COLUMNS = tuple(field.name for field in fields(AccessFacts))
 
 
 def list_access_details(
@@ -125,9 +125,9 @@ def list_access_details(
 
 
 def _read_details(id_: int, *row: Any) -> AccessDetails:
-    facts = AccessFacts(*row[:_FACT_COLUMNS])
+    facts = AccessFacts(*row[: len(FACT_COLUMNS)])
     currency, period, cost, balance, soft, hard, version, ends_at, *rest = row[
-        _FACT_COLUMNS:
+        len(FACT_COLUMNS) :
     ]
     subscription_id, pause_reason, invoices, currencies, amounts = rest
     owed: dict[str, Decimal] = {}

@@ -88,6 +88,6 @@ def list_access_refusals(
     rows = access_refusals(organization_id)
     if before:
         rows = rows.filter(pk__lt=before)
-    found = list(rows[: limit + 1])
-    shown = found[:limit]
-    return RefusalPage(shown, shown[-1].pk if found[limit:] else None)
+    refusals = list(rows[: limit + 1])
+    shown = refusals[:limit]
+    return RefusalPage(shown, shown[-1].pk if refusals[limit:] else None)
