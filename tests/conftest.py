@@ -21,7 +21,7 @@ from tests.support.clocks import follow_python
 from tests.support.emptying import Emptying
 from tests.support.fake_stripe import fake_stripe, fake_stripe_server
 from tests.support.forks import end_other_sessions
-from tests.support.snapshots import begin_with
+from tests.support.snapshots import snapshot
 
 __all__ = ["fake_stripe", "fake_stripe_server"]
 follow_python()
@@ -82,15 +82,12 @@ def committed(transactional_db: None) -> None:
 
 
 @pytest.fixture
+@snapshot
 def acme(db: None) -> WhiteLabel:
     """White label with an organization org-7; another one has an org-7, too."""
-    begin_with("acme", _make_acme)
-    return WhiteLabel.objects.get(slug="acme")
-
-
-def _make_acme() -> None:
     make_organization(make_white_label("decoy"), "org-7")
     make_organization(make_white_label("acme"), "org-7")
+    return WhiteLabel.objects.get(slug="acme")
 
 
 @pytest.fixture

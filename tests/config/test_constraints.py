@@ -8,6 +8,7 @@ from metrics.commands.people import refresh_daily_counts
 from metrics.commands.roll_up import roll_up_usage
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, event, make_organization, make_rate, make_user, record
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
@@ -149,6 +150,7 @@ VIOLATIONS = [
 
 
 @pytest.fixture
+@snapshot
 def full(acme: WhiteLabel, org: Organization) -> Organization:
     """Create an organization with a valid row in every table."""
     fields = {

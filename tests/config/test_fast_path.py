@@ -20,6 +20,7 @@ from tests.factories import (
     make_white_label,
     record,
 )
+from tests.support.snapshots import snapshot
 from tests.support.wsgi import (
     FAST_PATH,
     environ,
@@ -38,6 +39,7 @@ def _connection_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+@snapshot
 def billed(acme: WhiteLabel, org: Organization) -> Organization:
     make_rate(acme, "2")
     record(acme, [event("a"), event("b", product="x:y")])

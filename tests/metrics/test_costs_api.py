@@ -21,6 +21,7 @@ from tests.factories import (
     period_cost,
     record,
 )
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 DAY = 86_400_000
@@ -28,6 +29,7 @@ NOVEMBER = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.fixture
+@snapshot
 def billed(acme: WhiteLabel, org: Organization) -> Organization:
     """Create costs of 22 in October, 10 on November 3 and 6 on the 21st.
 

@@ -14,6 +14,7 @@ from orgs.models import Organization, WhiteLabel
 from orgs.web.charts import Series, build_chart
 from orgs.web.templatetags.charts import legend, table_rows
 from tests.factories import NOW, event, make_key, make_rate, make_user, record
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 TODAY = NOW.date()
@@ -21,6 +22,7 @@ RANGE = DayRange(TODAY.replace(day=20), TODAY.replace(day=22))
 
 
 @pytest.fixture
+@snapshot
 def used(acme: WhiteLabel, org: Organization) -> Organization:
     """Return an organization whose product `new` has no price, and `gpt` in part."""
     make_rate(acme, "2")

@@ -20,12 +20,14 @@ from tests.factories import (
     make_white_label,
     record,
 )
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 GB = 10**9
 
 
 @pytest.fixture
+@snapshot
 def label(acme: WhiteLabel) -> WhiteLabel:
     """Add an organization to the white label whose usage must not be counted."""
     make_organization(acme, "org-9", members=[{"external_id": "m"}])

@@ -7,6 +7,7 @@ from orgs.commands.editing import change_organization, set_entitlements
 from orgs.models import Member, Organization, Project, WhiteLabel
 from orgs.queries import counting
 from tests.factories import NOW, delete, event, make_organization, record
+from tests.support.snapshots import snapshot
 from tests.support.white_label_api import WhiteLabelClient
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -14,6 +15,8 @@ SEVEN, FIVE, DELETED, OWNER = "Seven Seas", "five", "Gone", "Acme"
 
 
 @pytest.fixture
+@snapshot
+@snapshot
 def client(acme: WhiteLabel, org: Organization) -> WhiteLabelClient:
     """Client of a white label with its owner and three other organizations.
 

@@ -15,6 +15,7 @@ from tests.factories import (
     make_user,
     make_white_label,
 )
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 URL = "/api/v1/organizations"
@@ -36,6 +37,7 @@ class Ask:
 
 
 @pytest.fixture
+@snapshot
 def fleet(acme: WhiteLabel) -> WhiteLabel:
     """Add eleven organizations to acme, one of them deleted."""
     lines = [

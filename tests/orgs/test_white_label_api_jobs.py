@@ -19,6 +19,7 @@ from tests.factories import (
     make_white_label,
     record,
 )
+from tests.support.snapshots import snapshot
 from tests.support.white_label_api import WhiteLabelClient, of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -26,6 +27,7 @@ NOVEMBER = "startDate=2026-11-01T00:00:00Z&endDate=2026-12-01T00:00:00Z"
 
 
 @pytest.fixture
+@snapshot
 def client(acme: WhiteLabel, org: Organization) -> WhiteLabelClient:
     """Client of a white label whose org-7 has usage on the 21st.
 

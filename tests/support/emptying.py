@@ -8,6 +8,8 @@ unless the test changed it.
 from django.core.management import call_command
 from django.db import connection, transaction
 
+from tests.support import snapshots
+
 _FILLED = {  # by a migrate: nothing else is in a new database
     "auth_group",
     "auth_group_permissions",
@@ -44,6 +46,7 @@ class Emptying:
         if _fingerprint() != self.filled:
             call_command("flush", verbosity=0, interactive=False)
             self.filled = _fingerprint()  # the same roles, with new ids
+            snapshots.forget()
         self._delete()
 
     def _delete(self) -> None:

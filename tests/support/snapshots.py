@@ -3,76 +3,131 @@
 Making two white labels with their organizations costs 170 statements, three quarters of
 the time of a short test. The first test of a process makes them; the others copy the
 same rows with triggers off, in a few statements. The rows keep their ids: a sequence
-does not go back, so no row made later has the same one. Only a flush restarts them:
-then the rows are made again.
+does not go back, so no row made later has the same one. Only emptying the tables does
+restart them: then the rows are made again.
 
 Only for tests that roll back, on a frozen clock: a test that commits wants what is done
 after the commit, too, and rows of an earlier hour would be old ones on a running clock.
 """
 
-from collections.abc import Callable
-from datetime import datetime
+import functools
+import pickle
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from django.db import connection
+from django.db.models import Model
 from django.utils import timezone
 
 from tests.factories import NOW
 
-_Rows = list[tuple[str, bytes]]
-_SNAPSHOTS: dict[tuple[str, datetime], tuple[int, _Rows]] = {}
+P = ParamSpec("P")
+T = TypeVar("T")
+_Content = dict[str, bytes]  # by table with its columns
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What a fixture changed, by table, and what it returned, pickled.
+
+    Tests may change the object that they got, so each gets a new one.
+    """
+
+    before: _Content
+    after: _Content
+    returned: bytes
+
+
+_SNAPSHOTS: dict[tuple[object, ...], _Snapshot] = {}
+
+
+def snapshot(make: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a fixture: its rows are made once for the tests of a process.
+
+    What it returns must be pickled: rows and texts, not a client that was used.
+    """
+
+    @functools.wraps(make)
+    def begin(*args: P.args, **kwargs: P.kwargs) -> T:
+        now = timezone.now()
+        if not connection.in_atomic_block or now != NOW:
+            return make(*args, **kwargs)
+        given = tuple(map(_identity, [*args, *kwargs.values()]))
+        key = (make.__module__, make.__qualname__, given)
+        if key not in _SNAPSHOTS or not _restore(_SNAPSHOTS[key]):
+            _SNAPSHOTS[key] = _make(lambda: make(*args, **kwargs))
+        returned: T = pickle.loads(_SNAPSHOTS[key].returned)
+        return returned
+
+    return begin
+
+
+def forget() -> None:
+    """Forget all snapshots: the tables were emptied, and ids begin at 1 again."""
+    _SNAPSHOTS.clear()
+
+
+def _identity(argument: object) -> object:
+    return (type(argument), argument.pk if isinstance(argument, Model) else argument)
+
+
+def _make(make: Callable[[], object]) -> _Snapshot:
+    before, returned, after = _read(_tables()), make(), _read(_tables())
+    changed = [k for k in _tables() if before.get(k) != after.get(k)]
+    return _Snapshot(
+        {table: before[table] for table in changed if table in before},
+        {table: after[table] for table in changed if table in after},
+        pickle.dumps(returned),
+    )
+
+
+@functools.cache
+def _tables() -> list[str]:
+    """Return all tables that fixtures write, with the columns that can be written."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TABLES)
+        return [f"{table} ({columns})" for table, columns in cursor.fetchall()]
+
+
 _TABLES = r"""
 select c.oid::regclass::text, string_agg(quote_ident(a.attname), ', ' order by a.attnum)
 from pg_class c join pg_attribute a on a.attrelid = c.oid
-where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
-    and c.relname ~ '^(orgs|metrics|billing)_' and a.attnum > 0
+where c.relkind in ('r', 'p') and not c.relispartition
+    and c.relnamespace = 'public'::regnamespace
+    and c.relname ~ '^(orgs|metrics|billing|auth_user|account|mfa)' and a.attnum > 0
     and not a.attisdropped and a.attgenerated = ''
 group by c.oid order by 1
 """
 
 
-def begin_with(name: str, make: Callable[[], object]) -> None:
-    """Make the rows of `name`, or copy those that an earlier test made at this hour."""
-    key = (name, timezone.now())
-    if not connection.in_atomic_block or key[1] != NOW:
-        make()
-    elif key in _SNAPSHOTS and _last_id() >= _SNAPSHOTS[key][0]:
-        _write(_SNAPSHOTS[key][1])
-    else:
-        before = {copy for copy, _ in _read()}
-        make()
-        rows = [row for row in _read() if row[0] not in before]
-        _SNAPSHOTS[key] = (_last_id(), rows)
-
-
-def _last_id() -> int:
-    """Return the last id of an organization, whether or not its row was kept."""
+def _read(tables: Iterable[str]) -> _Content:
+    """Return the rows of each table that has any, as `copy` writes and takes them."""
+    content = {}
     with connection.cursor() as cursor:
-        cursor.execute("select last_value from orgs_organization_id_seq")
-        return int(cursor.fetchone()[0])
-
-
-def _read() -> _Rows:
-    """Return the rows of each table that has any, as `copy … from stdin` takes them."""
-    with connection.cursor() as cursor:
-        cursor.execute(_TABLES)
-        tables = cursor.fetchall()
-        rows = []
-        for table, columns in tables:
-            copy = f"copy {table} ({columns})"
-            with cursor.copy(f"{copy} to stdout (format binary)") as data:
-                content = b"".join(bytes(block) for block in data)
-            if len(content) > _EMPTY:
-                rows.append((copy, content))
-        return rows
+        for table in tables:
+            name, columns = table[:-1].split(" (")
+            query = f"select {columns} from {name}"  # of all partitions, too
+            with cursor.copy(f"copy ({query}) to stdout (format binary)") as data:
+                rows = b"".join(bytes(block) for block in data)
+            if len(rows) > _EMPTY:
+                content[table] = rows
+    return content
 
 
 _EMPTY = 21  # bytes of a binary copy without rows: its header and trailer
 
 
-def _write(rows: _Rows) -> None:
+def _restore(made: _Snapshot) -> bool:
+    """Copy the rows; return False where those that the fixture changed are others."""
+    if _read(made.before) != made.before:
+        return False
     with connection.cursor() as cursor:
         cursor.execute("set local session_replication_role = replica")
-        for copy, content in rows:
-            with cursor.copy(f"{copy} from stdin (format binary)") as data:
-                data.write(content)
+        for table in made.before:
+            cursor.execute(f"delete from {table.split(' ')[0]}")
+        for table, rows in made.after.items():
+            with cursor.copy(f"copy {table} from stdin (format binary)") as data:
+                data.write(rows)
         cursor.execute("set local session_replication_role = origin")
+    return True

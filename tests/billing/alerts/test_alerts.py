@@ -42,11 +42,13 @@ from tests.support.alerts import (
     use,
     use_days,
 )
+from tests.support.snapshots import snapshot
 
 frozen = pytest.mark.usefixtures("frozen")
 
 
 @pytest.fixture
+@snapshot
 def customer(org: Organization) -> Organization:
     """Set a soft limit and a billing email, also for the decoy of the same ID."""
     for row in Organization.objects.filter(external_id="org-7"):

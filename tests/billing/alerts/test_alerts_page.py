@@ -22,6 +22,7 @@ from tests.factories import NOW, event, make_rate, make_user, record
 from tests.support.alerts import evaluate, limit
 from tests.support.emails import exceed, make_customer, send_emails, use
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
+from tests.support.snapshots import snapshot
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -38,6 +39,7 @@ def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
+@snapshot
 def ann(acme: WhiteLabel) -> Organization:
     """Exceed the soft limit of 20 by 2, also for a decoy in another white label."""
     decoy = WhiteLabel.objects.get(slug="decoy")

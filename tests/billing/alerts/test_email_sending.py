@@ -40,12 +40,14 @@ from tests.support.emails import (
 )
 from tests.support.forks import end_other_sessions, fork
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
+from tests.support.snapshots import snapshot
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
 
 @pytest.fixture
+@snapshot
 def ann(acme: WhiteLabel) -> Organization:
     """Set two recipients, ann@example.com and bob@example.org, and a decoy."""
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")

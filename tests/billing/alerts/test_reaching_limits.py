@@ -32,6 +32,7 @@ from tests.factories import (
     record,
 )
 from tests.support.alerts import evaluate, give, limit, subscribe
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 LIST = "/organizations/"
@@ -112,6 +113,7 @@ def enqueued_ids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
+@snapshot
 def fleet(acme: WhiteLabel) -> dict[str, Organization]:
     """Create organizations that cost 10 a day and 70 so far, and a decoy that is first.
 
@@ -387,6 +389,7 @@ def amount_of(line: Any) -> str:
 
 
 @pytest.fixture
+@snapshot
 def going(acme: WhiteLabel) -> Organization:
     """Create an organization, and a decoy, that costs 10 a day and 25 today."""
     decoy = make_organization(WhiteLabel.objects.get(slug="decoy"), "going")

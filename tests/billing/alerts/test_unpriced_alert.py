@@ -26,11 +26,13 @@ from tests.factories import (
     period_cost,
     record,
 )
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
 
 @pytest.fixture
+@snapshot
 def staff(acme: WhiteLabel) -> None:
     """Create finance staff of all and of one white label, and people without a say."""
     make_user("fin", "finance")

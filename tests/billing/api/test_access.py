@@ -24,6 +24,7 @@ from tests.factories import (
     record,
 )
 from tests.support.alerts import evaluate, give, limit, subscribe, use
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 READ = "organizations:read"
@@ -175,6 +176,7 @@ def test_a_trial_is_over_at_its_exact_end(org: Organization, key: str) -> None:
 
 
 @pytest.fixture
+@snapshot
 def over(acme: WhiteLabel, org: Organization) -> Organization:
     make_rate(acme, "2")
     limit(org, "hard", "10")

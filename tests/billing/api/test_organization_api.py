@@ -21,6 +21,7 @@ from tests.factories import (
     record,
 )
 from tests.support.organization_api import FIELDS, Ask, faults, subscribe
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 TRIAL_END = datetime(2026, 12, 1, tzinfo=UTC)
@@ -33,6 +34,7 @@ def ask(acme: WhiteLabel, org: Organization, client: Client) -> Ask:
 
 
 @pytest.fixture
+@snapshot
 def used(acme: WhiteLabel, org: Organization) -> Organization:
     """Record 700 prompt and 11 completion tokens and 5 requests.
 

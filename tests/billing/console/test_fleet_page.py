@@ -27,6 +27,7 @@ from tests.factories import (
     make_white_label,
     record,
 )
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
@@ -192,6 +193,7 @@ def test_many_products_are_shown_as_five_series(
 
 
 @pytest.fixture
+@snapshot
 def europe(acme: WhiteLabel) -> WhiteLabel:
     """Create a white label in euros; yesterday costs $3, $5 (decoy) and €11."""
     europe = make_white_label("europe", currency="eur")
@@ -337,6 +339,7 @@ def bill(organization: Organization, id_: str, amount: int, **facts: Any) -> Non
 
 
 @pytest.fixture
+@snapshot
 def stranger(decoy: WhiteLabel) -> Organization:
     """Make an organization of another white label need action for two reasons."""
     organization = Organization.objects.get(white_label=decoy, external_id="org-7")

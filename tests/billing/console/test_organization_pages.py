@@ -26,6 +26,7 @@ from tests.factories import (
     record,
 )
 from tests.support.organization_api import subscribe
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 LIST = "/organizations/"
@@ -174,6 +175,7 @@ def test_a_cursor_of_another_list_is_refused(staff: Client, fleet: WhiteLabel) -
 
 
 @pytest.fixture
+@snapshot
 def used(acme: WhiteLabel, org: Organization) -> Organization:
     make_organization(acme, "org-9")
     make_rate(acme, "0.31")

@@ -32,6 +32,7 @@ from tests.factories import (
     usage_of,
 )
 from tests.support.parallel import together
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 HTMX = {"hx-request": "true"}
@@ -45,6 +46,7 @@ def at(organization: Organization, page: str) -> str:
 
 
 @pytest.fixture
+@snapshot
 def used(acme: WhiteLabel, org: Organization) -> Organization:
     """Record $13 in the open period; the decoy has events with the same ids."""
     make_rate(acme, "0.5")

@@ -41,6 +41,7 @@ from tests.factories import (
     record,
 )
 from tests.support.parallel import together
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 END = NOW - timedelta(minutes=10)
@@ -98,6 +99,7 @@ def charges(organization: Organization) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
+@snapshot
 def used(acme: WhiteLabel, org: Organization) -> Organization:
     """Record 10.004 of claude and 30.012 of gpt; the decoy has more."""
     make_rate(acme, "3.001")

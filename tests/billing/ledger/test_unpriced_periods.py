@@ -38,6 +38,7 @@ from tests.factories import (
     usage_of,
 )
 from tests.support.corrections import run
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 ROW = ("period", "meter", "quantity", "cost", "unpriced_quantity")
@@ -45,6 +46,7 @@ CHECK = ("--white-label", "acme", "--from", "2026-10-01", "--to", "2026-11-23")
 
 
 @pytest.fixture
+@snapshot
 def used(acme: WhiteLabel, org: Organization) -> Organization:
     """Return an organization with 5 requests at 2 and 70 tokens without a price."""
     make_rate(acme, "2")

@@ -55,6 +55,7 @@ from tests.support.corrections import (
     truth,
 )
 from tests.support.parallel import together
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 CHECK = ("--white-label", "acme", *DAYS)
@@ -72,6 +73,7 @@ def usage_range(organization: Organization, **changes: Any) -> UsageRange:
 
 
 @pytest.fixture
+@snapshot
 def used(acme: WhiteLabel, org: Organization) -> Organization:
     """Record 15 of gpt and 22 of claude today, 6 of gpt yesterday; also for a decoy."""
     decoy = WhiteLabel.objects.get(slug="decoy")
@@ -221,6 +223,7 @@ def test_remaining_usage_is_that_of_the_other_events(seed: int) -> None:
 
 
 @pytest.fixture
+@snapshot
 def invoiced(acme: WhiteLabel, used: Organization) -> Organization:
     """Charge the first period: 43, of which free balance paid 10; then record 15."""
     period = close_period(used.id, ends_at=NOW - timedelta(minutes=1))
