@@ -11,7 +11,12 @@ from django.urls import reverse
 from billing.console.forms import RerateForm
 from billing.staff import StaffContext, require_billing_read, require_billing_write
 from metrics import tasks
-from metrics.commands.rerate import preview_rerate, rerate_periods, rerate_spec
+from metrics.commands.rerate import (
+    RerateResult,
+    preview_rerate,
+    rerate_periods,
+    rerate_spec,
+)
 from metrics.queries.unpriced import list_fleet_unpriced, list_unpriced_organizations
 from orgs.errors import DomainError
 from orgs.models import WhiteLabel
@@ -77,10 +82,26 @@ def _apply(request: OrgRequest, staff: StaffContext, form: RerateForm) -> bool:
         form.add_error("note", error.message)
         return False
     enqueue(tasks.roll_up_usage)
-    count = len(result.rerates)
-    noun = "organization" if count == 1 else "organizations"
-    messages.success(request, f"Re-rated the open period of {count} {noun}.")
+    _report(request, result)
     return True
+
+
+def _report(request: OrgRequest, result: RerateResult) -> None:
+    """Say how many organizations were re-rated, and how many could not be."""
+    count = len(result.rerates)
+    if count or not result.without_events:
+        text = f"Re-rated the open period of {_organizations(count)}."
+        messages.success(request, text)
+    if left := len(result.without_events):
+        text = (
+            f"{_organizations(left)} not re-rated: some events of the open period are"
+            " past retention."
+        )
+        messages.warning(request, text)
+
+
+def _organizations(count: int) -> str:
+    return f"{count} organization" if count == 1 else f"{count} organizations"
 
 
 def _page(

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -137,6 +138,26 @@ def test_the_page_previews_and_re_rates(
     assert period_cost(org.pk, number=1).cost == Decimal(15)
     assert Correction.objects.get().by == "fin"
     assert list_open_unpriced(org.pk) == []
+
+
+def test_the_page_warns_of_periods_whose_events_were_dropped(
+    acme: WhiteLabel, org: Organization, client: Client
+) -> None:
+    record(acme, [event()])
+    make_rate(acme, "3")
+    with connection.cursor() as cursor:
+        cursor.execute("drop table metrics_usageevent_2026_11")
+    client.force_login(make_user("fin", "finance"))
+    selected = f"{reverse('billing:unpriced')}?white_label=acme&product=gpt"
+    selected += "&meter=requests"
+
+    preview = client.post(selected, {"step": "preview"})
+    assert preview.context["preview"].without_events == [org.pk]
+    assert 'data-without-events="1"' in preview.content.decode()
+
+    apply = {"step": "apply", "note": "price of gpt"}
+    answer = client.post(selected, apply, follow=True)
+    assert [message.level_tag for message in answer.context["messages"]] == ["warning"]
 
 
 def test_only_those_who_may_change_billing_re_rate(
