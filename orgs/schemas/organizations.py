@@ -4,9 +4,10 @@ from datetime import date, datetime
 from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
 
 from orgs.models import Entitlements, Member, Organization, Project
+from orgs.models.fields import EARLIEST, LATEST
 from orgs.text import to_nfc_deep
 
 MAX_BIGINT = 2**63 - 1
@@ -45,7 +46,16 @@ def _day(value: object) -> object:
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+def _check_years(instant: datetime) -> datetime:
+    """Return an instant that the tables can hold; raise `ValueError` for others."""
+    if not EARLIEST <= instant < LATEST:
+        raise ValueError("The time must be between the years 2000 and 2200")
+    return instant
+
+
+Instant = Annotated[
+    AwareDatetime, BeforeValidator(_instant), AfterValidator(_check_years)
+]
 Day = Annotated[date, BeforeValidator(_day)]
 # The last validator runs first: normal form C may be longer than what was sent.
 _Normalized = BeforeValidator(to_nfc_deep, json_schema_input_type=str)

@@ -99,3 +99,17 @@ def test_writing_requires_a_key_of_the_white_label(acme: WhiteLabel) -> None:
     status, _ = put(Client(headers={"x-api-key": key}), f'{{"rates": [{rate("5")}]}}')
 
     assert status == 403
+
+
+@pytest.mark.parametrize(
+    "start",
+    ["1999-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "2199-12-31T19:00:00-05:00"],
+)
+def test_a_start_is_within_the_years_that_are_stored(api: Client, start: str) -> None:
+    refused = rate("2", effective_from=f'"{start}"')
+
+    status, answer = put(api, f'{{"rates": [{rate("1")}, {refused}]}}')
+
+    assert (status, answer["errors"][0]["code"]) == (400, "invalid_request")
+    assert answer["errors"][0]["fields"] == ["effective_from"]
+    assert not Rate.objects.exists()

@@ -131,6 +131,18 @@ def test_members_are_added_and_removed_with_the_daily_metrics(
     assert send(api, "post", url, {"external_id": "u-1"})[0] == 201
 
 
+@pytest.mark.parametrize("people", ["members", "projects"])
+@pytest.mark.parametrize("at", ["1999-12-31T23:59:59Z", "2199-12-31T20:00:00-05:00"])
+def test_people_are_added_in_the_years_that_are_stored(
+    api: Client, org: Organization, people: str, at: str
+) -> None:
+    body = {"external_id": "a", "name": "A", "added_at": at}
+
+    refused = refusal(api, "post", f"{URL}/{org.id}/{people}", body)
+
+    assert refused[:2] == (400, "invalid_request")
+
+
 def test_another_organizations_member_is_not_found(
     api: Client, org: Organization, acme: WhiteLabel
 ) -> None:
