@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from billing import gateway
 from billing.ledger.queries.terms import list_with_boundaries
 from billing.models import (
     BillingPeriod,
@@ -16,7 +17,9 @@ from billing.models import (
     Subscription,
     SubscriptionItem,
 )
+from billing.stripe.commands.mirror.fetches import FetchContext
 from billing.stripe.commands.mirror.refetches import refetch_subscription
+from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
 from orgs.models import Organization, WhiteLabel
 from tests.factories import event, make_rate, record
 from tests.support.fake_stripe import FakeStripe, make_price
@@ -264,6 +267,41 @@ def test_an_item_whose_price_changes_its_kind_is_of_one_row_only(
 
     assert cart.rows()["platform"] == ("canceled", "growth", None)
     assert cart.rows()["spaces"] == ("active", "team", 1)
+
+
+def test_an_older_answer_does_not_bring_a_removed_item_back(
+    cart: Cart, acme: WhiteLabel, frozen: time_machine.Traveller
+) -> None:
+    cart.subscribe(cart.plan, cart.seats, cart.viewers)
+    run_sync(acme)
+    older, context = gateway.get_subscription(cart.id), FetchContext(timezone.now())
+    frozen.shift(timedelta(hours=1))
+    cart.change({"id": cart.item(cart.viewers), "deleted": True})
+    refetch_subscription(cart.id)
+    newer = cart.items()
+
+    mirror_subscriptions([older], context)
+
+    assert set(newer) == {cart.plan, cart.seats}
+    assert cart.items() == newer
+    rows = SubscriptionItem.objects.filter(subscription_stripe_id=cart.id)
+    assert {row.synced_at for row in rows} == {timezone.now()}
+
+
+def test_a_duplicate_that_is_not_used_has_no_items(
+    cart: Cart, acme: WhiteLabel
+) -> None:
+    cart.subscribe(cart.plan)
+    run_sync(acme)
+    first, cart.id = cart.id, ""
+    cart.fake.advance(hours=1)
+    cart.subscribe(cart.plan)
+
+    run_sync(acme)
+
+    rows = SubscriptionItem.objects.values_list("subscription_stripe_id", flat=True)
+    assert (set(rows), first in rows) == ({cart.id}, False)
+    assert run_sync(acme).written == 0
 
 
 def test_a_first_cycle_is_no_change_of_terms(cart: Cart, acme: WhiteLabel) -> None:

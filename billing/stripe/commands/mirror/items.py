@@ -9,7 +9,8 @@ from django.db import connection
 
 from billing import gateway
 from billing.models import Price, SubscriptionItem
-from billing.stripe.commands.mirror.upserts import upsert
+from billing.stripe.commands.mirror.fetches import FetchContext
+from billing.stripe.commands.mirror.upserts import mark_synced, upsert
 
 TABLE = "billing_subscriptionitem"
 
@@ -97,19 +98,25 @@ def write_items(
     subscriptions: Sequence[gateway.Subscription],
     prices: Mapping[str, Price],
     organization_ids: Mapping[str, int],  # by customer
-    at: datetime,
+    context: FetchContext,
+    *,
+    unused: Collection[tuple[str, str]] = (),
 ) -> set[str]:
     """Write the sold items of subscriptions and delete those they have no more.
 
-    Returns the subscriptions whose items changed. Two statements; rows that were read
-    from Stripe after `at` stay as they are.
+    `unused` are subscriptions, each with a kind, whose items are not wanted. Returns
+    the subscriptions whose items changed. Two statements, and outside a run a third;
+    rows that were read from Stripe after the answer stay as they are.
     """
     columns = [
         _build_columns(subscription, sold, organization_ids[subscription.customer_id])
         for subscription in subscriptions
         for sold in sold_items(subscription, prices)
+        if (subscription.id, sold.price.kind) not in unused
     ]
-    written = upsert(TABLE, columns, at)
+    written, at = upsert(TABLE, columns, context.at), context.at
+    if context.run_id is None:
+        mark_synced(TABLE, [row.stripe_id for row in columns], at)
     changed = {
         row.subscription_stripe_id for row in columns if row.stripe_id in written
     }

@@ -291,18 +291,31 @@ def _write(
     deleted = _delete_rows(unused, context)
     written = _upsert([row for row in rows if not row.is_live], context)
     written |= _upsert([row for row in rows if row.is_live], context)
-    organization_ids = {
-        id_: owner.organization_id for id_, owner in batch.owners.items()
-    }
-    changed = write_items(
-        batch.subscriptions, batch.prices, organization_ids, context.at
-    )
+    changed = _write_items(batch, unused, context)
     if context.run_id is None:
         mark_synced(TABLE, [id_ for id_, _ in columns], context.at)
     if written:
         ids = sorted({row.organization_id for row in rows if row.stripe_id in written})
         terms_changed.send(Subscription, organization_ids=ids)
     return len(written | changed) + deleted
+
+
+def _write_items(
+    batch: SubscriptionBatch, unused: set[RowKey], context: FetchContext
+) -> set[str]:
+    """Write the items of used subscriptions; return which subscriptions changed.
+
+    Call it after the subscriptions' rows were written, which locked them: items are
+    left alone where a later answer than this one was mirrored meanwhile.
+    """
+    ids = [item.id for item in batch.subscriptions]
+    newer = Subscription.objects.filter(stripe_id__in=ids, synced_at__gt=context.at)
+    newer_ids = set(newer.values_list("stripe_id", flat=True))
+    current = [item for item in batch.subscriptions if item.id not in newer_ids]
+    organization_ids = {
+        id_: owner.organization_id for id_, owner in batch.owners.items()
+    }
+    return write_items(current, batch.prices, organization_ids, context, unused=unused)
 
 
 def _delete_rows(keys: Iterable[RowKey], context: FetchContext) -> int:
