@@ -16,7 +16,7 @@ SUBSCRIPTION_STATUS: Handling = {
     "active": "Live.",
     "past_due": "Live. An alert is sent; the organization needs action.",
     "unpaid": "Live, but access is denied.",
-    "paused": "Live, but access is denied. No period closes.",
+    "paused": "Live, but access is denied. No draft or month closes a period.",
     "canceled": "Mirrored. Its last period is closed and billed.",
 }
 PAUSE_BEHAVIOR: Handling = {
@@ -25,12 +25,12 @@ PAUSE_BEHAVIOR: Handling = {
     "void": "Mirrored as paused.",
 }
 COLLECTION_METHOD: Handling = {
-    "charge_automatically": "Overdue after the first failed attempt.",
+    "charge_automatically": "Overdue after an attempt that did not pay it.",
     "send_invoice": "Overdue after the due date.",
 }
 INVOICE_STATUS: Handling = {
     "draft": "Takes the charges of a closed period.",
-    "open": "Owed; overdue by the rule below.",
+    "open": "Owed; overdue by the rule of `overdue_trigger`.",
     "paid": "Nothing is owed.",
     "uncollectible": "Not overdue; contract B names it as unpaid.",
     "void": "Nothing is owed. Usage on it is a discrepancy.",

@@ -239,7 +239,8 @@ def overdue_trigger() -> pgtrigger.Trigger:
 
     - one that was sent is due on its date, and overdue from then on;
     - one that Stripe charges automatically has no such date. It is due when it is
-      issued, and, once an attempt to charge it has failed, overdue since then;
+      issued, and, once an attempt to charge it was made, overdue since then. Stripe
+      counts attempts, not failures: a bank debit that is on its way for days counts;
     - one without a date that no attempt is planned for is overdue a day after it was
       issued. For a few seconds this is true of every invoice, before Stripe plans its
       first attempt.

@@ -28,7 +28,7 @@ class SubscriptionAdmin(_ReadOnlyAdmin):
         "organization",
         "kind",
         "tier",
-        "cycle_interval",
+        "cycle",
         "status",
         "synced_at",
     )

@@ -234,11 +234,10 @@ def _write(columns: Sequence[_InvoiceColumns], context: FetchContext) -> int:
 
 def _announce_attempts(columns: Sequence[_InvoiceColumns]) -> None:
     """Let alerts be evaluated for the owners of invoices whose payment was tried."""
-    is_open = Invoice.Status.OPEN
     ids = {
         row.organization_id
         for row in columns
-        if row.status == is_open and row.attempt_count
+        if row.status == Invoice.Status.OPEN and row.attempt_count
     }
     if ids:
         terms_changed.send(Invoice, organization_ids=sorted(ids))
