@@ -85,6 +85,21 @@ def page(path: str, read: Callable[[Node], T], **params: Any) -> Page[T]:
     return Page(tuple(items), last_id if has_more else "", last_id, tuple(malformed))
 
 
+def all_items(path: str, read: Callable[[Node], T], **params: Any) -> Iterator[T]:
+    """Yield all objects of a list, page after page.
+
+    Raises `Malformed` if one cannot be read: the others alone would be misleading.
+    """
+    after = ""
+    while True:
+        part = page(path, read, **params, **list_parameters(after=after))
+        if part.malformed:
+            raise part.malformed[0]
+        yield from part.items
+        if not (after := part.next_cursor):
+            return
+
+
 def _customer_id(node: Node) -> str:
     """Return the customer that a malformed object names, or is; empty if none."""
     value = node.value.get("customer")

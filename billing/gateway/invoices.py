@@ -23,19 +23,8 @@ def get_invoice(id_: str) -> Invoice:
 
 
 def _list_lines(id_: str, currency: str) -> Iterator[InvoiceLine]:
-    """Yield all lines of an invoice; raise `Malformed` if one cannot be read."""
-    after = ""
-    while True:
-        page = calls.page(
-            _path(id_, "lines"),
-            lambda node: InvoiceLine.read(node, currency),
-            **calls.list_parameters(after=after),
-        )
-        if page.malformed:
-            raise page.malformed[0]
-        yield from page.items
-        if not (after := page.next_cursor):
-            return
+    path = _path(id_, "lines")
+    return calls.all_items(path, lambda node: InvoiceLine.read(node, currency))
 
 
 def is_item_waiting(id_: str) -> bool:
@@ -114,20 +103,12 @@ def list_invoice_items(
 
     Raises `Malformed` if one cannot be read: a sum over the others would be wrong.
     """
-    after = ""
-    while True:
-        page = calls.page(
-            "/v1/invoiceitems",
-            InvoiceItem.read,
-            invoice=invoice_id or None,
-            customer=customer_id or None,
-            **calls.list_parameters(after=after),
-        )
-        if page.malformed:
-            raise page.malformed[0]
-        yield from page.items
-        if not (after := page.next_cursor):
-            return
+    return calls.all_items(
+        "/v1/invoiceitems",
+        InvoiceItem.read,
+        invoice=invoice_id or None,
+        customer=customer_id or None,
+    )
 
 
 def create_invoice(

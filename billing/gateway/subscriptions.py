@@ -36,20 +36,8 @@ def _with_all_items(subscription: Subscription) -> Subscription:
 
 
 def _list_items(id_: str) -> Iterator[SubscriptionItem]:
-    """Yield all items of a subscription; raise `Malformed` if one cannot be read."""
-    after = ""
-    while True:
-        page = calls.page(
-            "/v1/subscription_items",
-            SubscriptionItem.read,
-            subscription=id_,
-            **calls.list_parameters(after=after),
-        )
-        if page.malformed:
-            raise page.malformed[0]
-        yield from page.items
-        if not (after := page.next_cursor):
-            return
+    path, read = "/v1/subscription_items", SubscriptionItem.read
+    return calls.all_items(path, read, subscription=id_)
 
 
 def list_subscriptions(

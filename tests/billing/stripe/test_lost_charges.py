@@ -418,6 +418,9 @@ def test_many_lines_are_all_read(draft: Draft, acme: WhiteLabel) -> None:
     before = len(draft.fake.requests(f"/v1/invoices/{draft.invoice.id}"))
     run_sync(acme)
     assert len(draft.fake.requests(f"/v1/invoices/{draft.invoice.id}")) == before
+    Invoice.objects.update(has_final_lines=False)
+    run_sync(acme, repairs=False)
+    assert len(draft.fake.requests(f"/v1/invoices/{draft.invoice.id}")) == before
 
 
 def test_a_line_that_cannot_be_read_stops_no_sync(

@@ -47,7 +47,9 @@ class PageResult:
 
     outcome: Outcome
     errors: int = 0
-    unreadable: set[str] = field(default_factory=set)  # ids, also of what is not stored
+    unreadable: set[str] = field(
+        default_factory=set
+    )  # ids, not read whole or not stored
     seen: Collection[str] = ()  # ids that are not asked for at the end of the stage
 
 
@@ -131,10 +133,7 @@ def _mirror_invoice_page(
 
     Settled invoices are not saved as seen: they cannot be deleted any more.
     """
-    items, malformed = fetch_all_lines(items)
-    result = _mirror(mirror_invoices, items, context)
-    result.errors += record_errors(malformed, context)
-    result.unreadable |= {error.stripe_id for error in malformed}
+    result = _mirror_with_lines(items, context)
     closing_invoices = result.outcome.closing_invoices
     for invoice in sorted(closing_invoices, key=lambda invoice: invoice.created_at):
         result.errors += not _close(close_period_for_draft, invoice)
@@ -144,6 +143,21 @@ def _mirror_invoice_page(
         if item.status in _OPEN_INVOICES or not context.repairs
     }
     result.seen = unsettled & set(result.outcome.seen)
+    return result
+
+
+def _mirror_with_lines(
+    items: Sequence[gateway.Invoice], context: FetchContext
+) -> PageResult:
+    """Mirror invoices with all lines that are needed; a dry run writes none of them."""
+    if not context.repairs:
+        result = _mirror(mirror_invoices, items, context)
+        result.unreadable |= {item.id for item in items if item.has_more_lines}
+        return result
+    items, malformed = fetch_all_lines(items)
+    result = _mirror(mirror_invoices, items, context)
+    result.errors += record_errors(malformed, context)
+    result.unreadable |= {error.stripe_id for error in malformed}
     return result
 
 
