@@ -71,7 +71,7 @@ def _tiles() -> list[dict[str, str]]:
             "note": "vs. previous 30 days",
         },
         {
-            "label": "Projected total by Nov 30",
+            "label": "Estimated invoice on Dec 1",
             "value": "$13,420.00",
             "strong": "Nov 27:",
             "note": "projected to reach the soft limit of $13,000",

@@ -32,7 +32,7 @@ class Measure(StrEnum):
     PAYMENT = "payment"  # 1 while the subscription is past due or unpaid
     RESET = "reset"  # 1 in the first days of a billing period or contract year
     TRIAL = "trial"  # days left in the trial
-    RUN_RATE = "run_rate"  # projected cost at the period's end against the soft limit
+    RUN_RATE = "run_rate"  # expected cost at the period's end against the soft limit
     SPIKE = "spike"  # cost of the last complete day against the median before it
     UNPRICED = "unpriced"  # quantity without a price, of each product and meter
     SILENCE = "silence"  # complete days without usage after daily usage
@@ -94,7 +94,6 @@ class MeasureDefinition:
     insufficient_data: str = ""  # why the value is not conclusive
     is_daily: bool = False  # measured over complete days only, by the sweep
     is_limit_amount: bool = False  # thresholds are recorded as the amount of the base
-    is_lower_bound: bool = False  # days without data only make the value too low
     is_raised_by_late_usage: bool = False
     has_cost_chart: bool = False  # its emails show the cost of each day
 
@@ -271,24 +270,21 @@ MEASURES: dict[Measure, MeasureDefinition] = {
     Measure.RUN_RATE: MeasureDefinition(
         unit=Unit.MONEY,
         not_applicable="No soft limit is set, or it has already been reached.",
-        insufficient_data=(
-            "Usage of recent days may still arrive and raise the average."
-        ),
+        insufficient_data="Less than a week of usage to forecast from.",
         figures=(
             Figure("Projected to reach soft limit", "projected_on", Format.DATE),
-            Figure("Daily average, last 7 days", "run_rate_per_day", Format.MONEY),
-            Figure("Projected total at period end", "value", Format.MONEY),
+            Figure("Expected cost per day", "run_rate_per_day", Format.MONEY),
+            Figure("Expected usage at period end", "value", Format.MONEY),
             *_SPENDING,
         ),
         sample=Sample(
             _SAMPLE_SPENDING
             | {"payable": "9980.40", "value": "14760.20", "base": "13000"}
-            | {"run_rate_per_day": "531.09", "days_left": 9}
+            | {"run_rate_per_day": "531.09"}
             | {"projected_on": "2026-11-27"}
         ),
         is_daily=True,
         is_limit_amount=True,
-        is_lower_bound=True,
         has_cost_chart=True,
     ),
     Measure.SPIKE: MeasureDefinition(

@@ -1,13 +1,13 @@
 """Charts of an organization's costs with its spending limits and forecast."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from billing.forecast.queries.forecasts import Forecast, LimitForecast
 from metrics.periods import Grain
-from orgs.days import day_of
+from orgs.days import ONE_DAY, day_of
 from orgs.web.charts import Chart, Limit, Tone, build_chart
 from orgs.web.charts import Series as ChartSeries
 from orgs.web.templatetags.display import day, day_year, money
@@ -48,7 +48,7 @@ def period_start(forecast: Forecast, today: date, zone: ZoneInfo) -> date:
 def period_chart(
     forecast: Forecast, costs: Mapping[date, Decimal], *, today: date, currency: str
 ) -> Chart | None:
-    """Return the chart of the payable cost to date and its projection; None if 0.
+    """Return the chart of the payable cost to date and its forecast; None if 0.
 
     `costs` are by day, up to today. The line is computed backwards from the period's
     present cost, so that its last point is the amount that limits are compared with.
@@ -60,11 +60,11 @@ def period_chart(
     padding: list[None] = [None] * len(future_days)
     series = [ChartSeries("Payable to date", [*payable, *padding], is_level=True)]
     if future_days:
-        projected = list(_projected_payable(forecast, len(future_days)))
+        expected = _expected_payable(forecast, today, future_days)
         before: list[None] = [None] * (len(payable) - 1)
-        label = f"Projected to {day(future_days[-1])}"
+        label = f"Forecast to {day(future_days[-1])}"
         series.append(
-            ChartSeries(label, [*before, *projected], is_level=True, is_forecast=True)
+            ChartSeries(label, [*before, *expected], is_level=True, is_forecast=True)
         )
     payable_by_day = dict(zip(sorted(costs), payable, strict=True))
     return build_chart(
@@ -77,7 +77,7 @@ def period_chart(
         kind="lines",
         caption=_caption(forecast, payable_by_day, currency),
         limits=[
-            _limit_line(limit, forecast, len(payable), currency)
+            _limit_line(limit, forecast, today, len(payable), currency)
             for limit in forecast.limits
         ],
         notes=("Limit" if forecast.limits else "", _notes(forecast)),
@@ -92,41 +92,58 @@ def _payable_by_day(forecast: Forecast, costs: Mapping[date, Decimal]) -> list[D
     return amounts[::-1]
 
 
-def _projected_payable(forecast: Forecast, days: int) -> Iterator[Decimal]:
-    """Yield the payable cost of today and of each of the next `days` days."""
-    for number in range(days + 1):
-        yield forecast.facts.payable(
-            forecast.cost.cost + forecast.daily_average * number
-        )
+def _expected_payable(
+    forecast: Forecast, today: date, future_days: Sequence[date]
+) -> list[Decimal]:
+    """Return the payable cost of now, and by the end of each day after today.
+
+    The rest of today is added to tomorrow.
+    """
+    amounts = [forecast.facts.payable(forecast.cost.cost)]
+    cost = forecast.cost.cost
+    for at, expected in forecast.expected_days(future_days[-1] + ONE_DAY):
+        cost += expected
+        if at > today:
+            amounts.append(forecast.facts.payable(cost))
+    return amounts
 
 
 def _future_days(forecast: Forecast, today: date) -> list[date]:
     """Return the days after today that the chart shows.
 
-    They go to the period's end or, if that is not known, to the day when the last limit
-    is projected to be reached.
+    They go to the period's last day or, if that is not known, to the day when the last
+    limit is projected to be reached.
     """
     reached_on = [limit.projected_on for limit in forecast.limits if limit.projected_on]
-    end = forecast.ends_on or max(reached_on, default=None)
-    if end is None or not forecast.daily_average:
+    last = forecast.last_day or max(reached_on, default=None)
+    if last is None or not forecast.daily_average:
         return []
-    days = min((end - today).days, PERIOD_DAYS)
+    days = min((last - today).days, PERIOD_DAYS)
     return [today + timedelta(days=number + 1) for number in range(days)]
 
 
 def _limit_line(
-    limit: LimitForecast, forecast: Forecast, days: int, currency: str
+    limit: LimitForecast, forecast: Forecast, today: date, days: int, currency: str
 ) -> Limit:
-    """Return a limit's line, marked where the projection meets it, between two days."""
+    """Return a limit's line, marked where the forecast meets it, between two days."""
     label = f"{_title(limit)} {money(limit.amount, currency)}"
     if limit.projected_on is None:
         return _line(limit, limit.amount, label)
-    left = limit.amount + forecast.free_balance - forecast.cost.cost
-    at = days - 0.5 + float(left / forecast.daily_average)
+    at = days - 0.5 + _days_until(limit, forecast, today)
     tone = _TONES[limit.kind]
     return Limit(
         limit.amount, label, tone, reached_at=at, reached_label=day(limit.projected_on)
     )
+
+
+def _days_until(limit: LimitForecast, forecast: Forecast, today: date) -> float:
+    """Return how many days of the chart after today the forecast meets a limit."""
+    days = (limit.projected_on - today).days if limit.projected_on else 0
+    if days < 1:
+        return 0.0
+    future_days = [today + timedelta(days=number + 1) for number in range(days)]
+    before, after = _expected_payable(forecast, today, future_days)[-2:]
+    return days - 1 + float((limit.amount - before) / (after - before))
 
 
 def _notes(forecast: Forecast) -> dict[date, str]:
@@ -154,7 +171,7 @@ def _caption(forecast: Forecast, payable: Mapping[date, Decimal], currency: str)
     ]
     if projections:
         joined = ", and ".join(projections)
-        sentences.append(f"At the average of the last 7 days, {joined}.")
+        sentences.append(f"At the expected usage, {joined}.")
     return " ".join(sentences) or "No spending limits."
 
 

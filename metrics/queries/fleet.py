@@ -1,14 +1,13 @@
 """Recent costs of many organizations, and the rankings that lists are sorted by."""
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
 from django.utils import timezone
 
-from metrics.periods import DayRange
 from metrics.queries.series import ZERO
 from orgs.queries.prepared import array, fetch_all
 
@@ -27,18 +26,14 @@ class RecentCost:
     cost: Decimal = ZERO
     cost_before: Decimal = ZERO
     by_day: tuple[Decimal, ...] = (ZERO,) * RECENT_DAYS
+    # Of both together, by day; days without usage are left out.
+    costs: Mapping[date, Decimal] = field(default_factory=dict)
     # Nothing of the usage of the 30 days has a price: the cost is not 0 but unknown.
     has_no_price: bool = False
 
     @property
     def growth(self) -> Decimal | None:
         return growth(self.cost, self.cost_before)
-
-    def cost_in(self, days: DayRange, *, today: date) -> Decimal:
-        """Return the cost of a part of the 30 days, which end with `today`."""
-        first = today - timedelta(days=RECENT_DAYS - 1)
-        start, end = (days.start - first).days, (days.end - first).days
-        return sum(self.by_day[start:end], ZERO)
 
 
 # At most 60 rows an organization, by primary key.
@@ -96,6 +91,7 @@ def _recent_cost(
         cost=sum(by_day, ZERO),
         cost_before=before,
         by_day=by_day,
+        costs=costs,
         has_no_price=bool(used) and used <= unpriced,
     )
 

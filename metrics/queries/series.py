@@ -193,39 +193,31 @@ def build_series(filters: SeriesFilters, rows: Iterable[tuple[Any, ...]]) -> Ser
     )
 
 
-_COST = """
-select coalesce(sum(cost), 0) from metrics_usage
-where organization_id = %(organization_id)s and day >= %(start)s and day < %(end)s
-"""
-
-
-def cost_of_days(organization_id: int, days: DayRange) -> Decimal:
-    """Return the total cost of an organization in a range of days; one query."""
-    parameters = {
-        "organization_id": organization_id,
-        "start": days.start,
-        "end": days.end,
-    }
-    [(cost,)] = fetch_all(_COST, parameters)
-    return Decimal(cost)
-
-
-_COSTS = """
-select a.id, (select coalesce(sum(cost), 0) from metrics_usage
-    where organization_id = a.id and day >= a.starts_on and day < a.ends_on)
+_COSTS_BY_DAY = """
+select a.id, u.day, u.cost
 from unnest(%(ids)s::bigint[], %(starts)s::date[], %(ends)s::date[])
     a (id, starts_on, ends_on)
+cross join lateral (
+    select day, sum(cost) as cost from metrics_usage
+    where organization_id = a.id and day >= a.starts_on and day < a.ends_on
+    group by day) u
 """
 
 
-def costs_of_days(days: Mapping[int, DayRange]) -> dict[int, Decimal]:
-    """Return the total cost of each organization in its range of days; one query."""
+def costs_by_day(days: Mapping[int, DayRange]) -> dict[int, dict[date, Decimal]]:
+    """Return the cost of each day of each organization's range; one query.
+
+    Days without usage are left out; every organization has an entry.
+    """
     parameters = {
         "ids": array(days),
         "starts": array(range_.start for range_ in days.values()),
         "ends": array(range_.end for range_ in days.values()),
     }
-    return dict(fetch_all(_COSTS, parameters))
+    costs: dict[int, dict[date, Decimal]] = {id_: {} for id_ in days}
+    for id_, day, cost in fetch_all(_COSTS_BY_DAY, parameters):
+        costs[id_][day] = cost
+    return costs
 
 
 class CostDigits(NamedTuple):

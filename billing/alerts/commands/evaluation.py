@@ -9,6 +9,7 @@ from django.utils import timezone
 from billing.alerts.commands.access_states import record_access
 from billing.alerts.commands.records import record
 from billing.alerts.queries.candidates import list_after
+from billing.alerts.queries.expectations import Expectation, expect_usage
 from billing.alerts.queries.measurements import find_changes
 
 BATCH_SIZE = 1_000  # organizations per transaction: other evaluations wait for it
@@ -35,15 +36,24 @@ def evaluate(
     return [
         alert_email_id
         for start in range(0, len(ids), BATCH_SIZE)
-        for alert_email_id in _evaluate(ids[start : start + BATCH_SIZE], daily, now)
+        for alert_email_id in _evaluate_batch(
+            ids[start : start + BATCH_SIZE], daily, now
+        )
     ]
 
 
+def _evaluate_batch(ids: Sequence[int], daily: bool, now: datetime) -> list[int]:
+    """Evaluate a batch; what is expected is computed before the lock is taken."""
+    return _evaluate(ids, expect_usage(ids, now=now) if daily else None, now)
+
+
 @transaction.atomic
-def _evaluate(ids: Sequence[int], daily: bool, now: datetime) -> list[int]:
+def _evaluate(
+    ids: Sequence[int], expected: Sequence[Expectation] | None, now: datetime
+) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(_EVALUATION_LOCK)
-    changes = find_changes(ids, now=now, daily=daily)
+    changes = find_changes(ids, now=now, expected=expected)
     record_access(changes.access, now=now)
     return record(changes.thresholds, now=now)
 

@@ -9,30 +9,16 @@ from typing import Any
 from billing.alerts.kinds import ALERT_KINDS, AlertKind
 from billing.alerts.measures import Measure
 from billing.alerts.queries import statements
+from billing.alerts.queries.expectations import (
+    Expectation,
+    Scenario,
+    expect_usage,
+    expectation_parameters,
+)
 from billing.money import is_limit_reached
 from orgs.queries.prepared import array, fetch_all
 
 _SLUG = -2  # the column that is null in rows of access changes
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Supposed spending or limits; None keeps the current value, limit 0 removes it."""
-
-    spend: Decimal | None = None  # the open period's cost, before free balance
-    soft: Decimal | None = None
-    hard: Decimal | None = None
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        """The parameters of the statements that measure."""
-        return {
-            "spend": self.spend,
-            "soft": self.soft,
-            "soft_given": self.soft is not None,
-            "hard": self.hard,
-            "hard_given": self.hard is not None,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +42,7 @@ class Measurement:
 
     def is_reached(self, kind: AlertKind) -> bool:
         """Return whether it triggers an alert of the kind, unless one is recorded."""
-        definition = self.measure.definition
-        return (self.is_conclusive or definition.is_lower_bound) and kind.is_reached(
-            self.value, self.base
-        )
+        return self.is_conclusive and kind.is_reached(self.value, self.base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +75,33 @@ class Changes:
 def measure(
     organization_id: int, *, now: datetime, scenario: Scenario | None = None
 ) -> list[Measurement]:
-    """Return all measurements of an organization, reached or not, in two statements."""
-    parameters = _parameters([organization_id], now, scenario or Scenario())
+    """Return all measurements of an organization, reached or not.
+
+    Costs two statements, and those of the forecast.
+    """
+    scenario = scenario or Scenario()
+    expected = expect_usage([organization_id], now=now, scenario=scenario)
+    parameters = _parameters([organization_id], now, scenario, expected)
     queries = (statements.ALL_NOW, statements.ALL_DAYS)
     return [_measurement(row) for sql in queries for row in fetch_all(sql, parameters)]
 
 
 def find_changes(
-    organization_ids: Iterable[int], *, now: datetime, daily: bool = False
+    organization_ids: Iterable[int],
+    *,
+    now: datetime,
+    expected: Sequence[Expectation] | None = None,
 ) -> Changes:
     """Find newly reached thresholds and access changes, in one statement.
 
-    `daily` evaluates complete days, which never change access. The caller must hold
+    With what is `expected`, complete days are evaluated, which never change access; it
+    may be a little older than the evaluation. The caller must hold
     the evaluation lock (`billing.alerts.commands.evaluation`) from before this call to
     its commit, or an older result may overwrite a newer one.
     """
-    statement = statements.NEW_DAYS if daily else statements.NEW_NOW
-    rows = fetch_all(statement, _parameters(organization_ids, now, Scenario()))
+    statement = statements.NEW_NOW if expected is None else statements.NEW_DAYS
+    parameters = _parameters(organization_ids, now, Scenario(), expected or ())
+    rows = fetch_all(statement, parameters)
     return Changes(
         thresholds=[_threshold(row) for row in rows if row[_SLUG] is not None],
         access=[_access_change(row) for row in rows if row[_SLUG] is None],
@@ -116,9 +109,17 @@ def find_changes(
 
 
 def _parameters(
-    ids: Iterable[int], now: datetime, scenario: Scenario
+    ids: Iterable[int],
+    now: datetime,
+    scenario: Scenario,
+    expected: Sequence[Expectation],
 ) -> dict[str, object]:
-    return {"ids": array(ids), "now": now, **scenario.parameters}
+    return {
+        "ids": array(ids),
+        "now": now,
+        **scenario.parameters,
+        **expectation_parameters(expected),
+    }
 
 
 def _threshold(row: Sequence[Any]) -> ReachedThreshold:

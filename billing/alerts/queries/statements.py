@@ -7,7 +7,7 @@ and have no alert yet. Each is one statement, however many organizations there a
 
 from billing.alerts.kinds import ALERT_KINDS, AlertKind
 from billing.alerts.measures import ENTITLEMENTS
-from billing.forecast.queries.forecasts import AVERAGE_DAYS, SETTLES_HOURS
+from billing.forecast.queries.forecasts import SETTLES_HOURS
 from billing.ledger.queries.terms import USAGE_PERIOD_END
 from billing.models.accounts import LimitKind
 from billing.models.mirrors import (
@@ -27,10 +27,11 @@ from orgs.sql import sql_list
 
 # The start of a period or year is announced for so many days.
 RESET_DAYS = 3
-HORIZON_DAYS = 30  # of the run rate, when the end of the period is not known
 # Days before the evaluated one whose median is the typical cost, and how many of them
 # must have usage.
 MEDIAN_DAYS, MIN_MEDIAN_DAYS = 14, 7
+# Complete days since the first usage before a forecast may trigger an alert.
+MIN_HISTORY_DAYS = 7
 REGULAR_DAYS = 14  # that many days in a row with usage make a day without it unusual
 SILENT_DAYS = 7  # a longer silence is not reported any more
 _READ_DAYS = REGULAR_DAYS + SILENT_DAYS + 2
@@ -157,15 +158,9 @@ measured as (
 # middle days: an amount that was really spent.
 _DAILY = f"""
 daily as (
-    select a.*, d.*, a.last - d.last_used_on as silent,
-        case when a.ends_at > %(now)s then (a.ends_at at time zone a.time_zone)::date
-            - a.today else {HORIZON_DAYS} end as days_left
+    select a.*, d.*, a.last - d.last_used_on as silent
     from known a cross join lateral (
         select max(day) filter (where is_reported) as last_used_on,
-            coalesce(sum(cost) filter (where day > a.last - {AVERAGE_DAYS}
-                and day <= a.last), 0) as week,
-            count(*) filter (where day > a.last - {AVERAGE_DAYS} and day <= a.last)
-                as pace_days,
             sum(cost) filter (where day = a.last) as last_cost,
             count(*) filter (where day >= a.last - {MEDIAN_DAYS} and day < a.last)
                 as median_days,
@@ -178,25 +173,20 @@ daily as (
     ) d
 )"""  # noqa: S608  only constants
 
-# The day that a limit is reached is computed as `billing.forecast.queries.forecasts`
-# does, multiplying before dividing. If days of the run rate are missing, it is too low:
-# that a limit is reached is certain then, that none is reached is not. A last complete
-# day without usage is not a cheap day: its usage may still arrive.
+# The forecast is computed in Python, by the function that pages use, and passed in: see
+# `billing.alerts.queries.expectations`. A last complete day without usage is not a
+# cheap day: its usage may still arrive.
 _MEASURED_DAYS = f"""
 measured as (
     select a.id, m.* from daily a cross join lateral (
-        select 'run_rate', '',
-            greatest(0, w.spent + a.week * a.days_left / {AVERAGE_DAYS}),
-            a.soft, a.soft_version, a.number::text, a.pace_days = {AVERAGE_DAYS},
-            jsonb_build_object(
-                'run_rate_per_day', round(a.week / {AVERAGE_DAYS}, 12)::text,
-                'days_left', a.days_left, 'days_with_usage', a.pace_days,
-                'projected_on',
-                case when w.days <= 366 then a.today + w.days::integer end)
-        from (select p.spent, ceil((a.soft - p.spent) * {AVERAGE_DAYS}
-                / nullif(a.week, 0)) as days
-            from (select a.cost - a.paying_balance as spent) p) w
-        where a.soft > a.payable
+        select 'run_rate', '', f.value, a.soft, a.soft_version, a.number::text,
+            f.history_days >= {MIN_HISTORY_DAYS},
+            jsonb_build_object('run_rate_per_day', f.per_day::text,
+                'days_with_usage', f.history_days, 'projected_on', f.projected_on)
+        from unnest(%(expected_ids)s::bigint[], %(expected_values)s::numeric[],
+            %(expected_per_day)s::numeric[], %(expected_history)s::integer[],
+            %(expected_on)s::date[]) f (id, value, per_day, history_days, projected_on)
+        where f.id = a.id and a.soft > a.payable
         union all
         select 'spike', '', coalesce(a.last_cost, 0), coalesce(a.median, 0), 0,
             a.last::text,
@@ -231,11 +221,11 @@ _NEW = """
 select {columns}, k.slug,
     case when k.is_limit_amount then m.base else k.threshold end as threshold
 from measured m join known a on a.id = m.id
-join (values {kinds}) k (slug, measure, threshold, counts_down, is_limit_amount,
-    is_lower_bound) on k.measure = m.measure
+join (values {kinds}) k (slug, measure, threshold, counts_down, is_limit_amount)
+    on k.measure = m.measure
 where case when k.counts_down then m.value <= k.threshold
         else m.value > 0 and m.value * 100 >= m.base * k.threshold end
-    and (m.is_conclusive or k.is_lower_bound)
+    and m.is_conclusive
     and not exists (
         select from billing_alert l where l.organization_id = m.id and l.kind = k.slug
             and l.subject = m.subject and l.period = m.period
@@ -253,8 +243,7 @@ def _new(*, daily: bool) -> str:
 def _values(kind: AlertKind) -> str:
     return (
         f"('{kind.slug}', '{kind.measure}', {kind.threshold}::numeric,"
-        f" {kind.counts_down}, {kind.definition.is_limit_amount},"
-        f" {kind.definition.is_lower_bound})"
+        f" {kind.counts_down}, {kind.definition.is_limit_amount})"
     )
 
 

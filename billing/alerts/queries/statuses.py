@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from billing.alerts.kinds import ALERT_KINDS, AlertKind
 from billing.alerts.measures import ENTITLEMENTS, Measure
-from billing.alerts.queries.measurements import Measurement, Scenario, measure
+from billing.alerts.queries.expectations import Scenario
+from billing.alerts.queries.measurements import Measurement, measure
 from billing.alerts.queries.recipients import Recipients, find_recipients
 from billing.models import Alert, SpendingLimit
 from orgs.decimals import plain

@@ -23,8 +23,8 @@ from billing.alerts.forms import (
     initial_limits,
     initial_recipients,
 )
+from billing.alerts.queries.expectations import Scenario
 from billing.alerts.queries.history import list_alerts
-from billing.alerts.queries.measurements import Scenario
 from billing.alerts.queries.recipients import find_recipients
 from billing.alerts.queries.statuses import (
     AlertStatus,

@@ -15,7 +15,6 @@ from django.utils import timezone
 from billing.console.queries.badges import Badge, badges
 from billing.forecast.queries.forecasts import (
     LimitForecast,
-    average_days,
     build_forecast,
 )
 from billing.forecast.queries.sort_keys import LATEST_KEY, SOONEST_KEY
@@ -208,10 +207,8 @@ def _next_limit(
     if not facts.limits:
         return None
     zone = organization.white_label.zone
-    today = day_of(now, zone)
-    week = recent.cost_in(average_days(now, zone), today=today)
     return build_forecast(
-        period, facts, week, today=today, zone=zone
+        period, facts, recent.costs, today=day_of(now, zone), zone=zone, now=now
     ).next_reached_limit
 
 

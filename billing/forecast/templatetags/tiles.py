@@ -35,7 +35,7 @@ def forecast_tiles(
     return [
         _period_tile(organization, forecast, currency),
         _recent_tile(recent, currency),
-        _projection_tile(forecast, currency),
+        _expected_tile(forecast, currency),
         {
             "label": "Savings vs. benchmark",
             "value": exact(forecast.cost.savings, "money", currency),
@@ -78,21 +78,18 @@ def _recent_tile(recent: RecentCost, currency: str) -> Tile:
     }
 
 
-def _projection_tile(forecast: Forecast, currency: str) -> Tile:
+def _expected_tile(forecast: Forecast, currency: str) -> Tile:
+    expected = forecast.projected
     tile: Tile = {
-        "label": f"Projected usage by {day(forecast.ends_on)}"
+        "label": f"Expected usage by {day(forecast.ends_on)}"
         if forecast.ends_on
         else "Daily average",
         "value": exact(
-            forecast.daily_average
-            if forecast.projected is None
-            else forecast.projected,
+            forecast.daily_average if expected is None else expected,
             "money",
             currency,
         ),
-        "note": "7-day average, plan fee not included"
-        if forecast.ends_on
-        else "last 7 days",
+        "note": "plan fee not included" if forecast.ends_on else "expected",
     }
     if limit := forecast.next_limit:
         tile |= _limit_note(limit, currency)
@@ -108,7 +105,7 @@ def _limit_note(limit: LimitForecast, currency: str) -> Tile:
         return {"note": f"not projected to reach the {name}"}
     return {
         "strong": f"Projected to reach the {name} on {day(limit.projected_on)}",
-        "note": "at the 7-day average",
+        "note": "at the expected usage",
         "tone": "warn",
     }
 

@@ -40,6 +40,7 @@ class BillingFacts:
     # earliest alert of it.
     soft_reached_at: datetime | None = None
     hard_reached_at: datetime | None = None
+    cancels_at: datetime | None = None  # of the platform subscription
 
     @property
     def cycle(self) -> Cycle | None:
@@ -54,6 +55,19 @@ class BillingFacts:
         return self.status == Subscription.Status.TRIALING and (
             self.trial_ends_at is None or self.trial_ends_at > timezone.now()
         )
+
+    @property
+    def closes_at(self) -> datetime | None:
+        """Instant at which the open period will close; None if it is not known.
+
+        That is its end, or the end of the trial or of the subscription before it. No
+        period closes while the subscription is paused.
+        """
+        if self.status == Subscription.Status.PAUSED:
+            return None
+        trial_ends_at = self.trial_ends_at if self.is_in_trial else None
+        ends = (self.period_ends_at, trial_ends_at, self.cancels_at)
+        return min((end for end in ends if end is not None), default=None)
 
     @property
     def usable_free_balance(self) -> Decimal:
@@ -105,7 +119,8 @@ select o.id, s.tier, s.cycle_interval, s.cycle_count, s.status, s.trial_ends_at,
     (select max(%(now)s - overdue_from) from billing_invoice
         where organization_id = o.id and status = '{InvoiceStatus.OPEN}'
             and overdue_from <= %(now)s),
-    {", ".join(_REACHED_AT.format(kind=kind) for kind in LimitKind)}
+    {", ".join(_REACHED_AT.format(kind=kind) for kind in LimitKind)},
+    s.cancels_at
 from unnest(%(ids)s::bigint[]) o (id)
 left join billing_subscription s on s.organization_id = o.id
     and s.kind = '{SubscriptionKind.PLATFORM}' and s.status in {sql_list(LIVE)}

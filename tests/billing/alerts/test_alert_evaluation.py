@@ -456,7 +456,7 @@ def test_the_run_rate_projects_when_the_soft_limit_is_reached(
 
     assert recorded_alerts(org) == [("pace", "", "no_recipient", "1")]
     facts = Alert.objects.get().facts
-    assert (facts["projected_on"], facts["run_rate_per_day"]) == ("2026-11-27", "10")
+    assert (facts["projected_on"], facts["run_rate_per_day"]) == ("2026-11-26", "10")
 
     limit(org, "soft", "280")
     evaluate(org, daily=True)
@@ -469,13 +469,13 @@ def test_the_run_rate_is_projected_to_the_end_of_the_period(
 ) -> None:
     subscribe(org, period_starts_at=NOW - timedelta(days=30),
               period_ends_at=NOW + timedelta(days=5))  # fmt: skip
-    limit(org, "soft", "261")
-    use_days(acme, STEADY, last=NOON)
+    limit(org, "soft", "266")
+    use_days(acme, STEADY, last=NOON)  # 210, 5 days of 10, and half of the 26th
 
     evaluate(org, daily=True)
     assert recorded_kinds(org) == []
 
-    limit(org, "soft", "260")
+    limit(org, "soft", "265")
     evaluate(org, daily=True)
     assert recorded_kinds(org) == ["pace"]
 

@@ -14,8 +14,8 @@ from billing.alerts.commands.recipients import set_recipients, snooze
 from billing.alerts.commands.records import resend
 from billing.alerts.commands.unsubscribes import opt_in, opt_out, opt_out_token
 from billing.alerts.kinds import ALERT_KINDS
+from billing.alerts.queries.expectations import Scenario
 from billing.alerts.queries.history import list_alerts
-from billing.alerts.queries.measurements import Scenario
 from billing.alerts.queries.recipients import find_recipients
 from billing.alerts.queries.statuses import (
     Status,

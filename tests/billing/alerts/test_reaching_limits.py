@@ -68,12 +68,13 @@ def pace_email(organization: Organization, now: datetime) -> str | None:
 @pytest.mark.parametrize(
     ("at", "counts_down"),
     [
-        # 7 days of 10 and 30 today are 100; the limit is 50 further.
+        # 7 days of 10 and 30 today are 100; the limit is 50 further. No more than the
+        # 30 is expected of today.
         (datetime(2026, 11, 21, 12, tzinfo=UTC), "2026-11-26"),
-        # Usage of that day may still arrive: it is not one of the seven.
-        (datetime(2026, 11, 22, 2, tzinfo=UTC), "2026-11-27"),
-        # It is, with its 30: 90 in a week, so 50 take four days.
-        (datetime(2026, 11, 22, 3, tzinfo=UTC), "2026-11-26"),
+        # Usage of that day may still arrive: it is not complete.
+        (datetime(2026, 11, 22, 2, tzinfo=UTC), "2026-11-26"),
+        # It is, with its 30: the level has risen.
+        (datetime(2026, 11, 22, 3, tzinfo=UTC), "2026-11-25"),
     ],
 )
 def test_page_and_email_show_the_same_day_at_every_hour(
@@ -117,8 +118,9 @@ def enqueued_ids(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def fleet(acme: WhiteLabel) -> dict[str, Organization]:
     """Create organizations that cost 10 a day and 70 so far, and a decoy that is first.
 
-    The decoy belongs to another white label. A limit that is 20 away is reached in two
-    days, 75 away in eight, and one that is thousands away is not reached in a year.
+    The decoy belongs to another white label. Nothing was used today yet: a limit that
+    is 20 away is reached tomorrow, 75 away in a week, and one that is thousands away is
+    not reached in a year.
     """
     decoy = make_organization(WhiteLabel.objects.get(slug="decoy"), "d-1")
     amounts = {
@@ -175,9 +177,9 @@ def _limit_of(row: str) -> str:
 
 ROWS = [
     ("over", "hard reached 2026-11-21 $60.00"),
-    ("soon", "soft projected 2026-11-23 $90.00"),
-    ("both", "hard projected 2026-11-24 $95.00"),
-    ("later", "hard projected 2026-11-29 $145.00"),
+    ("soon", "soft projected 2026-11-22 $90.00"),
+    ("both", "hard projected 2026-11-23 $95.00"),
+    ("later", "hard projected 2026-11-28 $145.00"),
 ]
 
 
@@ -234,7 +236,7 @@ def test_the_day_in_the_list_is_that_of_every_tab(
     ]
 
     for page in pages:
-        assert "Nov 24" in re.sub(r"<[^>]+>", "", page)
+        assert "Nov 23" in re.sub(r"<[^>]+>", "", page)
 
 
 def test_a_reached_limit_has_the_day_of_the_ledger(
@@ -282,14 +284,14 @@ def test_each_event_that_moves_a_limit_moves_the_order(
     roll_up_usage()
     assert moved() == "None"
     limit(org, "soft", "100")
-    assert moved() == "2026-11-24"
+    assert moved() == "2026-11-23"
     spend(org, {0: 25, 8: 1}, batch="b")
     roll_up_usage()
     assert moved() == "2026-11-22"
     limit(org, "soft", "80")
     assert moved() == "2026-11-21"
     close_period(org.pk, ends_at=NOW)
-    assert moved() == "2026-11-29"
+    assert moved() == "2026-11-29"  # no more is expected of today
     limit(org, "soft", None)
     assert moved() == "None"
 
@@ -304,7 +306,7 @@ def test_the_free_balance_of_a_trial_postpones_the_day(
     limit(org, "soft", "100")
     fill_limit_rankings([org.pk])
 
-    assert day(org) == date(2026, 11, 29)
+    assert day(org) == date(2026, 11, 28)
 
 
 def test_a_limit_reached_after_the_period_has_no_day(
@@ -313,7 +315,8 @@ def test_a_limit_reached_after_the_period_has_no_day(
     make_rate(acme, "1")
     spend(org, week(10))
     subscribe(org, period_ends_at=NOW + timedelta(days=3))
-    for amount, counts_down in (("100", date(2026, 11, 24)), ("101", None)):
+    # The rest of today, two days, and half of the 24th: 105 in all.
+    for amount, counts_down in (("105", date(2026, 11, 24)), ("106", None)):
         limit(org, "soft", amount)
         fill_limit_rankings([org.pk])
         assert day(org) == counts_down
@@ -344,9 +347,9 @@ def test_the_sweep_updates_days_and_repairs_missed_changes(
     days = {name: day(organization) for name, organization in fleet.items()}
     assert days == {
         "over": date(2026, 11, 21),
-        # 60 in the last week: the remaining 20 take three days.
-        "soon": date(2026, 11, 25),
-        "both": date(2026, 11, 25),
+        # A single Saturday without usage is missing data: 10 a day are still expected.
+        "soon": date(2026, 11, 23),
+        "both": date(2026, 11, 24),
         "later": None,
         "far": None,
         "none": None,
@@ -408,7 +411,7 @@ def going(acme: WhiteLabel) -> Organization:
 def test_the_cumulative_cost_is_shown_with_both_limits(
     staff: Client, going: Organization, tab: str
 ) -> None:
-    """95 so far and 70 a week: 5 more take a day, 55 more take six."""
+    """95 so far, 25 of them today, and 10 a day: 5 more take a day, 55 take six."""
     page = staff.get(reverse(tab, args=[going.pk]), {"view": "cumulative"})
     chart, text = page.context["chart"], words_of(page)
 
@@ -427,7 +430,7 @@ def test_the_cumulative_cost_is_shown_with_both_limits(
         ("11-22", None, 105, "soft"),
     ]
     assert rows[13] == ("11-27", None, 155, "hard")
-    assert rows[-1] == ("12-01", None, 195, "")
+    assert rows[-1] == ("11-30", None, 185, "")  # the period ends at its midnight
     assert [
         (amount_of(line), line.tone, line.reached_label) for line in chart.limits
     ] == [
@@ -441,7 +444,7 @@ def test_the_cumulative_cost_is_shown_with_both_limits(
     ]  # fmt: skip
     assert chart.caption in text
     assert "$95.00" in text
-    assert "Dec 1 $195.00" in text
+    assert "Nov 30 $185.00" in text
 
 
 def test_a_reached_limit_and_one_out_of_reach_are_shown(
