@@ -4,9 +4,10 @@ Pure functions. Two cycles that always end together are the same one: 12 months 
 year and 7 days a week.
 """
 
-from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from metrics.periods import add_months
 
 INTERVALS = ("day", "week", "month", "year")
 MONTHS_OF_A_YEAR, DAYS_OF_A_WEEK = 12, 7
@@ -65,6 +66,4 @@ def last_month_end(start: datetime, *, until: datetime) -> datetime | None:
 
 
 def _add_months(start: datetime, count: int) -> datetime:
-    year, month = divmod(start.year * 12 + start.month - 1 + count, 12)
-    day = min(start.day, monthrange(year, month + 1)[1])
-    return start.replace(year=year, month=month + 1, day=day)
+    return datetime.combine(add_months(start.date(), count), start.timetz())

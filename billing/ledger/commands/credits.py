@@ -16,6 +16,7 @@ from billing.ledger.queries.credits import credit_balance
 from billing.models import BillingAccount, BillingPeriod, CreditEntry
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from billing.money import exactly, minor_unit
+from billing.notes import require_note
 from billing.signals import terms_changed
 from orgs.errors import AlreadyDone, DomainError, KeyReused
 from orgs.models import Organization
@@ -115,8 +116,7 @@ def _change(
 ) -> CreditEntry:
     if kind not in CreditEntry.Kind.values:
         raise DomainError("Unknown credit type.", fields=("kind",))
-    if not note.strip():
-        raise DomainError("A note is required.", fields=("note",))
+    require_note(note)
     account = lock_account(organization_id)
     # Under the account's lock: of two requests with one key the second finds the entry.
     if once and (entry := _find(organization_id, kind, amount, once)):

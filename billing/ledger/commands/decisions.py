@@ -27,8 +27,9 @@ from billing.ledger.queries.differences import (
 )
 from billing.models import Charge, ChargeDecision, Invoice
 from billing.money import ZERO, round_down
+from billing.notes import require_note
 from billing.signals import charges_waiting
-from orgs.errors import DomainError, KeyReused
+from orgs.errors import KeyReused
 
 _MAX_BY_LENGTH = 200
 _SYSTEM = "Orgdesk"
@@ -45,8 +46,7 @@ def decide(
     only missing usage is charged again, only missing credit and what is charged too
     often is returned. Raises `DomainError` without a note, and `KeyReused`.
     """
-    if not note.strip():
-        raise DomainError("A note is required.", fields=("note",))
+    require_note(note)
     # The lock makes two decisions about a charge take turns.
     charge = Charge.objects.select_for_update(of=("self",)).get(pk=charge_id)
     if decision := charge.decisions.filter(idempotency_key=key).first():

@@ -13,6 +13,7 @@ from django.utils import timezone
 from billing.errors import PeriodClosed, UnpricedUsage
 from billing.ledger.commands.write_offs import add_write_offs, describe_unpriced
 from billing.models import BillingPeriod
+from billing.notes import NOTE_MISSING, require_note
 from billing.signals import periods_closing, terms_changed
 from metrics.commands import periods as periods_commands
 from metrics.commands.carrying import carry_unpriced
@@ -23,7 +24,7 @@ from metrics.commands.splits import PeriodSplit, lock_for_split, move_later_usag
 from metrics.commands.storage_days import record_storage_of
 from metrics.queries.periods import list_open_periods, period_costs
 from metrics.queries.unpriced import list_unpriced
-from orgs.errors import AlreadyDone, DomainError
+from orgs.errors import AlreadyDone
 from orgs.models import Organization, WhiteLabel
 from orgs.models.fields import new_key
 
@@ -182,10 +183,7 @@ def close_period_manually(
     Usage without a price has to get a rate first. With `bills_without_unpriced`, the
     person writes it off instead; otherwise, raises `UnpricedUsage`.
     """
-    if not note.strip():
-        raise DomainError(
-            "A note is required.", code="billing.note_missing", fields=("note",)
-        )
+    require_note(note, code=NOTE_MISSING)
     if key and (closed := _find_closed([organization_id], key)):
         return closed
     if refuses_repeat:

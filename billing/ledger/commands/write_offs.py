@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from billing.models import BillingPeriod, UnpricedWriteOff
+from billing.notes import NOTE_MISSING, require_note
 from metrics.commands import recompute
 from metrics.commands.carrying import ReturnedUsage, return_carried
 from metrics.queries.unpriced import UnpricedUsage
-from orgs.errors import DomainError, KeyReused
+from orgs.errors import KeyReused
 from orgs.models import Organization
 from orgs.models.fields import new_key
 
@@ -69,10 +70,7 @@ def write_off_carried(
     nothing of the product and meter is carried, `UsagePriced` if some of it has a rate
     by now, `DomainError` without a note, and `KeyReused`.
     """
-    if not note.strip():
-        raise DomainError(
-            "A note is required.", code="billing.note_missing", fields=("note",)
-        )
+    require_note(note, code=NOTE_MISSING)
     # Under this lock, of two requests with one key the second finds the first's row.
     recompute.lock_corrections(organization.white_label)
     if key and (written_off := _find(organization, product, meter, key)):

@@ -15,6 +15,7 @@ from django.utils import timezone
 from billing import gateway
 from billing.errors import ActionNotPossible, NotFailed
 from billing.models import StripeAction
+from billing.notes import require_note
 from billing.stripe.commands.actions.execution import KEY_LIFETIME, UNCERTAIN
 from billing.stripe.queries.actions import (
     SUBSCRIPTION_KINDS,
@@ -24,7 +25,6 @@ from billing.stripe.queries.actions import (
     is_scheduled,
 )
 from orgs.commands import work
-from orgs.errors import DomainError
 from orgs.models import Organization
 
 _State = StripeAction.State
@@ -47,8 +47,7 @@ def request_action(
     For an `idempotency_key` that was used before, the first row is returned.
     `due_at` plans the action for later. Raises `ActionNotPossible` with the reason.
     """
-    if not note.strip():
-        raise DomainError("A note is required.", fields=("note",))
+    require_note(note)
     _lock(organization)
     if action_id := find_action_id(organization.pk, idempotency_key):
         return StripeAction.objects.get(pk=action_id)
