@@ -3,7 +3,7 @@
 Costs are recomputed exactly: each event stores the period it was recorded into and the
 version of the price book it was priced with, and rates are never changed in place. A
 period that was re-rated is priced with the version of its re-rate; see
-`PeriodRepricing`.
+`PeriodRerating`.
 
 One statement reads events and daily usage in one snapshot, so comparing blocks no
 recording. A correction adds the difference instead of writing a new sum: usage that is

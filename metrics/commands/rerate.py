@@ -1,6 +1,6 @@
 """Re-rating open billing periods: pricing their usage with the current price book.
 
-Events are never changed. A `PeriodRepricing` row records that a period was re-rated and
+Events are never changed. A `PeriodRerating` row records that a period was re-rated and
 with which version of the price book; recomputing reads it. Closed periods are never
 re-rated.
 """
@@ -131,7 +131,7 @@ def _rerate(
     if _version(white_label) != version or _has_closed_period():
         raise _PricesOrPeriodsChanged
     recompute.apply_differences(scope, correction)
-    result.rerates = _insert_repricings(correction, version)
+    result.rerates = _insert_reratings(correction, version)
     return result
 
 
@@ -197,7 +197,7 @@ def _enclosing_range(spans: Sequence[tuple[date, date]]) -> DayRange:
 
 # Recording is blocked, so the usage that is summed here is exactly what the re-rate
 # results in. The old total is the new one minus the difference.
-_INSERT_REPRICINGS = """
+_INSERT_RERATINGS = """
 with changed as (
     select organization_id, period,
         coalesce(sum(new_cost), 0) - coalesce(sum(old_cost), 0) as cost,
@@ -212,7 +212,7 @@ with changed as (
         on u.organization_id = m.organization_id and u.period = m.period
     group by 1, 2, m.cost, m.benchmark
 ), inserted as (
-    insert into metrics_periodrepricing (organization_id, period, correction_id,
+    insert into metrics_periodrerating (organization_id, period, correction_id,
         price_version, old_cost, new_cost)
     select organization_id, period, %(correction)s, %(version)s, old_cost, new_cost
     from total order by 1
@@ -221,10 +221,10 @@ select * from total order by 1
 """
 
 
-def _insert_repricings(correction: CorrectionSpec, version: int) -> list[PeriodRerate]:
+def _insert_reratings(correction: CorrectionSpec, version: int) -> list[PeriodRerate]:
     """Record the periods' new price book version; return their old and new costs."""
     with connection.cursor() as cursor:
         cursor.execute(
-            _INSERT_REPRICINGS, {"correction": correction.id, "version": version}
+            _INSERT_RERATINGS, {"correction": correction.id, "version": version}
         )
         return [PeriodRerate(*row) for row in cursor.fetchall()]

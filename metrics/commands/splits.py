@@ -80,7 +80,7 @@ def move_later_usage(split: PeriodSplit) -> int:
         if not count:
             return 0
         cursor.execute(_INSERT_SUMS, split.parameters)
-        for statement in (_MOVE_EVENTS, _MOVE_VOIDS, _COPY_REPRICINGS):
+        for statement in (_MOVE_EVENTS, _MOVE_VOIDS, _COPY_RERATINGS):
             cursor.execute(statement, split.parameters)
     _move_sums(split)
     return count
@@ -145,11 +145,11 @@ where organization_id = %(id)s and period = %(period)s and at >= %(at)s
 """
 # A re-rated period prices its events by the version of its re-rate: that holds for the
 # moved ones in their new period, too.
-_COPY_REPRICINGS = """
-insert into metrics_periodrepricing (organization_id, period, correction_id,
+_COPY_RERATINGS = """
+insert into metrics_periodrerating (organization_id, period, correction_id,
     price_version, old_cost, new_cost)
 select organization_id, period + 1, correction_id, price_version, 0, 0
-from metrics_periodrepricing where organization_id = %(id)s and period = %(period)s
+from metrics_periodrerating where organization_id = %(id)s and period = %(period)s
 order by 1, 2, 3 on conflict do nothing
 """
 # Each sum leaves the period and arrives in the next one.

@@ -319,7 +319,7 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
-                name='PeriodRepricing',
+                name='PeriodRerating',
                 fields=[
                     ('pk', models.CompositePrimaryKey('organization_id', 'period', 'correction_id', blank=True, editable=False, primary_key=True, serialize=False)),
                     ('organization_id', models.BigIntegerField()),

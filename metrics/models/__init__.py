@@ -5,7 +5,7 @@ Other apps never read them directly: they call `metrics.queries` and
 """
 
 from metrics.models.carried import CarriedUsage, LatePricing
-from metrics.models.corrections import Correction, PeriodRepricing
+from metrics.models.corrections import Correction, PeriodRerating
 from metrics.models.daily import DailyMetric, DailyUsage, OrganizationRanking
 from metrics.models.events import OpenPeriod, UsageEvent
 from metrics.models.fleet import FleetTotal, PendingFleetUsage
@@ -28,7 +28,7 @@ __all__ = [
     "OrganizationRanking",
     "PendingFleetUsage",
     "PendingUsage",
-    "PeriodRepricing",
+    "PeriodRerating",
     "PriceBook",
     "Rate",
     "StorageDay",

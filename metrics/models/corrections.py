@@ -78,7 +78,7 @@ class Correction(models.Model):
         return f"{self.kind} by {self.by}"
 
 
-class PeriodRepricing(models.Model):
+class PeriodRerating(models.Model):
     """A billing period that was re-rated with a later version of the price book.
 
     Events are never changed. The version that prices an event is the greater of the

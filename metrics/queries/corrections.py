@@ -3,7 +3,7 @@
 from decimal import Decimal
 from uuid import UUID
 
-from metrics.models import Correction, PeriodRepricing, UsageVoid
+from metrics.models import Correction, PeriodRerating, UsageVoid
 from orgs.models import WhiteLabel
 
 
@@ -36,5 +36,5 @@ def rerated_cost(correction_id: UUID) -> tuple[int, Decimal]:
 
     Reads the whole table of re-rated periods, which has no index for this.
     """
-    rows = PeriodRepricing.objects.filter(correction_id=correction_id)
+    rows = PeriodRerating.objects.filter(correction_id=correction_id)
     return rows.count(), correction_cost(correction_id)

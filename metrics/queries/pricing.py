@@ -30,7 +30,7 @@ _CREDITED_IN = """(
 # open periods count as re-rated with the current version.
 _RERATED = """
 select organization_id, period, price_version as version
-from metrics_periodrepricing where organization_id = any(%(ids)s)
+from metrics_periodrerating where organization_id = any(%(ids)s)
 """
 _CURRENT_VERSIONS = """
 union all

@@ -127,7 +127,7 @@ select product, sum(cost) from summed group by 1
 
 _RERATED = """
 select r.old_cost, r.new_cost, c.by, c.note, c.started_at
-from metrics_periodrepricing r join metrics_correction c on c.id = r.correction_id
+from metrics_periodrerating r join metrics_correction c on c.id = r.correction_id
 where r.organization_id = %(id)s and r.period = %(number)s order by r.price_version
 """
 

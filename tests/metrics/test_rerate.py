@@ -19,7 +19,7 @@ from metrics.models import (
     Correction,
     DailyUsage,
     OpenPeriod,
-    PeriodRepricing,
+    PeriodRerating,
     Rate,
     UsageEvent,
 )
@@ -54,7 +54,7 @@ CHECK = ("--white-label", "acme", *DAYS)
 
 def versions() -> dict[tuple[int, int], int]:
     """Return the current price book version of each re-rated period."""
-    rows = PeriodRepricing.objects.order_by("price_version")
+    rows = PeriodRerating.objects.order_by("price_version")
     return {(row.organization_id, row.period): row.price_version for row in rows}
 
 
@@ -208,7 +208,7 @@ def test_usage_recorded_after_a_re_rate_has_its_own_price(
     assert lines[-1] == "differing 1 old 50 new 70 difference +20 usd"
     run("rerate", *ACME, *APPLY)
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
-    acts = PeriodRepricing.objects.order_by("price_version")
+    acts = PeriodRerating.objects.order_by("price_version")
     assert list(acts.values_list("price_version", "old_cost", "new_cost")) == [
         (2, Decimal(10), Decimal(15)),
         (3, Decimal(50), Decimal(70)),
@@ -281,7 +281,7 @@ def test_author_and_reason_are_stored_and_versions_rise(
         2,
         NOW,
     )
-    row = PeriodRepricing.objects.get()
+    row = PeriodRerating.objects.get()
     assert (row.organization_id, row.period, row.price_version) == (org.id, 1, 2)
     assert (row.correction_id, row.old_cost, row.new_cost) == (
         correction.id,
@@ -322,13 +322,13 @@ def test_a_killed_re_rate_continues_when_run_again(
     with pytest.raises(KeyboardInterrupt):
         run("rerate", *ACME, *APPLY, "--batch", "1")
     monkeypatch.undo()
-    assert PeriodRepricing.objects.count() == 1
+    assert PeriodRerating.objects.count() == 1
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
     assert recorded(label) != expected(label)
 
     assert run("rerate", *ACME, *APPLY, "--batch", "1")[0] == 0
 
-    assert PeriodRepricing.objects.count() == 3
+    assert PeriodRerating.objects.count() == 3
     assert recorded(label) == expected(label)
     assert run("rebuild_days", *CHECK) == (0, ["differences 0"])
     roll_up_usage()
