@@ -9,6 +9,7 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
+        from billing.access import receivers as access
         from billing.alerts import receivers as alerts
         from billing.forecast import receivers as forecast
         from billing.ledger import receivers as ledger
@@ -18,5 +19,6 @@ class BillingConfig(AppConfig):
         # anything is forecast from it.
         ledger.connect()
         forecast.connect()
+        access.connect()
         alerts.connect()
         checks.register()

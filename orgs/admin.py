@@ -16,6 +16,7 @@ from orgs import access
 from orgs.catalog import Scope
 from orgs.commands.keys import create_api_key
 from orgs.commands.organizations import (
+    signal_availability,
     signal_created,
     signal_entitlements,
     signal_people,
@@ -189,6 +190,7 @@ class OrganizationAdmin(VisibleRowsAdmin):
         super().save_model(request, obj, form, change)
         if not change:
             signal_created([obj.pk])
+        signal_availability([obj.pk])
 
     def save_related(
         self, request: HttpRequest, form: Any, formsets: Any, change: bool

@@ -11,5 +11,7 @@ from django.dispatch import Signal
 organizations_created = Signal()
 # organization_ids: list[int]; their members or projects were added, removed or restored
 people_changed = Signal()
+# organization_ids: list[int]; they were deleted, restored, activated or deactivated
+availability_changed = Signal()
 # organization_ids: list[int]; their limits, or the contract year of these, changed
 entitlements_changed = Signal()

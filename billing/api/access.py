@@ -1,6 +1,6 @@
-"""API endpoint that answers whether an organization has access.
+"""API endpoints of access: whether it is allowed, what would lift it, its history.
 
-API gateways may call it on each request that they serve.
+API gateways may call the first on each request that they serve.
 """
 
 from collections.abc import Sequence
@@ -9,15 +9,26 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Router
+from ninja import Query, Router, Schema
+from pydantic import Field
 
 from billing.access.decision import read_refusals
+from billing.access.queries.explanations import explain_access
 from billing.access.queries.facts import ACCESS_JOIN, list_refusals
+from billing.access.queries.refusals import access_refusals
 from billing.api.schemas.access import AccessOut, access_body
+from billing.api.schemas.refusals import (
+    AccessActionsOut,
+    AccessHistoryOut,
+    actions_body,
+    history_body,
+)
 from orgs import access
 from orgs.catalog import Scope
 from orgs.models import Organization
+from orgs.queries.paging import Order, fetch_page
 from orgs.schemas.errors import ErrorsOut
+from orgs.schemas.numbers import PlainInt
 
 __all__ = ["ACCESS_JOIN", "access_answer", "router"]
 router = Router(tags=["organizations"])
@@ -36,12 +47,72 @@ def read_access(request: HttpRequest, organization_id: str) -> HttpResponse:
     `allowed` is false while there are `reasons` to refuse them. Usage that is reported
     anyway is recorded and billed. Reaching a hard limit takes effect within two
     seconds. Works for deleted organizations as well. Safe to call on each request.
+    `access/actions` has the same reasons with figures and what lifts them.
     """
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_READ, include_deleted=True
     )
     refusals = list_refusals(organization.pk, now=timezone.now())
     body = access_body(organization, refusals)
+    return HttpResponse(body, content_type="application/json")
+
+
+@router.get(
+    "/organizations/{organization_id}/access/actions",
+    response={200: AccessActionsOut, **_READS},
+    summary="Explain the access of an organization",
+    auth=access.needs(Scope.BILLING_READ, reaches_deleted=True),
+)
+def read_actions(request: HttpRequest, organization_id: str) -> HttpResponse:
+    """Return the reasons of `access` with figures, and the actions that lift each.
+
+    Each action was tried on the decision itself: with its effect, the decision no
+    longer has the reason. Meant for people; a gateway asks `access`.
+    """
+    organization = access.called_organization(
+        request, organization_id, Scope.BILLING_READ, include_deleted=True
+    )
+    explanation = explain_access(organization, now=timezone.now())
+    return HttpResponse(actions_body(explanation), content_type="application/json")
+
+
+class HistoryIn(Schema):
+    """The page of the history."""
+
+    limit: PlainInt = Field(
+        50, ge=1, le=200, description="The number of refusals per page, from 1 to 200."
+    )
+    cursor: str | None = Field(
+        None,
+        max_length=2_000,
+        description="The `next_cursor` of the previous page, to read the next one.",
+    )
+
+
+@router.get(
+    "/organizations/{organization_id}/access/history",
+    response={200: AccessHistoryOut, **_READS},
+    summary="List when access was refused",
+    auth=access.needs(Scope.BILLING_READ, reaches_deleted=True),
+)
+def read_history(
+    request: HttpRequest, organization_id: str, filters: Query[HistoryIn]
+) -> HttpResponse:
+    """Return the times in which access was refused, with reasons and what lifted them.
+
+    Recorded in the transaction that changes the decision, once per change.
+    """
+    organization = access.called_organization(
+        request, organization_id, Scope.BILLING_READ, include_deleted=True
+    )
+    page = fetch_page(
+        access_refusals(organization.pk),
+        Order("id", descending=True),
+        size=filters.limit,
+        cursor=filters.cursor,
+        scope=f"refusals:{organization.pk}",
+    )
+    body = history_body(page.rows, page.next_cursor, organization.white_label.zone)
     return HttpResponse(body, content_type="application/json")
 
 

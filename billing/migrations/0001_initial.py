@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                     ('ended_at', models.DateTimeField(null=True)),
                     ('facts', models.JSONField(default=dict)),
                     ('lifted_by', models.CharField(blank=True, max_length=200)),
-                    ('lifting', models.CharField(blank=True, choices=[('restored', 'Organization restored'), ('activated', 'Organization activated'), ('resumed', 'Subscription resumed'), ('paid', 'Invoices paid'), ('subscribed', 'Subscription started'), ('trial_extended', 'Trial extended'), ('subscription_ended', 'Subscription ended'), ('limit_raised', 'Hard limit raised'), ('limit_removed', 'Hard limit removed'), ('period_reset', 'Billing period reset'), ('balance_added', 'Free balance added'), ('cost_reduced', 'Cost reduced')], max_length=20)),
+                    ('lifting', models.CharField(blank=True, choices=[('restored', 'Organization restored'), ('activated', 'Organization activated'), ('resumed', 'Subscription resumed'), ('paid', 'Invoices paid'), ('subscribed', 'Subscription started'), ('trial_extended', 'Trial extended'), ('subscription_changed', 'Subscription changed'), ('subscription_ended', 'Subscription ended'), ('limit_raised', 'Hard limit raised'), ('limit_removed', 'Hard limit removed'), ('period_reset', 'Billing period reset'), ('balance_added', 'Free balance added'), ('cost_reduced', 'Cost reduced')], max_length=20)),
                     ('note', models.CharField(blank=True, max_length=2000)),
                     ('refusal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reasons', to='billing.accessrefusal')),
                 ],

@@ -51,6 +51,7 @@ class RefusalReason(models.Model):
         PAID = "paid", "Invoices paid"
         SUBSCRIBED = "subscribed", "Subscription started"
         TRIAL_EXTENDED = "trial_extended", "Trial extended"
+        SUBSCRIPTION_CHANGED = "subscription_changed", "Subscription changed"
         SUBSCRIPTION_ENDED = "subscription_ended", "Subscription ended"
         LIMIT_RAISED = "limit_raised", "Hard limit raised"
         LIMIT_REMOVED = "limit_removed", "Hard limit removed"

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from orgs.commands.jobs import cancel_jobs, refuse_owner
 from orgs.commands.organizations import (
+    signal_availability,
     signal_created,
     signal_entitlements,
     signal_people,
@@ -53,6 +54,8 @@ def create_organization(
         set_entitlements(organization, entitlements)
         organization.refresh_from_db(fields=["updated_at"])
     signal_created([organization.pk])
+    if not organization.is_active:
+        signal_availability([organization.pk])
     return organization
 
 
@@ -80,6 +83,8 @@ def change_organization(
     if values:
         _check(current, exclude=["white_label"])
         _save(current, [*values, "updated_at"])
+    if "is_active" in values:
+        signal_availability([current.pk])
     if "contract_started_on" in values:  # it decides the year that limits are for
         signal_entitlements([current.pk])
     if entitlements is not None:
@@ -135,6 +140,7 @@ def delete_organization(organization: Organization) -> None:
     Organization.objects.filter(pk=organization.pk, deleted_at=None).update(
         deleted_at=timezone.now(), updated_at=timezone.now()
     )
+    signal_availability([organization.pk])
 
 
 @transaction.atomic
@@ -148,6 +154,7 @@ def restore_organization(organization: Organization) -> None:
     Organization.objects.filter(pk=organization.pk).update(
         deleted_at=None, updated_at=timezone.now()
     )
+    signal_availability([organization.pk])
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from orgs.models import Entitlements, Organization, Project
 from orgs.models.fields import EARLIEST, LATEST
 from orgs.signals import (
+    availability_changed,
     entitlements_changed,
     organizations_created,
     people_changed,
@@ -96,6 +97,11 @@ def signal_created(organization_ids: Sequence[int]) -> None:
 def signal_people(organization_ids: Sequence[int]) -> None:
     """Notify the apps above of changed headcounts, in the caller's transaction."""
     people_changed.send(Organization, organization_ids=list(organization_ids))
+
+
+def signal_availability(organization_ids: Sequence[int]) -> None:
+    """Notify the apps above of organizations that may be served now, or no longer."""
+    availability_changed.send(Organization, organization_ids=list(organization_ids))
 
 
 def signal_entitlements(organization_ids: Sequence[int]) -> None:

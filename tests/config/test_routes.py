@@ -43,6 +43,8 @@ NAMED = {
     f"delete {OURS}/projects/{{project_id}}": WRITE,
     f"get {OURS}/usage": READ,
     f"get {OURS}/access": READ,
+    f"get {OURS}/access/actions": BILL,
+    f"get {OURS}/access/history": BILL,
     f"get {OURS}/costs.csv": BILL,
     f"get {OURS}/metrics.csv": READ,
 }
@@ -99,6 +101,8 @@ OPEN = {"post /api/v1/users/auth/_login", "post /v1/api-login"}
 # These find deleted organizations: to restore them, and to see their deletion job.
 REACH_DELETED = {
     f"get {OURS}/access",  # returns that it is deleted
+    f"get {OURS}/access/actions",
+    f"get {OURS}/access/history",
     f"post {OURS}/restore",
     f"get {INNER}/restore",
     f"get {INNER}/jobs",

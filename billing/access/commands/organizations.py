@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pghistory
 from django.db import transaction
 
+from billing.notes import require_note
 from orgs.commands.editing import change_organization, restore_organization
 from orgs.errors import DomainError
 from orgs.models import Organization
@@ -17,11 +18,9 @@ def change_availability(organization: Organization, change: str, *, note: str) -
     No effect on one that is restored, active or inactive already. Raises `DomainError`
     without a note or for an unknown change.
     """
-    if not note.strip():
-        raise DomainError("A note is required.", fields=("note",))
     if change not in CHANGES:
         raise DomainError("Unknown change.", fields=("change",))
-    with pghistory.context(note=note.strip()):
+    with pghistory.context(note=require_note(note)):
         CHANGES[change](organization)
 
 

@@ -18,6 +18,8 @@ from billing.access.queries.explanations import (
 )
 from billing.access.queries.facts import list_refusals
 from billing.access.queries.lifting import LiftingAction
+from billing.access.texts import reason_text
+from billing.models import RefusalReason
 from billing.staff import NOT_CONNECTED, READ_ONLY
 from orgs import access
 from orgs.catalog import Scope
@@ -131,3 +133,10 @@ def since_time(value: datetime | None, zone: tzinfo | str) -> SafeString | str:
         f'<time datetime="{local.isoformat()}" title="{title}">'
         f"{shown}, {local:%H:%M %Z}</time>"
     )
+
+
+@register.simple_tag
+def refusal_reason_text(reason: RefusalReason, zone: tzinfo | str) -> str:
+    """Return why access was refused, with the figures of the time when it began."""
+    zone = ZoneInfo(zone) if isinstance(zone, str) else zone
+    return reason_text(reason.code, reason.facts, zone)

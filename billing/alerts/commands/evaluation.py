@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.utils import timezone
 
+from billing.access.commands.refusals import record_refusals
 from billing.alerts.commands.access_states import record_access
 from billing.alerts.commands.records import record
 from billing.alerts.queries.candidates import list_after
@@ -28,7 +29,8 @@ def evaluate(
 
     1. take the evaluation lock, so that nothing read is older than what was written
     2. find thresholds without an alert, and changes of access by the hard limit
-    3. write access states, alerts and emails, and commit them together
+    3. write access states, alerts, emails and the history of refusals, and commit them
+       together
     A worker that is killed before the commit leaves nothing behind; the next evaluation
     finds the same. `daily` evaluates complete days instead of current figures.
     """
@@ -55,7 +57,10 @@ def _evaluate(
         cursor.execute(_EVALUATION_LOCK)
     changes = find_changes(ids, now=now, expected=expected)
     record_access(changes.access, now=now)
-    return record(changes.thresholds, now=now)
+    alert_email_ids = record(changes.thresholds, now=now)
+    if expected is None:  # complete days never change access
+        record_refusals(ids, now=now)
+    return alert_email_ids
 
 
 def evaluate_all_measures(

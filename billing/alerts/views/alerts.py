@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from billing.access.queries.refusals import list_access_refusals
 from billing.alerts import tasks
 from billing.alerts.commands.delivery.outcomes import restart
 from billing.alerts.commands.evaluation import evaluate_all_measures
@@ -174,6 +175,9 @@ def _tab(
         rows = list_alerts(id_, before=before, limit=_PAGE_SIZE + 1)
     for row in rows:
         row.organization = organization  # saves a query per row
+    refusals = list_access_refusals(
+        id_, before=row_id(query.get("refusals_before", "")) or None
+    )
     recipients = find_recipients([id_])[id_]
     snoozed_until = recipients.snoozed_until
     today = day_of(now, organization.white_label.zone)
@@ -196,6 +200,11 @@ def _tab(
         if rows[_PAGE_SIZE:]
         else "",
         "first_url": base if before else "",
+        "refusals": refusals.rows,
+        "refusals_next_url": f"{base}?refusals_before={refusals.next_before}#refusals"
+        if refusals.next_before
+        else "",
+        "refusals_first_url": f"{base}#refusals" if "refusals_before" in query else "",
         "period": period,
         "forecast": ahead,
         "chart": _chart(organization, ahead, today),

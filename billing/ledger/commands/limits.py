@@ -18,6 +18,14 @@ def change_limit(
     A new amount raises the limit's version, which re-arms its alerts. The row is locked
     so that two changes at once get two versions.
     """
+    limit = _set_limit(organization_id, kind, amount)
+    terms_changed.send(SpendingLimit, organization_ids=[organization_id])
+    return limit
+
+
+def _set_limit(
+    organization_id: int, kind: str, amount: Decimal | None
+) -> SpendingLimit:
     rows = SpendingLimit.objects.filter(organization_id=organization_id, kind=kind)
     is_new_limit = bool(amount) and not rows.exists()
     SpendingLimit.objects.bulk_create(
@@ -32,7 +40,6 @@ def change_limit(
         limit.save(update_fields=["amount", "version"])
     if is_changed or is_new_limit:
         touch_organization(organization_id)
-    terms_changed.send(SpendingLimit, organization_ids=[organization_id])
     return limit
 
 
@@ -45,5 +52,6 @@ def change_limits(
     The hard limit goes first here and everywhere: writers that lock the two rows in one
     order cannot deadlock.
     """
-    change_limit(organization_id, kind=SpendingLimit.Kind.HARD, amount=hard)
-    change_limit(organization_id, kind=SpendingLimit.Kind.SOFT, amount=soft)
+    _set_limit(organization_id, SpendingLimit.Kind.HARD, hard)
+    _set_limit(organization_id, SpendingLimit.Kind.SOFT, soft)
+    terms_changed.send(SpendingLimit, organization_ids=[organization_id])
