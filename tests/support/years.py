@@ -37,6 +37,7 @@ class Year:
         self.customer_id = customer_of(fake, self.organization)
         self.random, self.recorded = random.Random(7), 0
         self.makes_invoices = False  # as the sweep of usage invoices does
+        self.first = ""  # the type of the events that are delivered before others
         self.delivered: set[str] = set()
         make_rate(label, "1.001")
 
@@ -78,10 +79,12 @@ class Year:
         self.wait(hours=2)
 
     def deliver_events(self) -> None:
-        new_ids = {item["id"] for item in self.fake.events()} - self.delivered
+        types = {item["id"]: item["type"] for item in self.fake.events()}
+        new_ids = types.keys() - self.delivered
         self.delivered |= new_ids
         deliveries = sorted(new_ids) * 2
         self.random.shuffle(deliveries)
+        deliveries.sort(key=lambda id_: types[id_] != self.first)
         for id_ in deliveries:
             self._post(id_)
         self.work()

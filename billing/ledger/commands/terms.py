@@ -39,13 +39,17 @@ class _Boundary(NamedTuple):
 
 
 def close_changed_terms(
-    subscription_id: str, *, ended_at: datetime | None = None
+    subscription_id: str,
+    *,
+    ended_at: datetime | None = None,
+    before: datetime | None = None,
 ) -> list[BillingPeriod]:
     """Close the open period wherever the subscription's terms changed inside it.
 
-    Call it whenever the subscription was read from Stripe, any number of times. Terms
-    of a subscription that has ended changed before `ended_at` only. Return the closed
-    periods, whose charges wait for the next draft.
+    Call it whenever the subscription was read from Stripe, any number of times, and
+    with `before` ahead of a draft that closes a period there. Terms of a subscription
+    that has ended changed before `ended_at` only. Return the closed periods, whose
+    charges wait for the next draft.
     """
     subscription = find_with_terms(subscription_id)
     if subscription is None:
@@ -55,6 +59,8 @@ def close_changed_terms(
         ended_at = subscription.cancels_at  # its item was removed, and others go on
     if ended_at is not None:
         boundaries = _end_boundaries(subscription, boundaries, ended_at)
+    if before is not None:
+        boundaries = [boundary for boundary in boundaries if boundary.at < before]
     closed = (_close(subscription, boundary) for boundary in boundaries)
     return [period for period in closed if period is not None]
 

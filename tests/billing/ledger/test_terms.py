@@ -169,6 +169,23 @@ def test_usage_before_a_trial_is_not_free(year: Year) -> None:
     assert charged(year) == [3]
 
 
+@pytest.mark.parametrize("first", ["invoice.created", "customer.subscription.updated"])
+def test_late_usage_before_a_trial_is_not_free_whatever_event_is_first(
+    year: Year, first: str
+) -> None:
+    start_trial(year)
+    year.wait(hours=1)
+    year.use_now(5)
+    year.use(3)  # of an hour before the trial
+    year.first = first
+
+    year.bill()
+
+    used = [(cost, free) for cost, free, _ in periods(year)]
+    assert used == [(Decimal("3.003"), 0), (Decimal("5.005"), Decimal("5.005"))]
+    assert charged(year) == [3]
+
+
 def test_usage_before_a_trial_is_not_free_when_its_customer_is_linked_later(
     year: Year,
 ) -> None:

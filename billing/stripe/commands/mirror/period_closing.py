@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from billing import gateway
 from billing.ledger.commands.invoicing import (
+    CYCLE_REASON,
     close_period_for_cancellation,
     close_period_for_invoice,
 )
@@ -34,7 +35,13 @@ def close_billed_periods(invoices: Iterable[gateway.Invoice]) -> None:
 
 
 def close_period_for_draft(invoice: gateway.Invoice) -> None:
-    """Close the period that an invoice bills; repeated, it changes nothing."""
+    """Close the period that an invoice bills; repeated, it changes nothing.
+
+    Terms that changed earlier in the cycle end a period first, whether the draft or the
+    subscription is read first: usage from before a trial is not free.
+    """
+    if invoice.billing_reason == CYCLE_REASON and invoice.subscription_id:
+        close_changed_terms(invoice.subscription_id, before=invoice.ends_at)
     close_period_for_invoice(
         invoice.id,
         reason=invoice.billing_reason,
