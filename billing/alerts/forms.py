@@ -13,6 +13,7 @@ from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from orgs.models import Member, Organization
 
 _MAX_ADDRESSES = 50
+_MAX_NOTE_LENGTH = 1_000
 _MAX_MEMBERS = 200
 _SNOOZE_HOURS = {
     "24": "1 day",
@@ -44,6 +45,13 @@ class LimitsForm(forms.Form):
 
     soft = _amount("Soft limit")
     hard = _amount("Hard limit")
+    note = forms.CharField(
+        label="Reason",
+        required=False,  # a preview needs none
+        max_length=_MAX_NOTE_LENGTH,
+        widget=forms.Textarea({"rows": 2}),
+        help_text="Required to save. Kept permanently in the history.",
+    )
 
     def clean(self) -> dict[str, Any]:
         """Refuse a soft limit above the hard limit."""
@@ -52,6 +60,11 @@ class LimitsForm(forms.Form):
         if soft and hard and soft > hard:
             self.add_error("soft", "The soft limit must not exceed the hard limit.")
         return data
+
+    def require_note(self) -> None:
+        """Add an error if there is no reason, which saving requires."""
+        if not self.cleaned_data.get("note"):
+            self.add_error("note", "Enter the reason for the change.")
 
 
 def initial_limits(organization: Organization) -> dict[str, str]:

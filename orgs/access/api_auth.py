@@ -4,6 +4,7 @@ The credential, its scope, the organization and the rate limit are checked first
 caller without access learns nothing from validation errors.
 """
 
+import pghistory
 from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
@@ -47,6 +48,7 @@ class Credential(AuthBase):
         if caller is None:
             return None
         request.auth = caller  # type: ignore[attr-defined]
+        pghistory.context(username=caller.name)  # of a write: history names the caller
         if self.scope is not None:
             caller.require(self.scope)
             self._check_path(request, self.scope)

@@ -3,7 +3,7 @@
 The status line of the pages and the API call the same function.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -79,6 +79,26 @@ def explain_access(organization: Organization, *, now: datetime) -> AccessExplan
         )
     warnings = _warnings(details, organization, stripe, now)
     return AccessExplanation(tuple(reasons), tuple(warnings))
+
+
+def preview_access(
+    organization: Organization,
+    *,
+    soft: Decimal | None,
+    hard: Decimal | None,
+    now: datetime,
+) -> list[str]:
+    """Return the reasons to refuse access with other limits, as sentences.
+
+    Empty if access would be allowed. One statement.
+    """
+    details = list_access_details([organization.pk], now=now)[organization.pk]
+    changed = details.case.with_spending(now, soft=soft or None, hard=hard or None)
+    zone, after = organization.white_label.zone, replace(details, case=changed)
+    return [
+        reason_text(code, reason_facts(code, after, now), zone)
+        for code in changed.refused_codes(now)
+    ]
 
 
 def reason_facts(code: str, details: AccessDetails, now: datetime) -> dict[str, Any]:

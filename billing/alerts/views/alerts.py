@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from typing import Any
 
+import pghistory
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
@@ -10,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from billing.access.queries.explanations import preview_access
 from billing.access.queries.refusals import list_access_refusals
 from billing.alerts import tasks
 from billing.alerts.commands.delivery.outcomes import restart
@@ -69,17 +71,30 @@ def alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
 
 @require_POST
 def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Preview the alerts of new limits (`step=preview`) or save them (`step=save`)."""
+    """Preview the effects of new limits (`step=preview`) or save them (`step=save`).
+
+    The preview has the alerts and the access afterwards. Saving requires a reason.
+    """
     staff, organization = _enter(request, organization_id, writes=True)
     form = LimitsForm(request.POST)
+    is_saved = request.POST.get("step") == "save"
+    if form.is_valid() and is_saved:
+        form.require_note()
     if not form.is_valid():
         return _page(request, staff, organization, {"limits_form": form}, status=422)
     limits = {kind: form.cleaned_data[kind] for kind in ("soft", "hard")}
-    if request.POST.get("step") != "save":
-        previewed = preview_limits(organization.pk, **limits, now=timezone.now())
-        context = {"limits_form": form, "previewed": previewed}
+    if not is_saved:
+        now = timezone.now()
+        previewed = preview_limits(organization.pk, **limits, now=now)
+        reasons = preview_access(organization, **limits, now=now)
+        context = {
+            "limits_form": form,
+            "previewed": previewed,
+            "reasons_after": reasons,
+        }
         return _page(request, staff, organization, context)
-    change_limits(organization.pk, **limits)
+    with pghistory.context(note=form.cleaned_data["note"]):
+        change_limits(organization.pk, **limits)
     tasks.enqueue_emails(evaluate_all_measures([organization.pk]))
     messages.success(request, "Limits saved.")
     return redirect("billing:alerts", organization_id)

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
+from billing.access.commands.refusals import record_refusals
 from billing.forecast.commands import fill_limit_rankings
 from billing.forecast.queries.forecasts import get_forecast
 from billing.ledger.commands.periods import close_periods
@@ -358,6 +359,8 @@ class _Seeding:
         Organization.objects.filter(
             pk__in=[self.ids[plan.external_id] for plan in paused]
         ).update(is_active=False)
+        changed = [self.ids[plan.external_id] for plan in (*deleted, *paused)]
+        record_refusals(changed, now=self.now)
         leavers = [p for p in self.plans if p.members > 10]  # noqa: PLR2004
         left_at = self.now - timedelta(hours=30)
         Member.objects.filter(

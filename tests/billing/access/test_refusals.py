@@ -121,6 +121,16 @@ def test_what_lifts_a_hard_limit_is_recorded_at_once(
     assert spans(over) == [(NOW, LATER)]
 
 
+def test_an_api_key_that_lifts_a_reason_is_named(over: Organization) -> None:
+    key = {"x-api-key": make_key(over.white_label, "billing:write", organization=over)}
+    body = {"spending_limit_hard": 11}
+
+    Client(headers=key).put("/v1/billing/limits", body, "application/json")
+
+    [(_, lifting, actor)] = history(over)
+    assert (lifting, actor.split()[0]) == ("limit_raised", "key")
+
+
 def test_the_note_of_a_change_is_stored(over: Organization) -> None:
     raise_limit(over)
 

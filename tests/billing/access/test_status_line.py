@@ -199,7 +199,7 @@ def test_all_reasons_have_to_be_lifted(org: Organization) -> None:
     assert not any(
         action.restores_access for row in explained.reasons for action in row.actions
     )
-    assert "All 2 reasons" in line(org)
+    assert "Both reasons must be resolved" in line(org)
 
 
 def test_the_line_has_the_time_zone_of_the_organization() -> None:

@@ -92,7 +92,7 @@ def put_limits(org: Organization) -> None:
 
 def save_limits_on_the_page(org: Organization) -> None:
     url = f"/organizations/{org.pk}/alerts/limits/"
-    staff("finance").post(url, {"soft": "9", "hard": "", "step": "save"})
+    staff("finance").post(url, {"soft": "9", "hard": "", "step": "save", "note": "n"})
 
 
 def entitle_in_admin(org: Organization) -> None:

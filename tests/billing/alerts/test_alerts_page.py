@@ -18,6 +18,7 @@ from billing.models import (
     SpendingLimit,
 )
 from orgs.models import Member, Organization, WhiteLabel
+from orgs.queries.history import list_changes
 from tests.factories import NOW, event, make_rate, make_user, record
 from tests.support.alerts import evaluate, limit
 from tests.support.emails import exceed, make_customer, send_emails, use
@@ -154,10 +155,11 @@ def test_limits_are_previewed_then_saved(
     ann: Organization, enqueued: list[int]
 ) -> None:
     client = as_("finance", ann.white_label)
-    data = {"soft": "21", "hard": "22"}
+    data = {"soft": "21", "hard": "22", "note": "asked by phone"}
 
     shown = client.post(tab(ann, "limits/"), data | {"step": "preview"})
     assert would(shown) == ["soft_limit", "hard_limit"]
+    assert 'data-access-after="refused"' in shown.content.decode()
     assert limits(ann) == {"soft": "20"}
 
     saved = client.post(tab(ann, "limits/"), data | {"step": "save"})
@@ -166,6 +168,21 @@ def test_limits_are_previewed_then_saved(
     assert sorted(AlertEmail.objects.get(pk=id_).kind for id_ in enqueued) == [
         "hard_limit", "soft_limit",
     ]  # fmt: skip
+
+
+def test_a_limit_is_saved_with_a_reason_only(ann: Organization) -> None:
+    client = as_("finance", ann.white_label)
+    data = {"soft": "", "hard": "30"}
+
+    shown = client.post(tab(ann, "limits/"), data | {"step": "preview"})
+    refused = client.post(tab(ann, "limits/"), data | {"step": "save", "note": " "})
+    assert 'data-access-after="allowed"' in shown.content.decode()
+    assert (refused.status_code, limits(ann)) == (422, {"soft": "20"})
+    assert list(refused.context["limits_form"].errors) == ["note"]
+    client.post(tab(ann, "limits/"), data | {"step": "save", "note": "ticket 7"})
+
+    changes = list_changes(ann.pk, models=["spending limit"])
+    assert {change.reason for change in changes[:2]} == {"ticket 7"}
 
 
 def test_a_soft_limit_above_the_hard_one_is_refused(ann: Organization) -> None:
