@@ -6,7 +6,12 @@ from django.http import HttpRequest
 from ninja import NinjaAPI
 from ninja.parser import Parser
 
-from billing.api import access_router, account_router, balance_router
+from billing.api import (
+    access_router,
+    account_router,
+    balance_router,
+    difference_router,
+)
 from config import errors
 from config.version import VERSION
 from metrics.api import (
@@ -53,5 +58,6 @@ api.add_router("/api/v1", people_router)
 api.add_router("/api/v1", usage_router)
 api.add_router("/api/v1", rates_router)
 api.add_router("/api/v1", balance_router)
+api.add_router("/api/v1", difference_router)
 api.add_router("/v1", account_router)
 api.add_router("/v1/api", whitelabel_router)

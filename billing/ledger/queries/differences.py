@@ -122,6 +122,11 @@ def list_period_differences(period_id: int) -> list[ChargeDifference]:
     return _fetch("c.period_id = %s", period_id)
 
 
+def list_differences_of_periods(period_ids: Iterable[int]) -> list[ChargeDifference]:
+    """Return the sent charges of several periods with what Stripe has, by id."""
+    return _fetch("c.period_id = any(%s)", sorted(period_ids))
+
+
 def list_organization_differences(organization_id: int) -> list[ChargeDifference]:
     """Return an organization's charges with a difference, by id."""
     rows = _fetch("p.organization_id = %s", organization_id)
