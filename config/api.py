@@ -11,6 +11,7 @@ from billing.api import (
     account_router,
     balance_router,
     difference_router,
+    forecast_router,
 )
 from config import errors
 from config.version import VERSION
@@ -59,5 +60,6 @@ api.add_router("/api/v1", usage_router)
 api.add_router("/api/v1", rates_router)
 api.add_router("/api/v1", balance_router)
 api.add_router("/api/v1", difference_router)
+api.add_router("/api/v1", forecast_router)
 api.add_router("/v1", account_router)
 api.add_router("/v1/api", whitelabel_router)

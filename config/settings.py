@@ -118,6 +118,7 @@ TEMPLATE_LIBRARIES = (
     "billing.console.templatetags.entitlements",
     "billing.console.templatetags.fleet",
     "billing.console.templatetags.organization_rows",
+    "billing.forecast.templatetags.estimates",
     "billing.forecast.templatetags.tiles",
     "billing.stripe.templatetags.actions",
     "billing.stripe.templatetags.syncs",

@@ -4,6 +4,7 @@ from billing.api.access import ACCESS_JOIN, access_answer
 from billing.api.access import router as access_router
 from billing.api.costs import router as balance_router
 from billing.api.differences import router as difference_router
+from billing.api.forecast import router as forecast_router
 from billing.api.organizations import router as account_router
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "account_router",
     "balance_router",
     "difference_router",
+    "forecast_router",
 ]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from billing.console.queries.organization_list import FleetRow
+from billing.forecast.queries.estimates import EstimatedInvoice
+from orgs.decimals import plain
 from orgs.schemas.csv import Cell, csv_parts
 
 _COLUMNS = (
@@ -15,6 +17,10 @@ _COLUMNS = (
     "cost_30_days",
     "cost_30_days_before",
     "cost_this_period",
+    "estimated_invoice",
+    "estimated_invoice_in_other_currencies",
+    "estimated_invoice_on",
+    "estimated_invoice_state",
     "next_limit",
     "next_limit_amount",
     "next_limit_is_crossed",
@@ -45,9 +51,27 @@ def _cells(row: FleetRow) -> list[Cell]:
         row.recent.cost,
         row.recent.cost_before,
         row.period.cost,
+        *_estimate_cells(row.estimate),
         limit.label if limit else None,
         limit.amount if limit else None,
         str(limit.is_reached).lower() if limit else None,
         limit.day if limit else None,
         organization.created_at,
+    ]
+
+
+def _estimate_cells(estimate: EstimatedInvoice | None) -> list[Cell]:
+    """Return the total in `currency`, totals in others, the day, and the state.
+
+    The total is empty without an invoice, and if only Stripe knows a part of it.
+    """
+    if estimate is None:
+        return [None, None, None, None]
+    total = estimate.total if estimate.is_complete else None
+    others = (f"{plain(row.amount)} {row.currency}" for row in estimate.totals[1:])
+    return [
+        total.amount if total else None,
+        "; ".join(others),
+        estimate.on,
+        estimate.state.value,
     ]

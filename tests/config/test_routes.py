@@ -48,6 +48,7 @@ NAMED = {
     f"get {OURS}/costs.csv": BILL,
     f"get {OURS}/costs/difference": BILL,
     f"get {OURS}/costs/difference.csv": BILL,
+    f"get {OURS}/forecast": BILL,
     f"get {OURS}/metrics.csv": READ,
 }
 # Contract C documents 403 for an existing organization that the key cannot access.

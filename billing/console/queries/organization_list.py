@@ -6,22 +6,20 @@ The rows are never counted: a count would read the whole fleet.
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from billing.console.queries.badges import Badge, badges
-from billing.forecast.queries.forecasts import (
-    LimitForecast,
-    build_forecast,
-)
+from billing.forecast.queries.estimated_invoices import list_estimates
+from billing.forecast.queries.estimates import EstimatedInvoice
+from billing.forecast.queries.forecasts import LimitForecast, build_forecast
 from billing.forecast.queries.sort_keys import LATEST_KEY, SOONEST_KEY
 from billing.ledger.queries.facts import BillingFacts, billing_facts
 from billing.models import BillingAccount, Invoice, Subscription
 from metrics.queries.fleet import COST_SORT_FIELD, RecentCost, recent_costs_by_day
-from metrics.queries.periods import CurrentPeriod, PeriodCost, current_periods
+from metrics.queries.periods import PeriodCost, current_periods
 from orgs.days import day_of
 from orgs.models import Organization
 from orgs.models.organizations import OrganizationQuerySet
@@ -91,6 +89,7 @@ class FleetRow:
     period: PeriodCost
     badges: list[Badge] = field(default_factory=list)
     limit: LimitForecast | None = None
+    estimate: EstimatedInvoice | None = None  # None without an open period
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +166,25 @@ def _build_rows(organizations: Sequence[Organization]) -> list[FleetRow]:
     }
     recent = recent_costs_by_day(today)
     periods, facts = current_periods(today), billing_facts(today)
+    forecasts = {
+        organization.id: build_forecast(
+            periods[organization.id],
+            facts[organization.id],
+            recent[organization.id].costs,
+            today=today[organization.id],
+            zone=organization.white_label.zone,
+            now=now,
+        )
+        for organization in organizations
+        if organization.id in periods
+    }
+    estimates = list_estimates(organizations, forecasts)
     return [
         _build_row(
             organization,
             recent[organization.id],
-            periods.get(organization.id),
             facts[organization.id],
-            now,
+            estimates.get(organization.id),
         )
         for organization in organizations
     ]
@@ -182,34 +193,19 @@ def _build_rows(organizations: Sequence[Organization]) -> list[FleetRow]:
 def _build_row(
     organization: Organization,
     recent: RecentCost,
-    period: CurrentPeriod | None,
     facts: BillingFacts,
-    now: datetime,
+    estimate: EstimatedInvoice | None,
 ) -> FleetRow:
-    cost = period.cost if period else PeriodCost()
+    forecast = estimate.forecast if estimate else None
+    cost = forecast.cost if forecast else PeriodCost()
     return FleetRow(
         organization=organization,
         recent=recent,
         period=cost,
         badges=badges(organization, cost, facts),
-        limit=_next_limit(organization, recent, period, facts, now) if period else None,
+        limit=forecast.next_reached_limit if forecast else None,
+        estimate=estimate,
     )
-
-
-def _next_limit(
-    organization: Organization,
-    recent: RecentCost,
-    period: CurrentPeriod,
-    facts: BillingFacts,
-    now: datetime,
-) -> LimitForecast | None:
-    """Return the limit to show, forecast from what the row's other columns read."""
-    if not facts.limits:
-        return None
-    zone = organization.white_label.zone
-    return build_forecast(
-        period, facts, recent.costs, today=day_of(now, zone), zone=zone, now=now
-    ).next_reached_limit
 
 
 def _search_fetcher(filters: FleetFilters) -> FetchRows[Organization]:

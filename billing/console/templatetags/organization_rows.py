@@ -12,11 +12,12 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from billing.console.queries.organization_list import FleetRow
+from billing.forecast.queries.estimates import EstimatedInvoice
 from billing.forecast.queries.forecasts import LimitForecast
 from metrics.queries.fleet import RecentCost
 from orgs.web.charts import sparkline as points_of
 from orgs.web.templatetags.components import badges, sparkline
-from orgs.web.templatetags.display import UNKNOWN, change, day_year, exact, money
+from orgs.web.templatetags.display import UNKNOWN, change, day, day_year, exact, money
 
 register = template.Library()
 
@@ -57,6 +58,7 @@ def _cells(row: FleetRow) -> str:
         f'<td class="fleet__trend">{trend}</td>'
         '<td class="number fleet__period">'
         f"{exact(row.period.cost, 'money', currency)}</td>"
+        f"{_estimate_cell(row.estimate)}"
         f"{_limit_cell(row.limit, currency)}"
         f'<td class="fleet__created">{day_year(created_at.astimezone(UTC))}</td>'
     )
@@ -66,6 +68,21 @@ def _cost(recent: RecentCost, currency: str) -> str:
     if recent.has_no_price:
         return "<span data-no-price>no price</span>"
     return exact(recent.cost, "money", currency)
+
+
+def _estimate_cell(estimate: EstimatedInvoice | None) -> str:
+    """Return the estimated invoice, a total for each currency, with its day below."""
+    if estimate is None or not estimate.totals or estimate.on is None:
+        none = "fleet__estimate fleet__estimate--none"
+        return f'<td class="number {none}">{UNKNOWN}</td>'
+    totals = " + ".join(
+        exact(total.amount, "money", total.currency) for total in estimate.totals
+    )
+    more = "" if estimate.is_complete else " or more"
+    return (
+        f'<td class="number fleet__estimate" data-estimate="{estimate.state}">'
+        f'{totals}{more}<span class="table__sub">on {day(estimate.on)}</span></td>'
+    )
 
 
 def _limit_cell(limit: LimitForecast | None, currency: str) -> str:

@@ -13,8 +13,8 @@ from billing.console.queries.tabs import MAX_COUNT, count_tabs
 from billing.console.views.costs import (
     ask_costs,
     cost_panel_with_limits,
-    forecast_costs,
 )
+from billing.forecast.queries.estimated_invoices import get_estimate
 from metrics.periods import DayRange
 from metrics.queries.daily_metrics import entitlement_usage
 from metrics.queries.fleet import recent_costs
@@ -123,7 +123,8 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Show an organization's costs, forecast, entitlements and recent days."""
     cost_request = ask_costs(request, organization_id)
     organization, today = cost_request.organization, cost_request.today
-    forecast = forecast_costs(cost_request)
+    estimate = get_estimate(organization, period=cost_request.period)
+    forecast = estimate.forecast
     context = {
         **cost_panel_with_limits(cost_request, forecast, "billing:overview"),
         "tab": "overview",
@@ -134,6 +135,7 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
         recent = recent_costs([organization.id], today=today)
         context |= {
             "forecast": forecast,
+            "estimate": estimate,
             "recent": recent[organization.id],
             "use": entitlement_usage(organization, today=today),
             **_recent_days(organization.id, today),

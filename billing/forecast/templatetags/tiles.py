@@ -6,7 +6,9 @@ from typing import TypedDict
 from django import template
 from django.utils import timezone
 
+from billing.forecast.queries.estimates import EstimatedInvoice
 from billing.forecast.queries.forecasts import Forecast, LimitForecast
+from billing.forecast.templatetags.estimates import format_range, format_totals
 from metrics.queries.fleet import RecentCost
 from orgs.days import day_of
 from orgs.models import Organization
@@ -28,14 +30,14 @@ class Tile(TypedDict, total=False):
 
 @register.simple_tag
 def forecast_tiles(
-    organization: Organization, forecast: Forecast, recent: RecentCost
+    organization: Organization, estimate: EstimatedInvoice, recent: RecentCost
 ) -> list[Tile]:
-    """Return the tiles of cost, growth, projection, savings and last invoice."""
-    currency = organization.white_label.currency
+    """Return the tiles of cost, growth, estimate, savings and last invoice."""
+    currency, forecast = organization.white_label.currency, estimate.forecast
     return [
         _period_tile(organization, forecast, currency),
         _recent_tile(recent, currency),
-        _expected_tile(forecast, currency),
+        _estimate_tile(estimate, currency),
         {
             "label": "Savings vs. benchmark",
             "value": exact(forecast.cost.savings, "money", currency),
@@ -78,20 +80,23 @@ def _recent_tile(recent: RecentCost, currency: str) -> Tile:
     }
 
 
-def _expected_tile(forecast: Forecast, currency: str) -> Tile:
-    expected = forecast.projected
-    tile: Tile = {
-        "label": f"Expected usage by {day(forecast.ends_on)}"
-        if forecast.ends_on
-        else "Daily average",
-        "value": exact(
-            forecast.daily_average if expected is None else expected,
-            "money",
-            currency,
-        ),
-        "note": "plan fee not included" if forecast.ends_on else "expected",
-    }
-    if limit := forecast.next_limit:
+def _estimate_tile(estimate: EstimatedInvoice, currency: str) -> Tile:
+    """Return the tile of the estimated invoice, or of the daily average without one."""
+    tile: Tile = {"url": "#estimate"}
+    if estimate.total is None or estimate.on is None:
+        average = estimate.forecast.daily_average
+        tile |= {
+            "label": "Expected per day",
+            "value": exact(average, "money", currency),
+            "note": "no invoice is scheduled",
+        }
+    else:
+        tile |= {
+            "label": f"Estimated invoice on {day(estimate.on)}",
+            "value": format_totals(estimate),
+            "note": format_range(estimate.total),
+        }
+    if limit := estimate.forecast.next_limit:
         tile |= _limit_note(limit, currency)
     return tile
 

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from billing import gateway
-from billing.forecast.queries.forecasts import get_forecast
+from billing.forecast.queries.estimated_invoices import get_estimate
 from billing.ledger.queries.charges import ChargeFacts, list_charges
 from billing.ledger.views.credits import credits_card_context
 from billing.models import Price
@@ -22,7 +22,6 @@ from billing.stripe.queries.sync_runs import SyncProgress, list_syncs
 from billing.stripe.queries.timeline import MAX_ENTRIES, timeline
 from metrics.queries.periods import current_period
 from orgs import access
-from orgs.days import day_of
 from orgs.models import Organization
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 from orgs.web.templatetags.display import instant
@@ -51,9 +50,8 @@ def tab_context(
 
     The tab is also shown below the form and the progress of an action.
     """
-    today = day_of(timezone.now(), organization.white_label.zone)
     period = current_period(organization.id)
-    period_forecast = get_forecast(organization, today=today, period=period)
+    estimate = get_estimate(organization, period=period)
     charges = _charges(organization.id)
     invoices = list_invoices(organization.id)
     adjustments = list_adjustments(organization.id)
@@ -78,12 +76,13 @@ def tab_context(
         "adjustments": adjustments[:_MAX_ADJUSTMENTS],
         "now": timezone.now(),
         "period": period,
-        "forecast": period_forecast,
+        "forecast": estimate.forecast,
+        "estimate": estimate,
         "discrepancies": list_organization_discrepancies(organization.id),
         "timeline": timeline(organization.id, invoices=invoices),
         "timeline_limit": MAX_ENTRIES,
         "sync_warning": _sync_warning(organization),
-        **credits_card_context(organization, period_forecast.facts),
+        **credits_card_context(organization, estimate.forecast.facts),
     }
 
 

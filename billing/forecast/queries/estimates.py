@@ -1,0 +1,397 @@
+"""The estimated invoice: what an organization will owe at the end of its period.
+
+One definition for pages, lists, CSV files, alerts and the API. Usage to date is exact;
+the rest of the period is the forecast; plan, seats and everything else that Stripe
+prices come from Stripe's preview of the next invoice where there is a current one, and
+from the mirrored prices otherwise. Amounts are rounded as invoices are.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from django.urls import reverse
+
+from billing.forecast.backtests import Band, HitRate
+from billing.forecast.queries.forecasts import Forecast
+from billing.forecast.queries.invoice_terms import BilledItem, InvoiceTerms
+from billing.ledger.queries.facts import BillingFacts
+from billing.models.mirrors import SubscriptionStatus
+from billing.money import ZERO, Bill, compute_bill, exactly, round_money
+from orgs.days import day_of
+from orgs.models import Organization
+from orgs.web.templatetags.display import money
+
+
+class State(StrEnum):
+    """What kind of invoice the open period will get."""
+
+    SCHEDULED = "scheduled"
+    TRIAL = "trial"  # at the end of the trial
+    FINAL = "final"  # at the end of a canceled subscription
+    DUE = "due"  # the period has ended; Stripe's invoice has not arrived
+    PAUSED = "paused"
+    NO_DATE = "no_date"  # Stripe has not said when the period ends
+    NO_SUBSCRIPTION = "no_subscription"
+
+
+WITHOUT_INVOICE = (State.PAUSED, State.NO_DATE, State.NO_SUBSCRIPTION)
+_MESSAGES = {
+    State.SCHEDULED: "",
+    State.TRIAL: "The trial ends then: free balance pays for usage until its end.",
+    State.FINAL: "The subscription ends then. This is its final invoice.",
+    State.DUE: "The period has ended. Stripe's invoice has not arrived yet.",
+    State.PAUSED: "The subscription is paused: no invoice until it is resumed."
+    " Usage is billed after that.",
+    State.NO_DATE: "The next billing date is not known.",
+    State.NO_SUBSCRIPTION: "No plan: usage is not billed until one starts.",
+}
+
+
+class Source(StrEnum):
+    """The origin of a line's amount."""
+
+    USAGE = "usage"
+    FORECAST = "forecast"
+    BALANCE = "balance"  # credit, free balance, and charges of closed periods
+    PRICE = "price"  # Orgdesk's mirror of Stripe's price
+    STRIPE = "stripe"  # Stripe's preview of its next invoice
+
+
+_NOTES = {
+    Source.USAGE: "",
+    Source.FORECAST: "Forecast by weekday from the last 8 weeks",
+    Source.BALANCE: "",
+    Source.PRICE: "Price synced from Stripe",
+    Source.STRIPE: "Stripe's preview",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the estimated invoice; `amount` is None if only Stripe knows it."""
+
+    code: str
+    label: str
+    amount: Decimal | None
+    currency: str
+    source: Source
+    as_of: datetime
+    organization_id: int
+    page: str  # the URL name of the page that explains it
+    suffix: str = ""  # of that URL
+
+    @property
+    def url(self) -> str:
+        """URL of the page that explains the amount."""
+        return reverse(self.page, args=[self.organization_id]) + self.suffix
+
+    @property
+    def note(self) -> str:
+        """How the amount is known; empty if it is exact and Orgdesk's."""
+        return _NOTES[self.source]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The sum of the lines in one currency; the range is None if it is not known."""
+
+    currency: str
+    amount: Decimal
+    low: Decimal | None = None
+    high: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaterLine:
+    """A line of another invoice, and its day."""
+
+    on: date
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedInvoice:
+    """The invoice that an open period is expected to get, or why it gets none.
+
+    `totals` are empty without an invoice. They begin with the white label's currency,
+    which is that of usage.
+    """
+
+    state: State
+    as_of: datetime
+    at: datetime | None
+    on: date | None
+    currency: str
+    lines: tuple[Line, ...]
+    totals: tuple[Total, ...]
+    later: tuple[LaterLine, ...]
+    forecast: Forecast
+    charges_usage: bool
+    hit_rate: HitRate | None = None
+
+    @property
+    def has_invoice(self) -> bool:
+        return self.state not in WITHOUT_INVOICE
+
+    @property
+    def total(self) -> Total | None:
+        """The total in the white label's currency; None without an invoice."""
+        return self.totals[0] if self.totals else None
+
+    @property
+    def is_complete(self) -> bool:
+        """True if the amount of every line is known."""
+        return all(line.amount is not None for line in self.lines)
+
+    @property
+    def message(self) -> str:
+        """What is special about this invoice, as sentences; empty if nothing is."""
+        texts = [_MESSAGES[self.state]]
+        if not self.charges_usage:
+            texts.append("Usage is not charged to this organization.")
+        if not self.is_complete:
+            texts.append("The total lacks an amount that only Stripe knows.")
+        return " ".join(filter(None, texts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    """The data that the lines of one organization's estimate are built from."""
+
+    organization: Organization
+    forecast: Forecast
+    terms: InvoiceTerms
+    now: datetime
+    state: State
+    on: date | None
+
+    @property
+    def currency(self) -> str:
+        return self.organization.white_label.currency
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.organization.white_label.zone
+
+    def line(self, code: str, label: str, amount: Decimal | None, page: str) -> Line:
+        """Return a line in the currency of usage, from a balance."""
+        return Line(
+            code,
+            label,
+            amount,
+            self.currency,
+            Source.BALANCE,
+            self.now,
+            self.organization.pk,
+            page,
+        )
+
+
+def build_estimate(
+    organization: Organization,
+    forecast: Forecast,
+    terms: InvoiceTerms,
+    *,
+    now: datetime,
+    band: Band | None = None,
+    hit_rate: HitRate | None = None,
+) -> EstimatedInvoice:
+    """Return the estimate from data that was read already; no query.
+
+    `band` is the interval of the rest of the period; without it there is no range.
+    """
+    state = _state_of(forecast.facts, now)
+    closes_at = None if state in WITHOUT_INVOICE else forecast.facts.closes_at
+    on = day_of(closes_at, organization.white_label.zone) if closes_at else None
+    builder = _Builder(organization, forecast, terms, now, state, on)
+    stripe_lines, later = _stripe_lines(builder)
+    lines = (*_usage_lines(builder, forecast.rest or ZERO), *stripe_lines)
+    return EstimatedInvoice(
+        state=state,
+        as_of=now,
+        at=closes_at,
+        on=on,
+        currency=builder.currency,
+        lines=lines,
+        totals=() if on is None else _totals(builder, lines, stripe_lines, band),
+        later=later,
+        forecast=forecast,
+        charges_usage=organization.is_billable,
+        hit_rate=hit_rate,
+    )
+
+
+def _state_of(facts: BillingFacts, now: datetime) -> State:
+    closes_at = facts.closes_at
+    if facts.status is None:
+        return State.NO_SUBSCRIPTION
+    if facts.status == SubscriptionStatus.PAUSED:
+        return State.PAUSED
+    if closes_at is None:
+        return State.NO_DATE
+    if closes_at <= now:
+        return State.DUE
+    if facts.cancels_at == closes_at:
+        return State.FINAL
+    return State.TRIAL if facts.is_in_trial else State.SCHEDULED
+
+
+def _usage_lines(builder: _Builder, rest: Decimal) -> tuple[Line, ...]:
+    """Return the lines of usage, and of what pays for it; their sum is rounded once."""
+    forecast, currency = builder.forecast, builder.currency
+    if not builder.organization.is_billable:
+        return ()
+    to_date = round_money(forecast.cost.cost, currency)
+    usage = builder.line("usage", "Usage to date", to_date, "billing:costs")
+    lines = [replace(usage, source=Source.USAGE, suffix="?range=period")]
+    if builder.on is None:
+        return tuple(lines)
+    bill = _bill(builder, rest)
+    whole = round_money(bill.cost, currency)
+    if rest:
+        line = builder.line(
+            "expected_usage", "Expected usage", whole - to_date, "billing:costs"
+        )
+        suffix = "?view=cumulative"
+        lines.append(replace(line, source=Source.FORECAST, suffix=suffix))
+    lines += _paying_lines(builder, whole, bill)
+    return tuple(lines)
+
+
+def _bill(builder: _Builder, rest: Decimal) -> Bill:
+    """Return the bill of the whole period with a cost expected of its rest."""
+    facts = builder.forecast.facts
+    with exactly():
+        cost = builder.forecast.cost.cost + rest
+    return compute_bill(
+        {"": cost},
+        builder.currency,
+        free_balance=facts.usable_free_balance,
+        credit=builder.terms.credit,
+    )
+
+
+def _paying_lines(builder: _Builder, whole: Decimal, bill: Bill) -> Iterable[Line]:
+    """Yield the lines of free balance, credit, and charges of earlier periods."""
+    if builder.forecast.facts.usable_free_balance:
+        paid = bill.usage - whole
+        yield builder.line("free_balance", "Free balance", paid, "billing:credits")
+    if bill.credit_used:
+        paid = -bill.credit_used
+        yield builder.line("credit", "Credit", paid, "billing:credits")
+    for currency, amount in builder.terms.waiting.items():
+        line = builder.line(
+            "earlier_usage",
+            "Earlier usage, not invoiced yet",
+            amount,
+            "billing:periods",
+        )
+        yield replace(line, currency=currency)
+
+
+def _stripe_lines(
+    builder: _Builder,
+) -> tuple[tuple[Line, ...], tuple[LaterLine, ...]]:
+    """Return the lines that Stripe prices: of this invoice, and of later ones."""
+    lines: list[Line] = []
+    later: list[LaterLine] = []
+    for item in builder.terms.items:
+        if not item.renews or item.bills_at is None:
+            continue
+        line, on = _item_line(builder, item), day_of(item.bills_at, builder.zone)
+        if builder.on == on:
+            lines += [*_trial_line(builder, item), line]
+        elif item.bills_at > builder.now:
+            later.append(LaterLine(on, line))
+    return tuple(lines), tuple(sorted(later, key=lambda line: line.on))
+
+
+def _trial_line(builder: _Builder, item: BilledItem) -> list[Line]:
+    """Return the line of a plan's trial, which costs nothing."""
+    if not (item.is_in_trial and item.is_platform):
+        return []
+    line = _item_line(builder, item)
+    label = f"{item.tier.title()} plan in the trial"
+    return [replace(line, code="trial", label=label, amount=ZERO)]
+
+
+def _item_line(builder: _Builder, item: BilledItem) -> Line:
+    amount = item.amount
+    return Line(
+        code=_code_of(item),
+        label=_label_of(item),
+        amount=None if amount is None else round_money(amount, item.currency),
+        currency=item.currency,
+        source=Source.PRICE,
+        as_of=item.synced_at,
+        organization_id=builder.organization.pk,
+        page="billing:billing",
+        suffix=f"#subscription-{item.subscription_id}",
+    )
+
+
+def _code_of(item: BilledItem) -> str:
+    if item.quantity is None:
+        return "metered"
+    return "plan" if item.is_platform else "seats"
+
+
+def _label_of(item: BilledItem) -> str:
+    tier = item.tier.title()
+    if item.quantity is None:
+        return f"{tier}, metered by Stripe"
+    if item.is_platform:
+        which = "first" if item.is_in_trial else "next"
+        return f"{tier} plan, {which} {_describe_cycle(item)}"
+    seats = f"{item.quantity:,} seat{'' if item.quantity == 1 else 's'}"
+    if item.unit_amount is None:
+        return f"{tier}, {seats}"
+    return f"{tier}, {seats} at {money(item.unit_amount, item.currency)}"
+
+
+def _describe_cycle(item: BilledItem) -> str:
+    """Return `month` or `3 months`: what the fee is paid for, in advance."""
+    cycle = item.cycle.normalized
+    return cycle.interval if cycle.count == 1 else f"{cycle.count} {cycle.interval}s"
+
+
+def _totals(
+    builder: _Builder,
+    lines: Sequence[Line],
+    stripe_lines: Sequence[Line],
+    band: Band | None,
+) -> tuple[Total, ...]:
+    """Return the sum in each currency; the range is that of usage, in its currency."""
+    sums = _sum(lines)
+    sums.setdefault(builder.currency, round_money(ZERO, builder.currency))
+    low, high = _range(builder, stripe_lines, band)
+    first = Total(builder.currency, sums.pop(builder.currency), low, high)
+    return (first, *(Total(code, amount) for code, amount in sorted(sums.items())))
+
+
+def _sum(lines: Iterable[Line]) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    with exactly():
+        for line in lines:
+            if line.amount is not None:
+                sums[line.currency] = sums.get(line.currency, ZERO) + line.amount
+    return sums
+
+
+def _range(
+    builder: _Builder, stripe_lines: Sequence[Line], band: Band | None
+) -> tuple[Decimal | None, Decimal | None]:
+    rest = builder.forecast.rest
+    if band is None or rest is None or not builder.organization.is_billable:
+        return None, None
+    with exactly():
+        ends = [rest * Decimal(str(factor)) for factor in (band.low, band.high)]
+    low, high = (
+        _sum((*_usage_lines(builder, end), *stripe_lines)).get(builder.currency)
+        for end in ends
+    )
+    return low, high

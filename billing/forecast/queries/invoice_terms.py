@@ -1,0 +1,137 @@
+"""Query of what invoices have beside usage: prices, credit, and earlier charges.
+
+Two statements for any number of organizations.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from billing.cycles import Cycle
+from billing.models import Charge
+from billing.models.credits import CreditKind
+from billing.models.mirrors import LIVE, SubscriptionKind, SubscriptionStatus
+from billing.money import ZERO
+from orgs.queries.prepared import array, fetch_all
+from orgs.sql import sql_list
+
+
+@dataclass(frozen=True, slots=True)
+class BilledItem:
+    """An item of a live subscription, with the price that the mirror has.
+
+    `quantity` is None for a metered item, whose amount only Stripe knows, and
+    `unit_amount` if the price is not known or not a single amount. A subscription
+    without mirrored items is read as one item.
+    """
+
+    organization_id: int
+    subscription_id: int  # our key
+    subscription_stripe_id: str
+    kind: str
+    tier: str
+    status: str
+    bills_at: datetime | None
+    cancels_at: datetime | None
+    trial_ends_at: datetime | None
+    cycle_interval: str
+    cycle_count: int
+    price_stripe_id: str
+    quantity: int | None
+    name: str
+    unit_amount: Decimal | None
+    currency: str
+    synced_at: datetime
+
+    @property
+    def cycle(self) -> Cycle:
+        """How often Stripe bills the item."""
+        return Cycle(self.cycle_interval, self.cycle_count)
+
+    @property
+    def amount(self) -> Decimal | None:
+        """Amount of a cycle; None if only Stripe knows it."""
+        if self.unit_amount is None or self.quantity is None:
+            return None
+        return self.unit_amount * self.quantity
+
+    @property
+    def is_platform(self) -> bool:
+        return self.kind == SubscriptionKind.PLATFORM
+
+    @property
+    def is_in_trial(self) -> bool:
+        return self.status == SubscriptionStatus.TRIALING
+
+    @property
+    def renews(self) -> bool:
+        """True if its next cycle is billed: the subscription goes on until then."""
+        if self.status == SubscriptionStatus.PAUSED or self.bills_at is None:
+            return False
+        return self.cancels_at is None or self.cancels_at > self.bills_at
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceTerms:
+    """The items, credit, and charges of closed periods that wait for an invoice."""
+
+    items: tuple[BilledItem, ...] = ()
+    credit: Decimal = ZERO
+    waiting: Mapping[str, Decimal] = field(default_factory=dict)  # by currency
+
+
+# A subscription of Stripe that sells both kinds has a row for each, and each row has
+# the items of its kind. In a trial the next invoice comes at its end.
+_ITEMS = f"""
+select s.organization_id, s.id, s.stripe_id, s.kind, coalesce(i.tier, s.tier), s.status,
+    case when s.status = '{SubscriptionStatus.TRIALING}'
+        then coalesce(s.trial_ends_at, i.period_ends_at, s.period_ends_at)
+        else coalesce(i.period_ends_at, s.period_ends_at) end,
+    s.cancels_at, s.trial_ends_at,
+    coalesce(nullif(p.cycle_interval, ''), s.cycle_interval),
+    case when p.cycle_interval <> '' then p.cycle_count else s.cycle_count end,
+    coalesce(i.stripe_price_id, s.stripe_price_id),
+    case when p.is_metered then null when i.id is null then coalesce(s.seats, 1)
+        else i.quantity end,
+    coalesce(p.name, ''), p.unit_amount, coalesce(p.currency, w.currency),
+    coalesce(i.synced_at, s.synced_at)
+from billing_subscription s
+join orgs_whitelabel w on w.id = s.white_label_id
+left join billing_subscriptionitem i on i.subscription_stripe_id = s.stripe_id
+    and i.kind = s.kind
+left join billing_price p
+    on p.stripe_id = coalesce(i.stripe_price_id, s.stripe_price_id)
+where s.organization_id = any(%(ids)s::bigint[]) and s.status in {sql_list(LIVE)}
+order by s.organization_id, s.kind, s.id, i.id
+"""  # noqa: S608  only constants
+_BALANCES = f"""
+select o.id,
+    (select coalesce(sum(amount), 0) from billing_creditentry
+        where organization_id = o.id and kind = '{CreditKind.CREDIT}'),
+    coalesce(c.currencies, '{{}}'), coalesce(c.amounts, '{{}}')
+from unnest(%(ids)s::bigint[]) o (id)
+cross join lateral (
+    select array_agg(currency) as currencies, array_agg(amount) as amounts from (
+        select c.currency, sum(c.amount) as amount
+        from billing_billingperiod p join billing_charge c on c.period_id = p.id
+        where p.organization_id = o.id and c.state = '{Charge.State.PENDING}'
+            and c.invoice_stripe_id = ''
+        group by 1 order by 1) sums) c
+"""  # noqa: S608  only constants
+
+
+def invoice_terms(organization_ids: Iterable[int]) -> dict[int, InvoiceTerms]:
+    """Return the terms of each organization by its id, also without any."""
+    parameters = {"ids": array(organization_ids)}
+    items: dict[int, list[BilledItem]] = {}
+    for row in fetch_all(_ITEMS, parameters):
+        items.setdefault(row[0], []).append(BilledItem(*row))
+    return {
+        id_: InvoiceTerms(
+            tuple(items.get(id_, ())),
+            credit,
+            dict(zip(currencies, amounts, strict=True)),
+        )
+        for id_, credit, currencies, amounts in fetch_all(_BALANCES, parameters)
+    }

@@ -1,0 +1,39 @@
+"""Template filters that write the figures of an estimated invoice."""
+
+from django import template
+from django.utils.safestring import SafeString
+
+from billing.forecast.backtests import COVERAGE, TOLERANCE, HitRate
+from billing.forecast.queries.estimates import EstimatedInvoice, Total
+from orgs.web.templatetags.display import exact, money
+
+register = template.Library()
+
+
+@register.filter
+def format_totals(estimate: EstimatedInvoice) -> SafeString:
+    """Return the totals, one for each currency, joined by a plus sign."""
+    totals = (exact(row.amount, "money", row.currency) for row in estimate.totals)
+    more = "" if estimate.is_complete else " or more"
+    return SafeString(" + ".join(totals) + more)
+
+
+@register.filter
+def format_range(total: Total) -> str:
+    """Return the range of a total; empty if it is not known or has no width."""
+    if total.low is None or total.high is None or total.low == total.high:
+        return ""
+    low, high = (money(amount, total.currency) for amount in (total.low, total.high))
+    return f"{low} to {high} ({COVERAGE:.0%} range)"
+
+
+@register.filter
+def format_hit_rate(rate: HitRate) -> str:
+    """Return how often the forecast was right, as a sentence."""
+    unit = "billing period" if rate.are_billing_periods else "period of this length"
+    many = "billing periods" if rate.are_billing_periods else "periods of this length"
+    past = f"last {rate.periods} {many}" if rate.periods > 1 else f"last {unit}"
+    return (
+        f"At this point, the usage forecast was within {TOLERANCE:.0%} in"
+        f" {rate.hits} of the {past} (mean error {rate.mean_error:.1%})."
+    )
