@@ -105,6 +105,7 @@ MIDDLEWARE = [
     "config.page_middleware.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.page_middleware.PageHtmxMiddleware",
+    "orgs.web.recent.RecentOrganizationsMiddleware",
     "config.middleware.HistoryMiddleware",
     "config.errors.DomainErrorMiddleware",
 ]

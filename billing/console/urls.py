@@ -6,10 +6,12 @@ from billing.console.views.costs import costs
 from billing.console.views.exports import organization_csv
 from billing.console.views.fleet import fleet
 from billing.console.views.organizations import organization_list, overview
+from billing.console.views.search import search_page
 from billing.console.views.unpriced import unpriced
 
 urlpatterns = [
     path("", fleet, name="fleet"),
+    path("search/", search_page, name="search"),
     path("unpriced/", unpriced, name="unpriced"),
     path("organizations/", organization_list, name="organization_list"),
     path("organizations.csv", organization_csv, name="organization_csv"),

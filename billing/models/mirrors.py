@@ -4,8 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 
 import pgtrigger
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 from django.utils import timezone
 
 from billing.cycles import INTERVALS, Cycle
@@ -16,6 +17,7 @@ from orgs.models.fields import (
     not_negative,
     with_history,
 )
+from orgs.models.search import SearchKey
 
 
 class SubscriptionKind(models.TextChoices):
@@ -203,6 +205,12 @@ class Subscription(models.Model):
                 condition=Q(status__in=WATCHED),
                 name="subscription_watched",
             ),
+            # The unique index has another order of characters than a prefix needs.
+            models.Index(
+                fields=["stripe_id"],
+                name="subscription_by_stripe_id",
+                opclasses=["varchar_pattern_ops"],
+            ),
         ]
         triggers = [white_label_trigger(), *status_since_triggers()]
 
@@ -374,6 +382,11 @@ class Invoice(models.Model):
                 fields=["white_label", "overdue_from"],
                 condition=Q(overdue_from__isnull=False),
                 name="invoice_overdue_by_label",
+            ),
+            # Callers read out a part of the number.
+            GinIndex(
+                OpClass(SearchKey(F("number")), name="gin_trgm_ops"),
+                name="invoice_search",
             ),
         ]
         triggers = [white_label_trigger(), overdue_trigger()]

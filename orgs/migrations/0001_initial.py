@@ -45,8 +45,16 @@ language sql immutable strict parallel safe as $$
 select '%' || replace(replace(replace(
     orgs_search_key($1), '\', '\\'), '%', '\%'), '_', '\_') || '%'
 $$;
+-- The words of a text that can be misspelled: letters only, of three or more.
+create function orgs_search_words(text) returns setof text
+language sql immutable strict parallel safe as $$
+select distinct word
+from regexp_split_to_table(orgs_search_key($1), '[^[:alpha:]]+') word
+where length(word) between 3 and 40
+$$;
 """
 DROP_SEARCH_KEY_FUNCTIONS = """
+drop function orgs_search_words(text);
 drop function orgs_search_pattern(text);
 drop function orgs_search_key(text);
 """
@@ -101,7 +109,7 @@ class Migration(migrations.Migration):
                     ('address_state', models.CharField(blank=True, max_length=100)),
                     ('address_country', models.CharField(blank=True, max_length=100)),
                     ('name_key', models.GeneratedField(db_persist=True, expression=django.db.models.functions.text.Lower('name'), output_field=models.CharField(max_length=200))),
-                    ('search_text', models.GeneratedField(db_persist=True, expression=orgs.models.search.SearchKey(django.db.models.functions.text.Concat(models.F('name'), models.Value(' '), models.F('external_id'), models.Value(' '), models.F('billing_email'), output_field=models.TextField())), output_field=models.TextField())),
+                    ('search_text', models.GeneratedField(db_persist=True, expression=orgs.models.search.SearchKey(django.db.models.functions.text.Trim(django.db.models.functions.text.Concat(models.F('name'), models.Value(' '), models.F('external_id'), models.Value(' '), models.F('billing_email'), models.Value(' '), models.F('domain'), output_field=models.TextField()))), output_field=models.TextField())),
                 ],
                 options={
                     'indexes': [models.Index(fields=['white_label', 'name_key', 'id'], name='organization_by_name'), models.Index(fields=['white_label', 'created_at', 'id'], name='organization_by_created'), models.Index(fields=['name_key', 'id'], name='organization_by_name_all'), models.Index(fields=['created_at', 'id'], name='organization_by_created_all'), models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['white_label', 'id'], name='organization_deleted'), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(models.F('search_text'), name='gin_trgm_ops'), name='organization_search')],
@@ -153,6 +161,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'verbose_name': 'API key',
+                    'indexes': [models.Index(fields=['start'], name='api_key_by_start', opclasses=['varchar_pattern_ops'])],
                     'constraints': [models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='api_key_created_at_in_range'), models.CheckConstraint(condition=models.Q(('expires_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('expires_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='api_key_expires_at_in_range'), models.CheckConstraint(condition=models.Q(('revoked_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('revoked_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='api_key_revoked_at_in_range'), models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='api_key_name_given'), models.CheckConstraint(condition=models.Q(('revoked_at__isnull', True), ('revoked_at__gte', models.F('created_at')), _connector='OR'), name='api_key_revoked_at_after_created_at'), models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['usage:write', 'organizations:read', 'organizations:write', 'billing:read', 'billing:write', 'integrations:write']), ('scopes__len__gte', 1)), name='api_key_scopes_known')],
                 },
             ),
@@ -212,8 +221,10 @@ class Migration(migrations.Migration):
                     ('is_staff', models.BooleanField(default=False)),
                     ('added_at', models.DateTimeField(default=django.utils.timezone.now)),
                     ('deleted_at', models.DateTimeField(blank=True, null=True)),
+                    ('search_text', models.GeneratedField(db_persist=True, expression=orgs.models.search.SearchKey(django.db.models.functions.text.Trim(django.db.models.functions.text.Concat(models.F('name'), models.Value(' '), models.F('email'), models.Value(' '), models.F('external_id'), output_field=models.TextField()))), output_field=models.TextField())),
                 ],
                 options={
+                    'indexes': [django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(models.F('search_text'), name='gin_trgm_ops'), name='member_search')],
                     'constraints': [models.UniqueConstraint(fields=('organization', 'external_id'), name='member_external_id_unique'), models.CheckConstraint(condition=models.Q(('role__in', ['admin', 'member', 'guest'])), name='member_role'), models.CheckConstraint(condition=models.Q(('added_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('added_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='member_added_at_in_range'), models.CheckConstraint(condition=models.Q(('deleted_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('deleted_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='member_deleted_at_in_range'), models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='member_external_id_given'), models.CheckConstraint(condition=models.Q(('deleted_at__isnull', True), ('deleted_at__gte', models.F('added_at')), _connector='OR'), name='member_deleted_at_after_added_at')],
                 },
             ),
@@ -249,8 +260,10 @@ class Migration(migrations.Migration):
                     ('is_public', models.BooleanField(default=False)),
                     ('added_at', models.DateTimeField(default=django.utils.timezone.now)),
                     ('deleted_at', models.DateTimeField(blank=True, null=True)),
+                    ('search_text', models.GeneratedField(db_persist=True, expression=orgs.models.search.SearchKey(django.db.models.functions.text.Trim(django.db.models.functions.text.Concat(models.F('name'), models.Value(' '), models.F('external_id'), output_field=models.TextField()))), output_field=models.TextField())),
                 ],
                 options={
+                    'indexes': [django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(models.F('search_text'), name='gin_trgm_ops'), name='project_search')],
                     'constraints': [models.UniqueConstraint(fields=('organization', 'external_id'), name='project_external_id_unique'), models.CheckConstraint(condition=models.Q(('added_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('added_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='project_added_at_in_range'), models.CheckConstraint(condition=models.Q(('deleted_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('deleted_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='project_deleted_at_in_range'), models.CheckConstraint(condition=models.Q(('external_id', ''), _negated=True), name='project_external_id_given'), models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='project_name_given'), models.CheckConstraint(condition=models.Q(('deleted_at__isnull', True), ('deleted_at__gte', models.F('added_at')), _connector='OR'), name='project_deleted_at_after_added_at')],
                 },
             ),
@@ -272,6 +285,16 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                },
+            ),
+            migrations.CreateModel(
+                name='SearchWord',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('word', models.CharField(max_length=40)),
+                ],
+                options={
+                    'indexes': [models.Index(fields=['word'], name='search_word'), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(models.F('word'), name='gin_trgm_ops'), name='search_word_similar')],
                 },
             ),
             migrations.CreateModel(
@@ -441,7 +464,7 @@ class Migration(migrations.Migration):
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='member',
-                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "orgs_memberevent" ("added_at", "deleted_at", "email", "external_id", "id", "is_staff", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role") VALUES (NEW."added_at", NEW."deleted_at", NEW."email", NEW."external_id", NEW."id", NEW."is_staff", NEW."name", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."role"); RETURN NULL;', hash='6fff08378ba26e9e2833f1b242839015c5556bb2', operation='UPDATE', pgid='pgtrigger_update_update_b9fe6', table='orgs_member', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."added_at" IS DISTINCT FROM (NEW."added_at") OR OLD."deleted_at" IS DISTINCT FROM (NEW."deleted_at") OR OLD."email" IS DISTINCT FROM (NEW."email") OR OLD."external_id" IS DISTINCT FROM (NEW."external_id") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."is_staff" IS DISTINCT FROM (NEW."is_staff") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."organization_id" IS DISTINCT FROM (NEW."organization_id") OR OLD."role" IS DISTINCT FROM (NEW."role"))', func='INSERT INTO "orgs_memberevent" ("added_at", "deleted_at", "email", "external_id", "id", "is_staff", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "role") VALUES (NEW."added_at", NEW."deleted_at", NEW."email", NEW."external_id", NEW."id", NEW."is_staff", NEW."name", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."role"); RETURN NULL;', hash='9ef82a38a73f4ffa278797cad8ff9111fb685104', operation='UPDATE', pgid='pgtrigger_update_update_b9fe6', table='orgs_member', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='member',
@@ -453,7 +476,7 @@ class Migration(migrations.Migration):
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='project',
-                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "orgs_projectevent" ("added_at", "deleted_at", "external_id", "id", "is_public", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."added_at", NEW."deleted_at", NEW."external_id", NEW."id", NEW."is_public", NEW."name", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id"); RETURN NULL;', hash='99276280966ce0918b7d19c79db3b3778ee33608', operation='UPDATE', pgid='pgtrigger_update_update_09058', table='orgs_project', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."added_at" IS DISTINCT FROM (NEW."added_at") OR OLD."deleted_at" IS DISTINCT FROM (NEW."deleted_at") OR OLD."external_id" IS DISTINCT FROM (NEW."external_id") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."is_public" IS DISTINCT FROM (NEW."is_public") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."organization_id" IS DISTINCT FROM (NEW."organization_id"))', func='INSERT INTO "orgs_projectevent" ("added_at", "deleted_at", "external_id", "id", "is_public", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."added_at", NEW."deleted_at", NEW."external_id", NEW."id", NEW."is_public", NEW."name", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id"); RETURN NULL;', hash='f5e7e9f09b7a27df256e2d6a750b717140a038cf', operation='UPDATE', pgid='pgtrigger_update_update_09058', table='orgs_project', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='project',
@@ -518,6 +541,30 @@ class Migration(migrations.Migration):
             pgtrigger.migrations.AddTrigger(
                 model_name='user',
                 trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_userevent" ("date_joined", "email", "first_name", "id", "is_active", "is_staff", "is_superuser", "last_name", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "username", "white_label_id") VALUES (OLD."date_joined", OLD."email", OLD."first_name", OLD."id", OLD."is_active", OLD."is_staff", OLD."is_superuser", OLD."last_name", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."username", OLD."white_label_id"); RETURN NULL;', hash='1da3a6b172f68787794e1a9b1cfaea4d99660aa1', operation='DELETE', pgid='pgtrigger_delete_delete_5cce0', table='orgs_user', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='member',
+                trigger=pgtrigger.compiler.Trigger(name='added_words', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    insert into orgs_searchword (word)\n    select distinct w.word\n    from (select concat_ws(' ', new_rows.name, new_rows.email) as text from new_rows) t\n    cross join lateral orgs_search_words(t.text) w(word)\n    where not exists (select from orgs_searchword s where s.word = w.word)\n    order by 1;\n    RETURN NULL;\n", hash='e4d1a1f54059b1f23030b07e4a3ea404e5eed881', level='STATEMENT', operation='INSERT', pgid='pgtrigger_added_words_312b2', referencing='REFERENCING NEW TABLE AS new_rows ', table='orgs_member', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='member',
+                trigger=pgtrigger.compiler.Trigger(name='changed_words', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."email" IS DISTINCT FROM (NEW."email") OR OLD."name" IS DISTINCT FROM (NEW."name"))', func="\n    insert into orgs_searchword (word)\n    select distinct w.word\n    from (select concat_ws(' ', NEW.name, NEW.email) as text ) t\n    cross join lateral orgs_search_words(t.text) w(word)\n    where not exists (select from orgs_searchword s where s.word = w.word)\n    order by 1;\n    RETURN NULL;\n", hash='b064ca37d9b2bfdb6457a93e36ef03a74e99c24d', operation='UPDATE', pgid='pgtrigger_changed_words_eb254', table='orgs_member', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='organization',
+                trigger=pgtrigger.compiler.Trigger(name='added_words', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    insert into orgs_searchword (word)\n    select distinct w.word\n    from (select concat_ws(' ', new_rows.name, new_rows.billing_email, new_rows.domain) as text from new_rows) t\n    cross join lateral orgs_search_words(t.text) w(word)\n    where not exists (select from orgs_searchword s where s.word = w.word)\n    order by 1;\n    RETURN NULL;\n", hash='c141a0db68dcbf1b6d237783b7de7679cd7852e7', level='STATEMENT', operation='INSERT', pgid='pgtrigger_added_words_a6619', referencing='REFERENCING NEW TABLE AS new_rows ', table='orgs_organization', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='organization',
+                trigger=pgtrigger.compiler.Trigger(name='changed_words', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."billing_email" IS DISTINCT FROM (NEW."billing_email") OR OLD."domain" IS DISTINCT FROM (NEW."domain") OR OLD."name" IS DISTINCT FROM (NEW."name"))', func="\n    insert into orgs_searchword (word)\n    select distinct w.word\n    from (select concat_ws(' ', NEW.name, NEW.billing_email, NEW.domain) as text ) t\n    cross join lateral orgs_search_words(t.text) w(word)\n    where not exists (select from orgs_searchword s where s.word = w.word)\n    order by 1;\n    RETURN NULL;\n", hash='627ba3339411226923a8914458ec81d8b1819e2e', operation='UPDATE', pgid='pgtrigger_changed_words_aa178', table='orgs_organization', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='project',
+                trigger=pgtrigger.compiler.Trigger(name='added_words', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n    insert into orgs_searchword (word)\n    select distinct w.word\n    from (select concat_ws(' ', new_rows.name) as text from new_rows) t\n    cross join lateral orgs_search_words(t.text) w(word)\n    where not exists (select from orgs_searchword s where s.word = w.word)\n    order by 1;\n    RETURN NULL;\n", hash='f54d2a951c29094862922020e9e98da5be5954be', level='STATEMENT', operation='INSERT', pgid='pgtrigger_added_words_19e11', referencing='REFERENCING NEW TABLE AS new_rows ', table='orgs_project', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='project',
+                trigger=pgtrigger.compiler.Trigger(name='changed_words', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."name" IS DISTINCT FROM (NEW."name"))', func="\n    insert into orgs_searchword (word)\n    select distinct w.word\n    from (select concat_ws(' ', NEW.name) as text ) t\n    cross join lateral orgs_search_words(t.text) w(word)\n    where not exists (select from orgs_searchword s where s.word = w.word)\n    order by 1;\n    RETURN NULL;\n", hash='e9c2c61b790e9ee5661b4d9d1d5edcd29a28d7aa', operation='UPDATE', pgid='pgtrigger_changed_words_b2c69', table='orgs_project', when='AFTER')),
             ),
         ]),
     ]

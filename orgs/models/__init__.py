@@ -4,6 +4,7 @@ from orgs.models.jobs import Job
 from orgs.models.keys import ApiKey
 from orgs.models.organizations import Entitlements, Organization
 from orgs.models.people import Member, Project
+from orgs.models.search import SearchWord
 from orgs.models.users import User
 from orgs.models.white_labels import WhiteLabel
 
@@ -14,6 +15,7 @@ __all__ = [
     "Member",
     "Organization",
     "Project",
+    "SearchWord",
     "User",
     "WhiteLabel",
 ]

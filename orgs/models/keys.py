@@ -59,6 +59,13 @@ class ApiKey(models.Model):
                 name="api_key_scopes_known",
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=["start"],
+                name="api_key_by_start",
+                opclasses=["varchar_pattern_ops"],
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.start}…)"

@@ -3,10 +3,9 @@ from typing import TYPE_CHECKING, Self
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models import CheckConstraint, F, Q, UniqueConstraint, Value
-from django.db.models.functions import Concat, Lower
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from orgs.models.fields import (
@@ -18,7 +17,7 @@ from orgs.models.fields import (
     validate_text,
     with_history,
 )
-from orgs.models.search import SearchKey
+from orgs.models.search import search_column, search_index, word_triggers
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -107,21 +106,7 @@ class Organization(models.Model):
         output_field=models.CharField(max_length=200),
         db_persist=True,
     )
-    # One column, so that one index answers a search over all of them.
-    search_text = models.GeneratedField(
-        expression=SearchKey(
-            Concat(
-                F("name"),
-                Value(" "),
-                F("external_id"),
-                Value(" "),
-                F("billing_email"),
-                output_field=models.TextField(),
-            )
-        ),
-        output_field=models.TextField(),
-        db_persist=True,
-    )
+    search_text = search_column("name", "external_id", "billing_email", "domain")
 
     members: "RelatedManager[Member]"
     projects: "RelatedManager[Project]"
@@ -167,12 +152,10 @@ class Organization(models.Model):
                 condition=Q(deleted_at__isnull=False),
                 name="organization_deleted",
             ),
-            GinIndex(
-                OpClass(F("search_text"), name="gin_trgm_ops"),
-                name="organization_search",
-            ),
+            search_index("organization_search"),
         ]
         triggers = [
+            *word_triggers("name", "billing_email", "domain"),
             # Two machines' clocks differ, and two changes may be in one microsecond:
             # a client that reads only what changed since must miss neither.
             pgtrigger.Trigger(

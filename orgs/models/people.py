@@ -10,6 +10,7 @@ from orgs.models.fields import (
     validate_text,
     with_history,
 )
+from orgs.models.search import search_column, search_index, word_triggers
 
 
 class MemberRole(models.TextChoices):
@@ -18,7 +19,7 @@ class MemberRole(models.TextChoices):
     GUEST = "guest"
 
 
-@with_history()
+@with_history(exclude=["search_text"])
 class Member(models.Model):
     """A user of an organization, identified by the customer's ID of the user."""
 
@@ -34,6 +35,7 @@ class Member(models.Model):
     is_staff = models.BooleanField(default=False)
     added_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    search_text = search_column("name", "email", "external_id")
 
     class Meta:
         constraints = [
@@ -47,12 +49,14 @@ class Member(models.Model):
             *not_empty("member", "external_id"),
             in_order("member", "added_at", "deleted_at"),
         ]
+        indexes = [search_index("member_search")]
+        triggers = word_triggers("name", "email")
 
     def __str__(self) -> str:
         return self.name or self.email or self.external_id
 
 
-@with_history()
+@with_history(exclude=["search_text"])
 class Project(models.Model):
     """A project of an organization; the first usage event that names it creates it."""
 
@@ -64,6 +68,7 @@ class Project(models.Model):
     is_public = models.BooleanField(default=False)
     added_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    search_text = search_column("name", "external_id")
 
     class Meta:
         constraints = [
@@ -75,6 +80,8 @@ class Project(models.Model):
             *not_empty("project", "external_id", "name"),
             in_order("project", "added_at", "deleted_at"),
         ]
+        indexes = [search_index("project_search")]
+        triggers = word_triggers("name")
 
     def __str__(self) -> str:
         return self.name

@@ -326,12 +326,11 @@ def test_the_fleet_page_works_on_a_phone_without_javascript(
     context.close()
 
 
-def test_slash_focuses_the_search_and_typing_filters_the_list(
+def test_typing_into_the_search_of_the_list_filters_it(
     inside: Page, org: Organization, base: str, quiet: list[str]
 ) -> None:
     inside.goto(f"{base}/organizations/")
-    inside.keyboard.press("/")
-    expect(inside.get_by_label("Search organizations")).to_be_focused()
+    inside.get_by_label("Search organizations").click()
 
     inside.keyboard.type("helios")
 
@@ -339,6 +338,49 @@ def test_slash_focuses_the_search_and_typing_filters_the_list(
     expect(inside.get_by_role("link", name="Helios & Sons")).to_be_visible()
     expect(inside).to_have_url(f"{base}/organizations/?q=helios")
     expect(inside.get_by_label("Search organizations")).to_be_focused()
+
+
+@pytest.mark.parametrize("path", ["/", "/organizations/", "/stripe/", "/accounts/2fa/"])
+def test_the_palette_opens_on_a_page_and_keeps_what_is_typed(
+    inside: Page, org: Organization, base: str, quiet: list[str], path: str
+) -> None:
+    inside.goto(f"{base}{path}")
+    field = inside.get_by_role("combobox")
+    for keys in ("/", "Control+k", "Meta+k"):
+        inside.keyboard.press(keys)
+        expect(field).to_be_focused()
+        inside.keyboard.type("helois")
+        expect(field).to_have_value("helois")
+        option = inside.get_by_role("option", name="Helios & Sons org-7").first
+        expect(option).to_have_attribute("aria-selected", "true")
+        inside.keyboard.press("Escape")
+        expect(inside.locator("#palette")).to_be_hidden()
+    expect(inside).to_have_url(f"{base}{path}")
+
+
+def test_the_palette_is_used_with_the_keyboard_alone(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    inside.goto(f"{base}/organizations/")
+    inside.get_by_role("link", name="Decoy").focus()
+    inside.keyboard.press("Control+k")
+    inside.keyboard.press("Escape")
+    expect(inside.get_by_role("link", name="Decoy")).to_be_focused()
+
+    inside.keyboard.press("/")
+    inside.keyboard.type("raise limit helios")
+    inside.keyboard.press("Enter")  # before the answer is there
+    expect(inside).to_have_url(f"{base}/organizations/{org.pk}/alerts/#limits")
+    expect(inside.locator("main")).to_be_focused()
+
+    inside.keyboard.press("/")
+    expect(inside.locator("[data-results=recent]")).to_contain_text("Helios")
+    inside.keyboard.press("ArrowDown")
+    chosen = inside.locator("#palette [aria-selected=true]")
+    expect(chosen).to_have_attribute("href", "/")
+    inside.keyboard.press("ArrowUp")
+    inside.keyboard.press("Enter")
+    expect(inside).to_have_url(f"{base}/organizations/{org.pk}/")
 
 
 def test_the_first_tab_stop_skips_to_the_content(

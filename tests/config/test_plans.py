@@ -283,7 +283,8 @@ def fleet(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
                 for model in (*without_foreign_keys, PendingFleetUsage, FleetTotal)
             ]
             cursor.execute(
-                f"truncate orgs_whitelabel, orgs_user, {', '.join(tables)} cascade"
+                "truncate orgs_whitelabel, orgs_user, orgs_searchword,"
+                f" {', '.join(tables)} cascade"
             )
 
 

@@ -126,6 +126,7 @@ ORGANIZATION_PAGES = {
 }
 STAFF_PAGES = {
     *("billing:fleet", "billing:organization_list", "billing:organization_csv"),
+    "billing:search",  # see test_search_page
     "orgs:api_keys",
     *(
         "billing:stripe_sync",
