@@ -22,7 +22,6 @@ _BOX = 1000
 _AXIS_STEPS = 5
 _ROUND_STEPS = (1, 2, 2.5, 5, 10)
 _LIMIT_HEADROOM = 1.02
-_LABEL_HEIGHT = 10  # percent; labels of lines that are closer would overlap
 # A limit this many times above the highest value would flatten everything else.
 _MAX_LIMIT_RATIO = 3
 _DAYS_WITHOUT_YEAR = 370  # the labels of a longer range include the year
@@ -62,10 +61,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit on the values, drawn as a horizontal line.
+    """A limit on the values, drawn as a horizontal line and named in the legend.
 
     `reached_at` is where on the x-axis the values reach it, counted in days, and
-    `reached_label` the text at that point.
+    `reached_label` the date of that point.
     """
 
     value: Decimal | int
@@ -91,7 +90,6 @@ class LimitLine:
     position: float
     label: str
     tone: Tone
-    is_label_right: bool = False  # the label of another limit on the left is too close
     reached_at: float | None = None
     reached_label: str = ""
 
@@ -140,6 +138,7 @@ class Chart:
     legend: Sequence[LegendEntry]
     y_ticks: Sequence[Tick]
     x_ticks: Sequence[Tick]
+    partial_from: int | None
     shapes: Sequence[Shape]
     limits: Sequence[LimitLine]
     notes_header: str  # of the table's column of notes; empty if it has none
@@ -192,6 +191,7 @@ def build_chart(
         ],
         y_ticks=ticks,
         x_ticks=_x_ticks(days, grain),
+        partial_from=partial_from,
         shapes=shapes,
         limits=_limit_lines(limits, top, len(days)),
         notes_header=notes[0],
@@ -224,10 +224,8 @@ def build_chart(
             "limits": [
                 {
                     "value": float(limit.value),
-                    "label": limit.label,
                     "tone": limit.tone,
                     "reached_at": limit.reached_at,
-                    "reached_label": limit.reached_label,
                 }
                 for limit in limits
             ],
@@ -245,21 +243,16 @@ def is_limit_shown(limit: Decimal | int, highest: float) -> bool:
 def _limit_lines(
     limits: Sequence[Limit], top: float, slots: int
 ) -> Sequence[LimitLine]:
-    lines: list[LimitLine] = []
-    for limit in limits:
-        position = _percent_from_top(float(limit.value), top)
-        is_close = any(abs(line.position - position) < _LABEL_HEIGHT for line in lines)
-        lines.append(
-            LimitLine(
-                position,
-                limit.label,
-                limit.tone,
-                is_label_right=is_close,
-                reached_at=_percent_from_left(limit.reached_at, slots),
-                reached_label=limit.reached_label,
-            )
+    return [
+        LimitLine(
+            _percent_from_top(float(limit.value), top),
+            limit.label,
+            limit.tone,
+            reached_at=_percent_from_left(limit.reached_at, slots),
+            reached_label=limit.reached_label,
         )
-    return lines
+        for limit in limits
+    ]
 
 
 def _percent_from_left(slot: float | None, slots: int) -> float | None:

@@ -7,9 +7,12 @@ window.chartFigure = (spec, colour, width) => {
   // Plotly reads tags and entities in every text; a product may be named `<b>`.
   const plain = (text) =>
     String(text).replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
+  // Two decimals, and two digits of what is less; the table below has all digits.
   const number = (value, least) =>
-    value.toLocaleString("en", { minimumFractionDigits: least, maximumFractionDigits: 12 });
-  const exact = (value, empty) => {
+    value !== 0 && Math.abs(value) < 0.01
+      ? value.toLocaleString("en", { maximumSignificantDigits: 2 })
+      : value.toLocaleString("en", { minimumFractionDigits: least, maximumFractionDigits: 2 });
+  const shown = (value, empty) => {
     if (value === null) return empty || "no data";
     if (!isMoney) return `${number(value, 0)} ${spec.unit === "count" ? "" : spec.unit}`;
     return `${value < 0 ? "−" : ""}${symbol}${number(Math.abs(value), 2)}`;
@@ -21,7 +24,7 @@ window.chartFigure = (spec, colour, width) => {
     name: plain(name),
     x: spec.x,
     y: empty && spec.kind !== "lines" ? y.map((value) => value ?? 0) : y,
-    customdata: y.map((value) => exact(value, empty)),
+    customdata: y.map((value) => shown(value, empty)),
     hovertemplate: `%{customdata}<extra>${plain(name)}</extra>`,
   });
 

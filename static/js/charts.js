@@ -1,13 +1,8 @@
-// Draws every figure.chart over its server-made picture, once Plotly is there.
+// Draws a chart with Plotly once the pointer, a touch or the focus reaches it; until then the
+// server's picture with its tooltips is complete.
 (() => {
   const config = { displayModeBar: false, responsive: true, locale: "en", doubleClick: false };
   let plotly;
-
-  // A megabyte: it must not share the line with what is seen first.
-  const painted = new Promise((resolve) => {
-    const seen = (list) => list.getEntriesByName("first-contentful-paint").forEach(resolve);
-    new PerformanceObserver(seen).observe({ type: "paint", buffered: true });
-  });
 
   const fetched = () =>
     new Promise((resolve, reject) => {
@@ -22,7 +17,17 @@
       document.head.append(style, script);
     });
 
-  const load = () => (plotly ??= painted.then(fetched));
+  const load = () => (plotly ??= fetched());
+
+  // A megabyte that most visits never run: fetched ahead when nothing else is going on.
+  const prefetch = () => {
+    const isWanted = document.querySelector("figure.chart[data-chart]") && !window.Plotly;
+    if (!isWanted || navigator.connection?.saveData || document.querySelector("link[rel=prefetch]")) return;
+    document.head.append(Object.assign(document.createElement("link"), {
+      rel: "prefetch", as: "script", href: document.body.dataset.plotlySrc,
+    }));
+  };
+  const whenIdle = window.requestIdleCallback ?? ((act) => setTimeout(act, 2000));
 
   const coloursOf = (host) => (token) => {
     const probe = document.createElement("span");
@@ -49,15 +54,21 @@
     plot.querySelector(".chart__svg")?.setAttribute("hidden", ""); // paper still takes it
   };
 
-  const drawAll = (root) => {
-    const own = root.matches?.("figure.chart") ? [root] : [];
-    for (const figure of [...own, ...root.querySelectorAll("figure.chart[data-chart]")]) {
-      draw(figure).catch((error) => console.warn(error.message));
-    }
+  const redraw = (figure) => draw(figure).catch((error) => console.warn(error.message));
+  const wake = ({ target }) => {
+    const figure = target.closest?.("figure.chart[data-chart]");
+    if (!figure || figure.dataset.awake) return;
+    figure.dataset.awake = "true";
+    redraw(figure);
   };
 
-  document.addEventListener("htmx:load", ({ detail }) => drawAll(detail.elt));
-  document.addEventListener("themechange", () => window.Plotly && drawAll(document));
+  for (const type of ["pointerover", "touchstart", "focusin"]) {
+    document.addEventListener(type, wake, { passive: true });
+  }
+  window.addEventListener("load", () => whenIdle(prefetch));
+  document.addEventListener("themechange", () => {
+    document.querySelectorAll("figure.chart[data-awake]").forEach(redraw);
+  });
   document.addEventListener("htmx:beforeCleanupElement", ({ detail: { elt } }) => {
     if (elt.matches?.(".chart__live")) window.Plotly?.purge(elt);
   });

@@ -276,6 +276,7 @@ def test_the_fleet_page_sums_its_organizations_and_swaps_its_chart(
 ) -> None:
     inside.goto(f"{base}/")
     _title(inside).to_contain_text("$511.50 in 30 days")
+    inside.locator(".chart__plot").hover()
     inside.locator(".js-plotly-plot").first.wait_for()
     expect(inside.get_by_text("Nothing needs action")).to_be_visible()
 
@@ -432,6 +433,7 @@ def test_forced_colors_keep_the_current_tab_and_series_distinct(
     with browser.new_context(forced_colors="active") as context:
         page = _enter(context, client_in, base)
         page.goto(f"{base}/organizations/{org.pk}/costs/")
+        page.locator(".chart__plot").hover()
         page.locator(".js-plotly-plot").first.wait_for()
         edges = page.eval_on_selector_all(
             ".tabs__link",

@@ -1,11 +1,15 @@
 """Geometry of chart images, computed by hand: round ticks, gaps, exact sums."""
 
+import html
+import re
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
 from orgs.web.charts import Limit, Series, axis, build_chart, sparkline
+from orgs.web.templatetags.charts import buckets, legend
+from orgs.web.templatetags.display import day_year
 
 DAYS = [date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 21)]
 
@@ -103,15 +107,34 @@ def test_a_forecast_continues_from_the_measured_line() -> None:
         (1, "forecast", "M500.0 333.3L833.3 0.0"),
     ]
     soft, hard = chart.limits
-    assert (soft.position, soft.reached_at, soft.tone, soft.is_label_right) == (
-        16.667, 66.667, "warn", False,
-    )  # fmt: skip
-    assert (hard.position, hard.reached_at, hard.tone, hard.is_label_right) == (
-        10.0, None, "bad", True,
-    )  # fmt: skip
+    assert (soft.position, soft.reached_at, soft.tone) == (16.667, 66.667, "warn")
+    assert (hard.position, hard.reached_at, hard.tone) == (10.0, None, "bad")
+    assert "soft limit, reached Nov 21" in legend(chart)
     assert [entry.total for entry in chart.legend] == [100, 150]
     assert [row.note for row in chart.rows] == ["", "", "soft limit reached"]
     assert [item["forecast"] for item in chart.data["series"]] == [False, True]
+
+
+def test_a_bucket_says_what_it_adds_up_to() -> None:
+    chart = build_chart(
+        id="c",
+        title="Cost",
+        days=DAYS,
+        series=[
+            Series("<b>", [1, 0, Decimal("0.004321")]),
+            Series("new", [Decimal("2.508"), None, None], empty_text="no price"),
+        ],
+        unit="usd",
+        partial_from=2,
+    )
+
+    tooltips = re.findall(r"<title>(.*?)</title>", buckets(chart), re.DOTALL)
+    assert [html.unescape(tooltip).split("\n") for tooltip in tooltips] == [
+        [day_year(DAYS[0]), "Total $3.51", "<b> $1.00", "new $2.51"],
+        [day_year(DAYS[1]), "Total $0.00", "new no price"],
+        [f"{day_year(DAYS[2])} (partial)", "Total $0.0043", "<b> $0.0043",
+         "new no price"],
+    ]  # fmt: skip
 
 
 def test_an_empty_chart_can_be_drawn() -> None:

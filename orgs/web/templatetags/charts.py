@@ -11,25 +11,33 @@ from django import template
 from django.utils.safestring import SafeString
 
 from orgs.web.charts import Chart, LimitLine, Shape, TableRow, Tick, Value
-from orgs.web.templatetags.display import day_year, exact, month_year
+from orgs.web.templatetags.display import UNITS, day_year, exact, money, month_year
 
 register = template.Library()
-# Percent from the left; a label to the left of a point before it would cover the name
-# of the limit.
-_LIMIT_NAME_END = 45
 
 
 @register.simple_tag
 def legend(chart: Chart) -> SafeString:
-    """Render color, name and total of every series."""
-    return SafeString(
-        "".join(
-            '<li class="legend__item"><span class="legend__swatch'
-            f"{' legend__swatch--forecast' if entry.is_forecast else ''}"
-            f' tone-{entry.tone}" aria-hidden="true"></span>{escape(entry.name)}'
-            f" <b>{_value(entry.total, chart, entry.empty_text)}</b></li>"
-            for entry in chart.legend
-        )
+    """Render color, name and total of every series, then line and name of each limit.
+
+    The limits are named here, because a name in the picture covers values.
+    """
+    series = (
+        '<li class="legend__item"><span class="legend__swatch'
+        f"{' legend__swatch--forecast' if entry.is_forecast else ''}"
+        f' tone-{entry.tone}" aria-hidden="true"></span>{escape(entry.name)}'
+        f" <b>{_value(entry.total, chart, entry.empty_text)}</b></li>"
+        for entry in chart.legend
+    )
+    return SafeString("".join([*series, *map(_limit_name, chart.limits)]))
+
+
+def _limit_name(line: LimitLine) -> str:
+    reached = f", reached {line.reached_label}" if line.reached_label else ""
+    return (
+        '<li class="legend__item" data-limit><span class="legend__swatch'
+        f' legend__swatch--limit limit--{line.tone}" aria-hidden="true"></span>'
+        f"{escape(line.label)}{escape(reached)}</li>"
     )
 
 
@@ -78,30 +86,51 @@ def x_labels(ticks: Sequence[Tick]) -> SafeString:
 
 @register.simple_tag
 def limit_lines(chart: Chart) -> SafeString:
-    """Render each limit's line and name, and a ring where the values reach it."""
+    """Render each limit's line, and a ring where the values reach it."""
     return SafeString("".join(map(_limit_line, chart.limits)))
 
 
 def _limit_line(line: LimitLine) -> str:
-    tone, x, y = f"limit--{line.tone}", 'x="0"', f"{line.position}%"
-    if line.is_label_right:
-        x = 'x="100%" text-anchor="end"'
-    svg = (
-        f'<line class="limit {tone}" x1="0" x2="100%" y1="{y}" y2="{y}"/>'
-        f'<text class="limit-label {tone}" {x} y="{y}" dy="-0.45em">'
-        f"{escape(line.label)}</text>"
-    )
+    tone, y = f"limit--{line.tone}", f"{line.position}%"
+    svg = f'<line class="limit {tone}" x1="0" x2="100%" y1="{y}" y2="{y}"/>'
     if line.reached_at is None:
         return svg
-    # Away from the line of the values: above left of the point, or below right of it.
-    is_left = line.reached_at > _LIMIT_NAME_END
-    anchor, dy = ("end", "-0.8") if is_left else ("start", "1.6")
     x = f"{line.reached_at}%"
-    return (
-        f'{svg}<circle class="limit-reached {tone}" cx="{x}" cy="{y}"'
-        f' r="4.5"/><text class="limit-label {tone}" x="{x}" y="{y}"'
-        f' dy="{dy}em" text-anchor="{anchor}">{escape(line.reached_label)}</text>'
+    return f'{svg}<circle class="limit-reached {tone}" cx="{x}" cy="{y}" r="4.5"/>'
+
+
+@register.simple_tag
+def buckets(chart: Chart) -> SafeString:
+    """Render the tooltip of each bucket: its date and the value of every series."""
+    width = 100 / max(len(chart.rows), 1)
+    return SafeString(
+        "".join(
+            f'<rect x="{width * index:.3f}%" width="{width:.3f}%" height="100%">'
+            f"<title>{escape(_tooltip(chart, index))}</title></rect>"
+            for index in range(len(chart.rows))
+        )
     )
+
+
+def _tooltip(chart: Chart, index: int) -> str:
+    row = chart.rows[index]
+    is_partial = chart.partial_from is not None and index >= chart.partial_from
+    lines = [_bucket(chart, row) + (" (partial)" if is_partial else "")]
+    if chart.kind == "bars" and len(row.cells) > 1:
+        lines.append(f"Total {_shown(sum(filter(None, row.cells)), chart)}")
+    for name, cell, text in zip(
+        chart.columns, row.cells, chart.empty_texts, strict=True
+    ):
+        if cell or text or len(row.cells) == 1:
+            lines.append(f"{name} {_shown(cell, chart) if cell is not None else text}")
+    return "\n".join(lines)
+
+
+def _shown(value: Value, chart: Chart) -> str:
+    """Return a rounded value as text."""
+    if chart.unit == "money":
+        return money(value, chart.currency)
+    return UNITS[chart.unit](value)
 
 
 @register.simple_tag
@@ -127,10 +156,13 @@ def table_rows(chart: Chart) -> SafeString:
 
 
 def _row(chart: Chart, row: TableRow) -> str:
-    bucket = month_year(row.day) if chart.grain == "monthly" else day_year(row.day)
     cells = "".join(
         f'<td class="number">{_value(cell, chart, text)}</td>'
         for cell, text in zip(row.cells, chart.empty_texts, strict=True)
     )
     note = f"<td>{escape(row.note)}</td>" if chart.notes_header else ""
-    return f'<tr><th scope="row">{bucket}</th>{cells}{note}</tr>'
+    return f'<tr><th scope="row">{_bucket(chart, row)}</th>{cells}{note}</tr>'
+
+
+def _bucket(chart: Chart, row: TableRow) -> str:
+    return month_year(row.day) if chart.grain == "monthly" else day_year(row.day)

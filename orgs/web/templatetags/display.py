@@ -165,7 +165,7 @@ def instant(value: datetime | None, zone: tzinfo | str = UTC) -> str:
     return f"{day_year(local)}, {local:%H:%M %Z}"
 
 
-_UNITS: dict[str, Callable[[Number | None], str]] = {
+UNITS: dict[str, Callable[[Number | None], str]] = {
     "count": count,
     "compact": compact,
     "tokens": tokens,
@@ -186,7 +186,7 @@ def exact(value: Number | None, unit: str, currency: str = "usd") -> SafeString 
         number = _exact(value)
         title = f"{_sign(number)}{_symbol(currency)}{_plain(_size(number))}"
     else:
-        shown, title = _UNITS[unit](value), _with_all_digits(value, unit)
+        shown, title = UNITS[unit](value), _with_all_digits(value, unit)
     return SafeString(
         f'<data value="{value}" title="{escape(title)}">{escape(shown)}</data>'
     )
