@@ -13,6 +13,7 @@ class BillingConfig(AppConfig):
         from billing.alerts import receivers as alerts
         from billing.forecast import receivers as forecast
         from billing.ledger import receivers as ledger
+        from billing.needs_action import receivers as needs_action
         from billing.stripe import checks
 
         # Receivers run in this order: a new organization needs its first period before
@@ -21,4 +22,5 @@ class BillingConfig(AppConfig):
         forecast.connect()
         access.connect()
         alerts.connect()
+        needs_action.connect()
         checks.register()

@@ -4,11 +4,13 @@ from billing.access import urls as access
 from billing.alerts import urls as alerts
 from billing.console import urls as console
 from billing.ledger import urls as ledger
+from billing.needs_action import urls as needs_action
 from billing.stripe import urls as stripe
 
 app_name = "billing"
 urlpatterns = [
     *console.urlpatterns,
+    *needs_action.urlpatterns,
     *stripe.urlpatterns,
     *access.urlpatterns,
     *alerts.urlpatterns,

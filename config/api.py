@@ -12,6 +12,7 @@ from billing.api import (
     balance_router,
     difference_router,
     forecast_router,
+    needs_action_router,
 )
 from config import errors
 from config.version import VERSION
@@ -61,5 +62,6 @@ api.add_router("/api/v1", rates_router)
 api.add_router("/api/v1", balance_router)
 api.add_router("/api/v1", difference_router)
 api.add_router("/api/v1", forecast_router)
+api.add_router("/api/v1", needs_action_router)
 api.add_router("/v1", account_router)
 api.add_router("/v1/api", whitelabel_router)

@@ -10,6 +10,7 @@ _PACKAGES = (
     "billing.alerts",
     "billing.forecast",
     "billing.ledger",
+    "billing.needs_action",
     "billing.stripe",
     "config.dev.demo",
     "metrics",

@@ -23,6 +23,7 @@ class NavItem:
 # Label, URL name, key, icon (a symbol of components/icons.html), staff only.
 _NAV = (
     ("Overview", "billing:fleet", "fleet", "chart", False),
+    ("Needs action", "billing:needs_action", "needs_action", "check", False),
     ("Organizations", "billing:organization_list", "organizations", "building", False),
     ("Alerts", "billing:fleet_alerts", "alerts", "alert", False),
     ("Stripe sync", "billing:stripe_sync", "stripe", "sync", False),

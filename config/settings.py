@@ -121,6 +121,7 @@ TEMPLATE_LIBRARIES = (
     "billing.console.templatetags.organization_rows",
     "billing.forecast.templatetags.estimates",
     "billing.forecast.templatetags.tiles",
+    "billing.needs_action.templatetags.reasons",
     "billing.stripe.templatetags.actions",
     "billing.stripe.templatetags.syncs",
     "orgs.web.templatetags.charts",
@@ -305,6 +306,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.forecast.tasks.sweep_limits",
         "schedule": crontab(minute="*/15"),
         "options": {"expires": 900},
+    },
+    "sweep-usage-reasons": {
+        "task": "billing.needs_action.tasks.sweep_usage_reasons",
+        "schedule": crontab(minute="6,21,36,51"),
+        "options": {"expires": 900},
+    },
+    "end-snoozes": {
+        "task": "billing.needs_action.tasks.end_snoozes",
+        "schedule": crontab(minute="*"),
+        "options": {"expires": 60},
     },
     "sweep-alert-emails": {
         # EMAILS_PER_MINUTE allows a burst of a sixth of it.

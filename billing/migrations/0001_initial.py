@@ -65,7 +65,11 @@ class Migration(migrations.Migration):
                     ('period', models.PositiveIntegerField()),
                     ('limit_version', models.PositiveIntegerField()),
                     ('over_since', models.DateTimeField(null=True)),
+                    ('white_label', models.ForeignKey(db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel')),
                 ],
+                options={
+                    'indexes': [models.Index(condition=models.Q(('over_since__isnull', False)), fields=['white_label', 'over_since'], name='access_state_over')],
+                },
             ),
             migrations.CreateModel(
                 name='AlertSettings',
@@ -258,7 +262,7 @@ class Migration(migrations.Migration):
                     ('resolved_by', models.CharField(blank=True, max_length=200)),
                 ],
                 options={
-                    'indexes': [models.Index(condition=models.Q(('resolved_at', None)), fields=['white_label', '-last_seen_at'], name='discrepancy_open'), models.Index(fields=['organization', '-id'], name='discrepancy_by_organization'), models.Index(condition=models.Q(('kind', 'charges'), ('resolved_at', None)), fields=['white_label', 'first_seen_at'], name='discrepancy_open_charges')],
+                    'indexes': [models.Index(condition=models.Q(('resolved_at', None)), fields=['white_label', '-last_seen_at'], name='discrepancy_open'), models.Index(fields=['organization', '-id'], name='discrepancy_by_organization'), models.Index(condition=models.Q(('resolved_at', None)), fields=['white_label', 'kind', 'first_seen_at'], name='discrepancy_open_by_kind')],
                     'constraints': [models.UniqueConstraint(condition=models.Q(('resolved_at', None)), fields=('stripe_id', 'kind'), name='discrepancy_one_open'), models.CheckConstraint(condition=models.Q(('kind__in', ['tier', 'price', 'seats', 'status', 'period', 'amount', 'customer', 'missing', 'items', 'unknown_price', 'unsold_item', 'unreadable', 'two_live', 'no_organization', 'no_customer', 'charges'])), name='discrepancy_kind'), models.CheckConstraint(condition=models.Q(('stripe_id', ''), _negated=True), name='discrepancy_stripe_id_given')],
                 },
             ),
@@ -532,7 +536,7 @@ class Migration(migrations.Migration):
                     ('synced_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ],
                 options={
-                    'indexes': [models.Index(fields=['status', 'organization'], name='subscription_by_status'), models.Index(condition=models.Q(('status__in', ('incomplete', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled'))), fields=['white_label', 'status', 'trial_ends_at'], name='subscription_watched'), models.Index(fields=['stripe_id'], name='subscription_by_stripe_id', opclasses=['varchar_pattern_ops'])],
+                    'indexes': [models.Index(fields=['status', 'organization'], name='subscription_by_status'), models.Index(condition=models.Q(('status__in', ('incomplete', 'trialing', 'past_due', 'unpaid', 'paused', 'canceled'))), fields=['white_label', 'status', 'trial_ends_at'], name='subscription_watched'), models.Index(fields=['stripe_id'], name='subscription_by_stripe_id', opclasses=['varchar_pattern_ops']), models.Index(condition=models.Q(('paused_at__isnull', False), ('status__in', ('trialing', 'active', 'past_due', 'unpaid', 'paused'))), fields=['white_label', 'paused_at'], name='subscription_paused')],
                     'constraints': [models.UniqueConstraint(fields=('stripe_id', 'kind'), name='subscription_once_a_kind'), models.UniqueConstraint(condition=models.Q(('status__in', ('trialing', 'active', 'past_due', 'unpaid', 'paused'))), fields=('organization', 'kind'), name='subscription_one_live'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'platform'), ('seats', None)), ('kind', 'spaces'), _connector='OR'), name='subscription_seats_of_spaces'), models.CheckConstraint(condition=models.Q(('status__in', ['incomplete', 'trialing', 'active', 'past_due', 'unpaid', 'paused', 'canceled'])), name='subscription_status'), models.CheckConstraint(condition=models.Q(('cycle_count__gte', 1), ('cycle_interval__in', ('day', 'week', 'month', 'year'))), name='subscription_cycle'), models.CheckConstraint(condition=models.Q(('stripe_id', ''), _negated=True), name='subscription_stripe_id_given'), models.CheckConstraint(condition=models.Q(('tier', ''), _negated=True), name='subscription_tier_given'), models.CheckConstraint(condition=models.Q(('stripe_price_id', ''), _negated=True), name='subscription_stripe_price_id_given'), models.CheckConstraint(condition=models.Q(('period_ends_at__isnull', True), ('period_ends_at__gte', models.F('period_starts_at')), _connector='OR'), name='subscription_period_ends_at_after_period_starts_at'), models.CheckConstraint(condition=models.Q(('began_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('began_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='subscription_began_at_in_range'), models.CheckConstraint(condition=models.Q(('trial_starts_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('trial_starts_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='subscription_trial_starts_at_in_range'), models.CheckConstraint(condition=models.Q(('trial_ends_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('trial_ends_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='subscription_trial_ends_at_in_range'), models.CheckConstraint(condition=models.Q(('cycle_anchor_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('cycle_anchor_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='subscription_cycle_anchor_at_in_range'), models.CheckConstraint(condition=models.Q(('cancels_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('cancels_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='subscription_cancels_at_in_range'), models.CheckConstraint(condition=models.Q(('paused_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('paused_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='subscription_paused_at_in_range'), models.CheckConstraint(condition=models.Q(('period_starts_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('period_starts_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='subscription_period_starts_at_in_range'), models.CheckConstraint(condition=models.Q(('period_ends_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('period_ends_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='subscription_period_ends_at_in_range')],
                 },
             ),
@@ -648,7 +652,7 @@ class Migration(migrations.Migration):
                     ('sent_at', models.DateTimeField(null=True)),
                 ],
                 options={
-                    'indexes': [models.Index(fields=['organization', '-id'], name='alert_by_organization'), models.Index(fields=['white_label', '-id'], name='alert_by_white_label'), models.Index(condition=models.Q(('state__in', ['sent', 'suppressed']), _negated=True), fields=['white_label', 'state', '-id'], name='alert_unsent')],
+                    'indexes': [models.Index(fields=['organization', '-id'], name='alert_by_organization'), models.Index(fields=['white_label', '-id'], name='alert_by_white_label'), models.Index(condition=models.Q(('state__in', ['sent', 'suppressed']), _negated=True), fields=['white_label', 'state', '-id'], name='alert_unsent'), models.Index(condition=models.Q(('kind__in', ['spike', 'stale_data'])), fields=['white_label', 'kind', '-reached_at'], name='alert_occasion')],
                     'constraints': [models.UniqueConstraint(fields=('organization', 'kind', 'subject', 'threshold', 'period', 'limit_version'), name='alert_once'), models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'sending', 'sent', 'failed', 'no_recipient', 'suppressed'])), name='alert_state'), models.CheckConstraint(condition=models.Q(('sent_at__isnull', False), models.Q(('state', 'sent'), _negated=True), _connector='OR'), name='alert_sent_at_sent'), models.CheckConstraint(condition=models.Q(('kind', ''), _negated=True), name='alert_kind_given'), models.CheckConstraint(condition=models.Q(('period', ''), _negated=True), name='alert_period_given')],
                 },
             ),
@@ -754,6 +758,71 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                },
+            ),
+            migrations.CreateModel(
+                name='ReasonSnooze',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('reason', models.CharField(max_length=24)),
+                    ('until', models.DateTimeField()),
+                    ('note', models.CharField(max_length=1000)),
+                    ('by', models.CharField(max_length=200)),
+                    ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('reason_at', models.DateTimeField(null=True)),
+                    ('level', models.PositiveIntegerField(default=1)),
+                    ('ended_at', models.DateTimeField(null=True)),
+                    ('ending', models.CharField(blank=True, choices=[('expired', 'Expired'), ('worse', 'Reason got worse'), ('gone', 'Reason resolved'), ('person', 'Ended by a person')], max_length=7)),
+                    ('ended_by', models.CharField(blank=True, max_length=200)),
+                    ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reason_snoozes', to='orgs.organization')),
+                    ('white_label', models.ForeignKey(db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel')),
+                ],
+                options={
+                    'constraints': [models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('organization', 'reason'), name='reason_snooze_one_open'), models.CheckConstraint(condition=models.Q(models.Q(('ended_at', None), ('ending', '')), models.Q(('ended_at__isnull', False), models.Q(('ending', ''), _negated=True)), _connector='OR'), name='reason_snooze_ending'), models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('created_at')), _connector='OR'), name='reason_snooze_ended_at_after_created_at'), models.CheckConstraint(condition=models.Q(('until__isnull', True), ('until__gte', models.F('created_at')), _connector='OR'), name='reason_snooze_until_after_created_at'), models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='reason_snooze_reason_given'), models.CheckConstraint(condition=models.Q(('note', ''), _negated=True), name='reason_snooze_note_given'), models.CheckConstraint(condition=models.Q(('by', ''), _negated=True), name='reason_snooze_by_given')],
+                    'indexes': [models.Index(condition=models.Q(('ended_at', None)), fields=['white_label', 'organization'], name='reason_snooze_open')],
+                },
+            ),
+            migrations.CreateModel(
+                name='ReasonSnoozeEvent',
+                fields=[
+                    ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
+                    ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
+                    ('pgh_label', models.TextField(help_text='The event label.')),
+                    ('id', models.BigIntegerField()),
+                    ('reason', models.CharField(max_length=24)),
+                    ('until', models.DateTimeField()),
+                    ('note', models.CharField(max_length=1000)),
+                    ('by', models.CharField(max_length=200)),
+                    ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('reason_at', models.DateTimeField(null=True)),
+                    ('level', models.PositiveIntegerField(default=1)),
+                    ('ended_at', models.DateTimeField(null=True)),
+                    ('ending', models.CharField(blank=True, choices=[('expired', 'Expired'), ('worse', 'Reason got worse'), ('gone', 'Reason resolved'), ('person', 'Ended by a person')], max_length=7)),
+                    ('ended_by', models.CharField(blank=True, max_length=200)),
+                    ('organization', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization')),
+                    ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
+                    ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='billing.reasonsnooze')),
+                ],
+                options={
+                    'abstract': False,
+                },
+            ),
+            migrations.CreateModel(
+                name='UsageReason',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('kind', models.CharField(max_length=24)),
+                    ('subject', models.CharField(blank=True, max_length=500)),
+                    ('since', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('value', orgs.models.fields.ExactDecimalField()),
+                    ('base', orgs.models.fields.ExactDecimalField()),
+                    ('reached_on', models.DateField(null=True)),
+                    ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization')),
+                    ('white_label', models.ForeignKey(db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel')),
+                ],
+                options={
+                    'constraints': [models.UniqueConstraint(fields=('organization', 'kind', 'subject'), name='usage_reason_once'), models.CheckConstraint(condition=models.Q(('kind', ''), _negated=True), name='usage_reason_kind_given')],
+                    'indexes': [models.Index(fields=['white_label', 'kind', 'since'], name='usage_reason_by_kind')],
                 },
             ),
             pgtrigger.migrations.AddTrigger(
@@ -879,6 +948,30 @@ class Migration(migrations.Migration):
             pgtrigger.migrations.AddTrigger(
                 model_name='subscription',
                 trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_subscriptionevent" ("began_at", "cancels_at", "cycle_anchor_at", "cycle_count", "cycle_interval", "id", "kind", "organization_id", "pause_reason", "paused_at", "period_ends_at", "period_starts_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "seats", "status", "stripe_id", "stripe_item_id", "stripe_price_id", "synced_at", "tier", "trial_ends_at", "trial_starts_at") VALUES (OLD."began_at", OLD."cancels_at", OLD."cycle_anchor_at", OLD."cycle_count", OLD."cycle_interval", OLD."id", OLD."kind", OLD."organization_id", OLD."pause_reason", OLD."paused_at", OLD."period_ends_at", OLD."period_starts_at", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."seats", OLD."status", OLD."stripe_id", OLD."stripe_item_id", OLD."stripe_price_id", OLD."synced_at", OLD."tier", OLD."trial_ends_at", OLD."trial_starts_at"); RETURN NULL;', hash='85d8ef83cbb376d7d5667468a5f485ecc39bdebe', operation='DELETE', pgid='pgtrigger_delete_delete_bb9c3', table='billing_subscription', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='accessstate',
+                trigger=pgtrigger.compiler.Trigger(name='fill_white_label', sql=pgtrigger.compiler.UpsertTriggerSql(func='\n            NEW.white_label_id = (select white_label_id from orgs_organization\n                where id = NEW.organization_id);\n            RETURN NEW;\n        ', hash='8368f9385e51ee30160a0b7ec179abe517e3a31c', operation='INSERT OR UPDATE OF "organization_id"', pgid='pgtrigger_fill_white_label_02b99', table='billing_accessstate', when='BEFORE')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='reasonsnooze',
+                trigger=pgtrigger.compiler.Trigger(name='fill_white_label', sql=pgtrigger.compiler.UpsertTriggerSql(func='\n            NEW.white_label_id = (select white_label_id from orgs_organization\n                where id = NEW.organization_id);\n            RETURN NEW;\n        ', hash='b9f65e42b382c5e4855c728ee60f74d818118a0d', operation='INSERT OR UPDATE OF "organization_id"', pgid='pgtrigger_fill_white_label_29057', table='billing_reasonsnooze', when='BEFORE')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='reasonsnooze',
+                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_reasonsnoozeevent" ("by", "created_at", "ended_at", "ended_by", "ending", "id", "level", "note", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reason", "reason_at", "until") VALUES (NEW."by", NEW."created_at", NEW."ended_at", NEW."ended_by", NEW."ending", NEW."id", NEW."level", NEW."note", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."reason", NEW."reason_at", NEW."until"); RETURN NULL;', hash='27b4a0030b02673cd52e18ac19bad59ebcac4c03', operation='INSERT', pgid='pgtrigger_insert_insert_abbf7', table='billing_reasonsnooze', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='reasonsnooze',
+                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."by" IS DISTINCT FROM (NEW."by") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."ended_at" IS DISTINCT FROM (NEW."ended_at") OR OLD."ended_by" IS DISTINCT FROM (NEW."ended_by") OR OLD."ending" IS DISTINCT FROM (NEW."ending") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."level" IS DISTINCT FROM (NEW."level") OR OLD."note" IS DISTINCT FROM (NEW."note") OR OLD."organization_id" IS DISTINCT FROM (NEW."organization_id") OR OLD."reason" IS DISTINCT FROM (NEW."reason") OR OLD."reason_at" IS DISTINCT FROM (NEW."reason_at") OR OLD."until" IS DISTINCT FROM (NEW."until"))', func='INSERT INTO "billing_reasonsnoozeevent" ("by", "created_at", "ended_at", "ended_by", "ending", "id", "level", "note", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reason", "reason_at", "until") VALUES (NEW."by", NEW."created_at", NEW."ended_at", NEW."ended_by", NEW."ending", NEW."id", NEW."level", NEW."note", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."reason", NEW."reason_at", NEW."until"); RETURN NULL;', hash='59956cb0364756ab44c900e16d186ab1dd5cf3c7', operation='UPDATE', pgid='pgtrigger_update_update_4bfa1', table='billing_reasonsnooze', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='reasonsnooze',
+                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_reasonsnoozeevent" ("by", "created_at", "ended_at", "ended_by", "ending", "id", "level", "note", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reason", "reason_at", "until") VALUES (OLD."by", OLD."created_at", OLD."ended_at", OLD."ended_by", OLD."ending", OLD."id", OLD."level", OLD."note", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."reason", OLD."reason_at", OLD."until"); RETURN NULL;', hash='8ee15450918feb23c98adbc2f50c9ec9ed1ffadf', operation='DELETE', pgid='pgtrigger_delete_delete_c12ee', table='billing_reasonsnooze', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='usagereason',
+                trigger=pgtrigger.compiler.Trigger(name='fill_white_label', sql=pgtrigger.compiler.UpsertTriggerSql(func='\n            NEW.white_label_id = (select white_label_id from orgs_organization\n                where id = NEW.organization_id);\n            RETURN NEW;\n        ', hash='a503a6411c9ed26b566cee5ef6d9c41e2dd27374', operation='INSERT OR UPDATE OF "organization_id"', pgid='pgtrigger_fill_white_label_d1af2', table='billing_usagereason', when='BEFORE')),
             ),
         ]),
     ]

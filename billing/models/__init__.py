@@ -20,6 +20,7 @@ from billing.models.items import SubscriptionItem
 from billing.models.mirrors import Invoice, Subscription
 from billing.models.periods import BillingPeriod
 from billing.models.prices import Price
+from billing.models.reasons import ReasonSnooze, UsageReason
 from billing.models.refusals import AccessRefusal, RefusalReason
 from billing.models.stripe_events import StripeEvent
 from billing.models.sync import SyncRun, SyncSeen
@@ -45,6 +46,7 @@ __all__ = [
     "InvoiceAdjustment",
     "LimitRanking",
     "Price",
+    "ReasonSnooze",
     "RefusalReason",
     "SpendingLimit",
     "StripeAction",
@@ -54,4 +56,5 @@ __all__ = [
     "SyncRun",
     "SyncSeen",
     "UnpricedWriteOff",
+    "UsageReason",
 ]

@@ -98,6 +98,12 @@ class Alert(models.Model):
                 condition=~Q(state__in=[AlertState.SENT, AlertState.SUPPRESSED]),
                 name="alert_unsent",
             ),
+            # Spikes and silences of recent days need action: few of all alerts.
+            models.Index(
+                fields=["white_label", "kind", "-reached_at"],
+                condition=Q(kind__in=["spike", "stale_data"]),
+                name="alert_occasion",
+            ),
         ]
         triggers = [white_label_trigger()]
 
@@ -308,9 +314,28 @@ class AccessState(models.Model):
         primary_key=True,
         related_name="access_state",
     )
+    # Null only in rows written while triggers were off.
+    white_label = models.ForeignKey(
+        "orgs.WhiteLabel",
+        on_delete=models.CASCADE,
+        null=True,
+        editable=False,
+        related_name="+",
+        db_index=False,
+    )
     period = models.PositiveIntegerField()
     limit_version = models.PositiveIntegerField()
     over_since = models.DateTimeField(null=True)  # null: below the limit
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["white_label", "over_since"],
+                condition=Q(over_since__isnull=False),
+                name="access_state_over",
+            ),
+        ]
+        triggers = [white_label_trigger()]
 
     def __str__(self) -> str:
         return f"access state of {self.organization_id}"

@@ -104,9 +104,9 @@ class Discrepancy(models.Model):
                 fields=["organization", "-id"], name="discrepancy_by_organization"
             ),
             models.Index(
-                fields=["white_label", "first_seen_at"],
-                condition=Q(resolved_at=None, kind=DiscrepancyKind.CHARGES),
-                name="discrepancy_open_charges",
+                fields=["white_label", "kind", "first_seen_at"],
+                condition=Q(resolved_at=None),
+                name="discrepancy_open_by_kind",
             ),
         ]
 

@@ -211,6 +211,12 @@ class Subscription(models.Model):
                 name="subscription_by_stripe_id",
                 opclasses=["varchar_pattern_ops"],
             ),
+            # Paused collection: Stripe keeps the status of such a subscription.
+            models.Index(
+                fields=["white_label", "paused_at"],
+                condition=Q(paused_at__isnull=False, status__in=LIVE),
+                name="subscription_paused",
+            ),
         ]
         triggers = [white_label_trigger(), *status_since_triggers()]
 

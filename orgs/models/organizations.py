@@ -152,6 +152,11 @@ class Organization(models.Model):
                 condition=Q(deleted_at__isnull=False),
                 name="organization_deleted",
             ),
+            models.Index(
+                fields=["white_label", "inactive_since"],
+                condition=Q(deleted_at=None, is_active=False),
+                name="organization_inactive",
+            ),
             search_index("organization_search"),
         ]
         triggers = [

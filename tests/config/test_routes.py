@@ -93,6 +93,7 @@ OWN = {
     "post /api/v1/organizations": WRITE,
     "post /api/v1/usage/events": USE,
     "get /api/v1/rates": BILL,
+    "get /api/v1/needs-action": BILL,
     "put /api/v1/rates": PAY,
     "get /api/v1/account": BILL,
     "put /v1/orgs/integrations": PUSH,
@@ -127,6 +128,7 @@ ORGANIZATION_PAGES = {
 STAFF_PAGES = {
     *("billing:fleet", "billing:organization_list", "billing:organization_csv"),
     "billing:search",  # see test_search_page
+    *("billing:needs_action", "billing:needs_action_csv"),
     "orgs:api_keys",
     *(
         "billing:stripe_sync",
@@ -156,6 +158,7 @@ ROW_PAGES = {
         "billing:action",
     ),
     *("billing:cancel_action", "billing:retry_action"),
+    *("billing:snooze_reason", "billing:end_reason_snooze"),  # see test_needs_action
     # Alerts and their emails: see test_alerts_page and test_emails.
     *("billing:edit_limits", "billing:edit_recipients", "billing:snooze_alerts"),
     *("billing:resend_alert", "billing:alert_email", "billing:alert_email_html"),

@@ -86,6 +86,14 @@ def measure(
     return [_measurement(row) for sql in queries for row in fetch_all(sql, parameters)]
 
 
+def list_current_measurements(
+    organization_ids: Iterable[int], *, now: datetime
+) -> list[Measurement]:
+    """Return the measurements of current figures, not of days; one statement."""
+    parameters = _parameters(organization_ids, now, Scenario(), ())
+    return [_measurement(row) for row in fetch_all(statements.ALL_NOW, parameters)]
+
+
 def find_changes(
     organization_ids: Iterable[int],
     *,

@@ -1,24 +1,20 @@
 """Template tags of the overview: tiles with comparisons, reasons with their age."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from urllib.parse import urlencode
 
 from django import template
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing.console.queries.badges import Badge, day_count
-from billing.console.queries.needs_action import (
-    NeedsAction,
-    OrganizationInNeed,
-    Reason,
-    ReasonKind,
-)
 from billing.console.queries.scope import FleetScope
 from billing.forecast.templatetags.tiles import Tile
+from billing.needs_action.queries.overview import NeedsAction
+from billing.needs_action.queries.reasons import OrganizationInNeed
+from billing.needs_action.queries.texts import day_count
+from billing.needs_action.templatetags.reasons import owed
 from billing.stripe.queries.sync_health import SyncHealth
 from billing.stripe.templatetags.syncs import health_tile
 from metrics.catalog import METERS, Unit
@@ -115,66 +111,6 @@ def _overdue_tile(needs_action: NeedsAction, currency: str, now: datetime) -> Ti
         "note": f"oldest {day_count((now - overdue.at).days)} overdue",
         "tone": "bad",
     }
-
-
-@register.simple_tag
-def owed(reason: Reason, currency: str) -> SafeString:
-    """Return the amounts due by currency, the given one first; they are not summed."""
-    return _join(reason.owed, currency)
-
-
-@register.simple_tag
-def differences(reason: Reason, currency: str) -> SafeString:
-    """Return the differences of invoices by currency, the given one first."""
-    return _join(reason.differences, currency)
-
-
-def _join(amounts: Mapping[str, Decimal], currency: str) -> SafeString:
-    ordered = sorted(
-        amounts.items(), key=lambda amount: (amount[0] != currency, amount[0])
-    )
-    return format_html_join(
-        " + ", "{}", ((exact(amount, "money", code),) for code, amount in ordered)
-    )
-
-
-_WARNINGS = (ReasonKind.PAUSED, ReasonKind.TRIAL_LOST)
-
-
-@register.simple_tag
-def reason_badge(reason: Reason, now: datetime) -> Badge:
-    """Return the badge of a reason, with its age where that is known."""
-    days = max((now - reason.at).days, 0) if reason.at else 0
-    label = {
-        ReasonKind.OVERDUE: _describe_overdue(reason.count, days),
-        ReasonKind.UNBILLED: "Invoice differs from charges",
-        ReasonKind.DISPUTED: _describe_dispute(reason.at, now),
-        ReasonKind.UNPAID: "Subscription unpaid",
-        ReasonKind.PAST_DUE: "Payment past due",
-        ReasonKind.PAUSED: f"Paused for {day_count(days)}" if days else "Paused",
-        ReasonKind.TRIAL_OVER: f"Trial ended {_days_ago(days)}, not updated in Stripe",
-        ReasonKind.TRIAL_LOST: f"Trial ended {_days_ago(days)}, no subscription",
-        ReasonKind.TRIAL_ENDING: "Trial",
-    }[reason.kind]
-    return Badge(label, "warn" if reason.kind in _WARNINGS else "bad")
-
-
-def _describe_dispute(respond_by: datetime | None, now: datetime) -> str:
-    """Return how much time is left to answer a dispute; None if there is no limit."""
-    if respond_by is None or respond_by < now:
-        return "Payment disputed"
-    return f"Payment disputed, {day_count((respond_by - now).days)} to respond"
-
-
-def _days_ago(days: int) -> str:
-    return f"{day_count(days)} ago" if days else "today"
-
-
-def _describe_overdue(count: int, days: int) -> str:
-    age = f"{day_count(days)} overdue" if days else "overdue"
-    if count == 1:
-        return f"Invoice {age}"
-    return f"{count} invoices, oldest {age}" if days else f"{count} invoices overdue"
 
 
 @register.simple_tag

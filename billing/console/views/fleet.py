@@ -10,12 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.console.forms import fleet_choices, read_fleet_scope
-from billing.console.queries.needs_action import (
-    OrganizationInNeed,
-    has_customers,
-    needs_action,
-)
 from billing.console.queries.scope import FleetScope
+from billing.needs_action.queries.overview import has_customers, needs_action
+from billing.needs_action.queries.reasons import OrganizationInNeed
 from billing.stripe.queries.sync_health import sync_health
 from metrics.charts import cost_chart
 from metrics.forms import ChartQuery
@@ -90,7 +87,8 @@ def _cards(scope: FleetScope, now: datetime) -> dict[str, Any]:
     totals = fleet_totals(scope.ids, before=scope.first_open_day(now))
     largest = list_top_spenders(scope.ids, limit=_MAX_SHOWN)
     trials = action.trials[:_MAX_SHOWN]
-    rows: list[TopSpender | OrganizationInNeed] = [*largest, *trials]
+    in_trial = [row for row, _ in trials]
+    rows: list[TopSpender | OrganizationInNeed] = [*largest, *in_trial]
     recent = recent_costs_by_day(
         {row.organization_id: scope.today_in(row.white_label_id, now) for row in rows}
     )
@@ -99,7 +97,12 @@ def _cards(scope: FleetScope, now: datetime) -> dict[str, Any]:
         "totals": totals,
         "needs_action": action,
         "unpriced": unpriced,
-        "trials": _with_costs(trials, recent),
+        "trials": [
+            {**entry, "ends_at": reason.at}
+            for entry, (_, reason) in zip(
+                _with_costs(in_trial, recent), trials, strict=True
+            )
+        ],
         "largest": sorted(
             _with_costs(largest, recent), key=lambda entry: -entry["recent"].cost
         ),

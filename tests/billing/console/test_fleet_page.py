@@ -14,6 +14,7 @@ from django.urls import reverse
 from time_machine import Traveller
 
 from billing.models import Discrepancy, Invoice, Subscription
+from billing.needs_action.queries.texts import reason_text
 from metrics.commands.roll_up import roll_up_usage
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -350,16 +351,17 @@ def stranger(decoy: WhiteLabel) -> Organization:
 
 def reasons(response: Any) -> list[tuple[str, list[tuple[str, int | None]]]]:
     """Return kind and age in days of each reason; the page shows each as a badge."""
-    from billing.console.templatetags.fleet import reason_badge  # noqa: PLC0415
-
     page, concerns = response.content.decode(), []
     for concern in response.context["needs_action"].organizations:
         kinds: list[tuple[str, int | None]] = []
         for reason in concern.reasons:
             days = (NOW - reason.at).days if reason.at else None
-            label = reason_badge(reason, NOW).label
-            assert label in page
-            assert days is None or str(days) in label
+            if days and days < 0 and reason.kind != "trial_ending":
+                days = None  # `status_since` is set by the database's clock
+            label = WhiteLabel.objects.get(pk=concern.white_label_id)
+            text = reason_text(reason, label, NOW)
+            assert text in page
+            assert not days or str(abs(days)) in text
             kinds.append((reason.kind, days))
         concerns.append((concern.external_id, kinds))
     return concerns
@@ -372,14 +374,17 @@ def reasons(response: Any) -> list[tuple[str, list[tuple[str, int | None]]]]:
         ("past_due", {}, ("past_due", None)),
         ("paused", {"paused_at": ago(6)}, ("paused", 6)),
         ("paused", {}, ("paused", None)),
+        ("active", {"paused_at": ago(6)}, ("paused", 6)),
         ("trialing", {"trial_ends_at": ago(3)}, ("trial_over", 3)),
         ("canceled", {"trial_ends_at": ago(5)}, ("trial_lost", 5)),
-        ("trialing", {"trial_ends_at": ago(-3)}, None),
+        ("canceled", {"trial_ends_at": ago(31)}, ("former_trial", 31)),
+        ("canceled", {"trial_ends_at": ago(5), "period_ends_at": ago(1)}, None),
+        ("trialing", {"trial_ends_at": ago(-3)}, ("trial_ending", -3)),
+        ("trialing", {"trial_ends_at": ago(-15)}, None),
         ("trialing", {}, None),
         ("active", {}, None),
         ("active", {"trial_ends_at": ago(3)}, None),
         ("canceled", {}, None),
-        ("canceled", {"trial_ends_at": ago(31)}, None),
     ],
 )
 @pytest.mark.usefixtures("stranger")
@@ -432,11 +437,11 @@ def test_overdue_invoices_have_an_age_and_an_amount_in_their_currency(
     overdue = needs_action.overdue
 
     assert reasons(response) == [
+        ("org-8", [("unpaid", None), ("overdue", 2)]),
         ("org-7", [("overdue", 21)]),
         ("org-3", [("overdue", 20)]),  # due since it was issued
-        ("org-8", [("overdue", 2), ("unpaid", None)]),
     ]
-    assert needs_action.organizations[0].reasons[0].count == 2
+    assert needs_action.organizations[1].reasons[0].count == 2
     assert overdue.owed == {"usd": Decimal(58), "eur": Decimal(11)}
     text = response.content.decode()
     assert ">$58.00</data> + <data" in text
@@ -473,7 +478,7 @@ def test_what_an_invoice_lacks_is_not_due(
     assert "15" in difference
 
 
-def test_more_than_fifty_organizations_are_not_counted(
+def test_more_than_fifty_organizations_are_counted_and_not_shown(
     bound: Client, acme: WhiteLabel
 ) -> None:
     make_organizations(acme, [{"external_id": f"o-{n}"} for n in range(60)])
@@ -483,11 +488,11 @@ def test_more_than_fifty_organizations_are_not_counted(
     response = bound.get("/")
     needs_action = response.context["needs_action"]
 
-    assert (len(needs_action.organizations), needs_action.is_capped) == (50, True)
+    assert (len(needs_action.organizations), str(needs_action.count)) == (50, "60")
     assert needs_action.overdue.owed == {
         "usd": Decimal(600)
     }  # money is added up further
-    assert "50+" in response.content.decode()
+    assert 'data-count="60"' in response.content.decode()
 
 
 def test_every_write_sets_the_white_label_of_a_row(
@@ -614,7 +619,7 @@ def test_sixty_organizations_take_no_more_queries_than_three(
 def test_the_fleet_page_is_first_in_the_navigation(bound: Client) -> None:
     nav = bound.get("/").context["nav"]
 
-    assert [item.url for item in nav][:2] == ["/", "/organizations/"]
+    assert [item.url for item in nav][:2] == ["/", "/needs-action/"]
 
 
 def test_a_new_installation_explains_the_next_steps(client: Client, db: None) -> None:

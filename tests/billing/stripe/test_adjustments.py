@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from billing.console.queries.needs_action import needs_action
 from billing.models import Discrepancy, Invoice, InvoiceAdjustment, StripeEvent
+from billing.needs_action.queries.overview import needs_action
 from billing.stripe import tasks
 from billing.stripe.queries.adjustments import list_adjustments, sum_adjustments
 from orgs.models import Organization, WhiteLabel

@@ -9,7 +9,6 @@ from django.core.management import CommandError
 from django.test import Client
 from django.utils import timezone
 
-from billing.console.queries.needs_action import ReasonKind, needs_action
 from billing.errors import NothingMissing
 from billing.ledger.commands.charges import send_charges
 from billing.ledger.commands.credits import grant_credit
@@ -26,6 +25,8 @@ from billing.models import (
     Invoice,
     Subscription,
 )
+from billing.needs_action.kinds import ReasonKind
+from billing.needs_action.queries.overview import needs_action
 from billing.stripe.commands.charge_decisions import decide_charge
 from billing.stripe.commands.mirror.refetches import refetch_invoice
 from orgs.errors import KeyReused

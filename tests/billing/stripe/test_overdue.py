@@ -9,9 +9,9 @@ import time_machine
 from django.utils import timezone
 
 from billing.alerts.commands.evaluation import evaluate
-from billing.console.queries.needs_action import needs_action
 from billing.ledger.queries.facts import billing_facts
 from billing.models import Alert, Invoice
+from billing.needs_action.queries.overview import needs_action
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW
 from tests.support.fake_stripe import FakeStripe, make_price
