@@ -116,6 +116,7 @@ TEMPLATE_LIBRARIES = (
     "billing.access.templatetags.access_status",
     "billing.alerts.templatetags.alerts",
     "billing.console.templatetags.badges",
+    "billing.console.templatetags.differences",
     "billing.console.templatetags.entitlements",
     "billing.console.templatetags.fleet",
     "billing.console.templatetags.organization_rows",

@@ -12,6 +12,7 @@ from orgs.days import ONE_DAY
 from orgs.errors import InvalidDateRange
 
 DEFAULT_RANGE = "30d"
+CHART_PARAMETERS = ("range", "from", "through", "grain", "view")
 _CUMULATIVE = "cumulative"
 _MAX_CUMULATIVE_DAYS = 366
 

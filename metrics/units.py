@@ -120,6 +120,23 @@ def unit_examples(meter: str) -> tuple[str, ...]:
             return "byte-day", "GB-month", "GiB-month"
 
 
+def display_unit(meter: str) -> PriceUnit | None:
+    """Return the unit in which pages state average prices of a meter.
+
+    None for a meter that is not in the catalog.
+    """
+    if meter not in METERS:
+        return None
+    names = {
+        Unit.TOKENS: "1M tokens",
+        Unit.COUNT: "1,000 requests",
+        Unit.SECONDS: f"{_prefix(METERS[meter])}hour",
+        Unit.BYTES: "GB",
+        Unit.BYTE_DAYS: "GB-month",
+    }
+    return parse_unit(names[METERS[meter].unit], meter)
+
+
 def _prefix(meter: Meter) -> str:
     name = _PREFIXES.get(meter.slug)
     return f"{name}-" if name else ""

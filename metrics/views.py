@@ -1,6 +1,6 @@
 """Pages of an organization's usage, and the cost panel that other pages include."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -43,8 +43,11 @@ def read_chart_request(
     scope: Scope,
     *,
     offers_cumulative: bool = False,
+    other_parameters: Collection[str] = (),
 ) -> ChartRequest:
     """Check access and read the parameters of an organization's chart page.
+
+    `other_parameters` are the names of parameters that every link of the chart keeps.
 
     Raises `Forbidden` without the scope, `OrganizationNotFound` for an organization
     that the user may not see. Deleted organizations are shown.
@@ -61,6 +64,11 @@ def read_chart_request(
         request.GET,
         today=today,
         period_starts_on=day_of(period.starts_at, zone),
+        other_parameters=tuple(
+            (name, value)
+            for name in other_parameters
+            if (value := request.GET.get(name, ""))
+        ),
         offers_cumulative=offers_cumulative,
     )
     return ChartRequest(organization, today, period, query)

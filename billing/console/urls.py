@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from billing.console.views.cost_lines import cost_lines, day_events
 from billing.console.views.costs import costs
 from billing.console.views.exports import organization_csv
 from billing.console.views.fleet import fleet
@@ -17,4 +18,14 @@ urlpatterns = [
     path("organizations.csv", organization_csv, name="organization_csv"),
     path("organizations/<int:organization_id>/", overview, name="overview"),
     path("organizations/<int:organization_id>/costs/", costs, name="costs"),
+    path(
+        "organizations/<int:organization_id>/costs/lines/",
+        cost_lines,
+        name="cost_lines",
+    ),
+    path(
+        "organizations/<int:organization_id>/costs/events/",
+        day_events,
+        name="day_events",
+    ),
 ]

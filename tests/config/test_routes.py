@@ -121,6 +121,8 @@ ORGANIZATION_PAGES = {
     "billing:periods",
     "billing:void",
     "billing:costs",
+    "billing:cost_lines",
+    "billing:day_events",
     "metrics:usage",
     "orgs:people",
     "orgs:history",

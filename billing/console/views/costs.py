@@ -5,16 +5,24 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import reverse
 
+from billing.console.views.cost_differences import (
+    PANEL,
+    PARAMETERS,
+    difference_context,
+)
 from billing.forecast.charts import limit_lines, period_chart
 from billing.forecast.queries.forecasts import Forecast, get_forecast
+from metrics.forms import CHART_PARAMETERS
 from metrics.views import ChartRequest, cost_panel_context, read_chart_request
 from orgs.catalog import Scope
-from orgs.web.http import OrgRequest, page_or_fragment
+from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
 
 def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Show costs by day or month and product, as contract C's chart does."""
     cost_request = ask_costs(request, organization_id)
+    if request.htmx and request.htmx.target == PANEL:
+        return _difference_panel(request, cost_request)
     context = {
         **cost_panel_with_limits(
             cost_request, forecast_costs(cost_request), "billing:costs"
@@ -22,6 +30,8 @@ def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
         "tab": "costs",
         "nav_key": "organizations",
     }
+    if not wants_fragment(request):
+        context |= _difference(request, cost_request)
     return page_or_fragment(
         request,
         "billing/console/costs.html",
@@ -31,10 +41,32 @@ def costs(request: OrgRequest, organization_id: int) -> HttpResponse:
     )
 
 
+def _difference_panel(request: OrgRequest, cost_request: ChartRequest) -> HttpResponse:
+    """Answer htmx with the panel of the difference alone."""
+    context = _difference(request, cost_request)
+    template = "billing/console/_difference_panel.html"
+    status = 400 if context["difference_problem"] else 200
+    return page_or_fragment(request, template, template, context, status=status)
+
+
+def _difference(request: OrgRequest, cost_request: ChartRequest) -> dict[str, Any]:
+    """Return the context of the difference; its links keep the chart as it is."""
+    other_parameters = {
+        name: value
+        for name in CHART_PARAMETERS
+        if (value := request.GET.get(name, "")) and not cost_request.query.problem
+    }
+    return difference_context(cost_request.organization, request.GET, other_parameters)
+
+
 def ask_costs(request: OrgRequest, organization_id: int) -> ChartRequest:
     """Return the cost query of a request; raise an access error without the rights."""
     return read_chart_request(
-        request, organization_id, Scope.BILLING_READ, offers_cumulative=True
+        request,
+        organization_id,
+        Scope.BILLING_READ,
+        offers_cumulative=True,
+        other_parameters=PARAMETERS,
     )
 
 

@@ -43,9 +43,7 @@ def summarize(difference: CostDifference) -> str:
 
 def _headline(difference: CostDifference) -> str:
     other, currency = difference.compare_span.label, difference.currency
-    amount = shown_amount(difference.total, currency) - shown_amount(
-        difference.compare_total, currency
-    )
+    amount = shown_difference(difference)
     clauses = _clauses(difference)
     if amount:
         word = "more" if amount > 0 else "less"
@@ -93,10 +91,10 @@ def _project(row: ProjectDifference, currency: str) -> str:
     if not row.project_id:
         return f"{amount} without a project"
     if row.is_new:
-        return f"{amount} from new project {row.name}"
+        return f"{amount} from {row.name} (new)"
     if row.is_ended:
-        return f"{amount} from project {row.name}, not used any more"
-    return f"{amount} from project {row.name}"
+        return f"{amount} from {row.name} (ended)"
+    return f"{amount} from {row.name}"
 
 
 def main_causes(difference: CostDifference) -> list[Cause]:
@@ -120,7 +118,7 @@ def describe_cause(cause: Cause, currency: str) -> str:
 
 
 def _usage_phrase(cause: Cause) -> str:
-    meters = _join([meter_label(meter).lower() for meter in cause.meters])
+    meters = _join([_in_sentence(meter_label(meter)) for meter in cause.meters])
     if cause.kind is TermKind.NEW:
         return f"from new {cause.product} {_noun(cause.meters)}"
     if cause.kind is TermKind.ENDED:
@@ -131,6 +129,11 @@ def _usage_phrase(cause: Cause) -> str:
         days = _join([day_year(day) for day in cause.price_changes[:2]])
         return f"from the price change of {cause.product} on {days}"
     return f"from other prices of {cause.product}"
+
+
+def _in_sentence(label: str) -> str:
+    """Return a label as it is inside a sentence: `prompt tokens`, but `GPU time`."""
+    return label if label[:2].isupper() else f"{label[:1].lower()}{label[1:]}"
 
 
 def _noun(meters: Sequence[str]) -> str:
@@ -151,6 +154,26 @@ def shown_amount(amount: Decimal, currency: str) -> Decimal:
     unit = minor_unit(currency)
     units = (abs(amount) / unit + Decimal("0.5")).to_integral_value("ROUND_FLOOR")
     return (units * unit).copy_sign(amount) if units else ZERO
+
+
+def shown_difference(difference: CostDifference) -> Decimal:
+    """Return the difference of the two totals as they are shown, rounded each."""
+    currency = difference.currency
+    total, compared = difference.total, difference.compare_total
+    return shown_amount(total, currency) - shown_amount(compared, currency)
+
+
+def shown_terms(difference: CostDifference) -> dict[TermKind, Decimal]:
+    """Return each term as it is shown; they add up to the shown difference.
+
+    What rounding them changes is part of the rounding.
+    """
+    amounts = {
+        term.kind: shown_amount(term.amount, difference.currency)
+        for term in difference.terms
+    }
+    others = sum(amounts.values(), ZERO) - amounts[TermKind.ROUNDING]
+    return amounts | {TermKind.ROUNDING: shown_difference(difference) - others}
 
 
 def _join(texts: Sequence[str]) -> str:

@@ -40,7 +40,9 @@ def void(request: OrgRequest, organization_id: int) -> HttpResponse:
     correction = require_correction_access(request, organization_id)
     organization = correction.organization
     if request.method != "POST":
-        return _page(request, correction, VoidForm(organization=organization))
+        chosen = {"event": request.GET.get("event", "")}  # linked from a list of events
+        form = VoidForm(initial=chosen, organization=organization)
+        return _page(request, correction, form)
     form = VoidForm(request.POST, organization=organization)
     if request.POST.get("step") == "change":
         form = VoidForm(initial=request.POST.dict(), organization=organization)

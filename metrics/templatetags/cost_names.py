@@ -1,0 +1,42 @@
+"""Names of meters and projects for tables of costs."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from django import template
+
+from metrics.catalog import METERS
+from orgs.web.templatetags.display import count, money
+
+register = template.Library()
+
+
+@register.filter
+def meter_name(slug: str) -> str:
+    """Return the label of a meter; its slug if it is not in the catalog."""
+    return METERS[slug].label if slug in METERS else slug
+
+
+@register.filter
+def name_of(names: Mapping[int, str], id_: int) -> str:
+    """Return the name of a project by its ID."""
+    return names.get(id_, str(id_))
+
+
+_SIGNIFICANT = 6  # digits of a unit price
+_MONEY_PLACES = 2
+
+
+@register.simple_tag
+def unit_price(price: Decimal, currency: str) -> str:
+    """Return a price with the digits it needs: `$2.50`, `$0.023`, `$0.00015`.
+
+    At most six significant digits: an average price may have no end.
+    """
+    places = max(_SIGNIFICANT - 1 - price.adjusted(), 0) if price else 0
+    rounded = round(price, places)
+    exponent = rounded.normalize().as_tuple().exponent
+    if not isinstance(exponent, int) or -exponent <= _MONEY_PLACES:
+        return money(rounded, currency)
+    symbol = money(Decimal(0), currency).partition("0")[0]
+    return f"{symbol}{count(rounded)}"

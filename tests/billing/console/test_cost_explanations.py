@@ -1,0 +1,181 @@
+"""Pages: why costs differ, the lines of a cost, and the events of a day."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from billing.ledger.queries.difference_texts import shown_terms
+from orgs.models import Organization, Project, WhiteLabel
+from tests.factories import NOW, event, make_rate, make_user, record
+from tests.support.snapshots import snapshot
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+RANGES = (
+    "diff_from=2026-11-01&diff_through=2026-11-21"
+    "&compare_from=2026-10-01&compare_through=2026-10-21"
+)
+
+
+@pytest.fixture
+@snapshot
+def used(acme: WhiteLabel, org: Organization) -> Organization:
+    make_rate(acme, "2.0049")
+    make_rate(acme, "3.0049", effective_from=NOW.replace(day=3, hour=0))
+    make_rate(acme, "1", product="old")
+    record(
+        acme,
+        [
+            event("a", timestamp="2026-10-05T00:00:00Z"),
+            event("b", timestamp="2026-10-06T00:00:00Z", product="old"),
+            event("c", timestamp="2026-11-04T00:00:00Z", quantities={"requests": 11}),
+            event("d", project="vision", quantities={"requests": 2}),
+            event("e", project="vision", quantities={"requests": 3}),
+            event("f", product="secret"),
+        ],
+    )
+    return org
+
+
+@pytest.fixture
+def finance(client: Client) -> Client:
+    client.force_login(make_user("fin", "finance"))
+    return client
+
+
+def page(client: Client, name: str, organization: Organization, query: str) -> Any:
+    return client.get(f"{reverse(f'billing:{name}', args=[organization.pk])}?{query}")
+
+
+def cells(content: str, attribute: str) -> list[str]:
+    return re.findall(rf'data-{attribute}="([^"]+)"', content)
+
+
+def test_the_costs_page_explains_a_difference(
+    used: Organization,
+    finance: Client,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    with django_assert_max_num_queries(40):
+        response = page(finance, "costs", used, RANGES)
+    content = response.content.decode()
+
+    assert response.status_code == 200
+    assert cells(content, "term") == ["volume", "price", "ended", "rounding"]
+    assert cells(content, "row") == ["gpt", "old", "secret"]
+    assert "data-difference-unpriced" in content
+    difference = response.context["difference"]
+    shown = sum(shown_terms(difference).values())
+    assert shown == response.context["shown_difference"] == Decimal("33.06")
+
+
+def test_shown_terms_add_up_where_each_is_rounded(
+    used: Organization, finance: Client
+) -> None:
+    record(used.white_label, [event("g", timestamp="2026-11-01T00:00:00Z")])
+    context = page(finance, "costs", used, RANGES).context
+    shown = shown_terms(context["difference"])
+    assert sum(shown.values()) == context["shown_difference"]
+    assert all(amount == round(amount, 2) for amount in shown.values())
+
+
+def test_htmx_gets_the_panel_alone_and_the_chart_keeps_its_ranges(
+    used: Organization, finance: Client
+) -> None:
+    url = (
+        f"{reverse('billing:costs', args=[used.pk])}?range=7d&diff_by=project&{RANGES}"
+    )
+    headers = {"HX-Request": "true", "HX-Target": "difference-panel"}
+    panel = finance.get(url, headers=headers).content.decode()
+    assert panel.lstrip().startswith("<section")
+    assert "costs-panel" not in panel
+    assert cells(panel, "row") == ["No project", "vision"]
+    assert "range=7d" in panel
+    chart = finance.get(
+        url, headers={"HX-Request": "true", "HX-Target": "costs-panel"}
+    ).content.decode()
+    assert "difference-panel" not in chart
+    assert "diff_from=2026-11-01" in chart
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "diff_from=soon",
+        "diff_by=color",
+        "diff_from=2026-11-02&diff_through=2026-11-01",
+        "period=99",
+        "period=x",
+        "diff_through=9999-12-31",
+    ],
+)
+def test_invalid_ranges_show_the_default_with_the_reason(
+    used: Organization, finance: Client, query: str
+) -> None:
+    context = page(finance, "costs", used, query).context
+    assert context["difference_problem"]
+    assert context["difference"].span.days.end.isoformat() == "2026-11-22"
+
+
+def test_the_lines_of_a_cost(used: Organization, finance: Client) -> None:
+    query = "from=2026-11-01&through=2026-11-21&product=gpt"
+    response = page(finance, "cost_lines", used, query)
+    lines = [line["row"] for line in response.context["lines"]]
+    assert [(line.quantity, line.cost) for line in lines] == [
+        (5, Decimal("15.0245")),
+        (11, Decimal("33.0539")),
+    ]
+    assert [line.unit_price for line in lines] == [Decimal("3004.9")] * 2
+    assert response.context["cost"] == Decimal("48.0784")
+    vision = Project.objects.get(name="vision")
+    for project, count in ((vision.pk, 1), ("none", 1)):
+        narrowed = page(finance, "cost_lines", used, f"{query}&project={project}")
+        assert narrowed.context["count"] == count
+    period = page(finance, "cost_lines", used, "period=1")
+    assert period.context["count"] == 5
+    assert "data-no-price" in period.content.decode()
+    for bad in (
+        "from=x",
+        "project=-1",
+        "page=0",
+        "period=9999999999",
+        "from=2026-11-01",
+    ):
+        assert page(finance, "cost_lines", used, bad).status_code == 400
+
+
+def test_the_events_of_a_day_can_be_searched_and_voided(
+    used: Organization, finance: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = "day=2026-11-21&product=gpt"
+    response = page(finance, "day_events", used, query)
+    content = response.content.decode()
+    assert cells(content, "event") == ["d", "e"]
+    assert f"{reverse('billing:void', args=[used.pk])}?event=d" in content
+    void = page(finance, "void", used, "event=d")
+    assert void.context["form"]["event"].value() == "d"
+    searched = page(finance, "day_events", used, "day=2026-11-21&q=e")
+    assert cells(searched.content.decode(), "event") == ["e"]
+    monkeypatch.setattr("billing.console.views.cost_lines.EVENTS_PER_PAGE", 1)
+    monkeypatch.setattr("metrics.queries.day_events.EVENTS_PER_PAGE", 1)
+    first = page(finance, "day_events", used, query)
+    assert cells(first.content.decode(), "event") == ["d"]
+    second = finance.get(first.context["next_url"])
+    assert cells(second.content.decode(), "event") == ["e"]
+    assert page(finance, "day_events", used, "day=x").status_code == 400
+    assert page(finance, "day_events", used, f"{query}&after=x").status_code == 400
+
+
+@pytest.mark.parametrize("name", ["cost_lines", "day_events", "costs"])
+def test_strangers_and_other_roles(
+    used: Organization, client: Client, name: str
+) -> None:
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    client.force_login(make_user("eve", "finance", white_label=decoy, is_staff=False))
+    assert page(client, name, used, "").status_code == 404
+    client.force_login(make_user("none"))
+    assert page(client, name, used, "").status_code == 403
