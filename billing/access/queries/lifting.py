@@ -41,6 +41,7 @@ class ActionKind(StrEnum):
     RESUME = "resume_subscription"
     PAYMENT_LINK = "payment_link"
     RESOLVE = "resolve_discrepancies"
+    SYNC = "sync"
     EXTEND_TRIAL = "extend_trial"
     START = "start_subscription"
     RAISE_HARD_LIMIT = "raise_hard_limit"
@@ -163,8 +164,12 @@ def _resume(lifter: _Lifter) -> Iterator[_Candidate]:
     action = _subscription_action(
         lifter, ActionKind.RESUME, "Resume subscription", StripeAction.Kind.RESUME
     )
-    case = lifter.details.case
-    yield action, case.with_facts(status=SubscriptionStatus.ACTIVE, paused_at=None)
+    resumed = lifter.details.case.with_facts(
+        status=SubscriptionStatus.ACTIVE, paused_at=None
+    )
+    yield action, resumed
+    if lifter.details.case.facts.status != SubscriptionStatus.PAUSED:
+        yield _sync(), resumed
 
 
 def _pay(lifter: _Lifter) -> Iterator[_Candidate]:
@@ -177,6 +182,19 @@ def _pay(lifter: _Lifter) -> Iterator[_Candidate]:
         url = lifter.page("billing", "discrepancies")
         scope = Scope.BILLING_WRITE
         yield LiftingAction(ActionKind.RESOLVE, label, url, scope), paid
+    if not lifter.details.invoices:  # they may be paid already
+        yield _sync(), paid
+
+
+def _sync() -> LiftingAction:
+    """Return the sync that reads from Stripe what Orgdesk may not know yet."""
+    return LiftingAction(
+        ActionKind.SYNC,
+        "Sync with Stripe",
+        reverse("billing:stripe_sync"),
+        Scope.BILLING_WRITE,
+        needs_stripe=True,
+    )
 
 
 def payment_link_action(
@@ -209,6 +227,7 @@ def _continue_trial(lifter: _Lifter) -> Iterator[_Candidate]:
             StripeAction.Kind.TRIAL_END,
         )
         yield action, case.with_facts(trial_ends_at=later)
+        yield _sync(), case.with_facts(status=SubscriptionStatus.ACTIVE)
         return
     args = [lifter.details.organization_id, "start"]
     action = LiftingAction(
@@ -252,8 +271,10 @@ def _lower_spending(lifter: _Lifter) -> Iterator[_Candidate]:
 
 def _raise_limit(lifter: _Lifter) -> Iterator[_Candidate]:
     case, currency = lifter.details.case, lifter.details.currency
-    start = case.spending.payable.to_integral_value(ROUND_FLOOR)
-    for amount in (start + step for step in range(1, _MAX_STEPS + 1)):
+    least = case.spending.payable.to_integral_value(ROUND_FLOOR)
+    if soft := case.spending.soft:  # must not exceed the hard limit
+        least = max(least, soft.to_integral_value(ROUND_CEILING))
+    for amount in (least + step for step in range(_MAX_STEPS)):
         changed = case.with_spending(lifter.now, hard=amount)
         if "hard_limit" not in changed.refused_codes(lifter.now):
             action = LiftingAction(

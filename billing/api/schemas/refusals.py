@@ -29,7 +29,7 @@ class LiftingActionOut(Schema):
 
     kind: str = Field(
         description="`restore`, `activate`, `resume_subscription`, `payment_link`,"
-        " `resolve_discrepancies`, `extend_trial`, `start_subscription`,"
+        " `resolve_discrepancies`, `sync`, `extend_trial`, `start_subscription`,"
         " `raise_hard_limit`, `add_free_balance`, or `close_period`; `period_reset` and"
         " `evaluation` happen without anyone. New ones may be added."
     )

@@ -133,7 +133,7 @@ STATES: list[tuple[Callable[[Organization], None], dict[str, list[str]], list[st
     (over_hard, {"hard_limit": ["raise_hard_limit", "close_period"]}, []),
     (unpaid, {"unpaid": ["payment_link"]}, []),
     (past_due, {}, ["past_due"]),
-    (trial_over, {"trial_over": ["extend_trial"]}, []),
+    (trial_over, {"trial_over": ["extend_trial", "sync"]}, []),
     (trial_lost, {"trial_over": ["start_subscription"]}, []),
     (paused, {"paused": ["resume_subscription"]}, []),
     (inactive, {"inactive": ["activate"]}, []),
@@ -236,6 +236,23 @@ def test_a_limit_is_raised_to_the_least_whole_amount_that_allows(
     limit(org, "hard", expected)
     evaluate(org)
     assert explain(org).is_allowed
+
+
+def test_a_raised_limit_is_not_below_the_soft_limit(org: Organization) -> None:
+    over_hard(org)
+    limit(org, "soft", "900.50")
+
+    [reason] = explain(org).reasons
+
+    assert reason.actions[0].amount == 901
+
+
+def test_an_unpaid_subscription_without_invoices_is_synced(org: Organization) -> None:
+    subscribe(org, "unpaid")
+
+    [reason] = explain(org).reasons
+
+    assert [action.kind.value for action in reason.actions] == ["sync"]
 
 
 def test_the_button_fills_in_the_form_of_limits(org: Organization) -> None:
