@@ -224,6 +224,7 @@ CELERY_TASK_ROUTES = {
         ("ledger.tasks.make_usage_invoice", 6),
         ("stripe.tasks.pull_events", 6),
         ("stripe.tasks.run_sync", 6),
+        ("stripe.tasks.refresh_upcoming_invoices", 6),
         ("ledger.tasks.send_charges", 6),
     )
 }
@@ -327,6 +328,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-syncs": {
         "task": "billing.stripe.tasks.sweep_syncs",
         "schedule": crontab(minute="*"),
+    },
+    "sweep-upcoming-invoices": {
+        "task": "billing.stripe.tasks.sweep_upcoming_invoices",
+        "schedule": crontab(minute="*/10"),
+        "options": {"expires": 600},
     },
     "start-syncs": {
         "task": "billing.stripe.tasks.start_syncs",

@@ -7,6 +7,7 @@ from ninja import Router
 
 from billing.api.schemas.forecast import ForecastOut, forecast_body
 from billing.forecast.queries.estimated_invoices import get_estimate
+from billing.stripe.tasks import request_previews
 from orgs import access
 from orgs.catalog import Scope
 from orgs.schemas.errors import ErrorsOut
@@ -31,5 +32,6 @@ def read_forecast(request: HttpRequest, organization_id: str) -> HttpResponse:
     organization = access.called_organization(
         request, organization_id, Scope.BILLING_READ
     )
-    body = forecast_body(get_estimate(organization))
-    return HttpResponse(body, content_type="application/json")
+    estimate = get_estimate(organization)
+    request_previews(organization, estimate)
+    return HttpResponse(forecast_body(estimate), content_type="application/json")

@@ -55,6 +55,7 @@ from billing.gateway.objects import (
     Subscription,
     SubscriptionItem,
 )
+from billing.gateway.previews import NextInvoice, preview_next
 from billing.gateway.prices import get_price, list_prices
 from billing.gateway.signatures import verify
 from billing.gateway.subscriptions import (
@@ -81,6 +82,7 @@ __all__ = [
     "InvoiceLine",
     "Malformed",
     "Missing",
+    "NextInvoice",
     "Page",
     "Price",
     "Refused",
@@ -115,6 +117,7 @@ __all__ = [
     "list_subscriptions",
     "pause_subscription",
     "preview_change",
+    "preview_next",
     "read_event",
     "redacted",
     "resume_subscription",

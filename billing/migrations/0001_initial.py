@@ -974,4 +974,24 @@ class Migration(migrations.Migration):
                 trigger=pgtrigger.compiler.Trigger(name='fill_white_label', sql=pgtrigger.compiler.UpsertTriggerSql(func='\n            NEW.white_label_id = (select white_label_id from orgs_organization\n                where id = NEW.organization_id);\n            RETURN NEW;\n        ', hash='a503a6411c9ed26b566cee5ef6d9c41e2dd27374', operation='INSERT OR UPDATE OF "organization_id"', pgid='pgtrigger_fill_white_label_d1af2', table='billing_usagereason', when='BEFORE')),
             ),
         ]),
+        migrations.CreateModel(
+            name='UpcomingInvoice',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('subscription_stripe_id', models.CharField(max_length=255, unique=True)),
+                ('terms', models.CharField(max_length=64)),
+                ('has_invoice', models.BooleanField()),
+                ('currency', models.CharField(blank=True, max_length=3)),
+                ('lines', models.JSONField(default=list)),
+                ('discount', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
+                ('tax', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
+                ('customer_balance', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
+                ('read_at', models.DateTimeField()),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='upcoming_invoices', to='orgs.organization')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['read_at'], name='upcoming_invoice_by_age')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('has_invoice', False), models.Q(('currency__regex', '^[a-z]{3}$'), ('has_invoice', True)), _connector='OR'), name='upcoming_invoice_currency'), models.CheckConstraint(condition=models.Q(('subscription_stripe_id', ''), _negated=True), name='upcoming_invoice_subscription_stripe_id_given'), models.CheckConstraint(condition=models.Q(('terms', ''), _negated=True), name='upcoming_invoice_terms_given')],
+            },
+        ),
     ]

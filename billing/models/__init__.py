@@ -24,6 +24,7 @@ from billing.models.reasons import ReasonSnooze, UsageReason
 from billing.models.refusals import AccessRefusal, RefusalReason
 from billing.models.stripe_events import StripeEvent
 from billing.models.sync import SyncRun, SyncSeen
+from billing.models.upcoming import UpcomingInvoice
 from billing.models.write_offs import UnpricedWriteOff
 
 __all__ = [
@@ -57,4 +58,5 @@ __all__ = [
     "SyncSeen",
     "UnpricedWriteOff",
     "UsageReason",
+    "UpcomingInvoice",
 ]

@@ -3,16 +3,22 @@
 from celery import shared_task
 
 from billing import gateway
+from billing.forecast.queries.estimates import EstimatedInvoice
 from billing.stripe.commands import resolution
 from billing.stripe.commands.actions import execution as action_execution
 from billing.stripe.commands.sync import execution as sync_execution
 from billing.stripe.commands.sync import runs
+from billing.stripe.commands.upcoming import refresh_upcoming
 from billing.stripe.commands.webhook_events import execution as event_execution
 from billing.stripe.commands.webhook_events import intake, queue
 from billing.stripe.queries.actions import list_due_actions
+from billing.stripe.queries.upcoming import list_outdated
+from orgs.models import Organization
+from orgs.queue.debounce import debounced_ids, enqueue_debounced
 from orgs.queue.enqueue import enqueue
 
 _BATCH = 1_000
+_PREVIEWS = 200  # organizations per sweep: each is a request to Stripe
 
 
 @shared_task
@@ -89,3 +95,26 @@ def sweep_actions() -> None:
     if gateway.is_on():
         for action_id in list_due_actions(_BATCH):
             enqueue(do_action, action_id)
+
+
+@shared_task
+def refresh_upcoming_invoices() -> None:
+    """Read Stripe's previews for organizations whose estimate needs them."""
+    for organization_ids in debounced_ids(refresh_upcoming_invoices):
+        if gateway.is_on():
+            refresh_upcoming(organization_ids)
+
+
+@shared_task
+def sweep_upcoming_invoices() -> None:
+    """Enqueue the organizations whose previews are the oldest, and too old."""
+    enqueue_debounced(refresh_upcoming_invoices, list_outdated(_PREVIEWS))
+
+
+def request_previews(organization: Organization, estimate: EstimatedInvoice) -> None:
+    """Have Stripe's previews read if an estimate that is shown needs them.
+
+    The next view shows them; until then mirrored prices are used.
+    """
+    if estimate.needs_preview and gateway.is_on():
+        enqueue_debounced(refresh_upcoming_invoices, [organization.pk])

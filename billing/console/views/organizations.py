@@ -15,6 +15,7 @@ from billing.console.views.costs import (
     cost_panel_with_limits,
 )
 from billing.forecast.queries.estimated_invoices import get_estimate
+from billing.stripe.tasks import request_previews
 from metrics.periods import DayRange
 from metrics.queries.daily_metrics import entitlement_usage
 from metrics.queries.fleet import recent_costs
@@ -124,6 +125,7 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     cost_request = ask_costs(request, organization_id)
     organization, today = cost_request.organization, cost_request.today
     estimate = get_estimate(organization, period=cost_request.period)
+    request_previews(organization, estimate)
     forecast = estimate.forecast
     context = {
         **cost_panel_with_limits(cost_request, forecast, "billing:overview"),

@@ -37,7 +37,7 @@ def get_estimate(
 ) -> EstimatedInvoice:
     """Return an organization's estimated invoice with its range and hit rate.
 
-    Six statements, five if `period` is given. Reads 400 days of daily costs.
+    Seven statements, six if `period` is given. Reads 400 days of daily costs.
     """
     now, zone = timezone.now(), organization.white_label.zone
     scored = _scored_days(now, zone)
@@ -66,7 +66,7 @@ def list_estimates(
 ) -> dict[int, EstimatedInvoice]:
     """Return the estimates for forecasts by organization id, without ranges.
 
-    Two statements for any number of organizations.
+    Three statements for any number of organizations.
     """
     now = timezone.now()
     rows = [row for row in organizations if row.id in forecasts]

@@ -6,9 +6,9 @@ prices come from Stripe's preview of the next invoice where there is a current o
 from the mirrored prices otherwise. Amounts are rounded as invoices are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -17,7 +17,13 @@ from django.urls import reverse
 
 from billing.forecast.backtests import Band, HitRate
 from billing.forecast.queries.forecasts import Forecast
-from billing.forecast.queries.invoice_terms import BilledItem, InvoiceTerms
+from billing.forecast.queries.invoice_terms import (
+    BilledItem,
+    InvoiceTerms,
+    Preview,
+    PreviewLine,
+    terms_of,
+)
 from billing.ledger.queries.facts import BillingFacts
 from billing.models.mirrors import SubscriptionStatus
 from billing.money import ZERO, Bill, compute_bill, exactly, round_money
@@ -38,6 +44,8 @@ class State(StrEnum):
     NO_SUBSCRIPTION = "no_subscription"
 
 
+PREVIEW_LASTS = timedelta(hours=24)  # then Stripe is asked again
+BALANCE = "stripe_balance"  # the code of the customer's balance in Stripe
 WITHOUT_INVOICE = (State.PAUSED, State.NO_DATE, State.NO_SUBSCRIPTION)
 _MESSAGES = {
     State.SCHEDULED: "",
@@ -131,6 +139,7 @@ class EstimatedInvoice:
     later: tuple[LaterLine, ...]
     forecast: Forecast
     charges_usage: bool
+    needs_preview: bool  # of Stripe: it was not read, or is out of date
     hit_rate: HitRate | None = None
 
     @property
@@ -209,7 +218,8 @@ def build_estimate(
     on = day_of(closes_at, organization.white_label.zone) if closes_at else None
     builder = _Builder(organization, forecast, terms, now, state, on)
     stripe_lines, later = _stripe_lines(builder)
-    lines = (*_usage_lines(builder, forecast.rest or ZERO), *stripe_lines)
+    usage_lines = _usage_lines(builder, forecast.rest or ZERO)
+    lines = _apply_balance((*usage_lines, *stripe_lines))
     return EstimatedInvoice(
         state=state,
         as_of=now,
@@ -221,6 +231,7 @@ def build_estimate(
         later=later,
         forecast=forecast,
         charges_usage=organization.is_billable,
+        needs_preview=_needs_preview(terms, now),
         hit_rate=hit_rate,
     )
 
@@ -299,15 +310,124 @@ def _stripe_lines(
     """Return the lines that Stripe prices: of this invoice, and of later ones."""
     lines: list[Line] = []
     later: list[LaterLine] = []
-    for item in builder.terms.items:
-        if not item.renews or item.bills_at is None:
-            continue
-        line, on = _item_line(builder, item), day_of(item.bills_at, builder.zone)
-        if builder.on == on:
-            lines += [*_trial_line(builder, item), line]
-        elif item.bills_at > builder.now:
-            later.append(LaterLine(on, line))
+    for items in builder.terms.by_subscription().values():
+        for on, line in _subscription_lines(builder, items):
+            if builder.on == on:
+                lines.append(line)
+            elif on >= day_of(builder.now, builder.zone) and line.amount != ZERO:
+                later.append(LaterLine(on, line))
+    lines += _balance_lines(builder)
     return tuple(lines), tuple(sorted(later, key=lambda line: line.on))
+
+
+def _subscription_lines(
+    builder: _Builder, items: Sequence[BilledItem]
+) -> Iterator[tuple[date, Line]]:
+    """Yield the lines of a subscription in Stripe, and the day of their invoice.
+
+    Stripe's preview is of the next invoice: items that are billed later, which a
+    subscription with several cycles has, come from their mirrored prices.
+    """
+    billed = [item for item in items if item.renews]
+    days = {item.bills_at for item in billed if item.bills_at is not None}
+    preview = current_preview(builder.terms, items)
+    for at in sorted(days):
+        on, due = (
+            day_of(at, builder.zone),
+            [row for row in billed if row.bills_at == at],
+        )
+        trials = (line for item in due for line in _trial_line(builder, item))
+        yield from ((on, line) for line in trials)
+        if preview is None or at != min(days):
+            yield from ((on, _item_line(builder, item)) for item in due)
+        elif preview.has_invoice:
+            yield from ((on, line) for line in _preview_lines(builder, due, preview))
+
+
+def current_preview(terms: InvoiceTerms, items: Sequence[BilledItem]) -> Preview | None:
+    """Return Stripe's preview of a subscription if it was read for its terms."""
+    preview = terms.previews.get(items[0].subscription_stripe_id)
+    return preview if preview and preview.terms == terms_of(items) else None
+
+
+def _needs_preview(terms: InvoiceTerms, now: datetime) -> bool:
+    """Return whether Stripe has to be asked for the preview of a subscription."""
+    for items in terms.by_subscription().values():
+        if any(item.renews for item in items):
+            preview = current_preview(terms, items)
+            if preview is None or preview.read_at < now - PREVIEW_LASTS:
+                return True
+    return False
+
+
+def _preview_lines(
+    builder: _Builder, items: Sequence[BilledItem], preview: Preview
+) -> Iterator[Line]:
+    """Yield the lines of a preview, added up where they are of one item."""
+    by_price = {item.price_stripe_id: item for item in items}
+    groups: dict[tuple[str, str], Decimal] = {}
+    for line in preview.lines:
+        key = _group_of(line, by_price.get(line.price_stripe_id))
+        groups[key] = groups.get(key, ZERO) + line.amount
+    groups["discount", "Discounts"] = -preview.discount
+    groups["tax", "Tax on what Stripe prices"] = preview.tax
+    whole = _item_line(builder, items[0])
+    for (code, label), amount in groups.items():
+        if amount or code in {"plan", "seats"}:
+            yield replace(
+                whole,
+                code=code,
+                label=label,
+                amount=amount,
+                currency=preview.currency,
+                source=Source.STRIPE,
+                as_of=preview.read_at,
+            )
+
+
+def _group_of(line: PreviewLine, item: BilledItem | None) -> tuple[str, str]:
+    """Return the code and label that a line of a preview is added up under."""
+    if line.is_proration:
+        return "proration", "Prorations of changes"
+    if item is None:
+        return "other", line.description or "Other items in Stripe"
+    return _code_of(item), _label_of(item)
+
+
+def _balance_lines(builder: _Builder) -> list[Line]:
+    """Return the line of the customer's balance in Stripe, of which all may be used.
+
+    How much of it is used is known with the other lines: see `_apply_balance`.
+    """
+    previews = [
+        preview
+        for items in builder.terms.by_subscription().values()
+        if (preview := current_preview(builder.terms, items)) and preview.has_invoice
+    ]
+    latest = max(previews, key=lambda preview: preview.read_at, default=None)
+    if latest is None or not latest.customer_balance or builder.on is None:
+        return []
+    label = "Customer balance in Stripe"
+    line = builder.line(BALANCE, label, latest.customer_balance, "billing:billing")
+    currency = latest.currency
+    return [
+        replace(line, currency=currency, source=Source.STRIPE, as_of=latest.read_at)
+    ]
+
+
+def _apply_balance(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Return the lines with as much of a credit in Stripe as the others need."""
+    return tuple(
+        replace(line, amount=max(line.amount or ZERO, -_owed(lines, line.currency)))
+        if line.code == BALANCE
+        else line
+        for line in lines
+    )
+
+
+def _owed(lines: Iterable[Line], currency: str) -> Decimal:
+    rows = [line for line in lines if line.code != BALANCE]
+    return max(_sum(rows).get(currency, ZERO), ZERO)
 
 
 def _trial_line(builder: _Builder, item: BilledItem) -> list[Line]:
@@ -391,7 +511,9 @@ def _range(
     with exactly():
         ends = [rest * Decimal(str(factor)) for factor in (band.low, band.high)]
     low, high = (
-        _sum((*_usage_lines(builder, end), *stripe_lines)).get(builder.currency)
+        _sum(_apply_balance((*_usage_lines(builder, end), *stripe_lines))).get(
+            builder.currency
+        )
         for end in ends
     )
     return low, high

@@ -1,12 +1,14 @@
-"""Query of what invoices have beside usage: prices, credit, and earlier charges.
+"""Query of what invoices have besides usage: prices, credit, earlier charges.
 
-Two statements for any number of organizations.
+Three statements for any number of organizations.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
+from typing import Any
 
 from billing.cycles import Cycle
 from billing.models import Charge
@@ -73,12 +75,59 @@ class BilledItem:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewLine:
+    """A line of Stripe's preview; `price_stripe_id` is empty for an item."""
+
+    description: str
+    amount: Decimal
+    price_stripe_id: str
+    is_proration: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Stripe's preview of the next invoice of a subscription, without usage."""
+
+    organization_id: int
+    subscription_stripe_id: str
+    terms: str  # those that it was read for
+    has_invoice: bool
+    currency: str
+    lines: tuple[PreviewLine, ...]
+    discount: Decimal
+    tax: Decimal
+    customer_balance: Decimal  # below 0 for credit
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceTerms:
-    """The items, credit, and charges of closed periods that wait for an invoice."""
+    """The items, credit, and charges of closed periods that wait for an invoice.
+
+    `previews` are by the subscription's Stripe id.
+    """
 
     items: tuple[BilledItem, ...] = ()
+    previews: Mapping[str, Preview] = field(default_factory=dict)
     credit: Decimal = ZERO
     waiting: Mapping[str, Decimal] = field(default_factory=dict)  # by currency
+
+    def by_subscription(self) -> dict[str, tuple[BilledItem, ...]]:
+        """Return the items of each subscription of Stripe."""
+        groups: dict[str, list[BilledItem]] = {}
+        for item in self.items:
+            groups.setdefault(item.subscription_stripe_id, []).append(item)
+        return {id_: tuple(items) for id_, items in groups.items()}
+
+
+def terms_of(items: Sequence[BilledItem]) -> str:
+    """Return a digest of what Stripe's preview of a subscription depends on."""
+    terms = sorted(
+        f"{item.status} {item.bills_at} {item.cancels_at} {item.trial_ends_at}"
+        f" {item.price_stripe_id} {item.quantity}"
+        for item in items
+    )
+    return sha256("\n".join(terms).encode()).hexdigest()
 
 
 # A subscription of Stripe that sells both kinds has a row for each, and each row has
@@ -119,6 +168,11 @@ cross join lateral (
             and c.invoice_stripe_id = ''
         group by 1 order by 1) sums) c
 """  # noqa: S608  only constants
+_PREVIEWS = """
+select organization_id, subscription_stripe_id, terms, has_invoice, currency, lines,
+    discount, tax, customer_balance, read_at
+from billing_upcominginvoice where organization_id = any(%(ids)s::bigint[])
+"""
 
 
 def invoice_terms(organization_ids: Iterable[int]) -> dict[int, InvoiceTerms]:
@@ -127,11 +181,38 @@ def invoice_terms(organization_ids: Iterable[int]) -> dict[int, InvoiceTerms]:
     items: dict[int, list[BilledItem]] = {}
     for row in fetch_all(_ITEMS, parameters):
         items.setdefault(row[0], []).append(BilledItem(*row))
+    previews: dict[int, dict[str, Preview]] = {}
+    for row in fetch_all(_PREVIEWS, parameters):
+        preview = _read_preview(*row)
+        previews.setdefault(row[0], {})[preview.subscription_stripe_id] = preview
     return {
         id_: InvoiceTerms(
-            tuple(items.get(id_, ())),
-            credit,
-            dict(zip(currencies, amounts, strict=True)),
+            items=tuple(items.get(id_, ())),
+            previews=previews.get(id_, {}),
+            credit=credit,
+            waiting=dict(zip(currencies, amounts, strict=True)),
         )
         for id_, credit, currencies, amounts in fetch_all(_BALANCES, parameters)
     }
+
+
+def _read_preview(*row: Any) -> Preview:
+    organization_id, id_, terms, has_invoice, currency, lines, *rest = row
+    discount, tax, customer_balance, read_at = rest
+    return Preview(
+        organization_id=organization_id,
+        subscription_stripe_id=id_,
+        terms=terms,
+        has_invoice=has_invoice,
+        currency=currency,
+        lines=tuple(_read_line(line) for line in lines),
+        discount=discount,
+        tax=tax,
+        customer_balance=customer_balance,
+        read_at=read_at,
+    )
+
+
+def _read_line(line: Mapping[str, Any]) -> PreviewLine:
+    amount = Decimal(line["amount"])
+    return PreviewLine(line["description"], amount, line["price"], line["is_proration"])

@@ -20,6 +20,7 @@ from billing.stripe.queries.discrepancies import list_organization_discrepancies
 from billing.stripe.queries.invoices import list_invoices
 from billing.stripe.queries.sync_runs import SyncProgress, list_syncs
 from billing.stripe.queries.timeline import MAX_ENTRIES, timeline
+from billing.stripe.tasks import request_previews
 from metrics.queries.periods import current_period
 from orgs import access
 from orgs.models import Organization
@@ -52,6 +53,7 @@ def tab_context(
     """
     period = current_period(organization.id)
     estimate = get_estimate(organization, period=period)
+    request_previews(organization, estimate)
     charges = _charges(organization.id)
     invoices = list_invoices(organization.id)
     adjustments = list_adjustments(organization.id)

@@ -339,7 +339,7 @@ def test_the_number_of_queries_of_the_tab_does_not_depend_on_rows(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     staff.client.get(staff.tab)
-    with django_assert_max_num_queries(27) as queries:
+    with django_assert_max_num_queries(28) as queries:
         staff.client.get(staff.tab)
     for number in range(30):
         StripeAction.objects.create(

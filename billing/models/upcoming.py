@@ -1,0 +1,44 @@
+"""Stripe's previews of the next invoices of subscriptions."""
+
+from django.db import models
+from django.db.models import CheckConstraint, Q
+
+from orgs.models.fields import not_empty
+
+
+class UpcomingInvoice(models.Model):
+    """What Stripe would bill next for a subscription, as of `read_at`.
+
+    It has what Stripe prices: plan, seats, prorations, discounts and tax; usage is not
+    in it. It counts only while the subscription's terms are those that it was read for.
+    """
+
+    organization = models.ForeignKey(
+        "orgs.Organization", on_delete=models.CASCADE, related_name="upcoming_invoices"
+    )
+    subscription_stripe_id = models.CharField(max_length=255, unique=True)
+    # A digest of the mirrored terms: see `billing.forecast.queries.invoice_terms`.
+    terms = models.CharField(max_length=64)
+    has_invoice = models.BooleanField()  # false: Stripe bills nothing any more
+    currency = models.CharField(max_length=3, blank=True)
+    # A list of {"description", "amount" (text), "price", "is_proration"}.
+    lines = models.JSONField(default=list)
+    discount = models.DecimalField(max_digits=24, decimal_places=3, default=0)
+    tax = models.DecimalField(max_digits=24, decimal_places=3, default=0)
+    # The customer's balance in Stripe: below 0 for credit.
+    customer_balance = models.DecimalField(max_digits=24, decimal_places=3, default=0)
+    read_at = models.DateTimeField()  # before Stripe was asked
+
+    class Meta:
+        constraints = [
+            CheckConstraint(
+                condition=Q(has_invoice=False)
+                | Q(has_invoice=True, currency__regex="^[a-z]{3}$"),
+                name="upcoming_invoice_currency",
+            ),
+            *not_empty("upcoming_invoice", "subscription_stripe_id", "terms"),
+        ]
+        indexes = [models.Index(fields=["read_at"], name="upcoming_invoice_by_age")]
+
+    def __str__(self) -> str:
+        return f"upcoming invoice of {self.subscription_stripe_id}"
