@@ -7,8 +7,8 @@ import csv
 import json
 import subprocess
 import sys
-from collections import Counter
-from datetime import timedelta
+from collections import Counter, defaultdict
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from billing.forecast.weekdays import forecast_costs
 from metrics.periods import DayRange
 from metrics.queries.series import SeriesFilters, series
 from orgs.catalog import Scope
@@ -197,3 +198,47 @@ def _check_costs(files: Path) -> int:
         exact = expected[str(organization), str(day), str(product), str(meter)]
         assert (quantity, cost, benchmark) == (exact, exact * price, exact * mark)
     return len(stored)
+
+
+def _real_costs(files: Path) -> dict[str, list[float]]:
+    """Return the daily costs of each organization, from its first day to the last."""
+    prices = {
+        (row["product"], row["meter"]): float(row["unit_price"])
+        for row in _rows(files / "rates.csv")
+    }
+    costs: dict[str, Counter[date]] = defaultdict(Counter)
+    for line in (files / "events.ndjson").read_text().splitlines():
+        usage = json.loads(line)
+        day = date.fromisoformat(usage["timestamp"][:10])
+        costs[usage["organization"]][day] += sum(
+            quantity * prices.get((usage["product"], meter), 0.0)
+            for meter, quantity in usage["quantities"].items()
+        )
+    last = max(max(days) for days in costs.values())
+    return {
+        name: [
+            float(days[min(days) + timedelta(days=at)])
+            for at in range((last - min(days)).days + 1)
+        ]
+        for name, days in costs.items()
+    }
+
+
+@pytest.mark.parametrize("ahead", [3, 5, 7])
+def test_the_forecast_is_better_than_a_straight_line(files: Path, ahead: int) -> None:
+    """The error of the cost to date and `ahead` days more, relative to the outcome."""
+    errors: dict[str, list[float]] = {"weekdays": [], "straight line": []}
+    for costs in _real_costs(files).values():
+        for origin in range(5, len(costs) - ahead + 1):
+            before, actual = costs[:origin], sum(costs[origin : origin + ahead])
+            if not sum(before):
+                continue
+            line = sum(before[-7:]) / len(before[-7:]) * ahead
+            expected = forecast_costs(before).cost_of(ahead)
+            total = sum(before) + actual
+            errors["weekdays"].append(abs(expected - actual) / total)
+            errors["straight line"].append(abs(line - actual) / total)
+    means = {name: sum(values) / len(values) for name, values in errors.items()}
+    shown = ", ".join(f"{name} {mean:.1%}" for name, mean in means.items())
+    print(f"{ahead} days ahead, {len(errors['weekdays'])} forecasts: {shown}")
+    assert means["weekdays"] < means["straight line"]

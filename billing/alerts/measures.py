@@ -275,12 +275,15 @@ MEASURES: dict[Measure, MeasureDefinition] = {
             Figure("Projected to reach soft limit", "projected_on", Format.DATE),
             Figure("Expected cost per day", "run_rate_per_day", Format.MONEY),
             Figure("Expected usage at period end", "value", Format.MONEY),
+            Figure("Estimated invoice", "estimated_invoice", Format.MONEY),
+            Figure("Invoice date", "estimated_invoice_on", Format.DATE),
             *_SPENDING,
         ),
         sample=Sample(
             _SAMPLE_SPENDING
             | {"payable": "9980.40", "value": "14760.20", "base": "13000"}
-            | {"run_rate_per_day": "531.09"}
+            | {"run_rate_per_day": "531.09", "estimated_invoice": "16759.20"}
+            | {"estimated_invoice_on": "2026-12-01"}
             | {"projected_on": "2026-11-27"}
         ),
         is_daily=True,

@@ -57,6 +57,6 @@ __all__ = [
     "SyncRun",
     "SyncSeen",
     "UnpricedWriteOff",
-    "UsageReason",
     "UpcomingInvoice",
+    "UsageReason",
 ]

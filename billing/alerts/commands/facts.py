@@ -10,8 +10,9 @@
      "recipients": ["a@example.com", …]}
 
 The value is compared with `base`: a limit, a balance or a median. `unit` is one of
-`billing.alerts.measures.Unit`. The kind `pace` adds `run_rate_per_day`, `days_left` and
-`projected_on`; `spike` adds its `day`; `stale_data` adds `last_used_on`.
+`billing.alerts.measures.Unit`. The kind `pace` adds `run_rate_per_day`, `projected_on`,
+`estimated_invoice` and `estimated_invoice_on`; `spike` adds its `day`; `stale_data`
+adds `last_used_on`.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,10 @@ from orgs.decimals import plain
 from orgs.models import Organization
 
 Facts = dict[str, Any]
-_AMOUNTS = ("cost", "payable", "free_balance", "soft", "hard", "run_rate_per_day")
+_AMOUNTS = (
+    *("cost", "payable", "free_balance", "soft", "hard"),
+    *("run_rate_per_day", "estimated_invoice"),
+)
 
 
 def build_facts(thresholds: Sequence[ReachedThreshold]) -> list[Facts]:

@@ -19,9 +19,12 @@ from orgs.web.templatetags import display
 Context = dict[str, Any]
 _AMOUNTS = (
     *("value", "base", "cost", "payable", "free_balance", "soft", "hard"),
-    "run_rate_per_day",
+    *("run_rate_per_day", "estimated_invoice"),
 )
-_DATES = ("today", "projected_on", "day", "last_used_on", "contract_year")
+_DATES = (
+    *("today", "projected_on", "day", "last_used_on", "contract_year"),
+    "estimated_invoice_on",
+)
 _INSTANTS = ("starts_at", "ends_at", "trial_ends_at")
 _CHART_DAYS = 14
 _ALL_USED = 100  # percent of an entitlement

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from billing.forecast.queries.forecasts import Forecast, Supposition, list_forecasts
+from billing.forecast.queries.estimated_invoices import list_estimates
+from billing.forecast.queries.estimates import EstimatedInvoice
+from billing.forecast.queries.forecasts import Supposition, list_forecasts
 from billing.models.accounts import LimitKind
 from billing.money import ZERO, exactly
 from orgs.days import day_of
@@ -52,6 +54,8 @@ class Expectation:
     per_day: Decimal
     history_days: int
     projected_on: date | None
+    estimated_invoice: Decimal | None  # in the white label's currency; None without one
+    estimated_invoice_on: date | None
 
 
 def expect_usage(
@@ -62,21 +66,26 @@ def expect_usage(
 ) -> list[Expectation]:
     """Return what the organizations with a soft limit are expected to use, by id.
 
-    Four statements for any number of organizations.
+    Seven statements for any number of organizations.
     """
     supposed = (scenario or Scenario()).supposition
     rows = Organization.objects.filter(pk__in=organization_ids, deleted_at=None)
     organizations = list(rows.select_related("white_label"))
     zones = {row.pk: row.white_label.zone for row in organizations}
     forecasts = list_forecasts(organizations, now=now, supposed=supposed)
-    return [
-        _expectation(id_, forecast, day_of(now, zones[id_]))
+    limited = {
+        id_: forecast
         for id_, forecast in sorted(forecasts.items())
         if forecast.facts.soft is not None
+    }
+    estimates = list_estimates(organizations, limited)
+    return [
+        _expectation(id_, estimates[id_], day_of(now, zones[id_])) for id_ in limited
     ]
 
 
-def _expectation(id_: int, forecast: Forecast, today: date) -> Expectation:
+def _expectation(id_: int, estimate: EstimatedInvoice, today: date) -> Expectation:
+    forecast = estimate.forecast
     [soft] = (limit for limit in forecast.limits if limit.kind == LimitKind.SOFT)
     end = forecast.ends_on or today + timedelta(days=HORIZON_DAYS)
     with exactly():
@@ -88,6 +97,8 @@ def _expectation(id_: int, forecast: Forecast, today: date) -> Expectation:
         forecast.daily_average,
         forecast.usage.history_days,
         soft.projected_on,
+        estimate.total.amount if estimate.total and estimate.is_complete else None,
+        estimate.on,
     )
 
 
@@ -99,4 +110,6 @@ def expectation_parameters(expected: Sequence[Expectation]) -> dict[str, object]
         "expected_per_day": [row.per_day for row in expected],
         "expected_history": [row.history_days for row in expected],
         "expected_on": [row.projected_on for row in expected],
+        "estimated_invoices": [row.estimated_invoice for row in expected],
+        "estimated_on": [row.estimated_invoice_on for row in expected],
     }

@@ -182,10 +182,14 @@ measured as (
         select 'run_rate', '', f.value, a.soft, a.soft_version, a.number::text,
             f.history_days >= {MIN_HISTORY_DAYS},
             jsonb_build_object('run_rate_per_day', f.per_day::text,
-                'days_with_usage', f.history_days, 'projected_on', f.projected_on)
+                'days_with_usage', f.history_days, 'projected_on', f.projected_on,
+                'estimated_invoice', f.estimated_invoice::text,
+                'estimated_invoice_on', f.estimated_on)
         from unnest(%(expected_ids)s::bigint[], %(expected_values)s::numeric[],
             %(expected_per_day)s::numeric[], %(expected_history)s::integer[],
-            %(expected_on)s::date[]) f (id, value, per_day, history_days, projected_on)
+            %(expected_on)s::date[], %(estimated_invoices)s::numeric[],
+            %(estimated_on)s::date[]) f (id, value, per_day, history_days,
+                projected_on, estimated_invoice, estimated_on)
         where f.id = a.id and a.soft > a.payable
         union all
         select 'spike', '', coalesce(a.last_cost, 0), coalesce(a.median, 0), 0,
