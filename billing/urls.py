@@ -3,6 +3,7 @@
 from billing.access import urls as access
 from billing.alerts import urls as alerts
 from billing.console import urls as console
+from billing.exports import urls as exports
 from billing.ledger import urls as ledger
 from billing.needs_action import urls as needs_action
 from billing.stripe import urls as stripe
@@ -11,6 +12,7 @@ app_name = "billing"
 urlpatterns = [
     *console.urlpatterns,
     *needs_action.urlpatterns,
+    *exports.urlpatterns,
     *stripe.urlpatterns,
     *access.urlpatterns,
     *alerts.urlpatterns,

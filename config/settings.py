@@ -120,6 +120,7 @@ TEMPLATE_LIBRARIES = (
     "billing.console.templatetags.entitlements",
     "billing.console.templatetags.fleet",
     "billing.console.templatetags.organization_rows",
+    "billing.exports.templatetags.exports",
     "billing.forecast.templatetags.estimates",
     "billing.forecast.templatetags.tiles",
     "billing.needs_action.templatetags.reasons",

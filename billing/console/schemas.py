@@ -7,7 +7,7 @@ from billing.forecast.queries.estimates import EstimatedInvoice
 from orgs.decimals import plain
 from orgs.schemas.csv import Cell, csv_parts
 
-_COLUMNS = (
+ORGANIZATION_COLUMNS = (
     "id",
     "external_id",
     "name",
@@ -36,10 +36,13 @@ def organizations_csv(
 
     Amounts are exact, not rounded as on the page; badges are separated by semicolons.
     """
-    return csv_parts(_COLUMNS, map(_cells, rows), for_excel=for_excel)
+    return csv_parts(
+        ORGANIZATION_COLUMNS, map(organization_cells, rows), for_excel=for_excel
+    )
 
 
-def _cells(row: FleetRow) -> list[Cell]:
+def organization_cells(row: FleetRow) -> list[Cell]:
+    """Return the cells of an organization's row, in the order of the columns."""
     organization, limit = row.organization, row.limit
     return [
         organization.pk,

@@ -4,7 +4,6 @@ from django.urls import path
 
 from billing.console.views.cost_lines import cost_lines, day_events
 from billing.console.views.costs import costs
-from billing.console.views.exports import organization_csv
 from billing.console.views.fleet import fleet
 from billing.console.views.organizations import organization_list, overview
 from billing.console.views.search import search_page
@@ -15,7 +14,6 @@ urlpatterns = [
     path("search/", search_page, name="search"),
     path("unpriced/", unpriced, name="unpriced"),
     path("organizations/", organization_list, name="organization_list"),
-    path("organizations.csv", organization_csv, name="organization_csv"),
     path("organizations/<int:organization_id>/", overview, name="overview"),
     path("organizations/<int:organization_id>/costs/", costs, name="costs"),
     path(

@@ -2,12 +2,11 @@
 
 from django.urls import path
 
-from billing.needs_action.views.needs_action import needs_action_csv, needs_action_page
+from billing.needs_action.views.needs_action import needs_action_page
 from billing.needs_action.views.snoozes import end_reason_snooze, snooze
 
 urlpatterns = [
     path("needs-action/", needs_action_page, name="needs_action"),
-    path("needs-action.csv", needs_action_csv, name="needs_action_csv"),
     path(
         "needs-action/snoozes/<int:snooze_id>/end/",
         end_reason_snooze,

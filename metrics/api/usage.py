@@ -13,6 +13,7 @@ from metrics.periods import DayRange, Grain
 from metrics.queries.daily_metrics import DAYS, DayMetrics, daily_metrics
 from metrics.queries.series import GroupBy, Series, SeriesFilters, series
 from metrics.schemas.charts import ChartsIn, number
+from metrics.schemas.costs_csv import COST_COLUMNS, cost_rows
 from orgs import access
 from orgs.catalog import Scope
 from orgs.days import ONE_DAY, day_of, parse_day
@@ -151,28 +152,8 @@ def costs_csv(
         request, organization_id, Scope.BILLING_READ
     )
     costs = series(organization.pk, query.filters(organization.white_label))
-    currency = organization.white_label.currency
-    columns = (
-        "bucket",
-        "product",
-        "cost",
-        "benchmark_cost",
-        "currency",
-        "unpriced_quantity",
-    )
-    rows = (
-        (
-            bucket,
-            line.id,
-            amounts.priced_cost,
-            None if amounts.has_no_price else amounts.benchmark_cost,
-            currency,
-            amounts.unpriced_quantity,
-        )
-        for bucket in costs.buckets
-        for line, amounts in costs.amounts_in(bucket)
-    )
-    text = csv_text(columns, rows, for_excel=file.is_for_excel)
+    rows = cost_rows(costs, organization.white_label.currency)
+    text = csv_text(COST_COLUMNS, rows, for_excel=file.is_for_excel)
     return _attachment(text, f"costs-{organization.pk}.csv")
 
 

@@ -145,6 +145,7 @@ HIDDEN_PAGES = {"api_docs"}  # not found for others than staff
 KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_api_keys_page
 # Routes of one row, most of them POST only: see test_stripe_pages and test_actions.
 ROW_PAGES = {
+    *("billing:fleet_table", "billing:organization_table"),  # see test_tables
     "billing:write_off",  # see test_unpriced_periods
     *("billing:start_sync", "billing:discrepancy_row", "billing:resolve_discrepancy"),
     *(

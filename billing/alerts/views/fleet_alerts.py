@@ -47,6 +47,7 @@ def fleet_alerts(request: OrgRequest) -> HttpResponse:
         "may_preview": may_preview(staff.principal, request.user),
         "zone": staff.zone,
         "tab": tab,
+        "csv_state": tab or "failed",
         "rows": rows[:_PAGE_SIZE],
         "states": [
             {

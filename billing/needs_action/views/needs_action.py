@@ -1,55 +1,26 @@
 """The page of the organizations that need action, and its CSV file."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 
 from billing.needs_action.forms import read_need_filters
 from billing.needs_action.kinds import GROUP_LABELS, GROUPS, Severity
 from billing.needs_action.queries.reasons import (
     Needs,
-    OrganizationInNeed,
     find_needs,
     needs_page,
 )
-from billing.needs_action.queries.texts import (
-    owed_amounts,
-    reason_text,
-    reason_url,
-    snooze_text,
-)
-from billing.staff import StaffContext, require_billing_read
-from orgs.models import WhiteLabel
-from orgs.schemas.csv import Cell, csv_parts
-from orgs.schemas.exports import EXCEL, read_is_for_excel
+from billing.staff import require_billing_read
+from orgs.schemas.exports import EXCEL
 from orgs.web.http import OrgRequest, page_or_fragment
 
 _PAGE = "billing/needs_action/needs_action.html"
 _PANEL = "billing/needs_action/_needs_action.html"
 _PAGE_SIZE = 50
 _PARAMETERS = ("white_label", "reason", "severity", "snoozed")
-_COLUMNS = (
-    "organization_id",
-    "external_id",
-    "name",
-    "white_label",
-    "score",
-    "reason",
-    "severity",
-    "points",
-    "since",
-    "count",
-    "text",
-    "amounts",
-    "snoozed_until",
-    "snoozed_by",
-    "snooze_note",
-    "url",
-)
 
 
 def needs_action_page(request: OrgRequest) -> HttpResponse:
@@ -150,54 +121,3 @@ def _snoozed(request: OrgRequest, needs: Needs) -> dict[str, Any]:
         "is_current": is_current,
         "url": _url(request, snoozed="" if is_current else "1"),
     }
-
-
-def needs_action_csv(request: OrgRequest) -> StreamingHttpResponse:
-    """Return all reasons that pass the filters as CSV, a line for each.
-
-    The file is not capped: all reasons of the white labels are read.
-    """
-    staff = require_billing_read(request)
-    labels = {label.pk: label for label in staff.selected_white_labels(request.GET)}
-    filters = read_need_filters(request.GET)
-    for_excel = read_is_for_excel(request.GET.get("for", ""))
-    needs = find_needs(list(labels), now=staff.now, cap=None).select(filters)
-    response = StreamingHttpResponse(
-        csv_parts(_COLUMNS, _lines(needs, labels, staff), for_excel=for_excel),
-        content_type="text/csv; charset=utf-8",
-    )
-    response["Content-Disposition"] = 'attachment; filename="needs-action.csv"'
-    return response
-
-
-def _lines(
-    needs: Needs, labels: Mapping[int, WhiteLabel], staff: StaffContext
-) -> Iterator[list[Cell]]:
-    for row in needs.organizations:
-        yield from _cells(row, labels[row.white_label_id], staff.now)
-
-
-def _cells(
-    row: OrganizationInNeed, label: WhiteLabel, now: datetime
-) -> Iterator[list[Cell]]:
-    for reason in (*row.reasons, *row.snoozed):
-        amounts = owed_amounts(reason).items()
-        snooze = reason.snooze
-        yield [
-            row.organization_id,
-            row.external_id,
-            row.name,
-            label.slug,
-            row.score,
-            reason.kind.value,
-            reason.severity.value,
-            0 if snooze else reason.points(now),
-            reason.at,
-            reason.count,
-            reason_text(reason, label, now),
-            "; ".join(f"{amount:f} {code}" for code, amount in sorted(amounts)),
-            snooze.until if snooze else None,
-            snooze.by if snooze else None,
-            snooze_text(snooze, label) if snooze else None,
-            reason_url(reason.kind, row.organization_id),
-        ]

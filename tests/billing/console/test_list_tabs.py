@@ -220,8 +220,8 @@ def test_the_link_to_the_csv_file_follows_a_search(
     assert 'href="/organizations.csv?q=a+b&amp;state=paused&amp;for=excel"' in page
     part = bound.get(f"{LIST}?q=seven", headers={"hx-request": "true"}).content.decode()
     assert (
-        'href="/organizations.csv?q=seven&amp;for=excel" download hx-boost="false"'
-        " hx-swap-oob" in part
+        'href="/organizations.csv?q=seven&amp;for=excel" data-csv="organizations"'
+        ' download hx-boost="false" hx-swap-oob' in part
     )
 
 

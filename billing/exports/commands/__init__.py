@@ -1,0 +1,1 @@
+"""Commands that write, resume, and delete large exports."""

@@ -1,0 +1,1 @@
+"""Tables that can be downloaded: what they are called, their columns and rows."""

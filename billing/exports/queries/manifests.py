@@ -1,0 +1,92 @@
+"""The manifest of a downloaded file: what is in it, and how to check that it is whole.
+
+A manifest is another file, so that the CSV has nothing but its header and rows.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from billing.exports.queries.tables import Selection, Span, Table
+
+# Parameters that every table takes, beside its own.
+COMMON = frozenset({"for", "format"})
+
+
+@dataclass
+class Digest:
+    """Size and SHA-256 of the parts that passed, counted while they are sent."""
+
+    size: int = 0  # bytes
+
+    def __post_init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def pass_through(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the parts, counting them."""
+        for part in parts:
+            self.size += len(part)
+            self._hash.update(part)
+            yield part
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+
+def file_name(table: Table, selection: Selection) -> str:
+    """Return the name of the CSV file: the table, and the organization's ID."""
+    organization = selection.organization
+    return (
+        f"{table.slug}-{organization.pk}.csv" if organization else f"{table.slug}.csv"
+    )
+
+
+def build_manifest(
+    table: Table,
+    selection: Selection,
+    *,
+    rows: int,
+    digest: Digest,
+    for_excel: bool,
+) -> dict[str, Any]:
+    """Return the manifest of a file, ready for JSON.
+
+    `amounts` says whether the amounts are final or may still change; `range` is null
+    at an end without a bound. `currencies` are those of the white labels: a row with
+    another one names it.
+    """
+    organization = selection.organization
+    return {
+        "file": file_name(table, selection),
+        "table": table.slug,
+        "title": table.title,
+        "created_at": selection.now.astimezone(selection.zone).isoformat(),
+        "time_zone": selection.zone.key,
+        "range": _range(table.span_of(selection), selection),
+        "currencies": selection.currencies,
+        "amounts": table.amounts_of(selection).value,
+        "organization_id": organization.pk if organization else None,
+        "white_labels": sorted(label.slug for label in selection.white_labels),
+        "parameters": _parameters(selection),
+        "columns": list(table.columns),
+        "rows": rows,
+        "bytes": digest.size,
+        "sha256": digest.sha256,
+        "for": "excel" if for_excel else None,
+    }
+
+
+def _range(span: Span, selection: Selection) -> dict[str, str | None]:
+    return {"from": _iso(span.start, selection), "to": _iso(span.end, selection)}
+
+
+def _iso(value: datetime | None, selection: Selection) -> str | None:
+    return value.astimezone(selection.zone).isoformat() if value else None
+
+
+def _parameters(selection: Selection) -> dict[str, str]:
+    query = selection.query
+    return {name: str(query[name]) for name in sorted(query) if name not in COMMON}

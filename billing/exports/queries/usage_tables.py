@@ -1,0 +1,334 @@
+"""Tables of an organization's usage, costs, alerts and reconciliation.
+
+They are computed by the queries of their pages, and take the parameters of these.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from billing.alerts.queries.statuses import list_statuses
+from billing.exports.queries.tables import (
+    Amounts,
+    Level,
+    Row,
+    Selection,
+    Span,
+    Table,
+    as_row,
+)
+from billing.forecast.queries.estimated_invoices import get_estimate
+from billing.ledger.queries.reconciliation import (
+    Reason,
+    Reconciliation,
+    reconcile_period,
+)
+from billing.models import BillingPeriod
+from metrics.charts import shares
+from metrics.forms import ChartQuery
+from metrics.queries.daily_metrics import DAYS, DayMetrics, daily_metrics
+from metrics.queries.periods import current_period
+from metrics.queries.series import GroupBy, Series, SeriesFilters, series
+from metrics.schemas.costs_csv import COST_COLUMNS, cost_rows, usage_rows
+from orgs.catalog import Scope
+from orgs.days import ONE_DAY, day_of, first_instant
+from orgs.errors import DomainError, NotFound
+
+RANGE = frozenset({"range", "from", "through", "grain"})
+
+
+def read_chart_query(selection: Selection) -> ChartQuery:
+    """Return the range and grain of a chart's page; raise for a bad parameter."""
+    organization, zone = selection.get_organization(), selection.zone
+    period = current_period(organization.pk)
+    query = ChartQuery.read(
+        selection.query,
+        today=day_of(selection.now, zone),
+        period_starts_on=day_of(period.starts_at, zone),
+        offers_cumulative=True,
+    )
+    if query.problem:
+        raise DomainError(query.problem, code="invalid_range", fields=("range",))
+    return query
+
+
+def chart_span(selection: Selection) -> Span:
+    """Return the instants between which the days of a chart's range are."""
+    days = read_chart_query(selection).selected.range
+    zone = selection.zone
+    return Span(first_instant(days.start, zone), first_instant(days.end, zone))
+
+
+def cost_amounts(selection: Selection) -> Amounts:
+    """Return whether the days of the range are of closed periods, or of the open one.
+
+    Late usage counts in the open period whatever its day, so a range that ends before
+    the open period can still have some of it; its days are called invoiced.
+    """
+    span = chart_span(selection)
+    opened_at = current_period(selection.get_organization().pk).starts_at
+    if span.end and span.end <= opened_at:
+        return Amounts.INVOICED
+    is_mixed = span.start is not None and span.start < opened_at
+    return Amounts.MIXED if is_mixed else Amounts.ESTIMATE
+
+
+def _filters(selection: Selection, group_by: GroupBy) -> SeriesFilters:
+    return read_chart_query(selection).filters(group_by)
+
+
+def _series(selection: Selection, group_by: GroupBy = GroupBy.PRODUCT) -> Series:
+    organization = selection.get_organization()
+    return series(organization.pk, _filters(selection, group_by))
+
+
+def _currency(selection: Selection) -> str:
+    return selection.get_organization().white_label.currency
+
+
+def _costs(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    return cost_rows(_series(selection), _currency(selection))
+
+
+def _usage(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    return usage_rows(_series(selection, GroupBy.METER))
+
+
+def _products(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    for share in shares(_series(selection)):
+        has_no_price = share.total.has_no_price
+        yield [
+            share.line.id,
+            share.line.name,
+            share.total.priced_cost,
+            None if has_no_price else share.fraction,
+            None if has_no_price else share.total.benchmark_cost,
+            None if has_no_price else share.savings,
+            _currency(selection),
+            share.total.unpriced_quantity,
+        ]
+
+
+_DAY_COLUMNS = DayMetrics.__struct_fields__
+
+
+def _metrics(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    organization = selection.get_organization()
+    days = read_chart_query(selection).selected.range
+    last = min(days.end - ONE_DAY, day_of(selection.now, selection.zone))
+    number = min((last - days.start).days + 1, DAYS)
+    rows = daily_metrics(organization, last=last, days=number) if number > 0 else []
+    for row in reversed(rows):
+        yield [getattr(row, name) for name in _DAY_COLUMNS]
+
+
+def _alert_status(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    organization = selection.get_organization()
+    for status in list_statuses(organization.pk, now=selection.now):
+        measured = status.measurement
+        value = measured.value if measured else None
+        values = (
+            status.kind.slug,
+            status.kind.label,
+            status.subject,
+            value,
+            status.threshold,
+            status.status.value,
+            status.explanation,
+        )
+        yield as_row(values, selection.zone)
+
+
+def _find_period(selection: Selection) -> BillingPeriod:
+    """Return the chosen period, by default the last closed one.
+
+    Raises `NotFound` for a number that the organization does not have.
+    """
+    organization = selection.get_organization()
+    rows = BillingPeriod.objects.filter(organization=organization).order_by("-number")
+    text = selection.query.get("period", "")
+    if text:
+        is_number = text.isascii() and text.isdigit() and len(text) < 10  # noqa: PLR2004
+        rows = rows.filter(number=int(text)) if is_number else rows.none()
+    period = rows.filter(ends_at__isnull=False).first() or rows.first()
+    if period is None:
+        raise NotFound("Period not found.")
+    return period
+
+
+def _reconciliation(selection: Selection) -> Reconciliation:
+    number = _find_period(selection).number
+    return reconcile_period(selection.get_organization(), number)
+
+
+def _period_span(selection: Selection) -> Span:
+    period = _find_period(selection)
+    return Span(period.starts_at, period.ends_at)
+
+
+def _period_amounts(selection: Selection) -> Amounts:
+    is_open = _find_period(selection).ends_at is None
+    return Amounts.ESTIMATE if is_open else Amounts.INVOICED
+
+
+def _reasons(reasons: Sequence[Reason]) -> str:
+    return "; ".join(
+        f"{reason.cause.value} ({reason.amount})"
+        + (f": {reason.detail}" if reason.detail else "")
+        for reason in reasons
+    )
+
+
+def _steps(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    result = _reconciliation(selection)
+    number, currency = result.period.number, result.currency
+    for step in result.steps:
+        cells = (step.label, step.amount, step.difference, _reasons(step.reasons))
+        yield [number, *cells, currency]
+
+
+def _period_products(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    result = _reconciliation(selection)
+    for row in result.rows:
+        yield [
+            result.period.number,
+            row.product or "Credit",
+            row.events,
+            row.daily,
+            row.charged,
+            row.on_invoice,
+            row.invoice_stripe_id,
+            _reasons(row.reasons),
+            result.currency,
+        ]
+
+
+def _period_quantities(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    result = _reconciliation(selection)
+    for meter in result.meters:
+        yield [
+            result.period.number,
+            meter.product,
+            meter.meter,
+            meter.recorded,
+            meter.priced,
+            meter.free,
+            meter.unpriced,
+        ]
+
+
+def _estimate(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    estimate = get_estimate(selection.get_organization())
+    for line in estimate.lines:
+        values = (estimate.on, line.code, line.label, line.amount, line.currency)
+        yield as_row((*values, line.source.value, line.as_of), selection.zone)
+    for later in estimate.later:
+        line = later.line
+        values = (later.on, line.code, line.label, line.amount, line.currency)
+        yield as_row((*values, line.source.value, line.as_of), selection.zone)
+
+
+_PERIOD = frozenset({"period"})
+_ONE = frozenset({Level.ORGANIZATION})
+
+COMPUTED_TABLES = (
+    Table(
+        slug="costs",
+        title="Costs",
+        columns=COST_COLUMNS,
+        rows=_costs,
+        amounts=cost_amounts,
+        parameters=RANGE | {"view"},
+        check=read_chart_query,
+        span=chart_span,
+    ),
+    Table(
+        slug="cost-by-product",
+        title="Cost by product",
+        columns=(
+            *("product", "name", "cost", "share", "benchmark_cost", "savings"),
+            *("currency", "unpriced_quantity"),
+        ),
+        rows=_products,
+        amounts=cost_amounts,
+        parameters=RANGE | {"view"},
+        check=read_chart_query,
+        span=chart_span,
+    ),
+    Table(
+        slug="usage",
+        title="Usage",
+        columns=("bucket", "meter", "unit", "quantity", "unpriced_quantity"),
+        rows=_usage,
+        scope=Scope.ORGANIZATIONS_READ,
+        amounts=Amounts.RECORDED,
+        parameters=RANGE,
+        check=read_chart_query,
+        span=chart_span,
+    ),
+    Table(
+        slug="metrics",
+        title="Daily metrics",
+        columns=_DAY_COLUMNS,
+        rows=_metrics,
+        scope=Scope.ORGANIZATIONS_READ,
+        amounts=Amounts.RECORDED,
+        parameters=RANGE,
+        check=read_chart_query,
+        span=chart_span,
+    ),
+    Table(
+        slug="estimated-invoice",
+        title="Lines of the estimated invoice",
+        columns=(
+            *("invoice_on", "line", "label", "amount", "currency"),
+            *("source", "as_of"),
+        ),
+        rows=_estimate,
+        amounts=Amounts.ESTIMATE,
+    ),
+    Table(
+        slug="alert-status",
+        title="Alert status",
+        columns=(
+            *("kind", "label", "subject", "value", "threshold"),
+            *("status", "explanation"),
+        ),
+        rows=_alert_status,
+        amounts=Amounts.ESTIMATE,
+    ),
+    Table(
+        slug="reconciliation",
+        title="Reconciliation",
+        columns=("period", "step", "amount", "difference", "reasons", "currency"),
+        rows=_steps,
+        amounts=_period_amounts,
+        parameters=_PERIOD,
+        check=_find_period,
+        span=_period_span,
+    ),
+    Table(
+        slug="period-products",
+        title="Breakdown by product",
+        columns=(
+            *("period", "product", "events", "daily_usage", "charged", "on_invoice"),
+            *("invoice_stripe_id", "reasons", "currency"),
+        ),
+        rows=_period_products,
+        amounts=_period_amounts,
+        parameters=_PERIOD,
+        check=_find_period,
+        span=_period_span,
+    ),
+    Table(
+        slug="period-quantities",
+        title="Quantities",
+        columns=(
+            *("period", "product", "meter", "recorded", "priced", "free"),
+            "unpriced",
+        ),
+        rows=_period_quantities,
+        amounts=Amounts.RECORDED,
+        parameters=_PERIOD,
+        check=_find_period,
+        span=_period_span,
+    ),
+)

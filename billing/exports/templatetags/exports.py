@@ -1,0 +1,57 @@
+"""Template tags of the links that download a table as CSV."""
+
+from collections.abc import Set
+from urllib.parse import urlencode
+
+from django import template
+from django.http import QueryDict
+from django.template import Context
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from billing.exports.queries.registry import get_table
+from billing.exports.queries.tables import Level
+from orgs.models import Organization
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def csv_link(
+    context: Context,
+    slug: str,
+    organization: Organization | None = None,
+    **parameters: object,
+) -> SafeString:
+    """Render the link that downloads a table, for Excel as staff use it.
+
+    The link keeps the parameters of the page that the table takes, such as its range
+    and filters; `parameters` replace these, and an empty one drops it.
+    """
+    level = Level.FLEET if organization is None else Level.ORGANIZATION
+    table = get_table(slug, level)
+    request = context.get("request")
+    names = table.parameters | ({"white_label"} if level is Level.FLEET else set())
+    query = _page_parameters(request.GET if request else QueryDict(), names)
+    query |= {name: str(value) for name, value in parameters.items()}
+    query = {name: value for name, value in query.items() if value}
+    url = _url(slug, organization)
+    return format_html(
+        '<a class="card__link" href="{}?{}" data-csv="{}" hx-boost="false">CSV'
+        '<span class="visually-hidden">: {}</span></a>',
+        url,
+        urlencode({**query, "for": "excel"}),
+        slug,
+        table.title,
+    )
+
+
+def _page_parameters(query: QueryDict, names: Set[str]) -> dict[str, str]:
+    return {name: str(query[name]) for name in query if name in names}
+
+
+def _url(slug: str, organization: Organization | None) -> str:
+    if organization is None:
+        return reverse("billing:fleet_table", args=[slug])
+    return reverse("billing:organization_table", args=[organization.pk, slug])

@@ -1,0 +1,1 @@
+"""Views of downloads and of large exports."""
