@@ -179,6 +179,15 @@ _SAMPLE_SPENDING = {
     "days": _SAMPLE_DAYS,
 }
 
+_SAMPLE_CAUSES = {
+    "causes": [
+        "$742.10 more gpt-4o tokens",
+        "$241.80 from new claude-sonnet tokens",
+        "$68.30 from the price change of a100-node on Nov 18, 2026",
+    ],
+    "causes_compared": "Nov 12, 2026",
+}
+
 MEASURES: dict[Measure, MeasureDefinition] = {
     Measure.SOFT: MeasureDefinition(
         unit=Unit.MONEY,
@@ -285,6 +294,8 @@ MEASURES: dict[Measure, MeasureDefinition] = {
             | {"run_rate_per_day": "531.09", "estimated_invoice": "16759.20"}
             | {"estimated_invoice_on": "2026-12-01"}
             | {"projected_on": "2026-11-27"}
+            | _SAMPLE_CAUSES
+            | {"causes_compared": "Oct 1 \N{EN DASH} Oct 20, 2026"}
         ),
         is_daily=True,
         is_limit_amount=True,
@@ -304,7 +315,8 @@ MEASURES: dict[Measure, MeasureDefinition] = {
         ),
         sample=Sample(
             {"value": "1284.10", "base": "231.90", "day": "2026-11-20"}
-            | {"days": [*_SAMPLE_DAYS[:-1], {"day": "2026-11-20", "cost": "1284.10"}]},
+            | {"days": [*_SAMPLE_DAYS[:-1], {"day": "2026-11-20", "cost": "1284.10"}]}
+            | _SAMPLE_CAUSES,
             subject="2026-11-20",
         ),
         is_daily=True,

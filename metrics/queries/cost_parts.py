@@ -1,7 +1,7 @@
 """Costs of a range, or of billing periods, by product, meter, and project."""
 
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from metrics.periods import DayRange, Grain
 from metrics.queries.cost_differences import CostPart, PartKey
@@ -42,8 +42,40 @@ def list_period_cost_parts(
     return _parts(fetch_all(_OF_PERIODS, parameters))
 
 
+_OF_MANY = """
+select r.number, u.product, u.meter, u.project_id, u.quantity, u.cost, u.unpriced
+from unnest(%(numbers)s::integer[], %(ids)s::bigint[], %(starts)s::date[],
+    %(ends)s::date[]) r (number, id, starts_on, ends_on)
+cross join lateral (
+    select product, meter, project_id, sum(quantity) as quantity, sum(cost) as cost,
+        sum(unpriced_quantity) as unpriced
+    from metrics_usage
+    where organization_id = r.id and day >= r.starts_on and day < r.ends_on
+    group by 1, 2, 3) u
+"""
+
+
+def list_many_cost_parts(
+    ranges: Sequence[tuple[int, DayRange]],
+) -> list[dict[PartKey, CostPart]]:
+    """Return the parts of the cost of many ranges, each of an organization; one query.
+
+    They are in the order of the ranges.
+    """
+    parameters = {
+        "numbers": array(range(len(ranges))),
+        "ids": array(id_ for id_, _ in ranges),
+        "starts": array(days.start for _, days in ranges),
+        "ends": array(days.end for _, days in ranges),
+    }
+    rows: list[list[Any]] = [[] for _ in ranges]
+    for number, *row in fetch_all(_OF_MANY, parameters):
+        rows[number].append(row)
+    return [_parts(one) for one in rows]
+
+
 def _parts(
-    rows: Sequence[tuple[str, str, int, Decimal, Decimal, Decimal]],
+    rows: Iterable[Sequence[Any]],
 ) -> dict[PartKey, CostPart]:
     return {
         PartKey(product, meter, project_id): CostPart(

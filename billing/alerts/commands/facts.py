@@ -12,7 +12,8 @@
 The value is compared with `base`: a limit, a balance or a median. `unit` is one of
 `billing.alerts.measures.Unit`. The kind `pace` adds `run_rate_per_day`, `projected_on`,
 `estimated_invoice` and `estimated_invoice_on`; `spike` adds its `day`; `stale_data`
-adds `last_used_on`.
+adds `last_used_on`. `pace` and `spike` have the three main `causes` in words, and
+`causes_compared`, the days they are compared with.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.alerts.measures import unit_of
+from billing.alerts.queries.causes import find_causes
 from billing.alerts.queries.measurements import Measurement, ReachedThreshold
 from metrics.queries.fleet import RecentCost, recent_costs_by_day
 from orgs.decimals import plain
@@ -36,7 +38,8 @@ _AMOUNTS = (
 def build_facts(thresholds: Sequence[ReachedThreshold]) -> list[Facts]:
     """Return the facts of each threshold, in their order.
 
-    Costs two statements, however many thresholds there are.
+    Costs two statements, however many thresholds there are, and those of the causes of
+    spikes and forecasts.
     """
     measurements = [threshold.measurement for threshold in thresholds]
     todays = {
@@ -46,6 +49,9 @@ def build_facts(thresholds: Sequence[ReachedThreshold]) -> list[Facts]:
     rows = Organization.objects.filter(pk__in=todays).select_related("white_label")
     organizations = {row.pk: row for row in rows}
     costs = recent_costs_by_day(todays)
+    causes = find_causes(
+        measurements, organizations, {id_: row.costs for id_, row in costs.items()}
+    )
     return [
         {
             **_organization(organizations[measurement.organization_id]),
@@ -53,8 +59,9 @@ def build_facts(thresholds: Sequence[ReachedThreshold]) -> list[Facts]:
             "days": _days(
                 costs[measurement.organization_id], todays[measurement.organization_id]
             ),
+            **causes_of_one,
         }
-        for measurement in measurements
+        for measurement, causes_of_one in zip(measurements, causes, strict=True)
     ]
 
 

@@ -11,6 +11,7 @@ from billing.ledger.queries.cost_spans import CostSpan, SpanChoice, read_spans
 from billing.ledger.queries.invoiced_periods import InvoicedAmounts, sum_invoiced
 from billing.money import ZERO, exactly
 from metrics.catalog import METERS
+from metrics.periods import DayRange
 from metrics.queries.cost_differences import (
     CostPart,
     PartDifference,
@@ -21,6 +22,7 @@ from metrics.queries.cost_differences import (
 )
 from metrics.queries.cost_parts import (
     list_cost_parts,
+    list_many_cost_parts,
     list_period_cost_parts,
     list_project_names,
 )
@@ -322,6 +324,50 @@ def explain_spans(
 
 
 _NOTHING = InvoicedAmounts()
+
+
+def explain_usage(
+    organizations: Sequence[Organization],
+    ranges: Sequence[tuple[DayRange, DayRange]],
+) -> list[CostDifference]:
+    """Return the differences of usage of many organizations, without project names.
+
+    `ranges` has the days and those to compare with for each organization. One query,
+    and one more for each organization whose prices changed.
+    """
+    spans = [
+        (organization.pk, days)
+        for organization, pair in zip(organizations, ranges, strict=True)
+        for days in pair
+    ]
+    parts = list_many_cost_parts(spans)
+    return [
+        _explain_days(organization, pair, now, before)
+        for organization, pair, now, before in zip(
+            organizations, ranges, parts[::2], parts[1::2], strict=True
+        )
+    ]
+
+
+def _explain_days(
+    organization: Organization,
+    pair: tuple[DayRange, DayRange],
+    parts: dict[PartKey, CostPart],
+    compared: dict[PartKey, CostPart],
+) -> CostDifference:
+    with exactly():
+        differences = explain_difference(parts, compared)
+    span, compare_span = CostSpan(pair[0]), CostSpan(pair[1])
+    repriced = {row.key.product for row in differences if row.terms.price}
+    return CostDifference(
+        organization=organization,
+        span=span,
+        compare_span=compare_span,
+        parts=differences,
+        invoiced=_NOTHING,
+        compare_invoiced=_NOTHING,
+        price_changes=_read_price_changes(organization, repriced, span, compare_span),
+    )
 
 
 def _read_parts(organization: Organization, span: CostSpan) -> dict[PartKey, CostPart]:

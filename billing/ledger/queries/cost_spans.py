@@ -162,11 +162,21 @@ def _default_days(organization: Organization) -> tuple[DayRange, DayRange]:
         if day_of(row.starts_at, zone) < end
     ]
     start = starts[0] if starts else end.replace(day=1)
+    return same_days(start, end, before=starts[1] if len(starts) > 1 else None)
+
+
+def same_days(
+    start: date, end: date, *, before: date | None
+) -> tuple[DayRange, DayRange]:
+    """Return the days of a period so far, and as many days of the period before.
+
+    `before` is the first day of that period; without one, they are the days before.
+    """
     days = DayRange(min(start, end - ONE_DAY), end)
-    if len(starts) < len(("open", "previous")):
+    if before is None:
         return days, days.before()
-    compare_end = min(starts[1] + timedelta(days=days.days), days.start)
-    return days, DayRange(min(starts[1], compare_end), compare_end)
+    compare_end = min(before + timedelta(days=days.days), days.start)
+    return days, DayRange(min(before, compare_end), compare_end)
 
 
 def _find_whole(

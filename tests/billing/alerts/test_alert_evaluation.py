@@ -379,6 +379,8 @@ def test_a_day_three_times_the_median_is_a_spike(
     assert recorded_alerts(org) == [("spike", "", "no_recipient", "2026-11-20")]
     facts = Alert.objects.get().facts
     assert (facts["value"], facts["base"], facts["per_cent"]) == ("30", "10", "300")
+    assert facts["causes"] == ["$20.00 more gpt requests"]
+    assert facts["causes_compared"] == "Nov 19, 2026"
 
 
 def test_an_incomplete_day_is_not_evaluated(
@@ -457,6 +459,7 @@ def test_the_run_rate_projects_when_the_soft_limit_is_reached(
     assert recorded_alerts(org) == [("pace", "", "no_recipient", "1")]
     facts = Alert.objects.get().facts
     assert (facts["projected_on"], facts["run_rate_per_day"]) == ("2026-11-26", "10")
+    assert facts["causes"] == ["$210.00 from new gpt requests"]
 
     limit(org, "soft", "280")
     evaluate(org, daily=True)
