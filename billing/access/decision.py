@@ -115,6 +115,12 @@ class AccessCase:
         """Return the codes of the reasons to refuse access, most severe first."""
         return [refusal.code for refusal in self.facts.refusals(now)]
 
+    def is_in_trial(self, now: datetime) -> bool:
+        """Return whether free balance pays: the end counts before Stripe reports it."""
+        ends_at = self.facts.trial_ends_at
+        is_running = ends_at is None or ends_at > now
+        return self.facts.status == "trialing" and is_running
+
     def with_facts(self, **changes: Any) -> "AccessCase":
         """Return the case with other facts."""
         return replace(self, facts=replace(self.facts, **changes))

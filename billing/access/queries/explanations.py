@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from billing.access.decision import AccessFacts
+from billing.access.decision import AccessCase, AccessFacts
 from billing.access.queries.facts import AccessDetails, list_access_details
 from billing.access.queries.lifting import (
     LiftingAction,
@@ -94,10 +94,34 @@ def preview_access(
     """
     details = list_access_details([organization.pk], now=now)[organization.pk]
     changed = details.case.with_spending(now, soft=soft or None, hard=hard or None)
-    zone, after = organization.white_label.zone, replace(details, case=changed)
+    return _texts_after(details, changed, organization, now)
+
+
+def preview_free_balance(
+    organization: Organization, amount: Decimal, *, now: datetime
+) -> list[str]:
+    """Return the reasons to refuse access with more free balance, as sentences.
+
+    Free balance pays during a trial only; `amount` is below 0 for less. One statement.
+    """
+    details = list_access_details([organization.pk], now=now)[organization.pk]
+    case = details.case
+    if case.is_in_trial(now):
+        balance = max(case.spending.free_balance + amount, Decimal(0))
+        case = case.with_spending(now, free_balance=balance)
+    return _texts_after(details, case, organization, now)
+
+
+def _texts_after(
+    details: AccessDetails,
+    case: AccessCase,
+    organization: Organization,
+    now: datetime,
+) -> list[str]:
+    zone, after = organization.white_label.zone, replace(details, case=case)
     return [
         reason_text(code, reason_facts(code, after, now), zone)
-        for code in changed.refused_codes(now)
+        for code in case.refused_codes(now)
     ]
 
 

@@ -17,7 +17,7 @@ from django.urls import reverse
 from billing.access.decision import AccessCase
 from billing.access.queries.facts import AccessDetails
 from billing.access.texts import invoice_count, local_day, owed_text, short_money
-from billing.models import Discrepancy, StripeAction, Subscription
+from billing.models import Discrepancy, StripeAction
 from billing.models.mirrors import SubscriptionStatus
 from billing.money import exactly, minor_unit
 from billing.stripe.queries.actions import (
@@ -295,7 +295,7 @@ def _add_balance(lifter: _Lifter) -> Iterator[_Candidate]:
     Credit is never offered: limits are compared with the cost before credit.
     """
     details, case = lifter.details, lifter.details.case
-    if not _is_in_trial(case, lifter.now) or case.spending.hard is None:
+    if not case.is_in_trial(lifter.now) or case.spending.hard is None:
         return
     unit = minor_unit(details.currency)
     with exactly():
@@ -315,12 +315,6 @@ def _add_balance(lifter: _Lifter) -> Iterator[_Candidate]:
             )
             yield action, changed
             return
-
-
-def _is_in_trial(case: AccessCase, now: datetime) -> bool:
-    ends_at = case.facts.trial_ends_at
-    is_running = ends_at is None or ends_at > now
-    return case.facts.status == Subscription.Status.TRIALING and is_running
 
 
 def _reset_period(lifter: _Lifter) -> LiftingAction:

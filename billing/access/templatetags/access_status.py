@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from html import escape
 from zoneinfo import ZoneInfo
 
@@ -15,11 +16,12 @@ from billing.access.queries.explanations import (
     AccessExplanation,
     ExplainedReason,
     explain_access,
+    preview_free_balance,
 )
 from billing.access.queries.facts import list_refusals
 from billing.access.queries.lifting import LiftingAction
 from billing.access.texts import reason_text
-from billing.models import RefusalReason
+from billing.models import CreditEntry, RefusalReason
 from billing.staff import NOT_CONNECTED, READ_ONLY
 from orgs import access
 from orgs.catalog import Scope
@@ -117,6 +119,19 @@ _READ_ONLY = {
     Scope.BILLING_WRITE: READ_ONLY,
     Scope.ORGANIZATIONS_WRITE: "Your role cannot change organizations.",
 }
+
+
+@register.simple_tag
+def reasons_after_credit(
+    organization: Organization, kind: str, amount: Decimal
+) -> list[str] | None:
+    """Return the reasons to refuse access after a change of free balance.
+
+    None for credit, which limits are not compared with.
+    """
+    if kind != CreditEntry.Kind.FREE_BALANCE:
+        return None
+    return preview_free_balance(organization, amount, now=timezone.now())
 
 
 @register.simple_tag

@@ -335,6 +335,14 @@ def test_the_credit_form_is_filled_in(org: Organization) -> None:
 
     assert form["kind"].value() == "free_balance"
     assert form["amount"].value() == "33.80"
+    data = {**form.initial, "correction": "grant", "note": "asked", "step": "preview"}
+    url = reverse("billing:credits", args=[org.pk])
+    enough, little = (
+        client.post(url, data | {"amount": amount}).content.decode()
+        for amount in ("33.80", "33.79")
+    )
+    assert 'data-access-after="allowed"' in enough
+    assert 'data-access-after="refused"' in little
 
 
 def test_an_amount_without_minor_unit() -> None:
