@@ -108,7 +108,8 @@ def refresh_upcoming_invoices() -> None:
 @shared_task
 def sweep_upcoming_invoices() -> None:
     """Enqueue the organizations whose previews are the oldest, and too old."""
-    enqueue_debounced(refresh_upcoming_invoices, list_outdated(_PREVIEWS))
+    if outdated := list_outdated(_PREVIEWS):
+        enqueue_debounced(refresh_upcoming_invoices, outdated)
 
 
 def request_previews(organization: Organization, estimate: EstimatedInvoice) -> None:

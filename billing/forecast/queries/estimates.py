@@ -46,6 +46,7 @@ class State(StrEnum):
 
 PREVIEW_LASTS = timedelta(hours=24)  # then Stripe is asked again
 BALANCE = "stripe_balance"  # the code of the customer's balance in Stripe
+_ORDER = ("plan", "seats", "metered", "proration", "other")
 WITHOUT_INVOICE = (State.PAUSED, State.NO_DATE, State.NO_SUBSCRIPTION)
 _MESSAGES = {
     State.SCHEDULED: "",
@@ -372,7 +373,7 @@ def _preview_lines(
     groups["discount", "Discounts"] = -preview.discount
     groups["tax", "Tax on what Stripe prices"] = preview.tax
     whole = _item_line(builder, items[0])
-    for (code, label), amount in groups.items():
+    for (code, label), amount in sorted(groups.items(), key=_order_of):
         if amount or code in {"plan", "seats"}:
             yield replace(
                 whole,
@@ -383,6 +384,12 @@ def _preview_lines(
                 source=Source.STRIPE,
                 as_of=preview.read_at,
             )
+
+
+def _order_of(group: tuple[tuple[str, str], Decimal]) -> int:
+    """Return the place of a group: plan and seats first, then in Stripe's order."""
+    (code, _), _ = group
+    return _ORDER.index(code) if code in _ORDER else len(_ORDER)
 
 
 def _group_of(line: PreviewLine, item: BilledItem | None) -> tuple[str, str]:
