@@ -1,6 +1,6 @@
 """Charts of usage and cost, drawn from the same series that the API returns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -9,6 +9,7 @@ from metrics.catalog import METERS, Unit
 from metrics.periods import Grain
 from metrics.queries.daily_metrics import DayMetrics
 from metrics.queries.series import Amounts, Line, Series
+from orgs.days import ONE_DAY
 from orgs.web.charts import TONES, Chart, Limit, build_chart
 from orgs.web.charts import Series as ChartSeries
 
@@ -29,12 +30,18 @@ _TITLES = {
 
 
 def cost_chart(
-    series: Series, *, currency: str, today: date, limits: Sequence[Limit] = ()
+    series: Series,
+    *,
+    currency: str,
+    today: date,
+    limits: Sequence[Limit] = (),
+    lines_url: str = "",
 ) -> Chart | None:
-    """Return the chart of cost by product, or null when nothing cost anything.
+    """Return the chart of cost by line, or null when nothing cost anything.
 
-    The products with the lowest cost share one series when there are too many. Usage
-    without a price has no value, which is not 0; the notes of the table name it.
+    With `lines_url`, each bucket is a link to the lines of its days. The products with
+    the lowest cost share one series when there are too many. Usage without a price has
+    no value, which is not 0; the notes of the table name it.
     """
     lines = [
         line for line in series.lines if line.total.cost or line.total.unpriced_quantity
@@ -44,7 +51,7 @@ def cost_chart(
     grain = series.filters.grain
     return build_chart(
         id="cost-chart",
-        title=f"Cost per {_bucket(grain)} by product",
+        title=f"Cost per {_bucket(grain)} by {series.filters.group_by.value}",
         days=series.buckets,
         series=_chart_series(
             lines, series.buckets, lambda amounts: amounts.priced_cost
@@ -56,7 +63,18 @@ def cost_chart(
         limits=limits,
         partial_from=_partial_from(series, today),
         notes=_unpriced_notes(lines),
+        links=_bucket_links(series, lines_url) if lines_url else (),
     )
+
+
+def _bucket_links(series: Series, url: str) -> list[str]:
+    """Return the address of the lines of each bucket, as far as it is in the range."""
+    days, grain = series.filters.range, series.filters.grain
+    return [
+        f"{url}?from={max(bucket, days.start)}"
+        f"&through={min(grain.after(bucket), days.end) - ONE_DAY}"
+        for bucket in series.buckets
+    ]
 
 
 def _unpriced_notes(lines: Sequence[Line]) -> tuple[str, dict[date, str]]:
@@ -179,11 +197,20 @@ def _partial_from(series: Series, today: date) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Share of a product in the total cost, for the table below the chart."""
+    """Share of a product in the total cost, for the table below the chart.
+
+    `previous` is its cost in the range before, null if nothing is compared.
+    """
 
     line: Line
     total: Amounts
     fraction: Decimal
+    previous: Decimal | None = None
+
+    @property
+    def change(self) -> Decimal | None:
+        """The cost less that of the range before."""
+        return None if self.previous is None else self.total.cost - self.previous
 
     @property
     def savings(self) -> Decimal:
@@ -191,10 +218,31 @@ class Share:
         return self.total.benchmark_cost - self.total.cost
 
 
-def shares(series: Series) -> list[Share]:
-    """Return the share of each line, most expensive first; 0 if nothing cost."""
+def shares(series: Series, previous: Series | None = None) -> list[Share]:
+    """Return the share of each line, most expensive first; 0 if nothing cost.
+
+    With a series of the range before, lines that are only in that one come last.
+    """
     total = series.total.cost
+    before = {line.id: line for line in previous.lines} if previous else {}
+    ended = [line for id_, line in before.items() if id_ not in _ids(series)]
     return [
-        Share(line, line.total, line.total.cost / total if total else Decimal(0))
-        for line in series.lines
+        Share(
+            line,
+            amounts,
+            amounts.cost / total if total else Decimal(0),
+            _cost_before(before, line.id) if previous else None,
+        )
+        for line, amounts in [
+            *((line, line.total) for line in series.lines),
+            *((line, Amounts()) for line in ended),
+        ]
     ]
+
+
+def _ids(series: Series) -> set[str]:
+    return {line.id for line in series.lines}
+
+
+def _cost_before(lines: Mapping[str, Line], id_: str) -> Decimal:
+    return lines[id_].total.cost if id_ in lines else Decimal(0)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from django.http import QueryDict
@@ -12,7 +13,9 @@ from orgs.days import ONE_DAY
 from orgs.errors import InvalidDateRange
 
 DEFAULT_RANGE = "30d"
-CHART_PARAMETERS = ("range", "from", "through", "grain", "view")
+CHART_PARAMETERS = ("range", "from", "through", "grain", "view", "by", "compare")
+PREVIOUS = "previous"  # the value of the parameter `compare`
+_MONTHLY_RANGES = ("12m", "year")  # by month unless days are asked for
 _CUMULATIVE = "cumulative"
 _MAX_CUMULATIVE_DAYS = 366
 
@@ -27,7 +30,7 @@ class RangeChoice:
 
 
 def range_choices(today: date, *, period_starts_on: date | None) -> list[RangeChoice]:
-    """Return the presets, which all end with today.
+    """Return the presets; all but the last month end with today.
 
     Without `period_starts_on`, the month takes the place of the billing period: the
     fleet has many periods.
@@ -43,7 +46,23 @@ def range_choices(today: date, *, period_starts_on: date | None) -> list[RangeCh
         RangeChoice("30d", "30d", DayRange(end - timedelta(days=30), end)),
         current,
         RangeChoice("12m", "12m", DayRange(year, end)),
+        *_calendar_choices(today),
     ]
+
+
+def _calendar_choices(today: date) -> list[RangeChoice]:
+    """Return the presets of the calendar, which a menu offers."""
+    end, month = today + ONE_DAY, today.replace(day=1)
+    quarter = today.replace(month=today.month - (today.month - 1) % 3, day=1)
+    last_month = DayRange(add_months(month, -1), month)
+    return [
+        RangeChoice("last-month", "Last month", last_month),
+        RangeChoice("quarter", "This quarter", DayRange(quarter, end)),
+        RangeChoice("year", "Year to date", DayRange(month.replace(month=1), end)),
+    ]
+
+
+MENU_RANGES = ("last-month", "quarter", "year")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +71,8 @@ class ChartQuery:
 
     `problem` explains why they differ from the requested ones, which were invalid.
 
+    `group_by` is what the lines are of, and `is_compared` adds the range before; both
+    are read for the costs of one organization only.
     `other_parameters` are the parameters of the page that every link of the chart
     keeps. `is_cumulative` adds the open period up day by day, where
     `offers_cumulative` allows it.
@@ -64,6 +85,8 @@ class ChartQuery:
     other_parameters: tuple[tuple[str, str], ...] = ()
     offers_cumulative: bool = False
     is_cumulative: bool = False
+    group_by: GroupBy = GroupBy.PRODUCT
+    is_compared: bool = False
 
     @classmethod
     def read(
@@ -92,6 +115,12 @@ class ChartQuery:
             selected = _selected(query, choices, default)
             grain = _grain(query, selected)
             selected.range.within(grain)
+            if offers_cumulative:  # the costs of one organization
+                fallback = replace(
+                    fallback,
+                    group_by=_group_by(query),
+                    is_compared=_is_compared(query),
+                )
         except InvalidDateRange as error:
             return replace(fallback, problem=error.message)
         return replace(fallback, selected=selected, grain=grain)
@@ -112,13 +141,17 @@ class ChartQuery:
             for day in days
         )
 
-    def filters(self, group_by: GroupBy = GroupBy.PRODUCT) -> SeriesFilters:
+    def filters(self, group_by: GroupBy | None = None) -> SeriesFilters:
         """Return the filters that select the usage of the chart."""
-        return SeriesFilters(self.selected.range, self.grain, group_by)
+        return SeriesFilters(self.selected.range, self.grain, group_by or self.group_by)
 
     def url(self, base: str, *, range_: str = "", grain: Grain | None = None) -> str:
         """Return the URL of the same chart with another range or grain."""
         return _url(base, self._parameters(range_, grain or self.grain))
+
+    def changed_url(self, base: str, **changes: Any) -> str:
+        """Return the URL of the same chart with other fields of this query."""
+        return replace(self, **changes).url(base)
 
     def cumulative_url(self, base: str) -> str:
         """Return the URL of the open period's cumulative chart."""
@@ -132,11 +165,21 @@ class ChartQuery:
             parameters["through"] = self.through.isoformat()
         elif slug != DEFAULT_RANGE:
             parameters["range"] = slug
-        if range_ == "12m" and self.selected.slug != "12m":
+        if range_ in _MONTHLY_RANGES and self.selected.slug != range_:
             grain = Grain.MONTHLY  # a year by day is 365 bars: only on request
-        default = Grain.MONTHLY if slug == "12m" else Grain.DAILY
+        default = Grain.MONTHLY if slug in _MONTHLY_RANGES else Grain.DAILY
         if grain is not default:
             parameters["grain"] = grain.value
+        return parameters | self.view_parameters
+
+    @property
+    def view_parameters(self) -> dict[str, str]:
+        """The parameters of grouping and comparison that are not the default."""
+        parameters = {}
+        if self.group_by is not GroupBy.PRODUCT:
+            parameters["by"] = self.group_by.value
+        if self.is_compared:
+            parameters["compare"] = PREVIOUS
         return parameters
 
 
@@ -145,6 +188,22 @@ def _is_cumulative(query: QueryDict) -> bool:
     if view not in ("", _CUMULATIVE):
         raise InvalidDateRange(f"Unknown view {view[:20]!r}.", fields=("view",))
     return bool(view)
+
+
+def _group_by(query: QueryDict) -> GroupBy:
+    try:
+        return GroupBy(query.get("by", GroupBy.PRODUCT))
+    except ValueError:
+        raise InvalidDateRange(
+            "“by” must be product, project, or meter.", fields=("by",)
+        ) from None
+
+
+def _is_compared(query: QueryDict) -> bool:
+    text = query.get("compare", "")
+    if text not in ("", PREVIOUS):
+        raise InvalidDateRange("“compare” must be previous.", fields=("compare",))
+    return bool(text)
 
 
 def _open_period(choices: tuple[RangeChoice, ...]) -> RangeChoice:
@@ -181,7 +240,8 @@ def _day(text: str, field: str) -> date:
 
 
 def _grain(query: QueryDict, selected: RangeChoice) -> Grain:
-    default = Grain.MONTHLY if selected.slug == "12m" else Grain.DAILY
+    is_monthly = selected.slug in _MONTHLY_RANGES
+    default = Grain.MONTHLY if is_monthly else Grain.DAILY
     try:
         return Grain(query.get("grain", default))
     except ValueError:

@@ -1,7 +1,7 @@
 """Pages of an organization's usage, and the cost panel that other pages include."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from metrics.charts import cost_chart, shares, storage_chart, usage_charts
-from metrics.forms import ChartQuery
+from metrics.forms import MENU_RANGES, ChartQuery
 from metrics.periods import Grain
 from metrics.queries.daily_metrics import DAYS, DayMetrics, daily_metrics
 from metrics.queries.periods import CurrentPeriod, current_period
@@ -94,6 +94,16 @@ def panel_context(query: ChartQuery, url: str, target: str) -> dict[str, Any]:
                 "current": choice.slug == query.selected.slug,
             }
             for choice in query.choices
+            if choice.slug not in MENU_RANGES
+        ],
+        "menu_ranges": [
+            {
+                "label": choice.label,
+                "url": query.url(url, range_=choice.slug),
+                "current": choice.slug == query.selected.slug,
+            }
+            for choice in query.choices
+            if choice.slug in MENU_RANGES
         ],
         "grains": [
             {
@@ -123,21 +133,67 @@ def _cumulative_option(query: ChartQuery, url: str, panel_id: str) -> dict[str, 
 
 
 def cost_panel_context(
-    chart_request: ChartRequest, url: str, limits: Sequence[Limit] = ()
+    chart_request: ChartRequest,
+    url: str,
+    limits: Sequence[Limit] = (),
+    lines_url: str = "",
 ) -> dict[str, Any]:
-    """Return the context of an organization's cost panel."""
+    """Return the context of an organization's cost panel.
+
+    With `lines_url`, days and lines are links to the lines of their cost.
+    """
     white_label = chart_request.organization.white_label
-    costs = series(chart_request.organization.id, chart_request.query.filters())
+    organization_id, query = chart_request.organization.id, chart_request.query
+    costs = series(organization_id, query.filters())
     chart = cost_chart(
-        costs, currency=white_label.currency, today=chart_request.today, limits=limits
+        costs,
+        currency=white_label.currency,
+        today=chart_request.today,
+        limits=limits,
+        lines_url=lines_url,
     )
+    previous = None
+    if query.is_compared:
+        days = query.selected.range.before()
+        previous = series(organization_id, replace(query.filters(), range=days))
     return {
-        **chart_panel_context(chart_request.query, url, costs, chart),
+        **chart_panel_context(query, url, costs, chart),
+        "shares": shares(costs, previous),
+        "previous": previous,
+        "lines_url": lines_url,
+        "groups": _group_options(query, url),
+        "comparisons": _comparison_options(query, url),
         "organization": chart_request.organization,
         "period": chart_request.period,
         "currency": white_label.currency,
         "zone": white_label.time_zone,
     }
+
+
+def _group_options(query: ChartQuery, url: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"costs-panel-by-{group_by.value}",
+            "label": group_by.value.title(),
+            "url": query.changed_url(url, group_by=group_by),
+            "current": group_by is query.group_by and not query.is_cumulative,
+        }
+        for group_by in (GroupBy.PRODUCT, GroupBy.PROJECT, GroupBy.METER)
+    ]
+
+
+def _comparison_options(query: ChartQuery, url: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"costs-panel-compare-{number}",
+            "label": label,
+            "url": query.changed_url(url, is_compared=is_compared),
+            "current": is_compared is query.is_compared,
+        }
+        for number, (label, is_compared) in enumerate(
+            (("Alone", False), ("Against previous", True))
+        )
+    ]
 
 
 def chart_panel_context(

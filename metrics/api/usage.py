@@ -35,7 +35,7 @@ class UsageIn(ChartsIn):
     """Range and grouping of the usage."""
 
     by: str = Field(
-        "meter", max_length=10, description="Group by `meter` or `product`."
+        "meter", max_length=10, description="Group by `meter`, `product`, or `project`."
     )
     project_id: PlainInt | None = Field(
         None, ge=1, le=2**63 - 1, description="Only usage of the project with this ID."
@@ -48,7 +48,9 @@ class UsageIn(ChartsIn):
             group_by = GroupBy(self.by.lower())
         except ValueError:
             raise DomainError(
-                "`by` must be `meter` or `product`.", code="invalid_by", fields=("by",)
+                "`by` must be `meter`, `product`, or `project`.",
+                code="invalid_by",
+                fields=("by",),
             ) from None
         return replace(filters, group_by=group_by, project_id=self.project_id)
 

@@ -1,6 +1,6 @@
 """Usage over time: the query behind every chart, table, CSV file and cost answer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from metrics.catalog import METERS
 from metrics.periods import DayRange, Grain
+from metrics.queries.cost_parts import list_project_names
 from metrics.queries.usage_version import PENDING_CHANGES, ROLLED_UP_CHANGES
 from orgs.decimals import SHOWN_PLACES
 from orgs.queries.prepared import array, fetch_all
@@ -22,6 +23,12 @@ class GroupBy(StrEnum):
 
     PRODUCT = "product"
     METER = "meter"
+    PROJECT = "project"
+
+    @property
+    def column(self) -> str:
+        """The SQL of the column, as text."""
+        return "project_id::text" if self is GroupBy.PROJECT else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,7 @@ def _statement(
     return _SQL.format(
         usage=usage,
         bucket=BUCKETS[grain],
-        line=group_by.value,
+        line=group_by.column,
         sums=sums,
         project="and project_id = %(project_id)s" if has_project else "",
     )
@@ -173,16 +180,21 @@ def series(organization_id: int, filters: SeriesFilters) -> Series:
     """
     filters.range.within(filters.grain)
     statement = _statement(filters.shape)
-    return build_series(
-        filters, fetch_all(statement, filters.parameters(organization_id))
-    )
+    rows = fetch_all(statement, filters.parameters(organization_id))
+    names = _names(organization_id, filters.group_by, {row[1] for row in rows})
+    return build_series(filters, rows, names)
 
 
-def build_series(filters: SeriesFilters, rows: Iterable[tuple[Any, ...]]) -> Series:
-    """Build a series from rows of (bucket, line, four sums)."""
+def build_series(
+    filters: SeriesFilters,
+    rows: Iterable[tuple[Any, ...]],
+    names: Mapping[str, str] | None = None,
+) -> Series:
+    """Build a series from rows of (bucket, line, four sums), with the lines' names."""
     lines: dict[str, Line] = {}
     for bucket, id_, quantity, cost, benchmark_cost, unpriced in rows:
-        line = lines.setdefault(id_, Line(id_, _name(filters.group_by, id_)))
+        name = names[id_] if names else _name(filters.group_by, id_)
+        line = lines.setdefault(id_, Line(id_, name))
         line.by_bucket[bucket] = Amounts(
             int(quantity), cost, benchmark_cost, int(unpriced)
         )
@@ -247,9 +259,19 @@ def cost_digits(organization_id: int, filters: SeriesFilters) -> CostDigits:
             break
     if bucket is None:  # no usage: the only row has just the version
         return CostDigits(rolled_up + pending, [])
-    names = {id_: _name(filters.group_by, id_) for id_ in {row[3] for row in rows}}
+    names = _names(organization_id, filters.group_by, {row[3] for row in rows})
     costs = [(bucket, id_, names[id_], digits) for _, _, bucket, id_, digits in rows]
     return CostDigits(rolled_up + pending, costs)
+
+
+def _names(
+    organization_id: int, group_by: GroupBy, ids: Collection[str]
+) -> dict[str, str]:
+    """Return the name of each line; those of projects are read."""
+    if group_by is GroupBy.PROJECT:
+        projects = list_project_names(organization_id, list(map(int, ids)))
+        return {str(id_): name for id_, name in projects.items()}
+    return {id_: _name(group_by, id_) for id_ in ids}
 
 
 def _name(group_by: GroupBy, id_: str) -> str:

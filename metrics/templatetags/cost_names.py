@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
 
 from django import template
+from django.utils.safestring import SafeString
 
 from metrics.catalog import METERS
-from orgs.web.templatetags.display import count, money
+from metrics.queries.series import GroupBy
+from orgs.web.templatetags.display import count, exact, money
 
 register = template.Library()
 
@@ -21,6 +25,27 @@ def meter_name(slug: str) -> str:
 def name_of(names: Mapping[int, str], id_: int) -> str:
     """Return the name of a project by its ID."""
     return names.get(id_, str(id_))
+
+
+@register.simple_tag
+def lines_link(url: str, query: Any, id_: str) -> str:
+    """Return the address of the lines of a product, meter, or project in a range.
+
+    `query` is the chart's `ChartQuery`.
+    """
+    value = "none" if query.group_by is GroupBy.PROJECT and id_ == "0" else id_
+    parameters = {
+        "from": query.selected.range.start.isoformat(),
+        "through": query.through.isoformat(),
+        query.group_by.value: value,
+    }
+    return f"{url}?{urlencode(parameters)}"
+
+
+@register.simple_tag
+def difference(now: Decimal, before: Decimal, currency: str) -> SafeString | str:
+    """Render the change of a cost; hovering over it shows the exact one."""
+    return exact(now - before, "money", currency)
 
 
 _SIGNIFICANT = 6  # digits of a unit price

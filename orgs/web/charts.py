@@ -146,6 +146,7 @@ class Chart:
     empty_texts: Sequence[str]  # of unknown values, by column
     rows: Sequence[TableRow]
     data: dict[str, Any]
+    links: Sequence[str] = ()  # of the buckets: where their values come from
 
 
 def build_chart(
@@ -162,6 +163,7 @@ def build_chart(
     limits: Sequence[Limit] = (),
     partial_from: int | None = None,
     notes: tuple[str, Mapping[date, str]] = ("", {}),
+    links: Sequence[str] = (),
 ) -> Chart:
     """Return a chart of at most five series; callers add up smaller ones first.
 
@@ -203,7 +205,9 @@ def build_chart(
             )
             for index, day in enumerate(days)
         ],
+        links=links,
         data={
+            "links": list(links),
             "kind": kind,
             "unit": unit,
             "currency": currency,

@@ -51,6 +51,11 @@
     live.className = "chart__live";
     if (!live.isConnected) plot.append(live);
     await Plotly.react(live, data, layout, config);
+    live.removeAllListeners?.("plotly_click");
+    live.on("plotly_click", ({ points }) => {
+      const link = spec.links?.[points[0].pointIndex];
+      if (link) window.location.assign(link);
+    });
     plot.querySelector(".chart__svg")?.setAttribute("hidden", ""); // paper still takes it
   };
 

@@ -85,7 +85,8 @@ def cost_panel_with_limits(
     url = reverse(url_name, args=[cost_request.organization.pk])
     if not cost_request.query.is_cumulative:
         limits = limit_lines(forecast, grain=cost_request.query.grain, zone=label.zone)
-        return cost_panel_context(cost_request, url, limits)
+        lines = reverse("billing:cost_lines", args=[cost_request.organization.pk])
+        return cost_panel_context(cost_request, url, limits, lines)
     panel = cost_panel_context(cost_request, url)
     series = panel["series"]
     by_day = {day: series.cost_in(day) for day in series.buckets}

@@ -105,11 +105,22 @@ def buckets(chart: Chart) -> SafeString:
     width = 100 / max(len(chart.rows), 1)
     return SafeString(
         "".join(
-            f'<rect x="{width * index:.3f}%" width="{width:.3f}%" height="100%">'
-            f"<title>{escape(_tooltip(chart, index))}</title></rect>"
+            _linked(
+                chart,
+                index,
+                f'<rect x="{width * index:.3f}%" width="{width:.3f}%" height="100%">'
+                f"<title>{escape(_tooltip(chart, index))}</title></rect>",
+            )
             for index in range(len(chart.rows))
         )
     )
+
+
+def _linked(chart: Chart, index: int, svg: str) -> str:
+    """Return a shape as a link; the keyboard has the same link in the table."""
+    if not chart.links:
+        return svg
+    return f'<a href="{escape(chart.links[index])}" tabindex="-1">{svg}</a>'
 
 
 def _tooltip(chart: Chart, index: int) -> str:
@@ -152,16 +163,21 @@ def _path(shape: Shape, line: str) -> str:
 @register.simple_tag
 def table_rows(chart: Chart) -> SafeString:
     """Render the table: a row for each bucket, a cell for each series."""
-    return SafeString("".join(_row(chart, row) for row in chart.rows))
+    return SafeString(
+        "".join(_row(chart, row, index) for index, row in enumerate(chart.rows))
+    )
 
 
-def _row(chart: Chart, row: TableRow) -> str:
+def _row(chart: Chart, row: TableRow, index: int) -> str:
     cells = "".join(
         f'<td class="number">{_value(cell, chart, text)}</td>'
         for cell, text in zip(row.cells, chart.empty_texts, strict=True)
     )
     note = f"<td>{escape(row.note)}</td>" if chart.notes_header else ""
-    return f'<tr><th scope="row">{_bucket(chart, row)}</th>{cells}{note}</tr>'
+    bucket = _bucket(chart, row)
+    if chart.links:
+        bucket = f'<a class="link" href="{escape(chart.links[index])}">{bucket}</a>'
+    return f'<tr><th scope="row">{bucket}</th>{cells}{note}</tr>'
 
 
 def _bucket(chart: Chart, row: TableRow) -> str:

@@ -179,3 +179,53 @@ def test_strangers_and_other_roles(
     assert page(client, name, used, "").status_code == 404
     client.force_login(make_user("none"))
     assert page(client, name, used, "").status_code == 403
+
+
+def test_costs_by_project_and_meter_against_the_range_before(
+    used: Organization, finance: Client
+) -> None:
+    vision = Project.objects.get(name="vision")
+    query = "from=2026-11-01&through=2026-11-21&by=project&compare=previous"
+    response = page(finance, "costs", used, query)
+    content = response.content.decode()
+    shares = {
+        s.line.name: (s.total.cost, s.previous) for s in response.context["shares"]
+    }
+    assert shares == {
+        "No project": (Decimal("33.0539"), Decimal(0)),
+        "vision": (Decimal("15.0245"), Decimal(0)),
+    }
+    assert content.count("data-change") == 3
+    assert f"project={vision.pk}" in content
+    assert "project=none" in content
+    assert (
+        response.context["chart"]
+        .links[3]
+        .endswith("from=2026-11-04&through=2026-11-04")
+    )
+    assert "by=project&amp;compare=previous" in content
+    october = page(finance, "costs", used, "range=last-month&by=meter&grain=monthly")
+    assert [s.line.name for s in october.context["shares"]] == ["Requests"]
+    assert october.context["series"].total.cost == Decimal("15.0245")
+    assert (
+        october.context["chart"].links[0].endswith("from=2026-10-01&through=2026-10-31")
+    )
+    ended = page(
+        finance, "costs", used, "from=2026-11-01&through=2026-11-27&compare=previous"
+    )
+    assert ("old", Decimal(0), Decimal(5)) in [
+        (s.line.id, s.total.cost, s.previous) for s in ended.context["shares"]
+    ]
+
+
+@pytest.mark.parametrize("query", ["by=color", "compare=next", "range=century"])
+def test_invalid_parameters_of_the_chart(
+    used: Organization, finance: Client, query: str
+) -> None:
+    response = page(finance, "costs", used, query)
+    assert response.status_code == 400
+    assert response.context["query"].problem
+
+
+def test_the_fleet_has_no_lines_by_project(used: Organization, finance: Client) -> None:
+    assert finance.get("/?by=project").status_code == 200
