@@ -1,7 +1,7 @@
 """URL parameters of the organization list and the overview, and a form."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypedDict
 from urllib.parse import urlencode
 
@@ -10,16 +10,22 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from billing.console.queries.organization_list import (
+    COLUMNS,
+    DEFAULT_COLUMNS,
     DEFAULT_SORT,
     SORTS,
+    Activity,
     FleetFilters,
     State,
 )
 from billing.console.queries.scope import FleetScope
+from billing.models import Subscription
+from billing.needs_action.forms import need_filters
 from orgs.errors import DomainError, NotFound
 from orgs.models import WhiteLabel
 
 _SEARCH_LENGTH = 200
+_TIER_LENGTH = 32
 
 
 class RerateForm(forms.Form):
@@ -33,34 +39,110 @@ class RerateForm(forms.Form):
     )
 
 
-def read_filters(query: QueryDict) -> FleetFilters:
-    """Return the filters of the list; raises `DomainError` for a bad parameter."""
+def read_filters(query: QueryDict, labels: Sequence[WhiteLabel]) -> FleetFilters:
+    """Return the filters of the list; raises `DomainError` for a bad parameter.
+
+    `labels` are the white labels that the user sees; another is not found.
+    """
     search = query.get("q", "").strip()
     if "\x00" in search or len(search) > _SEARCH_LENGTH:
         message = f"Search for at most {_SEARCH_LENGTH} characters, without null bytes."
         raise DomainError(message, fields=("q",))
     sort = query.get("sort", DEFAULT_SORT)
-    if sort.removeprefix("-") not in SORTS:
-        message = f"Unknown sort order. Use one of: {', '.join(SORTS)}."
-        raise DomainError(message, fields=("sort",))
-    state = query.get("state", State.ALL)
-    if state not in tuple(State):
-        message = f"Unknown state. Use one of: {', '.join(State)}."
-        raise DomainError(message, fields=("state",))
-    return FleetFilters(search, State(state), sort, query.get("cursor", ""))
+    _check(sort.removeprefix("-"), SORTS, "sort", "sort order")
+    state = _check(query.get("state", State.ALL), State, "state", "state")
+    slug, selected = query.get("white_label", ""), labels
+    if slug:
+        selected = [label for label in labels if label.slug == slug]
+        if not selected:
+            raise NotFound("White label not found.")
+    activity = _check(
+        query.get("activity", ""), ("", *Activity), "activity", "activity"
+    )
+    return FleetFilters(
+        search,
+        State(state),
+        sort,
+        query.get("cursor", ""),
+        reason=_read_reason(query.get("reason", "")),
+        white_label=slug,
+        tier=_read_tier(query.get("tier", "")),
+        status=_check(
+            query.get("status", ""), ("", *Subscription.Status), "status", "status"
+        ),
+        activity=Activity(activity) if activity else None,
+        columns=_read_columns(",".join(query.getlist("columns"))),
+        white_label_ids=tuple(label.pk for label in selected),
+        has_groups=len({label.currency for label in selected}) > 1,
+    )
 
 
-def list_url(base: str, filters: FleetFilters, **changes: str) -> str:
-    """Return the URL of the list's first page with some parameters changed or added."""
+def _check(text: str, choices: Iterable[str], field: str, what: str) -> str:
+    """Return the text if it is a choice; raises `DomainError` that lists them."""
+    if text not in tuple(choices):
+        known = ", ".join(filter(None, choices))
+        raise DomainError(f"Unknown {what}. Use one of: {known}.", fields=(field,))
+    return text
+
+
+def _read_reason(text: str) -> str:
+    need_filters(text, "", "")  # raises for an unknown one
+    return text
+
+
+def _read_tier(text: str) -> str:
+    if "\x00" in text or len(text) > _TIER_LENGTH:
+        message = f"A tier has at most {_TIER_LENGTH} characters."
+        raise DomainError(message, fields=("tier",))
+    return text
+
+
+def _read_columns(text: str) -> tuple[str, ...]:
+    """Return the columns to show, in the order of the table; all by default."""
+    if not text:
+        return DEFAULT_COLUMNS
+    selected = [_check(slug, COLUMNS, "columns", "column") for slug in text.split(",")]
+    return tuple(slug for slug in COLUMNS if slug in selected)
+
+
+_DEFAULTS = {
+    "q": "",
+    "state": State.ALL.value,
+    "sort": DEFAULT_SORT,
+    "cursor": "",
+    "columns": ",".join(DEFAULT_COLUMNS),
+}
+
+
+def list_parameters(filters: FleetFilters, **changes: str) -> dict[str, str]:
+    """Return the parameters of the list's first page that differ from its defaults."""
     parameters = {
         "q": filters.search,
         "state": filters.state.value,
         "sort": filters.sort,
+        "reason": filters.reason,
+        "white_label": filters.white_label,
+        "tier": filters.tier,
+        "status": filters.status,
+        "activity": filters.activity.value if filters.activity else "",
+        "columns": ",".join(filters.columns),
         **changes,
     }
-    defaults = {"q": "", "state": State.ALL.value, "sort": DEFAULT_SORT, "cursor": ""}
-    query = {k: v for k, v in parameters.items() if v and v != defaults.get(k)}
+    return {k: v for k, v in parameters.items() if v and v != _DEFAULTS.get(k)}
+
+
+def list_url(base: str, filters: FleetFilters, **changes: str) -> str:
+    """Return the URL of the list's first page with some parameters changed or added."""
+    query = list_parameters(filters, **changes)
     return f"{base}?{urlencode(query)}" if query else base
+
+
+class SavedViewForm(forms.Form):
+    """A form that saves the current view of the list under a name."""
+
+    name = forms.CharField(max_length=60)
+    query = forms.CharField(max_length=1_000, required=False, widget=forms.HiddenInput)
+    is_shared = forms.BooleanField(required=False, label="Share with my team")
 
 
 def read_fleet_scope(query: QueryDict, labels: Sequence[WhiteLabel]) -> FleetScope:

@@ -1,11 +1,11 @@
 """CSV export of the organization list."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
 
 from billing.console.queries.organization_list import FleetRow
 from billing.forecast.queries.estimates import EstimatedInvoice
 from orgs.decimals import plain
-from orgs.schemas.csv import Cell, csv_parts
+from orgs.schemas.csv import Cell
 
 ORGANIZATION_COLUMNS = (
     "id",
@@ -26,19 +26,40 @@ ORGANIZATION_COLUMNS = (
     "next_limit_is_crossed",
     "next_limit_on",
     "created_at",
+    "entitlement_use",
 )
 
 
-def organizations_csv(
-    rows: Iterable[FleetRow], *, for_excel: bool = False
-) -> Iterator[str]:
-    """Yield rows of the organization list as parts of a CSV file.
+# The columns of the file for each column of the table; the others are always there.
+_CHOSEN = {
+    "status": ("state",),
+    "cost": ("cost_30_days",),
+    "change": ("cost_30_days_before",),
+    "trend": (),
+    "period": ("cost_this_period",),
+    "estimate": (
+        "estimated_invoice",
+        "estimated_invoice_in_other_currencies",
+        "estimated_invoice_on",
+        "estimated_invoice_state",
+    ),
+    "entitlement": ("entitlement_use",),
+    "limit": (
+        "next_limit",
+        "next_limit_amount",
+        "next_limit_is_crossed",
+        "next_limit_on",
+    ),
+    "created": ("created_at",),
+}
 
-    Amounts are exact, not rounded as on the page; badges are separated by semicolons.
-    """
-    return csv_parts(
-        ORGANIZATION_COLUMNS, map(organization_cells, rows), for_excel=for_excel
-    )
+
+def organization_columns(chosen: Collection[str]) -> tuple[str, ...]:
+    """Return the columns of the file for chosen columns of the list, in their order."""
+    left_out = {
+        name for slug in _CHOSEN if slug not in chosen for name in _CHOSEN[slug]
+    }
+    return tuple(name for name in ORGANIZATION_COLUMNS if name not in left_out)
 
 
 def organization_cells(row: FleetRow) -> list[Cell]:
@@ -60,6 +81,7 @@ def organization_cells(row: FleetRow) -> list[Cell]:
         str(limit.is_reached).lower() if limit else None,
         limit.day if limit else None,
         organization.created_at,
+        row.entitlement_use,
     ]
 
 

@@ -6,6 +6,7 @@ from billing.console.views.cost_lines import cost_lines, day_events
 from billing.console.views.costs import costs
 from billing.console.views.fleet import fleet
 from billing.console.views.organizations import organization_list, overview
+from billing.console.views.saved_views import delete_list_view, save_list_view
 from billing.console.views.search import search_page
 from billing.console.views.unpriced import unpriced
 
@@ -14,6 +15,12 @@ urlpatterns = [
     path("search/", search_page, name="search"),
     path("unpriced/", unpriced, name="unpriced"),
     path("organizations/", organization_list, name="organization_list"),
+    path("organizations/views/", save_list_view, name="save_list_view"),
+    path(
+        "organizations/views/<int:view_id>/delete/",
+        delete_list_view,
+        name="delete_list_view",
+    ),
     path("organizations/<int:organization_id>/", overview, name="overview"),
     path("organizations/<int:organization_id>/costs/", costs, name="costs"),
     path(

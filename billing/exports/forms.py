@@ -52,7 +52,7 @@ def read_download(
     if table.check:
         table.check(selection)
     return Download(
-        table,
+        table.chosen(selection),
         selection,
         read_format(query.get("format", "")),
         read_is_for_excel(query.get("for", "")),

@@ -12,6 +12,7 @@ import pgtrigger.compiler
 import pgtrigger.migrations
 import orgs.models.fields
 import orgs.models.search
+from django.conf import settings
 from django.db import migrations, models
 
 from orgs.migrations._at_once import AtOnce
@@ -394,9 +395,10 @@ class Migration(migrations.Migration):
                     ('reached_on', models.DateField(null=True)),
                     ('soonest_on', models.GeneratedField(db_persist=True, expression=django.db.models.functions.comparison.Coalesce('reached_on', models.Value(datetime.date(9999, 12, 31))), output_field=models.DateField())),
                     ('latest_on', models.GeneratedField(db_persist=True, expression=django.db.models.functions.comparison.Coalesce('reached_on', models.Value(datetime.date(1, 1, 1))), output_field=models.DateField())),
+                    ('entitlement_use', orgs.models.fields.ExactDecimalField(db_default=-1)),
                 ],
                 options={
-                    'indexes': [models.Index(fields=['white_label', 'soonest_on', 'organization'], name='limit_ranking_soonest'), models.Index(fields=['white_label', 'latest_on', 'organization'], name='limit_ranking_latest'), models.Index(fields=['soonest_on', 'organization'], name='limit_ranking_soonest_all'), models.Index(fields=['latest_on', 'organization'], name='limit_ranking_latest_all')],
+                    'indexes': [models.Index(fields=['white_label', 'soonest_on', 'organization'], name='limit_ranking_soonest'), models.Index(fields=['white_label', 'latest_on', 'organization'], name='limit_ranking_latest'), models.Index(fields=['soonest_on', 'organization'], name='limit_ranking_soonest_all'), models.Index(fields=['latest_on', 'organization'], name='limit_ranking_latest_all'), models.Index(fields=['white_label', 'entitlement_use', 'organization'], name='limit_ranking_entitlement'), models.Index(fields=['entitlement_use', 'organization'], name='limit_ranking_entitlement_all')],
                 },
             ),
             migrations.CreateModel(
@@ -825,6 +827,41 @@ class Migration(migrations.Migration):
                     'indexes': [models.Index(fields=['white_label', 'kind', 'since'], name='usage_reason_by_kind')],
                 },
             ),
+            migrations.CreateModel(
+                name='SavedView',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('name', models.CharField(max_length=60)),
+                    ('query', models.CharField(blank=True, max_length=1000)),
+                    ('is_shared', models.BooleanField(default=False)),
+                    ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='saved_views', to=settings.AUTH_USER_MODEL)),
+                    ('white_label', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel')),
+                ],
+                options={
+                    'constraints': [models.UniqueConstraint(fields=('owner', 'name'), name='saved_view_once'), models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='saved_view_name_given')],
+                },
+            ),
+            migrations.CreateModel(
+                name='SavedViewEvent',
+                fields=[
+                    ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
+                    ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
+                    ('pgh_label', models.TextField(help_text='The event label.')),
+                    ('id', models.BigIntegerField()),
+                    ('name', models.CharField(max_length=60)),
+                    ('query', models.CharField(blank=True, max_length=1000)),
+                    ('is_shared', models.BooleanField(default=False)),
+                    ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('owner', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL)),
+                    ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
+                    ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='billing.savedview')),
+                    ('white_label', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.whitelabel')),
+                ],
+                options={
+                    'abstract': False,
+                },
+            ),
             pgtrigger.migrations.AddTrigger(
                 model_name='alertsettings',
                 trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_alertsettingsevent" ("notifies_billing_email", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "snoozed_until") VALUES (NEW."notifies_billing_email", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."organization_id", NEW."snoozed_until"); RETURN NULL;', hash='eb3e926a77328f8e1948b0c747d5afbdd2e894fb', operation='INSERT', pgid='pgtrigger_insert_insert_02fb3', table='billing_alertsettings', when='AFTER')),
@@ -972,6 +1009,18 @@ class Migration(migrations.Migration):
             pgtrigger.migrations.AddTrigger(
                 model_name='usagereason',
                 trigger=pgtrigger.compiler.Trigger(name='fill_white_label', sql=pgtrigger.compiler.UpsertTriggerSql(func='\n            NEW.white_label_id = (select white_label_id from orgs_organization\n                where id = NEW.organization_id);\n            RETURN NEW;\n        ', hash='a503a6411c9ed26b566cee5ef6d9c41e2dd27374', operation='INSERT OR UPDATE OF "organization_id"', pgid='pgtrigger_fill_white_label_d1af2', table='billing_usagereason', when='BEFORE')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='savedview',
+                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_savedviewevent" ("created_at", "id", "is_shared", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "query", "white_label_id") VALUES (NEW."created_at", NEW."id", NEW."is_shared", NEW."name", NEW."owner_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."query", NEW."white_label_id"); RETURN NULL;', hash='58b7714495d6b04ef80329b0364877571b2046b8', operation='INSERT', pgid='pgtrigger_insert_insert_b1fbf', table='billing_savedview', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='savedview',
+                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "billing_savedviewevent" ("created_at", "id", "is_shared", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "query", "white_label_id") VALUES (NEW."created_at", NEW."id", NEW."is_shared", NEW."name", NEW."owner_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."query", NEW."white_label_id"); RETURN NULL;', hash='5491eb54608d8a4d76192eee5655c0953de7877c', operation='UPDATE', pgid='pgtrigger_update_update_e08e0', table='billing_savedview', when='AFTER')),
+            ),
+            pgtrigger.migrations.AddTrigger(
+                model_name='savedview',
+                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_savedviewevent" ("created_at", "id", "is_shared", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "query", "white_label_id") VALUES (OLD."created_at", OLD."id", OLD."is_shared", OLD."name", OLD."owner_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."query", OLD."white_label_id"); RETURN NULL;', hash='c71b407fe5abf6eca96a2e474b457c4ab6803493', operation='DELETE', pgid='pgtrigger_delete_delete_2fe1b', table='billing_savedview', when='AFTER')),
             ),
         ]),
         migrations.CreateModel(

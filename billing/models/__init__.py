@@ -22,6 +22,7 @@ from billing.models.periods import BillingPeriod
 from billing.models.prices import Price
 from billing.models.reasons import ReasonSnooze, UsageReason
 from billing.models.refusals import AccessRefusal, RefusalReason
+from billing.models.saved_views import SavedView
 from billing.models.stripe_events import StripeEvent
 from billing.models.sync import SyncRun, SyncSeen
 from billing.models.upcoming import UpcomingInvoice
@@ -49,6 +50,7 @@ __all__ = [
     "Price",
     "ReasonSnooze",
     "RefusalReason",
+    "SavedView",
     "SpendingLimit",
     "StripeAction",
     "StripeEvent",

@@ -6,15 +6,19 @@ from django.db import models
 from django.db.models import GeneratedField, Value
 from django.db.models.functions import Coalesce
 
+from orgs.models.fields import ExactDecimalField
+
 # Values for a missing day, so that organizations without one come last in ascending
 # and in descending order.
+NO_ENTITLEMENT = -1
 _LAST_DAY, _FIRST_DAY = date(9999, 12, 31), date(1, 1, 1)
 
 
 class LimitRanking(models.Model):
-    """The sort key of an organization by the day when its spending limit is reached.
+    """The sort keys of an organization by its spending limit and its entitlements.
 
-    Prepared by a task and seconds old; the day that a page shows is computed with the
+    That is the day when a limit is reached, and the used part of an entitlement.
+    Prepared by tasks and seconds old; the day that a page shows is computed with the
     page. Every organization has a row. Most have no day: no limit is set, or none is
     projected to be reached in the open period.
     """
@@ -34,6 +38,8 @@ class LimitRanking(models.Model):
         output_field=models.DateField(),
         db_persist=True,
     )
+    # The used part of the entitlement that is used most; -1: none has a limit.
+    entitlement_use = ExactDecimalField(db_default=NO_ENTITLEMENT)
     latest_on = GeneratedField(
         expression=Coalesce("reached_on", Value(_FIRST_DAY)),
         output_field=models.DateField(),
@@ -56,6 +62,14 @@ class LimitRanking(models.Model):
             ),
             models.Index(
                 fields=["latest_on", "organization"], name="limit_ranking_latest_all"
+            ),
+            models.Index(
+                fields=["white_label", "entitlement_use", "organization"],
+                name="limit_ranking_entitlement",
+            ),
+            models.Index(
+                fields=["entitlement_use", "organization"],
+                name="limit_ranking_entitlement_all",
             ),
         ]
 

@@ -11,19 +11,25 @@ from metrics.commands.roll_up import roll_up_organizations
 # day of the last usage can lie further back: then the older value stays.
 _UPSERT_RANKINGS = """
 with organization as materialized (
-    select o.id, o.white_label_id, (%(now)s at time zone w.time_zone)::date as today
+    select o.id, o.white_label_id, w.currency,
+        (%(now)s at time zone w.time_zone)::date as today
     from orgs_organization o join orgs_whitelabel w on w.id = o.white_label_id
     where o.id = any(%(ids)s)
 )
 insert into metrics_organizationranking as r (organization_id, white_label_id,
-    cost_30_days, last_usage_on, computed_on, computed_at)
-select o.id, o.white_label_id, coalesce(sum(u.cost), 0), max(u.day), o.today, %(now)s
+    currency, cost_30_days, cost_30_days_before, last_usage_on, computed_on,
+    computed_at)
+select o.id, o.white_label_id, o.currency,
+    coalesce(sum(u.cost) filter (where u.day > o.today - 30), 0),
+    coalesce(sum(u.cost) filter (where u.day <= o.today - 30), 0),
+    max(u.day), o.today, %(now)s
 from organization o left join metrics_dailyusage u on u.organization_id = o.id
-    and u.day > o.today - 30 and u.day <= o.today
-group by o.id, o.white_label_id, o.today
+    and u.day > o.today - 60 and u.day <= o.today
+group by o.id, o.white_label_id, o.currency, o.today
 order by o.id
 on conflict (organization_id) do update set
-    cost_30_days = excluded.cost_30_days,
+    currency = excluded.currency, cost_30_days = excluded.cost_30_days,
+    cost_30_days_before = excluded.cost_30_days_before,
     last_usage_on = coalesce(excluded.last_usage_on, r.last_usage_on),
     computed_on = excluded.computed_on, computed_at = excluded.computed_at
 """

@@ -88,15 +88,20 @@ with pending as (
         unpriced_quantity = d.unpriced_quantity + excluded.unpriced_quantity
 )
 insert into metrics_organizationranking as r (organization_id, white_label_id,
-    cost_30_days, last_usage_on, computed_on, computed_at, rolled_up_changes)
-select o.id, o.white_label_id, coalesce(sum(p.cost) filter (
+    currency, cost_30_days, cost_30_days_before, last_usage_on, computed_on,
+    computed_at, rolled_up_changes)
+select o.id, o.white_label_id, w.currency, coalesce(sum(p.cost) filter (
         where p.day > k.computed_on - 30 and p.day <= k.computed_on), 0),
+    coalesce(sum(p.cost) filter (
+        where p.day > k.computed_on - 60 and p.day <= k.computed_on - 30), 0),
     max(p.day), coalesce(k.computed_on, '2000-01-01'), %(now)s, count(*)
 from pending p join orgs_organization o on o.id = p.organization_id
+join orgs_whitelabel w on w.id = o.white_label_id
 left join metrics_organizationranking k on k.organization_id = o.id
-group by o.id, k.computed_on order by o.id
+group by o.id, w.currency, k.computed_on order by o.id
 on conflict (organization_id) do update set
     cost_30_days = r.cost_30_days + excluded.cost_30_days,
+    cost_30_days_before = r.cost_30_days_before + excluded.cost_30_days_before,
     last_usage_on = greatest(r.last_usage_on, excluded.last_usage_on),
     computed_at = excluded.computed_at,
     rolled_up_changes = r.rolled_up_changes + excluded.rolled_up_changes

@@ -9,6 +9,9 @@ day.
 import orgs.models.fields
 import datetime
 import django.db.models.deletion
+import django.db.models.functions.math
+from decimal import Decimal
+import django.db.models.expressions
 import django.utils.timezone
 import pgtrigger.compiler
 import pgtrigger.migrations
@@ -296,9 +299,12 @@ class Migration(migrations.Migration):
                     ('computed_on', models.DateField()),
                     ('computed_at', models.DateTimeField(default=django.utils.timezone.now)),
                     ('rolled_up_changes', models.BigIntegerField(db_default=0)),
+                    ('cost_30_days_before', orgs.models.fields.ExactDecimalField(db_default=0)),
+                    ('currency', models.CharField(db_default='', max_length=3)),
+                    ('growth', models.GeneratedField(db_persist=True, expression=models.Case(models.When(cost_30_days_before__gt=0, then=django.db.models.functions.math.Round(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('cost_30_days'), '/', models.F('cost_30_days_before')), '-', models.Value(Decimal('1'))), 6)), default=models.Value(Decimal('-2')), output_field=orgs.models.fields.ExactDecimalField()), output_field=orgs.models.fields.ExactDecimalField())),
                 ],
                 options={
-                    'indexes': [models.Index(fields=['white_label', 'cost_30_days', 'organization'], name='ranking_by_cost'), models.Index(fields=['cost_30_days', 'organization'], name='ranking_by_cost_all')],
+                    'indexes': [models.Index(fields=['white_label', 'cost_30_days', 'organization'], name='ranking_by_cost'), models.Index(fields=['currency', 'cost_30_days', 'organization'], name='ranking_by_cost_all'), models.Index(fields=['white_label', 'growth', 'organization'], name='ranking_by_growth'), models.Index(fields=['growth', 'organization'], name='ranking_by_growth_all')],
                 },
             ),
             migrations.CreateModel(

@@ -1,7 +1,10 @@
 """Daily usage, daily metrics, and the ranking that sorts organization lists."""
 
+from decimal import Decimal
+
 from django.db import models
-from django.db.models import CheckConstraint, F, Q
+from django.db.models import Case, CheckConstraint, F, GeneratedField, Q, Value, When
+from django.db.models.functions import Round
 from django.utils import timezone
 
 from orgs.models.fields import ExactDecimalField, not_negative
@@ -9,6 +12,7 @@ from orgs.models.fields import ExactDecimalField, not_negative
 # Wide enough for 10^12 events of 2^63 units. Costs are exact products of quantity and
 # price: their columns have no limit of digits, so sums never overflow or are rounded.
 QUANTITY_DIGITS = 32
+UNKNOWN_GROWTH = Decimal(-2)  # below every change: no cost becomes less than nothing
 
 
 class DailyUsage(models.Model):
@@ -132,7 +136,24 @@ class OrganizationRanking(models.Model):
     white_label = models.ForeignKey(
         "orgs.WhiteLabel", on_delete=models.CASCADE, related_name="+", db_index=False
     )
+    currency = models.CharField(max_length=3, db_default="")  # of the white label
     cost_30_days = ExactDecimalField(default=0)
+    cost_30_days_before = ExactDecimalField(db_default=0)  # of the 30 days before
+    # The change as a fraction: 0.2 is 20% more. Without earlier cost it is below all.
+    growth = GeneratedField(
+        expression=Case(
+            When(
+                cost_30_days_before__gt=0,
+                then=Round(
+                    F("cost_30_days") / F("cost_30_days_before") - Decimal(1), 6
+                ),
+            ),
+            default=Value(UNKNOWN_GROWTH),
+            output_field=ExactDecimalField(),
+        ),
+        output_field=ExactDecimalField(),
+        db_persist=True,
+    )
     last_usage_on = models.DateField(null=True)
     computed_on = models.DateField()  # the last of the 30 days
     computed_at = models.DateTimeField(default=timezone.now)
@@ -147,7 +168,15 @@ class OrganizationRanking(models.Model):
                 name="ranking_by_cost",
             ),
             models.Index(
-                fields=["cost_30_days", "organization"], name="ranking_by_cost_all"
+                fields=["currency", "cost_30_days", "organization"],
+                name="ranking_by_cost_all",
+            ),
+            models.Index(
+                fields=["white_label", "growth", "organization"],
+                name="ranking_by_growth",
+            ),
+            models.Index(
+                fields=["growth", "organization"], name="ranking_by_growth_all"
             ),
         ]
 

@@ -96,8 +96,12 @@ def _recent_cost(
     )
 
 
-# The precomputed 30-day cost of an organization, as a field to sort by.
+# Precomputed values of an organization, as fields to sort and filter by. Amounts of
+# different currencies are not compared: they are grouped by currency.
 COST_SORT_FIELD = "ranking__cost_30_days"
+CURRENCY_SORT_FIELD = "ranking__currency"
+GROWTH_SORT_FIELD = "ranking__growth"
+LAST_USAGE_FIELD = "ranking__last_usage_on"
 
 # Organizations without a ranking, or whose ranking is of another day than today in the
 # white label's time zone. Reads every ranking, so a periodic task runs it.

@@ -16,7 +16,8 @@ from orgs.errors import DomainError
 Row = TypeVar("Row", bound=Model)
 _NEXT, _PREVIOUS = "n", "p"  # the direction of a cursor
 
-SortKey = tuple[object, int]  # the value a row is ordered by, and the row's id
+# The values that a row is ordered by, the id of the row last.
+SortKey = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +34,39 @@ class Order:
     """An order by one field and then by id, so that rows never repeat or vanish.
 
     `tie` is the id in the table of the field. With an index on both, reading starts at
-    the first row of the page, however many rows with an equal value precede it.
+    the first row of the page, however many rows with an equal value precede it. Rows
+    are grouped by the field `group`, if there is one, such as the currency of amounts.
     """
 
     field: str
     descending: bool = False
     tie: str = "id"
+    group: str = ""
 
     def reversed(self) -> "Order":
         """Return the opposite order."""
         return replace(self, descending=not self.descending)
 
     @property
-    def order_by(self) -> tuple[str, str]:
+    def keys(self) -> tuple[str, ...]:
+        """The fields that a row is ordered by before its id."""
+        return (self.group, self.field) if self.group else (self.field,)
+
+    @property
+    def order_by(self) -> tuple[str, ...]:
         """The arguments of `QuerySet.order_by`."""
         sign = "-" if self.descending else ""
-        return f"{sign}{self.field}", f"{sign}{self.tie}"
+        return tuple(f"{sign}{name}" for name in (*self.keys, self.tie))
 
     def sort(self, rows: QuerySet[Row], after: SortKey | None) -> QuerySet[Row]:
         """Return the rows in this order that come after a sort key; None: all of them.
 
-        Field and id are compared as a pair, which an index on both can answer.
+        Fields and id are compared together, which an index on all can answer.
         """
         if after:
             comparison = TupleLessThan if self.descending else TupleGreaterThan
-            rows = rows.filter(comparison((F(self.field), F(self.tie)), after))
+            fields = (F(name) for name in (*self.keys, self.tie))
+            rows = rows.filter(comparison(tuple(fields), after))
         return rows.order_by(*self.order_by)
 
 
@@ -87,7 +96,7 @@ def fetch_page(
     Cursors are signed for `scope` (the caller and the list): one that was forged, or
     issued for another scope, raises `invalid_cursor`.
     """
-    salt = f"page:{scope}:{order.field}:{order.descending}"
+    salt = f"page:{scope}:{order.group}:{order.field}:{order.descending}"
     direction, key = _read_cursor(cursor, salt)
     is_backward = direction == _PREVIOUS
     fetched = fetch(rows, order.reversed() if is_backward else order, key, size + 1)
@@ -110,14 +119,14 @@ def _read_cursor(cursor: str | None, salt: str) -> tuple[str, SortKey | None]:
     if not cursor:
         return _NEXT, None
     try:
-        direction, value, id_ = signing.loads(cursor, salt=salt)
+        direction, *key = signing.loads(cursor, salt=salt)
     except (signing.BadSignature, ValueError):
         raise DomainError(
             "`cursor` is not a cursor of this list.",
             code="invalid_cursor",
             fields=("cursor",),
         ) from None
-    return direction, (value, id_)
+    return direction, tuple(key)
 
 
 def _cursor(
@@ -126,7 +135,13 @@ def _cursor(
     """Return the signed cursor that continues from the row at `index`."""
     if not rows:
         return None
-    value: object = rows[index]
-    for name in order.field.split("__"):
+    row = rows[index]
+    values = [str(_value_of(row, name)) for name in order.keys]
+    return signing.dumps([direction, *values, row.pk], salt=salt)
+
+
+def _value_of(row: Model, field: str) -> object:
+    value: object = row
+    for name in field.split("__"):
         value = getattr(value, name)
-    return signing.dumps([direction, str(value), rows[index].pk], salt=salt)
+    return value

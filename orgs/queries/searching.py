@@ -105,7 +105,13 @@ def _matches(text: str) -> Condition:
 def _comes_after(order: Order, after: SortKey | None) -> Condition:
     if not after:
         return "true", []
-    return f"(s.key, s.id) {'<' if order.descending else '>'} (%s, %s)", [*after]
+    comparison = "<" if order.descending else ">"
+    columns = f"({', '.join(_key_columns(order))}, s.id)"
+    return f"{columns} {comparison} ({', '.join(['%s'] * len(after))})", [*after]
+
+
+def _key_columns(order: Order) -> list[str]:
+    return [f"s.key_{number}" for number in range(len(order.keys))]
 
 
 def _matching_ids(
@@ -118,11 +124,14 @@ def _matching_ids(
     """
     where, where_parameters = condition
     direction = "desc" if order.descending else ""
-    columns = rows.values_list("pk", "search_text", order.field)
+    columns = rows.values_list("pk", "search_text", *order.keys)
+    keys = _key_columns(order)
+    names = ", ".join(key.removeprefix("s.") for key in keys)
+    sorting = ", ".join(f"{key} {direction}" for key in (*keys, "s.id"))
     inner, parameters = columns.query.sql_with_params()
     statement = f"""
-select s.id from ({inner} offset 0) s (id, search_text, key) where {where}
-order by s.key {direction}, s.id {direction} limit %s"""  # noqa: S608  no user input
+select s.id from ({inner} offset 0) s (id, search_text, {names}) where {where}
+order by {sorting} limit %s"""  # noqa: S608  no user input
     with connection.cursor() as cursor:
         cursor.execute(statement, [*parameters, *where_parameters, count])
         return [id_ for (id_,) in cursor.fetchall()]

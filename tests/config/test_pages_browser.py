@@ -341,6 +341,21 @@ def test_typing_into_the_search_of_the_list_filters_it(
     expect(inside.get_by_label("Search organizations")).to_be_focused()
 
 
+def test_rows_of_the_list_are_walked_with_the_keyboard(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    inside.goto(f"{base}/organizations/")
+    links = inside.locator("[data-row-link]")
+    expect(links.first).to_be_visible()
+    inside.keyboard.press("j")
+    expect(links.first).to_be_focused()
+    inside.keyboard.press("k")
+    expect(links.first).to_be_focused()
+    url = links.first.get_attribute("href")
+    inside.keyboard.press("Enter")
+    inside.wait_for_url(f"**{url}")
+
+
 @pytest.mark.parametrize("path", ["/", "/organizations/", "/stripe/", "/accounts/2fa/"])
 def test_the_palette_opens_on_a_page_and_keeps_what_is_typed(
     inside: Page, org: Organization, base: str, quiet: list[str], path: str

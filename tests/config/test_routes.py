@@ -162,6 +162,7 @@ ROW_PAGES = {
     ),
     *("billing:cancel_action", "billing:retry_action"),
     *("billing:snooze_reason", "billing:end_reason_snooze"),  # see test_needs_action
+    *("billing:save_list_view", "billing:delete_list_view"),  # see test_list_tool
     # Alerts and their emails: see test_alerts_page and test_emails.
     *("billing:edit_limits", "billing:edit_recipients", "billing:snooze_alerts"),
     *("billing:resend_alert", "billing:alert_email", "billing:alert_email_html"),

@@ -5,20 +5,37 @@ The rows are never counted: a count would read the whole fleet.
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from billing.console.queries.badges import Badge, badges
 from billing.forecast.queries.estimated_invoices import list_estimates
 from billing.forecast.queries.estimates import EstimatedInvoice
 from billing.forecast.queries.forecasts import LimitForecast, build_forecast
-from billing.forecast.queries.sort_keys import LATEST_KEY, SOONEST_KEY
+from billing.forecast.queries.sort_keys import (
+    ENTITLEMENT_KEY,
+    LATEST_KEY,
+    SOONEST_KEY,
+    list_entitlement_uses,
+)
 from billing.ledger.queries.facts import BillingFacts, billing_facts
-from billing.models import BillingAccount, Invoice, Subscription
-from metrics.queries.fleet import COST_SORT_FIELD, RecentCost, recent_costs_by_day
+from billing.models import BillingAccount, Invoice, Price, Subscription
+from billing.models.mirrors import LIVE
+from billing.needs_action.queries.filters import filter_by_reasons
+from metrics.queries.fleet import (
+    COST_SORT_FIELD,
+    CURRENCY_SORT_FIELD,
+    GROWTH_SORT_FIELD,
+    LAST_USAGE_FIELD,
+    RECENT_DAYS,
+    RecentCost,
+    recent_costs_by_day,
+)
 from metrics.queries.periods import PeriodCost, current_periods
 from orgs.days import day_of
 from orgs.models import Organization
@@ -44,10 +61,36 @@ class State(StrEnum):
 
 STATES = tuple(State)
 
+
+class Activity(StrEnum):
+    """How the usage of an organization develops."""
+
+    IDLE = "idle"  # no usage in the last 30 days
+    GROWING = "growing"  # costs at least a fifth more than in the 30 days before
+
+
+IDLE_DAYS, GROWING_FROM = RECENT_DAYS, Decimal("0.2")
+COLUMNS = {  # of the table, by slug; the name of the organization is always shown
+    "status": "Status",
+    "cost": "Cost, 30 days",
+    "change": "vs. prev. 30 days",
+    "trend": "Trend",
+    "period": "This period",
+    "estimate": "Estimated invoice",
+    "entitlement": "Entitlement used",
+    "limit": "Limit reached",
+    "created": "Created",
+}
+# The others are shown on request.
+DEFAULT_COLUMNS = tuple(slug for slug in COLUMNS if slug != "entitlement")
+
 _RANKING, _LIMIT_RANKING = "ranking", "limit_ranking"
 _BY_LIMIT = f"{_LIMIT_RANKING}__organization_id"
+_BY_RANKING = f"{_RANKING}__organization_id"
 SORTS = {
-    "cost": Order(COST_SORT_FIELD, descending=True, tie=f"{_RANKING}__organization_id"),
+    "cost": Order(COST_SORT_FIELD, descending=True, tie=_BY_RANKING),
+    "growth": Order(GROWTH_SORT_FIELD, descending=True, tie=_BY_RANKING),
+    "entitlement": Order(ENTITLEMENT_KEY, descending=True, tie=_BY_LIMIT),
     "name": Order("name_key"),
     "created": Order("created_at", descending=True),
     "limit": Order(SOONEST_KEY, tie=_BY_LIMIT),
@@ -66,6 +109,16 @@ class FleetFilters:
     state: State = State.ALL
     sort: str = DEFAULT_SORT
     cursor: str = ""
+    reason: str = ""  # groups and kinds of reasons, separated by commas
+    white_label: str = ""  # its slug
+    tier: str = ""
+    status: str = ""  # of the platform subscription
+    activity: Activity | None = None
+    columns: tuple[str, ...] = DEFAULT_COLUMNS
+    # Visible white labels that the list is read for; several of them have amounts in
+    # several currencies, which are grouped and not compared.
+    white_label_ids: tuple[int, ...] = ()
+    has_groups: bool = False
 
     @property
     def is_stripe_id(self) -> bool:
@@ -75,9 +128,24 @@ class FleetFilters:
     @property
     def order(self) -> Order:
         slug = self.sort.removeprefix("-")
-        if slug == self.sort:
-            return SORTS[slug]
-        return _REVERSED_SORTS.get(slug) or SORTS[slug].reversed()
+        order = SORTS[slug]
+        if slug != self.sort:
+            order = _REVERSED_SORTS.get(slug) or order.reversed()
+        if slug == "cost" and self.has_groups:
+            return replace(order, group=CURRENCY_SORT_FIELD)
+        return order
+
+    @property
+    def is_small_list(self) -> bool:
+        """Few organizations pass the filters, so that they are not read in order."""
+        filters = (self.reason, self.tier, self.status, self.activity)
+        return self.state is not State.ALL or any(filters)
+
+    @property
+    def scope(self) -> str:
+        """What cursors belong to, besides the order."""
+        filters = (self.state, self.search, self.reason, self.white_label, self.tier)
+        return ":".join(map(str, (*filters, self.status, self.activity)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +158,7 @@ class FleetRow:
     badges: list[Badge] = field(default_factory=list)
     limit: LimitForecast | None = None
     estimate: EstimatedInvoice | None = None  # None without an open period
+    entitlement_use: Decimal | None = None  # of the one used most, seconds old
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +190,7 @@ def fleet_page(
         filters.order,
         size=size,
         cursor=filters.cursor or None,
-        scope=f"fleet:{scope}:{filters.state}:{filters.search}",
+        scope=f"fleet:{scope}:{filters.scope}",
         fetch=_search_fetcher(filters),
     )
     return FleetPage(
@@ -179,12 +248,14 @@ def _build_rows(organizations: Sequence[Organization]) -> list[FleetRow]:
         if organization.id in periods
     }
     estimates = list_estimates(organizations, forecasts)
+    uses = list_entitlement_uses(today)
     return [
         _build_row(
             organization,
             recent[organization.id],
             facts[organization.id],
             estimates.get(organization.id),
+            uses.get(organization.id),
         )
         for organization in organizations
     ]
@@ -195,6 +266,7 @@ def _build_row(
     recent: RecentCost,
     facts: BillingFacts,
     estimate: EstimatedInvoice | None,
+    entitlement_use: Decimal | None,
 ) -> FleetRow:
     forecast = estimate.forecast if estimate else None
     cost = forecast.cost if forecast else PeriodCost()
@@ -205,12 +277,13 @@ def _build_row(
         badges=badges(organization, cost, facts),
         limit=forecast.next_reached_limit if forecast else None,
         estimate=estimate,
+        entitlement_use=entitlement_use,
     )
 
 
 def _search_fetcher(filters: FleetFilters) -> FetchRows[Organization]:
     text = "" if filters.is_stripe_id else filters.search
-    return search_fetcher(text, is_small_list=filters.state is not State.ALL)
+    return search_fetcher(text, is_small_list=filters.is_small_list)
 
 
 def _join_sort_key(
@@ -232,10 +305,11 @@ def _join_sort_key(
 def filter_organizations(
     organizations: OrganizationQuerySet, filters: FleetFilters
 ) -> OrganizationQuerySet:
-    """Return the organizations of a tab, and of a Stripe ID if one is searched for.
+    """Return the organizations of a tab that pass the filters, and of a Stripe ID.
 
     Other searches are left to the paging, which decides how to read them.
     """
+    organizations = _filter_by_terms(organizations, filters)
     if filters.is_stripe_id:
         organizations = _filter_by_stripe_id(organizations, filters.search)
     if filters.state is State.DELETED:
@@ -244,6 +318,41 @@ def filter_organizations(
         return organizations.active()
     rows = rows_behind_tab(filters.state).filter(organization=OuterRef("pk"))
     return organizations.active().filter(Exists(rows))
+
+
+def _filter_by_terms(
+    organizations: OrganizationQuerySet, filters: FleetFilters
+) -> OrganizationQuerySet:
+    """Return the organizations of a white label, reason, plan and activity."""
+    if filters.white_label:
+        [white_label_id] = filters.white_label_ids
+        organizations = organizations.filter(white_label=white_label_id)
+    if filters.reason:
+        organizations = filter_by_reasons(
+            organizations, filters.reason.split(","), filters.white_label_ids
+        )
+    if filters.tier or filters.status:
+        terms = {"tier": filters.tier, "status": filters.status}
+        rows = Subscription.objects.filter(
+            organization=OuterRef("pk"),
+            kind=Subscription.Kind.PLATFORM,
+            status__in=LIVE,
+            **{name: value for name, value in terms.items() if value},
+        )
+        organizations = organizations.filter(Exists(rows))
+    if filters.activity is Activity.GROWING:
+        return organizations.filter(**{f"{GROWTH_SORT_FIELD}__gte": GROWING_FROM})
+    if filters.activity is Activity.IDLE:
+        last = timezone.now().date() - timedelta(days=IDLE_DAYS)
+        used = Q(**{f"{LAST_USAGE_FIELD}__gt": last})
+        return organizations.exclude(used)
+    return organizations
+
+
+def list_tiers() -> list[str]:
+    """Return the tiers that prices are read for; the choices of the filter."""
+    rows = Price.objects.exclude(tier="").filter(is_active=True)
+    return sorted(set(rows.values_list("tier", flat=True)))
 
 
 def rows_behind_tab(state: State) -> QuerySet[Subscription] | QuerySet[Invoice]:

@@ -13,7 +13,7 @@ from billing.console.queries.organization_list import (
 )
 from orgs.models.organizations import OrganizationQuerySet
 
-MAX_COUNT = 100  # of each tab; a count of one more means "more than"
+MAX_COUNT = 1_000  # of each tab; a count of one more means "more than"
 _BILLING_STATES = (State.TRIAL, State.UNPAID, State.PAUSED)
 
 

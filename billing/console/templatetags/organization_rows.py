@@ -3,7 +3,7 @@
 They are formatted in Python: the template engine takes several times as long for fifty.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC
 from html import escape
 
@@ -12,56 +12,97 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from billing.console.queries.organization_list import FleetRow
-from billing.forecast.queries.estimates import EstimatedInvoice
-from billing.forecast.queries.forecasts import LimitForecast
 from metrics.queries.fleet import RecentCost
 from orgs.web.charts import sparkline as points_of
 from orgs.web.templatetags.components import badges, sparkline
-from orgs.web.templatetags.display import UNKNOWN, change, day, day_year, exact, money
+from orgs.web.templatetags.display import (
+    UNKNOWN,
+    change,
+    day,
+    day_year,
+    exact,
+    money,
+    percent,
+)
 
 register = template.Library()
 
 
 @register.simple_tag
 def organization_rows(
-    rows: Iterable[FleetRow], *, shows_white_label: bool
+    rows: Iterable[FleetRow],
+    *,
+    columns: Sequence[str],
+    shows_white_label: bool,
+    groups_currencies: bool,
 ) -> SafeString:
     """Return the rows as HTML; names and external IDs are escaped.
 
-    The URL of the page is resolved once and filled in for each organization.
+    The URL of the page is resolved once and filled in for each organization. If
+    currencies are grouped, a row names each one before its organizations.
     """
     before, _, after = reverse("billing:overview", args=[0]).rpartition("0")
-    rendered = []
+    rendered, currency = [], ""
     for row in rows:
         organization = row.organization
+        label = organization.white_label
+        if groups_currencies and label.currency != currency:
+            currency = label.currency
+            rendered.append(_currency_row(currency, len(columns) + 1))
         url, name = f"{before}{organization.pk}{after}", escape(organization.name)
         subtitle = escape(organization.external_id)
         if shows_white_label:
-            subtitle = f"{subtitle} · {escape(organization.white_label.name)}"
+            subtitle = f"{subtitle} · {escape(label.name)}"
+        cells = "".join(_CELLS[column](row, label.currency) for column in columns)
         rendered.append(
-            f'<tr><th scope="row"><a href="{url}">{name}'
-            f'</a><span class="table__sub">{subtitle}</span></th>{_cells(row)}</tr>'
+            f'<tr><th scope="row"><a href="{url}" data-row-link>{name}'
+            f'</a><span class="table__sub">{subtitle}</span></th>{cells}</tr>'
         )
     return SafeString("\n".join(rendered))
 
 
-def _cells(row: FleetRow) -> str:
-    currency = row.organization.white_label.currency
-    recent, created_at = row.recent, row.organization.created_at
-    trend = ""
-    if recent.cost:
-        trend = sparkline(points_of(recent.by_day), "Daily cost, last 30 days")
+def _currency_row(currency: str, width: int) -> str:
+    return (
+        f'<tr class="fleet__group" data-currency="{currency}">'
+        f'<th scope="rowgroup" colspan="{width}">{currency.upper()}</th></tr>'
+    )
+
+
+def _status_cell(row: FleetRow, currency: str) -> str:
     return (
         f'<td class="fleet__state"><div class="badges">{badges(row.badges)}</div></td>'
-        f'<td class="number fleet__cost">{_cost(recent, currency)}</td>'
-        f'<td class="number fleet__change">{change(recent.growth)}</td>'
-        f'<td class="fleet__trend">{trend}</td>'
-        '<td class="number fleet__period">'
-        f"{exact(row.period.cost, 'money', currency)}</td>"
-        f"{_estimate_cell(row.estimate)}"
-        f"{_limit_cell(row.limit, currency)}"
-        f'<td class="fleet__created">{day_year(created_at.astimezone(UTC))}</td>'
     )
+
+
+def _cost_cell(row: FleetRow, currency: str) -> str:
+    return f'<td class="number fleet__cost">{_cost(row.recent, currency)}</td>'
+
+
+def _change_cell(row: FleetRow, currency: str) -> str:
+    return f'<td class="number fleet__change">{change(row.recent.growth)}</td>'
+
+
+def _trend_cell(row: FleetRow, currency: str) -> str:
+    trend = ""
+    if row.recent.cost:
+        trend = sparkline(points_of(row.recent.by_day), "Daily cost, last 30 days")
+    return f'<td class="fleet__trend">{trend}</td>'
+
+
+def _period_cell(row: FleetRow, currency: str) -> str:
+    cost = exact(row.period.cost, "money", currency)
+    return f'<td class="number fleet__period">{cost}</td>'
+
+
+def _created_cell(row: FleetRow, currency: str) -> str:
+    created_at = row.organization.created_at.astimezone(UTC)
+    return f'<td class="fleet__created">{day_year(created_at)}</td>'
+
+
+def _entitlement_cell(row: FleetRow, currency: str) -> str:
+    use = row.entitlement_use
+    text = UNKNOWN if use is None else percent(use)
+    return f'<td class="number fleet__entitlement" data-use="{use or ""}">{text}</td>'
 
 
 def _cost(recent: RecentCost, currency: str) -> str:
@@ -70,8 +111,9 @@ def _cost(recent: RecentCost, currency: str) -> str:
     return exact(recent.cost, "money", currency)
 
 
-def _estimate_cell(estimate: EstimatedInvoice | None) -> str:
+def _estimate_cell(row: FleetRow, currency: str) -> str:
     """Return the estimated invoice, a total for each currency, with its day below."""
+    estimate = row.estimate
     if estimate is None or not estimate.totals or estimate.on is None:
         none = "fleet__estimate fleet__estimate--none"
         return f'<td class="number {none}">{UNKNOWN}</td>'
@@ -85,8 +127,9 @@ def _estimate_cell(estimate: EstimatedInvoice | None) -> str:
     )
 
 
-def _limit_cell(limit: LimitForecast | None, currency: str) -> str:
+def _limit_cell(row: FleetRow, currency: str) -> str:
     """Return the day a limit was or will be reached, with its kind and amount below."""
+    limit = row.limit
     if limit is None:
         return f'<td class="fleet__limit fleet__limit--none">{UNKNOWN}</td>'
     state = "reached" if limit.is_reached else "projected"
@@ -97,3 +140,16 @@ def _limit_cell(limit: LimitForecast | None, currency: str) -> str:
         f'{limit.day or ""}"><span class="fleet__day">{when}</span>'
         f'<span class="table__sub">{label} {money(limit.amount, currency)}</span></td>'
     )
+
+
+_CELLS: dict[str, Callable[[FleetRow, str], str]] = {
+    "status": _status_cell,
+    "cost": _cost_cell,
+    "change": _change_cell,
+    "trend": _trend_cell,
+    "period": _period_cell,
+    "estimate": _estimate_cell,
+    "entitlement": _entitlement_cell,
+    "limit": _limit_cell,
+    "created": _created_cell,
+}

@@ -1,20 +1,39 @@
 """Pages of the organization list and of an organization's overview."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 
-from billing.console.forms import list_url, read_filters
-from billing.console.queries.organization_list import STATES, FleetFilters, fleet_page
+from billing.console.forms import (
+    SavedViewForm,
+    list_parameters,
+    list_url,
+    read_filters,
+)
+from billing.console.queries.organization_list import (
+    COLUMNS,
+    STATES,
+    Activity,
+    FleetFilters,
+    fleet_page,
+    list_tiers,
+)
+from billing.console.queries.saved_views import list_saved_views
 from billing.console.queries.tabs import MAX_COUNT, count_tabs
 from billing.console.views.costs import (
     ask_costs,
     cost_panel_with_limits,
 )
 from billing.forecast.queries.estimated_invoices import get_estimate
+from billing.models import Subscription
+from billing.needs_action.kinds import GROUP_LABELS, GROUPS
+from billing.needs_action.queries.reasons import find_needs
 from billing.stripe.tasks import request_previews
 from metrics.periods import DayRange
 from metrics.queries.daily_metrics import entitlement_usage
@@ -22,6 +41,7 @@ from metrics.queries.fleet import recent_costs
 from metrics.queries.series import GroupBy, SeriesFilters, series
 from orgs import access
 from orgs.catalog import Scope
+from orgs.models import WhiteLabel
 from orgs.schemas.exports import EXCEL
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
@@ -34,19 +54,33 @@ _DAY_METERS = (
     ("cpu_seconds", "CPU", "seconds"),
     ("gpu_seconds", "GPU", "seconds"),
 )
-_SORT_LABELS = (
-    ("name", "Organization"),
-    ("cost", "Cost, 30 days"),
-    ("limit", "Limit reached"),
-    ("created", "Created"),
-)
+# The column of each sort order, and the class of each column.
+_SORT_COLUMNS = {
+    "cost": "cost",
+    "growth": "change",
+    "entitlement": "entitlement",
+    "limit": "limit",
+    "created": "created",
+}
+_COLUMN_CLASSES = {
+    "status": "fleet__state",
+    "cost": "number fleet__cost",
+    "change": "number fleet__change",
+    "trend": "fleet__trend",
+    "period": "number fleet__period",
+    "estimate": "number fleet__estimate",
+    "entitlement": "number fleet__entitlement",
+    "limit": "fleet__limit",
+    "created": "fleet__created",
+}
 
 
 def organization_list(request: OrgRequest) -> HttpResponse:
     """Show the organizations that the user has access to, a page at a time."""
     principal = access.principal_of(request.user)
     principal.require(Scope.ORGANIZATIONS_READ)
-    filters = read_filters(request.GET)
+    labels = access.visible_white_labels(principal)
+    filters = read_filters(request.GET, labels)
     visible = access.visible(principal)
     page = fleet_page(visible, filters, scope=principal.name)
     base = reverse("billing:organization_list")
@@ -55,28 +89,64 @@ def organization_list(request: OrgRequest) -> HttpResponse:
         "nav_key": "organizations",
         "filters": filters,
         "rows": page.rows,
-        "states": [] if is_fragment else _tabs(base, filters, principal),
+        "columns": _columns(base, filters),
+        "name_sort": _sort_link(base, filters, "name", "Organization"),
         "csv_url": list_url(
             reverse("billing:organization_csv"), filters, **{"for": EXCEL}
         ),
         "is_fragment": is_fragment,
-        "sorts": _sorts(base, filters),
-        "hidden": [
-            {"name": name, "value": value}
-            for name, value in (("state", filters.state), ("sort", filters.sort))
-            if list_url(base, FleetFilters(), **{name: value}) != base
-        ],
+        "hidden": _hidden(filters, "q"),
         "shows_white_label": principal.sees_all,
+        "groups_currencies": bool(filters.order.group),
         "next_url": _page_url(base, filters, page.next_cursor),
         "previous_url": _page_url(base, filters, page.previous_cursor),
         "clear_url": list_url(base, replace(filters, search="")),
     }
+    if not is_fragment:
+        context |= _controls(base, filters, principal, labels)
     return page_or_fragment(
         request,
         "billing/console/organization_list.html",
         "billing/console/_organization_table.html",
         context,
     )
+
+
+def _hidden(filters: FleetFilters, *changed: str) -> list[dict[str, str]]:
+    """Return the parameters that a form keeps besides those that it changes."""
+    parameters = list_parameters(filters).items()
+    return [{"name": k, "value": v} for k, v in parameters if k not in changed]
+
+
+def _controls(
+    base: str,
+    filters: FleetFilters,
+    principal: access.Principal,
+    labels: Sequence[WhiteLabel],
+) -> dict[str, Any]:
+    """Return the tabs, filters, columns and saved views; not of a fragment."""
+    query = urlencode(list_parameters(filters))
+    return {
+        "states": _tabs(base, filters, principal),
+        "reasons": _reason_tabs(base, filters),
+        "labels": labels,
+        "tiers": list_tiers(),
+        "statuses": Subscription.Status.choices,
+        "activities": [(activity.value, activity.title()) for activity in Activity],
+        "filter_hidden": _hidden(filters, "white_label", "tier", "status", "activity"),
+        "is_filtered": bool(
+            filters.white_label or filters.tier or filters.status or filters.activity
+        ),
+        "column_choices": [
+            {"slug": slug, "label": label, "chosen": slug in filters.columns}
+            for slug, label in COLUMNS.items()
+        ],
+        "column_hidden": _hidden(filters, "columns"),
+        "views": list_saved_views(principal.user_id, principal.white_label_id),
+        "view_form": SavedViewForm(initial={"query": query}),
+        "user_id": principal.user_id,
+        "view_query": query,
+    }
 
 
 def _tabs(
@@ -97,23 +167,55 @@ def _tabs(
 
 
 def _format_count(count: int) -> str:
-    return f"{MAX_COUNT}+" if count > MAX_COUNT else str(count)
+    return f"{MAX_COUNT:,}+" if count > MAX_COUNT else f"{count:,}"
 
 
-def _sorts(base: str, filters: FleetFilters) -> dict[str, dict[str, str]]:
-    """Return the links of the column headers.
+def _reason_tabs(base: str, filters: FleetFilters) -> list[dict[str, Any]]:
+    """Return the groups of reasons with their counts, those of Needs action."""
+    needs = find_needs(filters.white_label_ids, now=timezone.now())
+    tabs = [{"label": "Any", "url": list_url(base, filters, reason=""), "count": ""}]
+    tabs[0]["current"] = "true" if not filters.reason else ""
+    for group, label in GROUP_LABELS.items():
+        count = needs.count(GROUPS[group], with_snoozed=True)
+        tabs.append(
+            {
+                "label": label,
+                "url": list_url(base, filters, reason=group.value),
+                "current": "true" if filters.reason == group else "",
+                "count": str(count) if count.number else "",
+            }
+        )
+    return list(tabs)
 
-    A link sorts by its column, or reverses the order if that is the sort already.
+
+def _columns(base: str, filters: FleetFilters) -> list[dict[str, Any]]:
+    """Return the headers of the chosen columns, with the links that sort by them."""
+    sorts = {column: slug for slug, column in _SORT_COLUMNS.items()}
+    return [
+        {
+            "label": COLUMNS[slug],
+            "css": _COLUMN_CLASSES[slug],
+            "sort": _sort_link(base, filters, sorts[slug], COLUMNS[slug])
+            if slug in sorts
+            else None,
+        }
+        for slug in filters.columns
+    ]
+
+
+def _sort_link(
+    base: str, filters: FleetFilters, slug: str, label: str
+) -> dict[str, str]:
+    """Return the link of a column's header.
+
+    It sorts by the column, or reverses the order if that is the sort already.
     """
-    sorts, order = {}, filters.order
-    for slug, label in _SORT_LABELS:
-        is_current = filters.sort.removeprefix("-") == slug
-        next_sort = f"-{slug}" if filters.sort == slug else slug
-        direction = ("down" if order.descending else "up") if is_current else ""
-        aria = {"down": "descending", "up": "ascending", "": "none"}[direction]
-        url = list_url(base, filters, sort=next_sort)
-        sorts[slug] = {"label": label, "url": url, "direction": direction, "aria": aria}
-    return sorts
+    is_current = filters.sort.removeprefix("-") == slug
+    next_sort = f"-{slug}" if filters.sort == slug else slug
+    direction = ("down" if filters.order.descending else "up") if is_current else ""
+    aria = {"down": "descending", "up": "ascending", "": "none"}[direction]
+    url = list_url(base, filters, sort=next_sort)
+    return {"label": label, "url": url, "direction": direction, "aria": aria}
 
 
 def _page_url(base: str, filters: FleetFilters, cursor: str | None) -> str:

@@ -5,7 +5,11 @@ from collections.abc import Iterator, Sequence
 from billing.console.forms import read_filters, read_fleet_scope
 from billing.console.queries.organization_list import iterate_rows, list_ids
 from billing.console.queries.scope import FleetScope
-from billing.console.schemas import ORGANIZATION_COLUMNS, organization_cells
+from billing.console.schemas import (
+    ORGANIZATION_COLUMNS,
+    organization_cells,
+    organization_columns,
+)
 from billing.exports.queries.tables import (
     Amounts,
     Level,
@@ -55,13 +59,21 @@ def _visible(selection: Selection) -> OrganizationQuerySet:
 
 
 def _organization_keys(selection: Selection, limit: int) -> list[int]:
-    filters = read_filters(selection.query)
+    filters = read_filters(selection.query, selection.white_labels)
     return list(list_ids(_visible(selection), filters)[:limit])
 
 
 def _organizations(selection: Selection, keys: Sequence[int]) -> Iterator[Row]:
     for row in iterate_rows(_visible(selection), keys):
         yield organization_cells(row)
+
+
+def _organization_columns(selection: Selection) -> tuple[str, ...]:
+    """Return the columns that the list shows; all of them if none are chosen."""
+    if not selection.query.get("columns"):
+        return ORGANIZATION_COLUMNS
+    filters = read_filters(selection.query, selection.white_labels)
+    return organization_columns(filters.columns)
 
 
 def _fleet_scope(selection: Selection) -> FleetScope:
@@ -188,8 +200,11 @@ ORGANIZATIONS = Table(
     keys=_organization_keys,
     levels=_FLEET,
     amounts=Amounts.ESTIMATE,
-    parameters=frozenset({"q", "state", "sort"}),
-    check=lambda selection: read_filters(selection.query),
+    parameters=frozenset(
+        ("q", "state", "sort", "reason", "tier", "status", "activity", "columns")
+    ),
+    check=lambda selection: read_filters(selection.query, selection.white_labels),
+    choose=_organization_columns,
 )
 FLEET_TABLES = (
     ORGANIZATIONS,

@@ -1,7 +1,7 @@
 """What a table that can be downloaded declares, and whose rows a download has."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -113,6 +113,20 @@ class Table:
     check: Callable[[Selection], object] | None = None  # raises for a bad parameter
     span: Callable[[Selection], Span] | None = None
     permission: str = ""  # of Django, beside the scope
+    choose: Callable[[Selection], tuple[str, ...]] | None = None  # of the columns
+
+    def chosen(self, selection: Selection) -> "Table":
+        """Return the table with the columns that the parameters choose."""
+        if self.choose is None:
+            return self
+        columns, read = self.choose(selection), self.rows
+        places = [self.columns.index(name) for name in columns]
+
+        def rows(selected: Selection, keys: Sequence[int]) -> Iterator[Row]:
+            for row in read(selected, keys):
+                yield [row[place] for place in places]
+
+        return replace(self, columns=columns, rows=rows, choose=None)
 
     def amounts_of(self, selection: Selection) -> Amounts:
         """Return what the amounts of a download are."""

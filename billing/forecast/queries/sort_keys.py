@@ -1,10 +1,16 @@
 """Queries of the organizations whose sort keys by limit have to be prepared."""
 
+from collections.abc import Iterable
+from decimal import Decimal
+
 from django.db import connection
+
+from billing.models import LimitRanking
 
 # Fields to sort organizations by.
 SOONEST_KEY = "limit_ranking__soonest_on"
 LATEST_KEY = "limit_ranking__latest_on"
+ENTITLEMENT_KEY = "limit_ranking__entitlement_use"
 
 _WITH_LIMIT_AFTER = """
 select distinct organization_id from billing_spendinglimit
@@ -32,6 +38,16 @@ def list_stale(limit: int) -> list[int]:
     Reads the sort keys of all organizations: no signal reported these.
     """
     return _fetch_ids(_STALE, limit)
+
+
+def list_entitlement_uses(organization_ids: Iterable[int]) -> dict[int, Decimal]:
+    """Return the used part of the most used entitlement of each organization.
+
+    Organizations without a limit are left out. One query.
+    """
+    rows = LimitRanking.objects.filter(pk__in=list(organization_ids))
+    rows = rows.exclude(entitlement_use__lt=0)
+    return dict(rows.values_list("pk", "entitlement_use"))
 
 
 def _fetch_ids(statement: str, *parameters: int) -> list[int]:

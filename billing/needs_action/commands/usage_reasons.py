@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 import orjson
 from django.db import connection, transaction
 from django.utils import timezone
 
+from billing.models.forecasts import NO_ENTITLEMENT
 from billing.needs_action.queries.usage import UsageFact, list_usage_facts
 from orgs.decimals import plain
 
@@ -32,6 +34,17 @@ on conflict (organization_id, kind, subject) do update set value = excluded.valu
 where (t.value, t.base, t.reached_on)
     is distinct from (excluded.value, excluded.base, excluded.reached_on)
 """
+# The sort key of the organization list. Rows are locked in the order of their keys.
+_RANK = """
+with changed as materialized (
+    select r.organization_id, f.use
+    from unnest(%(ids)s::bigint[], %(uses)s::numeric[]) f (id, use)
+    join billing_limitranking r on r.organization_id = f.id
+    where r.entitlement_use <> f.use order by r.organization_id for update of r
+)
+update billing_limitranking r set entitlement_use = c.use from changed c
+where r.organization_id = c.organization_id
+"""
 
 
 def fill_usage_reasons(
@@ -43,10 +56,14 @@ def fill_usage_reasons(
     last, until the next change or the sweep.
     """
     ids, now = sorted(set(organization_ids)), now or timezone.now()
-    rows = orjson.dumps([_row(fact) for fact in list_usage_facts(ids, now=now)])
+    facts = list_usage_facts(ids, now=now)
+    rows = orjson.dumps([_row(fact) for fact in facts.rows]).decode()
+    none = Decimal(NO_ENTITLEMENT)
+    uses = [facts.entitlement_uses.get(id_, none) for id_ in ids]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_LOCK)
-        cursor.execute(_REPLACE, {"ids": ids, "rows": rows.decode(), "now": now})
+        cursor.execute(_REPLACE, {"ids": ids, "rows": rows, "now": now})
+        cursor.execute(_RANK, {"ids": ids, "uses": uses})
 
 
 def _row(fact: UsageFact) -> dict[str, object]:

@@ -214,9 +214,16 @@ class Needs:
         rows = list(filter(filters.select, self.organizations))
         return replace(self, organizations=rows)
 
-    def count(self, kinds: Collection[ReasonKind]) -> "Count":
+    def count(
+        self, kinds: Collection[ReasonKind], *, with_snoozed: bool = False
+    ) -> "Count":
         """Return how many organizations have an open reason of some kinds."""
-        number = sum(1 for row in self.organizations if not row.kinds.isdisjoint(kinds))
+        number = sum(
+            1
+            for row in self.organizations
+            if not row.kinds.isdisjoint(kinds)
+            or (with_snoozed and any(reason.kind in kinds for reason in row.snoozed))
+        )
         return Count.of(number, is_capped=not self.capped.isdisjoint(kinds))
 
     def count_severity(self, severity: Severity) -> "Count":

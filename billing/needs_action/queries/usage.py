@@ -28,6 +28,7 @@ from orgs.models import Organization
 
 NEARLY_USED = Decimal("0.8")  # the part of an entitlement from which it needs action
 HORIZON_DAYS = 30  # an entitlement that will be reached later needs none
+_USE_PLACES = 6
 _YEARLY = ("compute_seconds", "gpu_seconds")  # start again with the contract year
 
 
@@ -43,14 +44,37 @@ class UsageFact:
     reached_on: date | None = None
 
 
-def list_usage_facts(
-    organization_ids: Sequence[int], *, now: datetime
-) -> list[UsageFact]:
+@dataclass(frozen=True, slots=True)
+class UsageFacts:
+    """What organizations have reached or will reach.
+
+    `entitlement_uses` are the used parts of the entitlement that each uses most;
+    organizations without a limit are left out.
+    """
+
+    rows: list[UsageFact]
+    entitlement_uses: dict[int, Decimal]
+
+
+def list_usage_facts(organization_ids: Sequence[int], *, now: datetime) -> UsageFacts:
     """Return what organizations have reached or will reach; six statements at most."""
     measured = list_current_measurements(organization_ids, now=now)
     growth = _read_growth(measured, now)
-    facts = [fact for row in measured if (fact := _fact(row, growth))]
-    return [*facts, *_limit_forecasts(organization_ids, now)]
+    rows = [fact for row in measured if (fact := _fact(row, growth))]
+    return UsageFacts(
+        [*rows, *_limit_forecasts(organization_ids, now)], _uses(measured)
+    )
+
+
+def _uses(measured: Sequence[Measurement]) -> dict[int, Decimal]:
+    uses: dict[int, Decimal] = {}
+    for row in measured:
+        if row.measure is Measure.ENTITLEMENT:
+            whole = Decimal(1 if row.value else 0)  # of an entitlement of 0
+            use = round(row.value / row.base, _USE_PLACES) if row.base else whole
+            id_ = row.organization_id
+            uses[id_] = max(uses.get(id_, use), use)
+    return uses
 
 
 def _read_growth(

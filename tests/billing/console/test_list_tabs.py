@@ -109,13 +109,17 @@ def test_a_tab_shows_how_many_visible_organizations_it_has(
     assert 'Trial <span class="tabs__count">3</span>' in page
 
 
-def test_counts_stop_at_a_hundred(bound: Client, acme: WhiteLabel) -> None:
-    make_organizations(acme, [{"external_id": f"o-{n}"} for n in range(101)])
+def test_counts_stop_at_a_thousand(
+    bound: Client, acme: WhiteLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("queries.tabs", "views.organizations"):
+        monkeypatch.setattr(f"billing.console.{module}.MAX_COUNT", 5)
+    make_organizations(acme, [{"external_id": f"o-{n}"} for n in range(6)])
     rows = Organization.objects.filter(white_label=acme, external_id__startswith="o-")
     rows.update(deleted_at=NOW)
-    assert tabs(bound)["Deleted"] == "100+"
-    rows.filter(external_id="o-7").update(deleted_at=None)
-    assert tabs(bound)["Deleted"] == "100"
+    assert tabs(bound)["Deleted"] == "5+"
+    rows.filter(external_id="o-3").update(deleted_at=None)
+    assert tabs(bound)["Deleted"] == "5"
 
 
 def test_the_csv_file_has_the_figures_of_the_list(

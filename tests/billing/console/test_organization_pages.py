@@ -124,7 +124,7 @@ def test_a_search_is_paginated_through_all_matches(
 
 
 @pytest.mark.parametrize(
-    ("query", "count"), [("", 10), ("?q=company", 11), ("?q=company+007", 12)]
+    ("query", "count"), [("", 16), ("?q=company", 17), ("?q=company+007", 18)]
 )
 def test_the_number_of_queries_of_the_list_does_not_depend_on_rows(
     staff: Client,
