@@ -128,13 +128,17 @@ def _tooltip(chart: Chart, index: int) -> str:
     is_partial = chart.partial_from is not None and index >= chart.partial_from
     lines = [_bucket(chart, row) + (" (partial)" if is_partial else "")]
     if chart.kind == "bars" and len(row.cells) > 1:
-        lines.append(f"Total {_shown(sum(filter(None, row.cells)), chart)}")
+        lines.append(f"Total {_shown(_sum(row.cells), chart)}")
     for name, cell, text in zip(
         chart.columns, row.cells, chart.empty_texts, strict=True
     ):
         if cell or text or len(row.cells) == 1:
             lines.append(f"{name} {_shown(cell, chart) if cell is not None else text}")
     return "\n".join(lines)
+
+
+def _sum(cells: Sequence[Value]) -> Value:
+    return sum(cell for cell in cells if cell is not None)
 
 
 def _shown(value: Value, chart: Chart) -> str:

@@ -124,7 +124,8 @@ def test_a_chart_shows_where_the_rate_leads(acme: WhiteLabel) -> None:
     )  # fmt: skip
     [drawn] = chart.data["limits"]
     assert drawn["value"] == 200.0
-    assert drawn["label"].endswith("$200.00")
+    [named] = chart.limits
+    assert named.label.endswith("$200.00")
 
 
 def test_a_simulation_records_nothing(ann: Organization) -> None:
