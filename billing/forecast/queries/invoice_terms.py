@@ -146,7 +146,8 @@ select s.organization_id, s.id, s.stripe_id, s.kind, coalesce(i.tier, s.tier), s
     coalesce(p.name, ''), p.unit_amount, coalesce(p.currency, w.currency),
     coalesce(i.synced_at, s.synced_at)
 from billing_subscription s
-join orgs_whitelabel w on w.id = s.white_label_id
+join orgs_organization o on o.id = s.organization_id
+join orgs_whitelabel w on w.id = o.white_label_id
 left join billing_subscriptionitem i on i.subscription_stripe_id = s.stripe_id
     and i.kind = s.kind
 left join billing_price p
