@@ -2,7 +2,8 @@
 
 import os
 
-from celery import Celery
+import pghistory
+from celery import Celery, Task
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Packages with a `tasks` module; a subject of an app is not found by itself.
@@ -16,6 +17,16 @@ _PACKAGES = (
     "metrics",
     "orgs",
 )
-app = Celery("orgdesk")
+
+
+class NamedTask(Task):  # type: ignore[misc]  # Celery has no types
+    """A task whose name is in the history of what it writes."""
+
+    def __call__(self, *args: object, **options: object) -> object:
+        with pghistory.context(task=self.name):
+            return super().__call__(*args, **options)
+
+
+app = Celery("orgdesk", task_cls=NamedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(_PACKAGES)

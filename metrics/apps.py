@@ -23,6 +23,7 @@ class MetricsConfig(AppConfig):
         from metrics.commands.periods import open_first_periods
         from metrics.commands.rankings import fill_rankings
         from metrics.commands.reports import make_report
+        from metrics.web import history_texts  # noqa: F401  it registers itself
         from orgs.commands.jobs import register_job
         from orgs.models import Job
         from orgs.signals import organizations_created, people_changed

@@ -12,6 +12,7 @@ class OrgsConfig(AppConfig):
         from orgs.commands.editing import delete_organization
         from orgs.commands.jobs import register_job
         from orgs.models import Job
+        from orgs.web import history_texts  # noqa: F401  it registers itself
 
         register_job(
             Job.Kind.DELETE_ORGANIZATION,

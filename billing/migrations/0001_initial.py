@@ -94,6 +94,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='alertsettings_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -123,6 +124,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='billingaccount_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -350,6 +352,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='invoiceadjustment_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -385,6 +388,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='invoice_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -451,6 +455,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='spendinglimit_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -574,6 +579,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='subscription_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -731,6 +737,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='alertoptout_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -760,6 +767,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='alertrecipient_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -807,6 +815,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='reasonsnooze_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -860,6 +869,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='savedview_event_newest')],
                 },
             ),
             pgtrigger.migrations.AddTrigger(

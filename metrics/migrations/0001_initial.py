@@ -276,6 +276,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='integration_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -390,6 +391,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='rate_event_newest')],
                 },
             ),
             migrations.CreateModel(

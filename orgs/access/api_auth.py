@@ -48,7 +48,7 @@ class Credential(AuthBase):
         if caller is None:
             return None
         request.auth = caller  # type: ignore[attr-defined]
-        pghistory.context(username=caller.name)  # of a write: history names the caller
+        _name_author(caller)
         if self.scope is not None:
             caller.require(self.scope)
             self._check_path(request, self.scope)
@@ -77,6 +77,13 @@ class Credential(AuthBase):
             )
         else:
             called_white_label(request, id_, scope)
+
+
+def _name_author(caller: Principal) -> None:
+    """Add the caller to the history of what the request writes."""
+    pghistory.context(username=caller.name)
+    if caller.key_id is not None:
+        pghistory.context(api_key=caller.key_id)
 
 
 def needs(scope: Scope, *, reaches_deleted: bool = False) -> Credential:

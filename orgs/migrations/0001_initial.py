@@ -248,6 +248,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='member_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -285,6 +286,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='project_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -294,7 +296,7 @@ class Migration(migrations.Migration):
                     ('word', models.CharField(max_length=40)),
                 ],
                 options={
-                    'indexes': [models.Index(fields=['word'], name='search_word'), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(models.F('word'), name='gin_trgm_ops'), name='search_word_similar')],
+                    'indexes': [models.Index(fields=['word'], name='search_word', opclasses=['varchar_pattern_ops']), django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(models.F('word'), name='gin_trgm_ops'), name='search_word_similar')],
                 },
             ),
             migrations.CreateModel(
@@ -336,6 +338,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='user_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -375,6 +378,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='organization_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -398,6 +402,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='apikey_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -421,6 +426,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='whitelabel_event_newest')],
                 },
             ),
             migrations.CreateModel(
@@ -440,6 +446,7 @@ class Migration(migrations.Migration):
                 ],
                 options={
                     'abstract': False,
+                    'indexes': [models.Index(fields=['-pgh_created_at', '-pgh_id'], name='entitlements_event_newest')],
                 },
             ),
             pgtrigger.migrations.AddTrigger(

@@ -10,7 +10,15 @@ import pghistory
 import pgtrigger
 from django.core.exceptions import ValidationError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CharField, CheckConstraint, DecimalField, F, Model, Q
+from django.db.models import (
+    CharField,
+    CheckConstraint,
+    DecimalField,
+    F,
+    Index,
+    Model,
+    Q,
+)
 
 from orgs.text import to_nfc
 
@@ -44,8 +52,19 @@ def with_history(
         pghistory.UpdateEvent(condition=changed),
         pghistory.DeleteEvent(),
     )
-    track = pghistory.track(*trackers, exclude=exclude)
-    return cast("Callable[[type[M]], type[M]]", track)
+
+    def track(model: type[M]) -> type[M]:
+        # The history of all organizations is read by time.
+        newest = Index(
+            fields=["-pgh_created_at", "-pgh_id"],
+            name=f"{model.__name__.lower()}_event_newest",
+        )
+        decorate = pghistory.track(
+            *trackers, exclude=exclude, meta={"indexes": [newest]}
+        )
+        return cast("type[M]", decorate(model))
+
+    return track
 
 
 class NormalizedCharField(_CharField):

@@ -64,7 +64,10 @@ class SearchWord(Model):
 
     class Meta:
         indexes = [
-            Index(fields=["word"], name="search_word"),
+            # Words that begin with a text are compared by their bytes.
+            Index(
+                fields=["word"], name="search_word", opclasses=["varchar_pattern_ops"]
+            ),
             GinIndex(
                 OpClass(F("word"), name="gin_trgm_ops"), name="search_word_similar"
             ),

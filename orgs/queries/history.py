@@ -1,24 +1,30 @@
-"""The history of an organization: who changed what and when.
+"""The history: who changed what and when, newest first, a page at a time.
 
 Triggers write a copy of each row on every change; a change is shown as the differences
 between a copy and the one before it.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from django.apps import apps
+from django.core import signing
 from pghistory.models import Event
 
+from orgs.errors import DomainError
 from orgs.queries.prepared import fetch_together
 
-_MAX_CHANGES = 100
-_IGNORED_FIELDS = {"updated_at"}
+MAX_CHANGES = 100
 _IDENTIFYING_FIELDS = ("number", "stripe_id")
 _VERBS = {"insert": "added", "update": "changed", "delete": "removed"}
+_IGNORED = {"updated_at"}
+_LAST_ID = 2**63 - 1
+_UNKNOWN_TIME = datetime(2200, 1, 1, tzinfo=UTC)
+
+Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +38,88 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The change of one row.
+    """The change of one row, with its columns before and after it.
 
-    `model` is the model's verbose name, `subject` the row's number or Stripe id if it
-    has one. `user` is empty for commands and workers; `reason` is the note that was
-    entered with the change.
+    `label` is the model's label, such as `orgs.Member`. `metadata` says who made the
+    change: a user name, an API key, a task, or a command; `note` is the reason that was
+    entered. `before` is empty for a row that was added, and where no earlier copy is
+    left.
     """
 
     at: datetime
+    label: str
     model: str
-    subject: str
+    row_id: int
     verb: str
-    user: str
-    reason: str
-    request_id: str
-    fields: tuple[FieldChange, ...]
+    before: Values
+    after: Values
+    metadata: Mapping[str, Any]
+    organization_id: int | None
+    key: tuple[datetime, str, int] = field(compare=False)
+
+    @property
+    def user(self) -> str:
+        """The name of the user, or `Stripe`; empty for keys, commands and workers."""
+        return str(self.metadata.get("username") or "")
+
+    @property
+    def reason(self) -> str:
+        return str(self.metadata.get("note") or "")
+
+    @property
+    def request_id(self) -> str:
+        return str(self.metadata.get("request_id") or "")
+
+    @property
+    def subject(self) -> str:
+        """The number or Stripe ID of the row, or an empty text."""
+        named = (self.after.get(name) for name in _IDENTIFYING_FIELDS)
+        return next((str(value) for value in named if value), "")
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The columns that differ from the copy before; none without one."""
+        if not self.before:
+            return ()
+        return tuple(n for n, new in self.after.items() if self.before[n] != new)
+
+    @property
+    def fields(self) -> tuple[FieldChange, ...]:
+        """The columns that changed, as texts."""
+        return tuple(
+            FieldChange(
+                name.removesuffix("_id").replace("_", " "),
+                _format_value(self.before[name]),
+                _format_value(self.after[name]),
+            )
+            for name in self.changed
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    """The history table of a model, its compared columns and the SQL that reads it."""
+class HistoryFilters:
+    """Which changes are listed.
 
-    model: str
-    columns: tuple[str, ...]
-    statement: str
+    `organization_id` is the owner, or None for all; `white_label_id` limits to one
+    white label. `labels` are the models. `noise` are the columns of each model that
+    alone make no change. `since` is included, `until` is not.
+    """
+
+    organization_id: int | None = None
+    white_label_id: int | None = None
+    labels: Collection[str] | None = None
+    actor: Mapping[str, str] = field(default_factory=dict)
+    since: datetime | None = None
+    until: datetime | None = None
+    noise: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Changes, newest first, and the cursor of the older ones; None at the end."""
+
+    changes: Sequence[Change]
+    next_cursor: str | None
 
 
 def list_changes(organization_id: int, *, models: Collection[str] = ()) -> list[Change]:
@@ -64,35 +128,80 @@ def list_changes(organization_id: int, *, models: Collection[str] = ()) -> list[
     Reads the history of every model that has an organization, or only of `models`,
     given by their verbose names, in one round trip. Secrets have no history.
     """
-    tables = [table for table in _tables() if not models or table.model in models]
-    parameters = {"organization_id": organization_id}
-    newest = fetch_together([(table.statement, parameters) for table in tables])
+    labels = {t.label for t in _tables() if not models or t.model in models}
+    filters = HistoryFilters(organization_id=organization_id, labels=labels)
+    return list(history_page(filters, size=MAX_CHANGES, scope="").changes)
+
+
+def history_page(
+    filters: HistoryFilters, *, size: int, scope: str, cursor: str = ""
+) -> HistoryPage:
+    """Return a page of the history; one round trip.
+
+    From each history table at most one row more than the page has is read. Cursors are
+    signed for `scope` (the viewer and the filters): another one raises
+    `invalid_cursor`.
+    """
+    after = _read_cursor(cursor, scope)
+    changes = _fetch(filters, after, size + 1)
+    shown = changes[:size]
+    has_more = len(changes) > size
+    return HistoryPage(shown, _cursor(shown[-1], scope) if has_more else None)
+
+
+def iterate_history(filters: HistoryFilters, *, at_once: int) -> Iterator[list[Change]]:
+    """Yield all changes, newest first, in lists; memory stays bounded."""
+    after = (_UNKNOWN_TIME, "", _LAST_ID)
+    while changes := _fetch(filters, after, at_once):
+        yield changes
+        after = changes[-1].key
+
+
+def tracked_labels() -> set[str]:
+    """Return the labels of all models that have a history."""
+    return {table.label for table in _tables()}
+
+
+def _fetch(
+    filters: HistoryFilters, after: tuple[datetime, str, int], count: int
+) -> list[Change]:
+    """Return the first changes after a key, across all tables."""
+    tables = [table for table in _tables() if _is_listed(table, filters)]
+    statements = [_statement(table, filters, after, count) for table in tables]
+    rows = fetch_together(statements) if statements else []
     changes = [
-        change
-        for table, rows in zip(tables, newest, strict=True)
-        for change in _compare_rows(table, rows)
+        _change(table, row)
+        for table, copies in zip(tables, rows, strict=True)
+        for row in copies
     ]
-    return sorted(changes, key=lambda change: change.at, reverse=True)[:_MAX_CHANGES]
+    return sorted(changes, key=_newest_first)[:count]
 
 
-# The newest copies of one history table, with the user, the note and the request id
-# that the request put into the context. One backward read of an index on the owner.
-_NEWEST = """
-select e.pgh_created_at, e.pgh_label, e.pgh_obj_id,
-    coalesce(c.metadata ->> 'username', ''), coalesce(c.metadata ->> 'note', ''),
-    coalesce(c.metadata ->> 'request_id', ''),
-    {columns}
-from {table} e left join pghistory_context c on c.id = e.pgh_context_id
-where e.{owner} = %(organization_id)s
-order by e.pgh_id desc limit {rows}
-"""
+def _newest_first(change: Change) -> tuple[float, str, int]:
+    at, label, id_ = change.key
+    return (-at.timestamp(), label, -id_)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The history table of a model, and the columns that are compared.
+
+    `owner` and `white_label` are the columns of the organization and white label;
+    empty if the model has none.
+    """
+
+    name: str
+    label: str
+    model: str
+    columns: tuple[str, ...]
+    owner: str
+    white_label: str
 
 
 @cache
 def _tables() -> tuple[_Table, ...]:
-    """Return the history tables of every model with an organization."""
-    owners = ((model, _owner(model)) for model in _event_models())
-    return tuple(_table(model, owner) for model, owner in owners if owner)
+    """Return the history tables of all models."""
+    return tuple(_table(model) for model in _event_models())
 
 
 def _event_models() -> Iterator[Any]:
@@ -102,64 +211,162 @@ def _event_models() -> Iterator[Any]:
             yield model
 
 
-def _owner(model: Any) -> str:
-    """Return the column with the organization's id; empty if a model has none."""
-    if model.pgh_tracked_model._meta.label == "orgs.Organization":
-        return "pgh_obj_id"
-    names = {field.name for field in model._meta.get_fields()}
-    return "organization_id" if "organization" in names else ""
-
-
-def _table(model: Any, owner: str) -> _Table:
+def _table(model: Any) -> _Table:
+    label = model.pgh_tracked_model._meta.label
     columns = tuple(
         field.attname
         for field in model._meta.concrete_fields
-        if not field.name.startswith("pgh_") and field.name not in _IGNORED_FIELDS
+        if not field.name.startswith("pgh_") and field.name not in _IGNORED
     )
-    statement = _NEWEST.format(
-        columns=", ".join(f"e.{column}" for column in columns),
-        table=model._meta.db_table,
-        owner=owner,
-        rows=_MAX_CHANGES + 1,  # the oldest change is compared with one row more
+    own_ids = {"orgs.Organization": "pgh_obj_id"}
+    return _Table(
+        model._meta.db_table,
+        label,
+        str(model.pgh_tracked_model._meta.verbose_name),
+        columns,
+        own_ids.get(label, "organization_id" if "organization_id" in columns else ""),
+        {"orgs.WhiteLabel": "pgh_obj_id"}.get(
+            label, "white_label_id" if "white_label_id" in columns else ""
+        ),
     )
-    return _Table(model.pgh_tracked_model._meta.verbose_name, columns, statement)
 
 
-def _compare_rows(table: _Table, newest: Sequence[Sequence[Any]]) -> Iterator[Change]:
-    """Yield the changes between copies of rows, newest first."""
-    previous: dict[int, Sequence[Any]] = {}
-    changes = []
-    for at, label, row_id, user, reason, request_id, *values in reversed(newest):
-        verb = _VERBS.get(label, label)
-        fields: tuple[FieldChange, ...] = ()
-        if verb == "changed" and row_id in previous:
-            fields = _compare_fields(table.columns, previous[row_id], values)
-        subject = _subject(table.columns, values)
-        changes.append(
-            Change(at, table.model, subject, verb, user, reason, request_id, fields)
-        )
-        previous[row_id] = values
-    yield from reversed(changes[-_MAX_CHANGES:])
+def _is_listed(table: _Table, filters: HistoryFilters) -> bool:
+    if filters.labels is not None and table.label not in filters.labels:
+        return False
+    if filters.organization_id is not None:
+        return bool(table.owner)
+    # An account belongs to no organization: it is in the history of all of them alone.
+    return filters.white_label_id is None or table.label != "orgs.User"
 
 
-def _subject(columns: Sequence[str], values: Sequence[Any]) -> str:
-    """Return the number or Stripe id of a row, or an empty text."""
-    row = dict(zip(columns, values, strict=True))
-    return next((str(row[name]) for name in _IDENTIFYING_FIELDS if row.get(name)), "")
+# The newest copies of one history table, each with the copy before it. The copies are
+# found by an index on their time or owner, the one before by that on its row.
+_NEWEST = """
+select e.pgh_created_at, e.pgh_id, e.pgh_label, e.pgh_obj_id, {owner}, c.metadata,
+    p.pgh_id, {columns}, {before}
+from {table} e left join pghistory_context c on c.id = e.pgh_context_id
+left join lateral (
+    select o.* from {table} o
+    where o.pgh_obj_id = e.pgh_obj_id and o.pgh_id < e.pgh_id
+    order by o.pgh_id desc limit 1) p on e.pgh_label = 'update'
+where (e.pgh_created_at, e.pgh_id) < (%(at)s, %(id)s) {conditions}
+order by e.pgh_created_at desc, e.pgh_id desc limit {count}
+"""
+_IN_WHITE_LABEL = """and e.organization_id in (
+    select id from orgs_organization where white_label_id = %(white_label_id)s)"""
 
 
-def _compare_fields(
-    columns: Sequence[str], before: Sequence[Any], after: Sequence[Any]
-) -> tuple[FieldChange, ...]:
-    return tuple(
-        FieldChange(
-            column.removesuffix("_id").replace("_", " "),
-            _format_value(old),
-            _format_value(new),
-        )
-        for column, old, new in zip(columns, before, after, strict=True)
-        if old != new
+def _statement(
+    table: _Table,
+    filters: HistoryFilters,
+    after: tuple[datetime, str, int],
+    count: int,
+) -> tuple[str, dict[str, Any]]:
+    at, label, id_ = after
+    ties = {True: _LAST_ID, False: 0}  # tables are in the order of their labels
+    parameters: dict[str, Any] = {
+        "at": at,
+        "id": id_ if label == table.label else ties[table.label > label],
+    }
+    conditions = [_scope(table, filters), _noise(table, filters)]
+    for name, condition in (
+        ("organization_id", f"and e.{table.owner} = %(organization_id)s"),
+        ("white_label_id", ""),
+        ("since", "and e.pgh_created_at >= %(since)s"),
+        ("until", "and e.pgh_created_at < %(until)s"),
+    ):
+        if (value := getattr(filters, name)) is not None:
+            conditions.append(condition)
+            parameters[name] = value
+    for condition, value in _actor_conditions(filters.actor):
+        conditions.append(condition)
+        parameters |= value
+    text = _NEWEST.format(
+        table=table.name,
+        owner=f"e.{table.owner}" if table.owner else "null::bigint",
+        columns=", ".join(f"e.{column}" for column in table.columns),
+        before=", ".join(f"p.{column}" for column in table.columns),
+        conditions=" ".join(conditions),
+        count=count,
     )
+    return text, parameters
+
+
+def _scope(table: _Table, filters: HistoryFilters) -> str:
+    if filters.white_label_id is None or filters.organization_id is not None:
+        return ""
+    if table.white_label:
+        return f"and e.{table.white_label} = %(white_label_id)s"
+    return _IN_WHITE_LABEL
+
+
+def _noise(table: _Table, filters: HistoryFilters) -> str:
+    """Return the condition that another column than those of the noise changed."""
+    noise = filters.noise.get(table.label)
+    if not noise:
+        return ""
+    rest = [column for column in table.columns if column not in noise]
+    new, old = (", ".join(f"{t}.{column}" for column in rest) for t in "ep")
+    return f"and (e.pgh_label <> 'update' or row({new}) is distinct from row({old}))"
+
+
+_ACTORS = {
+    "username": "and lower(c.metadata ->> 'username') = any(%(username)s)",
+    "api_key": "and c.metadata ->> 'api_key' = %(api_key)s",
+    "system": """and coalesce(c.metadata ->> 'username', c.metadata ->> 'api_key')
+    is null""",
+}
+
+
+def _actor_conditions(
+    actor: Mapping[str, Any],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, value in actor.items():
+        yield _ACTORS[name], {} if name == "system" else {name: value}
+
+
+def _change(table: _Table, row: Sequence[Any]) -> Change:
+    at, id_, label, row_id, owner, metadata, before_id, *values = row
+    split = len(table.columns)
+    before = dict(zip(table.columns, values[split:], strict=True)) if before_id else {}
+    return Change(
+        at,
+        table.label,
+        table.model,
+        row_id,
+        _VERBS.get(label, label),
+        before,
+        dict(zip(table.columns, values[:split], strict=True)),
+        metadata or {},
+        owner,
+        (at, table.label, id_),
+    )
+
+
+def without(change: Change, names: Collection[str]) -> Change:
+    """Return the change as if these columns had not changed."""
+    same = {n: change.after[n] for n in names if n in change.before}
+    return replace(change, before={**change.before, **same})
+
+
+def _cursor(change: Change, scope: str) -> str:
+    at, label, id_ = change.key
+    return signing.dumps([at.isoformat(), label, id_], salt=f"history:{scope}")
+
+
+def _read_cursor(cursor: str, scope: str) -> tuple[datetime, str, int]:
+    if not cursor:
+        return _UNKNOWN_TIME, "", _LAST_ID
+    try:
+        at, label, id_ = signing.loads(cursor, salt=f"history:{scope}")
+        return datetime.fromisoformat(at), label, id_
+    except (signing.BadSignature, ValueError):
+        raise DomainError(
+            "`cursor` is not a cursor of this list.",
+            code="invalid_cursor",
+            fields=("cursor",),
+        ) from None
 
 
 def _format_value(value: object) -> str:

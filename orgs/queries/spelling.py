@@ -93,7 +93,10 @@ def _beginnings(word: str) -> list[str]:
 _KNOWN = "select distinct word from orgs_searchword where word = any(%(words)s::text[])"
 _BEGINNINGS = """
 select distinct s.word from unnest(%(words)s::text[]) typed
-join orgs_searchword s on s.word ~>=~ typed and s.word ~<~ (typed || U&'\\+10FFFF')
+cross join lateral (
+    select word from orgs_searchword
+    where word ~>=~ typed and word ~<~ (typed || U&'\\+10FFFF')
+    order by word using ~<~ limit 3) s
 order by 1 limit 40
 """
 _SIMILAR_WORDS = """

@@ -8,7 +8,7 @@ from django import template
 from django.urls import reverse
 
 from orgs.models import Organization
-from orgs.queries.history import Change
+from orgs.web.history import Entry
 
 register = template.Library()
 
@@ -46,23 +46,29 @@ def organization_tabs(organization: Organization, current_tab: str) -> list[Tab]
 
 
 @register.simple_tag
-def group_changes(changes: Sequence[Change]) -> list[tuple[Change, int]]:
-    """Return each run of equal changes as the first of them and their number.
+def group_entries(entries: Sequence[Entry]) -> list[tuple[Entry, int]]:
+    """Return each run of like changes as the first of them and their number.
 
     One load that adds 33 members is one line of the history, not 33.
     """
-    groups = (list(group) for _, group in groupby(changes, _displayed_values))
+    groups = (list(group) for _, group in groupby(entries, _shared_values))
     return [(group[0], len(group)) for group in groups]
 
 
-def _displayed_values(change: Change) -> tuple[object, ...]:
-    """Return what a line of the history shows, apart from the changed row."""
+def _shared_values(entry: Entry) -> tuple[object, ...]:
+    """Return what the changes of one line share: rows that were added at once.
+
+    A change of a row has its own line, as it says from what to what.
+    """
+    change = entry.change
+    is_one_of_many = change.verb == "added"
     return (
         change.at.replace(second=0, microsecond=0),
-        change.model,
+        change.label,
         change.verb,
-        change.user,
-        change.reason,
+        change.organization_id,
+        entry.actor,
+        entry.reason,
         change.request_id,
-        change.fields,
+        "" if is_one_of_many else change.key,
     )

@@ -1,11 +1,10 @@
-"""The pages of an organization's people and of its history."""
+"""The page of an organization's people."""
 
 from django.db.models import F
 from django.http import HttpResponse
 
 from orgs import access
 from orgs.catalog import Scope
-from orgs.queries.history import list_changes
 from orgs.web.http import OrgRequest, page_or_fragment
 
 _ACTIVE_FIRST = (F("deleted_at").desc(nulls_first=True), "added_at", "id")
@@ -30,19 +29,3 @@ def people(request: OrgRequest, organization_id: int) -> HttpResponse:
         "max_rows": _MAX_ROWS,
     }
     return page_or_fragment(request, "orgs/people.html", "orgs/people.html", context)
-
-
-def history(request: OrgRequest, organization_id: int) -> HttpResponse:
-    """Show the latest changes of the organization and its records."""
-    principal = access.principal_of(request.user)
-    principal.require(Scope.ORGANIZATIONS_READ)
-    organization = access.get_organization(
-        principal, organization_id, include_deleted=True
-    )
-    context = {
-        "organization": organization,
-        "tab": "history",
-        "nav_key": "organizations",
-        "changes": list_changes(organization.id),
-    }
-    return page_or_fragment(request, "orgs/history.html", "orgs/history.html", context)

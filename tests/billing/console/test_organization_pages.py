@@ -227,7 +227,7 @@ def test_page_fragment_and_api_show_the_same(
         ("billing:costs", 10),
         ("billing:billing", 25),
         ("orgs:people", 9),
-        ("orgs:history", 21),
+        ("orgs:history", 24),
     ],
 )
 def test_the_number_of_queries_of_a_page_is_bounded(
