@@ -224,7 +224,7 @@ def test_page_fragment_and_api_show_the_same(
     [
         ("billing:overview", 15),
         ("metrics:usage", 9),
-        ("billing:costs", 10),
+        ("billing:costs", 15),
         ("billing:billing", 25),
         ("orgs:people", 9),
         ("orgs:history", 24),
