@@ -5,9 +5,11 @@ Needs `../shared/tools/real_events.py`; not collected by `make test`.
 
 import csv
 import json
+import random
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +22,14 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.forecast.weekdays import forecast_costs
+from billing.ledger.queries.cost_differences import explain_spans
+from billing.ledger.queries.cost_spans import CostSpan
+from billing.ledger.queries.difference_texts import (
+    shown_difference,
+    shown_terms,
+    summarize,
+)
+from billing.money import exactly
 from metrics.periods import DayRange
 from metrics.queries.series import SeriesFilters, series
 from orgs.catalog import Scope
@@ -86,10 +96,11 @@ def test_sums_and_costs_equal_the_truth(files: Path) -> None:
 
     costs = _check_costs(files)
     calls = _check_contracts(totals)
+    pairs = check_differences(list(Organization.objects.select_related("white_label")))
     print(
         f"equal: {len(truth)} daily sums, {len(totals)} totals,"
         f" {costs} costs = quantity x price; {calls} responses of contracts A, B and C"
-        " agree with them and with the pages"
+        f" agree with them and with the pages; {pairs} differences of costs add up"
     )
 
 
@@ -114,6 +125,41 @@ def _check_contracts(totals: dict[tuple[str, str], int]) -> int:
         _check_a(client, white_label.owner.pk, organization, used)
         _check_b(white_label, organization, used, page)
     return 6 * (organizations.count() - 1)
+
+
+def check_differences(
+    organizations: Sequence[Organization], *, pairs: int = 5, seed: int = 7
+) -> int:
+    """Compare the terms of random pairs of ranges with the costs of their days."""
+    rng, today = random.Random(seed), timezone.now().date()
+    for organization in organizations:
+        for _ in range(pairs):
+            ranges = [
+                DayRange(start, start + timedelta(days=rng.randint(1, 90)))
+                for start in (
+                    today - timedelta(days=rng.randint(1, 500)) for _ in range(2)
+                )
+            ]
+            _check_difference(organization, *ranges)
+    return pairs * len(organizations)
+
+
+def _check_difference(
+    organization: Organization, days: DayRange, compared: DayRange
+) -> None:
+    difference = explain_spans(organization, CostSpan(days), CostSpan(compared))
+    with exactly():
+        costs = [
+            series(organization.pk, SeriesFilters(one)).total.cost
+            for one in (days, compared)
+        ]
+        assert difference.difference == costs[0] - costs[1]
+        terms = sum(term.amount for term in difference.terms)
+        by_project = sum(row.amount for row in difference.projects)
+        causes = sum(cause.amount for cause in difference.causes)
+        assert {terms, by_project, causes} <= {difference.difference}
+        assert sum(shown_terms(difference).values()) == shown_difference(difference)
+    assert summarize(difference)
 
 
 def _get(client: Client, url: str) -> Any:

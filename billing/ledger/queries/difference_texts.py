@@ -113,16 +113,16 @@ def describe_cause(cause: Cause, currency: str) -> str:
         return f"{amount} {_INVOICE_PHRASES[cause.kind][0 if is_more else 1]}"
     text = f"{amount} {'more' if is_more else 'less'}"
     if cause.kind is TermKind.VOLUME:
-        return f"{text} {cause.product} {_noun(cause.meters)}"
+        return f"{text} {_usage(cause)}"
     return f"{_signed(cause.amount, currency)} {_usage_phrase(cause)}"
 
 
 def _usage_phrase(cause: Cause) -> str:
     meters = _join([_in_sentence(meter_label(meter)) for meter in cause.meters])
     if cause.kind is TermKind.NEW:
-        return f"from new {cause.product} {_noun(cause.meters)}"
+        return f"from new {_usage(cause)}"
     if cause.kind is TermKind.ENDED:
-        return f"from {cause.product} {_noun(cause.meters)}, not used any more"
+        return f"from {_usage(cause)}, not used any more"
     if cause.kind is TermKind.MIX:
         return f"from a different mix of {cause.product} {meters}"
     if cause.price_changes:
@@ -134,6 +134,12 @@ def _usage_phrase(cause: Cause) -> str:
 def _in_sentence(label: str) -> str:
     """Return a label as it is inside a sentence: `prompt tokens`, but `GPU time`."""
     return label if label[:2].isupper() else f"{label[:1].lower()}{label[1:]}"
+
+
+def _usage(cause: Cause) -> str:
+    """Return the product and what its meters count: `gpt-4o tokens`, `storage`."""
+    noun = _noun(cause.meters)
+    return noun if cause.product == noun else f"{cause.product} {noun}"
 
 
 def _noun(meters: Sequence[str]) -> str:

@@ -218,3 +218,11 @@ def test_only_the_preview_page_may_frame_an_email() -> None:
     assert framed["X-Frame-Options"] == "SAMEORIGIN"
     assert client.get("/alerts/emails/nothing/").status_code == 404
     assert AlertEmail.objects.count() == 0
+
+
+@pytest.mark.parametrize("folder", ["spike", "pace"])
+def test_emails_of_spikes_and_forecasts_name_the_main_causes(folder: str) -> None:
+    context, email = samples.sample_context(folder), render(folder)
+    for text in (email.text, email.html):
+        assert context["causes_compared"] in text
+        assert all(cause in text for cause in context["causes"])
