@@ -73,7 +73,7 @@ def read_filters(query: QueryDict, labels: Sequence[WhiteLabel]) -> FleetFilters
         activity=Activity(activity) if activity else None,
         columns=_read_columns(",".join(query.getlist("columns"))),
         white_label_ids=tuple(label.pk for label in selected),
-        has_groups=len({label.currency for label in selected}) > 1,
+        has_groups=len(selected) > 1,
     )
 
 

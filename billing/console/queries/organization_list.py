@@ -115,8 +115,9 @@ class FleetFilters:
     status: str = ""  # of the platform subscription
     activity: Activity | None = None
     columns: tuple[str, ...] = DEFAULT_COLUMNS
-    # Visible white labels that the list is read for; several of them have amounts in
-    # several currencies, which are grouped and not compared.
+    # Visible white labels that the list is read for. Several may have several
+    # currencies: amounts are grouped by currency, in the order of an index, and not
+    # compared.
     white_label_ids: tuple[int, ...] = ()
     has_groups: bool = False
 

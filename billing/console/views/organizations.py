@@ -97,7 +97,8 @@ def organization_list(request: OrgRequest) -> HttpResponse:
         "is_fragment": is_fragment,
         "hidden": _hidden(filters, "q"),
         "shows_white_label": principal.sees_all,
-        "groups_currencies": bool(filters.order.group),
+        "groups_currencies": bool(filters.order.group)
+        and _has_several_currencies(labels, filters),
         "next_url": _page_url(base, filters, page.next_cursor),
         "previous_url": _page_url(base, filters, page.previous_cursor),
         "clear_url": list_url(base, replace(filters, search="")),
@@ -110,6 +111,13 @@ def organization_list(request: OrgRequest) -> HttpResponse:
         "billing/console/_organization_table.html",
         context,
     )
+
+
+def _has_several_currencies(
+    labels: Sequence[WhiteLabel], filters: FleetFilters
+) -> bool:
+    ids = filters.white_label_ids
+    return len({label.currency for label in labels if label.pk in ids}) > 1
 
 
 def _hidden(filters: FleetFilters, *changed: str) -> list[dict[str, str]]:
