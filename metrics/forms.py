@@ -131,6 +131,12 @@ class ChartQuery:
         return self.selected.range.end - ONE_DAY
 
     @property
+    def includes_today(self) -> bool:
+        """The range has today, which is not over."""
+        today = self.choices[0].range.end - ONE_DAY
+        return self.selected.range.start <= today <= self.through
+
+    @property
     def range_label(self) -> str:
         """First and last day, with their years unless both are in this year."""
         today = self.choices[0].range.end - ONE_DAY

@@ -23,6 +23,15 @@ def day_of(instant: datetime, zone: ZoneInfo) -> date:
     return instant.astimezone(zone).date()
 
 
+def days_until(instant: datetime, now: datetime, zone: ZoneInfo) -> int:
+    """Return the calendar days from now to an instant: 0 today, 1 tomorrow.
+
+    Below 0 for a day that is over. This is the only count of days left, so that no two
+    texts about one trial differ by a day.
+    """
+    return (day_of(instant, zone) - day_of(now, zone)).days
+
+
 def day_exists(day: date, zone: ZoneInfo) -> bool:
     """Return whether a time zone has the day.
 

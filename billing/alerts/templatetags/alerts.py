@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from billing.alerts.emails.context import alert_context
 from billing.alerts.emails.figures import AMOUNT_FORMATS
 from billing.alerts.kinds import ALERT_KINDS
-from billing.alerts.measures import ENTITLEMENTS, Unit, unit_of
+from billing.alerts.measures import ENTITLEMENTS, Measure, Unit, unit_of
 from billing.alerts.queries.measurements import Measurement
 from billing.alerts.queries.statuses import AlertStatus, Status
 from billing.models import Alert, AlertEmailRecipient
@@ -94,7 +94,7 @@ def figures(alert: Alert) -> list[tuple[str, str]]:
 
 
 @register.simple_tag
-def current_value(status: AlertStatus, currency: str) -> str:
+def current_value(status: AlertStatus, currency: str) -> SafeString | str:
     """Return the current value and its base, such as `$12.50 of $20.00`.
 
     Empty for measures that are not amounts, such as a failed payment.
@@ -113,9 +113,14 @@ def current_value(status: AlertStatus, currency: str) -> str:
     return f"{amount(measurement.value)} of {amount(measurement.base)}"
 
 
-def _money(measurement: Measurement, currency: str) -> str:
+def _money(measurement: Measurement, currency: str) -> SafeString:
     """Return the value, and the base if that is a limit or a balance."""
-    value = display.money(measurement.value, currency)
-    if not measurement.measure.definition.is_limit_amount:
-        return value
-    return f"{value} of {display.money(measurement.base, currency)}"
+    measure, id_ = measurement.measure, measurement.organization_id
+    is_payable = measure in (Measure.SOFT, Measure.HARD)
+    number = "organization.payable_cost" if is_payable else f"alert.{measure}.value"
+    value = display.exact(measurement.value, "money", currency, number=number, of=id_)
+    if not measure.definition.is_limit_amount:
+        return SafeString(value)
+    number = f"alert.{measure}.base"
+    base = display.exact(measurement.base, "money", currency, number=number, of=id_)
+    return SafeString(f"{value} of {base}")

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
 from billing.ledger.queries.facts import BillingFacts, billing_facts
 from billing.models import Subscription
 from metrics.queries.periods import PeriodCost
+from orgs.days import days_until
 from orgs.models import Organization
 
 Tone = Literal["", "good", "warn", "bad"]
@@ -33,7 +35,7 @@ def badges(
     facts = facts or billing_facts([organization.id])[organization.id]
     return [
         *_activity_badges(organization),
-        *_subscription_badges(facts, timezone.now()),
+        *_subscription_badges(facts, timezone.now(), organization.white_label.zone),
         *_limit_badges(facts, facts.payable(cost.cost)),
         *_overdue_badges(facts.overdue),
     ]
@@ -45,13 +47,15 @@ def _activity_badges(organization: Organization) -> list[Badge]:
     return [] if organization.is_active else [Badge("Inactive", "warn")]
 
 
-def _subscription_badges(facts: BillingFacts, now: datetime) -> list[Badge]:
+def _subscription_badges(
+    facts: BillingFacts, now: datetime, zone: ZoneInfo
+) -> list[Badge]:
     if facts.tier is None or facts.status is None:
         return [Badge("No subscription")]
     tier = Badge(f"{facts.tier.title()} · {facts.cycle}")
     match Subscription.Status(facts.status):
         case Subscription.Status.TRIALING:
-            return [_trial_badge(facts.trial_ends_at, now)]
+            return [_trial_badge(facts.trial_ends_at, now, zone)]
         case Subscription.Status.PAUSED:
             return [tier, Badge("Paused", "warn")]
         case Subscription.Status.UNPAID | Subscription.Status.PAST_DUE as status:
@@ -59,14 +63,18 @@ def _subscription_badges(facts: BillingFacts, now: datetime) -> list[Badge]:
     return [tier]
 
 
-def _trial_badge(ends_at: datetime | None, now: datetime) -> Badge:
+def _trial_badge(ends_at: datetime | None, now: datetime, zone: ZoneInfo) -> Badge:
     if ends_at is None:
         return Badge("Trial")
-    days = (ends_at - now).days
-    if days < 0:
+    if ends_at <= now:
         return Badge("Trial ended", "bad")
-    when = f"in {day_count(days)}" if days else "today"
+    when = count_days_left(days_until(ends_at, now, zone))
     return Badge(f"Trial ends {when}", "warn")
+
+
+def count_days_left(days: int) -> str:
+    """Return `today`, `tomorrow`, `in 2 days`; `days` are calendar days."""
+    return {0: "today", 1: "tomorrow"}.get(days, f"in {day_count(days)}")
 
 
 def day_count(number: int) -> str:

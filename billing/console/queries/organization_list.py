@@ -72,7 +72,7 @@ class Activity(StrEnum):
 IDLE_DAYS, GROWING_FROM = RECENT_DAYS, Decimal("0.2")
 COLUMNS = {  # of the table, by slug; the name of the organization is always shown
     "status": "Status",
-    "cost": "Cost, 30 days",
+    "cost": "Cost, last 30 days",
     "change": "vs. prev. 30 days",
     "trend": "Trend",
     "period": "This period",

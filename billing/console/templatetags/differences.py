@@ -44,7 +44,10 @@ def _cell(index: int, exact: Decimal, shown: Decimal, currency: str) -> str:
 
 def _data(exact: Decimal, text: str) -> str:
     digits = plain(exact)
-    return f'<data value="{digits}" title="{digits}">{escape(text)}</data>'
+    return (
+        f'<data value="{digits}" title="{digits}" data-number="difference.part"'
+        f' data-of="" data-value="{digits}" data-unit="money">{escape(text)}</data>'
+    )
 
 
 @register.simple_tag

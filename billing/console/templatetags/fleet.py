@@ -21,7 +21,7 @@ from metrics.catalog import METERS, Unit
 from metrics.queries.fleet import TopSpender
 from metrics.queries.fleet_series import Comparison, FleetTotals
 from metrics.queries.unpriced import FleetUnpriced
-from orgs.days import day_of
+from orgs.days import day_of, days_until
 from orgs.models import WhiteLabel
 from orgs.web.templatetags.display import (
     change,
@@ -73,8 +73,10 @@ def fleet_tiles(
     cost = totals.cost
     tiles: list[Tile] = [
         {
-            "label": "Cost, 30 days",
-            "value": exact(cost.now, "money", currency),
+            "label": "Cost, 30 complete days",
+            "value": exact(
+                cost.now, "money", currency, number="fleet.cost_30_complete_days"
+            ),
             **_comparison(cost, money(cost.before, currency)),
         }
     ]
@@ -99,7 +101,7 @@ def _overdue_tile(needs_action: NeedsAction, currency: str, now: datetime) -> Ti
     if not overdue.count or overdue.at is None:
         return {
             "label": "Overdue",
-            "value": exact(Decimal(0), "money", currency),
+            "value": exact(Decimal(0), "money", currency, number="fleet.overdue"),
             "note": "no overdue invoices",
         }
     more = "+" if needs_action.is_overdue_capped else ""
@@ -152,6 +154,6 @@ def clock(at: datetime, zone: str) -> SafeString | str:
 def ends_in(at: datetime, label: WhiteLabel, now: datetime) -> str:
     """Return `in 3 days, Nov 24` by the white label's calendar."""
     ends_on: date = day_of(at, label.zone)
-    days = (ends_on - day_of(now, label.zone)).days
+    days = days_until(at, now, label.zone)
     when = {0: "today", 1: "tomorrow"}.get(days, f"in {day_count(days)}")
     return f"{when}, {day(ends_on)}"

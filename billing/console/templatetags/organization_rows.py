@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from billing.console.queries.organization_list import FleetRow
-from metrics.queries.fleet import RecentCost
 from orgs.web.charts import sparkline as points_of
 from orgs.web.templatetags.components import badges, sparkline
 from orgs.web.templatetags.display import (
@@ -75,7 +74,7 @@ def _status_cell(row: FleetRow, currency: str) -> str:
 
 
 def _cost_cell(row: FleetRow, currency: str) -> str:
-    return f'<td class="number fleet__cost">{_cost(row.recent, currency)}</td>'
+    return f'<td class="number fleet__cost">{_cost(row, currency)}</td>'
 
 
 def _change_cell(row: FleetRow, currency: str) -> str:
@@ -90,7 +89,8 @@ def _trend_cell(row: FleetRow, currency: str) -> str:
 
 
 def _period_cell(row: FleetRow, currency: str) -> str:
-    cost = exact(row.period.cost, "money", currency)
+    number, id_ = "organization.cost_this_period", row.organization.pk
+    cost = exact(row.period.cost, "money", currency, number=number, of=id_)
     return f'<td class="number fleet__period">{cost}</td>'
 
 
@@ -105,10 +105,11 @@ def _entitlement_cell(row: FleetRow, currency: str) -> str:
     return f'<td class="number fleet__entitlement" data-use="{use or ""}">{text}</td>'
 
 
-def _cost(recent: RecentCost, currency: str) -> str:
-    if recent.has_no_price:
+def _cost(row: FleetRow, currency: str) -> str:
+    if row.recent.has_no_price:
         return "<span data-no-price>no price</span>"
-    return exact(recent.cost, "money", currency)
+    number, id_ = "organization.cost_30_days", row.organization.pk
+    return exact(row.recent.cost, "money", currency, number=number, of=id_)
 
 
 def _estimate_cell(row: FleetRow, currency: str) -> str:
@@ -118,7 +119,14 @@ def _estimate_cell(row: FleetRow, currency: str) -> str:
         none = "fleet__estimate fleet__estimate--none"
         return f'<td class="number {none}">{UNKNOWN}</td>'
     totals = " + ".join(
-        exact(total.amount, "money", total.currency) for total in estimate.totals
+        exact(
+            total.amount,
+            "money",
+            total.currency,
+            number="estimate.total",
+            of=row.organization.pk,
+        )
+        for total in estimate.totals
     )
     more = "" if estimate.is_complete else " or more"
     return (

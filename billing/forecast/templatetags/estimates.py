@@ -11,9 +11,18 @@ register = template.Library()
 
 
 @register.filter
-def format_totals(estimate: EstimatedInvoice) -> SafeString:
+def format_totals(estimate: EstimatedInvoice, organization_id: int) -> SafeString:
     """Return the totals, one for each currency, joined by a plus sign."""
-    totals = (exact(row.amount, "money", row.currency) for row in estimate.totals)
+    totals = (
+        exact(
+            row.amount,
+            "money",
+            row.currency,
+            number="estimate.total",
+            of=organization_id,
+        )
+        for row in estimate.totals
+    )
     more = "" if estimate.is_complete else " or more"
     return SafeString(" + ".join(totals) + more)
 

@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html
 
 from billing.forecast.queries.estimates import EstimatedInvoice
 from billing.forecast.queries.forecasts import Forecast, LimitForecast
@@ -36,11 +37,17 @@ def forecast_tiles(
     currency, forecast = organization.white_label.currency, estimate.forecast
     return [
         _period_tile(organization, forecast, currency),
-        _recent_tile(recent, currency),
-        _estimate_tile(estimate, currency),
+        _recent_tile(organization, recent, currency),
+        _estimate_tile(organization, estimate, currency),
         {
             "label": "Savings vs. benchmark",
-            "value": exact(forecast.cost.savings, "money", currency),
+            "value": exact(
+                forecast.cost.savings,
+                "money",
+                currency,
+                number="organization.savings_this_period",
+                of=organization.pk,
+            ),
             "note": "this period",
         },
         _invoice_tile(organization, forecast),
@@ -51,14 +58,24 @@ def _period_tile(organization: Organization, forecast: Forecast, currency: str) 
     since = day_of(forecast.starts_at, organization.white_label.zone)
     tile: Tile = {
         "label": "Cost this period",
-        "value": exact(forecast.cost.cost, "money", currency),
+        "value": exact(
+            forecast.cost.cost,
+            "money",
+            currency,
+            number="organization.cost_this_period",
+            of=organization.pk,
+        ),
         "note": _format_span(since, forecast.ends_on),
     }
     if forecast.free_balance:
-        remaining = max(
-            forecast.free_balance - forecast.cost.cost, forecast.free_balance * 0
+        left = exact(
+            forecast.facts.free_balance_left(forecast.cost.cost),
+            "money",
+            currency,
+            number="organization.free_balance_left",
+            of=organization.pk,
         )
-        tile["strong"] = f"{money(remaining, currency)} free balance left"
+        tile["strong"] = format_html("{} free balance left", left)
     return tile
 
 
@@ -69,10 +86,16 @@ def _format_span(since: date, ends_on: date | None) -> str:
     return f"{day(since)} \N{EN DASH} {day(ends_on - timedelta(days=1))}"
 
 
-def _recent_tile(recent: RecentCost, currency: str) -> Tile:
+def _recent_tile(organization: Organization, recent: RecentCost, currency: str) -> Tile:
     return {
-        "label": "Last 30 days",
-        "value": exact(recent.cost, "money", currency),
+        "label": "Last 30 days, including today",
+        "value": exact(
+            recent.cost,
+            "money",
+            currency,
+            number="organization.cost_30_days",
+            of=organization.pk,
+        ),
         "strong": change(recent.growth) if recent.growth is not None else "",
         "note": "vs. previous 30 days"
         if recent.growth is not None
@@ -80,20 +103,28 @@ def _recent_tile(recent: RecentCost, currency: str) -> Tile:
     }
 
 
-def _estimate_tile(estimate: EstimatedInvoice, currency: str) -> Tile:
+def _estimate_tile(
+    organization: Organization, estimate: EstimatedInvoice, currency: str
+) -> Tile:
     """Return the tile of the estimated invoice, or of the daily average without one."""
     tile: Tile = {"url": "#estimate"}
     if estimate.total is None or estimate.on is None:
         average = estimate.forecast.daily_average
         tile |= {
             "label": "Expected per day",
-            "value": exact(average, "money", currency),
+            "value": exact(
+                average,
+                "money",
+                currency,
+                number="organization.expected_per_day",
+                of=organization.pk,
+            ),
             "note": "no invoice is scheduled",
         }
     else:
         tile |= {
             "label": f"Estimated invoice on {day(estimate.on)}",
-            "value": format_totals(estimate),
+            "value": format_totals(estimate, organization.pk),
             "note": format_range(estimate.total),
         }
     if limit := estimate.forecast.next_limit:

@@ -1,12 +1,16 @@
 """Queries of credit, free balance, and what they make of the open period's bill."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from django.db.models import Sum
 
-from billing.ledger.queries.facts import BillingFacts, billing_facts
+from billing.ledger.queries.facts import (
+    BillingFacts,
+    billing_facts,
+    left_of_free_balance,
+)
 from billing.models import CreditEntry
 from billing.money import ZERO, Bill, compute_bill, exactly
 from metrics.queries.periods import list_open_periods
@@ -21,8 +25,16 @@ class Balances:
     """The remaining credit and free balance; the latter pays during a trial only."""
 
     credit: Decimal
-    free_balance: Decimal
+    free_balance: Decimal  # before the open period's usage
     is_in_trial: bool
+    open_cost: Decimal = ZERO  # of the open period
+
+    @property
+    def free_balance_left(self) -> Decimal:
+        """What is left of the free balance after the open period's cost to date."""
+        return left_of_free_balance(
+            self.free_balance, self.open_cost, is_in_trial=self.is_in_trial
+        )
 
     def get(self, kind: str) -> Decimal:
         """Return the remaining balance of a `CreditEntry.Kind`."""
@@ -35,8 +47,8 @@ class Balances:
         with exactly():
             changed = self.get(kind) + amount
         if kind == CreditEntry.Kind.FREE_BALANCE:
-            return Balances(self.credit, changed, self.is_in_trial)
-        return Balances(changed, self.free_balance, self.is_in_trial)
+            return replace(self, free_balance=changed)
+        return replace(self, credit=changed)
 
     def bill(self, costs: Mapping[str, Decimal], currency: str) -> Bill:
         """Return the bill of a period with these costs by product, if it closed now."""
@@ -70,14 +82,21 @@ def credit_balance(organization_id: int) -> Decimal:
 
 
 def get_balances(
-    organization: Organization, facts: BillingFacts | None = None
+    organization: Organization,
+    facts: BillingFacts | None = None,
+    *,
+    open_cost: Decimal = ZERO,
 ) -> Balances:
-    """Return an organization's balances; two statements, one if `facts` are given."""
+    """Return an organization's balances; two statements, one if `facts` are given.
+
+    What is left of the free balance also needs the cost of the open period.
+    """
     facts = facts or billing_facts([organization.id])[organization.id]
     return Balances(
         credit=credit_balance(organization.id),
         free_balance=facts.free_balance,
         is_in_trial=facts.is_in_trial,
+        open_cost=open_cost,
     )
 
 

@@ -16,6 +16,16 @@ from orgs.queries.prepared import array, fetch_all
 from orgs.sql import sql_list
 
 
+def left_of_free_balance(
+    balance: Decimal, open_cost: Decimal, *, is_in_trial: bool
+) -> Decimal:
+    """Return what is left of a free balance after the open period's cost.
+
+    Outside a trial it pays nothing, so all of it is left.
+    """
+    return max(balance - open_cost, Decimal(0)) if is_in_trial else balance
+
+
 @dataclass(frozen=True, slots=True)
 class BillingFacts:
     """An organization's live platform subscription, account, limits and arrears.
@@ -73,6 +83,12 @@ class BillingFacts:
     def usable_free_balance(self) -> Decimal:
         """Free balance that can pay now: all of it during a trial, otherwise 0."""
         return self.free_balance if self.is_in_trial else Decimal(0)
+
+    def free_balance_left(self, cost: Decimal) -> Decimal:
+        """Return what is left of the free balance after an open period's cost."""
+        return left_of_free_balance(
+            self.free_balance, cost, is_in_trial=self.is_in_trial
+        )
 
     def payable(self, cost: Decimal) -> Decimal:
         """Return the part of an open period's cost that the free balance does not pay.

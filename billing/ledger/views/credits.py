@@ -1,5 +1,6 @@
 """Page of an organization's credits and free balance."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
@@ -98,7 +99,9 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     context = correction.template_context(request, "billing")
-    context |= credits_card_context(correction.organization)
+    context |= credits_card_context(
+        correction.organization, open_cost=context["period"].cost.cost
+    )
     context["form"] = form
     if preview:
         kind, amount = form.cleaned_data["kind"], form.signed_amount
@@ -115,10 +118,13 @@ def _page(
 
 
 def credits_card_context(
-    organization: Organization, facts: BillingFacts | None = None
+    organization: Organization,
+    facts: BillingFacts | None = None,
+    *,
+    open_cost: Decimal,
 ) -> dict[str, Any]:
     """Return the template variables of the credits card, also on the billing tab."""
     return {
-        "balances": get_balances(organization, facts),
+        "balances": get_balances(organization, facts, open_cost=open_cost),
         "credit_entries": list_credits(organization.pk),
     }

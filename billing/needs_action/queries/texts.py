@@ -11,7 +11,7 @@ from billing.alerts.measures import ENTITLEMENTS
 from billing.models import Discrepancy, ReasonSnooze
 from billing.needs_action.kinds import DEFINITIONS, ReasonKind
 from billing.needs_action.queries.reasons import Reason
-from orgs.days import day_of
+from orgs.days import day_of, days_until
 from orgs.models import WhiteLabel
 from orgs.web.templatetags.display import day_year, money, percent
 
@@ -117,7 +117,7 @@ def _trial_ending(reason: Reason, label: WhiteLabel, now: datetime) -> str:
     if reason.at is None:
         return "Trial ending"
     zone = label.zone
-    days = (day_of(reason.at, zone) - day_of(now, zone)).days
+    days = days_until(reason.at, now, zone)
     when = {0: "today", 1: "tomorrow"}.get(days, f"in {day_count(days)}")
     return f"Trial ends {when}"
 

@@ -64,6 +64,8 @@ def _join(amounts: Mapping[str, Decimal], currency: str) -> SafeString:
     ordered = sorted(
         amounts.items(), key=lambda amount: (amount[0] != currency, amount[0])
     )
-    return format_html_join(
-        " + ", "{}", ((exact(amount, "money", code),) for code, amount in ordered)
+    parts = (
+        (exact(amount, "money", code, number="reason.amount"),)
+        for code, amount in ordered
     )
+    return format_html_join(" + ", "{}", parts)

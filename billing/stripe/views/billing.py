@@ -84,7 +84,9 @@ def tab_context(
         "timeline": timeline(organization.id, invoices=invoices),
         "timeline_limit": MAX_ENTRIES,
         "sync_warning": _sync_warning(organization),
-        **credits_card_context(organization, estimate.forecast.facts),
+        **credits_card_context(
+            organization, estimate.forecast.facts, open_cost=period.cost.cost
+        ),
     }
 
 

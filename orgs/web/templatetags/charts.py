@@ -45,7 +45,7 @@ def _value(value: Value, chart: Chart, empty_text: str) -> SafeString | str:
     """Return a value in the unit of the chart, or why it is unknown."""
     if value is None and empty_text:
         return escape(empty_text)
-    return exact(value, chart.unit, chart.currency)
+    return exact(value, chart.unit, chart.currency, number=f"chart.{chart.id}")
 
 
 @register.simple_tag

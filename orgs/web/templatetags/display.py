@@ -177,18 +177,42 @@ UNITS: dict[str, Callable[[Number | None], str]] = {
 
 
 @register.simple_tag
-def exact(value: Number | None, unit: str, currency: str = "usd") -> SafeString | str:
-    """Render a rounded number; hovering over it shows the exact one."""
+def exact(
+    value: Number | None,
+    unit: str,
+    currency: str = "usd",
+    *,
+    number: str = "",
+    of: object = "",
+) -> SafeString | str:
+    """Render a rounded number; hovering over it shows the exact one.
+
+    `number` is the definition of the number, such as `invoice.total`, and `of` whose it
+    is: on all pages, equal ones have one value. A test reads them.
+    """
     if value is None:
         return UNKNOWN
     if unit == "money":
         shown = money(value, currency)
-        number = _exact(value)
-        title = f"{_sign(number)}{_symbol(currency)}{_plain(_size(number))}"
+        amount = _exact(value)
+        title = f"{_sign(amount)}{_symbol(currency)}{_plain(_size(amount))}"
     else:
         shown, title = UNITS[unit](value), _with_all_digits(value, unit)
     return SafeString(
-        f'<data value="{value}" title="{escape(title)}">{escape(shown)}</data>'
+        f'<data value="{value}" title="{escape(title)}"'
+        f"{_definition(number, of, value, currency if unit == 'money' else unit)}"
+        f">{escape(shown)}</data>"
+    )
+
+
+def _definition(number: str, of: object, value: Number, unit: str) -> str:
+    """Return the attributes that name a number's definition, and its exact value."""
+    if not number:
+        return ""
+    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return (
+        f' data-number="{escape(number)}" data-of="{escape(str(of))}"'
+        f' data-value="{text}" data-unit="{escape(unit)}"'
     )
 
 
