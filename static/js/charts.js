@@ -4,20 +4,27 @@
   const config = { displayModeBar: false, responsive: true, locale: "en", doubleClick: false };
   let plotly;
 
-  const fetched = () =>
+  const fetched = (src) =>
     new Promise((resolve, reject) => {
-      // Plotly fills this element; one of its own would lack the policy's nonce.
-      const style = document.createElement("style");
-      style.id = "plotly.js-style-global";
-      style.nonce = document.querySelector("script[nonce]")?.nonce ?? "";
       const script = document.createElement("script");
-      script.src = document.body.dataset.plotlySrc;
-      script.onload = () => resolve(window.Plotly);
+      script.src = src;
+      script.onload = resolve;
       script.onerror = () => reject(new Error("Plotly did not load; the pictures stay"));
-      document.head.append(style, script);
+      document.head.append(script);
     });
 
-  const load = () => (plotly ??= fetched());
+  const fetchAll = async () => {
+    // Plotly fills this element; one of its own would lack the policy's nonce.
+    const style = document.createElement("style");
+    style.id = "plotly.js-style-global";
+    style.nonce = document.querySelector("script[nonce]")?.nonce ?? "";
+    document.head.append(style);
+    const { plotlySrc, chartScripts } = document.body.dataset;
+    await Promise.all([plotlySrc, ...chartScripts.split(" ")].map(fetched));
+    return window.Plotly;
+  };
+
+  const load = () => (plotly ??= fetchAll());
 
   // A megabyte that most visits never run: fetched ahead when nothing else is going on.
   const prefetch = () => {
