@@ -327,11 +327,11 @@ def test_the_list_reads_no_more_for_more_organizations(
             assert staff.get("/organizations/").status_code == 200
         return len(queries)
 
-    few = count()
+    before = count()
     for number in range(5):
         subscribe(make_organization(acme, f"more-{number}"))
 
-    assert count() <= few
+    assert count() <= before
 
 
 def test_a_long_history_has_a_range_and_a_score(acme: WhiteLabel) -> None:
