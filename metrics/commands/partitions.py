@@ -80,7 +80,7 @@ def _create_partition(name: str, month: date) -> None:
                 name=sql.Identifier(name),
                 start=sql.Literal(start),
                 end=sql.Literal(end),
-            )
+            ).as_string()
         )
 
 
@@ -173,6 +173,8 @@ def _drop_partition(name: str) -> bool:
             sql.SQL(
                 "alter table metrics_usageevent detach partition {name};"
                 " drop table {name}"
-            ).format(name=sql.Identifier(name))
+            )
+            .format(name=sql.Identifier(name))
+            .as_string()  # the history of a task puts a text before it
         )
     return True

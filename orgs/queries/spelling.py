@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from string import ascii_lowercase
 from typing import Any
 
@@ -77,9 +78,7 @@ def _candidates(words: Sequence[str]) -> list[str]:
     """Return every text of which it has to be known whether it is a word."""
     texts: set[str] = set()
     for word in words:
-        texts.update(one_error_away(word))
-        for pair in _pairs(word):
-            texts.update(pair)
+        texts |= {*one_error_away(word), *chain.from_iterable(_pairs(word))}
     return sorted(texts)
 
 

@@ -82,6 +82,7 @@
     document.querySelectorAll("figure.chart[data-awake]").forEach(redraw);
   });
   document.addEventListener("htmx:beforeCleanupElement", ({ detail: { elt } }) => {
-    if (elt.matches?.(".chart__live")) window.Plotly?.purge(elt);
+    if (!elt.matches?.(".chart__live")) return;
+    setTimeout(() => window.Plotly?.purge(elt), 1000); // its last hover is still to come
   });
 })();

@@ -94,13 +94,13 @@
   }, true);
 
   document.addEventListener("htmx:afterSwap", ({ detail: { target, requestConfig } }) => {
-    if (target.id !== "palette-results") return;
+    if (target?.id !== "palette-results") return;
     waits = requestConfig.parameters.q !== undefined && requestConfig.parameters.q !== input().value;
     prepare();
   });
 
   document.addEventListener("htmx:afterSettle", ({ detail: { target } }) => {
-    if (target.id !== "palette-results" || !goes || waits) return;
+    if (target?.id !== "palette-results" || !goes || waits) return;
     goes = false;
     go();
   });

@@ -308,8 +308,10 @@ def test_history_of_a_new_project_has_the_request_id(
     version = versions.get(pgh_obj_id=Project.objects.get().pk)
     request_id = answer["X-Request-ID"]
     assert (request_id == sent) is (sent == "r-1")
+    author = ApiKey.objects.get().pk
     assert version.pgh_context.metadata == {
-        "user": None, "url": URL, "request_id": request_id
+        "user": None, "url": URL, "request_id": request_id,
+        "api_key": author, "username": f"key {author}",
     }  # fmt: skip
 
 

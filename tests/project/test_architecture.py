@@ -88,7 +88,7 @@ def writes(tree: ast.AST) -> list[int]:
                 lines.append(node.lineno)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             of_instance = isinstance(node.func.value, ast.Attribute) and (
-                node.func.value.attr == "__dict__"
+                node.func.value.attr in ("__dict__", "_hash")
             )
             if node.func.attr in _WRITING_CALLS and not of_instance:
                 lines.append(node.lineno)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from billing.models import Subscription
 from orgs.queries.spelling import Spelling, split_parts
 from orgs.queries.text_search import (
     ENOUGH,
@@ -50,9 +51,9 @@ _CUSTOMERS = Source(
 _SUBSCRIPTIONS = Source(
     Kind.SUBSCRIPTION,
     "stripe_id",
-    """select id, organization_id, stripe_id, tier || ', ' || status, stripe_id,
-        status = 'canceled'
-    from billing_subscription where {condition} {scope}""",
+    f"""select id, organization_id, stripe_id, tier || ', ' || status, stripe_id,
+        status = '{Subscription.Status.CANCELED}'
+    from billing_subscription where {{condition}} {{scope}}""",  # noqa: S608  ours
 )
 _INVOICES = Source(
     Kind.INVOICE,

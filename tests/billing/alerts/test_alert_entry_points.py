@@ -32,14 +32,20 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 Evaluations = dict[str, set[int]]
 
 
+# The order of the list and the reasons for action are refreshed, too.
+_PREPARATIONS = {
+    "billing.forecast.tasks.prepare_limits",
+    "billing.needs_action.tasks.prepare_usage_reasons",
+}
+
+
 @pytest.fixture
 def evaluations(monkeypatch: pytest.MonkeyPatch) -> Evaluations:
     """Collect, by task, the organizations that it will evaluate."""
     evaluations: Evaluations = {}
 
     def enqueue_debounced(task: Any, ids: Iterable[int]) -> None:
-        # The order of the organization list is refreshed, too.
-        if task.name != "billing.forecast.tasks.prepare_limits":
+        if task.name not in _PREPARATIONS:
             evaluations.setdefault(task.name.rpartition(".")[2], set()).update(ids)
 
     monkeypatch.setattr("orgs.queue.debounce.enqueue_debounced", enqueue_debounced)

@@ -493,13 +493,16 @@ def test_the_cumulative_cost_is_shown_without_limits(
 def test_bar_charts_show_both_limits_too(staff: Client, going: Organization) -> None:
     """The period has 17 days: 100 and 150 are 5.88 and 8.82 a day, whole for months."""
     url = reverse("billing:costs", args=[going.pk])
-    daily = staff.get(url).context["chart"].data["limits"]
-    monthly = staff.get(url, {"grain": "monthly"}).context["chart"].data["limits"]
+    daily = staff.get(url).context["chart"]
+    monthly = staff.get(url, {"grain": "monthly"}).context["chart"]
 
-    assert [round(row["value"], 2) for row in daily] == [5.88, 8.82]
-    assert [row["value"] for row in monthly] == [100.0, 150.0]
-    for limits in (daily, monthly):
-        kinds = [row["label"].split()[0].lower() for row in limits]
+    values = [
+        [row["value"] for row in chart.data["limits"]] for chart in (daily, monthly)
+    ]
+    assert [round(value, 2) for value in values[0]] == [5.88, 8.82]
+    assert values[1] == [100.0, 150.0]
+    for chart in (daily, monthly):
+        kinds = [line.label.split()[0].lower() for line in chart.limits]
         assert kinds == ["soft", "hard"]
 
 
