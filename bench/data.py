@@ -16,7 +16,7 @@ from typing import Any
 
 from psycopg import Connection, sql
 
-from bench.tables import FLEET_TOTALS, STATEMENTS
+from bench.tables import FLEET_TOTALS, STATEMENTS, WORDS
 
 # Search words: the common one is in 1 of 20 names, the rare one in 10 of each fleet.
 COMMON_WORD, RARE_WORD = "energy", "zyzzyva"
@@ -38,6 +38,10 @@ _LOADED = (
     "billing_limitranking",
     "billing_subscription",
     "billing_invoice",
+    "billing_usagereason",
+    "billing_alert",
+    "billing_discrepancy",
+    "billing_reasonsnooze",
 )
 _WITH_HISTORY = {
     "orgs_organization": "orgs_organizationevent",
@@ -47,6 +51,7 @@ _WITH_HISTORY = {
     "billing_billingaccount": "billing_billingaccountevent",
     "billing_subscription": "billing_subscriptionevent",
     "billing_invoice": "billing_invoiceevent",
+    "billing_reasonsnooze": "billing_reasonsnoozeevent",
 }
 
 
@@ -118,6 +123,7 @@ def _fill(connection: Database, fleet: FleetData) -> None:
         _print_step(f"{title} {time.monotonic() - began:.1f} s")
     for table, events in _WITH_HISTORY.items():
         _write_history(connection, table, events, fleet.first_id)
+    connection.execute(WORDS.replace("%%", "%").encode())
     if _scalar(connection, "select to_regclass('metrics_fleettotal') is not null"):
         connection.execute(FLEET_TOTALS.encode())
     for table in (*_WITH_HISTORY, *_WITH_HISTORY.values()):

@@ -20,6 +20,20 @@ _NOUNS = (
     "Summit,Valley,Willow,Compass,Beacon,Canyon,Glacier,Prairie,Quarry,Robotics,Foods}"
 )
 _SUFFIXES = "{AG,GmbH,Inc,Labs,Ltd,Systems,Works}"
+# Names of people are made of these: 400 first names and 8,000 last names.
+_SYLLABLES = "{ba,che,di,fo,gu,ha,jen,ki,lo,mar,na,or,pe,ri,sa,ta,ul,vi,wes,zo}"
+
+
+def _syllables(number: str, count: int) -> str:
+    """Return SQL of a name of `count` syllables, given by the digits of a number."""
+    parts = (
+        f"('{_SYLLABLES}'::text[])[1 + ({number}) / {20**at} %% 20]"
+        for at in range(count)
+    )
+    return f"initcap({' || '.join(parts)})"
+
+
+_PERSON = "((i * 2 + m) * 1327217885 %% 3200000)"  # another for each member, almost
 
 STATEMENTS = {
     "organizations": f"""
@@ -53,7 +67,8 @@ from {_NUMBERS} where i %% 2 = 0
 insert into orgs_member (organization_id, external_id, email, name, role, is_staff,
     added_at, deleted_at)
 select %(base)s + i, 'u-' || m, 'u' || m || '@customer-' || i || '.example',
-    'Member ' || m, case m when 1 then 'admin' else 'member' end, m = 1,
+    {_syllables(_PERSON, 2)} || ' ' || {_syllables(f"{_PERSON} / 400", 3)},
+    case m when 1 then 'admin' else 'member' end, m = 1,
     %(today)s::date - interval '300 days', null
 from {_NUMBERS}, generate_series(1, 2) m
 """,
@@ -92,21 +107,23 @@ with account as (
     select %(base)s + i, %(white_label)s, 'sub_' || i, 'platform',
         case when i %% 30 = 0 then 'trialing' when i %% 99 = 0 then 'paused'
             else 'active' end,
-        'growth', 'month', 1, 'price_7', null, null, null, '', null,
-        %(today)s::date - interval '20 days', %(today)s::date + interval '10 days',
-        now()
+        'growth', 'month', 1, 'price_7', null,
+        case when i %% 30 = 0 then %(today)s::date + (i %% 70 - 30)::int end, null, '',
+        null, %(today)s::date - interval '20 days',
+        %(today)s::date + interval '10 days', now()
     from {_NUMBERS} where i %% 3 = 0
 )
 insert into billing_invoice (organization_id, white_label_id, period_id, stripe_id,
     number, status, currency, total, amount_due, amount_paid, amount_remaining,
     credited_before_payment, credited_after_payment, issued_at, collection_method,
-    attempt_count, due_at, paid_at, hosted_url, synced_at)
+    attempt_count, due_at, overdue_from, paid_at, hosted_url, synced_at)
 select %(base)s + i, %(white_label)s, null, 'in_' || i || '_' || n,
     'N-' || i || '-' || n,
     case when n = 1 and i %% 90 = 0 then 'open' else 'paid' end, 'usd', 17.25, 17.25,
     case when n = 1 and i %% 90 = 0 then 0 else 17.25 end,
     case when n = 1 and i %% 90 = 0 then 17.25 else 0 end, 0, 0,
-    %(today)s::date - n * interval '30 days', 'charge_automatically', 1, null, null,
+    %(today)s::date - n * interval '30 days', 'charge_automatically', 1, null,
+    case when n = 1 and i %% 90 = 0 then %(today)s::date - interval '30 days' end, null,
     '', now()
 from {_NUMBERS}, generate_series(1, 3) n where i %% 3 = 0
 """,
@@ -151,18 +168,76 @@ from {_NUMBERS}, generate_series({METRIC_DAYS} - 1, 0, -1) d
 where i <= %(metered)s
 """,
     "rankings": f"""
-insert into metrics_organizationranking (organization_id, white_label_id, cost_30_days,
-    last_usage_on, computed_on, computed_at)
-select %(base)s + i, %(white_label)s, u.cost, u.day, %(today)s, now()
+insert into metrics_organizationranking (organization_id, white_label_id, currency,
+    cost_30_days, cost_30_days_before, last_usage_on, computed_on, computed_at)
+select %(base)s + i, %(white_label)s, 'usd', u.cost, u.cost * (i %% 200) / 100, u.day,
+    %(today)s, now()
 from {_NUMBERS}, lateral (
     select sum(cost) as cost, max(day) as day from metrics_dailyusage
     where organization_id = %(base)s + i and day > %(today)s::date - 30) u
 """,
     "rankings by limit": f"""
-insert into billing_limitranking (organization_id, white_label_id)
-select %(base)s + i, %(white_label)s from {_NUMBERS}
+insert into billing_limitranking (organization_id, white_label_id, reached_on,
+    entitlement_use)
+select %(base)s + i, %(white_label)s,
+    case when i %% 40 = 1 then %(today)s::date + (i %% 60)::int end,
+    case when i %% 2 = 0 then i * 7919 %% 1100 / 1000.0 else -1 end
+from {_NUMBERS}
+""",
+    # One of 40 organizations has a reason of each kind, so that a million has many more
+    # than are read of a kind.
+    "reasons": f"""
+with usage_reason as (
+    insert into billing_usagereason (organization_id, white_label_id, kind, subject,
+        since, value, base, reached_on)
+    select %(base)s + i, %(white_label)s, k.kind, k.subject,
+        %(today)s::date - (i %% 50)::int, 110, 100, %(today)s::date + (i %% 9)::int
+    from {_NUMBERS}, (values (1, 'soft_limit', 'soft'), (2, 'limit_forecast', 'hard'),
+        (3, 'entitlement', 'users'), (4, 'entitlement_forecast', 'projects'),
+        (5, 'unpriced', 'model-99 requests')) k (n, kind, subject)
+    where i %% 40 = k.n
+), alert as (
+    insert into billing_alert (organization_id, white_label_id, kind, subject,
+        threshold, period, limit_version, billing_period, facts, reached_at, state,
+        reason)
+    select %(base)s + i, %(white_label)s, k.kind, '', k.n, '2', 1, 2,
+        jsonb_build_object('value', 300, 'base', 100, 'day', %(today)s::date,
+            'last_used_on', %(today)s::date),
+        %(today)s::date - (i %% 9)::int, k.state, ''
+    from {_NUMBERS}, (values (6, 'spike', 'sent'), (7, 'stale_data', 'sent'),
+        (8, 'soft_limit', 'failed'), (9, 'soft_limit', 'no_recipient'))
+        k (n, kind, state)
+    where i %% 40 = k.n
+), discrepancy as (
+    insert into billing_discrepancy (organization_id, white_label_id, kind, stripe_id,
+        orgdesk_value, stripe_value, stripe_read_at, first_seen_at, last_seen_at,
+        resolved_by)
+    select %(base)s + i, %(white_label)s, k.kind, 'sub_' || i, 'a', 'b', now(),
+        %(today)s::date - (i %% 9)::int, now(), ''
+    from {_NUMBERS}, (values (10, 'tier'), (11, 'charges'), (12, 'two_live'),
+        (13, 'unknown_price')) k (n, kind)
+    where i %% 40 = k.n
+)
+insert into billing_reasonsnooze (organization_id, white_label_id, reason, until, note,
+    by, created_at, level, ending, ended_by)
+select %(base)s + i, %(white_label)s, 'soft_limit', now() + interval '20 days',
+    'Customer was called', 'support', now(), 1, '', ''
+from {_NUMBERS} where i %% 2000 = 1
 """,
 }
+
+# Triggers were off: what they would have added, from the names that there are.
+WORDS = f"""
+insert into orgs_searchword (word)
+select distinct lower(word) from (
+    select unnest('{_ADJECTIVES}'::text[] || '{_NOUNS}' || '{_SUFFIXES}'
+        || '{{Energy,Zyzzyva,Project,billing,customer,example}}')
+    union all
+    select {_syllables("n", 2)} from generate_series(0, 399) n
+    union all
+    select {_syllables("n", 3)} from generate_series(0, 7999) n) words (word)
+where length(word) > 2
+"""
 
 FLEET_TOTALS = """
 insert into metrics_fleettotal as t (white_label_id, day, product, meter, quantity,

@@ -12,6 +12,7 @@ from bench.rows import (
     organization,
     pages,
     recording,
+    search,
     stripe,
 )
 from bench.run import Run
@@ -19,6 +20,7 @@ from bench.run import Run
 _MODULES = (
     charts,
     pages,
+    search,
     organization,
     recording,
     fleet,

@@ -13,12 +13,9 @@ from billing.api.schemas.needs_action import (
     needs_action_out,
 )
 from billing.needs_action.forms import need_filters
-from billing.needs_action.queries.reasons import (
-    Needs,
-    find_needs,
-    list_reasons,
-    needs_page,
-)
+from billing.needs_action.queries.pages import NeedsPage, needs_page
+from billing.needs_action.queries.reasons import NeedFilters, Needs, list_reasons
+from billing.needs_action.queries.scores import count_needs
 from orgs import access
 from orgs.access import Principal
 from orgs.catalog import Scope
@@ -45,20 +42,21 @@ def read_needs_action(request: HttpRequest, filters: Query[NeedsActionIn]) -> An
     """
     caller, now = access.caller(request, Scope.BILLING_READ), timezone.now()
     labels = _labels(caller, filters.white_label)
-    needs = _find(caller, labels, now)
     snoozed = "1" if filters.snoozed else ""
-    selected = needs.select(need_filters(filters.reason, filters.severity, snoozed))
-    scope = ":".join(
-        (caller.name, filters.white_label or "", filters.reason, filters.severity)
-    )
-    page = needs_page(
-        selected,
-        cursor=filters.cursor,
-        size=filters.limit,
-        scope=f"api:{scope}:{snoozed}",
-        now=now,
-    )
-    return needs_action_out(needs, page, labels, now)
+    selected = need_filters(filters.reason, filters.severity, snoozed)
+    if caller.organization_id is not None:
+        page = _only(caller.organization_id, labels, selected, now)
+    else:
+        scope = (caller.name, filters.white_label or "", filters.reason)
+        page = needs_page(
+            list(labels),
+            filters=selected,
+            cursor=filters.cursor,
+            size=filters.limit,
+            scope=":".join(("api", *scope, filters.severity, snoozed)),
+            now=now,
+        )
+    return needs_action_out(page, labels, now)
 
 
 def _labels(caller: Principal, slug: str | None) -> dict[int, WhiteLabel]:
@@ -70,9 +68,14 @@ def _labels(caller: Principal, slug: str | None) -> dict[int, WhiteLabel]:
     return {label.pk: label for label in labels}
 
 
-def _find(caller: Principal, labels: dict[int, WhiteLabel], now: datetime) -> Needs:
-    """Return what the caller may see: of a key of one organization, only that."""
-    if caller.organization_id is None:
-        return find_needs(list(labels), now=now)
-    rows = list_reasons([caller.organization_id], now=now).values()
-    return Needs([row for row in rows if row.white_label_id in labels])
+def _only(
+    organization_id: int,
+    labels: dict[int, WhiteLabel],
+    filters: NeedFilters,
+    now: datetime,
+) -> NeedsPage:
+    """Return what a key of one organization may see: only that."""
+    rows = list_reasons([organization_id], now=now).values()
+    needs = Needs([row for row in rows if row.white_label_id in labels])
+    selected = list(filter(filters.select, needs.organizations))
+    return NeedsPage(selected, count_needs(needs, filters), next_cursor=None)

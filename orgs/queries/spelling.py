@@ -6,7 +6,7 @@ further away but still similar.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -18,7 +18,8 @@ from orgs.queries.prepared import fetch_together
 MIN_CHARACTERS = 3  # a shorter word has too many neighbors to be corrected
 _MAX_WORDS = 5  # of a search; further words are ignored
 _MAX_CHARACTERS = 24  # a longer word is looked up as it is
-_MAX_SPELLINGS = 8  # for each word, the most similar first
+_MAX_DIGITS = 12  # a longer number is looked up as it is
+_MAX_SPELLINGS = 16  # for each word, the most similar first
 _ONE_ERROR, _BEGINNING, _TWO_WORDS, _SIMILAR = 0.9, 0.8, 0.85, 0.7  # weights
 _CYRILLIC = "".join(map(chr, range(0x430, 0x460)))
 _GREEK = "".join(map(chr, range(0x3B1, 0x3CA)))
@@ -37,8 +38,28 @@ class Spelling:
 
     @property
     def pattern(self) -> str:
-        """The pattern of `like` that finds the spelling in a search key."""
-        return f"%{'%'.join(self.parts)}%"
+        """The regular expression that finds the spelling in a search key.
+
+        Words and numbers have no special characters.
+        """
+        return ".*".join(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Spellings:
+    """The possible spellings of a part: itself first, then the likeliest.
+
+    A word that `is_known` is probably right. Numbers are taken for right.
+    """
+
+    part: str
+    is_known: bool
+    near: tuple[Spelling, ...]
+
+    @property
+    def likely(self) -> tuple[Spelling, ...]:
+        """The spellings to look for first: of a known word only itself."""
+        return self.near[:1] if self.is_known else self.near
 
 
 def split_parts(key: str) -> list[str]:
@@ -49,36 +70,72 @@ def split_parts(key: str) -> list[str]:
     ]
 
 
-def find_spellings(parts: Sequence[str]) -> list[list[Spelling]]:
-    """Return the possible spellings of each part, itself first; one round trip.
-
-    Numbers are not corrected: the number next to it is another invoice or user.
-    """
+def find_spellings(parts: Sequence[str]) -> list[Spellings]:
+    """Return the spellings of each part that are one error away; one round trip."""
     words = [part for part in parts if not part.isdigit()]
     last = parts[-1] if parts and not parts[-1].isdigit() else ""
-    known, beginnings, *similar = fetch_together(
+    known, beginnings = fetch_together(
         [
             (_KNOWN, {"words": _candidates(words)}),
             (_BEGINNINGS, {"words": _beginnings(last)}),
-            *((_SIMILAR_WORDS, {"word": word}) for word in words),
         ]
     )
     known_words = {word for (word,) in known}
     begun = [word for (word,) in beginnings]
-    by_word = dict(zip(words, similar, strict=True))
     return [
-        _spellings(
-            part, known_words, begun if part == last else (), by_word.get(part, ())
+        Spellings(
+            part,
+            part.isdigit() or part in known_words,
+            tuple(_near(part, known_words, begun if part == last else ())),
         )
         for part in parts
     ]
+
+
+def find_similar(spellings: Sequence[Spellings]) -> list[list[Spelling]]:
+    """Return all spellings of each part, also those that are further away.
+
+    One round trip. Reads the index of all words, so it is the last resort.
+    """
+    words = [row.part for row in spellings if not row.part.isdigit()]
+    similar = fetch_together([(_SIMILAR_WORDS, {"word": word}) for word in words])
+    by_word = dict(zip(words, similar, strict=True))
+    return [_with_similar(row, by_word.get(row.part, ())) for row in spellings]
+
+
+def _with_similar(row: Spellings, similar: Sequence[Sequence[Any]]) -> list[Spelling]:
+    weights = {spelling.parts: spelling.weight for spelling in row.near}
+    for word, similarity in similar:
+        weights.setdefault((word,), _SIMILAR * similarity)
+    return _heaviest(weights)
+
+
+def misspelled_number(number: str) -> Spelling:
+    """Return the numbers with one wrong, missing, additional or swapped digit."""
+    return Spelling((rf"\m({'|'.join(_number_patterns(number))})\M",), _ONE_ERROR)
+
+
+def _number_patterns(number: str) -> Iterator[str]:
+    for at in range(len(number) + 1):
+        before, after = number[:at], number[at:]
+        yield f"{before}[0-9]{after}"
+        if after:
+            yield f"{before}[0-9]{after[1:]}"
+            yield before + after[1:]
+        if len(after) > 1:
+            yield before + after[1] + after[0] + after[2:]
+
+
+def is_correctable_number(part: str) -> bool:
+    """Return whether a part is a number whose neighbors can be looked for."""
+    return part.isdigit() and MIN_CHARACTERS < len(part) <= _MAX_DIGITS
 
 
 def _candidates(words: Sequence[str]) -> list[str]:
     """Return every text of which it has to be known whether it is a word."""
     texts: set[str] = set()
     for word in words:
-        texts |= {*one_error_away(word), *chain.from_iterable(_pairs(word))}
+        texts |= {word, *one_error_away(word), *chain.from_iterable(_pairs(word))}
     return sorted(texts)
 
 
@@ -104,22 +161,19 @@ where word %% %(word)s group by 1 order by 2 desc, 1 limit 8
 """
 
 
-def _spellings(
-    part: str,
-    known: set[str],
-    begun: Sequence[str],
-    similar: Sequence[Sequence[Any]],
-) -> list[Spelling]:
-    """Return the spellings of a part, the likeliest first."""
-    weights: dict[tuple[str, ...], float] = {}
+def _near(part: str, known: set[str], begun: Sequence[str]) -> list[Spelling]:
+    """Return the spellings of a part that are known words, the likeliest first."""
+    weights: dict[tuple[str, ...], float] = {(part,): 1.0}
     for parts, weight in [
-        *((pair, _TWO_WORDS) for pair in _pairs(part) if known.issuperset(pair)),
-        *(((word,), _SIMILAR * similarity) for word, similarity in similar),
-        *(((word,), _BEGINNING) for word in begun),
         *(((word,), _ONE_ERROR) for word in one_error_away(part) & known),
-        ((part,), 1.0),
+        *((pair, _TWO_WORDS) for pair in _pairs(part) if known.issuperset(pair)),
+        *(((word,), _BEGINNING) for word in begun),
     ]:
-        weights[parts] = max(weight, weights.get(parts, 0.0))
+        weights.setdefault(parts, weight)
+    return _heaviest(weights)
+
+
+def _heaviest(weights: Mapping[tuple[str, ...], float]) -> list[Spelling]:
     best = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
     return [Spelling(*item) for item in best[:_MAX_SPELLINGS]]
 

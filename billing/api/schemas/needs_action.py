@@ -7,14 +7,9 @@ from typing import Any
 from ninja import Schema
 from pydantic import AwareDatetime, Field
 
-from billing.needs_action.kinds import GROUPS, ReasonGroup, ReasonKind, Severity
-from billing.needs_action.queries.reasons import (
-    Count,
-    Needs,
-    NeedsPage,
-    OrganizationInNeed,
-    Reason,
-)
+from billing.needs_action.kinds import ReasonGroup, ReasonKind, Severity
+from billing.needs_action.queries.pages import NeedsPage
+from billing.needs_action.queries.reasons import Count, OrganizationInNeed, Reason
 from billing.needs_action.queries.texts import owed_amounts, reason_text, reason_url
 from orgs.models import WhiteLabel
 from orgs.schemas.numbers import PlainBool, PlainInt
@@ -119,7 +114,7 @@ class NeedsActionOut(Schema):
 
 
 def needs_action_out(
-    needs: Needs, page: NeedsPage, labels: Mapping[int, WhiteLabel], now: datetime
+    page: NeedsPage, labels: Mapping[int, WhiteLabel], now: datetime
 ) -> dict[str, Any]:
     """Return a page as `NeedsActionOut`."""
     return {
@@ -127,10 +122,10 @@ def needs_action_out(
             _need_out(row, labels[row.white_label_id], now)
             for row in page.organizations
         ],
-        "total": _count_out(needs.total),
+        "total": _count_out(page.counts.total),
         "groups": {
-            group.value: _count_out(needs.count(kinds))
-            for group, kinds in GROUPS.items()
+            group.value: _count_out(count)
+            for group, count in page.counts.groups.items()
         },
         "next_cursor": page.next_cursor,
     }

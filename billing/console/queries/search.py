@@ -1,29 +1,38 @@
 """Search over everything that callers name: organizations, people, keys, and Stripe."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from billing.models import Subscription
-from orgs.queries.spelling import Spelling, split_parts
-from orgs.queries.text_search import (
-    ENOUGH,
-    MAX_LENGTH,
-    MIN_LENGTH,
-    SPELLED,
-    Condition,
+from orgs.queries.search_statements import (
     Kind,
     Match,
     Search,
     Source,
     Viewer,
-    correct,
-    escape_like,
-    rank,
     run_searches,
+)
+from orgs.queries.spelling import (
+    MIN_CHARACTERS,
+    Spelling,
+    Spellings,
+    find_similar,
+    find_spellings,
+    is_correctable_number,
+    misspelled_number,
+    split_parts,
+)
+from orgs.queries.text_search import (
+    ENOUGH,
+    MAX_LENGTH,
+    MIN_LENGTH,
+    SPELLED,
+    escape_like,
+    has_trigram,
+    rank,
     search_key,
     spelled_searches,
-    without_numbers,
     written_searches,
 )
 
@@ -44,24 +53,21 @@ _STRIPE_ID = re.compile(r"(?P<prefix>cus|sub|in)_[A-Za-z0-9_]+")
 
 _CUSTOMERS = Source(
     Kind.CUSTOMER,
-    "stripe_id",
-    """select organization_id, organization_id, stripe_id, '', stripe_id, false
-    from billing_billingaccount where {condition} {scope}""",
+    "billing_billingaccount",
+    "t.organization_id, t.stripe_id, '', t.stripe_id, false",
 )
 _SUBSCRIPTIONS = Source(
     Kind.SUBSCRIPTION,
-    "stripe_id",
-    f"""select id, organization_id, stripe_id, tier || ', ' || status, stripe_id,
-        status = '{Subscription.Status.CANCELED}'
-    from billing_subscription where {{condition}} {{scope}}""",  # noqa: S608  ours
+    "billing_subscription",
+    f"""t.id, t.stripe_id, t.tier || ', ' || t.status, t.stripe_id,
+        t.status = '{Subscription.Status.CANCELED}'""",
 )
 _INVOICES = Source(
     Kind.INVOICE,
-    "stripe_id",
-    """select id, organization_id, coalesce(nullif(number, ''), stripe_id),
-        status || ', issued on ' || to_char(issued_at, 'Mon FMDD, YYYY'),
-        orgs_search_key(number), false
-    from billing_invoice where {condition} {scope}""",
+    "billing_invoice",
+    """t.id, coalesce(nullif(t.number, ''), t.stripe_id),
+        t.status || ', issued on ' || to_char(t.issued_at, 'Mon FMDD, YYYY'),
+        orgs_search_key(t.number), false""",
 )
 _BY_PREFIX = {"cus": _CUSTOMERS, "sub": _SUBSCRIPTIONS, "in": _INVOICES}
 
@@ -78,8 +84,10 @@ class Group:
 def search(viewer: Viewer, text: str, kinds: Collection[Kind]) -> list[Group]:
     """Return the best matches of each kind, without the kinds that have none.
 
-    Three statements, and three more if few rows have the words as they were written:
-    then misspelled words are corrected. What is read does not grow with the fleet.
+    Two statements, and two more if few rows have the words as they were written: then
+    misspelled words are corrected. If that finds nothing either, at most four more look
+    for other numbers and for words that are less similar. What is read does not grow
+    with the fleet.
     """
     text = " ".join(text.split())[:MAX_LENGTH]
     if len(text) < MIN_LENGTH:
@@ -92,7 +100,7 @@ def search(viewer: Viewer, text: str, kinds: Collection[Kind]) -> list[Group]:
         kind for kind in SPELLED if kind in kinds and _count(matches, kind) < ENOUGH
     ]
     if rare and not _STRIPE_ID.fullmatch(text):
-        matches = _add(matches, _corrected(viewer, rare, key))
+        matches = _add(matches, _corrected(viewer, rare, key, is_found=bool(matches)))
     return _groups(matches, requested)
 
 
@@ -100,37 +108,75 @@ def _searches(text: str, kinds: Sequence[Kind]) -> list[Search]:
     searches = written_searches(text, kinds)
     if (match := _STRIPE_ID.fullmatch(text)) is not None:
         source = _BY_PREFIX[match["prefix"]]
-        pattern = f"{escape_like(text)}%"
-        condition: Condition = ("stripe_id like %(stripe_id)s", {"stripe_id": pattern})
-        return [*searches, (source, condition)] if source.kind in kinds else searches
-    if Kind.INVOICE in kinds and any(character.isdigit() for character in text):
-        searches.append((_INVOICES, _number_condition(text)))
+        pattern = {"stripe_id": f"{escape_like(text)}%"}
+        if source.kind in kinds:
+            searches.append(_of_stripe_id(source, pattern))
+    elif Kind.INVOICE in kinds and any(character.isdigit() for character in text):
+        searches.append(_of_number(text))
     return searches
 
 
-def _number_condition(text: str) -> Condition:
-    """Return the condition for parts of an invoice's number, in any case."""
+def _of_stripe_id(source: Source, pattern: dict[str, str]) -> Search:
+    condition = "t.stripe_id like %(stripe_id)s"
+    return Search(source, condition, pattern, reads_newest=False)
+
+
+def _of_number(text: str) -> Search:
+    """Return the search for parts of an invoice's number, in any case."""
     names = {f"part{i}": part for i, part in enumerate(text.split()[:_MAX_PARTS])}
     condition = " and ".join(
-        f"orgs_search_key(number) like orgs_search_pattern(%({name})s)"
+        f"orgs_search_key(t.number) like orgs_search_pattern(%({name})s)"
         for name in names
     )
-    return condition, names
+    return Search(_INVOICES, condition, names, by_index=has_trigram(text))
 
 
-def _corrected(viewer: Viewer, kinds: Sequence[Kind], key: str) -> list[Match]:
-    """Return the matches of the corrected words, by rank.
+def _corrected(
+    viewer: Viewer, kinds: Sequence[Kind], key: str, *, is_found: bool
+) -> list[Match]:
+    """Return the matches of corrected words, by rank.
 
-    If nothing has them and the numbers beside them, a number may be wrong.
+    Words that are known were probably meant. Only if nothing has them either
+    (`is_found` says that something does), a number is corrected, then words are
+    replaced by less similar ones, and at last numbers are left out.
     """
-    spellings = correct(key)
-    if not spellings:
+    parts = split_parts(key)
+    if not any(len(part) >= MIN_CHARACTERS for part in parts if not part.isdigit()):
         return []
-    matches = run_searches(viewer, spelled_searches(spellings, kinds))
-    words = without_numbers(spellings)
-    if not matches and words and len(words) < len(spellings):
-        matches = run_searches(viewer, spelled_searches(words, kinds))
-    return _rank(matches, spellings, key)
+    attempts = _attempts(find_spellings(parts), only_likely=is_found)
+    for spellings in attempts:
+        matches = run_searches(viewer, spelled_searches(spellings, kinds))
+        if matches:
+            return _rank(matches, spellings, key)
+    return []
+
+
+Spelled = Sequence[Sequence[Spelling]]
+
+
+def _attempts(known: Sequence[Spellings], *, only_likely: bool) -> Iterator[Spelled]:
+    """Yield what is searched for, one after the other, until something is found."""
+    likely = [row.likely for row in known]
+    if not all(row.is_known for row in known):
+        yield likely
+    if only_likely:
+        return
+    numbers = [row.part for row in known if is_correctable_number(row.part)]
+    for number in numbers:
+        yield [
+            (misspelled_number(number),) if row.part == number else row.likely
+            for row in known
+        ]
+    similar = find_similar(known)
+    yield similar
+    words = [
+        group
+        for row, group in zip(known, similar, strict=True)
+        if not row.part.isdigit()
+    ]
+    is_long = any(len(group[0].parts[0]) > MIN_CHARACTERS for group in words)
+    if is_long and len(words) < len(similar):
+        yield words
 
 
 def _rank(

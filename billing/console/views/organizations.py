@@ -32,8 +32,8 @@ from billing.console.views.costs import (
 )
 from billing.forecast.queries.estimated_invoices import get_estimate
 from billing.models import Subscription
-from billing.needs_action.kinds import GROUP_LABELS, GROUPS
-from billing.needs_action.queries.reasons import find_needs
+from billing.needs_action.kinds import GROUP_LABELS
+from billing.needs_action.queries.scores import read_scores
 from billing.stripe.tasks import request_previews
 from metrics.periods import DayRange
 from metrics.queries.daily_metrics import entitlement_usage
@@ -180,11 +180,11 @@ def _format_count(count: int) -> str:
 
 def _reason_tabs(base: str, filters: FleetFilters) -> list[dict[str, Any]]:
     """Return the groups of reasons with their counts, those of Needs action."""
-    needs = find_needs(filters.white_label_ids, now=timezone.now())
+    counts = read_scores(filters.white_label_ids, now=timezone.now()).counts
     tabs = [{"label": "Any", "url": list_url(base, filters, reason=""), "count": ""}]
     tabs[0]["current"] = "true" if not filters.reason else ""
     for group, label in GROUP_LABELS.items():
-        count = needs.count(GROUPS[group], with_snoozed=True)
+        count = counts.groups[group]
         tabs.append(
             {
                 "label": label,

@@ -12,7 +12,8 @@ from orgs import access
 from orgs.access import Principal
 from orgs.catalog import Scope
 from orgs.errors import DomainError
-from orgs.queries.text_search import MAX_LENGTH, MIN_LENGTH, Kind, Match, Viewer
+from orgs.queries.search_statements import Kind, Match, Viewer
+from orgs.queries.text_search import MAX_LENGTH, MIN_LENGTH
 from orgs.web.http import OrgRequest, page_or_fragment
 from orgs.web.recent import recent_ids
 

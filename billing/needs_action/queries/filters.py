@@ -9,14 +9,10 @@ from django.utils import timezone
 
 from billing.needs_action.kinds import ReasonKind, kinds_of
 from billing.needs_action.queries.reasons import query_parameters
-from billing.needs_action.queries.statements import reasons_statement
+from billing.needs_action.queries.scores import ids_statement
 from orgs.models.organizations import OrganizationQuerySet
 
 _PARAMETER = re.compile(r"%\((\w+)\)s")
-_COLUMNS = (
-    "kind, id, name, external_id, white_label_id, at, subject, amount, currency, value,"
-    " base, day, note"
-)
 
 
 def filter_by_reasons(
@@ -24,9 +20,10 @@ def filter_by_reasons(
     names: Sequence[str],
     white_label_ids: Sequence[int],
 ) -> OrganizationQuerySet:
-    """Return the organizations with a reason of these groups or kinds, also snoozed.
+    """Return the organizations with an open reason of these groups or kinds.
 
-    They are found by the statement of Needs action, without its cap.
+    They are those that Needs action counts, without its cap: a snoozed reason is left
+    out.
     """
     statement, parameters = _statement(kinds_of(names))
     values = {
@@ -41,7 +38,5 @@ def filter_by_reasons(
 @cache
 def _statement(kinds: frozenset[ReasonKind]) -> tuple[str, tuple[str, ...]]:
     """Return the statement with positional parameters, as querysets need, and names."""
-    inner = reasons_statement(kinds, scope="white_label")
-    names = tuple(_PARAMETER.findall(inner))
-    text = _PARAMETER.sub("%s", inner)
-    return f"select r.id from ({text}) r ({_COLUMNS})", names  # noqa: S608  ours
+    text = ids_statement(kinds)
+    return _PARAMETER.sub("%s", text), tuple(_PARAMETER.findall(text))

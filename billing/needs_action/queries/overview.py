@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from billing.needs_action.kinds import ReasonKind, Severity
+from billing.needs_action.queries.pages import needs_page
 from billing.needs_action.queries.reasons import (
     Count,
     Needs,
     OrganizationInNeed,
     Reason,
-    complete,
-    find_needs,
+    find_of_kinds,
 )
 from orgs.models import Organization, WhiteLabel
 
@@ -35,22 +35,21 @@ class NeedsAction:
 
 
 def needs_action(white_label_ids: Sequence[int], *, now: datetime) -> NeedsAction:
-    """Return the organizations that need action; two statements, or four."""
-    needs = find_needs(white_label_ids, now=now)
-    shown = [row for row in needs.organizations if row.reasons][:MAX_SHOWN]
-    overdue = _sum_overdue(needs)
-    trials = _ending_trials(needs)
-    complete(needs, shown, now)
+    """Return the organizations that need action; four statements."""
+    page = needs_page(white_label_ids, size=MAX_SHOWN, now=now)
+    kinds = (ReasonKind.TRIAL_ENDING, ReasonKind.OVERDUE)
+    dated = find_of_kinds(white_label_ids, kinds, now=now)
+    trials = _ending_trials(dated)
     return NeedsAction(
-        organizations=shown,
-        count=needs.total,
-        severities={severity: needs.count_severity(severity) for severity in Severity},
+        organizations=page.organizations,
+        count=page.counts.total,
+        severities=page.counts.severities,
         trials=trials[:MAX_SHOWN],
         trial_count=Count.of(
-            len(trials), is_capped=ReasonKind.TRIAL_ENDING in needs.capped
+            len(trials), is_capped=ReasonKind.TRIAL_ENDING in dated.capped
         ),
-        overdue=overdue,
-        is_overdue_capped=ReasonKind.OVERDUE in needs.capped,
+        overdue=_sum_overdue(dated),
+        is_overdue_capped=ReasonKind.OVERDUE in dated.capped,
     )
 
 
@@ -58,7 +57,7 @@ def _ending_trials(needs: Needs) -> list[tuple[OrganizationInNeed, Reason]]:
     rows = [
         (row, reason, reason.at)
         for row in needs.organizations
-        for reason in (*row.reasons, *row.snoozed)
+        for reason in row.reasons
         if reason.kind is ReasonKind.TRIAL_ENDING and reason.at
     ]
     rows.sort(key=lambda entry: (entry[2], entry[0].organization_id))
@@ -69,7 +68,7 @@ def _sum_overdue(needs: Needs) -> Reason:
     """Add up the overdue invoices of all organizations, snoozed ones included."""
     total = Reason(ReasonKind.OVERDUE)
     for row in needs.organizations:
-        for reason in (*row.reasons, *row.snoozed):
+        for reason in row.reasons:
             if reason.kind is ReasonKind.OVERDUE:
                 total.count += reason.count
                 total.at = min(filter(None, (total.at, reason.at)), default=None)

@@ -1,8 +1,10 @@
-"""Query of the organizations that need action, why, and in which order.
+"""Query of the organizations that need action, and why.
 
-All pages, the API and the CSV file call `find_needs`, or `list_reasons` for
-organizations that they already show. One statement reads all kinds of reasons, each by
-an index up to a cap: it costs the same for a thousand organizations as for a million.
+All pages, the API and the CSV file show reasons that `list_reasons` reads, or for a
+whole file `find_needs`. Which organizations a page shows, and how many there are, is
+computed in PostgreSQL from the same rows: see `scores`. One statement reads all kinds
+of reasons, each by an index up to a cap: it costs the same for a thousand organizations
+as for a million.
 """
 
 from collections import Counter
@@ -13,7 +15,6 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from django.core import signing
 from django.db import connection
 
 from billing.models import ReasonSnooze
@@ -27,7 +28,6 @@ from billing.needs_action.kinds import (
     Severity,
 )
 from billing.needs_action.queries.statements import reasons_statement
-from orgs.errors import DomainError
 
 MAX_COUNT = 1_000  # rows of a kind in a white label; more are shown as "1,000+"
 TRIAL_ENDING_WITHIN = timedelta(days=14)
@@ -189,14 +189,19 @@ class NeedFilters:
     severity: Severity | None = None
     is_snoozed: bool = False
 
-    def select(self, organization: OrganizationInNeed) -> bool:
-        """Return whether an organization passes: one reason has to pass all filters."""
-        rows = organization.snoozed if self.is_snoozed else organization.reasons
-        return any(
-            (not self.kinds or reason.kind in self.kinds)
-            and self.severity in (None, reason.severity)
-            for reason in rows
+    @property
+    def selected_kinds(self) -> frozenset[ReasonKind]:
+        """The kinds of the reasons that pass."""
+        return frozenset(
+            kind
+            for kind in self.kinds or _ALL_KINDS
+            if self.severity in (None, DEFINITIONS[kind].severity)
         )
+
+    def select(self, organization: OrganizationInNeed) -> bool:
+        """Return whether an organization has a reason that passes."""
+        rows = organization.snoozed if self.is_snoozed else organization.reasons
+        return any(reason.kind in self.selected_kinds for reason in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,16 +219,15 @@ class Needs:
         rows = list(filter(filters.select, self.organizations))
         return replace(self, organizations=rows)
 
-    def count(
-        self, kinds: Collection[ReasonKind], *, with_snoozed: bool = False
-    ) -> "Count":
+    def count(self, kinds: Collection[ReasonKind]) -> "Count":
         """Return how many organizations have an open reason of some kinds."""
-        number = sum(
-            1
-            for row in self.organizations
-            if not row.kinds.isdisjoint(kinds)
-            or (with_snoozed and any(reason.kind in kinds for reason in row.snoozed))
-        )
+        number = sum(not row.kinds.isdisjoint(kinds) for row in self.organizations)
+        return Count.of(number, is_capped=not self.capped.isdisjoint(kinds))
+
+    def count_selected(self, filters: NeedFilters) -> "Count":
+        """Return how many organizations pass the filters."""
+        number = sum(map(filters.select, self.organizations))
+        kinds = filters.selected_kinds
         return Count.of(number, is_capped=not self.capped.isdisjoint(kinds))
 
     def count_severity(self, severity: Severity) -> "Count":
@@ -271,7 +275,10 @@ class _ReasonRow(NamedTuple):
 
 
 def find_needs(
-    white_label_ids: Collection[int], *, now: datetime, cap: int | None = MAX_COUNT
+    white_label_ids: Collection[int],
+    *,
+    now: datetime,
+    cap: int | None = MAX_COUNT,
 ) -> Needs:
     """Return the organizations of white labels that need action, most urgent first.
 
@@ -283,6 +290,17 @@ def find_needs(
     rows = _fetch("white_label", white_label_ids, _ALL_KINDS, now, limit)
     snoozes = _open_snoozes({"white_label__in": list(white_label_ids)})
     return Needs(_build(rows, snoozes, now), _capped(rows, cap))
+
+
+def find_of_kinds(
+    white_label_ids: Collection[int], kinds: Collection[ReasonKind], *, now: datetime
+) -> Needs:
+    """Return the organizations with a reason of these kinds, also snoozed; a statement.
+
+    Only these reasons are read, up to the cap of each kind.
+    """
+    rows = _fetch("white_label", white_label_ids, kinds, now, MAX_COUNT + 1)
+    return Needs(_build(rows, {}, now), _capped(rows, MAX_COUNT))
 
 
 def list_reasons(
@@ -298,17 +316,6 @@ def list_reasons(
     rows = _fetch("organization", organization_ids, kinds, now, None)
     snoozes = _open_snoozes({"organization__in": list(organization_ids)})
     return {row.organization_id: row for row in _build(rows, snoozes, now)}
-
-
-def complete(needs: Needs, shown: Sequence[OrganizationInNeed], now: datetime) -> None:
-    """Read all reasons of the organizations to show, if some were not read."""
-    if not needs.capped:
-        return
-    whole = list_reasons([row.organization_id for row in shown], now=now)
-    for row in shown:
-        if current := whole.get(row.organization_id):
-            row.reasons, row.snoozed = current.reasons, current.snoozed
-            row.score = current.score
 
 
 def query_parameters(now: datetime) -> dict[str, datetime]:
@@ -380,47 +387,3 @@ def _capped(rows: Iterable[_ReasonRow], cap: int | None) -> frozenset[ReasonKind
     return frozenset(
         ReasonKind(kind) for (kind, _), number in counts.items() if number > cap
     )
-
-
-@dataclass(frozen=True, slots=True)
-class NeedsPage:
-    """A page of organizations; the cursor continues it, None at the end."""
-
-    organizations: list[OrganizationInNeed]
-    next_cursor: str | None
-
-
-def needs_page(
-    needs: Needs, *, cursor: str | None, size: int, scope: str, now: datetime
-) -> NeedsPage:
-    """Return the page after a cursor, with all reasons of its organizations.
-
-    Cursors are signed for `scope`: a forged one raises `invalid_cursor`.
-    """
-    after = _read_cursor(cursor, scope)
-    rows = [
-        row for row in needs.organizations if after is None or _urgency(row) > after
-    ]
-    shown = rows[:size]
-    last = _urgency(shown[-1]) if rows[size:] else None
-    complete(needs, shown, now)
-    next_cursor = signing.dumps(list(last), salt=_salt(scope)) if last else None
-    return NeedsPage(shown, next_cursor)
-
-
-def _salt(scope: str) -> str:
-    return f"needs-action:{scope}"
-
-
-def _read_cursor(cursor: str | None, scope: str) -> tuple[int, int] | None:
-    if not cursor:
-        return None
-    try:
-        score, id_ = signing.loads(cursor, salt=_salt(scope))
-    except (signing.BadSignature, ValueError):
-        raise DomainError(
-            "`cursor` is not a cursor of this list.",
-            code="invalid_cursor",
-            fields=("cursor",),
-        ) from None
-    return score, id_

@@ -13,9 +13,11 @@ from billing.models.alerts import AlertState
 from billing.models.discrepancies import DiscrepancyKind
 from billing.models.mirrors import LIVE, SubscriptionKind
 from billing.models.mirrors import SubscriptionStatus as _Status
-from billing.needs_action.kinds import ReasonKind
+from billing.needs_action.kinds import GROUPS, ReasonGroup, ReasonKind
 from metrics.catalog import STORAGE_METER
 from orgs.sql import sql_list
+
+KIND_NUMBERS = {kind: number for number, kind in enumerate(ReasonKind)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,27 @@ cross join lateral (
         {self.note}
     from {self.source} join orgs_organization o on o.id = t.{self.owner}
     where t.{column} = scope.id and o.deleted_at is null and {self.condition}
+    {order} limit %(cap)s
+) as found
+"""  # noqa: S608  only our own texts
+
+    def render_score(self) -> str:
+        """Return the statement of what the score of white labels needs of the part.
+
+        Of an entitlement that is its used part; more of anything would have to be
+        sorted and grouped with it.
+        """
+        order = f"order by {self.order}" if self.order else ""
+        used = "0"
+        if self.kind in GROUPS[ReasonGroup.ENTITLEMENTS]:
+            used = f"""case when {self.value} = 0 then 0
+                when {self.base} = 0 then 1 else {self.value} / {self.base} end"""
+        return f"""
+select {KIND_NUMBERS[self.kind]}, found.* from unnest(%(scope)s::bigint[]) as scope (id)
+cross join lateral (
+    select o.id, o.white_label_id, {self.at} as at, {used} as used
+    from {self.source} join orgs_organization o on o.id = t.{self.owner}
+    where t.white_label_id = scope.id and o.deleted_at is null and {self.condition}
     {order} limit %(cap)s
 ) as found
 """  # noqa: S608  only our own texts
@@ -274,4 +297,14 @@ def reasons_statement(kinds: Collection[ReasonKind], *, scope: str) -> str:
     the instants that `query_parameters` returns.
     """
     parts = [part.render(scope) for part in _PARTS if part.kind in kinds]
+    return " union all ".join(f"({part})" for part in parts)
+
+
+def scores_statement(kinds: Collection[ReasonKind]) -> str:
+    """Return the statement of the rows that the scores of white labels are made of.
+
+    Its columns are the number of the kind, organization, white label, instant and used
+    part. Parameters are those of `reasons_statement`.
+    """
+    parts = [part.render_score() for part in _PARTS if part.kind in kinds]
     return " union all ".join(f"({part})" for part in parts)

@@ -7,12 +7,9 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from billing.needs_action.forms import read_need_filters
-from billing.needs_action.kinds import GROUP_LABELS, GROUPS, Severity
-from billing.needs_action.queries.reasons import (
-    Needs,
-    find_needs,
-    needs_page,
-)
+from billing.needs_action.kinds import GROUP_LABELS, Severity
+from billing.needs_action.queries.pages import needs_page
+from billing.needs_action.queries.scores import NeedCounts
 from billing.staff import require_billing_read
 from orgs.schemas.exports import EXCEL
 from orgs.web.http import OrgRequest, page_or_fragment
@@ -28,9 +25,9 @@ def needs_action_page(request: OrgRequest) -> HttpResponse:
     staff = require_billing_read(request)
     labels = staff.selected_white_labels(request.GET)
     filters = read_need_filters(request.GET)
-    needs = find_needs([label.pk for label in labels], now=staff.now)
     page = needs_page(
-        needs.select(filters),
+        [label.pk for label in labels],
+        filters=filters,
         cursor=request.GET.get("cursor") or None,
         size=_PAGE_SIZE,
         scope=f"{staff.principal.name}:{_query(request)}",
@@ -46,13 +43,11 @@ def needs_action_page(request: OrgRequest) -> HttpResponse:
             for row in page.organizations
         ],
         "filters": filters,
-        "total": needs.select(filters).total
-        if filters.severity or filters.kinds
-        else needs.total,
-        "is_capped": bool(needs.capped),
-        "tabs": _tabs(request, needs),
-        "severities": _severities(request, needs),
-        "snoozed": _snoozed(request, needs),
+        "total": page.counts.selected,
+        "is_capped": bool(page.counts.capped),
+        "tabs": _tabs(request, page.counts),
+        "severities": _severities(request, page.counts),
+        "snoozed": _snoozed(request, page.counts),
         "selected": {name: request.GET.get(name, "") for name in _PARAMETERS},
         "first_url": _url(request) if request.GET.get("cursor") else "",
         "next_url": _url(request, cursor=page.next_cursor or ""),
@@ -76,12 +71,12 @@ def _url(
     return f"{reverse(name)}?{query}" if query else reverse(name)
 
 
-def _tabs(request: OrgRequest, needs: Needs) -> list[dict[str, Any]]:
+def _tabs(request: OrgRequest, counts: NeedCounts) -> list[dict[str, Any]]:
     """Return the groups of reasons with their counts; other filters are kept."""
     current = request.GET.get("reason", "")
-    tabs = [("", "All", needs.total)]
+    tabs = [("", "All", counts.total)]
     tabs += [
-        (group.value, label, needs.count(GROUPS[group]))
+        (group.value, label, counts.groups[group])
         for group, label in GROUP_LABELS.items()
     ]
     return [
@@ -95,11 +90,11 @@ def _tabs(request: OrgRequest, needs: Needs) -> list[dict[str, Any]]:
     ]
 
 
-def _severities(request: OrgRequest, needs: Needs) -> list[dict[str, Any]]:
+def _severities(request: OrgRequest, counts: NeedCounts) -> list[dict[str, Any]]:
     current = request.GET.get("severity", "")
     options = [("", "Any severity", "")]
     options += [
-        (severity.value, severity.title(), str(needs.count_severity(severity)))
+        (severity.value, severity.title(), str(counts.severities[severity]))
         for severity in Severity
     ]
     return [
@@ -113,11 +108,11 @@ def _severities(request: OrgRequest, needs: Needs) -> list[dict[str, Any]]:
     ]
 
 
-def _snoozed(request: OrgRequest, needs: Needs) -> dict[str, Any]:
+def _snoozed(request: OrgRequest, counts: NeedCounts) -> dict[str, Any]:
     """Return the link to the snoozed reasons, or back to the open ones."""
     is_current = request.GET.get("snoozed") == "1"
     return {
-        "count": sum(len(row.snoozed) for row in needs.organizations),
+        "count": counts.snoozed,
         "is_current": is_current,
         "url": _url(request, snoozed="" if is_current else "1"),
     }

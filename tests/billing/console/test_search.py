@@ -11,7 +11,7 @@ from django.urls import reverse
 from billing.console.queries.search import search
 from billing.models import BillingAccount, Invoice, Subscription
 from orgs.models import Organization, User, WhiteLabel
-from orgs.queries.text_search import Kind, Viewer
+from orgs.queries.search_statements import Kind, Viewer
 from tests.factories import (
     NOW,
     make_key,
@@ -167,6 +167,8 @@ def test_a_misspelled_name_is_among_the_first_five(label: WhiteLabel) -> None:
         ("lumen.example", "organization", "Lumen Legal"),  # its domain
         ("ann@lumen-legal", "member", "Ann Lee"),
         ("an lee lumn", "member", "Ann Lee"),
+        ("lumen legal 4781", "organization", "Lumen Legal"),  # swapped digits
+        ("4718", "organization", "Lumen Legal"),
         ("robot visoin", "project", "Robot vision"),
         ("cus_lumen", "customer", "cus_lumen_1"),
         ("sub_lumen", "subscription", "sub_lumen_1"),

@@ -25,8 +25,17 @@ from billing.models import (
 )
 from billing.needs_action.commands.snoozes import end_changed_snoozes
 from billing.needs_action.commands.usage_reasons import fill_usage_reasons
-from billing.needs_action.kinds import DEFINITIONS, GROUPS, ReasonGroup, ReasonKind
+from billing.needs_action.forms import need_filters
+from billing.needs_action.kinds import (
+    DEFINITIONS,
+    GROUPS,
+    ReasonGroup,
+    ReasonKind,
+    kinds_of,
+)
+from billing.needs_action.queries.filters import filter_by_reasons
 from billing.needs_action.queries.reasons import find_needs, list_reasons
+from billing.needs_action.queries.scores import count_needs, read_scores
 from orgs.commands.editing import set_entitlements
 from orgs.models import Organization, WhiteLabel
 from tests.factories import (
@@ -288,6 +297,65 @@ def test_a_bad_filter_is_a_400(finance: Client, acme: WhiteLabel, query: str) ->
     assert key.get(f"{API}?{query}").status_code == 400
     assert finance.get(f"{PAGE}?white_label=decoy").status_code == 404
     assert key.get(f"{API}?white_label=decoy").status_code == 404
+
+
+def test_scores_and_counts_are_those_of_the_reasons(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    """PostgreSQL computes what `OrganizationInNeed.finish` does."""
+    others = [make_organization(acme, f"o-{n}") for n in range(5)]
+    for n, organization in enumerate((org, *others)):
+        bill(organization, f"a{n}", days=n * 9)
+    bill(others[0], "b")
+    subscribe(others[1], "unpaid")
+    differ(others[2], "tier")
+    for organization, kind, value, base in (
+        (others[3], "soft_limit", 7, 5),
+        (others[3], "entitlement", 7, 0),
+        (others[4], "entitlement", 9, 3),
+        (org, "entitlement_forecast", 17, 20),
+    ):
+        UsageReason.objects.create(
+            organization=organization,
+            kind=kind,
+            subject="users",
+            value=value,
+            base=base,
+            since=NOW - timedelta(days=3),
+        )
+    for organization, kind, level, at in (
+        (others[0], "overdue", 1, None),  # got worse: there are two invoices
+        (others[1], "overdue", 1, NOW),
+        (others[2], "overdue", 1, NOW - timedelta(days=50)),  # began again
+        (others[2], "discrepancy", 1, None),
+        (others[4], "entitlement", 31, None),
+        (others[4], "overdue", 1, None),
+        (org, "entitlement_forecast", 8, None),  # got worse
+    ):
+        ReasonSnooze.objects.create(
+            organization=organization,
+            reason=kind,
+            level=level,
+            reason_at=at,
+            note="n",
+            by="fay",
+            created_at=NOW - timedelta(days=9),
+            until=NOW + timedelta(days=9),
+        )
+    needs = find_needs([acme.pk], now=NOW)
+    for text in ("", "payments", "limits,discrepancy", "entitlement"):
+        for snoozed, severity in ((False, None), (True, None), (False, "warning")):
+            filters = need_filters(text, severity or "", "1" if snoozed else "")
+            scores = read_scores([acme.pk], now=NOW, filters=filters, size=9)
+            selected = needs.select(filters).organizations
+            rows = [(row.score, row.organization_id) for row in selected]
+            assert scores.rows == rows, filters
+            assert scores.counts == count_needs(needs, filters)
+    assert scores.counts.snoozed == 4
+    visible = Organization.objects.filter(white_label=acme)
+    for name in (*ReasonGroup, "soft_limit"):
+        listed = filter_by_reasons(visible, [name], [acme.pk])
+        assert len(listed) == needs.count(kinds_of([name])).number
 
 
 def test_pages_follow_each_other_and_counts_are_capped(
