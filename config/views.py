@@ -13,7 +13,7 @@ from config import apidocs
 from config.error_formats import render_error
 from orgs.access import authenticate
 from orgs.errors import Unauthorized
-from orgs.web.charts import Chart, Limit, Series, build_chart, sparkline
+from orgs.web.charts import Chart, Limit, Mark, Series, build_chart, sparkline
 
 _MODELS = ("gpt-4o", "claude-sonnet", "llama-3 <70b> & co", "gpu.h100", "storage")
 _FIRST = date(2026, 10, 23)
@@ -107,7 +107,8 @@ def _bars() -> Chart:
         ],
         unit="usd",
         limits=[Limit(value=433, label="Soft limit: $433 per day")],
-        partial_from=29,
+        marks={29: Mark("partial", "not over yet")},
+        has_totals=True,
         caption="Days start at 00:00 Europe/Zurich. Nov 21 is a partial day.",
     )
 

@@ -13,8 +13,14 @@ from orgs.days import ONE_DAY
 from orgs.errors import InvalidDateRange
 
 DEFAULT_RANGE = "30d"
-CHART_PARAMETERS = ("range", "from", "through", "grain", "view", "by", "compare")
+CHART_PARAMETERS = (
+    *("range", "from", "through", "grain", "view"),
+    *("by", "compare", "hide", "lines"),
+)
 PREVIOUS = "previous"  # the value of the parameter `compare`
+_ALL_LINES = "all"  # the value of the parameter `lines`
+_MAX_HIDDEN = 100
+_MAX_LINE_ID = 200  # characters of a product
 _MONTHLY_RANGES = ("12m", "year")  # by month unless days are asked for
 _CUMULATIVE = "cumulative"
 _MAX_CUMULATIVE_DAYS = 366
@@ -72,7 +78,9 @@ class ChartQuery:
     `problem` explains why they differ from the requested ones, which were invalid.
 
     `group_by` is what the lines are of, and `is_compared` adds the range before; both
-    are read for the costs of one organization only.
+    are read for the costs of one organization only. `hidden` are the ids of lines that
+    are in the legend only, and `has_all_lines` shows lines one by one that are
+    otherwise added up as “3 more”.
     `other_parameters` are the parameters of the page that every link of the chart
     keeps. `is_cumulative` adds the open period up day by day, where
     `offers_cumulative` allows it.
@@ -87,6 +95,8 @@ class ChartQuery:
     is_cumulative: bool = False
     group_by: GroupBy = GroupBy.PRODUCT
     is_compared: bool = False
+    hidden: frozenset[str] = frozenset()
+    has_all_lines: bool = False
 
     @classmethod
     def read(
@@ -115,12 +125,16 @@ class ChartQuery:
             selected = _selected(query, choices, default)
             grain = _grain(query, selected)
             selected.range.within(grain)
-            if offers_cumulative:  # the costs of one organization
-                fallback = replace(
-                    fallback,
-                    group_by=_group_by(query),
-                    is_compared=_is_compared(query),
-                )
+            is_compared = offers_cumulative and _is_compared(query)
+            if is_compared:
+                selected.range.before()  # fails where days do not go back that far
+            fallback = replace(
+                fallback,
+                group_by=_group_by(query) if offers_cumulative else GroupBy.PRODUCT,
+                is_compared=is_compared,
+                hidden=_hidden(query),
+                has_all_lines=_has_all_lines(query),
+            )
         except InvalidDateRange as error:
             return replace(fallback, problem=error.message)
         return replace(fallback, selected=selected, grain=grain)
@@ -139,8 +153,16 @@ class ChartQuery:
     @property
     def range_label(self) -> str:
         """First and last day, with their years unless both are in this year."""
+        return self._label(self.selected.range)
+
+    @property
+    def previous_label(self) -> str:
+        """First and last day of the range before."""
+        return self._label(self.selected.range.before())
+
+    def _label(self, range_: DayRange) -> str:
         today = self.choices[0].range.end - ONE_DAY
-        days = (self.selected.range.start, self.through)
+        days = (range_.start, range_.end - ONE_DAY)
         is_this_year = all(day.year == today.year for day in days)
         return " \N{EN DASH} ".join(
             f"{day:%b} {day.day}" if is_this_year else f"{day:%b} {day.day}, {day.year}"
@@ -161,32 +183,34 @@ class ChartQuery:
 
     def cumulative_url(self, base: str) -> str:
         """Return the URL of the open period's cumulative chart."""
-        return _url(base, {**dict(self.other_parameters), "view": _CUMULATIVE})
+        return _url(base, [*self.other_parameters, ("view", _CUMULATIVE)])
 
-    def _parameters(self, range_: str, grain: Grain) -> dict[str, str]:
+    def _parameters(self, range_: str, grain: Grain) -> list[tuple[str, str]]:
         slug = range_ or self.selected.slug
-        parameters = dict(self.other_parameters)
+        parameters = list(self.other_parameters)
         if slug == "custom":
-            parameters["from"] = self.selected.range.start.isoformat()
-            parameters["through"] = self.through.isoformat()
+            parameters.append(("from", self.selected.range.start.isoformat()))
+            parameters.append(("through", self.through.isoformat()))
         elif slug != DEFAULT_RANGE:
-            parameters["range"] = slug
+            parameters.append(("range", slug))
         if range_ in _MONTHLY_RANGES and self.selected.slug != range_:
             grain = Grain.MONTHLY  # a year by day is 365 bars: only on request
         default = Grain.MONTHLY if slug in _MONTHLY_RANGES else Grain.DAILY
         if grain is not default:
-            parameters["grain"] = grain.value
-        return parameters | self.view_parameters
+            parameters.append(("grain", grain.value))
+        return parameters + self.view_parameters
 
     @property
-    def view_parameters(self) -> dict[str, str]:
-        """The parameters of grouping and comparison that are not the default."""
-        parameters = {}
+    def view_parameters(self) -> list[tuple[str, str]]:
+        """The parameters that are not the default, beside range and grain."""
+        parameters = []
         if self.group_by is not GroupBy.PRODUCT:
-            parameters["by"] = self.group_by.value
+            parameters.append(("by", self.group_by.value))
         if self.is_compared:
-            parameters["compare"] = PREVIOUS
-        return parameters
+            parameters.append(("compare", PREVIOUS))
+        if self.has_all_lines:
+            parameters.append(("lines", _ALL_LINES))
+        return parameters + [("hide", id_) for id_ in sorted(self.hidden)]
 
 
 def _is_cumulative(query: QueryDict) -> bool:
@@ -209,6 +233,25 @@ def _is_compared(query: QueryDict) -> bool:
     text = query.get("compare", "")
     if text not in ("", PREVIOUS):
         raise InvalidDateRange("“compare” must be previous.", fields=("compare",))
+    return bool(text)
+
+
+def _hidden(query: QueryDict) -> frozenset[str]:
+    """Return the ids of hidden lines; those without usage in the range stay in URLs."""
+    ids = frozenset(filter(None, query.getlist("hide")))
+    if len(ids) > _MAX_HIDDEN or any(len(id_) > _MAX_LINE_ID for id_ in ids):
+        raise InvalidDateRange(
+            f"“hide” must be given at most {_MAX_HIDDEN} times, with the ID of a"
+            " product, project, or meter.",
+            fields=("hide",),
+        )
+    return ids
+
+
+def _has_all_lines(query: QueryDict) -> bool:
+    text = query.get("lines", "")
+    if text not in ("", _ALL_LINES):
+        raise InvalidDateRange("“lines” must be all.", fields=("lines",))
     return bool(text)
 
 
@@ -256,5 +299,5 @@ def _grain(query: QueryDict, selected: RangeChoice) -> Grain:
         ) from None
 
 
-def _url(base: str, parameters: dict[str, str]) -> str:
+def _url(base: str, parameters: list[tuple[str, str]]) -> str:
     return f"{base}?{urlencode(parameters)}" if parameters else base

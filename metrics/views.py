@@ -1,7 +1,7 @@
 """Pages of an organization's usage, and the cost panel that other pages include."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -9,10 +9,17 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from metrics.charts import cost_chart, shares, storage_chart, usage_charts
+from metrics.charts.costs import cost_chart, shares
+from metrics.charts.lines import LineChoice
+from metrics.charts.usage import storage_chart, usage_charts
 from metrics.forms import MENU_RANGES, ChartQuery
 from metrics.periods import Grain
-from metrics.queries.daily_metrics import DAYS, DayMetrics, daily_metrics
+from metrics.queries.daily_metrics import (
+    DAYS,
+    DayMetrics,
+    contract_start,
+    daily_metrics,
+)
 from metrics.queries.periods import CurrentPeriod, current_period
 from metrics.queries.series import GroupBy, Series, series
 from orgs import access
@@ -145,23 +152,26 @@ def cost_panel_context(
     white_label = chart_request.organization.white_label
     organization_id, query = chart_request.organization.id, chart_request.query
     costs = series(organization_id, query.filters())
+    previous = None
+    if query.is_compared:
+        previous = series(organization_id, query.filters().before())
     chart = cost_chart(
         costs,
         currency=white_label.currency,
         today=chart_request.today,
         limits=limits,
         lines_url=lines_url,
+        started_on=contract_start(chart_request.organization),
+        choice=line_choice(query, url, "#costs-panel"),
+        previous=(query.previous_label, previous) if previous else None,
     )
-    previous = None
-    if query.is_compared:
-        days = query.selected.range.before()
-        previous = series(organization_id, replace(query.filters(), range=days))
     return {
         **chart_panel_context(query, url, costs, chart),
         "shares": shares(costs, previous),
         "previous": previous,
         "lines_url": lines_url,
         "groups": _group_options(query, url),
+        "shares_csv_label": f"{query.group_by.value.title()}s CSV",
         "comparisons": _comparison_options(query, url),
         "organization": chart_request.organization,
         "period": chart_request.period,
@@ -170,12 +180,24 @@ def cost_panel_context(
     }
 
 
+def line_choice(query: ChartQuery, url: str, target: str) -> LineChoice:
+    """Return the choice of lines of a chart, and the links that change it."""
+    return LineChoice(
+        lambda choice: query.changed_url(
+            url, hidden=choice.hidden, has_all_lines=choice.has_all_lines
+        ),
+        target,
+        query.hidden,
+        query.has_all_lines,
+    )
+
+
 def _group_options(query: ChartQuery, url: str) -> list[dict[str, Any]]:
     return [
         {
             "id": f"costs-panel-by-{group_by.value}",
             "label": group_by.value.title(),
-            "url": query.changed_url(url, group_by=group_by),
+            "url": query.changed_url(url, group_by=group_by, hidden=frozenset()),
             "current": group_by is query.group_by and not query.is_cumulative,
         }
         for group_by in (GroupBy.PRODUCT, GroupBy.PROJECT, GroupBy.METER)
@@ -225,7 +247,12 @@ def usage(request: OrgRequest, organization_id: int) -> HttpResponse:
         **panel_context(chart_request.query, url, "#usage-panel"),
         "organization": organization,
         "period": chart_request.period,
-        "charts": usage_charts(usage_series, today=chart_request.today),
+        "charts": usage_charts(
+            usage_series,
+            today=chart_request.today,
+            started_on=contract_start(organization),
+            choice=line_choice(chart_request.query, url, "#usage-panel"),
+        ),
         "tab": "usage",
         "nav_key": "organizations",
         "today": chart_request.today,

@@ -13,7 +13,7 @@ from metrics.periods import DayRange, Grain
 from metrics.queries.daily_metrics import DAYS, DayMetrics, daily_metrics
 from metrics.queries.series import GroupBy, Series, SeriesFilters, series
 from metrics.schemas.charts import ChartsIn, number
-from metrics.schemas.costs_csv import COST_COLUMNS, cost_rows
+from metrics.schemas.costs_csv import cost_columns, cost_rows
 from orgs import access
 from orgs.catalog import Scope
 from orgs.days import ONE_DAY, day_of, parse_day
@@ -44,15 +44,34 @@ class UsageIn(ChartsIn):
     def series_filters(self, organization: Organization) -> SeriesFilters:
         """Return the filters of the query; raise `DomainError` for an unknown `by`."""
         filters = self.filters(organization.white_label)
-        try:
-            group_by = GroupBy(self.by.lower())
-        except ValueError:
-            raise DomainError(
-                "`by` must be `meter`, `product`, or `project`.",
-                code="invalid_by",
-                fields=("by",),
-            ) from None
+        group_by = _read_group_by(self.by)
         return replace(filters, group_by=group_by, project_id=self.project_id)
+
+
+class CostsIn(ChartsIn):
+    """Range and grouping of the costs."""
+
+    by: str = Field(
+        "product",
+        max_length=10,
+        description="Group by `product`, `project`, or `meter`.",
+    )
+
+    def series_filters(self, organization: Organization) -> SeriesFilters:
+        """Return the filters of the query; raise `DomainError` for an unknown `by`."""
+        filters = self.filters(organization.white_label)
+        return replace(filters, group_by=_read_group_by(self.by))
+
+
+def _read_group_by(text: str) -> GroupBy:
+    try:
+        return GroupBy(text.lower())
+    except ValueError:
+        raise DomainError(
+            "`by` must be `meter`, `product`, or `project`.",
+            code="invalid_by",
+            fields=("by",),
+        ) from None
 
 
 class UsageBucketOut(Schema):
@@ -142,10 +161,10 @@ def _point(usage_series: Series, bucket: Any) -> dict[str, Any]:
 def costs_csv(
     request: HttpRequest,
     organization_id: str,
-    query: Query[ChartsIn],
+    query: Query[CostsIn],
     file: Query[CsvIn],
 ) -> HttpResponse:
-    """Return one row per day or month and product with usage.
+    """Return one row per day or month and product, project, or meter with usage.
 
     `unpriced_quantity` is the quantity for which there was no rate; if that is all of
     it, the costs are empty, not 0.
@@ -153,9 +172,11 @@ def costs_csv(
     organization = access.called_organization(
         request, organization_id, Scope.BILLING_READ
     )
-    costs = series(organization.pk, query.filters(organization.white_label))
+    filters = query.series_filters(organization)
+    costs = series(organization.pk, filters)
     rows = cost_rows(costs, organization.white_label.currency)
-    text = csv_text(COST_COLUMNS, rows, for_excel=file.is_for_excel)
+    columns = cost_columns(filters.group_by)
+    text = csv_text(columns, rows, for_excel=file.is_for_excel)
     return _attachment(text, f"costs-{organization.pk}.csv")
 
 

@@ -1,8 +1,8 @@
 """Usage over time: the query behind every chart, table, CSV file and cost answer."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache, cached_property
@@ -35,18 +35,38 @@ class GroupBy(StrEnum):
 class SeriesFilters:
     """Selection and grouping of the usage that a series sums.
 
-    `project_id` is 0 for usage without a project, null for all usage.
+    `project_id` is 0 for usage without a project, null for all usage. `shift` are days
+    that the usage is moved by before it is put into buckets: a range before then has
+    the buckets of the range that it is compared with, also where months differ.
     """
 
     range: DayRange
     grain: Grain = Grain.DAILY
     group_by: GroupBy = GroupBy.PRODUCT
     project_id: int | None = None
+    shift: int = 0
+
+    def before(self) -> "SeriesFilters":
+        """Return the filters of the range before, with the buckets of this range."""
+        return replace(self, range=self.range.before(), shift=self.range.days)
 
     @property
-    def shape(self) -> tuple[Grain, GroupBy, bool]:
+    def buckets(self) -> tuple[date, ...]:
+        """The first day of every bucket."""
+        if not self.shift:
+            return tuple(self.range.buckets(self.grain))
+        start, end = (
+            day + timedelta(days=self.shift)
+            for day in (self.range.start, self.range.end)
+        )
+        return tuple(DayRange(start, end).buckets(self.grain))
+
+    @property
+    def shape(self) -> "_Shape":
         """The filters that the text of the statement depends on."""
-        return self.grain, self.group_by, self.project_id is not None
+        return _Shape(
+            self.grain, self.group_by, self.project_id is not None, bool(self.shift)
+        )
 
     def parameters(self, organization_id: int) -> dict[str, object]:
         """Return the parameters of the statement."""
@@ -55,7 +75,15 @@ class SeriesFilters:
             "start": self.range.start,
             "end": self.range.end,
             "project_id": self.project_id,
+            "shift": self.shift,
         }
+
+
+class _Shape(NamedTuple):
+    grain: Grain
+    group_by: GroupBy
+    has_project: bool
+    is_shifted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +161,10 @@ group by 1, 2
 order by 1
 """
 BUCKETS = {Grain.DAILY: "day", Grain.MONTHLY: "date_trunc('month', day)::date"}
+_SHIFTED_BUCKETS = {
+    Grain.DAILY: "day + %(shift)s::integer",
+    Grain.MONTHLY: "date_trunc('month', day + %(shift)s::integer)::date",
+}
 _SUMS = "sum(quantity), sum(cost), sum(benchmark_cost), sum(unpriced_quantity)"
 # The costs as text, with the version of the usage from the same snapshot. The left join
 # gives a row with the version even when there is no usage. Lines are ordered by total
@@ -148,21 +180,19 @@ order by s.bucket, s.total desc, s.line collate "C"
 
 
 @cache
-def _statement(
-    shape: tuple[Grain, GroupBy, bool], sums: str = _SUMS, usage: str = "metrics_usage"
-) -> str:
-    grain, group_by, has_project = shape
+def _statement(shape: _Shape, sums: str = _SUMS, usage: str = "metrics_usage") -> str:
+    buckets = _SHIFTED_BUCKETS if shape.is_shifted else BUCKETS
     return _SQL.format(
         usage=usage,
-        bucket=BUCKETS[grain],
-        line=group_by.column,
+        bucket=buckets[shape.grain],
+        line=shape.group_by.column,
         sums=sums,
-        project="and project_id = %(project_id)s" if has_project else "",
+        project="and project_id = %(project_id)s" if shape.has_project else "",
     )
 
 
 @cache
-def _digits_statement(shape: tuple[Grain, GroupBy, bool], usage: str) -> str:
+def _digits_statement(shape: _Shape, usage: str) -> str:
     costs = _statement(shape, "sum(cost) as cost", usage)
     return _DIGITS.format(
         rolled_up=ROLLED_UP_CHANGES,
@@ -200,7 +230,7 @@ def build_series(
         )
     return Series(
         filters=filters,
-        buckets=tuple(filters.range.buckets(filters.grain)),
+        buckets=filters.buckets,
         lines=tuple(sorted(lines.values(), key=_by_descending_cost)),
     )
 

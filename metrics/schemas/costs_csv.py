@@ -3,21 +3,32 @@
 from collections.abc import Iterator
 
 from metrics.catalog import METERS
-from metrics.queries.series import Series
+from metrics.queries.series import GroupBy, Line, Series
 from orgs.schemas.csv import Cell
 
-COST_COLUMNS = (
-    "bucket",
-    "product",
-    "cost",
-    "benchmark_cost",
-    "currency",
-    "unpriced_quantity",
-)
+_AMOUNTS = ("cost", "benchmark_cost", "currency", "unpriced_quantity")
+LINE_COLUMNS = {  # what a line is of
+    GroupBy.PRODUCT: ("product",),
+    GroupBy.METER: ("meter",),
+    GroupBy.PROJECT: ("project_id", "project"),
+}
+COST_COLUMNS = ("bucket", *LINE_COLUMNS[GroupBy.PRODUCT], *_AMOUNTS)
+
+
+def cost_columns(group_by: GroupBy) -> tuple[str, ...]:
+    """Return the columns of `cost_rows`."""
+    return ("bucket", *LINE_COLUMNS[group_by], *_AMOUNTS)
+
+
+def line_cells(line: Line, group_by: GroupBy) -> list[Cell]:
+    """Return the cells of `LINE_COLUMNS`; usage without a project has no ID."""
+    if group_by is GroupBy.PROJECT:
+        return [None if line.id == "0" else line.id, line.name]
+    return [line.id]
 
 
 def cost_rows(costs: Series, currency: str) -> Iterator[list[Cell]]:
-    """Yield a row for each bucket and product with usage.
+    """Yield a row for each bucket and line with usage.
 
     If none of the usage has a price, the costs are empty, not 0.
     """
@@ -25,7 +36,8 @@ def cost_rows(costs: Series, currency: str) -> Iterator[list[Cell]]:
         for line, amounts in costs.amounts_in(bucket):
             benchmark = None if amounts.has_no_price else amounts.benchmark_cost
             yield [
-                *(bucket, line.id, amounts.priced_cost, benchmark, currency),
+                *(bucket, *line_cells(line, costs.filters.group_by)),
+                *(amounts.priced_cost, benchmark, currency),
                 amounts.unpriced_quantity,
             ]
 

@@ -8,17 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import accumulate
 from math import ceil, floor, log10
 from typing import Any, Literal
+
+from orgs.web.chart_bars import BOX, Shape, Value, outlines, stacked_bars
 
 Kind = Literal["bars", "lines"]
 Tone = Literal["warn", "bad"]
 Grain = Literal["daily", "monthly"]
-Value = int | float | Decimal | None
+MarkKind = Literal["partial", "missing", "future"]
 
 CURRENCY_SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹"}
 TONES = 5
-_BOX = 1000
+MAX_TONES = 10  # colors of a chart with more series; then they repeat
 _AXIS_STEPS = 5
 _ROUND_STEPS = (1, 2, 2.5, 5, 10)
 _LIMIT_HEADROOM = 1.02
@@ -40,6 +43,9 @@ class Series:
     is_level: bool = False  # a level, such as stored bytes: its total is the last value
     is_forecast: bool = False  # a line of expected values, drawn dotted
     empty_text: str = ""  # of an unknown value, such as "no price"
+    is_hidden: bool = False  # in the legend only
+    url: str = ""  # of the chart without it or, if it is hidden, with it
+    url_title: str = ""  # what the link does, such as "Hide"
 
     @property
     def total(self) -> Value:
@@ -75,6 +81,31 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """The reason why a bucket has no complete value, as a text.
+
+    Of a "partial" bucket a part is shown, for a "missing" one nothing was recorded, and
+    a "future" one has not begun.
+    """
+
+    kind: MarkKind
+    text: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Sums of the range before, bucket by bucket, drawn as outlines of bars."""
+
+    label: str  # its days, such as "Sep 22 - Oct 21"
+    values: Sequence[Value]
+
+    @property
+    def total(self) -> Value:
+        """The exact sum; None if nothing is known."""
+        return add_up(self.values)
+
+
+@dataclass(frozen=True)
 class Tick:
     """A label of an axis and its position in percent from the top or the left."""
 
@@ -95,16 +126,6 @@ class LimitLine:
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A path of the SVG picture; `d` are its drawing commands."""
-
-    tone: int
-    d: str
-    is_partial: bool = False
-    style: str = ""  # "forecast" for a dotted line, "area" for the area below a line
-
-
-@dataclass(frozen=True)
 class LegendEntry:
     """A series in the legend."""
 
@@ -113,15 +134,38 @@ class LegendEntry:
     total: Value
     is_forecast: bool = False
     empty_text: str = ""
+    is_hidden: bool = False
+    url: str = ""
+    url_title: str = ""
+
+
+@dataclass(frozen=True)
+class LegendLink:
+    """A link behind the legend, such as “Show all”."""
+
+    label: str
+    url: str
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """A bucket of the table, with a cell for each series."""
+    """A bucket of the table, with a cell for each series that is shown."""
 
     day: date
     cells: Sequence[Value]
     note: str = ""
+    mark: Mark | None = None
+    previous: Value = None  # of the range before
+
+    @property
+    def total(self) -> Value:
+        """The sum of the cells; None if none of them is known."""
+        return add_up(self.cells)
+
+    @property
+    def has_no_value(self) -> bool:
+        """Return whether nothing was recorded, which is not 0."""
+        return self.mark is not None and self.mark.kind != "partial"
 
 
 @dataclass(frozen=True)
@@ -138,7 +182,8 @@ class Chart:
     legend: Sequence[LegendEntry]
     y_ticks: Sequence[Tick]
     x_ticks: Sequence[Tick]
-    partial_from: int | None
+    marks: Mapping[int, Mark]  # by bucket
+    unpriced: Sequence[int]  # buckets with usage that has no price
     shapes: Sequence[Shape]
     limits: Sequence[LimitLine]
     notes_header: str  # of the table's column of notes; empty if it has none
@@ -147,6 +192,27 @@ class Chart:
     rows: Sequence[TableRow]
     data: dict[str, Any]
     links: Sequence[str] = ()  # of the buckets: where their values come from
+    legend_links: Sequence[LegendLink] = ()
+    legend_target: str = ""  # the selector of the part that these links replace
+    comparison: Comparison | None = None
+    has_totals: bool = False  # the table has a row and a column of sums
+
+    @property
+    def totals(self) -> Sequence[Value]:
+        """The sum of each column of the table."""
+        return [entry.total for entry in self.legend if not entry.is_hidden]
+
+    @property
+    def is_filtered(self) -> bool:
+        """Return whether at least one series is hidden."""
+        return any(entry.is_hidden for entry in self.legend)
+
+    @property
+    def has_missing(self) -> bool:
+        return any(mark.kind == "missing" for mark in self.marks.values())
+
+
+_NO_MARKS: Mapping[int, Mark] = {}
 
 
 def build_chart(
@@ -161,23 +227,41 @@ def build_chart(
     currency: str = "usd",
     caption: str = "",
     limits: Sequence[Limit] = (),
-    partial_from: int | None = None,
+    marks: Mapping[int, Mark] = _NO_MARKS,
+    unpriced: Sequence[int] = (),
     notes: tuple[str, Mapping[date, str]] = ("", {}),
     links: Sequence[str] = (),
+    legend_links: Sequence[LegendLink] = (),
+    legend_target: str = "",
+    comparison: Comparison | None = None,
+    has_totals: bool = False,
 ) -> Chart:
-    """Return a chart of at most five series; callers add up smaller ones first.
+    """Return a chart of the series, in the order in which their bars are stacked.
 
-    `partial_from` is the index of the first bucket that is not complete. `notes` is an
-    additional column of the table: its header, and its text by day.
+    `marks` are the buckets without a complete value, by index. `notes` is an additional
+    column of the table: its header, and its text by day. With `has_totals` the table
+    adds up its rows and columns, which must be of one unit.
     """
-    highest = _highest(series, kind)
+    tones = _tones(series)
+    shown = [
+        (tone, s) for tone, s in zip(tones, series, strict=True) if not s.is_hidden
+    ]
+    visible = [item for _, item in shown]
+    compared = comparison.values if comparison else ()
+    highest = max(_highest(visible, kind), *(float(v or 0) for v in compared), 0.0)
     limits = [limit for limit in limits if is_limit_shown(limit.value, highest)]
     limit_heights = (float(limit.value) * _LIMIT_HEADROOM for limit in limits)
     ceiling = max(highest, *limit_heights, 0)
     ticks = axis(ceiling, unit=unit, currency=currency)
     top = ticks[-1].value
+    partial = {index for index, mark in marks.items() if mark.kind == "partial"}
     shapes = (
-        _lines(series, top) if kind == "lines" else _bars(series, top, partial_from)
+        _lines(visible, top)
+        if kind == "lines"
+        else [
+            *stacked_bars([(tone, item.values) for tone, item in shown], top, partial),
+            *outlines(compared, top),
+        ]
     )
     return Chart(
         id=id,
@@ -188,24 +272,42 @@ def build_chart(
         currency=currency,
         grain=grain,
         legend=[
-            LegendEntry(tone, item.name, item.total, item.is_forecast, item.empty_text)
-            for tone, item in zip(_tones(series), series, strict=True)
+            LegendEntry(
+                tone,
+                item.name,
+                item.total,
+                item.is_forecast,
+                item.empty_text,
+                item.is_hidden,
+                item.url,
+                item.url_title,
+            )
+            for tone, item in zip(tones, series, strict=True)
         ],
         y_ticks=ticks,
         x_ticks=_x_ticks(days, grain),
-        partial_from=partial_from,
+        marks=marks,
+        unpriced=unpriced,
         shapes=shapes,
         limits=_limit_lines(limits, top, len(days)),
         notes_header=notes[0],
-        columns=[item.name for item in series],
-        empty_texts=[item.empty_text for item in series],
+        columns=[item.name for item in visible],
+        empty_texts=[item.empty_text for item in visible],
         rows=[
             TableRow(
-                day, [item.values[index] for item in series], notes[1].get(day, "")
+                day,
+                [item.values[index] for item in visible],
+                notes[1].get(day, ""),
+                marks.get(index),
+                compared[index] if comparison else None,
             )
             for index, day in enumerate(days)
         ],
         links=links,
+        legend_links=legend_links,
+        legend_target=legend_target,
+        comparison=comparison,
+        has_totals=has_totals,
         data={
             "links": list(links),
             "kind": kind,
@@ -220,11 +322,21 @@ def build_chart(
                     "tone": tone,
                     "forecast": item.is_forecast,
                     "empty": item.empty_text,
-                    "area": _has_area(item, series, kind),
+                    "area": _has_area(item, visible, kind),
                 }
-                for tone, item in zip(_tones(series), series, strict=True)
+                for tone, item in shown
             ],
-            "partial_from": partial_from,
+            "marks": {
+                str(index): {"kind": mark.kind, "text": mark.text}
+                for index, mark in marks.items()
+            },
+            "unpriced": [
+                {"at": index, "names": notes[1].get(days[index], "")}
+                for index in unpriced
+            ],
+            "compared": {"name": comparison.label, "y": _numbers(compared)}
+            if comparison
+            else None,
             "limits": [
                 {
                     "value": float(limit.value),
@@ -237,6 +349,12 @@ def build_chart(
             "top": top,
         },
     )
+
+
+def add_up(values: Sequence[Value]) -> Value:
+    """Return the exact sum of the known values; None if none is known."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def is_limit_shown(limit: Decimal | int, highest: float) -> bool:
@@ -348,43 +466,13 @@ def _percent_from_top(value: float, top: float) -> float:
     return round(100 - 100 * value / top, 3)
 
 
-def _bars(
-    series: Sequence[Series], top: float, partial_from: int | None
-) -> list[Shape]:
-    """Return the bars, stacked: a path per series, and one for its partial buckets."""
-    columns = len(series[0].values) if series else 0
-    slot = _BOX / max(columns, 1)
-    floors = [0.0] * columns
-    shapes = []
-    for index, item in enumerate(series):
-        complete_bars: list[str] = []
-        partial_bars: list[str] = []
-        for column, value in enumerate(item.values):
-            height = _BOX * float(value or 0) / top
-            if height <= 0:
-                continue
-            floors[column] += height
-            bar = (
-                f"M{slot * (column + 0.14):.1f} {_BOX - floors[column]:.1f}"
-                f"h{slot * 0.72:.1f}v{height:.1f}h-{slot * 0.72:.1f}z"
-            )
-            is_partial = partial_from is not None and column >= partial_from
-            (partial_bars if is_partial else complete_bars).append(bar)
-        tone = index % TONES + 1
-        shapes += [
-            Shape(tone, "".join(bars), is_partial)
-            for bars, is_partial in ((complete_bars, False), (partial_bars, True))
-            if bars
-        ]
-    return shapes
-
-
 def _tones(series: Sequence[Series]) -> list[int]:
-    """Return the color numbers; a forecast has that of the series it continues."""
-    return [
-        max(1, sum(not item.is_forecast for item in series[: index + 1]))
-        for index in range(len(series))
-    ]
+    """Return the color numbers; a forecast has that of the series it continues.
+
+    A hidden series keeps its own, so that the others keep theirs.
+    """
+    numbers = accumulate(int(not item.is_forecast) for item in series)
+    return [max(number - 1, 0) % MAX_TONES + 1 for number in numbers]
 
 
 def _has_area(item: Series, series: Sequence[Series], kind: Kind) -> bool:
@@ -400,13 +488,13 @@ def _lines(series: Sequence[Series], top: float) -> list[Shape]:
     """Return a path per series; unknown values leave a gap in it."""
     shapes = []
     for tone, item in zip(_tones(series), series, strict=True):
-        slot = _BOX / max(len(item.values), 1)
+        slot = BOX / max(len(item.values), 1)
         d, command = "", "M"
         for column, value in enumerate(item.values):
             if value is None:
                 command = "M"
                 continue
-            y = _BOX - _BOX * float(value) / top
+            y = BOX - BOX * float(value) / top
             d, command = f"{d}{command}{slot * (column + 0.5):.1f} {y:.1f}", "L"
         if d and _has_area(item, series, "lines"):
             shapes.append(Shape(tone, _area(d, item.values, slot), style="area"))
@@ -418,7 +506,7 @@ def _area(line: str, values: Sequence[Value], slot: float) -> str:
     """Return the path of the area between a line without gaps and the x-axis."""
     known = [column for column, value in enumerate(values) if value is not None]
     first, last = (slot * (column + 0.5) for column in (known[0], known[-1]))
-    return f"{line}L{last:.1f} {_BOX}L{first:.1f} {_BOX}Z"
+    return f"{line}L{last:.1f} {BOX}L{first:.1f} {BOX}Z"
 
 
 def _x_ticks(days: Sequence[date], grain: Grain) -> list[Tick]:

@@ -17,15 +17,18 @@ window.chartFigure = (spec, colour, width) => {
     if (!isMoney) return `${number(value, 0)} ${spec.unit === "count" ? "" : spec.unit}`;
     return `${value < 0 ? "−" : ""}${symbol}${number(Math.abs(value), 2)}`;
   };
-  const from = spec.partial_from ?? spec.x.length;
-  const per = (whole, partial) => spec.x.map((_, i) => (i < from ? whole : partial));
+  // A bucket that nothing was recorded of has no value; its sum says why.
+  const markOf = (i) => spec.marks?.[i];
+  const isEmpty = (i) => markOf(i) !== undefined && markOf(i).kind !== "partial";
+  const isPartial = (i) => markOf(i)?.kind === "partial";
+  const per = (whole, partial) => spec.x.map((_, i) => (isPartial(i) ? partial : whole));
   // A bar without a value has no hover box: one of height 0 says why there is none.
   const hover = (name, y, empty) => ({
     name: plain(name),
     x: spec.x,
-    y: empty && spec.kind !== "lines" ? y.map((value) => value ?? 0) : y,
+    y: y.map((value, i) => (isEmpty(i) ? null : value ?? (empty && spec.kind !== "lines" ? 0 : null))),
     customdata: y.map((value) => shown(value, empty)),
-    hovertemplate: `%{customdata}<extra>${plain(name)}</extra>`,
+    hovertemplate: `${plain(name)} <b>%{customdata}</b><extra></extra>`,
   });
 
   const trace = ({ name, y, tone, forecast, area, empty }) => {
@@ -43,12 +46,36 @@ window.chartFigure = (spec, colour, width) => {
     return { ...hover(name, y, empty), type: "bar", marker };
   };
 
-  const data = spec.series.map(trace);
-  if (spec.kind !== "lines" && spec.series.length > 1) {
-    const sums = spec.x.map((_, i) => spec.series.reduce((sum, s) => sum + (s.y[i] || 0), 0));
-    const cents = sums.map((sum) => Number(sum.toPrecision(15)));
+  // Bars with a base are not stacked.
+  const slot = spec.x.length > 1 ? (Date.parse(spec.x.at(-1)) - Date.parse(spec.x[0])) / (spec.x.length - 1) : 86_400_000;
+  const missing = spec.x.filter((_, i) => markOf(i)?.kind === "missing");
+  const hatch = () => ({
+    type: "bar", x: missing, y: missing.map(() => spec.top), base: missing.map(() => 0), width: slot, hoverinfo: "skip",
+    marker: { color: "rgba(0,0,0,0)", pattern: { shape: "/", fillmode: "replace", fgcolor: colour("--line-strong"), size: 7, solidity: 0.12 } },
+  });
+  const compared = ({ name, y }) => ({
+    ...hover(name, y), y, customdata: y.map((value) => shown(value)), type: "bar", base: y.map(() => 0), width: slot * 0.9,
+    marker: { color: "rgba(0,0,0,0)", line: { color: colour("--text-muted"), width: 1.5 } },
+  });
+  const unpriced = (places) => ({
+    type: "scatter", mode: "markers", cliponaxis: false, name: "No price",
+    x: places.map(({ at }) => spec.x[at]), y: places.map(() => 0), customdata: places.map(({ names }) => plain(names)),
+    hovertemplate: "No price <b>%{customdata}</b><extra></extra>",
+    marker: { size: 7, color: colour("--surface"), line: { color: colour("--warn-fill"), width: 2 } },
+  });
+  const sums = () => {
+    const total = (i) => Number(spec.series.reduce((sum, s) => sum + (s.y[i] || 0), 0).toPrecision(15));
+    const y = spec.x.map((_, i) => total(i));
+    const text = (i) => (isEmpty(i) ? markOf(i).text : shown(y[i]) + (markOf(i) ? ` (${plain(markOf(i).text)})` : ""));
     const unseen = { type: "scatter", mode: "lines", line: { width: 0 }, opacity: 0 };
-    data.unshift({ ...hover("Total", cents), ...unseen });
-  }
+    return { ...hover("Total", y), y, customdata: spec.x.map((_, i) => text(i)), ...unseen };
+  };
+
+  const data = spec.series.map(trace);
+  if (missing.length) data.unshift(hatch());
+  if (spec.compared) data.push(compared(spec.compared));
+  if (spec.unpriced?.length) data.push(unpriced(spec.unpriced));
+  const isBars = spec.kind !== "lines";
+  if (isBars && (spec.series.length > 1 || Object.keys(spec.marks ?? {}).length)) data.unshift(sums());
   return { data, layout: window.chartLayout({ spec, colour, width, plain, symbol, isMoney }) };
 };

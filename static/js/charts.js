@@ -59,10 +59,13 @@
     if (!live.isConnected) plot.append(live);
     await Plotly.react(live, data, layout, config);
     live.removeAllListeners?.("plotly_click");
-    live.on("plotly_click", ({ points }) => {
-      const link = spec.links?.[points[0].pointIndex];
-      if (link) window.location.assign(link);
+    live.on("plotly_click", ({ points, event }) => {
+      const link = spec.links?.[spec.x.indexOf(points[0].x)];
+      if (!link) return;
+      if (event?.ctrlKey || event?.metaKey) window.open(link);
+      else window.location.assign(link);
     });
+    live.classList.toggle("chart__live--linked", Boolean(spec.links?.length));
     plot.querySelector(".chart__svg")?.setAttribute("hidden", ""); // paper still takes it
   };
 

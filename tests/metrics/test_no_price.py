@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from metrics.charts import cost_chart
+from metrics.charts.costs import cost_chart
 from metrics.periods import DayRange
 from metrics.queries.series import SeriesFilters, series
 from orgs.models import Organization, WhiteLabel

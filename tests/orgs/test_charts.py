@@ -7,8 +7,26 @@ from decimal import Decimal
 
 import pytest
 
-from orgs.web.charts import Limit, Series, axis, build_chart, sparkline
-from orgs.web.templatetags.charts import buckets, legend
+from orgs.web.charts import (
+    Chart,
+    Comparison,
+    LegendLink,
+    Limit,
+    Mark,
+    Series,
+    axis,
+    build_chart,
+    sparkline,
+)
+from orgs.web.templatetags.charts import (
+    buckets,
+    legend,
+    missing_buckets,
+    table_head,
+    table_rows,
+    table_totals,
+    unpriced_buckets,
+)
 from orgs.web.templatetags.display import day_year
 
 DAYS = [date(2026, 11, 19), date(2026, 11, 20), date(2026, 11, 21)]
@@ -39,7 +57,7 @@ def test_bars_are_stacked_and_the_partial_day_is_distinct() -> None:
             Series("b", [Decimal(50), Decimal(100), None]),
         ],
         unit="usd",
-        partial_from=2,
+        marks={2: Mark("partial", "not over yet")},
     )
 
     assert [(s.tone, s.is_partial) for s in chart.shapes] == [
@@ -125,16 +143,110 @@ def test_a_bucket_says_what_it_adds_up_to() -> None:
             Series("new", [Decimal("2.508"), None, None], empty_text="no price"),
         ],
         unit="usd",
-        partial_from=2,
+        marks={2: Mark("partial", "not over yet")},
     )
 
     tooltips = re.findall(r"<title>(.*?)</title>", buckets(chart), re.DOTALL)
     assert [html.unescape(tooltip).split("\n") for tooltip in tooltips] == [
         [day_year(DAYS[0]), "Total $3.51", "<b> $1.00", "new $2.51"],
         [day_year(DAYS[1]), "Total $0.00", "new no price"],
-        [f"{day_year(DAYS[2])} (partial)", "Total $0.0043", "<b> $0.0043",
+        [f"{day_year(DAYS[2])} (not over yet)", "Total $0.0043", "<b> $0.0043",
          "new no price"],
     ]  # fmt: skip
+
+
+NONE = "\N{EN DASH}"
+MARKED = {0: Mark("missing", "no usage recorded"), 2: Mark("partial", "not over yet")}
+
+
+def explored() -> Chart:
+    """Return a chart with a hidden series, a missing day, and the range before."""
+    return build_chart(
+        id="c",
+        title="Cost",
+        days=DAYS,
+        series=[
+            Series("a", [Decimal(0), Decimal(4), Decimal(2)], url="?hide=a"),
+            Series("b", [0, 90, 90], is_hidden=True, url="?", url_title="Show"),
+            Series("<c>", [0, 1, None], empty_text="no price", url="?hide=c"),
+        ],
+        unit="usd",
+        marks=MARKED,
+        unpriced=[2],
+        notes=("No price", {DAYS[2]: "<c>"}),
+        legend_links=[LegendLink("Show all", "?")],
+        legend_target="#panel",
+        comparison=Comparison("Nov 16 - Nov 18", [Decimal(8), None, Decimal(1)]),
+        has_totals=True,
+    )
+
+
+def cells(html_text: str) -> list[list[str]]:
+    """Return the texts of the cells of each row."""
+    rows = re.findall(r"<tr.*?</tr>", html_text)
+    texts = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row) for row in rows]
+    return [[html.unescape(re.sub("<.*?>", "", t)) for t in row] for row in texts]
+
+
+def test_the_table_adds_up_rows_and_columns_of_what_is_shown() -> None:
+    chart = explored()
+    assert cells(table_head(chart)) == [
+        ["Day", "a", "<c>", "Total shown", "Range before", "Change", "No price"]
+    ]
+    missing, whole, partial = cells(table_rows(chart))
+    assert missing == [
+        f"{day_year(DAYS[0])} no usage recorded",
+        *(NONE, NONE, NONE, "$8.00", NONE, ""),
+    ]
+    assert whole[1:] == ["$4.00", "$1.00", "$5.00", NONE, NONE, ""]
+    assert partial == [
+        f"{day_year(DAYS[2])} not over yet",
+        *("$2.00", "no price", "$2.00", "$1.00", "$1.00", "<c>"),
+    ]
+    assert cells(table_totals(chart)) == [
+        ["Total", "$6.00", "$1.00", "$7.00", "$9.00", "\N{MINUS SIGN}$2.00", ""]
+    ]
+    plain = build_chart(id="c", title="", days=DAYS, series=[], unit="usd")
+    assert table_totals(plain) == ""
+
+
+def test_a_hidden_series_is_in_the_legend_only_and_the_others_keep_their_colors() -> (
+    None
+):
+    chart = explored()
+    assert [shape.tone for shape in chart.shapes if not shape.style] == [1, 1, 3]
+    assert [item["tone"] for item in chart.data["series"]] == [1, 3]
+    assert chart.data["top"] < 90
+    text = legend(chart)
+    assert re.findall(r'data-line="(\w+)"', text) == ["shown", "hidden", "shown"]
+    assert text.count("hx-get=") == 4
+    assert 'href="?hide=a" hx-get="?hide=a"' in text
+
+
+def test_the_range_before_is_drawn_as_outlines() -> None:
+    chart = explored()
+    [outline] = [shape for shape in chart.shapes if shape.style == "previous"]
+    assert outline.d.count("M") == 2  # none where the value is unknown
+    assert chart.data["compared"] == {
+        "name": "Nov 16 - Nov 18",
+        "y": [8.0, None, 1.0],
+    }
+    assert "data-previous" in legend(chart)
+
+
+def test_missing_and_unpriced_buckets_are_marked() -> None:
+    chart = explored()
+    areas = missing_buckets(chart)
+    assert re.findall(r'<rect class="missing" x="([\d.]+)%', areas) == ["0.000"]
+    assert 'fill="url(#c-hatch)"' in areas
+    assert 'cx="83.333%"' in unpriced_buckets(chart)
+    tooltips = re.findall(r"<title>(.*?)</title>", buckets(chart), re.DOTALL)
+    assert html.unescape(tooltips[0]).split("\n") == [
+        f"{day_year(DAYS[0])} (no usage recorded)",
+        "Nov 16 - Nov 18 $8.00",
+    ]
+    assert chart.data["marks"]["0"]["kind"] == "missing"
+    assert chart.data["unpriced"] == [{"at": 2, "names": "<c>"}]
 
 
 def test_an_empty_chart_can_be_drawn() -> None:

@@ -36,6 +36,7 @@ PARAMETERS = (
     *("diff_from", "diff_through", "compare_from", "compare_through"),
     *("period", "compare_period", "diff_by"),
 )
+Parameters = Sequence[tuple[str, str]]  # of a URL; a name may occur more than once
 _BY = {"product": "Product", "meter": "Meter", "project": "Project"}
 _MAX_ROWS = 50
 _NAMES = {  # of the fields in the error messages
@@ -58,7 +59,7 @@ class _Row:
 
 
 def difference_context(
-    organization: Organization, query: QueryDict, other_parameters: dict[str, str]
+    organization: Organization, query: QueryDict, other_parameters: Parameters
 ) -> dict[str, Any]:
     """Return the context of the panel.
 
@@ -90,12 +91,12 @@ def difference_context(
             {
                 "id": f"{PANEL}-{slug}",
                 "label": label,
-                "url": _url(url, {**other_parameters, **chosen, "diff_by": slug}),
+                "url": _url(url, other_parameters, {**chosen, "diff_by": slug}),
                 "current": slug == by,
             }
             for slug, label in _BY.items()
         ],
-        "difference_kept": [*other_parameters.items(), ("diff_by", by)],
+        "difference_kept": [*other_parameters, ("diff_by", by)],
         "difference_csv_url": _csv_url(organization, difference),
         "currency": difference.currency,
         "meter_labels": {
@@ -300,7 +301,7 @@ def _totals(difference: CostDifference) -> list[tuple[Decimal, Decimal]]:
 def _choices(
     organization: Organization,
     url: str,
-    other_parameters: dict[str, str],
+    other_parameters: Parameters,
     chosen: dict[str, str],
 ) -> list[dict[str, Any]]:
     """Return links: the open period so far, and the last closed ones by number."""
@@ -320,15 +321,16 @@ def _choices(
         {
             "id": f"{PANEL}-choice-{number}",
             "label": label,
-            "url": _url(url, {**other_parameters, **query, **by}),
+            "url": _url(url, other_parameters, query | by),
             "current": is_current,
         }
         for number, (label, query, is_current) in enumerate(choices)
     ]
 
 
-def _url(url: str, parameters: dict[str, str]) -> str:
-    return f"{url}?{urlencode(parameters)}" if parameters else url
+def _url(url: str, other_parameters: Parameters, parameters: dict[str, str]) -> str:
+    pairs = [*other_parameters, *parameters.items()]
+    return f"{url}?{urlencode(pairs)}" if pairs else url
 
 
 def _csv_url(organization: Organization, difference: CostDifference) -> str:

@@ -51,11 +51,12 @@ def _difference_panel(request: OrgRequest, cost_request: ChartRequest) -> HttpRe
 
 def _difference(request: OrgRequest, cost_request: ChartRequest) -> dict[str, Any]:
     """Return the context of the difference; its links keep the chart as it is."""
-    other_parameters = {
-        name: value
+    other_parameters = [
+        (name, value)
         for name in CHART_PARAMETERS
-        if (value := request.GET.get(name, "")) and not cost_request.query.problem
-    }
+        for value in request.GET.getlist(name)
+        if value and not cost_request.query.problem
+    ]
     return difference_context(cost_request.organization, request.GET, other_parameters)
 
 

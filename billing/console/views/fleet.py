@@ -14,7 +14,7 @@ from billing.console.queries.scope import FleetScope
 from billing.needs_action.queries.overview import has_customers, needs_action
 from billing.needs_action.queries.reasons import OrganizationInNeed
 from billing.stripe.queries.sync_health import sync_health
-from metrics.charts import cost_chart
+from metrics.charts.costs import cost_chart
 from metrics.forms import ChartQuery
 from metrics.queries.fleet import (
     RecentCost,
@@ -24,7 +24,7 @@ from metrics.queries.fleet import (
 )
 from metrics.queries.fleet_series import count_pending, fleet_series, fleet_totals
 from metrics.queries.unpriced import list_fleet_unpriced
-from metrics.views import chart_panel_context
+from metrics.views import chart_panel_context, line_choice
 from orgs import access
 from orgs.catalog import Scope
 from orgs.web.charts import sparkline
@@ -72,9 +72,15 @@ def fleet(request: OrgRequest) -> HttpResponse:
 def _cost_panel(query: ChartQuery, scope: FleetScope, now: datetime) -> dict[str, Any]:
     series = fleet_series(scope.ids, query.filters())
     first_open_day = scope.first_open_day(now)
-    chart = cost_chart(series, currency=scope.currency, today=first_open_day)
+    url = reverse("billing:fleet")
+    chart = cost_chart(
+        series,
+        currency=scope.currency,
+        today=first_open_day,
+        choice=line_choice(query, url, "#costs-panel"),
+    )
     return {
-        **chart_panel_context(query, reverse("billing:fleet"), series, chart),
+        **chart_panel_context(query, url, series, chart),
         "currency": scope.currency,
         "zone": scope.zone_name,
     }

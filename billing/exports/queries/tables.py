@@ -114,9 +114,15 @@ class Table:
     span: Callable[[Selection], Span] | None = None
     permission: str = ""  # of Django, beside the scope
     choose: Callable[[Selection], tuple[str, ...]] | None = None  # of the columns
+    # The columns that `rows` has for these parameters, if they decide it.
+    columns_of: Callable[[Selection], tuple[str, ...]] | None = None
+    # The range that the amounts are compared with.
+    compared_span: Callable[[Selection], Span] | None = None
 
     def chosen(self, selection: Selection) -> "Table":
         """Return the table with the columns that the parameters choose."""
+        if self.columns_of:
+            return replace(self, columns=self.columns_of(selection), columns_of=None)
         if self.choose is None:
             return self
         columns, read = self.choose(selection), self.rows

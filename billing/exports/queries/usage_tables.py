@@ -22,17 +22,25 @@ from billing.ledger.queries.reconciliation import (
     reconcile_period,
 )
 from billing.models import BillingPeriod
-from metrics.charts import shares
+from metrics.charts.costs import shares
 from metrics.forms import ChartQuery
 from metrics.queries.daily_metrics import DAYS, DayMetrics, daily_metrics
 from metrics.queries.periods import current_period
-from metrics.queries.series import GroupBy, Series, SeriesFilters, series
-from metrics.schemas.costs_csv import COST_COLUMNS, cost_rows, usage_rows
+from metrics.queries.series import GroupBy, Series, series
+from metrics.schemas.costs_csv import (
+    COST_COLUMNS,
+    LINE_COLUMNS,
+    cost_columns,
+    cost_rows,
+    line_cells,
+    usage_rows,
+)
 from orgs.catalog import Scope
 from orgs.days import ONE_DAY, day_of, first_instant
 from orgs.errors import DomainError, NotFound
 
 RANGE = frozenset({"range", "from", "through", "grain"})
+_COSTS = RANGE | {"view", "by"}
 
 
 def read_chart_query(selection: Selection) -> ChartQuery:
@@ -71,13 +79,9 @@ def cost_amounts(selection: Selection) -> Amounts:
     return Amounts.MIXED if is_mixed else Amounts.ESTIMATE
 
 
-def _filters(selection: Selection, group_by: GroupBy) -> SeriesFilters:
-    return read_chart_query(selection).filters(group_by)
-
-
-def _series(selection: Selection, group_by: GroupBy = GroupBy.PRODUCT) -> Series:
-    organization = selection.get_organization()
-    return series(organization.pk, _filters(selection, group_by))
+def _series(selection: Selection, group_by: GroupBy | None = None) -> Series:
+    filters = read_chart_query(selection).filters(group_by)
+    return series(selection.get_organization().pk, filters)
 
 
 def _currency(selection: Selection) -> str:
@@ -92,16 +96,40 @@ def _usage(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
     return usage_rows(_series(selection, GroupBy.METER))
 
 
-def _products(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
-    for share in shares(_series(selection)):
+def _cost_columns(selection: Selection) -> tuple[str, ...]:
+    return cost_columns(read_chart_query(selection).group_by)
+
+
+_SHARE_COLUMNS = ("name", "cost", "share", "benchmark_cost", "savings")
+_COMPARED = ("previous_cost", "change")
+
+
+def _share_columns(selection: Selection) -> tuple[str, ...]:
+    """Return the columns of the table below the chart, with the range before."""
+    query = read_chart_query(selection)
+    return (
+        LINE_COLUMNS[query.group_by][0],
+        *_SHARE_COLUMNS,
+        *(_COMPARED if query.is_compared else ()),
+        *("currency", "unpriced_quantity"),
+    )
+
+
+def _shares(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    query, id_ = read_chart_query(selection), selection.get_organization().pk
+    costs = series(id_, query.filters())
+    previous = series(id_, query.filters().before()) if query.is_compared else None
+    for share in shares(costs, previous):
         has_no_price = share.total.has_no_price
+        compared = [share.previous, None if has_no_price else share.change]
         yield [
-            share.line.id,
+            line_cells(share.line, query.group_by)[0],
             share.line.name,
             share.total.priced_cost,
             None if has_no_price else share.fraction,
             None if has_no_price else share.total.benchmark_cost,
             None if has_no_price else share.savings,
+            *(compared if previous else ()),
             _currency(selection),
             share.total.unpriced_quantity,
         ]
@@ -235,21 +263,20 @@ COMPUTED_TABLES = (
         title="Costs",
         columns=COST_COLUMNS,
         rows=_costs,
+        columns_of=_cost_columns,
         amounts=cost_amounts,
-        parameters=RANGE | {"view"},
+        parameters=_COSTS,
         check=read_chart_query,
         span=chart_span,
     ),
     Table(
-        slug="cost-by-product",
-        title="Cost by product",
-        columns=(
-            *("product", "name", "cost", "share", "benchmark_cost", "savings"),
-            *("currency", "unpriced_quantity"),
-        ),
-        rows=_products,
+        slug="cost-shares",
+        title="Cost by product, project, or meter",
+        columns=("product", *_SHARE_COLUMNS, "currency", "unpriced_quantity"),
+        rows=_shares,
+        columns_of=_share_columns,
         amounts=cost_amounts,
-        parameters=RANGE | {"view"},
+        parameters=_COSTS | {"compare"},
         check=read_chart_query,
         span=chart_span,
     ),

@@ -218,7 +218,65 @@ def test_costs_by_project_and_meter_against_the_range_before(
     ]
 
 
-@pytest.mark.parametrize("query", ["by=color", "compare=next", "range=century"])
+def test_lines_can_be_hidden_and_the_range_before_is_drawn(
+    used: Organization,
+    finance: Client,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    query = "from=2026-11-01&through=2026-11-21&compare=previous&hide=gpt&hide=a%26b"
+    headers = {"HX-Request": "true", "HX-Target": "costs-panel"}
+    with django_assert_max_num_queries(16):
+        response = finance.get(
+            f"{reverse('billing:costs', args=[used.pk])}?{query}", headers=headers
+        )
+    content = response.content.decode()
+    chart = response.context["chart"]
+    assert chart.columns == ["secret"]
+    assert cells(content, "line") == ["hidden", "shown"]
+    assert 'href="/organizations/' in content
+    assert "compare=previous&amp;hide=a%26b" in content  # shows gpt again
+    assert 'name="hide" value="a&amp;b"' in content
+    assert "by=project&amp;compare=previous" in content
+    assert "by=project&amp;compare=previous&amp;hide" not in content
+    # 5 of product "old" on Oct 6, and 5 of gpt, which is hidden.
+    assert chart.comparison.total is None
+    assert chart.comparison.label == "Oct 11 \N{EN DASH} Oct 31"
+    october = page(finance, "costs", used, query.replace("11-21", "11-30"))
+    assert october.context["chart"].comparison.values[5 - 1] == Decimal(5)
+
+
+def test_the_csv_of_the_chart_has_the_lines_of_the_chart(
+    used: Organization, finance: Client
+) -> None:
+    query = "from=2026-11-01&through=2026-11-21"
+    vision = Project.objects.get(name="vision")
+    for by, start, row in (
+        ("project", "bucket,project_id,project,cost", f"2026-11-21,{vision.pk},vision"),
+        ("meter", "bucket,meter,cost", "2026-11-21,requests,15.0245"),
+        ("product", "bucket,product,cost", "2026-11-21,gpt,15.0245"),
+    ):
+        url = f"/organizations/{used.pk}/tables/costs.csv?{query}&by={by}"
+        text = finance.get(url).getvalue().decode()
+        assert text.startswith(start)
+        assert row in text
+    shares = f"/organizations/{used.pk}/tables/cost-shares.csv?{query}"
+    text = finance.get(f"{shares}&by=project&compare=previous").getvalue().decode()
+    assert text.splitlines()[0] == (
+        "project_id,name,cost,share,benchmark_cost,savings,previous_cost,change,"
+        "currency,unpriced_quantity"
+    )
+    assert f"{vision.pk},vision,15.0245" in text
+    assert finance.get(f"{shares}&by=color").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("by=color", "compare=next", "range=century", "lines=few"),
+        *(f"hide={'x' * 201}", "&".join(f"hide={n}" for n in range(101))),
+        "from=2000-01-01&through=2000-01-31&compare=previous",
+    ],
+)
 def test_invalid_parameters_of_the_chart(
     used: Organization, finance: Client, query: str
 ) -> None:

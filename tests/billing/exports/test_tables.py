@@ -316,7 +316,7 @@ LINKS = {
     "Other invoices": "estimated-invoice",
     "Recent days": "usage",
     "Daily metrics": "metrics",
-    "Cost by product": "cost-by-product",
+    "Cost by product": "cost-shares",
     "Invoices": "invoices",
     "Credit notes, refunds, and disputes": "adjustments",
     "Credit ledger": "credits",

@@ -1,0 +1,1 @@
+"""Charts of usage and cost, drawn from the same series that the API returns."""
