@@ -17,6 +17,8 @@ _PATH_PARAMETERS = {
     "user_id": "The ID of the user.",
     "project_id": "The ID of the project.",
     "deployment_id": "The ID of the project, or `none` for usage without a project.",
+    "export_id": "The ID of the export.",
+    "table": "The name of the table, from `GET /api/v1/tables`.",
     "report_id": "The ID of the usage report.",
 }
 

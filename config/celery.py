@@ -9,6 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Packages with a `tasks` module; a subject of an app is not found by itself.
 _PACKAGES = (
     "billing.alerts",
+    "billing.exports",
     "billing.forecast",
     "billing.ledger",
     "billing.needs_action",

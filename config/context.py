@@ -28,6 +28,7 @@ _NAV = (
     ("Alerts", "billing:fleet_alerts", "alerts", "alert", False),
     ("Stripe sync", "billing:stripe_sync", "stripe", "sync", False),
     ("History", "orgs:fleet_history", "history", "clock", False),
+    ("Exports", "billing:exports", "exports", "down", False),
     ("API keys", "orgs:api_keys", "api_keys", "key", True),
     ("API reference", "api_docs", "api_docs", "code", True),
     ("Components", "components", "components", "blocks", True),

@@ -18,6 +18,7 @@ from config.dev.servers import paths
 from config.mail import email_settings
 from metrics.events import read_retention
 from orgs.crypto import read_keys
+from orgs.days import read_days
 from orgs.decimals import keep_all_digits
 
 keep_all_digits()  # of money, in every process and thread
@@ -228,6 +229,9 @@ CELERY_TASK_ROUTES = {
         ("stripe.tasks.refresh_upcoming_invoices", 6),
         ("ledger.tasks.send_charges", 6),
     )
+} | {
+    # The queue of usage and alerts, but after these.
+    "billing.exports.tasks.write_export": {"queue": "celery", "priority": 6},
 }
 # A silent broker must not hold a web request: the row is safe, the sweep finds it.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -314,6 +318,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "billing.needs_action.tasks.sweep_usage_reasons",
         "schedule": crontab(minute="6,21,36,51"),
         "options": {"expires": 900},
+    },
+    "sweep-exports": {
+        "task": "billing.exports.tasks.sweep_exports",
+        "schedule": crontab(minute="*"),
+        "options": {"expires": 60},
+    },
+    "delete-expired-exports": {
+        "task": "billing.exports.tasks.delete_expired_exports",
+        "schedule": crontab(minute="52"),
+        "options": {"expires": 3_600},
     },
     "end-snoozes": {
         "task": "billing.needs_action.tasks.end_snoozes",
@@ -478,6 +492,14 @@ try:
     USAGE_EVENT_RETENTION = read_retention(env.str("USAGE_EVENT_RETENTION_DAYS", ""))
 except ValueError as error:
     raise ImproperlyConfigured(f"USAGE_EVENT_RETENTION_DAYS {error}") from None
+
+# --- Exports ----------------------------------------------------------------------
+
+# How many days the file of a large export can be downloaded.
+try:
+    EXPORT_RETENTION = read_days(env.str("EXPORT_RETENTION_DAYS", "7"))
+except ValueError as error:
+    raise ImproperlyConfigured(f"EXPORT_RETENTION_DAYS {error}") from None
 
 # --- History ----------------------------------------------------------------------
 

@@ -13,6 +13,17 @@ _LONG_FRACTION = re.compile(r"(\.[0-9]{6})[0-9]+")
 _BEGINS_WITH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
+def read_days(text: str, *, most: int = 365) -> timedelta:
+    """Return the time that a setting states as a number of days, from 1 on.
+
+    Raises `ValueError` with a message that continues the setting's name.
+    """
+    text = text.strip()
+    if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= most:
+        raise ValueError(f"must be a whole number of days, 1 to {most}, not {text!r}")
+    return timedelta(days=int(text))
+
+
 def first_instant(day: date, zone: ZoneInfo) -> datetime:
     """Return the start of a day in UTC, also where its midnight does not exist."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

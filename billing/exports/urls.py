@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from billing.exports.views import exports
 from billing.exports.views.tables import (
     fleet_table,
     needs_action_csv,
@@ -9,6 +10,7 @@ from billing.exports.views.tables import (
     organization_table,
 )
 
+_EXPORT = "exports/<int:export_id>/"
 urlpatterns = [
     path("organizations.csv", organization_csv, name="organization_csv"),
     path("needs-action.csv", needs_action_csv, name="needs_action_csv"),
@@ -18,4 +20,10 @@ urlpatterns = [
         organization_table,
         name="organization_table",
     ),
+    path("exports/", exports.exports, name="exports"),
+    path(_EXPORT, exports.export, name="export"),
+    path(f"{_EXPORT}file/", exports.export_file, name="export_file"),
+    path(f"{_EXPORT}cancel/", exports.cancel, name="cancel_export"),
+    path(f"{_EXPORT}delete/", exports.delete, name="delete_export"),
+    path(f"{_EXPORT}again/", exports.export_again, name="export_again"),
 ]

@@ -4,6 +4,7 @@
 import orgs.models.fields
 import datetime
 import django.contrib.postgres.constraints
+import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django.db.models.functions.comparison
@@ -834,6 +835,59 @@ class Migration(migrations.Migration):
                 options={
                     'constraints': [models.UniqueConstraint(fields=('organization', 'kind', 'subject'), name='usage_reason_once'), models.CheckConstraint(condition=models.Q(('kind', ''), _negated=True), name='usage_reason_kind_given')],
                     'indexes': [models.Index(fields=['white_label', 'kind', 'since'], name='usage_reason_by_kind')],
+                },
+            ),
+            migrations.CreateModel(
+                name='Export',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('state', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('canceled', 'Canceled')], default='pending', max_length=8)),
+                    ('attempts', models.PositiveSmallIntegerField(default=0)),
+                    ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('sweep_after', models.DateTimeField(null=True)),
+                    ('lease', models.UUIDField(null=True)),
+                    ('leased_until', models.DateTimeField(null=True)),
+                    ('started_at', models.DateTimeField(null=True)),
+                    ('finished_at', models.DateTimeField(null=True)),
+                    ('error_code', models.CharField(blank=True, max_length=64)),
+                    ('error', models.TextField(blank=True)),
+                    ('user', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='exports', to=settings.AUTH_USER_MODEL)),
+                    ('api_key', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='exports', to='orgs.apikey')),
+                    ('organization', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='exports', to='orgs.organization')),
+                    ('white_label_ids', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None)),
+                    ('table', models.CharField(max_length=40)),
+                    ('title', models.CharField(max_length=80)),
+                    ('file_name', models.CharField(max_length=80)),
+                    ('query', models.TextField(blank=True)),
+                    ('is_for_excel', models.BooleanField(default=False)),
+                    ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('cursor', models.TextField(blank=True)),
+                    ('rows_total', models.PositiveBigIntegerField(null=True)),
+                    ('rows_done', models.PositiveBigIntegerField(default=0)),
+                    ('rows', models.PositiveBigIntegerField(default=0)),
+                    ('size', models.PositiveBigIntegerField(default=0)),
+                    ('stored_size', models.PositiveBigIntegerField(default=0)),
+                    ('crc32', models.PositiveBigIntegerField(default=0)),
+                    ('sha256', models.CharField(blank=True, max_length=64)),
+                    ('manifest', models.JSONField(null=True)),
+                    ('expires_at', models.DateTimeField(null=True)),
+                ],
+                options={
+                    'indexes': [models.Index(fields=['user', '-id'], name='export_by_user'), models.Index(fields=['api_key', '-id'], name='export_by_api_key'), models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['next_attempt_at'], name='export_unfinished'), models.Index(fields=['finished_at'], name='export_by_end')],
+                    'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'done', 'failed', 'canceled'])), name='export_state'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ('pending', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('done', 'failed', 'canceled'))), _connector='OR'), name='export_finished_ended'), models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='export_lease_running'), models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='export_created_at_in_range'), models.CheckConstraint(condition=models.Q(('started_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('started_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='export_started_at_in_range'), models.CheckConstraint(condition=models.Q(('finished_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('finished_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='export_finished_at_in_range'), models.CheckConstraint(condition=models.Q(('expires_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('expires_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='export_expires_at_in_range'), models.CheckConstraint(condition=models.Q(('table', ''), _negated=True), name='export_table_given'), models.CheckConstraint(condition=models.Q(models.Q(('api_key__isnull', False), ('user', None)), models.Q(('api_key', None), ('user__isnull', False)), _connector='OR'), name='export_one_owner')],
+                },
+            ),
+            migrations.CreateModel(
+                name='ExportPart',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('export', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='parts', to='billing.export')),
+                    ('number', models.PositiveIntegerField()),
+                    ('keys', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), default=list, size=None)),
+                    ('content', models.BinaryField(null=True)),
+                ],
+                options={
+                    'constraints': [models.UniqueConstraint(fields=('export', 'number'), name='export_part_once'), models.CheckConstraint(condition=models.Q(('content', None), ('keys', []), _connector='OR'), name='export_part_keys_read')],
                 },
             ),
             migrations.CreateModel(

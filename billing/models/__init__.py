@@ -15,6 +15,7 @@ from billing.models.alerts import (
 from billing.models.charges import Charge, ChargeDecision, ChargeLine
 from billing.models.credits import CreditEntry
 from billing.models.discrepancies import Discrepancy
+from billing.models.exports import Export, ExportPart
 from billing.models.forecasts import LimitRanking
 from billing.models.items import SubscriptionItem
 from billing.models.mirrors import Invoice, Subscription
@@ -44,6 +45,8 @@ __all__ = [
     "ChargeLine",
     "CreditEntry",
     "Discrepancy",
+    "Export",
+    "ExportPart",
     "Invoice",
     "InvoiceAdjustment",
     "LimitRanking",

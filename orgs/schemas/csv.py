@@ -47,17 +47,32 @@ def csv_parts(
     for_excel: bool = False,
 ) -> Iterator[str]:
     """Yield `csv_text` in parts, while `rows` are read: memory stays bounded."""
+    yield csv_header(columns, for_excel=for_excel)
+    yield from csv_rows(rows, for_excel=for_excel)
+
+
+def csv_header(columns: Sequence[str], *, for_excel: bool = False) -> str:
+    """Return what a file begins with: its header, for Excel after a mark."""
     out = io.StringIO()
     out.write(BYTE_ORDER_MARK if for_excel else "")
+    csv.writer(out).writerow(columns)
+    return out.getvalue()
+
+
+def csv_rows(
+    rows: Iterable[Sequence[Cell]], *, for_excel: bool = False
+) -> Iterator[str]:
+    """Yield the rows without a header, in parts of about 64,000 characters."""
+    out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(columns)
     for row in rows:
         writer.writerow([_format_cell(cell, for_excel) for cell in row])
         if out.tell() > _PART:
             yield out.getvalue()
             out.seek(0)
             out.truncate()
-    yield out.getvalue()
+    if out.tell():
+        yield out.getvalue()
 
 
 def _format_cell(cell: Cell, for_excel: bool) -> str | int:

@@ -50,6 +50,7 @@ NAMED = {
     f"get {OURS}/costs/difference.csv": BILL,
     f"get {OURS}/forecast": BILL,
     f"get {OURS}/metrics.csv": READ,
+    f"get {OURS}/tables/{{table}}.csv": READ,  # of the table members
 }
 # Contract C documents 403 for an existing organization that the key cannot access.
 BILLED = {
@@ -101,6 +102,15 @@ OWN = {
     "get /v1/orgs/list": READ,
     "put /v1/billing/limits": PAY,
 }
+# One's own exports: either scope that tables require. See test_exports_api.
+EXPORTS = {
+    "get /api/v1/tables",
+    "get /api/v1/tables/{table}.csv",
+    "get /api/v1/exports",
+    "get /api/v1/exports/{export_id}",
+    "get /api/v1/exports/{export_id}/file",
+    "delete /api/v1/exports/{export_id}",
+}
 OPEN = {"post /api/v1/users/auth/_login", "post /v1/api-login"}
 # These find deleted organizations: to restore them, and to see their deletion job.
 REACH_DELETED = {
@@ -141,13 +151,15 @@ STAFF_PAGES = {
         "billing:failed_jobs",
     ),
     *("billing:fleet_alerts", "billing:alert_emails", "billing:unpriced"),
-    *("api_docs", "components"),
+    *("api_docs", "components", "billing:exports"),
 }
 HIDDEN_PAGES = {"api_docs"}  # not found for others than staff
 KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_api_keys_page
 # Routes of one row, most of them POST only: see test_stripe_pages and test_actions.
 ROW_PAGES = {
     *("billing:fleet_table", "billing:organization_table"),  # see test_tables
+    *("billing:export", "billing:export_file", "billing:export_again"),
+    *("billing:cancel_export", "billing:delete_export"),  # see test_exports
     "billing:write_off",  # see test_unpriced_periods
     *("billing:start_sync", "billing:discrepancy_row", "billing:resolve_discrepancy"),
     *(
@@ -226,6 +238,8 @@ def world(acme: WhiteLabel, org: Organization) -> World:
         "project_id": project.pk,
         "deployment_id": project.pk,
         "report_id": report.pk,
+        "table": "members",
+        "export_id": 1,
     }
     decoy = WhiteLabel.objects.get(slug="decoy")
     return World(acme, org, neighbour, decoy, ids)
@@ -255,7 +269,7 @@ def _names(resolver: URLResolver) -> Iterator[str]:
 
 
 def test_every_operation_is_in_a_table() -> None:
-    known = {*NAMED, *BILLED, *LABELLED, *OWNED, *OWN, *OPEN}
+    known = {*NAMED, *BILLED, *LABELLED, *OWNED, *OWN, *EXPORTS, *OPEN}
 
     assert set(operations()) == known
 
@@ -266,7 +280,9 @@ def test_every_page_is_in_a_table() -> None:
     assert set(page_names()) - {"api-root"} == known
 
 
-@pytest.mark.parametrize("route", sorted({*NAMED, *BILLED, *LABELLED, *OWNED, *OWN}))
+@pytest.mark.parametrize(
+    "route", sorted({*NAMED, *BILLED, *LABELLED, *OWNED, *OWN, *EXPORTS})
+)
 def test_every_operation_requires_a_credential(route: str, world: World) -> None:
     world.ids["organization_id"] = 1
     assert world.call(route, None) == 401

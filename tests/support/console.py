@@ -267,7 +267,7 @@ def fleet_urls(organization: Organization) -> list[str]:
     """Return the addresses of the pages of all organizations."""
     names = (
         *("fleet", "organization_list", "fleet_alerts", "stripe_sync", "unpriced"),
-        *("discrepancies", "webhook_events", "failed_jobs"),
+        *("discrepancies", "webhook_events", "failed_jobs", "exports"),
     )
     urls = [reverse(f"billing:{name}") for name in names]
     label = organization.white_label.slug

@@ -1,1 +1,1 @@
-"""Commands that write, resume, and delete large exports."""
+"""Changes of large exports: requests, writing, and expiry."""

@@ -10,6 +10,7 @@ from billing.console.schemas import (
     organization_cells,
     organization_columns,
 )
+from billing.exports.queries.exports import list_exports
 from billing.exports.queries.tables import (
     Amounts,
     Level,
@@ -58,9 +59,9 @@ def _visible(selection: Selection) -> OrganizationQuerySet:
     return organizations.filter(white_label__in=selection.white_label_ids)
 
 
-def _organization_keys(selection: Selection, limit: int) -> list[int]:
+def _organization_keys(selection: Selection, limit: int | None) -> Sequence[int]:
     filters = read_filters(selection.query, selection.white_labels)
-    return list(list_ids(_visible(selection), filters)[:limit])
+    return list_ids(_visible(selection), filters, limit)
 
 
 def _organizations(selection: Selection, keys: Sequence[int]) -> Iterator[Row]:
@@ -191,6 +192,16 @@ def _failed_jobs(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
         yield as_row(values, selection.zone)
 
 
+def _exports(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    for export in list_exports(selection.owner, selection.white_label_ids):
+        values = (
+            *(export.pk, export.table, export.organization_id, export.query),
+            *(export.state, export.error_code, export.created_at, export.finished_at),
+            *(export.expires_at, export.rows, export.size, export.sha256),
+        )
+        yield as_row(values, selection.zone)
+
+
 ORGANIZATIONS = Table(
     slug="organizations",
     title="Organizations",
@@ -284,5 +295,16 @@ FLEET_TABLES = (
         rows=_failed_jobs,
         levels=_FLEET,
         parameters=frozenset({"white_label"}),
+    ),
+    Table(
+        slug="exports",
+        title="Exports",
+        columns=(
+            *("id", "table", "organization_id", "parameters", "state", "error_code"),
+            *("requested_at", "finished_at", "expires_at", "rows", "bytes", "sha256"),
+        ),
+        rows=_exports,
+        scope=Scope.ORGANIZATIONS_READ,
+        levels=_FLEET,
     ),
 )

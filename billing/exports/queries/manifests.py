@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from billing.exports.queries.tables import Selection, Span, Table
-
-# Parameters that every table takes, beside its own.
-COMMON = frozenset({"for", "format"})
+from billing.exports.queries.downloads import COMMON, Download
+from billing.exports.queries.tables import Selection, Span
 
 
 @dataclass
@@ -36,31 +34,17 @@ class Digest:
         return self._hash.hexdigest()
 
 
-def file_name(table: Table, selection: Selection) -> str:
-    """Return the name of the CSV file: the table, and the organization's ID."""
-    organization = selection.organization
-    return (
-        f"{table.slug}-{organization.pk}.csv" if organization else f"{table.slug}.csv"
-    )
-
-
-def build_manifest(
-    table: Table,
-    selection: Selection,
-    *,
-    rows: int,
-    digest: Digest,
-    for_excel: bool,
-) -> dict[str, Any]:
+def build_manifest(download: Download, *, rows: int, digest: Digest) -> dict[str, Any]:
     """Return the manifest of a file, ready for JSON.
 
     `amounts` says whether the amounts are final or may still change; `range` is null
     at an end without a bound. `currencies` are those of the white labels: a row with
     another one names it.
     """
+    table, selection = download.table, download.selection
     organization = selection.organization
     return {
-        "file": file_name(table, selection),
+        "file": download.file_name,
         "table": table.slug,
         "title": table.title,
         "created_at": selection.now.astimezone(selection.zone).isoformat(),
@@ -75,7 +59,7 @@ def build_manifest(
         "rows": rows,
         "bytes": digest.size,
         "sha256": digest.sha256,
-        "for": "excel" if for_excel else None,
+        "for": "excel" if download.for_excel else None,
     }
 
 

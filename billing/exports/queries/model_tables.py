@@ -1,6 +1,6 @@
 """Tables whose rows are rows of a model, of any number."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from orgs.catalog import Scope
 Filter = Callable[["QuerySet[Any]", str, Selection], "QuerySet[Any]"]
 _BOTH = frozenset(Level)
 _RANGE = ("from", "to")
+_KEYS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,12 @@ class ModelTable:
             }
         return columns
 
-    def _keys(self, selection: Selection, limit: int) -> list[int]:
+    def _keys(self, selection: Selection, limit: int | None) -> Iterable[int]:
         is_fleet = selection.organization is None
         rows = self._select(selection).order_by(*(("-pk",) if is_fleet else self.order))
-        return list(rows.values_list("pk", flat=True)[:limit])
+        keys = rows.values_list("pk", flat=True)[:limit]
+        # Without a limit they may be millions, which a cursor of the server holds.
+        return keys if limit else keys.iterator(chunk_size=_KEYS_AT_ONCE)
 
     def read(self, selection: Selection, keys: Sequence[int]) -> list[Row]:
         """Return the rows of these keys, in their order; deleted ones are left out."""

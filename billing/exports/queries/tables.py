@@ -1,7 +1,7 @@
 """What a table that can be downloaded declares, and whose rows a download has."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -35,18 +35,32 @@ class Level(StrEnum):
     FLEET = "fleet"
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The person or API key that asks for files, and that alone sees its exports."""
+
+    name: str
+    user_id: int | None = None
+    key_id: int | None = None
+
+
 @dataclass(frozen=True)
 class Selection:
     """Whose rows a download has, and the parameters of its page.
 
-    `white_labels` are those that the person may see, or the one that they chose.
+    `white_labels` are those that the caller may see, or the one that they chose.
+    `scopes` and Django's `permissions` are the caller's, for tables of which some rows
+    need others than the table.
     """
 
     query: QueryDict
     white_labels: tuple[WhiteLabel, ...]
     sees_all: bool  # also rows that belong to no white label
     now: datetime
+    owner: Owner
     organization: Organization | None = None
+    scopes: frozenset[Scope] = field(default=frozenset(), kw_only=True)
+    permissions: frozenset[str] = field(default=frozenset(), kw_only=True)
 
     @property
     def level(self) -> Level:
@@ -88,36 +102,64 @@ class Span:
     end: datetime | None = None
 
 
-Keys = Callable[[Selection, int], list[int]]
+@dataclass(frozen=True, slots=True)
+class RowsPage:
+    """Some rows of a paged table, in order.
+
+    `read` is how many were read for them, and `cursor` where the next page starts.
+    """
+
+    rows: Sequence[Row]
+    read: int
+    cursor: str
+
+
+Keys = Callable[[Selection, int | None], Iterable[int]]
 Rows = Callable[[Selection, Sequence[int]], Iterable[Row]]
+Pages = Callable[[Selection, str], Iterable[RowsPage]]
+Count = Callable[[Selection, int | None], int]
+
+
+def no_rows(selection: Selection, keys: Sequence[int]) -> Iterable[Row]:
+    """Return no rows: those of a paged table come in pages."""
+    return ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that can be downloaded as CSV.
+    """A table that can be downloaded as CSV, in one of three ways.
 
-    A table with `keys` can have any number of rows: it lists the ids of its rows in
-    their order, at most as many as asked for, and reads the rows of some of them at a
-    time. A table without is computed as a whole, and `rows` gets no keys.
+    A table with `keys` lists the ids of its rows in their order, at most as many as
+    asked for, and reads the rows of some of them at a time. One with `pages` reads them
+    in an order that does not change, from a cursor on, and counts them, or a few more
+    than there are, up to a limit. A table without either is computed as a whole, and
+    `rows` gets no keys.
     """
 
     slug: str
     title: str
     columns: tuple[str, ...]
-    rows: Rows
+    rows: Rows = no_rows
     scope: Scope = Scope.BILLING_READ
     keys: Keys | None = None
+    pages: Pages | None = None
+    count: Count | None = None
     levels: frozenset[Level] = frozenset({Level.ORGANIZATION})
     amounts: Amounts | Callable[[Selection], Amounts] = Amounts.NONE
     parameters: frozenset[str] = frozenset()
     check: Callable[[Selection], object] | None = None  # raises for a bad parameter
     span: Callable[[Selection], Span] | None = None
-    permission: str = ""  # of Django, beside the scope
+    permission: str = ""  # of Django, besides the scope
     choose: Callable[[Selection], tuple[str, ...]] | None = None  # of the columns
     # The columns that `rows` has for these parameters, if they decide it.
     columns_of: Callable[[Selection], tuple[str, ...]] | None = None
     # The range that the amounts are compared with.
     compared_span: Callable[[Selection], Span] | None = None
+
+    @property
+    def is_resumable(self) -> bool:
+        """True if writing can go on where it ended; a computed table starts again."""
+        return self.keys is not None or self.pages is not None
 
     def chosen(self, selection: Selection) -> "Table":
         """Return the table with the columns that the parameters choose."""

@@ -1,7 +1,7 @@
-"""Template tags of the links that download a table as CSV."""
+"""Template tags of the links that download a table as CSV, and of large exports."""
 
 from collections.abc import Set
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from django import template
 from django.http import QueryDict
@@ -12,9 +12,19 @@ from django.utils.safestring import SafeString
 
 from billing.exports.queries.registry import get_table
 from billing.exports.queries.tables import Level
+from billing.models import Export
 from orgs.models import Organization
+from orgs.web.templatetags.components import badge
 
 register = template.Library()
+_EXCEL_ROWS = 1_048_576  # of a sheet, with the header
+_BADGES = {
+    Export.State.PENDING: ("Waiting", ""),
+    Export.State.RUNNING: ("In progress", ""),
+    Export.State.DONE: ("Ready", "good"),
+    Export.State.FAILED: ("Failed", "bad"),
+    Export.State.CANCELED: ("Canceled", ""),
+}
 
 
 @register.simple_tag(takes_context=True)
@@ -59,3 +69,34 @@ def _url(slug: str, organization: Organization | None) -> str:
     if organization is None:
         return reverse("billing:fleet_table", args=[slug])
     return reverse("billing:organization_table", args=[organization.pk, slug])
+
+
+@register.simple_tag
+def export_badge(export: Export) -> SafeString:
+    """Render the state of an export as a badge."""
+    if export.is_expired:
+        return badge("Expired")
+    if export.is_unfinished and export.started_at:
+        return badge(*_BADGES[Export.State.RUNNING])  # also between two time slices
+    return badge(*_BADGES[Export.State(export.state)])
+
+
+@register.simple_tag
+def export_scope(export: Export) -> str:
+    """Return whose rows an export has: an organization's, or those of all."""
+    return export.organization.name if export.organization else "All organizations"
+
+
+@register.simple_tag
+def export_filters(export: Export) -> list[tuple[str, str]]:
+    """Return the parameters of an export, with names as people write them."""
+    pairs = parse_qsl(export.query)
+    return [(name.replace("_", " ").capitalize(), text) for name, text in pairs]
+
+
+@register.simple_tag
+def export_warning(export: Export) -> str:
+    """Return what a spreadsheet would leave out without a word; usually nothing."""
+    if export.rows < _EXCEL_ROWS:
+        return ""
+    return f"Excel shows only the first {_EXCEL_ROWS - 1:,} rows of a file."

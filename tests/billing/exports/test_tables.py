@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from billing.exports.queries.registry import TABLES
 from billing.exports.queries.tables import Level
-from billing.models import Invoice, Subscription
+from billing.models import Export, Invoice, Subscription
 from metrics.queries.periods import current_period
 from orgs.models import Organization, User, WhiteLabel
 from tests.factories import NOW, make_organization, make_user, make_white_label
@@ -50,7 +50,15 @@ def filled(org: Organization) -> Organization:
 
 @pytest.fixture
 def owner(filled: Organization) -> User:
-    return make_user("owner", "operator", white_label=filled.white_label)
+    user = make_user("owner", "operator", white_label=filled.white_label)
+    Export.objects.create(
+        user=user,
+        white_label_ids=[filled.white_label_id],
+        table="invoices",
+        title="Invoices",
+        file_name="invoices.csv",
+    )
+    return user
 
 
 def signed_in(user: User) -> Client:
@@ -344,6 +352,7 @@ LINKS = {
     "Events": "webhook-events",
     "Failed jobs": "failed-jobs",
     "Keys": "api-keys",
+    "Exports": "exports",
 }
 LATER = {"Changes"}
 

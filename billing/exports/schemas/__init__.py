@@ -1,0 +1,1 @@
+"""Files and exports as they are sent."""
