@@ -16,11 +16,13 @@ class BillingConfig(AppConfig):
         from billing.ledger import receivers as ledger
         from billing.needs_action import receivers as needs_action
         from billing.stripe import checks
+        from billing.stripe import receivers as stripe
 
         # Receivers run in this order: a new organization needs its first period before
         # anything is forecast from it.
         ledger.connect()
         forecast.connect()
+        stripe.connect()
         access.connect()
         alerts.connect()
         needs_action.connect()

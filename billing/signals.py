@@ -21,3 +21,7 @@ charges_waiting = Signal()
 # organizations are locked and about to close: the last moment to compare their usage
 # with a limit.
 periods_closing = Signal()
+
+# organization_ids: list[int]. Stripe's previews of their next invoices were marked as
+# outdated and should be read again soon.
+previews_outdated = Signal()

@@ -44,6 +44,11 @@ class AccessFacts:
     trial_ends_at: datetime | None
     lost_at: datetime | None  # end of a trial without a subscription after it
     over_since: datetime | None  # since when the hard limit is reached
+    # Of the open refusal in the access history, None without one: its beginning, and
+    # the codes and beginnings of its open reasons.
+    refused_since: datetime | None = None
+    recorded_codes: Sequence[str] | None = None
+    recorded_starts: Sequence[datetime] | None = None
 
     def since_by_code(self, now: datetime) -> dict[str, datetime | None]:
         """Return since when each reason applies; None if it does not.
@@ -63,9 +68,16 @@ class AccessFacts:
         }
 
     def refusals(self, now: datetime) -> list[Refusal]:
-        """Return the reasons to refuse access, most severe first; empty if allowed."""
+        """Return the reasons to refuse access, most severe first; empty if allowed.
+
+        A reason applies since the access history has it. The fact itself may be older:
+        a pause that Stripe reported late refused nothing before it was known. What is
+        not recorded yet, for seconds at most, applies since its fact.
+        """
+        codes, starts = self.recorded_codes or (), self.recorded_starts or ()
+        recorded = dict(zip(codes, starts, strict=True))
         return [
-            Refusal(code, MESSAGES[code], since)
+            Refusal(code, MESSAGES[code], recorded.get(code, since))
             for code, since in self.since_by_code(now).items()
             if since is not None
         ]

@@ -21,6 +21,9 @@ ORGANIZATION_COLUMNS = (
     "estimated_invoice_in_other_currencies",
     "estimated_invoice_on",
     "estimated_invoice_state",
+    "estimated_invoice_low",
+    "estimated_invoice_high",
+    "estimated_invoice_tax",
     "next_limit",
     "next_limit_amount",
     "next_limit_is_crossed",
@@ -42,6 +45,9 @@ _CHOSEN = {
         "estimated_invoice_in_other_currencies",
         "estimated_invoice_on",
         "estimated_invoice_state",
+        "estimated_invoice_low",
+        "estimated_invoice_high",
+        "estimated_invoice_tax",
     ),
     "entitlement": ("entitlement_use",),
     "limit": (
@@ -86,12 +92,12 @@ def organization_cells(row: FleetRow) -> list[Cell]:
 
 
 def _estimate_cells(estimate: EstimatedInvoice | None) -> list[Cell]:
-    """Return the total in `currency`, totals in others, the day, and the state.
+    """Return the total, totals in other currencies, day, state, range, and tax.
 
     The total is empty without an invoice, and if only Stripe knows a part of it.
     """
     if estimate is None:
-        return [None, None, None, None]
+        return [None] * 7
     total = estimate.total if estimate.is_complete else None
     others = (f"{plain(row.amount)} {row.currency}" for row in estimate.totals[1:])
     return [
@@ -99,4 +105,7 @@ def _estimate_cells(estimate: EstimatedInvoice | None) -> list[Cell]:
         "; ".join(others),
         estimate.on,
         estimate.state.value,
+        total.low if total else None,
+        total.high if total else None,
+        estimate.tax.value if estimate.has_invoice else None,
     ]

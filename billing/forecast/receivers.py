@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from billing.forecast.commands import fill_limit_rankings
+from billing.forecast.commands.limit_rankings import fill_limit_rankings
 from billing.forecast.tasks import prepare_limits
 from billing.signals import terms_changed
 from metrics.signals import usage_rolled_up

@@ -1,9 +1,14 @@
-"""Celery tasks that keep the organization list sorted by projected limits."""
+"""Celery tasks that prepare what lists show of forecasts: sort keys and ranges."""
+
+from collections.abc import Iterable
 
 from celery import shared_task
 
-from billing.forecast.commands import fill_limit_rankings
+from billing.forecast.commands.bands import fill_bands, fill_missing_bands
+from billing.forecast.commands.limit_rankings import fill_limit_rankings
+from billing.forecast.queries.estimates import EstimatedInvoice
 from billing.forecast.queries.sort_keys import list_limited_after, list_stale
+from orgs.queue import debounce
 from orgs.queue.debounce import debounced_ids
 from orgs.queue.enqueue import enqueue
 
@@ -16,6 +21,23 @@ def prepare_limits() -> None:
     """Refresh the sort keys of organizations whose usage or terms changed."""
     for organization_ids in debounced_ids(prepare_limits):
         fill_limit_rankings(organization_ids)
+        fill_missing_bands(organization_ids)
+
+
+@shared_task
+def prepare_bands() -> None:
+    """Prepare the ranges of forecasts that a list showed without one."""
+    for organization_ids in debounced_ids(prepare_bands):
+        fill_bands(organization_ids)
+
+
+def request_bands(estimates: Iterable[tuple[int, EstimatedInvoice]]) -> None:
+    """Have ranges prepared for the estimates of organizations that lack one.
+
+    The next view shows them. What is lost is requested again by that view.
+    """
+    if ids := [id_ for id_, estimate in estimates if estimate.needs_range]:
+        debounce.enqueue_debounced(prepare_bands, ids)
 
 
 @shared_task

@@ -55,7 +55,7 @@ from billing.gateway.objects import (
     Subscription,
     SubscriptionItem,
 )
-from billing.gateway.previews import NextInvoice, preview_next
+from billing.gateway.previews import NextInvoice, UsageLine, preview_next
 from billing.gateway.prices import get_price, list_prices
 from billing.gateway.signatures import verify
 from billing.gateway.subscriptions import (
@@ -89,6 +89,7 @@ __all__ = [
     "Subscription",
     "SubscriptionItem",
     "Unavailable",
+    "UsageLine",
     "create_customer",
     "create_invoice",
     "create_invoice_item",

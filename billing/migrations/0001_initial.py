@@ -1099,12 +1099,29 @@ class Migration(migrations.Migration):
                 ('discount', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
                 ('tax', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
                 ('customer_balance', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
+                ('usage_amount', models.DecimalField(decimal_places=3, max_digits=24, null=True)),
+                ('usage_discount', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
+                ('usage_tax', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
                 ('read_at', models.DateTimeField()),
+                ('outdated_at', models.DateTimeField(null=True)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='upcoming_invoices', to='orgs.organization')),
             ],
             options={
-                'indexes': [models.Index(fields=['read_at'], name='upcoming_invoice_by_age')],
+                'indexes': [models.Index(fields=['read_at'], name='upcoming_invoice_by_age'), models.Index(condition=models.Q(('outdated_at__isnull', False)), fields=['outdated_at'], name='upcoming_invoice_outdated')],
                 'constraints': [models.CheckConstraint(condition=models.Q(('has_invoice', False), models.Q(('currency__regex', '^[a-z]{3}$'), ('has_invoice', True)), _connector='OR'), name='upcoming_invoice_currency'), models.CheckConstraint(condition=models.Q(('subscription_stripe_id', ''), _negated=True), name='upcoming_invoice_subscription_stripe_id_given'), models.CheckConstraint(condition=models.Q(('terms', ''), _negated=True), name='upcoming_invoice_terms_given')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ForecastBand',
+            fields=[
+                ('organization', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='forecast_band', serialize=False, to='orgs.organization')),
+                ('first_day', models.DateField()),
+                ('ahead', models.PositiveSmallIntegerField()),
+                ('low', models.FloatField(null=True)),
+                ('high', models.FloatField(null=True)),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('high', None), ('low', None)), models.Q(('high__gte', 1), ('low__lte', 1)), _connector='OR'), name='forecast_band_contains_the_forecast')],
             },
         ),
     ]

@@ -16,7 +16,7 @@ from billing.models.charges import Charge, ChargeDecision, ChargeLine
 from billing.models.credits import CreditEntry
 from billing.models.discrepancies import Discrepancy
 from billing.models.exports import Export, ExportPart
-from billing.models.forecasts import LimitRanking
+from billing.models.forecasts import ForecastBand, LimitRanking
 from billing.models.items import SubscriptionItem
 from billing.models.mirrors import Invoice, Subscription
 from billing.models.periods import BillingPeriod
@@ -47,6 +47,7 @@ __all__ = [
     "Discrepancy",
     "Export",
     "ExportPart",
+    "ForecastBand",
     "Invoice",
     "InvoiceAdjustment",
     "LimitRanking",

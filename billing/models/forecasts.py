@@ -1,4 +1,4 @@
-"""Prepared sort keys of the organization list by its forecasts."""
+"""What is prepared of forecasts for lists: sort keys, and the range of the rest."""
 
 from datetime import date
 
@@ -75,3 +75,36 @@ class LimitRanking(models.Model):
 
     def __str__(self) -> str:
         return f"limit ranking of {self.organization_id}"
+
+
+class ForecastBand(models.Model):
+    """The range of what is expected of the rest of an organization's open period.
+
+    It is from more than a year of daily costs and changes once a day, when another day
+    is complete: it is prepared for the first one who needs it, and all pages, files and
+    answers of that day show the same. It counts only for the days that it was made for.
+    """
+
+    organization = models.OneToOneField(
+        "orgs.Organization",
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="forecast_band",
+    )
+    first_day = models.DateField()  # that is not complete
+    ahead = models.PositiveSmallIntegerField()  # days to the end of the period
+    # Multiples of the expected cost; null if the history is too short.
+    low = models.FloatField(null=True)
+    high = models.FloatField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(low=None, high=None)
+                | models.Q(low__lte=1, high__gte=1),
+                name="forecast_band_contains_the_forecast",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"forecast band of {self.organization_id}"

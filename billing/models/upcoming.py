@@ -10,7 +10,8 @@ class UpcomingInvoice(models.Model):
     """What Stripe would bill next for a subscription, as of `read_at`.
 
     It has what Stripe prices: plan, seats, prorations, discounts and tax; usage is not
-    in it. It counts only while the subscription's terms are those that it was read for.
+    in it, but what Stripe would take off and add to an amount of usage is. It counts
+    only while the subscription's terms are those that it was read for.
     """
 
     organization = models.ForeignKey(
@@ -27,7 +28,14 @@ class UpcomingInvoice(models.Model):
     tax = models.DecimalField(max_digits=24, decimal_places=3, default=0)
     # The customer's balance in Stripe: below 0 for credit.
     customer_balance = models.DecimalField(max_digits=24, decimal_places=3, default=0)
+    # The usage that Stripe was asked about, with its discount and tax; 0 if none was,
+    # null if Stripe's answer did not state it.
+    usage_amount = models.DecimalField(max_digits=24, decimal_places=3, null=True)
+    usage_discount = models.DecimalField(max_digits=24, decimal_places=3, default=0)
+    usage_tax = models.DecimalField(max_digits=24, decimal_places=3, default=0)
     read_at = models.DateTimeField()  # before Stripe was asked
+    # When something in Stripe that it depends on changed; null once it was read again.
+    outdated_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -38,7 +46,14 @@ class UpcomingInvoice(models.Model):
             ),
             *not_empty("upcoming_invoice", "subscription_stripe_id", "terms"),
         ]
-        indexes = [models.Index(fields=["read_at"], name="upcoming_invoice_by_age")]
+        indexes = [
+            models.Index(fields=["read_at"], name="upcoming_invoice_by_age"),
+            models.Index(
+                fields=["outdated_at"],
+                condition=Q(outdated_at__isnull=False),
+                name="upcoming_invoice_outdated",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"upcoming invoice of {self.subscription_stripe_id}"

@@ -22,7 +22,7 @@ from django.test import Client
 from pghistory.models import Event
 from pytest_django import DjangoDbBlocker
 
-from billing.forecast.commands import fill_limit_rankings
+from billing.forecast.commands.limit_rankings import fill_limit_rankings
 from billing.models import (
     BillingAccount,
     Invoice,

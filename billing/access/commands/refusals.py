@@ -20,6 +20,7 @@ from billing.access.queries.facts import AccessDetails, list_access_details
 from billing.access.queries.refusals import DecisionChange, list_decision_changes
 from billing.models import AccessRefusal, CreditEntry, RefusalReason
 from billing.models.mirrors import SubscriptionStatus
+from orgs.models import ApiKey
 
 _Lifting = RefusalReason.Lifting
 _MAX_NAME, _MAX_NOTE = 200, 2_000
@@ -176,11 +177,17 @@ def _limit_lifting(reason: RefusalReason, details: AccessDetails) -> str:
 
 
 def _current_actor() -> _Actor:
-    """Return the person, or Stripe, whose change is being written; and their note."""
+    """Return the person, API key or Stripe whose change is being written; and the note.
+
+    Tasks and commands have no name here: what lifted the reason says enough.
+    """
     with pghistory.context() as current:
         metadata = current.metadata
-        name, note = metadata.get("username"), metadata.get("note")
-        return _Actor(str(name or ""), str(note or ""))
+    name, note = metadata.get("username"), metadata.get("note")
+    if key_id := metadata.get("api_key"):
+        key = ApiKey.objects.filter(pk=key_id).first()
+        name = f"API key {key}" if key else "API key"
+    return _Actor(str(name or ""), str(note or ""))
 
 
 def _giver_of_balance(organization_id: int) -> _Actor:

@@ -48,6 +48,7 @@ class AccessExplanation:
 
     reasons: tuple[ExplainedReason, ...]  # most severe first
     warnings: tuple[ExplainedReason, ...]
+    refused_since: datetime | None = None  # of the access history, if recorded
 
     @property
     def is_allowed(self) -> bool:
@@ -55,7 +56,13 @@ class AccessExplanation:
 
     @property
     def since(self) -> datetime | None:
-        """Since when access is refused: the earliest of its reasons."""
+        """Since when access is refused, as the access history has it.
+
+        That may be earlier than all reasons: another one was lifted meanwhile. What is
+        not recorded yet is refused since the earliest of its reasons.
+        """
+        if self.reasons and self.refused_since:
+            return self.refused_since
         return min((row.since for row in self.reasons if row.since), default=None)
 
 
@@ -78,7 +85,8 @@ def explain_access(organization: Organization, *, now: datetime) -> AccessExplan
             ExplainedReason(refusal.code, text, refusal.since, facts, actions)
         )
     warnings = _warnings(details, organization, stripe, now)
-    return AccessExplanation(tuple(reasons), tuple(warnings))
+    since = details.case.facts.refused_since
+    return AccessExplanation(tuple(reasons), tuple(warnings), since)
 
 
 def preview_access(

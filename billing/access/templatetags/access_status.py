@@ -18,7 +18,7 @@ from billing.access.queries.explanations import (
     explain_access,
     preview_free_balance,
 )
-from billing.access.queries.facts import list_refusals
+from billing.access.queries.facts import get_access_facts
 from billing.access.queries.lifting import LiftingAction
 from billing.access.texts import reason_text
 from billing.models import CreditEntry, RefusalReason
@@ -87,11 +87,12 @@ def access_status(
 
 
 def _without_figures(organization: Organization, now: datetime) -> AccessStatus:
+    facts = get_access_facts(organization.pk, now=now)
     reasons = tuple(
         ExplainedReason(row.code, row.message, row.since, {}, ())
-        for row in list_refusals(organization.pk, now=now)
+        for row in facts.refusals(now)
     )
-    explanation = AccessExplanation(reasons, ())
+    explanation = AccessExplanation(reasons, (), facts.refused_since)
     rows = [StatusReason(row, ()) for row in reasons]
     return AccessStatus(explanation, rows, (), shows_history=False)
 

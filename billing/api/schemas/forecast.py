@@ -22,8 +22,9 @@ class EstimateLineOut(Schema):
 
     code: str = Field(
         description="`usage`, `expected_usage`, `free_balance`, `credit`,"
-        " `earlier_usage`, `plan`, `trial`, `seats`, `metered`, `proration`, `other`,"
-        " `discount`, `tax` or `stripe_balance`; new codes may be added."
+        " `earlier_usage`, `usage_discount`, `usage_tax`, `plan`, `trial`, `seats`,"
+        " `metered`, `proration`, `other`, `discount`, `tax` or `stripe_balance`; new"
+        " codes may be added."
     )
     label: str = Field(description="The line, for people.")
     amount: float | None = Field(
@@ -125,6 +126,14 @@ class ForecastOut(Schema):
         " invoice."
     )
     is_complete: bool = Field(description="False if a line has no amount.")
+    tax: str = Field(
+        description="`included`: tax and discounts are those of Stripe's preview, also"
+        " on usage. `partial`: only those of what Stripe prices. `not_included`: there"
+        " is no preview."
+    )
+    tax_message: str = Field(
+        description="That as a sentence; empty without an invoice."
+    )
     later: list[LaterLineOut] = Field(
         description="Lines of other invoices, such as the renewal of a yearly plan."
     )
@@ -149,6 +158,8 @@ def _body(estimate: EstimatedInvoice) -> Mapping[str, Any]:
         "lines": list(map(_line, estimate.lines)),
         "totals": list(map(_total, estimate.totals)),
         "is_complete": estimate.is_complete,
+        "tax": estimate.tax,
+        "tax_message": estimate.tax_message,
         "later": [_line(later.line) | {"on": later.on} for later in estimate.later],
         "usage": _usage(estimate),
         "limits": list(map(_limit, estimate.forecast.limits)),

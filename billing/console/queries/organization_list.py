@@ -227,10 +227,13 @@ def iterate_rows(
     for start in range(0, len(ids), _ROWS_AT_ONCE):
         chunk = ids[start : start + _ROWS_AT_ONCE]
         by_id = organizations.in_bulk(list(chunk))
-        yield from _build_rows([by_id[id_] for id_ in chunk if id_ in by_id])
+        rows = [by_id[id_] for id_ in chunk if id_ in by_id]
+        yield from _build_rows(rows, computes_ranges=True)
 
 
-def _build_rows(organizations: Sequence[Organization]) -> list[FleetRow]:
+def _build_rows(
+    organizations: Sequence[Organization], *, computes_ranges: bool = False
+) -> list[FleetRow]:
     now = timezone.now()
     today = {
         organization.id: day_of(now, organization.white_label.zone)
@@ -250,7 +253,9 @@ def _build_rows(organizations: Sequence[Organization]) -> list[FleetRow]:
         for organization in organizations
         if organization.id in periods
     }
-    estimates = list_estimates(organizations, forecasts)
+    estimates = list_estimates(
+        organizations, forecasts, computes_ranges=computes_ranges
+    )
     uses = list_entitlement_uses(today)
     return [
         _build_row(

@@ -12,6 +12,8 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from billing.console.queries.organization_list import FleetRow
+from billing.forecast.queries.estimates import EstimatedInvoice
+from billing.forecast.templatetags.estimates import format_range
 from orgs.web.charts import sparkline as points_of
 from orgs.web.templatetags.components import badges, sparkline
 from orgs.web.templatetags.display import (
@@ -131,8 +133,15 @@ def _estimate_cell(row: FleetRow, currency: str) -> str:
     more = "" if estimate.is_complete else " or more"
     return (
         f'<td class="number fleet__estimate" data-estimate="{estimate.state}">'
-        f'{totals}{more}<span class="table__sub">on {day(estimate.on)}</span></td>'
+        f'{totals}{more}<span class="table__sub">on {day(estimate.on)}</span>'
+        f"{_range(estimate)}</td>"
     )
+
+
+def _range(estimate: EstimatedInvoice) -> str:
+    """Return the range of the total; empty if it is not known or has no width."""
+    text = format_range(estimate.total) if estimate.total else ""
+    return f'<span class="table__sub" data-range>{text}</span>' if text else ""
 
 
 def _limit_cell(row: FleetRow, currency: str) -> str:

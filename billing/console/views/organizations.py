@@ -31,6 +31,7 @@ from billing.console.views.costs import (
     cost_panel_with_limits,
 )
 from billing.forecast.queries.estimated_invoices import get_estimate
+from billing.forecast.tasks import request_bands
 from billing.models import Subscription
 from billing.needs_action.kinds import GROUP_LABELS
 from billing.needs_action.queries.scores import read_scores
@@ -83,6 +84,7 @@ def organization_list(request: OrgRequest) -> HttpResponse:
     filters = read_filters(request.GET, labels)
     visible = access.visible(principal)
     page = fleet_page(visible, filters, scope=principal.name)
+    request_bands((r.organization.pk, r.estimate) for r in page.rows if r.estimate)
     base = reverse("billing:organization_list")
     is_fragment = wants_fragment(request)
     context = {

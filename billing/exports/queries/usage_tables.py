@@ -244,14 +244,18 @@ def _period_quantities(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
 
 
 def _estimate(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
+    """Yield the lines, then a total for each currency with its range and tax."""
     estimate = get_estimate(selection.get_organization())
-    for line in estimate.lines:
-        values = (estimate.on, line.code, line.label, line.amount, line.currency)
-        yield as_row((*values, line.source.value, line.as_of), selection.zone)
-    for later in estimate.later:
-        line = later.line
-        values = (later.on, line.code, line.label, line.amount, line.currency)
-        yield as_row((*values, line.source.value, line.as_of), selection.zone)
+    lines = [(estimate.on, line) for line in estimate.lines]
+    lines += [(later.on, later.line) for later in estimate.later]
+    for on, line in lines:
+        values = (on, line.code, line.label, line.amount, line.currency)
+        source = (line.source.value, line.as_of, None, None, None)
+        yield as_row((*values, *source), selection.zone)
+    for total in estimate.totals:
+        values = (estimate.on, "total", "Total", total.amount, total.currency)
+        more = (None, estimate.as_of, total.low, total.high, estimate.tax.value)
+        yield as_row((*values, *more), selection.zone)
 
 
 _PERIOD = frozenset({"period"})
@@ -304,10 +308,10 @@ COMPUTED_TABLES = (
     ),
     Table(
         slug="estimated-invoice",
-        title="Lines of the estimated invoice",
+        title="Lines and totals of the estimated invoice",
         columns=(
             *("invoice_on", "line", "label", "amount", "currency"),
-            *("source", "as_of"),
+            *("source", "as_of", "low", "high", "tax"),
         ),
         rows=_estimate,
         amounts=Amounts.ESTIMATE,

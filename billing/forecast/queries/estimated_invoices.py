@@ -1,33 +1,31 @@
 """Queries that read the estimated invoices of one organization, or of a list."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Container, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-from billing.forecast.backtests import (
-    MOST_PERIODS,
-    Band,
-    HitRate,
-    Span,
-    hit_rate,
-    interval,
+from billing.forecast.backtests import MOST_PERIODS, HitRate, Span, hit_rate
+from billing.forecast.queries.bands import (
+    band_key,
+    compute_band,
+    compute_bands,
+    cost_history,
+    list_bands,
+    scored_days,
 )
 from billing.forecast.queries.estimates import EstimatedInvoice, build_estimate
-from billing.forecast.queries.forecasts import Forecast, build_forecast, history_days
+from billing.forecast.queries.forecasts import Forecast, build_forecast
 from billing.forecast.queries.invoice_terms import invoice_terms
 from billing.ledger.queries.facts import billing_facts
 from billing.models import BillingPeriod
-from metrics.periods import DayRange
 from metrics.queries.periods import CurrentPeriod, current_period
-from metrics.queries.series import ZERO, costs_by_day
+from metrics.queries.series import costs_by_day
 from orgs.days import day_of
 from orgs.models import Organization
 
-# Days that past forecasts are repeated in: ten months, and the eight weeks before them.
-_SCORED_DAYS = 400
 _FEWEST_PERIODS = 3  # billing periods; with fewer, spans of the same length are scored
 _SHORTEST_PERIOD = 7  # days; a split period is no period to compare with
 
@@ -37,10 +35,10 @@ def get_estimate(
 ) -> EstimatedInvoice:
     """Return an organization's estimated invoice with its range and hit rate.
 
-    Seven statements, six if `period` is given. Reads 400 days of daily costs.
+    Eight statements, seven if `period` is given. Reads 400 days of daily costs.
     """
     now, zone = timezone.now(), organization.white_label.zone
-    scored = _scored_days(now, zone)
+    scored = scored_days(now, zone)
     costs = costs_by_day({organization.id: scored})[organization.id]
     forecast = build_forecast(
         period or current_period(organization.id),
@@ -50,55 +48,68 @@ def get_estimate(
         zone=zone,
         now=now,
     )
-    band, rate = _score(organization, forecast, costs, scored.start)
+    bands, key = list_bands({organization.id: forecast}), band_key(forecast)
+    if organization.id not in bands and key is not None:
+        bands[organization.id] = compute_band(costs, key)
     return build_estimate(
         organization,
         forecast,
         invoice_terms([organization.id])[organization.id],
         now=now,
-        band=band,
-        hit_rate=rate,
+        band=bands.get(organization.id),
+        hit_rate=_score(organization, forecast, costs),
     )
 
 
 def list_estimates(
-    organizations: Sequence[Organization], forecasts: Mapping[int, Forecast]
+    organizations: Sequence[Organization],
+    forecasts: Mapping[int, Forecast],
+    *,
+    computes_ranges: bool = False,
 ) -> dict[int, EstimatedInvoice]:
-    """Return the estimates for forecasts by organization id, without ranges.
+    """Return the estimates for forecasts by organization id.
 
-    Three statements for any number of organizations.
+    Four statements for any number of organizations. Ranges are those that were
+    prepared; with `computes_ranges` the others are computed, by a fifth statement.
     """
     now = timezone.now()
     rows = [row for row in organizations if row.id in forecasts]
     terms = invoice_terms(row.id for row in rows)
+    bands = list_bands({row.id: forecasts[row.id] for row in rows})
+    if computes_ranges:
+        lacking = [row for row in rows if _lacks_band(row, forecasts, bands)]
+        computed = compute_bands(lacking, forecasts) if lacking else {}
+        bands |= {id_: band for id_, (_, band) in computed.items()}
     return {
-        row.id: build_estimate(row, forecasts[row.id], terms[row.id], now=now)
+        row.id: build_estimate(
+            row,
+            forecasts[row.id],
+            terms[row.id],
+            now=now,
+            band=bands.get(row.id),
+            has_band=row.id in bands,
+        )
         for row in rows
     }
 
 
-def _scored_days(now: datetime, zone: ZoneInfo) -> DayRange:
-    days = history_days(now, zone)
-    return DayRange(days.end - timedelta(days=_SCORED_DAYS), days.end)
+def _lacks_band(
+    row: Organization, forecasts: Mapping[int, Forecast], bands: Container[int]
+) -> bool:
+    return row.id not in bands and bool(forecasts[row.id].rest)
 
 
 def _score(
-    organization: Organization,
-    forecast: Forecast,
-    costs: Mapping[date, Decimal],
-    start: date,
-) -> tuple[Band | None, HitRate | None]:
-    """Return the interval of the rest of the period, and the score of past ones."""
-    first, last = forecast.usage.first, forecast.last_day
-    start = min(costs, default=start)
-    if last is None or start >= first:
-        return None, None
-    days = [start + timedelta(days=at) for at in range((first - start).days)]
-    history = [float(costs.get(day, ZERO)) for day in days]
-    ahead = max((last - first).days + 1, 1)
+    organization: Organization, forecast: Forecast, costs: Mapping[date, Decimal]
+) -> HitRate | None:
+    """Return how often the forecast was right in past periods; None if unknown."""
+    key = band_key(forecast)
+    history = cost_history(costs, key.first_day) if key else None
+    if key is None or history is None:
+        return None
+    start, past = history
     spans, are_periods = _past_spans(organization, forecast, start)
-    rate = hit_rate(history, spans, ahead, are_billing_periods=are_periods)
-    return interval(history, ahead), rate
+    return hit_rate(past, spans, key.ahead, are_billing_periods=are_periods)
 
 
 def _past_spans(

@@ -21,6 +21,7 @@ from billing.forecast.queries.invoice_terms import (
     BilledItem,
     InvoiceTerms,
     Preview,
+    PreviewedUsage,
     PreviewLine,
     terms_of,
 )
@@ -45,6 +46,7 @@ class State(StrEnum):
 
 
 PREVIEW_LASTS = timedelta(hours=24)  # then Stripe is asked again
+_NEAR = Decimal("0.1")  # part of the usage that a preview's may differ by
 BALANCE = "stripe_balance"  # the code of the customer's balance in Stripe
 _ORDER = ("plan", "seats", "metered", "proration", "other")
 WITHOUT_INVOICE = (State.PAUSED, State.NO_DATE, State.NO_SUBSCRIPTION)
@@ -70,6 +72,19 @@ class Source(StrEnum):
     STRIPE = "stripe"  # Stripe's preview of its next invoice
 
 
+class Tax(StrEnum):
+    """How much of the tax is in an estimated invoice."""
+
+    INCLUDED = "included"
+    PARTIAL = "partial"  # that of what Stripe prices, but not that of usage
+    NOT_INCLUDED = "not_included"
+
+
+_TAX_MESSAGES = {
+    Tax.INCLUDED: "Tax and discounts are those of Stripe's preview.",
+    Tax.PARTIAL: "Tax and discounts on usage are not included.",
+    Tax.NOT_INCLUDED: "Tax and discounts are not included.",
+}
 _NOTES = {
     Source.USAGE: "",
     Source.FORECAST: "Forecast by weekday from the last 8 weeks",
@@ -140,7 +155,13 @@ class EstimatedInvoice:
     later: tuple[LaterLine, ...]
     forecast: Forecast
     charges_usage: bool
+    # What Stripe taxes and discounts as usage: that of this and of earlier periods,
+    # after free balance and before credit.
+    charged_usage: Decimal
+    usage_subscription: str  # in Stripe, whose invoice has the usage; empty if none has
+    tax: Tax
     needs_preview: bool  # of Stripe: it was not read, or is out of date
+    needs_range: bool = False  # it was not prepared for today
     hit_rate: HitRate | None = None
 
     @property
@@ -156,6 +177,11 @@ class EstimatedInvoice:
     def is_complete(self) -> bool:
         """True if the amount of every line is known."""
         return all(line.amount is not None for line in self.lines)
+
+    @property
+    def tax_message(self) -> str:
+        """How much of the tax is included, as a sentence; empty without an invoice."""
+        return _TAX_MESSAGES[self.tax] if self.has_invoice else ""
 
     @property
     def message(self) -> str:
@@ -187,6 +213,30 @@ class _Builder:
     def zone(self) -> ZoneInfo:
         return self.organization.white_label.zone
 
+    @property
+    def usage_preview(self) -> tuple[str, Preview | None]:
+        """The subscription whose invoice has the usage, and Stripe's preview of it."""
+        for id_, items in self.terms.by_subscription().items():
+            if any(self.bills(item) and item.is_platform for item in items):
+                if items[0].currency != self.currency:
+                    return "", None
+                return id_, current_preview(self.terms, items)
+        return "", None
+
+    @property
+    def stated_usage(self) -> tuple[Preview, PreviewedUsage] | None:
+        """What Stripe would take off and add to usage, with its preview, if known."""
+        _, preview = self.usage_preview
+        if preview and preview.has_invoice and preview.usage and preview.usage.amount:
+            return preview, preview.usage
+        return None
+
+    def bills(self, item: BilledItem) -> bool:
+        """Return whether the estimated invoice bills an item."""
+        if self.on is None or item.bills_at is None or not item.renews:
+            return False
+        return day_of(item.bills_at, self.zone) == self.on
+
     def line(self, code: str, label: str, amount: Decimal | None, page: str) -> Line:
         """Return a line in the currency of usage, from a balance."""
         return Line(
@@ -208,11 +258,13 @@ def build_estimate(
     *,
     now: datetime,
     band: Band | None = None,
+    has_band: bool = True,
     hit_rate: HitRate | None = None,
 ) -> EstimatedInvoice:
     """Return the estimate from data that was read already; no query.
 
-    `band` is the interval of the rest of the period; without it there is no range.
+    `band` is the interval of the rest of the period; None if the history is too short
+    for one, or, without `has_band`, because it was not prepared.
     """
     state = _state_of(forecast.facts, now)
     closes_at = None if state in WITHOUT_INVOICE else forecast.facts.closes_at
@@ -220,6 +272,8 @@ def build_estimate(
     builder = _Builder(organization, forecast, terms, now, state, on)
     stripe_lines, later = _stripe_lines(builder)
     usage_lines = _usage_lines(builder, forecast.rest or ZERO)
+    charged = _charged_usage(builder, forecast.rest or ZERO)
+    subscription, _ = builder.usage_preview
     lines = _apply_balance((*usage_lines, *stripe_lines))
     return EstimatedInvoice(
         state=state,
@@ -232,7 +286,11 @@ def build_estimate(
         later=later,
         forecast=forecast,
         charges_usage=organization.is_billable,
-        needs_preview=_needs_preview(terms, now),
+        charged_usage=charged,
+        usage_subscription=subscription,
+        tax=_tax_of(builder, charged),
+        needs_preview=_needs_preview(terms, now) or _needs_usage(builder, charged),
+        needs_range=on is not None and bool(forecast.rest) and not has_band,
         hit_rate=hit_rate,
     )
 
@@ -271,7 +329,52 @@ def _usage_lines(builder: _Builder, rest: Decimal) -> tuple[Line, ...]:
         suffix = "?view=cumulative"
         lines.append(replace(line, source=Source.FORECAST, suffix=suffix))
     lines += _paying_lines(builder, whole, bill)
+    lines += _reduction_lines(builder, bill)
     return tuple(lines)
+
+
+def _charged_usage(builder: _Builder, rest: Decimal) -> Decimal:
+    """Return the usage that Stripe gets as charges, with that of closed periods."""
+    if builder.on is None or not builder.organization.is_billable:
+        return ZERO
+    waiting = builder.terms.waiting.get(builder.currency, ZERO)
+    with exactly():
+        return max(_bill(builder, rest).usage + waiting, ZERO)
+
+
+def _reduction_lines(builder: _Builder, bill: Bill) -> Iterator[Line]:
+    """Yield the discount and tax of usage as far as Stripe's preview states them.
+
+    Stripe taxes what is left after discounts, and credits as items below 0.
+    """
+    if (stated := builder.stated_usage) is None:
+        return
+    preview, usage = stated
+    waiting = builder.terms.waiting.get(builder.currency, ZERO)
+    charged = max(bill.usage + waiting, ZERO)
+    discount = round_money(usage.discount_of(charged), builder.currency)
+    taxed = charged - discount - bill.credit_used
+    tax = round_money(usage.tax_of(taxed), builder.currency)
+    for code, label, amount in (
+        ("usage_discount", "Discounts on usage", -discount),
+        ("usage_tax", "Tax on usage", tax),
+    ):
+        if amount:
+            line = builder.line(code, label, amount, "billing:billing")
+            yield replace(line, source=Source.STRIPE, as_of=preview.read_at)
+
+
+def _tax_of(builder: _Builder, charged: Decimal) -> Tax:
+    """Return how much of the tax the previews of this invoice state."""
+    billed = [
+        current_preview(builder.terms, items)
+        for items in builder.terms.by_subscription().values()
+        if any(map(builder.bills, items))
+    ]
+    if not any(billed):
+        return Tax.NOT_INCLUDED
+    is_stated = not charged or builder.stated_usage is not None
+    return Tax.INCLUDED if all(billed) and is_stated else Tax.PARTIAL
 
 
 def _bill(builder: _Builder, rest: Decimal) -> Bill:
@@ -356,9 +459,22 @@ def _needs_preview(terms: InvoiceTerms, now: datetime) -> bool:
     for items in terms.by_subscription().values():
         if any(item.renews for item in items):
             preview = current_preview(terms, items)
-            if preview is None or preview.read_at < now - PREVIEW_LASTS:
+            if preview is None or preview.is_outdated:
+                return True
+            if preview.read_at < now - PREVIEW_LASTS:
                 return True
     return False
+
+
+def _needs_usage(builder: _Builder, charged: Decimal) -> bool:
+    """Return whether Stripe was asked about quite another amount of usage.
+
+    Percentages stay the same, but a discount of an amount is shared with the plan.
+    """
+    _, preview = builder.usage_preview
+    if preview is None or not preview.has_invoice or preview.usage is None:
+        return False
+    return abs(charged - preview.usage.amount) > charged * _NEAR
 
 
 def _preview_lines(
@@ -513,7 +629,11 @@ def _range(
     builder: _Builder, stripe_lines: Sequence[Line], band: Band | None
 ) -> tuple[Decimal | None, Decimal | None]:
     rest = builder.forecast.rest
-    if band is None or rest is None or not builder.organization.is_billable:
+    if rest is None or not builder.organization.is_billable:
+        return None, None
+    if not rest and builder.forecast.usage.history_days:
+        band = Band(1.0, 1.0)  # nothing is expected any more
+    if band is None:
         return None, None
     with exactly():
         ends = [rest * Decimal(str(factor)) for factor in (band.low, band.high)]

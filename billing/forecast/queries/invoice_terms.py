@@ -14,7 +14,7 @@ from billing.cycles import Cycle
 from billing.models import Charge
 from billing.models.credits import CreditKind
 from billing.models.mirrors import LIVE, SubscriptionKind, SubscriptionStatus
-from billing.money import ZERO
+from billing.money import ZERO, exactly
 from orgs.queries.prepared import array, fetch_all
 from orgs.sql import sql_list
 
@@ -85,6 +85,29 @@ class PreviewLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewedUsage:
+    """What Stripe would take off and add to an amount of usage that it was asked about.
+
+    The amount is 0 if nothing was asked.
+    """
+
+    amount: Decimal
+    discount: Decimal
+    tax: Decimal
+
+    def discount_of(self, amount: Decimal) -> Decimal:
+        """Return the discount of another amount, in proportion and exact."""
+        with exactly():
+            return self.discount * amount / self.amount if self.amount else ZERO
+
+    def tax_of(self, amount: Decimal) -> Decimal:
+        """Return the tax of another amount that was discounted, in proportion."""
+        taxed = self.amount - self.discount
+        with exactly():
+            return self.tax * amount / taxed if taxed else ZERO
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """Stripe's preview of the next invoice of a subscription, without usage."""
 
@@ -97,7 +120,9 @@ class Preview:
     discount: Decimal
     tax: Decimal
     customer_balance: Decimal  # below 0 for credit
+    usage: PreviewedUsage | None  # None if Stripe did not state it
     read_at: datetime
+    is_outdated: bool  # something that it depends on has changed since
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +196,8 @@ cross join lateral (
 """  # noqa: S608  only constants
 _PREVIEWS = """
 select organization_id, subscription_stripe_id, terms, has_invoice, currency, lines,
-    discount, tax, customer_balance, read_at
+    discount, tax, customer_balance, usage_amount, usage_discount, usage_tax, read_at,
+    outdated_at is not null
 from billing_upcominginvoice where organization_id = any(%(ids)s::bigint[])
 """
 
@@ -199,7 +225,7 @@ def invoice_terms(organization_ids: Iterable[int]) -> dict[int, InvoiceTerms]:
 
 def _read_preview(*row: Any) -> Preview:
     organization_id, id_, terms, has_invoice, currency, lines, *rest = row
-    discount, tax, customer_balance, read_at = rest
+    discount, tax, customer_balance, usage, off, on_top, read_at, is_outdated = rest
     return Preview(
         organization_id=organization_id,
         subscription_stripe_id=id_,
@@ -210,7 +236,9 @@ def _read_preview(*row: Any) -> Preview:
         discount=discount,
         tax=tax,
         customer_balance=customer_balance,
+        usage=None if usage is None else PreviewedUsage(usage, off, on_top),
         read_at=read_at,
+        is_outdated=is_outdated,
     )
 
 

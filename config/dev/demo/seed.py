@@ -12,7 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.access.commands.refusals import record_refusals
-from billing.forecast.commands import fill_limit_rankings
+from billing.forecast.commands.bands import fill_bands
+from billing.forecast.commands.limit_rankings import fill_limit_rankings
 from billing.forecast.queries.forecasts import get_forecast
 from billing.ledger.commands.periods import close_periods
 from billing.models import BillingAccount, BillingPeriod, Invoice, SpendingLimit
@@ -144,6 +145,7 @@ class _Seeding:
         self._limits()
         self._watch()
         fill_limit_rankings(list(self.ids.values()))
+        fill_bands(list(self.ids.values()))
         self._endings()
         roll_up_usage()
 

@@ -9,11 +9,12 @@ from config.dev.fakestripe import (
     errors,
     params,
     periods,
+    reductions,
     shapes,
 )
 from config.dev.fakestripe.account import Account
 from config.dev.fakestripe.due import WARNING_SECONDS
-from config.dev.fakestripe.store import Json
+from config.dev.fakestripe.store import Json, new_id
 
 MAX_ITEMS = 20
 
@@ -30,8 +31,11 @@ def begin(account: Account, customer: Json, given: dict[str, Any]) -> Json:
     start, end = _first_period(now, anchor, trial_end, prices[0]["recurring"])
     for item in items:
         item |= {"current_period_start": start, "current_period_end": end}
+    id_ = new_id("sub")
+    reductions.prepare(account, given, subscription=id_)
     stored_subscription = shapes.subscription(
         now,
+        id=id_,
         billing_cycle_anchor=anchor,
         currency=prices[0]["currency"],
         customer=customer["id"],

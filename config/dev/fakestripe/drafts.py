@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
-from config.dev.fakestripe import periods, shapes
+from config.dev.fakestripe import periods, reductions, shapes
 from config.dev.fakestripe.account import Account
 from config.dev.fakestripe.store import Json
 
@@ -109,9 +109,12 @@ def of_subscription(
         billing_reason=reason,
         collection_method=source["collection_method"],
         currency=source["currency"],
+        default_tax_rates=source["default_tax_rates"],
+        discounts=source["discounts"],
         lines=[*lines, *map(item_line, waiting)],
         parent=shapes.of_subscription(source),
         _days_until_due=source["days_until_due"],
+        _discounts=source.get("_discounts", []),
         **given,
     )
     attach(account, waiting, draft)
@@ -140,15 +143,16 @@ def attach(account: Account, items: list[Json], draft: Json) -> None:
 
 
 def recount(source: Json, customer: Json) -> None:
-    """Add up the lines; apply the customer's balance, which is negative for credit."""
-    total = sum(line["amount"] for line in source["lines"]["data"])
-    due = max(total + customer["balance"], 0)
-    source |= {
+    """Add up the lines with discounts and taxes; apply the customer's balance.
+
+    A balance is negative for credit.
+    """
+    lines = source["lines"]["data"]
+    reductions.reduce(lines, source)
+    sums = reductions.sums(lines)
+    due = max(sums["total"] + customer["balance"], 0)
+    source |= sums | {
         "amount_due": due,
         "amount_remaining": due - source["amount_paid"],
         "starting_balance": customer["balance"],
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
-        "total": total,
-        "total_excluding_tax": total,
     }

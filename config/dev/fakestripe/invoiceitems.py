@@ -45,6 +45,8 @@ def create(account: Account, call: Call) -> Json:
     customer = customers.live(account, given["customer"], param="customer")
     draft = _draft(account, given)
     item = shapes.invoiceitem(account.now(), **_priced(account, given, customer))
+    # Discounts do not apply to what gives money back, unless that is asked for.
+    item["discountable"] = given.get("discountable", item["amount"] >= 0)
     item["metadata"] = params.merged({}, given.get("metadata", {}))
     item["parent"] = _parent(account, given)
     account.add(item, "invoiceitem.created")

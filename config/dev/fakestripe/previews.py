@@ -8,12 +8,21 @@ from config.dev.fakestripe import (
     customers,
     errors,
     params,
+    shapes,
     subscriptions,
 )
 from config.dev.fakestripe.account import Account
 from config.dev.fakestripe.calls import Call
 from config.dev.fakestripe.due import OVER
 from config.dev.fakestripe.store import Json
+
+_ITEM: params.Spec = {
+    "amount": params.amount,
+    "currency": params.currency,
+    "description": params.text,
+    "discountable": params.boolean,
+    "metadata": params.metadata,
+}
 
 
 class _Undo(Exception):
@@ -35,6 +44,7 @@ def create(account: Account, call: Call) -> Json:
     spec: params.Spec = {
         "currency": params.currency,
         "customer": params.text,
+        "invoice_items": params.many(params.fields(_ITEM)),
         "preview_mode": params.choice("next"),
         "subscription": params.text,
         "subscription_details": params.fields(changes),
@@ -63,6 +73,8 @@ def _try(account: Account, given: dict[str, Any]) -> Json:
             "No upcoming invoices: the subscription has ended",
             code="invoice_upcoming_none",
         )
+    for item in given.get("invoice_items") or ():
+        _add_item(account, subscription, item)
     last = subscription["latest_invoice"]
     subscription = subscriptions.apply(account, subscription, details)
     if subscription["latest_invoice"] != last:
@@ -73,6 +85,19 @@ def _try(account: Account, given: dict[str, Any]) -> Json:
             "No upcoming invoices for this subscription", code="invoice_upcoming_none"
         )
     return changing.upcoming(account, subscription)
+
+
+def _add_item(account: Account, subscription: Json, given: dict[str, Any]) -> None:
+    """Let an item wait for the next invoice, as one that was created would."""
+    details = {"subscription": subscription["id"], "subscription_item": None}
+    parent = {"subscription_details": details, "type": "subscription_details"}
+    item = shapes.invoiceitem(
+        account.now(),
+        customer=subscription["customer"],
+        parent=parent,
+        **{"currency": subscription["currency"], **given},
+    )
+    account.add(item, None)
 
 
 def _try_new(account: Account, given: dict[str, Any], details: dict[str, Any]) -> Json:

@@ -188,6 +188,70 @@ def item(created: int, **given: Any) -> Json:
     return body | given  # with a quantity, unless its price is metered
 
 
+def coupon(created: int, **given: Any) -> Json:
+    body: Json = {
+        "id": new_id("", length=8)[1:].upper(),
+        "object": "coupon",
+        "amount_off": None,
+        "created": created,
+        "currency": None,
+        "duration": "forever",
+        "duration_in_months": None,
+        "livemode": False,
+        "max_redemptions": None,
+        "metadata": {},
+        "name": None,
+        "percent_off": None,
+        "redeem_by": None,
+        "times_redeemed": 0,
+        "valid": True,
+    }
+    return body | given
+
+
+def discount(start: int, **given: Any) -> Json:
+    body: Json = {
+        "id": new_id("di"),
+        "object": "discount",
+        "checkout_session": None,
+        "customer": None,
+        "customer_account": None,
+        "end": None,
+        "invoice": None,
+        "invoice_item": None,
+        "promotion_code": None,
+        "source": {"coupon": "", "type": "coupon"},
+        "start": start,
+        "subscription": None,
+        "subscription_item": None,
+    }
+    return body | given
+
+
+def tax_rate(created: int, **given: Any) -> Json:
+    body: Json = {
+        "id": new_id("txr"),
+        "object": "tax_rate",
+        "active": True,
+        "country": None,
+        "created": created,
+        "description": None,
+        "display_name": "",
+        "effective_percentage": None,
+        "flat_amount": None,
+        "inclusive": False,
+        "jurisdiction": None,
+        "jurisdiction_level": None,
+        "livemode": False,
+        "metadata": {},
+        "percentage": 0.0,
+        "rate_type": "percentage",
+        "state": None,
+        "tax_type": None,
+    }
+    return body | given
+
+
 def invoice(created: int, **given: Any) -> Json:
     body: Json = {
         "id": new_id("in"),

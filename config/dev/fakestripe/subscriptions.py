@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from config.dev.fakestripe import beginning, changing, customers, errors, lists, params
+from config.dev.fakestripe import (
+    beginning,
+    changing,
+    customers,
+    errors,
+    lists,
+    params,
+    reductions,
+)
 from config.dev.fakestripe.account import Account
 from config.dev.fakestripe.calls import Call
 from config.dev.fakestripe.due import OVER
@@ -50,7 +58,9 @@ _FIELDS: params.Spec = {
     "collection_method": _METHOD,
     "days_until_due": params.quantity,
     "default_payment_method": params.text,
+    "default_tax_rates": reductions.TAX_RATES,
     "description": params.text,
+    "discounts": reductions.DISCOUNTS,
     "metadata": params.metadata,
     "off_session": params.boolean,
     "payment_behavior": _BEHAVIOR,
@@ -143,6 +153,7 @@ def apply(account: Account, subscription: Json, given: dict[str, Any]) -> Json:
     behavior = given.pop("proration_behavior", None) or "create_prorations"
     date = given.pop("proration_date", None)
     _set_words(subscription, given)
+    reductions.prepare(account, given, subscription=subscription["id"])
     before = account.get("subscription", subscription["id"])
     if "items" in given:
         items = given.pop("items") or []

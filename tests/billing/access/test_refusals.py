@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +12,12 @@ import time_machine
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from billing.access.commands.refusals import record_refusals
+from billing.access.queries.explanations import explain_access
+from billing.access.queries.facts import get_access_facts
 from billing.ledger.commands.credits import grant_credit
 from billing.ledger.commands.periods import close_period
 from billing.models import AccessRefusal, RefusalReason, Subscription
@@ -122,13 +125,15 @@ def test_what_lifts_a_hard_limit_is_recorded_at_once(
 
 
 def test_an_api_key_that_lifts_a_reason_is_named(over: Organization) -> None:
-    key = {"x-api-key": make_key(over.white_label, "billing:write", organization=over)}
+    key = make_key(over.white_label, "billing:write", organization=over)
     body = {"spending_limit_hard": 11}
 
-    Client(headers=key).put("/v1/billing/limits", body, "application/json")
+    Client(headers={"x-api-key": key}).put(
+        "/v1/billing/limits", body, "application/json"
+    )
 
-    [(_, lifting, actor)] = history(over)
-    assert (lifting, actor.split()[0]) == ("limit_raised", "key")
+    by = f"API key test ({key[:10]}…)"
+    assert history(over) == [("hard_limit", "limit_raised", by)]
 
 
 def test_the_note_of_a_change_is_stored(over: Organization) -> None:
@@ -245,6 +250,85 @@ def test_many_changes_cost_few_statements(
     assert AccessRefusal.objects.exclude(ended_at=None).count() == number
     with django_assert_max_num_queries(1):
         record_refusals(ids, now=LATER)
+
+
+# --- one beginning --------------------------------------------------------------------
+
+
+def since_everywhere(org: Organization) -> tuple[set[Any], dict[str, Any]]:
+    """Return since when access is refused, and since when each reason applies.
+
+    As the history, the status line with and without figures, and the API have it.
+    """
+    org = Organization.objects.select_related("white_label").get(pk=org.pk)
+    shown = explain_access(org, now=timezone.now())
+    facts = get_access_facts(org.pk, now=timezone.now())
+    key = {"x-api-key": make_key(org.white_label, READ, "organizations:read")}
+    path = f"/api/v1/organizations/{org.pk}/access"
+    body = Client(headers=key).get(path).json()
+    refusal = AccessRefusal.objects.get(organization=org, ended_at=None)
+    reasons = {
+        row.code: row.started_at for row in refusal.reasons.filter(ended_at=None)
+    }
+    assert {row.code: row.since for row in shown.reasons} == reasons
+    assert {row.code: row.since for row in facts.refusals(timezone.now())} == reasons
+    assert {
+        row["code"]: datetime.fromisoformat(row["since"]) for row in body["reasons"]
+    } == reasons
+    return {refusal.started_at, shown.since, facts.refused_since}, reasons
+
+
+def test_the_status_line_begins_where_the_history_does(over: Organization) -> None:
+    assert since_everywhere(over) == ({NOW}, {"hard_limit": NOW})
+
+    with time_machine.travel(LATER, tick=False):
+        change_organization(over, {"is_active": False})
+        remove_limit(over)
+
+        # Refused since the limit was reached, although another reason is left.
+        assert since_everywhere(over) == ({NOW}, {"inactive": LATER})
+
+
+def test_a_fact_that_is_older_than_the_history_counts_from_the_history(
+    org: Organization,
+) -> None:
+    """A pause that Stripe reports after another refusal had ended."""
+    subscribe(org, "active")
+    change_organization(org, {"is_active": False})
+    with time_machine.travel(LATER, tick=False):
+        change_organization(org, {"is_active": True})
+        mirror(org, "active", paused_at=NOW - timedelta(days=3))
+
+        assert since_everywhere(org) == ({LATER}, {"paused": LATER})
+
+
+def test_what_is_not_recorded_yet_applies_since_its_fact(org: Organization) -> None:
+    Organization.objects.filter(pk=org.pk).update(deleted_at=NOW)
+
+    [refusal] = get_access_facts(org.pk, now=LATER).refusals(LATER)
+
+    assert refusal.since == NOW
+
+
+@pytest.mark.parametrize("scopes", [("organizations:write",)])
+def test_an_api_key_that_restores_an_organization_is_named(
+    acme: WhiteLabel, scopes: tuple[str, ...]
+) -> None:
+    owner, org = make_organization(acme, "owner"), make_organization(acme, "gone")
+    acme.owner = owner
+    acme.save()
+    key = make_key(acme, *scopes)
+    headers = {"x-api-key": key}
+    inner = f"/v1/api/organizations/{owner.pk}/whitelabel/organizations/{org.pk}"
+    own = f"/api/v1/organizations/{org.pk}"
+
+    delete_organization(org)
+    assert Client(headers=headers).get(f"{inner}/restore").status_code == 200
+    delete_organization(org)
+    assert Client(headers=headers).post(f"{own}/restore").status_code == 200
+
+    by = f"API key test ({key[:10]}…)"
+    assert history(org) == [("deleted", "restored", by)] * 2
 
 
 # --- two workers ----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,8 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from billing.forecast.queries.estimated_invoices import get_estimate
-from billing.forecast.queries.estimates import EstimatedInvoice
+from billing.console.queries.organization_list import iterate_rows
+from billing.forecast.commands.bands import fill_missing_bands
+from billing.forecast.queries.estimated_invoices import get_estimate, list_estimates
+from billing.forecast.queries.estimates import EstimatedInvoice, Total
+from billing.forecast.queries.forecasts import forecast_all
 from billing.ledger.commands.credits import grant_credit
 from billing.ledger.commands.periods import close_period
 from billing.models import BillingAccount, Charge, Price, Subscription
@@ -334,6 +338,27 @@ def test_the_list_reads_no_more_for_more_organizations(
     assert count() <= before
 
 
+def check_lists_have_the_range(organization: Organization, total: Total) -> None:
+    """Compare the range of lists and files with that of the page.
+
+    A list shows what was prepared, and asks for it; a file computes it.
+    """
+
+    def listed() -> EstimatedInvoice:
+        [row] = list_estimates([organization], forecast_all([organization])).values()
+        return row
+
+    assert listed().totals == (replace(total, low=None, high=None),)
+    assert listed().needs_range
+    [row] = iterate_rows(Organization.objects.all(), [organization.pk])
+    assert row.estimate is not None
+    assert row.estimate.totals == (total,)
+    assert fill_missing_bands([organization.pk]) == 1
+    assert (listed().totals, listed().needs_range) == ((total,), False)
+    assert fill_missing_bands([organization.pk]) == 0
+    assert get_estimate(organization).totals == (total,)
+
+
 def test_a_long_history_has_a_range_and_a_score(acme: WhiteLabel) -> None:
     old = make_organization(acme, "old", contract_started_on="2026-01-01")
     make_rate(acme, "1")
@@ -363,5 +388,6 @@ def test_a_long_history_has_a_range_and_a_score(acme: WhiteLabel) -> None:
     assert total.high is not None
     assert total.low <= total.amount <= total.high
     assert estimate.hit_rate is not None
+    check_lists_have_the_range(old, total)
     assert estimate.hit_rate.are_billing_periods
     assert (estimate.hit_rate.hits, estimate.hit_rate.periods) == (3, 3)

@@ -22,6 +22,7 @@ from billing.stripe.commands.mirror.upserts import (
     mark_synced,
     upsert,
 )
+from billing.stripe.commands.upcoming import mark_outdated
 from orgs.catalog import CURRENCY_DIGITS
 
 TABLE = "billing_invoiceadjustment"
@@ -78,7 +79,11 @@ def mirror_adjustments(
     ]
     outcome.discrepancy_count = record_differences(differences, ids, context)
     if context.repairs:
-        outcome.written = len(upsert(TABLE, columns, context.at))
+        written = upsert(TABLE, columns, context.at)
+        outcome.written = len(written)
+        if written:  # a credit note may have changed the customer's balance
+            changed = (row for row in columns if row.stripe_id in written)
+            mark_outdated(row.organization_id for row in changed)
         if context.run_id is None:
             mark_synced(TABLE, ids, context.at)
     return outcome

@@ -15,6 +15,7 @@ from billing.stripe.commands.mirror.fetches import (
     Outcome,
     record_differences,
 )
+from billing.stripe.commands.upcoming import mark_outdated
 
 _DELETED = "not in Stripe"
 
@@ -43,6 +44,7 @@ def mark_subscription_deleted(stripe_id: str, context: FetchContext) -> Outcome:
             status=Subscription.Status.CANCELED, synced_at=context.at
         )
         terms_changed.send(Subscription, organization_ids=[row.organization_id])
+        mark_outdated([row.organization_id])
     return outcome
 
 
@@ -68,6 +70,7 @@ def delete_invoice(stripe_id: str, context: FetchContext) -> Outcome:
         unchanged = Invoice.objects.filter(pk=row.pk, synced_at__lte=context.at)
         outcome.written, _ = unchanged.delete()
     if outcome.written:
+        mark_outdated([row.organization_id])
         outcome.discrepancy_count += delete_charge_lines(
             stripe_id, row.organization_id, context
         )

@@ -28,6 +28,7 @@ from billing.stripe.commands.mirror.upserts import (
     mark_synced,
     upsert,
 )
+from billing.stripe.commands.upcoming import mark_outdated
 from orgs.catalog import CURRENCY_DIGITS
 
 TABLE = "billing_invoice"
@@ -226,7 +227,10 @@ def _describe_status(invoice: Invoice | _InvoiceColumns) -> str:
 def _write(columns: Sequence[_InvoiceColumns], context: FetchContext) -> int:
     """Write the rows that differ and return how many did."""
     written = upsert(TABLE, columns, context.at)
-    _announce_attempts([row for row in columns if row.stripe_id in written])
+    changed = [row for row in columns if row.stripe_id in written]
+    _announce_attempts(changed)
+    if changed:
+        mark_outdated(row.organization_id for row in changed)
     if context.run_id is None:
         mark_synced(TABLE, [row.stripe_id for row in columns], context.at)
     return len(written)

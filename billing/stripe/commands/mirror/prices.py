@@ -11,6 +11,7 @@ from billing.models import Price, Subscription
 from billing.stripe.commands.mirror.fetches import FetchContext
 from billing.stripe.commands.mirror.unreadable import resolve_readable
 from billing.stripe.commands.mirror.upserts import clean, upsert
+from billing.stripe.commands.upcoming import mark_prices_outdated
 
 _LONGEST_TIER, _LONGEST_NAME = 32, 250
 
@@ -42,6 +43,8 @@ def mirror_prices(prices: Sequence[gateway.Price], context: FetchContext) -> int
     written = upsert("billing_price", columns, context.at)
     if written and context.run_id is None:
         _update_subscriptions(written)
+    if written:
+        mark_prices_outdated(written)
     return len(written)
 
 

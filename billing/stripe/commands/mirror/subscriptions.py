@@ -36,6 +36,7 @@ from billing.stripe.commands.mirror.items import (
 from billing.stripe.commands.mirror.owners import Owner, find_owners, is_in_scope
 from billing.stripe.commands.mirror.prices import find_prices
 from billing.stripe.commands.mirror.upserts import changed_kinds, mark_synced, upsert
+from billing.stripe.commands.upcoming import mark_outdated
 
 TABLE = "billing_subscription"
 _UNSOLD = Discrepancy.Kind.UNSOLD_ITEM
@@ -297,6 +298,8 @@ def _write(
     if written:
         ids = sorted({row.organization_id for row in rows if row.stripe_id in written})
         terms_changed.send(Subscription, organization_ids=ids)
+    if written or changed or deleted:
+        mark_outdated(row.organization_id for row in columns.values())
     return len(written | changed) + deleted
 
 

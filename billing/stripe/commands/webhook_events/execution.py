@@ -25,6 +25,7 @@ from billing.stripe.commands.mirror.unreadable import (
     UnreadableObject,
     record_unreadable,
 )
+from billing.stripe.commands.upcoming import mark_outdated
 from billing.stripe.commands.webhook_events import outages
 from billing.stripe.commands.webhook_events.locks import object_lock
 from billing.stripe.commands.webhook_events.outcomes import (
@@ -33,6 +34,7 @@ from billing.stripe.commands.webhook_events.outcomes import (
     fail,
     put_back,
 )
+from billing.stripe.commands.webhook_events.previews import mark_previews_of
 from billing.stripe.commands.webhook_events.queue import claim
 
 DEADLINE_SECONDS = 8  # of a call: an event that fails is retried later
@@ -106,7 +108,9 @@ def _refetch_object(event: StripeEvent) -> None:
     """Refetch the object of an event, or end the event if it needs no refetch."""
     refetch = _find_refetch(event.type)
     if refetch is None:
-        return end(event, _State.DONE, "not needed")
+        is_used = mark_previews_of(event)
+        reason = "estimates are read again" if is_used else "not needed"
+        return end(event, _State.DONE, reason)
     if not _is_supported(event):
         return end(event, _State.PARKED, f"unsupported version {event.api_version}")
     if not event.object_id:
@@ -160,6 +164,8 @@ def _end_mirrored(event: StripeEvent, outcome: Outcome, fetched_at: datetime) ->
     if outcome.unlinked_customers and not outcome.seen:
         return end(event, _State.PARKED, "customer is not linked to an organization")
     organization_id = outcome.seen.get(event.object_id)
+    # Also what is not mirrored may have changed: a discount, a balance, a tax ID.
+    mark_outdated(outcome.seen.values())
     end(event, _State.DONE, organization_id=organization_id)
     _end_earlier(event, fetched_at, organization_id)
     return None
