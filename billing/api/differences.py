@@ -6,13 +6,12 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from billing.api.schemas.differences import (
-    DIFFERENCE_COLUMNS,
     DifferenceIn,
     DifferenceOut,
     difference_body,
-    difference_rows,
 )
 from billing.ledger.queries.cost_differences import CostDifference, explain_costs
+from billing.ledger.schemas import DIFFERENCE_COLUMNS, difference_rows
 from orgs import access
 from orgs.catalog import Scope
 from orgs.schemas.csv import csv_text

@@ -1,7 +1,8 @@
-"""URL parameters of the organization list and the overview, and a form."""
+"""URL parameters of the list, the overview, and cost differences, and a form."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import TypedDict
 from urllib.parse import urlencode
 
@@ -19,9 +20,11 @@ from billing.console.queries.organization_list import (
     State,
 )
 from billing.console.queries.scope import FleetScope
+from billing.ledger.queries.cost_spans import SpanChoice
 from billing.models import Subscription
 from billing.needs_action.forms import need_filters
-from orgs.errors import DomainError, NotFound
+from orgs.days import ONE_DAY
+from orgs.errors import DomainError, InvalidDateRange, NotFound
 from orgs.models import WhiteLabel
 
 _SEARCH_LENGTH = 200
@@ -214,3 +217,72 @@ def _choice(scope: FleetScope, *, current: bool) -> FleetChoice:
         "url": f"{base}?{query}" if query else base,
         "current": current,
     }
+
+
+# The parameters of the difference of costs; the chart of the same page has its own.
+DIFFERENCE_PARAMETERS = (
+    *("diff_from", "diff_through", "compare_from", "compare_through"),
+    *("period", "compare_period", "diff_by"),
+)
+
+
+def read_difference_choice(chosen: Mapping[str, str]) -> SpanChoice:
+    """Return the ranges that the parameters of the costs page choose.
+
+    Raises `InvalidDateRange` with the name of the field.
+    """
+    start, end = _days(chosen, "diff_from", "diff_through")
+    compare_start, compare_end = _days(chosen, "compare_from", "compare_through")
+    return SpanChoice(
+        start=start,
+        end=end,
+        compare_start=compare_start,
+        compare_end=compare_end,
+        period=_number(chosen, "period"),
+        compare_period=_number(chosen, "compare_period"),
+    )
+
+
+def _days(
+    chosen: Mapping[str, str], first: str, last: str
+) -> tuple[date | None, date | None]:
+    """Return the first day of a range and the day after its last one."""
+    start, end = _day(chosen, first), _after(chosen, last)
+    if start and end and start >= end:
+        raise InvalidDateRange(
+            f"“{first}” must not be after “{last}”.", fields=(first, last)
+        )
+    return start, end
+
+
+def _day(chosen: Mapping[str, str], name: str) -> date | None:
+    if name not in chosen:
+        return None
+    try:
+        return date.fromisoformat(chosen[name])
+    except ValueError:
+        raise InvalidDateRange(
+            f"“{name}” must be a date such as 2026-11-21.", fields=(name,)
+        ) from None
+
+
+def _after(chosen: Mapping[str, str], name: str) -> date | None:
+    """Return the day after the last one of a range."""
+    last = _day(chosen, name)
+    if last is None:
+        return None
+    if last == date.max:
+        raise InvalidDateRange(f"“{name}” is too late.", fields=(name,))
+    return last + ONE_DAY
+
+
+_MAX_DIGITS = 9
+
+
+def _number(chosen: Mapping[str, str], name: str) -> int | None:
+    text = chosen.get(name, "")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
+        raise InvalidDateRange(f"“{name}” must be a number.", fields=(name,))
+    return int(text)

@@ -297,6 +297,7 @@ class Migration(migrations.Migration):
                     ('hosted_url', models.URLField(blank=True, max_length=500)),
                     ('payment_ids', models.TextField(blank=True, db_default='', default='')),
                     ('has_final_lines', models.BooleanField(db_default=False, default=False)),
+                    ('price_totals', models.JSONField(editable=False, null=True)),
                     ('synced_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ],
                 options={

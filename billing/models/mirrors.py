@@ -280,8 +280,8 @@ def overdue_trigger() -> pgtrigger.Trigger:
 
 
 @with_history(
-    exclude=["white_label", "overdue_from", "has_final_lines"],
-    untracked=["synced_at", "has_final_lines"],
+    exclude=["white_label", "overdue_from", "has_final_lines", "price_totals"],
+    untracked=["synced_at", "has_final_lines", "price_totals"],
 )
 class Invoice(models.Model):
     """Invoice as Stripe has it; amounts are in its currency and rounded by Stripe.
@@ -345,6 +345,9 @@ class Invoice(models.Model):
     # Of an invoice with more lines than lists have: all of them were read after it was
     # finalized, and they cannot change any more.
     has_final_lines = models.BooleanField(default=False, db_default=False)
+    # The sum of the lines of each price, as text, without those of Orgdesk's charges.
+    # Discounts and taxes are not in it. Null: not all lines were read.
+    price_totals = models.JSONField(null=True, editable=False)
     synced_at = models.DateTimeField(default=timezone.now)  # when Stripe was asked
 
     class Meta:

@@ -1,6 +1,5 @@
 """Parameters and bodies of the difference of an organization's costs."""
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -13,7 +12,6 @@ from billing.ledger.queries.cost_differences import (
     Cause,
     CostDifference,
     ProjectDifference,
-    TermKind,
 )
 from billing.ledger.queries.cost_spans import CostSpan, SpanChoice
 from billing.ledger.queries.difference_texts import (
@@ -25,7 +23,6 @@ from metrics.queries.cost_differences import PartDifference
 from metrics.schemas.charts import number
 from orgs.days import parse_day
 from orgs.models import WhiteLabel
-from orgs.schemas.csv import Cell
 from orgs.schemas.numbers import PlainInt
 
 
@@ -91,8 +88,8 @@ class TermOut(Schema):
 
     kind: str = Field(
         description="`volume`, `price`, `mix`, `new`, or `ended` for usage;"
-        " `plan_and_seats`, `credits`, `free_balance`, `adjustments`, or `rounding` for"
-        " whole closed periods."
+        " `plan`, `seats`, `other_lines`, `plan_and_seats`, `credits`, `free_balance`,"
+        " `adjustments`, or `rounding` for whole closed periods."
     )
     label: str = Field(description="A label for people.")
     amount: float = Field(description="The amount, unrounded; 0 if it does not apply.")
@@ -170,6 +167,11 @@ class DifferenceOut(Schema):
         description="`usage`: the totals are the cost of usage. `invoiced`: both ranges"
         " are whole closed billing periods, and the totals are what was billed."
     )
+    is_divided: bool = Field(
+        description="`plan`, `seats`, and `other_lines` (such as taxes and discounts)"
+        " are three terms. If false, the lines of an invoice were not read yet,"
+        " and `plan_and_seats` is their sum."
+    )
     from_: date = Field(alias="from", description="First day.")
     to: date = Field(description="Day after the last.")
     compare_from: date = Field(description="First day of the range to compare with.")
@@ -194,6 +196,7 @@ def difference_body(difference: CostDifference) -> bytes:
     body: dict[str, Any] = {
         "currency": currency,
         "basis": "invoiced" if difference.is_invoiced else "usage",
+        "is_divided": difference.is_divided,
         **_span(difference.span),
         **{f"compare_{k}": v for k, v in _span(difference.compare_span).items()},
         "total": number(difference.total),
@@ -263,43 +266,3 @@ def _project(row: ProjectDifference) -> dict[str, Any]:
         "is_ended": row.is_ended,
         **_terms(row.difference),
     }
-
-
-DIFFERENCE_COLUMNS = (
-    *("line", "product", "meter", "project_id", "project"),
-    *("quantity", "compare_quantity", "cost", "compare_cost", "difference"),
-    *(kind.value for kind in USAGE_KINDS),
-    *("unpriced_quantity", "compare_unpriced_quantity", "currency"),
-)
-
-
-def difference_rows(difference: CostDifference) -> Iterator[list[Cell]]:
-    """Yield a row for each product, meter, and project, and each term of invoices.
-
-    The costs of all rows add up to the totals, and the differences to the difference.
-    """
-    for row in difference.parts:
-        yield [
-            "usage",
-            *row.key[:2],
-            row.key.project_id or None,
-            difference.project_names[row.key.project_id],
-            *(row.part.quantity, row.compared.quantity),
-            *(row.part.cost, row.compared.cost, row.terms.total),
-            *(getattr(row.terms, kind) for kind in USAGE_KINDS),
-            *(row.part.unpriced_quantity, row.compared.unpriced_quantity),
-            difference.currency,
-        ]
-    for kind in TermKind:
-        if difference.is_invoiced and not kind.is_usage:
-            yield _invoice_row(kind, difference)
-
-
-def _invoice_row(kind: TermKind, difference: CostDifference) -> list[Cell]:
-    now = getattr(difference.invoiced, kind)
-    before = getattr(difference.compare_invoiced, kind)
-    empty: list[Cell] = [None] * len(USAGE_KINDS)
-    return [
-        *(kind.value, None, None, None, None, None, None),
-        *(now, before, now - before, *empty, None, None, difference.currency),
-    ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +9,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.urls import reverse
 
+from billing.console.forms import DIFFERENCE_PARAMETERS, read_difference_choice
 from billing.ledger.queries.cost_differences import (
     USAGE_KINDS,
     CostDifference,
@@ -26,16 +26,10 @@ from billing.ledger.queries.difference_texts import (
 )
 from billing.models import BillingPeriod
 from metrics.queries.cost_differences import PartDifference
-from orgs.days import ONE_DAY
 from orgs.errors import InvalidDateRange, NotFound
 from orgs.models import Organization
 
 PANEL = "difference-panel"
-# The parameters of the panel; the chart of the same page has its own.
-PARAMETERS = (
-    *("diff_from", "diff_through", "compare_from", "compare_through"),
-    *("period", "compare_period", "diff_by"),
-)
 Parameters = Sequence[tuple[str, str]]  # of a URL; a name may occur more than once
 _BY = {"product": "Product", "meter": "Meter", "project": "Project"}
 _MAX_ROWS = 50
@@ -68,15 +62,18 @@ def difference_context(
     `difference_problem`.
     """
     problem = ""
-    chosen = {name: text for name in PARAMETERS if (text := query.get(name, ""))}
+    chosen = {
+        name: text for name in DIFFERENCE_PARAMETERS if (text := query.get(name, ""))
+    }
     try:
         by = _by(chosen)
-        difference = explain_costs(organization, _choice(chosen))
+        difference = explain_costs(organization, read_difference_choice(chosen))
     except (InvalidDateRange, NotFound) as error:
         problem, chosen, by = _message(error), {}, "product"
         difference = explain_costs(organization, SpanChoice())
     url = reverse("billing:costs", args=[organization.pk])
     return {
+        "organization": organization,
         "difference": difference,
         "difference_problem": problem,
         "summary": summarize(difference),
@@ -97,7 +94,6 @@ def difference_context(
             for slug, label in _BY.items()
         ],
         "difference_kept": [*other_parameters, ("diff_by", by)],
-        "difference_csv_url": _csv_url(organization, difference),
         "currency": difference.currency,
         "meter_labels": {
             row.meter: meter_label(row.meter) for row in difference.unpriced
@@ -119,64 +115,6 @@ def _by(chosen: dict[str, str]) -> str:
             "“diff_by” must be product, meter, or project.", fields=("diff_by",)
         )
     return by
-
-
-def _choice(chosen: dict[str, str]) -> SpanChoice:
-    start, end = _days(chosen, "diff_from", "diff_through")
-    compare_start, compare_end = _days(chosen, "compare_from", "compare_through")
-    return SpanChoice(
-        start=start,
-        end=end,
-        compare_start=compare_start,
-        compare_end=compare_end,
-        period=_number(chosen, "period"),
-        compare_period=_number(chosen, "compare_period"),
-    )
-
-
-def _days(
-    chosen: dict[str, str], first: str, last: str
-) -> tuple[date | None, date | None]:
-    """Return the first day of a range and the day after its last one."""
-    start, end = _day(chosen, first), _after(chosen, last)
-    if start and end and start >= end:
-        raise InvalidDateRange(
-            f"“{first}” must not be after “{last}”.", fields=(first, last)
-        )
-    return start, end
-
-
-def _day(chosen: dict[str, str], name: str) -> date | None:
-    if name not in chosen:
-        return None
-    try:
-        return date.fromisoformat(chosen[name])
-    except ValueError:
-        raise InvalidDateRange(
-            f"“{name}” must be a date such as 2026-11-21.", fields=(name,)
-        ) from None
-
-
-def _after(chosen: dict[str, str], name: str) -> date | None:
-    """Return the day after the last one of a range."""
-    last = _day(chosen, name)
-    if last is None:
-        return None
-    if last == date.max:
-        raise InvalidDateRange(f"“{name}” is too late.", fields=(name,))
-    return last + ONE_DAY
-
-
-_MAX_DIGITS = 9
-
-
-def _number(chosen: dict[str, str], name: str) -> int | None:
-    text = chosen.get(name, "")
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
-        raise InvalidDateRange(f"“{name}” must be a number.", fields=(name,))
-    return int(text)
 
 
 def _terms(difference: CostDifference) -> list[dict[str, Any]]:
@@ -306,7 +244,9 @@ def _choices(
 ) -> list[dict[str, Any]]:
     """Return links: the open period so far, and the last closed ones by number."""
     by = {"diff_by": chosen["diff_by"]} if "diff_by" in chosen else {}
-    has_range = any(name in chosen for name in PARAMETERS if name != "diff_by")
+    has_range = any(
+        name in chosen for name in DIFFERENCE_PARAMETERS if name != "diff_by"
+    )
     rows = BillingPeriod.objects.filter(
         organization=organization, ends_at__isnull=False
     )
@@ -331,21 +271,3 @@ def _choices(
 def _url(url: str, other_parameters: Parameters, parameters: dict[str, str]) -> str:
     pairs = [*other_parameters, *parameters.items()]
     return f"{url}?{urlencode(pairs)}" if pairs else url
-
-
-def _csv_url(organization: Organization, difference: CostDifference) -> str:
-    spans = difference.span, difference.compare_span
-    if all(len(span.periods) == 1 for span in spans):
-        query = {
-            "period": str(spans[0].numbers[0]),
-            "compare_period": str(spans[1].numbers[0]),
-        }
-    else:
-        query = {
-            "from": spans[0].days.start.isoformat(),
-            "to": spans[0].days.end.isoformat(),
-            "compare_from": spans[1].days.start.isoformat(),
-            "compare_to": spans[1].days.end.isoformat(),
-        }
-    path = f"/api/v1/organizations/{organization.pk}/costs/difference.csv"
-    return f"{path}?{urlencode({**query, 'for': 'excel'})}"

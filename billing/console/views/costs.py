@@ -5,11 +5,8 @@ from typing import Any
 from django.http import HttpResponse
 from django.urls import reverse
 
-from billing.console.views.cost_differences import (
-    PANEL,
-    PARAMETERS,
-    difference_context,
-)
+from billing.console.forms import DIFFERENCE_PARAMETERS
+from billing.console.views.cost_differences import PANEL, difference_context
 from billing.forecast.charts import limit_lines, period_chart
 from billing.forecast.queries.forecasts import Forecast, get_forecast
 from metrics.forms import CHART_PARAMETERS
@@ -67,7 +64,7 @@ def ask_costs(request: OrgRequest, organization_id: int) -> ChartRequest:
         organization_id,
         Scope.BILLING_READ,
         offers_cumulative=True,
-        other_parameters=PARAMETERS,
+        other_parameters=DIFFERENCE_PARAMETERS,
     )
 
 

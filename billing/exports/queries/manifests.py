@@ -38,11 +38,13 @@ def build_manifest(download: Download, *, rows: int, digest: Digest) -> dict[str
     """Return the manifest of a file, ready for JSON.
 
     `amounts` says whether the amounts are final or may still change; `range` is null
-    at an end without a bound. `currencies` are those of the white labels: a row with
+    at an end without a bound, and `compared_range` is what a difference is against.
+    `currencies` are those of the white labels: a row with
     another one names it.
     """
     table, selection = download.table, download.selection
     organization = selection.organization
+    compared = table.compared_span(selection) if table.compared_span else None
     return {
         "file": download.file_name,
         "table": table.slug,
@@ -50,6 +52,7 @@ def build_manifest(download: Download, *, rows: int, digest: Digest) -> dict[str
         "created_at": selection.now.astimezone(selection.zone).isoformat(),
         "time_zone": selection.zone.key,
         "range": _range(table.span_of(selection), selection),
+        "compared_range": _range(compared, selection) if compared else None,
         "currencies": selection.currencies,
         "amounts": table.amounts_of(selection).value,
         "organization_id": organization.pk if organization else None,

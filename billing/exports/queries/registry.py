@@ -1,6 +1,7 @@
 """The registry of all tables that can be downloaded."""
 
 from billing.exports.queries import billing_tables, people_tables
+from billing.exports.queries.difference_tables import COST_DIFFERENCE
 from billing.exports.queries.fleet_tables import FLEET_TABLES
 from billing.exports.queries.tables import Level, Table
 from billing.exports.queries.usage_tables import COMPUTED_TABLES
@@ -12,6 +13,7 @@ TABLES: dict[str, Table] = {
     for table in (
         *(declared.build() for declared in _MODEL_TABLES),
         *COMPUTED_TABLES,
+        COST_DIFFERENCE,
         *FLEET_TABLES,
     )
 }

@@ -38,7 +38,10 @@ class TermKind(StrEnum):
     MIX = "mix"
     NEW = "new"
     ENDED = "ended"
-    PLAN_AND_SEATS = "plan_and_seats"
+    PLAN = "plan"
+    SEATS = "seats"
+    OTHER_LINES = "other_lines"
+    PLAN_AND_SEATS = "plan_and_seats"  # in place of the three, where lines are unknown
     CREDITS = "credits"
     FREE_BALANCE = "free_balance"
     ADJUSTMENTS = "adjustments"
@@ -61,13 +64,17 @@ USAGE_KINDS = (
     TermKind.NEW,
     TermKind.ENDED,
 )
+_LINE_KINDS = (TermKind.PLAN, TermKind.SEATS, TermKind.OTHER_LINES)
 _LABELS = {
     TermKind.VOLUME: "Volume",
     TermKind.PRICE: "Price",
     TermKind.MIX: "Mix",
     TermKind.NEW: "New products",
     TermKind.ENDED: "Ended products",
-    TermKind.PLAN_AND_SEATS: "Plan and seats",
+    TermKind.PLAN: "Plan",
+    TermKind.SEATS: "Seats",
+    TermKind.OTHER_LINES: "Taxes, discounts, and other lines",
+    TermKind.PLAN_AND_SEATS: "Plan, seats, and other lines",
     TermKind.CREDITS: "Credits",
     TermKind.FREE_BALANCE: "Free balance",
     TermKind.ADJUSTMENTS: "Adjustments",
@@ -146,6 +153,11 @@ class CostDifference:
         return self.span.is_invoiced and self.compare_span.is_invoiced
 
     @property
+    def is_divided(self) -> bool:
+        """Return whether plan and seats are two terms: all lines were read."""
+        return self.invoiced.is_divided and self.compare_invoiced.is_divided
+
+    @property
     def currency(self) -> str:
         return self.organization.white_label.currency
 
@@ -182,9 +194,15 @@ class CostDifference:
         if kind.is_usage:
             amount: Decimal = getattr(self.usage_terms, kind)
             return amount
-        now: Decimal = getattr(self.invoiced, kind)
-        before: Decimal = getattr(self.compare_invoiced, kind)
+        now, before = self.invoiced_amounts(kind)
         return now - before
+
+    def invoiced_amounts(self, kind: TermKind) -> tuple[Decimal, Decimal]:
+        """Return what was billed of a kind beside usage, and the same before."""
+        is_unknown = kind in _LINE_KINDS and not self.is_divided
+        if is_unknown or (kind is TermKind.PLAN_AND_SEATS and self.is_divided):
+            return ZERO, ZERO
+        return getattr(self.invoiced, kind), getattr(self.compare_invoiced, kind)
 
     @cached_property
     def products(self) -> list[PartDifference]:
@@ -288,7 +306,7 @@ def meter_label(slug: str) -> str:
 def explain_costs(organization: Organization, choice: SpanChoice) -> CostDifference:
     """Return why the cost of a range differs from that of another.
 
-    At most seven statements, and for whole closed periods eight more. Raises
+    At most seven statements, and for whole closed periods ten more. Raises
     `InvalidDateRange` and `NotFound` as `read_spans` does.
     """
     return explain_spans(organization, *read_spans(organization, choice))

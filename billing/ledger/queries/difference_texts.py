@@ -24,7 +24,16 @@ _NOUNS = {
     Unit.BYTE_DAYS: "storage",
 }
 _INVOICE_PHRASES = {
-    TermKind.PLAN_AND_SEATS: ("more for plan and seats", "less for plan and seats"),
+    TermKind.PLAN: ("more for the plan", "less for the plan"),
+    TermKind.SEATS: ("more for seats", "less for seats"),
+    TermKind.OTHER_LINES: (
+        "more for taxes, discounts, and other lines",
+        "less for taxes, discounts, and other lines",
+    ),
+    TermKind.PLAN_AND_SEATS: (
+        "more for plan, seats, and other lines",
+        "less for plan, seats, and other lines",
+    ),
     TermKind.CREDITS: ("less paid by credits", "more paid by credits"),
     TermKind.FREE_BALANCE: ("less paid by free balance", "more paid by free balance"),
     TermKind.ADJUSTMENTS: ("from adjustments", "less from adjustments"),

@@ -84,6 +84,24 @@ def test_the_timeline_shows_the_figures_of_the_time_of_the_alert(
     assert "D-1" not in page
 
 
+def test_the_main_causes_are_on_the_tab_and_the_list_of_all_alerts(
+    ann: Organization,
+) -> None:
+    alert = Alert.objects.get(organization=ann)
+    causes = ["$7.00 more <gpt> tokens", "$3.00 from new a100 usage"]
+    facts = alert.facts | {"causes": causes, "causes_compared": "Nov 12, 2026"}
+    Alert.objects.filter(pk=alert.pk).update(facts=facts)
+    client = as_("viewer", ann.white_label)
+
+    html = client.get(tab(ann)).content.decode()
+    [listed] = re.findall(r"<ul[^>]+data-causes>(.*?)</ul>", html)
+    assert listed.count("<li>") == 2
+    assert "&lt;gpt&gt;" in listed
+    assert "Nov 12, 2026" in html
+    fleet = client.get("/alerts/?state=open").content.decode()
+    assert "&lt;gpt&gt;" in fleet.split("data-causes")[1]
+
+
 def test_the_link_of_an_email_opens_its_alert(ann: Organization) -> None:
     alert = Alert.objects.get(organization=ann)
     client = as_("viewer", ann.white_label)

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from billing.ledger.commands.charges import send_charges
 from billing.ledger.commands.credits import refund_as_credit
-from billing.models import BillingPeriod, Invoice
+from billing.models import BillingPeriod, Invoice, Price
 from orgs.models import Organization, Project, WhiteLabel
 from tests.factories import NOW, event, make_key, make_rate, record
 from tests.support.drafts import Draft
@@ -106,7 +106,7 @@ def test_every_term_of_a_difference(
     assert amounts(body) == {
         "volume": 20, "price": 15, "new": Decimal("2.5"), "ended": -5,
     }  # fmt: skip
-    assert len(body["terms"]) == 10
+    assert len(body["terms"]) == 13
     assert body["basis"] == "usage"
     assert [row["product"] for row in body["products"]] == [
         *("gpt", "old", "new", "secret"),
@@ -196,6 +196,16 @@ def test_periods_that_do_not_exist(used: Organization, ask: Ask) -> None:
     assert ask.error("period=1")[0] == 404  # there is none before
 
 
+def divide_lines(invoice: Invoice) -> None:
+    """Record what each price has on an invoice: a plan, seats, and an unknown one."""
+    for id_, kind in (("price_p", "platform"), ("price_s", "spaces"), ("price_x", "")):
+        Price.objects.create(
+            stripe_id=id_, stripe_product_id=id_, kind=kind, currency="usd"
+        )
+    totals = {"price_p": "80.00", "price_s": "15.50", "price_x": "3"}
+    Invoice.objects.filter(pk=invoice.pk).update(price_totals=totals)
+
+
 def test_whole_periods_add_the_other_terms_of_invoices(
     draft: Draft, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -223,7 +233,7 @@ def test_whole_periods_add_the_other_terms_of_invoices(
         starts_at=second.starts_at.replace(year=2027),
     )
 
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(20):
         body = ask("period=2&compare_period=1")
 
     assert body["basis"] == "invoiced"
@@ -236,5 +246,14 @@ def test_whole_periods_add_the_other_terms_of_invoices(
     rows = ask.rows("period=2&compare_period=1")
     assert sum(Decimal(row["difference"] or 0) for row in rows) == body["difference"]
     assert {row["line"] for row in rows} >= {"usage", "credits", "plan_and_seats"}
+    assert body["is_divided"] is False
+    divide_lines(invoice)
+    body = ask("period=2&compare_period=1")
+    by_kind = amounts(body)
+    lines = [by_kind[kind] for kind in ("plan", "seats", "other_lines")]
+    assert lines == [-80, Decimal("-15.5"), Decimal("-4.5")]
+    assert "plan_and_seats" not in by_kind
+    assert (body["is_divided"], sum(by_kind.values())) == (True, body["difference"])
+    assert "for seats" in body["summary"]
     # The open period has no invoice yet: both are compared by usage.
     assert ask("period=3&compare_period=1")["basis"] == "usage"

@@ -1,5 +1,6 @@
 """Pages: why costs differ, the lines of a cost, and the events of a day."""
 
+import json
 import re
 from decimal import Decimal
 from typing import Any
@@ -71,6 +72,23 @@ def test_the_costs_page_explains_a_difference(
     difference = response.context["difference"]
     shown = sum(shown_terms(difference).values())
     assert shown == response.context["shown_difference"] == Decimal("33.06")
+
+
+def test_the_csv_of_a_difference_has_its_ranges_and_a_manifest(
+    used: Organization, finance: Client
+) -> None:
+    content = page(finance, "costs", used, f"{RANGES}&diff_by=project").content.decode()
+    [link] = re.findall(r'href="([^"]+cost-difference[^"]+)"', content)
+    url = link.replace("&amp;", "&")
+    rows = finance.get(url).getvalue().decode("utf-8-sig").splitlines()
+    assert rows[0].startswith("line,product,meter,project_id,project,quantity")
+    assert len(rows) == 5
+    manifest = json.loads(finance.get(f"{url}&format=manifest").content)
+    assert manifest["rows"] == 4
+    assert manifest["range"]["from"].startswith("2026-11-01")
+    assert manifest["compared_range"]["to"].startswith("2026-10-22")
+    assert finance.get(f"{url}&diff_by=project").status_code == 400
+    assert finance.get(url.replace("2026-11-01", "soon")).status_code == 400
 
 
 def test_shown_terms_add_up_where_each_is_rounded(

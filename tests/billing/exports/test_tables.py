@@ -317,8 +317,8 @@ class _Tables(HTMLParser):
 
 # The links that a page has for each of its tables, by the name of the table's region.
 LINKS = {
-    "Terms of the difference": "difference",
-    "Difference by product": "difference",
+    "Terms of the difference": "cost-difference",
+    "Difference by product": "cost-difference",
     "Refused access": "refusals",
     "Lines of the estimated invoice": "estimated-invoice",
     "Other invoices": "estimated-invoice",

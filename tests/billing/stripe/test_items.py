@@ -14,6 +14,7 @@ from billing.models import (
     BillingPeriod,
     Charge,
     Discrepancy,
+    Invoice,
     Subscription,
     SubscriptionItem,
 )
@@ -23,7 +24,7 @@ from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
 from orgs.models import Organization, WhiteLabel
 from tests.factories import event, make_rate, record
 from tests.support.fake_stripe import FakeStripe, make_price
-from tests.support.stripe_mirror import customer_of, run_sync
+from tests.support.stripe_mirror import customer_of, history, run_sync
 
 pytestmark = [pytest.mark.django_db]
 
@@ -320,3 +321,20 @@ def test_a_first_cycle_is_no_change_of_terms(cart: Cart, acme: WhiteLabel) -> No
     later = timezone.now() + timedelta(days=4)
     with time_machine.travel(later, tick=False):
         assert list_with_boundaries([cart.id]) == {cart.id}
+
+
+def test_an_invoice_keeps_what_each_price_has_on_it(
+    cart: Cart, acme: WhiteLabel
+) -> None:
+    cart.subscribe(cart.plan, cart.seats)
+    run_sync(acme)
+    invoice = Invoice.objects.get(organization=cart.organization)
+    assert invoice.price_totals == {cart.plan: "29.00", cart.seats: "77.00"}
+    assert invoice.total == 106
+
+    written = history()
+    Invoice.objects.update(price_totals=None)
+    run_sync(acme)
+    invoice.refresh_from_db()
+    assert invoice.price_totals == {cart.plan: "29.00", cart.seats: "77.00"}
+    assert history() == written  # it is no change of the invoice

@@ -17,6 +17,7 @@ from billing.stripe.commands import discrepancies
 from billing.stripe.commands.discrepancies import Difference
 from billing.stripe.commands.mirror.fetches import FetchContext
 from billing.stripe.commands.mirror.owners import Owner
+from billing.stripe.commands.mirror.price_totals import write_price_totals
 from orgs.catalog import CURRENCY_DIGITS
 
 _KIND = Discrepancy.Kind.CHARGES
@@ -49,6 +50,7 @@ def mirror_charge_lines(
         at=context.at,
     )
     affected |= {invoice.id for invoice in invoices}
+    write_price_totals(whole, at=context.at)
     _mark_final(whole)
     return_lost_credits(affected)
     return compare_charges(affected, context)
