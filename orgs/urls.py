@@ -1,11 +1,6 @@
 from django.urls import path
 
-from orgs.views.history import (
-    fleet_history,
-    fleet_history_csv,
-    history,
-    history_csv,
-)
+from orgs.views.history import fleet_history, history
 from orgs.views.keys import api_keys, revoke_key, rotate_key
 from orgs.views.organizations import people
 
@@ -13,13 +8,7 @@ app_name = "orgs"
 urlpatterns = [
     path("organizations/<int:organization_id>/people/", people, name="people"),
     path("organizations/<int:organization_id>/history/", history, name="history"),
-    path(
-        "organizations/<int:organization_id>/history.csv",
-        history_csv,
-        name="history_csv",
-    ),
     path("history/", fleet_history, name="fleet_history"),
-    path("history.csv", fleet_history_csv, name="fleet_history_csv"),
     path("api-keys/", api_keys, name="api_keys"),
     path("api-keys/<int:key_id>/rotate/", rotate_key, name="rotate_key"),
     path("api-keys/<int:key_id>/revoke/", revoke_key, name="revoke_key"),

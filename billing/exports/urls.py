@@ -5,6 +5,7 @@ from django.urls import path
 from billing.exports.views import exports
 from billing.exports.views.tables import (
     fleet_table,
+    history_csv,
     needs_action_csv,
     organization_csv,
     organization_table,
@@ -14,6 +15,12 @@ _EXPORT = "exports/<int:export_id>/"
 urlpatterns = [
     path("organizations.csv", organization_csv, name="organization_csv"),
     path("needs-action.csv", needs_action_csv, name="needs_action_csv"),
+    path("history.csv", history_csv, name="fleet_history_csv"),
+    path(
+        "organizations/<int:organization_id>/history.csv",
+        history_csv,
+        name="history_csv",
+    ),
     path("tables/<slug:table>.csv", fleet_table, name="fleet_table"),
     path(
         "organizations/<int:organization_id>/tables/<slug:table>.csv",

@@ -1,6 +1,7 @@
 """The lines that a cost is made of: quantity x unit price, by day."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 from metrics.periods import DayRange, Grain
 from metrics.queries.series import ZERO
 from metrics.units import PriceUnit, display_unit
+from orgs.days import ONE_DAY
 from orgs.queries.prepared import fetch_all
 
 LINES_PER_PAGE = 100
+_DAYS_AT_ONCE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,49 @@ def list_cost_lines(
         return CostLines((), 0, ZERO)
     *_, count, cost = rows[0]
     return CostLines(tuple(_line(row[:-2]) for row in rows), count, cost)
+
+
+_FIRST_AND_LAST = "select min(day), max(day) from ({lines}) l"
+_COUNT = "select count(*) from (select from ({lines}) l limit %(limit)s) l"
+_OF_DAYS = """
+select l.* from ({lines}) l
+order by l.day desc, l.cost desc, l.product, l.meter, l.project_id
+"""
+_PERIOD_DAYS = _LINES.format(
+    range="period = %(period)s and day >= %(start)s and day < %(end)s"
+)
+
+
+def count_cost_lines(
+    organization_id: int, filters: LineFilters, limit: int | None
+) -> int:
+    """Return how many lines a cost has, counted up to a limit; one query."""
+    lines = _DAYS if filters.period is None else _PERIOD
+    parameters = {**filters.parameters(organization_id), "limit": limit}
+    return int(fetch_all(_COUNT.format(lines=lines), parameters)[0][0])
+
+
+def iterate_cost_lines(
+    organization_id: int, filters: LineFilters, *, before: date | None = None
+) -> Iterator[tuple[date, list[CostLine]]]:
+    """Yield all lines of a cost, a week at a time, in the order of the pages.
+
+    Each list comes with the day that it begins with: with `before`, only lines of
+    earlier days are read. One query for each week that has a line or is between such.
+    """
+    lines = _DAYS if filters.period is None else _PERIOD
+    bounds = _FIRST_AND_LAST.format(lines=lines)
+    first, last = fetch_all(bounds, filters.parameters(organization_id))[0]
+    if first is None:
+        return
+    of_days = _OF_DAYS.format(lines=_DAYS if filters.period is None else _PERIOD_DAYS)
+    end = min(before or last + ONE_DAY, last + ONE_DAY)
+    while end > first:
+        start = max(first, end - _DAYS_AT_ONCE * ONE_DAY)
+        week = replace(filters, days=DayRange(start, end))
+        rows = fetch_all(of_days, week.parameters(organization_id))
+        yield start, [_line(row) for row in rows]
+        end = start
 
 
 def _line(row: tuple[Any, ...]) -> CostLine:

@@ -47,10 +47,7 @@ class ListedEvent:
 
 
 # The instants select the partition; the primary key starts with the organization.
-_SQL = """
-select e.event_id, e.at, e.product, e.project_id, e.quantities, exists (
-    select from metrics_usagevoid v where v.organization_id = e.organization_id
-        and v.event_id = e.event_id and v.at = e.at)
+_CHOSEN = """
 from metrics_usageevent e
 where e.organization_id = %(organization_id)s
     and e.at >= %(start)s and e.at < %(end)s
@@ -59,18 +56,46 @@ where e.organization_id = %(organization_id)s
     and starts_with(e.event_id, %(search)s)
     and (%(after)s::timestamptz is null
         or (e.at, e.event_id) > (%(after)s, %(after_id)s))
+"""
+_SQL = """
+select e.event_id, e.at, e.product, e.project_id, e.quantities, exists (
+    select from metrics_usagevoid v where v.organization_id = e.organization_id
+        and v.event_id = e.event_id and v.at = e.at)
+{chosen}
 order by e.at, e.event_id limit %(limit)s
+"""
+_COUNT = """
+select count(*) from (select {chosen} limit %(limit)s) e
 """
 
 
-def list_day_events(organization: Organization, events: DayEvents) -> list[ListedEvent]:
+def list_day_events(
+    organization: Organization, events: DayEvents, limit: int = EVENTS_PER_PAGE
+) -> list[ListedEvent]:
     """Return a page of a day's events, oldest first, and one event more if there is.
 
     One query over the organization's events of the day.
     """
+    parameters = _parameters(organization, events, limit + 1)
+    return [
+        ListedEvent(*row) for row in fetch_all(_SQL.format(chosen=_CHOSEN), parameters)
+    ]
+
+
+def count_day_events(
+    organization: Organization, events: DayEvents, limit: int | None
+) -> int:
+    """Return how many events a day has, counted up to a limit; one query."""
+    parameters = _parameters(organization, events, limit)
+    return int(fetch_all(_COUNT.format(chosen=_CHOSEN), parameters)[0][0])
+
+
+def _parameters(
+    organization: Organization, events: DayEvents, limit: int | None
+) -> dict[str, object]:
     zone = organization.white_label.zone
     after, after_id = events.after or (None, "")
-    parameters = {
+    return {
         "organization_id": organization.pk,
         "start": first_instant(events.day, zone),
         "end": first_instant(events.day + ONE_DAY, zone),
@@ -79,6 +104,5 @@ def list_day_events(organization: Organization, events: DayEvents) -> list[Liste
         "search": events.search,
         "after": after,
         "after_id": after_id,
-        "limit": EVENTS_PER_PAGE + 1,
+        "limit": limit,
     }
-    return [ListedEvent(*row) for row in fetch_all(_SQL, parameters)]

@@ -97,7 +97,7 @@ limit %(limit)s
 
 
 def list_fleet_unpriced(
-    white_label_ids: Iterable[int], *, limit: int
+    white_label_ids: Iterable[int], *, limit: int | None
 ) -> list[FleetUnpriced]:
     """Return the unpriced usage of white labels, the longest without a price first.
 
@@ -137,7 +137,7 @@ limit %(limit)s
 
 
 def list_unpriced_organizations(
-    white_label_id: int, product: str, meter: str, *, limit: int
+    white_label_id: int, product: str, meter: str, *, limit: int | None
 ) -> list[OrganizationUnpriced]:
     """Return the organizations that used a product and meter without a price.
 

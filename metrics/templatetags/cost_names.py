@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import template
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from metrics.catalog import METERS
@@ -50,14 +51,23 @@ def difference(now: Decimal, before: Decimal, currency: str) -> SafeString | str
 
 _SIGNIFICANT = 6  # digits of a unit price
 _MONEY_PLACES = 2
+_PLACES = 15  # of an average price, which may have no end
 
 
 @register.simple_tag
-def unit_price(price: Decimal, currency: str) -> str:
-    """Return a price with the digits it needs: `$2.50`, `$0.023`, `$0.00015`.
+def unit_price(price: Decimal, currency: str) -> SafeString:
+    """Render a price with the digits it needs: `$2.50`, `$0.023`, `$0.00015`."""
+    return format_html(
+        '<data value="{0}" data-number="cost_line.unit_price" data-of=""'
+        ' data-value="{0}" data-unit="{1}">{2}</data>',
+        f"{round(price, _PLACES):f}",
+        currency,
+        _price(price, currency),
+    )
 
-    At most six significant digits: an average price may have no end.
-    """
+
+def _price(price: Decimal, currency: str) -> str:
+    """Return a price with at most six significant digits; an average has any number."""
     places = max(_SIGNIFICANT - 1 - price.adjusted(), 0) if price else 0
     rounded = round(price, places)
     exponent = rounded.normalize().as_tuple().exponent

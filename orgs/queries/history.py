@@ -25,6 +25,8 @@ _LAST_ID = 2**63 - 1
 _UNKNOWN_TIME = datetime(2200, 1, 1, tzinfo=UTC)
 
 Values = Mapping[str, Any]
+HistoryKey = tuple[datetime, str, int]  # the time, the label of the model, and the ID
+_NEWEST_KEY: HistoryKey = (_UNKNOWN_TIME, "", _LAST_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +151,27 @@ def history_page(
     return HistoryPage(shown, _cursor(shown[-1], scope) if has_more else None)
 
 
-def iterate_history(filters: HistoryFilters, *, at_once: int) -> Iterator[list[Change]]:
-    """Yield all changes, newest first, in lists; memory stays bounded."""
-    after = (_UNKNOWN_TIME, "", _LAST_ID)
+def iterate_history(
+    filters: HistoryFilters, *, at_once: int, after: HistoryKey = _NEWEST_KEY
+) -> Iterator[list[Change]]:
+    """Yield all changes after a key, newest first, in lists; memory stays bounded."""
     while changes := _fetch(filters, after, at_once):
         yield changes
         after = changes[-1].key
+
+
+def count_history(filters: HistoryFilters, limit: int | None) -> int:
+    """Return how many changes there are, counted up to a limit in each table.
+
+    Without a limit changes that are noise are counted as well: leaving them out would
+    compare each of millions with the copy before it.
+    """
+    if limit is None:
+        filters = replace(filters, noise={})
+    tables = [table for table in _tables() if _is_listed(table, filters)]
+    statements = [_count_statement(table, filters, limit) for table in tables]
+    counts = fetch_together(statements) if statements else []
+    return sum(int(rows[0][0]) for rows in counts)
 
 
 def tracked_labels() -> set[str]:
@@ -246,12 +263,21 @@ _NEWEST = """
 select e.pgh_created_at, e.pgh_id, e.pgh_label, e.pgh_obj_id, {owner}, c.metadata,
     p.pgh_id, {columns}, {before}
 from {table} e left join pghistory_context c on c.id = e.pgh_context_id
+{copy_before}
+where (e.pgh_created_at, e.pgh_id) < (%(at)s, %(id)s) {conditions}
+order by e.pgh_created_at desc, e.pgh_id desc limit {count}
+"""
+_COPY_BEFORE = """
 left join lateral (
     select o.* from {table} o
     where o.pgh_obj_id = e.pgh_obj_id and o.pgh_id < e.pgh_id
     order by o.pgh_id desc limit 1) p on e.pgh_label = 'update'
-where (e.pgh_created_at, e.pgh_id) < (%(at)s, %(id)s) {conditions}
-order by e.pgh_created_at desc, e.pgh_id desc limit {count}
+"""
+_COUNT = """
+select count(*) from (
+    select from {table} e left join pghistory_context c on c.id = e.pgh_context_id
+    {copy_before}
+    where true {conditions} limit %(limit)s) counted
 """
 _IN_WHITE_LABEL = """and e.organization_id in (
     select id from orgs_organization where white_label_id = %(white_label_id)s)"""
@@ -269,7 +295,37 @@ def _statement(
         "at": at,
         "id": id_ if label == table.label else ties[table.label > label],
     }
+    conditions, values = _conditions(table, filters)
+    text = _NEWEST.format(
+        table=table.name,
+        owner=f"e.{table.owner}" if table.owner else "null::bigint",
+        columns=", ".join(f"e.{column}" for column in table.columns),
+        before=", ".join(f"p.{column}" for column in table.columns),
+        copy_before=_COPY_BEFORE.format(table=table.name),
+        conditions=conditions,
+        count=count,
+    )
+    return text, parameters | values
+
+
+def _count_statement(
+    table: _Table, filters: HistoryFilters, limit: int | None
+) -> tuple[str, dict[str, Any]]:
+    """Return the statement that counts; copies before are read only to find noise."""
+    conditions, values = _conditions(table, filters)
+    has_noise = bool(filters.noise.get(table.label))
+    text = _COUNT.format(
+        table=table.name,
+        copy_before=_COPY_BEFORE.format(table=table.name) if has_noise else "",
+        conditions=conditions,
+    )
+    return text, values | {"limit": limit}
+
+
+def _conditions(table: _Table, filters: HistoryFilters) -> tuple[str, dict[str, Any]]:
+    """Return the conditions of the filters, each with an `and`, and their values."""
     conditions = [_scope(table, filters), _noise(table, filters)]
+    parameters: dict[str, Any] = {}
     for name, condition in (
         ("organization_id", f"and e.{table.owner} = %(organization_id)s"),
         ("white_label_id", ""),
@@ -282,15 +338,7 @@ def _statement(
     for condition, value in _actor_conditions(filters.actor):
         conditions.append(condition)
         parameters |= value
-    text = _NEWEST.format(
-        table=table.name,
-        owner=f"e.{table.owner}" if table.owner else "null::bigint",
-        columns=", ".join(f"e.{column}" for column in table.columns),
-        before=", ".join(f"p.{column}" for column in table.columns),
-        conditions=" ".join(conditions),
-        count=count,
-    )
-    return text, parameters
+    return " ".join(conditions), parameters
 
 
 def _scope(table: _Table, filters: HistoryFilters) -> str:

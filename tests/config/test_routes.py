@@ -136,14 +136,14 @@ ORGANIZATION_PAGES = {
     "metrics:usage",
     "orgs:people",
     "orgs:history",
-    "orgs:history_csv",
+    "billing:history_csv",
 }
 STAFF_PAGES = {
     *("billing:fleet", "billing:organization_list", "billing:organization_csv"),
     "billing:search",  # see test_search_page
     *("billing:needs_action", "billing:needs_action_csv"),
     "orgs:api_keys",
-    *("orgs:fleet_history", "orgs:fleet_history_csv"),  # see test_history_pages
+    *("orgs:fleet_history", "billing:fleet_history_csv"),  # see test_history_pages
     *(
         "billing:stripe_sync",
         "billing:discrepancies",

@@ -239,7 +239,7 @@ def test_the_csv_has_all_filtered_changes(
         org.projects.create(external_id=str(number), name=f"=p{number}")
 
     response = client.get(
-        reverse("orgs:history_csv", args=[org.pk]), {"kind": "projects"}
+        reverse("billing:history_csv", args=[org.pk]), {"kind": "projects"}
     )
 
     text = response.getvalue().decode()

@@ -72,7 +72,7 @@ def _fail(export: Export, *, code: str, message: str) -> None:
 
 def _advance(export: Export, download: Download, retention: timedelta) -> bool:
     deadline = time.monotonic() + SLICE.total_seconds()
-    if export.rows_total is None:
+    if not export.stored_size or not download.table.is_resumable:
         _list_rows(export, download)
     for batch in read_batches(download, export):
         _write(export, batch)

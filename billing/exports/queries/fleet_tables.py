@@ -22,7 +22,7 @@ from billing.exports.queries.tables import (
 )
 from billing.exports.queries.usage_tables import RANGE
 from billing.needs_action.forms import read_need_filters
-from billing.needs_action.queries.overview import needs_action
+from billing.needs_action.queries.overview import list_ending_trials
 from billing.needs_action.queries.reasons import OrganizationInNeed, find_needs
 from billing.needs_action.schemas import NEEDS_COLUMNS, needs_rows
 from billing.stripe.queries.failed_jobs import list_failed_jobs
@@ -43,7 +43,6 @@ from orgs.models.organizations import OrganizationQuerySet
 
 _FLEET = frozenset({Level.FLEET})
 _SCOPE = frozenset({"white_label", "currency"})
-_MAX_UNPRICED = 50_000
 _OWNER = (
     "white_label",
     "organization_id",
@@ -139,7 +138,7 @@ def _needs_action(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
 
 def _trials(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
     scope = _fleet_scope(selection)
-    for row, reason in needs_action(scope.ids, now=selection.now).trials:
+    for row, reason in list_ending_trials(scope.ids, now=selection.now):
         values = (*_owner(row, scope), reason.at)
         yield as_row(values, selection.zone)
 
@@ -151,7 +150,7 @@ def _owner(row: OrganizationInNeed, scope: FleetScope) -> tuple[str | int, ...]:
 
 def _unpriced(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
     labels = {label.pk: label.slug for label in selection.white_labels}
-    for line in list_fleet_unpriced(labels, limit=_MAX_UNPRICED):
+    for line in list_fleet_unpriced(labels, limit=None):
         yield [
             labels[line.white_label_id],
             line.product,
@@ -164,8 +163,7 @@ def _unpriced(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
 
 def _unpriced_organizations(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
     label, (product, meter) = selection.white_labels[0], _unpriced_line(selection)
-    rows = list_unpriced_organizations(label.pk, product, meter, limit=_MAX_UNPRICED)
-    for row in rows:
+    for row in list_unpriced_organizations(label.pk, product, meter, limit=None):
         yield [
             *(label.slug, row.organization_id, row.external_id, row.name),
             *(product, meter, row.quantity, row.since),
@@ -183,7 +181,7 @@ def _unpriced_line(selection: Selection) -> tuple[str, str]:
 
 
 def _failed_jobs(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
-    for job in list_failed_jobs(selection.white_labels):
+    for job in list_failed_jobs(selection.white_labels, limit=None):
         values = (
             *(job.organization_id, job.organization_name),
             *(job.kind, job.id, job.title, job.attempts, job.code, job.reason),

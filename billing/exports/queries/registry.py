@@ -2,7 +2,9 @@
 
 from billing.exports.queries import billing_tables, people_tables
 from billing.exports.queries.difference_tables import COST_DIFFERENCE
+from billing.exports.queries.event_tables import EVENT_TABLES
 from billing.exports.queries.fleet_tables import FLEET_TABLES
+from billing.exports.queries.history_tables import HISTORY_TABLES
 from billing.exports.queries.tables import Level, Table
 from billing.exports.queries.usage_tables import COMPUTED_TABLES
 from orgs.errors import NotFound
@@ -14,6 +16,8 @@ TABLES: dict[str, Table] = {
         *(declared.build() for declared in _MODEL_TABLES),
         *COMPUTED_TABLES,
         COST_DIFFERENCE,
+        *EVENT_TABLES,
+        *HISTORY_TABLES,
         *FLEET_TABLES,
     )
 }

@@ -24,7 +24,7 @@ from billing.ledger.queries.reconciliation import (
 from billing.models import BillingPeriod
 from metrics.charts.costs import shares
 from metrics.forms import ChartQuery
-from metrics.queries.daily_metrics import DAYS, DayMetrics, daily_metrics
+from metrics.queries.daily_metrics import DayMetrics, daily_metrics
 from metrics.queries.periods import current_period
 from metrics.queries.series import GroupBy, Series, series
 from metrics.schemas.costs_csv import (
@@ -142,7 +142,7 @@ def _metrics(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
     organization = selection.get_organization()
     days = read_chart_query(selection).selected.range
     last = min(days.end - ONE_DAY, day_of(selection.now, selection.zone))
-    number = min((last - days.start).days + 1, DAYS)
+    number = (last - days.start).days + 1  # at most ten years
     rows = daily_metrics(organization, last=last, days=number) if number > 0 else []
     for row in reversed(rows):
         yield [getattr(row, name) for name in _DAY_COLUMNS]

@@ -1,6 +1,7 @@
 """Template tags of the links that download a table as CSV, and of large exports."""
 
 from collections.abc import Set
+from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
 from django import template
@@ -31,7 +32,7 @@ _BADGES = {
 def csv_link(
     context: Context,
     slug: str,
-    organization: Organization | None = None,
+    organization: Organization | Literal[""] | None = None,
     *,
     label: str = "CSV",
     **parameters: object,
@@ -42,14 +43,15 @@ def csv_link(
     The link keeps the parameters of the page that the table takes, such as its range
     and filters; `parameters` replace these, and an empty one drops it.
     """
-    level = Level.FLEET if organization is None else Level.ORGANIZATION
+    owner = organization or None  # a template has "" for what is missing
+    level = Level.FLEET if owner is None else Level.ORGANIZATION
     table = get_table(slug, level)
     request = context.get("request")
     names = table.parameters | ({"white_label"} if level is Level.FLEET else set())
     query = _page_parameters(request.GET if request else QueryDict(), names)
     query |= {name: str(value) for name, value in parameters.items()}
     query = {name: value for name, value in query.items() if value}
-    url = _url(slug, organization)
+    url = _url(slug, owner)
     return format_html(
         '<a class="card__link" href="{}?{}" data-csv="{}" hx-boost="false">{}'
         '<span class="visually-hidden">: {}</span></a>',

@@ -41,6 +41,14 @@ def needs_action_csv(request: OrgRequest) -> HttpResponseBase:
     return _download(request, "needs-action", None)
 
 
+@require_GET
+def history_csv(
+    request: OrgRequest, organization_id: int | None = None
+) -> HttpResponseBase:
+    """Return the changes of an organization or of all, filtered as on the page."""
+    return _download(request, "history", organization_id)
+
+
 def _download(
     request: OrgRequest, slug: str, organization_id: int | None
 ) -> HttpResponseBase:

@@ -53,6 +53,14 @@ def needs_action(white_label_ids: Sequence[int], *, now: datetime) -> NeedsActio
     )
 
 
+def list_ending_trials(
+    white_label_ids: Sequence[int], *, now: datetime
+) -> list[tuple[OrganizationInNeed, Reason]]:
+    """Return all trials that end soon, the soonest first; one statement."""
+    kinds = (ReasonKind.TRIAL_ENDING,)
+    return _ending_trials(find_of_kinds(white_label_ids, kinds, now=now, cap=None))
+
+
 def _ending_trials(needs: Needs) -> list[tuple[OrganizationInNeed, Reason]]:
     rows = [
         (row, reason, reason.at)

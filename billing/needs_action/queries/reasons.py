@@ -293,14 +293,19 @@ def find_needs(
 
 
 def find_of_kinds(
-    white_label_ids: Collection[int], kinds: Collection[ReasonKind], *, now: datetime
+    white_label_ids: Collection[int],
+    kinds: Collection[ReasonKind],
+    *,
+    now: datetime,
+    cap: int | None = MAX_COUNT,
 ) -> Needs:
     """Return the organizations with a reason of these kinds, also snoozed; a statement.
 
-    Only these reasons are read, up to the cap of each kind.
+    Only these reasons are read, up to the cap of each kind; None reads all.
     """
-    rows = _fetch("white_label", white_label_ids, kinds, now, MAX_COUNT + 1)
-    return Needs(_build(rows, {}, now), _capped(rows, MAX_COUNT))
+    limit = None if cap is None else cap + 1
+    rows = _fetch("white_label", white_label_ids, kinds, now, limit)
+    return Needs(_build(rows, {}, now), _capped(rows, cap))
 
 
 def list_reasons(

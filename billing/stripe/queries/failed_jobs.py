@@ -28,15 +28,17 @@ class FailedJob:
     failed_at: datetime
 
 
-def list_failed_jobs(white_labels: Sequence[WhiteLabel]) -> list[FailedJob]:
-    """Return the failed jobs of these white labels, newest first.
+def list_failed_jobs(
+    white_labels: Sequence[WhiteLabel], *, limit: int | None = _MAX_ROWS
+) -> list[FailedJob]:
+    """Return the failed jobs of these white labels, newest first; None: all of them.
 
     Runs three statements, one for each kind of job.
     """
     jobs = [
-        job for kind in _KINDS for job in _read(kind, white_labels, {}, limit=_MAX_ROWS)
+        job for kind in _KINDS for job in _read(kind, white_labels, {}, limit=limit)
     ]
-    return sorted(jobs, key=lambda job: job.failed_at, reverse=True)[:_MAX_ROWS]
+    return sorted(jobs, key=lambda job: job.failed_at, reverse=True)[:limit]
 
 
 def find_failed_job(
@@ -53,7 +55,7 @@ def _read(
     white_labels: Sequence[WhiteLabel],
     filters: dict[str, Any],
     *,
-    limit: int,
+    limit: int | None,
 ) -> list[FailedJob]:
     rows, organization = _KINDS[kind](white_labels)
     rows = rows.filter(**filters).order_by("-finished_at")

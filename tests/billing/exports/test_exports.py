@@ -15,11 +15,17 @@ from django.utils import timezone
 
 from billing.exports import tasks
 from billing.exports.commands import requests, writing
-from billing.exports.queries import batches, contents
+from billing.exports.queries import (
+    batches,
+    contents,
+    event_tables,
+    history_tables,
+)
 from billing.models import Export, ExportPart, Invoice
+from metrics.queries import cost_lines
 from orgs.commands.work import list_forgotten
 from orgs.models import Organization, User, WhiteLabel
-from tests.factories import NOW, make_user
+from tests.factories import NOW, event, make_rate, make_user, record
 from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen", "small")]
@@ -238,6 +244,40 @@ def test_a_computed_table_starts_again(
     assert export.state == "done"
     rows = content(client, export).decode().splitlines()
     assert len(rows) == 1 + export.rows == 6  # with itself
+
+
+@pytest.mark.parametrize("slug", ["cost-lines", "day-events", "history"])
+def test_a_table_that_is_read_in_pages_goes_on_where_it_ended(
+    slug: str,
+    org: Organization,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    frozen: time_machine.Traveller,
+) -> None:
+    make_rate(org.white_label, "0.01")
+    times = [NOW - timedelta(days=n % 3, minutes=n) for n in range(9)]
+    record(
+        org.white_label,
+        [event(f"e-{n}", timestamp=str(at)) for n, at in enumerate(times)],
+        organization_id=org.pk,
+    )
+    monkeypatch.setattr(cost_lines, "_DAYS_AT_ONCE", 1)
+    monkeypatch.setattr(event_tables, "_EVENTS_AT_ONCE", 2)
+    monkeypatch.setattr(history_tables, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(contents, "MAX_ROWS", 1)
+    url = f"/organizations/{org.pk}/tables/{slug}.csv"
+    export = die(start(client, url), 2)
+    assert export.rows_done
+
+    frozen.shift(HOUR)
+    export = finish(export)
+    monkeypatch.setattr(contents, "MAX_ROWS", 50)
+    at_once: Any = client.get(url)
+
+    assert content(client, export) == at_once.getvalue()
+    assert export.rows == export.rows_total
+    assert export.rows > 2
+    assert export.parts.count() > 2
 
 
 def test_a_worker_that_dies_each_time_fails_the_export(
