@@ -23,12 +23,13 @@ window.chartFigure = (spec, colour, width) => {
   const isPartial = (i) => markOf(i)?.kind === "partial";
   const per = (whole, partial) => spec.x.map((_, i) => (isPartial(i) ? partial : whole));
   // A bar without a value has no hover box: one of height 0 says why there is none.
+  // No markup in it: Plotly would style it inline, which the policy forbids.
   const hover = (name, y, empty) => ({
     name: plain(name),
     x: spec.x,
     y: y.map((value, i) => (isEmpty(i) ? null : value ?? (empty && spec.kind !== "lines" ? 0 : null))),
     customdata: y.map((value) => shown(value, empty)),
-    hovertemplate: `${plain(name)} <b>%{customdata}</b><extra></extra>`,
+    hovertemplate: `${plain(name)}: %{customdata}<extra></extra>`,
   });
 
   const trace = ({ name, y, tone, forecast, area, empty }) => {
@@ -60,7 +61,7 @@ window.chartFigure = (spec, colour, width) => {
   const unpriced = (places) => ({
     type: "scatter", mode: "markers", cliponaxis: false, name: "No price",
     x: places.map(({ at }) => spec.x[at]), y: places.map(() => 0), customdata: places.map(({ names }) => plain(names)),
-    hovertemplate: "No price <b>%{customdata}</b><extra></extra>",
+    hovertemplate: "No price: %{customdata}<extra></extra>",
     marker: { size: 7, color: colour("--surface"), line: { color: colour("--warn-fill"), width: 2 } },
   });
   const sums = () => {
@@ -72,7 +73,7 @@ window.chartFigure = (spec, colour, width) => {
   };
 
   const data = spec.series.map(trace);
-  if (missing.length) data.unshift(hatch());
+  if (missing.length) data.push(hatch());
   if (spec.compared) data.push(compared(spec.compared));
   if (spec.unpriced?.length) data.push(unpriced(spec.unpriced));
   const isBars = spec.kind !== "lines";

@@ -148,7 +148,7 @@ def test_range_and_grain_swap_the_panel_and_back_restores(
     _settled(inside)
 
     inside.go_back()
-    _title(inside).to_contain_text("$6.00 in 7 days")
+    _title(inside).to_contain_text("Cost per day $6.00 in 7 days")
     expect(inside.get_by_role("heading", name="Entitlements")).to_be_visible()
     inside.go_back()
     _title(inside).to_contain_text("$11.50 in 30 days")
@@ -264,6 +264,10 @@ def test_pages_and_ranges_work_without_javascript(
     _title(page).to_contain_text("$6.00 in 7 days")
     page.get_by_text("Show as table").click()
     expect(page.locator(".disclosure tbody tr")).to_have_count(7)
+    expect(page.locator(".disclosure [data-mark=missing]")).to_have_count(5)
+    page.get_by_role("link", name="Hide gpt").click()
+    expect(page.locator(".disclosure tbody td")).to_have_count(7)  # only the total
+    page.get_by_role("link", name="Show all").click()
     page.locator("#costs-panel-custom").click()
     page.get_by_role("textbox", name="From").fill(ago(1).isoformat())
     page.get_by_role("button", name="Apply").click()
@@ -287,6 +291,20 @@ def test_the_fleet_page_sums_its_organizations_and_swaps_its_chart(
     inside.go_back()
     _title(inside).to_contain_text("$511.50 in 30 days")
     expect(inside.get_by_role("heading", name="Trials ending")).to_be_visible()
+
+
+def test_a_bar_that_the_library_drew_leads_to_its_lines(
+    inside: Page, org: Organization, base: str, quiet: list[str]
+) -> None:
+    costs = f"{base}/organizations/{org.pk}/costs/"
+    inside.goto(f"{costs}?range=7d&compare=previous")
+    plot = inside.locator(".chart__plot")
+    plot.hover()
+    inside.locator(".js-plotly-plot .nsewdrag").first.wait_for()
+    size = plot.bounding_box()
+    assert size is not None
+    plot.click(position={"x": size["width"] - 60, "y": size["height"] - 50})
+    inside.wait_for_url(f"{costs}lines/?from={ago(0)}&through={ago(0)}")
 
 
 def test_the_currency_menu_works_by_keyboard_and_the_chart_keeps_it(

@@ -6,14 +6,15 @@
      "cost", "payable", "free_balance", "soft", "hard": amounts as text or null,
      "starts_at", "ends_at": of the open period, ISO 8601 or null,
      "status", "trial_ends_at", "contract_year", "today",
-     "days": [{"day": "2026-11-20", "cost": "1.5"}, …], the 30 up to today,
+     "days": [{"day": "2026-11-20", "cost": "1.5"}, …], the 30 up to today; the cost
+        is null if no usage was recorded,
      "recipients": ["a@example.com", …]}
 
 The value is compared with `base`: a limit, a balance or a median. `unit` is one of
 `billing.alerts.measures.Unit`. The kind `pace` adds `run_rate_per_day`, `projected_on`,
 `estimated_invoice` and `estimated_invoice_on`; `spike` adds its `day`; `stale_data`
-adds `last_used_on`. `pace` and `spike` have the three main `causes` in words, and
-`causes_compared`, the days they are compared with.
+adds `last_used_on`. `pace` and `spike` have the three main `causes` in words,
+`causes_compared`, the days they are compared with, and both ranges as `causes_days`.
 """
 
 from collections.abc import Sequence
@@ -95,9 +96,13 @@ def _organization(organization: Organization) -> Facts:
     }
 
 
-def _days(recent: RecentCost, today: date) -> list[dict[str, str]]:
+def _days(recent: RecentCost, today: date) -> list[dict[str, str | None]]:
     first = today - timedelta(days=len(recent.by_day) - 1)
+    days = [first + timedelta(days=number) for number in range(len(recent.by_day))]
     return [
-        {"day": (first + timedelta(days=number)).isoformat(), "cost": plain(cost)}
-        for number, cost in enumerate(recent.by_day)
+        {
+            "day": day.isoformat(),
+            "cost": plain(recent.costs[day]) if day in recent.costs else None,
+        }
+        for day in days
     ]

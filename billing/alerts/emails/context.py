@@ -179,11 +179,19 @@ def _times(value: Decimal | None, base: Decimal | None) -> str:
     return display.count(round(ratio, 1)) if ratio is not None else ""
 
 
-def _bars(days: Sequence[Mapping[str, str]]) -> list[Context]:
-    """Return each day's cost and the length of its bar, in percent of the longest."""
-    costs = [(date.fromisoformat(day["day"]), Decimal(day["cost"])) for day in days]
-    most = max((cost for _, cost in costs), default=Decimal(0))
+def _bars(days: Sequence[Mapping[str, str | None]]) -> list[Context]:
+    """Return each day's cost and the length of its bar, in percent of the longest.
+
+    The cost is None if no usage was recorded.
+    """
+    costs = [
+        (date.fromisoformat(day["day"] or ""), Decimal(day["cost"]))
+        if day["cost"] is not None
+        else (date.fromisoformat(day["day"] or ""), None)
+        for day in days
+    ]
+    most = max((cost for _, cost in costs if cost is not None), default=Decimal(0))
     return [
-        {"day": day, "cost": cost, "share": int(cost * 100 / most) if most else 0}
+        {"day": day, "cost": cost, "share": int(cost * 100 / most) if cost else 0}
         for day, cost in costs
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from billing.alerts.measures import Measure
 from billing.alerts.queries.measurements import Measurement
-from billing.ledger.queries.cost_differences import explain_usage
+from billing.ledger.queries.cost_differences import CostDifference, explain_usage
 from billing.ledger.queries.cost_spans import same_days
 from billing.ledger.queries.difference_texts import describe_cause, main_causes
 from billing.models import BillingPeriod
@@ -24,7 +24,7 @@ def find_causes(
     organizations: Mapping[int, Organization],
     costs: Mapping[int, Mapping[date, Decimal]],
 ) -> list[dict[str, Any]]:
-    """Return the facts `causes` and `causes_compared` of each measurement, in order.
+    """Return the facts about causes of each measurement, in order.
 
     A spike is compared with the day before it whose cost is nearest to the typical one,
     and an expected cost with the same days of the period before. `costs` are those of
@@ -53,11 +53,23 @@ def find_causes(
                 for cause in main_causes(differences[number])
             ],
             "causes_compared": differences[number].compare_span.label,
+            "causes_days": _days_of(differences[number]),
         }
         if number in differences
         else {}
         for number in range(len(measurements))
     ]
+
+
+def _days_of(difference: CostDifference) -> dict[str, str]:
+    """Return both ranges, named as the parameters of the costs page."""
+    span, compared = difference.span, difference.compare_span
+    return {
+        "diff_from": span.days.start.isoformat(),
+        "diff_through": span.through.isoformat(),
+        "compare_from": compared.days.start.isoformat(),
+        "compare_through": compared.through.isoformat(),
+    }
 
 
 def _ranges(

@@ -36,14 +36,16 @@ from billing.models import Subscription
 from billing.needs_action.kinds import GROUP_LABELS
 from billing.needs_action.queries.scores import read_scores
 from billing.stripe.tasks import request_previews
+from metrics.charts.buckets import bucket_marks
 from metrics.periods import DayRange
-from metrics.queries.daily_metrics import entitlement_usage
+from metrics.queries.daily_metrics import contract_start, entitlement_usage
 from metrics.queries.fleet import recent_costs
-from metrics.queries.series import GroupBy, SeriesFilters, series
+from metrics.queries.series import Amounts, GroupBy, Series, SeriesFilters, series
 from orgs import access
 from orgs.catalog import Scope
-from orgs.models import WhiteLabel
+from orgs.models import Organization, WhiteLabel
 from orgs.schemas.exports import EXCEL
+from orgs.web.charts import Mark
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 
 _RECENT_DAYS = 7
@@ -252,7 +254,7 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
             "estimate": estimate,
             "recent": recent[organization.id],
             "use": entitlement_usage(organization, today=today),
-            **_recent_days(organization.id, today),
+            **_recent_days(organization, today),
         }
     return page_or_fragment(
         request,
@@ -263,18 +265,37 @@ def overview(request: OrgRequest, organization_id: int) -> HttpResponse:
     )
 
 
-def _recent_days(organization_id: int, today: date) -> dict[str, Any]:
+def _recent_days(organization: Organization, today: date) -> dict[str, Any]:
     """Return the template variables of the last seven days, newest first.
 
-    Only the meters that were used in them get a column.
+    Only the meters that were used in them get a column. A day without a record has no
+    amounts, which is not 0.
     """
     days = DayRange(today - timedelta(days=_RECENT_DAYS - 1), today + timedelta(days=1))
-    usage = series(organization_id, SeriesFilters(days, group_by=GroupBy.METER))
+    usage = series(organization.id, SeriesFilters(days, group_by=GroupBy.METER))
     used = {line.id for line in usage.lines if line.total.quantity}
     meters = [meter for meter in _DAY_METERS if meter[0] in used]
-    rows = []
-    for day in reversed(usage.buckets):
-        amounts = {line.id: amounts.quantity for line, amounts in usage.amounts_in(day)}
-        cells = [(amounts.get(slug, 0), unit) for slug, _, unit in meters]
-        rows.append({"day": day, "cells": cells, "cost": usage.cost_in(day)})
+    started_on = contract_start(organization)
+    marks = bucket_marks(usage, today=today, started_on=started_on)
+    rows = [
+        _recent_day(usage, number, marks.get(number), meters)
+        for number in reversed(range(len(usage.buckets)))
+    ]
     return {"day_meters": meters, "recent_days": rows if used else []}
+
+
+def _recent_day(
+    usage: Series, number: int, mark: Mark | None, meters: Sequence[tuple[str, ...]]
+) -> dict[str, Any]:
+    day = usage.buckets[number]
+    lines = usage.amounts_in(day)
+    quantities = {line.id: amounts.quantity for line, amounts in lines}
+    total = sum((amounts for _, amounts in lines), Amounts())
+    unknown = None if mark and mark.kind == "missing" else 0
+    return {
+        "day": day,
+        "mark": mark,
+        "cells": [(quantities.get(slug, unknown), unit) for slug, _, unit in meters],
+        "cost": total.cost if lines else None,
+        "has_no_price": total.has_no_price,
+    }

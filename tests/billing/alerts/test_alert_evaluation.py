@@ -381,6 +381,16 @@ def test_a_day_three_times_the_median_is_a_spike(
     assert (facts["value"], facts["base"], facts["per_cent"]) == ("30", "10", "300")
     assert facts["causes"] == ["$20.00 more gpt requests"]
     assert facts["causes_compared"] == "Nov 19, 2026"
+    assert facts["causes_days"] == {
+        "diff_from": "2026-11-20",
+        "diff_through": "2026-11-20",
+        "compare_from": "2026-11-19",
+        "compare_through": "2026-11-19",
+    }
+    assert facts["days"][-2:] == [
+        {"day": "2026-11-20", "cost": "30"},
+        {"day": "2026-11-21", "cost": None},  # nothing was recorded yet
+    ]
 
 
 def test_an_incomplete_day_is_not_evaluated(

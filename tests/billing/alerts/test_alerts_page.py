@@ -89,7 +89,9 @@ def test_the_main_causes_are_on_the_tab_and_the_list_of_all_alerts(
 ) -> None:
     alert = Alert.objects.get(organization=ann)
     causes = ["$7.00 more <gpt> tokens", "$3.00 from new a100 usage"]
-    facts = alert.facts | {"causes": causes, "causes_compared": "Nov 12, 2026"}
+    days = {"diff_from": "2026-11-20", "diff_through": "2026-11-20"}
+    facts = alert.facts | {"causes": causes, "causes_days": days}
+    facts |= {"causes_compared": "Nov 12, 2026"}
     Alert.objects.filter(pk=alert.pk).update(facts=facts)
     client = as_("viewer", ann.white_label)
 
@@ -98,6 +100,7 @@ def test_the_main_causes_are_on_the_tab_and_the_list_of_all_alerts(
     assert listed.count("<li>") == 2
     assert "&lt;gpt&gt;" in listed
     assert "Nov 12, 2026" in html
+    assert "/costs/?diff_from=2026-11-20&amp;diff_through=2026-11-20&amp;" in html
     fleet = client.get("/alerts/?state=open").content.decode()
     assert "&lt;gpt&gt;" in fleet.split("data-causes")[1]
 

@@ -287,6 +287,20 @@ def test_the_csv_of_the_chart_has_the_lines_of_the_chart(
     assert finance.get(f"{shares}&by=color").status_code == 400
 
 
+def test_recent_days_without_a_record_or_a_price_have_no_amount(
+    used: Organization, finance: Client
+) -> None:
+    secret = event("s", product="secret", timestamp="2026-11-19T00:00:00Z")
+    record(used.white_label, [secret])
+    rows = page(finance, "overview", used, "").context["recent_days"]
+    assert [row["mark"] and row["mark"].kind for row in rows] == [
+        *("partial", "missing", None, "missing", "missing", "missing", "missing"),
+    ]
+    assert [row["cost"] for row in rows[:2]] == [Decimal("15.0245"), None]
+    assert rows[1]["cells"] == [(None, "compact")]
+    assert [row["has_no_price"] for row in rows[:3]] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     "query",
     [
