@@ -9,7 +9,7 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing import history_texts  # noqa: F401  it registers itself
+        from billing import history_texts, journal_texts  # noqa: F401  they register
         from billing.access import receivers as access
         from billing.alerts import receivers as alerts
         from billing.forecast import receivers as forecast

@@ -1,9 +1,11 @@
 """Descriptions of the changes of accounts, limits, alerts, and what Stripe has."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from billing.alerts.kinds import ALERT_KINDS
 from orgs.catalog import Scope
+from orgs.days import day_of
 from orgs.queries.history import Values
 from orgs.web.history import (
     Description,
@@ -50,7 +52,9 @@ def _amount(row: Values, name: str) -> str:
 
 
 def _new_invoice(row: Values, facts: Facts) -> str:
-    return f"{_invoice(row, facts)} added: {_amount(row, 'total')}, {row['status']}"
+    on = display.day_year(day_of(row["issued_at"], ZoneInfo(facts.zone)))
+    total, status = _amount(row, "total"), word(row["status"], facts)
+    return f"{_invoice(row, facts)} of {on}: {total}, {status}"
 
 
 def _adjustment(row: Values, facts: Facts) -> str:
@@ -95,7 +99,8 @@ describe(
             "free_balance": Field("free balance", money, is_amount=True),
             "last_invoice_at": Field("last sync with Stripe", instant),
         },
-        noise=frozenset({"last_invoice_at"}),
+        # The ledger of credits says who changed the free balance, and why.
+        noise=frozenset({"last_invoice_at", "free_balance"}),
         begins=False,
         scope=_READ,
     ),
@@ -139,8 +144,12 @@ describe(
             "period_ends_at": Field("period end", instant),
             "synced_at": Field("last sync", instant),
         },
+        # Instants that a sync fills in, and that move with each cycle.
         noise=frozenset(
-            {"synced_at", "stripe_item_id", "period_starts_at", "period_ends_at"}
+            {
+                *("synced_at", "stripe_item_id", "period_starts_at", "period_ends_at"),
+                *("began_at", "cycle_anchor_at", "trial_starts_at"),
+            }
         ),
         added=_new_subscription,
         scope=_READ,

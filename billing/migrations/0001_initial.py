@@ -1125,4 +1125,28 @@ class Migration(migrations.Migration):
                 'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('high', None), ('low', None)), models.Q(('high__gte', 1), ('low__lte', 1)), _connector='OR'), name='forecast_band_contains_the_forecast')],
             },
         ),
+        migrations.AddIndex(
+            model_name='billingperiod',
+            index=models.Index(condition=models.Q(('closed_at__isnull', False)), fields=['-closed_at', '-id'], name='billing_period_closed'),
+        ),
+        migrations.AddIndex(
+            model_name='chargedecision',
+            index=models.Index(fields=['-created_at', '-id'], name='charge_decision_newest'),
+        ),
+        migrations.AddIndex(
+            model_name='creditentry',
+            index=models.Index(fields=['-created_at', '-id'], name='credit_newest'),
+        ),
+        migrations.AddIndex(
+            model_name='export',
+            index=models.Index(fields=['-created_at', '-id'], name='export_newest'),
+        ),
+        migrations.AddIndex(
+            model_name='stripeaction',
+            index=models.Index(fields=['-created_at', '-id'], name='stripe_action_by_time'),
+        ),
+        migrations.AddIndex(
+            model_name='unpricedwriteoff',
+            index=models.Index(fields=['-created_at', '-id'], name='write_off_newest'),
+        ),
     ]

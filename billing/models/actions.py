@@ -59,6 +59,8 @@ class StripeAction(Work):
         ]
         indexes = [
             models.Index(fields=["organization", "-id"], name="stripe_action_newest"),
+            # The history of all organizations is read by time.
+            models.Index(fields=["-created_at", "-id"], name="stripe_action_by_time"),
             unfinished_index("stripe_action"),
             failed_index("stripe_action"),
         ]

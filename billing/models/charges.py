@@ -167,6 +167,10 @@ class ChargeDecision(models.Model):
             ),
             *not_empty("charge_decision", "note", "by", "idempotency_key"),
         ]
+        indexes = [
+            # The history of all organizations is read by time.
+            models.Index(fields=["-created_at", "-id"], name="charge_decision_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.amount} {self.get_kind_display()}"

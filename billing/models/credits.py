@@ -50,7 +50,9 @@ class CreditEntry(models.Model):
             *not_empty("credit", "note", "by", "idempotency_key"),
         ]
         indexes = [
-            models.Index(fields=["organization", "-id"], name="credit_by_organization")
+            models.Index(fields=["organization", "-id"], name="credit_by_organization"),
+            # The history of all organizations is read by time.
+            models.Index(fields=["-created_at", "-id"], name="credit_newest"),
         ]
 
     def __str__(self) -> str:

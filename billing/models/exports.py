@@ -86,6 +86,8 @@ class Export(Work):
                 name="export_unfinished",
             ),
             models.Index(fields=["finished_at"], name="export_by_end"),
+            # The history of all organizations is read by time.
+            models.Index(fields=["-created_at", "-id"], name="export_newest"),
         ]
 
     def __str__(self) -> str:

@@ -84,6 +84,14 @@ class BillingPeriod(models.Model):
                 ],
             ),
         ]
+        indexes = [
+            # The history of all organizations is read by time.
+            models.Index(
+                fields=["-closed_at", "-id"],
+                condition=Q(closed_at__isnull=False),
+                name="billing_period_closed",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"period {self.number} of {self.organization_id}"

@@ -44,6 +44,10 @@ class UnpricedWriteOff(models.Model):
                 "idempotency_key",
             ),
         ]
+        indexes = [
+            # The history of all organizations is read by time.
+            models.Index(fields=["-created_at", "-id"], name="write_off_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.product} {self.meter} of period {self.period_id} written off"

@@ -46,7 +46,7 @@ def lines_link(url: str, query: Any, id_: str) -> str:
 @register.simple_tag
 def difference(now: Decimal, before: Decimal, currency: str) -> SafeString | str:
     """Render the change of a cost; hovering over it shows the exact one."""
-    return exact(now - before, "money", currency)
+    return exact(now - before, "money", currency, number="costs.change")
 
 
 _SIGNIFICANT = 6  # digits of a unit price

@@ -5,7 +5,8 @@ from decimal import Decimal
 from orgs.catalog import Scope
 from orgs.decimals import plain
 from orgs.queries.history import Values
-from orgs.web.history import Description, Facts, Field, describe, instant, word
+from orgs.queries.journals import Journal, register_journal
+from orgs.web.history import Description, Facts, Field, describe, instant, money, word
 from orgs.web.templatetags import display
 
 _KINDS = {"prom": "Prometheus", "loki": "Loki"}
@@ -68,4 +69,51 @@ describe(
         },
         added=lambda row, facts: f"{_target(row, facts)} added: {row['endpoint']}",
     ),
+)
+
+
+def _correction(row: Values, facts: Facts) -> str:
+    cost = row["cost"]
+    if not cost:
+        change = "cost unchanged"
+    else:
+        change = f"cost {'raised' if cost > 0 else 'lowered'} by"
+        change = f"{change} {money(abs(cost), facts)}"
+    return f"{_CORRECTIONS[row['kind']]}: {change}"
+
+
+_CORRECTIONS = {
+    "rebuild": "daily usage rebuilt from its events",
+    "rerate": "usage re-rated",
+    "void": "usage voided",
+}
+# What Orgdesk corrects by itself is left out, and write-offs are in their own table.
+_KINDS_SHOWN = ", ".join(f"'{kind}'" for kind in sorted(_CORRECTIONS))
+register_journal(
+    Journal(
+        label="metrics.Correction",
+        model="correction",
+        source="metrics_correction t",
+        values={
+            "kind": "t.kind",
+            "cost": "t.cost",
+            "white_label_id": "t.white_label_id",
+        },
+        at="t.started_at",
+        # Its key is a UUID; 60 bits of it order corrections of one instant.
+        id="('x' || left(replace(t.id::text, '-', ''), 15))::bit(60)::bigint",
+        owner="",
+        white_label="t.white_label_id",
+        condition=f"and t.kind in ({_KINDS_SHOWN})",
+        owner_source="""metrics_correction t join (
+            select correction_id from metrics_usagevoid
+            where organization_id = %(organization_id)s
+            union
+            select correction_id from metrics_periodrerating
+            where organization_id = %(organization_id)s) o on o.correction_id = t.id""",
+    )
+)
+describe(
+    "metrics.Correction",
+    Description("usage", _correction, {}, added=_correction, scope=Scope.BILLING_READ),
 )

@@ -1,7 +1,7 @@
 """The history: who changed what and when, newest first, a page at a time.
 
 Triggers write a copy of each row on every change; a change is shown as the differences
-between a copy and the one before it.
+between a copy and the one before it. Rows of journals are changes themselves.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,6 +15,8 @@ from django.core import signing
 from pghistory.models import Event
 
 from orgs.errors import DomainError
+from orgs.queries import journals
+from orgs.queries.journals import Journal
 from orgs.queries.prepared import fetch_together
 
 MAX_CHANGES = 100
@@ -168,23 +170,34 @@ def count_history(filters: HistoryFilters, limit: int | None) -> int:
     """
     if limit is None:
         filters = replace(filters, noise={})
-    tables = [table for table in _tables() if _is_listed(table, filters)]
-    statements = [_count_statement(table, filters, limit) for table in tables]
+    statements = [
+        journals.count_statement(table, filters, limit)
+        if isinstance(table, Journal)
+        else _count_statement(table, filters, limit)
+        for table in _listed(filters)
+    ]
     counts = fetch_together(statements) if statements else []
     return sum(int(rows[0][0]) for rows in counts)
 
 
 def tracked_labels() -> set[str]:
     """Return the labels of all models that have a history."""
-    return {table.label for table in _tables()}
+    return {table.label for table in _tables()} | {
+        row.label for row in journals.registered()
+    }
 
 
 def _fetch(
     filters: HistoryFilters, after: tuple[datetime, str, int], count: int
 ) -> list[Change]:
     """Return the first changes after a key, across all tables."""
-    tables = [table for table in _tables() if _is_listed(table, filters)]
-    statements = [_statement(table, filters, after, count) for table in tables]
+    tables = _listed(filters)
+    statements = [
+        journals.list_statement(table, filters, _position(table.label, after), count)
+        if isinstance(table, Journal)
+        else _statement(table, filters, after, count)
+        for table in tables
+    ]
     rows = fetch_together(statements) if statements else []
     changes = [
         _change(table, row)
@@ -248,11 +261,17 @@ def _table(model: Any) -> _Table:
     )
 
 
-def _is_listed(table: _Table, filters: HistoryFilters) -> bool:
+def _listed(filters: HistoryFilters) -> list["_Table | Journal"]:
+    known: list[_Table | Journal] = [*_tables(), *journals.registered()]
+    return [table for table in known if _is_listed(table, filters)]
+
+
+def _is_listed(table: "_Table | Journal", filters: HistoryFilters) -> bool:
     if filters.labels is not None and table.label not in filters.labels:
         return False
     if filters.organization_id is not None:
-        return bool(table.owner)
+        owner_source = table.owner_source if isinstance(table, Journal) else ""
+        return bool(table.owner or owner_source)
     # An account belongs to no organization: it is in the history of all of them alone.
     return filters.white_label_id is None or table.label != "orgs.User"
 
@@ -283,18 +302,21 @@ _IN_WHITE_LABEL = """and e.organization_id in (
     select id from orgs_organization where white_label_id = %(white_label_id)s)"""
 
 
+def _position(label: str, after: tuple[datetime, str, int]) -> dict[str, Any]:
+    """Return the parameters that continue after a change; labels break ties."""
+    at, last_label, id_ = after
+    if label != last_label:
+        id_ = _LAST_ID if label > last_label else 0
+    return {"at": at, "id": id_}
+
+
 def _statement(
     table: _Table,
     filters: HistoryFilters,
     after: tuple[datetime, str, int],
     count: int,
 ) -> tuple[str, dict[str, Any]]:
-    at, label, id_ = after
-    ties = {True: _LAST_ID, False: 0}  # tables are in the order of their labels
-    parameters: dict[str, Any] = {
-        "at": at,
-        "id": id_ if label == table.label else ties[table.label > label],
-    }
+    parameters = _position(table.label, after)
     conditions, values = _conditions(table, filters)
     text = _NEWEST.format(
         table=table.name,
@@ -374,7 +396,7 @@ def _actor_conditions(
         yield _ACTORS[name], {} if name == "system" else {name: value}
 
 
-def _change(table: _Table, row: Sequence[Any]) -> Change:
+def _change(table: "_Table | Journal", row: Sequence[Any]) -> Change:
     at, id_, label, row_id, owner, metadata, before_id, *values = row
     split = len(table.columns)
     before = dict(zip(table.columns, values[split:], strict=True)) if before_id else {}

@@ -27,5 +27,7 @@ def people(request: OrgRequest, organization_id: int) -> HttpResponse:
         "members": members[: _MAX_ROWS + 1],
         "projects": projects[: _MAX_ROWS + 1],
         "max_rows": _MAX_ROWS,
+        "member_count": organization.members.filter(deleted_at=None).count(),
+        "project_count": organization.projects.filter(deleted_at=None).count(),
     }
     return page_or_fragment(request, "orgs/people.html", "orgs/people.html", context)

@@ -153,7 +153,7 @@ def sentence(change: Change, facts: Facts, *, with_noise: bool = False) -> str:
     if description is None:
         return _capital(f"{change.model} {change.verb}")
     subject = description.subject(change.after, facts)
-    if change.verb == "added":
+    if change.verb in {"added", "recorded"}:
         return _capital(
             description.added(change.after, facts)
             if description.added
@@ -238,6 +238,9 @@ class Actor:
     slug: str = ""
 
 
+_TONES = {"failed": "bad", "pending": "warn", "running": "warn"}
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A change as a line of the history."""
@@ -257,6 +260,11 @@ class Entry:
     @property
     def request_id(self) -> str:
         return self.change.request_id
+
+    @property
+    def tone(self) -> str:
+        """`bad` for work that failed, `warn` for what is not done yet, else empty."""
+        return _TONES.get(str(self.change.after.get("state") or ""), "")
 
 
 def entries(changes: Sequence[Change], *, with_noise: bool = False) -> list[Entry]:

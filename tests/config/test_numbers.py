@@ -1,19 +1,29 @@
-"""One number for one word: equal definitions have equal values on all pages."""
+"""One number for one word: equal definitions have equal values on all pages.
+
+Money, quantities, counts, days left, and days of limits alike: a `data` element has a
+definition, whose it is, a unit, and the exact value.
+"""
 
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from html.parser import HTMLParser
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
+from billing.access.queries.explanations import explain_access
+from billing.alerts.emails.context import alert_context
 from billing.console.queries.badges import badges
-from billing.models import BillingAccount
+from billing.models import Alert, BillingAccount
 from metrics.queries.periods import PeriodCost
+from orgs.commands.editing import set_entitlements
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_user
+from tests.support.alerts import evaluate
 from tests.support.console import fill_console, fleet_urls, organization_urls
 from tests.support.snapshots import snapshot
 
@@ -53,8 +63,8 @@ class _Numbers(HTMLParser):
         if tag == "data" and "data-number" in given:
             key = (given["data-number"], given["data-of"], given["data-unit"])
             self.numbers.append((tuple(map(str, key)), str(given["data-value"])))  # type: ignore[arg-type]
-        elif tag == "data" and re.match(_AMOUNT, given.get("title") or ""):
-            self.undefined.append(given["title"] or "")
+        elif tag == "data":
+            self.undefined.append(given.get("title") or str(given))
 
     def handle_endtag(self, tag: str) -> None:
         while tag in self._open and self._open.pop() != tag:
@@ -79,12 +89,17 @@ def read(client: Client, url: str) -> _Numbers:
 @snapshot
 def filled(org: Organization) -> Organization:
     fill_console(org)
+    limits = {"users": 2, "projects": 9, "compute_seconds_per_year": 36_000_000}
+    set_entitlements(org, limits)
     return Organization.objects.select_related("white_label").get(pk=org.pk)
 
 
 @pytest.fixture
 def in_trial(filled: Organization) -> Organization:
-    """Make the subscription a trial, in which the free balance pays."""
+    """Make the subscription a trial, in which the free balance pays.
+
+    It ends in less than three times 24 hours, on the third day from today.
+    """
     filled.subscriptions.update(
         status="trialing", trial_ends_at=NOW + timedelta(days=2, hours=20)
     )
@@ -92,21 +107,44 @@ def in_trial(filled: Organization) -> Organization:
     return filled
 
 
-def check_numbers(
-    client: Client, urls: list[str], organization: Organization
-) -> dict[str, set[str]]:
-    """Fail if a definition has two values; return the values by definition."""
-    values: dict[tuple[str, str, str], dict[str, str]] = defaultdict(dict)
-    names: dict[str, set[str]] = defaultdict(set)
-    for url in urls:
+@dataclass
+class _Crawl:
+    """What all pages say: values and pages by definition, and what has none."""
+
+    values: dict[tuple[str, str, str], dict[str, str]]
+    names: dict[str, set[str]]  # values of one organization, by name
+    pages: dict[str, set[str]]
+    undefined: dict[str, list[str]]
+
+
+def crawl(organization: Organization) -> _Crawl:
+    """Read all pages once, as an operator of the white label."""
+    client = Client()
+    client.force_login(
+        make_user("owner", "operator", white_label=organization.white_label)
+    )
+    seen = _Crawl(
+        defaultdict(dict), defaultdict(set), defaultdict(set), defaultdict(list)
+    )
+    urls = [*organization_urls(organization), *fleet_urls(organization)]
+    for url in (*urls, reverse("billing:needs_action")):
         page = read(client, url)
+        seen.undefined[url] += page.undefined
         for key, value in page.numbers:
+            seen.pages[key[0]].add(url.partition("?")[0])
             if key[1] == str(organization.pk):
-                names[key[0]].add(value)
+                seen.names[key[0]].add(value)
             if _is_unique(key):
-                values[key].setdefault(str(Decimal(value).normalize()), url)
-    assert {key: pages for key, pages in values.items() if len(pages) > 1} == {}
-    return names
+                seen.values[key].setdefault(_normal(value), url)
+    return seen
+
+
+def _normal(value: str) -> str:
+    """Return equal numbers as equal texts; days are texts already."""
+    try:
+        return str(Decimal(value).normalize())
+    except InvalidOperation:
+        return value
 
 
 def _is_unique(key: tuple[str, str, str]) -> bool:
@@ -116,40 +154,37 @@ def _is_unique(key: tuple[str, str, str]) -> bool:
     )
 
 
+# Definitions that several pages show, so that comparing them proves something.
+_SHARED = {
+    "day.cpu_seconds",
+    "entitlement.compute_seconds.used",
+    "entitlement.projects.used",
+    "entitlement.users.used",
+    "organization.cost_this_period",
+    "stripe.open_discrepancies",
+}
+_DAYS_LEFT = "organization.trial_days_left"
+# In a trial the free balance pays, and no limit is near.
+_OF_STATE = {"filled": {"limit.soft.day"}, "in_trial": {_DAYS_LEFT}}
+
+
 @pytest.mark.parametrize("state", ["filled", "in_trial"])
 def test_one_definition_has_one_value_on_all_pages(
     state: str, request: pytest.FixtureRequest
 ) -> None:
-    organization: Organization = request.getfixturevalue(state)
-    user = make_user("owner", "operator", white_label=organization.white_label)
-    client = Client()
-    client.force_login(user)
+    """Amounts of tables and tiles, and all numbers that are marked, have one."""
+    seen = crawl(request.getfixturevalue(state))
 
-    urls = [*organization_urls(organization), *fleet_urls(organization)]
-    names = check_numbers(client, urls, organization)
-
-    assert len(names["organization.cost_this_period"]) == 1
-    assert len(names["organization.free_balance_left"]) == 1
-    assert len(names["organization.cost_30_days"]) == 1
-    assert len(names["estimate.total"]) <= 2
-
-
-@pytest.mark.parametrize("state", ["filled", "in_trial"])
-def test_every_amount_of_a_table_or_tile_has_a_definition(
-    state: str, request: pytest.FixtureRequest
-) -> None:
-    organization: Organization = request.getfixturevalue(state)
-    user = make_user("owner", "operator", white_label=organization.white_label)
-    client = Client()
-    client.force_login(user)
-
-    undefined = {
-        url: page.undefined
-        for url in [*organization_urls(organization), *fleet_urls(organization)]
-        if (page := read(client, url)).undefined
-    }
-
+    undefined = {url: texts for url, texts in seen.undefined.items() if texts}
     assert not undefined, str(undefined)[:2_000]
+    assert {key: urls for key, urls in seen.values.items() if len(urls) > 1} == {}
+    assert len(seen.names["organization.cost_30_days"]) == 1
+    assert len(seen.names["organization.free_balance_left"]) == 1
+    assert len(seen.names["estimate.total"]) <= 2
+    for name in _SHARED | _OF_STATE[state]:
+        assert len(seen.pages[name]) > 1, f"{name} of {sorted(seen.pages.items())}"
+    if state == "in_trial":
+        assert seen.names[_DAYS_LEFT] == {"3"}
 
 
 @pytest.mark.parametrize(
@@ -174,4 +209,9 @@ def test_days_left_of_a_trial_are_calendar_days_of_the_zone(
     fleet = client.get("/").content.decode()
 
     assert badge.label == f"Trial ends {when}"
-    assert f"{when}, Nov 2" in fleet
+    assert f">{when}</data>, Nov 2" in fleet
+    [warning] = explain_access(organization, now=NOW).warnings
+    assert f"ends {when}, on" in warning.message
+    evaluate(organization)
+    email = alert_context(Alert.objects.get(kind="trial_7"))
+    assert email["trial_when"] == when

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pghistory
 import pytest
@@ -11,13 +12,43 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from billing.ledger.commands.credits import (
+    grant_credit,
+    lock_account,
+    take_back_credit,
+    use_credit,
+)
 from billing.ledger.commands.limits import change_limit
-from billing.models import AlertRecipient, AlertSettings, BillingAccount, Invoice
+from billing.ledger.commands.periods import close_period_manually
+from billing.models import (
+    AlertRecipient,
+    AlertSettings,
+    BillingAccount,
+    BillingPeriod,
+    Charge,
+    ChargeDecision,
+    Invoice,
+    StripeAction,
+)
+from metrics.models import Correction, UsageVoid
 from orgs.commands.editing import set_entitlements
-from orgs.models import Organization, User, WhiteLabel
-from orgs.queries.history import _tables, tracked_labels
+from orgs.models import ApiKey, Organization, User, WhiteLabel
+from orgs.queries.history import (
+    HistoryFilters,
+    _tables,
+    history_page,
+    tracked_labels,
+)
 from orgs.web.history import DESCRIPTIONS
-from tests.factories import NOW, make_key, make_organization, make_rate, make_user
+from tests.factories import (
+    NOW,
+    event,
+    make_key,
+    make_organization,
+    make_rate,
+    make_user,
+    record,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
@@ -204,7 +235,7 @@ def test_updates_of_the_sync_are_hidden_until_they_are_asked_for(
     quiet = lines(client, org, kind="invoices")
     assert quiet == [
         "Invoice EXT-1: status changed from open to paid by System",
-        "Invoice EXT-1 added: €5.00, open by System",
+        "Invoice EXT-1 of Nov 21, 2026: €5.00, open by System",
     ]
     assert len(lines(client, org, kind="invoices", noise="1")) == 3
     assert not [t for t in lines(client, org, kind="billing") if "last sync" in t]
@@ -290,3 +321,111 @@ def test_a_role_without_billing_reads_no_money_in_the_history(
 def test_days_limit_the_changes(org: Organization, staff: User, client: Client) -> None:
     assert not lines(client, org, to="2020-01-01")
     assert lines(client, org, **{"from": "2020-01-01"})
+
+
+# --- ledgers --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def booked(org: Organization) -> Organization:
+    """Change balances, close a period, and request an action, by several authors."""
+    key = ApiKey.objects.get(start=make_key(org.white_label, "billing:write")[:10])
+    for amount, by in ((40, "demo"), (15, f"key {key.pk}")):
+        grant_credit(
+            org.pk, kind="credit", amount=Decimal(amount), note=f"for {by}", by=by
+        )
+    less: Any = {"kind": "credit", "amount": Decimal(5)}
+    take_back_credit(org.pk, note="too much", by="demo", **less)
+    make_rate(org.white_label, "2", product="gpt")
+    at = (NOW - timedelta(hours=1)).isoformat()
+    record(org.white_label, [event("e", timestamp=at, quantities={"requests": 5})])
+    close_period_manually(org.pk, by="demo", note="end of pilot", key="k")
+    action = StripeAction.objects.create(
+        organization=org,
+        kind="pause",
+        parameters={"summary": "The subscription is paused."},
+        note="holidays",
+        requested_by="demo",
+    )
+    ended = {"state": "failed", "error": "No card.", "finished_at": NOW}
+    StripeAction.objects.filter(pk=action.pk).update(**ended)
+    period = BillingPeriod.objects.get(organization=org, number=1)
+    use_credit(lock_account(org.pk), period, Decimal(3), key="again")
+    charge = Charge.objects.create(
+        period=period, product="claude", cost=10, amount=10, currency="usd"
+    )
+    ChargeDecision.objects.create(
+        charge=charge, kind="write_off", amount=Decimal(10), note="goodwill", by="demo"
+    )
+    return org
+
+
+def test_ledgers_are_in_the_history_with_author_and_note(
+    booked: Organization, staff: User, client: Client
+) -> None:
+    listed = lines(client, booked)
+
+    author = "by Demo Operator"
+    paused = "Pause subscription (The subscription is paused): failed: No card."
+    charged = "Charge for claude of billing period 1: $10.00 written off"
+    for sentence in (
+        f"Credit of $40.00 added {author}: for demo",
+        f"Credit of $5.00 removed {author}: too much",
+        f"{paused} {author}: holidays",
+        f"{charged} {author}: goodwill",
+    ):
+        assert sentence in listed, listed
+    assert [t for t in listed if t.startswith("Credit of $15.00 added by API key test")]
+    assert "Credit of $3.00 used by billing period 1 by System: " in " ".join(listed)
+    [closed] = [t for t in listed if t.startswith("Billing period 1 closed")]
+    assert closed.endswith("cost $10.00 by Demo Operator: end of pilot")
+
+
+def test_ledgers_are_filtered_and_paged_like_other_changes(
+    booked: Organization, staff: User, client: Client
+) -> None:
+    key = ApiKey.objects.get(name="test", white_label=booked.white_label)
+    for by, number in (("demo", 5), (f"key:{key.pk}", 1), ("nobody", 0)):
+        assert len(lines(client, booked, by=by, kind="billing")) == number, by
+    assert [t for t in lines(client, booked, by="system") if "used by billing" in t]
+    fleet = lines(client, None, kind="billing")
+    assert fleet == lines(client, booked, kind="billing")
+    assert not lines(client, booked, kind="billing", to="2020-01-01")
+    decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
+    assert not lines(client, decoy, kind="billing")
+    page = history_page(HistoryFilters(organization_id=booked.pk), size=3, scope="")
+    after = history_page(
+        HistoryFilters(organization_id=booked.pk),
+        size=100,
+        scope="",
+        cursor=page.next_cursor or "",
+    )
+    seen = [change.key for change in (*page.changes, *after.changes)]
+    assert len(seen) == len(set(seen)) > 6
+
+
+def test_corrections_of_usage_are_in_the_history_of_who_they_concern(
+    booked: Organization, staff: User, client: Client
+) -> None:
+    correction = Correction.objects.create(
+        white_label=booked.white_label,
+        kind="void",
+        by="demo",
+        note="sent twice",
+        cost=Decimal(-4),
+        started_at=NOW,
+    )
+    decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
+    UsageVoid.objects.create(
+        organization_id=booked.pk,
+        event_id="e",
+        at=NOW,
+        period=1,
+        open_period=1,
+        correction_id=correction.pk,
+    )
+
+    text = "Usage voided: cost lowered by $4.00 by Demo Operator: sent twice"
+    assert lines(client, booked, kind="usage") == [text]
+    assert lines(client, None, kind="usage") == [text]
+    assert not lines(client, decoy, kind="usage")

@@ -18,9 +18,10 @@ from billing.access.queries.lifting import (
 )
 from billing.access.texts import invoice_count, local_day, owed_text, reason_text
 from billing.models.mirrors import SubscriptionStatus
+from orgs.days import days_until
 from orgs.decimals import plain
 from orgs.models import Organization
-from orgs.web.templatetags.display import money
+from orgs.web.templatetags.display import days_left, money
 
 _TRIAL_ENDS_WITHIN = timedelta(days=7)
 
@@ -181,7 +182,7 @@ def _warnings(
     if facts.status == SubscriptionStatus.PAST_DUE:
         rows.append(_past_due(details, stripe))
     if _is_trial_ending(facts, now):
-        rows.append(_trial_ending(facts, organization))
+        rows.append(_trial_ending(facts, organization, now))
     return rows
 
 
@@ -234,12 +235,15 @@ def _is_trial_ending(facts: AccessFacts, now: datetime) -> bool:
     )
 
 
-def _trial_ending(facts: AccessFacts, organization: Organization) -> ExplainedReason:
+def _trial_ending(
+    facts: AccessFacts, organization: Organization, now: datetime
+) -> ExplainedReason:
     ends_at = facts.trial_ends_at
     if ends_at is None:
         raise AssertionError("A trial that ends has an end.")
-    day = local_day(ends_at, organization.white_label.zone)
-    text = f"The trial ends on {day}."
+    zone = organization.white_label.zone
+    when = days_left(days_until(ends_at, now, zone))
+    text = f"The trial ends {when}, on {local_day(ends_at, zone)}."
     return ExplainedReason(
         "trial_ending", text, None, {"trial_ends_at": ends_at.isoformat()}, ()
     )

@@ -14,7 +14,9 @@ from billing.alerts.emails.figures import AMOUNT_FORMATS, format_figures
 from billing.alerts.kinds import ALERT_KINDS, AlertKind
 from billing.alerts.measures import ENTITLEMENTS, Entitlement, Measure
 from billing.models import Alert
+from orgs.days import days_until
 from orgs.web.templatetags import display
+from orgs.web.templatetags.display import days_left
 
 Context = dict[str, Any]
 _AMOUNTS = (
@@ -73,6 +75,7 @@ def facts_context(
         "share": _share(value, base),
         "days": _bars(days[-_CHART_DAYS:]),
         **_local_dates(parsed, zone),
+        "trial_when": _trial_when(parsed["trial_ends_at"], reached_at, zone),
         **_entitlement(entitlement, value, base),
     }
     if kind.measure is Measure.UNPRICED:
@@ -144,6 +147,11 @@ def _local_dates(parsed: Context, zone: str) -> dict[str, str]:
         "period_end": display.day(end) if end is not None else "",
         "trial_end": display.day_year(trial_end) if trial_end is not None else "",
     }
+
+
+def _trial_when(ends_at: datetime | None, now: datetime, zone: str) -> str:
+    """Return `in 7 days`, counted as pages count; empty without an end."""
+    return days_left(days_until(ends_at, now, ZoneInfo(zone))) if ends_at else ""
 
 
 def _parse(facts: Mapping[str, Any]) -> Context:

@@ -183,8 +183,8 @@ def _if_not_reached(
         text = f"At {percent}%. Usage after {day} may still arrive."
         return Status.INSUFFICIENT_DATA, text
     if kind.counts_down:
-        left, alerts_at = _days(measurement.value), _days(Decimal(kind.threshold))
-        return Status.NOT_REACHED, f"{left} left; alerts at {alerts_at}."
+        alerts_at = _days(Decimal(kind.threshold))
+        return Status.NOT_REACHED, f"Alerts {alerts_at} before the end."
     return Status.NOT_REACHED, f"At {percent}%; alerts at {kind.threshold}%."
 
 

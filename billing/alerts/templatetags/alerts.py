@@ -1,8 +1,11 @@
 """Badges, names and figures of alerts for templates."""
 
+from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django import template
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from billing.alerts.emails.context import alert_context
@@ -12,6 +15,7 @@ from billing.alerts.measures import ENTITLEMENTS, Measure, Unit, unit_of
 from billing.alerts.queries.measurements import Measurement
 from billing.alerts.queries.statuses import AlertStatus, Status
 from billing.models import Alert, AlertEmailRecipient
+from orgs.days import days_until
 from orgs.web.templatetags import display
 from orgs.web.templatetags.components import badge
 
@@ -94,7 +98,7 @@ def figures(alert: Alert) -> list[tuple[str, str]]:
 
 
 @register.simple_tag
-def current_value(status: AlertStatus, currency: str) -> SafeString | str:
+def current_value(status: AlertStatus, currency: str, zone: str) -> SafeString | str:
     """Return the current value and its base, such as `$12.50 of $20.00`.
 
     Empty for measures that are not amounts, such as a failed payment.
@@ -106,11 +110,34 @@ def current_value(status: AlertStatus, currency: str) -> SafeString | str:
     if unit is Unit.MONEY:
         return _money(measurement, currency)
     if unit is Unit.DAYS:
-        return f"{display.count(round(Decimal(measurement.value), 1))} days"
+        return _days(measurement, zone)
     if unit is Unit.NONE:
         return ""
+    if measurement.measure is Measure.ENTITLEMENT:
+        return _entitlement(measurement, unit)
     amount = AMOUNT_FORMATS[unit]
     return f"{amount(measurement.value)} of {amount(measurement.base)}"
+
+
+def _days(measurement: Measurement, zone: str) -> str:
+    """Return the days left of a trial, as all pages count them; or without usage."""
+    if measurement.measure is not Measure.TRIAL:
+        return f"{display.count(round(Decimal(measurement.value), 1))} days"
+    ends_at = datetime.fromisoformat(measurement.context["trial_ends_at"])
+    days = days_until(ends_at, timezone.now(), ZoneInfo(zone))
+    number, id_ = "organization.trial_days_left", measurement.organization_id
+    text = f"ends {display.days_left(days)}"
+    return display.defined(text, days, "days", number=number, of=id_)
+
+
+def _entitlement(measurement: Measurement, unit: Unit) -> SafeString:
+    """Return the used part of an entitlement, as the overview shows it."""
+    name, id_ = f"entitlement.{measurement.subject}", measurement.organization_id
+    used, limit = (
+        display.exact(value, unit.value, number=f"{name}.{part}", of=id_)
+        for value, part in ((measurement.value, "used"), (measurement.base, "limit"))
+    )
+    return SafeString(f"{used} of {limit}")
 
 
 def _money(measurement: Measurement, currency: str) -> SafeString:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
@@ -13,6 +12,7 @@ from billing.models import Subscription
 from metrics.queries.periods import PeriodCost
 from orgs.days import days_until
 from orgs.models import Organization
+from orgs.web.templatetags.display import days_left, defined
 
 Tone = Literal["", "good", "warn", "bad"]
 
@@ -23,6 +23,7 @@ class Badge:
 
     label: str
     tone: Tone = ""
+    html: str = ""  # the label with the definition of its number, if it has one
 
 
 def badges(
@@ -35,7 +36,7 @@ def badges(
     facts = facts or billing_facts([organization.id])[organization.id]
     return [
         *_activity_badges(organization),
-        *_subscription_badges(facts, timezone.now(), organization.white_label.zone),
+        *_subscription_badges(facts, timezone.now(), organization),
         *_limit_badges(facts, facts.payable(cost.cost)),
         *_overdue_badges(facts.overdue),
     ]
@@ -48,14 +49,14 @@ def _activity_badges(organization: Organization) -> list[Badge]:
 
 
 def _subscription_badges(
-    facts: BillingFacts, now: datetime, zone: ZoneInfo
+    facts: BillingFacts, now: datetime, organization: Organization
 ) -> list[Badge]:
     if facts.tier is None or facts.status is None:
         return [Badge("No subscription")]
     tier = Badge(f"{facts.tier.title()} · {facts.cycle}")
     match Subscription.Status(facts.status):
         case Subscription.Status.TRIALING:
-            return [_trial_badge(facts.trial_ends_at, now, zone)]
+            return [_trial_badge(facts.trial_ends_at, now, organization)]
         case Subscription.Status.PAUSED:
             return [tier, Badge("Paused", "warn")]
         case Subscription.Status.UNPAID | Subscription.Status.PAST_DUE as status:
@@ -63,18 +64,17 @@ def _subscription_badges(
     return [tier]
 
 
-def _trial_badge(ends_at: datetime | None, now: datetime, zone: ZoneInfo) -> Badge:
+def _trial_badge(
+    ends_at: datetime | None, now: datetime, organization: Organization
+) -> Badge:
     if ends_at is None:
         return Badge("Trial")
     if ends_at <= now:
         return Badge("Trial ended", "bad")
-    when = count_days_left(days_until(ends_at, now, zone))
-    return Badge(f"Trial ends {when}", "warn")
-
-
-def count_days_left(days: int) -> str:
-    """Return `today`, `tomorrow`, `in 2 days`; `days` are calendar days."""
-    return {0: "today", 1: "tomorrow"}.get(days, f"in {day_count(days)}")
+    days = days_until(ends_at, now, organization.white_label.zone)
+    text = f"Trial ends {days_left(days)}"
+    number, id_ = "organization.trial_days_left", organization.pk
+    return Badge(text, "warn", defined(text, days, "days", number=number, of=id_))
 
 
 def day_count(number: int) -> str:

@@ -1,23 +1,23 @@
 """Template tag of the meters of an organization's entitlements."""
 
-from collections.abc import Callable
 from typing import TypedDict
 
 from django import template
 
 from metrics.queries.daily_metrics import EntitlementUsage, MeteredEntitlement
-from orgs.web.templatetags.display import byte_size, count, duration
+from orgs.models import Organization
+from orgs.web.templatetags.display import exact
 
 register = template.Library()
 
 _WARN, _FULL = 0.8, 1.0  # fractions of the entitlement
-# Label and format by the slug of an entitlement.
-_MEASURES: dict[str, tuple[str, Callable[[int | None], str]]] = {
-    "compute_seconds": ("Compute, CPU + GPU", duration),
-    "gpu_seconds": ("GPU", duration),
-    "storage_bytes": ("Storage", byte_size),
-    "projects": ("Projects", count),
-    "users": ("Users", count),
+# Label and unit by the slug of an entitlement.
+_MEASURES = {
+    "compute_seconds": ("Compute, CPU + GPU", "seconds"),
+    "gpu_seconds": ("GPU", "seconds"),
+    "storage_bytes": ("Storage", "bytes"),
+    "projects": ("Projects", "count"),
+    "users": ("Users", "count"),
 }
 
 
@@ -33,13 +33,16 @@ class MeterCell(TypedDict):
 
 
 @register.simple_tag
-def entitlement_meters(use: EntitlementUsage) -> list[MeterCell]:
+def entitlement_meters(
+    use: EntitlementUsage, organization: Organization
+) -> list[MeterCell]:
     """Return a meter for each entitlement."""
-    return [_meter(measured) for measured in use.all]
+    return [_meter(measured, organization.pk) for measured in use.all]
 
 
-def _meter(measured: MeteredEntitlement) -> MeterCell:
-    label, write = _MEASURES[measured.slug]
+def _meter(measured: MeteredEntitlement, id_: int) -> MeterCell:
+    label, unit = _MEASURES[measured.slug]
+    number = f"entitlement.{measured.slug}"
     fraction = measured.fraction
     tone, note = "", ""
     if fraction is not None and fraction >= _FULL:
@@ -48,8 +51,10 @@ def _meter(measured: MeteredEntitlement) -> MeterCell:
         tone = "warn"
     return {
         "label": label,
-        "used": write(measured.used),
-        "limit": "" if measured.limit is None else write(measured.limit),
+        "used": exact(measured.used, unit, number=f"{number}.used", of=id_),
+        "limit": ""
+        if measured.limit is None
+        else exact(measured.limit, unit, number=f"{number}.limit", of=id_),
         "percent": None if fraction is None else round(fraction * 100, 1),
         "tone": tone,
         "note": note,

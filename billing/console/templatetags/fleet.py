@@ -1,6 +1,6 @@
 """Template tags of the overview: tiles with comparisons, reasons with their age."""
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -27,6 +27,8 @@ from orgs.web.templatetags.display import (
     change,
     compact,
     day,
+    days_left,
+    defined,
     duration,
     exact,
     moment,
@@ -83,7 +85,8 @@ def fleet_tiles(
     for unit, label, value_format, write in _UNITS:
         used = totals.quantity_in(unit)
         if used.now or used.before:
-            value = exact(used.now, value_format)
+            number = f"fleet.{unit.value}_30_complete_days"
+            value = exact(used.now, value_format, number=number)
             note = _comparison(used, write(used.before))
             tiles.append({"label": label, "value": value, **note})
     sync_tile = health_tile(health, now, zone, reverse("billing:stripe_sync"))
@@ -141,7 +144,8 @@ def white_label_of(
 def meter_amount(slug: str, quantity: int) -> SafeString | str:
     """Return a quantity in the unit of its meter."""
     unit = METERS[slug].unit if slug in METERS else Unit.COUNT
-    return exact(quantity, _METER_UNITS.get(unit, "compact"))
+    number = f"meter.{slug}"
+    return exact(quantity, _METER_UNITS.get(unit, "compact"), number=number)
 
 
 @register.simple_tag
@@ -151,9 +155,11 @@ def clock(at: datetime, zone: str) -> SafeString | str:
 
 
 @register.simple_tag
-def ends_in(at: datetime, label: WhiteLabel, now: datetime) -> str:
+def ends_in(
+    at: datetime, label: WhiteLabel, now: datetime, organization_id: int
+) -> SafeString:
     """Return `in 3 days, Nov 24` by the white label's calendar."""
-    ends_on: date = day_of(at, label.zone)
     days = days_until(at, now, label.zone)
-    when = {0: "today", 1: "tomorrow"}.get(days, f"in {day_count(days)}")
-    return f"{when}, {day(ends_on)}"
+    number, id_ = "organization.trial_days_left", organization_id
+    when = defined(days_left(days), days, "days", number=number, of=id_)
+    return format_html("{}, {}", when, day(day_of(at, label.zone)))

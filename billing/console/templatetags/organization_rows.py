@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from billing.console.queries.organization_list import FleetRow
 from billing.forecast.queries.estimates import EstimatedInvoice
-from billing.forecast.templatetags.estimates import format_range
+from billing.forecast.templatetags.estimates import format_range, limit_day
 from orgs.web.charts import sparkline as points_of
 from orgs.web.templatetags.components import badges, sparkline
 from orgs.web.templatetags.display import (
@@ -23,7 +23,6 @@ from orgs.web.templatetags.display import (
     day_year,
     exact,
     money,
-    percent,
 )
 
 register = template.Library()
@@ -103,7 +102,8 @@ def _created_cell(row: FleetRow, currency: str) -> str:
 
 def _entitlement_cell(row: FleetRow, currency: str) -> str:
     use = row.entitlement_use
-    text = UNKNOWN if use is None else percent(use)
+    number, id_ = "entitlement.most_used", row.organization.pk
+    text = exact(use, "percent", number=number, of=id_)
     return f'<td class="number fleet__entitlement" data-use="{use or ""}">{text}</td>'
 
 
@@ -140,8 +140,13 @@ def _estimate_cell(row: FleetRow, currency: str) -> str:
 
 def _range(estimate: EstimatedInvoice) -> str:
     """Return the range of the total; empty if it is not known or has no width."""
-    text = format_range(estimate.total) if estimate.total else ""
-    return f'<span class="table__sub" data-range>{text}</span>' if text else ""
+    total = estimate.total
+    if total is None or total.low is None or total.low == total.high:
+        return ""
+    ends = (money(end, total.currency) for end in (total.low, total.high))
+    title = escape(format_range(total))
+    text = "\N{EN DASH}".join(ends)
+    return f'<span class="table__sub" data-range title="{title}">{text}</span>'
 
 
 def _limit_cell(row: FleetRow, currency: str) -> str:
@@ -150,7 +155,7 @@ def _limit_cell(row: FleetRow, currency: str) -> str:
     if limit is None:
         return f'<td class="fleet__limit fleet__limit--none">{UNKNOWN}</td>'
     state = "reached" if limit.is_reached else "projected"
-    when = f"{state.capitalize()} {day_year(limit.day) if limit.day else ''}".rstrip()
+    when = f"{state.capitalize()} {limit_day(limit, row.organization.pk)}".rstrip()
     label = limit.label.capitalize()
     return (
         f'<td class="fleet__limit" data-limit="{limit.kind}" data-{state}="'

@@ -295,7 +295,10 @@ def _recent_day(
     return {
         "day": day,
         "mark": mark,
-        "cells": [(quantities.get(slug, unknown), unit) for slug, _, unit in meters],
+        "cells": [
+            (quantities.get(slug, unknown), unit, f"day.{slug}")
+            for slug, _, unit in meters
+        ],
         "cost": total.cost if lines else None,
         "has_no_price": total.has_no_price,
     }

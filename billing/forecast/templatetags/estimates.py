@@ -5,7 +5,8 @@ from django.utils.safestring import SafeString
 
 from billing.forecast.backtests import COVERAGE, TOLERANCE, HitRate
 from billing.forecast.queries.estimates import EstimatedInvoice, Total
-from orgs.web.templatetags.display import exact, money
+from billing.forecast.queries.forecasts import LimitForecast
+from orgs.web.templatetags.display import day_year, defined, exact, money
 
 register = template.Library()
 
@@ -25,6 +26,16 @@ def format_totals(estimate: EstimatedInvoice, organization_id: int) -> SafeStrin
     )
     more = "" if estimate.is_complete else " or more"
     return SafeString(" + ".join(totals) + more)
+
+
+@register.simple_tag
+def limit_day(limit: LimitForecast, organization_id: int) -> SafeString | str:
+    """Return the day when a limit was or will be reached; empty if it is not known."""
+    if limit.day is None:
+        return ""
+    number = f"limit.{limit.kind}.day"
+    text = day_year(limit.day)
+    return defined(text, limit.day, "date", number=number, of=organization_id)
 
 
 @register.filter

@@ -9,7 +9,11 @@ from django.utils.html import format_html
 
 from billing.forecast.queries.estimates import EstimatedInvoice
 from billing.forecast.queries.forecasts import Forecast, LimitForecast
-from billing.forecast.templatetags.estimates import format_range, format_totals
+from billing.forecast.templatetags.estimates import (
+    format_range,
+    format_totals,
+    limit_day,
+)
 from metrics.queries.fleet import RecentCost
 from orgs.days import day_of
 from orgs.models import Organization
@@ -128,19 +132,23 @@ def _estimate_tile(
             "note": format_range(estimate.total),
         }
     if limit := estimate.forecast.next_limit:
-        tile |= _limit_note(limit, currency)
+        tile |= _limit_note(limit, currency, organization.pk)
     return tile
 
 
-def _limit_note(limit: LimitForecast, currency: str) -> Tile:
+def _limit_note(limit: LimitForecast, currency: str, organization_id: int) -> Tile:
     name = f"{limit.label} ({money(limit.amount, currency)})"
     if limit.is_reached:
         tone = "bad" if limit.kind == "hard" else "warn"
-        return {"strong": f"{name.capitalize()} reached", "note": "", "tone": tone}
+        on = format_html(" on {}", limit_day(limit, organization_id))
+        strong = format_html("{} reached{}", name.capitalize(), on if limit.day else "")
+        return {"strong": strong, "note": "", "tone": tone}
     if limit.projected_on is None:
         return {"note": f"not projected to reach the {name}"}
     return {
-        "strong": f"Projected to reach the {name} on {day(limit.projected_on)}",
+        "strong": format_html(
+            "Projected to reach the {} on {}", name, limit_day(limit, organization_id)
+        ),
         "note": "at the expected usage",
         "tone": "warn",
     }

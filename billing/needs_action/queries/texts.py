@@ -13,7 +13,7 @@ from billing.needs_action.kinds import DEFINITIONS, ReasonKind
 from billing.needs_action.queries.reasons import Reason
 from orgs.days import day_of, days_until
 from orgs.models import WhiteLabel
-from orgs.web.templatetags.display import day_year, money, percent
+from orgs.web.templatetags.display import day_year, days_left, money, percent
 
 _K = ReasonKind
 _MAX_NAMED = 2  # subjects that a text names; of more it says how many
@@ -93,7 +93,8 @@ def _disputed(reason: Reason, label: WhiteLabel, now: datetime) -> str:
     """Return how much time is left to respond; None is no limit."""
     if reason.at is None or reason.at < now:
         return "Payment disputed"
-    return f"Payment disputed, {day_count((reason.at - now).days)} to respond"
+    until = days_until(reason.at, now, label.zone)
+    return f"Payment disputed, respond {days_left(until)}"
 
 
 def _since(text: str) -> Callable[[Reason, WhiteLabel, datetime], str]:
@@ -116,10 +117,7 @@ def _ended(text: str) -> Callable[[Reason, WhiteLabel, datetime], str]:
 def _trial_ending(reason: Reason, label: WhiteLabel, now: datetime) -> str:
     if reason.at is None:
         return "Trial ending"
-    zone = label.zone
-    days = days_until(reason.at, now, zone)
-    when = {0: "today", 1: "tomorrow"}.get(days, f"in {day_count(days)}")
-    return f"Trial ends {when}"
+    return f"Trial ends {days_left(days_until(reason.at, now, label.zone))}"
 
 
 def _named(what: str) -> Callable[[Reason, WhiteLabel, datetime], str]:

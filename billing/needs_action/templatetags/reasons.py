@@ -10,12 +10,13 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from billing.models import ReasonSnooze
-from billing.needs_action.kinds import Severity
+from billing.needs_action.kinds import ReasonKind, Severity
 from billing.needs_action.queries import texts
 from billing.needs_action.queries.reasons import Reason
+from orgs.days import days_until
 from orgs.models import WhiteLabel
 from orgs.web.templatetags.components import badge
-from orgs.web.templatetags.display import exact
+from orgs.web.templatetags.display import defined, exact
 
 register = template.Library()
 TONES = {Severity.CRITICAL: "bad", Severity.WARNING: "warn", Severity.NOTICE: ""}
@@ -28,6 +29,10 @@ def reason_link(
     """Render a reason as a badge that links to the page where it is solved."""
     url = texts.reason_url(reason.kind, organization_id)
     text = texts.reason_text(reason, label, now)
+    if reason.kind is ReasonKind.TRIAL_ENDING and reason.at is not None:
+        days = days_until(reason.at, now, label.zone)
+        number, id_ = "organization.trial_days_left", organization_id
+        text = defined(text, days, "days", number=number, of=id_)
     points = reason.points(now)
     return SafeString(
         f'<a class="reason" href="{escape(url)}" data-reason="{reason.kind}"'

@@ -12,7 +12,13 @@ from billing.stripe.queries.sync_health import MAX_COUNT, SyncHealth
 from billing.stripe.queries.sync_runs import SyncProgress
 from billing.stripe.queries.webhook_events import WebhookEventRow
 from orgs.web.templatetags.components import badge
-from orgs.web.templatetags.display import UNKNOWN, count, duration, moment
+from orgs.web.templatetags.display import (
+    UNKNOWN,
+    count,
+    defined,
+    duration,
+    moment,
+)
 
 register = template.Library()
 
@@ -82,7 +88,8 @@ def health_tile(health: SyncHealth, now: datetime, zone: str, url: str) -> Tile:
     tile = _synced_tile(health, now, zone) | {"url": url}
     if health.open_discrepancies:
         comma = "," if needs_action else ""
-        tile["strong"] = _quantity(health.open_discrepancies, "discrepancy") + comma
+        text = _quantity(health.open_discrepancies, "open discrepancy")
+        tile["strong"] = format_html("{}{}", _discrepancies(health, text), comma)
     if needs_action:
         tile["note"] = needs_action
     if needs_action or health.failing:
@@ -111,14 +118,23 @@ def _synced_tile(health: SyncHealth, now: datetime, zone: str) -> Tile:
 
 
 def _discrepancies_tile(health: SyncHealth) -> Tile:
-    tile: Tile = {"label": "Discrepancies", "value": _limited_count(health.resolvable)}
+    value = _discrepancies(health, _limited_count(health.open_discrepancies))
+    tile: Tile = {"label": "Open discrepancies", "value": value, "note": "in sync"}
     if health.resolvable:
-        tile |= {"note": "the next sync resolves them", "tone": "warn"}
-    else:
-        tile |= {"note": "in sync"}
+        number = _limited_count(health.resolvable)
+        note = f"the next sync resolves {number}"
+        tile |= {"note": note, "tone": "warn"}
     if health.warnings:
-        tile |= {"strong": _quantity(health.warnings, "warning"), "note": "need action"}
+        verb = "needs" if health.warnings == 1 else "need"
+        strong = f"{_quantity(health.warnings, 'warning')} {verb} action"
+        tile |= {"strong": strong, "note": tile["note"] if health.resolvable else ""}
     return tile
+
+
+def _discrepancies(health: SyncHealth, text: str) -> SafeString:
+    """Return a text about the open discrepancies, with the definition of the number."""
+    number = "stripe.open_discrepancies"
+    return defined(text, health.open_discrepancies, number=number, of="visible")
 
 
 def _events_tile(health: SyncHealth) -> Tile:

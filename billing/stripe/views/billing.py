@@ -19,7 +19,7 @@ from billing.stripe.queries.adjustments import list_adjustments, sum_adjustments
 from billing.stripe.queries.discrepancies import list_organization_discrepancies
 from billing.stripe.queries.invoices import list_invoices
 from billing.stripe.queries.sync_runs import SyncProgress, list_syncs
-from billing.stripe.queries.timeline import MAX_ENTRIES, timeline
+from billing.stripe.queries.timeline import MAX_ENTRIES, latest_changes
 from billing.stripe.tasks import request_previews
 from metrics.queries.periods import current_period
 from orgs import access
@@ -81,7 +81,7 @@ def tab_context(
         "forecast": estimate.forecast,
         "estimate": estimate,
         "discrepancies": list_organization_discrepancies(organization.id),
-        "timeline": timeline(organization.id, invoices=invoices),
+        "timeline": latest_changes(organization),
         "timeline_limit": MAX_ENTRIES,
         "sync_warning": _sync_warning(organization),
         **credits_card_context(

@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from billing.staff import StaffContext
 from billing.stripe.queries.sync_health import MAX_COUNT, sync_health
+from orgs.web.templatetags.display import defined
 
 
 def page_context(staff: StaffContext, tab: str) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def page_context(staff: StaffContext, tab: str) -> dict[str, Any]:
                 "label": label,
                 "url": reverse(f"billing:{name}"),
                 "current": name == tab,
-                "count": _count_label(counts.get(name, 0)),
+                "count": _count_label(name, counts.get(name, 0)),
             }
             for name, label in _TABS
         ],
@@ -43,7 +44,11 @@ _TABS = (
 )
 
 
-def _count_label(count: int) -> str:
+def _count_label(name: str, count: int) -> str:
+    """Return a tab's count; that of discrepancies is the one of all pages."""
     if not count:
         return ""
-    return f"{MAX_COUNT}+" if count == MAX_COUNT else str(count)
+    text = f"{MAX_COUNT:,}+" if count >= MAX_COUNT else f"{count:,}"
+    if name != "discrepancies":
+        return text
+    return defined(text, count, number="stripe.open_discrepancies", of="visible")

@@ -8,6 +8,7 @@ from html import escape
 from typing import Protocol
 
 from django import template
+from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
 
 register = template.Library()
@@ -26,13 +27,16 @@ class BadgeLike(Protocol):
 def badge(label: str, tone: str = "") -> SafeString:
     """Render a badge, as `components/badge.html` does."""
     modifier = f" badge--{escape(tone)}" if tone else ""
-    return SafeString(f'<span class="badge{modifier}">{escape(str(label))}</span>')
+    return SafeString(
+        f'<span class="badge{modifier}">{conditional_escape(label)}</span>'
+    )
 
 
 @register.simple_tag
 def badges(items: Iterable[BadgeLike]) -> SafeString:
-    """Render several badges, without white space between them."""
-    return SafeString("".join(badge(item.label, item.tone) for item in items))
+    """Render several badges, without white space; `html` of one replaces its label."""
+    texts = ((getattr(item, "html", "") or item.label, item.tone) for item in items)
+    return SafeString("".join(badge(*text) for text in texts))
 
 
 @register.simple_tag

@@ -165,6 +165,17 @@ def instant(value: datetime | None, zone: tzinfo | str = UTC) -> str:
     return f"{day_year(local)}, {local:%H:%M %Z}"
 
 
+def days_left(days: int) -> str:
+    """Return `today`, `tomorrow`, or `in 2 days` for a result of `days_until`.
+
+    The only text of days left, on pages and in emails.
+    """
+    number = f"{abs(days)} day{'' if abs(days) == 1 else 's'}"
+    if days < 0:
+        return f"{number} ago"
+    return {0: "today", 1: "tomorrow"}.get(days, f"in {number}")
+
+
 UNITS: dict[str, Callable[[Number | None], str]] = {
     "count": count,
     "compact": compact,
@@ -202,6 +213,21 @@ def exact(
         f'<data value="{value}" title="{escape(title)}"'
         f"{_definition(number, of, value, currency if unit == 'money' else unit)}"
         f">{escape(shown)}</data>"
+    )
+
+
+@register.simple_tag
+def defined(
+    shown: str, value: object, unit: str = "count", *, number: str, of: object = ""
+) -> SafeString:
+    """Render a text with the definition and the value of what it says, as `exact` does.
+
+    For what is not only a number: days left, days, and texts with a unit.
+    """
+    return SafeString(
+        f'<data value="{escape(str(value))}" data-number="{escape(number)}"'
+        f' data-of="{escape(str(of))}" data-value="{escape(str(value))}"'
+        f' data-unit="{escape(unit)}">{escape(shown)}</data>'
     )
 
 

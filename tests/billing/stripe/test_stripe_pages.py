@@ -533,7 +533,7 @@ def test_the_fleet_page_shows_the_state_of_the_stripe_sync(
     ) == (0, 1, 1)
     tile = text[text.index('class="tile__link" href="/stripe/"') :]
     assert re.search(r'class="tile__value">3 h', tile)
-    assert re.search(r'class="tile__note"><b>1 \w+,</b> 1 ', tile)
+    assert re.search(r'class="tile__note"><b><data [^>]+>1 [\w ]+</data>,</b> 1 ', tile)
 
 
 # --- progress in a browser ----------------------------------------------------------
