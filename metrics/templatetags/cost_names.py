@@ -23,6 +23,12 @@ def meter_name(slug: str) -> str:
 
 
 @register.filter
+def in_sentence(label: str) -> str:
+    """Return a label as it is inside a sentence: `prompt tokens`, but `GPU time`."""
+    return label if label[:2].isupper() else f"{label[:1].lower()}{label[1:]}"
+
+
+@register.filter
 def name_of(names: Mapping[int, str], id_: int) -> str:
     """Return the name of a project by its ID."""
     return names.get(id_, str(id_))

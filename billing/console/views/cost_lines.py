@@ -7,7 +7,9 @@ from django.http import HttpResponse, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
+from billing.console.views.line_links import filter_links, neighbor_days
 from billing.ledger.queries.cost_spans import CostSpan
+from metrics.catalog import METERS
 from metrics.line_forms import (
     NO_PROJECT,
     last_days,
@@ -16,12 +18,14 @@ from metrics.line_forms import (
     read_number,
     today_of,
 )
+from metrics.periods import DayRange
 from metrics.queries.cost_lines import LINES_PER_PAGE, LineFilters, list_cost_lines
 from metrics.queries.cost_parts import list_project_names
 from metrics.queries.day_events import EVENTS_PER_PAGE, DayEvents, list_day_events
 from metrics.queries.periods import current_period
 from orgs import access
 from orgs.catalog import Scope
+from orgs.days import ONE_DAY
 from orgs.errors import InvalidDateRange
 from orgs.models import Organization
 from orgs.web.http import OrgRequest, page_or_fragment
@@ -47,12 +51,24 @@ def cost_lines(request: OrgRequest, organization_id: int) -> HttpResponse:
     lines = list_cost_lines(organization.pk, filters, page=page)
     url = reverse("billing:cost_lines", args=[organization.pk])
     pages = max(-(-lines.count // LINES_PER_PAGE), 1)
+    names = _names(organization, filters, [x.project_id for x in lines.lines])
+    is_one_day = filters.period is None and filters.days.days == 1
     context = {
         **_base_context(organization, "costs"),
         "problem": problem,
-        "lines": [_line(line, filters, organization) for line in lines.lines],
-        "names": _names(organization, filters, [x.project_id for x in lines.lines]),
+        "lines": [_line(line, organization) for line in lines.lines],
+        "names": names,
         "filters": filters,
+        "filter_links": filter_links(url, request.GET, filters, names),
+        "days": neighbor_days(
+            url,
+            request.GET,
+            filters.days.start,
+            today_of(organization),
+            *("from", "through"),
+        )
+        if is_one_day
+        else [],
         "range_label": CostSpan(filters.days).label,
         "count": lines.count,
         "cost": lines.cost,
@@ -79,12 +95,19 @@ def day_events(request: OrgRequest, organization_id: int) -> HttpResponse:
     shown, url = rows[:EVENTS_PER_PAGE], _events_url(organization)
     last = shown[-1] if len(rows) > len(shown) else None
     after = {"after": last.at.isoformat(), "after_id": last.event_id} if last else {}
+    days = DayRange(chosen.day, chosen.day + ONE_DAY)
+    filters = LineFilters(days, product=chosen.product, project_id=chosen.project_id)
+    names = _names(organization, filters, [e.project_id for e in shown])
+    today = today_of(organization)
     context = {
         **_base_context(organization, "costs"),
         "problem": problem,
         "events": shown,
-        "names": list_project_names(organization.pk, [e.project_id for e in shown]),
+        "names": names,
         "chosen": chosen,
+        "filter_links": filter_links(url, request.GET, filters, names),
+        "days": neighbor_days(url, request.GET, chosen.day, today, "day"),
+        "lines_url": _lines_url(organization, chosen),
         "project": request.GET.get("project", ""),
         "events_url": url,
         "first_url": _first_url(url, request.GET) if chosen.after else "",
@@ -123,8 +146,20 @@ def _names(
     return list_project_names(organization.pk, [*ids, *chosen])
 
 
-def _line(line: Any, filters: LineFilters, organization: Organization) -> Any:
+def _lines_url(organization: Organization, chosen: DayEvents) -> str:
+    """Return the address of what the events cost."""
+    day = chosen.day.isoformat()
+    project = NO_PROJECT if chosen.project_id == 0 else chosen.project_id
+    query = {"from": day, "through": day, "product": chosen.product, "project": project}
+    url = reverse("billing:cost_lines", args=[organization.pk])
+    return f"{url}?{urlencode({k: v for k, v in query.items() if v})}"
+
+
+def _line(line: Any, organization: Organization) -> Any:
     """Return a line with the link to its events; stored bytes have none."""
+    meter = METERS.get(line.meter)
+    if meter and meter.derived:
+        return {"row": line, "events_url": ""}
     query = {
         "day": line.day.isoformat(),
         "product": line.product,

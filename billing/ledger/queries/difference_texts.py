@@ -12,6 +12,7 @@ from billing.ledger.queries.cost_differences import (
 )
 from billing.money import ZERO, minor_unit
 from metrics.catalog import METERS, Unit
+from metrics.templatetags.cost_names import in_sentence
 from orgs.web.templatetags.display import day_year, money
 
 MAIN_CAUSES = 3
@@ -127,7 +128,7 @@ def describe_cause(cause: Cause, currency: str) -> str:
 
 
 def _usage_phrase(cause: Cause) -> str:
-    meters = _join([_in_sentence(meter_label(meter)) for meter in cause.meters])
+    meters = _join([in_sentence(meter_label(meter)) for meter in cause.meters])
     if cause.kind is TermKind.NEW:
         return f"from new {_usage(cause)}"
     if cause.kind is TermKind.ENDED:
@@ -138,11 +139,6 @@ def _usage_phrase(cause: Cause) -> str:
         days = _join([day_year(day) for day in cause.price_changes[:2]])
         return f"from the price change of {cause.product} on {days}"
     return f"from other prices of {cause.product}"
-
-
-def _in_sentence(label: str) -> str:
-    """Return a label as it is inside a sentence: `prompt tokens`, but `GPU time`."""
-    return label if label[:2].isupper() else f"{label[:1].lower()}{label[1:]}"
 
 
 def _usage(cause: Cause) -> str:

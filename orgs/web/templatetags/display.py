@@ -256,6 +256,16 @@ def moment(value: datetime | None, zone: tzinfo | str = UTC) -> SafeString | str
 
 
 @register.simple_tag
+def clock(value: datetime, zone: tzinfo | str = UTC) -> SafeString:
+    """Render the time of an instant: `14:05:09`; hovering shows the date and zone."""
+    local = value.astimezone(ZoneInfo(zone) if isinstance(zone, str) else zone)
+    title = escape(instant(local, local.tzinfo or UTC))
+    return SafeString(
+        f'<time datetime="{local.isoformat()}" title="{title}">{local:%H:%M:%S}</time>'
+    )
+
+
+@register.simple_tag
 def date_of(value: datetime | None, zone: tzinfo | str = UTC) -> SafeString | str:
     """Render the date of an instant: `Nov 21, 2026`; hovering shows the time."""
     if value is None:

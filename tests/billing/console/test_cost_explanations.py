@@ -188,6 +188,33 @@ def test_the_events_of_a_day_can_be_searched_and_voided(
     assert page(finance, "day_events", used, f"{query}&after=x").status_code == 400
 
 
+def test_lines_and_events_lead_to_other_days_and_fewer_filters(
+    used: Organization, finance: Client
+) -> None:
+    vision = Project.objects.get(name="vision")
+    day = "from=2026-11-04&through=2026-11-04"
+    query = f"{day}&product=gpt&meter=requests&project=none&page=1"
+    context = page(finance, "cost_lines", used, query).context
+    links = {link["label"]: link["url"] for link in context["filter_links"]}
+    assert list(links) == ["Product: gpt", "Meter: Requests", "Project: No project"]
+    assert links["Meter: Requests"].endswith(f"{day}&product=gpt&project=none")
+    [before, after] = context["days"]
+    assert "from=2026-11-03&through=2026-11-03&product=gpt" in before["url"]
+    assert after["rel"] == "next"
+    events = page(
+        finance, "day_events", used, f"day=2026-11-21&project={vision.pk}&q=d"
+    )
+    assert [link["label"] for link in events.context["filter_links"]] == [
+        "Project: vision"
+    ]
+    assert [link["rel"] for link in events.context["days"]] == ["prev"]  # today
+    assert events.context["lines_url"].endswith(f"&project={vision.pk}")
+    assert finance.get(events.context["lines_url"]).context["count"] == 1
+    assert page(finance, "day_events", used, "day=2000-01-01").status_code == 200
+    bad = page(finance, "cost_lines", used, "from=x&product=gpt")
+    assert (bad.status_code, bad.context["filter_links"]) == (400, [])
+
+
 @pytest.mark.parametrize("name", ["cost_lines", "day_events", "costs"])
 def test_strangers_and_other_roles(
     used: Organization, client: Client, name: str
