@@ -199,11 +199,12 @@ with usage_reason as (
 ), alert as (
     insert into billing_alert (organization_id, white_label_id, kind, subject,
         threshold, period, limit_version, billing_period, facts, reached_at, state,
-        reason)
+        reason, sent_at)
     select %(base)s + i, %(white_label)s, k.kind, '', k.n, '2', 1, 2,
         jsonb_build_object('value', 300, 'base', 100, 'day', %(today)s::date,
             'last_used_on', %(today)s::date),
-        %(today)s::date - (i %% 9)::int, k.state, ''
+        %(today)s::date - (i %% 9)::int, k.state, '',
+        case when k.state = 'sent' then now() end
     from {_NUMBERS}, (values (6, 'spike', 'sent'), (7, 'stale_data', 'sent'),
         (8, 'soft_limit', 'failed'), (9, 'soft_limit', 'no_recipient'))
         k (n, kind, state)

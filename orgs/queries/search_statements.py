@@ -1,9 +1,9 @@
 """The statement of a search: what it reads of each table, and in which order.
 
 A search has parts, and each part reads a bounded number of rows: beginnings of names by
-their index, then the newest rows of a table, then the trigram index. A part is reached
-only if those before it found too little, so a word that half of all rows have costs as
-little as a rare one.
+their index, then a sample of the table, then the trigram index. A part is reached only
+if those before it found too little, so that a word of half of all rows costs as little
+as a rare one.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 
 _READ_ROWS = 100  # of each search, of which the best are shown
-_NEWEST_ROWS = 3_000  # of a table, which are compared before its index is used
+SAMPLED_ROWS = 2_000  # of a table, which are compared before its index is used
 _SMALL_LABEL = 2_000  # organizations of a white label that are searched one by one
 
 
@@ -54,14 +54,13 @@ class Source:
     """A table `t` that is searched, as SQL.
 
     `columns` are id, label, detail, search text, and whether the row was deleted;
-    `owner` is the column of the organization, and `key` one that grows with new rows.
+    `owner` is the column of the organization.
     """
 
     kind: Kind
     table: str
     columns: str
     owner: str = "organization_id"
-    key: str = "id"
     has_white_label: bool = False
 
 
@@ -107,8 +106,8 @@ class Search:
     """Rows of a source that meet an SQL condition on its columns, with parameters.
 
     `first` are other conditions, which an index of the table answers; their rows come
-    first. With `by_index`, an index answers the condition itself; without, only the
-    newest rows are compared with it.
+    first. With `by_index`, an index answers the condition itself; without, only
+    `sampled` rows are compared with it. `sample_condition` is one that costs less.
     """
 
     source: Source
@@ -116,7 +115,8 @@ class Search:
     parameters: dict[str, Any]
     first: tuple[str, ...] = ()
     by_index: bool = True
-    reads_newest: bool = True
+    sampled: int = SAMPLED_ROWS
+    sample_condition: str = ""
 
 
 # Rows that an index finds with the condition. Found row by row until there are enough:
@@ -126,9 +126,13 @@ class Search:
 _BY_INDEX = """(select found.* from unnest('{{1}}'::integer[]) once
     cross join (select t.{owner}, {columns} from {table} t
         where {condition} {scope} offset 0) found limit {rows})"""
-_NEWEST = """(select t.{owner}, {columns} from (
-    select * from {table} order by {key} desc limit {newest}) t
-    where {condition} {scope} limit {rows})"""
+# Some blocks of the table, the same ones in each search; a small table as a whole. The
+# newest rows would be faster, but those of one load may be alike.
+_SAMPLE = """(select t.{owner}, {columns} from (
+    select * from {table} tablesample system ((
+        select least(100.0, 100.0 * {sampled} / greatest(reltuples, 1))
+        from pg_class where oid = '{table}'::regclass)) repeatable (1)
+    limit {sampled}) t where {sample_condition} {scope} limit {rows})"""
 _FIRST = "(select t.{owner}, {columns} from {first} {scope} limit {rows})"
 _MATCHES = """
 select '{kind}', h.id, h.label, h.detail, h.text, o.id, coalesce(o.name, ''),
@@ -164,19 +168,19 @@ def _statement(search: Search, scope: str) -> str:
     values = {
         "table": source.table,
         "owner": source.owner,
-        "key": source.key,
         "columns": source.columns,
         "condition": search.condition,
         "scope": scope,
         "rows": _READ_ROWS,
-        "newest": _NEWEST_ROWS,
+        "sampled": search.sampled,
+        "sample_condition": search.sample_condition or search.condition,
     }
     parts = [
         _FIRST.format(**values, first=first.format(scope=scope))
         for first in search.first
     ]
-    if search.reads_newest:
-        parts.append(_NEWEST.format(**values))
+    if search.sampled:
+        parts.append(_SAMPLE.format(**values))
     if search.by_index:
         parts.append(_BY_INDEX.format(**values))
     return _MATCHES.format(

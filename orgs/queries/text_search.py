@@ -23,6 +23,8 @@ _MAX_WORDS = 8
 # Weights of the ranking.
 _DELETED, _BEGINS_NAME, _BEGINS_WORD, _IS_COLUMN = 10.0, 0.5, 0.2, 0.3
 _TRIGRAM = re.compile(r"[^\W_]{3}")  # what the index needs of a word
+_LONG_NUMBER = re.compile(r"\W*\d{5}\d*\W*")
+_SAMPLED_ROWS = 500  # for regular expressions, which cost more
 
 
 def has_trigram(text: str) -> bool:
@@ -35,7 +37,8 @@ def written_searches(text: str, kinds: Sequence[Kind]) -> list[Search]:
     words = text.split()[:_MAX_WORDS]
     names: dict[str, Any] = {f"word{i}": word for i, word in enumerate(words)}
     condition = " and ".join(
-        f"t.search_text like orgs_search_pattern(%({n})s)" for n in names
+        f"{column} like orgs_search_pattern(%({name})s)"
+        for name, column in zip(names, _columns(words), strict=True)
     )
     searches = [
         Search(SOURCES[kind], condition, names, by_index=has_trigram(text))
@@ -51,10 +54,21 @@ def written_searches(text: str, kinds: Sequence[Kind]) -> list[Search]:
                 SOURCES[Kind.API_KEY],
                 "t.start like %(start)s",
                 {"start": f"{escape_like(start)}%"},
-                reads_newest=False,
+                sampled=0,
             )
         )
     return searches
+
+
+def _columns(words: Sequence[str]) -> list[str]:
+    """Return the column that is compared with each word.
+
+    Few rows have a long number, so the index looks for it alone: half of all rows may
+    have a word beside it. Nothing is indexed of the column with an empty text behind.
+    """
+    numbers = [_LONG_NUMBER.fullmatch(word) is not None for word in words]
+    by_index = numbers if any(numbers) else [True] * len(words)
+    return ["t.search_text" if x else "(t.search_text || '')" for x in by_index]
 
 
 # By the unique index, which starts with the white label.
@@ -103,9 +117,12 @@ def spelled_searches(
         f"spellings{i}": "|".join(spelling.pattern for spelling in group)
         for i, group in enumerate(spellings)
     }
-    condition = " and ".join(f"t.search_text ~ %({name})s" for name in patterns)
+    columns = _columns([group[0].parts[0] for group in spellings])
+    condition = " and ".join(
+        f"{column} ~ %({name})s" for name, column in zip(patterns, columns, strict=True)
+    )
     return [
-        Search(SOURCES[kind], condition, dict(patterns))
+        Search(SOURCES[kind], condition, dict(patterns), sampled=_SAMPLED_ROWS)
         for kind in SPELLED
         if kind in kinds
     ]

@@ -118,17 +118,26 @@ def _searches(text: str, kinds: Sequence[Kind]) -> list[Search]:
 
 def _of_stripe_id(source: Source, pattern: dict[str, str]) -> Search:
     condition = "t.stripe_id like %(stripe_id)s"
-    return Search(source, condition, pattern, reads_newest=False)
+    return Search(source, condition, pattern, sampled=0)
 
 
 def _of_number(text: str) -> Search:
     """Return the search for parts of an invoice's number, in any case."""
-    names = {f"part{i}": part for i, part in enumerate(text.split()[:_MAX_PARTS])}
-    condition = " and ".join(
-        f"orgs_search_key(t.number) like orgs_search_pattern(%({name})s)"
-        for name in names
+    parts = text.split()[:_MAX_PARTS]
+    keys = {f"part{i}": part for i, part in enumerate(parts)}
+    patterns = {f"like{i}": f"%{escape_like(part)}%" for i, part in enumerate(parts)}
+    return Search(
+        _INVOICES,
+        " and ".join(
+            f"orgs_search_key(t.number) like orgs_search_pattern(%({name})s)"
+            for name in keys
+        ),
+        {**keys, **patterns},
+        by_index=has_trigram(text),
+        sample_condition=" and ".join(
+            f"t.number ilike %({name})s" for name in patterns
+        ),
     )
-    return Search(_INVOICES, condition, names, by_index=has_trigram(text))
 
 
 def _corrected(
