@@ -13,9 +13,10 @@ The costs of an organization are a level that moves, times a factor for each wee
 Floats are good enough for an estimate; what was spent is never one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import itemgetter
 
 DAYS_OF_A_WEEK = 7
 HISTORY_DAYS = 8 * DAYS_OF_A_WEEK
@@ -56,11 +57,13 @@ def forecast_costs(costs: Sequence[float]) -> WeekdayForecast:
     if not history:
         return NOTHING
     used = _days_with_data(history)
-    factors = _weekday_factors(history, used)
-    days = [(history[at], factors[_phase(at, history)]) for at in used]
-    level = _level(days)
-    phases = (-ahead % DAYS_OF_A_WEEK for ahead in range(DAYS_OF_A_WEEK))
-    return WeekdayForecast(tuple(level * factors[phase] for phase in phases))
+    # How many days before a multiple of weeks from the end each day is.
+    phases = [(len(history) - at) % DAYS_OF_A_WEEK for at in used]
+    spent = [history[at] for at in used]
+    factors = _weekday_factors(spent, phases)
+    level = _level(spent, [factors[phase] for phase in phases])
+    ahead = (-days % DAYS_OF_A_WEEK for days in range(DAYS_OF_A_WEEK))
+    return WeekdayForecast(tuple(level * factors[phase] for phase in ahead))
 
 
 def _without_beginning(costs: Sequence[float]) -> Sequence[float]:
@@ -69,13 +72,10 @@ def _without_beginning(costs: Sequence[float]) -> Sequence[float]:
     return costs[first:]
 
 
-def _phase(at: int, history: Sequence[float]) -> int:
-    """Return how many days before a multiple of weeks from the history's end it is."""
-    return (len(history) - at) % DAYS_OF_A_WEEK
-
-
-def _days_with_data(history: Sequence[float]) -> list[int]:
+def _days_with_data(history: Sequence[float]) -> Sequence[int]:
     """Return the positions that count: all but short gaps of missing data."""
+    if min(history) > 0:
+        return range(len(history))
     missing: set[int] = set()
     gap: list[int] = []
     for at, cost in enumerate((*history, 1.0)):  # the last ends a gap at the end
@@ -95,13 +95,12 @@ def _is_usually_used(at: int, history: Sequence[float]) -> bool:
     return 2 * sum(others) > len(others)
 
 
-def _weekday_factors(history: Sequence[float], used: Sequence[int]) -> list[float]:
+def _weekday_factors(spent: Sequence[float], phases: Sequence[int]) -> list[float]:
     """Return the factor of each phase; 1 is an average day."""
-    mean = sum(history[at] for at in used) / len(used)
+    mean = sum(spent) / len(spent)
     sums, counts = [0.0] * DAYS_OF_A_WEEK, [0] * DAYS_OF_A_WEEK
-    for at in used:
-        phase = _phase(at, history)
-        sums[phase] += history[at] / mean
+    for cost, phase in zip(spent, phases, strict=True):
+        sums[phase] += cost / mean
         counts[phase] += 1
     return [
         (total + _PRIOR_WEEKS) / (count + _PRIOR_WEEKS)
@@ -109,40 +108,49 @@ def _weekday_factors(history: Sequence[float], used: Sequence[int]) -> list[floa
     ]
 
 
-def _level(days: Sequence[tuple[float, float]]) -> float:
+def _level(costs: Sequence[float], factors: Sequence[float]) -> float:
     """Return the last level at the half-life that forecast the past weeks best.
 
-    `days` are costs with the factors of their weekdays.
+    The factors are those of the weekdays of the costs. A list computes this for fifty
+    organizations, so each half-life is one pass, which adds up its errors.
     """
-    weeks = list(_past_weeks(days))
-    half_lives = _HALF_LIVES if weeks else _HALF_LIVES[:1]
-    levels = [_levels(days, half_life) for half_life in half_lives]
-    return min(levels, key=lambda past: _error_over(weeks, past))[-1]
+    weeks = _sums_of_next_week(costs), _sums_of_next_week(factors)
+    if not weeks[0]:
+        return _follow(costs, factors, _HALF_LIVES[0], weeks)[1]
+    followed = [_follow(costs, factors, life, weeks) for life in _HALF_LIVES]
+    return min(followed, key=itemgetter(0))[1]
 
 
-def _levels(days: Sequence[tuple[float, float]], half_life: int) -> list[float]:
-    """Return the level after each day: a ratio of sums that forget the past."""
+def _sums_of_next_week(values: Sequence[float]) -> list[float]:
+    """Return the sum of the week after each day that is scored."""
+    sums = [0.0, *accumulate(values)]
+    return [
+        end - start
+        for start, end in zip(
+            sums[_FIRST_ORIGIN + 1 :],
+            sums[_FIRST_ORIGIN + 1 + DAYS_OF_A_WEEK :],
+            strict=False,
+        )
+    ]
+
+
+def _follow(
+    costs: Sequence[float],
+    factors: Sequence[float],
+    half_life: int,
+    weeks: tuple[Sequence[float], Sequence[float]],
+) -> tuple[float, float]:
+    """Return the error of the levels over the past weeks, and the last level.
+
+    A level is a ratio of sums that forget the past. The error is the sum of the
+    absolute errors of forecasting each week from its day.
+    """
     keep: float = 0.5 ** (1 / half_life)
-    costs, factors, levels = 0.0, 0.0, []
-    for cost, factor in days:
-        costs, factors = costs * keep + cost, factors * keep + factor
-        levels.append(costs / factors)
-    return levels
-
-
-def _past_weeks(
-    days: Sequence[tuple[float, float]],
-) -> Iterator[tuple[int, float, float]]:
-    """Yield the position of a day, and the costs and factors of the week after it."""
-    costs = [0.0, *accumulate(cost for cost, _ in days)]
-    factors = [0.0, *accumulate(factor for _, factor in days)]
-    for at in range(_FIRST_ORIGIN, len(days) - DAYS_OF_A_WEEK):
-        start, end = at + 1, at + 1 + DAYS_OF_A_WEEK
-        yield at, costs[end] - costs[start], factors[end] - factors[start]
-
-
-def _error_over(
-    weeks: Sequence[tuple[int, float, float]], levels: Sequence[float]
-) -> float:
-    """Return the sum of absolute errors of forecasting each week from its day."""
-    return sum(abs(levels[at] * factor - cost) for at, cost, factor in weeks)
+    cost_sum = factor_sum = 0.0
+    levels = []
+    for cost, factor in zip(costs, factors, strict=True):
+        cost_sum = cost_sum * keep + cost
+        factor_sum = factor_sum * keep + factor
+        levels.append(cost_sum / factor_sum)
+    past = zip(levels[_FIRST_ORIGIN:], *weeks, strict=False)
+    return sum([abs(level * f - c) for level, c, f in past]), levels[-1]

@@ -332,9 +332,9 @@ def _filter_by_terms(
     organizations: OrganizationQuerySet, filters: FleetFilters
 ) -> OrganizationQuerySet:
     """Return the organizations of a white label, reason, plan and activity."""
-    if filters.white_label:
-        [white_label_id] = filters.white_label_ids
-        organizations = organizations.filter(white_label=white_label_id)
+    # Also if a user who sees all white labels has only one: its index gives the order.
+    if len(filters.white_label_ids) == 1:
+        organizations = organizations.filter(white_label=filters.white_label_ids[0])
     if filters.reason:
         organizations = filter_by_reasons(
             organizations, filters.reason.split(","), filters.white_label_ids

@@ -53,7 +53,7 @@ def needs_page(
     shown = scores.rows[:size]
     has_more = len(scores.rows) > size
     return NeedsPage(
-        _complete(shown, now),
+        list(filter(filters.select, _complete(shown, now))),
         scores.counts,
         signing.dumps(list(shown[-1]), salt=_salt(scope)) if has_more else None,
     )

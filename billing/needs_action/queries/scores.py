@@ -6,10 +6,15 @@ that a page shows are read as objects.
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache as once
+from hashlib import sha256
 from typing import NamedTuple
+
+from django.core.cache import cache
+from redis import RedisError
 
 from billing.needs_action.kinds import (
     DEFINITIONS,
@@ -29,6 +34,7 @@ from billing.needs_action.queries.reasons import (
 from billing.needs_action.queries.statements import KIND_NUMBERS, scores_statement
 from orgs.queries.prepared import fetch_all
 
+_CACHE_SECONDS = 15
 _ALL = frozenset(ReasonKind)
 _OF_SEVERITY = {
     severity: frozenset(k for k in ReasonKind if DEFINITIONS[k].severity is severity)
@@ -82,12 +88,43 @@ def read_scores(
 ) -> Scores:
     """Return the counts and the next organizations, the highest score first.
 
-    One statement. Equal scores are in the order of the IDs.
+    One statement. Equal scores are in the order of the IDs. Where there are more
+    reasons of a kind than are read, that takes 200 ms, so the result without filters is
+    kept for 15 seconds.
     """
-    after = after or _BEFORE_ALL
-    kinds = filters.kinds or _ALL
-    if filters.severity:
-        kinds &= _OF_SEVERITY[filters.severity]
+    if filters != NO_FILTERS or after is not None:
+        return _read(white_label_ids, now, filters, after or _BEFORE_ALL, size)
+    ids = ",".join(map(str, sorted(white_label_ids)))
+    key = f"needs:{size}:{sha256(ids.encode()).hexdigest()}"
+    scores = _recall(key)
+    if scores is None:
+        scores = _read(white_label_ids, now, filters, _BEFORE_ALL, size)
+        if scores.counts.capped:
+            _remember(key, scores)
+    return scores
+
+
+def _recall(key: str) -> Scores | None:
+    try:
+        scores: Scores | None = cache.get(key)
+    except RedisError:
+        return None
+    return scores
+
+
+def _remember(key: str, scores: Scores) -> None:
+    with suppress(RedisError):
+        cache.set(key, scores, _CACHE_SECONDS)
+
+
+def _read(
+    white_label_ids: Collection[int],
+    now: datetime,
+    filters: NeedFilters,
+    after: ScoredOrganization,
+    size: int,
+) -> Scores:
+    kinds = filters.selected_kinds
     parameters = {
         **query_parameters(now),
         "scope": list(white_label_ids),
@@ -103,19 +140,6 @@ def read_scores(
     [(numbers, capped)] = [row[2:] for row in rows if row[2] is not None]
     scored = [ScoredOrganization(*row[:2]) for row in rows if row[2] is None]
     return Scores(_counts(numbers, _kinds(capped), kinds), scored)
-
-
-def count_needs(needs: Needs, filters: NeedFilters = NO_FILTERS) -> NeedCounts:
-    """Return the counts of organizations that were read with all their reasons."""
-    severities = {severity: needs.count_severity(severity) for severity in Severity}
-    return NeedCounts(
-        selected=needs.count_selected(filters),
-        total=needs.total,
-        groups={group: needs.count(kinds) for group, kinds in GROUPS.items()},
-        severities=severities,
-        snoozed=sum(len(row.snoozed) for row in needs.organizations),
-        capped=needs.capped,
-    )
 
 
 def _counts(
@@ -144,6 +168,19 @@ def _mask(kinds: Collection[ReasonKind]) -> int:
 
 def _kinds(mask: int) -> frozenset[ReasonKind]:
     return frozenset(kind for kind, n in KIND_NUMBERS.items() if mask >> n & 1)
+
+
+def count_needs(needs: Needs, filters: NeedFilters = NO_FILTERS) -> NeedCounts:
+    """Return the counts of organizations that were read with all their reasons."""
+    severities = {severity: needs.count_severity(severity) for severity in Severity}
+    return NeedCounts(
+        selected=needs.count_selected(filters),
+        total=needs.total,
+        groups={group: needs.count(kinds) for group, kinds in GROUPS.items()},
+        severities=severities,
+        snoozed=sum(len(row.snoozed) for row in needs.organizations),
+        capped=needs.capped,
+    )
 
 
 # One row for each organization; `open` and `snoozed` are sets of kinds. A kind that is
@@ -194,7 +231,7 @@ _COUNT_SELECTED = """count(*) filter (
 _IDS = "select id from needs where open & {mask} <> 0"
 
 
-@cache
+@once
 def _statement() -> str:
     sets = [_ALL, *GROUPS.values(), *_OF_SEVERITY.values()]
     counts = [
@@ -204,7 +241,7 @@ def _statement() -> str:
     return _needs(_ALL) + _SCORES.format(counts=", ".join(counts))
 
 
-@cache
+@once
 def ids_statement(kinds: frozenset[ReasonKind]) -> str:
     """Return the statement of the organizations that have an open reason of a kind.
 

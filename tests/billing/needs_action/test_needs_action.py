@@ -34,6 +34,8 @@ from billing.needs_action.kinds import (
     kinds_of,
 )
 from billing.needs_action.queries.filters import filter_by_reasons
+from billing.needs_action.queries import scores
+from billing.needs_action.queries.pages import needs_page
 from billing.needs_action.queries.reasons import find_needs, list_reasons
 from billing.needs_action.queries.scores import count_needs, read_scores
 from orgs.commands.editing import set_entitlements
@@ -346,16 +348,35 @@ def test_scores_and_counts_are_those_of_the_reasons(
     for text in ("", "payments", "limits,discrepancy", "entitlement"):
         for snoozed, severity in ((False, None), (True, None), (False, "warning")):
             filters = need_filters(text, severity or "", "1" if snoozed else "")
-            scores = read_scores([acme.pk], now=NOW, filters=filters, size=9)
+            result = read_scores([acme.pk], now=NOW, filters=filters, size=9)
             selected = needs.select(filters).organizations
             rows = [(row.score, row.organization_id) for row in selected]
-            assert scores.rows == rows, filters
-            assert scores.counts == count_needs(needs, filters)
-    assert scores.counts.snoozed == 4
+            assert result.rows == rows, filters
+            assert result.counts == count_needs(needs, filters)
+    assert result.counts.snoozed == 4
     visible = Organization.objects.filter(white_label=acme)
     for name in (*ReasonGroup, "soft_limit"):
         listed = filter_by_reasons(visible, [name], [acme.pk])
         assert len(listed) == needs.count(kinds_of([name])).number
+
+
+def test_scores_of_more_than_is_counted_are_kept_for_a_moment(
+    acme: WhiteLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def total() -> str:
+        return str(read_scores([acme.pk], now=NOW).counts.total)
+
+    invoices = [bill(make_organization(acme, f"o-{n}"), f"{n}") for n in range(3)]
+    assert total() == "3"
+    invoices.pop().delete()
+    assert total() == "2"  # all are counted, so nothing is kept
+    monkeypatch.setattr(scores, "MAX_COUNT", 1)
+    for organization in ("o-7", "o-8"):
+        invoices.append(bill(make_organization(acme, organization), organization))
+    assert total() == "4+"
+    invoices.pop().delete()
+    assert total() == "4+"
+    assert len(needs_page([acme.pk], now=NOW, size=9).organizations) == 2
 
 
 def test_pages_follow_each_other_and_counts_are_capped(
