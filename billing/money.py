@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal, localcontext
 from fractions import Fraction
+from functools import cache
 
 from orgs.catalog import CURRENCY_DIGITS
 from orgs.decimals import round_guard_digits
@@ -36,6 +37,7 @@ def is_limit_reached(payable: Decimal, limit: Decimal | None) -> bool:
     return limit is not None and limit > 0 and payable >= limit
 
 
+@cache
 def smallest_charge(currency: str) -> Decimal:
     """Return the smallest amount that Stripe can charge, in major units.
 
@@ -46,6 +48,7 @@ def smallest_charge(currency: str) -> Decimal:
     return unit * 10 if CURRENCY_DIGITS[currency] == _THREE_DIGITS else unit
 
 
+@cache
 def minor_unit(currency: str) -> Decimal:
     """Return the minor unit of a currency, such as 0.01, in major units.
 
@@ -87,6 +90,8 @@ def allocate(
     """
     if not any(parts.values()):
         return dict.fromkeys(parts, round_money(ZERO, currency))
+    if len(parts) == 1:
+        return dict.fromkeys(parts, round_money(total, currency))
     unit = Fraction(smallest_charge(currency))
     units = int(Fraction(total) / unit)
     sum_of_parts = sum(map(Fraction, parts.values()))

@@ -368,11 +368,11 @@ def rows_behind_tab(state: State) -> QuerySet[Subscription] | QuerySet[Invoice]:
     if state is State.UNPAID:
         return Invoice.objects.filter(overdue_from__lte=timezone.now())
     return Subscription.objects.filter(
-        kind=Subscription.Kind.PLATFORM, status=_STATUSES[state]
+        kind=Subscription.Kind.PLATFORM, status=TAB_STATUSES[state]
     )
 
 
-_STATUSES = {
+TAB_STATUSES = {
     State.TRIAL: Subscription.Status.TRIALING,
     State.PAUSED: Subscription.Status.PAUSED,
 }

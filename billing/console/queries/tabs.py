@@ -1,64 +1,55 @@
 """Query of the number of organizations on each tab of the list, up to a maximum."""
 
-from collections import Counter
-from typing import Any
+from django.utils import timezone
 
-from django.db.models import CharField, OuterRef, QuerySet, Subquery, Value
-
-from billing.console.queries.organization_list import (
-    FleetFilters,
-    State,
-    filter_organizations,
-    rows_behind_tab,
-)
-from orgs.models.organizations import OrganizationQuerySet
+from billing.console.queries.organization_list import TAB_STATUSES, State
+from billing.models import Subscription
+from orgs.queries.prepared import fetch_all
 
 MAX_COUNT = 1_000  # of each tab; a count of one more means "more than"
-_BILLING_STATES = (State.TRIAL, State.UNPAID, State.PAUSED)
+
+# Whether an organization is deleted is looked up for each row by a scalar subquery,
+# which PostgreSQL cannot turn into a join. With a join it expects to find a hundred
+# among the first organizations, and then reads those one after the other.
+_BILLING_TAB = """
+select '{state}', count(*) from (
+    select distinct t.organization_id from {table} t
+    where {condition} {scope} and (
+        select o.deleted_at is null from orgs_organization o
+        where o.id = t.organization_id)
+    order by 1 limit %(limit)s) rows
+"""
+_DELETED_TAB = """
+select '{state}', count(*) from (
+    select from orgs_organization t where t.deleted_at is not null {scope}
+    limit %(limit)s) rows
+"""
+_IN_WHITE_LABEL = "and t.white_label_id = %(white_label)s"
 
 
-def count_tabs(
-    visible: OrganizationQuerySet, *, white_label_id: int | None = None
-) -> dict[State, int]:
-    """Return the number of organizations on each tab; one query.
+def count_tabs(white_label_id: int | None) -> dict[State, int]:
+    """Return the number of organizations on each tab; one statement.
 
-    Counting stops at `MAX_COUNT` + 1. The tab of all organizations has no count, which
-    would read the whole fleet. Pass `white_label_id` if all that are visible belong to
-    one white label: its rows have an index.
+    Counts those of a white label, or of all (None), up to `MAX_COUNT` + 1. The tab of
+    all organizations has no count, which would read the whole fleet.
     """
-    scope = {} if white_label_id is None else {"white_label": white_label_id}
+    scope = "" if white_label_id is None else _IN_WHITE_LABEL
+    parameters = {"now": timezone.now(), "limit": MAX_COUNT + 1}
+    if white_label_id is not None:
+        parameters["white_label"] = white_label_id
+    rows = fetch_all(" union all ".join(_statements(scope)), parameters)
+    return {State(state): count for state, count in rows}
+
+
+def _statements(scope: str) -> list[str]:
+    platform = f"t.kind = '{Subscription.Kind.PLATFORM}'"
+    conditions = {
+        state: ("billing_subscription", f"{platform} and t.status = '{status}'")
+        for state, status in TAB_STATUSES.items()
+    }
+    conditions[State.UNPAID] = "billing_invoice", "t.overdue_from <= %(now)s"
     tabs = [
-        _deleted_tab(visible),
-        *(_billing_tab(visible, state, scope) for state in _BILLING_STATES),
+        _BILLING_TAB.format(state=state, table=table, condition=condition, scope=scope)
+        for state, (table, condition) in conditions.items()
     ]
-    counts = Counter(tab for tab, _ in tabs[0].union(*tabs[1:], all=True))
-    return {state: counts[state.value] for state in (*_BILLING_STATES, State.DELETED)}
-
-
-TabRows = QuerySet[Any, tuple[Any, ...]]  # the tab and the id of an organization
-
-
-def _deleted_tab(visible: OrganizationQuerySet) -> TabRows:
-    rows = filter_organizations(visible, FleetFilters(state=State.DELETED)).order_by()
-    return rows.values_list(_tab_value(State.DELETED), "pk")[: MAX_COUNT + 1]
-
-
-def _billing_tab(
-    visible: OrganizationQuerySet, state: State, scope: dict[str, int]
-) -> TabRows:
-    """Return the organizations of a tab, found by its invoices or subscriptions.
-
-    Whether an organization is visible is looked up for each by a scalar subquery, which
-    PostgreSQL cannot turn into a join. With a join it expects to find a hundred among
-    the first organizations, and then reads those one after the other.
-    """
-    owner = visible.active().filter(pk=OuterRef("organization")).values("pk")[:1]
-    rows: QuerySet[Any] = rows_behind_tab(state).filter(**scope)
-    rows = rows.alias(owner=Subquery(owner)).filter(owner__isnull=False)
-    rows = rows.order_by("organization_id")
-    ids = rows.values_list(_tab_value(state), "organization_id").distinct()
-    return ids[: MAX_COUNT + 1]
-
-
-def _tab_value(state: State) -> Value:
-    return Value(state.value, output_field=CharField())
+    return [*tabs, _DELETED_TAB.format(state=State.DELETED, scope=scope)]

@@ -165,8 +165,7 @@ def _tabs(
     base: str, filters: FleetFilters, principal: access.Principal
 ) -> list[dict[str, Any]]:
     """Return the tabs with their counts, which a search does not change."""
-    visible = access.visible(principal)
-    counts = count_tabs(visible, white_label_id=principal.white_label_id)
+    counts = count_tabs(None if principal.sees_all else principal.white_label_id or 0)
     return [
         {
             "label": state.title(),

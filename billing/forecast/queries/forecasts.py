@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
@@ -330,8 +330,7 @@ def expect_usage(
 ) -> ExpectedUsage:
     """Return what is expected of each day, from the costs by day until now."""
     first = first_incomplete_day(now, zone)
-    days = (first - timedelta(days=ago) for ago in range(HISTORY_DAYS, 0, -1))
-    history = [costs.get(day, ZERO) for day in days]
+    history = [costs.get(day, ZERO) for day in _days_before(first)]
     start = next((at for at, cost in enumerate(history) if cost > 0), HISTORY_DAYS)
     forecast = forecast_costs(list(map(float, history)))
     is_today = first >= today
@@ -343,6 +342,12 @@ def expect_usage(
         ),
         history_days=HISTORY_DAYS - start,
     )
+
+
+@lru_cache(maxsize=50)
+def _days_before(first: date) -> tuple[date, ...]:
+    """Return the eight weeks before a day, which all organizations of a list share."""
+    return tuple(first - timedelta(days=ago) for ago in range(HISTORY_DAYS, 0, -1))
 
 
 def _to_decimals(forecast: WeekdayForecast) -> tuple[Decimal, ...]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.db import connection
 
-from billing.models import LimitRanking
+from orgs.queries.prepared import array, fetch_all
 
 # Fields to sort organizations by.
 SOONEST_KEY = "limit_ranking__soonest_on"
@@ -27,6 +27,12 @@ order by o.id limit %s
 """
 
 
+_ENTITLEMENT_USES = """
+select organization_id, entitlement_use from billing_limitranking
+where organization_id = any(%(ids)s::bigint[]) and entitlement_use >= 0
+"""
+
+
 def list_limited_after(after: int, *, limit: int) -> list[int]:
     """Return the ids of the next organizations with a spending limit, by id."""
     return _fetch_ids(_WITH_LIMIT_AFTER, after, limit)
@@ -45,9 +51,7 @@ def list_entitlement_uses(organization_ids: Iterable[int]) -> dict[int, Decimal]
 
     Organizations without a limit are left out. One query.
     """
-    rows = LimitRanking.objects.filter(pk__in=list(organization_ids))
-    rows = rows.exclude(entitlement_use__lt=0)
-    return dict(rows.values_list("pk", "entitlement_use"))
+    return dict(fetch_all(_ENTITLEMENT_USES, {"ids": array(organization_ids)}))
 
 
 def _fetch_ids(statement: str, *parameters: int) -> list[int]:

@@ -33,8 +33,8 @@ from billing.needs_action.kinds import (
     ReasonKind,
     kinds_of,
 )
-from billing.needs_action.queries.filters import filter_by_reasons
 from billing.needs_action.queries import scores
+from billing.needs_action.queries.filters import filter_by_reasons
 from billing.needs_action.queries.pages import needs_page
 from billing.needs_action.queries.reasons import find_needs, list_reasons
 from billing.needs_action.queries.scores import count_needs, read_scores
@@ -360,7 +360,7 @@ def test_scores_and_counts_are_those_of_the_reasons(
         assert len(listed) == needs.count(kinds_of([name])).number
 
 
-def test_scores_of_more_than_is_counted_are_kept_for_a_moment(
+def test_scores_of_more_than_is_counted_are_stored_for_a_moment(
     acme: WhiteLabel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def total() -> str:
@@ -371,8 +371,7 @@ def test_scores_of_more_than_is_counted_are_kept_for_a_moment(
     invoices.pop().delete()
     assert total() == "2"  # all are counted, so nothing is kept
     monkeypatch.setattr(scores, "MAX_COUNT", 1)
-    for organization in ("o-7", "o-8"):
-        invoices.append(bill(make_organization(acme, organization), organization))
+    invoices += [bill(make_organization(acme, f"x-{n}"), f"x-{n}") for n in range(2)]
     assert total() == "4+"
     invoices.pop().delete()
     assert total() == "4+"
