@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from billing.exports import tasks
 from billing.exports.commands import requests, writing
@@ -494,6 +495,29 @@ def test_pages_poll_only_while_an_export_is_unfinished(client: Client) -> None:
         assert 'http-equiv="refresh"' not in html
         assert f'href="/exports/{export.pk}/file/"' in html
         assert 'data-state="done"' in html
+
+
+def test_the_list_takes_as_many_queries_for_many_exports(
+    client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    export = start(client)
+    copies = (
+        Export(
+            user_id=export.user_id,
+            organization=Organization.objects.first(),
+            white_label_ids=export.white_label_ids,
+            table="invoices",
+            title="Invoices",
+            file_name="invoices.csv",
+        )
+        for _ in range(30)
+    )
+    Export.objects.bulk_create(copies)
+
+    with django_assert_max_num_queries(6):
+        page = client.get("/exports/").content.decode()
+
+    assert page.count("data-export=") == 31
 
 
 def test_a_poll_gets_only_its_part(client: Client) -> None:
