@@ -25,6 +25,8 @@ _TITLES = {
     Unit.BYTES: "Storage added and deleted",
     Unit.BYTE_DAYS: "Storage used",
 }
+# Units whose meters have a sum that means something.
+_SUMMED = (Unit.TOKENS, Unit.SECONDS)
 
 
 def usage_charts(
@@ -69,6 +71,7 @@ def _usage_chart(
         caption=caption(series),
         marks=marks,
         legend_target=choice.target if choice else "",
+        has_totals=unit in _SUMMED and len(lines) > 1,
     )
 
 

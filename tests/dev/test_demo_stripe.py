@@ -105,6 +105,7 @@ def test_a_closed_period_adds_up_to_its_invoice(
     assert sums.is_reconciled
     charged = Charge.objects.filter(period=invoice.period).aggregate(sum=Sum("amount"))
     assert charged["sum"] + Decimal(1999) == invoice.total  # the price of its tier
+    assert invoice.price_totals == {"price_demo_scale_monthly_usd": "1999.00"}
 
 
 def test_the_demo_is_filled_once_and_again_after_a_kill(

@@ -237,7 +237,13 @@ def test_the_range_before_is_drawn_as_outlines() -> None:
 def test_missing_and_unpriced_buckets_are_marked() -> None:
     chart = explored()
     areas = missing_buckets(chart)
-    assert re.findall(r'<rect class="missing" x="([\d.]+)%', areas) == ["0.000"]
+    drawn = re.compile(r'<rect class="missing" x="([\d.]+)%" width="([\d.]+)%')
+    assert drawn.findall(areas) == [("0.000", "33.333")]
+    gap = {n: Mark("missing", "") for n in (0, 2, 3)}
+    days = [date(2026, 11, day) for day in range(1, 5)]
+    gaps = build_chart(id="c", title="", days=days, series=[], unit="usd", marks=gap)
+    runs = [("0.000", "25.000"), ("50.000", "50.000")]
+    assert drawn.findall(missing_buckets(gaps)) == runs
     assert 'fill="url(#c-hatch)"' in areas
     assert 'cx="83.333%"' in unpriced_buckets(chart)
     tooltips = re.findall(r"<title>(.*?)</title>", buckets(chart), re.DOTALL)

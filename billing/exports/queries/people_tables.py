@@ -97,6 +97,7 @@ ALERTS = ModelTable(
         "reached_at": "reached_at",
         "state": "state",
         "reason": "reason",
+        "main_causes": "facts__causes",
         "sent_at": "sent_at",
     },
     dated_by="reached_at",

@@ -271,7 +271,8 @@ def _lines(invoice: Invoice) -> Iterator[Json]:
     """Yield the lines of an invoice: the tier, and what the closed period charged."""
     charges = _charges(invoice)
     usage = sum((charge.amount for charge in charges), Decimal(0))
-    yield _line(invoice, "Subscription", invoice.total - usage)
+    plan = invoice.total - usage
+    yield _line(invoice, "Subscription", plan) | _pricing(plan, invoice.currency)
     for charge in charges:
         metadata = {
             "orgdesk_charge": str(charge.pk),
@@ -291,6 +292,16 @@ def _lines(invoice: Invoice) -> Iterator[Json]:
                 "type": "invoice_item_details",
             },
         }
+
+
+def _pricing(amount: Decimal, currency: str) -> Json:
+    """Return the price of a line for a month of a tier; nothing for another amount."""
+    for tier, price in TIERS.items():
+        if price == amount:
+            details = {"price": price_id(tier, "monthly", currency)}
+            details["product"] = f"prod_demo_{tier}"
+            return {"pricing": {"type": "price_details", "price_details": details}}
+    return {}
 
 
 def _line(invoice: Invoice, name: str, amount: Decimal) -> Json:

@@ -158,22 +158,34 @@ def _limit_line(line: LimitLine) -> str:
 
 @register.simple_tag
 def missing_buckets(chart: Chart) -> SafeString:
-    """Render a hatched area for each bucket of which nothing was recorded."""
+    """Render a hatched area over buckets of which nothing was recorded."""
     if not chart.has_missing:
         return SafeString("")
     width = 100 / max(len(chart.rows), 1)
     pattern = f"{escape(chart.id)}-hatch"
     areas = (
-        f'<rect class="missing" x="{width * index:.3f}%" width="{width:.3f}%"'
+        f'<rect class="missing" x="{width * first:.3f}%" width="{width * count:.3f}%"'
         f' height="100%" fill="url(#{pattern})"/>'
-        for index, mark in sorted(chart.marks.items())
-        if mark.kind == "missing"
+        for first, count in _missing_runs(chart)
     )
     return SafeString(
         f'<defs><pattern id="{pattern}" width="7" height="7"'
         ' patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         '<line class="hatch" y2="7"/></pattern></defs>' + "".join(areas)
     )
+
+
+def _missing_runs(chart: Chart) -> list[tuple[int, int]]:
+    """Return each run of missing buckets: its first one, and how many they are."""
+    runs: list[tuple[int, int]] = []
+    for index, mark in sorted(chart.marks.items()):
+        if mark.kind != "missing":
+            continue
+        if runs and sum(runs[-1]) == index:
+            runs[-1] = runs[-1][0], runs[-1][1] + 1
+        else:
+            runs.append((index, 1))
+    return runs
 
 
 @register.simple_tag
