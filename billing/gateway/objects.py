@@ -4,11 +4,13 @@ Instants are aware, in UTC; money is in major units. Each `read` raises `Malform
 an object without a field that the pinned API version promises.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
 from billing import enumerations
@@ -35,9 +37,22 @@ class Page(Generic[T]):
     malformed: tuple[Malformed, ...] = ()
 
 
+def _digest(node: Node, *names: str) -> str:
+    """Return a digest of fields that are not mirrored; other fields are left out.
+
+    Only whether it changed is of interest, so what Stripe adds to them does no harm.
+    """
+    fields = [node.value.get(name) for name in names]
+    text = json.dumps(fields, sort_keys=True, default=str)
+    return sha256(text.encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Customer; a deleted one has only its id."""
+    """Customer; a deleted one has only its id.
+
+    `pricing` is a digest of what changes the prices of its invoices.
+    """
 
     id: str
     name: str
@@ -45,6 +60,7 @@ class Customer:
     metadata: Mapping[str, str]
     is_deleted: bool
     created_at: datetime | None  # null: deleted
+    pricing: str = ""
 
     @property
     def organization_id(self) -> int | None:
@@ -64,6 +80,7 @@ class Customer:
             metadata=node.metadata(),
             is_deleted=False,
             created_at=node.instant("created"),
+            pricing=_digest(node, "discount", "balance", "tax_exempt", "address"),
         )
 
 
@@ -165,6 +182,7 @@ class Subscription:
     latest_invoice_id: str
     metadata: Mapping[str, str]
     created_at: datetime
+    pricing: str = ""  # a digest of its discounts and taxes
 
     @property
     def item(self) -> SubscriptionItem:
@@ -202,7 +220,18 @@ class Subscription:
             latest_invoice_id=node.nullable_reference("latest_invoice"),
             metadata=node.metadata(),
             created_at=node.instant("created"),
+            pricing=_pricing(node),
         )
+
+
+def _pricing(subscription: Node) -> str:
+    """Return a digest of the discounts and taxes of a subscription and its items."""
+    parts = [_digest(subscription, "discounts", "default_tax_rates", "automatic_tax")]
+    parts += [
+        _digest(item, "id", "discounts", "tax_rates")
+        for item in subscription.nodes("items")
+    ]
+    return sha256("".join(parts).encode()).hexdigest()
 
 
 def _is_paused(subscription: Node) -> bool:

@@ -1103,6 +1103,7 @@ class Migration(migrations.Migration):
                 ('usage_amount', models.DecimalField(decimal_places=3, max_digits=24, null=True)),
                 ('usage_discount', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
                 ('usage_tax', models.DecimalField(decimal_places=3, default=0, max_digits=24)),
+                ('pricing', models.JSONField(default=dict)),
                 ('read_at', models.DateTimeField()),
                 ('outdated_at', models.DateTimeField(null=True)),
                 ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='upcoming_invoices', to='orgs.organization')),

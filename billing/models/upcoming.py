@@ -33,6 +33,9 @@ class UpcomingInvoice(models.Model):
     usage_amount = models.DecimalField(max_digits=24, decimal_places=3, null=True)
     usage_discount = models.DecimalField(max_digits=24, decimal_places=3, default=0)
     usage_tax = models.DecimalField(max_digits=24, decimal_places=3, default=0)
+    # Digests of discounts and taxes that are not mirrored, as they were last seen: of
+    # the "subscription" and the "customer".
+    pricing = models.JSONField(default=dict)
     read_at = models.DateTimeField()  # before Stripe was asked
     # When something in Stripe that it depends on changed; null once it was read again.
     outdated_at = models.DateTimeField(null=True)

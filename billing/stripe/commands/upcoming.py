@@ -6,7 +6,7 @@ previews that depend on it; they are read again soon, or by the sweep.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -77,6 +77,37 @@ def mark_discounted_outdated() -> None:
 def mark_taxed_outdated() -> None:
     """Record that all previews with tax are outdated."""
     _mark(UpcomingInvoice.objects.exclude(tax=0, usage_tax=0))
+
+
+def compare_subscriptions(pricing: Mapping[str, str]) -> None:
+    """Mark the previews of subscriptions whose discounts or taxes have changed.
+
+    They are not mirrored, so that a sync finds their change only here.
+    """
+    rows = UpcomingInvoice.objects.filter(subscription_stripe_id__in=list(pricing))
+    _compare(rows, "subscription", lambda row: pricing[row.subscription_stripe_id])
+
+
+def compare_customers(pricing: Mapping[int, str]) -> None:
+    """Mark the previews of organizations whose customer's discount or tax changed."""
+    rows = UpcomingInvoice.objects.filter(organization_id__in=list(pricing))
+    _compare(rows, "customer", lambda row: pricing[row.organization_id])
+
+
+@transaction.atomic
+def _compare(
+    rows: "QuerySet[UpcomingInvoice]",
+    part: str,
+    pricing_of: Callable[[UpcomingInvoice], str],
+) -> None:
+    changed = [
+        row for row in rows.order_by("pk") if row.pricing.get(part) != pricing_of(row)
+    ]
+    if changed:
+        _mark(UpcomingInvoice.objects.filter(pk__in=[row.pk for row in changed]))
+    for row in changed:
+        row.pricing = row.pricing | {part: pricing_of(row)}
+    UpcomingInvoice.objects.bulk_update(changed, ["pricing"])
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from billing.forecast.queries.estimated_invoices import get_estimate
 from billing.forecast.queries.estimates import EstimatedInvoice
 from billing.ledger.commands.charges import send_charges
 from billing.models import (
+    BillingAccount,
     BillingPeriod,
     Invoice,
     StripeEvent,
@@ -385,3 +386,26 @@ def test_an_event_about_a_discount_that_is_not_mirrored_marks_the_preview(
     refresh_upcoming([org.pk])
     assert "usage_discount" not in amounts(get_estimate(org))
     assert not is_outdated()
+
+
+@pytest.mark.parametrize("of", ["subscription", "customer"])
+def test_a_sync_finds_a_changed_discount_whose_webhook_was_lost(
+    fake_stripe: FakeStripe,
+    acme: WhiteLabel,
+    org: Organization,
+    using: str,
+    of: str,
+) -> None:
+    refresh_upcoming([org.pk])
+    run_sync(acme)  # it sees them for the first time
+    refresh_upcoming([org.pk])
+    run_sync(acme)
+    assert not is_outdated()
+
+    if of == "subscription":
+        fake_stripe.client().v1.subscriptions.update(using, {"discounts": ""})
+    else:
+        fake_stripe.change(BillingAccount.objects.get().stripe_id or "", balance=-500)
+    run_sync(acme)
+
+    assert is_outdated()

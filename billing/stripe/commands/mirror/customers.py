@@ -16,6 +16,7 @@ from billing.stripe.commands.mirror.fetches import (
     record_differences,
 )
 from billing.stripe.commands.mirror.owners import Owner, find_owners
+from billing.stripe.commands.upcoming import compare_customers
 from orgs.models import Organization
 
 _ID_LIMIT = 2**63  # of PostgreSQL's bigint
@@ -48,6 +49,13 @@ def mirror_customers(customers: Sequence[Customer], context: FetchContext) -> Ou
     outcome = Outcome(seen=seen)
     outcome.discrepancy_count = record_differences(differences, ids, context)
     if context.repairs:
+        compare_customers(
+            {
+                owners[customer.id].organization_id: customer.pricing
+                for customer in customers
+                if customer.id in owners
+            }
+        )
         outcome.written = _link(links)
         outcome.seen |= links
     outcome.unlinked_customers = set(ids) - set(outcome.seen)

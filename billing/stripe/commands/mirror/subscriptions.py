@@ -36,7 +36,7 @@ from billing.stripe.commands.mirror.items import (
 from billing.stripe.commands.mirror.owners import Owner, find_owners, is_in_scope
 from billing.stripe.commands.mirror.prices import find_prices
 from billing.stripe.commands.mirror.upserts import changed_kinds, mark_synced, upsert
-from billing.stripe.commands.upcoming import mark_outdated
+from billing.stripe.commands.upcoming import compare_subscriptions, mark_outdated
 
 TABLE = "billing_subscription"
 _UNSOLD = Discrepancy.Kind.UNSOLD_ITEM
@@ -93,6 +93,7 @@ def mirror_subscriptions(
         outcome.subscriptions = list(batch.subscriptions)
         outcome.removed_platforms = dict(_list_removed_platforms(batch, columns))
         outcome.written = _write(batch, columns, duplicates, context)
+        compare_subscriptions({item.id: item.pricing for item in batch.subscriptions})
     return outcome
 
 
