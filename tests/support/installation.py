@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests import ROOT
 from tests.support.documents import Block, blocks
-from tests.support.processes import environment, free_port
+from tests.support.processes import environment, eventually, free_port
 
 
 class Installation:
@@ -29,7 +29,8 @@ class Installation:
         self.port, self.demo = free_port(), demo
         self.environment = environment(folder / "state", DEMO=str(int(demo)))
         shutil.copytree(ROOT, self.tree, ignore=shutil.ignore_patterns(".*"))
-        (self.tree / ".venv").symlink_to(sys.prefix)
+        self.commands = folder / "commands"  # the socket of the process that runs them
+        _link_environment(self.tree / ".venv", self.commands)
 
     @contextmanager
     def up(self) -> Iterator[None]:
@@ -45,7 +46,8 @@ class Installation:
             )
         try:
             self._wait_until_ready(make)
-            yield
+            with self._warm_commands():
+                yield
         finally:
             os.killpg(make.pid, signal.SIGTERM)
             make.wait(60)
@@ -56,6 +58,17 @@ class Installation:
             assert make.poll() is None, self.output.read_text()
             assert time.monotonic() < end, self.output.read_text()
             time.sleep(0.1)
+
+    @contextmanager
+    def _warm_commands(self) -> Iterator[None]:
+        """Run commands in forks of one process: see `tests.support.warm_commands`."""
+        argv = [sys.executable, "-m", "tests.support.warm_commands", str(self.commands)]
+        with subprocess.Popen(argv, cwd=self.tree, env=self.environment) as server:
+            try:
+                assert eventually(lambda: self.commands.exists() or bool(server.poll()))
+                yield
+            finally:
+                server.terminate()
 
     def run(self, commands: Sequence[Block]) -> "subprocess.CompletedProcess[str]":
         """Run blocks in one shell, in order; it ends at the first that fails."""
@@ -78,6 +91,24 @@ class Installation:
         name, program = _PROGRAMS[block.language]
         return f"{write}cat > {name} <<'EOF'\n{_plain(block)}EOF\n{program} {name}\n"
 
+
+def _link_environment(target: Path, commands: Path) -> None:
+    """Make an environment like the one of this run, with another way to `manage.py`."""
+    (target / "bin").mkdir(parents=True)
+    own = Path(sys.prefix)
+    for path in (*own.iterdir(), *(own / "bin").iterdir()):
+        if path.relative_to(own).as_posix() not in ("bin", "bin/python"):
+            (target / path.relative_to(own)).symlink_to(path)
+    client = f"{sys.executable} -S {ROOT}/tests/support/warm_commands.py {commands}"
+    python = target / "bin/python"
+    python.write_text(_PYTHON.format(real=sys.executable, client=client, socket=commands))
+    python.chmod(0o755)
+
+
+_PYTHON = """#!/bin/sh
+if [ "$1" = manage.py ] && [ -S {socket} ]; then exec {client} "$@"; fi
+exec {real} "$@"
+"""
 
 # An HTTP error ends the script, and each response is on its own line.
 _PROLOGUE = """set -eu
