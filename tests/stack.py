@@ -8,6 +8,7 @@ servers end
 with it; the temporary folder stays.
 """
 
+import gc
 import os
 import shutil
 import tempfile
@@ -40,6 +41,7 @@ _OUTSIDE = [
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    gc.disable()  # imports and collected tests make no garbage worth a search
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if os.environ.get("ORGDESK_TEST_STACK") == f"for {worker}":
         return  # a pytest inside a test: the servers run already
