@@ -49,7 +49,7 @@ def pytest_collection_finish() -> None:
     times less often than by default.
     """
     gc.freeze()
-    gc.set_threshold(7000, 10, 100)
+    gc.set_threshold(7_000, 10, 100)
     gc.enable()
 
 

@@ -25,8 +25,11 @@ from tests.support.processes import environment, eventually, free_port
 pytestmark = pytest.mark.process
 
 
-def command(port: int) -> list[str]:
-    return [sys.executable, "-m", "config.dev.servers", "--port", str(port)]
+UP, LIGHT_UP = "config.dev.servers", "tests.support.light_up"
+
+
+def command(port: int, module: str = UP) -> list[str]:
+    return [sys.executable, "-m", module, "--port", str(port)]
 
 
 def run(*argv: str, state: Path, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -75,16 +78,16 @@ class Stack:
         self.shell: subprocess.Popen[bytes] | None = None
         self.output = state.with_name("output")
 
-    def up(self) -> "Stack":
+    def up(self, module: str = UP) -> "Stack":
         if self.shell and self.shell.poll() is None:
             return self
         # `; exit` keeps the shell from replacing itself: it stands for make.
-        line = f"{' '.join(command(self.port))}; exit $?"
+        line = f"{' '.join(command(self.port, module))}; exit $?"
         with self.output.open("wb") as output:
             self.shell = subprocess.Popen(
                 ["sh", "-c", line],
                 cwd=ROOT,
-                env=environment(self.state),
+                env=environment(self.state, DEMO="0"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -342,20 +345,21 @@ def ends_by_killed_parent(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "code"),
+    ("end", "code", "module"),
     [
-        (ends_by_sigint, 0),
-        (ends_by_sigterm, 0),
-        (ends_by_killed_supervisor, 1),
-        (ends_by_killed_guard, 137),
-        (ends_by_both_killed, 137),
-        (ends_by_killed_parent, -9),
+        (ends_by_sigint, 0, UP),
+        (ends_by_sigterm, 0, LIGHT_UP),
+        (ends_by_killed_supervisor, 1, LIGHT_UP),
+        (ends_by_killed_guard, 137, LIGHT_UP),
+        (ends_by_killed_parent, -9, LIGHT_UP),
+        (ends_by_both_killed, 137, UP),
     ],
 )
 def test_no_process_remains_after_any_shutdown(
-    stack: Stack, end: Callable[[Stack], None], code: int
+    shared: Stack, end: Callable[[Stack], None], code: int, module: str
 ) -> None:
-    assert len(processes_of(stack.state)) > 10
+    stack = shared.up(module)
+    assert eventually(lambda: len(processes_of(stack.state)) > 10)
     end(stack)
     assert stack.exit_code() == code
     assert eventually(lambda: processes_of(stack.state) == []), processes_of(
