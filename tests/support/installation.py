@@ -101,7 +101,9 @@ def _link_environment(target: Path, commands: Path) -> None:
             (target / path.relative_to(own)).symlink_to(path)
     client = f"{sys.executable} -S {ROOT}/tests/support/warm_commands.py {commands}"
     python = target / "bin/python"
-    python.write_text(_PYTHON.format(real=sys.executable, client=client, socket=commands))
+    python.write_text(
+        _PYTHON.format(real=sys.executable, client=client, socket=commands)
+    )
     python.chmod(0o755)
 
 
