@@ -27,7 +27,11 @@ from tests.support.alerts import evaluate
 from tests.support.console import fill_console, fleet_urls, organization_urls
 from tests.support.snapshots import snapshot
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("frozen"),
+]
 _AMOUNT = re.compile(r"[$€£¥]\d")
 # Sentences and axes repeat amounts; their figures have a definition beside them.
 _PROSE = {

@@ -26,7 +26,7 @@ from tests.factories import (
 from tests.factories import record as record_events
 from tests.support.parallel import WRITERS, together
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("committed")]
 ZERO = Decimal(0)
 
 

@@ -27,7 +27,7 @@ from tests.support.white_label_api import Ei, other_sessions, published_client
 if TYPE_CHECKING:
     import edgeimpulse_api
 
-pytestmark = pytest.mark.usefixtures("committed", "frozen")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("committed", "frozen")]
 READ, WRITE = "organizations:read", "organizations:write"
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests import ROOT
 
 _SQL = re.compile(r"\b(select|insert|update|delete|where|join|and|case when)\b|[<>=]")
-_FILTERS = re.compile(r"(^|\.)(Q|create|exclude|filter|get|get_or_create|update)$")
+_FILTERS = {"Q", "create", "exclude", "filter", "get", "get_or_create", "update"}
 _FIELDS = r"(.*__)?(cycle|kind|role|source|stage|state|status)(__in)?"
 
 
@@ -45,10 +45,17 @@ def repeated(tree: ast.AST, values: set[str]) -> Iterator[tuple[int, str]]:
                 re.findall(r"'(\w+)'", node.value) if _SQL.search(node.value) else []
             )
             yield from ((node.lineno, one) for one in quoted if one in values)
-        elif isinstance(node, ast.Call) and _FILTERS.search(ast.unparse(node.func)):
+        elif isinstance(node, ast.Call) and name_of(node.func) in _FILTERS:
             for keyword in node.keywords:
                 if keyword.arg and re.fullmatch(_FIELDS, keyword.arg):
                     yield from constants(keyword.value, values)
+
+
+def name_of(function: ast.expr) -> str:
+    """Return the last part of the name of a function that is called."""
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 def constants(node: ast.AST, values: set[str]) -> Iterator[tuple[int, str]]:

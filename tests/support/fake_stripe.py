@@ -17,6 +17,7 @@ import pytest
 import stripe
 from pytest_django import Settings
 
+from billing.gateway import calls
 from config.dev.fakestripe import versions
 from tests import ROOT
 from tests.factories import NOW
@@ -162,9 +163,15 @@ def fake_stripe_server(
 
 
 @pytest.fixture
-def fake_stripe(fake_stripe_server: FakeStripe, settings: Settings) -> FakeStripe:
-    """Empty fake, with the settings pointing at it."""
+def fake_stripe(
+    fake_stripe_server: FakeStripe,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> FakeStripe:
+    """Empty fake, with the settings pointing at it; retries do not wait for long."""
     fake_stripe_server.reset()
+    monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0.5)
     settings.STRIPE_SECRET_KEY = KEY
     settings.STRIPE_WEBHOOK_SECRET = [SECRET]
     settings.STRIPE_API_BASE = fake_stripe_server.url

@@ -1,8 +1,8 @@
 """Run `manage.py` commands in forks of one process that has imported the product.
 
-Importing it costs 4 s of CPU, and documents have thirty commands. The server runs in the
-folder and the environment of an installation; a client passes its arguments, its files
-and its environment. A command in another environment starts a process of its own, since
+Importing it costs 4 s of CPU, and documents have thirty commands. The server runs in
+the folder and environment of an installation; a client passes its arguments, files
+and environment. A command in another environment starts another process, since
 settings are read at the import.
 
 Used as `python -m tests.support.warm_commands SOCKET` by the server, and as a script by

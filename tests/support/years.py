@@ -27,7 +27,7 @@ from tests.support.stripe_mirror import customer_of, subscribe
 
 
 class Year:
-    """An organization to which Stripe delivers every event twice, in any order."""
+    """An organization to which Stripe delivers events, repeated and in any order."""
 
     def __init__(
         self, fake: FakeStripe, clock: time_machine.Traveller, label: WhiteLabel
@@ -36,13 +36,18 @@ class Year:
         self.organization = make_organization(label, "org-1")
         self.customer_id = customer_of(fake, self.organization)
         self.random, self.recorded = random.Random(7), 0
+        self.deliveries = 2  # of each event
         self.makes_invoices = False  # as the sweep of usage invoices does
         self.first = ""  # the type of the events that are delivered before others
         self.delivered: set[str] = set()
         make_rate(label, "1.001")
 
-    def subscribe(self, *, interval: str = "month", **more: Any) -> None:
-        price = make_price(self.fake, 2900, interval=interval).id
+    def subscribe(
+        self, *, interval: str = "month", interval_count: int = 1, **more: Any
+    ) -> None:
+        price = make_price(
+            self.fake, 2900, interval=interval, interval_count=interval_count
+        ).id
         self.subscription_id = subscribe(self.fake, self.customer_id, price, **more)
         self.deliver_events()
 
@@ -82,7 +87,7 @@ class Year:
         types = {item["id"]: item["type"] for item in self.fake.events()}
         new_ids = types.keys() - self.delivered
         self.delivered |= new_ids
-        deliveries = sorted(new_ids) * 2
+        deliveries = sorted(new_ids) * self.deliveries
         self.random.shuffle(deliveries)
         deliveries.sort(key=lambda id_: types[id_] != self.first)
         for id_ in deliveries:

@@ -43,7 +43,11 @@ from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 from tests.support.snapshots import snapshot
 
 __all__ = ["smtp_sink", "smtp_sink_server"]
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("frozen"),
+]
 
 
 @pytest.fixture

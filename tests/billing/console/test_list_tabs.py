@@ -23,7 +23,11 @@ from tests.factories import (
     record,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("frozen"),
+]
 LIST, FILE = "/organizations/", "/organizations.csv"
 
 

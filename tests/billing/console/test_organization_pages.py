@@ -28,7 +28,11 @@ from tests.factories import (
 from tests.support.organization_api import subscribe
 from tests.support.snapshots import snapshot
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("frozen"),
+]
 LIST = "/organizations/"
 
 

@@ -31,7 +31,11 @@ from tests.factories import (
 from tests.support.console import fill_console, fleet_urls, organization_urls
 from tests.support.snapshots import snapshot
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("frozen"),
+]
 ORGANIZATION_TABLES = [
     slug for slug, table in TABLES.items() if Level.ORGANIZATION in table.levels
 ]

@@ -18,7 +18,7 @@ from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of, subscribe
 from tests.support.workers import Workers
 
-pytestmark = pytest.mark.usefixtures("committed")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("committed")]
 
 
 class Account:

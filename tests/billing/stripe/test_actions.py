@@ -39,7 +39,11 @@ from tests.support.fake_stripe import FakeStripe
 from tests.support.parallel import together
 from tests.support.stripe_mirror import customer_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("frozen"),
+]
 CUSTOMERS = "/v1/customers"
 
 

@@ -18,7 +18,11 @@ from tests.factories import make_user
 from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of, run_sync, subscribe
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("frozen"),
+]
 
 
 @pytest.fixture

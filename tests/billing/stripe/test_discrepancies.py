@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import time_machine
 
-from billing.gateway import calls
 from billing.models import BillingAccount, Discrepancy, Invoice, Subscription
 from billing.stripe import tasks
 from billing.stripe.commands import resolution
@@ -25,13 +24,7 @@ from tests.factories import NOW, make_organization
 from tests.support.fake_stripe import FakeStripe, make_customer, make_price
 from tests.support.stripe_mirror import customer_of, history, run_sync, subscribe
 
-pytestmark = pytest.mark.usefixtures("frozen")
-
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the waits between retries."""
-    monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.01)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("frozen")]
 
 
 @pytest.fixture

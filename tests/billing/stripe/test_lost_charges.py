@@ -36,7 +36,7 @@ from tests.support.corrections import APPLY, run
 from tests.support.drafts import Draft
 from tests.support.stripe_mirror import run_sync
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
 AGAIN, OFF, RETURN = ChargeDecision.Kind
 USAGE = Decimal("27.51")

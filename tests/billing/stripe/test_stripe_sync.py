@@ -38,13 +38,7 @@ from tests.support.stripe_mirror import (
     subscribe,
 )
 
-pytestmark = pytest.mark.usefixtures("frozen")
-
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the waits between retries."""
-    monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.01)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("frozen")]
 
 
 @pytest.fixture

@@ -28,7 +28,11 @@ from tests.support.alerts import give
 from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of, run_sync
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("frozen"),
+]
 
 
 @pytest.fixture
