@@ -23,7 +23,7 @@ from tests.support.fake_stripe import (
 
 
 @pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_waits(fake_stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten timeouts and waits, so that retries take less time."""
     monkeypatch.setattr(calls, "TIMEOUT_SECONDS", 1.5)
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 1.5)

@@ -60,7 +60,7 @@ URL = "/webhooks/stripe/"
 
 
 @pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_waits(fake_stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the waits between retries."""
     monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0.2)
