@@ -318,7 +318,7 @@ def build_chart(
             "series": [
                 {
                     "name": item.name,
-                    "y": _numbers(item.values),
+                    "y": _numbers(item.values, marks),
                     "tone": tone,
                     "forecast": item.is_forecast,
                     "empty": item.empty_text,
@@ -522,5 +522,16 @@ def _x_ticks(days: Sequence[date], grain: Grain) -> list[Tick]:
     ]
 
 
-def _numbers(values: Sequence[Value]) -> list[int | float | None]:
-    return [float(value) if isinstance(value, Decimal) else value for value in values]
+def _numbers(
+    values: Sequence[Value], marks: Mapping[int, Mark] = _NO_MARKS
+) -> list[int | float | None]:
+    """Return the values for JSON; None where nothing was recorded."""
+    empty = {index for index, mark in marks.items() if mark.kind != "partial"}
+    return [
+        None
+        if index in empty
+        else float(value)
+        if isinstance(value, Decimal)
+        else value
+        for index, value in enumerate(values)
+    ]

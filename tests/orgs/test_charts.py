@@ -252,6 +252,7 @@ def test_missing_and_unpriced_buckets_are_marked() -> None:
         "Nov 16 - Nov 18 $8.00",
     ]
     assert chart.data["marks"]["0"]["kind"] == "missing"
+    assert chart.data["series"][0]["y"] == [None, 4.0, 2.0]
     assert chart.data["unpriced"] == [{"at": 2, "names": "<c>"}]
 
 
