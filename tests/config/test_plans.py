@@ -558,7 +558,7 @@ def late_page(client: Client, url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     A first page of so many leads there; its rows are not made.
     """
     with monkeypatch.context() as patch:
-        patch.setitem(fleet_page.__kwdefaults__, "size", 3_500)
+        patch.setattr(fleet_page, "__kwdefaults__", {"size": 3_500})
         patch.setattr(organization_list, "_build_rows", lambda _: [])
         return str(get(client, url).context["next_url"])
 

@@ -2,9 +2,6 @@
 
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +22,6 @@ from billing.alerts.commands.delivery.worker import deliver
 from billing.alerts.commands.recipients import set_recipients
 from billing.models import Alert, AlertEmail, AlertEmailRecipient
 from orgs.models import Organization, WhiteLabel
-from tests import ROOT
 from tests.factories import NOW, make_rate, make_white_label
 from tests.support import forks
 from tests.support.alerts import limit
@@ -301,21 +297,6 @@ def open_transactions() -> int:
 
 # --- killed -------------------------------------------------------------------------
 
-KILLED = """
-import django
-django.setup()
-from django.conf import settings
-settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", {port}
-settings.DATABASES["default"]["NAME"] = {name!r}
-import time_machine
-from tests.support.clocks import follow_python
-follow_python()
-with time_machine.travel({now!r}, tick=False):
-    from billing.alerts.commands.delivery import attempts
-    attempts.attempt({id})
-"""
-
 
 @pytest.fixture
 def email_to_kill(
@@ -323,22 +304,6 @@ def email_to_kill(
 ) -> Iterator[AlertEmail]:
     yield exceed(ann_and_bob(make_white_label()))
     smtp_sink.accept_all()
-
-
-def worker_on(alert_email: AlertEmail, sink: SmtpSink) -> subprocess.Popen[bytes]:
-    code = KILLED.format(
-        port=sink.port,
-        name=connection.settings_dict["NAME"],
-        now=NOW.isoformat(),
-        id=alert_email.pk,
-    )
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
-    return subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=ROOT)
-
-
-def kill(worker: subprocess.Popen[bytes]) -> None:
-    worker.send_signal(signal.SIGKILL)
-    worker.wait(60)
 
 
 @pytest.mark.process
@@ -360,9 +325,9 @@ def test_an_email_arrives_although_its_worker_is_killed(
 ) -> None:
     """The message is repeated, with the same id, if its acceptance was not recorded."""
     smtp_sink.script(step, "hang", to=to)
-    worker = worker_on(email_to_kill, smtp_sink)
+    worker = fork(lambda: deliver(email_to_kill.pk))
     smtp_sink.await_(step)
-    kill(worker)
+    forks.kill(worker)
     smtp_sink.accept_all()
     send_emails()  # the lease is valid: no other worker may send it
     assert state_of(email_to_kill) == ("running", 1, "sending")
@@ -384,9 +349,9 @@ def test_a_worker_killed_before_recording_repeats_the_message(
     with transaction.atomic():
         first.select_for_update().get(address="ann@example.com")
         smtp_sink.script("data", "250 taken", to="ann@example.com")
-        worker = worker_on(email_to_kill, smtp_sink)
+        worker = fork(lambda: deliver(email_to_kill.pk))
         smtp_sink.await_("data")
-        kill(worker)
+        forks.kill(worker)
         end_other_sessions()
 
     frozen.shift(AlertEmail.retries.lease)

@@ -2,15 +2,13 @@
 
 import dataclasses
 import os
-import subprocess
-import sys
+import signal
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
 
 from billing.gateway import calls
 from billing.models import (
@@ -29,6 +27,7 @@ from billing.stripe.queries.sync_runs import get_sync, last_syncs
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_white_label
 from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.forks import fork
 from tests.support.stripe_mirror import (
     customer_of,
     history,
@@ -506,22 +505,21 @@ def test_schedule_starts_a_run_for_each_white_label(
     assert SyncRun.objects.unfinished().count() == len(enqueues) == 2
 
 
-_KILLED = """
-import os, signal, sys
-import django
-from django.conf import settings
-settings.DATABASES["default"]["NAME"] = sys.argv[3]
-django.setup()
-from billing.stripe.commands.sync import execution, runs, stages
-save, saves_left = runs.save, [int(sys.argv[2])]
-def dying(batch, **progress):
-    save(batch, **progress)
-    saves_left[0] -= 1
-    if not saves_left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-runs.save = dying
-execution.advance(int(sys.argv[1]))
-"""
+def _advance_until_killed(run_id: int, *, saves: int) -> None:
+    """Advance a run in a fork, which is killed after this number of saves."""
+    save, left = runs.save, iter(range(saves - 1, -1, -1))
+
+    def dying(*args: Any, **progress: Any) -> None:
+        save(*args, **progress)
+        if next(left) == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def advance() -> None:
+        runs.save = dying
+        execution.advance(run_id)
+
+    _, status = os.waitpid(fork(advance), 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
 
 
 @pytest.mark.process
@@ -530,20 +528,7 @@ def test_run_continues_after_its_process_was_killed(fake: FakeStripe) -> None:
     """The process is killed after its third save; another worker continues."""
     acme = _committed_fleet(fake)
     run = runs.start(acme)
-    name = str(connection.settings_dict["NAME"])
-    environ = {
-        **os.environ,
-        "STRIPE_SECRET_KEY": "sk_test_fake",
-        "STRIPE_API_BASE": fake.url,
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-    }
-    process = subprocess.run(
-        [sys.executable, "-c", _KILLED, str(run.pk), "3", name],
-        env=environ,
-        check=False,
-        capture_output=True,
-    )
-    assert process.returncode == -9, process.stderr
+    _advance_until_killed(run.pk, saves=3)
     run.refresh_from_db()
     assert (run.state, run.stage) == ("running", "prices")
 
