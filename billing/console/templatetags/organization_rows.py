@@ -5,6 +5,7 @@ They are formatted in Python: the template engine takes several times as long fo
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC
+from decimal import Decimal
 from html import escape
 
 from django import template
@@ -26,6 +27,7 @@ from orgs.web.templatetags.display import (
 )
 
 register = template.Library()
+_LARGE = 1_000
 
 
 @register.simple_tag
@@ -143,10 +145,17 @@ def _range(estimate: EstimatedInvoice) -> str:
     total = estimate.total
     if total is None or total.low is None or total.low == total.high:
         return ""
-    ends = (money(end, total.currency) for end in (total.low, total.high))
+    ends = (_short(end, total.currency) for end in (total.low, total.high) if end)
     title = escape(format_range(total))
     text = "\N{EN DASH}".join(ends)
     return f'<span class="table__sub" data-range title="{title}">{text}</span>'
+
+
+def _short(amount: Decimal, currency: str) -> str:
+    """Return an amount, a large one in whole units: the column is narrow."""
+    if amount < _LARGE:
+        return money(amount, currency)
+    return money(round(amount), currency).partition(".")[0]
 
 
 def _limit_cell(row: FleetRow, currency: str) -> str:
