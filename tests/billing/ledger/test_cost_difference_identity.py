@@ -1,12 +1,14 @@
 """The identity of cost differences, over random pairs of ranges and of periods."""
 
 import random
+import re
 from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import product as pairs_of
 
 import pytest
+from django.test import Client
 
 from billing.ledger.queries.cost_differences import (
     CostDifference,
@@ -24,7 +26,7 @@ from billing.money import exactly
 from metrics.periods import DayRange
 from orgs.days import ONE_DAY
 from orgs.models import Organization, WhiteLabel
-from tests.factories import NOW, event, make_rate, record, usage_of
+from tests.factories import NOW, event, make_rate, make_user, record, usage_of
 from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -84,7 +86,7 @@ def test_random_pairs_of_ranges(used: Organization) -> None:
         for day, cost in usage_of(used, "day", "cost"):
             costs[day] += cost
     rng, today = random.Random(SEED), NOW.date()
-    for _ in range(40):
+    for _ in range(25):
         ranges = [
             DayRange(end - rng.randrange(1, 30) * ONE_DAY, end)
             for end in (today - rng.randrange(-1, DAYS) * ONE_DAY for _ in range(2))
@@ -106,6 +108,19 @@ def test_random_pairs_of_billed_periods(used: Organization) -> None:
         difference = explain_costs(used, choice)
         check(difference, totals[now.number], totals[before.number])
         assert difference.is_divided == (periods[-1] not in (now, before))
+
+
+def test_the_page_has_plan_and_seats_as_terms_where_lines_are_known(
+    used: Organization, client: Client
+) -> None:
+    close_periods(used, random.Random(SEED))
+    client.force_login(make_user("fin", "finance"))
+    url = f"/organizations/{used.pk}/costs/?compare_period=1&period="
+    for number, lines in ((2, {"plan", "seats"}), (3, {"plan_and_seats"})):
+        content = client.get(f"{url}{number}").content.decode()
+        terms = set(re.findall(r'data-term="(\w+)"', content))
+        assert terms & {"plan", "seats", "plan_and_seats"} == lines
+        assert ("data-undivided" in content) == (number == 3)
 
 
 def close_periods(
