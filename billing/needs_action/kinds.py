@@ -8,6 +8,7 @@ This table is the only place that says how much a reason weighs.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 MAX_DAYS = 30  # days that count into the points of a reason
 
@@ -18,6 +19,14 @@ class Severity(StrEnum):
     CRITICAL = "critical"  # service is refused or money is lost now
     WARNING = "warning"  # it will be, or a person has to decide
     NOTICE = "notice"  # good to know before it becomes one of the others
+
+
+Tone = Literal["", "good", "warn", "bad"]
+TONES: dict[Severity, Tone] = {  # of badges
+    Severity.CRITICAL: "bad",
+    Severity.WARNING: "warn",
+    Severity.NOTICE: "",
+}
 
 
 class ReasonKind(StrEnum):

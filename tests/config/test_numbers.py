@@ -17,9 +17,8 @@ from django.urls import reverse
 
 from billing.access.queries.explanations import explain_access
 from billing.alerts.emails.context import alert_context
-from billing.console.queries.badges import badges
+from billing.console.queries.badges import list_badges
 from billing.models import Alert, BillingAccount
-from metrics.queries.periods import PeriodCost
 from orgs.commands.editing import set_entitlements
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_user
@@ -209,7 +208,7 @@ def test_days_left_of_a_trial_are_calendar_days_of_the_zone(
     client = Client()
     client.force_login(make_user("owner", "operator", white_label=acme))
 
-    [badge] = badges(organization, PeriodCost())
+    [badge] = list_badges(organization, now=NOW)
     fleet = client.get("/").content.decode()
 
     assert badge.label == f"Trial ends {when}"

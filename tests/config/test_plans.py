@@ -404,6 +404,8 @@ SORTED_BY = {
     "name": ORGANIZATION_TABLE,
     "created": ORGANIZATION_TABLE,
     "limit": "billing_limitranking",
+    "growth": RANKING,
+    "entitlement": "billing_limitranking",
 }
 SORTS = [sort for slug in SORTED_BY for sort in (slug, f"-{slug}")]
 
@@ -497,6 +499,23 @@ REQUESTS: dict[str, tuple[Request, set[str]]] = {
         request_as("staff", f"{PAGE}history/"),
         {"orgs_organizationevent", "billing_invoiceevent", "metrics_rateevent"},
     ),
+    "page: needs action": (
+        request_as("admin", "/needs-action/"),
+        {"billing_subscription", "billing_invoice", "orgs_organization"},
+    ),
+    "list of reasons": (
+        request_as("staff", f"{LIST}?reason=limits,payments"),
+        {"billing_usagereason", "billing_invoice"},
+    ),
+    "search: two names": (
+        request_as("admin", "/search/?q=company+7001"),
+        {ORGANIZATION_TABLE, "orgs_member"},
+    ),
+    "search: misspelled": (
+        request_as("staff", "/search/?q=compnay+7001"),
+        {ORGANIZATION_TABLE, "orgs_searchword"},
+    ),
+    "search: short words": (request_as("staff", "/search/?q=co+7"), {"orgs_project"}),
     "recording": (
         send_events,
         {"metrics_openperiod", "metrics_usageevent", "metrics_rate"},

@@ -1,20 +1,27 @@
-"""Query of an organization's status badges: tier, trial, unpaid, over a limit."""
+"""An organization's badges: its plan, and the reasons why it needs action."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Literal
-
-from django.utils import timezone
+from datetime import datetime
 
 from billing.ledger.queries.facts import BillingFacts, billing_facts
 from billing.models import Subscription
-from metrics.queries.periods import PeriodCost
+from billing.needs_action.kinds import (
+    GROUPS,
+    TONES,
+    ReasonGroup,
+    ReasonKind,
+    Tone,
+)
+from billing.needs_action.queries.reasons import (
+    OrganizationInNeed,
+    Reason,
+    list_reasons,
+)
+from billing.needs_action.queries.texts import reason_text
 from orgs.days import days_until
 from orgs.models import Organization
-from orgs.web.templatetags.display import days_left, defined
-
-Tone = Literal["", "good", "warn", "bad"]
+from orgs.web.templatetags.display import defined
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,73 +33,59 @@ class Badge:
     html: str = ""  # the label with the definition of its number, if it has one
 
 
-def badges(
-    organization: Organization, cost: PeriodCost, facts: BillingFacts | None = None
+def list_badges(
+    organization: Organization, *, now: datetime, facts: BillingFacts | None = None
 ) -> list[Badge]:
-    """Return an organization's badges, most urgent last.
+    """Return the badges of one organization.
 
-    One query, none if `facts` are given. `cost` is that of the open period.
+    Two statements, and one more unless `facts` are given.
     """
-    facts = facts or billing_facts([organization.id])[organization.id]
+    facts = facts or billing_facts([organization.pk])[organization.pk]
+    need = list_reasons([organization.pk], now=now).get(organization.pk)
+    return build_badges(organization, facts, need, now=now)
+
+
+def build_badges(
+    organization: Organization,
+    facts: BillingFacts,
+    need: OrganizationInNeed | None,
+    *,
+    now: datetime,
+) -> list[Badge]:
+    """Return the badge of the plan, and one of each reason, the heaviest first.
+
+    The reasons are those of Needs action: an open one has the tone of its severity, and
+    a snoozed one, which comes last, has none.
+    """
+    reasons = need.reasons if need else []
+    snoozed = need.snoozed if need else []
     return [
-        *_activity_badges(organization),
-        *_subscription_badges(facts, timezone.now(), organization),
-        *_limit_badges(facts, facts.payable(cost.cost)),
-        *_overdue_badges(facts.overdue),
+        *([Badge("Deleted", "bad")] if organization.deleted_at else []),
+        *_plan(facts, [*reasons, *snoozed]),
+        *(_open(reason, organization, now) for reason in reasons),
+        *(_snoozed(reason, organization, now) for reason in snoozed),
     ]
 
 
-def _activity_badges(organization: Organization) -> list[Badge]:
-    if organization.deleted_at:
-        return [Badge("Deleted", "bad")]
-    return [] if organization.is_active else [Badge("Inactive", "warn")]
-
-
-def _subscription_badges(
-    facts: BillingFacts, now: datetime, organization: Organization
-) -> list[Badge]:
+def _plan(facts: BillingFacts, reasons: Sequence[Reason]) -> list[Badge]:
+    """Return the plan; of a trial only if no reason states when it ends."""
     if facts.tier is None or facts.status is None:
         return [Badge("No subscription")]
-    tier = Badge(f"{facts.tier.title()} · {facts.cycle}")
-    match Subscription.Status(facts.status):
-        case Subscription.Status.TRIALING:
-            return [_trial_badge(facts.trial_ends_at, now, organization)]
-        case Subscription.Status.PAUSED:
-            return [tier, Badge("Paused", "warn")]
-        case Subscription.Status.UNPAID | Subscription.Status.PAST_DUE as status:
-            return [tier, Badge(str(status.label), "bad")]
-    return [tier]
+    if facts.status != Subscription.Status.TRIALING:
+        return [Badge(f"{facts.tier.title()} · {facts.cycle}")]
+    is_stated = any(reason.kind in GROUPS[ReasonGroup.TRIALS] for reason in reasons)
+    return [] if is_stated else [Badge("Trial")]
 
 
-def _trial_badge(
-    ends_at: datetime | None, now: datetime, organization: Organization
-) -> Badge:
-    if ends_at is None:
-        return Badge("Trial")
-    if ends_at <= now:
-        return Badge("Trial ended", "bad")
-    days = days_until(ends_at, now, organization.white_label.zone)
-    text = f"Trial ends {days_left(days)}"
-    number, id_ = "organization.trial_days_left", organization.pk
-    return Badge(text, "warn", defined(text, days, "days", number=number, of=id_))
+def _open(reason: Reason, organization: Organization, now: datetime) -> Badge:
+    label = organization.white_label
+    text, tone = reason_text(reason, label, now), TONES[reason.severity]
+    if reason.kind is ReasonKind.TRIAL_ENDING and reason.at is not None:
+        days = days_until(reason.at, now, label.zone)
+        number, id_ = "organization.trial_days_left", organization.pk
+        return Badge(text, tone, defined(text, days, "days", number=number, of=id_))
+    return Badge(text, tone)
 
 
-def day_count(number: int) -> str:
-    """Return `1 day`, `2 days`."""
-    return f"{number} day{'' if number == 1 else 's'}"
-
-
-def _limit_badges(facts: BillingFacts, payable: Decimal) -> list[Badge]:
-    """Return a badge of the highest limit that is reached, if any."""
-    if facts.hard is not None and payable >= facts.hard:
-        return [Badge("Over hard limit", "bad")]
-    if facts.soft is not None and payable >= facts.soft:
-        return [Badge("Over soft limit", "warn")]
-    return []
-
-
-def _overdue_badges(overdue: timedelta | None) -> list[Badge]:
-    if not overdue:
-        return []
-    since = f"{day_count(overdue.days)} overdue" if overdue.days else "overdue"
-    return [Badge(f"Invoice {since}", "bad")]
+def _snoozed(reason: Reason, organization: Organization, now: datetime) -> Badge:
+    return Badge(f"{reason_text(reason, organization.white_label, now)}, snoozed")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from billing.console.queries.badges import Badge, badges
+from billing.console.queries.badges import Badge, build_badges
 from billing.forecast.queries.estimated_invoices import list_estimates
 from billing.forecast.queries.estimates import EstimatedInvoice
 from billing.forecast.queries.forecasts import LimitForecast, build_forecast
@@ -23,10 +23,11 @@ from billing.forecast.queries.sort_keys import (
     SOONEST_KEY,
     list_entitlement_uses,
 )
-from billing.ledger.queries.facts import BillingFacts, billing_facts
+from billing.ledger.queries.facts import billing_facts
 from billing.models import BillingAccount, Invoice, Price, Subscription
 from billing.models.mirrors import LIVE
 from billing.needs_action.queries.filters import filter_by_reasons
+from billing.needs_action.queries.reasons import list_reasons
 from metrics.queries.fleet import (
     COST_SORT_FIELD,
     CURRENCY_SORT_FIELD,
@@ -256,14 +257,19 @@ def _build_rows(
     estimates = list_estimates(
         organizations, forecasts, computes_ranges=computes_ranges
     )
-    uses = list_entitlement_uses(today)
+    uses, needs = list_entitlement_uses(today), list_reasons(today, now=now)
     return [
         _build_row(
             organization,
             recent[organization.id],
-            facts[organization.id],
             estimates.get(organization.id),
             uses.get(organization.id),
+            build_badges(
+                organization,
+                facts[organization.id],
+                needs.get(organization.id),
+                now=now,
+            ),
         )
         for organization in organizations
     ]
@@ -272,9 +278,9 @@ def _build_rows(
 def _build_row(
     organization: Organization,
     recent: RecentCost,
-    facts: BillingFacts,
     estimate: EstimatedInvoice | None,
     entitlement_use: Decimal | None,
+    badges: list[Badge],
 ) -> FleetRow:
     forecast = estimate.forecast if estimate else None
     cost = forecast.cost if forecast else PeriodCost()
@@ -282,7 +288,7 @@ def _build_row(
         organization=organization,
         recent=recent,
         period=cost,
-        badges=badges(organization, cost, facts),
+        badges=badges,
         limit=forecast.next_reached_limit if forecast else None,
         estimate=estimate,
         entitlement_use=entitlement_use,

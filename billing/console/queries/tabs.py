@@ -13,12 +13,22 @@ MAX_COUNT = 1_000  # of each tab; a count of one more means "more than"
 # among the first organizations, and then reads those one after the other.
 _BILLING_TAB = """
 select '{state}', count(*) from (
-    select distinct t.organization_id from {table} t
-    where {condition} {scope} and (
+    select distinct t.organization_id from {rows} t
+    where (
         select o.deleted_at is null from orgs_organization o
         where o.id = t.organization_id)
     order by 1 limit %(limit)s) rows
 """
+_BY_STATUS = f"""(
+    select t.organization_id from billing_subscription t
+    where t.kind = '{Subscription.Kind.PLATFORM}' and t.status = '{{status}}' {{scope}}
+    order by 1)"""  # noqa: S608  only our own statuses
+# The oldest ones: an organization seldom has more than five. In the order of the
+# organizations, PostgreSQL would read all invoices for the first few.
+_OVERDUE = """(
+    select t.organization_id from billing_invoice t
+    where t.overdue_from <= %(now)s {scope}
+    order by t.overdue_from limit 5 * %(limit)s)"""
 _DELETED_TAB = """
 select '{state}', count(*) from (
     select from orgs_organization t where t.deleted_at is not null {scope}
@@ -42,14 +52,10 @@ def count_tabs(white_label_id: int | None) -> dict[State, int]:
 
 
 def _statements(scope: str) -> list[str]:
-    platform = f"t.kind = '{Subscription.Kind.PLATFORM}'"
-    conditions = {
-        state: ("billing_subscription", f"{platform} and t.status = '{status}'")
+    rows = {
+        state: _BY_STATUS.format(status=status, scope=scope)
         for state, status in TAB_STATUSES.items()
     }
-    conditions[State.UNPAID] = "billing_invoice", "t.overdue_from <= %(now)s"
-    tabs = [
-        _BILLING_TAB.format(state=state, table=table, condition=condition, scope=scope)
-        for state, (table, condition) in conditions.items()
-    ]
+    rows[State.UNPAID] = _OVERDUE.format(scope=scope)
+    tabs = [_BILLING_TAB.format(state=state, rows=sql) for state, sql in rows.items()]
     return [*tabs, _DELETED_TAB.format(state=State.DELETED, scope=scope)]

@@ -1,10 +1,10 @@
-"""Template tag of the status badges in the header of an organization's pages."""
+"""Template tag of the badges in the header of an organization's pages."""
 
 from django import template
+from django.utils import timezone
 
-from billing.console.queries.badges import Badge, badges
+from billing.console.queries.badges import Badge, list_badges
 from billing.forecast.queries.forecasts import Forecast
-from metrics.queries.periods import CurrentPeriod, current_period
 from orgs.models import Organization
 
 register = template.Library()
@@ -12,10 +12,8 @@ register = template.Library()
 
 @register.simple_tag
 def organization_badges(
-    organization: Organization,
-    period: CurrentPeriod | None,
-    forecast: Forecast | None,
+    organization: Organization, forecast: Forecast | None
 ) -> list[Badge]:
     """Return an organization's badges; what the page has read is not read again."""
-    period = period or current_period(organization.pk)
-    return badges(organization, period.cost, forecast.facts if forecast else None)
+    facts = forecast.facts if forecast else None
+    return list_badges(organization, now=timezone.now(), facts=facts)

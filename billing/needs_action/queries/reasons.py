@@ -15,8 +15,6 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from django.db import connection
-
 from billing.models import ReasonSnooze
 from billing.needs_action.kinds import (
     DEFINITIONS,
@@ -28,6 +26,7 @@ from billing.needs_action.kinds import (
     Severity,
 )
 from billing.needs_action.queries.statements import reasons_statement
+from orgs.queries.prepared import array, fetch_all
 
 MAX_COUNT = 1_000  # rows of a kind in a white label; more are shown as "1,000+"
 TRIAL_ENDING_WITHIN = timedelta(days=14)
@@ -316,10 +315,11 @@ def list_reasons(
 ) -> dict[int, OrganizationInNeed]:
     """Return the organizations that have reasons, by ID, with all of them.
 
-    Two statements, however many organizations are asked for.
+    Two statements, however many organizations are asked for; one if none has a reason.
     """
     rows = _fetch("organization", organization_ids, kinds, now, None)
-    snoozes = _open_snoozes({"organization__in": list(organization_ids)})
+    ids = {row.organization_id for row in rows}
+    snoozes = _open_snoozes({"organization__in": ids}) if ids else {}
     return {row.organization_id: row for row in _build(rows, snoozes, now)}
 
 
@@ -349,10 +349,9 @@ def _fetch(
 ) -> list[_ReasonRow]:
     if not ids or not kinds:
         return []
-    parameters = {**query_parameters(now), "scope": list(ids), "cap": limit}
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(scope, frozenset(kinds)), parameters)
-        return [_ReasonRow(*row) for row in cursor.fetchall()]
+    parameters = {**query_parameters(now), "scope": array(ids), "cap": limit}
+    rows = fetch_all(_statement(scope, frozenset(kinds)), parameters)
+    return [_ReasonRow(*row) for row in rows]
 
 
 def _open_snoozes(scope: Mapping[str, object]) -> dict[int, list[ReasonSnooze]]:

@@ -32,7 +32,7 @@ from billing.needs_action.queries.reasons import (
     query_parameters,
 )
 from billing.needs_action.queries.statements import KIND_NUMBERS, scores_statement
-from orgs.queries.prepared import fetch_all
+from orgs.queries.prepared import array, fetch_all
 
 _CACHE_SECONDS = 15
 _ALL = frozenset(ReasonKind)
@@ -127,7 +127,7 @@ def _read(
     kinds = filters.selected_kinds
     parameters = {
         **query_parameters(now),
-        "scope": list(white_label_ids),
+        "scope": array(white_label_ids),
         "cap": MAX_COUNT + 1,
         "max_count": MAX_COUNT,
         "mask": _mask(kinds),

@@ -10,7 +10,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from billing.models import ReasonSnooze
-from billing.needs_action.kinds import ReasonKind, Severity
+from billing.needs_action.kinds import TONES, ReasonKind
 from billing.needs_action.queries import texts
 from billing.needs_action.queries.reasons import Reason
 from orgs.days import days_until
@@ -19,7 +19,6 @@ from orgs.web.templatetags.components import badge
 from orgs.web.templatetags.display import defined, exact
 
 register = template.Library()
-TONES = {Severity.CRITICAL: "bad", Severity.WARNING: "warn", Severity.NOTICE: ""}
 
 
 @register.simple_tag

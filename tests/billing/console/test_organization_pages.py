@@ -1,6 +1,6 @@
 """Figures and queries of the pages: page = fragment = API, without counting rows."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,11 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
+from billing.alerts.commands.evaluation import evaluate
+from billing.console.queries.badges import list_badges
 from billing.ledger.commands.limits import change_limits
-from billing.models import BillingAccount
+from billing.models import BillingAccount, ReasonSnooze
+from billing.needs_action.commands.usage_reasons import fill_usage_reasons
 from orgs.models import Organization, WhiteLabel
 from orgs.web.charts import Series, build_chart
 from tests.factories import (
+    NOW,
     event,
     make_key,
     make_organization,
@@ -84,7 +88,8 @@ def test_the_list_is_paginated_both_ways_without_counting(
     assert shown == sorted(set(shown), key=str.lower)
     assert back == pages[:-1][::-1]
     statements = [query["sql"].upper() for query in captured.captured_queries]
-    assert not [sql for sql in statements if "COUNT(" in sql]
+    counts = [sql for sql in statements if "COUNT(" in sql]
+    assert all("LIMIT" in sql for sql in counts)  # of the tabs, up to a maximum
     assert not [sql for sql in statements if " OFFSET " in sql]
 
 
@@ -226,9 +231,9 @@ def test_page_fragment_and_api_show_the_same(
 @pytest.mark.parametrize(
     ("tab", "queries"),
     [
-        ("billing:overview", 15),
+        ("billing:overview", 16),
         ("metrics:usage", 9),
-        ("billing:costs", 15),
+        ("billing:costs", 16),
         ("billing:billing", 35),
         ("orgs:people", 11),
         ("orgs:history", 32),
@@ -368,7 +373,28 @@ def test_limits_apply_to_the_cost_after_the_free_balance(
     subscribe(org, status=status, trial_ends_at=datetime(2026, 12, 24, tzinfo=UTC))
     change_limits(org.id, soft=Decimal(5), hard=Decimal(9))
 
-    for page in (f"{LIST}?search=org-7", f"{LIST}{org.id}/"):
-        text = staff.get(page).content.decode()
-        for kind in ("soft", "hard"):
-            assert (f"Over {kind} limit" in text) is (kind == badge), page
+    evaluate([org.id], now=NOW)
+    fill_usage_reasons([org.id], now=NOW)
+
+    [row] = staff.get(f"{LIST}?q=org-7").context["rows"]
+    page = staff.get(f"{LIST}{org.id}/").content.decode()
+    header = page.partition("page-header__badges")[2].partition("</header>")[0]
+    for kind, label in (("soft", "Soft limit"), ("hard", "Hard limit")):
+        is_shown = kind == badge
+        assert any(shown.label.startswith(label) for shown in row.badges) is is_shown
+        assert (f">{label}" in header) is is_shown
+
+
+def test_badges_are_the_open_reasons_and_then_the_snoozed_ones(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    subscribe(org, status="paused", paused_at=NOW)
+    Organization.objects.filter(pk=org.pk).update(is_active=False)
+    ReasonSnooze.objects.create(
+        organization=org, reason="paused", until=NOW + timedelta(days=3), note="n",
+        by="fay", created_at=NOW, level=1,
+    )  # fmt: skip
+    org.refresh_from_db()
+    badges = [(badge.label, badge.tone) for badge in list_badges(org, now=NOW)]
+
+    assert badges[1:] == [("Inactive", ""), ("Subscription paused, snoozed", "")]

@@ -371,11 +371,10 @@ def test_scores_of_more_than_is_counted_are_stored_for_a_moment(
     invoices.pop().delete()
     assert total() == "2"  # all are counted, so nothing is kept
     monkeypatch.setattr(scores, "MAX_COUNT", 1)
-    invoices += [bill(make_organization(acme, f"x-{n}"), f"x-{n}") for n in range(2)]
-    assert total() == "4+"
-    invoices.pop().delete()
-    assert total() == "4+"
-    assert len(needs_page([acme.pk], now=NOW, size=9).organizations) == 2
+    assert total() == "2+"
+    subscribe(make_organization(acme, "other"), "unpaid")
+    assert total() == "2+"
+    assert len(needs_page([acme.pk], now=NOW, size=9).organizations) == 3
 
 
 def test_pages_follow_each_other_and_counts_are_capped(
