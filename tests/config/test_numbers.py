@@ -165,6 +165,8 @@ _SHARED = {
     "entitlement.users.used",
     "organization.cost_this_period",
     "stripe.open_discrepancies",
+    "unpriced.organizations",
+    "unpriced.requests",
 }
 _DAYS_LEFT = "organization.trial_days_left"
 # In a trial the free balance pays, and no limit is near.

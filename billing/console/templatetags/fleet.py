@@ -149,6 +149,26 @@ def meter_amount(slug: str, quantity: int) -> SafeString | str:
 
 
 @register.simple_tag
+def unpriced_amount(line: FleetUnpriced) -> SafeString | str:
+    """Return the quantity without a price in all open periods of a white label."""
+    unit = METERS[line.meter].unit if line.meter in METERS else Unit.COUNT
+    shown = _METER_UNITS.get(unit, "compact")
+    number = f"unpriced.{line.meter}"
+    return exact(line.quantity, shown, number=number, of=_owner_of(line))
+
+
+@register.simple_tag
+def unpriced_organizations(line: FleetUnpriced) -> SafeString | str:
+    """Return how many organizations have used what has no price."""
+    number = "unpriced.organizations"
+    return exact(line.organizations, "count", number=number, of=_owner_of(line))
+
+
+def _owner_of(line: FleetUnpriced) -> str:
+    return f"{line.white_label_id} {line.product} {line.meter}"
+
+
+@register.simple_tag
 def clock(at: datetime, zone: str) -> SafeString | str:
     """Return `Nov 22, 00:07` with its time zone on hover; UTC if there are several."""
     return moment(at, zone or "UTC")
