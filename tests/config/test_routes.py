@@ -15,6 +15,7 @@ from metrics.models import UsageReport
 from orgs.catalog import Scope
 from orgs.models import Job, Member, Organization, Project, WhiteLabel
 from tests.factories import NOW, delete, make_key, make_organization, make_user
+from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 READ, WRITE = Scope.ORGANIZATIONS_READ, Scope.ORGANIZATIONS_WRITE
@@ -218,6 +219,7 @@ BODIES: dict[str, object] = {
 
 
 @pytest.fixture
+@snapshot
 def world(acme: WhiteLabel, org: Organization) -> World:
     neighbour = make_organization(acme, "org-11")
     job = Job.objects.create(
