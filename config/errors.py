@@ -233,13 +233,25 @@ class ApiLanguageMiddleware:
 
 
 class DomainErrorMiddleware:
-    """Renders a `DomainError` that a page's view raises as an error page."""
+    """Renders a `DomainError` that a page's view raises as an error page.
+
+    A parameter with a NUL character never reaches a view: no column can hold one, and
+    each query that compares a text with it would fail.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: object, args: object, options: object
+    ) -> HttpResponse | None:
+        if is_api(request) or "%00" not in request.META.get("QUERY_STRING", ""):
+            return None
+        message = "Parameters must not contain NUL characters."
+        return self.process_exception(request, DomainError(message))
 
     def process_exception(
         self, request: HttpRequest, error: Exception

@@ -128,7 +128,9 @@ def test_errors_of_pages_are_pages(lenient: Client, org: Organization) -> None:
         assert b"<h1" in response.content
 
 
-@pytest.mark.parametrize("path", ["/organizations/?q=%00", "/organizations/?q=%ff"])
+@pytest.mark.parametrize(
+    "path", ["/organizations/?q=%00", "/organizations/?q=%ff", "/exports/?x=%00"]
+)
 def test_odd_bytes_never_crash_a_page(lenient: Client, path: str) -> None:
     lenient.force_login(make_user("ann", "viewer"))
 

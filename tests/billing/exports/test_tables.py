@@ -361,6 +361,9 @@ BAD = [
     ("invoices", "from=2026-02-01&to=2026-01-01", "to"),
     ("invoices", "status=lost", "status"),
     ("invoices", "format=xlsx", "format"),
+    ("invoices", "status=%00", "NUL"),
+    ("day-events", "q=a%00", "NUL"),
+    ("cost-lines", "product=%00", "NUL"),
     ("invoices", "for=numbers", "for"),
     ("invoices", "range=7d", "range"),
     ("members", "status=open", "status"),
@@ -523,7 +526,7 @@ def check_link(user: User, link: str) -> None:
     match = resolve(path)
     slug = match.kwargs.get("table") or SLUGS[match.url_name]
     organization_id = match.kwargs.get("organization_id")
-    assert read_download(caller_of(user), slug, organization_id, QueryDict(query))
+    read_download(caller_of(user), slug, organization_id, QueryDict(query))
 
 
 SLUGS: dict[str | None, str] = {
