@@ -28,6 +28,7 @@ from billing.models import BillingAccount, Invoice, Price, Subscription
 from billing.models.mirrors import LIVE
 from billing.needs_action.queries.filters import filter_by_reasons
 from billing.needs_action.queries.reasons import list_reasons
+from billing.needs_action.queries.walks import is_frequent, reason_fetcher
 from metrics.queries.fleet import (
     COST_SORT_FIELD,
     CURRENCY_SORT_FIELD,
@@ -185,7 +186,8 @@ def fleet_page(
     keys that are seconds old; every number shown is read now. `scope` belongs to the
     cursors: one of another user or filter is refused.
     """
-    organizations = filter_organizations(visible.select_related("white_label"), filters)
+    read, fetch = _choose_reading(filters)
+    organizations = filter_organizations(visible.select_related("white_label"), read)
     rows = _join_sort_key(organizations, filters)
     page = fetch_page(
         rows,
@@ -193,7 +195,7 @@ def fleet_page(
         size=size,
         cursor=filters.cursor or None,
         scope=f"fleet:{scope}:{filters.scope}",
-        fetch=_search_fetcher(filters),
+        fetch=fetch,
     )
     return FleetPage(
         rows=_build_rows(page.rows),
@@ -293,6 +295,23 @@ def _build_row(
         estimate=estimate,
         entitlement_use=entitlement_use,
     )
+
+
+def _choose_reading(
+    filters: FleetFilters,
+) -> tuple[FleetFilters, FetchRows[Organization]]:
+    """Return the filters of the rows that are read, and the function that reads them.
+
+    Without other filters, organizations with a frequent reason are selected while the
+    list is read in its order; otherwise they are found before.
+    """
+    without_reason = replace(filters, reason="")
+    if filters.reason and not filters.search and not without_reason.is_small_list:
+        names, now = filters.reason.split(","), timezone.now()
+        if is_frequent(names, filters.white_label_ids, now=now):
+            fetcher = reason_fetcher(names, filters.white_label_ids, now=now)
+            return without_reason, fetcher
+    return filters, _search_fetcher(filters)
 
 
 def _search_fetcher(filters: FleetFilters) -> FetchRows[Organization]:

@@ -23,12 +23,12 @@ _BY_STATUS = f"""(
     select t.organization_id from billing_subscription t
     where t.kind = '{Subscription.Kind.PLATFORM}' and t.status = '{{status}}' {{scope}}
     order by 1)"""  # noqa: S608  only our own statuses
-# The oldest ones: an organization seldom has more than five. In the order of the
+# The oldest ones: most organizations have one or two. In the order of the
 # organizations, PostgreSQL would read all invoices for the first few.
 _OVERDUE = """(
     select t.organization_id from billing_invoice t
     where t.overdue_from <= %(now)s {scope}
-    order by t.overdue_from limit 5 * %(limit)s)"""
+    order by t.overdue_from limit 2 * %(limit)s)"""
 _DELETED_TAB = """
 select '{state}', count(*) from (
     select from orgs_organization t where t.deleted_at is not null {scope}

@@ -3,23 +3,26 @@
 import re
 from collections.abc import Sequence
 from functools import cache
+from typing import TypeVar
 
+from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from billing.needs_action.kinds import ReasonKind, kinds_of
 from billing.needs_action.queries.reasons import query_parameters
 from billing.needs_action.queries.scores import ids_statement
-from orgs.models.organizations import OrganizationQuerySet
+from orgs.models import Organization
 
+Rows = TypeVar("Rows", bound=QuerySet[Organization])
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 def filter_by_reasons(
-    organizations: OrganizationQuerySet,
+    organizations: Rows,
     names: Sequence[str],
     white_label_ids: Sequence[int],
-) -> OrganizationQuerySet:
+) -> Rows:
     """Return the organizations with an open reason of these groups or kinds.
 
     They are those that Needs action counts, without its cap: a snoozed reason is left

@@ -9,6 +9,7 @@ from django.test import Client
 from billing.console.queries.organization_list import fleet_page
 from billing.models import LimitRanking, SavedView, Subscription
 from billing.needs_action.commands.usage_reasons import fill_usage_reasons
+from billing.needs_action.queries import scores, walks
 from metrics.commands.rankings import fill_rankings
 from orgs.commands.editing import set_entitlements
 from orgs.models import Organization, WhiteLabel
@@ -178,6 +179,33 @@ def test_pages_continue_across_currencies(
                 read += [row.organization.external_id for row in rows]
                 url = response.context["next_url"]
         assert read == whole
+
+
+def test_a_frequent_reason_is_selected_while_the_list_is_read(
+    staff: Client, fleet: WhiteLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = "reason=refused,payments&sort=name"
+    for name in ("falls", "idle", "new", "org-7"):
+        organization = Organization.objects.get(external_id=name, white_label=fleet)
+        organization.is_active = name == "new"
+        organization.save()
+    whole = names(staff, query)
+    assert whole == ["falls", "grows", "idle", "org-7"]
+
+    monkeypatch.setattr(scores, "MAX_COUNT", 1)  # more than are counted
+    monkeypatch.setitem(fleet_page.__kwdefaults__ or {}, "size", 2)
+    for at_once, most_steps in ((2, 8), (2, 1), (100, 8)):
+        monkeypatch.setattr(walks, "_AT_ONCE", at_once)
+        monkeypatch.setattr(walks, "_MOST_STEPS", most_steps)
+        first = staff.get(f"{LIST}?{query}")
+        second = staff.get(first.context["next_url"])
+        back = staff.get(second.context["previous_url"])
+        pages = [
+            [row.organization.external_id for row in page.context["rows"]]
+            for page in (first, second, back)
+        ]
+        assert pages == [whole[:2], whole[2:], whole[:2]]
+        assert not second.context["next_url"]
 
 
 def test_columns_are_chosen_on_page_and_in_the_file(
