@@ -20,7 +20,8 @@ DIFFERENCE_COLUMNS = (
 def difference_rows(difference: CostDifference) -> Iterator[list[Cell]]:
     """Yield a row for each product, meter, and project, and each term of invoices.
 
-    The costs of all rows add up to the totals, and the differences to the difference.
+    The costs of all rows add up to the totals, and the differences to the difference. A
+    cost is empty if nothing of the usage has a price.
     """
     for row in difference.parts:
         yield [
@@ -29,7 +30,7 @@ def difference_rows(difference: CostDifference) -> Iterator[list[Cell]]:
             row.key.project_id or None,
             difference.project_names[row.key.project_id],
             *(row.part.quantity, row.compared.quantity),
-            *(row.part.cost, row.compared.cost, row.terms.total),
+            *(row.part.priced_cost, row.compared.priced_cost, row.terms.total),
             *(getattr(row.terms, kind) for kind in USAGE_KINDS),
             *(row.part.unpriced_quantity, row.compared.unpriced_quantity),
             difference.currency,

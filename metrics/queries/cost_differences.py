@@ -39,6 +39,11 @@ class CostPart:
     cost: Decimal = ZERO
     unpriced_quantity: int = 0
 
+    @property
+    def priced_cost(self) -> Decimal | None:
+        """The cost; None if nothing of the usage has a price, which is not 0."""
+        return self.cost if self.quantity or not self.unpriced_quantity else None
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:

@@ -25,13 +25,18 @@ def signed(exact: Decimal, shown: Decimal, currency: str) -> SafeString:
 
 @register.simple_tag
 def amount_cells(
-    amounts: Sequence[tuple[Decimal, Decimal]], currency: str
+    amounts: Sequence[tuple[Decimal, Decimal] | None], currency: str
 ) -> SafeString:
-    """Render the cells of a row: two costs, then differences; 0 is a dash."""
+    """Render the cells of a row: two costs, then differences; 0 is a dash.
+
+    A cost of None has no price.
+    """
     return SafeString(
         "".join(
-            f'<td class="number">{_cell(index, exact, shown, currency)}</td>'
-            for index, (exact, shown) in enumerate(amounts)
+            f'<td class="number">{_cell(index, *amount, currency)}</td>'
+            if amount
+            else '<td class="number"><span data-no-price>no price</span></td>'
+            for index, amount in enumerate(amounts)
         )
     )
 

@@ -42,13 +42,16 @@ _NAMES = {  # of the fields in the error messages
 }
 
 
+_Amount = tuple[Decimal, Decimal] | None  # exact, and as shown; None: no price
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """A row of the table: a product, meter, or project, with its amounts as shown."""
 
     name: str
     url: str
-    amounts: Sequence[tuple[Decimal, Decimal]]  # exact, and as shown
+    amounts: Sequence[_Amount]
     note: str = ""
 
 
@@ -166,7 +169,10 @@ def _rows(difference: CostDifference, by: str) -> list[_Row]:
     shown, rest = rows[: _MAX_ROWS - 1], rows[_MAX_ROWS - 1 :]
     columns = zip(*(row.amounts for row in rest), strict=True)
     amounts = [
-        _shown(sum((exact for exact, _ in column), Decimal(0)), difference.currency)
+        _shown(
+            sum((amount[0] for amount in column if amount), Decimal(0)),
+            difference.currency,
+        )
         for column in columns
     ]
     return [*shown, _Row(f"{len(rest)} more", "", amounts)]
@@ -208,16 +214,15 @@ def _row(
 ) -> _Row:
     url = reverse("billing:cost_lines", args=[difference.organization.pk])
     query = {**_span_query(difference.span), **filters}
-    exact = (
-        row.compared.cost,
-        row.part.cost,
-        row.terms.total,
-        *(getattr(row.terms, kind) for kind in USAGE_KINDS),
-    )
+    costs = row.compared.priced_cost, row.part.priced_cost
+    terms = row.terms.total, *(getattr(row.terms, kind) for kind in USAGE_KINDS)
     return _Row(
         name,
         f"{url}?{urlencode(query)}",
-        [_shown(amount, difference.currency) for amount in exact],
+        [
+            None if amount is None else _shown(amount, difference.currency)
+            for amount in (*costs, *terms)
+        ],
     )
 
 

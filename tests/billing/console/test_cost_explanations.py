@@ -69,6 +69,8 @@ def test_the_costs_page_explains_a_difference(
     assert cells(content, "term") == ["volume", "price", "ended", "rounding"]
     assert cells(content, "row") == ["gpt", "old", "secret"]
     assert "data-difference-unpriced" in content
+    secret = content.split('data-row="secret"')[1].split("</tr>")[0]
+    assert secret.count("data-no-price") == 1
     difference = response.context["difference"]
     shown = sum(shown_terms(difference).values())
     assert shown == response.context["shown_difference"] == Decimal("33.06")
@@ -83,6 +85,7 @@ def test_the_csv_of_a_difference_has_its_ranges_and_a_manifest(
     rows = finance.get(url).getvalue().decode("utf-8-sig").splitlines()
     assert rows[0].startswith("line,product,meter,project_id,project,quantity")
     assert len(rows) == 5
+    assert rows[-1].startswith("usage,secret,requests,,No project,0,0,,0,0")
     manifest = json.loads(finance.get(f"{url}&format=manifest").content)
     assert manifest["rows"] == 4
     assert manifest["range"]["from"].startswith("2026-11-01")
