@@ -19,7 +19,9 @@ class RefusalOut(Schema):
         " `hard_limit`; new codes may be added."
     )
     message: str = Field(description="The reason, as a sentence for people.")
-    since: AwareDatetime = Field(description="Since when the reason applies.")
+    since: AwareDatetime = Field(
+        description="Since when the reason applies, as in `access/history`."
+    )
 
 
 class AccessOut(Schema):

@@ -14,10 +14,12 @@ from billing.forecast.queries.forecasts import (
     history_days,
 )
 from billing.models import ForecastBand
+from billing.models.mirrors import LIVE, SubscriptionKind
 from metrics.periods import DayRange
 from metrics.queries.series import ZERO, costs_by_day
 from orgs.models import Organization
 from orgs.queries.prepared import array, fetch_all
+from orgs.sql import sql_list
 
 # Days that past forecasts are repeated in: ten months, and the eight weeks before them.
 _SCORED_DAYS = 400
@@ -86,26 +88,34 @@ def compute_bands(
     One statement, which reads 400 days of each, and 2 ms of computing for each.
     """
     now = timezone.now()
-    zones = {row.pk: row.white_label.zone for row in organizations}
-    costs = costs_by_day({id_: scored_days(now, zone) for id_, zone in zones.items()})
-    keys = {id_: band_key(forecasts[id_]) for id_ in zones if id_ in forecasts}
-    return {
-        id_: (key, compute_band(costs[id_], key)) for id_, key in keys.items() if key
-    }
+    keys: dict[int, BandKey] = {}
+    days: dict[int, DayRange] = {}
+    for row in organizations:
+        key = band_key(forecasts[row.pk]) if row.pk in forecasts else None
+        if key is not None:
+            keys[row.pk] = key
+            days[row.pk] = scored_days(now, row.white_label.zone)
+    costs = costs_by_day(days)
+    return {id_: (key, compute_band(costs[id_], key)) for id_, key in keys.items()}
 
 
-_FIRST_DAYS = """
+# Only organizations with an end of their period: the others have no range, and would
+# be computed again with each usage.
+_FIRST_DAYS = f"""
 select o.id, w.time_zone, b.first_day
 from orgs_organization o join orgs_whitelabel w on w.id = o.white_label_id
 left join billing_forecastband b on b.organization_id = o.id
-where o.id = any(%(ids)s::bigint[])
-"""
+where o.id = any(%(ids)s::bigint[]) and exists (
+    select from billing_subscription s
+    where s.organization_id = o.id and s.kind = '{SubscriptionKind.PLATFORM}'
+        and s.status in {sql_list(LIVE)} and s.period_ends_at > %(now)s)
+"""  # noqa: S608  only constants
 
 
 def list_without_band(organization_ids: Sequence[int]) -> list[int]:
-    """Return the organizations whose range is not of today; one statement."""
+    """Return the organizations that lack today's range; one statement."""
     now = timezone.now()
-    rows = fetch_all(_FIRST_DAYS, {"ids": array(organization_ids)})
+    rows = fetch_all(_FIRST_DAYS, {"ids": array(organization_ids), "now": now})
     return [
         id_
         for id_, zone, day in rows

@@ -353,7 +353,8 @@ def check_lists_have_the_range(organization: Organization, total: Total) -> None
     [row] = iterate_rows(Organization.objects.all(), [organization.pk])
     assert row.estimate is not None
     assert row.estimate.totals == (total,)
-    assert fill_missing_bands([organization.pk]) == 1
+    stranger = make_organization(organization.white_label, "without-an-end")
+    assert fill_missing_bands([organization.pk, stranger.pk]) == 1
     assert (listed().totals, listed().needs_range) == ((total,), False)
     assert fill_missing_bands([organization.pk]) == 0
     assert get_estimate(organization).totals == (total,)
