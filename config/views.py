@@ -13,7 +13,15 @@ from config import apidocs
 from config.error_formats import render_error
 from orgs.access import authenticate
 from orgs.errors import Unauthorized
-from orgs.web.charts import Chart, Limit, Mark, Series, build_chart, sparkline
+from orgs.web.charts import (
+    Chart,
+    Comparison,
+    Limit,
+    Mark,
+    Series,
+    build_chart,
+    sparkline,
+)
 
 _MODELS = ("gpt-4o", "claude-sonnet", "llama-3 <70b> & co", "gpu.h100", "storage")
 _FIRST = date(2026, 10, 23)
@@ -95,6 +103,9 @@ def _wave(index: int, column: int) -> Decimal:
     return size * rhythm * (100 + column) / 10_000
 
 
+_GAP = 11  # the day without a record, in the chart of bars
+
+
 def _bars() -> Chart:
     days = [_FIRST + timedelta(days=index) for index in range(30)]
     return build_chart(
@@ -102,12 +113,21 @@ def _bars() -> Chart:
         title="Cost per day by product",
         days=days,
         series=[
-            Series(name, [_wave(index, column) for column in range(30)])
+            Series(
+                name,
+                [None if day == _GAP else _wave(index, day) for day in range(30)],
+            )
             for index, name in enumerate(_MODELS)
         ],
         unit="usd",
         limits=[Limit(value=433, label="Soft limit: $433 per day")],
-        marks={29: Mark("partial", "not over yet")},
+        marks={
+            _GAP: Mark("missing", "no usage recorded"),
+            29: Mark("partial", "not over yet"),
+        },
+        comparison=Comparison(
+            "Range before", [_wave(0, day) * 3 for day in range(29, -1, -1)]
+        ),
         has_totals=True,
         caption="Days start at 00:00 Europe/Zurich. Nov 21 is a partial day.",
     )
