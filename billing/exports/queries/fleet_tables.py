@@ -10,7 +10,7 @@ from billing.console.schemas import (
     organization_cells,
     organization_columns,
 )
-from billing.exports.queries.exports import list_exports
+from billing.exports.queries.exports import visible_exports
 from billing.exports.queries.tables import (
     Amounts,
     Level,
@@ -191,7 +191,8 @@ def _failed_jobs(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
 
 
 def _exports(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
-    for export in list_exports(selection.owner, selection.white_label_ids):
+    rows = visible_exports(selection.owner, selection.white_label_ids)
+    for export in rows.iterator():
         values = (
             *(export.pk, export.table, export.organization_id, export.query),
             *(export.state, export.error_code, export.created_at, export.finished_at),
