@@ -17,10 +17,13 @@ from django.test import Client
 from django.urls import resolve, reverse
 from pytest_django import DjangoAssertNumQueries
 
+from billing.exports import tasks
+from billing.exports.commands.requests import start_export
 from billing.exports.forms import caller_of, read_download
 from billing.exports.queries.contents import read_content
 from billing.exports.queries.downloads import Format
 from billing.exports.queries.registry import TABLES
+from billing.exports.queries.stored_files import iterate_csv
 from billing.exports.queries.tables import Level
 from billing.exports.schemas.responses import send
 from billing.models import Export, Invoice, Subscription
@@ -149,6 +152,32 @@ def check_file(user: User, slug: str, *, organization_id: int | None) -> None:
     excel = file_of(user, slug, organization_id, query, Format.CSV)
     assert excel.startswith(MARK)
     assert [*map(shown_by_excel, read_strictly(excel[len(MARK) :]))] == [header, *rows]
+
+
+def test_an_export_is_the_same_file(owner: User, filled: Organization) -> None:
+    for slug, organization_id, query in (
+        ("organizations", None, "columns=cost&columns=status&sort=-name&for=excel"),
+        ("needs-action", None, "reason=payments"),
+        ("api-keys", None, ""),
+        ("history", None, "noise=1"),
+        ("fleet-costs", None, "range=7d"),
+        ("costs", filled.pk, "by=meter&range=7d"),
+        ("cost-difference", filled.pk, ""),
+        ("cost-lines", filled.pk, "product=gpt&period=1"),
+        ("charges", filled.pk, "from=2026-01-01"),
+    ):
+        parameters = QueryDict(query)
+        download = read_download(caller_of(owner), slug, organization_id, parameters)
+        export = start_export(caller_of(owner).owner, download)
+        tasks.write_export(export.pk)
+        export.refresh_from_db()
+
+        data = file_of(owner, slug, organization_id, query, Format.CSV)
+        assert export.state == "done", (slug, export.error)
+        assert b"".join(iterate_csv(export)) == data, slug
+        assert export.manifest
+        sent = file_of(owner, slug, organization_id, query, Format.MANIFEST)
+        assert export.manifest == json.loads(sent) | {"rows_left_out": 0}
 
 
 MARK = b"\xef\xbb\xbf"
