@@ -58,6 +58,16 @@ drop function orgs_search_words(text);
 drop function orgs_search_pattern(text);
 drop function orgs_search_key(text);
 """
+# Changes by a person or an API key, which are a few of all changes.
+HISTORY_ACTORS = """
+create index history_by_username on pghistory_context
+    (lower(metadata ->> 'username'));
+create index history_by_api_key on pghistory_context ((metadata ->> 'api_key'));
+"""
+DROP_HISTORY_ACTORS = """
+drop index history_by_api_key;
+drop index history_by_username;
+"""
 
 
 class Migration(migrations.Migration):
@@ -77,6 +87,7 @@ class Migration(migrations.Migration):
             SEARCH_KEY_FUNCTIONS,
             DROP_SEARCH_KEY_FUNCTIONS,
         ),
+        migrations.RunSQL(HISTORY_ACTORS, DROP_HISTORY_ACTORS),
         AtOnce([
             migrations.CreateModel(
                 name='Organization',

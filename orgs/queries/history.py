@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.apps import apps
 from django.core import signing
@@ -17,7 +18,7 @@ from pghistory.models import Event
 from orgs.errors import DomainError
 from orgs.queries import journals
 from orgs.queries.journals import Journal
-from orgs.queries.prepared import fetch_together
+from orgs.queries.prepared import fetch_all, fetch_together
 
 MAX_CHANGES = 100
 _IDENTIFYING_FIELDS = ("number", "stripe_id")
@@ -116,6 +117,8 @@ class HistoryFilters:
     since: datetime | None = None
     until: datetime | None = None
     noise: Mapping[str, Collection[str]] = field(default_factory=dict)
+    # The changes that a rare actor made; None: look at the actor of each change.
+    contexts: Sequence[UUID] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +143,14 @@ def list_changes(organization_id: int, *, models: Collection[str] = ()) -> list[
 def history_page(
     filters: HistoryFilters, *, size: int, scope: str, cursor: str = ""
 ) -> HistoryPage:
-    """Return a page of the history; one round trip.
+    """Return a page of the history; one round trip, and another for an actor.
 
     From each history table at most one row more than the page has is read. Cursors are
     signed for `scope` (the viewer and the filters): another one raises
     `invalid_cursor`.
     """
     after = _read_cursor(cursor, scope)
-    changes = _fetch(filters, after, size + 1)
+    changes = _fetch(_with_contexts(filters), after, size + 1)
     shown = changes[:size]
     has_more = len(changes) > size
     return HistoryPage(shown, _cursor(shown[-1], scope) if has_more else None)
@@ -157,6 +160,7 @@ def iterate_history(
     filters: HistoryFilters, *, at_once: int, after: HistoryKey = _NEWEST_KEY
 ) -> Iterator[list[Change]]:
     """Yield all changes after a key, newest first, in lists; memory stays bounded."""
+    filters = _with_contexts(filters)
     while changes := _fetch(filters, after, at_once):
         yield changes
         after = changes[-1].key
@@ -168,6 +172,7 @@ def count_history(filters: HistoryFilters, limit: int | None) -> int:
     Without a limit changes that are noise are counted as well: leaving them out would
     compare each of millions with the copy before it.
     """
+    filters = _with_contexts(filters)
     if limit is None:
         filters = replace(filters, noise={})
     statements = [
@@ -357,6 +362,9 @@ def _conditions(table: _Table, filters: HistoryFilters) -> tuple[str, dict[str, 
         if (value := getattr(filters, name)) is not None:
             conditions.append(condition)
             parameters[name] = value
+    if filters.contexts is not None:
+        conditions.append("and e.pgh_context_id = any(%(contexts)s::uuid[])")
+        return " ".join(conditions), parameters | {"contexts": filters.contexts}
     for condition, value in _actor_conditions(filters.actor):
         conditions.append(condition)
         parameters |= value
@@ -379,6 +387,25 @@ def _noise(table: _Table, filters: HistoryFilters) -> str:
     rest = [column for column in table.columns if column not in noise]
     new, old = (", ".join(f"{t}.{column}" for column in rest) for t in "ep")
     return f"and (e.pgh_label <> 'update' or row({new}) is distinct from row({old}))"
+
+
+# Up to so many changes of an actor are found by an index. The newest ones of a frequent
+# actor are soon found in the order of time, where a rare one would take all history.
+_MAX_CONTEXTS = 2_000
+
+
+def _with_contexts(filters: HistoryFilters) -> HistoryFilters:
+    """Return the filters with the contexts of a rare actor; one statement, or none."""
+    if filters.contexts is not None or not {"username", "api_key"} & {*filters.actor}:
+        return filters
+    conditions = " ".join(sql for sql, _ in _actor_conditions(filters.actor))
+    rows = fetch_all(
+        f"select c.id from pghistory_context c where true {conditions} limit %(most)s",  # noqa: S608  ours
+        {**filters.actor, "most": _MAX_CONTEXTS + 1},
+    )
+    if len(rows) > _MAX_CONTEXTS:
+        return filters
+    return replace(filters, contexts=[id_ for (id_,) in rows])
 
 
 _ACTORS = {

@@ -33,6 +33,7 @@ from billing.models import (
 from metrics.models import Correction, UsageVoid
 from orgs.commands.editing import set_entitlements
 from orgs.models import ApiKey, Organization, User, WhiteLabel
+from orgs.queries import history
 from orgs.queries.history import (
     HistoryFilters,
     _tables,
@@ -180,9 +181,16 @@ def test_keys_tasks_and_commands_are_authors(
     assert len(lines(client, org, by=slug)) == 1
 
 
+@pytest.mark.parametrize("rare_changes", [2_000, 0])
 def test_changes_are_filtered_by_author_kind_and_day(
-    org: Organization, staff: User, client: Client
+    org: Organization,
+    staff: User,
+    client: Client,
+    rare_changes: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Those of a rare author are found by an index, of a frequent one by time."""
+    monkeypatch.setattr(history, "_MAX_CONTEXTS", rare_changes)
     with pghistory.context(username="demo"):
         change_limit(org.pk, kind="hard", amount=Decimal(1))
 
