@@ -23,7 +23,11 @@ from billing.exports.queries.tables import (
 from billing.exports.queries.usage_tables import RANGE
 from billing.needs_action.forms import read_need_filters
 from billing.needs_action.queries.overview import list_ending_trials
-from billing.needs_action.queries.reasons import OrganizationInNeed, find_needs
+from billing.needs_action.queries.reasons import (
+    OrganizationInNeed,
+    count_reason_rows,
+    find_needs,
+)
 from billing.needs_action.schemas import NEEDS_COLUMNS, needs_rows
 from billing.stripe.queries.failed_jobs import list_failed_jobs
 from metrics.catalog import METERS
@@ -134,6 +138,16 @@ def _needs_action(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
     selected = needs.select(read_need_filters(selection.query))
     for row in needs_rows(selected, labels, selection.now):
         yield as_row(row, selection.zone)
+
+
+def _count_needs(selection: Selection, limit: int | None) -> int:
+    """Return about how many rows there are, so that a web process never reads most."""
+    return count_reason_rows(
+        selection.white_label_ids,
+        now=selection.now,
+        kinds=read_need_filters(selection.query).selected_kinds,
+        limit=limit,
+    )
 
 
 def _trials(selection: Selection, _: Sequence[int]) -> Iterator[Row]:
@@ -248,6 +262,7 @@ FLEET_TABLES = (
         title="Needs action",
         columns=NEEDS_COLUMNS,
         rows=_needs_action,
+        count=_count_needs,
         levels=_FLEET,
         amounts=Amounts.MIXED,
         parameters=frozenset({"reason", "severity", "snoozed"}),

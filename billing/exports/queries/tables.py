@@ -133,7 +133,7 @@ class Table:
     asked for, and reads the rows of some of them at a time. One with `pages` reads them
     in an order that does not change, from a cursor on, and counts them, or a few more
     than there are, up to a limit. A table without either is computed as a whole, and
-    `rows` gets no keys.
+    `rows` gets no keys; it may count its rows, too, to be an export before it is read.
     """
 
     slug: str

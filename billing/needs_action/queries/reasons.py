@@ -323,6 +323,29 @@ def list_reasons(
     return {row.organization_id: row for row in _build(rows, snoozes, now)}
 
 
+_COUNT = "select count(*) from ({rows}) counted"
+
+
+def count_reason_rows(
+    white_label_ids: Collection[int],
+    *,
+    now: datetime,
+    kinds: Collection[ReasonKind] = _ALL_KINDS,
+    limit: int | None,
+) -> int:
+    """Return of how many rows reasons are made, each kind counted up to a limit.
+
+    At least as many as there are reasons: several overdue invoices are one. One
+    statement, whose rows stay in the database.
+    """
+    if not white_label_ids or not kinds:
+        return 0
+    rows = _statement("white_label", frozenset(kinds))
+    scope = {"scope": array(white_label_ids), "cap": limit}
+    parameters = {**query_parameters(now), **scope}
+    return int(fetch_all(_COUNT.format(rows=rows), parameters)[0][0])
+
+
 def query_parameters(now: datetime) -> dict[str, datetime]:
     """Return the instants that the statements compare with."""
     return {

@@ -20,6 +20,7 @@ from pytest_django import DjangoAssertNumQueries
 from billing.exports import tasks
 from billing.exports.commands.requests import start_export
 from billing.exports.forms import caller_of, read_download
+from billing.exports.queries import contents, fleet_tables
 from billing.exports.queries.contents import read_content
 from billing.exports.queries.downloads import Format
 from billing.exports.queries.registry import TABLES
@@ -178,6 +179,23 @@ def test_an_export_is_the_same_file(owner: User, filled: Organization) -> None:
         assert export.manifest
         sent = file_of(owner, slug, organization_id, query, Format.MANIFEST)
         assert export.manifest == json.loads(sent) | {"rows_left_out": 0}
+
+
+def test_a_large_list_of_reasons_is_not_read_by_a_request(
+    client: Client, filled: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "MAX_ROWS", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet_tables, "find_needs", None)
+        answer = client.get("/needs-action.csv")
+    assert answer.status_code == 303
+
+    export = Export.objects.latest("pk")
+    tasks.write_export(export.pk)
+
+    export.refresh_from_db()
+    assert export.state == "done"
+    assert export.rows == export.rows_total > 1  # type: ignore[operator]
 
 
 MARK = b"\xef\xbb\xbf"
