@@ -37,23 +37,16 @@ class Tile(TypedDict, total=False):
 def forecast_tiles(
     organization: Organization, estimate: EstimatedInvoice, recent: RecentCost
 ) -> list[Tile]:
-    """Return the tiles of cost, growth, estimate, savings and last invoice."""
+    """Return the tiles of cost, growth, estimate, savings and last invoice.
+
+    Without any benchmark price there are no savings to show.
+    """
     currency, forecast = organization.white_label.currency, estimate.forecast
     return [
         _period_tile(organization, forecast, currency),
         _recent_tile(organization, recent, currency),
         _estimate_tile(organization, estimate, currency),
-        {
-            "label": "Savings vs. benchmark",
-            "value": exact(
-                forecast.cost.savings,
-                "money",
-                currency,
-                number="organization.savings_this_period",
-                of=organization.pk,
-            ),
-            "note": "this period",
-        },
+        *_savings_tiles(organization, forecast, currency),
         _invoice_tile(organization, forecast),
     ]
 
@@ -105,6 +98,22 @@ def _recent_tile(organization: Organization, recent: RecentCost, currency: str) 
         if recent.growth is not None
         else "none in the previous 30 days",
     }
+
+
+def _savings_tiles(
+    organization: Organization, forecast: Forecast, currency: str
+) -> list[Tile]:
+    if not forecast.cost.benchmark_cost:
+        return []
+    savings = exact(
+        forecast.cost.savings,
+        "money",
+        currency,
+        number="organization.savings_this_period",
+        of=organization.pk,
+    )
+    tile: Tile = {"label": "Savings vs. benchmark", "value": savings}
+    return [tile | {"note": "this period"}]
 
 
 def _estimate_tile(

@@ -392,3 +392,17 @@ def test_a_long_history_has_a_range_and_a_score(acme: WhiteLabel) -> None:
     check_lists_have_the_range(old, total)
     assert estimate.hit_rate.are_billing_periods
     assert (estimate.hit_rate.hits, estimate.hit_rate.periods) == (3, 3)
+
+
+@pytest.mark.parametrize(("benchmark", "has_savings"), [("0", False), ("2", True)])
+def test_savings_are_shown_where_a_price_has_a_benchmark(
+    staff: Client, acme: WhiteLabel, benchmark: str, *, has_savings: bool
+) -> None:
+    organization = make_organization(acme, "saving")
+    make_rate(acme, "1", benchmark=benchmark)
+    record(acme, [event("one", organization="saving")])
+
+    page = staff.get(reverse("billing:overview", args=[organization.pk]))
+
+    is_shown = 'data-number="organization.savings_this_period"' in page.content.decode()
+    assert is_shown is has_savings
