@@ -23,6 +23,8 @@ from orgs.days import days_until
 from orgs.models import Organization
 from orgs.web.templatetags.display import defined
 
+_BRIEF = 28  # characters of a badge in a column
+
 
 @dataclass(frozen=True, slots=True)
 class Badge:
@@ -51,19 +53,21 @@ def build_badges(
     need: OrganizationInNeed | None,
     *,
     now: datetime,
+    is_brief: bool = False,
 ) -> list[Badge]:
     """Return the badge of the plan, and one of each reason, the heaviest first.
 
     The reasons are those of Needs action: an open one has the tone of its severity, and
-    a snoozed one, which comes last, has none.
+    a snoozed one, which comes last, has none. `is_brief` names the kind of a reason
+    where its text is too long for a column.
     """
     reasons = need.reasons if need else []
     snoozed = need.snoozed if need else []
     return [
         *([Badge("Deleted", "bad")] if organization.deleted_at else []),
         *_plan(facts, [*reasons, *snoozed]),
-        *(_open(reason, organization, now) for reason in reasons),
-        *(_snoozed(reason, organization, now) for reason in snoozed),
+        *(_open(reason, organization, now, is_brief=is_brief) for reason in reasons),
+        *(_snoozed(reason, organization, now, is_brief=is_brief) for reason in snoozed),
     ]
 
 
@@ -77,9 +81,20 @@ def _plan(facts: BillingFacts, reasons: Sequence[Reason]) -> list[Badge]:
     return [] if is_stated else [Badge("Trial")]
 
 
-def _open(reason: Reason, organization: Organization, now: datetime) -> Badge:
+def _text(
+    reason: Reason, organization: Organization, now: datetime, *, is_brief: bool
+) -> str:
+    text = reason_text(reason, organization.white_label, now)
+    is_long = is_brief and len(text) > _BRIEF
+    return reason.definition.label if is_long else text
+
+
+def _open(
+    reason: Reason, organization: Organization, now: datetime, *, is_brief: bool
+) -> Badge:
     label = organization.white_label
-    text, tone = reason_text(reason, label, now), TONES[reason.severity]
+    text = _text(reason, organization, now, is_brief=is_brief)
+    tone = TONES[reason.severity]
     if reason.kind is ReasonKind.TRIAL_ENDING and reason.at is not None:
         days = days_until(reason.at, now, label.zone)
         number, id_ = "organization.trial_days_left", organization.pk
@@ -87,5 +102,8 @@ def _open(reason: Reason, organization: Organization, now: datetime) -> Badge:
     return Badge(text, tone)
 
 
-def _snoozed(reason: Reason, organization: Organization, now: datetime) -> Badge:
-    return Badge(f"{reason_text(reason, organization.white_label, now)}, snoozed")
+def _snoozed(
+    reason: Reason, organization: Organization, now: datetime, *, is_brief: bool
+) -> Badge:
+    text = _text(reason, organization, now, is_brief=is_brief)
+    return Badge(f"{text}, snoozed")

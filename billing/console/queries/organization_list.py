@@ -271,6 +271,7 @@ def _build_rows(
                 facts[organization.id],
                 needs.get(organization.id),
                 now=now,
+                is_brief=True,
             ),
         )
         for organization in organizations
