@@ -433,14 +433,37 @@ def send_events(fleet: Fleet) -> None:
     assert answer.json()["duplicates"] == 1
 
 
-def second_page(client: Client, sort: str) -> None:
-    with pytest.MonkeyPatch.context() as patch:  # the second page is like the first one
-        patch.setattr(organization_list, "_build_rows", lambda _: [])
-        url = get(client, f"{LIST}?sort={sort}").context["next_url"]
-    get(client, url)
-
-
 Request = Callable[[Fleet], object]
+
+
+@contextmanager
+def without_rows() -> Iterator[None]:
+    """Let the list select its organizations, and not read the numbers of each.
+
+    Those are read by their IDs, whatever selects and sorts them: it is enough to look
+    at one list's.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(organization_list, "_build_rows", lambda _: [])
+        yield
+
+
+def second_page(client: Client, sort: str) -> None:
+    with without_rows():
+        url = get(client, f"{LIST}?sort={sort}").context["next_url"]
+    if sort == "cost":
+        get(client, url)
+        return
+    with without_rows():
+        get(client, url)
+
+
+def list_as(client: str, query: str) -> Request:
+    def request(fleet: Fleet) -> None:
+        with without_rows():
+            get(getattr(fleet, client), f"{LIST}?{query}")
+
+    return request
 
 
 def request_as(client: str, url: str) -> Request:
@@ -530,23 +553,24 @@ REQUESTS: dict[str, tuple[Request, set[str]]] = {
     ),
     "sweep of jobs": (lambda _: sweep_jobs(), {"orgs_job"}),
 }
+ROW_TABLES = USAGE, "billing_subscription", "billing_invoice"
 for _client in ("admin", "staff"):
     for _sort in SORTS:
         REQUESTS[f"list by {_sort}, {_client}"] = (
             second_page_as(_client, _sort),
             {
-                *(ORGANIZATION_TABLE, USAGE, SORTED_BY[_sort.removeprefix("-")]),
-                *("billing_subscription", "billing_invoice"),
+                *(ORGANIZATION_TABLE, SORTED_BY[_sort.removeprefix("-")]),
+                *(ROW_TABLES if _sort == "cost" else ()),
             },
         )
     for _text in ("company 7001", "pay7001@", "x-7001", "cus_7001", str(REQUESTED)):
         REQUESTS[f"list: {_text}, {_client}"] = (
-            request_as(_client, f"{LIST}?q={_text}"),
+            list_as(_client, f"q={_text}"),
             {ORGANIZATION_TABLE},
         )
     for _state in ("trial", "unpaid", "paused", "deleted"):
         REQUESTS[f"list: {_state}, {_client}"] = (
-            request_as(_client, f"{LIST}?state={_state}"),
+            list_as(_client, f"state={_state}"),
             {ORGANIZATION_TABLE},
         )
 # The total of this list is exact up to 10,000: so many rows are counted by an index.
@@ -578,8 +602,8 @@ def late_page(client: Client, url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """
     with monkeypatch.context() as patch:
         patch.setattr(fleet_page, "__kwdefaults__", {"size": 3_500})
-        patch.setattr(organization_list, "_build_rows", lambda _: [])
-        return str(get(client, url).context["next_url"])
+        with without_rows():
+            return str(get(client, url).context["next_url"])
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def test_the_costs_page_says_which_product_has_no_price(
 ) -> None:
     client.force_login(make_user("fin", "finance"))
     page = client.get(reverse("billing:costs", args=[used.pk])).content.decode()
-    assert page.count("data-no-price") == 1
+    assert page.count("data-no-price") == 2  # of its share, and of its difference
     assert page.count("data-part-unpriced") == 1
     assert page.count("data-unpriced-badge") == 1
 

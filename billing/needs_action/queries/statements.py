@@ -75,7 +75,8 @@ select {KIND_NUMBERS[self.kind]}, found.* from unnest(%(scope)s::bigint[]) as sc
 cross join lateral (
     select t.{self.owner}, t.white_label_id, {self.at} as at, {used} as used
     from {self.source}
-    where t.white_label_id = scope.id and {self.condition} and not exists (
+    where t.white_label_id = scope.id and {self.condition}
+        and t.{self.owner} is not null and not exists (
         select from orgs_organization o where o.white_label_id = t.white_label_id
         and o.id = t.{self.owner} and o.deleted_at is not null)
     {order} limit %(cap)s

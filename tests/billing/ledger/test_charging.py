@@ -44,7 +44,7 @@ DONE = [("claude", "done", ""), ("gpt", "done", "")]
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def hasty(fake_stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the gateway from retrying calls that fail."""
     monkeypatch.setattr(calls, "DEADLINE_SECONDS", 0)
 
