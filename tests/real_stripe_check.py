@@ -32,7 +32,7 @@ def _fake_objects() -> dict[str, Json]:
         shapes.customer(7),
         shapes.product(7),
         price,
-        shapes.subscription(7, items=[{"price": price["id"]}]),
+        shapes.subscription(7, items=[{"price": price["id"], "quantity": 1}]),
         shapes.invoice(7, lines=[line], hosted_invoice_url="/i/"),
         shapes.invoiceitem(7),
     ]
