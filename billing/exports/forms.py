@@ -12,9 +12,8 @@ from billing.exports.queries.tables import Level, Owner, Selection, Table
 from billing.models import Export
 from orgs import access
 from orgs.access import Principal
-from orgs.catalog import Scope
 from orgs.errors import DomainError, Forbidden, NotFound
-from orgs.models import ApiKey, User, WhiteLabel
+from orgs.models import User, WhiteLabel
 from orgs.schemas.exports import EXCEL, read_is_for_excel
 
 
@@ -106,22 +105,11 @@ def require_file(caller: Caller, export: Export) -> None:
 def _owner_of(export: Export) -> Caller:
     if export.user is not None:
         return caller_of(export.user)
-    if export.api_key is None or not _is_active(export.api_key, timezone.now()):
-        raise Forbidden("The API key has been revoked or has expired.")
     key = export.api_key
-    return Caller(
-        Principal(
-            name=f"key {key.pk}",
-            scopes=frozenset(map(Scope, key.scopes)),
-            white_label_id=key.white_label_id,
-            organization_id=key.organization_id,
-            key_id=key.pk,
-        )
-    )
-
-
-def _is_active(key: ApiKey, now: datetime) -> bool:
-    return all(end is None or end > now for end in (key.revoked_at, key.expires_at))
+    principal = access.principal_of_owner(key) if key else None
+    if principal is None:
+        raise Forbidden("The API key has been revoked or has expired.")
+    return Caller(principal)
 
 
 def require_table(caller: Caller, table: Table) -> None:

@@ -14,6 +14,7 @@ from orgs.access.credentials import (
     authenticate,
     issue_token,
     log_in,
+    principal_of_owner,
 )
 from orgs.access.limits import count_call
 from orgs.access.permissions import (
@@ -43,6 +44,7 @@ __all__ = [
     "own_organization",
     "principal",
     "principal_of",
+    "principal_of_owner",
     "row_id",
     "visible",
     "visible_white_labels",

@@ -104,6 +104,12 @@ def principal_of_key(key: KeyFacts) -> Principal:
     )
 
 
+def principal_of_owner(key: ApiKey) -> Principal | None:
+    """Return what a key that asked earlier may do now; None if it is not active."""
+    facts, _ = find_key(bytes(key.key_hash), organization_id=0, now=timezone.now())
+    return principal_of_key(facts) if facts else None
+
+
 def api_key_of(headers: Mapping[str, str]) -> str:
     """Return the API key in a WSGI environment, if nothing else can be meant by it.
 

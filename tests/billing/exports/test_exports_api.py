@@ -13,8 +13,9 @@ from billing.exports import tasks
 from billing.exports.queries import contents
 from billing.exports.queries.registry import TABLES
 from billing.models import Export
+from orgs.errors import Forbidden
 from orgs.models import ApiKey, Organization, WhiteLabel
-from tests.factories import make_key, make_organization, make_user
+from tests.factories import delete, make_key, make_organization, make_user
 from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -182,6 +183,23 @@ def test_the_export_of_a_revoked_key_is_not_written(
 
     export.refresh_from_db()
     assert export.state == "failed"
+
+
+@pytest.mark.usefixtures("small")
+def test_the_export_of_a_deleted_organizations_key_is_not_written(
+    org: Organization, members: list[str], frozen: Any
+) -> None:
+    """Such a key may only report usage from then on."""
+    scopes = ("organizations:read", "usage:write")
+    path = f"/api/v1/organizations/{org.pk}/tables/members.csv"
+    call(make_key(org.white_label, *scopes, organization=org), path)
+    export = Export.objects.get()
+    delete(org)
+
+    tasks.write_export(export.pk)
+
+    export.refresh_from_db()
+    assert (export.state, export.error_code) == ("failed", Forbidden.code)
 
 
 @pytest.mark.usefixtures("small")
