@@ -5,20 +5,17 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from celery.contrib.testing.worker import start_worker
-from celery.signals import task_postrun
-from django.db import connections
 
 from billing.gateway import read_event
 from billing.models import StripeAction, StripeEvent
 from billing.stripe import tasks
 from billing.stripe.commands.webhook_events import intake
-from config.celery import app
 from metrics.models import DailyUsage
 from metrics.tasks import roll_up_usage
 from orgs.models import WhiteLabel
 from orgs.queue.enqueue import enqueue
 from tests.factories import event, make_organization, make_white_label, record
+from tests.support.celery_worker import running_worker
 from tests.support.fake_stripe import FakeStripe
 from tests.support.stripe_events import event_of
 
@@ -47,17 +44,11 @@ def label() -> WhiteLabel:
 
 def count_pending_when(condition: Callable[[], bool]) -> int:
     """Run a worker until the condition holds; return the events still pending."""
-
-    def close_connections(**_: object) -> None:
-        connections.close_all()
-
-    task_postrun.connect(close_connections)
-    with start_worker(app, pool="solo", perform_ping_check=False):
+    with running_worker():
         end = time.monotonic() + EVENTS * SECONDS_EACH
         while not condition() and time.monotonic() < end:
             time.sleep(0.02)
         pending = StripeEvent.objects.filter(state="pending").count()
-    task_postrun.disconnect(close_connections)
     assert condition()
     return pending
 

@@ -3,11 +3,10 @@
 import time
 
 import pytest
-from celery.contrib.testing.worker import start_worker
 
-from config.celery import app
 from orgs.models import Job
 from tests.factories import make_organization, make_white_label
+from tests.support.celery_worker import running_worker
 from tests.support.white_label_api import WhiteLabelClient, of
 
 
@@ -17,7 +16,7 @@ def test_a_worker_executes_a_deletion_soon_after_its_request() -> None:
     org, other = make_organization(label, "org-7"), make_organization(label, "org-9")
     client = WhiteLabelClient(label)
 
-    with start_worker(app, pool="solo", perform_ping_check=False):
+    with running_worker():
         id_ = client.ok("DELETE", of(org))["id"]
         for _ in range(200):
             if Job.objects.get(pk=id_).finished_at:

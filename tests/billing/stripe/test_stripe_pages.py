@@ -7,9 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery.contrib.testing.worker import start_worker
-from celery.signals import task_postrun
-from django.db import connections
 from django.test import Client
 from django.utils.html import escape
 from playwright.sync_api import BrowserContext, expect
@@ -28,10 +25,10 @@ from billing.models import (
 from billing.staff import NOT_CONNECTED, READ_ONLY
 from billing.stripe import tasks
 from billing.stripe.templatetags.syncs import warning_advice
-from config.celery import app
 from orgs.models import Job, Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_user, make_white_label
 from tests.support.browser import LAUNCH
+from tests.support.celery_worker import running_worker
 from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of, run_sync, subscribe
 
@@ -563,15 +560,8 @@ def fleet(fake_stripe: FakeStripe, committed: None) -> Iterator[WhiteLabel]:
 
 @pytest.fixture
 def worker(fleet: WhiteLabel) -> Iterator[None]:
-    """Run a worker in a thread that leaves no connection to the database behind."""
-
-    def hang_up(**_: object) -> None:
-        connections.close_all()
-
-    task_postrun.connect(hang_up)
-    with start_worker(app, pool="solo", perform_ping_check=False):
+    with running_worker():
         yield
-    task_postrun.disconnect(hang_up)
 
 
 @pytest.mark.browser
