@@ -24,7 +24,7 @@ from metrics.api import (
     usage_router,
     whitelabel_router,
 )
-from orgs.access import Credential
+from orgs.access import Credential, with_parameters
 from orgs.api import login_router, organizations_router, people_router
 from orgs.schemas.bodies import read_json
 
@@ -51,6 +51,7 @@ api = NinjaAPI(
     urls_namespace="api",
 )
 errors.register(api)
+api.add_decorator(with_parameters, mode="view")
 # Addresses are tried in this order: those asked for most come first.
 api.add_router("/api/v1", costs_router)
 api.add_router("/api/v1", access_router)

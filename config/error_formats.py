@@ -31,13 +31,18 @@ def render_error(
     code: str,
     message: str,
     fields: tuple[str, ...] = (),
+    *,
+    part: str = "body",
 ) -> HttpResponse:
-    """Return the error in the format of the API that was called."""
+    """Return the error in the format of the API that was called.
+
+    `part` is where the fields are: in the body or the query.
+    """
     if request.path.startswith(_CONTRACT_A):
         body: dict[str, Any] = {"success": False, "error": message}
         return JsonResponse(body, status=status)
     if is_organization_api(request):
-        return _contract_b(status, code, message, fields)
+        return _contract_b(status, code, message, (part, *fields))
     error: dict[str, Any] = {"code": code, "message": message}
     if fields:
         error["fields"] = list(fields)
@@ -47,11 +52,11 @@ def render_error(
 
 
 def _contract_b(
-    status: int, code: str, message: str, fields: tuple[str, ...]
+    status: int, code: str, message: str, place: tuple[str, ...]
 ) -> HttpResponse:
     if status != HTTPStatus.BAD_REQUEST:
         return JsonResponse({"detail": message}, status=status)
-    return validation_errors([(["body", *fields], message, code)])
+    return validation_errors([(place, message, code)])
 
 
 def validation_errors(

@@ -40,7 +40,7 @@ def register(api: NinjaAPI) -> None:
 
 def _domain(request: HttpRequest, error: Any) -> HttpResponse:
     response = render_error(
-        request, error.status, error.code, error.message, error.fields
+        request, error.status, error.code, error.message, error.fields, part=error.part
     )
     if retry_after := getattr(error, "retry_after", None):
         response["Retry-After"] = str(retry_after)

@@ -11,6 +11,7 @@ class DomainError(Exception):
     """
 
     status: ClassVar[int] = 400
+    part: ClassVar[str] = "body"  # of the request that contract B's 422 names
     code: str = "invalid_request"
 
     def __init__(
@@ -20,6 +21,13 @@ class DomainError(Exception):
         self.message = message
         self.code = code or type(self).code
         self.fields = fields
+
+
+class UnknownParameter(DomainError):
+    """A query parameter that the operation does not take."""
+
+    code = "unknown_parameter"
+    part = "query"
 
 
 class Unauthorized(DomainError):

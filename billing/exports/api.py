@@ -33,7 +33,7 @@ from billing.exports.schemas.responses import send, send_export
 from billing.exports.tasks import write_export
 from billing.models import Export
 from orgs import access
-from orgs.access import row_id
+from orgs.access import Credential, row_id
 from orgs.catalog import Scope
 from orgs.queue.enqueue import enqueue
 from orgs.schemas.errors import ErrorsOut
@@ -59,6 +59,7 @@ def list_tables(request: HttpRequest) -> Any:
     "/tables/{table}.csv",
     response={200: None, 202: ExportOut, **_READS, 409: ErrorsOut},
     summary="Export a table of all organizations as CSV",
+    auth=Credential(checks_parameters=False),  # a table has its own
     openapi_extra=_FILES,
 )
 def fleet_table(request: HttpRequest, table: str, file: Query[TableFileIn]) -> Any:
@@ -76,6 +77,7 @@ def fleet_table(request: HttpRequest, table: str, file: Query[TableFileIn]) -> A
     "/organizations/{organization_id}/tables/{table}.csv",
     response={200: None, 202: ExportOut, **_READS, 409: ErrorsOut},
     summary="Export a table of an organization as CSV",
+    auth=Credential(checks_parameters=False),
     openapi_extra=_FILES,
 )
 def organization_table(

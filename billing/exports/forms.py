@@ -11,7 +11,7 @@ from billing.exports.queries.registry import get_table
 from billing.exports.queries.tables import Level, Owner, Selection, Table
 from billing.models import Export
 from orgs import access
-from orgs.access import Principal
+from orgs.access import DELETED, Principal, require_known
 from orgs.errors import DomainError, Forbidden, NotFound
 from orgs.models import User, WhiteLabel
 from orgs.schemas.exports import EXCEL, read_is_for_excel
@@ -162,11 +162,9 @@ def refuse_unknown(table: Table, selection: Selection) -> None:
     known = table.parameters | COMMON
     if selection.level is Level.FLEET:
         known |= {"white_label"}
-    unknown = sorted(set(selection.query) - known)
-    if unknown:
-        accepted = ", ".join(sorted(known))
-        message = f"Unknown parameter “{unknown[0][:40]}”. Use: {accepted}."
-        raise DomainError(message, code="unknown_parameter", fields=(unknown[0],))
+    else:
+        known |= {DELETED}
+    require_known(selection.query, known)
 
 
 def read_format(text: str, *, default: Format = Format.CSV) -> Format:

@@ -22,7 +22,7 @@ from orgs.models import Organization, WhiteLabel
 from orgs.schemas.csv import csv_text
 from orgs.schemas.errors import ErrorsOut
 from orgs.schemas.exports import CsvIn
-from orgs.schemas.numbers import PlainInt
+from orgs.schemas.numbers import DELETED_FIELD, PlainBool, PlainInt
 
 router = Router(tags=["usage"])
 _ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
@@ -31,12 +31,20 @@ _CSV: dict[str, Any] = {
 }
 
 
+BY_FIELD: Any = Field(
+    None, max_length=10, description="The same as `group_by`, as the pages spell it."
+)
+
+
 class UsageIn(ChartsIn):
     """Range and grouping of the usage."""
 
-    by: str = Field(
-        "meter", max_length=10, description="Group by `meter`, `product`, or `project`."
+    group_by: str | None = Field(
+        None,
+        max_length=10,
+        description="Group by `meter`, `product`, or `project`; by default by meter.",
     )
+    by: str | None = BY_FIELD
     project_id: PlainInt | None = Field(
         None, ge=1, le=2**63 - 1, description="Only usage of the project with this ID."
     )
@@ -44,33 +52,43 @@ class UsageIn(ChartsIn):
     def series_filters(self, organization: Organization) -> SeriesFilters:
         """Return the filters of the query; raise `DomainError` for an unknown `by`."""
         filters = self.filters(organization.white_label)
-        group_by = _read_group_by(self.by)
+        group_by = _read_group_by(self.group_by, self.by) or GroupBy.METER
         return replace(filters, group_by=group_by, project_id=self.project_id)
 
 
 class CostsIn(ChartsIn):
     """Range and grouping of the costs."""
 
-    by: str = Field(
-        "product",
+    group_by: str | None = Field(
+        None,
         max_length=10,
-        description="Group by `product`, `project`, or `meter`.",
+        description="Group by `product`, `project`, or `meter`; by default by product.",
     )
+    by: str | None = BY_FIELD
 
     def series_filters(self, organization: Organization) -> SeriesFilters:
         """Return the filters of the query; raise `DomainError` for an unknown `by`."""
         filters = self.filters(organization.white_label)
-        return replace(filters, group_by=_read_group_by(self.by))
+        group_by = _read_group_by(self.group_by, self.by) or GroupBy.PRODUCT
+        return replace(filters, group_by=group_by)
 
 
-def _read_group_by(text: str) -> GroupBy:
+def _read_group_by(group_by: str | None, by: str | None) -> GroupBy | None:
+    """Return what to group by; None without either parameter.
+
+    Raises `DomainError` for an unknown value, and if the two differ.
+    """
+    if group_by is not None and by not in (None, group_by):
+        message = "Send `group_by` or `by`, not both."
+        raise DomainError(message, code="invalid_by", fields=("by",))
+    name, text = ("by", by) if group_by is None else ("group_by", group_by)
     try:
-        return GroupBy(text.lower())
+        return None if text is None else GroupBy(text.lower())
     except ValueError:
         raise DomainError(
-            "`by` must be `meter`, `product`, or `project`.",
+            f"`{name}` must be `meter`, `product`, or `project`.",
             code="invalid_by",
-            fields=("by",),
+            fields=(name,),
         ) from None
 
 
@@ -80,8 +98,9 @@ class UsageBucketOut(Schema):
     id: str = Field(description="The meter's code or the product.")
     name: str = Field(description="A label for people.")
     quantity: int = Field(
-        description="Whole units of the meter. With `by=product`, units of different"
-        " meters are added up, so it is meaningful for products with one meter only."
+        description="Whole units of the meter. With `group_by=product`, units of"
+        " different meters are added up, so it is meaningful for products with one"
+        " meter only."
     )
     cost: float = Field(description="Cost in `currency`.")
     benchmark_cost: float = Field(description="Cost at benchmark prices in `currency`.")
@@ -196,6 +215,8 @@ class DaysIn(CsvIn):
         description="Day after the last, as a date or date-time. Defaults to tomorrow,"
         " so that today is included.",
     )
+
+    includeDeleted: PlainBool = DELETED_FIELD  # noqa: N815  as everywhere in this API
 
     def days(self, white_label: WhiteLabel) -> DayRange:
         """Return the days, at most three years; raise `InvalidDateRange`."""

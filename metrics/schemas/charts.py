@@ -16,6 +16,7 @@ from orgs.days import day_exists, day_of, first_instant, parse_day
 from orgs.decimals import plain
 from orgs.errors import InvalidDateRange
 from orgs.models import WhiteLabel
+from orgs.schemas.numbers import DELETED_FIELD, PlainBool
 
 
 class RangeIn(Schema):
@@ -34,6 +35,7 @@ class RangeIn(Schema):
         description="Day after the last, as a date or date-time. Defaults to tomorrow,"
         " so that today is included.",
     )
+    includeDeleted: PlainBool = DELETED_FIELD  # noqa: N815  as everywhere in this API
 
     def days(self, white_label: WhiteLabel) -> DayRange:
         """Return the days of the range; raise `InvalidDateRange`."""

@@ -17,6 +17,7 @@ from orgs.access.credentials import (
     principal_of_owner,
 )
 from orgs.access.limits import count_call
+from orgs.access.parameters import DELETED, require_known, with_parameters
 from orgs.access.permissions import (
     get_billed_organization,
     get_organization,
@@ -27,6 +28,7 @@ from orgs.access.permissions import (
 from orgs.access.principals import Principal, principal_of
 
 __all__ = [
+    "DELETED",
     "Credential",
     "Principal",
     "authenticate",
@@ -45,7 +47,9 @@ __all__ = [
     "principal",
     "principal_of",
     "principal_of_owner",
+    "require_known",
     "row_id",
     "visible",
     "visible_white_labels",
+    "with_parameters",
 ]

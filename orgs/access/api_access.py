@@ -3,6 +3,7 @@
 from django.http import HttpRequest
 
 from orgs.access.limits import count_call
+from orgs.access.parameters import includes_deleted
 from orgs.access.permissions import get_billed_organization, get_organization, visible
 from orgs.access.principals import Principal
 from orgs.access.request_cache import cached, cached_organization
@@ -46,8 +47,11 @@ def called_organization(
 ) -> Organization:
     """Return the organization a call names; count the call against its limit.
 
-    Raises `Forbidden`, `OrganizationNotFound` or `RateLimited`.
+    A deleted one is returned with `include_deleted`, or if the call asks for it: an
+    operation that does not take `includeDeleted` refuses the parameter. Raises
+    `Forbidden`, `OrganizationNotFound` or `RateLimited`.
     """
+    include_deleted = include_deleted or includes_deleted(request)
     current = principal(request)
     current.require(scope)
     organization = cached(
@@ -69,15 +73,20 @@ def billed_organization(
 ) -> Organization:
     """Return the organization a call of contract C names; count the call.
 
-    Contract C only reads, and has error codes that the other contracts do not have.
+    Contract C only reads, and has error codes that the other contracts do not have. A
+    deleted organization is returned if the call asks for it with `includeDeleted`.
     """
     current = principal(request)
     current.require(Scope.BILLING_READ)
+    include_deleted = includes_deleted(request)
     organization = cached(
         request,
         ("billed", id_),
         lambda: get_billed_organization(
-            current, id_, row=cached_organization(request, id_)
+            current,
+            id_,
+            include_deleted=include_deleted,
+            row=cached_organization(request, id_),
         ),
     )
     _count(request, current, organization, code=limit_code)

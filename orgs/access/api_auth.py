@@ -15,15 +15,12 @@ from orgs.access.api_access import (
     inner_organization,
 )
 from orgs.access.credentials import authenticate
+from orgs.access.parameters import check_parameters, includes_deleted
 from orgs.access.principals import Principal
 from orgs.catalog import Scope
-from orgs.errors import DomainError
-from orgs.text import read_boolean
 
-_OWN_PREFIX = "/api/v1/"
 _COSTS_PREFIX = "/api/v1/billing/costs/"
 _LABEL_PREFIX = "/v1/api/"
-_DELETED = "includeDeleted"
 # The error code that contract C defines for its two charts.
 CHARTS_RATE_LIMITED = "billing_service.rate_limited"
 
@@ -38,10 +35,18 @@ class Credential(AuthBase):
         " `x-api-key`, `x-jwt-token`, the cookie `jwt`, or the password of Basic."
     )
 
-    def __init__(self, scope: Scope | None = None, *, reaches_deleted: bool = False):
+    def __init__(
+        self,
+        scope: Scope | None = None,
+        *,
+        reaches_deleted: bool = False,
+        checks_parameters: bool = True,
+    ) -> None:
         super().__init__()
         self.scope = scope
         self.reaches_deleted = reaches_deleted
+        # False if the operation refuses unknown parameters itself.
+        self.checks_parameters = checks_parameters
 
     def __call__(self, request: HttpRequest) -> Principal | None:
         caller = authenticate(request)
@@ -52,8 +57,8 @@ class Credential(AuthBase):
         if self.scope is not None:
             caller.require(self.scope)
             self._check_path(request, self.scope)
-        if request.path.startswith(_OWN_PREFIX):
-            check_query(request)
+        if self.checks_parameters:
+            check_parameters(request)
         return caller
 
     def _check_path(self, request: HttpRequest, scope: Scope) -> None:
@@ -68,7 +73,7 @@ class Credential(AuthBase):
         if request.path.startswith(_COSTS_PREFIX):
             billed_organization(request, id_, limit_code=_limit_code(request))
             return
-        deleted = self.reaches_deleted or _includes_deleted(request)
+        deleted = self.reaches_deleted or includes_deleted(request)
         if not request.path.startswith(_LABEL_PREFIX):
             called_organization(request, id_, scope, include_deleted=deleted)
         elif "inner_id" in path_ids:
@@ -91,30 +96,5 @@ def needs(scope: Scope, *, reaches_deleted: bool = False) -> Credential:
     return Credential(scope, reaches_deleted=reaches_deleted)
 
 
-def _includes_deleted(request: HttpRequest) -> bool:
-    text = request.GET.get(_DELETED)
-    return text is not None and read_boolean(text, field=_DELETED)
-
-
 def _limit_code(request: HttpRequest) -> str:
     return CHARTS_RATE_LIMITED if request.path.endswith("/charts") else ""
-
-
-def check_query(request: HttpRequest) -> None:
-    """Refuse a parameter that is given twice or contains a NUL character.
-
-    Only `/api/v1` is strict: the published contracts ignore unknown input.
-    """
-    for name, values in request.GET.lists():
-        if len(values) > 1:
-            raise DomainError(
-                f"`{name}` is given more than once.",
-                code="duplicate_parameter",
-                fields=(name,),
-            )
-        if "\x00" in name or "\x00" in values[0]:
-            raise DomainError(
-                "Parameters must not contain NUL characters.",
-                code="invalid_character",
-                fields=(name.replace("\x00", ""),),
-            )

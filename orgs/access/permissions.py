@@ -56,7 +56,11 @@ def get_organization(
 
 
 def get_billed_organization(
-    principal: Principal, id_: str, *, row: Organization | None = None
+    principal: Principal,
+    id_: str,
+    *,
+    include_deleted: bool = False,
+    row: Organization | None = None,
 ) -> Organization:
     """Return an organization as `get_organization` does, with contract C's errors.
 
@@ -64,7 +68,9 @@ def get_billed_organization(
     exists but that the principal may not see.
     """
     organization = row or find_organization(row_id(id_))
-    if organization is None or organization.deleted_at is not None:
+    if organization is None:
+        raise OrganizationNotFound
+    if organization.deleted_at is not None and not include_deleted:
         raise OrganizationNotFound
     if not principal.reaches(organization):
         raise Forbidden("This API key has no access to that organization.")

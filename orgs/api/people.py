@@ -37,7 +37,8 @@ class PeopleIn(Schema):
     """Which rows to list, and how many at once."""
 
     includeDeleted: PlainBool = Field(  # noqa: N815  as everywhere in this API
-        False, description="Whether deleted rows are listed."
+        False,
+        description="Whether deleted rows are listed, also of a deleted organization.",
     )
     limit: PlainInt = Field(
         100, ge=1, le=1_000, description="The number of rows per page, from 1 to 1,000."

@@ -1,9 +1,9 @@
 """Integers and booleans in query parameters; `1.0`, `1e3`, and `yes` are refused."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from orgs.errors import DomainError
 from orgs.text import read_boolean
@@ -28,3 +28,8 @@ def _require_boolean(value: object) -> object:
 
 PlainInt = Annotated[int, BeforeValidator(_require_digits)]
 PlainBool = Annotated[bool, BeforeValidator(_require_boolean)]
+# The parameter `includeDeleted` of operations that read one organization.
+DELETED_FIELD: Any = Field(
+    False,
+    description="Whether a deleted organization is read, too, instead of a 404.",
+)

@@ -23,7 +23,7 @@ from metrics.queries.cost_differences import PartDifference
 from metrics.schemas.charts import number
 from orgs.days import parse_day
 from orgs.models import WhiteLabel
-from orgs.schemas.numbers import PlainInt
+from orgs.schemas.numbers import DELETED_FIELD, PlainBool, PlainInt
 
 
 class DifferenceIn(Schema):
@@ -66,6 +66,7 @@ class DifferenceIn(Schema):
         le=2**31 - 1,
         description="Number of the period to compare with. Defaults to the one before.",
     )
+    includeDeleted: PlainBool = DELETED_FIELD  # noqa: N815  as everywhere in this API
 
     def choice(self, white_label: WhiteLabel) -> SpanChoice:
         """Return the ranges as days; raise `InvalidDateRange` with the field."""

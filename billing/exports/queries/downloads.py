@@ -8,6 +8,8 @@ from billing.exports.queries.tables import Selection, Table
 
 # Parameters that every table takes, besides its own.
 COMMON = frozenset({"for", "format"})
+# What decides whose rows they are, and is not stored with an export.
+_NOT_STORED = COMMON | {"includeDeleted"}
 
 
 class Format(StrEnum):
@@ -38,4 +40,6 @@ class Download:
         """The table's own parameters as a query string, in alphabetical order."""
         given = sorted(self.selection.query.lists())
         pairs = [(name, text) for name, texts in given for text in texts if text]
-        return urlencode([(name, text) for name, text in pairs if name not in COMMON])
+        return urlencode(
+            [(name, text) for name, text in pairs if name not in _NOT_STORED]
+        )
