@@ -20,6 +20,7 @@ from metrics.events import read_retention
 from orgs.crypto import read_keys
 from orgs.days import read_days
 from orgs.decimals import keep_all_digits
+from orgs.networks import read_networks
 
 keep_all_digits()  # of money, in every process and thread
 
@@ -478,12 +479,17 @@ STRIPE_CALLS_PER_SECOND = env.int(
     "STRIPE_CALLS_PER_SECOND", 1_000 if STRIPE_API_BASE else 20
 )
 
-# --- Integrations -----------------------------------------------------------------
+# --- Requests to URLs of users ----------------------------------------------------
 
-# Where metrics and logs may be pushed to: TLS, Prometheus' and Loki's own ports.
+# Ports of public hosts: TLS, Prometheus' and Loki's own.
 INTEGRATION_PORTS = frozenset(
     map(int, env.list("INTEGRATION_PORTS", default=["443", "3100", "9090"]))
 )
+# Private networks that may be contacted too, by `http://` and at any port as well.
+try:
+    OUTBOUND_ALLOWED_NETWORKS = read_networks(env.str("OUTBOUND_ALLOWED_NETWORKS", ""))
+except ValueError as error:
+    raise ImproperlyConfigured(f"OUTBOUND_ALLOWED_NETWORKS: {error}") from None
 
 # --- Usage ------------------------------------------------------------------------
 

@@ -30,6 +30,12 @@ class UnknownParameter(DomainError):
     part = "query"
 
 
+class UrlNotAllowed(DomainError):
+    """A URL that is invalid, or at a host that must not be contacted."""
+
+    code = "url_not_allowed"
+
+
 class Unauthorized(DomainError):
     """There is no valid credential."""
 

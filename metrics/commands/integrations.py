@@ -8,13 +8,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from metrics.endpoints import check_endpoint
 from metrics.errors import EndpointNotAllowed, TokenMissing
 from metrics.models import Integration
 from metrics.models.integrations import associated_data
 from orgs.commands.organizations import touch_organization
 from orgs.crypto import decrypt, encrypt, encryption_key_id, key_id_of
-from orgs.errors import SecretUnreadable
+from orgs.errors import SecretUnreadable, UrlNotAllowed
+from orgs.outbound import check_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +29,37 @@ class IncomingTarget:
     token: str | None = field(repr=False)
 
 
-@transaction.atomic
 def set_integrations(
     organization_id: int, targets: Mapping[str, IncomingTarget | None]
 ) -> None:
     """Replace the push target of each given kind; None clears it.
 
     Other kinds keep their targets. Raises `EndpointNotAllowed` or `TokenMissing`,
-    naming the field, and then changes nothing.
+    naming the field, and then changes nothing. Endpoints in allowed networks are
+    resolved, before the transaction.
     """
-    changes = [
-        set_integration(organization_id, kind, target)
-        for kind, target in sorted(targets.items())
-    ]
-    if any(changes):
-        touch_organization(organization_id)
+    for kind, target in sorted(targets.items()):
+        if target is not None:
+            check_endpoint(kind, target.endpoint)
+    with transaction.atomic():
+        changes = [
+            _set_integration(organization_id, kind, target)
+            for kind, target in sorted(targets.items())
+        ]
+        if any(changes):
+            touch_organization(organization_id)
 
 
-def set_integration(
+def _set_integration(
     organization_id: int, kind: str, target: IncomingTarget | None
 ) -> bool:
     """Replace the push target of one kind; None clears it. Return whether it changed.
 
-    Call it in a transaction. Raises `EndpointNotAllowed` or `TokenMissing`, naming the
-    field.
+    Raises `TokenMissing`, naming the field.
     """
     rows = Integration.objects.filter(organization_id=organization_id, kind=kind)
     if target is None:
         return rows.delete()[0] > 0
-    _check_endpoint(kind, target.endpoint)
     values: dict[str, Any] = {
         "instance_id": target.instance_id,
         "endpoint": target.endpoint,
@@ -89,10 +91,11 @@ def _change_without_token(
     return True
 
 
-def _check_endpoint(kind: str, endpoint: str) -> None:
+def check_endpoint(kind: str, endpoint: str) -> None:
+    """Raise `EndpointNotAllowed`, naming the field, if it may not be contacted."""
     try:
-        check_endpoint(endpoint)
-    except EndpointNotAllowed as error:
+        check_url(endpoint)
+    except UrlNotAllowed as error:
         raise EndpointNotAllowed(error.message, fields=(kind, "endpoint")) from None
 
 

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from metrics.commands.integrations import (
     IncomingTarget,
     reencrypt_integrations,
-    set_integration,
+    set_integrations,
 )
 from metrics.models import Integration
 from metrics.queries.integrations import find_target, integrations
@@ -35,7 +35,7 @@ def set_token(
     organization: Organization, token: str = CANARY, kind: str = "prom"
 ) -> None:
     target = IncomingTarget("70011", ENDPOINT, token)
-    set_integration(organization.id, kind, target)
+    set_integrations(organization.id, {kind: target})
 
 
 def token_of(organization: Organization, kind: str = "prom") -> str:

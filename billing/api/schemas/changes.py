@@ -29,10 +29,10 @@ from billing.api.schemas.bodies import epoch, pause_reason, tier_of
 from billing.api.schemas.organizations import MASK, PauseReasonOut
 from billing.models import Alert, SpendingLimit
 from metrics.commands.integrations import IncomingTarget
-from metrics.endpoints import MAX_LENGTH
 from metrics.schemas.charts import number
 from orgs.access import Principal
 from orgs.models import Organization
+from orgs.outbound.urls import MAX_LENGTH
 
 _MASK_CHARACTER = MASK[0]
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
