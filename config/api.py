@@ -15,6 +15,7 @@ from billing.api import (
     needs_action_router,
 )
 from billing.exports.api import router as exports_router
+from billing.listings.api import router as listings_router
 from config import errors
 from config.version import VERSION
 from metrics.api import (
@@ -66,5 +67,6 @@ api.add_router("/api/v1", difference_router)
 api.add_router("/api/v1", forecast_router)
 api.add_router("/api/v1", needs_action_router)
 api.add_router("/api/v1", exports_router)
+api.add_router("/api/v1", listings_router)
 api.add_router("/v1", account_router)
 api.add_router("/v1/api", whitelabel_router)

@@ -19,6 +19,7 @@ _PATH_PARAMETERS = {
     "deployment_id": "The ID of the project, or `none` for usage without a project.",
     "export_id": "The ID of the export.",
     "table": "The name of the table, from `GET /api/v1/tables`.",
+    "number": "The number of the billing period.",
     "report_id": "The ID of the usage report.",
 }
 

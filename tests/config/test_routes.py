@@ -28,6 +28,11 @@ COSTS = "/api/v1/billing/costs/{organization_id}"
 LABEL = "/v1/api/organizations/{organization_id}/whitelabel"
 INNER = f"{LABEL}/organizations/{{inner_id}}"
 
+LISTS = (
+    *("billing-periods", "invoices", "adjustments", "charges", "credits"),
+    *("subscriptions", "limits", "alerts", "alert-emails", "discrepancies"),
+)
+
 # The path names one organization; keys without access to it get a 404.
 NAMED = {
     f"get {OURS}": READ,
@@ -51,6 +56,8 @@ NAMED = {
     f"get {OURS}/costs/difference.csv": BILL,
     f"get {OURS}/forecast": BILL,
     f"get {OURS}/metrics.csv": READ,
+    f"get {OURS}/billing-periods/{{number}}": BILL,
+    **{f"get {OURS}/{name}": BILL for name in LISTS},
     f"get {OURS}/tables/{{table}}.csv": READ,  # of the table members
 }
 # Contract C documents 403 for an existing organization that the key cannot access.
@@ -97,6 +104,7 @@ OWN = {
     "get /api/v1/rates": BILL,
     "get /api/v1/needs-action": BILL,
     "put /api/v1/rates": PAY,
+    **{f"get /api/v1/{name}": BILL for name in LISTS},
     "get /api/v1/account": BILL,
     "put /v1/orgs/integrations": PUSH,
     "get /v1/orgs/current": READ,
@@ -242,6 +250,7 @@ def world(acme: WhiteLabel, org: Organization) -> World:
         "report_id": report.pk,
         "table": "members",
         "export_id": 1,
+        "number": 1,
     }
     decoy = WhiteLabel.objects.get(slug="decoy")
     return World(acme, org, neighbour, decoy, ids)

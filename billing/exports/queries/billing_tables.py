@@ -13,7 +13,8 @@ from django.db.models import (
 )
 
 from billing.exports.queries.model_tables import ModelTable
-from billing.exports.queries.tables import Amounts, Level, Row, Selection
+from billing.exports.queries.tables import Amounts, Level, Selection
+from billing.ledger.queries.facts import billing_facts
 from billing.models import (
     BillingPeriod,
     Charge,
@@ -22,13 +23,15 @@ from billing.models import (
     Discrepancy,
     Invoice,
     InvoiceAdjustment,
+    SpendingLimit,
     StripeAction,
     StripeEvent,
     Subscription,
     SyncRun,
 )
-from billing.models.mirrors import InvoiceStatus
-from metrics.queries.periods import current_periods
+from billing.models.mirrors import InvoiceStatus, SubscriptionStatus
+from billing.money import is_limit_reached
+from metrics.queries.periods import current_periods, open_period_costs
 from orgs.errors import DomainError, NotFound
 
 _FLEET = frozenset({Level.FLEET})
@@ -80,11 +83,16 @@ def _event_tab(rows: "QuerySet[Any]", value: str, _: Selection) -> "QuerySet[Any
     return rows.filter(state__in=states[value])
 
 
-def _of_charge(rows: "QuerySet[Any]", value: str, _: Selection) -> "QuerySet[Any]":
-    is_id = value.isascii() and value.isdigit() and len(value) <= _MAX_ID_DIGITS
-    if not is_id:
-        raise DomainError("`charge` must be an ID.", fields=("charge",))
-    return rows.filter(charge_id=int(value))
+def numbered(name: str, column: str) -> Callable[..., "QuerySet[Any]"]:
+    """Return a filter by an ID or another number; `name` is that of the parameter."""
+
+    def narrow(rows: "QuerySet[Any]", value: str, _: Selection) -> "QuerySet[Any]":
+        is_number = value.isascii() and value.isdigit()
+        if not is_number or len(value) > _MAX_ID_DIGITS:
+            raise DomainError(f"`{name}` must be a number.", fields=(name,))
+        return rows.filter(**{column: int(value)})
+
+    return narrow
 
 
 _OWED = Case(
@@ -171,6 +179,7 @@ CHARGES = ModelTable(
     order=("-period__number", "-kind", "product", "pk"),
     dated_by="created_at",
     amounts=Amounts.INVOICED,
+    filters={"period": numbered("period", "period__number")},
 )
 CHARGE_DECISIONS = ModelTable(
     slug="charge-decisions",
@@ -190,7 +199,7 @@ CHARGE_DECISIONS = ModelTable(
     },
     dated_by="created_at",
     amounts=Amounts.RECORDED,
-    filters={"charge": _of_charge},
+    filters={"charge": numbered("charge", "charge_id")},
 )
 CREDITS = ModelTable(
     slug="credits",
@@ -229,6 +238,7 @@ SUBSCRIPTIONS = ModelTable(
         "cancels_at": "cancels_at",
         "read_from_stripe_at": "synced_at",
     },
+    filters={"status": one_of("status", SubscriptionStatus.values)},
 )
 ACTIONS = ModelTable(
     slug="stripe-actions",
@@ -323,19 +333,13 @@ WEBHOOK_EVENTS = ModelTable(
 class _PeriodTable(ModelTable):
     """Periods, also the open one with its cost to date, as every page shows it."""
 
-    def read(self, selection: Selection, keys: Sequence[int]) -> list[Row]:
-        rows = super().read(selection, keys)
-        number = (*self.owner_columns, *self.columns).index
-        owner, cost, is_open = (
-            number("organization_id"),
-            number("cost"),
-            number("state"),
-        )
-        open_ids = [int(str(row[owner])) for row in rows if row[is_open] == "open"]
-        running = current_periods(open_ids) if open_ids else {}
-        for row in rows:
-            if row[is_open] == "open" and isinstance(row, list):
-                row[cost] = running[row[owner]].cost.cost
+    def read_values(self, keys: Sequence[int]) -> dict[int, list[Any]]:
+        rows = super().read_values(keys)
+        owner, cost, state = map(self.names.index, ("organization_id", "cost", "state"))
+        open_rows = [row for row in rows.values() if row[state] == "open"]
+        running = current_periods([row[owner] for row in open_rows])
+        for row in open_rows:
+            row[cost] = running[row[owner]].cost.cost
         return rows
 
 
@@ -367,9 +371,44 @@ PERIODS = _PeriodTable(
     dated_by="starts_at",
     amounts=Amounts.MIXED,
 )
+
+
+class _LimitTable(ModelTable):
+    """Spending limits with the cost that alerts compare with them."""
+
+    def read_values(self, keys: Sequence[int]) -> dict[int, list[Any]]:
+        rows = super().read_values(keys)
+        owner, amount, cost, is_reached = map(
+            self.names.index, ("organization_id", "amount", "cost", "is_reached")
+        )
+        ids = sorted({row[owner] for row in rows.values()})
+        costs, facts = open_period_costs(ids), billing_facts(ids)
+        for row in rows.values():
+            row[cost] = facts[row[owner]].payable(costs[row[owner]].cost)
+            row[is_reached] = is_limit_reached(row[cost], row[amount])
+        return rows
+
+
+SPENDING_LIMITS = _LimitTable(
+    slug="spending-limits",
+    title="Spending limits",
+    rows=SpendingLimit.objects.filter(amount__gt=0).all,
+    columns={
+        "type": "kind",
+        "amount": "amount",
+        "currency": "organization__white_label__currency",
+        "cost": Value(None, output_field=DecimalField()),
+        "is_reached": Value(False),
+        "version": "version",
+    },
+    order=("-kind", "pk"),
+    amounts=Amounts.ESTIMATE,
+    filters={"kind": one_of("kind", SpendingLimit.Kind.values)},
+)
 MODEL_TABLES = (
     INVOICES,
     PERIODS,
+    SPENDING_LIMITS,
     ADJUSTMENTS,
     CHARGES,
     CHARGE_DECISIONS,

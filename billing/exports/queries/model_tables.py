@@ -55,14 +55,14 @@ class ModelTable:
         return Table(
             slug=self.slug,
             title=self.title,
-            columns=(*self.owner_columns, *self.columns),
+            columns=self.names,
             rows=self.read,
             scope=self.scope,
             keys=self._keys,
             levels=self.levels,
             amounts=self.amounts,
             parameters=frozenset({*self.filters, *ranged}),
-            check=self._select,
+            check=self.select,
             span=read_span if self.dated_by else None,
             permission=self.permission,
         )
@@ -82,21 +82,30 @@ class ModelTable:
 
     def _keys(self, selection: Selection, limit: int | None) -> Iterable[int]:
         is_fleet = selection.organization is None
-        rows = self._select(selection).order_by(*(("-pk",) if is_fleet else self.order))
+        rows = self.select(selection).order_by(*(("-pk",) if is_fleet else self.order))
         keys = rows.values_list("pk", flat=True)[:limit]
         # Without a limit they may be millions, which a cursor of the server holds.
         return keys if limit else keys.iterator(chunk_size=_KEYS_AT_ONCE)
 
     def read(self, selection: Selection, keys: Sequence[int]) -> list[Row]:
         """Return the rows of these keys, in their order; deleted ones are left out."""
+        zone = selection.zone
+        by_key = self.read_values(keys)
+        return [as_row(by_key[key], zone) for key in keys if key in by_key]
+
+    def read_values(self, keys: Sequence[int]) -> dict[int, list[Any]]:
+        """Return the values of each of these rows that still exists, by its key."""
         names = [*self.owner_columns.values(), *self.columns.values()]
         aliases = {f"csv_{number}": _expression(n) for number, n in enumerate(names)}
         rows = self.rows().filter(pk__in=keys).annotate(**aliases)
-        by_key = {key: cells for key, *cells in rows.values_list("pk", *aliases)}
-        zone = selection.zone
-        return [as_row(by_key[key], zone) for key in keys if key in by_key]
+        return {key: values for key, *values in rows.values_list("pk", *aliases)}
 
-    def _select(self, selection: Selection) -> "QuerySet[Any]":
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns, in the order of the values."""
+        return (*self.owner_columns, *self.columns)
+
+    def select(self, selection: Selection) -> "QuerySet[Any]":
         """Return the rows that a download may have; raise for a bad parameter."""
         rows = self.rows().filter(self._owned_by(selection))
         for name, narrow in self.filters.items():

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import F, QuerySet
 
+from billing.exports.queries.billing_tables import numbered
 from billing.exports.queries.model_tables import ModelTable
 from billing.exports.queries.tables import Amounts, Level, Selection
 from billing.models import Alert, AlertEmailRecipient
@@ -127,6 +128,7 @@ ALERT_EMAILS = ModelTable(
         "finished_at": "finished_at",
     },
     dated_by="alert_email__created_at",
+    filters={"alert": numbered("alert", "alert_email__alert_id")},
 )
 REFUSALS = ModelTable(
     slug="refusals",
