@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate, load_rates
 from metrics.events import MAX_PRODUCT_LENGTH, PRODUCT
-from metrics.queries.rates import RateFacts, list_rates
+from metrics.queries.rates import RateFacts, RateKey, list_rates
 from metrics.schemas.charts import number
 from metrics.units import PRICE_INTEGER_DIGITS, PRICE_PLACES, parse_unit
 from orgs import access
@@ -19,6 +19,7 @@ from orgs.access import Principal
 from orgs.catalog import Scope
 from orgs.errors import DomainError, Forbidden, InputRejected
 from orgs.models import WhiteLabel
+from orgs.queries.paging import read_key, sign_key
 from orgs.queries.references import list_references
 from orgs.schemas.errors import ErrorsOut
 from orgs.schemas.numbers import PlainInt
@@ -122,6 +123,9 @@ class RatesOut(Schema):
     """A page of the price book."""
 
     rates: list[RateOut] = Field(description="Ordered by product and meter.")
+    next_cursor: str | None = Field(
+        description="The cursor of the next page; null on the last one."
+    )
 
 
 class RatesFilters(Schema):
@@ -138,8 +142,10 @@ class RatesFilters(Schema):
         le=MAX_RATES,
         description="The number of prices per page, from 1 to 1,000.",
     )
-    offset: PlainInt = Field(
-        0, ge=0, le=1_000_000, description="The number of prices to skip."
+    cursor: str | None = Field(
+        None,
+        max_length=2_000,
+        description="The `next_cursor` of the previous page, to read the next one.",
     )
 
 
@@ -152,15 +158,28 @@ class RatesFilters(Schema):
 def read_rates(request: HttpRequest, filters: Query[RatesFilters]) -> HttpResponse:
     """Return current and future prices, ordered by product and meter."""
     caller = access.caller(request, Scope.BILLING_READ)
+    scope = f"rates:{caller.name}"
     rates = list_rates(
         _white_label(caller).pk,
         organization_id=caller.organization_id,
         product=filters.product,
-        limit=filters.limit,
-        offset=filters.offset,
+        limit=filters.limit + 1,
+        after=_read_cursor(filters.cursor, scope),
     )
-    body = orjson.dumps({"rates": [_rate_json(rate) for rate in rates]})
-    return HttpResponse(body, content_type="application/json")
+    page = rates[: filters.limit]
+    has_more = len(rates) > len(page)
+    body = {
+        "rates": [_rate_json(rate) for rate in page],
+        "next_cursor": sign_key(page[-1].key, scope) if has_more else None,
+    }
+    return HttpResponse(orjson.dumps(body), content_type="application/json")
+
+
+def _read_cursor(cursor: str | None, scope: str) -> RateKey | None:
+    if not cursor:
+        return None
+    product, meter, id_ = read_key(cursor, scope)
+    return str(product), str(meter), int(str(id_))
 
 
 @router.put(

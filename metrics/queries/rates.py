@@ -6,7 +6,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
 
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.fields.tuple_lookups import TupleGreaterThan
 
 from metrics.models import Rate
 from orgs.days import day_of
@@ -20,6 +21,7 @@ class RateFacts:
     `organization` is the external id of the only organization it applies to, or null.
     """
 
+    id: int
     product: str
     meter: str
     unit_price: Decimal
@@ -28,6 +30,15 @@ class RateFacts:
     organization: str | None
     unit: str
 
+    @property
+    def key(self) -> "RateKey":
+        return self.product, self.meter, self.id
+
+
+# What rates are ordered by.
+RateKey = tuple[str, str, int]
+_ORDER = ("product", "meter", "id")
+
 
 def list_rates(
     white_label_id: int,
@@ -35,22 +46,25 @@ def list_rates(
     organization_id: int | None = None,
     product: str | None = None,
     limit: int,
-    offset: int = 0,
+    after: RateKey | None = None,
 ) -> list[RateFacts]:
     """Return a page of the current price book, ordered by product and meter.
 
-    With `organization_id`, only the rates that may apply to that organization: its
-    special rates and the general ones.
+    `after` is the key of the last rate of the page before. With `organization_id`, only
+    the rates that may apply to that organization: its special rates and the general
+    ones.
     """
     rates = Rate.objects.current().filter(white_label_id=white_label_id)
     if organization_id is not None:
         rates = rates.filter(Q(organization=None) | Q(organization_id=organization_id))
     if product is not None:
         rates = rates.filter(product=product)
-    rows = rates.order_by("product", "meter", "organization_id", "effective_from", "id")
+    if after is not None:
+        rates = rates.filter(TupleGreaterThan(tuple(map(F, _ORDER)), after))
     return [
         RateFacts(*row)
-        for row in rows.values_list(
+        for row in rates.order_by(*_ORDER).values_list(
+            "id",
             "product",
             "meter",
             "unit_price",
@@ -58,7 +72,7 @@ def list_rates(
             "effective_from",
             "organization__external_id",
             "unit",
-        )[offset : offset + limit]
+        )[:limit]
     ]
 
 

@@ -5,7 +5,7 @@ The cost of a page does not depend on how far into the list it is.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.core import signing
 from django.db.models import F, Model, QuerySet
@@ -118,15 +118,33 @@ def _read_cursor(cursor: str | None, salt: str) -> tuple[str, SortKey | None]:
     """Return the direction of a cursor and the sort key it starts after."""
     if not cursor:
         return _NEXT, None
+    direction, *key = _read_signed(cursor, salt)
+    return direction, tuple(key)
+
+
+def sign_key(key: Sequence[object], scope: str) -> str:
+    """Return the cursor of a list that is not read by `fetch_page`.
+
+    `key` are the values of the last row that the order has, as JSON has them.
+    """
+    return signing.dumps(list(key), salt=f"key:{scope}")
+
+
+def read_key(cursor: str, scope: str) -> SortKey:
+    """Return the key of a cursor of `sign_key`; raises `invalid_cursor`."""
+    return tuple(_read_signed(cursor, f"key:{scope}"))
+
+
+def _read_signed(cursor: str, salt: str) -> list[Any]:
     try:
-        direction, *key = signing.loads(cursor, salt=salt)
+        values: list[Any] = signing.loads(cursor, salt=salt)
     except (signing.BadSignature, ValueError):
         raise DomainError(
             "`cursor` is not a cursor of this list.",
             code="invalid_cursor",
             fields=("cursor",),
         ) from None
-    return direction, tuple(key)
+    return values
 
 
 def _cursor(

@@ -101,6 +101,7 @@ OWN = {
     "get /api/v1/organizations": READ,
     "post /api/v1/organizations": WRITE,
     "post /api/v1/usage/events": USE,
+    "get /api/v1/usage/events": READ,
     "get /api/v1/rates": BILL,
     "get /api/v1/needs-action": BILL,
     "put /api/v1/rates": PAY,

@@ -113,3 +113,23 @@ def test_a_start_is_within_the_years_that_are_stored(api: Client, start: str) ->
     assert (status, answer["errors"][0]["code"]) == (400, "invalid_request")
     assert answer["errors"][0]["fields"] == ["effective_from"]
     assert not Rate.objects.exists()
+
+
+def test_pages_of_the_price_book_have_every_price_once(
+    acme: WhiteLabel, client: Client
+) -> None:
+    for product in ("b", "a", "c"):
+        make_rate(acme, "2", product=product)
+    make_rate(acme, "3", product="b", organization=acme.owner)
+    headers = {"x-api-key": make_key(acme, "billing:read")}
+
+    listed, url = [], "/api/v1/rates?limit=2"
+    while url:
+        body = client.get(url, headers=headers).json()
+        listed += [row["product"] for row in body["rates"]]
+        cursor = body["next_cursor"]
+        url = f"/api/v1/rates?limit=2&cursor={cursor}" if cursor else ""
+
+    assert listed == ["a", "b", "b", "c"]
+    refused = client.get("/api/v1/rates?cursor=x", headers=headers)
+    assert refused.json()["errors"][0]["code"] == "invalid_cursor"
