@@ -5,7 +5,7 @@
 # make bench [QUICK=1] [ROWS=chart] [KEEP=DIR] [SIZES=N] [BENCH_JSON=FILE]   and peers
 # make growth [QUICK=1] [SIZES=1000,10000] [EVENTS=100000] [KEEP=DIR] [GROWTH_JSON=FILE]
 # make fuzz [SEQUENCES=100]                every phase of the API fuzzer, random books
-# make check                               format, lint, types, contracts, migrations
+# make check                  format, lint, types, contracts, migrations, OpenAPI
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -79,6 +79,7 @@ check: install-dev
 	@"$(VENV)/bin/lint-imports"
 	@$(CHECK_ENV) "$(PY)" $(NO_DATABASE) manage.py makemigrations --check --dry-run
 	@$(CHECK_ENV) "$(PY)" manage.py check --deploy --fail-level WARNING
+	@$(CHECK_ENV) DJANGO_SETTINGS_MODULE=config.settings "$(PY)" -m tests.project.openapi
 
 real: install-dev
 	@if [ -d ../shared ]; then exec "$(PY)" -m pytest -q -s tests/real_stripe_check.py tests/real_check.py; \

@@ -1,48 +1,11 @@
-"""The OpenAPI document, and its contents for the API reference page."""
+"""The contents of the OpenAPI document for the API reference page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from config.api import api
-
-_METHODS = ("get", "post", "put", "patch", "delete")
-
-
-_PATH_PARAMETERS = {
-    "organization_id": "The ID of the organization.",
-    "inner_id": "The ID of an organization of the white label.",
-    "member_id": "The ID of the member.",
-    "user_id": "The ID of the user.",
-    "project_id": "The ID of the project.",
-    "deployment_id": "The ID of the project, or `none` for usage without a project.",
-    "export_id": "The ID of the export.",
-    "table": "The name of the table, from `GET /api/v1/tables`.",
-    "number": "The number of the billing period.",
-    "report_id": "The ID of the usage report.",
-}
-
-
-@cache
-def document() -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document; it is the same for everyone, so built once."""
-    schema = dict(api.get_openapi_schema(path_prefix=""))
-    for operation in _operations(schema):
-        for parameter in operation.get("parameters", ()):
-            _describe(parameter)
-    return schema
-
-
-def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for methods in schema["paths"].values():
-        yield from methods.values()
-
-
-def _describe(parameter: dict[str, Any]) -> None:
-    """Give a path parameter the description that each operation would repeat."""
-    if parameter["in"] == "path":
-        parameter["description"] = _PATH_PARAMETERS[parameter["name"]]
+from config.openapi.document import document
+from config.openapi.nodes import operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +22,9 @@ class Operation:
 def operations_by_tag() -> dict[str, list[Operation]]:
     """Return the operations of the API reference by tag, in the document's order."""
     by_tag: dict[str, list[Operation]] = {}
-    for path, methods in document()["paths"].items():
-        for method in _METHODS:
-            if operation := methods.get(method):
-                for tag in operation.get("tags", ["other"]):
-                    by_tag.setdefault(tag, []).append(
-                        _operation(method, path, operation)
-                    )
+    for path, method, operation in operations(document()):
+        for tag in operation["tags"]:
+            by_tag.setdefault(tag, []).append(_operation(method, path, operation))
     return by_tag
 
 

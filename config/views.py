@@ -11,6 +11,7 @@ from django.shortcuts import render
 from billing.console.queries.badges import Badge
 from config import apidocs
 from config.error_formats import render_error
+from config.openapi.document import document
 from orgs.access import authenticate
 from orgs.errors import Unauthorized
 from orgs.web.charts import (
@@ -188,7 +189,7 @@ def openapi(request: HttpRequest) -> HttpResponse:
         return render_error(
             request, 401, Unauthorized.code, "Send a valid API key or login token."
         )
-    return JsonResponse(apidocs.document())
+    return JsonResponse(document())
 
 
 def api_docs(request: HttpRequest) -> HttpResponse:

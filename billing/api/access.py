@@ -40,6 +40,7 @@ _READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut
     response={200: AccessOut, **_READS},
     summary="Check the access of an organization",
     auth=access.needs(Scope.ORGANIZATIONS_READ, reaches_deleted=True),
+    operation_id="get_access",
 )
 def read_access(request: HttpRequest, organization_id: str) -> HttpResponse:
     """Return whether API requests of an organization should be served.
@@ -62,6 +63,7 @@ def read_access(request: HttpRequest, organization_id: str) -> HttpResponse:
     response={200: AccessActionsOut, **_READS},
     summary="Explain the access of an organization",
     auth=access.needs(Scope.BILLING_READ, reaches_deleted=True),
+    operation_id="get_access_actions",
 )
 def read_actions(request: HttpRequest, organization_id: str) -> HttpResponse:
     """Return the reasons of `access` with figures, and the actions that lift each.
@@ -94,6 +96,7 @@ class HistoryIn(Schema):
     response={200: AccessHistoryOut, **_READS},
     summary="List when access was refused",
     auth=access.needs(Scope.BILLING_READ, reaches_deleted=True),
+    operation_id="list_access_refusals",
 )
 def read_history(
     request: HttpRequest, organization_id: str, filters: Query[HistoryIn]

@@ -19,6 +19,7 @@ router = Router(tags=["costs"])
     response={200: OverviewOut, **ERRORS},
     summary="Retrieve the costs and balance of an organization",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="get_cost_overview",
 )
 def overview(
     request: HttpRequest, organization_id: str, query: Query[RangeIn]

@@ -16,11 +16,16 @@ from orgs import access
 from orgs.catalog import Scope
 from orgs.schemas.csv import csv_text
 from orgs.schemas.errors import ErrorsOut
-from orgs.schemas.exports import CsvIn
+from orgs.schemas.exports import CsvIn, csv_answer
 
 router = Router(tags=["costs"])
 _READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
 _PATH = "/organizations/{organization_id}/costs/difference"
+_CSV_EXAMPLE = (
+    ",".join(DIFFERENCE_COLUMNS)
+    + "\r\nusage,gpt-4o,prompt_tokens,301,Chat,71120000,50160000,193.1,125.4,67.7,"
+    "52.4,15.3,0,0,0,0,0,usd\r\n"
+)
 
 
 @router.get(
@@ -28,6 +33,8 @@ _PATH = "/organizations/{organization_id}/costs/difference"
     response={200: DifferenceOut, **_READS},
     summary="Explain the difference of costs between two ranges",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="get_cost_difference",
+    by_alias=True,
 )
 def read_difference(
     request: HttpRequest, organization_id: str, query: Query[DifferenceIn]
@@ -49,9 +56,8 @@ def read_difference(
     response={200: None, **_READS},
     summary="Export the difference of costs between two ranges as CSV",
     auth=access.needs(Scope.BILLING_READ),
-    openapi_extra={
-        "responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
-    },
+    openapi_extra=csv_answer(_CSV_EXAMPLE),
+    operation_id="export_cost_difference",
 )
 def export_difference(
     request: HttpRequest,

@@ -21,6 +21,7 @@ _READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut
     response={200: ForecastOut, **_READS},
     summary="Estimate the next invoice of an organization",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="get_forecast",
 )
 def read_forecast(request: HttpRequest, organization_id: str) -> HttpResponse:
     """Return what the organization will owe at the end of its open period.

@@ -32,6 +32,7 @@ _READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut
     response={200: NeedsActionOut, **_READS},
     summary="List organizations that need action",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="list_needs_action",
 )
 def read_needs_action(request: HttpRequest, filters: Query[NeedsActionIn]) -> Any:
     """Return the organizations that need action with their reasons and score.

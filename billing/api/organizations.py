@@ -38,6 +38,7 @@ _WRITES: dict[int, Any] = {**_READS, 413: DetailOut, 415: DetailOut}
     response={200: OwnOrganizationOut, **_WRITES},
     summary="Set the targets for metrics and logs",
     auth=access.needs(Scope.INTEGRATIONS_WRITE),
+    operation_id="set_integrations",
 )
 def set_targets(request: HttpRequest, data: Body[IntegrationsIn]) -> HttpResponse:
     """Set the push targets of the organization for Prometheus and Loki.
@@ -57,6 +58,7 @@ def set_targets(request: HttpRequest, data: Body[IntegrationsIn]) -> HttpRespons
     response={200: OwnOrganizationOut, **_READS},
     summary="Retrieve the organization of the credential",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
+    operation_id="get_current_organization",
 )
 def current(request: HttpRequest) -> HttpResponse:
     """Return the organization that the credential belongs to.
@@ -89,6 +91,7 @@ def list_memberships(request: HttpRequest, filters: Query[MembershipsIn]) -> Any
     response={200: LimitsOut, **_WRITES},
     summary="Set the spending limits",
     auth=access.needs(Scope.BILLING_WRITE),
+    operation_id="set_spending_limits",
 )
 def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     """Set the soft and the hard spending limit of the organization.

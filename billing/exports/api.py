@@ -27,6 +27,7 @@ from billing.exports.schemas.exports import (
     TableFileIn,
     TablesOut,
     export_out,
+    files_answer,
     table_out,
 )
 from billing.exports.schemas.responses import send, send_export
@@ -40,11 +41,6 @@ from orgs.schemas.errors import ErrorsOut
 
 router = Router(tags=["exports"])
 _READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
-_FILE: dict[str, Any] = {
-    media: {"schema": {"type": "string"}}
-    for media in ("text/csv", "application/zip", "application/json")
-}
-_FILES: dict[str, Any] = {"responses": {200: {"content": _FILE}}}
 _RETRY_AFTER = "2"  # seconds
 
 
@@ -60,7 +56,8 @@ def list_tables(request: HttpRequest) -> Any:
     response={200: None, 202: ExportOut, **_READS, 409: ErrorsOut},
     summary="Export a table of all organizations as CSV",
     auth=Credential(checks_parameters=False),  # a table has its own
-    openapi_extra=_FILES,
+    openapi_extra=files_answer(),
+    operation_id="export_fleet_table",
 )
 def fleet_table(request: HttpRequest, table: str, file: Query[TableFileIn]) -> Any:
     """Return a table with the rows of all organizations that the caller may see.
@@ -78,7 +75,8 @@ def fleet_table(request: HttpRequest, table: str, file: Query[TableFileIn]) -> A
     response={200: None, 202: ExportOut, **_READS, 409: ErrorsOut},
     summary="Export a table of an organization as CSV",
     auth=Credential(checks_parameters=False),
-    openapi_extra=_FILES,
+    openapi_extra=files_answer(),
+    operation_id="export_organization_table",
 )
 def organization_table(
     request: HttpRequest, organization_id: str, table: str, file: Query[TableFileIn]
@@ -118,7 +116,10 @@ def _start(caller: Caller, download: Download) -> Response:
 
 
 @router.get(
-    "/exports", response={200: ExportsOut, **_READS}, summary="List your exports"
+    "/exports",
+    response={200: ExportsOut, **_READS},
+    summary="List your exports",
+    operation_id="list_exports",
 )
 def read_exports(request: HttpRequest) -> Any:
     """Return the exports that this key or person requested."""
@@ -131,6 +132,7 @@ def read_exports(request: HttpRequest) -> Any:
     "/exports/{export_id}",
     response={200: ExportOut, **_READS},
     summary="Retrieve an export and its progress",
+    operation_id="get_export",
 )
 def read_export(request: HttpRequest, export_id: str) -> Any:
     """Return an export; another caller's is not found."""
@@ -141,7 +143,8 @@ def read_export(request: HttpRequest, export_id: str) -> Any:
     "/exports/{export_id}/file",
     response={200: None, 304: None, **_READS, 409: ErrorsOut, 410: ErrorsOut},
     summary="Download the file of an export",
-    openapi_extra=_FILES,
+    openapi_extra=files_answer(),
+    operation_id="download_export",
 )
 def read_file(request: HttpRequest, export_id: str, file: Query[ExportFileIn]) -> Any:
     """Return the file, by default in an archive with its manifest.

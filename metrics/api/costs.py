@@ -52,6 +52,7 @@ class AccountOut(Schema):
     response={200: AccountOut, **dict.fromkeys((401, 403, 404, 429, 500), ErrorsOut)},
     summary="Retrieve the organization of the credential",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="get_account",
 )
 def account(request: HttpRequest) -> dict[str, str]:
     """Return the organization that the credential belongs to.
@@ -67,6 +68,7 @@ def account(request: HttpRequest) -> dict[str, str]:
     response={200: ChartsOut, **ERRORS},
     summary="Retrieve the costs of an organization over time, by product",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="get_cost_chart",
 )
 def charts(
     request: HttpRequest, organization_id: str, query: Query[ChartsIn]
@@ -81,6 +83,7 @@ def charts(
     response={200: ItemsOut, **ERRORS},
     summary="List the cost items of an organization",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="list_cost_items",
 )
 def items(
     request: HttpRequest, organization_id: str, query: Query[RangeIn]
@@ -99,6 +102,7 @@ def items(
     response={200: DeploymentsOut, **ERRORS},
     summary="List the costs of an organization by project",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="list_deployment_costs",
 )
 def list_deployments(
     request: HttpRequest, organization_id: str, query: Query[RangeIn]
@@ -119,6 +123,7 @@ def list_deployments(
     response={200: ItemsOut, **ERRORS},
     summary="List the cost items of a project",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="list_deployment_cost_items",
 )
 def deployment_items(
     request: HttpRequest,
@@ -137,6 +142,7 @@ def deployment_items(
     response={200: ChartsOut, **ERRORS},
     summary="Retrieve the costs of a project over time, by meter",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="get_deployment_cost_chart",
 )
 def deployment_charts(
     request: HttpRequest,

@@ -28,6 +28,9 @@ from orgs.schemas.errors import ErrorsOut
 
 router = Router(tags=["usage"])
 MAX_EVENTS = 10_000
+# Generators of clients know no NDJSON, but bytes.
+BYTES = "application/octet-stream"
+LINES = frozenset({NDJSON, BYTES})
 MAX_BYTES = 16 << 20  # after decompression
 _ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 413, 415, 429, 500), ErrorsOut)
 
@@ -53,6 +56,8 @@ class RecordedOut(Schema):
 
 
 _EVENT = {
+    "x-name": "UsageEventIn",
+    "description": "What an organization used at an instant.",
     "type": "object",
     "additionalProperties": False,
     "required": ["id", "timestamp", "product", "quantities"],
@@ -106,20 +111,37 @@ _EVENT = {
         },
     },
 }
-# The batch is accepted whatever an item is, and each item is checked: hence `anyOf`.
-_ITEM = {"anyOf": [_EVENT, {"description": "Anything else is listed in `rejected`."}]}
 _BATCH = {
+    "x-name": "UsageEventsIn",
     "type": "array",
     "minItems": 1,
-    "description": "At most 10,000 events; a larger batch is refused with status 413.",
-    "items": _ITEM,
+    "maxItems": MAX_EVENTS,
+    "description": "At most 10,000 events; a larger batch is refused with status 413."
+    " An event that is not valid is listed in `rejected`, and the others are recorded.",
+    "items": _EVENT,
+}
+_LINES_EXAMPLE = (
+    '{"id": "evt-1", "organization": "o-1", "timestamp": "2026-11-05T09:30:00Z",'
+    ' "product": "gpt-4o", "quantities": {"prompt_tokens": 800}}\n'
+)
+_LINES = {
+    "x-name": "UsageLinesIn",
+    "type": "string",
+    "contentMediaType": NDJSON,
+    "description": "NDJSON: one event per line, each a JSON object as in"
+    " `UsageEventIn`.",
+    "examples": [_LINES_EXAMPLE],
 }
 _BODY = {
     "requestBody": {
         "required": True,
-        "description": "Events as a JSON array or as NDJSON, one event per line. At"
-        " most 16 MiB uncompressed; gzip is accepted.",
-        "content": {JSON: {"schema": _BATCH}, NDJSON: {"schema": {"type": "string"}}},
+        "description": "Events as a JSON array, or as NDJSON, one event per line. Its"
+        f" type is `{NDJSON}` or `{BYTES}`, which generated clients can send. At most"
+        " 16 MiB uncompressed; gzip is accepted.",
+        "content": {
+            JSON: {"schema": _BATCH},
+            BYTES: {"schema": _LINES},
+        },
     }
 }
 
@@ -130,6 +152,7 @@ _BODY = {
     summary="Report usage",
     auth=access.needs(Scope.USAGE_WRITE),
     openapi_extra=_BODY,
+    operation_id="record_usage",
 )
 def report_usage(request: HttpRequest) -> Any:
     """Record a batch of usage events.
@@ -143,9 +166,9 @@ def report_usage(request: HttpRequest) -> Any:
     if caller.white_label_id is None:
         raise Forbidden("Use an API key of a single white label.")
     raw = read_bytes(
-        request, types={JSON, NDJSON}, max_bytes=MAX_BYTES, accepts_gzip=True
+        request, types={JSON, *LINES}, max_bytes=MAX_BYTES, accepts_gzip=True
     )
-    events, rejections = _parse_body(raw, is_lines=request.content_type == NDJSON)
+    events, rejections = _parse_body(raw, is_lines=request.content_type in LINES)
     white_label = get_white_label_by_id(caller.white_label_id)
     body = _recorded_body(white_label, events, caller.organization_id, rejections)
     return HttpResponse(body, content_type=JSON)

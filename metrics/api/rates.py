@@ -72,6 +72,7 @@ class RateIn(StrictSchema):
     benchmark_unit_price: Price = Field(
         Decimal(0),
         description="Price of the same unit elsewhere; savings are the difference.",
+        json_schema_extra={"default": 0},
     )
     effective_from: Instant | None = Field(
         None, description="When the price starts to apply; null applies it to all time."
@@ -154,6 +155,7 @@ class RatesFilters(Schema):
     response={200: RatesOut, **_ERRORS},
     summary="List the prices of the price book",
     auth=access.needs(Scope.BILLING_READ),
+    operation_id="list_rates",
 )
 def read_rates(request: HttpRequest, filters: Query[RatesFilters]) -> HttpResponse:
     """Return current and future prices, ordered by product and meter."""
@@ -187,6 +189,7 @@ def _read_cursor(cursor: str | None, scope: str) -> RateKey | None:
     response={200: ChangedOut, **_ERRORS},
     summary="Add or replace prices",
     auth=access.needs(Scope.BILLING_WRITE),
+    operation_id="update_rates",
 )
 def write_rates(request: HttpRequest, data: RatesIn) -> Any:
     """Add prices to the price book: all of them, or none if one is invalid.

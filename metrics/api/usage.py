@@ -21,14 +21,15 @@ from orgs.errors import DomainError
 from orgs.models import Organization, WhiteLabel
 from orgs.schemas.csv import csv_text
 from orgs.schemas.errors import ErrorsOut
-from orgs.schemas.exports import CsvIn
+from orgs.schemas.exports import CsvIn, csv_answer
 from orgs.schemas.numbers import DELETED_FIELD, PlainBool, PlainInt
 
 router = Router(tags=["usage"])
 _ERRORS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
-_CSV: dict[str, Any] = {
-    "responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
-}
+_COSTS_EXAMPLE = (
+    ",".join(cost_columns(GroupBy.PRODUCT))
+    + "\r\n2026-11-05,gpt-4o,12.87,15.44,usd,0\r\n"
+)
 
 
 BY_FIELD: Any = Field(
@@ -136,6 +137,7 @@ class UsageOut(Schema):
     response={200: UsageOut, **_ERRORS},
     summary="Retrieve the usage of an organization over time",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
+    operation_id="get_usage",
 )
 def usage(
     request: HttpRequest, organization_id: str, query: Query[UsageIn]
@@ -175,7 +177,8 @@ def _point(usage_series: Series, bucket: Any) -> dict[str, Any]:
     response={200: None, **_ERRORS},
     summary="Export costs over time as CSV",
     auth=access.needs(Scope.BILLING_READ),
-    openapi_extra=_CSV,
+    openapi_extra=csv_answer(_COSTS_EXAMPLE),
+    operation_id="export_costs",
 )
 def costs_csv(
     request: HttpRequest,
@@ -231,6 +234,9 @@ class DaysIn(CsvIn):
 
 
 _DAY_COLUMNS = DayMetrics.__struct_fields__
+_METRICS_EXAMPLE = "{}\r\n2026-11-05{}\r\n".format(
+    ",".join(_DAY_COLUMNS), ",0" * (len(_DAY_COLUMNS) - 1)
+)
 
 
 @router.get(
@@ -238,7 +244,8 @@ _DAY_COLUMNS = DayMetrics.__struct_fields__
     response={200: None, **_ERRORS},
     summary="Export daily metrics as CSV",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
-    openapi_extra=_CSV,
+    openapi_extra=csv_answer(_METRICS_EXAMPLE),
+    operation_id="export_daily_metrics",
 )
 def metrics_csv(
     request: HttpRequest, organization_id: str, query: Query[DaysIn]

@@ -11,6 +11,7 @@ from orgs.errors import Unauthorized
 from orgs.schemas.errors import ErrorsOut, FailureOut
 
 router = Router(tags=["login"], auth=None)
+_STATUSES = (400, 401, 413, 415, 429, 503)
 
 
 class LoginIn(Schema):
@@ -51,10 +52,10 @@ class LoginOut(Schema):
 
 @router.post(
     "/api/v1/users/auth/_login",
-    response={200: TokenOut, 400: ErrorsOut, 401: ErrorsOut, 413: ErrorsOut,
-              415: ErrorsOut, 429: ErrorsOut, 503: ErrorsOut},
+    response={200: TokenOut, **dict.fromkeys(_STATUSES, ErrorsOut)},
     summary="Log in with a password (contract C)",
-)  # fmt: skip
+    operation_id="create_login_token",
+)
 def login(request: HttpRequest, data: LoginIn) -> Any:
     """Return a login token that is valid for one hour.
 
@@ -65,10 +66,10 @@ def login(request: HttpRequest, data: LoginIn) -> Any:
 
 @router.post(
     "/v1/api-login",
-    response={200: LoginOut, 400: FailureOut, 401: FailureOut, 413: FailureOut,
-              415: FailureOut, 429: FailureOut, 503: FailureOut},
+    response={200: LoginOut, **dict.fromkeys(_STATUSES, FailureOut)},
     summary="Log in with a password (contract A)",
-)  # fmt: skip
+    operation_id="create_white_label_login_token",
+)
 def api_login(request: HttpRequest, data: LoginWithCodeIn) -> Any:
     """Return a login token that is valid for one hour.
 

@@ -156,6 +156,7 @@ def get_organization(
     response={200: OrganizationDetailOut, **WRITES},
     summary="Update an organization",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
+    operation_id="update_organization",
 )
 def change_organization(
     request: HttpRequest, organization_id: str, data: OrganizationChangeIn

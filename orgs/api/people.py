@@ -130,6 +130,7 @@ def add_member(request: HttpRequest, organization_id: str, data: MemberIn) -> An
     response={200: MemberOut, **WRITES},
     summary="Update a member",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
+    operation_id="update_member",
 )
 def change_member(
     request: HttpRequest, organization_id: str, member_id: str, data: MemberChangeIn
@@ -195,6 +196,7 @@ def add_project(request: HttpRequest, organization_id: str, data: ProjectIn) -> 
     response={200: ProjectOut, **WRITES},
     summary="Update a project",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
+    operation_id="update_project",
 )
 def change_project(
     request: HttpRequest, organization_id: str, project_id: str, data: ProjectChangeIn
@@ -210,6 +212,7 @@ def change_project(
     response={204: None, **WRITES},
     summary="Delete a project",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
+    operation_id="delete_project",
 )
 def remove_project(request: HttpRequest, organization_id: str, project_id: str) -> Any:
     """Mark a project as deleted; its usage and costs stay."""

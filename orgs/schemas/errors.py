@@ -31,10 +31,18 @@ class FailureOut(Schema):
     error: str = Field(description="What went wrong, as a sentence for people.")
 
 
+class InvalidInputOut(Schema):
+    """An input that is not valid, in the format of contract B."""
+
+    loc: list[str] = Field(description="Where it is: `body` or `query`, then its name.")
+    msg: str = Field(description="A sentence for people. It may change at any time.")
+    type: str = Field(description="A stable code that programs can check.")
+
+
 class DetailOut(Schema):
     """The body of every error response of contract B."""
 
-    detail: str | list[dict[str, str | list[str | int]]] = Field(
+    detail: str | list[InvalidInputOut] = Field(
         description="A sentence, or for status 422 a list with the location (`loc`),"
         " message (`msg`), and code (`type`) of each invalid input."
     )

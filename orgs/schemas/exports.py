@@ -1,6 +1,6 @@
 """The parameter by which a CSV file is asked for as Excel reads it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from ninja import Schema
 from pydantic import Field
@@ -23,6 +23,19 @@ class CsvIn(Schema):
     @property
     def is_for_excel(self) -> bool:
         return self.for_ == EXCEL
+
+
+def csv_answer(example: str) -> dict[str, Any]:
+    """Return the documentation of an answer with a CSV file, and how it begins."""
+    schema = {
+        "x-name": "CsvFile",
+        "type": "string",
+        "contentMediaType": "text/csv",
+        "description": "A table as UTF-8 text: a header, then a row per line.",
+        "examples": ["day,quantity\r\n2026-11-05,800\r\n"],
+    }
+    media = {"schema": schema, "example": example}
+    return {"responses": {200: {"content": {"text/csv": media}}}}
 
 
 def read_is_for_excel(text: str) -> bool:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict,
 
 from orgs.models import Entitlements, Member, Organization, Project
 from orgs.models.fields import EARLIEST, LATEST
+from orgs.schemas.partial import without_defaults
 from orgs.text import to_nfc_deep
 
 MAX_BIGINT = 2**63 - 1
@@ -79,6 +80,8 @@ class StrictSchema(Schema):
 class EntitlementsIn(StrictSchema):
     """Limits of an organization. Only the limits that are sent change."""
 
+    model_config = ConfigDict(json_schema_extra=without_defaults)
+
     storage_bytes: Limit | None = Field(None, description=_STORAGE)
     compute_seconds_per_year: Limit | None = Field(None, description=_COMPUTE)
     gpu_seconds_per_year: Limit | None = Field(None, description=_GPU)
@@ -88,6 +91,8 @@ class EntitlementsIn(StrictSchema):
 
 class OrganizationChangeIn(StrictSchema):
     """Changes to an organization. Only the fields that are sent change."""
+
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
     external_id: Text = Field("", description=_EXTERNAL_ID)
     name: Text = Field("", description="The display name.")
@@ -165,6 +170,8 @@ class OrganizationsOut(Schema):
 class MemberChangeIn(StrictSchema):
     """Changes to a member. Only the fields that are sent change."""
 
+    model_config = ConfigDict(json_schema_extra=without_defaults)
+
     email: Email = Field("", description="The email address.")
     name: OptionalText = Field("", description="The full name.")
     role: str = Field(
@@ -208,6 +215,8 @@ class MembersOut(Schema):
 
 class ProjectChangeIn(StrictSchema):
     """Changes to a project. Only the fields that are sent change."""
+
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
     name: Text = Field("", description="The display name.")
     is_public: bool = Field(False, description="Whether the project is public.")

@@ -6,7 +6,7 @@ import jsonschema_rs
 import pytest
 from django.test import Client
 
-from config.apidocs import document
+from config.openapi.document import document
 from orgs.models import Organization, WhiteLabel
 from tests.factories import make_key
 from tests.support.costs_api import make_billed
@@ -18,7 +18,7 @@ _COSTS = "/api/v1/billing/costs/{organization_id}"
 def checked(method: str, path: str) -> Any:
     """Return the validator of a 200 response from the OpenAPI document."""
     openapi = document()
-    schema = openapi["paths"][path][method]["responses"][200]["content"]
+    schema = openapi["paths"][path][method]["responses"]["200"]["content"]
     return jsonschema_rs.validator_for(
         {**schema["application/json"]["schema"], "components": openapi["components"]},
         validate_formats=True,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from config.apidocs import document
+from config.openapi.document import document
 from orgs.catalog import Scope
 from orgs.models import Organization, WhiteLabel
 from tests.factories import delete, make_key, make_organization

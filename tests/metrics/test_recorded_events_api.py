@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from config.apidocs import document
+from config.openapi.document import document
 from metrics.commands.voids import void_correction, void_usage
 from metrics.queries.recorded_events import _EVENTS
 from metrics.queries.voids import UsageRange
@@ -194,7 +194,7 @@ def test_the_answer_is_as_documented(
     api: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     openapi = document()
-    content = openapi["paths"][URL]["get"]["responses"][200]["content"]
+    content = openapi["paths"][URL]["get"]["responses"]["200"]["content"]
     schema = content["application/json"]["schema"]
     validator = jsonschema_rs.validator_for(
         {**schema, "components": openapi["components"]}, validate_formats=True

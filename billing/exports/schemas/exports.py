@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from billing.exports.queries.downloads import Format
 from billing.exports.queries.tables import Level, Table
 from billing.models import Export
-from orgs.schemas.exports import CsvIn
+from orgs.schemas.exports import CsvIn, csv_answer
 
 _FORMATS = ", ".join(f"`{kind}`" for kind in Format)
 URL = "/api/v1/exports"
@@ -89,6 +89,69 @@ class ExportsOut(Schema):
     """The exports of a caller."""
 
     exports: list[ExportOut] = Field(description="The latest 100, the newest first.")
+
+
+class ManifestRangeOut(Schema):
+    """The instants of a range; null at an end without a bound."""
+
+    from_: AwareDatetime | None = Field(alias="from", description="The first instant.")
+    to: AwareDatetime | None = Field(description="The first instant after it.")
+
+
+class ManifestOut(Schema):
+    """What is in a downloaded file, and how to check that it is whole."""
+
+    file: str = Field(description="The name of the CSV file.")
+    table: str = Field(description="The name of the table.")
+    title: str = Field(description="The name for people.")
+    created_at: AwareDatetime = Field(description="When the rows were read.")
+    time_zone: str = Field(description="The time zone in which days start.")
+    range: ManifestRangeOut = Field(description="The range of the rows.")
+    compared_range: ManifestRangeOut | None = Field(
+        description="What a difference is against; null for other tables."
+    )
+    currencies: list[str] = Field(description="The currencies of the white labels.")
+    amounts: str = Field(description="Whether amounts are final or may still change.")
+    organization_id: int | None = Field(
+        description="The organization that the rows are of; null for all."
+    )
+    white_labels: list[str] = Field(description="The slugs of the white labels.")
+    parameters: dict[str, str] = Field(description="The parameters of the table.")
+    columns: list[str] = Field(description="The columns of the file, in their order.")
+    rows: int = Field(description="The number of rows, without the header.")
+    bytes: int = Field(description="The size of the CSV file.")
+    sha256: str = Field(description="The SHA-256 of the CSV file.")
+    for_: str | None = Field(alias="for", description="`excel`, or null for programs.")
+
+
+_ARCHIVE = {
+    "x-name": "ArchiveFile",
+    "type": "string",
+    "contentMediaType": "application/zip",
+    "contentEncoding": "binary",
+    "description": "A ZIP archive with the CSV file and `manifest.json`.",
+    "examples": ["PK"],
+}
+_CSV_EXAMPLE = (
+    "day,product,meter,quantity,cost\r\n2026-11-05,gpt-4o,prompt_tokens,800,0.002\r\n"
+)
+
+
+def _schema_of(model: type[Schema]) -> dict[str, Any]:
+    return model.model_json_schema(
+        ref_template="#/components/schemas/{model}", mode="serialization"
+    )
+
+
+def files_answer() -> dict[str, Any]:
+    """Return the documentation of an answer with a table as CSV, ZIP, or manifest."""
+    answer = csv_answer(_CSV_EXAMPLE)
+    manifest = {"x-name": "ManifestOut", **_schema_of(ManifestOut)}
+    answer["responses"][200]["content"] |= {
+        "application/zip": {"schema": _ARCHIVE},
+        "application/json": {"schema": manifest},
+    }
+    return answer
 
 
 def table_out(table: Table) -> dict[str, Any]:

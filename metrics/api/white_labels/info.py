@@ -105,6 +105,7 @@ Deleted = Annotated[
 @router.get(
     INNER,
     **read_operation("Retrieve an organization's totals and daily metrics", AInfoOut),
+    operation_id="get_white_label_organization",
 )
 def info(
     request: HttpRequest,

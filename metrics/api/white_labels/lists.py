@@ -98,6 +98,7 @@ _ORGANIZATION_FILTERS: FilterFields = {
 @router.get(
     f"{WHITE_LABEL}/organizations",
     **read_operation("List the organizations of a white label", AOrganizationsOut),
+    operation_id="list_white_label_organizations",
 )
 def organizations(
     request: HttpRequest, organization_id: Id, query: Query[ListIn]

@@ -39,7 +39,7 @@ from orgs.models import Job, Organization
 from orgs.queries.counting import count_or_estimate
 from orgs.queue.enqueue import enqueue
 from orgs.schemas.csv import BYTE_ORDER_MARK
-from orgs.schemas.exports import CsvIn
+from orgs.schemas.exports import CsvIn, csv_answer
 from orgs.tasks import run_job
 
 REPORTS = f"{INNER}/usage/reports"
@@ -103,6 +103,7 @@ class AOneReportOut(AGenericOut):
 @router.get(
     f"{INNER}/usage/computeTime",
     **read_operation("Retrieve the compute time of a range", AComputeTimeOut),
+    operation_id="get_compute_time",
 )
 def compute_time_usage(
     request: HttpRequest, organization_id: Id, inner_id: Id, query: Query[RangeIn]
@@ -119,7 +120,11 @@ def compute_time_usage(
     }
 
 
-@router.post(REPORTS, **write_operation("Create a usage report", AStartJobOut))
+@router.post(
+    REPORTS,
+    **write_operation("Create a usage report", AStartJobOut),
+    operation_id="create_usage_report",
+)
 def create_report(
     request: HttpRequest, organization_id: Id, inner_id: Id, query: Query[RangeIn]
 ) -> Any:
@@ -136,7 +141,11 @@ def create_report(
     return {"id": job.pk}
 
 
-@router.get(REPORTS, **read_operation("List usage reports", AReportsOut))
+@router.get(
+    REPORTS,
+    **read_operation("List usage reports", AReportsOut),
+    operation_id="list_usage_reports",
+)
 def reports(
     request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
 ) -> Any:
@@ -152,7 +161,11 @@ def reports(
     }
 
 
-@router.get(REPORT, **read_operation("Retrieve a usage report", AOneReportOut))
+@router.get(
+    REPORT,
+    **read_operation("Retrieve a usage report", AOneReportOut),
+    operation_id="get_usage_report",
+)
 def report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> Any:
@@ -163,7 +176,11 @@ def report(
     return {"report": _report_json(request, _get_report(organization, report_id))}
 
 
-@router.delete(REPORT, **write_operation("Delete a usage report", AGenericOut))
+@router.delete(
+    REPORT,
+    **write_operation("Delete a usage report", AGenericOut),
+    operation_id="delete_usage_report",
+)
 def delete_report(
     request: HttpRequest, organization_id: Id, inner_id: Id, report_id: Id
 ) -> Any:
@@ -175,9 +192,7 @@ def delete_report(
     return {}
 
 
-_CSV: dict[str, Any] = {
-    "responses": {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
-}
+_CSV_EXAMPLE = "date,meter,unit,quantity\r\n2026-11-05,cpu_seconds,seconds,7200\r\n"
 
 
 @router.get(
@@ -185,7 +200,8 @@ _CSV: dict[str, Any] = {
     response={200: None, **WRITES},  # 409 until the report is ready
     summary="Download a usage report as CSV",
     auth=access.needs(Scope.ORGANIZATIONS_READ),
-    openapi_extra=_CSV,
+    openapi_extra=csv_answer(_CSV_EXAMPLE),
+    operation_id="download_usage_report",
 )
 def download_report(
     request: HttpRequest,

@@ -111,6 +111,7 @@ _USER_FILTERS: FilterFields = {
 @router.get(
     f"{WHITE_LABEL}/users",
     **read_operation("List the users of a white label", AUsersOut),
+    operation_id="list_white_label_users",
 )
 def users(request: HttpRequest, organization_id: Id, query: Query[UsersIn]) -> Any:
     """Return the members of all organizations, once per organization they belong to.
@@ -165,6 +166,7 @@ _PROJECT_FILTERS: FilterFields = {
 @router.get(
     f"{WHITE_LABEL}/projects",
     **read_operation("List the projects of a white label", AProjectsOut),
+    operation_id="list_white_label_projects",
 )
 def projects(request: HttpRequest, organization_id: Id, query: Query[ListIn]) -> Any:
     """Return the projects of all organizations.

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from orgs.api.white_labels.common import (
     INNER,
@@ -34,6 +34,7 @@ from orgs.days import EARLIEST_DAY, LATEST_DAY, parse_day
 from orgs.errors import Forbidden, InvalidDateRange
 from orgs.models import Organization
 from orgs.queue.enqueue import enqueue
+from orgs.schemas.partial import without_defaults
 from orgs.tasks import run_job
 
 # Credentials that another site's page cannot make a browser send.
@@ -67,6 +68,8 @@ class AOrganizationIn(RequestBody):
 
 class AOrganizationChangeIn(RequestBody):
     """Changes to an organization. Only the fields that are sent change."""
+
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
     logo: Url = Field(None, description="The URL of the logo; null removes it.")
     header_img: Url = Field(
@@ -145,6 +148,7 @@ _LIMIT_FIELDS = {
 @router.post(
     f"{WHITE_LABEL}/organizations",
     **write_operation("Create an organization", AEntityKeyOut),
+    operation_id="create_white_label_organization",
 )
 def create_organization(
     request: HttpRequest, organization_id: Id, data: AOrganizationIn
@@ -165,7 +169,11 @@ def create_organization(
     return {"id": organization.pk, "api_key": text}
 
 
-@router.post(INNER, **write_operation("Update an organization", AGenericOut))
+@router.post(
+    INNER,
+    **write_operation("Update an organization", AGenericOut),
+    operation_id="update_white_label_organization",
+)
 def update_organization(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AOrganizationChangeIn
 ) -> Any:
@@ -180,7 +188,11 @@ def update_organization(
     return {}
 
 
-@router.delete(INNER, **write_operation("Delete an organization", AStartJobOut))
+@router.delete(
+    INNER,
+    **write_operation("Delete an organization", AStartJobOut),
+    operation_id="delete_white_label_organization",
+)
 def delete_organization(request: HttpRequest, organization_id: Id, inner_id: Id) -> Any:
     """Start a job that marks the organization as deleted; its usage is kept.
 
@@ -198,6 +210,7 @@ def delete_organization(request: HttpRequest, organization_id: Id, inner_id: Id)
 @router.get(
     f"{INNER}/restore",
     **write_operation("Restore an organization", AGenericOut, reaches_deleted=True),
+    operation_id="restore_white_label_organization",
 )
 def restore_organization(
     request: HttpRequest, organization_id: Id, inner_id: Id

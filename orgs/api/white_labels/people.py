@@ -92,6 +92,7 @@ class AMemberIn(RequestBody):
     **read_operation(
         "List the jobs of an organization", AJobsOut, reaches_deleted=True
     ),
+    operation_id="list_white_label_jobs",
 )
 def jobs(
     request: HttpRequest, organization_id: Id, inner_id: Id, page: Query[PageIn]
@@ -126,7 +127,11 @@ def _job(job: Job) -> dict[str, Any]:
     }
 
 
-@router.post(f"{INNER}/projects", **write_operation("Create a project", AEntityKeyOut))
+@router.post(
+    f"{INNER}/projects",
+    **write_operation("Create a project", AEntityKeyOut),
+    operation_id="create_white_label_project",
+)
 def create_project(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AProjectIn
 ) -> Any:
@@ -146,7 +151,11 @@ def create_project(
     return {"id": project.pk, "api_key": text}
 
 
-@router.post(f"{INNER}/apiKeys", **write_operation("Create an API key", AEntityKeyOut))
+@router.post(
+    f"{INNER}/apiKeys",
+    **write_operation("Create an API key", AEntityKeyOut),
+    operation_id="create_white_label_api_key",
+)
 def create_api_key(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AApiKeyIn
 ) -> Any:
@@ -171,7 +180,11 @@ def create_api_key(
     return {"id": key.pk, "api_key": text}
 
 
-@router.post(f"{INNER}/members", **write_operation("Add a member", AGenericOut))
+@router.post(
+    f"{INNER}/members",
+    **write_operation("Add a member", AGenericOut),
+    operation_id="add_white_label_member",
+)
 def add_member(
     request: HttpRequest, organization_id: Id, inner_id: Id, data: AMemberIn
 ) -> Any:
@@ -190,7 +203,9 @@ def add_member(
 
 
 @router.delete(
-    f"{INNER}/members/{{user_id}}", **write_operation("Remove a member", AGenericOut)
+    f"{INNER}/members/{{user_id}}",
+    **write_operation("Remove a member", AGenericOut),
+    operation_id="remove_white_label_member",
 )
 def remove_member(
     request: HttpRequest, organization_id: Id, inner_id: Id, user_id: Id

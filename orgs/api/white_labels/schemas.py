@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from orgs.schemas.numbers import PlainBool
+from orgs.schemas.partial import without_defaults
 from orgs.text import to_nfc_deep
 
 _BIGINT = 2**63 - 1
@@ -154,7 +155,9 @@ class AEntitlementLimits(ResponseBody):
 class AEntitlementLimitsIn(AEntitlementLimits):
     """Limits of an organization. Only the limits that are sent change."""
 
-    model_config = RequestBody.model_config
+    model_config = ConfigDict(
+        **RequestBody.model_config, json_schema_extra=without_defaults
+    )
 
 
 class AEntityKeyOut(AGenericOut):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from orgs.api.white_labels.common import (
     WHITE_LABEL,
@@ -18,6 +18,7 @@ from orgs.catalog import Scope
 from orgs.commands.white_labels import change_white_label
 from orgs.models import Member, Organization, Project, WhiteLabel
 from orgs.queries.counting import count_cached, count_or_estimate
+from orgs.schemas.partial import without_defaults
 
 _EMPTY = "Always empty."
 
@@ -57,6 +58,8 @@ class AWhiteLabelInfoOut(AGenericOut):
 class AWhiteLabelIn(RequestBody):
     """Changes to a white label. Only the name can be changed."""
 
+    model_config = ConfigDict(json_schema_extra=without_defaults)
+
     name: Name = Field("", description="The new name.")
 
 
@@ -71,6 +74,7 @@ class AMetricsOut(AGenericOut):
 @router.get(
     WHITE_LABEL,
     **read_operation("Retrieve the white label of an organization", AWhiteLabelInfoOut),
+    operation_id="get_white_label",
 )
 def white_label(request: HttpRequest, organization_id: Id) -> Any:
     """Return the white label that the organization owns."""
@@ -114,6 +118,7 @@ def update_white_label(
 @router.get(
     f"{WHITE_LABEL}/metrics",
     **read_operation("Retrieve the counts of a white label", AMetricsOut),
+    operation_id="get_white_label_metrics",
 )
 def white_label_metrics(request: HttpRequest, organization_id: Id) -> Any:
     """Return the numbers of organizations, users, and projects, without deleted ones.

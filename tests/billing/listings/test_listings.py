@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from billing.ledger.queries.reconciliation import reconcile_period
 from billing.models import Alert, CreditEntry, Invoice
-from config.apidocs import document
+from config.openapi.document import document
 from orgs.models import Organization
 from tests.factories import delete, make_key, make_organization
 from tests.support.console import fill_console
@@ -70,7 +70,7 @@ def error(client: Client, path: str) -> tuple[int, str, list[str]]:
 
 def validator(path: str) -> Any:
     openapi = document()
-    content = openapi["paths"][f"{API}{path}"]["get"]["responses"][200]["content"]
+    content = openapi["paths"][f"{API}{path}"]["get"]["responses"]["200"]["content"]
     schema = content["application/json"]["schema"]
     return jsonschema_rs.validator_for(
         {**schema, "components": openapi["components"]}, validate_formats=True
