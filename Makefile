@@ -10,6 +10,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 STATE_DIR ?= .state
+PROMETHEUS ?= $(shell command -v prometheus)
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -31,7 +32,8 @@ install-%: export REQUESTS_CA_BUNDLE := $(CA_FILE)
 install-%: export UV_SYSTEM_CERTS ?= 1
 endif
 
-.PHONY: up test fuzz bench growth check clean lock real screenshots install browser
+.PHONY: up test fuzz bench growth check clean lock real screenshots install browser \
+	prometheus
 .DEFAULT_GOAL := up
 
 up: install-runtime
@@ -44,7 +46,7 @@ LANES := $(if $(FAST),-m "not browser and not process and not slow")
 # One worker more than cores: tests wait for servers, browsers and killed processes.
 WORKERS ?= $(shell "$(PYTHON)" -c "import os; print(min(4, (os.cpu_count() or 1) + 1))")
 
-test: install-dev $(if $(FAST),,browser)
+test: install-dev $(if $(FAST),,browser prometheus)
 	@exec "$(PY)" -m pytest -n $(WORKERS) --dist loadfile \
 	--no-loadscope-reorder $(LANES) $(ARGS)
 
@@ -122,3 +124,12 @@ browser:
 	chromium fonts-dejavu-core >/dev/null; \
 	else echo "Browser tests need Chromium: install it (apt-get install chromium)" \
 	"or name it: make test CHROMIUM=/path/to/chrome" >&2; exit 1; fi
+
+prometheus:
+	@if [ -n "$(PROMETHEUS)" ]; then exit 0; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	echo "Installing prometheus for the tests of pushes" && apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	prometheus >/dev/null; \
+	else echo "Tests of pushes need Prometheus: install it (apt-get install prometheus)" \
+	"or name it: make test PROMETHEUS=/path/to/prometheus" >&2; exit 1; fi

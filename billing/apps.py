@@ -13,6 +13,7 @@ class BillingConfig(AppConfig):
         from billing.access import receivers as access
         from billing.alerts import receivers as alerts
         from billing.forecast import receivers as forecast
+        from billing.integrations import receivers as integrations
         from billing.ledger import receivers as ledger
         from billing.needs_action import receivers as needs_action
         from billing.stripe import checks
@@ -26,4 +27,5 @@ class BillingConfig(AppConfig):
         access.connect()
         alerts.connect()
         needs_action.connect()
+        integrations.connect()
         checks.register()

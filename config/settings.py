@@ -214,9 +214,14 @@ CELERY_TASK_TIME_LIMIT = 600
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A worker without `-Q` serves both queues, the first one first: while tasks wait for
-# Stripe, usage is rolled up and alerts are evaluated as soon as a process is free.
-CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {"celery": {}, "stripe": {}}
+# A worker without `-Q` serves all queues in this order: while tasks wait for Stripe, or
+# for targets of users, usage is rolled up and alerts are evaluated as soon as a process
+# is free.
+CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {
+    "celery": {},
+    "stripe": {},
+    "targets": {},
+}
 # What a person waits for goes before the rest: 0 is Redis's highest.
 CELERY_TASK_ROUTES = {
     f"billing.{name}": {"queue": "stripe", "priority": priority}
@@ -233,6 +238,7 @@ CELERY_TASK_ROUTES = {
 } | {
     # The queue of usage and alerts, but after these.
     "billing.exports.tasks.write_export": {"queue": "celery", "priority": 6},
+    "metrics.tasks.push_due": {"queue": "targets"},
 }
 # A silent broker must not hold a web request: the row is safe, the sweep finds it.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -267,6 +273,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "metrics.tasks.roll_up_usage",
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},  # a worker that was away does it once
+    },
+    "push-due": {
+        "task": "metrics.tasks.push_due",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},  # the next one does it
     },
     "sweep-rankings": {
         "task": "metrics.tasks.sweep_rankings",

@@ -15,6 +15,18 @@ class TokenMissing(DomainError):
     code = "token_missing"
 
 
+class IntegrationNotFound(NotFound):
+    """The organization has no integration of this kind."""
+
+    code = "integration_not_found"
+
+
+class BackfillNotPossible(DomainError):
+    """A range of days that can't be pushed, or another one is being pushed."""
+
+    code = "backfill_not_possible"
+
+
 class DeploymentNotFound(DomainError):
     """A project that does not exist or belongs to another organization.
 

@@ -2,9 +2,11 @@
 
 from celery import shared_task
 
-from metrics.commands import partitions, roll_up, storage_days
+from metrics.commands import partitions, push_runs, roll_up, storage_days
+from metrics.commands.pushes import mark_changed
 from metrics.commands.rankings import fill_rankings
 from metrics.queries.fleet import find_stale_rankings
+from orgs.queue.debounce import debounced_ids
 
 _BATCH = 1_000  # organizations per transaction
 
@@ -41,3 +43,16 @@ def sweep_rankings() -> None:
     """Recompute rankings of organizations for which a new day has begun."""
     while stale := find_stale_rankings(_BATCH):
         fill_rankings(stale)
+
+
+@shared_task
+def mark_pushes() -> None:
+    """Have the figures of organizations pushed that changed."""
+    for organization_ids in debounced_ids(mark_pushes):
+        mark_changed(organization_ids)
+
+
+@shared_task
+def push_due() -> None:
+    """Send the pushes and backfills that are due, for a time slice."""
+    push_runs.run_pushes()

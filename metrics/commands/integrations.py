@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from metrics.errors import EndpointNotAllowed, TokenMissing
+from metrics.commands.pushes import reset_push
+from metrics.errors import EndpointNotAllowed, IntegrationNotFound, TokenMissing
 from metrics.models import Integration
 from metrics.models.integrations import associated_data
 from orgs.commands.organizations import touch_organization
 from orgs.crypto import decrypt, encrypt, encryption_key_id, key_id_of
 from orgs.errors import SecretUnreadable, UrlNotAllowed
+from orgs.models import Organization
 from orgs.outbound import check_url
 
 
@@ -69,11 +72,12 @@ def _set_integration(
     values["token"] = encrypt(
         target.token, associated_data=associated_data(organization_id, kind)
     )
-    Integration.objects.update_or_create(
+    integration, _ = Integration.objects.update_or_create(
         organization_id=organization_id,
         kind=kind,
         defaults={**values, "set_at": timezone.now()},
     )
+    reset_push(integration)
     return True
 
 
@@ -88,6 +92,38 @@ def _change_without_token(
     if all(getattr(stored, name) == value for name, value in values.items()):
         return False
     rows.update(**values, set_at=timezone.now())
+    reset_push(stored)
+    return True
+
+
+def pause_integration(organization: Organization, kind: str) -> bool:
+    """Stop pushing to an integration until it is resumed; false if it is paused.
+
+    Raises `IntegrationNotFound`.
+    """
+    return _change_pause(organization, kind, timezone.now())
+
+
+def resume_integration(organization: Organization, kind: str) -> bool:
+    """Push to an integration again, at once; false if it is not paused.
+
+    Raises `IntegrationNotFound`.
+    """
+    return _change_pause(organization, kind, None)
+
+
+@transaction.atomic
+def _change_pause(
+    organization: Organization, kind: str, paused_at: datetime | None
+) -> bool:
+    rows = Integration.objects.filter(organization=organization, kind=kind)
+    integration = rows.select_for_update().first()
+    if integration is None:
+        raise IntegrationNotFound("This organization has no such integration.")
+    if (integration.paused_at is None) == (paused_at is None):
+        return False
+    rows.update(paused_at=paused_at)
+    reset_push(integration)
     return True
 
 

@@ -11,6 +11,7 @@ from metrics.models.events import OpenPeriod, UsageEvent
 from metrics.models.fleet import FleetTotal, PendingFleetUsage
 from metrics.models.integrations import Integration
 from metrics.models.pending import PendingUsage, Usage
+from metrics.models.pushes import Push, PushBackfill
 from metrics.models.rates import PriceBook, Rate
 from metrics.models.reports import UsageReport
 from metrics.models.storage import StorageDay, StorageRefund
@@ -30,6 +31,8 @@ __all__ = [
     "PendingUsage",
     "PeriodRerating",
     "PriceBook",
+    "Push",
+    "PushBackfill",
     "Rate",
     "StorageDay",
     "StorageRefund",

@@ -20,7 +20,7 @@ class Integration(models.Model):
 
     `token` is encrypted for this row (`orgs.crypto.encrypt`) and never shown again.
     History does not store it; a new `set_at` shows when and by which user it was
-    replaced.
+    replaced. Its `Push` says when data is pushed and how the last push went.
     """
 
     Kind = IntegrationKind
@@ -34,6 +34,7 @@ class Integration(models.Model):
     endpoint = models.CharField(max_length=2_000)
     token = models.BinaryField(max_length=4_096)
     set_at = models.DateTimeField(default=timezone.now)
+    paused_at = models.DateTimeField(null=True)  # by a person, until they resume it
 
     class Meta:
         constraints = [
@@ -44,7 +45,7 @@ class Integration(models.Model):
                 condition=Q(kind__in=IntegrationKind.values), name="integration_kind"
             ),
             *not_empty("integration", "instance_id", "endpoint"),
-            *in_range("integration", "set_at"),
+            *in_range("integration", "set_at", "paused_at"),
         ]
 
     def __str__(self) -> str:

@@ -16,15 +16,16 @@ class IntegrationFacts:
     instance_id: str
     endpoint: str
     set_at: datetime
+    paused_at: datetime | None = None
+
+
+_FACTS = ("kind", "instance_id", "endpoint", "set_at", "paused_at")
 
 
 def integrations(organization_id: int) -> dict[str, IntegrationFacts]:
     """Return the integrations of an organization by kind, without their tokens."""
     rows = Integration.objects.filter(organization_id=organization_id)
-    return {
-        row[0]: IntegrationFacts(*row)
-        for row in rows.values_list("kind", "instance_id", "endpoint", "set_at")
-    }
+    return {row[0]: IntegrationFacts(*row) for row in rows.values_list(*_FACTS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,14 @@ def find_target(organization_id: int, *, kind: str) -> Target | None:
     Raises `SecretUnreadable` when the token cannot be decrypted.
     """
     rows = Integration.objects.filter(organization_id=organization_id, kind=kind)
-    row = rows.values_list("instance_id", "endpoint", "token").first()
-    if row is None:
-        return None
-    instance_id, endpoint, encrypted = row
+    integration = rows.first()
+    return None if integration is None else decrypt_target(integration)
+
+
+def decrypt_target(integration: Integration) -> Target:
+    """Return where to push to; raise `SecretUnreadable` without a readable token."""
     token = decrypt(
-        bytes(encrypted), associated_data=associated_data(organization_id, kind)
+        bytes(integration.token),
+        associated_data=associated_data(integration.organization_id, integration.kind),
     )
-    return Target(instance_id, endpoint, token)
+    return Target(integration.instance_id, integration.endpoint, token)

@@ -108,6 +108,21 @@ def period_costs(numbers: Mapping[int, int]) -> dict[int, PeriodCost]:
     return {id_: PeriodCost(cost, benchmark_cost) for id_, cost, benchmark_cost in rows}
 
 
+_TOTAL = """
+select coalesce(sum(cost), 0) from metrics_usage
+where organization_id = %(organization_id)s
+"""
+
+
+def total_cost(organization_id: int) -> Decimal:
+    """Return the exact cost of all usage of an organization; one query.
+
+    Reads a row per day, product, meter and project, some 10,000 for a busy year.
+    """
+    [(cost,)] = fetch_all(_TOTAL, {"organization_id": organization_id})
+    return Decimal(cost)
+
+
 _METERS = """
 select meter, sum(quantity), sum(u.cost), sum(benchmark_cost), sum(unpriced_quantity)
 from metrics_openperiod p join metrics_usage u

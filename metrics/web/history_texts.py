@@ -66,6 +66,7 @@ describe(
             "instance_id": Field("account ID"),
             "endpoint": Field("endpoint"),
             "set_at": Field("token", is_hidden=True),
+            "paused_at": Field(phrases=("paused", "resumed")),
         },
         added=lambda row, facts: f"{_target(row, facts)} added: {row['endpoint']}",
     ),

@@ -336,7 +336,6 @@ def test_a_lookup_that_hangs_ends_at_the_deadline(
 
 
 def test_a_target_that_fails_is_left_alone_and_tried_again(loopback: None) -> None:
-    valkey.client().flushdb()
     with receiver(answer(500)) as server:
         target = Target(server.url, breaker="test:1")
         kinds = [send(target, b"", {}).error for _ in range(7)]

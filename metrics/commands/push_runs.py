@@ -1,0 +1,70 @@
+"""Sending what is due to many targets at the same time, for a time slice.
+
+The database is used by one thread; only requests wait in others. So a target that hangs
+costs the others nothing, and each one at most its deadline.
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+
+import redis
+
+from metrics.commands.backfills import claim_backfill
+from metrics.commands.pushes import Delivery, claim_push
+from metrics.queries.pushes import list_due_backfills, list_due_pushes
+from orgs import valkey
+from orgs.outbound import Answer, send
+
+_CONCURRENCY = 16  # requests; each holds one prepared body in memory
+_SLICE_SECONDS = 20.0  # then other tasks have their turn
+_LOCK_SECONDS = 60  # longer than a slice and the requests that run at its end
+
+
+def run_pushes() -> None:
+    """Send what is due until nothing is, or the time slice is over.
+
+    No effect while another worker does it: however many targets hang, they occupy one
+    process.
+    """
+    lock = valkey.client().lock("orgdesk:pushes", timeout=_LOCK_SECONDS, blocking=False)
+    if not lock.acquire():
+        return
+    end = time.monotonic() + _SLICE_SECONDS
+    try:
+        with ThreadPoolExecutor(_CONCURRENCY) as pool:
+            _run(pool, end)
+    finally:
+        with suppress(redis.RedisError):  # then it expires
+            lock.release()
+
+
+def _run(pool: ThreadPoolExecutor, end: float) -> None:
+    running: dict[Future[Answer], Delivery] = {}
+    deliveries = _deliveries(end)
+    while True:
+        while len(running) < _CONCURRENCY and (row := next(deliveries, None)):
+            running[pool.submit(send, row.address, row.body, row.headers)] = row
+        if not running:
+            return
+        # Not for long: what becomes due meanwhile takes the slots that are free.
+        done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+        for future in done:
+            running.pop(future).record(future.result())
+        if time.monotonic() < end:
+            deliveries = _deliveries(end)
+
+
+def _deliveries(end: float) -> Iterator[Delivery]:
+    """Yield claimed requests, longest due first; pushes before backfills."""
+    for claim, keys in (
+        (claim_push, list_due_pushes),
+        (claim_backfill, list_due_backfills),
+    ):
+        while pks := keys(_CONCURRENCY):
+            for pk in pks:
+                if time.monotonic() > end:
+                    return
+                if delivery := claim(pk):
+                    yield delivery

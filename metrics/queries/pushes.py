@@ -1,0 +1,42 @@
+"""Pushes and backfills: those that are due, and how they went."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from metrics.models import Push, PushBackfill
+from orgs.models.work import WorkQuerySet
+
+_BACKFILLS_SHOWN = 5
+
+
+def list_due_pushes(limit: int) -> list[int]:
+    """Return the keys of pushes that are due, longest due first.
+
+    Those of deleted organizations and paused integrations are left out.
+    """
+    return _list_due(Push.objects.all(), limit)
+
+
+def list_due_backfills(limit: int) -> list[int]:
+    """Return the keys of backfills that are due, longest due first."""
+    return _list_due(PushBackfill.objects.all(), limit)
+
+
+def _list_due(rows: WorkQuerySet[Any], limit: int) -> list[int]:
+    active = rows.due().filter(
+        integration__paused_at=None, organization__deleted_at=None
+    )
+    pks = active.order_by("next_attempt_at", "pk").values_list("pk", flat=True)
+    return list(pks[:limit])
+
+
+def list_pushes(organization_id: int) -> dict[str, Push]:
+    """Return the push of each integration by kind, with the integration; one query."""
+    rows = Push.objects.filter(organization_id=organization_id)
+    return {row.integration.kind: row for row in rows.select_related("integration")}
+
+
+def list_backfills(organization_id: int) -> Sequence[PushBackfill]:
+    """Return the last backfills of an organization, newest first; one query."""
+    rows = PushBackfill.objects.filter(organization_id=organization_id)
+    return list(rows.order_by("-pk")[:_BACKFILLS_SHOWN])

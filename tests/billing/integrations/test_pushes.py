@@ -1,0 +1,211 @@
+"""Pushes: when they are due, what answers mean, and that no target delays another."""
+
+import gzip
+import resource
+import time
+from datetime import timedelta
+
+import pytest
+import time_machine
+from pytest_django import Settings
+
+from metrics.commands import push_runs, pushes
+from metrics.commands.integrations import (
+    IncomingTarget,
+    pause_integration,
+    resume_integration,
+    set_integrations,
+)
+from metrics.commands.pushes import claim_push, mark_changed
+from metrics.models import Push
+from metrics.push.remote_write import MAX_SERIES, name_series
+from metrics.push.sources import SOURCES, Figure
+from metrics.queries.pushes import list_due_pushes
+from orgs.models import Organization, WhiteLabel
+from orgs.networks import read_networks
+from orgs.outbound import Answer, ErrorKind
+from tests.factories import NOW, delete, make_organizations
+from tests.support.receivers import answer, hang, receiver
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+URL = "https://prom.example.com/push"
+_MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def push(org: Organization) -> Push:
+    set_integrations(org.pk, {"prom": IncomingTarget("7", URL, "secret")})
+    return Push.objects.get()
+
+
+def get_answer(push: Push, given: Answer) -> Push:
+    """Claim the push and record an answer to its request."""
+    delivery = claim_push(push.pk)
+    assert delivery is not None
+    delivery.record(given)
+    push.refresh_from_db()
+    return push
+
+
+def http(status: int, body: bytes = b"", retry_after: str = "") -> Answer:
+    headers = {"retry-after": retry_after} if retry_after else {}
+    return Answer(status, headers, body, ErrorKind.HTTP, f"Status {status}.", 0.25)
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "message", "refused"),
+    [
+        (http(400, b"out of order sample"), "refused", "Status 400. out of", True),
+        (http(404), "refused", "Status 404.", True),
+        (http(401), "refused", "Status 401.", False),
+        (http(408), "http", "Status 408.", False),
+        (http(429), "http", "Status 429.", False),
+        (http(500, b"ingester\n down"), "http", "Status 500. ingester down", False),
+        (Answer(error=ErrorKind.DNS, message="Unknown."), "dns", "Unknown.", False),
+        (Answer(error=ErrorKind.TOO_LARGE, status=200), "too_large", "", False),
+    ],
+)
+def test_what_fails_says_why_and_waits(
+    push: Push, given: Answer, code: str, message: str, refused: bool
+) -> None:
+    get_answer(push, given)
+
+    assert (push.error_code, push.failures, push.failing_since) == (code, 1, NOW)
+    assert push.error.startswith(message)
+    assert bool(push.refused) == refused
+    wait = push.next_attempt_at - NOW
+    assert timedelta(seconds=11) < wait < timedelta(seconds=19)
+    assert not push.is_failing
+
+
+def test_waits_grow_and_end_with_a_success(
+    push: Push, frozen: time_machine.Traveller
+) -> None:
+    waits = []
+    for _ in range(8):
+        get_answer(push, http(503))
+        waits.append((push.next_attempt_at - NOW).total_seconds())
+        Push.objects.update(next_attempt_at=NOW)
+    assert waits == sorted(waits) or waits[-1] > 400
+    assert max(waits) <= 720
+    assert push.is_failing
+    mark_changed([push.organization_id])  # does not end a backoff
+    push.refresh_from_db()
+    assert push.changed_at is None
+
+    get_answer(push, Answer(204, seconds=0.5))
+    assert (push.failures, push.failing_since, push.error) == (0, None, "")
+    assert (push.seconds, push.items > 10, push.status) == (0.5, True, 204)
+
+
+def test_retry_after_is_obeyed_up_to_an_hour(push: Push) -> None:
+    get_answer(push, http(429, retry_after="300"))
+    assert push.next_attempt_at == NOW + 5 * _MINUTE
+
+
+def test_a_change_during_a_push_is_not_lost(
+    push: Push, frozen: time_machine.Traveller
+) -> None:
+    delivery = claim_push(push.pk)
+    frozen.shift(timedelta(seconds=3))
+    mark_changed([push.organization_id])
+    assert delivery is not None
+    delivery.record(Answer(204))
+
+    push.refresh_from_db()
+    assert push.next_attempt_at == NOW + timedelta(seconds=63)
+
+
+def test_samples_never_go_back_in_time(
+    push: Push, frozen: time_machine.Traveller
+) -> None:
+    get_answer(push, Answer(204))
+    first = push.cursor["at"]
+    frozen.shift(-timedelta(seconds=30))
+    Push.objects.update(next_attempt_at=NOW - _MINUTE)
+    get_answer(push, Answer(204))
+    assert push.cursor["at"] == first + 1
+
+
+def test_a_push_waits_while_it_is_paused_or_the_organization_deleted(
+    org: Organization, push: Push
+) -> None:
+    assert list_due_pushes(9) == [push.pk]
+    assert pause_integration(org, "prom")
+    assert not pause_integration(org, "prom")
+    assert list_due_pushes(9) == []
+    assert resume_integration(org, "prom")
+    assert list_due_pushes(9) == [push.pk]
+    delete(org)
+    assert list_due_pushes(9) == []
+
+
+def test_a_target_that_is_set_again_is_tried_at_once(
+    org: Organization, push: Push
+) -> None:
+    get_answer(push, http(500))
+    set_integrations(org.pk, {"prom": IncomingTarget("7", URL, "other")})
+    push.refresh_from_db()
+    assert (push.failures, push.failing_since, push.error) == (0, None, "")
+    assert list_due_pushes(9) == [push.pk]
+
+
+def test_a_source_that_raises_fails_only_its_push(
+    push: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("x")
+
+    monkeypatch.setattr(SOURCES, "figures", [fail])
+    assert claim_push(push.pk) is None
+    push.refresh_from_db()
+    assert (push.error_code, push.failures, push.lease) == ("unexpected", 1, None)
+
+
+def test_series_above_the_limit_are_left_out_and_counted() -> None:
+    figures = [Figure("orgdesk_a", n, (("n", str(n)),)) for n in range(MAX_SERIES + 4)]
+
+    values, left_out = name_series(figures, (("organization", "x"),))
+
+    assert (len(values), left_out) == (MAX_SERIES, 5)
+    assert values[("__name__", "orgdesk_series_left_out"), ("organization", "x")] == 5
+    assert all(labels == tuple(sorted(labels)) for labels in values)
+
+
+@pytest.mark.slow
+def test_targets_that_hang_flood_or_refuse_delay_no_healthy_one(
+    acme: WhiteLabel, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.OUTBOUND_ALLOWED_NETWORKS = read_networks("127.0.0.0/8")
+    monkeypatch.setattr(pushes, "PUSH_SECONDS", 1.0)
+    bomb = gzip.compress(b"0" * 50_000_000)
+    lines = [{"external_id": f"t-{number:02}"} for number in range(23)]
+    make_organizations(acme, lines)
+    organizations = Organization.objects.filter(external_id__startswith="t-")
+    with (
+        receiver(hang) as hanging,
+        receiver(answer(200, bomb * 2, "Content-Encoding: gzip")) as bombing,
+        receiver(answer(400, b"no")) as refusing,
+        receiver(answer()) as healthy,
+    ):
+        bad = [hanging, bombing, refusing]
+        for number, organization in enumerate(organizations.order_by("pk")):
+            server = bad[number] if number < len(bad) else healthy
+            target = IncomingTarget("1", server.url, "t")
+            set_integrations(organization.pk, {"prom": target})
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        begin = time.monotonic()
+        push_runs.run_pushes()
+        seconds = time.monotonic() - begin
+
+    pushed = Push.objects.filter(failures=0)
+    assert (pushed.count(), len(healthy.requests)) == (20, 20)
+    codes = Push.objects.filter(failures=1).order_by("pk")
+    assert list(codes.values_list("error_code", flat=True)) == [
+        "timeout",
+        "too_large",
+        "refused",
+    ]
+    assert seconds < 10
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+    assert grown < 40_000  # KiB; the bomb inflates to 100 MB
