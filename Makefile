@@ -15,7 +15,7 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
-export STATE_DIR CHROMIUM
+export STATE_DIR CHROMIUM PROMETHEUS
 export UV_PYTHON_DOWNLOADS := never
 # Many containers set it; every process would compile Django and all packages again, which
 # costs 4 s of CPU each.
