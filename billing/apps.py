@@ -18,6 +18,7 @@ class BillingConfig(AppConfig):
         from billing.needs_action import receivers as needs_action
         from billing.stripe import checks
         from billing.stripe import receivers as stripe
+        from billing.webhooks import receivers as webhooks
 
         # Receivers run in this order: a new organization needs its first period before
         # anything is forecast from it.
@@ -28,4 +29,5 @@ class BillingConfig(AppConfig):
         alerts.connect()
         needs_action.connect()
         integrations.connect()
+        webhooks.connect()
         checks.register()

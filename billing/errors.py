@@ -97,3 +97,30 @@ class NothingMissing(Conflict):
     """The charge has no difference that such a decision can explain."""
 
     code = "billing.nothing_missing"
+
+
+class EndpointInvalid(DomainError):
+    """A webhook endpoint cannot have this value; `field` names it."""
+
+    code = "billing.webhook_endpoint_invalid"
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message, fields=(field,))
+
+
+class TooManyEndpoints(Conflict):
+    """The white label has as many webhook endpoints as it can have."""
+
+    code = "billing.too_many_webhook_endpoints"
+
+
+class EndpointDisabled(Conflict):
+    """The webhook endpoint is disabled, so that nothing can be sent to it."""
+
+    code = "billing.webhook_endpoint_disabled"
+
+
+class DeliveryUnfinished(Conflict):
+    """The delivery is still being tried and cannot be sent again yet."""
+
+    code = "billing.delivery_unfinished"

@@ -4,6 +4,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from billing.alerts.kinds import ALERT_KINDS
+from billing.models.webhooks import DisabledBecause
 from orgs.catalog import Scope
 from orgs.days import day_of
 from orgs.queries.history import Values
@@ -13,6 +14,7 @@ from orgs.web.history import (
     Field,
     describe,
     instant,
+    items,
     money,
     name_of,
     number,
@@ -71,6 +73,9 @@ def _recipient(row: Values, facts: Facts) -> str:
     if row["member_id"]:
         member = name_of("orgs.Member")(row["member_id"], facts)
         return f"alert recipient {member}"
+    if row["endpoint_id"]:
+        endpoint = name_of("billing.WebhookEndpoint")(row["endpoint_id"], facts)
+        return f"alert recipient, webhook endpoint {endpoint}"
     return f"alert recipient {row['address']}"
 
 
@@ -250,6 +255,7 @@ describe(
         {
             "member_id": Field("member", name_of("orgs.Member")),
             "address": Field("address"),
+            "endpoint_id": Field("webhook endpoint"),
         },
         scope=_READ,
         references={"member_id": "orgs.Member"},
@@ -270,6 +276,39 @@ describe(
             f"{row['address']} subscribed again to {_kind(row['kind'], facts)}"
         ),
         scope=_READ,
+    ),
+)
+
+
+def _endpoint(row: Values, facts: Facts) -> str:
+    return f"webhook endpoint {row['description'] or row['url']}"
+
+
+def _because(value: Any, facts: Facts) -> str:
+    return DisabledBecause(value).label.lower() if value else "none"
+
+
+describe(
+    "billing.WebhookEndpoint",
+    Description(
+        "integrations",
+        _endpoint,
+        {
+            "white_label_id": Field("white label", name_of("orgs.WhiteLabel")),
+            "kind": Field("kind", word),
+            "url": Field("URL"),
+            "description": Field("description"),
+            "event_types": Field("event types", items),
+            "set_at": Field(phrases=("secret replaced", "secret removed")),
+            "overlap_ends_at": Field("old secret", is_hidden=True),
+            "created_by": Field("author"),
+            "created_at": Field("creation", instant),
+            "disabled_at": Field(phrases=("disabled", "enabled")),
+            "disabled_because": Field("cause", _because),
+        },
+        added=lambda row, facts: f"{_endpoint(row, facts)} added: {row['url']}",
+        scope=_READ,
+        references={"white_label_id": "orgs.WhiteLabel"},
     ),
 )
 

@@ -22,6 +22,19 @@ charges_waiting = Signal()
 # with a limit.
 periods_closing = Signal()
 
+# period_ids: list[int]. These periods were closed and, unless a person closed them,
+# their charges were written.
+periods_closed = Signal()
+
+# organization_ids: list[int], now: datetime. Access of these organizations began or
+# ceased to be refused, or for another reason.
+access_changed = Signal()
+
+# organization_ids: list[int], alert_ids: list[int], is_current: bool, now: datetime.
+# Organizations were evaluated and these alerts are new; without `is_current`, only
+# their complete days. Alerts that a higher threshold covers are left out.
+organizations_evaluated = Signal()
+
 # organization_ids: list[int]. Stripe's previews of their next invoices were marked as
 # outdated and should be read again soon.
 previews_outdated = Signal()

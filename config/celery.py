@@ -14,6 +14,7 @@ _PACKAGES = (
     "billing.ledger",
     "billing.needs_action",
     "billing.stripe",
+    "billing.webhooks",
     "config.dev.demo",
     "metrics",
     "orgs",

@@ -352,6 +352,17 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=10),
         "options": {"expires": 10},  # a worker that was away does it once
     },
+    "sweep-webhooks": {
+        # Retries begin after seconds.
+        "task": "billing.webhooks.tasks.sweep_webhooks",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},  # a worker that was away does it once
+    },
+    "delete-old-webhooks": {
+        "task": "billing.webhooks.tasks.delete_old_webhooks",
+        "schedule": crontab(minute="27", hour="3"),
+        "options": {"expires": 3_600},
+    },
     "sweep-syncs": {
         "task": "billing.stripe.tasks.sweep_syncs",
         "schedule": crontab(minute="*"),
@@ -517,6 +528,14 @@ try:
     EXPORT_RETENTION = read_days(env.str("EXPORT_RETENTION_DAYS", "7"))
 except ValueError as error:
     raise ImproperlyConfigured(f"EXPORT_RETENTION_DAYS {error}") from None
+
+# --- Webhooks ---------------------------------------------------------------------
+
+# How many days events, their deliveries, and the log of these are kept.
+try:
+    WEBHOOK_RETENTION = read_days(env.str("WEBHOOK_RETENTION_DAYS", "30"))
+except ValueError as error:
+    raise ImproperlyConfigured(f"WEBHOOK_RETENTION_DAYS {error}") from None
 
 # --- History ----------------------------------------------------------------------
 

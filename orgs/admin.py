@@ -17,6 +17,7 @@ from orgs.catalog import Scope
 from orgs.commands.keys import create_api_key
 from orgs.commands.organizations import (
     signal_availability,
+    signal_changed,
     signal_created,
     signal_entitlements,
     signal_people,
@@ -197,6 +198,21 @@ class OrganizationAdmin(VisibleRowsAdmin):
     ) -> None:
         super().save_related(request, form, formsets, change)
         signal_entitlements([form.instance.pk])
+        if change:
+            self._signal_changed(form, formsets)
+
+    def _signal_changed(self, form: Any, formsets: Any) -> None:
+        """Notify the apps above of what a person changed on the page."""
+        organization, fields = form.instance, {*form.changed_data}
+        if "deleted_at" in fields and (
+            bool(form.initial["deleted_at"]) is not bool(organization.deleted_at)
+        ):
+            change = "deleted" if organization.deleted_at else "restored"
+            signal_changed([organization.pk], change)
+        if any(formset.has_changed() for formset in formsets):
+            fields.add("entitlements")
+        if fields := fields - {"deleted_at"}:
+            signal_changed([organization.pk], "updated", fields)
 
 
 class _PeopleAdmin(VisibleRowsAdmin):

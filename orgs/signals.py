@@ -13,5 +13,8 @@ organizations_created = Signal()
 people_changed = Signal()
 # organization_ids: list[int]; they were deleted, restored, activated or deactivated
 availability_changed = Signal()
+# organization_ids: list[int], change: str, fields: list[str]. A person or program
+# "updated" these fields of organizations, or "deleted" or "restored" organizations.
+organizations_changed = Signal()
 # organization_ids: list[int]; their limits, or the contract year of these, changed
 entitlements_changed = Signal()

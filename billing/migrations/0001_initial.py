@@ -9,6 +9,8 @@ import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django.db.models.functions.comparison
 import django.utils.timezone
+import billing.models.webhooks
+import uuid
 import pgtrigger.compiler
 import pgtrigger.migrations
 import orgs.models.fields
@@ -751,7 +753,6 @@ class Migration(migrations.Migration):
                     ('address', models.EmailField(blank=True, max_length=254)),
                 ],
                 options={
-                    'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('member', None), models.Q(('address', ''), _negated=True)), models.Q(('address', ''), ('member__isnull', False)), _connector='OR'), name='alert_recipient_member_or_address'), models.UniqueConstraint(fields=('organization', 'member', 'address'), name='alert_recipient_once', nulls_distinct=False)],
                 },
             ),
             migrations.CreateModel(
@@ -968,18 +969,6 @@ class Migration(migrations.Migration):
                 trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_alertoptoutevent" ("address", "created_at", "id", "kind", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (OLD."address", OLD."created_at", OLD."id", OLD."kind", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id"); RETURN NULL;', hash='8addc4169a7d34c7a626e6f9dbaf98216c05ad99', operation='DELETE', pgid='pgtrigger_delete_delete_46c4e', table='billing_alertoptout', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
-                model_name='alertrecipient',
-                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_alertrecipientevent" ("address", "id", "member_id", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."address", NEW."id", NEW."member_id", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id"); RETURN NULL;', hash='22b890e0f3849aeeb13da131650fe2dd4e32eb66', operation='INSERT', pgid='pgtrigger_insert_insert_3c8c4', table='billing_alertrecipient', when='AFTER')),
-            ),
-            pgtrigger.migrations.AddTrigger(
-                model_name='alertrecipient',
-                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "billing_alertrecipientevent" ("address", "id", "member_id", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."address", NEW."id", NEW."member_id", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id"); RETURN NULL;', hash='f661e311c38252273dc37240deee2fa9e2312918', operation='UPDATE', pgid='pgtrigger_update_update_5a888', table='billing_alertrecipient', when='AFTER')),
-            ),
-            pgtrigger.migrations.AddTrigger(
-                model_name='alertrecipient',
-                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_alertrecipientevent" ("address", "id", "member_id", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (OLD."address", OLD."id", OLD."member_id", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id"); RETURN NULL;', hash='46d2f4de3961d2706095aeb5435522cd628fbdc1', operation='DELETE', pgid='pgtrigger_delete_delete_f656d', table='billing_alertrecipient', when='AFTER')),
-            ),
-            pgtrigger.migrations.AddTrigger(
                 model_name='invoice',
                 trigger=pgtrigger.compiler.Trigger(name='fill_white_label', sql=pgtrigger.compiler.UpsertTriggerSql(func='\n            NEW.white_label_id = (select white_label_id from orgs_organization\n                where id = NEW.organization_id);\n            RETURN NEW;\n        ', hash='a9fa5997508cb15d94d8bb7cd4e088bd6b1a850d', operation='INSERT OR UPDATE OF "organization_id"', pgid='pgtrigger_fill_white_label_f8b0c', table='billing_invoice', when='BEFORE')),
             ),
@@ -1149,5 +1138,332 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='unpricedwriteoff',
             index=models.Index(fields=['-created_at', '-id'], name='write_off_newest'),
+        ),
+        migrations.CreateModel(
+            name='OpenIncident',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('type', models.CharField(max_length=64)),
+                ('subject', models.CharField(blank=True, max_length=500)),
+                ('alert_kind', models.CharField(max_length=16)),
+                ('event_key', models.CharField(max_length=40)),
+                ('since', models.DateTimeField(default=django.utils.timezone.now)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='OutgoingEvent',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('key', models.CharField(default=billing.models.webhooks.new_event_key, max_length=40, unique=True)),
+                ('type', models.CharField(max_length=64)),
+                ('object_key', models.CharField(max_length=600)),
+                ('payload', models.TextField()),
+                ('is_test', models.BooleanField(default=False)),
+                ('occurred_at', models.DateTimeField(default=django.utils.timezone.now)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='WebhookAttempt',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('number', models.PositiveSmallIntegerField()),
+                ('at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('url', models.CharField(max_length=2000)),
+                ('request_headers', models.JSONField(default=dict)),
+                ('request_body', models.TextField()),
+                ('status_code', models.PositiveSmallIntegerField(null=True)),
+                ('answer_headers', models.JSONField(default=dict)),
+                ('answer', models.TextField(blank=True)),
+                ('latency_ms', models.PositiveIntegerField()),
+                ('error_kind', models.CharField(blank=True, max_length=32)),
+                ('error', models.CharField(blank=True, max_length=500)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='WebhookDelivery',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('state', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('canceled', 'Canceled')], default='pending', max_length=8)),
+                ('attempts', models.PositiveSmallIntegerField(default=0)),
+                ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('sweep_after', models.DateTimeField(null=True)),
+                ('lease', models.UUIDField(null=True)),
+                ('leased_until', models.DateTimeField(null=True)),
+                ('started_at', models.DateTimeField(null=True)),
+                ('finished_at', models.DateTimeField(null=True)),
+                ('error_code', models.CharField(blank=True, max_length=64)),
+                ('error', models.TextField(blank=True)),
+                ('object_key', models.CharField(max_length=600)),
+                ('reason', models.CharField(choices=[('event', 'Event'), ('replay', 'Replay'), ('resend', 'Resent'), ('test', 'Test')], default='event', max_length=6)),
+                ('requested_by', models.CharField(blank=True, max_length=200)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('status_code', models.PositiveSmallIntegerField(null=True)),
+                ('latency_ms', models.PositiveIntegerField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='WebhookEndpoint',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('webhook', 'Webhook'), ('slack', 'Slack'), ('teams', 'Microsoft Teams'), ('pagerduty', 'PagerDuty')], default='webhook', max_length=9)),
+                ('url', models.CharField(max_length=2000)),
+                ('description', models.CharField(blank=True, max_length=200)),
+                ('event_types', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), size=None)),
+                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ('secret', models.BinaryField(max_length=4096)),
+                ('set_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('old_secret', models.BinaryField(max_length=4096, null=True)),
+                ('overlap_ends_at', models.DateTimeField(null=True)),
+                ('created_by', models.CharField(blank=True, max_length=200)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('disabled_at', models.DateTimeField(null=True)),
+                ('disabled_because', models.CharField(blank=True, choices=[('person', 'Disabled by a person'), ('gone', 'The endpoint answered 410 Gone'), ('failing', 'Every delivery failed for three days')], max_length=7)),
+                ('failures', models.PositiveIntegerField(default=0)),
+                ('failing_since', models.DateTimeField(null=True)),
+                ('held_until', models.DateTimeField(null=True)),
+                ('last_success_at', models.DateTimeField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='WebhookEndpointEvent',
+            fields=[
+                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
+                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
+                ('pgh_label', models.TextField(help_text='The event label.')),
+                ('id', models.BigIntegerField()),
+                ('kind', models.CharField(choices=[('webhook', 'Webhook'), ('slack', 'Slack'), ('teams', 'Microsoft Teams'), ('pagerduty', 'PagerDuty')], default='webhook', max_length=9)),
+                ('url', models.CharField(max_length=2000)),
+                ('description', models.CharField(blank=True, max_length=200)),
+                ('event_types', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), size=None)),
+                ('set_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('overlap_ends_at', models.DateTimeField(null=True)),
+                ('created_by', models.CharField(blank=True, max_length=200)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('disabled_at', models.DateTimeField(null=True)),
+                ('disabled_because', models.CharField(blank=True, choices=[('person', 'Disabled by a person'), ('gone', 'The endpoint answered 410 Gone'), ('failing', 'Every delivery failed for three days')], max_length=7)),
+            ],
+            options={
+                'abstract': False,
+            },
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='alertrecipient',
+            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_alertrecipientevent" ("address", "endpoint_id", "id", "member_id", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."address", NEW."endpoint_id", NEW."id", NEW."member_id", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id"); RETURN NULL;', hash='ef194a468bec399f027e882fc06cf018376c1b4f', operation='INSERT', pgid='pgtrigger_insert_insert_3c8c4', table='billing_alertrecipient', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='alertrecipient',
+            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "billing_alertrecipientevent" ("address", "endpoint_id", "id", "member_id", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."address", NEW."endpoint_id", NEW."id", NEW."member_id", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id"); RETURN NULL;', hash='2d6759e2b55e52c01de32726b52c37566597f094', operation='UPDATE', pgid='pgtrigger_update_update_5a888', table='billing_alertrecipient', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='alertrecipient',
+            trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_alertrecipientevent" ("address", "endpoint_id", "id", "member_id", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (OLD."address", OLD."endpoint_id", OLD."id", OLD."member_id", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id"); RETURN NULL;', hash='649b3d54f2a27955f210087adaf1e11aabd361e4', operation='DELETE', pgid='pgtrigger_delete_delete_f656d', table='billing_alertrecipient', when='AFTER')),
+        ),
+        migrations.AddField(
+            model_name='openincident',
+            name='organization',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization'),
+        ),
+        migrations.AddField(
+            model_name='outgoingevent',
+            name='organization',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization'),
+        ),
+        migrations.AddField(
+            model_name='outgoingevent',
+            name='white_label',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel'),
+        ),
+        migrations.AddField(
+            model_name='webhookdelivery',
+            name='event',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='billing.outgoingevent'),
+        ),
+        migrations.AddField(
+            model_name='webhookattempt',
+            name='delivery',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='log', to='billing.webhookdelivery'),
+        ),
+        migrations.AddField(
+            model_name='webhookendpoint',
+            name='organization',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='webhook_endpoints', to='orgs.organization'),
+        ),
+        migrations.AddField(
+            model_name='webhookendpoint',
+            name='white_label',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='webhook_endpoints', to='orgs.whitelabel'),
+        ),
+        migrations.AddField(
+            model_name='webhookdelivery',
+            name='endpoint',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='billing.webhookendpoint'),
+        ),
+        migrations.AddField(
+            model_name='alertrecipient',
+            name='endpoint',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='billing.webhookendpoint'),
+        ),
+        migrations.AddField(
+            model_name='alertrecipientevent',
+            name='endpoint',
+            field=models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='billing.webhookendpoint'),
+        ),
+        migrations.AddConstraint(
+            model_name='alertrecipient',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('endpoint', None), ('member', None), models.Q(('address', ''), _negated=True)), models.Q(('address', ''), ('endpoint', None), ('member__isnull', False)), models.Q(('address', ''), ('endpoint__isnull', False), ('member', None)), _connector='OR'), name='alert_recipient_one_of_three'),
+        ),
+        migrations.AddConstraint(
+            model_name='alertrecipient',
+            constraint=models.UniqueConstraint(fields=('organization', 'member', 'address', 'endpoint'), name='alert_recipient_once', nulls_distinct=False),
+        ),
+        migrations.AddField(
+            model_name='webhookendpointevent',
+            name='organization',
+            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization'),
+        ),
+        migrations.AddField(
+            model_name='webhookendpointevent',
+            name='pgh_context',
+            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context'),
+        ),
+        migrations.AddField(
+            model_name='webhookendpointevent',
+            name='pgh_obj',
+            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='billing.webhookendpoint'),
+        ),
+        migrations.AddField(
+            model_name='webhookendpointevent',
+            name='white_label',
+            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.whitelabel'),
+        ),
+        migrations.AddConstraint(
+            model_name='openincident',
+            constraint=models.UniqueConstraint(fields=('organization', 'type', 'subject'), name='open_incident_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='openincident',
+            constraint=models.CheckConstraint(condition=models.Q(('type', ''), _negated=True), name='open_incident_type_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='openincident',
+            constraint=models.CheckConstraint(condition=models.Q(('alert_kind', ''), _negated=True), name='open_incident_alert_kind_given'),
+        ),
+        migrations.AddIndex(
+            model_name='outgoingevent',
+            index=models.Index(fields=['white_label', 'occurred_at', 'id'], name='outgoing_event_by_time'),
+        ),
+        migrations.AddIndex(
+            model_name='outgoingevent',
+            index=models.Index(fields=['occurred_at'], name='outgoing_event_oldest'),
+        ),
+        migrations.AddConstraint(
+            model_name='outgoingevent',
+            constraint=models.CheckConstraint(condition=models.Q(('type', ''), _negated=True), name='outgoing_event_type_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='outgoingevent',
+            constraint=models.CheckConstraint(condition=models.Q(('object_key', ''), _negated=True), name='outgoing_event_object_key_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='outgoingevent',
+            constraint=models.CheckConstraint(condition=models.Q(('payload', ''), _negated=True), name='outgoing_event_payload_given'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookattempt',
+            index=models.Index(fields=['delivery', 'id'], name='webhook_attempt_in_order'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookendpoint',
+            index=models.Index(fields=['white_label', '-id'], name='webhook_endpoint_newest'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookendpoint',
+            index=models.Index(condition=models.Q(('disabled_because__in', ['gone', 'failing'])), fields=['white_label', 'disabled_at'], name='webhook_endpoint_faulty'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookendpoint',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['webhook', 'slack', 'teams', 'pagerduty'])), name='webhook_endpoint_kind'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookendpoint',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('disabled_at', None), ('disabled_because', '')), models.Q(('disabled_at__isnull', False), ('disabled_because__in', ['person', 'gone', 'failing'])), _connector='OR'), name='webhook_endpoint_disabled'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookendpoint',
+            constraint=models.CheckConstraint(condition=models.Q(('event_types__len__gte', 1)), name='webhook_endpoint_event_types_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookendpoint',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('old_secret', None), ('overlap_ends_at', None)), models.Q(('old_secret__isnull', False), ('overlap_ends_at__isnull', False)), _connector='OR'), name='webhook_endpoint_old_secret_ends'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookendpoint',
+            constraint=models.CheckConstraint(condition=models.Q(('url', ''), _negated=True), name='webhook_endpoint_url_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookendpoint',
+            constraint=models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='webhook_endpoint_created_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookendpoint',
+            constraint=models.CheckConstraint(condition=models.Q(('updated_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('updated_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='webhook_endpoint_updated_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookendpoint',
+            constraint=models.CheckConstraint(condition=models.Q(('disabled_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('disabled_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='webhook_endpoint_disabled_at_in_range'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookdelivery',
+            index=models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['next_attempt_at'], name='webhook_delivery_unfinished'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookdelivery',
+            index=models.Index(fields=['endpoint', '-id'], name='webhook_delivery_by_endpoint'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookdelivery',
+            index=models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['endpoint', 'id'], name='webhook_delivery_waiting'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookdelivery',
+            index=models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['endpoint', 'object_key', 'id'], name='webhook_delivery_of_object'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookdelivery',
+            index=models.Index(condition=models.Q(('state', 'failed')), fields=['endpoint', '-id'], name='webhook_delivery_failed'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookdelivery',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'done', 'failed', 'canceled'])), name='webhook_delivery_state'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookdelivery',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ('pending', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('done', 'failed', 'canceled'))), _connector='OR'), name='webhook_delivery_finished_ended'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookdelivery',
+            constraint=models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='webhook_delivery_lease_running'),
+        ),
+        migrations.AddConstraint(
+            model_name='webhookdelivery',
+            constraint=models.CheckConstraint(condition=models.Q(('reason__in', ['event', 'replay', 'resend', 'test'])), name='webhook_delivery_reason'),
+        ),
+        migrations.AddIndex(
+            model_name='webhookendpointevent',
+            index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='webhookendpoint_event_newest'),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='webhookendpoint',
+            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_webhookendpointevent" ("created_at", "created_by", "description", "disabled_at", "disabled_because", "event_types", "id", "kind", "organization_id", "overlap_ends_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "set_at", "updated_at", "url", "white_label_id") VALUES (NEW."created_at", NEW."created_by", NEW."description", NEW."disabled_at", NEW."disabled_because", NEW."event_types", NEW."id", NEW."kind", NEW."organization_id", NEW."overlap_ends_at", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."set_at", NEW."updated_at", NEW."url", NEW."white_label_id"); RETURN NULL;', hash='98e0b7d2d8fcc3e9e880399d06341bed174c2319', operation='INSERT', pgid='pgtrigger_insert_insert_37240', table='billing_webhookendpoint', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='webhookendpoint',
+            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."created_by" IS DISTINCT FROM (NEW."created_by") OR OLD."description" IS DISTINCT FROM (NEW."description") OR OLD."disabled_at" IS DISTINCT FROM (NEW."disabled_at") OR OLD."disabled_because" IS DISTINCT FROM (NEW."disabled_because") OR OLD."event_types" IS DISTINCT FROM (NEW."event_types") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."kind" IS DISTINCT FROM (NEW."kind") OR OLD."organization_id" IS DISTINCT FROM (NEW."organization_id") OR OLD."overlap_ends_at" IS DISTINCT FROM (NEW."overlap_ends_at") OR OLD."set_at" IS DISTINCT FROM (NEW."set_at") OR OLD."updated_at" IS DISTINCT FROM (NEW."updated_at") OR OLD."url" IS DISTINCT FROM (NEW."url") OR OLD."white_label_id" IS DISTINCT FROM (NEW."white_label_id"))', func='INSERT INTO "billing_webhookendpointevent" ("created_at", "created_by", "description", "disabled_at", "disabled_because", "event_types", "id", "kind", "organization_id", "overlap_ends_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "set_at", "updated_at", "url", "white_label_id") VALUES (NEW."created_at", NEW."created_by", NEW."description", NEW."disabled_at", NEW."disabled_because", NEW."event_types", NEW."id", NEW."kind", NEW."organization_id", NEW."overlap_ends_at", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."set_at", NEW."updated_at", NEW."url", NEW."white_label_id"); RETURN NULL;', hash='f46db5be22ebedf017ab297c568b8ab936830f79', operation='UPDATE', pgid='pgtrigger_update_update_bb7f3', table='billing_webhookendpoint', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='webhookendpoint',
+            trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_webhookendpointevent" ("created_at", "created_by", "description", "disabled_at", "disabled_because", "event_types", "id", "kind", "organization_id", "overlap_ends_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "set_at", "updated_at", "url", "white_label_id") VALUES (OLD."created_at", OLD."created_by", OLD."description", OLD."disabled_at", OLD."disabled_because", OLD."event_types", OLD."id", OLD."kind", OLD."organization_id", OLD."overlap_ends_at", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."set_at", OLD."updated_at", OLD."url", OLD."white_label_id"); RETURN NULL;', hash='d222c42d8bd13b2291c4c13385e226475de5d110', operation='DELETE', pgid='pgtrigger_delete_delete_68575', table='billing_webhookendpoint', when='AFTER')),
         ),
     ]

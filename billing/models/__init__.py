@@ -27,6 +27,13 @@ from billing.models.saved_views import SavedView
 from billing.models.stripe_events import StripeEvent
 from billing.models.sync import SyncRun, SyncSeen
 from billing.models.upcoming import UpcomingInvoice
+from billing.models.webhooks import (
+    OpenIncident,
+    OutgoingEvent,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from billing.models.write_offs import UnpricedWriteOff
 
 __all__ = [
@@ -51,6 +58,8 @@ __all__ = [
     "Invoice",
     "InvoiceAdjustment",
     "LimitRanking",
+    "OpenIncident",
+    "OutgoingEvent",
     "Price",
     "ReasonSnooze",
     "RefusalReason",
@@ -65,4 +74,7 @@ __all__ = [
     "UnpricedWriteOff",
     "UpcomingInvoice",
     "UsageReason",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

@@ -246,7 +246,10 @@ class AlertSettings(models.Model):
 
 @with_history()
 class AlertRecipient(models.Model):
-    """An additional recipient: a member, by its current address, or an address."""
+    """An additional recipient: a member, by its current address, or an address.
+
+    Or a webhook endpoint, such as a Slack channel: see `billing.webhooks`.
+    """
 
     organization = models.ForeignKey(
         "orgs.Organization", on_delete=models.CASCADE, related_name="alert_recipients"
@@ -255,22 +258,32 @@ class AlertRecipient(models.Model):
         "orgs.Member", on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
     address = models.EmailField(max_length=254, blank=True)
+    endpoint = models.ForeignKey(
+        "billing.WebhookEndpoint",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
 
     class Meta:
         constraints = [
             CheckConstraint(
-                condition=Q(member=None) & ~Q(address="")
-                | Q(member__isnull=False, address=""),
-                name="alert_recipient_member_or_address",
+                condition=Q(member=None, endpoint=None) & ~Q(address="")
+                | Q(member__isnull=False, endpoint=None, address="")
+                | Q(member=None, endpoint__isnull=False, address=""),
+                name="alert_recipient_one_of_three",
             ),
             UniqueConstraint(
-                fields=["organization", "member", "address"],
+                fields=["organization", "member", "address", "endpoint"],
                 nulls_distinct=False,
                 name="alert_recipient_once",
             ),
         ]
 
     def __str__(self) -> str:
+        if self.endpoint_id is not None:
+            return f"webhook endpoint {self.endpoint_id}"
         return self.address or f"member {self.member_id}"
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from orgs.commands.jobs import cancel_jobs, refuse_owner
 from orgs.commands.organizations import (
     signal_availability,
+    signal_changed,
     signal_created,
     signal_entitlements,
     signal_people,
@@ -51,7 +52,7 @@ def create_organization(
     except IntegrityError:
         raise _exists(white_label, organization.external_id) from None
     if entitlements is not None:
-        set_entitlements(organization, entitlements)
+        _set_entitlements(organization, entitlements)
         organization.refresh_from_db(fields=["updated_at"])
     signal_created([organization.pk])
     if not organization.is_active:
@@ -78,18 +79,23 @@ def change_organization(
 ) -> Organization:
     """Change only the given fields; the row is locked and read again first."""
     current = Organization.objects.select_for_update().get(pk=organization.pk)
+    before = {name: getattr(current, name) for name in values}
     for name, value in values.items():
         setattr(current, name, value)
     if values:
         _check(current, exclude=["white_label"])
         _save(current, [*values, "updated_at"])
+    changed = {name for name in values if before[name] != getattr(current, name)}
     if "is_active" in values:
         signal_availability([current.pk])
     if "contract_started_on" in values:  # it decides the year that limits are for
         signal_entitlements([current.pk])
     if entitlements is not None:
-        set_entitlements(current, entitlements)
+        _, is_changed = _set_entitlements(current, entitlements)
+        changed |= {"entitlements"} if is_changed else set()
     current.refresh_from_db(fields=["updated_at"])
+    if changed:
+        signal_changed([current.pk], "updated", changed)
     return current
 
 
@@ -116,6 +122,16 @@ def _check(row: Organization | Member | Project, *, exclude: list[str]) -> None:
 @transaction.atomic
 def set_entitlements(organization: Organization, values: Values) -> Entitlements:
     """Change only the given limits; None removes a limit."""
+    entitlements, is_changed = _set_entitlements(organization, values)
+    if is_changed:
+        signal_changed([organization.pk], "updated", ["entitlements"])
+    return entitlements
+
+
+def _set_entitlements(
+    organization: Organization, values: Values
+) -> tuple[Entitlements, bool]:
+    """Change the limits; return them, and whether any differs from before."""
     Entitlements.objects.get_or_create(organization=organization)
     entitlements = Entitlements.objects.select_for_update().get(
         organization=organization
@@ -124,10 +140,11 @@ def set_entitlements(organization: Organization, values: Values) -> Entitlements
     for name, value in values.items():
         setattr(entitlements, name, value)
     entitlements.save()
-    if before != dict(values):
+    is_changed = before != dict(values)
+    if is_changed:
         touch_organization(organization.pk)
     signal_entitlements([organization.pk])
-    return entitlements
+    return entitlements, is_changed
 
 
 @transaction.atomic
@@ -137,10 +154,11 @@ def delete_organization(organization: Organization) -> None:
     Raises `Conflict` for the owner of a white label.
     """
     refuse_owner(organization)
-    Organization.objects.filter(pk=organization.pk, deleted_at=None).update(
-        deleted_at=timezone.now(), updated_at=timezone.now()
-    )
+    rows = Organization.objects.filter(pk=organization.pk, deleted_at=None)
+    deleted = rows.update(deleted_at=timezone.now(), updated_at=timezone.now())
     signal_availability([organization.pk])
+    if deleted:
+        signal_changed([organization.pk], "deleted")
 
 
 @transaction.atomic
@@ -151,10 +169,14 @@ def restore_organization(organization: Organization) -> None:
     """
     kind = Job.Kind.DELETE_ORGANIZATION
     cancel_jobs(organization.pk, kind, reason="The organization was restored.")
-    Organization.objects.filter(pk=organization.pk).update(
-        deleted_at=None, updated_at=timezone.now()
-    )
+    rows = Organization.objects.filter(pk=organization.pk)
+    deleted, now = rows.filter(deleted_at__isnull=False), timezone.now()
+    restored = deleted.update(deleted_at=None, updated_at=now)
+    if not restored:
+        rows.update(updated_at=now)
     signal_availability([organization.pk])
+    if restored:
+        signal_changed([organization.pk], "restored")
 
 
 @transaction.atomic

@@ -20,6 +20,7 @@ from orgs.commands.organizations import (
     IncomingMember,
     IncomingOrganization,
     IncomingProject,
+    signal_changed,
     signal_created,
     signal_entitlements,
     signal_people,
@@ -41,9 +42,13 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class _Changes:
-    """IDs of organizations that are new, and whose limits or people changed."""
+    """IDs of organizations that are new, and whose limits or people changed.
+
+    Of updated organizations also the names of the changed fields.
+    """
 
     created: set[int] = field(default_factory=set)
+    updated: dict[int, set[str]] = field(default_factory=dict)
     entitled: set[int] = field(default_factory=set)
     people: set[int] = field(default_factory=set)
 
@@ -90,13 +95,19 @@ def _load_round(
     known = _lock(white_label, lines)
     created = _create(white_label, [lines[key] for key in lines if key not in known])
     rows = {key: row for key, row in known.items() if row.deleted_at is None} | created
-    changed, moved = _update(rows, lines)
+    names = _update(rows, lines)
+    changed = set(names)
+    moved = {id_ for id_, fields in names.items() if "contract_started_on" in fields}
     limited = _set_entitlements(rows, lines)
     touch_organizations(limited)
     people = _set_people(Member, _listed(rows, lines, "members"))
     people |= _set_people(Project, _listed(rows, lines, "projects"))
     changes.created |= {row.pk for row in created.values()}
     changes.entitled |= moved | limited
+    for id_ in changed | limited:
+        changes.updated.setdefault(id_, set()).update(names.get(id_, ()))
+    for id_ in limited:
+        changes.updated[id_].add("entitlements")
     changes.people |= people
     changed |= limited | people
     return {
@@ -123,6 +134,11 @@ def _signal(changes: _Changes) -> None:
         signal_people(sorted(new))
     if entitled := changes.entitled - changes.created:
         signal_entitlements(sorted(entitled))
+    by_fields: dict[tuple[str, ...], list[int]] = {}
+    for id_ in sorted(changes.updated.keys() - changes.created):
+        by_fields.setdefault(tuple(sorted(changes.updated[id_])), []).append(id_)
+    for fields, ids in by_fields.items():
+        signal_changed(ids, "updated", fields)
 
 
 def _lock(
@@ -175,8 +191,8 @@ def _apply(row: Model, values: Mapping[str, Any]) -> set[str]:
 
 def _update(
     rows: Mapping[str, Organization], lines: Mapping[str, IncomingOrganization]
-) -> tuple[set[int], set[int]]:
-    """Update organizations; return the IDs of the changed, and of moved contracts."""
+) -> dict[int, set[str]]:
+    """Update organizations; return the changed fields by the ID of the changed."""
     names = {
         row: _apply(row, _given(lines[key], _COLUMNS)) for key, row in rows.items()
     }
@@ -185,8 +201,7 @@ def _update(
     for row in changed:
         row.updated_at = now
     Organization.objects.bulk_update(changed, [*_COLUMNS, "updated_at"])
-    moved = {row.pk for row in changed if "contract_started_on" in names[row]}
-    return {row.pk for row in changed}, moved
+    return {row.pk: names[row] for row in changed}
 
 
 _LIMITS = tuple(field.name for field in structs.fields(IncomingEntitlements))

@@ -13,6 +13,7 @@ from orgs.models.fields import EARLIEST, LATEST
 from orgs.signals import (
     availability_changed,
     entitlements_changed,
+    organizations_changed,
     organizations_created,
     people_changed,
 )
@@ -107,6 +108,22 @@ def signal_availability(organization_ids: Sequence[int]) -> None:
 def signal_entitlements(organization_ids: Sequence[int]) -> None:
     """Notify the apps above of changed entitlements, in the caller's transaction."""
     entitlements_changed.send(Entitlements, organization_ids=list(organization_ids))
+
+
+def signal_changed(
+    organization_ids: Sequence[int], change: str, fields: Collection[str] = ()
+) -> None:
+    """Notify the apps above of changes of organizations, in the caller's transaction.
+
+    `change` is `updated`, with the names of the fields, `deleted` or `restored`; the
+    name `entitlements` stands for all limits.
+    """
+    organizations_changed.send(
+        Organization,
+        organization_ids=list(organization_ids),
+        change=change,
+        fields=sorted(fields),
+    )
 
 
 def touch_organization(organization_id: int) -> None:

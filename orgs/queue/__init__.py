@@ -1,1 +1,1 @@
-"""Ways to start a background task: one row at once, or many rows debounced."""
+"""Ways to start a background task, and to limit how many workers do one."""

@@ -20,6 +20,7 @@ from billing.access.queries.facts import AccessDetails, list_access_details
 from billing.access.queries.refusals import DecisionChange, list_decision_changes
 from billing.models import AccessRefusal, CreditEntry, RefusalReason
 from billing.models.mirrors import SubscriptionStatus
+from billing.signals import access_changed
 from orgs.models import ApiKey
 
 _Lifting = RefusalReason.Lifting
@@ -52,6 +53,9 @@ def _record(ids: Sequence[int], now: datetime) -> None:
     changes = _real_changes(ids, now, details)
     _close_reasons(changes, refusals, details, now)
     _open_reasons(changes, details, now)
+    if changes:
+        ids = [change.organization_id for change in changes]
+        access_changed.send(AccessRefusal, organization_ids=ids, now=now)
 
 
 def _lock_open(ids: Sequence[int]) -> dict[int, AccessRefusal]:

@@ -12,6 +12,8 @@ from billing.alerts.commands.records import record
 from billing.alerts.queries.candidates import list_after
 from billing.alerts.queries.expectations import Expectation, expect_usage
 from billing.alerts.queries.measurements import find_changes
+from billing.models import Alert
+from billing.signals import organizations_evaluated
 
 BATCH_SIZE = 1_000  # organizations per transaction: other evaluations wait for it
 # The evaluation lock. One evaluation runs at a time, for all organizations: two that
@@ -29,8 +31,8 @@ def evaluate(
 
     1. take the evaluation lock, so that nothing read is older than what was written
     2. find thresholds without an alert, and changes of access by the hard limit
-    3. write access states, alerts, emails and the history of refusals, and commit them
-       together
+    3. write access states, alerts, emails, the history of refusals and the events of
+       webhooks, and commit them together
     A worker that is killed before the commit leaves nothing behind; the next evaluation
     finds the same. `daily` evaluates complete days instead of current figures.
     """
@@ -57,10 +59,17 @@ def _evaluate(
         cursor.execute(_EVALUATION_LOCK)
     changes = find_changes(ids, now=now, expected=expected)
     record_access(changes.access, now=now)
-    alert_email_ids = record(changes.thresholds, now=now)
+    recorded = record(changes.thresholds, now=now)
     if expected is None:  # complete days never change access
         record_refusals(ids, now=now)
-    return alert_email_ids
+    organizations_evaluated.send(
+        Alert,
+        organization_ids=list(ids),
+        alert_ids=recorded.alert_ids,
+        is_current=expected is None,
+        now=now,
+    )
+    return recorded.alert_email_ids
 
 
 def evaluate_all_measures(

@@ -61,6 +61,7 @@ class _NewAlert:
     addresses: list[str]
     state: str
     reason: str = ""
+    is_covered: bool = False  # by the alert of a higher threshold
 
     @property
     def key(self) -> _AlertKey:
@@ -86,14 +87,22 @@ class _NewAlert:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was written: emails to send, and new alerts that none covers."""
+
+    alert_email_ids: list[int]
+    alert_ids: list[int]
+
+
 @transaction.atomic
-def record(thresholds: Sequence[ReachedThreshold], *, now: datetime) -> list[int]:
-    """Record reached thresholds that have no alert; return the ids of their emails.
+def record(thresholds: Sequence[ReachedThreshold], *, now: datetime) -> Recorded:
+    """Record reached thresholds that have no alert; return the ids of what is new.
 
     The transaction that inserts an alert also writes its email; concurrent ones do not.
     """
     if not thresholds:
-        return []
+        return Recorded([], [])
     recipients = find_recipients(
         {threshold.measurement.organization_id for threshold in thresholds}
     )
@@ -104,7 +113,8 @@ def record(thresholds: Sequence[ReachedThreshold], *, now: datetime) -> list[int
     by_key = {alert.key: alert for alert in alerts}
     inserted = {id_: by_key[key] for id_, key in _insert(by_key.values(), now)}
     pending = {id_: a for id_, a in inserted.items() if a.state == _State.PENDING}
-    return _write_emails(pending)
+    alert_ids = sorted(id_ for id_, a in inserted.items() if not a.is_covered)
+    return Recorded(_write_emails(pending), alert_ids)
 
 
 def _new_alert(
@@ -118,7 +128,8 @@ def _new_alert(
     addresses = recipients.for_kind(threshold.kind)
     if superseding := _superseding(threshold, thresholds):
         reason = f'Covered by the alert "{superseding.kind.label}".'
-        return _NewAlert(threshold, facts, [], _State.SUPPRESSED, reason)
+        state = _State.SUPPRESSED
+        return _NewAlert(threshold, facts, [], state, reason, is_covered=True)
     if recipients.is_snoozed(threshold.kind, now):
         reason = f"Snoozed until {display.instant(recipients.snoozed_until)}."
         return _NewAlert(threshold, facts, addresses, _State.SUPPRESSED, reason)

@@ -36,7 +36,7 @@ from billing.ledger.queries.credits import credit_balance
 from billing.models import BillingAccount, BillingPeriod, Charge, Invoice, Subscription
 from billing.models.mirrors import LIVE
 from billing.money import ZERO, Bill, compute_bill, exactly
-from billing.signals import charges_ready, charges_waiting
+from billing.signals import charges_ready, charges_waiting, periods_closed
 from metrics.queries.products import product_costs
 
 logger = logging.getLogger(__name__)
@@ -195,6 +195,7 @@ def charge_period(
     if draft:
         account.last_invoice_at = timezone.now()
         account.save(update_fields=["last_invoice_at"])
+    periods_closed.send(BillingPeriod, period_ids=[period.pk])
 
 
 def _write_charges(

@@ -14,7 +14,7 @@ from billing.errors import PeriodClosed, UnpricedUsage
 from billing.ledger.commands.write_offs import add_write_offs, describe_unpriced
 from billing.models import BillingPeriod
 from billing.notes import NOTE_MISSING, require_note
-from billing.signals import periods_closing, terms_changed
+from billing.signals import periods_closed, periods_closing, terms_changed
 from metrics.commands import periods as periods_commands
 from metrics.commands.carrying import carry_unpriced
 from metrics.commands.late_pricing import price_late
@@ -200,6 +200,7 @@ def close_period_manually(
     period.closed_by, period.note = by[:200], note.strip()
     period.save(update_fields=["closed_by", "note"])
     add_write_offs(period, unpriced, by=by, note=note)
+    periods_closed.send(BillingPeriod, period_ids=[period.pk])
     return period
 
 

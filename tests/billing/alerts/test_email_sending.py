@@ -15,13 +15,14 @@ from django.db import connection, transaction
 from pytest_django import Settings
 
 from billing.alerts import tasks
-from billing.alerts.commands.delivery import attempts, host_slots
+from billing.alerts.commands.delivery import attempts
 from billing.alerts.commands.delivery.host_slots import host_slot
 from billing.alerts.commands.delivery.outcomes import restart
 from billing.alerts.commands.delivery.worker import deliver
 from billing.alerts.commands.recipients import set_recipients
 from billing.models import Alert, AlertEmail, AlertEmailRecipient
 from orgs.models import Organization, WhiteLabel
+from orgs.queue import slots
 from tests.factories import NOW, make_rate, make_white_label
 from tests.support import forks
 from tests.support.alerts import limit
@@ -429,7 +430,7 @@ def test_the_slot_is_renewed_while_the_host_hangs(
     email_to_kill: AlertEmail, smtp_sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The slot is renewed while the host hangs, and released when it answers."""
-    monkeypatch.setattr(host_slots, "SLOT_SECONDS", 0.6)
+    monkeypatch.setattr(slots, "SLOT_SECONDS", 0.6)
     smtp_sink.script("rcpt", "hang")
     worker = fork(lambda: deliver(email_to_kill.pk))
     smtp_sink.await_("rcpt")

@@ -1,0 +1,1 @@
+"""Reads of webhook endpoints, of who wants an event, and of deliveries."""

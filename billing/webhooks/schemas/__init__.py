@@ -1,0 +1,1 @@
+"""Shapes of events, endpoints and deliveries, and the bodies of events."""

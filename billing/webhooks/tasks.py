@@ -1,0 +1,45 @@
+"""Celery tasks that send deliveries, and delete what is old."""
+
+from celery import shared_task
+
+from billing.webhooks.commands.retention import delete_old_events
+from billing.webhooks.commands.sending import worker
+from billing.webhooks.queries.due import list_due_deliveries
+from orgs.queue.debounce import debounced_ids
+from orgs.queue.enqueue import enqueue
+from orgs.queue.slots import slot
+
+
+@shared_task
+def deliver_webhooks() -> None:
+    """Send all deliveries that are due; does nothing while another worker does.
+
+    A delivery that is written while the other one ends is found by the check after it.
+    """
+    for _ in debounced_ids(deliver_webhooks):
+        pass  # the deliveries are rows: the ids only enqueued the task
+    is_first = True
+    while is_first or list_due_deliveries(1):
+        is_first = False
+        with slot("webhook_sender", 1) as has_slot:
+            if not has_slot:
+                return
+            worker.run(notify_disabled)
+
+
+def notify_disabled(endpoint_id: int) -> None:
+    """Notify people of an endpoint that was disabled because of its failures."""
+
+
+@shared_task
+def sweep_webhooks() -> None:
+    """Enqueue the sender if deliveries are due: retries, and lost messages."""
+    if list_due_deliveries(1):
+        enqueue(deliver_webhooks)
+
+
+@shared_task
+def delete_old_webhooks() -> None:
+    """Delete events that are older than the retention, with their deliveries."""
+    while delete_old_events():
+        pass
