@@ -1,5 +1,6 @@
 """The contents of the OpenAPI document for the API reference page."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,17 @@ from config.openapi.nodes import operations
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """An operation as the page shows it; examples are JSON or CSV, empty if none."""
+
+    id: str
     method: str
     path: str
     summary: str
     description: str
     parameters: list[dict[str, Any]]
     body: str
+    body_example: str
+    answer_example: str
     answers: list[tuple[str, str, str]]  # status, description, schema
 
 
@@ -30,7 +36,9 @@ def operations_by_tag() -> dict[str, list[Operation]]:
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> Operation:
     body = operation.get("requestBody", {}).get("content", {})
+    success = next(iter(operation["responses"].values()))
     return Operation(
+        id=operation["operationId"],
         method=method.upper(),
         path=path,
         summary=operation.get("summary", ""),
@@ -39,8 +47,18 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Operation:
             _parameter(parameter) for parameter in operation.get("parameters", [])
         ],
         body=", ".join(_schema(media.get("schema", {})) for media in body.values()),
+        body_example=_example(body),
+        answer_example=_example(success.get("content", {})),
         answers=list(_answers(operation)),
     )
+
+
+def _example(content: dict[str, Any]) -> str:
+    """Return the example of the first kind of content, indented if it is JSON."""
+    example: Any = ""
+    for media in list(content.values())[:1]:
+        example = media.get("example", "")
+    return example if isinstance(example, str) else json.dumps(example, indent=2)
 
 
 def _parameter(operation: dict[str, Any]) -> dict[str, Any]:

@@ -501,6 +501,10 @@ STRIPE_CALLS_PER_SECOND = env.int(
     "STRIPE_CALLS_PER_SECOND", 1_000 if STRIPE_API_BASE else 20
 )
 
+# The API reference and the OpenAPI document, without a login: they hold no data, only
+# what the source code holds, and generators of clients have no key.
+PUBLIC_API_DOCS = env.bool("PUBLIC_API_DOCS", True)
+
 # --- Requests to URLs of users ----------------------------------------------------
 
 # Ports of public hosts: TLS, Prometheus' and Loki's own.

@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from billing.stripe import webhooks
 from config import views
@@ -20,6 +21,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/openapi.json", views.openapi, name="openapi"),
     path("api/docs", views.api_docs, name="api_docs"),
+    path("api/docs/", RedirectView.as_view(pattern_name="api_docs")),
 ]
 
 handler400 = "config.errors.bad_request"

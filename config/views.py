@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -184,17 +185,19 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 def openapi(request: HttpRequest) -> HttpResponse:
-    """Return the OpenAPI document to callers with a valid credential."""
-    if authenticate(request) is None:
+    """Return the OpenAPI document, to callers with a credential if it is not public."""
+    if not settings.PUBLIC_API_DOCS and authenticate(request) is None:
         return render_error(
             request, 401, Unauthorized.code, "Send a valid API key or login token."
         )
     return JsonResponse(document())
 
 
+@login_not_required
 def api_docs(request: HttpRequest) -> HttpResponse:
-    """Show the API reference to staff, without third-party scripts."""
-    if not (request.user.is_authenticated and request.user.is_staff):
+    """Show the API reference, without third-party scripts; to staff if not public."""
+    is_staff = request.user.is_authenticated and request.user.is_staff
+    if not settings.PUBLIC_API_DOCS and not is_staff:
         raise Http404
     context = {"tags": apidocs.operations_by_tag(), "shapes": apidocs.shapes()}
     return render(request, "pages/api_docs.html", {**context, "nav_key": "api_docs"})

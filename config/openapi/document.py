@@ -10,8 +10,9 @@ from config.openapi.examples import MISSING, Examples
 from config.openapi.headers import HEADERS
 from config.openapi.naming import camel_case, drop_unused, give_name, hoist_names
 from config.openapi.nodes import Node, operations, walk
+from config.openapi.security import name_scope, operation_scopes
 from config.openapi.texts import DESCRIPTION, INFO, PATH_PARAMETERS, SERVERS, TAGS
-from config.openapi.words import use_json_schema_words, without_null
+from config.openapi.words import unwrap, use_json_schema_words, without_null
 
 
 @cache
@@ -23,7 +24,9 @@ def document() -> dict[str, Any]:
     built["tags"] = [{"name": name, "description": TAGS[name]} for name in TAGS]
     schemas: dict[str, Node] = built["components"]["schemas"]
     built["paths"] = hoist_names(built["paths"], schemas)
+    scopes = operation_scopes(api)
     for path, _, operation in operations(built):
+        name_scope(operation, scopes)
         _complete(path, operation, schemas)
     drop_unused(built)
     for schema in schemas.values():
@@ -43,6 +46,7 @@ def _position(item: tuple[str, Any]) -> int:
 
 def _complete(path: str, operation: Node, schemas: dict[str, Node]) -> None:
     operation.setdefault("security", [])
+    operation["description"] = unwrap(operation.get("description", ""))
     for parameter in operation["parameters"]:
         _complete_parameter(parameter)
     name = camel_case(operation["operationId"])

@@ -4,6 +4,7 @@ Pydantic keeps `ge`, `le`, and `max_digits` as they are where a validator runs b
 the constraint, and titles every field after its Python name.
 """
 
+import re
 from decimal import Decimal
 
 from config.openapi.nodes import Node, walk
@@ -45,3 +46,11 @@ def without_null(schema: Node) -> Node:
         return schema
     rest = {name: value for name, value in schema.items() if name != "anyOf"}
     return {**choices[0], **rest}
+
+
+_WRAPPED = re.compile(r"(?<!\n)\n(?![\n\-*])")
+
+
+def unwrap(text: str) -> str:
+    """Return a docstring whose paragraphs are lines; the breaks are those of code."""
+    return _WRAPPED.sub(" ", text)

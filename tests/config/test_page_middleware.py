@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from orgs.models import Organization, WhiteLabel
 from tests.factories import make_key, make_user
@@ -42,10 +43,13 @@ def test_a_key_takes_precedence_over_a_session(
     assert answer.status_code == 400
 
 
-def test_an_api_key_opens_no_page(client: Client, acme: WhiteLabel) -> None:
+def test_an_api_key_opens_no_page(
+    client: Client, acme: WhiteLabel, settings: Settings
+) -> None:
     headers = {"x-api-key": make_key(acme, "organizations:read")}
     for page in ("/organizations/", "/admin/"):
         assert client.get(page, headers=headers).status_code == 302
     client.force_login(make_user("ada", "operator"))
+    settings.PUBLIC_API_DOCS = False
     assert client.get("/api/docs").status_code == 200
     assert client.get("/api/docs", headers=headers).status_code == 404
