@@ -4,6 +4,7 @@ from billing.access import urls as access
 from billing.alerts import urls as alerts
 from billing.console import urls as console
 from billing.exports import urls as exports
+from billing.integrations import urls as integrations
 from billing.ledger import urls as ledger
 from billing.needs_action import urls as needs_action
 from billing.stripe import urls as stripe
@@ -17,4 +18,5 @@ urlpatterns = [
     *access.urlpatterns,
     *alerts.urlpatterns,
     *ledger.urlpatterns,
+    *integrations.urlpatterns,
 ]

@@ -25,7 +25,7 @@ def _may(verb: str, models: tuple[str, ...]) -> set[str]:
 _VIEWER = _may("view", _VIEWED) | _may("view", _MONEY)
 _SUPPORT = (
     _VIEWER | _may("change", ("orgs.organization",)) | _may("add", _PEOPLE)
-    | _may("change", _PEOPLE)
+    | _may("change", (*_PEOPLE, "metrics.integration"))
 )  # fmt: skip
 _FINANCE = (
     _VIEWER | _may("add", ("billing.spendinglimit", "metrics.rate"))

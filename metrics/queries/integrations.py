@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from metrics.models import Integration
-from metrics.models.integrations import associated_data
+from metrics.models.integrations import IntegrationKind, associated_data
 from orgs.crypto import decrypt
+
+KIND_LABELS: dict[str, str] = dict(IntegrationKind.choices)
 
 
 @dataclass(frozen=True, slots=True)

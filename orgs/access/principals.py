@@ -12,6 +12,7 @@ from orgs.models import Organization, User
 _SCOPES_BY_PERMISSION = {
     "orgs.view_organization": Scope.ORGANIZATIONS_READ,
     "orgs.change_organization": Scope.ORGANIZATIONS_WRITE,
+    "metrics.change_integration": Scope.INTEGRATIONS_WRITE,
     "billing.view_invoice": Scope.BILLING_READ,
     "billing.change_spendinglimit": Scope.BILLING_WRITE,
 }

@@ -19,6 +19,7 @@ _TABS = (
     ("costs", "Costs", "billing:costs"),
     ("billing", "Billing", "billing:billing"),
     ("alerts", "Alerts", "billing:alerts"),
+    ("integrations", "Integrations", "billing:integrations"),
     ("people", "People", "orgs:people"),
     ("history", "History", "orgs:history"),
 )

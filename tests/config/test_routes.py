@@ -147,6 +147,7 @@ ORGANIZATION_PAGES = {
     "orgs:people",
     "orgs:history",
     "billing:history_csv",
+    "billing:integrations",
 }
 STAFF_PAGES = {
     *("billing:fleet", "billing:organization_list", "billing:organization_csv"),
@@ -170,6 +171,8 @@ ROW_PAGES = {
     *("billing:export", "billing:export_file", "billing:export_again"),
     *("billing:cancel_export", "billing:delete_export"),  # see test_exports
     "billing:write_off",  # see test_unpriced_periods
+    # See test_integrations_page.
+    *("billing:edit_integration", "billing:edit_backfill"),
     *("billing:start_sync", "billing:discrepancy_row", "billing:resolve_discrepancy"),
     *(
         "billing:resolve_all_discrepancies",

@@ -254,6 +254,7 @@ def organization_urls(organization: Organization) -> list[str]:
         *("billing:overview", "metrics:usage", "billing:costs", "billing:billing"),
         *("billing:alerts", "orgs:people", "orgs:history", "billing:credits"),
         *("billing:periods", "billing:void", "billing:access"),
+        "billing:integrations",
         *("billing:cost_lines", "billing:day_events"),
     )
     base = [reverse(name, args=[organization.pk]) for name in names]
