@@ -336,6 +336,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="*"),
         "options": {"expires": 60},
     },
+    "delete-idempotency-keys": {
+        "task": "orgs.tasks.delete_idempotency_keys",
+        "schedule": crontab(minute="29"),
+        "options": {"expires": 3_600},
+    },
     "delete-expired-exports": {
         "task": "billing.exports.tasks.delete_expired_exports",
         "schedule": crontab(minute="52"),

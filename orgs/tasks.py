@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from orgs.commands import jobs
+from orgs.commands import idempotency, jobs
 from orgs.commands.work import list_forgotten
 from orgs.models import Job
 from orgs.queue.enqueue import enqueue
@@ -21,3 +21,10 @@ def sweep_jobs() -> None:
     """Enqueue jobs that were not enqueued or whose worker died."""
     for job_id in list_forgotten(Job.objects.all(), _BATCH):
         enqueue(run_job, job_id)
+
+
+@shared_task
+def delete_idempotency_keys() -> None:
+    """Delete old idempotency keys; the next run continues."""
+    if idempotency.delete_old_keys():
+        enqueue(delete_idempotency_keys)

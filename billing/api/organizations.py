@@ -88,11 +88,12 @@ def list_memberships(request: HttpRequest, filters: Query[MembershipsIn]) -> Any
 
 @router.put(
     "/billing/limits",
-    response={200: LimitsOut, **_WRITES},
+    response={200: LimitsOut, **_WRITES, 409: DetailOut},
     summary="Set the spending limits",
     auth=access.needs(Scope.BILLING_WRITE),
     operation_id="set_spending_limits",
 )
+@access.idempotent
 def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     """Set the soft and the hard spending limit of the organization.
 

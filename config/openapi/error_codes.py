@@ -46,6 +46,9 @@ CODES = {
     "conflict": "The request contradicts the current state.",
     "organization_exists": "The white label has an organization with this external ID.",
     "key_exists": "This key text is already in use.",
+    "idempotency_key_reused": "The idempotency key was used for another request.",
+    "idempotency_key_in_use": "A request with this idempotency key is in progress.",
+    "invalid_idempotency_key": "The key is not 1 to 255 printable ASCII characters.",
     "endpoint_not_allowed": "The URL is not https, or its host is not public.",
     "token_missing": "A masked token was sent, and none is stored.",
     "export_not_ready": "The export has no file yet.",
@@ -150,13 +153,15 @@ def codes_of(operation: Node, path: str, status: str) -> list[str]:
     """
     name = operation["operationId"]
     codes = [*_of_status(name, path, status, operation)]
+    codes += _of_key(operation, status)
     codes += _OF_OPERATIONS.get(name, {}).get(status, ())
     return list(dict.fromkeys(codes))
 
 
 def _of_status(name: str, path: str, status: str, operation: Node) -> Iterable[str]:
     if status in ("400", "422"):
-        return _of_request(operation)
+        is_of_key = status == "422" and path.startswith("/api/v1/")
+        return () if is_of_key else _of_request(operation)
     if status == "401" and name in _TOKENS:
         return ("root.unauthenticated",)
     if status == "429" and name in _CHARTS:
@@ -178,6 +183,19 @@ def _of_request(operation: Node) -> Iterable[str]:
             yield _OF_PARAMETERS[name]
     if "requestBody" in operation:
         yield from _OF_BODIES
+
+
+_OF_KEYS = {
+    "400": ["invalid_idempotency_key"],
+    "409": ["idempotency_key_in_use"],
+    "422": ["idempotency_key_reused"],
+}
+
+
+def _of_key(operation: Node, status: str) -> list[str]:
+    """Return the codes of an operation that takes an idempotency key."""
+    names = [parameter["name"] for parameter in operation["parameters"]]
+    return _OF_KEYS.get(status, []) if "Idempotency-Key" in names else []
 
 
 def _of_missing(path: str) -> tuple[str, ...]:

@@ -26,6 +26,12 @@ HEADERS: dict[str, Node] = {
         "schema": {"type": "string"},
         "example": '"3f2a9c41d0b7e865"',
     },
+    "Idempotency-Replayed": {
+        "description": "`true` if the answer is that of an earlier request with the"
+        " same idempotency key.",
+        "schema": {"type": "string", "enum": ["true"]},
+        "example": "true",
+    },
     "Location": {
         "description": "The address of the export.",
         "schema": {"type": "string"},
@@ -57,8 +63,11 @@ _IF_NONE_MATCH: Node = {
 def add_headers(operation: Node) -> None:
     """Name the headers of each answer of an operation."""
     has_tag = "304" in operation["responses"]
+    has_key = any(p["name"] == "Idempotency-Key" for p in operation["parameters"])
     for status, answer in operation["responses"].items():
         names = ["X-Request-ID", *_BY_STATUS.get(status, ())]
+        if has_key and status.startswith("2"):
+            names.append("Idempotency-Replayed")
         if status == "200":
             names += ["ETag"] * has_tag + _file_headers(answer)
         headers = {name: _reference(name) for name in names}

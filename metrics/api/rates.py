@@ -27,9 +27,8 @@ from orgs.schemas.organizations import Instant, StrictSchema, Text
 
 router = Router(tags=["rates"])
 MAX_RATES = 1_000
-_ERRORS: dict[int, Any] = dict.fromkeys(
-    (400, 401, 403, 404, 413, 415, 429, 500), ErrorsOut
-)
+_READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
+_WRITES = _READS | dict.fromkeys((409, 413, 415, 422), ErrorsOut)
 
 
 def _require_number(value: object) -> object:
@@ -152,7 +151,7 @@ class RatesFilters(Schema):
 
 @router.get(
     "/rates",
-    response={200: RatesOut, **_ERRORS},
+    response={200: RatesOut, **_READS},
     summary="List the prices of the price book",
     auth=access.needs(Scope.BILLING_READ),
     operation_id="list_rates",
@@ -186,11 +185,12 @@ def _read_cursor(cursor: str | None, scope: str) -> RateKey | None:
 
 @router.put(
     "/rates",
-    response={200: ChangedOut, **_ERRORS},
+    response={200: ChangedOut, **_WRITES},
     summary="Add or replace prices",
     auth=access.needs(Scope.BILLING_WRITE),
     operation_id="update_rates",
 )
+@access.idempotent
 def write_rates(request: HttpRequest, data: RatesIn) -> Any:
     """Add prices to the price book: all of them, or none if one is invalid.
 

@@ -16,6 +16,7 @@ from orgs.access.credentials import (
     log_in,
     principal_of_owner,
 )
+from orgs.access.idempotency import idempotent
 from orgs.access.limits import count_call
 from orgs.access.parameters import DELETED, require_known, with_parameters
 from orgs.access.permissions import (
@@ -39,6 +40,7 @@ __all__ = [
     "count_call",
     "get_billed_organization",
     "get_organization",
+    "idempotent",
     "inner_organization",
     "issue_token",
     "log_in",

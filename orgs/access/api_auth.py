@@ -17,6 +17,7 @@ from orgs.access.api_access import (
 from orgs.access.credentials import authenticate
 from orgs.access.parameters import check_parameters, includes_deleted
 from orgs.access.principals import Principal
+from orgs.access.request_cache import cached
 from orgs.catalog import Scope
 
 _COSTS_PREFIX = "/api/v1/billing/costs/"
@@ -49,16 +50,22 @@ class Credential(AuthBase):
         self.checks_parameters = checks_parameters
 
     def __call__(self, request: HttpRequest) -> Principal | None:
-        caller = authenticate(request)
+        caller = self.identify(request)
         if caller is None:
             return None
         request.auth = caller  # type: ignore[attr-defined]
         _name_author(caller)
         if self.scope is not None:
-            caller.require(self.scope)
             self._check_path(request, self.scope)
         if self.checks_parameters:
             check_parameters(request)
+        return caller
+
+    def identify(self, request: HttpRequest) -> Principal | None:
+        """Return the caller if the credential is valid; require the scope only."""
+        caller = cached(request, "caller", lambda: authenticate(request))
+        if caller is not None and self.scope is not None:
+            caller.require(self.scope)
         return caller
 
     def _check_path(self, request: HttpRequest, scope: Scope) -> None:

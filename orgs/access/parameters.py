@@ -7,6 +7,7 @@ parameters of other services; they ignore those, but not a misspelled known one.
 
 from collections.abc import Callable, Iterable, Set
 from functools import wraps
+from inspect import unwrap
 from typing import Any
 
 from django.http import HttpRequest
@@ -28,7 +29,7 @@ def with_parameters(run: Run) -> Run:
     An operation with a credential checks them after the caller's access, one without
     checks them here.
     """
-    operation: Operation = run.__self__  # type: ignore[attr-defined]
+    operation = operation_of(run)
     known = query_parameters(operation)
 
     @wraps(run)
@@ -39,6 +40,12 @@ def with_parameters(run: Run) -> Run:
         return run(request, **arguments)
 
     return run_with
+
+
+def operation_of(run: Run) -> Operation:
+    """Return the operation whose `run` this is, which may be decorated."""
+    operation: Operation = unwrap(run).__self__
+    return operation
 
 
 def query_parameters(operation: Operation) -> frozenset[str]:

@@ -28,7 +28,7 @@ from orgs.schemas.organizations import (
 router = Router(tags=["organizations"])
 MAX_LIMIT = 1_000
 READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
-WRITES = READS | dict.fromkeys((409, 413, 415), ErrorsOut)
+WRITES = READS | dict.fromkeys((409, 413, 415, 422), ErrorsOut)
 Deleted = Annotated[
     PlainBool,
     Query(
@@ -108,6 +108,7 @@ def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) ->
     summary="Create an organization",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
+@access.idempotent
 def create_organization(request: HttpRequest, data: OrganizationIn) -> Any:
     """Create an organization in the white label of the API key.
 
@@ -158,6 +159,7 @@ def get_organization(
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
     operation_id="update_organization",
 )
+@access.idempotent
 def change_organization(
     request: HttpRequest, organization_id: str, data: OrganizationChangeIn
 ) -> Any:
@@ -185,6 +187,7 @@ def change_organization(
     summary="Delete an organization",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
+@access.idempotent
 def delete_organization(request: HttpRequest, organization_id: str) -> Any:
     """Mark the organization as deleted; its usage is kept.
 
@@ -204,6 +207,7 @@ def delete_organization(request: HttpRequest, organization_id: str) -> Any:
     summary="Restore a deleted organization",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE, reaches_deleted=True),
 )
+@access.idempotent
 def restore_organization(request: HttpRequest, organization_id: str) -> Any:
     """Restore a deleted organization; without effect on any other."""
     organization = access.called_organization(

@@ -112,6 +112,7 @@ def list_members(
     summary="Add a member",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
+@access.idempotent
 def add_member(request: HttpRequest, organization_id: str, data: MemberIn) -> Any:
     """Add a member to an organization.
 
@@ -132,6 +133,7 @@ def add_member(request: HttpRequest, organization_id: str, data: MemberIn) -> An
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
     operation_id="update_member",
 )
+@access.idempotent
 def change_member(
     request: HttpRequest, organization_id: str, member_id: str, data: MemberChangeIn
 ) -> Any:
@@ -147,6 +149,7 @@ def change_member(
     summary="Remove a member",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
+@access.idempotent
 def remove_member(request: HttpRequest, organization_id: str, member_id: str) -> Any:
     """Mark a member as removed; daily member counts of the past stay."""
     organization = _write(request, organization_id)
@@ -178,6 +181,7 @@ def list_projects(
     summary="Add a project",
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
 )
+@access.idempotent
 def add_project(request: HttpRequest, organization_id: str, data: ProjectIn) -> Any:
     """Add a project to an organization.
 
@@ -198,6 +202,7 @@ def add_project(request: HttpRequest, organization_id: str, data: ProjectIn) -> 
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
     operation_id="update_project",
 )
+@access.idempotent
 def change_project(
     request: HttpRequest, organization_id: str, project_id: str, data: ProjectChangeIn
 ) -> Any:
@@ -214,6 +219,7 @@ def change_project(
     auth=access.needs(Scope.ORGANIZATIONS_WRITE),
     operation_id="delete_project",
 )
+@access.idempotent
 def remove_project(request: HttpRequest, organization_id: str, project_id: str) -> Any:
     """Mark a project as deleted; its usage and costs stay."""
     organization = _write(request, organization_id)

@@ -301,6 +301,23 @@ class Migration(migrations.Migration):
                 },
             ),
             migrations.CreateModel(
+                name='IdempotencyKey',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('owner', models.CharField(max_length=64)),
+                    ('key', models.CharField(max_length=255)),
+                    ('request_hash', models.BinaryField(max_length=32)),
+                    ('status', models.PositiveSmallIntegerField()),
+                    ('body', models.BinaryField()),
+                    ('content_type', models.CharField(blank=True, max_length=100)),
+                    ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ],
+                options={
+                    'indexes': [models.Index(fields=['created_at'], name='idempotency_key_oldest')],
+                    'constraints': [models.UniqueConstraint(fields=('owner', 'key'), name='idempotency_key_once'), models.CheckConstraint(condition=models.Q(('status__gte', 200), ('status__lt', 300)), name='idempotency_key_success'), models.CheckConstraint(condition=models.Q(('owner', ''), _negated=True), name='idempotency_key_owner_given'), models.CheckConstraint(condition=models.Q(('key', ''), _negated=True), name='idempotency_key_key_given')],
+                },
+            ),
+            migrations.CreateModel(
                 name='SearchWord',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

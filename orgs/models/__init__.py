@@ -1,5 +1,6 @@
 """Tables of who: white labels, organizations, their people, keys and accounts."""
 
+from orgs.models.idempotency import IdempotencyKey
 from orgs.models.jobs import Job
 from orgs.models.keys import ApiKey
 from orgs.models.organizations import Entitlements, Organization
@@ -11,6 +12,7 @@ from orgs.models.white_labels import WhiteLabel
 __all__ = [
     "ApiKey",
     "Entitlements",
+    "IdempotencyKey",
     "Job",
     "Member",
     "Organization",
