@@ -1,6 +1,6 @@
 """The documents are true: their links and paths exist, their settings and figures.
 
-Their commands run in `test_readme_commands.py` and `test_docs_commands.py`.
+Their commands run in `test_docs_commands.py`.
 """
 
 import re

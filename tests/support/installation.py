@@ -22,12 +22,12 @@ from tests.support.processes import environment, eventually, free_port
 
 
 class Installation:
-    """A copy of the working tree in which `make up` runs."""
+    """A copy of the working tree in which `make up` runs, with the demo."""
 
-    def __init__(self, folder: Path, *, demo: bool) -> None:
+    def __init__(self, folder: Path) -> None:
         self.tree, self.output = folder / "orgdesk", folder / "output"
-        self.port, self.demo = free_port(), demo
-        self.environment = environment(folder / "state", DEMO=str(int(demo)))
+        self.port = free_port()
+        self.environment = environment(folder / "state", DEMO="1")
         shutil.copytree(ROOT, self.tree, ignore=shutil.ignore_patterns(".*"))
         self.commands = folder / "commands"  # the socket of the process that runs them
         _link_environment(self.tree / ".venv", self.commands)
@@ -140,10 +140,10 @@ def commands_of(name: str) -> list[Block]:
     ]
 
 
-def run_documents(printed: dict[str, list[str]], *, demo: bool) -> None:
+def run_documents(printed: dict[str, list[str]]) -> None:
     """Run all commands of documents, and look for what they must print."""
     with tempfile.TemporaryDirectory(prefix="orgdesk-docs-") as folder:
-        installation = Installation(Path(folder), demo=demo)
+        installation = Installation(Path(folder))
         with installation.up():
             for name, patterns in printed.items():
                 done = installation.run(commands_of(name))
