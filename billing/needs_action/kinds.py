@@ -50,6 +50,7 @@ class ReasonKind(StrEnum):
     SPIKE = "spike"
     NO_USAGE = "no_usage"
     EMAIL_FAILED = "email_failed"
+    INTEGRATION_FAILING = "integration_failing"
     ENTITLEMENT_FORECAST = "entitlement_forecast"
     TRIAL_LOST = "trial_lost"  # the trial has ended without a subscription
     LIMIT_FORECAST = "limit_forecast"
@@ -123,6 +124,9 @@ DEFINITIONS: dict[ReasonKind, ReasonDefinition] = {
     _K.SPIKE: ReasonDefinition("Spend spike", _S.WARNING, 20, "billing:costs"),
     _K.NO_USAGE: ReasonDefinition("No usage received", _S.WARNING, 20, "metrics:usage"),
     _K.EMAIL_FAILED: ReasonDefinition("Alert email failed", _S.WARNING, 20, _ALERTS),
+    _K.INTEGRATION_FAILING: ReasonDefinition(
+        "Integration failing", _S.WARNING, 20, "billing:integrations"
+    ),
     _K.ENTITLEMENT_FORECAST: ReasonDefinition(
         "Entitlement nearly used", _S.WARNING, 15, "billing:overview"
     ),
@@ -159,6 +163,7 @@ class ReasonGroup(StrEnum):
     PRICING = "pricing"
     USAGE = "usage"
     EMAILS = "emails"
+    INTEGRATIONS = "integrations"
     TRIALS = "trials"
 
 
@@ -171,6 +176,7 @@ GROUP_LABELS = {
     ReasonGroup.PRICING: "No price",
     ReasonGroup.USAGE: "Unusual usage",
     ReasonGroup.EMAILS: "Emails",
+    ReasonGroup.INTEGRATIONS: "Integrations",
     ReasonGroup.TRIALS: "Trials",
 }
 # A kind may be in several groups: a hard limit that is reached also refuses service.
@@ -189,6 +195,7 @@ GROUPS: dict[ReasonGroup, frozenset[ReasonKind]] = {
     ReasonGroup.PRICING: frozenset((_K.UNPRICED,)),
     ReasonGroup.USAGE: frozenset((_K.SPIKE, _K.NO_USAGE)),
     ReasonGroup.EMAILS: frozenset((_K.EMAIL_FAILED, _K.NO_RECIPIENT)),
+    ReasonGroup.INTEGRATIONS: frozenset((_K.INTEGRATION_FAILING,)),
     ReasonGroup.TRIALS: frozenset(
         (_K.TRIAL_ENDING, _K.TRIAL_OVER, _K.TRIAL_LOST, _K.FORMER_TRIAL)
     ),

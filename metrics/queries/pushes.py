@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from metrics.models import Push, PushBackfill
+from metrics.models.pushes import FAILING_AFTER
 from orgs.models.work import WorkQuerySet
 
+# The condition of a row `t` of the partial index of integrations that fail.
+FAILING = f"t.failures >= {FAILING_AFTER}"
 _BACKFILLS_SHOWN = 5
 
 

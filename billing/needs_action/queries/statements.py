@@ -15,6 +15,7 @@ from billing.models.mirrors import LIVE, SubscriptionKind
 from billing.models.mirrors import SubscriptionStatus as _Status
 from billing.needs_action.kinds import GROUPS, ReasonGroup, ReasonKind
 from metrics.catalog import STORAGE_METER
+from metrics.queries.pushes import FAILING
 from orgs.sql import sql_list
 
 KIND_NUMBERS = {kind: number for number, kind in enumerate(ReasonKind)}
@@ -266,6 +267,15 @@ _PARTS = (
         "last_used_on",
     ),
     _email(_K.EMAIL_FAILED, AlertState.FAILED),
+    _Part(
+        _K.INTEGRATION_FAILING,
+        "metrics_push t join metrics_integration i on i.id = t.integration_id",
+        f"{FAILING} and i.paused_at is null",
+        "t.failing_since",
+        "t.failing_since",
+        subject="i.kind",
+        note="t.error",
+    ),
     _usage(_K.ENTITLEMENT_FORECAST),
     _lost(_K.TRIAL_LOST, _Status.CANCELED, ">"),
     _lost(_K.TRIAL_LOST, _Status.INCOMPLETE, ">"),

@@ -11,6 +11,7 @@ from billing.alerts.measures import ENTITLEMENTS
 from billing.models import Discrepancy, ReasonSnooze
 from billing.needs_action.kinds import DEFINITIONS, ReasonKind
 from billing.needs_action.queries.reasons import Reason
+from metrics.queries.integrations import KIND_LABELS
 from orgs.days import day_of, days_until
 from orgs.models import WhiteLabel
 from orgs.web.templatetags.display import day_year, days_left, money, percent
@@ -158,6 +159,11 @@ def _emails(what: str) -> Callable[[Reason, WhiteLabel, datetime], str]:
     return write
 
 
+def _integration(reason: Reason, label: WhiteLabel, now: datetime) -> str:
+    names = " and ".join(KIND_LABELS.get(kind, kind) for kind in reason.subjects)
+    return _since(f"Pushes to {names} failing")(reason, label, now)
+
+
 _TEXTS: dict[ReasonKind, Callable[[Reason, WhiteLabel, datetime], str]] = {
     _K.HARD_LIMIT: _hard_limit,
     _K.SOFT_LIMIT: _soft_limit,
@@ -181,6 +187,7 @@ _TEXTS: dict[ReasonKind, Callable[[Reason, WhiteLabel, datetime], str]] = {
     _K.SPIKE: _spike,
     _K.NO_USAGE: _no_usage,
     _K.EMAIL_FAILED: _emails("failed"),
+    _K.INTEGRATION_FAILING: _integration,
     _K.NO_RECIPIENT: _emails("without recipients"),
 }
 

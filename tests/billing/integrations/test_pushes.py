@@ -9,6 +9,8 @@ import pytest
 import time_machine
 from pytest_django import Settings
 
+from billing.needs_action.queries.reasons import find_needs, list_reasons
+from billing.needs_action.queries.texts import reason_text
 from metrics.commands import push_runs, pushes
 from metrics.commands.integrations import (
     IncomingTarget,
@@ -170,6 +172,29 @@ def test_series_above_the_limit_are_left_out_and_counted() -> None:
     assert (len(values), left_out) == (MAX_SERIES, 5)
     assert values[("__name__", "orgdesk_series_left_out"), ("organization", "x")] == 5
     assert all(labels == tuple(sorted(labels)) for labels in values)
+
+
+def test_an_integration_that_keeps_failing_needs_action(
+    acme: WhiteLabel, org: Organization, push: Push
+) -> None:
+    for _ in range(2):
+        Push.objects.update(next_attempt_at=NOW)
+        get_answer(push, http(503))
+    assert reasons(acme, org) == []
+    Push.objects.update(next_attempt_at=NOW)
+    get_answer(push, http(503))
+    assert reasons(acme, org) == ["Pushes to Prometheus failing"]
+    pause_integration(org, "prom")
+    assert reasons(acme, org) == []
+
+
+def reasons(label: WhiteLabel, org: Organization) -> list[str]:
+    """Return the texts of the reasons, which are the same for page and fleet."""
+    need = list_reasons([org.pk], now=NOW).get(org.pk)
+    fleet = find_needs([label.pk], now=NOW).organizations
+    rows = list(need.reasons) if need else []
+    assert [row.kind for row in rows] == [r.kind for n in fleet for r in n.reasons]
+    return [reason_text(row, label, NOW) for row in rows]
 
 
 @pytest.mark.slow
