@@ -124,3 +124,12 @@ class DeliveryUnfinished(Conflict):
     """The delivery is still being tried and cannot be sent again yet."""
 
     code = "billing.delivery_unfinished"
+
+
+class ReplayTooLarge(DomainError):
+    """The range of a replay has too many events."""
+
+    code = "billing.replay_too_large"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, fields=("from", "to"))

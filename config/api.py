@@ -17,6 +17,7 @@ from billing.api import (
 )
 from billing.exports.api import router as exports_router
 from billing.listings.api import router as listings_router
+from billing.webhooks.api import router as webhooks_router
 from config import errors
 from config.version import VERSION
 from metrics.api import (
@@ -73,6 +74,7 @@ api.add_router("/api/v1", difference_router)
 api.add_router("/api/v1", forecast_router)
 api.add_router("/api/v1", needs_action_router)
 api.add_router("/api/v1", exports_router)
+api.add_router("/api/v1", webhooks_router)
 api.add_router("/api/v1", listings_router)
 api.add_router("/v1", account_router)
 api.add_router("/v1/api", whitelabel_router)

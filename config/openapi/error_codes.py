@@ -49,8 +49,13 @@ CODES = {
     "idempotency_key_reused": "The idempotency key was used for another request.",
     "idempotency_key_in_use": "A request with this idempotency key is in progress.",
     "invalid_idempotency_key": "The key is not 1 to 255 printable ASCII characters.",
-    "endpoint_not_allowed": "The URL is not https, or its host is not public.",
+    "url_not_allowed": "The URL is not https, or its host is not public.",
     "token_missing": "A masked token was sent, and none is stored.",
+    "billing.webhook_endpoint_invalid": "The webhook endpoint cannot have this value.",
+    "billing.webhook_endpoint_disabled": "The webhook endpoint is disabled.",
+    "billing.too_many_webhook_endpoints": "The white label has 100 webhook endpoints.",
+    "billing.delivery_unfinished": "The delivery is still being tried.",
+    "billing.replay_too_large": "The range of the replay has more than 10,000 events.",
     "export_not_ready": "The export has no file yet.",
     "export_expired": "The file was deleted because of its age.",
     "export_ended": "The export has already ended.",
@@ -139,6 +144,22 @@ _OF_OPERATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "export_organization_table": {
         "400": ("unknown_parameter", "invalid_range", "costs.invalid_date_range"),
         "409": ("too_many_exports",),
+    },
+    "create_webhook_endpoint": {
+        "400": ("url_not_allowed", "billing.webhook_endpoint_invalid"),
+        "409": ("billing.too_many_webhook_endpoints",),
+    },
+    "update_webhook_endpoint": {
+        "400": ("url_not_allowed", "billing.webhook_endpoint_invalid")
+    },
+    "rotate_webhook_secret": {"400": ("billing.webhook_endpoint_invalid",)},
+    "test_webhook_endpoint": {"400": ("billing.webhook_endpoint_invalid",)},
+    "replay_webhook_events": {
+        "400": ("costs.invalid_date_range", "billing.replay_too_large"),
+        "409": ("billing.webhook_endpoint_disabled",),
+    },
+    "resend_webhook_delivery": {
+        "409": ("billing.webhook_endpoint_disabled", "billing.delivery_unfinished")
     },
     "download_export": {"409": ("export_not_ready",)},
 }

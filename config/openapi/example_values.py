@@ -414,6 +414,8 @@ _EXACT: dict[str, Any] = {
     "path.project_id": "301",
     "path.deployment_id": "301",
     "path.export_id": "12",
+    "path.webhook_endpoint_id": "12",
+    "path.delivery_id": "9031",
     "path.table": "cost-lines",
     "path.number": "11",
     "path.report_id": "9",

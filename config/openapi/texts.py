@@ -27,6 +27,7 @@ TAGS = {
     " Cloud.",
     "rates": "Read and change the price book.",
     "exports": "Download tables as CSV files, with a manifest.",
+    "webhooks": "Manage webhook endpoints, and read what was delivered to them.",
     "login": "Exchange a password for a login token. API keys need no login.",
     "own organization": "Read and change the organization of the credential, as in the"
     " organization API of Pulze.",
@@ -51,6 +52,8 @@ PATH_PARAMETERS = {
     "project_id": "The ID of the project.",
     "deployment_id": "The ID of the project, or `none` for usage without a project.",
     "export_id": "The ID of the export.",
+    "webhook_endpoint_id": "The ID of the webhook endpoint.",
+    "delivery_id": "The ID of the delivery.",
     "table": "The name of the table, from `GET /api/v1/tables`.",
     "number": "The number of the billing period.",
     "report_id": "The ID of the usage report.",

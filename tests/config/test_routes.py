@@ -112,6 +112,22 @@ OWN = {
     "get /v1/orgs/list": READ,
     "put /v1/billing/limits": PAY,
 }
+HOOK = "/api/v1/webhook-endpoints"
+# Endpoints of webhooks, and what is delivered to them: see test_webhooks_api.
+HOOKS = {
+    "get /api/v1/event-types": BILL,
+    f"get {HOOK}": BILL,
+    f"post {HOOK}": PUSH,
+    f"get {HOOK}/{{webhook_endpoint_id}}": BILL,
+    f"patch {HOOK}/{{webhook_endpoint_id}}": PUSH,
+    f"delete {HOOK}/{{webhook_endpoint_id}}": PUSH,
+    f"post {HOOK}/{{webhook_endpoint_id}}/rotate-secret": PUSH,
+    f"post {HOOK}/{{webhook_endpoint_id}}/test": PUSH,
+    f"post {HOOK}/{{webhook_endpoint_id}}/replay": PUSH,
+    "get /api/v1/deliveries": BILL,
+    "get /api/v1/deliveries/{delivery_id}": BILL,
+    "post /api/v1/deliveries/{delivery_id}/resend": PUSH,
+}
 # One's own exports: either scope that tables require. See test_exports_api.
 EXPORTS = {
     "get /api/v1/tables",
@@ -260,6 +276,8 @@ def world(acme: WhiteLabel, org: Organization) -> World:
         "report_id": report.pk,
         "table": "members",
         "export_id": 1,
+        "webhook_endpoint_id": 1,
+        "delivery_id": 1,
         "number": 1,
     }
     decoy = WhiteLabel.objects.get(slug="decoy")
@@ -290,7 +308,7 @@ def _names(resolver: URLResolver) -> Iterator[str]:
 
 
 def test_every_operation_is_in_a_table() -> None:
-    known = {*NAMED, *BILLED, *LABELLED, *OWNED, *OWN, *EXPORTS, *OPEN}
+    known = {*NAMED, *BILLED, *LABELLED, *OWNED, *OWN, *HOOKS, *EXPORTS, *OPEN}
 
     assert set(operations()) == known
 
@@ -302,7 +320,7 @@ def test_every_page_is_in_a_table() -> None:
 
 
 @pytest.mark.parametrize(
-    "route", sorted({*NAMED, *BILLED, *LABELLED, *OWNED, *OWN, *EXPORTS})
+    "route", sorted({*NAMED, *BILLED, *LABELLED, *OWNED, *OWN, *EXPORTS, *HOOKS})
 )
 def test_every_operation_requires_a_credential(route: str, world: World) -> None:
     world.ids["organization_id"] = 1

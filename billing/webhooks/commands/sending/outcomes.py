@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from billing.models.webhooks import MAX_ANSWER, DisabledBecause
+from billing.models.webhooks import MAX_ANSWER, DeliveryReason, DisabledBecause
 from billing.webhooks.commands.endpoints import disable_endpoint
 from billing.webhooks.formats.requests import DeliveryRequest
 from orgs.commands import work
@@ -42,11 +42,25 @@ def record_outcome(
         "status_code": answer.status,
         "latency_ms": round(answer.seconds * 1_000),
     }
+    if delivery.reason == DeliveryReason.TEST:
+        _end_test(delivery, answer, columns)
+        return None
     if answer.is_success:
         work.finish(delivery, **columns)
         _note_success(endpoint)
         return None
     return _record_failure(delivery, endpoint, answer, columns)
+
+
+def _end_test(
+    delivery: WebhookDelivery, answer: Answer, columns: dict[str, Any]
+) -> None:
+    """End a test: it is not tried again, and says nothing about the endpoint."""
+    if answer.is_success:
+        work.finish(delivery, **columns)
+    else:
+        code, message = str(answer.error), _message(answer)
+        work.fail(delivery, code=code, message=message, **columns)
 
 
 def _log(delivery: WebhookDelivery, request: DeliveryRequest, answer: Answer) -> None:
