@@ -170,7 +170,8 @@ _INTERNAL = {
     "no_customer", "prices_moving", "snoozed", "unexpected", "usage_differs",
     "usage_not_carried", "usage_priced", "white_label_exists", "worker_died",
     "deferred", "trial", "export_too_large", "invalid_effective_from",
-    "invalid_encoding", "line_too_long",
+    "invalid_encoding", "backfill_not_possible", "exhausted", "refused",
+    "integration_not_found", "secret_unreadable", "line_too_long",
 }  # fmt: skip
 
 
