@@ -24,6 +24,7 @@ from metrics.commands.pushes import (
     describe,
     headers_of,
     is_refused,
+    mask_secrets,
 )
 from metrics.errors import BackfillNotPossible, IntegrationNotFound
 from metrics.models import Integration, PushBackfill
@@ -133,7 +134,7 @@ def _prepare(backfill: PushBackfill) -> Delivery:
     samples = sum(len(row.samples) for row in series)
 
     def record(answer: Answer) -> None:
-        _record(backfill, last, samples, answer)
+        _record(backfill, last, samples, mask_secrets(answer, target))
 
     return Delivery(
         address_of(target, breaker=breaker_name(backfill.integration_id)),

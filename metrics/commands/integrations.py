@@ -123,6 +123,7 @@ def _change_pause(
     if (integration.paused_at is None) == (paused_at is None):
         return False
     rows.update(paused_at=paused_at)
+    touch_organization(organization.pk)
     reset_push(integration)
     return True
 

@@ -4,6 +4,7 @@ The database is used by one thread; only requests wait in others. So a target th
 costs the others nothing, and each one at most its deadline.
 """
 
+import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -17,6 +18,7 @@ from metrics.queries.pushes import list_due_backfills, list_due_pushes
 from orgs import valkey
 from orgs.outbound import Answer, send
 
+logger = logging.getLogger(__name__)
 _CONCURRENCY = 16  # requests; each holds one prepared body in memory
 _SLICE_SECONDS = 20.0  # then other tasks have their turn
 _LOCK_SECONDS = 60  # longer than a slice and the requests that run at its end
@@ -51,9 +53,17 @@ def _run(pool: ThreadPoolExecutor, end: float) -> None:
         # Not for long: what becomes due meanwhile takes the slots that are free.
         done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
         for future in done:
-            running.pop(future).record(future.result())
+            _record(running.pop(future), future)
         if time.monotonic() < end:
             deliveries = _deliveries(end)
+
+
+def _record(delivery: Delivery, future: Future[Answer]) -> None:
+    """Record an answer; what raises costs this delivery its lease and no other one."""
+    try:
+        delivery.record(future.result())
+    except Exception:
+        logger.exception("push_not_recorded")
 
 
 def _deliveries(end: float) -> Iterator[Delivery]:

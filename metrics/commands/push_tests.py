@@ -2,7 +2,12 @@
 
 from django.utils import timezone
 
-from metrics.commands.pushes import address_of, common_labels, headers_of
+from metrics.commands.pushes import (
+    address_of,
+    common_labels,
+    headers_of,
+    mask_secrets,
+)
 from metrics.errors import IntegrationNotFound
 from metrics.models.integrations import IntegrationKind
 from metrics.push import loki, remote_write
@@ -25,7 +30,8 @@ def try_integration(organization: Organization, kind: str) -> Answer:
     is_prom = kind == IntegrationKind.PROM
     body = _sample(organization) if is_prom else _line(organization)
     headers = remote_write.HEADERS if is_prom else loki.HEADERS
-    return send(address_of(target), body, headers_of(target, headers))
+    answer = send(address_of(target), body, headers_of(target, headers))
+    return mask_secrets(answer, target)
 
 
 def _sample(organization: Organization) -> bytes:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Greatest, Least
 from django.utils import timezone
@@ -30,7 +31,7 @@ from orgs.commands import work
 from orgs.errors import SecretUnreadable
 from orgs.models import Organization
 from orgs.models.work import DatabaseClock
-from orgs.outbound import Answer, ErrorKind
+from orgs.outbound import Answer, ErrorKind, breaker
 from orgs.outbound import Target as Address
 
 logger = logging.getLogger(__name__)
@@ -82,8 +83,16 @@ def address_of(target: Target, *, breaker: str = "") -> Address:
 
 def headers_of(target: Target, headers: Mapping[str, str]) -> dict[str, str]:
     """Return headers with the credential of the target."""
-    login = f"{target.instance_id}:{target.token}".encode()
-    return {**headers, "authorization": f"Basic {base64.b64encode(login).decode()}"}
+    return {**headers, "authorization": f"Basic {_login(target)}"}
+
+
+def _login(target: Target) -> str:
+    return base64.b64encode(f"{target.instance_id}:{target.token}".encode()).decode()
+
+
+def mask_secrets(answer: Answer, target: Target) -> Answer:
+    """Return the answer without the credential, which a target may send back."""
+    return answer.without(target.token, _login(target))
 
 
 def mark_changed(organization_ids: Iterable[int]) -> None:
@@ -140,7 +149,7 @@ def _prepare(push: Push) -> Delivery | None:
         return None
 
     def record(answer: Answer) -> None:
-        _record(push, payload, answer, now)
+        _record(push, payload, mask_secrets(answer, target), now)
 
     address = address_of(target, breaker=breaker_name(push.integration_id))
     return Delivery(address, payload.body, headers_of(target, payload.headers), record)
@@ -290,8 +299,10 @@ def _fail(
 def reset_push(integration: Integration) -> None:
     """Make the push of an integration due now, as after a change of its target.
 
-    Makes it if there is none. Call it in a transaction.
+    Makes it if there is none, and closes its circuit breaker. Call it in a transaction.
     """
+    name = breaker_name(integration.pk)
+    transaction.on_commit(lambda: breaker.reset(name), robust=True)
     organization = integration.organization
     Push.objects.get_or_create(
         integration=integration,

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import orjson
 
 from metrics.push.sources import Labels, Line
+from orgs.decimals import plain
 
 HEADERS = {"content-type": "application/json"}
 _NANOSECONDS = 1_000_000_000
@@ -26,7 +28,7 @@ def encode(
     for line in lines:
         time = max(nanoseconds(line.at), times.get(line.stream, 0) + 1)
         times[line.stream] = time
-        text = orjson.dumps({"at": line.at, **line.fields}, default=str).decode()
+        text = orjson.dumps({"at": line.at, **line.fields}, default=_encode).decode()
         streams.setdefault(line.stream, []).append((str(time), text))
     body = {
         "streams": [
@@ -35,6 +37,13 @@ def encode(
         ]
     }
     return orjson.dumps(body), times
+
+
+def _encode(value: object) -> object:
+    """Return an amount as a number with all its digits, anything else as text."""
+    if isinstance(value, Decimal):
+        return orjson.Fragment(plain(value))
+    return str(value)
 
 
 def nanoseconds(at: datetime) -> int:

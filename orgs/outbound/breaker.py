@@ -4,6 +4,8 @@ The state is in Valkey and shared by all workers. If it is lost, or Valkey is aw
 breakers are closed: the worst is some requests more, each within its deadline.
 """
 
+from contextlib import suppress
+
 import redis
 
 from orgs import valkey
@@ -50,8 +52,12 @@ def record(name: str, *, is_failure: bool) -> None:
 
 
 def reset(name: str) -> None:
-    """Close the breaker, as when a person changed the target; raise `RedisError`."""
-    valkey.client().delete(_FAILURES.format(name), _OPEN.format(name))
+    """Close the breaker, as when a person changed the target.
+
+    If Valkey is away, it stays open for at most its pause.
+    """
+    with suppress(redis.RedisError):
+        valkey.client().delete(_FAILURES.format(name), _OPEN.format(name))
 
 
 def _count(client: redis.Redis, name: str) -> None:

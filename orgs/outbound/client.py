@@ -105,8 +105,10 @@ def _connect(
 ) -> HTTPConnection:
     """Return a connection to the first of the addresses that accepts one."""
     failed = _Failed(ErrorKind.CONNECT, "No connection.")
-    for address in addresses:
-        connection = open_connection(endpoint, address, deadline)
+    for number, address in enumerate(addresses):
+        # One that does not answer leaves its share of the time to the others.
+        seconds = deadline.remaining / (len(addresses) - number)
+        connection = open_connection(endpoint, address, deadline, seconds)
         try:
             connection.connect()
         except Exception as error:  # libraries below raise errors of several families

@@ -73,16 +73,17 @@ def _shut_down(connected: socket.socket) -> None:
 
 
 def open_connection(
-    endpoint: Endpoint, address: Address, deadline: Deadline
+    endpoint: Endpoint, address: Address, deadline: Deadline, seconds: float
 ) -> HTTPConnection:
     """Return a connection to this address that is not yet established.
 
-    The name of the URL is what TLS asks for and checks in the certificate.
+    The address must accept it within `seconds`. The name of the URL is what TLS asks
+    for and checks in the certificate.
     """
     timeout = deadline.remaining
     if endpoint.scheme == "http":
         connection = _Connection(str(address), endpoint.port, timeout=timeout)
-        connection.deadline = deadline
+        connection.deadline, connection.seconds = deadline, seconds
         return connection
     secure = _SecureConnection(
         str(address),
@@ -92,7 +93,7 @@ def open_connection(
         cert_reqs="CERT_REQUIRED",
         server_hostname=endpoint.host,
     )
-    secure.deadline = deadline
+    secure.deadline, secure.seconds = deadline, seconds
     return secure
 
 
@@ -151,7 +152,7 @@ class _LimitedResponse(http.client.HTTPResponse):
         self.fp: Any = _LimitedFile(self.fp)
 
 
-def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:
+def _connect(host: str, port: int, deadline: Deadline, seconds: float) -> socket.socket:
     """Return a connected socket, which ends at the deadline.
 
     Connects to the number itself, so that no resolver is asked again.
@@ -159,27 +160,30 @@ def _connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     connected = socket.socket(family, socket.SOCK_STREAM)
     try:
-        connected.settimeout(deadline.remaining)
+        connected.settimeout(seconds)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.connect((host, port))
     except OSError:
         connected.close()
         raise
+    connected.settimeout(deadline.remaining)
     deadline.watch(connected)
     return connected
 
 
 class _Connection(HTTPConnection):
     deadline: Deadline
+    seconds: float
     response_class = _LimitedResponse
 
     def _new_conn(self) -> socket.socket:
-        return _connect(self.host, self.port, self.deadline)
+        return _connect(self.host, self.port, self.deadline, self.seconds)
 
 
 class _SecureConnection(HTTPSConnection):
     deadline: Deadline
+    seconds: float
     response_class = _LimitedResponse
 
     def _new_conn(self) -> socket.socket:
-        return _connect(self.host, self.port, self.deadline)
+        return _connect(self.host, self.port, self.deadline, self.seconds)

@@ -1,7 +1,7 @@
 """What is sent to and what comes back from an address that a user entered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -57,8 +57,21 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """Return the body as one line of at most 500 characters, for people."""
-        return " ".join(self.body.decode("utf-8", "replace").split())[:500]
+        """Return the body as one line of at most 500 characters, for people.
+
+        Without control characters: PostgreSQL stores no NUL, and a page must not be
+        reordered by what a target answers.
+        """
+        text = self.body.decode("utf-8", "replace")
+        shown = (char if char.isprintable() else " " for char in text)
+        return " ".join("".join(shown).split())[:500]
+
+    def without(self, *secrets: str) -> "Answer":
+        """Return the answer with secrets masked that the target has sent back."""
+        body = self.body
+        for secret in filter(None, secrets):
+            body = body.replace(secret.encode(), b"********")
+        return replace(self, body=body)
 
     @property
     def retry_after(self) -> int | None:

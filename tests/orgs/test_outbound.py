@@ -56,7 +56,7 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the addresses to which a connection is tried; each one is refused."""
     tried: list[str] = []
 
-    def connect(endpoint: Any, address: Any, deadline: Any) -> Any:
+    def connect(endpoint: Any, address: Any, *_: Any) -> Any:
         tried.append(str(address))
         raise AssertionError
 

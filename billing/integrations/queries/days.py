@@ -5,7 +5,7 @@ reported later. Limits, entitlements, access and forecasts of the past are not k
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -25,24 +25,22 @@ def list_days(organization: Organization, first: date, last: date) -> list[DayFi
 
     Two statements, of which one reads all daily usage up to then.
     """
-    zone = organization.white_label.zone
     periods = _list_periods(organization)
+    usage = _by_day(list_day_usage(organization.pk, until=last))
     sums: dict[int, _Sums] = defaultdict(dict)
     total, result = Decimal(0), []
-    rows = _by_day(list_day_usage(organization.pk, until=last))
-    pending = next(rows, None)
-    day = min(first, pending[0]) if pending else first
-    while day <= last:
-        if pending and pending[0] == day:
-            total += _add(sums, pending[1])
-            pending = next(rows, None)
-        end = first_instant(day + ONE_DAY, zone)
+    for day in _days(min([first, *usage]), last):
+        total += _add(sums, usage.get(day, ()))
+        end = first_instant(day + ONE_DAY, organization.white_label.zone)
         if day >= first:
-            number = _period_at(periods, end)
-            figures = _figures(sums.get(number, {}), total, organization)
+            period_sums = sums.get(_period_at(periods, end), {})
+            figures = _figures(period_sums, total, organization)
             result.append(DayFigures(end - _INSTANT, figures))
-        day += ONE_DAY
     return result
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def _list_periods(organization: Organization) -> list[tuple[int, datetime]]:
@@ -57,11 +55,11 @@ def _period_at(periods: Sequence[tuple[int, datetime]], end: datetime) -> int:
     return started[-1] if started else periods[0][0]
 
 
-def _by_day(rows: Sequence[DayUsage]) -> Iterator[tuple[date, list[DayUsage]]]:
+def _by_day(rows: Sequence[DayUsage]) -> dict[date, list[DayUsage]]:
     days: dict[date, list[DayUsage]] = defaultdict(list)
     for row in rows:
         days[row.day].append(row)
-    yield from sorted(days.items())
+    return days
 
 
 def _add(sums: dict[int, _Sums], rows: Sequence[DayUsage]) -> Decimal:

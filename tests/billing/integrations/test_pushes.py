@@ -4,11 +4,13 @@ import gzip
 import resource
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from pytest_django import Settings
 
+from billing.models import Alert
 from billing.needs_action.queries.reasons import find_needs, list_reasons
 from billing.needs_action.queries.texts import reason_text
 from metrics.commands import push_runs, pushes
@@ -18,14 +20,14 @@ from metrics.commands.integrations import (
     resume_integration,
     set_integrations,
 )
-from metrics.commands.pushes import claim_push, mark_changed
+from metrics.commands.pushes import breaker_name, claim_push, mark_changed
 from metrics.models import Push
 from metrics.push.remote_write import MAX_SERIES, name_series
 from metrics.push.sources import SOURCES, Figure
 from metrics.queries.pushes import list_due_pushes
 from orgs.models import Organization, WhiteLabel
 from orgs.networks import read_networks
-from orgs.outbound import Answer, ErrorKind
+from orgs.outbound import Answer, ErrorKind, Target, breaker
 from tests.factories import NOW, delete, make_organizations
 from tests.support.receivers import answer, hang, receiver
 
@@ -63,6 +65,14 @@ def http(status: int, body: bytes = b"", retry_after: str = "") -> Answer:
         (http(408), "http", "Status 408.", False),
         (http(429), "http", "Status 429.", False),
         (http(500, b"ingester\n down"), "http", "Status 500. ingester down", False),
+        (
+            http(500, b"a\0b\xe2\x80\xaec \xff"),
+            "http",
+            "Status 500. a b c \ufffd",
+            False,
+        ),
+        (http(500, b"<secret>"), "http", "Status 500. <********>", False),
+        (http(500, b"Basic NzpzZWNyZXQ="), "http", "Status 500. Basic ****", False),
         (Answer(error=ErrorKind.DNS, message="Unknown."), "dns", "Unknown.", False),
         (Answer(error=ErrorKind.TOO_LARGE, status=200), "too_large", "", False),
     ],
@@ -143,10 +153,18 @@ def test_a_push_waits_while_it_is_paused_or_the_organization_deleted(
 
 
 def test_a_target_that_is_set_again_is_tried_at_once(
-    org: Organization, push: Push
+    org: Organization,
+    push: Push,
+    django_capture_on_commit_callbacks: Any,
 ) -> None:
     get_answer(push, http(500))
-    set_integrations(org.pk, {"prom": IncomingTarget("7", URL, "other")})
+    name = breaker_name(push.integration_id)
+    for _ in range(6):
+        breaker.record(name, is_failure=True)
+    assert not breaker.may_send(name)
+    with django_capture_on_commit_callbacks(execute=True):
+        set_integrations(org.pk, {"prom": IncomingTarget("7", URL, "other")})
+    assert breaker.may_send(name)
     push.refresh_from_db()
     assert (push.failures, push.failing_since, push.error) == (0, None, "")
     assert list_due_pushes(9) == [push.pk]
@@ -162,6 +180,39 @@ def test_a_source_that_raises_fails_only_its_push(
     assert claim_push(push.pk) is None
     push.refresh_from_db()
     assert (push.error_code, push.failures, push.lease) == ("unexpected", 1, None)
+
+
+def test_what_raises_while_sending_costs_the_other_pushes_nothing(
+    org: Organization, push: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_integrations(org.pk, {"loki": IncomingTarget("7", f"{URL}/logs", "x")})
+    Push.objects.exclude(pk=push.pk).update(
+        cursor={"alerts": {"until": "2000-01-01T00:00:00+00:00", "sent": {}}}
+    )
+    make_alert(org)
+
+    def send(address: Target, *_: object) -> Answer:
+        if address.url == URL:
+            raise RuntimeError("x")
+        return Answer(204)
+
+    monkeypatch.setattr(push_runs, "send", send)
+    push_runs.run_pushes()
+
+    rows = Push.objects.order_by("pk").values_list("state", "pushed_at")
+    assert list(rows) == [("running", None), ("pending", NOW)]  # until the lease ends
+
+
+def make_alert(org: Organization) -> None:
+    Alert.objects.create(
+        organization=org,
+        kind="spike",
+        threshold=1,
+        period="1",
+        billing_period=1,
+        facts={},
+        reached_at=NOW - _MINUTE,
+    )
 
 
 def test_series_above_the_limit_are_left_out_and_counted() -> None:
