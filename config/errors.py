@@ -5,6 +5,7 @@ Never a trace, never the database's words; what surprises us is logged with the 
 
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import psycopg
@@ -21,7 +22,12 @@ from config.error_formats import (
     render_error,
     validation_errors,
 )
-from orgs.errors import DomainError, TooLarge, Unauthorized
+from orgs.errors import (
+    DomainError,
+    OrganizationNotFound,
+    TooLarge,
+    Unauthorized,
+)
 from orgs.web.http import wants_fragment
 
 logger = logging.getLogger(__name__)
@@ -67,15 +73,25 @@ def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
     places = [str(place) for place in first["loc"] if place not in _PARAMETERS]
     field = places[-1] if places else "body"
     code = _CODES.get(first["type"], "invalid_request")
-    return render_error(request, 400, code, f"{field}: {first['msg']}", (field,))
+    return render_error(request, 400, code, f"{field}: {_message(first)}", (field,))
 
 
 def _place(one: dict[str, Any]) -> tuple[list[str], str, str]:
     part, *rest = map(str, one["loc"])
     places = [place for place in rest if place not in _PARAMETERS]
-    return [part, *places], one["msg"], _CODES.get(one["type"], one["type"])
+    return [part, *places], _message(one), _CODES.get(one["type"], one["type"])
 
 
+def _message(one: dict[str, Any]) -> str:
+    """Return what is wrong, without the names of our classes."""
+    return _MESSAGES.get(one["type"]) or str(one["msg"])
+
+
+_OBJECT = "Input should be an object"
+_MESSAGES = {
+    "extra_forbidden": "There is no field of this name",
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), _OBJECT),
+}
 # Names of parameters that collect a query or body; callers never see them.
 _PARAMETERS = frozenset({"query", "body", "path", "header", "filters", "data"})
 _CODES = {
@@ -165,8 +181,17 @@ _SENTENCES = {
 
 def _answer(request: HttpRequest, status: int) -> HttpResponse:
     if is_api(request):
+        is_of_costs = request.path.startswith(_COSTS_PREFIX)
+        if is_of_costs and status == HTTPStatus.NOT_FOUND:
+            missing = OrganizationNotFound()
+            return render_error(request, status, missing.code, missing.message)
         return render_error(request, status, *_SENTENCES[status])
     return _shown(request, status)
+
+
+# Contract C has one code for all paths that it does not find: clients of it encode the
+# slash of an ID such as `a/b`, which no path of ours matches.
+_COSTS_PREFIX = "/api/v1/billing/costs/"
 
 
 def _shown(

@@ -6,8 +6,9 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
-from orgs.access import issue_token, log_in
+from orgs.access import Credential, count_call, issue_token, log_in, principal
 from orgs.errors import Unauthorized
+from orgs.models import User
 from orgs.schemas.errors import ErrorsOut, FailureOut
 
 router = Router(tags=["login"], auth=None)
@@ -78,6 +79,26 @@ def api_login(request: HttpRequest, data: LoginWithCodeIn) -> Any:
     code = data.totpToken or ""
     token = _token(request, data.username, data.password, code=code)
     return {"success": True, "token": token}
+
+
+@router.post(
+    "/api/v1/users/auth/_refresh",
+    response={200: TokenOut, **dict.fromkeys((400, 401, 403, 429, 500), ErrorsOut)},
+    summary="Renew a login token (contract C)",
+    operation_id="refresh_login_token",
+    auth=Credential(),
+)
+def refresh(request: HttpRequest) -> Any:
+    """Return a new login token for a valid one, which is sent as `Bearer`.
+
+    The client of the contract asks for one every minute. The old token stays valid
+    until it expires. An API key is refused: it needs no renewal.
+    """
+    caller = principal(request)
+    if caller.user_id is None or caller.by_session:
+        raise Unauthorized("Send a login token.", code="root.unauthenticated")
+    count_call(caller)
+    return {"token": issue_token(User.objects.get(pk=caller.user_id))}
 
 
 def _token(request: HttpRequest, name: str, password: str, *, code: str = "") -> str:

@@ -30,7 +30,7 @@ def create_with_admin(
     organization = create_organization(
         white_label, external_id=uuid4().hex, name=name, created_by=created_by[:200]
     )
-    user = _find_user(white_label, admin_id, admin_email)
+    user = find_user(white_label, admin_id, admin_email, field="adminId")
     if user is not None or admin_email:
         add_member(
             organization,
@@ -47,18 +47,25 @@ def create_with_admin(
     return organization, text
 
 
-def _find_user(white_label: WhiteLabel, id_: int | None, email: str) -> Member | None:
-    """Return the member of this id, or the first with this email address, if any."""
+def find_user(
+    white_label: WhiteLabel, id_: int | None, email: str, *, field: str
+) -> Member | None:
+    """Return the member of this id, or the first with this email address, if any.
+
+    Raises `DomainError` for an unknown id, with the name of its field.
+    """
     members = Member.objects.filter(
-        organization__white_label=white_label, deleted_at=None
-    )
+        organization__white_label=white_label,
+        organization__deleted_at=None,
+        deleted_at=None,
+    ).select_related("organization__white_label")
     if id_ is None:
-        return members.filter(email__iexact=email).first() if email else None
+        matching = members.filter(email__iexact=email).order_by("pk")
+        return matching.first() if email else None
     member = members.filter(pk=id_).first()
     if member is None:
-        raise DomainError(
-            "`adminId` is not a user of this white label.", fields=("adminId",)
-        )
+        message = f"`{field}` is not a user of this white label."
+        raise DomainError(message, fields=(field,))
     return member
 
 

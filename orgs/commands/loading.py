@@ -167,6 +167,7 @@ def _organization(white_label: WhiteLabel, line: IncomingOrganization) -> Organi
     return Organization(
         white_label=white_label,
         external_id=line.external_id,
+        created_by="load_organizations",
         created_at=line.created_at or timezone.now(),
         **_given(line, _COLUMNS),
     )

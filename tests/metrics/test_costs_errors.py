@@ -47,6 +47,12 @@ def test_every_path_returns_the_error_codes_of_the_contract(
     assert ask.error(path) == (404, "organization.not_found")
 
 
+def test_an_id_with_a_slash_has_the_code_of_the_contract(ask: Ask) -> None:
+    for path in ("", "/items", "/charts"):
+        other = Ask(ask.client, "a%2Fb", ask.key)
+        assert other.error(path) == (404, "organization.not_found")
+
+
 @pytest.mark.parametrize("id_", ["x", "0", "-1", "9" * 40, str(2**63)])
 def test_unknown_project_is_a_404(ask: Ask, id_: str) -> None:
     items = ask.error(f"/deployments/{id_}/items")

@@ -228,3 +228,15 @@ def test_a_public_endpoint_is_stored_unchanged(put: Any, endpoint: str) -> None:
 
     assert response.status_code == 200
     assert response.json()["prom_endpoint"] == endpoint
+
+
+@pytest.mark.parametrize("body", [{"prom": "x"}, {"prom": []}, [], {"prom": {"id": 1}}])
+def test_an_error_names_no_class_of_ours(put: Any, body: Any) -> None:
+    response = put(body)
+
+    assert response.status_code == 422
+    for problem in response.json()["detail"]:
+        assert not {"TargetIn", "IntegrationsIn", "instance"} & {
+            *problem["msg"].split()
+        }
+        assert "TargetIn" not in str(problem)

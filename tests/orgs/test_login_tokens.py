@@ -16,7 +16,7 @@ from django.test import Client
 
 from orgs.access import limits
 from orgs.models import Organization, User
-from tests.factories import NOW, make_user
+from tests.factories import NOW, make_key, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 PASSWORD = "correct horse battery"
@@ -80,6 +80,36 @@ def test_a_token_expires_after_an_hour_or_a_password_change(
     person.set_password("another one entirely")
     person.save()
     assert chart(org, x_jwt_token=token) == 401
+
+
+def refresh(**headers: str) -> Any:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Client().post("/api/v1/users/auth/_refresh", headers=names)
+
+
+def test_a_token_is_renewed_while_it_is_valid(
+    org: Organization, person: User, frozen: time_machine.Traveller
+) -> None:
+    token = log_in(username="fin", password=PASSWORD)[1]["token"]
+    for minutes in (50, 100, 150):
+        frozen.move_to(NOW + timedelta(minutes=minutes))
+        answer = refresh(authorization=f"Bearer {token}")
+        assert answer.status_code == 200
+        token = answer.json()["token"]
+    assert chart(org, authorization=f"Bearer {token}") == 200
+
+    frozen.move_to(NOW + timedelta(minutes=211))
+    assert refresh(authorization=f"Bearer {token}").status_code == 401
+    assert refresh().status_code == 401
+
+
+def test_only_a_login_token_is_renewed(org: Organization, person: User) -> None:
+    key = make_key(org.white_label, "billing:read")
+    session = Client()
+    session.force_login(person)
+
+    assert refresh(authorization=f"Bearer {key}").status_code == 401
+    assert session.post("/api/v1/users/auth/_refresh").status_code in (401, 403)
 
 
 def test_every_failure_reads_the_same(person: User) -> None:

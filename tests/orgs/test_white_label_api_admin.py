@@ -72,7 +72,7 @@ def test_only_the_given_fields_change(
     logo = "https://example.com/logo.png"
     client.ok("POST", of(org), {"logo": logo, "experiments": ["a"], "domain": "x.io"})
     client.ok("POST", of(org), {"entitlementLimits": {"numberOfProjects": 5}})
-    client.ok("POST", of(org), {"billable": False, "unknown": 1})
+    client.ok("POST", of(org), {"billable": False})
     client.ok("POST", of(org), {"entitlementLimits": {"totalStorage": 7.0}})
     client.ok("POST", of(org), {})
 
@@ -217,8 +217,7 @@ def test_include_deleted_is_accepted_in_every_spelling(
 def test_the_white_label_is_shown_and_renamed(
     client: WhiteLabelClient, acme: WhiteLabel
 ) -> None:
-    client.ok("PUT", "", {"name": "Acme Two", "supportedProjectTypes": ["kws"]})
-    client.ok("PUT", "", {"supportedProjectTypes": []})
+    client.ok("PUT", "", {"name": "Acme Two"})
 
     shown = client.ok("GET", "")["whitelabel"]
 

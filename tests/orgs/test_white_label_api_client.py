@@ -256,3 +256,29 @@ def test_a_deleted_organization_is_restored(
         api.whitelabel_admin_get_organization_info(label.owner_id, org.pk)
     api.whitelabel_admin_restore_organization(label.owner_id, org.pk)
     assert api.whitelabel_admin_get_organization_info(label.owner_id, org.pk).success
+
+
+def test_the_client_reads_users_and_projects_and_creates_a_project(
+    ei: Any,
+    api: "edgeimpulse_api.OrganizationsApi",
+    label: WhiteLabel,
+    org: Organization,
+) -> None:
+    member = org.members.create(external_id="ann", email="ann@x.example", role="admin")
+    owner = label.owner_id
+    body = ei.AdminCreateProjectRequest(projectName="Vision", ownerId=member.pk)
+
+    project = api.whitelabel_admin_create_project(owner, body)
+    user = api.whitelabel_admin_get_user(owner, member.pk)
+    metrics = api.whitelabel_admin_get_user_metrics(owner, member.pk)
+    read = api.whitelabel_admin_get_project(owner, project.id)
+
+    assert project.api_key.startswith("ei_")
+    ei.AdminGetUserResponse.parse_obj(user.to_dict())  # strictly, unlike the client
+    assert (user.user.username, user.user.email) == ("ann", "ann@x.example")
+    assert metrics.metrics == {"organizations": 1, "projects": 1}
+    ei.AdminProjectInfoResponse.parse_obj(read.to_dict())
+    assert (read.project.name, read.project.owner) == ("Vision", "Org-7")
+    assert api.whitelabel_admin_get_user_jobs(owner, member.pk).total_job_count == 0
+    jobs = api.whitelabel_admin_get_project_jobs(owner, project.id)
+    assert jobs.jobs == []

@@ -184,7 +184,12 @@ def test_a_report_is_csv_of_days_and_meters(
 
     made = client.ok("GET", of(org, f"/usage/reports/{waiting['id']}"))["report"]
     assert (made["jobFinished"], made["jobFinishedSuccessful"]) == (True, True)
-    response = Client().get(made["downloadLink"], headers=client.headers)
+    link = made["downloadLink"]
+    assert Client().get(f"{link}x").status_code == 401
+    assert Client().get(link.partition("?")[0]).status_code == 401
+    with time_machine.travel(NOW + timedelta(minutes=61)):
+        assert Client().get(link).status_code == 401
+    response = Client().get(link)  # as a browser does: the link is signed
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"].startswith("attachment; filename=")
     assert list(csv.reader(response.text.splitlines())) == [

@@ -113,3 +113,43 @@ def test_a_member_of_another_organization_is_not_removed(
 
     theirs.refresh_from_db()
     assert (status, theirs.deleted_at) == (404, None)
+
+
+def test_one_user_and_project_are_of_the_white_label(
+    client: WhiteLabelClient, org: Organization
+) -> None:
+    decoy = Organization.objects.exclude(white_label=org.white_label)[0]
+    added = {"external_id": "x", "name": "x", "added_at": NOW}
+    for rows, path in (("members", "users"), ("projects", "projects")):
+        own = getattr(org, rows).create(**added)
+        for ids in (getattr(decoy, rows).create(**added).pk, 10**18, "x"):
+            assert client.refused("GET", f"{path}/{ids}")[0] == 404
+        assert client.ok("GET", f"{path}/{own.pk}")
+        own.deleted_at = NOW
+        own.save()
+        assert client.refused("GET", f"{path}/{own.pk}")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"projectName": "P"},
+        {"projectName": "P", "ownerId": 10**9},
+        {"projectName": "P", "ownerEmail": "who@x.example"},
+        {"ownerEmail": "m@x.example"},
+    ],
+)
+def test_a_project_needs_a_name_and_an_owner_of_the_white_label(
+    client: WhiteLabelClient, body: dict[str, Any]
+) -> None:
+    assert client.refused("POST", "projects", body)[0] == 400
+    assert not Project.objects.exists()
+
+
+def test_a_field_that_would_be_ignored_is_refused(
+    client: WhiteLabelClient, org: Organization
+) -> None:
+    assert client.refused("PUT", "", {"name": "New", "domain": "x.example"})[0] == 400
+    assert client.refused("POST", of(org), {"readme": "x", "tier": "pro"})[0] == 400
+    org.refresh_from_db()
+    assert org.readme == ""

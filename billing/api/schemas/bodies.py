@@ -35,7 +35,7 @@ def _identity_fields(organization: Organization) -> dict[str, Any]:
         "id": str(organization.id),
         "org_name": organization.external_id,
         "org_display_name": organization.name,
-        "org_creator": organization.created_by,
+        "org_creator": organization.created_by or organization.white_label.slug,
         "org_logo": organization.logo_url or None,
         "currency": organization.white_label.currency,
         "billing_email": organization.billing_email,
@@ -133,12 +133,15 @@ def _billing_fields(account: Account) -> dict[str, Any]:
 
 
 def pause_reason(account: Account) -> dict[str, Any] | None:
-    """Return the unpaid invoices of a paused organization; None if it is not paused."""
+    """Return why an organization is paused, and its unpaid invoices; None if it is not.
+
+    Nothing is unpaid where a person paused it: then the reason is all there is.
+    """
     if not account.is_paused or account.platform is None:
         return None
     reason = account.platform.pause_reason or account.platform.status
     invoices = [_invoice_fields(invoice, reason) for invoice in account.unpaid]
-    return {"invoices": invoices}
+    return {"reason": reason, "invoices": invoices}
 
 
 def _invoice_fields(invoice: Invoice, reason: str) -> dict[str, Any]:

@@ -38,6 +38,10 @@ class UnpaidInvoiceOut(Schema):
 class PauseReasonOut(Schema):
     """Why the organization is paused."""
 
+    reason: str = Field(
+        description="The reason of the pause, or the status of the subscription.",
+        examples=["Requested by the customer"],
+    )
     invoices: list[UnpaidInvoiceOut] = Field(
         description="Its unpaid invoices, newest first; may be empty."
     )
@@ -65,7 +69,9 @@ class OwnOrganizationOut(Schema):
     id: str = Field(description="The ID in Orgdesk.")
     org_name: str = Field(description="Your ID of the organization.")
     org_display_name: str | None = Field(description="The display name.")
-    org_creator: str = Field(description="Who created the organization.")
+    org_creator: str = Field(
+        description="Who created the organization, or its white label."
+    )
     org_logo: str | None = Field(
         description="The URL of the logo; null if there is none."
     )

@@ -21,10 +21,15 @@ from orgs.api.white_labels.common import (
     read_operation,
     router,
 )
-from orgs.api.white_labels.schemas import AEntitlementLimits, AGenericOut, ResponseBody
+from orgs.api.white_labels.schemas import (
+    AEntitlementLimits,
+    AGenericOut,
+    ResponseBody,
+    limits_json,
+)
 from orgs.catalog import Scope
 from orgs.days import day_of, first_instant
-from orgs.models import Entitlements, Organization
+from orgs.models import Organization
 from orgs.queries.references import get_entitlements
 from orgs.schemas.numbers import PlainBool
 
@@ -200,13 +205,3 @@ def _integer(value: int) -> orjson.Fragment:
 def format_instant(instant: datetime) -> str:
     """Return an instant in whole seconds: the JavaScript client reads no fractions."""
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def limits_json(entitlements: Entitlements) -> dict[str, int | None]:
-    return {
-        "totalStorage": entitlements.storage_bytes,
-        "computeTimePerYear": entitlements.compute_seconds_per_year,
-        "gpuComputeTimePerYear": entitlements.gpu_seconds_per_year,
-        "numberOfProjects": entitlements.projects,
-        "numberOfUsers": entitlements.users,
-    }

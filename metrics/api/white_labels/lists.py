@@ -11,7 +11,6 @@ from django.utils import timezone
 from ninja import Query
 from pydantic import Field
 
-from metrics.api.white_labels.info import limits_json
 from metrics.queries.compute import has_usage_since
 from orgs.api.white_labels.common import (
     WHITE_LABEL,
@@ -34,6 +33,7 @@ from orgs.api.white_labels.schemas import (
     AGenericOut,
     ListIn,
     ResponseBody,
+    limits_json,
 )
 from orgs.catalog import Scope
 from orgs.days import day_of

@@ -9,6 +9,7 @@ from ninja import Query, Schema
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from metrics.api.white_labels.links import read_link, signed_link
 from metrics.commands.reports import start_report
 from metrics.models import UsageReport
 from metrics.periods import DayRange
@@ -81,7 +82,8 @@ class AReportOut(ResponseBody):
     report_start_date: datetime = Field(description="The first instant of the range.")
     report_end_date: datetime = Field(description="The first instant after the range.")
     download_link: str | None = Field(
-        description="The URL of the CSV file; null until the report is ready."
+        description="The URL of the CSV file, which works for an hour without a"
+        " credential; null until the report is ready."
     )
 
 
@@ -192,6 +194,17 @@ def delete_report(
     return {}
 
 
+class DownloadIn(CsvIn):
+    """What the file is for, and the signature of a download link."""
+
+    signature: str | None = Field(
+        None,
+        max_length=200,
+        description="The signature of a `downloadLink`, instead of a credential.",
+        examples=["1vPq3C:Zb8xkq1T0d"],
+    )
+
+
 _CSV_EXAMPLE = "date,meter,unit,quantity\r\n2026-11-05,cpu_seconds,seconds,7200\r\n"
 
 
@@ -199,7 +212,7 @@ _CSV_EXAMPLE = "date,meter,unit,quantity\r\n2026-11-05,cpu_seconds,seconds,7200\
     f"{REPORT}/download",
     response={200: None, **WRITES},  # 409 until the report is ready
     summary="Download a usage report as CSV",
-    auth=access.needs(Scope.ORGANIZATIONS_READ),
+    auth=[read_link, access.needs(Scope.ORGANIZATIONS_READ)],
     openapi_extra=csv_answer(_CSV_EXAMPLE),
     operation_id="download_usage_report",
 )
@@ -208,9 +221,13 @@ def download_report(
     organization_id: Id,
     inner_id: Id,
     report_id: Id,
-    file: Query[CsvIn],
+    file: Query[DownloadIn],
 ) -> HttpResponse:
-    """Return the CSV file of a usage report; status 409 until it is ready."""
+    """Return the CSV file of a usage report; status 409 until it is ready.
+
+    The `downloadLink` of a report has a `signature`, with which it works in a browser
+    for an hour, without a credential.
+    """
     organization = get_inner_organization(
         request, organization_id, inner_id, Scope.ORGANIZATIONS_READ
     )
@@ -248,6 +265,8 @@ def _report_json(request: HttpRequest, row: UsageReport) -> dict[str, Any]:
         "report_start_date": row.starts_at,
         "report_end_date": row.ends_at,
         "download_link": (
-            request.build_absolute_uri(f"{path}/download") if is_ready else None
+            request.build_absolute_uri(signed_link(f"{path}/download"))
+            if is_ready
+            else None
         ),
     }

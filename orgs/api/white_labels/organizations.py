@@ -69,7 +69,7 @@ class AOrganizationIn(RequestBody):
 class AOrganizationChangeIn(RequestBody):
     """Changes to an organization. Only the fields that are sent change."""
 
-    model_config = ConfigDict(json_schema_extra=without_defaults)
+    model_config = ConfigDict(json_schema_extra=without_defaults, extra="forbid")
 
     logo: Url = Field(None, description="The URL of the logo; null removes it.")
     header_img: Url = Field(

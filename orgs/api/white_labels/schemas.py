@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from orgs.models import Entitlements
 from orgs.schemas.numbers import PlainBool
 from orgs.schemas.partial import without_defaults
 from orgs.text import to_nfc_deep
@@ -150,6 +151,17 @@ class AEntitlementLimits(ResponseBody):
     number_of_users: Headcount = Field(
         default=None, description="Maximum number of members."
     )
+
+
+def limits_json(entitlements: Entitlements) -> dict[str, int | None]:
+    """Return limits as `AEntitlementLimits`."""
+    return {
+        "totalStorage": entitlements.storage_bytes,
+        "computeTimePerYear": entitlements.compute_seconds_per_year,
+        "gpuComputeTimePerYear": entitlements.gpu_seconds_per_year,
+        "numberOfProjects": entitlements.projects,
+        "numberOfUsers": entitlements.users,
+    }
 
 
 class AEntitlementLimitsIn(AEntitlementLimits):

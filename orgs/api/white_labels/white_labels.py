@@ -58,7 +58,7 @@ class AWhiteLabelInfoOut(AGenericOut):
 class AWhiteLabelIn(RequestBody):
     """Changes to a white label. Only the name can be changed."""
 
-    model_config = ConfigDict(json_schema_extra=without_defaults)
+    model_config = ConfigDict(json_schema_extra=without_defaults, extra="forbid")
 
     name: Name = Field("", description="The new name.")
 
@@ -108,7 +108,7 @@ def _white_label_out(white_label: WhiteLabel) -> dict[str, Any]:
 def update_white_label(
     request: HttpRequest, organization_id: Id, data: AWhiteLabelIn
 ) -> Any:
-    """Change the name of the white label; other fields are ignored."""
+    """Change the name of the white label; other fields are refused."""
     owned = get_white_label(request, organization_id, Scope.ORGANIZATIONS_WRITE)
     if data.name:
         change_white_label(owned, name=data.name)

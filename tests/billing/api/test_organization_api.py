@@ -175,6 +175,21 @@ def test_a_paused_subscription_names_its_unpaid_invoices(
     assert invoice["timestamp"] == 1793491200
 
 
+def test_a_pause_without_unpaid_invoices_has_its_reason(
+    ask: Ask, org: Organization
+) -> None:
+    subscribe(org, paused_at=NOW, pause_reason="Requested by the customer")
+
+    body = ask.get("orgs/current").json()
+
+    assert faults(body) == []
+    assert body["subscription_pause_reason"] == {
+        "reason": "Requested by the customer",
+        "invoices": [],
+    }
+    assert body["org_creator"] == "load_organizations"
+
+
 def test_a_white_labels_key_acts_for_the_owner(
     acme: WhiteLabel, client: Client
 ) -> None:
