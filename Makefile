@@ -5,6 +5,7 @@
 # make bench [QUICK=1] [ROWS=chart] [KEEP=DIR] [SIZES=N] [BENCH_JSON=FILE]   and peers
 # make growth [QUICK=1] [SIZES=1000,10000] [EVENTS=100000] [KEEP=DIR] [GROWTH_JSON=FILE]
 # make fuzz [SEQUENCES=100]                every phase of the API fuzzer, random books
+# make clients                             a strict TypeScript client, linter (needs npm)
 # make check                  format, lint, types, contracts, migrations, OpenAPI
 
 PYTHON ?= python3
@@ -32,7 +33,7 @@ install-%: export REQUESTS_CA_BUNDLE := $(CA_FILE)
 install-%: export UV_SYSTEM_CERTS ?= 1
 endif
 
-.PHONY: up test fuzz bench growth check clean lock real screenshots install browser \
+.PHONY: up test fuzz bench growth check clients clean lock real screenshots install browser \
 	prometheus
 .DEFAULT_GOAL := up
 
@@ -82,6 +83,18 @@ check: install-dev
 	@$(CHECK_ENV) "$(PY)" $(NO_DATABASE) manage.py makemigrations --check --dry-run
 	@$(CHECK_ENV) "$(PY)" manage.py check --deploy --fail-level WARNING
 	@$(CHECK_ENV) DJANGO_SETTINGS_MODULE=config.settings "$(PY)" -m tests.project.openapi
+
+# A TypeScript client from the OpenAPI document, compiled strictly; needs npm.
+clients: install-dev
+	@if ! command -v npm >/dev/null; then echo "npm is not installed: nothing to check."; \
+	exit 0; fi; rm -rf .state/clients && mkdir -p .state/clients && \
+	cp tests/project/client.ts .state/clients/ && \
+	$(CHECK_ENV) DJANGO_SETTINGS_MODULE=config.settings "$(PY)" -m tests.project.openapi \
+	--write .state/clients/openapi.json && cd .state/clients && \
+	npm install --silent --no-fund --no-audit openapi-typescript@7 openapi-fetch typescript@5 \
+	@redocly/cli@2 && npx redocly lint openapi.json && \
+	npx openapi-typescript openapi.json -o orgdesk.ts && \
+	npx tsc --strict --noEmit --skipLibCheck --target es2022 --module esnext --moduleResolution bundler client.ts
 
 real: install-dev
 	@if [ -d ../shared ]; then exec "$(PY)" -m pytest -q -s tests/real_stripe_check.py tests/real_check.py; \

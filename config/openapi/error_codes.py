@@ -49,6 +49,7 @@ CODES = {
     "idempotency_key_reused": "The idempotency key was used for another request.",
     "idempotency_key_in_use": "A request with this idempotency key is in progress.",
     "invalid_idempotency_key": "The key is not 1 to 255 printable ASCII characters.",
+    "endpoint_not_allowed": "The URL is not https, or its host is not public.",
     "url_not_allowed": "The URL is not https, or its host is not public.",
     "token_missing": "A masked token was sent, and none is stored.",
     "billing.webhook_endpoint_invalid": "The webhook endpoint cannot have this value.",

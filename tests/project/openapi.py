@@ -5,10 +5,12 @@ linter are the recommended ones of redocly, so that `make check` needs no Node.j
 installed one finds nothing else (`npx @redocly/cli lint`).
 """
 
+import json
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +18,7 @@ import jsonschema_rs
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from openapi_spec_validator.schemas.utils import get_schema_content
 
+from config.openapi.error_codes import CODES, REJECTIONS
 from config.openapi.nodes import Node, operations, walk
 
 # The schema of OpenAPI itself; the validator's own code takes half a minute for it.
@@ -23,6 +26,7 @@ _FORMAT = jsonschema_rs.validator_for(dict(get_schema_content("3.1")))
 _URL = "urn:orgdesk"
 _DRAFT = jsonschema_rs.Draft202012
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_CODE = re.compile("`([a-z_.]+)`")
 _MODULES = ("billing_", "metrics_api", "orgs_", "config_")
 _PYTHON_WORDS = {"ge", "gt", "le", "lt", "max_digits", "decimal_places", "title"}
 
@@ -183,14 +187,48 @@ def _escape(name: str) -> str:
     return quote(name.replace("~", "~0").replace("/", "~1"), safe="")
 
 
+def error_tables(document: dict[str, Any]) -> str:
+    """Return the tables of `docs/api/errors.md`: of errors, and of rejected events."""
+    statuses = dict[str, set[str]]()
+    for _, _, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            for code in _CODE.findall(answer["description"]) if status >= "400" else ():
+                statuses.setdefault(code, set()).add(status)
+    errors = [
+        f"| `{code}` | {', '.join(sorted(statuses.get(code, ())))} | {text} |"
+        for code, text in sorted(CODES.items())
+    ]
+    rejections = [f"| `{code}` | {text} |" for code, text in sorted(REJECTIONS.items())]
+    return "\n".join(
+        [
+            "| Code | Status | Meaning |\n| --- | --- | --- |",
+            *errors,
+            "\n## Rejected events\n",
+            "`POST /api/v1/usage/events` succeeds and lists these in `rejected`.\n",
+            "| Code | Meaning |\n| --- | --- |",
+            *rejections,
+        ]
+    )
+
+
 def main() -> int:
-    """Print the problems of the project's document; return their number as a status."""
+    """Print the problems of the project's document; return whether there are any.
+
+    With `--write FILE` the document is written, with `--errors` the tables of the
+    error codes are printed instead.
+    """
     import django  # noqa: PLC0415  the settings are read here, not by tests
 
     django.setup()
     from config.openapi.document import document  # noqa: PLC0415  needs the app registry
 
     whole = document()
+    if "--errors" in sys.argv:
+        print(error_tables(whole))
+        return 0
+    if "--write" in sys.argv:
+        Path(sys.argv[-1]).write_text(json.dumps(whole))
+        return 0
     problems = list_problems(whole)
     if not problems:  # slow, and less to the point
         validator = OpenAPIV31SpecValidator(whole)

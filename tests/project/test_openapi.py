@@ -10,7 +10,7 @@ import pytest
 from config.openapi.document import document
 from config.openapi.error_codes import CODES, REJECTIONS
 from tests import ROOT
-from tests.project.openapi import list_problems
+from tests.project.openapi import error_tables, list_problems
 
 _ANSWER = {"application/json": {"schema": {"$ref": "#/components/schemas/RowOut"}}}
 
@@ -179,6 +179,11 @@ def test_every_code_of_an_error_is_explained() -> None:
     codes = {code for code in _codes() if not code.startswith(_INTERNAL_PREFIXES)}
 
     assert codes - CODES.keys() - REJECTIONS.keys() - _INTERNAL == set()
+
+
+def test_the_list_of_error_codes_is_complete() -> None:
+    """`python -m tests.project.openapi --errors` prints it."""
+    assert error_tables(document()) in (ROOT / "docs/api/errors.md").read_text()
 
 
 _CODE = re.compile(r'\bcode(?:: str)? ?= ?"([a-z_.]+)"|InputRejected\(\s*"([a-z_]+)"')

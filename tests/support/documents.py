@@ -21,6 +21,12 @@ README_PRINTED = {"README.md": [r'"accepted": ?1\b', r'"value": ?0\.003\b']}
 DOCS_PRINTED = {
     "docs/loading.md": [r"accepted 3 duplicates 0 rejected 0"],
     "docs/api.md": [r'"accepted": ?1\b', "organization_not_found", r'"allowed": ?true'],
+    "docs/api/quickstart.md": [
+        r'"allowed": ?true',
+        "1 accepted",
+        "1 duplicate",
+        "costs this month: 0",
+    ],
     "docs/operations.md": ["metrics_usageevent_"],
 }
 
