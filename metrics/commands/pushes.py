@@ -145,7 +145,8 @@ def _prepare(push: Push) -> Delivery | None:
     now = timezone.now()
     payload = build_payload(push, now)
     if payload.items == 0:
-        work.release(push, wait=_LINES_PAUSE, cursor=payload.cursor)
+        wait = timedelta() if payload.has_more else _LINES_PAUSE
+        work.release(push, wait=wait, cursor=payload.cursor)
         return None
 
     def record(answer: Answer) -> None:

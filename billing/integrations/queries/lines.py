@@ -17,7 +17,9 @@ from orgs.models import Organization
 from orgs.queries.history import Change, HistoryFilters, iterate_history
 from orgs.web.history import Entry, entries, noise
 
-MAX_LINES = 500  # of a source in one request
+MAX_LINES = 1_000  # of a source in one request
+# What happened while a target was away is read day by day.
+_WINDOW = timedelta(days=1)
 # Longer than any transaction that writes such rows: workers' statements end after 60 s.
 _OVERLAP = timedelta(minutes=2)
 _INVOICE = "billing.Invoice"
@@ -61,16 +63,19 @@ def _read(
     if position is None:
         return Lines([], {"until": now.isoformat(), "sent": {}})
     until = datetime.fromisoformat(position["until"])
+    horizon = min(now, until + _WINDOW)
     sent: dict[str, str] = position["sent"]
     rows = [
-        row for row in read(organization, until - _OVERLAP, now) if row.key not in sent
+        row
+        for row in read(organization, until - _OVERLAP, horizon)
+        if row.key not in sent
     ]
     rows.sort(key=lambda row: (row.line.at, row.key))
-    new, has_more = rows[:MAX_LINES], len(rows) > MAX_LINES
-    end = max(new[-1].line.at, until) if has_more else now
+    new, is_cut = rows[:MAX_LINES], len(rows) > MAX_LINES
+    end = max(new[-1].line.at, until) if is_cut else horizon
     all_sent = sent | {row.key: row.line.at.isoformat() for row in new}
     cursor = {"until": end.isoformat(), "sent": _recent(all_sent, end - _OVERLAP)}
-    return Lines([row.line for row in new], cursor, has_more)
+    return Lines([row.line for row in new], cursor, is_cut or horizon < now)
 
 
 def _recent(sent: dict[str, str], since: datetime) -> dict[str, str]:

@@ -141,6 +141,21 @@ def test_a_row_that_is_committed_late_is_sent_and_none_is_sent_twice(
     assert loki.lines["alerts"][1]["at"] == (NOW - _MINUTE).isoformat()
 
 
+def test_days_that_a_target_was_away_are_caught_up(
+    org: Organization, loki: Loki, push: Push, frozen: time_machine.Traveller
+) -> None:
+    for days in (1, 3, 6):
+        make_alert(org, days, reached_at=NOW + timedelta(days=days))
+    frozen.shift(timedelta(days=7))
+    push_again(push, frozen)
+
+    assert [line["threshold"] for line in loki.lines["alerts"]] == [1, 3, 6]
+    assert (
+        push.cursor["alerts"]["until"]
+        == (NOW + timedelta(days=7) + _MINUTE).isoformat()
+    )
+
+
 def test_many_lines_are_sent_in_several_requests(
     loki: Loki,
     push: Push,

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from billing.models import Alert
@@ -28,7 +30,7 @@ from metrics.queries.pushes import list_due_pushes
 from orgs.models import Organization, WhiteLabel
 from orgs.networks import read_networks
 from orgs.outbound import Answer, ErrorKind, Target, breaker
-from tests.factories import NOW, delete, make_organizations
+from tests.factories import NOW, delete, event, make_organizations, record
 from tests.support.receivers import answer, hang, receiver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -187,7 +189,7 @@ def test_what_raises_while_sending_costs_the_other_pushes_nothing(
 ) -> None:
     set_integrations(org.pk, {"loki": IncomingTarget("7", f"{URL}/logs", "x")})
     Push.objects.exclude(pk=push.pk).update(
-        cursor={"alerts": {"until": "2000-01-01T00:00:00+00:00", "sent": {}}}
+        cursor={"alerts": {"until": (NOW - _MINUTE).isoformat(), "sent": {}}}
     )
     make_alert(org)
 
@@ -213,6 +215,16 @@ def make_alert(org: Organization) -> None:
         facts={},
         reached_at=NOW - _MINUTE,
     )
+
+
+def test_the_figures_cost_a_bounded_number_of_queries(
+    acme: WhiteLabel, org: Organization, push: Push
+) -> None:
+    products = [event(f"e-{n}", product=f"p-{n}") for n in range(30)]
+    record(acme, products)
+    with CaptureQueriesContext(connection) as queries:
+        assert claim_push(push.pk)
+    assert len(queries) <= 22
 
 
 def test_series_above_the_limit_are_left_out_and_counted() -> None:
