@@ -8,6 +8,7 @@ from billing.integrations import urls as integrations
 from billing.ledger import urls as ledger
 from billing.needs_action import urls as needs_action
 from billing.stripe import urls as stripe
+from billing.webhooks import urls as webhooks
 
 app_name = "billing"
 urlpatterns = [
@@ -18,5 +19,6 @@ urlpatterns = [
     *access.urlpatterns,
     *alerts.urlpatterns,
     *ledger.urlpatterns,
+    *webhooks.urlpatterns,
     *integrations.urlpatterns,
 ]

@@ -29,6 +29,7 @@ _NAV = (
     ("Stripe sync", "billing:stripe_sync", "stripe", "sync", False),
     ("History", "orgs:fleet_history", "history", "clock", False),
     ("Exports", "billing:exports", "exports", "down", False),
+    ("Webhooks", "billing:webhook_endpoints", "webhooks", "sync", False),
     ("API keys", "orgs:api_keys", "api_keys", "key", True),
     ("API reference", "api_docs", "api_docs", "code", True),
     ("Components", "components", "components", "blocks", True),

@@ -128,6 +128,7 @@ TEMPLATE_LIBRARIES = (
     "billing.needs_action.templatetags.reasons",
     "billing.stripe.templatetags.actions",
     "billing.stripe.templatetags.syncs",
+    "billing.webhooks.templatetags.webhooks",
     "orgs.web.templatetags.charts",
     "orgs.web.templatetags.components",
     "orgs.web.templatetags.display",

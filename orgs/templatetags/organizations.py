@@ -20,6 +20,7 @@ _TABS = (
     ("billing", "Billing", "billing:billing"),
     ("alerts", "Alerts", "billing:alerts"),
     ("integrations", "Integrations", "billing:integrations"),
+    ("webhooks", "Webhooks", "billing:organization_webhooks"),
     ("people", "People", "orgs:people"),
     ("history", "History", "orgs:history"),
 )

@@ -171,12 +171,14 @@ ORGANIZATION_PAGES = {
     "orgs:history",
     "billing:history_csv",
     "billing:integrations",
+    "billing:organization_webhooks",
 }
 STAFF_PAGES = {
     *("billing:fleet", "billing:organization_list", "billing:organization_csv"),
     "billing:search",  # see test_search_page
     *("billing:needs_action", "billing:needs_action_csv"),
     "orgs:api_keys",
+    "billing:webhook_endpoints",  # see test_webhooks_pages
     *("orgs:fleet_history", "billing:fleet_history_csv"),  # see test_history_pages
     *(
         "billing:stripe_sync",
@@ -194,6 +196,8 @@ ROW_PAGES = {
     *("billing:export", "billing:export_file", "billing:export_again"),
     *("billing:cancel_export", "billing:delete_export"),  # see test_exports
     "billing:write_off",  # see test_unpriced_periods
+    *("billing:webhook_endpoint", "billing:webhook_delivery"),
+    "billing:resend_delivery",  # see test_webhooks_pages
     # See test_integrations_page.
     *("billing:edit_integration", "billing:edit_backfill"),
     *("billing:start_sync", "billing:discrepancy_row", "billing:resolve_discrepancy"),

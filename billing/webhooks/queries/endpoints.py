@@ -8,9 +8,6 @@ from billing.models import WebhookDelivery, WebhookEndpoint
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal
 from orgs.errors import NotFound
-from orgs.models.work import WorkState
-
-STATES = tuple(WorkState.values)
 
 
 def visible_endpoints(principal: Principal) -> QuerySet[WebhookEndpoint]:
