@@ -44,11 +44,18 @@ class TargetForm(NoteForm):
         label="Token",
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
     )
-    field_order = ("endpoint", "instance_id", "token", "note")
+    starts_paused = forms.BooleanField(
+        label="Start paused",
+        required=False,
+        help_text="To push past days first: a Prometheus without an out-of-order window"
+        " takes them only before newer samples.",
+    )
+    field_order = ("endpoint", "instance_id", "token", "starts_paused", "note")
 
     def __init__(self, *args: Any, has_token: bool, **options: Any) -> None:
         super().__init__(*args, **options)
         if has_token:
+            del self.fields["starts_paused"]
             self.fields["token"].required = False
             self.fields["token"].help_text = "Leave empty to keep the stored token."
 
@@ -67,7 +74,10 @@ class TargetForm(NoteForm):
         """Return the target of valid input."""
         data = self.cleaned_data
         return IncomingTarget(
-            data["instance_id"], data["endpoint"], data["token"] or None
+            data["instance_id"],
+            data["endpoint"],
+            data["token"] or None,
+            starts_paused=data.get("starts_paused", False),
         )
 
 

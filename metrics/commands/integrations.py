@@ -24,12 +24,14 @@ from orgs.outbound import check_url
 class IncomingTarget:
     """A push target to be set; its representation does not contain the token.
 
-    A token that is null stays as it is stored.
+    A token that is null stays as it is stored. One that `starts_paused` is paused if it
+    is new; otherwise it stays as it is.
     """
 
     instance_id: str
     endpoint: str
     token: str | None = field(repr=False)
+    starts_paused: bool = False
 
 
 def set_integrations(
@@ -72,10 +74,12 @@ def _set_integration(
     values["token"] = encrypt(
         target.token, associated_data=associated_data(organization_id, kind)
     )
+    values["set_at"] = now = timezone.now()
     integration, _ = Integration.objects.update_or_create(
         organization_id=organization_id,
         kind=kind,
-        defaults={**values, "set_at": timezone.now()},
+        defaults=values,
+        create_defaults={**values, "paused_at": now if target.starts_paused else None},
     )
     reset_push(integration)
     return True

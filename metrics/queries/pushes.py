@@ -17,18 +17,20 @@ def list_due_pushes(limit: int) -> list[int]:
 
     Those of deleted organizations and paused integrations are left out.
     """
-    return _list_due(Push.objects.all(), limit)
+    return _list_due(Push.objects.filter(integration__paused_at=None), limit)
 
 
 def list_due_backfills(limit: int) -> list[int]:
-    """Return the keys of backfills that are due, longest due first."""
+    """Return the keys of backfills that are due, longest due first.
+
+    A pause does not hold them up: an empty Prometheus takes past days only before it
+    has newer samples.
+    """
     return _list_due(PushBackfill.objects.all(), limit)
 
 
 def _list_due(rows: WorkQuerySet[Any], limit: int) -> list[int]:
-    active = rows.due().filter(
-        integration__paused_at=None, organization__deleted_at=None
-    )
+    active = rows.due().filter(organization__deleted_at=None)
     pks = active.order_by("next_attempt_at", "pk").values_list("pk", flat=True)
     return list(pks[:limit])
 

@@ -16,7 +16,7 @@ from typing import Any
 from tests.support.processes import eventually, free_port
 
 # Backfills send samples that are older than those that it has.
-_CONFIG = "storage: {tsdb: {out_of_order_time_window: 400d}}\n"
+_CONFIG = "storage: {tsdb: {out_of_order_time_window: %s}}\n"
 
 
 class Prometheus:
@@ -60,14 +60,17 @@ def _name(labels: dict[str, str]) -> str:
 
 
 @contextmanager
-def running_prometheus() -> Iterator[Prometheus]:
-    """Start Prometheus with empty storage, and stop it."""
+def running_prometheus(*, window: str = "400d") -> Iterator[Prometheus]:
+    """Start Prometheus with empty storage, and stop it.
+
+    It takes samples that are older than those it has within the window.
+    """
     program = os.environ.get("PROMETHEUS") or shutil.which("prometheus")
     if not program:
         raise RuntimeError("No Prometheus found: install it, or set PROMETHEUS")
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "prometheus.yml"
-        config.write_text(_CONFIG)
+        config.write_text(_CONFIG % window)
         server = Prometheus(port := free_port())
         process = subprocess.Popen(
             [

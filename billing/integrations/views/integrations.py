@@ -190,6 +190,8 @@ def edit_backfill(request: OrgRequest, organization_id: int) -> HttpResponse:
 def _target_form(kind: str, *args: Any, has_token: bool, **options: Any) -> TargetForm:
     form = TargetForm(*args, prefix=kind, has_token=has_token, **options)
     form.fields["endpoint"].help_text = _HELP[kind]
+    if kind != "prom":
+        form.fields.pop("starts_paused", None)
     return form
 
 

@@ -140,6 +140,13 @@ def test_a_test_shows_what_the_target_answers(
     assert Push.objects.get().tried_at is None
 
 
+def test_a_new_target_can_start_paused(tab: Tab) -> None:
+    tab.post("save", **TARGET, starts_paused="on")
+    assert tab.card["state"][0] == "paused"
+    tab.post("save", **TARGET)
+    assert tab.card["state"][0] == "paused"
+
+
 def test_pausing_resuming_and_removing_need_a_reason(
     org: Organization, tab: Tab
 ) -> None:

@@ -13,7 +13,11 @@ from pytest_django import Settings
 from billing.forecast.queries.estimated_invoices import get_estimate
 from metrics.commands import push_runs
 from metrics.commands.backfills import request_backfill
-from metrics.commands.integrations import IncomingTarget, set_integrations
+from metrics.commands.integrations import (
+    IncomingTarget,
+    resume_integration,
+    set_integrations,
+)
 from metrics.commands.pushes import mark_changed
 from metrics.commands.roll_up import roll_up_usage
 from metrics.models import Push, PushBackfill
@@ -189,3 +193,29 @@ def test_a_backfill_sends_each_past_day_once_and_continues_where_it_ended(
     push_runs.run_pushes()
     again.refresh_from_db()
     assert again.state == PushBackfill.State.DONE  # the same samples again are no error
+
+
+def test_an_empty_prometheus_takes_past_days_before_newer_samples(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "0.5")
+    record(acme, [event(timestamp="2026-08-01T09:00:00Z")])
+    days = date(2026, 7, 25), date(2026, 11, 20)
+    with running_prometheus(window="0s") as prometheus:
+        target = IncomingTarget("1", prometheus.write_url, "x", starts_paused=True)
+        set_integrations(org.pk, {"prom": target})
+        backfill = request_backfill(org, *days, by="ada", note="history")
+        push_runs.run_pushes()
+        backfill.refresh_from_db()
+        assert (backfill.state, backfill.error) == ("done", "")
+        assert Push.objects.get().pushed_at is None
+
+        resume_integration(org, "prom")
+        push_runs.run_pushes()
+        for at in (datetime(2026, 8, 1, 23, 59, 59, tzinfo=UTC), NOW):
+            assert prometheus.value("orgdesk_cost_total", at) == 2.5
+        late = request_backfill(org, *days, by="ada", note="again")
+        push_runs.run_pushes()
+        late.refresh_from_db()
+        assert (late.state, late.error_code) == ("failed", "refused")
+        assert "out of bounds" in late.error
