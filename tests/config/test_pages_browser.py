@@ -458,7 +458,8 @@ def test_the_current_tab_is_in_view_on_a_phone(
 ) -> None:
     inside.set_viewport_size({"width": 390, "height": 844})
     inside.goto(f"{base}/organizations/{org.pk}/history/")
-    expect(inside.locator(".tabs__link[aria-current]")).to_be_in_viewport(ratio=1)
+    current = inside.locator(".tabs__link[aria-current]")
+    expect(current).to_be_in_viewport(ratio=0.99)  # browsers scroll by whole pixels
 
 
 def test_forced_colors_keep_the_current_tab_and_series_distinct(

@@ -6,11 +6,20 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The shell without windows comes first: it does the same with half of the CPU.
+_NAMES = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 
 
 def executable() -> str:
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)))
+    path = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, _NAMES)), ""
+    )
     if not path:
         raise RuntimeError("No Chromium found: install chromium, or set CHROMIUM")
     return path
