@@ -1,10 +1,12 @@
 """Facts that become events: once, in their transaction, with the API's figures."""
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import orjson
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
@@ -14,9 +16,10 @@ from billing.alerts.commands.recipients import snooze
 from billing.ledger.commands.periods import close_period_manually
 from billing.models import OutgoingEvent, WebhookDelivery, WebhookEndpoint
 from billing.signals import access_changed
-from billing.webhooks.commands.endpoints import disable_endpoint
+from billing.webhooks.commands.endpoints import disable_endpoint, rotate_secret
 from billing.webhooks.commands.retention import delete_old_events
 from billing.webhooks.event_types import EVENT_TYPES
+from billing.webhooks.formats.secrets import read_old_secret, read_secret
 from billing.webhooks.schemas.event_data import sample_of, schema_of
 from orgs.commands.editing import (
     change_organization,
@@ -289,3 +292,18 @@ def test_secrets_are_encrypted_and_bound_to_their_row(acme: WhiteLabel) -> None:
     stored = WebhookEndpoint.objects.get(pk=endpoint.pk)
 
     assert b"whsec_" not in bytes(stored.secret)
+
+
+def test_rotating_the_encryption_key_keeps_all_secrets(
+    acme: WhiteLabel, settings: Any
+) -> None:
+    endpoint = make_endpoint(acme)
+    first = read_secret(endpoint)
+    rotated, second = rotate_secret(endpoint)
+    settings.ENCRYPTION_KEYS = {"2": bytes(range(32)), **settings.ENCRYPTION_KEYS}
+    call_command("rotate_secrets", "--batch=1", stdout=StringIO())
+
+    settings.ENCRYPTION_KEYS = {"2": bytes(range(32))}  # the old key is dropped
+    stored = WebhookEndpoint.objects.get(pk=endpoint.pk)
+    assert read_secret(stored) == second
+    assert read_old_secret(stored, now=rotated.set_at) == [first]

@@ -1,12 +1,24 @@
 """`rotate_secrets`: re-encrypt stored secrets with the first of ENCRYPTION_KEYS."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from metrics.commands.integrations import reencrypt_integrations
+from billing.webhooks.commands.reencryption import reencrypt_endpoints
+from metrics.commands.integrations import ReencryptedBatch, reencrypt_integrations
 
 BATCH = 500
+_KINDS = (reencrypt_integrations, reencrypt_endpoints)  # of secrets
+
+
+def _run(batch: int) -> Iterator[ReencryptedBatch]:
+    """Re-encrypt all secrets of each kind, and yield the outcome of each batch."""
+    for reencrypt in _KINDS:
+        last_id = 0
+        while result := reencrypt(after_id=last_id, limit=batch):
+            last_id = result.last_id
+            yield result
 
 
 class Command(BaseCommand):
@@ -25,17 +37,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, batch: int, **options: Any) -> None:
         """Re-encrypt in batches; an interrupted run is completed by a second one."""
-        reencrypted = current = last_id = 0
+        reencrypted = current = 0
         unreadable: list[str] = []
-        while batch_result := reencrypt_integrations(
-            after_id=last_id, limit=max(batch, 1)
-        ):
-            last_id = batch_result.last_id
-            reencrypted, current = (
-                reencrypted + batch_result.reencrypted,
-                current + batch_result.current,
-            )
-            unreadable += batch_result.unreadable
+        for result in _run(max(batch, 1)):
+            reencrypted += result.reencrypted
+            current += result.current
+            unreadable += result.unreadable
         self.stdout.write(
             f"{reencrypted} re-encrypted, {current} already current,"
             f" {len(unreadable)} unreadable"

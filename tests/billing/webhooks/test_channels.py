@@ -1,0 +1,116 @@
+"""Messages to Slack, Teams and PagerDuty: of every type, without secrets in logs."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from billing.models import OutgoingEvent, WebhookAttempt, WebhookEndpoint
+from billing.webhooks.commands.outbox import write_payload
+from billing.webhooks.event_types import EVENT_TYPES, allowed_types, is_incident
+from billing.webhooks.formats.channels import slack_body
+from billing.webhooks.formats.messages import message_of
+from billing.webhooks.formats.requests import build_request
+from billing.webhooks.schemas.event_data import sample_of
+from orgs.models import Organization, WhiteLabel
+from orgs.networks import read_networks
+from tests.factories import NOW, make_rate
+from tests.support.alerts import evaluate, limit, use
+from tests.support.receivers import Receiver, answer, receiver
+from tests.support.webhooks import deliver, make_endpoint
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+KEY = "R0UT1NGKEY0123456789"
+
+
+@pytest.fixture
+def server(settings: Any) -> Iterator[Receiver]:
+    settings.OUTBOUND_ALLOWED_NETWORKS = read_networks("127.0.0.0/8")
+    with receiver(answer(202, b"accepted")) as server:
+        yield server
+
+
+def sample_event(label: WhiteLabel, key: str) -> OutgoingEvent:
+    payload = write_payload("evt_1", key, NOW, sample_of(key))
+    return OutgoingEvent(
+        key="evt_1", type=key, white_label=label, object_key="o", payload=payload
+    )
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams", "pagerduty"])
+def test_each_type_has_a_message(kind: str, acme: WhiteLabel) -> None:
+    url = "https://hooks.example/in"
+    endpoint = make_endpoint(acme, kind=kind, url=url, secret=KEY)
+    for key in allowed_types(kind):
+        request = build_request(endpoint, sample_event(acme, key), now=NOW)
+        body = json.loads(request.body)
+        text = json.dumps(body)
+        assert "Lumen Legal" in text
+        assert KEY not in request.logged_body
+        if kind == "pagerduty":
+            is_end = key.endswith(".resolved")
+            assert body["event_action"] == ("resolve" if is_end else "trigger")
+            assert body["routing_key"] == KEY
+        elif kind == "teams":
+            [attachment] = body["attachments"]
+            assert attachment["content"]["type"] == "AdaptiveCard"
+
+
+def test_pagerduty_gets_incidents_only() -> None:
+    types = allowed_types("pagerduty")
+
+    assert types == [key for key in EVENT_TYPES if is_incident(key)]
+    assert "organization.created" not in types
+    assert {"access.changed", "limit.hard_reached.resolved"} <= {*types}
+
+
+def test_an_incident_is_triggered_and_resolved_by_one_key(
+    acme: WhiteLabel, org: Organization, server: Receiver
+) -> None:
+    make_endpoint(acme, kind="pagerduty", url=server.url, secret=KEY)
+    make_rate(acme, "2")
+    limit(org, "hard", "20")
+    use(acme, 11)
+    evaluate(org)
+    limit(org, "hard", "50")
+    evaluate(org, now=NOW + timedelta(minutes=1))
+    for _ in range(3):
+        deliver()
+
+    bodies = [json.loads(request.body) for request in server.requests]
+    actions: dict[str, list[str]] = {}
+    for body in bodies:
+        actions.setdefault(body["dedup_key"], []).append(body["event_action"])
+    assert actions == {
+        f"orgdesk:access:{org.pk}": ["trigger", "resolve"],
+        f"orgdesk:limit.hard_reached:{org.pk}:": ["trigger", "resolve"],
+    }
+    assert "$20.00" in bodies[0]["payload"]["summary"] + bodies[1]["payload"]["summary"]
+    for attempt in WebhookAttempt.objects.all():
+        assert KEY not in attempt.request_body
+
+
+def test_a_slack_message_neither_links_nor_mentions(acme: WhiteLabel) -> None:
+    data = sample_of("organization.created")
+    name = "<!channel> & <https://evil.example|click>"
+    payload = {
+        "type": "organization.created",
+        "data": {**data, "organization": {**data["organization"], "name": name}},
+    }
+    text = json.dumps(slack_body(message_of(payload)))
+
+    assert "<!channel>" not in text
+    assert "<https://evil" not in text
+    assert "&lt;!channel&gt; &amp;" in text
+
+
+def test_the_url_of_a_channel_is_a_secret(acme: WhiteLabel) -> None:
+    url = "https://hooks.slack.com/services/T0/B0/xyzzy"
+    endpoint = make_endpoint(acme, kind="slack", url=url)
+    request = build_request(endpoint, sample_event(acme, "limit.hard_reached"), now=NOW)
+
+    assert request.url == url
+    assert "xyzzy" not in request.logged_url + repr(request) + endpoint.url
+    assert b"xyzzy" not in bytes(WebhookEndpoint.objects.get().secret)
