@@ -135,6 +135,10 @@ _OF_OPERATIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "400": ("invalid_entitlements",),
         "409": ("organization_exists",),
     },
+    "list_usage_events": {
+        "400": ("unknown_meter", "invalid_request"),
+        "404": ("organization.not_found",),
+    },
     "update_rates": {
         "400": ("unknown_meter", "invalid_unit", "organization_not_found")
     },
@@ -148,6 +152,7 @@ _OF_OPERATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "create_webhook_endpoint": {
         "400": ("url_not_allowed", "billing.webhook_endpoint_invalid"),
+        "404": ("organization.not_found",),
         "409": ("billing.too_many_webhook_endpoints",),
     },
     "update_webhook_endpoint": {

@@ -96,7 +96,7 @@ def refresh(request: HttpRequest) -> Any:
     """
     caller = principal(request)
     if caller.user_id is None or caller.by_session:
-        raise Unauthorized("Send a login token.", code="root.unauthenticated")
+        raise Unauthorized("Send a login token.")
     count_call(caller)
     return {"token": issue_token(User.objects.get(pk=caller.user_id))}
 

@@ -88,6 +88,7 @@ ALERTS = ModelTable(
     slug="alerts",
     title="Alerts",
     rows=Alert.objects.all,
+    white_label="white_label",  # its own column, which an index begins with
     columns={
         "id": "pk",
         "kind": "kind",
