@@ -69,17 +69,28 @@ def _limit_forecast(reason: Reason, label: WhiteLabel, now: datetime) -> str:
 def _entitlement_name(reason: Reason) -> str:
     subject = reason.subjects[0]
     name = ENTITLEMENTS[subject].label if subject in ENTITLEMENTS else subject
-    more = f" and {reason.count - 1} more" if reason.count > 1 else ""
-    return f"{name[:1].upper()}{name[1:]}{more}"
+    return f"{name[:1].upper()}{name[1:]}"
+
+
+def _entitlement_use(reason: Reason) -> str:
+    return f"{_entitlement_name(reason)}: {percent(reason.used)} of entitlement used"
+
+
+def _other_entitlements(reason: Reason) -> str:
+    """Return a sentence's end for the entitlements beside the fullest one."""
+    others = reason.count - 1
+    if others < 1:
+        return ""
+    return f"; {others} other entitlement{'s' if others > 1 else ''} too"
 
 
 def _entitlement(reason: Reason, label: WhiteLabel, now: datetime) -> str:
-    return f"{_entitlement_name(reason)}: {percent(reason.used)} of entitlement used"
+    return f"{_entitlement_use(reason)}{_other_entitlements(reason)}"
 
 
 def _entitlement_forecast(reason: Reason, label: WhiteLabel, now: datetime) -> str:
     on = f", all of it by {day_year(reason.day)}" if reason.day else ""
-    return f"{_entitlement(reason, label, now)}{on}"
+    return f"{_entitlement_use(reason)}{on}{_other_entitlements(reason)}"
 
 
 def _overdue(reason: Reason, label: WhiteLabel, now: datetime) -> str:
