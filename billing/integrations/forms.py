@@ -47,8 +47,7 @@ class TargetForm(NoteForm):
     starts_paused = forms.BooleanField(
         label="Start paused",
         required=False,
-        help_text="To push past days first: a Prometheus without an out-of-order window"
-        " takes them only before newer samples.",
+        help_text="So that past days can be pushed first.",
     )
     field_order = ("endpoint", "instance_id", "token", "starts_paused", "note")
 

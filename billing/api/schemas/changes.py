@@ -69,8 +69,9 @@ class TargetIn(BaseModel):
         min_length=1,
         max_length=MAX_LENGTH,
         description="An https URL with a public host and an allowed port, without a"
-        " user, password, or fragment.",
-        json_schema_extra={"pattern": r"^[Hh][Tt][Tt][Pp][Ss]://[!-\[\]-~]+$"},
+        " user, password, or fragment. An installation may also allow `http` and"
+        " private hosts in certain networks.",
+        json_schema_extra={"pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[!-\[\]-~]+$"},
     )
 
     def target(self) -> IncomingTarget:
