@@ -7,6 +7,7 @@ from metrics.commands.pushes import mark_changed
 from metrics.commands.rankings import fill_rankings
 from metrics.queries.fleet import find_stale_rankings
 from orgs.queue.debounce import debounced_ids
+from orgs.queue.slots import slot
 
 _BATCH = 1_000  # organizations per transaction
 
@@ -54,5 +55,11 @@ def mark_pushes() -> None:
 
 @shared_task
 def push_due() -> None:
-    """Send the pushes and backfills that are due, for a time slice."""
-    push_runs.run_pushes()
+    """Send the pushes and backfills that are due, for a time slice.
+
+    No effect while another worker does it: however many targets hang, they occupy one
+    process.
+    """
+    with slot("pushes", 1) as has_slot:
+        if has_slot:
+            push_runs.run_pushes()

@@ -8,38 +8,22 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-
-import redis
 
 from metrics.commands.backfills import claim_backfill
 from metrics.commands.pushes import Delivery, claim_push
 from metrics.queries.pushes import list_due_backfills, list_due_pushes
-from orgs import valkey
 from orgs.outbound import Answer, send
 
 logger = logging.getLogger(__name__)
 _CONCURRENCY = 16  # requests; each holds one prepared body in memory
 _SLICE_SECONDS = 20.0  # then other tasks have their turn
-_LOCK_SECONDS = 60  # longer than a slice and the requests that run at its end
 
 
 def run_pushes() -> None:
-    """Send what is due until nothing is, or the time slice is over.
-
-    No effect while another worker does it: however many targets hang, they occupy one
-    process.
-    """
-    lock = valkey.client().lock("orgdesk:pushes", timeout=_LOCK_SECONDS, blocking=False)
-    if not lock.acquire():
-        return
+    """Send what is due until nothing is, or the time slice is over."""
     end = time.monotonic() + _SLICE_SECONDS
-    try:
-        with ThreadPoolExecutor(_CONCURRENCY) as pool:
-            _run(pool, end)
-    finally:
-        with suppress(redis.RedisError):  # then it expires
-            lock.release()
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
+        _run(pool, end)
 
 
 def _run(pool: ThreadPoolExecutor, end: float) -> None:

@@ -27,9 +27,11 @@ from metrics.models import Push
 from metrics.push.remote_write import MAX_SERIES, name_series
 from metrics.push.sources import SOURCES, Figure
 from metrics.queries.pushes import list_due_pushes
+from metrics.tasks import push_due
 from orgs.models import Organization, WhiteLabel
 from orgs.networks import read_networks
 from orgs.outbound import Answer, ErrorKind, Target, breaker
+from orgs.queue.slots import slot
 from tests.factories import NOW, delete, event, make_organizations, record
 from tests.support.receivers import answer, hang, receiver
 
@@ -225,6 +227,13 @@ def test_the_figures_cost_a_bounded_number_of_queries(
     with CaptureQueriesContext(connection) as queries:
         assert claim_push(push.pk)
     assert len(queries) <= 22
+
+
+def test_one_worker_pushes_at_a_time(push: Push) -> None:
+    with slot("pushes", 1) as has_slot:
+        assert has_slot
+        push_due()
+    assert Push.objects.get().tried_at is None
 
 
 def test_series_above_the_limit_are_left_out_and_counted() -> None:
