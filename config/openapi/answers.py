@@ -14,15 +14,18 @@ _OF_BODIES = ("413", "415")
 _PHRASES = frozenset(responses.values())
 
 
-def complete_answers(path: str, operation: Node) -> None:
-    """Add the answers that every operation may give, and describe all of them."""
+def complete_answers(call: str, operation: Node) -> None:
+    """Add the answers that every operation may give, and describe all of them.
+
+    `call` is its method and path, such as `GET /api/v1/rates`.
+    """
     _add_common(operation)
     add_headers(operation)
     for status, answer in operation["responses"].items():
         if answer["description"] in _PHRASES:
             answer["description"] = ANSWERS[status]
         if status >= "400":
-            _complete_error(path, operation, status)
+            _complete_error(call, operation, status)
     ordered = sorted(operation["responses"].items())
     operation["responses"] = dict(ordered)
 
@@ -53,9 +56,9 @@ def _error_schema(answers: Node) -> str:
     raise LookupError("The operation has no error answers.")
 
 
-def _complete_error(path: str, operation: Node, status: str) -> None:
+def _complete_error(call: str, operation: Node, status: str) -> None:
     answer = operation["responses"][status]
-    codes = codes_of(operation, path, status)
+    codes = codes_of(operation, call, status)
     media = answer["content"][JSON]
     name = str(name_of(media["schema"]))
     media["example"] = error_example(name, codes[0])

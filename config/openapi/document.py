@@ -25,9 +25,9 @@ def document() -> dict[str, Any]:
     schemas: dict[str, Node] = built["components"]["schemas"]
     built["paths"] = hoist_names(built["paths"], schemas)
     scopes = operation_scopes(api)
-    for path, _, operation in operations(built):
+    for path, method, operation in operations(built):
         name_scope(operation, scopes)
-        _complete(path, operation, schemas)
+        _complete(f"{method.upper()} {path}", operation, schemas)
     drop_unused(built)
     for schema in schemas.values():
         use_json_schema_words(schema)
@@ -44,7 +44,7 @@ def _position(item: tuple[str, Any]) -> int:
     return _ORDER.index(item[0])
 
 
-def _complete(path: str, operation: Node, schemas: dict[str, Node]) -> None:
+def _complete(call: str, operation: Node, schemas: dict[str, Node]) -> None:
     operation.setdefault("security", [])
     operation["description"] = unwrap(operation.get("description", ""))
     for parameter in operation["parameters"]:
@@ -57,7 +57,7 @@ def _complete(path: str, operation: Node, schemas: dict[str, Node]) -> None:
         for kind, media in answer.get("content", {}).items():
             suffix = "Out" if status.startswith("2") else "ErrorOut"
             _name_schema(media, schemas, name + _suffix(kind, suffix))
-    complete_answers(path, operation)
+    complete_answers(call, operation)
 
 
 def _name_schema(media: Node, schemas: dict[str, Node], name: str) -> None:

@@ -169,42 +169,44 @@ _OF_OPERATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "download_export": {"409": ("export_not_ready",)},
 }
-_TOKENS = ("create_login_token",)
+_TOKENS = {
+    "create_login_token": ("root.unauthenticated",),
+    "refresh_login_token": ("root.unauthorized", "root.unauthenticated"),
+}
 _CHARTS = ("get_cost_chart", "get_deployment_cost_chart")
 
 
-def codes_of(operation: Node, path: str, status: str) -> list[str]:
+def codes_of(operation: Node, call: str, status: str) -> list[str]:
     """Return the codes that an operation may answer with a status, the likeliest first.
 
     Those of a request are derived from its parameters and its body.
     """
     name = operation["operationId"]
-    codes = [*_of_status(name, path, status, operation)]
+    codes = [*_of_status(name, call, status, operation)]
     codes += _of_key(operation, status)
     codes += _OF_OPERATIONS.get(name, {}).get(status, ())
     return list(dict.fromkeys(codes))
 
 
-def _of_status(name: str, path: str, status: str, operation: Node) -> Iterable[str]:
+def _of_status(name: str, call: str, status: str, operation: Node) -> Iterable[str]:
     if status in ("400", "422"):
-        is_of_key = status == "422" and path.startswith("/api/v1/")
+        is_of_key = status == "422" and " /api/v1/" in call
         return () if is_of_key else _of_request(operation)
     if status == "401" and name in _TOKENS:
-        return ("root.unauthenticated",)
+        return _TOKENS[name]
     if status == "429" and name in _CHARTS:
         return ("billing_service.rate_limited",)
     if status == "404":
-        return _of_missing(path)
-    if status == "403" and "requestBody" in operation:
+        return _of_missing(call, operation)
+    if status == "403" and not call.startswith("GET "):
         return (*_BY_STATUS["403"], "csrf_failed")
     return _BY_STATUS[status]
 
 
 def _of_request(operation: Node) -> Iterable[str]:
     yield "invalid_request"
+    yield from _OF_QUERIES  # also of operations without parameters
     names = [p["name"] for p in operation["parameters"] if p["in"] == "query"]
-    if names:
-        yield from _OF_QUERIES
     for name in names:
         if name in _OF_PARAMETERS:
             yield _OF_PARAMETERS[name]
@@ -225,15 +227,16 @@ def _of_key(operation: Node, status: str) -> list[str]:
     return _OF_KEYS.get(status, []) if "Idempotency-Key" in names else []
 
 
-def _of_missing(path: str) -> tuple[str, ...]:
-    codes = []
-    if "{organization_id}" in path:
-        codes.append("organization.not_found")
-    if "{deployment_id}" in path:
-        codes.append("billing_service.es_cluster_id_not_found")
-    if "{organization_id}" not in path or path.count("{") > 1:
-        codes.append("not_found")
-    return tuple(codes)
+def _of_missing(call: str, operation: Node) -> Iterable[str]:
+    if "{organization_id}" in call:
+        yield "organization.not_found"
+    if "{deployment_id}" in call:
+        yield "billing_service.es_cluster_id_not_found"
+    if "{organization_id}" not in call or call.count("{") > 1:
+        yield "not_found"
+    names = {parameter["name"] for parameter in operation["parameters"]}
+    if "requestBody" in operation or "organization_id" in names:
+        yield "organization.not_found"  # named by the body, or by a parameter
 
 
 def describe_codes(codes: list[str]) -> str:
