@@ -56,6 +56,7 @@ from orgs.schemas.errors import ErrorsOut
 router = Router(tags=["webhooks"])
 _READS: dict[int, Any] = dict.fromkeys((400, 401, 403, 404, 429, 500), ErrorsOut)
 _WRITES = _READS | dict.fromkeys((409, 413, 415), ErrorsOut)
+_KEYED = _WRITES | {422: ErrorsOut}  # operations that take an idempotency key
 _READ, _WRITE = Scope.BILLING_READ, Scope.INTEGRATIONS_WRITE
 _ENDPOINT = "/webhook-endpoints/{webhook_endpoint_id}"
 
@@ -181,11 +182,12 @@ def update_webhook_endpoint(
 
 @router.delete(
     _ENDPOINT,
-    response={204: None, **_WRITES},
+    response={204: None, **_KEYED},
     summary="Delete a webhook endpoint",
     auth=access.needs(_WRITE),
     operation_id="delete_webhook_endpoint",
 )
+@access.idempotent
 def delete_webhook_endpoint(request: HttpRequest, webhook_endpoint_id: str) -> Any:
     """Delete an endpoint with its deliveries and their log."""
     endpoint = get_endpoint(_caller(request, _WRITE), webhook_endpoint_id)
@@ -241,11 +243,12 @@ def test_webhook_endpoint(
 
 @router.post(
     f"{_ENDPOINT}/replay",
-    response={202: WebhookReplayOut, **_WRITES},
+    response={202: WebhookReplayOut, **_KEYED},
     summary="Deliver events of a range of time again",
     auth=access.needs(_WRITE),
     operation_id="replay_webhook_events",
 )
+@access.idempotent
 def replay_webhook_events(
     request: HttpRequest, webhook_endpoint_id: str, data: WebhookReplayIn
 ) -> Any:
@@ -316,11 +319,12 @@ def read_delivery(request: HttpRequest, delivery_id: str) -> Any:
 
 @router.post(
     "/deliveries/{delivery_id}/resend",
-    response={202: WebhookDeliveryOut, **_WRITES},
+    response={202: WebhookDeliveryOut, **_KEYED},
     summary="Resend a webhook delivery",
     auth=access.needs(_WRITE),
     operation_id="resend_webhook_delivery",
 )
+@access.idempotent
 def resend_delivery(request: HttpRequest, delivery_id: str) -> Any:
     """Deliver the event again, with the same ID and payload."""
     caller = _caller(request, _WRITE)
