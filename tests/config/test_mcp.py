@@ -24,6 +24,7 @@ from config.mcp.http import read_key
 from orgs.models import ApiKey, Organization, WhiteLabel
 from tests import ROOT
 from tests.factories import (
+    delete,
     event,
     make_key,
     make_organization,
@@ -56,6 +57,18 @@ def test_an_organization_is_found_in_its_white_label(
     assert row["page"].endswith(f"/organizations/{org.pk}/")
     assert answer.as_of == timezone.now()
     assert answer.sources[1].url.endswith("/api/v1/organizations")
+
+
+def test_a_deleted_organization_is_found_and_explained(
+    caller: ApiCaller, org: Organization
+) -> None:
+    delete(org)
+
+    [row] = tools.find_organization(caller, "org-7").result["organizations"]
+    answer = tools.why_blocked(caller, "org-7")
+
+    assert row["deleted_at"]
+    assert [reason["code"] for reason in answer.result["reasons"]] == ["deleted"]
 
 
 @pytest.mark.parametrize("text", ["org-7", None])
@@ -214,13 +227,14 @@ COMMAND = [sys.executable, str(ROOT / "manage.py"), "mcp"]
 def test_standard_input(
     committed_org: Organization, environment: dict[str, str]
 ) -> None:
+    """The client begins with a handshake, as those before the year 2026 do."""
     program, *arguments = COMMAND
     parameters = StdioServerParameters(
         command=program, args=arguments, env=environment, cwd=ROOT
     )
 
     async def talk() -> list[Any]:
-        async with Client(stdio_client(parameters)) as client:
+        async with Client(stdio_client(parameters), mode="legacy") as client:
             return await ask(client, environment[KEY])
 
     check(anyio.run(talk), committed_org)
