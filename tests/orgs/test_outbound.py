@@ -260,13 +260,15 @@ def test_proxies_of_the_environment_are_not_used(
 def test_whatever_a_server_does_ends_in_time_with_an_error(
     loopback: None, script: Script, kind: ErrorKind, status: int | None
 ) -> None:
+    # Long where another end is expected: a loaded machine is slow.
+    deadline = 0.4 if kind is ErrorKind.TIMEOUT else 10
     begin = time.monotonic()
     with receiver(script) as server:
-        result = send(Target(server.url, deadline=0.4), b"x", {})
+        result = send(Target(server.url, deadline=deadline), b"x", {})
 
     assert (result.error, result.status) == (kind, status)
     assert result.message
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 5
     assert len(server.requests) == 1
 
 
@@ -331,7 +333,7 @@ def test_a_lookup_that_hangs_ends_at_the_deadline(
 
     result = send(Target("https://slow.example.com/", deadline=0.1), b"", {})
 
-    assert (result.error, result.seconds < 1) == (ErrorKind.TIMEOUT, True)
+    assert (result.error, result.seconds < 5) == (ErrorKind.TIMEOUT, True)
     end.set()
 
 

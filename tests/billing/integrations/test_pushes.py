@@ -229,6 +229,31 @@ def test_the_figures_cost_a_bounded_number_of_queries(
     assert len(queries) <= 22
 
 
+def test_a_push_whose_worker_died_is_sent_by_another_one(
+    push: Push, frozen: time_machine.Traveller
+) -> None:
+    lost = claim_push(push.pk)
+    assert lost is not None
+    assert claim_push(push.pk) is None
+    frozen.shift(2 * _MINUTE)
+    assert list_due_pushes(9) == [push.pk]
+    delivery = claim_push(push.pk)
+    assert delivery is not None
+
+    lost.record(Answer(204))
+    assert Push.objects.get().pushed_at is None  # the other worker has it
+    delivery.record(Answer(204))
+    push.refresh_from_db()
+    assert (push.pushed_at, push.attempts) == (NOW + 2 * _MINUTE, 0)
+
+
+def test_a_push_that_kills_its_workers_waits_and_says_so(push: Push) -> None:
+    Push.objects.update(attempts=Push.retries.attempts)
+    assert claim_push(push.pk) is None
+    push.refresh_from_db()
+    assert (push.error_code, push.attempts, push.state) == ("worker_died", 0, "pending")
+
+
 def test_one_worker_pushes_at_a_time(push: Push) -> None:
     with slot("pushes", 1) as has_slot:
         assert has_slot
@@ -274,7 +299,7 @@ def test_targets_that_hang_flood_or_refuse_delay_no_healthy_one(
     acme: WhiteLabel, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.OUTBOUND_ALLOWED_NETWORKS = read_networks("127.0.0.0/8")
-    monkeypatch.setattr(pushes, "PUSH_SECONDS", 1.0)
+    monkeypatch.setattr(pushes, "PUSH_SECONDS", 2.0)
     bomb = gzip.compress(b"0" * 50_000_000)
     lines = [{"external_id": f"t-{number:02}"} for number in range(23)]
     make_organizations(acme, lines)
