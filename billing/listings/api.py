@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Query, Router, Schema
 
+from billing.alerts.queries.statuses import list_statuses
 from billing.exports.forms import caller_by, select
 from billing.exports.queries import billing_tables, people_tables
 from billing.exports.queries.model_tables import ModelTable
@@ -85,6 +86,14 @@ _LISTINGS = (
         invoices.ChargePageOut,
         invoices.ChargesIn,
         "A closed period has one for each product, and one for the credit it used.",
+    ),
+    Listing(
+        "charge_decisions",
+        "decisions about charges",
+        billing_tables.CHARGE_DECISIONS,
+        invoices.ChargeDecisionPageOut,
+        invoices.ChargeDecisionsIn,
+        "Each is about an amount of a charge that its invoice does not have.",
     ),
     Listing(
         "credits",
@@ -194,6 +203,29 @@ def _send(
 for _listing in _LISTINGS:
     _add_of_fleet(_listing)
     _add_of_organization(_listing)
+
+
+@router.get(
+    _ORGANIZATION + "/alert-status",
+    response={200: alerts.AlertStatusesOut, **_READS},
+    operation_id="list_organization_alert_status",
+    summary="List what the alerts of an organization measure",
+    auth=access.needs(Scope.BILLING_READ),
+)
+def read_alert_status(
+    request: HttpRequest, organization_id: str, deleted: Query[DeletedIn]
+) -> HttpResponse:
+    """Return the value and threshold of each alert, and why its email is not sent.
+
+    Spending limits, entitlements, trials, and payments are measured now, as on the
+    Alerts tab.
+    """
+    organization = access.called_organization(
+        request, organization_id, Scope.BILLING_READ
+    )
+    statuses = list_statuses(organization.pk, now=timezone.now())
+    body = json_body(alerts.alert_statuses_out(statuses))
+    return HttpResponse(body, content_type=_JSON)
 
 
 @router.get(

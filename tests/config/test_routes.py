@@ -30,6 +30,7 @@ INNER = f"{LABEL}/organizations/{{inner_id}}"
 
 LISTS = (
     *("billing-periods", "invoices", "adjustments", "charges", "credits"),
+    "charge-decisions",
     *("subscriptions", "limits", "alerts", "alert-emails", "discrepancies"),
 )
 
@@ -57,6 +58,7 @@ NAMED = {
     f"get {OURS}/forecast": BILL,
     f"get {OURS}/metrics.csv": READ,
     f"get {OURS}/billing-periods/{{number}}": BILL,
+    f"get {OURS}/alert-status": BILL,
     **{f"get {OURS}/{name}": BILL for name in LISTS},
     f"get {OURS}/tables/{{table}}.csv": READ,  # of the table members
 }

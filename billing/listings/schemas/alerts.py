@@ -1,13 +1,19 @@
 """Schemas of spending limits, alerts, their emails, and discrepancies."""
 
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
 from ninja import Schema
 from pydantic import AwareDatetime, Field
 
+from billing.alerts.queries.statuses import AlertStatus, Status
 from billing.listings.schemas.bodies import NextPageOut, RangeIn, RowOut
 from billing.models import Alert, Discrepancy
 
 _CURRENCY = Field(description="Currency code in lower case.", examples=["usd"])
 _ALERT_STATES = ", ".join(f"`{state}`" for state in Alert.State.values)
+_STATUSES = ", ".join(f"`{status}`" for status in Status)
 _DISCREPANCY_KINDS = ", ".join(f"`{kind}`" for kind in Discrepancy.Kind.values)
 
 
@@ -108,6 +114,62 @@ class AlertPageOut(NextPageOut):
     """A page of alerts."""
 
     alerts: list[AlertOut] = Field(description="The newest first.")
+
+
+class AlertStatusOut(Schema):
+    """What an alert measures now, and whether its email would be sent."""
+
+    kind: str = Field(
+        description="The kind of alert; new kinds may be added.",
+        examples=["hard_limit"],
+    )
+    label: str = Field(
+        description="The kind, for people.", examples=["Hard limit reached"]
+    )
+    subject: str = Field(
+        description="An entitlement, Stripe's ID of a subscription, a product and"
+        " meter, or empty.",
+        examples=[""],
+    )
+    value: float | None = Field(
+        description="What is measured, such as the cost of the open billing period"
+        " after free balance; null if the alert does not apply.",
+        examples=[612.4],
+    )
+    threshold: float | None = Field(
+        description="The amount, percentage, or days at which it triggers.",
+        examples=[650],
+    )
+    status: str = Field(description=f"One of {_STATUSES}.", examples=["not_reached"])
+    explanation: str = Field(
+        description="The same for people.", examples=["At 94.2%; alerts at 100%."]
+    )
+
+
+class AlertStatusesOut(Schema):
+    """The status of each alert of an organization."""
+
+    alert_status: list[AlertStatusOut] = Field(
+        description="Every kind of alert, for each of its subjects."
+    )
+
+
+def alert_statuses_out(statuses: Iterable[AlertStatus]) -> dict[str, Any]:
+    """Return statuses as `AlertStatusesOut`."""
+    return {"alert_status": [_status_out(status) for status in statuses]}
+
+
+def _status_out(status: AlertStatus) -> dict[str, Any]:
+    value: Decimal | None = status.measurement.value if status.measurement else None
+    return {
+        "kind": status.kind.slug,
+        "label": status.kind.label,
+        "subject": status.subject,
+        "value": value,
+        "threshold": status.threshold,
+        "status": status.status.value,
+        "explanation": status.explanation,
+    }
 
 
 class AlertEmailsIn(RangeIn):

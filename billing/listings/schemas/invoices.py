@@ -185,6 +185,47 @@ class ChargePageOut(NextPageOut):
     charges: list[ChargeOut] = Field(description="The newest first.")
 
 
+class ChargeDecisionsIn(RangeIn):
+    """Filters of charge decisions; the range is that of `created_at`."""
+
+    charge: str | None = Field(
+        None,
+        max_length=18,
+        description="Only decisions about the charge with this ID.",
+        examples=["4711"],
+    )
+
+
+class ChargeDecisionOut(RowOut):
+    """What was decided about an amount of a charge that its invoice does not have."""
+
+    charge_id: int = Field(description="The ID of the charge.", examples=[4711])
+    period: int = Field(description="The number of its billing period.", examples=[7])
+    product: str = Field(
+        description="The product of the charge; empty for credit.", examples=["gpt-4o"]
+    )
+    decision: str = Field(
+        description="`charge_again`, `write_off`, or `return`.", examples=["write_off"]
+    )
+    currency: str = _CURRENCY
+    amount: float = Field(
+        description="The amount; below 0 for credit, and for what an invoice has too"
+        " much of.",
+        examples=[20],
+    )
+    by: str = Field(description="Who decided it.", examples=["ann"])
+    reason: str = Field(description="Why.", examples=["Goodwill for the outage"])
+    created_at: AwareDatetime = Field(
+        description="When it was decided.", examples=["2026-11-09T08:00:00Z"]
+    )
+
+
+class ChargeDecisionPageOut(NextPageOut):
+    """A page of charge decisions."""
+
+    charge_decisions: list[ChargeDecisionOut] = Field(description="The newest first.")
+
+
 class CreditOut(RowOut):
     """An entry of the credit ledger; the balance is the sum of its entries."""
 

@@ -12,11 +12,12 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from billing.alerts.queries.statuses import list_statuses
 from billing.ledger.queries.reconciliation import reconcile_period
 from billing.models import Alert, CreditEntry, Invoice
 from config.openapi.document import document
 from orgs.models import Organization
-from tests.factories import delete, make_key, make_organization
+from tests.factories import NOW, delete, make_key, make_organization
 from tests.support.console import fill_console
 from tests.support.snapshots import snapshot
 
@@ -30,7 +31,7 @@ TABLES = {
         name: name
         for name in (
             *("invoices", "adjustments", "charges", "credits", "subscriptions"),
-            *("alerts", "alert-emails", "discrepancies"),
+            *("alerts", "alert-emails", "discrepancies", "charge-decisions"),
         )
     },
 }
@@ -198,6 +199,21 @@ def test_a_page_takes_the_same_queries_whatever_its_rows(
         for path in (f"/{name}", f"/organizations/{filled.pk}/{name}"):
             with django_assert_max_num_queries(8):
                 read(api, path)
+
+
+def test_alerts_are_measured_as_on_their_page(
+    api: Client, filled: Organization
+) -> None:
+    path = "/organizations/{organization_id}/alert-status"
+    url = path.format(organization_id=filled.pk)
+
+    body = read(api, url)
+
+    statuses = list_statuses(filled.pk, now=NOW)
+    listed = [(row["kind"], row["status"]) for row in body["alert_status"]]
+    assert listed == [(row.kind.slug, row.status.value) for row in statuses]
+    assert {row["value"] for row in body["alert_status"]} > {None}
+    validator(path).validate(json.loads(json.dumps(body, default=float)))
 
 
 def test_a_period_is_reconciled_as_on_its_page(
