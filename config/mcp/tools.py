@@ -7,7 +7,7 @@ from config.mcp.api_calls import ApiCaller, ApiRefused
 
 _LIST = "/api/v1/organizations"
 _MAX_FINDS = 20
-_DELETED = {"includeDeleted": "true"}  # a deleted organization is blocked, too
+_WITH_DELETED = "true"  # a deleted organization is blocked, too
 
 
 def find_organization(caller: ApiCaller, search: str) -> Answer:
@@ -15,7 +15,9 @@ def find_organization(caller: ApiCaller, search: str) -> Answer:
 
     Deleted ones have `deleted_at`.
     """
-    listed = caller.get(_LIST, search=search, limit=_MAX_FINDS, **_DELETED)
+    listed = caller.get(
+        _LIST, search=search, limit=_MAX_FINDS, includeDeleted=_WITH_DELETED
+    )
     rows = [
         {**row, "page": page("", "billing:overview", organization_id=row["id"]).url}
         for row in listed["organizations"]
@@ -68,8 +70,10 @@ def _find_id(caller: ApiCaller, organization: str) -> int:
 
     Raises `ApiRefused` if there is none, or more than one in several white labels.
     """
-    given = {"external_id": organization, "limit": 2, **_DELETED}
-    rows = caller.get(_LIST, **given)["organizations"]
+    listed = caller.get(
+        _LIST, external_id=organization, limit=2, includeDeleted=_WITH_DELETED
+    )
+    rows = listed["organizations"]
     if len(rows) > 1:
         message = f"Several organizations are {organization!r}: use the ID of one."
         raise ApiRefused(409, "conflict", message)
