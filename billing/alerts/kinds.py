@@ -68,6 +68,7 @@ class AlertKind:
 
 
 UNPRICED = "unpriced"
+WEBHOOK_DISABLED = "webhook_disabled"
 _PERIOD, _YEAR = Cadence.BILLING_PERIOD, Cadence.CONTRACT_YEAR
 _OCCASION = Cadence.OCCASION
 
@@ -127,6 +128,14 @@ _KINDS = (
         Measure.UNPRICED,
         100,
         _PERIOD,
+        is_for_staff=True,
+    ),
+    AlertKind(
+        WEBHOOK_DISABLED,
+        "Webhook endpoint disabled",
+        Measure.WEBHOOK,
+        100,
+        _OCCASION,
         is_for_staff=True,
     ),
     AlertKind("stale_data", "No usage received", Measure.SILENCE, 100, _OCCASION),

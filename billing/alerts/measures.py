@@ -35,6 +35,7 @@ class Measure(StrEnum):
     RUN_RATE = "run_rate"  # expected cost at the period's end against the soft limit
     SPIKE = "spike"  # cost of the last complete day against the median before it
     UNPRICED = "unpriced"  # quantity without a price, of each product and meter
+    WEBHOOK = "webhook"  # 1 for each webhook endpoint that a fault disabled
     SILENCE = "silence"  # complete days without usage after daily usage
 
     @property
@@ -336,6 +337,12 @@ MEASURES: dict[Measure, MeasureDefinition] = {
             | {"starts_at": "2026-11-01T00:00:00+01:00"},
             subject="gpt-4o-mini prompt_tokens",
         ),
+    ),
+    Measure.WEBHOOK: MeasureDefinition(
+        unit=Unit.NONE,
+        not_applicable="No webhook endpoint was disabled because of a fault.",
+        figures=(Figure("Endpoint", "subject", Format.TEXT),),
+        sample=Sample({"value": "1", "base": "1"}, subject="Billing events"),
     ),
     Measure.SILENCE: MeasureDefinition(
         unit=Unit.DAYS,

@@ -44,6 +44,7 @@ class DisabledBecause(models.TextChoices):
     FAILING = "failing", "Every delivery failed for three days"
 
 
+FAULTS = (DisabledBecause.GONE, DisabledBecause.FAILING)
 _PROGRESS = ["failures", "failing_since", "held_until", "last_success_at"]
 
 

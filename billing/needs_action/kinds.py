@@ -51,6 +51,7 @@ class ReasonKind(StrEnum):
     NO_USAGE = "no_usage"
     EMAIL_FAILED = "email_failed"
     INTEGRATION_FAILING = "integration_failing"
+    WEBHOOK_DISABLED = "webhook_disabled"  # because of a fault
     ENTITLEMENT_FORECAST = "entitlement_forecast"
     TRIAL_LOST = "trial_lost"  # the trial has ended without a subscription
     LIMIT_FORECAST = "limit_forecast"
@@ -127,6 +128,9 @@ DEFINITIONS: dict[ReasonKind, ReasonDefinition] = {
     _K.INTEGRATION_FAILING: ReasonDefinition(
         "Integration failing", _S.WARNING, 20, "billing:integrations"
     ),
+    _K.WEBHOOK_DISABLED: ReasonDefinition(
+        "Webhook endpoint disabled", _S.WARNING, 20, "billing:organization_webhooks"
+    ),
     _K.ENTITLEMENT_FORECAST: ReasonDefinition(
         "Entitlement nearly used", _S.WARNING, 15, "billing:overview"
     ),
@@ -195,7 +199,7 @@ GROUPS: dict[ReasonGroup, frozenset[ReasonKind]] = {
     ReasonGroup.PRICING: frozenset((_K.UNPRICED,)),
     ReasonGroup.USAGE: frozenset((_K.SPIKE, _K.NO_USAGE)),
     ReasonGroup.EMAILS: frozenset((_K.EMAIL_FAILED, _K.NO_RECIPIENT)),
-    ReasonGroup.INTEGRATIONS: frozenset((_K.INTEGRATION_FAILING,)),
+    ReasonGroup.INTEGRATIONS: frozenset((_K.INTEGRATION_FAILING, _K.WEBHOOK_DISABLED)),
     ReasonGroup.TRIALS: frozenset(
         (_K.TRIAL_ENDING, _K.TRIAL_OVER, _K.TRIAL_LOST, _K.FORMER_TRIAL)
     ),

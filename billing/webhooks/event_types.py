@@ -99,6 +99,14 @@ _ALERTS = (
         severity="error",
     ),
     EventType(
+        "webhook.disabled",
+        "A webhook endpoint was disabled, because it answered 410 or every delivery"
+        " failed for three days.",
+        ("webhook_disabled",),
+        is_incident=True,
+        severity="error",
+    ),
+    EventType(
         "trial.ending", "A trial ends in 7 days or in 1.", ("trial_7", "trial_1")
     ),
     EventType(
@@ -124,6 +132,7 @@ _ENDS = (
         " a contract year started.",
     ),
     EventType("credit.low.resolved", "The free balance covers the open period again."),
+    EventType("webhook.disabled.resolved", "The webhook endpoint was enabled again."),
     EventType("payment.failed.resolved", "No payment of the organization is failing."),
 )
 _FACTS = (

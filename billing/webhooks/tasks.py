@@ -1,7 +1,11 @@
 """Celery tasks that send deliveries, and delete what is old."""
 
 from celery import shared_task
+from django.db.models.functions import Coalesce
 
+from billing.alerts.commands.evaluation import evaluate
+from billing.alerts.tasks import enqueue_emails
+from billing.models import WebhookEndpoint
 from billing.webhooks.commands.retention import delete_old_events
 from billing.webhooks.commands.sending import worker
 from billing.webhooks.queries.due import list_due_deliveries
@@ -28,7 +32,15 @@ def deliver_webhooks() -> None:
 
 
 def notify_disabled(endpoint_id: int) -> None:
-    """Notify people of an endpoint that was disabled because of its failures."""
+    """Notify people of an endpoint that was disabled because of its failures.
+
+    The alert is that of its organization, or of the one that owns the white label. If
+    this is lost, the hourly evaluation of all organizations finds it.
+    """
+    rows = WebhookEndpoint.objects.filter(pk=endpoint_id)
+    owner = Coalesce("organization_id", "white_label__owner_id")
+    ids = list(rows.values_list(owner, flat=True))
+    enqueue_emails(evaluate([id_ for id_ in ids if id_ is not None]))
 
 
 @shared_task

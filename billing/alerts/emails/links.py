@@ -24,5 +24,10 @@ def unpriced_url() -> str:
     return _absolute(reverse("billing:unpriced"))
 
 
+def webhooks_url(organization_id: int) -> str:
+    """Return the URL of the webhook endpoints of an organization."""
+    return _absolute(reverse("billing:organization_webhooks", args=[organization_id]))
+
+
 def _absolute(path: str) -> str:
     return f"{settings.SITE_URL}{path}"

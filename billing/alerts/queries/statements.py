@@ -17,6 +17,7 @@ from billing.models.mirrors import (
     SubscriptionKind,
     SubscriptionStatus,
 )
+from billing.models.webhooks import FAULTS
 from metrics.queries.subqueries import (
     DAY_COSTS,
     METERED_USE,
@@ -143,6 +144,13 @@ measured as (
         select 'unpriced', u.product || ' ' || u.meter, u.quantity, 1, 0,
             a.number::text
         from {UNPRICED_USE} u
+        union all
+        select 'webhook', left(coalesce(nullif(w.description, ''), w.url), 255), 1, 1,
+            0, to_char(w.disabled_at at time zone 'UTC', 'YYYYMMDDHH24MISS')
+                || '-' || w.id
+        from billing_webhookendpoint w join orgs_whitelabel l on l.id = w.white_label_id
+        where w.disabled_because in {sql_list(FAULTS)}
+            and coalesce(w.organization_id, l.owner_id) = a.id
         union all
         select 'reset', 'billing_period', 1, 1, 0, a.number::text
         where a.number > 1 and (a.soft > 0 or a.hard > 0) and a.starts_at <= %(now)s

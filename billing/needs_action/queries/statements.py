@@ -13,6 +13,7 @@ from billing.models.alerts import AlertState
 from billing.models.discrepancies import DiscrepancyKind
 from billing.models.mirrors import LIVE, SubscriptionKind
 from billing.models.mirrors import SubscriptionStatus as _Status
+from billing.models.webhooks import FAULTS
 from billing.needs_action.kinds import GROUPS, ReasonGroup, ReasonKind
 from metrics.catalog import STORAGE_METER
 from metrics.queries.pushes import FAILING
@@ -275,6 +276,18 @@ _PARTS = (
         "t.failing_since",
         subject="i.kind",
         note="t.error",
+    ),
+    _Part(
+        _K.WEBHOOK_DISABLED,
+        f"""(select w.white_label_id, w.disabled_at,
+            coalesce(w.organization_id, l.owner_id) as organization_id,
+            coalesce(nullif(w.description, ''), w.url) as name
+        from billing_webhookendpoint w join orgs_whitelabel l on l.id = w.white_label_id
+        where w.disabled_because in {sql_list(FAULTS)}) t""",  # noqa: S608  ours
+        "true",
+        "t.disabled_at",
+        "t.disabled_at",
+        subject="t.name",
     ),
     _usage(_K.ENTITLEMENT_FORECAST),
     _lost(_K.TRIAL_LOST, _Status.CANCELED, ">"),

@@ -175,6 +175,11 @@ def _integration(reason: Reason, label: WhiteLabel, now: datetime) -> str:
     return _since(f"Pushes to {names} failing")(reason, label, now)
 
 
+def _webhook(reason: Reason, label: WhiteLabel, now: datetime) -> str:
+    names = " and ".join(reason.subjects)
+    return _since(f"Webhook endpoint {names} disabled")(reason, label, now)
+
+
 _TEXTS: dict[ReasonKind, Callable[[Reason, WhiteLabel, datetime], str]] = {
     _K.HARD_LIMIT: _hard_limit,
     _K.SOFT_LIMIT: _soft_limit,
@@ -199,6 +204,7 @@ _TEXTS: dict[ReasonKind, Callable[[Reason, WhiteLabel, datetime], str]] = {
     _K.NO_USAGE: _no_usage,
     _K.EMAIL_FAILED: _emails("failed"),
     _K.INTEGRATION_FAILING: _integration,
+    _K.WEBHOOK_DISABLED: _webhook,
     _K.NO_RECIPIENT: _emails("without recipients"),
 }
 

@@ -79,6 +79,12 @@ _TITLES: dict[str, Callable[[Data], str]] = {
     "credit.low.resolved": lambda d: "free balance is sufficient again",
     "payment.failed": lambda d: "payment failed",
     "payment.failed.resolved": lambda d: "no payment is failing any more",
+    "webhook.disabled": lambda d: (
+        f"webhook endpoint {d['alert']['subject']} was disabled"
+    ),
+    "webhook.disabled.resolved": lambda d: (
+        f"webhook endpoint {d['subject']} is enabled"
+    ),
     "trial.ending": lambda d: d["alert"]["label"],
     "period.reset": lambda d: "a new period has started",
     "access.changed": _access,

@@ -280,6 +280,13 @@ _ALERT_SAMPLES: dict[str, dict[str, Any]] = {
         "subscription_status": "trialing",
         "trial_ends_at": "2026-11-28T09:00:00Z",
     },
+    "webhook.disabled": {
+        "subject": "Billing events",
+        "unit": "",
+        "value": 1,
+        "limit": 1,
+        "percent": 100,
+    },
     "period.reset": {
         "subject": "billing_period",
         "unit": "",

@@ -10,10 +10,11 @@ from billing.alerts.emails.links import (
     fleet_alerts_url,
     unpriced_url,
     unsubscribe_url,
+    webhooks_url,
 )
 from billing.alerts.emails.messages import message_to
 from billing.alerts.emails.rendering import render_email
-from billing.alerts.kinds import ALERT_KINDS, UNPRICED
+from billing.alerts.kinds import ALERT_KINDS, UNPRICED, WEBHOOK_DISABLED
 from billing.models import Alert, AlertEmail, AlertEmailRecipient
 
 
@@ -47,6 +48,8 @@ def combined_alerts(alert_email: AlertEmail) -> QuerySet[Alert]:
 def _url(alert: Alert) -> str:
     if alert.kind == UNPRICED:
         return unpriced_url()
+    if alert.kind == WEBHOOK_DISABLED:
+        return webhooks_url(alert.organization_id)
     page = alerts_url(alert.organization_id)
     return f"{page}?alert={alert.pk}#alert-{alert.pk}"
 
