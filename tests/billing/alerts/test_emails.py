@@ -113,6 +113,7 @@ SUBJECTS = {
     "spike": "Spend spike at Helvetia Robotics: $1,284.10 on Nov 20, 2026",
     "unpriced":
         "No price for gpt-4o-mini prompt_tokens used by Helvetia Robotics",
+    "webhook_disabled": "Webhook endpoint disabled: Billing events",
     "stale_data": "No usage received from Helvetia Robotics since Nov 18, 2026",
     "digest": "3 alerts for 1 organization at Acme Cloud",
 }  # fmt: skip
