@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from billing.alerts.queries.recipients import endpoints_of
 from billing.models import AlertRecipient, AlertSettings, SpendingLimit
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from orgs.models import Member, Organization
@@ -96,6 +97,11 @@ class RecipientsForm(forms.Form):
     members = forms.MultipleChoiceField(
         required=False, widget=forms.CheckboxSelectMultiple
     )
+    endpoints = forms.MultipleChoiceField(
+        label="Channels and webhooks",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
     addresses = forms.CharField(
         label="Additional addresses",
         required=False,
@@ -112,6 +118,10 @@ class RecipientsForm(forms.Form):
         self.fields["members"].choices = members  # type: ignore[attr-defined]
         if not members:
             del self.fields["members"]
+        endpoints = _endpoint_choices(organization)
+        self.fields["endpoints"].choices = endpoints  # type: ignore[attr-defined]
+        if not endpoints:
+            del self.fields["endpoints"]
 
     def clean_addresses(self) -> list[str]:
         """Return the addresses without repetitions; refuse invalid ones."""
@@ -142,6 +152,11 @@ def _member_choices(organization: Organization) -> list[tuple[str, str]]:
     ]
 
 
+def _endpoint_choices(organization: Organization) -> list[tuple[str, str]]:
+    rows = endpoints_of(organization).order_by("id")
+    return [(str(row.pk), f"{row} · {row.get_kind_display()}") for row in rows]
+
+
 def initial_recipients(organization: Organization) -> dict[str, Any]:
     """Return the initial values of `RecipientsForm`."""
     settings = AlertSettings.objects.filter(organization=organization).first()
@@ -149,5 +164,6 @@ def initial_recipients(organization: Organization) -> dict[str, Any]:
     return {
         "notifies_billing_email": settings is None or settings.notifies_billing_email,
         "members": [str(row.member_id) for row in rows if row.member_id],
+        "endpoints": [str(row.endpoint_id) for row in rows if row.endpoint_id],
         "addresses": "\n".join(row.address for row in rows if row.address),
     }

@@ -133,6 +133,9 @@ def _new_alert(
     if recipients.is_snoozed(threshold.kind, now):
         reason = f"Snoozed until {display.instant(recipients.snoozed_until)}."
         return _NewAlert(threshold, facts, addresses, _State.SUPPRESSED, reason)
+    if not addresses and recipients.has_endpoints and not threshold.kind.is_for_staff:
+        reason = "Sent to webhook endpoints only."
+        return _NewAlert(threshold, facts, [], _State.SUPPRESSED, reason)
     if not addresses:
         reason = _no_recipients_reason(recipients, threshold.kind)
         return _NewAlert(threshold, facts, [], _State.NO_RECIPIENT, reason)

@@ -4,7 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q, QuerySet
+
 from billing.alerts.kinds import AlertKind
+from billing.models import WebhookEndpoint
+from orgs.models import Organization
 from orgs.queries.prepared import array, fetch_all
 
 
@@ -16,6 +20,7 @@ class Recipients:
     opt_outs: frozenset[tuple[str, str]] = frozenset()  # (address in lower case, kind)
     snoozed_until: datetime | None = None
     staff: tuple[str, ...] = ()  # of finance and operators who see the organization
+    has_endpoints: bool = False  # webhook endpoints, such as a channel of Slack
 
     def is_snoozed(self, kind: AlertKind, now: datetime) -> bool:
         """Return whether alerts of the kind are recorded and not sent at the moment."""
@@ -64,10 +69,19 @@ select q.id, s.snoozed_until,
             and (u.is_superuser or exists (
                 select from orgs_user_groups m join auth_group g on g.id = m.group_id
                 where m.user_id = u.id and g.name in ('finance', 'operator')))
-        group by lower(u.email) order by lower(u.email))
+        group by lower(u.email) order by lower(u.email)),
+    exists (select from billing_alertrecipient e
+        join billing_webhookendpoint w on w.id = e.endpoint_id and w.disabled_at is null
+        where e.organization_id = q.id)
 from requested q join orgs_organization o on o.id = q.id
 left join billing_alertsettings s on s.organization_id = q.id
 """
+
+
+def endpoints_of(organization: Organization) -> QuerySet[WebhookEndpoint]:
+    """Return the webhook endpoints that may be recipients of an organization."""
+    rows = WebhookEndpoint.objects.filter(white_label=organization.white_label_id)
+    return rows.filter(Q(organization=None) | Q(organization=organization))
 
 
 def find_recipients(organization_ids: Iterable[int]) -> dict[int, Recipients]:
@@ -75,13 +89,15 @@ def find_recipients(organization_ids: Iterable[int]) -> dict[int, Recipients]:
 
     Costs one statement, however many organizations there are.
     """
-    rows = fetch_all(_RECIPIENTS, {"ids": array(organization_ids)})
     return {
         id_: Recipients(
             tuple(addresses),
             frozenset(zip(opted_out, kinds, strict=True)),
             snoozed_until,
             tuple(staff),
+            has_endpoints,
         )
-        for id_, snoozed_until, addresses, opted_out, kinds, staff in rows
+        for id_, snoozed_until, addresses, opted_out, kinds, staff, has_endpoints in (
+            fetch_all(_RECIPIENTS, {"ids": array(organization_ids)})
+        )
     }

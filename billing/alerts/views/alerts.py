@@ -114,6 +114,7 @@ def edit_recipients(request: OrgRequest, organization_id: int) -> HttpResponse:
         notifies_billing_email=form.cleaned_data["notifies_billing_email"],
         member_ids=[int(id_) for id_ in form.cleaned_data.get("members", ())],
         addresses=form.cleaned_data["addresses"],
+        endpoint_ids=[int(id_) for id_ in form.cleaned_data.get("endpoints", ())],
     )
     messages.success(request, "Recipients saved.")
     return redirect("billing:alerts", organization_id)

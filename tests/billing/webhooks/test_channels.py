@@ -6,7 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
+from billing.alerts.commands.recipients import set_recipients
+from billing.errors import NotARecipient
 from billing.models import OutgoingEvent, WebhookAttempt, WebhookEndpoint
 from billing.webhooks.commands.outbox import write_payload
 from billing.webhooks.event_types import EVENT_TYPES, allowed_types, is_incident
@@ -16,10 +20,10 @@ from billing.webhooks.formats.requests import build_request
 from billing.webhooks.schemas.event_data import sample_of
 from orgs.models import Organization, WhiteLabel
 from orgs.networks import read_networks
-from tests.factories import NOW, make_rate
+from tests.factories import NOW, make_organization, make_rate, make_user
 from tests.support.alerts import evaluate, limit, use
 from tests.support.receivers import Receiver, answer, receiver
-from tests.support.webhooks import deliver, make_endpoint
+from tests.support.webhooks import deliver, deliveries, make_endpoint
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 KEY = "R0UT1NGKEY0123456789"
@@ -114,3 +118,66 @@ def test_the_url_of_a_channel_is_a_secret(acme: WhiteLabel) -> None:
     assert request.url == url
     assert "xyzzy" not in request.logged_url + repr(request) + endpoint.url
     assert b"xyzzy" not in bytes(WebhookEndpoint.objects.get().secret)
+
+
+def test_a_channel_that_is_an_alert_recipient_gets_each_alert_of_it(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    channel = make_endpoint(
+        acme, "trial.ending", kind="slack", url="https://hooks.slack.com/T0/B0"
+    )
+    other = make_organization(acme, "org-9")
+    for organization, ids in ((org, [channel.pk]), (other, [])):
+        set_recipients(
+            organization.pk,
+            notifies_billing_email=True,
+            member_ids=[],
+            addresses=[],
+            endpoint_ids=ids,
+        )
+    make_rate(acme, "2")
+    for organization in (org, other):
+        limit(organization, "soft", "20")
+    use(acme, 11)
+    use(acme, 11, "e-2", organization="org-9")
+    evaluate(org, other)
+
+    assert [row.event.organization_id for row in deliveries(channel)] == [org.pk]
+    alert = org.alerts.get()
+    assert (alert.state, alert.reason) == (
+        "suppressed",
+        "Sent to webhook endpoints only.",
+    )
+
+
+def test_an_endpoint_of_others_is_no_recipient(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    other = make_organization(acme, "org-9")
+    decoy = WhiteLabel.objects.get(slug="decoy")
+    for endpoint in (make_endpoint(decoy), make_endpoint(acme, organization=other)):
+        with pytest.raises(NotARecipient):
+            set_recipients(
+                org.pk,
+                notifies_billing_email=True,
+                member_ids=[],
+                addresses=[],
+                endpoint_ids=[endpoint.pk],
+            )
+
+
+def test_the_form_of_recipients_lists_channels_and_keeps_them(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    channel = make_endpoint(acme, kind="slack", url="https://hooks.slack.com/T0/B0")
+    make_endpoint(WhiteLabel.objects.get(slug="decoy"))
+    client = Client()
+    client.force_login(make_user("op", "operator", white_label=acme))
+    url = reverse("billing:edit_recipients", args=[org.pk])
+    client.post(url, {"notifies_billing_email": "on", "endpoints": [channel.pk]})
+
+    form = client.get(reverse("billing:alerts", args=[org.pk])).context[
+        "recipients_form"
+    ]
+    assert [key for key, _ in form.fields["endpoints"].choices] == [str(channel.pk)]
+    assert form.initial["endpoints"] == [str(channel.pk)]
