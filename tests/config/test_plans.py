@@ -501,6 +501,14 @@ REQUESTS: dict[str, tuple[Request, set[str]]] = {
         request_as("key", f"{A}/organizations?limit=50&sort=-created"),
         {ORGANIZATION_TABLE},
     ),
+    "list of invoices": (
+        request_as("key", "/api/v1/invoices?limit=50"),
+        {"billing_invoice"},
+    ),
+    "recorded events": (
+        request_as("key", "/api/v1/usage/events?organization=x-7001"),
+        {"metrics_usageevent"},
+    ),
     "external id": (
         request_as("key", "/api/v1/organizations?external_id=x-7001"),
         {ORGANIZATION_TABLE},
