@@ -1,5 +1,7 @@
 """The forms of the Integrations tab: a target, the reason for a change, a backfill."""
 
+import base64
+import binascii
 import re
 from typing import Any
 
@@ -7,11 +9,14 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from metrics.commands.integrations import IncomingTarget
+from orgs.crypto import decrypt, encrypt
+from orgs.errors import SecretUnreadable
 
 _MASK = "*"
 _ACCOUNT_ID = re.compile(r"[!-9;-~]+")  # visible ASCII without the colon
 _TOKEN = re.compile(r"[!-~]+")
 _MAX_URL, _MAX_ID, _MAX_TOKEN, _MAX_NOTE = 2_000, 200, 2_000, 1_000
+_CARRIED = "Leave empty for the token you entered."
 _DATE = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
 
 
@@ -26,7 +31,11 @@ class NoteForm(forms.Form):
 
 
 class TargetForm(NoteForm):
-    """The target of an integration. The stored token is never shown."""
+    """The target of an integration. Tokens are never shown.
+
+    A token that was entered for a try is carried to the save in `encrypted_token`,
+    which can be decrypted only for this organization and kind.
+    """
 
     endpoint = forms.CharField(
         max_length=_MAX_URL,
@@ -49,14 +58,51 @@ class TargetForm(NoteForm):
         required=False,
         help_text="So that past days can be pushed first.",
     )
+    encrypted_token = forms.CharField(required=False, widget=forms.HiddenInput)
     field_order = ("endpoint", "instance_id", "token", "starts_paused", "note")
 
-    def __init__(self, *args: Any, has_token: bool, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, organization_id: int, has_token: bool, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
+        self._associated_data = f"target-form:{organization_id}:{self.prefix}"
         if has_token:
             del self.fields["starts_paused"]
             self.fields["token"].required = False
             self.fields["token"].help_text = "Leave empty to keep the stored token."
+        if self.data.get(self.add_prefix("encrypted_token")):
+            self.fields["token"].required = False
+            self.fields["token"].help_text = _CARRIED
+
+    def for_try(self) -> None:
+        """Accept the target without a reason, as for a try, which saves nothing."""
+        self.fields["note"].required = False
+
+    def carry_token(self) -> None:
+        """Prepare the form of a try to be saved: the token is in it, encrypted."""
+        self.fields["note"].required = True
+        token = self.cleaned_data["token"]
+        if not token:
+            return
+        encrypted = encrypt(token, associated_data=self._associated_data)
+        text = base64.b64encode(encrypted).decode()
+        name = self.add_prefix("encrypted_token")
+        self.data = {**dict(self.data.items()), name: text}
+        self.fields["token"].required = False
+        self["token"].help_text = _CARRIED
+
+    def clean(self) -> dict[str, Any]:
+        """Take the token that an earlier form carries, unless another was entered."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if data.get("encrypted_token") and not data.get("token") and "token" in data:
+            try:
+                encrypted = base64.b64decode(data["encrypted_token"], validate=True)
+                data["token"] = decrypt(
+                    encrypted, associated_data=self._associated_data
+                )
+            except (SecretUnreadable, binascii.Error):
+                self.add_error("token", "Enter the token again.")
+        return data
 
     def clean_instance_id(self) -> str:
         """Refuse what basic authentication cannot carry."""

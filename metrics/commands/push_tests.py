@@ -2,18 +2,19 @@
 
 from django.utils import timezone
 
+from metrics.commands.integrations import IncomingTarget, check_endpoint
 from metrics.commands.pushes import (
     address_of,
     common_labels,
     headers_of,
     mask_secrets,
 )
-from metrics.errors import IntegrationNotFound
+from metrics.errors import IntegrationNotFound, TokenMissing
 from metrics.models.integrations import IntegrationKind
 from metrics.push import loki, remote_write
 from metrics.push.remote_write import Series, milliseconds, name_series
 from metrics.push.sources import Figure, Line
-from metrics.queries.integrations import find_target
+from metrics.queries.integrations import Target, find_target
 from orgs.models import Organization
 from orgs.outbound import Answer, send
 
@@ -27,6 +28,29 @@ def try_integration(organization: Organization, kind: str) -> Answer:
     target = find_target(organization.pk, kind=kind)
     if target is None:
         raise IntegrationNotFound("This organization has no such integration.")
+    return _send(organization, kind, target)
+
+
+def try_target(
+    organization: Organization, kind: str, incoming: IncomingTarget
+) -> Answer:
+    """Send a test to a target that is not saved, and return the answer.
+
+    As `try_integration`; without a token, the stored one is sent. Raises
+    `EndpointNotAllowed` or `TokenMissing`, naming the field.
+    """
+    check_endpoint(kind, incoming.endpoint)
+    token = incoming.token
+    if token is None:
+        stored = find_target(organization.pk, kind=kind)
+        if stored is None:
+            raise TokenMissing("No token is stored.", fields=(kind, "token"))
+        token = stored.token
+    target = Target(incoming.instance_id, incoming.endpoint, token)
+    return _send(organization, kind, target)
+
+
+def _send(organization: Organization, kind: str, target: Target) -> Answer:
     is_prom = kind == IntegrationKind.PROM
     body = _sample(organization) if is_prom else _line(organization)
     headers = remote_write.HEADERS if is_prom else loki.HEADERS

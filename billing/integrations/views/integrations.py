@@ -18,7 +18,7 @@ from metrics.commands.integrations import (
     resume_integration,
     set_integrations,
 )
-from metrics.commands.push_tests import try_integration
+from metrics.commands.push_tests import try_integration, try_target
 from metrics.errors import BackfillNotPossible, EndpointNotAllowed, TokenMissing
 from metrics.push.remote_write import MAX_SERIES
 from metrics.queries.integrations import KIND_LABELS
@@ -92,9 +92,30 @@ def edit_integration(
     return step(visit, kind)
 
 
-def _save(visit: _Visit, kind: str) -> HttpResponse:
+def _try(visit: _Visit, kind: str) -> HttpResponse:
+    """Send a test to the target that was entered, and save nothing."""
+    form = _posted_form(visit, kind)
+    form.for_try()
+    if form.is_valid():
+        form.carry_token()
+        try:
+            answer = try_target(visit.organization, kind, form.target())
+        except (EndpointNotAllowed, TokenMissing) as error:
+            form.add_error(error.fields[-1], error.message)
+        else:
+            tried = {"kind": kind, "answer": answer}
+            return _page(visit, {"forms": {kind: form}, "tried": tried})
+    return _page(visit, {"forms": {kind: form}}, status=422)
+
+
+def _posted_form(visit: _Visit, kind: str) -> TargetForm:
     pushes = list_pushes(visit.organization.pk)
-    form = _target_form(kind, visit.request.POST, has_token=kind in pushes)
+    data = visit.request.POST
+    return _target_form(visit.organization, kind, data, has_token=kind in pushes)
+
+
+def _save(visit: _Visit, kind: str) -> HttpResponse:
+    form = _posted_form(visit, kind)
     if form.is_valid():
         try:
             with pghistory.context(note=form.cleaned_data["note"]):
@@ -152,6 +173,7 @@ def _remove(visit: _Visit, kind: str) -> HttpResponse:
 
 _STEPS: dict[str, Callable[[_Visit, str], HttpResponse]] = {
     "save": _save,
+    "try": _try,
     "test": _test,
     "pause": _pause,
     "resume": _resume,
@@ -187,8 +209,16 @@ def edit_backfill(request: OrgRequest, organization_id: int) -> HttpResponse:
     return _page(visit, {"backfill_form": form}, status=422)
 
 
-def _target_form(kind: str, *args: Any, has_token: bool, **options: Any) -> TargetForm:
-    form = TargetForm(*args, prefix=kind, has_token=has_token, **options)
+def _target_form(
+    organization: Organization, kind: str, *args: Any, has_token: bool, **options: Any
+) -> TargetForm:
+    form = TargetForm(
+        *args,
+        prefix=kind,
+        organization_id=organization.pk,
+        has_token=has_token,
+        **options,
+    )
     form.fields["endpoint"].help_text = _HELP[kind]
     if kind != "prom":
         form.fields.pop("starts_paused", None)
@@ -200,8 +230,8 @@ def _page(visit: _Visit, context: dict[str, Any], *, status: int = 200) -> HttpR
     pushes = list_pushes(organization.pk)
     backfills = list_backfills(organization.pk)
     url = reverse("billing:integrations", args=[organization.pk])
+    context = {"organization": organization, **context}
     context = {
-        "organization": organization,
         "tab": "integrations",
         "nav_key": "organizations",
         "zone": organization.white_label.time_zone,
@@ -227,18 +257,22 @@ def _card(kind: str, push: Any, context: dict[str, Any]) -> dict[str, Any]:
             "instance_id": integration.instance_id,
         }
     form = context.get("forms", {}).get(kind)
-    tested = context.get("tested", {})
+    tested, tried = context.get("tested", {}), context.get("tried", {})
     return {
         "kind": kind,
         "label": KIND_LABELS[kind],
         "push": push,
         "state": _state(push),
         "items": "Samples" if kind == "prom" else "Lines",
-        "form": form or _target_form(kind, initial=initial, has_token=push is not None),
+        "form": form
+        or _target_form(
+            context["organization"], kind, initial=initial, has_token=push is not None
+        ),
         "is_open": form is not None or push is None,
         "note_form": context.get("note_forms", {}).get(kind)
         or NoteForm(prefix=f"{kind}-change"),
         "is_removing": context.get("removing") == kind,
+        "tried": tried.get("answer") if tried.get("kind") == kind else None,
         "answer": tested.get("answer") if tested.get("kind") == kind else None,
     }
 

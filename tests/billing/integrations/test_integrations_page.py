@@ -147,6 +147,44 @@ def test_a_new_target_can_start_paused(tab: Tab) -> None:
     assert tab.card["state"][0] == "paused"
 
 
+def test_a_target_is_tried_before_it_is_saved(
+    org: Organization, tab: Tab, settings: Settings
+) -> None:
+    settings.OUTBOUND_ALLOWED_NETWORKS = read_networks("127.0.0.0/8")
+    with receiver(answer(401, b"wrong: glc_x")) as server:
+        target = {**TARGET, "endpoint": server.url, "note": ""}
+        response = tab.post("try", **target)
+        page = response.content.decode()
+        assert ('data-tried="http"' in page, "glc_x" in page) == (True, False)
+        assert not Integration.objects.exists()
+        assert "Leave empty for the token you entered." in page
+        server.script = answer()
+        form = response.context["cards"][0]["form"]
+        carried = {"token": "", "encrypted_token": form["encrypted_token"].value()}
+        again = {**target, **carried}
+        assert 'data-tried="success"' in tab.post("try", **again).content.decode()
+        login = server.requests[0].headers["authorization"]
+        assert login == server.requests[1].headers["authorization"]
+
+    assert tab.post("save", **again).status_code == 422  # a reason is required
+    stranger = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
+    other = Tab(stranger, "operator")
+    moved = other.post("save", **{**again, "endpoint": URL, "note": "x"})
+    assert list(moved.context["cards"][0]["form"].errors) == ["token"]
+    tab.post("save", **{**again, "note": "asked"})
+    assert token_of(org) == "glc_x"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("endpoint", "https://10.0.0.1/"), ("token", "")]
+)
+def test_a_wrong_target_is_not_tried(tab: Tab, field: str, value: str) -> None:
+    response = tab.post("try", **{**TARGET, field: value})
+
+    assert response.status_code == 422
+    assert list(response.context["cards"][0]["form"].errors) == [field]
+
+
 def test_pausing_resuming_and_removing_need_a_reason(
     org: Organization, tab: Tab
 ) -> None:
@@ -238,7 +276,7 @@ def test_roles_without_permission_only_read(
     tab.post("save", **TARGET)
     reader = Tab(org, "finance")
     assert reader.get().context["blocked_reason"]
-    for step in ("save", "test", "pause", "remove", "apply-removal"):
+    for step in ("save", "try", "test", "pause", "remove", "apply-removal"):
         assert reader.post(step, **TARGET).status_code == 403
     assert reader.backfill().status_code == 403
 
