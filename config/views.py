@@ -6,13 +6,13 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from billing.console.queries.badges import Badge
 from config import apidocs
 from config.error_formats import render_error
-from config.openapi.document import document
+from config.openapi.document import document_json
 from orgs.access import authenticate
 from orgs.errors import Unauthorized
 from orgs.web.charts import (
@@ -24,6 +24,7 @@ from orgs.web.charts import (
     build_chart,
     sparkline,
 )
+from orgs.web.http import add_tag, entity_tag, matches_tag, not_modified
 
 _MODELS = ("gpt-4o", "claude-sonnet", "llama-3 <70b> & co", "gpu.h100", "storage")
 _FIRST = date(2026, 10, 23)
@@ -190,7 +191,11 @@ def openapi(request: HttpRequest) -> HttpResponse:
         return render_error(
             request, 401, Unauthorized.code, "Send a valid API key or login token."
         )
-    return JsonResponse(document())
+    body = document_json()
+    tag = entity_tag(body)
+    if matches_tag(request.headers.get("If-None-Match", ""), tag):
+        return add_tag(not_modified(), tag)
+    return add_tag(HttpResponse(body, content_type="application/json"), tag)
 
 
 @login_not_required

@@ -12,6 +12,7 @@ from config.openapi.naming import camel_case, drop_unused, give_name, hoist_name
 from config.openapi.nodes import Node, operations, walk
 from config.openapi.security import name_scope, operation_scopes
 from config.openapi.texts import DESCRIPTION, INFO, PATH_PARAMETERS, SERVERS, TAGS
+from config.openapi.webhooks import list_webhooks
 from config.openapi.words import unwrap, use_json_schema_words, without_null
 
 
@@ -28,6 +29,7 @@ def document() -> dict[str, Any]:
     for path, method, operation in operations(built):
         name_scope(operation, scopes)
         _complete(f"{method.upper()} {path}", operation, schemas)
+    built["webhooks"] = list_webhooks(schemas)
     drop_unused(built)
     for schema in schemas.values():
         use_json_schema_words(schema)
@@ -37,7 +39,13 @@ def document() -> dict[str, Any]:
     return dict(sorted(built.items(), key=_position))
 
 
-_ORDER = ("openapi", "info", "servers", "tags", "paths", "components")
+@cache
+def document_json() -> bytes:
+    """Return the document as it is sent; it is a megabyte, so it is written once."""
+    return json.dumps(document()).encode()
+
+
+_ORDER = ("openapi", "info", "servers", "tags", "paths", "webhooks", "components")
 
 
 def _position(item: tuple[str, Any]) -> int:

@@ -36,7 +36,7 @@ class Examples:
                     node["examples"] = [value]
             value = self.of_schema(schema, name)
             if value is not MISSING:
-                schema["examples"] = [value]
+                schema.setdefault("examples", [value])
 
     def of_field(self, owner: str, field: str, node: Node, depth: int = 0) -> Any:
         """Return the example of a field or parameter, or `MISSING`."""

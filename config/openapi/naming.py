@@ -61,7 +61,7 @@ def camel_case(operation_id: str) -> str:
 def drop_unused(document: dict[str, Any]) -> None:
     """Remove the schemas that no operation needs, such as those of parameters."""
     schemas: dict[str, Node] = document["components"]["schemas"]
-    waiting, used = _references(document["paths"]), set[str]()
+    waiting, used = _references([document["paths"], document["webhooks"]]), set[str]()
     while waiting:
         name = waiting.pop()
         if name not in used:

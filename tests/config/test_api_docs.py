@@ -20,6 +20,15 @@ def test_both_are_public() -> None:
     assert b"side__account" not in page.content
 
 
+def test_an_unchanged_document_is_not_sent_again() -> None:
+    document = Client().get(DOCUMENT)
+
+    again = Client().get(DOCUMENT, headers={"if-none-match": document["ETag"]})
+
+    assert again.status_code == 304
+    assert not again.content
+
+
 def test_the_document_can_require_a_credential(
     acme: WhiteLabel, settings: Settings
 ) -> None:

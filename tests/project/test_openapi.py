@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from billing.webhooks.event_types import EVENT_TYPES
 from config.openapi.document import document
 from config.openapi.error_codes import CODES, REJECTIONS
 from tests import ROOT
@@ -76,6 +77,10 @@ def small() -> dict[str, Any]:
 
 def test_the_document_has_no_problems() -> None:
     assert list_problems(document()) == []
+
+
+def test_every_event_type_is_a_webhook() -> None:
+    assert document()["webhooks"].keys() == EVENT_TYPES.keys()
 
 
 def test_the_small_document_has_no_problems() -> None:
