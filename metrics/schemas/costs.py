@@ -23,6 +23,7 @@ from metrics.queries.items import CostItem, Deployment, costs_by_dimension
 from metrics.schemas.charts import digits, number
 from orgs.days import first_instant
 from orgs.models import WhiteLabel
+from orgs.web.templatetags import display
 
 MAX_INT64 = 2**63 - 1
 _PLACES = Decimal(1).scaleb(-12)
@@ -233,14 +234,34 @@ def _storage(item: CostItem, white_label: WhiteLabel) -> dict[str, Any]:
         "type": item.dimension.value,
         "quantity": {
             "value": min(quantity, MAX_INT64),
-            "formatted_value": f"{quantity:,} {unit}",
+            "formatted_value": _quantity_text(quantity, unit),
         },
         **_unpriced(item),
         "rate": {
             "value": number(rate),
-            "formatted_value": f"{digits(rate)} {white_label.currency} per {singular}",
+            "formatted_value": _rate_text(rate, white_label.currency, singular),
         },
     }
+
+
+_KIB, _GIB = 2**10, 2**30
+_UNREADABLE = Decimal(1).scaleb(-6)  # a smaller price of a byte is stated per GiB, too
+
+
+def _quantity_text(quantity: int, unit: Unit) -> str:
+    """Return a quantity as text; many bytes are exact, and then readable."""
+    text = f"{quantity:,} {unit}"
+    is_long = unit is Unit.BYTES and quantity >= _KIB
+    return f"{text} ({display.byte_size(quantity)})" if is_long else text
+
+
+def _rate_text(rate: Decimal, currency: str, unit: str) -> str:
+    """Return a price as text; a tiny price of a byte is also stated for a GiB."""
+    text = f"{digits(rate)} {currency} per {unit}"
+    if not unit.startswith("byte") or not 0 < rate < _UNREADABLE:
+        return text
+    larger = unit.replace("byte", "GiB")
+    return f"{text} ({digits(round(rate * _GIB, 6))} {currency} per {larger})"
 
 
 def _resource(item: CostItem, span: Span, white_label: WhiteLabel) -> dict[str, Any]:

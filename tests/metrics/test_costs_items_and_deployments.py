@@ -14,6 +14,7 @@ from orgs.models import Organization, Project, WhiteLabel
 from tests.factories import (
     event,
     make_key,
+    make_rate,
     record,
 )
 from tests.support.costs_api import DIMENSIONS, Ask, make_billed
@@ -178,7 +179,8 @@ def test_quantities_above_64_bits_are_capped_to_the_contract(
     [item] = ask("/items")["data_transfer_and_storage"]
 
     assert item["quantity"]["value"] == 2**63 - 1
-    assert item["quantity"]["formatted_value"] == "18,446,744,073,709,551,724 bytes"
+    text = "18,446,744,073,709,551,724 bytes (16 EiB)"
+    assert item["quantity"]["formatted_value"] == text
 
 
 def test_number_of_queries_is_bounded(
@@ -189,3 +191,19 @@ def test_number_of_queries_is_bounded(
     for path, queries in (("", 7), ("/items", 3), ("/deployments", 4)):
         with django_assert_max_num_queries(queries):
             ask(path)
+
+
+def test_texts_of_many_bytes_are_readable(
+    ask: Ask, acme: WhiteLabel, org: Organization
+) -> None:
+    make_rate(acme, "0.00000000002", product="archive", meter="storage_bytes_added")
+    usage = {"product": "archive", "quantities": {"storage_bytes_added": 1612711157587}}
+    record(acme, [event("many", **usage)])
+
+    items = ask("/items")["data_transfer_and_storage"]
+    [item] = [item for item in items if item["name"].startswith("archive")]
+
+    quantity = item["quantity"]["formatted_value"]
+    assert quantity == "1,612,711,157,587 bytes (1.47 TiB)"
+    rate = item["rate"]["formatted_value"]
+    assert rate == "0.00000000002 usd per byte (0.021475 usd per GiB)"
