@@ -71,6 +71,7 @@ UNPRICED = "unpriced"
 WEBHOOK_DISABLED = "webhook_disabled"
 _PERIOD, _YEAR = Cadence.BILLING_PERIOD, Cadence.CONTRACT_YEAR
 _OCCASION = Cadence.OCCASION
+_ALL_USED = 100  # percent
 
 
 def _usage(threshold: int) -> AlertKind:
@@ -81,6 +82,19 @@ def _usage(threshold: int) -> AlertKind:
         threshold,
         _YEAR,
         escalation="usage",
+    )
+
+
+def _balance(slug: str, threshold: int) -> AlertKind:
+    is_used_up = threshold == _ALL_USED
+    used = "used up" if is_used_up else f"{threshold}% used"
+    return AlertKind(
+        slug,
+        f"Free balance {used}",
+        Measure.BALANCE,
+        threshold,
+        _PERIOD,
+        escalation="balance",
     )
 
 
@@ -117,7 +131,7 @@ _KINDS = (
     ),
     AlertKind("usage_reset", "Billing period reset", Measure.RESET, 100, _OCCASION),
     *map(_trial, (7, 1)),
-    AlertKind("balance_used", "Free balance used up", Measure.BALANCE, 100, _PERIOD),
+    *map(_balance, ("balance_80", "balance_used"), (80, 100)),
     AlertKind(
         "pace", "Forecast to exceed the soft limit", Measure.RUN_RATE, 100, _PERIOD
     ),

@@ -35,7 +35,7 @@ class Measure(StrEnum):
     RUN_RATE = "run_rate"  # expected cost at the period's end against the soft limit
     SPIKE = "spike"  # cost of the last complete day against the median before it
     UNPRICED = "unpriced"  # quantity without a price, of each product and meter
-    WEBHOOK = "webhook"  # 1 for each webhook endpoint that a fault disabled
+    WEBHOOK = "webhook_fault"  # 1 for each webhook endpoint that a fault disabled
     SILENCE = "silence"  # complete days without usage after daily usage
 
     @property

@@ -86,8 +86,9 @@ _ALERTS = (
     ),
     EventType(
         "credit.low",
-        "The open billing period has used up the free balance that pays for it.",
-        ("balance_used",),
+        "The open billing period has used 80 percent, or all, of the free balance that"
+        " pays for it in a trial.",
+        ("balance_80", "balance_used"),
         is_incident=True,
         severity="warning",
     ),
@@ -131,7 +132,9 @@ _ENDS = (
         "The entitlement is not used in full any more: it was raised, less is used, or"
         " a contract year started.",
     ),
-    EventType("credit.low.resolved", "The free balance covers the open period again."),
+    EventType(
+        "credit.low.resolved", "Less than 80 percent of the free balance is used."
+    ),
     EventType("webhook.disabled.resolved", "The webhook endpoint was enabled again."),
     EventType("payment.failed.resolved", "No payment of the organization is failing."),
 )

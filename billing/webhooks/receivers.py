@@ -85,7 +85,8 @@ def _write_alerts(alert_ids: Sequence[int], now: datetime) -> None:
     ]
     _write(events, subscribers)
     open_incidents(
-        (event, alert.kind, alert.subject)
+        # Its end is that of the lowest threshold of the type.
+        (event, EVENT_TYPES[event.type].alert_kinds[0], alert.subject)
         for event, alert in zip(events, alerts, strict=True)
         if EVENT_TYPES[event.type].is_incident
     )

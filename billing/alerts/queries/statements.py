@@ -145,8 +145,9 @@ measured as (
             a.number::text
         from {UNPRICED_USE} u
         union all
-        select 'webhook', left(coalesce(nullif(w.description, ''), w.url), 255), 1, 1,
-            0, to_char(w.disabled_at at time zone 'UTC', 'YYYYMMDDHH24MISS')
+        select 'webhook_fault',
+            left(coalesce(nullif(w.description, ''), w.url), 255), 1, 1, 0,
+            to_char(w.disabled_at at time zone 'UTC', 'YYYYMMDDHH24MISS')
                 || '-' || w.id
         from billing_webhookendpoint w join orgs_whitelabel l on l.id = w.white_label_id
         where w.disabled_because in {sql_list(FAULTS)}

@@ -75,7 +75,9 @@ _TITLES: dict[str, Callable[[Data], str]] = {
     "entitlement.threshold": lambda d: d["alert"]["label"],
     "entitlement.reached": lambda d: d["alert"]["label"],
     "entitlement.reached.resolved": lambda d: f"{d['subject']} is available again",
-    "credit.low": lambda d: f"free balance of {_money(d, 'limit')} used up",
+    "credit.low": lambda d: (
+        f"{_money(d, 'value')} of the free balance of {_money(d, 'limit')} used"
+    ),
     "credit.low.resolved": lambda d: "free balance is sufficient again",
     "payment.failed": lambda d: "payment failed",
     "payment.failed.resolved": lambda d: "no payment is failing any more",

@@ -262,7 +262,7 @@ _ALERT_SAMPLES: dict[str, dict[str, Any]] = {
         "limit": 50,
         "percent": 100,
     },
-    "credit.low": {"value": 512.6, "limit": 500, "percent": 102.5, "free_balance": 500},
+    "credit.low": {"value": 412.6, "limit": 500, "percent": 82.5, "free_balance": 500},
     "payment.failed": {
         "subject": "sub_1QXample",
         "unit": "",

@@ -149,10 +149,10 @@ def test_free_balance_pays_before_limits_in_the_trial(
     use(acme, 5)  # 10, of which 7 are paid
 
     evaluate(org)
-    assert recorded_kinds(org) == ["balance_used"]
+    assert recorded_kinds(org) == ["balance_80", "balance_used"]
 
     evaluate(org, now=NOW + timedelta(days=20))  # the trial is over: nothing pays
-    assert recorded_kinds(org) == ["balance_used", "soft_limit"]
+    assert recorded_kinds(org) == ["balance_80", "balance_used", "soft_limit"]
 
 
 def test_a_new_period_re_arms_the_alert(acme: WhiteLabel, org: Organization) -> None:

@@ -557,8 +557,8 @@ def test_each_organization_receives_its_alerts_only(
 def test_each_kind_is_declared_once_and_escalations_are_ordered() -> None:
     assert list(ALERT_KINDS) == [
         "soft_limit", "hard_limit", "usage_50", "usage_80", "usage_90", "usage_100",
-        "payment_failed", "usage_reset", "trial_7", "trial_1", "balance_used", "pace",
-        "spike", "unpriced", "webhook_disabled", "stale_data",
+        "payment_failed", "usage_reset", "trial_7", "trial_1", "balance_80",
+        "balance_used", "pace", "spike", "unpriced", "webhook_disabled", "stale_data",
     ]  # fmt: skip
     assert ALERT_KINDS["trial_1"].supersedes(ALERT_KINDS["trial_7"])
     later = [

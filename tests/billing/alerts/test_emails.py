@@ -106,6 +106,7 @@ SUBJECTS = {
     "usage_reset": "New billing period started for Helvetia Robotics",
     "trial_7": "The trial for Helvetia Robotics ends on Nov 28, 2026",
     "trial_1": "The trial for Helvetia Robotics ends on Nov 22, 2026",
+    "balance_80": "Helvetia Robotics has used 80% of its free balance of $500.00",
     "balance_used": "Helvetia Robotics has used its free balance of $500.00",
     "pace":
         "Helvetia Robotics is projected to reach its soft spending limit on"

@@ -112,8 +112,10 @@ def test_a_free_balance_and_a_payment_have_an_end(
     make_endpoint(acme)
     make_rate(acme, "2")
     subscribe(org, "trialing", trial_ends_at=NOW + timedelta(days=30))
-    give(org, "20")
-    use(acme, 11)
+    give(org, "25")
+    use(acme, 11)  # 22 of 25
+    evaluate(org)
+    use(acme, 2, "e-2")
     evaluate(org)
     give(org, "100")
     org.subscriptions.update(status="past_due")
@@ -123,6 +125,7 @@ def test_a_free_balance_and_a_payment_have_an_end(
 
     types = [key for key in event_types() if key.startswith(("credit", "payment"))]
     assert types == [
+        "credit.low",
         "credit.low",
         "payment.failed",
         "credit.low.resolved",
