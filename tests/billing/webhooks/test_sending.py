@@ -13,6 +13,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from billing.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from billing.webhooks import receivers, tasks
 from billing.webhooks.commands.endpoints import (
     IncomingEndpoint,
     create_endpoint,
@@ -23,6 +24,7 @@ from billing.webhooks.commands.sending import outcomes, worker
 from orgs.commands.editing import change_organization, delete_organization
 from orgs.models import Organization, WhiteLabel
 from orgs.networks import read_networks
+from orgs.queue.slots import slot
 from tests.factories import make_organization
 from tests.support.receivers import (
     Receiver,
@@ -341,3 +343,39 @@ def test_the_hold_of_an_endpoint_has_an_end() -> None:
     longest = outcomes._FIRST_HOLD * 2**outcomes._MAX_DOUBLINGS
 
     assert longest >= outcomes._LONGEST_HOLD
+
+
+def test_the_task_sends_unless_another_worker_does(
+    acme: WhiteLabel, org: Organization, serve: Serve
+) -> None:
+    server = serve()
+    endpoint = make_endpoint(acme, "organization.updated", url=server.url)
+    rename(org, "A")
+    with slot("webhook_sender", 1) as has_slot:
+        assert has_slot
+        tasks.deliver_webhooks()
+        assert server.requests == []
+    tasks.deliver_webhooks()
+
+    assert names_of(server) == ["A"]
+    assert deliveries(endpoint)[0].state == "done"
+
+
+def test_a_committed_event_and_a_due_retry_enqueue_the_sender(
+    acme: WhiteLabel,
+    org: Organization,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enqueued: list[object] = []
+    monkeypatch.setattr(
+        receivers, "enqueue_debounced", lambda task, ids: enqueued.append((task, ids))
+    )
+    monkeypatch.setattr(tasks, "enqueue", enqueued.append)
+    endpoint = make_endpoint(acme, "organization.updated", url=serve(answer(500)).url)
+    rename(org, "A")
+    assert enqueued == [(tasks.deliver_webhooks, [endpoint.pk])]
+    tasks.sweep_webhooks()
+    deliver()
+    tasks.sweep_webhooks()  # the endpoint is left alone for a moment
+    assert enqueued[1:] == [tasks.deliver_webhooks]
