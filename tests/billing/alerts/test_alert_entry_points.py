@@ -32,8 +32,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 Evaluations = dict[str, set[int]]
 
 
-# The order of the list and the reasons for action are refreshed, too.
+# The order of the list, the reasons for action, and what is pushed are refreshed, too.
 _PREPARATIONS = {
+    "metrics.tasks.mark_pushes",
     "billing.forecast.tasks.prepare_limits",
     "billing.needs_action.tasks.prepare_usage_reasons",
 }
