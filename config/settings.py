@@ -240,6 +240,7 @@ CELERY_TASK_ROUTES = {
     # The queue of usage and alerts, but after these.
     "billing.exports.tasks.write_export": {"queue": "celery", "priority": 6},
     "metrics.tasks.push_due": {"queue": "targets"},
+    "billing.webhooks.tasks.deliver_webhooks": {"queue": "targets"},
 }
 # A silent broker must not hold a web request: the row is safe, the sweep finds it.
 CELERY_BROKER_TRANSPORT_OPTIONS = {

@@ -16,19 +16,19 @@ from orgs.queue.slots import slot
 
 @shared_task
 def deliver_webhooks() -> None:
-    """Send all deliveries that are due; does nothing while another worker does.
+    """Send deliveries that are due, for a time slice; only one worker does at a time.
 
-    A delivery that is written while the other one ends is found by the check after it.
+    What is due after it, such as a delivery that was written while it ended, is sent by
+    the next task of the queue, so that other tasks come in between.
     """
     for _ in debounced_ids(deliver_webhooks):
         pass  # the deliveries are rows: the ids only enqueued the task
-    is_first = True
-    while is_first or list_due_deliveries(1):
-        is_first = False
-        with slot("webhook_sender", 1) as has_slot:
-            if not has_slot:
-                return
-            worker.run(notify_disabled)
+    with slot("webhook_sender", 1) as has_slot:
+        if not has_slot:
+            return
+        worker.run(notify_disabled)
+    if list_due_deliveries(1):
+        enqueue(deliver_webhooks)
 
 
 def notify_disabled(endpoint_id: int) -> None:
