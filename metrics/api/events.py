@@ -112,7 +112,6 @@ _BATCH = {
     "x-name": "UsageEventsIn",
     "type": "array",
     "minItems": 1,
-    "maxItems": MAX_EVENTS,
     "description": "At most 10,000 events; a larger batch is refused with status 413."
     " An event that is not valid is listed in `rejected`, and the others are recorded.",
     "items": _EVENT,
