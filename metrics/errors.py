@@ -10,7 +10,10 @@ class EndpointNotAllowed(DomainError):
 
 
 class TokenMissing(DomainError):
-    """A masked token was sent back, and there is none to keep."""
+    """A masked token was sent back that cannot be kept.
+
+    There is none, or it belongs to another host than the new endpoint.
+    """
 
     code = "token_missing"
 

@@ -16,6 +16,7 @@ _MASK = "*"
 _ACCOUNT_ID = re.compile(r"[!-9;-~]+")  # visible ASCII without the colon
 _TOKEN = re.compile(r"[!-~]+")
 _MAX_URL, _MAX_ID, _MAX_TOKEN, _MAX_NOTE = 2_000, 200, 2_000, 1_000
+_STORED = "Leave empty to keep the stored token, unless the host changes."
 _CARRIED = "Leave empty for the token you entered."
 _DATE = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
 
@@ -69,7 +70,7 @@ class TargetForm(NoteForm):
         if has_token:
             del self.fields["starts_paused"]
             self.fields["token"].required = False
-            self.fields["token"].help_text = "Leave empty to keep the stored token."
+            self.fields["token"].help_text = _STORED
         if self.data.get(self.add_prefix("encrypted_token")):
             self.fields["token"].required = False
             self.fields["token"].help_text = _CARRIED

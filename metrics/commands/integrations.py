@@ -17,7 +17,7 @@ from orgs.commands.organizations import touch_organization
 from orgs.crypto import decrypt, encrypt, encryption_key_id, key_id_of
 from orgs.errors import SecretUnreadable, UrlNotAllowed
 from orgs.models import Organization
-from orgs.outbound import check_url
+from orgs.outbound import check_url, is_same_origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,24 @@ def _change_without_token(
         raise TokenMissing(
             "`token` is masked, and no token is stored.", fields=(kind, "token")
         )
+    check_token_may_move(kind, stored.endpoint, target_endpoint=values["endpoint"])
     if all(getattr(stored, name) == value for name, value in values.items()):
         return False
     rows.update(**values, set_at=timezone.now())
     reset_push(stored)
     return True
+
+
+def check_token_may_move(kind: str, endpoint: str, *, target_endpoint: str) -> None:
+    """Raise `TokenMissing` if the stored token would be sent to another host.
+
+    Otherwise a user who may change the endpoint could read the token at their host.
+    """
+    if not is_same_origin(endpoint, target_endpoint):
+        raise TokenMissing(
+            "Enter the token again: the endpoint is on another host.",
+            fields=(kind, "token"),
+        )
 
 
 def pause_integration(organization: Organization, kind: str) -> bool:

@@ -2,7 +2,11 @@
 
 from django.utils import timezone
 
-from metrics.commands.integrations import IncomingTarget, check_endpoint
+from metrics.commands.integrations import (
+    IncomingTarget,
+    check_endpoint,
+    check_token_may_move,
+)
 from metrics.commands.pushes import (
     address_of,
     common_labels,
@@ -36,8 +40,8 @@ def try_target(
 ) -> Answer:
     """Send a test to a target that is not saved, and return the answer.
 
-    As `try_integration`; without a token, the stored one is sent. Raises
-    `EndpointNotAllowed` or `TokenMissing`, naming the field.
+    As `try_integration`; without a token, the stored one is sent, to its host only.
+    Raises `EndpointNotAllowed` or `TokenMissing`, naming the field.
     """
     check_endpoint(kind, incoming.endpoint)
     token = incoming.token
@@ -45,6 +49,7 @@ def try_target(
         stored = find_target(organization.pk, kind=kind)
         if stored is None:
             raise TokenMissing("No token is stored.", fields=(kind, "token"))
+        check_token_may_move(kind, stored.endpoint, target_endpoint=incoming.endpoint)
         token = stored.token
     target = Target(incoming.instance_id, incoming.endpoint, token)
     return _send(organization, kind, target)

@@ -7,7 +7,7 @@ deadline. Its errors are values.
 """
 
 from orgs.outbound.client import send
-from orgs.outbound.urls import check_url
+from orgs.outbound.urls import check_url, is_same_origin
 from orgs.outbound.values import Answer, ErrorKind, Target
 
-__all__ = ["Answer", "ErrorKind", "Target", "check_url", "send"]
+__all__ = ["Answer", "ErrorKind", "Target", "check_url", "is_same_origin", "send"]

@@ -72,6 +72,19 @@ def check_url(text: str) -> str:
     return text
 
 
+def is_same_origin(first: str, second: str) -> bool:
+    """Return whether two URLs have the same scheme, host, and port.
+
+    A stored credential may follow its URL within an origin only. False if one of the
+    URLs is not of a valid form.
+    """
+    try:
+        ends = [read_url(first), read_url(second)]
+    except UrlNotAllowed:
+        return False
+    return len({(end.scheme, end.host.lower(), end.port) for end in ends}) == 1
+
+
 def find_addresses(endpoint: Endpoint, *, seconds: float) -> Sequence[Address]:
     """Return the addresses of a URL, if every single one may be contacted.
 

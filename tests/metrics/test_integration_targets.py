@@ -1,6 +1,7 @@
 """Setting push targets: what is stored, cleared, and rejected."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
@@ -59,13 +60,33 @@ def test_masked_token_that_is_sent_back_keeps_the_stored_one(
 ) -> None:
     put({"prom": TARGET})
 
-    moved = {**TARGET, "token": mask, "endpoint": "https://new.example.com/push"}
+    moved = {**TARGET, "token": mask, "endpoint": f"{TARGET['endpoint']}/2"}
     body = put({"prom": moved}).json()
 
     assert shown(body, "prom") == ["70011", "********", moved["endpoint"]]
     target = find_target(org.pk, kind="prom")
     assert target is not None
     assert (target.token, target.endpoint) == ("glc_secret", moved["endpoint"])
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://new.example.com/push", "https://{}/push"]
+)
+def test_a_stored_token_is_not_sent_to_another_host(
+    put: Any, org: Organization, endpoint: str
+) -> None:
+    put({"prom": TARGET})
+
+    host = urlsplit(TARGET["endpoint"]).hostname
+    moved = {**TARGET, "token": "********", "endpoint": endpoint.format(host)}
+    response = put({"prom": moved})
+
+    [problem] = response.json()["detail"]
+    assert (response.status_code, problem["type"]) == (422, "token_missing")
+    assert problem["loc"] == ["body", "prom", "token"]
+    target = find_target(org.pk, kind="prom")
+    assert target is not None
+    assert target.endpoint == TARGET["endpoint"]
 
 
 def test_a_masked_token_without_a_stored_one_is_refused(

@@ -18,6 +18,7 @@ from billing.webhooks.formats.signing import make_secret
 from orgs.commands import work
 from orgs.crypto import encrypt
 from orgs.models import Organization, WhiteLabel
+from orgs.outbound import is_same_origin
 
 # After a rotation deliveries are signed with both secrets for this long.
 ROTATION_OVERLAP = timedelta(hours=24)
@@ -133,6 +134,15 @@ def change_endpoint(
 def _change_target(current: WebhookEndpoint, values: Mapping[str, Any]) -> None:
     url, secret = values.get("url"), values.get("secret")
     if url is not None and url != current.url:
+        if (
+            current.kind == _Kind.PAGERDUTY
+            and secret in (None, "", MASK)
+            and not is_same_origin(current.url, url)
+        ):
+            # Otherwise a user who may change the URL could read the key at their host.
+            raise EndpointInvalid(
+                "Enter the routing key again: the URL is on another host.", "secret"
+            )
         current.url = shown_url(current.kind, url)
         if current.kind in (_Kind.SLACK, _Kind.TEAMS):
             _set_secret(current, url)

@@ -140,6 +140,20 @@ def test_a_test_shows_what_the_target_answers(
     assert Push.objects.get().tried_at is None
 
 
+@pytest.mark.parametrize("step", ["try", "save"])
+def test_a_stored_token_is_not_sent_to_another_host(
+    org: Organization, tab: Tab, settings: Settings, step: str
+) -> None:
+    settings.OUTBOUND_ALLOWED_NETWORKS = read_networks("127.0.0.0/8")
+    tab.post("save", **TARGET)
+    with receiver(answer()) as server:
+        moved = {**TARGET, "token": "", "endpoint": server.url}
+        response = tab.post(step, **moved)
+        assert list(response.context["cards"][0]["form"].errors) == ["token"]
+        assert server.requests == []
+    assert (response.status_code, Integration.objects.get().endpoint) == (422, URL)
+
+
 def test_a_new_target_can_start_paused(tab: Tab) -> None:
     tab.post("save", **TARGET, starts_paused="on")
     assert tab.card["state"][0] == "paused"

@@ -229,6 +229,18 @@ def test_changes_are_checked_and_masks_keep_secrets(acme: WhiteLabel) -> None:
     assert WebhookEndpoint.objects.get().description == "ops"
 
 
+def test_a_routing_key_is_not_sent_to_another_host(acme: WhiteLabel) -> None:
+    pagerduty = "https://events.pagerduty.com/v2/enqueue"
+    endpoint = make_endpoint(acme, kind="pagerduty", url=pagerduty, secret="k" * 32)
+    path = f"/webhook-endpoints/{endpoint.pk}"
+    api = Api(acme)
+
+    body = api.call("patch", path, {"url": URL, "secret": "********"}, status=400)
+    assert body["errors"][0]["fields"] == ["secret"]
+    assert api.call("patch", path, {"url": f"{pagerduty}?a"})["url"][-2:] == "?a"
+    assert api.call("patch", path, {"url": URL, "secret": "n"})["url"] == URL
+
+
 def test_the_key_of_an_organization_makes_endpoints_of_it(
     acme: WhiteLabel, org: Organization
 ) -> None:
