@@ -27,6 +27,14 @@ _EMBEDDING_NETWORKS = tuple(
         ),
     )
 )
+# All public IPv6 addresses are in it; Python calls some others global, fec0::/10 too.
+_PUBLIC_IPV6 = IPv6Network("2000::/3")
+# Not public although Python calls some of their addresses global: the special addresses
+# of 192.0.0.0/24, where Oracle's cloud has its metadata, relays of 6to4, and the host
+# of each virtual machine of Azure.
+_SPECIAL_IPV4 = tuple(
+    map(IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"))
+)
 
 
 def read_networks(text: str) -> tuple[Network, ...]:
@@ -39,9 +47,13 @@ def read_networks(text: str) -> tuple[Network, ...]:
 
 def is_public(address: Address) -> bool:
     """Return whether an address is globally reachable and embeds no other address."""
-    if isinstance(address, IPv6Address) and (
-        address.scope_id or any(address in network for network in _EMBEDDING_NETWORKS)
-    ):
+    if isinstance(address, IPv6Address):
+        if address.scope_id or address not in _PUBLIC_IPV6:
+            return False
+        special: tuple[Network, ...] = _EMBEDDING_NETWORKS
+    else:
+        special = _SPECIAL_IPV4
+    if any(address in network for network in special):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
