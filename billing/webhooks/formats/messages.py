@@ -30,7 +30,7 @@ def message_of(payload: Mapping[str, Any], *, is_test: bool = False) -> Message:
     title = _title(key, data)
     return Message(
         title=f"Test: {title}" if is_test else title,
-        figures=tuple(_figures(data)),
+        figures=tuple(_figures(key, data)),
         url="" if is_test else _url(key, data),
         severity=_severity(key, data),
         ends=is_end(key, data),
@@ -102,10 +102,20 @@ def _title(key: str, data: Data) -> str:
     return f"{data['organization']['name']}: {_TITLES[key](data)}"
 
 
-def _figures(data: Data) -> list[tuple[str, str]]:
+# Alerts whose subject is a code or stands in the title, and those not about money.
+_WITHOUT_SUBJECT = frozenset({"period.reset", "webhook.disabled"})
+_WITHOUT_COST = frozenset({"webhook.disabled"})
+
+
+def _figures(key: str, data: Data) -> list[tuple[str, str]]:
+    begins = begins_of(key)
+    subject = data.get("alert", data).get("subject") or ""
     figures = [
-        ("Subject", data.get("alert", data).get("subject") or ""),
-        ("Cost this period", _money(data, "payable")),
+        ("Subject", "" if begins in _WITHOUT_SUBJECT else subject),
+        (
+            "Cost this period",
+            "" if begins in _WITHOUT_COST else _money(data, "payable"),
+        ),
         ("Soft limit", _money(data, "soft_limit")),
         ("Hard limit", _money(data, "hard_limit")),
         ("Projected on", data.get("projected_on") or ""),

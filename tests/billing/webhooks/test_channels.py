@@ -62,6 +62,23 @@ def test_each_type_has_a_message(kind: str, acme: WhiteLabel) -> None:
             assert attachment["content"]["type"] == "AdaptiveCard"
 
 
+@pytest.mark.parametrize(
+    ("key", "labels"),
+    [
+        ("webhook.disabled", {"Organization ID"}),
+        ("webhook.disabled.resolved", {"Organization ID"}),
+        ("period.reset", {"Cost this period", "Organization ID"}),
+    ],
+)
+def test_a_message_has_no_codes_and_no_costs_of_other_subjects(
+    key: str, labels: set[str]
+) -> None:
+    data = {**sample_of(key), "soft_limit": None, "hard_limit": None}
+    message = message_of({"type": key, "data": data})
+
+    assert {label for label, _ in message.figures} == labels
+
+
 def test_pagerduty_gets_incidents_only() -> None:
     types = allowed_types("pagerduty")
 
