@@ -96,7 +96,7 @@ def _change_without_token(
     check_token_may_move(kind, stored.endpoint, target_endpoint=values["endpoint"])
     if all(getattr(stored, name) == value for name, value in values.items()):
         return False
-    rows.update(**values, set_at=timezone.now())
+    rows.update(**values)  # without `set_at`: history shows it as a new token
     reset_push(stored)
     return True
 

@@ -1,6 +1,6 @@
 """The Integrations tab: targets, tests with the target's answer, pauses, backfills."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -94,10 +94,14 @@ def test_an_empty_or_masked_token_keeps_the_stored_one(
     org: Organization, tab: Tab, token: str, stored: str
 ) -> None:
     tab.post("save", **TARGET)
+    earlier = NOW - timedelta(days=1)
+    Integration.objects.update(set_at=earlier)
     tab.post("save", **{**TARGET, "token": token, "instance_id": "8"})
 
     assert token_of(org) == stored
     assert Integration.objects.get().instance_id == "8"
+    # History shows a later `set_at` as a new token.
+    assert (Integration.objects.get().set_at == earlier) == (stored == "glc_x")
 
 
 @pytest.mark.parametrize(
