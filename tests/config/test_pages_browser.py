@@ -224,12 +224,27 @@ def test_no_page_logs_errors_or_scrolls_sideways(
     inside: Page, org: Organization, base: str, quiet: list[str]
 ) -> None:
     inside.set_viewport_size({"width": 320, "height": 844})
-    too_wide = []
+    too_wide, nameless = [], []
     for path in _pages(org):
         inside.goto(f"{base}{path}")
         inside.wait_for_load_state("networkidle")
         too_wide += [(path, width) for width in WIDTHS if _is_too_wide(inside, width)]
-    assert too_wide == []
+        if not path.startswith("/admin/"):
+            nameless += [(path, link) for link in _hard_to_use(inside)]
+    assert (too_wide, nameless) == ([], [])
+
+
+def _hard_to_use(page: Page) -> list[str]:
+    """Return links without a name, and those in headers too low for a finger."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    links: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll("a[href], button, summary")]
+          .filter(one => one instanceof HTMLElement && one.checkVisibility())
+          .filter(one => !(one.innerText.trim() || one.ariaLabel || one.title)
+            || one.closest("th a.table__sort")?.getBoundingClientRect().height < 24)
+          .map(one => one.outerHTML)"""
+    )
+    return links
 
 
 def _is_too_wide(page: Page, width: int) -> bool:
