@@ -1,5 +1,7 @@
 """Each kind of alert and each measure is declared completely, in one place."""
 
+import re
+
 import pytest
 from django.template.loader import get_template
 
@@ -42,7 +44,7 @@ def test_a_measure_is_declared_measured_and_used_by_a_kind(measure: Measure) -> 
     assert definition.sample.facts
     # Only complete days can be inconclusive: current figures are what they are.
     assert bool(definition.insufficient_data) is definition.is_daily
-    assert f"select '{measure}', " in sql
+    assert re.search(rf"select '{measure}',\s", sql)
     assert any(kind.measure is measure for kind in ALERT_KINDS.values())
 
 
