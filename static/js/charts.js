@@ -56,6 +56,7 @@
     const { data, layout } = window.chartFigure(spec, coloursOf(plot), plot.clientWidth);
     const live = plot.querySelector(".chart__live") ?? document.createElement("div");
     live.className = "chart__live";
+    live.setAttribute("aria-hidden", "true"); // as the picture that it replaces
     if (!live.isConnected) plot.append(live);
     await Plotly.react(live, data, layout, config);
     live.removeAllListeners?.("plotly_click");

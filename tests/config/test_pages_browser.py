@@ -235,13 +235,14 @@ def test_no_page_logs_errors_or_scrolls_sideways(
 
 
 def _hard_to_use(page: Page) -> list[str]:
-    """Return links without a name, and those in headers too low for a finger."""
+    """Return links without a name, too low for a finger, or inside an image."""
     page.set_viewport_size({"width": 390, "height": 844})
     links: list[str] = page.evaluate(
         """() => [...document.querySelectorAll("a[href], button, summary")]
           .filter(one => one instanceof HTMLElement && one.checkVisibility())
           .filter(one => !(one.innerText.trim() || one.ariaLabel || one.title)
             || one.closest("th a.table__sort")?.getBoundingClientRect().height < 24)
+          .concat(...document.querySelectorAll("[role=img] a"))
           .map(one => one.outerHTML)"""
     )
     return links
