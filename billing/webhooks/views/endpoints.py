@@ -39,6 +39,7 @@ from orgs.errors import DomainError
 from orgs.models import Organization, WhiteLabel
 from orgs.queue.enqueue import enqueue
 from orgs.web.http import OrgRequest, page_or_fragment
+from orgs.web.once import keep_secret, take_secret
 
 _LIST = "billing/webhooks/endpoints.html"
 _TAB = "billing/webhooks/organization.html"
@@ -129,12 +130,14 @@ def _create(
     label: WhiteLabel,
     organization: Organization | None,
 ) -> HttpResponse:
-    """Create the endpoint, and show its page with the signing secret, once."""
+    """Create the endpoint; its page shows the signing secret, once."""
     with pghistory.context(note=form.cleaned_data["note"]):
         endpoint, secret = commands.create_endpoint(
             label, organization, form.endpoint(), by=principal.name
         )
-    return _page(request, principal, endpoint, {"signing_secret": secret}, status=201)
+    if secret:
+        keep_secret(request, _purpose(endpoint), secret)
+    return _redirect(request, endpoint, "Webhook endpoint created.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -143,7 +146,8 @@ def webhook_endpoint(request: OrgRequest, endpoint_id: int) -> HttpResponse:
     principal = enter(request, writes=request.method == "POST")
     endpoint = get_endpoint(principal, endpoint_id)
     if request.method != "POST":
-        return _page(request, principal, endpoint, {})
+        secret = take_secret(request, _purpose(endpoint))
+        return _page(request, principal, endpoint, {"signing_secret": secret})
     step = _STEPS.get(request.POST.get("step", ""))
     if step is None:
         raise DomainError("Unknown step.", fields=("step",))
@@ -180,8 +184,13 @@ def _rotate(
     request: OrgRequest, principal: Principal, endpoint: WebhookEndpoint
 ) -> HttpResponse:
     rotated, secret = commands.rotate_secret(endpoint)
-    rotated.white_label = endpoint.white_label
-    return _page(request, principal, rotated, {"signing_secret": secret})
+    keep_secret(request, _purpose(rotated), secret)
+    return _redirect(request, rotated, "Signing secret rotated.")
+
+
+def _purpose(endpoint: WebhookEndpoint) -> str:
+    """Return the purpose of a secret in the session."""
+    return f"signing secret of webhook endpoint {endpoint.uuid}"
 
 
 def _with_note(
