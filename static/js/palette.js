@@ -47,7 +47,7 @@
       option.setAttribute("role", "option");
       option.tabIndex = -1;
     });
-    for (const list of palette().querySelectorAll(".results ul, .results li")) list.setAttribute("role", "presentation");
+    for (const part of palette().querySelectorAll(".results :is(h2, ul, li)")) part.setAttribute("role", "presentation");
     for (const group of palette().querySelectorAll(".results section")) group.setAttribute("role", "group");
     for (const titled of palette().querySelectorAll("[id^=results-]")) titled.id = `palette-${titled.id}`;
     for (const group of palette().querySelectorAll("[aria-labelledby^=results-]"))
