@@ -1,12 +1,14 @@
 """The MCP server with its tools, over standard input and output or HTTP."""
 
 from collections.abc import Callable
+from types import new_class
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from config.mcp import tools
 from config.mcp.answers import Answer
@@ -40,18 +42,18 @@ KeyOf = Callable[[Context], str]
 
 def build_server(key_of: KeyOf) -> MCPServer:
     """Return the server; each tool reads with the key that `key_of` returns."""
-    server = MCPServer(
+    return MCPServer(
         "orgdesk",
         title="Orgdesk",
         version=VERSION,
         instructions=INSTRUCTIONS,
+        tools=_list_tools(key_of),
         subscriptions=False,
         log_level="WARNING",
     )
 
-    def add(tool: Callable[..., Answer], title: str) -> None:
-        server.tool(title=title, annotations=_READS_ONLY)(tool)
 
+def _list_tools(key_of: KeyOf) -> list[Tool]:
     def find_organization(
         search: Annotated[str, Field(min_length=1, max_length=200)], ctx: Context
     ) -> Answer:
@@ -94,11 +96,27 @@ def build_server(key_of: KeyOf) -> MCPServer:
         }
         return _read(tools.explain_difference, key_of(ctx), organization, ranges)
 
-    add(find_organization, "Find an organization")
-    add(why_blocked, "Explain why an organization is blocked")
-    add(forecast, "Estimate the next invoice")
-    add(explain_difference, "Explain a difference of costs")
-    return server
+    return [
+        _strict_tool(find_organization, "Find an organization"),
+        _strict_tool(why_blocked, "Explain why an organization is blocked"),
+        _strict_tool(forecast, "Estimate the next invoice"),
+        _strict_tool(explain_difference, "Explain a difference of costs"),
+    ]
+
+
+def _strict_tool(function: Callable[..., Answer], title: str) -> Tool:
+    """Return a tool that refuses unknown arguments, as its schema states.
+
+    The library ignores them: a misspelled range would be answered without it.
+    """
+    tool = Tool.from_function(function, title=title, annotations=_READS_ONLY)
+    loose = tool.fn_metadata.arg_model
+    config = {"model_config": ConfigDict(extra="forbid"), "__module__": __name__}
+    tool.fn_metadata.arg_model = new_class(
+        loose.__name__, (loose,), exec_body=lambda space: space.update(config)
+    )
+    tool.parameters = tool.fn_metadata.arg_model.model_json_schema(by_alias=True)
+    return tool
 
 
 def _read(tool: Callable[..., Answer], key: str, *arguments: Any) -> Answer:

@@ -17,11 +17,13 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.server.mcpserver.exceptions import ToolError
 
 from config.management.commands.mcp import KEY, read_address
 from config.mcp import api_calls, tools
 from config.mcp.api_calls import ApiCaller, ApiRefused, is_active_key
 from config.mcp.http import read_key
+from config.mcp.server import build_server
 from orgs.models import ApiKey, Organization, WhiteLabel
 from tests import ROOT
 from tests.factories import (
@@ -149,6 +151,19 @@ def test_only_active_keys_are_accepted(acme: WhiteLabel, caller: ApiCaller) -> N
 
     ApiKey.objects.update(expires_at=timezone.now() - timedelta(days=1))
     assert not is_active_key(key)
+
+
+@pytest.mark.parametrize("name", ["bogus", "ctx", "Organization"])
+def test_unknown_arguments_are_refused_by_name(name: str) -> None:
+    server = build_server(lambda context: "ei_none")
+    arguments = {"organization": "org-7", name: 1}
+
+    with pytest.raises(ToolError, match=rf"\b{name}\b"):
+        in_thread(lambda: server.call_tool("forecast", arguments))
+
+    tools_listed = in_thread(server.list_tools)
+    closed = [tool.input_schema["additionalProperties"] for tool in tools_listed]
+    assert closed == [False] * 4
 
 
 @pytest.mark.parametrize(
