@@ -21,7 +21,10 @@ _PLAIN = re.compile(r"[!-\[\]-~]+")
 _HOST_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # If the last label is a number, resolvers read the whole name as an IP address.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_PRIVATE_NAMES = frozenset({"localhost", "local", "internal", "home", "lan", "corp"})
+_PRIVATE_NAMES = frozenset(
+    {"localhost", "local", "localdomain", "localdomain4", "localdomain6"}
+    | {"internal", "intranet", "private", "home", "lan", "corp", "svc", "arpa"}
+)
 _PORTS = {"https": 443, "http": 80}
 _NOT_PUBLIC = "The host resolves to an address that is not public."
 _PRIVATE_ONLY = "The host must be public, or in a network that is allowed."
