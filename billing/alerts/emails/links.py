@@ -24,9 +24,9 @@ def unpriced_url() -> str:
     return _absolute(reverse("billing:unpriced"))
 
 
-def webhooks_url(organization_id: int) -> str:
-    """Return the URL of the webhook endpoints of an organization."""
-    return _absolute(reverse("billing:organization_webhooks", args=[organization_id]))
+def webhook_endpoint_url(endpoint_id: int) -> str:
+    """Return the URL of a webhook endpoint."""
+    return _absolute(reverse("billing:webhook_endpoint", args=[endpoint_id]))
 
 
 def _absolute(path: str) -> str:

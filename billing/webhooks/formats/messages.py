@@ -125,7 +125,11 @@ def _figures(key: str, data: Data) -> list[tuple[str, str]]:
     return [(label, text) for label, text in figures if text]
 
 
-_PAGES = {"invoice": "billing:periods", "access": "billing:access"}
+_PAGES = {
+    "invoice": "billing:periods",
+    "access": "billing:access",
+    "webhook": "billing:organization_webhooks",
+}
 
 
 def _url(key: str, data: Data) -> str:

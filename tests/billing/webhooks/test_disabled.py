@@ -1,11 +1,15 @@
 """Endpoints that a fault disabled: an alert with its email, and a reason for action."""
 
+import json
+
 import pytest
 
+from billing.alerts.commands.delivery.content import build_message
 from billing.models import Alert, AlertEmail
 from billing.models.webhooks import DisabledBecause
 from billing.needs_action.queries.reasons import list_reasons
 from billing.webhooks.commands.endpoints import disable_endpoint, enable_endpoint
+from billing.webhooks.formats.messages import message_of
 from billing.webhooks.tasks import notify_disabled
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_user
@@ -38,6 +42,12 @@ def test_people_are_notified_once_and_until_it_is_enabled(
     assert (alert.kind, alert.organization) == ("webhook_disabled", owner)
     [email] = AlertEmail.objects.all()
     assert [row.address for row in email.recipients.all()] == ["fin@example.com"]
+    assert (
+        f"/webhook-endpoints/{endpoint.pk}/"
+        in build_message(email, email.recipients.get()).body
+    )
+    payload = json.loads(events()[0].payload)
+    assert message_of(payload).url.endswith(f"/organizations/{owner.pk}/webhooks/")
     assert reasons_of(owner) == ["webhook_disabled"]
     assert event_types() == TYPES[:1]
     assert data_of(events()[0])["alert"]["subject"] == "test"

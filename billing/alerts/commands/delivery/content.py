@@ -10,7 +10,7 @@ from billing.alerts.emails.links import (
     fleet_alerts_url,
     unpriced_url,
     unsubscribe_url,
-    webhooks_url,
+    webhook_endpoint_url,
 )
 from billing.alerts.emails.messages import message_to
 from billing.alerts.emails.rendering import render_email
@@ -49,7 +49,8 @@ def _url(alert: Alert) -> str:
     if alert.kind == UNPRICED:
         return unpriced_url()
     if alert.kind == WEBHOOK_DISABLED:
-        return webhooks_url(alert.organization_id)
+        # Its period is the instant at which an endpoint was disabled, and its ID.
+        return webhook_endpoint_url(int(alert.period.rpartition("-")[2]))
     page = alerts_url(alert.organization_id)
     return f"{page}?alert={alert.pk}#alert-{alert.pk}"
 
