@@ -5,7 +5,7 @@ reports, with its payload, together with a `WebhookDelivery` for each endpoint t
 wants it. Stripe's own webhooks come in as `StripeEvent`.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.contrib.postgres.fields import ArrayField
@@ -264,6 +264,17 @@ class WebhookDelivery(Work):
 
     def __str__(self) -> str:
         return f"delivery {self.pk} to endpoint {self.endpoint_id}"
+
+    @property
+    def tried_next_at(self) -> datetime | None:
+        """Return when it may be sent at the earliest; null once it has ended.
+
+        It waits for its endpoint, too, while that is left alone after failures.
+        """
+        if self.finished_at is not None:
+            return None
+        held_until = self.endpoint.held_until
+        return max(self.next_attempt_at, held_until or self.next_attempt_at)
 
 
 class WebhookAttempt(models.Model):

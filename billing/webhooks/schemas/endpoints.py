@@ -330,8 +330,7 @@ def endpoint_out(endpoint: WebhookEndpoint) -> dict[str, Any]:
 
 
 def delivery_out(delivery: WebhookDelivery) -> dict[str, Any]:
-    """Return `WebhookDeliveryOut`; the delivery needs its event."""
-    has_ended = delivery.finished_at is not None
+    """Return `WebhookDeliveryOut`; the delivery needs its event and endpoint."""
     return {
         "id": delivery.pk,
         "webhook_endpoint_id": delivery.endpoint_id,
@@ -347,7 +346,7 @@ def delivery_out(delivery: WebhookDelivery) -> dict[str, Any]:
         "error_code": delivery.error_code,
         "error": delivery.error,
         "created_at": delivery.created_at,
-        "next_attempt_at": None if has_ended else delivery.next_attempt_at,
+        "next_attempt_at": delivery.tried_next_at,
         "finished_at": delivery.finished_at,
     }
 

@@ -82,7 +82,6 @@ def webhook_endpoints(request: OrgRequest) -> HttpResponse:
         "form": form,
         "nav_key": "webhooks",
         "type_texts": type_texts(),
-        "zone": "UTC",
         "blocked_reason": blocked_reason(principal),
     }
     if request.method != "POST":
@@ -118,7 +117,6 @@ def _tab(principal: Principal, organization: Organization) -> dict[str, Any]:
         "endpoints": rows.filter(organization=organization).order_by("-id"),
         "shared": rows.filter(organization=None).order_by("-id"),
         "type_texts": type_texts(),
-        "zone": organization.white_label.time_zone,
         "blocked_reason": blocked_reason(principal),
     }
 

@@ -1,6 +1,8 @@
 """The pages of webhook endpoints: their steps, roles, and number of statements."""
 
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from django.urls import reverse
 from billing.models import WebhookDelivery, WebhookEndpoint
 from billing.models.webhooks import DisabledBecause
 from billing.webhooks.commands.endpoints import disable_endpoint
+from billing.webhooks.schemas.endpoints import delivery_out
 from orgs.commands.editing import change_organization
 from orgs.models import Organization, WhiteLabel
 from orgs.networks import read_networks
@@ -162,6 +165,27 @@ def test_a_delivery_shows_its_log_and_is_resent(
     assert "<thanks>" not in body
     assert operator.post(resend).status_code == 302
     assert WebhookDelivery.objects.count() == 2
+
+
+def test_times_are_true_and_in_the_zone_of_the_white_label(
+    acme: WhiteLabel, org: Organization, operator: Client
+) -> None:
+    WhiteLabel.objects.filter(pk=acme.pk).update(time_zone="Asia/Tokyo")
+    endpoint = make_endpoint(acme, "organization.updated")
+    change_organization(org, {"name": "Seven"})
+    held_until = datetime(2199, 1, 1, 12, tzinfo=UTC)
+    WebhookEndpoint.objects.update(held_until=held_until, last_success_at=held_until)
+    [delivery] = deliveries(endpoint)
+    WebhookDelivery.objects.update(error="x" * 500)
+
+    local = "2199-01-01T21:00:00+09:00"
+    assert local in operator.get(LIST).content.decode()
+    assert delivery_out(delivery)["next_attempt_at"] == held_until
+    page = reverse("billing:webhook_delivery", args=[delivery.pk])
+    for url in (page_of(endpoint), page):
+        body = operator.get(url).content.decode()
+        assert re.search(rf"data-next>[^<]*<time datetime=\"{re.escape(local)}", body)
+        assert "x" * 121 not in body
 
 
 def test_each_page_requires_its_role_and_white_label(
