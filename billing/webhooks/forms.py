@@ -14,6 +14,7 @@ from billing.webhooks.event_types import (
     EVENT_TYPES,
     allowed_types,
     selects,
+    type_name,
     unknown_types,
 )
 from orgs.errors import UrlNotAllowed
@@ -41,9 +42,21 @@ def first_type(endpoint: WebhookEndpoint) -> str:
     return next(key for key in allowed_types(kind) if selects(types, key, kind))
 
 
-def _type_choices(kind: str = EndpointKind.WEBHOOK) -> list[tuple[str, str]]:
-    everything = (ALL, "All event types, future ones included")
-    return [everything, *((key, key) for key in allowed_types(kind))]
+_Choice = tuple[str, str]
+
+
+def _type_choices(
+    kind: str = EndpointKind.WEBHOOK,
+) -> list[tuple[str, list[_Choice]]]:
+    """Return the event types with what they report, grouped by what they are about."""
+    groups: dict[str, list[_Choice]] = {
+        "Everything": [(ALL, "All event types, future ones included")]
+    }
+    for key in allowed_types(kind):
+        group = key.partition(".")[0].capitalize()
+        text = f"{type_name(key)}: {EVENT_TYPES[key].description} ({key})"
+        groups.setdefault(group, []).append((key, text))
+    return list(groups.items())
 
 
 class NoteForm(forms.Form):
@@ -68,7 +81,8 @@ class _TargetForm(NoteForm):
         max_length=_MAX_SECRET,
         required=False,
         label="Routing key",
-        help_text="For PagerDuty only: the integration key of Events API v2.",
+        help_text="PagerDuty needs it: the integration key of Events API v2. Leave it"
+        " empty for other kinds.",
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
     )
     description = forms.CharField(max_length=200, required=False)
@@ -102,9 +116,10 @@ class NewEndpointForm(_TargetForm):
         super().__init__(*args, **options)
         self.fields["event_types"].choices = _type_choices()  # type: ignore[attr-defined]
         self.fields["url"].required = False
-        self.fields[
-            "url"
-        ].help_text = "Begins with https://. Leave empty for the address of PagerDuty."
+        self.fields["url"].help_text = (
+            "Webhook, Slack, and Microsoft Teams need it; it begins with https://."
+            " Leave it empty for the address of PagerDuty."
+        )
         if white_labels is None:  # the page of an organization
             del self.fields["white_label"]
             return
@@ -197,8 +212,3 @@ class ReplayForm(forms.Form):
     def _in_zone(self, value: datetime) -> datetime:
         """Return the local time that was entered, which Django read as UTC."""
         return value.astimezone(UTC).replace(tzinfo=self.zone)
-
-
-def type_texts() -> dict[str, str]:
-    """Return what each event type reports."""
-    return {key: type_.description for key, type_ in EVENT_TYPES.items()}

@@ -22,7 +22,6 @@ from billing.webhooks.forms import (
     NoteForm,
     ReplayForm,
     first_type,
-    type_texts,
 )
 from billing.webhooks.queries.endpoints import (
     get_endpoint,
@@ -81,7 +80,6 @@ def webhook_endpoints(request: OrgRequest) -> HttpResponse:
         "endpoints": visible_endpoints(principal).order_by("-id")[:_MAX_ENDPOINTS],
         "form": form,
         "nav_key": "webhooks",
-        "type_texts": type_texts(),
         "blocked_reason": blocked_reason(principal),
     }
     if request.method != "POST":
@@ -116,7 +114,6 @@ def _tab(principal: Principal, organization: Organization) -> dict[str, Any]:
         "nav_key": "organizations",
         "endpoints": rows.filter(organization=organization).order_by("-id"),
         "shared": rows.filter(organization=None).order_by("-id"),
-        "type_texts": type_texts(),
         "blocked_reason": blocked_reason(principal),
     }
 

@@ -12,6 +12,8 @@ from django.urls import reverse
 from billing.models import WebhookDelivery, WebhookEndpoint
 from billing.models.webhooks import DisabledBecause
 from billing.webhooks.commands.endpoints import disable_endpoint
+from billing.webhooks.event_types import EVENT_TYPES
+from billing.webhooks.forms import NewEndpointForm
 from billing.webhooks.schemas.endpoints import delivery_out
 from orgs.commands.editing import change_organization
 from orgs.models import Organization, WhiteLabel
@@ -82,6 +84,12 @@ def test_an_endpoint_is_created_with_its_secret_shown_once(
     assert "whsec_" not in body
     history = operator.get(reverse("orgs:history", args=[org.pk])).content.decode()
     assert server.url in history
+
+
+def test_event_types_are_grouped_with_what_they_report() -> None:
+    body = str(NewEndpointForm(white_labels=None)["event_types"])
+    assert EVENT_TYPES["limit.forecast"].description in body
+    assert "<label>Limit</label>" in body
 
 
 @pytest.mark.parametrize(
