@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
@@ -15,6 +16,7 @@ from orgs.commands.keys import create_api_key, revoke_api_key, rotate_api_key
 from orgs.forms import ApiKeyForm
 from orgs.models import ApiKey, WhiteLabel
 from orgs.web.http import OrgRequest
+from orgs.web.once import keep_secret, take_secret
 
 _MAX_KEYS = 200
 
@@ -28,7 +30,8 @@ def api_keys(request: OrgRequest) -> HttpResponse:
     """List the keys of the user's white labels; create one and show its text once."""
     white_labels = _white_labels(request)
     if request.method != "POST":
-        return _page(request, white_labels, ApiKeyForm(white_labels=white_labels))
+        form, new = ApiKeyForm(white_labels=white_labels), _take_new(request)
+        return _page(request, white_labels, form, **new)
     if not request.user.has_perm("orgs.add_apikey"):
         raise Http404
     form = ApiKeyForm(request.POST, white_labels=white_labels)
@@ -44,13 +47,7 @@ def api_keys(request: OrgRequest) -> HttpResponse:
         expires_at=timezone.now() + timedelta(days=days) if days else None,
         created_by=request.user,
     )
-    return _page(
-        request,
-        white_labels,
-        ApiKeyForm(white_labels=white_labels),
-        new_key=key,
-        text=text,
-    )
+    return _redirect_to_new(request, key, text)
 
 
 @require_POST
@@ -58,9 +55,7 @@ def api_keys(request: OrgRequest) -> HttpResponse:
 def rotate_key(request: OrgRequest, key_id: int) -> HttpResponse:
     """Create a key with the same scopes; the old key works for another week."""
     new_key, text = rotate_api_key(_key(request, key_id), created_by=request.user)
-    white_labels = _white_labels(request)
-    form = ApiKeyForm(white_labels=white_labels)
-    return _page(request, white_labels, form, new_key=new_key, text=text)
+    return _redirect_to_new(request, new_key, text)
 
 
 @require_POST
@@ -69,6 +64,23 @@ def revoke_key(request: OrgRequest, key_id: int) -> HttpResponse:
     """Revoke a key; it is refused from the next call on."""
     revoke_api_key(_key(request, key_id))
     return redirect("orgs:api_keys")
+
+
+def _redirect_to_new(request: OrgRequest, key: ApiKey, text: str) -> HttpResponse:
+    """Show a new key after a redirect: reloading its page makes no second key."""
+    keep_secret(request, _purpose(key.pk), text)
+    return redirect(f"{reverse('orgs:api_keys')}?new={key.pk}")
+
+
+def _take_new(request: OrgRequest) -> dict[str, Any]:
+    """Return the new key that the page shows, and its text; empty after that."""
+    key_id = request.GET.get("new", "")
+    text = take_secret(request, _purpose(key_id))
+    return {"new_key": _key(request, int(key_id)), "text": text} if text else {}
+
+
+def _purpose(key_id: object) -> str:
+    return f"API key {key_id}"
 
 
 def _key(request: HttpRequest, key_id: int) -> ApiKey:

@@ -27,7 +27,7 @@ def calls(org: Organization, key: str) -> int:
 
 def make(client: Client, acme: WhiteLabel, **more: object) -> str:
     data = {"white_label": acme.pk, "name": "ci", "scopes": ["organizations:read"]}
-    html = client.post(URL, data | more).content.decode()
+    html = client.post(URL, data | more, follow=True).content.decode()
     match = re.search(r"ei_\w{40}", html)
     return match.group() if match else ""
 
@@ -49,13 +49,28 @@ def test_a_key_is_created_shown_once_and_works(
     )
 
 
+def test_a_reload_neither_repeats_the_key_nor_makes_another(
+    operator: Client, acme: WhiteLabel
+) -> None:
+    data = {"white_label": acme.pk, "name": "ci", "scopes": ["organizations:read"]}
+
+    answer = operator.post(URL, data)
+    shown, reloaded = (operator.get(answer["Location"]) for _ in range(2))
+
+    key = shown.context["text"]
+    assert answer.status_code == 302
+    assert key not in str(dict(operator.session))
+    assert key not in reloaded.content.decode()
+    assert ApiKey.objects.count() == 1
+
+
 def test_both_keys_work_for_a_week_after_a_rotation(
     operator: Client, acme: WhiteLabel, org: Organization
 ) -> None:
     old = make_key(acme, "organizations:read")
     row = ApiKey.objects.get()
 
-    html = operator.post(f"{URL}{row.pk}/rotate/").content.decode()
+    html = operator.post(f"{URL}{row.pk}/rotate/", follow=True).content.decode()
 
     new = re.search(r"ei_\w{40}", html)
     assert new
