@@ -175,11 +175,6 @@ def is_incident(key: str) -> bool:
     return type_ is not None and type_.is_incident
 
 
-def type_name(key: str) -> str:
-    """Return the readable name of a type, such as `Limit soft reached`."""
-    return key.replace(".", " ").replace("_", " ").capitalize()
-
-
 def allowed_types(kind: str) -> list[str]:
     """Return the types that an endpoint of this kind can receive, in order.
 

@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.utils.html import format_html
 
 from billing.models import WebhookEndpoint
 from billing.models.webhooks import MAX_URL, EndpointKind
@@ -14,7 +15,6 @@ from billing.webhooks.event_types import (
     EVENT_TYPES,
     allowed_types,
     selects,
-    type_name,
     unknown_types,
 )
 from orgs.errors import UrlNotAllowed
@@ -54,7 +54,9 @@ def _type_choices(
     }
     for key in allowed_types(kind):
         group = key.partition(".")[0].capitalize()
-        text = f"{type_name(key)}: {EVENT_TYPES[key].description} ({key})"
+        text = format_html(
+            "<span>{} <code>{}</code></span>", EVENT_TYPES[key].description, key
+        )
         groups.setdefault(group, []).append((key, text))
     return list(groups.items())
 
@@ -87,7 +89,8 @@ class _TargetForm(NoteForm):
     )
     description = forms.CharField(max_length=200, required=False)
     event_types = forms.MultipleChoiceField(
-        label="Event types", widget=forms.CheckboxSelectMultiple
+        label="Event types",
+        widget=forms.CheckboxSelectMultiple({"class": "checkbox-groups"}),
     )
 
     def _check_url(self, stored: str | None = None) -> str:
@@ -109,13 +112,15 @@ class NewEndpointForm(_TargetForm):
         *("white_label", "kind", "url", "secret", "description", "event_types"),
         "note",
     )
+    use_required_attribute = False  # the kind decides which fields are required
 
     def __init__(
         self, *args: Any, white_labels: list[WhiteLabel] | None, **options: Any
     ) -> None:
         super().__init__(*args, **options)
         self.fields["event_types"].choices = _type_choices()  # type: ignore[attr-defined]
-        self.fields["url"].required = False
+        kind = self.data.get(self.add_prefix("kind"))
+        self.fields["url"].required = kind != EndpointKind.PAGERDUTY
         self.fields["url"].help_text = (
             "Webhook, Slack, and Microsoft Teams need it; it begins with https://."
             " Leave it empty for the address of PagerDuty."
