@@ -163,16 +163,18 @@ def _save(
 def _test(
     request: OrgRequest, principal: Principal, endpoint: WebhookEndpoint
 ) -> HttpResponse:
-    """Send a sample now, and show what the endpoint answered."""
+    """Send a sample now, and show its delivery with the answer."""
     key = first_type(endpoint)
     delivery = write_test(
         endpoint, key, sample_of(key), by=principal.name, now=timezone.now()
     )
     send_now(delivery)
     delivery.refresh_from_db()
-    attempt = delivery.log.last()
-    context = {"tested": delivery, "attempt": attempt}
-    return _page(request, principal, endpoint, context)
+    if delivery.state == WebhookDelivery.State.DONE:
+        messages.success(request, "Test event accepted.")
+    else:
+        messages.error(request, "Test event not accepted.")
+    return redirect("billing:webhook_delivery", delivery.pk)
 
 
 def _rotate(
