@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from billing.api import ACCESS_JOIN, access_answer
 from config.errors import error_response
 from config.middleware import request_id_of
-from config.page_middleware import API_POLICY
+from config.server.headers import outside_headers
 from metrics.api.costs import read_chart
 from metrics.schemas.charts import ChartsIn
 from orgs.access.api_auth import CHARTS_RATE_LIMITED
@@ -174,24 +174,7 @@ def _is_allowed_host(host: str) -> bool:
 
 def _common_headers(environ: Environ, body: bytes) -> Headers:
     return [
-        *_SECURITY_HEADERS,
+        *outside_headers(),
         ("Content-Length", str(len(body))),
         ("X-Request-ID", environ["HTTP_X_REQUEST_ID"]),
-        *_strict_transport(),
     ]
-
-
-_SECURITY_HEADERS = [
-    ("Content-Security-Policy", API_POLICY),
-    ("X-Frame-Options", settings.X_FRAME_OPTIONS),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", settings.SECURE_REFERRER_POLICY),
-    ("Cross-Origin-Opener-Policy", settings.SECURE_CROSS_ORIGIN_OPENER_POLICY),
-]
-
-
-def _strict_transport() -> Headers:
-    if not settings.SECURE_HSTS_SECONDS:
-        return []
-    value = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
-    return [("Strict-Transport-Security", value)]

@@ -20,7 +20,7 @@ from metrics.events import read_retention
 from orgs.crypto import read_keys
 from orgs.days import read_days
 from orgs.decimals import keep_all_digits
-from orgs.networks import read_networks
+from orgs.networks import all_loopback, read_networks
 
 keep_all_digits()  # of money, in every process and thread
 
@@ -64,6 +64,13 @@ except ValueError as error:
     raise ImproperlyConfigured(f"ENCRYPTION_KEYS: {error}") from None
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+# Proxies in front of us that report the client's address; forwarded headers of others
+# are removed (`config.server.forwarded`).
+TRUSTED_PROXIES = env.int("TRUSTED_PROXY_COUNT", 0)
+if TRUSTED_PROXIES < 0:
+    raise ImproperlyConfigured("TRUSTED_PROXY_COUNT must be 0 or more")
+# Every name that we answer to leads to this machine only.
+LOOPBACK_ONLY = not HTTPS_ONLY and not TRUSTED_PROXIES and all_loopback(ALLOWED_HOSTS)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -406,13 +413,13 @@ ACCOUNT_ADAPTER = "config.accounts.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email", "username"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = f"[{SITE_NAME}] "  # not the host of the request
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = None
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 # Accounts are made by superusers and sign-up is closed, so addresses are not claimed.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_ISSUER = SITE_NAME
-ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
 
 # --- Web --------------------------------------------------------------------------
 
@@ -452,7 +459,7 @@ CSRF_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_HTTPONLY = True  # htmx reads the token from <body hx-headers>
 CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS_ONLY else "csrftoken"
 X_FRAME_OPTIONS = "DENY"
-if TRUSTED_PROXIES := ALLAUTH_TRUSTED_PROXY_COUNT:
+if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 
@@ -475,7 +482,9 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-vars().update(email_settings(env.str("EMAIL_URL", "") or "consolemail://"))
+# Without a mail host emails are printed; those about accounts only on loopback.
+HAS_MAIL_HOST = bool(env.str("EMAIL_URL", ""))
+vars().update(email_settings(env.str("EMAIL_URL", "")))
 EMAIL_TIMEOUT = 10  # seconds of each step of a conversation with the host
 
 # The public address: emails contain absolute links.

@@ -9,9 +9,11 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
-from config.fast_path import FastPath  # noqa: E402  needs the applications loaded
+# Both need the applications loaded.
+from config.fast_path import FastPath  # noqa: E402
+from config.server.forwarded import ForwardedHeaders  # noqa: E402
 
-application = FastPath(django_application)
+application = ForwardedHeaders(FastPath(django_application))
 
 
 def _settle() -> None:

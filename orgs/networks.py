@@ -1,10 +1,12 @@
-"""Which addresses may be contacted: public ones, and networks that a setting names."""
+"""Which addresses are local, and which may be contacted: public and named ones."""
 
+from collections.abc import Iterable
 from ipaddress import (
     IPv4Address,
     IPv4Network,
     IPv6Address,
     IPv6Network,
+    ip_address,
     ip_network,
 )
 
@@ -43,6 +45,22 @@ def read_networks(text: str) -> tuple[Network, ...]:
     An address without a length is a network of one address. Host bits must be 0.
     """
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def all_loopback(hosts: Iterable[str]) -> bool:
+    """Return whether every host name or address is this machine's own."""
+    return all(map(is_loopback, hosts))
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name, or an address with or without brackets, is local."""
+    name = host.strip().strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def is_public(address: Address) -> bool:

@@ -30,11 +30,14 @@ _PREFIX = re.compile(
 def open_log(path: Path) -> IO[bytes]:
     """Open a log to append to it; `tell()` is its size.
 
-    One older file is kept, so that a log takes at most 20 MB.
+    One older file is kept, so that a log takes at most 20 MB. Only its owner may read
+    it: without a mail host, emails with links to reset a password are in it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > _MAX_BYTES:
         path.replace(path.with_suffix(".old.log"))
+    path.touch(0o600)
+    path.chmod(0o600)
     return path.open("ab")
 
 

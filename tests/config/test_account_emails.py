@@ -1,0 +1,48 @@
+"""Emails about accounts: their links, and where they may be printed."""
+
+import re
+
+import pytest
+from django.core import mail
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from tests.factories import make_user
+
+pytestmark = pytest.mark.django_db
+HOST = "evil.localhost:6666"
+
+
+@pytest.fixture(autouse=True)
+def public(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.SITE_URL = "https://desk.example.com"
+    make_user("person", "finance")
+
+
+def ask_for_reset(email: str) -> int:
+    client = Client(headers={"host": HOST})
+    return client.post("/accounts/password/reset/", {"email": email}).status_code
+
+
+@pytest.mark.parametrize("email", ["person@example.com", "unknown@example.com"])
+def test_links_lead_to_the_public_address_whatever_host_was_asked(
+    email: str,
+) -> None:
+    assert ask_for_reset(email) == 302
+
+    sent = mail.outbox[0]
+    assert "6666" not in f"{sent.subject} {sent.body}"
+    links = re.findall(r"https?://\S+", str(sent.body))
+    assert links
+    assert all(link.startswith("https://desk.example.com/") for link in links)
+
+
+@pytest.mark.parametrize("email", ["person@example.com", "unknown@example.com"])
+def test_a_reset_is_refused_where_its_email_would_be_printed(
+    settings: Settings, email: str
+) -> None:
+    settings.HAS_MAIL_HOST = settings.LOOPBACK_ONLY = False
+
+    assert ask_for_reset(email) == 503
+    assert mail.outbox == []
