@@ -5,16 +5,16 @@ Rows are limited to those that the user may see, and changes go through the comm
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, Model, QuerySet, URLField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from orgs import access
-from orgs.catalog import Scope
-from orgs.commands.keys import create_api_key
+from orgs.commands.keys import revoke_api_key
 from orgs.commands.organizations import (
     signal_availability,
     signal_changed,
@@ -244,84 +244,50 @@ class ProjectAdmin(_PeopleAdmin):
     search_fields = ("name__text_contains", "external_id__text_contains")
 
 
-class ApiKeyForm(forms.ModelForm):
-    scopes = forms.MultipleChoiceField(
-        choices=[(scope.value, scope.value) for scope in Scope],
-        widget=forms.CheckboxSelectMultiple,
-    )
-
-    class Meta:
-        model = ApiKey
-        fields = ("white_label", "organization", "name", "scopes", "expires_at")
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        organization, owner = data.get("organization"), data.get("white_label")
-        if organization and owner and organization.white_label_id != owner.pk:
-            self.add_error(
-                "organization", "This organization belongs to another white label."
-            )
-        return data
-
-
 @admin.register(ApiKey)
 class ApiKeyAdmin(VisibleRowsAdmin):
-    """The admin page that creates API keys, shows them once, and revokes them."""
+    """The admin page that lists API keys and revokes them.
 
-    form = ApiKeyForm
+    Keys are created and rotated on the page of API keys, which shows a new one once.
+    """
+
     list_display = ("name", "start", "white_label", "organization", "last_used_at")
     list_select_related = ("white_label", "organization")
     search_fields = ("name", "start")
     ordering = ("-id",)
+    actions = ("revoke",)
+    fields = (
+        *("white_label", "organization", "name", "scopes", "address_ranges"),
+        *("expires_at", "revoked_at", "replaces", "start", "created_by", "created_at"),
+        *("last_used_at", "last_used_address"),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         principal = access.principal_of(request.user)
         labels = access.visible_white_labels(principal)
         return ApiKey.objects.filter(white_label__in=labels)
 
-    def get_fields(
-        self, request: HttpRequest, obj: ApiKey | None = None
-    ) -> tuple[str, ...]:
-        fields = ("white_label", "organization", "name", "scopes", "expires_at")
-        if obj is None:
-            return fields
-        return (*fields, "revoked_at", "start", "created_at", "last_used_at")
-
     def get_readonly_fields(
         self, request: HttpRequest, obj: ApiKey | None = None
     ) -> tuple[str, ...]:
-        """Return what cannot be changed: for other scopes a new key is needed."""
-        if obj is None:
-            return ()
-        unchangeable = ("white_label", "organization", "scopes")
-        return (*unchangeable, "start", "created_at", "last_used_at")
+        """Return what cannot be changed: an end is final, an identity is fixed."""
+        return tuple(name for name in self.fields if name != "name")
 
-    def get_form(
-        self, request: HttpRequest, obj: Any = None, change: bool = False, **kw: Any
-    ) -> Any:
-        if obj is not None:
-            kw["form"] = forms.ModelForm
-        return super().get_form(request, obj, change=change, **kw)
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Lead to the page that creates keys, and shows a new one only once."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return redirect("orgs:api_keys")
 
-    def save_model(
-        self, request: HttpRequest, obj: ApiKey, form: Any, change: bool
-    ) -> None:
-        if change:
-            super().save_model(request, obj, form, change)
-            return
-        key, text = create_api_key(
-            obj.white_label,
-            name=obj.name,
-            scopes=[Scope(scope) for scope in form.cleaned_data["scopes"]],
-            organization=obj.organization,
-            expires_at=obj.expires_at,
-            created_by=request.user if isinstance(request.user, User) else None,
-        )
-        obj.pk, obj.start = key.pk, key.start
-        obj._state.adding = False
-        messages.warning(
-            request, f"Copy the API key now; it won't be shown again: {text}"
-        )
+    @admin.action(description="Revoke selected API keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """Revoke the selected keys; those that are revoked stay as they are."""
+        keys = list(queryset)
+        for key in keys:
+            revoke_api_key(key)
+        messages.success(request, f"Revoked API keys: {len(keys)}")
 
 
 class _SuperusersOnly:

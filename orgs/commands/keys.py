@@ -24,12 +24,15 @@ def create_api_key(
     organization: Organization | None = None,
     expires_at: datetime | None = None,
     created_by: User | None = None,
+    replaces: ApiKey | None = None,
     text: str = "",
 ) -> tuple[ApiKey, str]:
     """Create an API key and return it with its text, of which only a hash is stored.
 
-    `text` is a text that the caller chose. Raises `Conflict` if it is taken, and
-    `DomainError` without scopes or for an organization of another white label.
+    `text` is a text that the caller chose, `replaces` the key that it was rotated from.
+    Raises `Conflict` if the text is taken, also by a key that has ended, and
+    `DomainError` without scopes, for an expiry that has passed, or for an organization
+    of another white label.
     """
     if not scopes:
         raise DomainError("Choose at least one scope.", code="invalid_scopes")
@@ -38,6 +41,8 @@ def create_api_key(
             "The organization belongs to another white label.",
             code="invalid_organization",
         )
+    if expires_at is not None and expires_at <= timezone.now():
+        raise DomainError("The expiry has passed.", code="invalid_expiry")
     text = text or make_key(settings.API_KEY_PREFIX)
     key = ApiKey(
         white_label=white_label,
@@ -48,6 +53,7 @@ def create_api_key(
         scopes=sorted({scope.value for scope in scopes}),
         expires_at=expires_at,
         created_by=created_by,
+        replaces=replaces,
     )
     try:
         with transaction.atomic():
@@ -61,18 +67,44 @@ def create_api_key(
 def rotate_api_key(
     key: ApiKey, *, created_by: User | None = None
 ) -> tuple[ApiKey, str]:
-    """Create a key with the same scopes; the old one expires in a week."""
+    """Create a key with the same name, scopes, and expiry; the old one ends in a week.
+
+    Raises `Conflict` for a key that has ended, and for one that was rotated already:
+    its successor has to be rotated, whose expiry is the intended one.
+    """
+    row = _locked(key)
+    _require_rotatable(row)
     new_key, text = create_api_key(
-        key.white_label,
-        name=key.name,
-        scopes=[Scope(scope) for scope in key.scopes],
-        organization=key.organization,
+        row.white_label,
+        name=row.name,
+        scopes=[Scope(scope) for scope in row.scopes],
+        organization=row.organization,
+        expires_at=row.expires_at,
         created_by=created_by,
+        replaces=row,
     )
     ends_at = timezone.now() + ROTATION_OVERLAP
-    if key.expires_at is None or key.expires_at > ends_at:
-        ApiKey.objects.filter(pk=key.pk).update(expires_at=ends_at)
+    if row.expires_at is None or row.expires_at > ends_at:
+        ApiKey.objects.filter(pk=row.pk).update(expires_at=ends_at)
     return new_key, text
+
+
+def _locked(key: ApiKey) -> ApiKey:
+    """Lock a key against a revocation or rotation at the same time, and read it."""
+    rows = ApiKey.objects.select_related("white_label", "organization")
+    return rows.select_for_update(of=("self",), no_key=True).get(pk=key.pk)
+
+
+def _require_rotatable(key: ApiKey) -> None:
+    if key.has_ended(timezone.now()):
+        raise Conflict(
+            "This key has ended. Create a new key instead.", code="key_ended"
+        )
+    if ApiKey.objects.filter(replaces=key).exists():
+        raise Conflict(
+            "This key was rotated already. Rotate the key that replaced it.",
+            code="key_rotated",
+        )
 
 
 def revoke_api_key(key: ApiKey) -> None:

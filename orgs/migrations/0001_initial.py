@@ -22,6 +22,7 @@ import pgtrigger.migrations
 from django.conf import settings
 from django.db import migrations, models
 
+from orgs.migrations import _guards
 from orgs.migrations._at_once import AtOnce
 
 # NFKD splits letters from their accents, ligatures into letters, and full-width forms
@@ -164,16 +165,33 @@ class Migration(migrations.Migration):
                     ('start', models.CharField(editable=False, help_text='The first characters of the key.', max_length=16)),
                     ('key_hash', models.BinaryField(max_length=32, unique=True)),
                     ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('usage:write', 'usage:write'), ('organizations:read', 'organizations:read'), ('organizations:write', 'organizations:write'), ('billing:read', 'billing:read'), ('billing:write', 'billing:write'), ('integrations:write', 'integrations:write')], max_length=32), size=None)),
+                    ('address_ranges', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=50), blank=True, default=list, help_text='Networks in CIDR notation that the key may be used from; leave empty for any address.', size=None)),
+                    ('replaces', models.OneToOneField(blank=True, editable=False, help_text='The key that was rotated into this one.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replaced_by', to='orgs.apikey')),
                     ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                     ('expires_at', models.DateTimeField(blank=True, null=True)),
                     ('revoked_at', models.DateTimeField(blank=True, null=True)),
                     ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                    ('last_used_address', models.GenericIPAddressField(blank=True, editable=False, null=True)),
                 ],
                 options={
                     'verbose_name': 'API key',
                     'indexes': [models.Index(fields=['start'], name='api_key_by_start', opclasses=['varchar_pattern_ops'])],
                     'constraints': [models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='api_key_created_at_in_range'), models.CheckConstraint(condition=models.Q(('expires_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('expires_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='api_key_expires_at_in_range'), models.CheckConstraint(condition=models.Q(('revoked_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('revoked_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='api_key_revoked_at_in_range'), models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='api_key_name_given'), models.CheckConstraint(condition=models.Q(('revoked_at__isnull', True), ('revoked_at__gte', models.F('created_at')), _connector='OR'), name='api_key_revoked_at_after_created_at'), models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['usage:write', 'organizations:read', 'organizations:write', 'billing:read', 'billing:write', 'integrations:write']), ('scopes__len__gte', 1)), name='api_key_scopes_known')],
+                },
+            ),
+            migrations.CreateModel(
+                name='ApiKeyAddress',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('api_key', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='addresses', to='orgs.apikey')),
+                    ('address', models.CharField(max_length=50)),
+                    ('first_used_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ],
+                options={
+                    'verbose_name': 'address of an API key',
+                    'verbose_name_plural': 'addresses of API keys',
+                    'constraints': [models.UniqueConstraint(fields=('api_key', 'address'), name='api_key_address_unique'), models.CheckConstraint(condition=models.Q(('first_used_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('first_used_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='api_key_address_first_used_at_in_range'), models.CheckConstraint(condition=models.Q(('address', ''), _negated=True), name='api_key_address_address_given')],
                 },
             ),
             migrations.CreateModel(
@@ -423,6 +441,8 @@ class Migration(migrations.Migration):
                     ('name', models.CharField(max_length=200)),
                     ('start', models.CharField(editable=False, help_text='The first characters of the key.', max_length=16)),
                     ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('usage:write', 'usage:write'), ('organizations:read', 'organizations:read'), ('organizations:write', 'organizations:write'), ('billing:read', 'billing:read'), ('billing:write', 'billing:write'), ('integrations:write', 'integrations:write')], max_length=32), size=None)),
+                    ('address_ranges', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=50), blank=True, default=list, help_text='Networks in CIDR notation that the key may be used from; leave empty for any address.', size=None)),
+                    ('replaces', models.ForeignKey(blank=True, db_constraint=False, editable=False, help_text='The key that was rotated into this one.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.apikey')),
                     ('created_by', models.ForeignKey(blank=True, db_constraint=False, editable=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL)),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                     ('expires_at', models.DateTimeField(blank=True, null=True)),
@@ -555,15 +575,15 @@ class Migration(migrations.Migration):
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='apikey',
-                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_apikeyevent" ("created_at", "created_by_id", "expires_at", "id", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "revoked_at", "scopes", "start", "white_label_id") VALUES (NEW."created_at", NEW."created_by_id", NEW."expires_at", NEW."id", NEW."name", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."revoked_at", NEW."scopes", NEW."start", NEW."white_label_id"); RETURN NULL;', hash='8ec1ffaa498c6e97fae361e7e30661d94c9c0ef1', operation='INSERT', pgid='pgtrigger_insert_insert_04c57', table='orgs_apikey', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_apikeyevent" ("address_ranges", "created_at", "created_by_id", "expires_at", "id", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "replaces_id", "revoked_at", "scopes", "start", "white_label_id") VALUES (NEW."address_ranges", NEW."created_at", NEW."created_by_id", NEW."expires_at", NEW."id", NEW."name", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."replaces_id", NEW."revoked_at", NEW."scopes", NEW."start", NEW."white_label_id"); RETURN NULL;', hash='6d02112f50a9969632a8938c1e9327d72a69dccf', operation='INSERT', pgid='pgtrigger_insert_insert_04c57', table='orgs_apikey', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='apikey',
-                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."created_by_id" IS DISTINCT FROM (NEW."created_by_id") OR OLD."expires_at" IS DISTINCT FROM (NEW."expires_at") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."organization_id" IS DISTINCT FROM (NEW."organization_id") OR OLD."revoked_at" IS DISTINCT FROM (NEW."revoked_at") OR OLD."scopes" IS DISTINCT FROM (NEW."scopes") OR OLD."start" IS DISTINCT FROM (NEW."start") OR OLD."white_label_id" IS DISTINCT FROM (NEW."white_label_id"))', func='INSERT INTO "orgs_apikeyevent" ("created_at", "created_by_id", "expires_at", "id", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "revoked_at", "scopes", "start", "white_label_id") VALUES (NEW."created_at", NEW."created_by_id", NEW."expires_at", NEW."id", NEW."name", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."revoked_at", NEW."scopes", NEW."start", NEW."white_label_id"); RETURN NULL;', hash='66e88df57ef606e2de6b4e6ddb4dfea97feeff04', operation='UPDATE', pgid='pgtrigger_update_update_9c3b7', table='orgs_apikey', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."address_ranges" IS DISTINCT FROM (NEW."address_ranges") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."created_by_id" IS DISTINCT FROM (NEW."created_by_id") OR OLD."expires_at" IS DISTINCT FROM (NEW."expires_at") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."organization_id" IS DISTINCT FROM (NEW."organization_id") OR OLD."replaces_id" IS DISTINCT FROM (NEW."replaces_id") OR OLD."revoked_at" IS DISTINCT FROM (NEW."revoked_at") OR OLD."scopes" IS DISTINCT FROM (NEW."scopes") OR OLD."start" IS DISTINCT FROM (NEW."start") OR OLD."white_label_id" IS DISTINCT FROM (NEW."white_label_id"))', func='INSERT INTO "orgs_apikeyevent" ("address_ranges", "created_at", "created_by_id", "expires_at", "id", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "replaces_id", "revoked_at", "scopes", "start", "white_label_id") VALUES (NEW."address_ranges", NEW."created_at", NEW."created_by_id", NEW."expires_at", NEW."id", NEW."name", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."replaces_id", NEW."revoked_at", NEW."scopes", NEW."start", NEW."white_label_id"); RETURN NULL;', hash='9bd9f1aa7c556e6496ae9046ce396692cb36d2b2', operation='UPDATE', pgid='pgtrigger_update_update_9c3b7', table='orgs_apikey', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='apikey',
-                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_apikeyevent" ("created_at", "created_by_id", "expires_at", "id", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "revoked_at", "scopes", "start", "white_label_id") VALUES (OLD."created_at", OLD."created_by_id", OLD."expires_at", OLD."id", OLD."name", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."revoked_at", OLD."scopes", OLD."start", OLD."white_label_id"); RETURN NULL;', hash='d663114a8b6bc592678c7c5b9d70e8f329142d5c', operation='DELETE', pgid='pgtrigger_delete_delete_27b2b', table='orgs_apikey', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_apikeyevent" ("address_ranges", "created_at", "created_by_id", "expires_at", "id", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "replaces_id", "revoked_at", "scopes", "start", "white_label_id") VALUES (OLD."address_ranges", OLD."created_at", OLD."created_by_id", OLD."expires_at", OLD."id", OLD."name", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."replaces_id", OLD."revoked_at", OLD."scopes", OLD."start", OLD."white_label_id"); RETURN NULL;', hash='0a90c835cabbd2e3c55bf937e96b763444ac3f3a', operation='DELETE', pgid='pgtrigger_delete_delete_27b2b', table='orgs_apikey', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='user',
@@ -602,4 +622,5 @@ class Migration(migrations.Migration):
                 trigger=pgtrigger.compiler.Trigger(name='changed_words', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."name" IS DISTINCT FROM (NEW."name"))', func="\n    insert into orgs_searchword (word)\n    select distinct w.word\n    from (select concat_ws(' ', NEW.name) as text ) t\n    cross join lateral orgs_search_words(t.text) w(word)\n    where not exists (select from orgs_searchword s where s.word = w.word)\n    order by 1;\n    RETURN NULL;\n", hash='e9c2c61b790e9ee5661b4d9d1d5edcd29a28d7aa', operation='UPDATE', pgid='pgtrigger_changed_words_b2c69', table='orgs_project', when='AFTER')),
             ),
         ]),
+        migrations.RunSQL(_guards.API_KEYS, _guards.DROP_API_KEYS),
     ]

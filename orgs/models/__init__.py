@@ -2,7 +2,7 @@
 
 from orgs.models.idempotency import IdempotencyKey
 from orgs.models.jobs import Job
-from orgs.models.keys import ApiKey
+from orgs.models.keys import ApiKey, ApiKeyAddress
 from orgs.models.organizations import Entitlements, Organization
 from orgs.models.people import Member, Project
 from orgs.models.search import SearchWord
@@ -11,6 +11,7 @@ from orgs.models.white_labels import WhiteLabel
 
 __all__ = [
     "ApiKey",
+    "ApiKeyAddress",
     "Entitlements",
     "IdempotencyKey",
     "Job",

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -8,12 +10,14 @@ from orgs.catalog import Scope
 from orgs.models.fields import in_order, in_range, not_empty, with_history
 
 
-@with_history(exclude=["key_hash", "last_used_at"])
+@with_history(exclude=["key_hash", "last_used_at", "last_used_address"])
 class ApiKey(models.Model):
     """A program's credential: shown once, stored as a SHA-256 hash.
 
     Keys are long and random, so a fast hash is right: a slow one would only let
-    strangers keep our processors busy.
+    strangers keep our processors busy. A trigger (`orgs/migrations/_guards.py`) makes
+    ends final: a revocation stays, an expiry only moves earlier, scopes only narrow,
+    and rows are never deleted.
     """
 
     white_label = models.ForeignKey(
@@ -35,6 +39,22 @@ class ApiKey(models.Model):
     scopes = ArrayField(
         models.CharField(max_length=32, choices=[(s.value, s.value) for s in Scope])
     )
+    address_ranges = ArrayField(
+        models.CharField(max_length=50),
+        default=list,
+        blank=True,
+        help_text="Networks in CIDR notation that the key may be used from; leave empty"
+        " for any address.",
+    )
+    replaces = models.OneToOneField(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="replaced_by",
+        help_text="The key that was rotated into this one.",
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -46,6 +66,9 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_address = models.GenericIPAddressField(
+        null=True, blank=True, editable=False
+    )
 
     class Meta:
         verbose_name = "API key"
@@ -69,3 +92,32 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.start}…)"
+
+    def has_ended(self, now: datetime) -> bool:
+        """Return whether the key is revoked or has expired."""
+        is_expired = self.expires_at is not None and self.expires_at <= now
+        return is_expired or self.revoked_at is not None
+
+
+class ApiKeyAddress(models.Model):
+    """An address from which a key was used: that of IPv4, or the /64 block of IPv6."""
+
+    api_key = models.ForeignKey(
+        ApiKey, on_delete=models.CASCADE, db_index=False, related_name="addresses"
+    )
+    address = models.CharField(max_length=50)
+    first_used_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = "address of an API key"
+        verbose_name_plural = "addresses of API keys"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["api_key", "address"], name="api_key_address_unique"
+            ),
+            *in_range("api_key_address", "first_used_at"),
+            *not_empty("api_key_address", "address"),
+        ]
+
+    def __str__(self) -> str:
+        return self.address

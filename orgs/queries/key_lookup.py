@@ -36,8 +36,8 @@ class KeyFacts:
     used_at: datetime | None
 
 
-# The key by its hash, unless it has expired or was revoked. A revocation may lie in the
-# future: a rotated key works until then. The key of a deleted organization may only
+# The key by its hash, unless it has expired or was revoked. A revocation is compared
+# with no clock, which could be set back. The key of a deleted organization may only
 # report usage, if it ever could: gateways report minutes later what was used before.
 _KEY = """
 select k.id, case when own.deleted_at is null then k.scopes
@@ -48,7 +48,7 @@ left join orgs_organization own on own.id = k.organization_id
 {joins}
 where k.key_hash = %(key_hash)s
     and (k.expires_at is null or k.expires_at > %(now)s)
-    and (k.revoked_at is null or k.revoked_at > %(now)s)
+    and k.revoked_at is null
     and (own.deleted_at is null or 'usage:write' = any(k.scopes))
 """
 _KEY_COLUMNS = 5

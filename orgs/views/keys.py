@@ -1,6 +1,7 @@
 """The page of API keys: list, create, rotate and revoke them."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
@@ -19,6 +20,20 @@ from orgs.web.http import OrgRequest
 from orgs.web.once import keep_secret, take_secret
 
 _MAX_KEYS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key of the list; one that has ended can neither be rotated nor revoked."""
+
+    key: ApiKey
+    has_ended: bool
+    is_rotated: bool
+
+    @classmethod
+    def of(cls, key: ApiKey, now: datetime) -> "KeyRow":
+        """Return the row of a key that was read with `replaced_by`."""
+        return cls(key, key.has_ended(now), hasattr(key, "replaced_by"))
 
 
 def _white_labels(request: HttpRequest) -> list[WhiteLabel]:
@@ -53,7 +68,10 @@ def api_keys(request: OrgRequest) -> HttpResponse:
 @require_POST
 @permission_required("orgs.add_apikey", raise_exception=True)
 def rotate_key(request: OrgRequest, key_id: int) -> HttpResponse:
-    """Create a key with the same scopes; the old key works for another week."""
+    """Create a key like this one; it works for another week.
+
+    Raises `Conflict` for a key that has ended or was rotated already.
+    """
     new_key, text = rotate_api_key(_key(request, key_id), created_by=request.user)
     return _redirect_to_new(request, new_key, text)
 
@@ -99,11 +117,14 @@ def _page(
     **extra: Any,
 ) -> HttpResponse:
     rows = ApiKey.objects.filter(white_label__in=white_labels)
-    keys = rows.select_related("white_label", "organization").order_by("-id")
+    related = ("white_label", "organization", "replaced_by")
+    keys, now = (
+        rows.select_related(*related).order_by("-id")[:_MAX_KEYS],
+        timezone.now(),
+    )
     context = {
-        "keys": keys[:_MAX_KEYS],
+        "rows": [KeyRow.of(key, now) for key in keys],
         "form": form,
-        "now": timezone.now(),
         "nav_key": "api_keys",
         **extra,
     }

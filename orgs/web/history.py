@@ -318,6 +318,7 @@ def _names(changes: Sequence[Change]) -> dict[tuple[str, int], str]:
         "orgs.Organization": (Organization, set()),
         "orgs.User": (User, set()),
         "orgs.WhiteLabel": (WhiteLabel, set()),
+        "orgs.ApiKey": (ApiKey, set()),
     }
     for change in changes:
         description = DESCRIPTIONS.get(change.label)

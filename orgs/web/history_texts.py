@@ -147,13 +147,19 @@ describe(
             "name": Field("name"),
             "start": Field("start"),
             "scopes": Field("scopes", items),
+            "address_ranges": Field("address ranges", items),
+            "replaces_id": Field("rotated from", name_of("orgs.ApiKey")),
             "created_by_id": Field("creator", name_of("orgs.User")),
             "created_at": Field("creation", instant),
             "expires_at": Field("expiry", instant),
             "revoked_at": Field("", instant, phrases=("revoked from {}", "reinstated")),
         },
         added=_new_key,
-        references={"created_by_id": "orgs.User", "white_label_id": "orgs.WhiteLabel"},
+        references={
+            "created_by_id": "orgs.User",
+            "white_label_id": "orgs.WhiteLabel",
+            "replaces_id": "orgs.ApiKey",
+        },
     ),
 )
 describe(

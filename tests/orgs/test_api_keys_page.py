@@ -4,8 +4,11 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
+from orgs.commands.keys import revoke_api_key, rotate_api_key
+from orgs.errors import Conflict, DomainError
 from orgs.models import ApiKey, Organization, WhiteLabel
 from tests.factories import NOW, make_key, make_user
 
@@ -77,6 +80,108 @@ def test_both_keys_work_for_a_week_after_a_rotation(
     assert (calls(org, old), calls(org, new.group())) == (200, 200)
     row.refresh_from_db()
     assert row.expires_at == NOW + timedelta(days=7)
+
+
+def test_a_rotation_keeps_the_expiry(operator: Client, acme: WhiteLabel) -> None:
+    ends_at = NOW + timedelta(days=30)
+    make_key(acme, "organizations:read", expires_at=ends_at)
+    old = ApiKey.objects.get()
+
+    operator.post(f"{URL}{old.pk}/rotate/")
+
+    new = ApiKey.objects.get(replaces=old)
+    assert (new.name, new.scopes, new.expires_at) == (old.name, old.scopes, ends_at)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"revoked_at": NOW}, "key_ended"),
+        ({"expires_at": NOW}, "key_ended"),
+        ({}, "key_rotated"),
+    ],
+)
+def test_a_key_that_ended_or_was_rotated_is_not_rotated(
+    acme: WhiteLabel, change: dict[str, object], code: str
+) -> None:
+    make_key(acme, "organizations:read")
+    key = ApiKey.objects.get()
+    if change:
+        ApiKey.objects.update(**change)
+    else:
+        rotate_api_key(key)
+    count = ApiKey.objects.count()
+
+    with pytest.raises(Conflict) as refused:
+        rotate_api_key(key)
+
+    assert refused.value.code == code
+    assert ApiKey.objects.count() == count
+
+
+def test_a_refused_rotation_is_a_page_with_the_reason(
+    operator: Client, acme: WhiteLabel
+) -> None:
+    make_key(acme, "organizations:read")
+    key = ApiKey.objects.get()
+    revoke_api_key(key)
+
+    assert operator.post(f"{URL}{key.pk}/rotate/").status_code == 409
+    [row] = operator.get(URL).context["rows"]
+    assert row.has_ended
+
+
+def test_a_key_cannot_begin_with_an_expiry_that_has_passed(acme: WhiteLabel) -> None:
+    with pytest.raises(DomainError) as refused:
+        make_key(acme, "organizations:read", expires_at=NOW)
+
+    assert refused.value.code == "invalid_expiry"
+
+
+# What a holder of the application's database role may try, and what refuses it.
+REVIVALS = [
+    ("revoked_at = null", "api_key_revocation_is_final"),
+    ("revoked_at = revoked_at + interval '1 day'", "api_key_revocation_is_final"),
+    ("expires_at = null", "api_key_expiry_never_later"),
+    ("expires_at = expires_at + interval '1 day'", "api_key_expiry_never_later"),
+    ("scopes = scopes || '{billing:write}'", "api_key_scopes_never_wider"),
+    ("key_hash = '\\x00'", "api_key_identity_is_fixed"),
+    ("organization_id = null", "api_key_identity_is_fixed"),
+]
+
+
+@pytest.fixture
+def ended(acme: WhiteLabel, org: Organization) -> ApiKey:
+    make_key(acme, "billing:read", organization=org, expires_at=NOW + timedelta(1))
+    revoke_api_key(ApiKey.objects.get())
+    return ApiKey.objects.get()
+
+
+@pytest.mark.parametrize(("change", "constraint"), REVIVALS)
+def test_no_statement_revives_or_widens_a_key(
+    ended: ApiKey, change: str, constraint: str
+) -> None:
+    statement = f"set pgtrigger.ignore = '{{{constraint}}}'; update orgs_apikey set "
+
+    with (
+        pytest.raises(IntegrityError, match=constraint),
+        connection.cursor() as cursor,
+        transaction.atomic(),
+    ):
+        cursor.execute(statement + change)
+
+
+def test_no_statement_removes_a_key_so_that_its_text_could_be_used_again(
+    ended: ApiKey,
+) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ended.delete()
+
+
+def test_a_key_that_ended_can_still_be_renamed(ended: ApiKey) -> None:
+    ApiKey.objects.update(name="leaked", expires_at=NOW, scopes=["billing:read"])
+
+    assert ApiKey.objects.get().name == "leaked"
 
 
 def test_a_revoked_key_is_refused_from_the_next_call(

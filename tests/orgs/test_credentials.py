@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from orgs.crypto import hash_key
 from orgs.models import ApiKey, Organization, WhiteLabel
 from tests.factories import (
     NOW,
@@ -92,7 +93,8 @@ def test_a_revoked_expired_or_orphaned_key_gets_a_401(
     revoked = make_key(acme, "billing:read")
     ApiKey.objects.update(revoked_at=NOW)
     valid = make_key(acme, "billing:read", expires_at=soon)
-    expired = make_key(acme, "billing:read", expires_at=NOW)
+    expired = make_key(acme, "billing:read", expires_at=soon)
+    ApiKey.objects.filter(key_hash=hash_key(expired)).update(expires_at=NOW)
     other = make_organization(acme, "org-9")
     orphan = make_key(acme, "billing:read", organization=other)
     delete(other)

@@ -1,0 +1,41 @@
+"""Triggers that hold what no role of the application may undo, also by SQL.
+
+They are plain triggers: those of django-pgtrigger can be ignored by a setting that every
+role may set. Each refusal is a check violation with the name of a constraint.
+"""
+
+# An API key that ended must never live again: its text may be known to others.
+API_KEYS = """
+create function orgs_guard_api_key() returns trigger language plpgsql as $$
+declare
+    broken text;
+begin
+    broken := case
+        when TG_OP = 'DELETE' then 'api_key_is_kept'
+        when OLD.revoked_at is not null
+            and NEW.revoked_at is distinct from OLD.revoked_at
+            then 'api_key_revocation_is_final'
+        when OLD.expires_at is not null
+            and (NEW.expires_at is null or NEW.expires_at > OLD.expires_at)
+            then 'api_key_expiry_never_later'
+        when not NEW.scopes <@ OLD.scopes then 'api_key_scopes_never_wider'
+        when (NEW.id, NEW.key_hash, NEW.start, NEW.white_label_id, NEW.organization_id,
+                NEW.replaces_id, NEW.created_at)
+            is distinct from
+            (OLD.id, OLD.key_hash, OLD.start, OLD.white_label_id, OLD.organization_id,
+                OLD.replaces_id, OLD.created_at)
+            then 'api_key_identity_is_fixed'
+        end;
+    if broken is not null then
+        raise exception 'an API key that ended stays ended: %', broken
+            using errcode = 'check_violation', constraint = broken;
+    end if;
+    return NEW;
+end $$;
+create trigger orgs_guard_api_key before update or delete on orgs_apikey
+    for each row execute function orgs_guard_api_key();
+"""
+DROP_API_KEYS = """
+drop trigger orgs_guard_api_key on orgs_apikey;
+drop function orgs_guard_api_key();
+"""
