@@ -1,21 +1,22 @@
 """Accounts are made by operators: there is no sign-up."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.auth_backends import AuthenticationBackend
 from allauth.core import context as current
 from django.conf import settings
-from django.http import HttpRequest
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
 
 from orgs.access.addresses import client_address
-from orgs.access.backends import UserReader
-from orgs.errors import Unavailable
-
-
-class LoginBackend(UserReader, AuthenticationBackend):  # type: ignore[misc]
-    """Login by email or name; users are read as `RoleBackend` reads them."""
+from orgs.access.attempts import remember_address
+from orgs.access.credentials import check_login, check_password_again
+from orgs.errors import RateLimited, Unavailable
+from orgs.models import User
+from orgs.web.http import is_internal_path
 
 
 class _Site(NamedTuple):
@@ -30,6 +31,30 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def is_safe_url(self, url: str) -> bool:
+        """Return whether a page may lead to a URL after a login: only to our pages."""
+        return is_internal_path(url)
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Return the user of a name and password; counted with all other logins."""
+        name = credentials.get("username") or credentials.get("email") or ""
+        with refused_in_form(request):
+            return check_login(request, name, credentials["password"])
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """Return whether a logged-in user knows the password; counted as a login."""
+        request = current.request
+        with refused_in_form(request):
+            return check_password_again(request, user, password)
+
+    def post_login(
+        self, request: HttpRequest, user: User, **options: Any
+    ) -> HttpResponse:
+        """Answer a complete login, and remember from where it came."""
+        remember_address(request, user)
+        response: HttpResponse = super().post_login(request, user, **options)
+        return response
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the address of the client, which allauth counts attempts by."""
@@ -63,3 +88,22 @@ def _public_link(value: Any, request: HttpRequest) -> Any:
     if not (isinstance(value, str) and value.startswith(origin)):
         return value
     return f"{settings.SITE_URL}/{value.removeprefix(origin)}"
+
+
+@contextmanager
+def refused_in_form(request: HttpRequest) -> Iterator[None]:
+    """Show in the form that its attempt was not checked, and for how long.
+
+    The page has the status 429 and Retry-After (`config.errors`).
+    """
+    try:
+        yield
+    except RateLimited as error:
+        request.retry_after = error.retry_after  # type: ignore[attr-defined]
+        raise ValidationError(_wait_text(error.retry_after), code=error.code) from None
+
+
+def _wait_text(seconds: int) -> str:
+    minutes = -(-seconds // 60)
+    wait = f"{seconds} seconds" if minutes <= 1 else f"{minutes} minutes"
+    return f"Too many failed attempts. Try again in {wait}."

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import psycopg
+import redis
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -25,8 +26,10 @@ from config.error_formats import (
 from orgs.errors import (
     DomainError,
     OrganizationNotFound,
+    RateLimited,
     TooLarge,
     Unauthorized,
+    Unavailable,
 )
 from orgs.web.http import wants_fragment
 
@@ -48,9 +51,7 @@ def _domain(request: HttpRequest, error: Any) -> HttpResponse:
     response = render_error(
         request, error.status, error.code, error.message, error.fields, part=error.part
     )
-    if retry_after := getattr(error, "retry_after", None):
-        response["Retry-After"] = str(retry_after)
-    return response
+    return _with_wait(response, error)
 
 
 def _unauthenticated(request: HttpRequest, error: Any) -> HttpResponse:
@@ -226,6 +227,17 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, 500)
 
 
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """Answer what allauth's own limits refuse; they do not say for how long."""
+    response = _shown(request, 400, _TOO_MANY, sent_status=RateLimited.status)
+    response["Retry-After"] = str(_RETRY_AFTER)
+    return response
+
+
+_TOO_MANY = "Too many requests. Try again in a minute."
+_RETRY_AFTER = 60  # seconds
+
+
 class ApiLanguageMiddleware:
     """Whatever answered under an API prefix, errors are JSON in the caller's language.
 
@@ -268,7 +280,12 @@ class DomainErrorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        """Give a page whose form was refused the status and wait of the refusal."""
+        response = self.get_response(request)
+        if wait := getattr(request, "retry_after", None):
+            response.status_code = RateLimited.status
+            response["Retry-After"] = str(wait)
+        return response
 
     def process_view(
         self, request: HttpRequest, view: object, args: object, options: object
@@ -281,9 +298,19 @@ class DomainErrorMiddleware:
     def process_exception(
         self, request: HttpRequest, error: Exception
     ) -> HttpResponse | None:
+        if isinstance(error, redis.RedisError):
+            logger.warning("valkey_unavailable error=%s", type(error).__name__)
+            error = Unavailable("This page is unavailable. Try again in 5 s.")
         if isinstance(error, PermissionDenied) or not isinstance(error, DomainError):
             return None
         if is_api(request):
             return _domain(request, error)
         status = error.status if error.status in _SENTENCES else 400
-        return _shown(request, status, error.message, sent_status=error.status)
+        response = _shown(request, status, error.message, sent_status=error.status)
+        return _with_wait(response, error)
+
+
+def _with_wait(response: HttpResponse, error: DomainError) -> HttpResponse:
+    if retry_after := getattr(error, "retry_after", None):
+        response["Retry-After"] = str(retry_after)
+    return response

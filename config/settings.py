@@ -395,10 +395,8 @@ CELERY_BEAT_SCHEDULE = {
 # --- Login ------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "orgs.User"
-AUTHENTICATION_BACKENDS = [
-    "orgs.access.backends.RoleBackend",
-    "config.accounts.LoginBackend",
-]
+# One, which hashes once: each further one would hash a wrong password again.
+AUTHENTICATION_BACKENDS = ["orgs.access.backends.RoleBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -416,6 +414,21 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = f"[{SITE_NAME}] "  # not the host of the request
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_FORMS = {
+    "change_password": "config.account_forms.ChangePasswordForm",
+    "reset_password_from_key": "config.account_forms.ResetPasswordKeyForm",
+    "user_token": "config.account_forms.UserTokenForm",
+}
+MFA_FORMS = {
+    "authenticate": "config.account_forms.AuthenticateForm",
+    "reauthenticate": "config.account_forms.ReauthenticateForm",
+}
+# Passwords and codes are counted by `orgs.access.attempts`, over all ways to send them.
+# Each of these requests sends an email.
+ACCOUNT_RATE_LIMITS = {
+    **dict.fromkeys(("login", "login_failed", "reauthenticate"), ""),
+    "reset_password": "20/h/ip,3/h/key",
+}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 # Accounts are made by superusers and sign-up is closed, so addresses are not claimed.
 MFA_ALLOW_UNVERIFIED_EMAIL = True

@@ -1,16 +1,16 @@
-"""The rate limiter of API calls, login attempts, calls to Stripe and emails.
+"""The rate limiter of API calls, calls to Stripe, and emails.
 
 A bucket of `burst` tokens. `rate` tokens come back in `seconds`, `refill` of them at a
 time: one by one they smooth calls (Stripe, emails), all at once they make a window that
-begins with its first call and lets no more through than the limit (API calls, logins).
+begins with its first call and lets no more through than the limit (API calls).
 A bucket that is full at first and refills one by one would let almost twice as many
 through. Valkey holds when the bucket was first used and how many tokens are out. One
 script reads and writes both, so that of two processes only one can take the last token;
 the clock is Valkey's for all of them.
 
 Every method raises `redis.RedisError` when Valkey is away. The caller decides what that
-means: API calls and emails go on unlimited, logins are refused, Stripe is limited by
-each process for itself.
+means: API calls and emails go on unlimited, Stripe is limited by each process for
+itself.
 """
 
 from dataclasses import dataclass

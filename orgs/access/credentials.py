@@ -18,8 +18,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja.utils import check_csrf
 
+from orgs.access.attempts import counted_attempt, remember_address
 from orgs.access.backends import RoleBackend
-from orgs.access.limits import count_login_attempt, uncount_login_attempt
+from orgs.access.limits import count_wrong_key
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal, principal_of
 from orgs.access.request_cache import cache_organization
@@ -27,6 +28,7 @@ from orgs.catalog import Scope
 from orgs.crypto import hash_key
 from orgs.errors import Forbidden
 from orgs.models import ApiKey, User
+from orgs.queries.accounts import find_account
 from orgs.queries.key_lookup import KeyFacts, find_key
 
 TOKEN_LIFETIME = timedelta(hours=1)
@@ -44,11 +46,11 @@ def authenticate(request: HttpRequest) -> Principal | None:
     if header := request.headers.get("x-api-key"):
         return _key_principal(request, header.strip())
     if header := request.headers.get("x-jwt-token"):
-        return _token_principal(header.strip())
+        return _token_principal(request, header.strip())
     if header := request.headers.get("authorization"):
         return _authorization_principal(request, header)
     if token := _cookie_token(request):
-        return _token_principal(token)
+        return _token_principal(request, token)
     return _session_principal(request)
 
 
@@ -61,7 +63,7 @@ def _authorization_principal(request: HttpRequest, header: str) -> Principal | N
             return _key_principal(request, value.removeprefix("ApiKey "))
         case "bearer":
             if value.count(".") == 2:  # noqa: PLR2004  header.claims.signature
-                return _token_principal(value)
+                return _token_principal(request, value)
             return _key_principal(request, value)
         case "basic":
             return _basic_principal(request, value)
@@ -71,7 +73,8 @@ def _authorization_principal(request: HttpRequest, header: str) -> Principal | N
 def _key_principal(request: HttpRequest, text: str) -> Principal | None:
     """Return the principal of an API key.
 
-    The organization that the path names is read in the same statement and cached.
+    The organization that the path names is read in the same statement and cached. Only
+    wrong keys are counted, so a right one pays nothing and is never refused for them.
     """
     now = timezone.now()
     path_ids = request.resolver_match.kwargs if request.resolver_match else {}
@@ -80,6 +83,7 @@ def _key_principal(request: HttpRequest, text: str) -> Principal | None:
         hash_key(text), organization_id=organization_id, now=now
     )
     if key is None:
+        count_wrong_key(request)
         return None
     if organization is not None:
         cache_organization(request, organization)
@@ -152,30 +156,46 @@ def log_in(
 ) -> User | None:
     """Return the user of a name and password, or None if they are wrong.
 
-    A user with a second factor also needs its `code`. Attempts are counted per address
-    before the password is checked; raises `RateLimited` after too many of them, and
-    `Unavailable` if they cannot be counted.
+    A user with a second factor also needs its `code`. The attempt is counted before the
+    password is checked; raises `RateLimited` after too many failures, and `Unavailable`
+    if they cannot be counted.
     """
-    if "\x00" in name or "\x00" in password:
-        name = password = ""  # PostgreSQL refuses NUL; count it as a failed login
-    count_login_attempt(request)
-    user = check_password(request, username=_username(name), password=password)
-    if isinstance(user, User) and _is_second_factor_valid(user, code):
-        uncount_login_attempt(request)
-        return user
-    return None
+    with counted_attempt(request, find_account(name), name) as attempt:
+        user = _check(request, name, password)
+        if user is None or not _is_second_factor_valid(user, code):
+            return None
+        attempt.succeed()
+    remember_address(request, user)
+    return user
 
 
-def _username(name: str) -> str:
-    """Return the user name of a name or email address, as on the login page.
+def check_login(request: HttpRequest, name: str, password: str) -> User | None:
+    """Return the user of a name and password, who is not logged in by this.
 
-    An address that several users have is not a login name.
+    The second factor is another step. Counts and raises as `log_in` does.
     """
-    if "@" in name:
-        usernames = User.objects.filter(email__iexact=name).values_list("username")[:2]
-        if len(usernames) == 1:
-            return str(usernames[0][0])
-    return name
+    with counted_attempt(request, find_account(name), name) as attempt:
+        user = _check(request, name, password)
+        if user is not None:
+            attempt.succeed()
+    return user
+
+
+def check_password_again(request: HttpRequest, user: User, password: str) -> bool:
+    """Return whether a password is that of a logged-in user.
+
+    Counts and raises as `log_in` does.
+    """
+    with counted_attempt(request, user) as attempt:
+        if is_right := user.check_password(password):
+            attempt.succeed()
+    return is_right
+
+
+def _check(request: HttpRequest, name: str, password: str) -> User | None:
+    """Return the active user of a name and password; one hash, whatever is wrong."""
+    user = check_password(request, username=name, password=password)
+    return user if isinstance(user, User) else None
 
 
 def _is_second_factor_valid(user: User, code: str) -> bool:
@@ -211,7 +231,15 @@ def issue_token(user: User) -> str:
     return jwt.encode(claims, _signing_key(), algorithm=_ALGORITHM)
 
 
-def _token_principal(text: str) -> Principal | None:
+def _token_principal(request: HttpRequest, text: str) -> Principal | None:
+    user = _token_user(text)
+    if user is None:
+        count_wrong_key(request)
+        return None
+    return principal_of(user)
+
+
+def _token_user(text: str) -> User | None:
     try:
         claims = jwt.decode(
             text,
@@ -224,7 +252,7 @@ def _token_principal(text: str) -> Principal | None:
     user = RoleBackend().get_user(int(claims["sub"]))
     if user is None or user.get_session_auth_hash()[:16] != claims["was"]:
         return None
-    return principal_of(user)
+    return user
 
 
 def _signing_key() -> str:

@@ -1,27 +1,26 @@
-"""Rate limits of API calls per organization and key, and of login attempts per address.
+"""Rate limits of API calls per organization and key, and of wrong keys per address.
 
 A window of a minute begins with its first call; all of its calls may be made at once,
 and no more until it ends. If Valkey is down, API calls are not limited, because usage
-must not be lost, and logins are refused, because passwords could be guessed.
+must not be lost. Passwords and codes are counted in `orgs.access.attempts`.
 """
 
 import logging
 import math
 
 import redis
-from allauth.account.adapter import get_adapter
 from django.http import HttpRequest
 
+from orgs.access.addresses import address_block, client_address
 from orgs.access.principals import Principal
-from orgs.errors import RateLimited, Unavailable
+from orgs.errors import RateLimited
 from orgs.models import Organization
 from orgs.rate_limiter import RateLimiter
 
 logger = logging.getLogger(__name__)
 _MINUTE_SECONDS = 60
 KEY_CALLS_PER_MINUTE = 6_000  # for calls that name no organization
-LOGIN_ATTEMPTS = 20
-LOGIN_WINDOW_SECONDS = 300
+WRONG_KEYS_PER_MINUTE = 60  # of an address; its right keys are never refused for them
 
 
 def count_call(
@@ -48,29 +47,17 @@ def count_call(
         logger.warning("call_not_counted error=%s", type(error).__name__)
 
 
-def count_login_attempt(request: HttpRequest) -> None:
-    """Count a login before its password is checked.
+def count_wrong_key(request: HttpRequest) -> None:
+    """Count a call with an API key or login token that is not valid.
 
-    Raises `RateLimited` after too many attempts and `Unavailable` without Valkey.
+    Raises `RateLimited` after too many from one address in a minute. Without Valkey
+    they are only logged: keys are too long to be guessed.
     """
+    name = f"wrong-keys:{address_block(client_address(request))}"
     try:
-        _acquire_token(_login_limiter(request))
+        _acquire_token(_limiter(name, WRONG_KEYS_PER_MINUTE, _MINUTE_SECONDS))
     except redis.RedisError as error:
-        logger.warning("login_not_counted error=%s", type(error).__name__)
-        raise Unavailable("Login is unavailable. Try again in 5 s.") from None
-
-
-def uncount_login_attempt(request: HttpRequest) -> None:
-    """Return the token of an attempt that succeeded: only failures are limited."""
-    try:
-        _login_limiter(request).return_token()
-    except redis.RedisError as error:
-        logger.warning("login_token_not_returned error=%s", type(error).__name__)
-
-
-def _login_limiter(request: HttpRequest) -> RateLimiter:
-    name = f"logins:{get_adapter(request).get_client_ip(request)}"
-    return _limiter(name, LOGIN_ATTEMPTS, LOGIN_WINDOW_SECONDS)
+        logger.warning("wrong_key_not_counted error=%s", type(error).__name__)
 
 
 def _limiter(name: str, limit: int, seconds: int) -> RateLimiter:

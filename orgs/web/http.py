@@ -1,5 +1,6 @@
 """HTTP helpers of pages and the API: page or fragment, and entity tags."""
 
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from http import HTTPStatus
@@ -52,6 +53,18 @@ def page_or_fragment(
     patch_vary_headers(response, _VARY)
     response["Cache-Control"] = "private, no-store"
     return response
+
+
+# One slash, not two, and nothing that browsers leave out (tabs) or read as a slash.
+_INTERNAL_PATH = re.compile(r"/(?!/)[^\\\x00-\x20\x7f]*")
+
+
+def is_internal_path(url: str) -> bool:
+    """Return whether a URL is a path of this site, which a redirect may lead to.
+
+    Anything that names a scheme or host is not, even if it is this site's.
+    """
+    return _INTERNAL_PATH.fullmatch(url) is not None
 
 
 # Clients may store the response, but have to validate its entity tag at each use.

@@ -14,7 +14,6 @@ from allauth.mfa.totp.internal.auth import (
 )
 from django.test import Client
 
-from orgs.access import limits
 from orgs.models import Organization, User
 from tests.factories import NOW, make_key, make_user
 
@@ -135,18 +134,6 @@ def test_two_factor_accounts_need_the_code(org: Organization, person: User) -> N
     wrong = post("/v1/api-login", username="fin", password=PASSWORD, totpToken="000000")
     right = post("/v1/api-login", username="fin", password=PASSWORD, totpToken=code)
     assert (wrong[0], right[0]) == (401, 200)
-
-
-def test_failed_logins_are_limited_per_address_and_others_are_not(
-    person: User,
-) -> None:
-    for _ in range(limits.LOGIN_ATTEMPTS + 5):
-        assert log_in(username="fin", password=PASSWORD)[0] == 200
-    for _ in range(limits.LOGIN_ATTEMPTS):
-        assert log_in(username="fin", password="wrong")[0] == 401
-
-    status, answer = log_in(username="fin", password=PASSWORD)
-    assert (status, answer["errors"][0]["code"]) == (429, "rate_limited")
 
 
 @pytest.mark.usefixtures("without_valkey")

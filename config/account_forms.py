@@ -1,0 +1,79 @@
+"""Forms of accounts that ask for a secret: each attempt is counted as a login is."""
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import ChangePasswordForm as BaseChangePasswordForm
+from allauth.account.forms import ResetPasswordKeyForm as BaseResetPasswordKeyForm
+from allauth.account.forms import UserTokenForm as BaseUserTokenForm
+from allauth.core import context as current
+from allauth.mfa.base.forms import AuthenticateForm as BaseAuthenticateForm
+from allauth.mfa.base.forms import ReauthenticateForm as BaseReauthenticateForm
+from django.core.exceptions import ValidationError
+
+from config.accounts import refused_in_form
+from orgs.access.attempts import counted_attempt, remember_address
+
+
+class _CountedCode:
+    """A mixin of forms that ask for a code: six digits, or a recovery code."""
+
+    user: Any
+
+    def clean_code(self) -> str:
+        """Return the code; counted with the passwords of the account."""
+        request = current.request
+        with refused_in_form(request), counted_attempt(request, self.user) as attempt:
+            code: str = super().clean_code()  # type: ignore[misc]
+            attempt.succeed()
+        return code
+
+
+class AuthenticateForm(_CountedCode, BaseAuthenticateForm):  # type: ignore[misc]
+    """The second step of a login."""
+
+
+class ReauthenticateForm(_CountedCode, BaseReauthenticateForm):  # type: ignore[misc]
+    """The confirmation of a logged-in user by a code."""
+
+
+class ChangePasswordForm(BaseChangePasswordForm):  # type: ignore[misc]
+    """The change of a password, which asks for the old one."""
+
+    def clean_oldpassword(self) -> str:
+        """Return the old password; counted as a login with it is."""
+        password: str = self.cleaned_data.get("oldpassword", "")
+        if not get_adapter().reauthenticate(self.user, password):
+            raise get_adapter().validation_error("enter_current_password")
+        return password
+
+
+class UserTokenForm(BaseUserTokenForm):  # type: ignore[misc]
+    """The key in the link of a password reset."""
+
+    def clean(self) -> Any:
+        """Check the key, and count a wrong one as a wrong password is.
+
+        A right one is never refused: it is the way out for a person whose account is
+        being guessed at, and too long to be guessed itself.
+        """
+        try:
+            return super().clean()
+        except ValidationError:
+            self._count()
+            raise
+
+    def _count(self) -> None:
+        request, uid = current.request, str(self.data["uidb36"])
+        user = self._get_user(uid)
+        with refused_in_form(request), counted_attempt(request, user, f"reset {uid}"):
+            pass  # it was wrong
+
+
+class ResetPasswordKeyForm(BaseResetPasswordKeyForm):  # type: ignore[misc]
+    """The new password after a reset."""
+
+    def save(self) -> None:
+        """Store the password, and let guesses of others not keep its owner out."""
+        super().save()
+        remember_address(current.request, self.user)
