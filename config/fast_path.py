@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from billing.api import ACCESS_JOIN, access_answer
 from config.errors import error_response
-from config.middleware import request_id_of
+from config.middleware import REQUEST_ID, new_request_id
 from config.server.headers import outside_headers
 from metrics.api.costs import read_chart
 from metrics.schemas.charts import ChartsIn
@@ -73,7 +73,7 @@ def _respond(environ: Environ) -> Response | None:
     if not (_is_secure(environ) and _is_allowed_host(environ.get("HTTP_HOST", ""))):
         return None
     # One id for the answer, the log and history, also if Django answers in the end.
-    environ["HTTP_X_REQUEST_ID"] = request_id_of(environ.get("HTTP_X_REQUEST_ID", ""))
+    environ.setdefault(REQUEST_ID, new_request_id())
     try:
         close_old_connections()
         return _dispatch(environ, path)
@@ -94,7 +94,7 @@ def _dispatch(environ: Environ, path: str) -> Response | None:
 def _error(environ: Environ, error: Exception) -> Response:
     """Return what Django would answer to an error; surprises are logged with the id."""
     request = WSGIRequest(environ)
-    request.request_id = environ["HTTP_X_REQUEST_ID"]  # type: ignore[attr-defined]
+    request.request_id = environ[REQUEST_ID]  # type: ignore[attr-defined]
     response = error_response(request, error)
     status = f"{response.status_code} {response.reason_phrase}"
     return status, list(response.items()), response.content
@@ -176,5 +176,5 @@ def _common_headers(environ: Environ, body: bytes) -> Headers:
     return [
         *outside_headers(),
         ("Content-Length", str(len(body))),
-        ("X-Request-ID", environ["HTTP_X_REQUEST_ID"]),
+        ("X-Request-ID", environ[REQUEST_ID]),
     ]

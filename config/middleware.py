@@ -2,8 +2,9 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,33 +16,71 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from pghistory.middleware import HistoryMiddleware as BaseHistoryMiddleware
 
+from orgs.access.actors import actor_of
+from orgs.access.addresses import (
+    ForwardedHeaderInvalid,
+    address_block,
+    client_address,
+)
+from orgs.security_log import Origin, coming_from, write_deferred
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Where the fast path leaves the id of a request that it passes on.
+REQUEST_ID = "orgdesk.request_id"
 
 # These check their callers themselves, or are public.
 _OPEN_PREFIXES = ("/api/", "/v1/", "/webhooks/", "/healthz", settings.STATIC_URL)
 
 
-def request_id_of(sent: str) -> str:
-    """Return the id that was sent if it is safe in a log line, or else a new one."""
-    return sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+def new_request_id() -> str:
+    """Return an id for a request: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+def client_request_id(headers: Mapping[str, str]) -> str:
+    """Return the id that the caller sent, or nothing if it is unsafe in a log line."""
+    sent = headers.get("HTTP_X_REQUEST_ID", "")
+    return sent if _REQUEST_ID.fullmatch(sent) else ""
 
 
 class RequestIdMiddleware:
     """Gives the request an id for logs and history and returns it to the caller.
 
-    A proxy's own id is kept when it is harmless in a log line; anything else is
-    replaced, never repeated.
+    The caller's id does not become that of the request: it could repeat another one.
+    It is kept beside it if it is harmless in a log line. Events of the security log
+    that wait for the end of the request are written here.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        request_id = request_id_of(request.headers.get("X-Request-ID", ""))
+        request_id = request.META.get(REQUEST_ID) or new_request_id()
         request.request_id = request_id  # type: ignore[attr-defined]
-        response = self.get_response(request)
+        with coming_from(_origin_of(request, request_id)):
+            response = self.get_response(request)
+            write_deferred()
         response["X-Request-ID"] = request_id
         return response
+
+
+def _origin_of(request: HttpRequest, request_id: str) -> Origin:
+    return Origin(
+        request_id=request_id,
+        client_request_id=client_request_id(request.META),
+        user_agent=request.META.get("HTTP_USER_AGENT", ""),
+        find_address=lambda: _address_of(request),
+        block_of=address_block,
+        find_actor=lambda: actor_of(getattr(request, "user", None)),
+    )
+
+
+def _address_of(request: HttpRequest) -> str:
+    """Return the address of the client, or nothing if it is not known."""
+    try:
+        return str(ip_address(client_address(request)))
+    except (ForwardedHeaderInvalid, ValueError):
+        return ""
 
 
 class PageLoginRequiredMiddleware(LoginRequiredMiddleware):
@@ -99,4 +138,6 @@ class HistoryMiddleware(BaseHistoryMiddleware):
         if user is not None and user.is_authenticated:
             context["username"] = user.get_username()
         context["request_id"] = getattr(request, "request_id", None)
+        if sent := client_request_id(request.META):
+            context["client_request_id"] = sent
         return context

@@ -6,7 +6,7 @@ from config.openapi.nodes import Node
 
 HEADERS: dict[str, Node] = {
     "X-Request-ID": {
-        "description": "The ID of the request in logs: yours, if you sent one.",
+        "description": "The ID of the request in Orgdesk's logs and history.",
         "schema": {"type": "string"},
         "example": "0b6a3d1c8f6e4f9d",
     },

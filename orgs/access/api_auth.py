@@ -8,6 +8,7 @@ import pghistory
 from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
+from orgs.access.actors import actor_of_principal
 from orgs.access.api_access import (
     billed_organization,
     called_organization,
@@ -19,6 +20,7 @@ from orgs.access.parameters import check_parameters, includes_deleted
 from orgs.access.principals import Principal
 from orgs.access.request_cache import cached
 from orgs.catalog import Scope
+from orgs.security_log import current_origin
 
 _COSTS_PREFIX = "/api/v1/billing/costs/"
 _LABEL_PREFIX = "/v1/api/"
@@ -92,10 +94,11 @@ class Credential(AuthBase):
 
 
 def _name_author(caller: Principal) -> None:
-    """Add the caller to the history of what the request writes."""
-    pghistory.context(username=caller.name)
+    """Add the caller to the history and the security log of the request."""
+    current_origin().set_actor(actor_of_principal(caller))
+    pghistory.context(username=caller.name, user=caller.user_id)
     if caller.key_id is not None:
-        pghistory.context(api_key=caller.key_id)
+        pghistory.context(api_key=caller.key_id, api_key_name=caller.label)
 
 
 def needs(scope: Scope, *, reaches_deleted: bool = False) -> Credential:

@@ -105,6 +105,7 @@ def principal_of_key(key: KeyFacts) -> Principal:
         white_label_id=key.white_label_id,
         organization_id=key.organization_id,
         key_id=key.id,
+        label=key.label,
     )
 
 

@@ -24,7 +24,7 @@ class Principal:
 
     `key_id` is set for an API key, `user_id` for a user. `by_session` is true if a
     browser's session cookie was the credential; a write then needs a CSRF token.
-    `name` is for logs and history.
+    `name` identifies it, such as `key 7`; `label` is what history and logs show.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Principal:
     key_id: int | None = None
     user_id: int | None = None
     by_session: bool = False
+    label: str = ""
 
     def require(self, scope: Scope) -> None:
         """Raise `Forbidden` if the scope is missing; the message names it."""

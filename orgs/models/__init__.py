@@ -6,6 +6,7 @@ from orgs.models.keys import ApiKey, ApiKeyAddress
 from orgs.models.organizations import Entitlements, Organization
 from orgs.models.people import Member, Project
 from orgs.models.search import SearchWord
+from orgs.models.security import SecurityEvent
 from orgs.models.users import User
 from orgs.models.white_labels import WhiteLabel
 
@@ -19,6 +20,7 @@ __all__ = [
     "Organization",
     "Project",
     "SearchWord",
+    "SecurityEvent",
     "User",
     "WhiteLabel",
 ]

@@ -27,9 +27,13 @@ _ACCESS_FIELDS = frozenset({"id", "white_label", "rate_limit", "default_rate_lim
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """An active API key; `used_at` is updated at most once a minute."""
+    """An active API key; `used_at` is updated at most once a minute.
+
+    `label` is what history and logs call it, such as `gateway (ei_1a2b3c4d…)`.
+    """
 
     id: int
+    label: str
     scopes: Sequence[str]
     white_label_id: int
     organization_id: int | None
@@ -40,7 +44,8 @@ class KeyFacts:
 # with no clock, which could be set back. The key of a deleted organization may only
 # report usage, if it ever could: gateways report minutes later what was used before.
 _KEY = """
-select k.id, case when own.deleted_at is null then k.scopes
+select k.id, k.name || ' (' || k.start || '…)',
+    case when own.deleted_at is null then k.scopes
         else array['usage:write']::varchar[] end,
     k.white_label_id, k.organization_id, k.last_used_at, {columns}
 from orgs_apikey k
@@ -51,7 +56,7 @@ where k.key_hash = %(key_hash)s
     and k.revoked_at is null
     and (own.deleted_at is null or 'usage:write' = any(k.scopes))
 """
-_KEY_COLUMNS = 5
+_KEY_COLUMNS = 6
 # Left joins, so that the key is returned even if the organization does not exist.
 _ORGANIZATION_JOINS = """
 left join orgs_organization o on o.id = %(organization_id)s

@@ -76,12 +76,12 @@ def test_a_crash_is_json_without_internal_details(
     with caplog.at_level(logging.ERROR):
         response = lenient.get(
             f"/api/v1/billing/costs/{org.id}/charts",
-            headers={"x-api-key": key, "x-request-id": "trace-me"},
+            headers={"x-api-key": key},
         )
 
     assert response.status_code == 500
     assert error_of(response) == "billing_service.failed_request"
-    assert response["X-Request-ID"] == "trace-me"
+    assert response["X-Request-ID"] in caplog.text
     assert b"secret" not in response.content
     assert key not in caplog.text
     assert "request_failed" in caplog.text
@@ -107,15 +107,13 @@ def test_an_unavailable_database_is_a_503_with_a_retry_time(
     assert response["Retry-After"] == "5"
 
 
-@pytest.mark.parametrize(
-    "sent", ["", "a b", "x" * 65, "<script>", "\n", "é", "ok-1.2_3"]
-)
-def test_only_a_harmless_request_id_is_returned(lenient: Client, sent: str) -> None:
+@pytest.mark.parametrize("sent", ["", "a b", "x" * 65, "\n", "é", "ok-1.2_3"])
+def test_the_id_of_a_request_is_never_that_of_the_caller(
+    lenient: Client, sent: str
+) -> None:
     response = lenient.get("/api/v1/nothing", headers={"x-request-id": sent})
 
-    is_returned = response["X-Request-ID"] == sent
-    assert is_returned is (sent == "ok-1.2_3")
-    assert len(response["X-Request-ID"]) in {8, 32}
+    assert len(response["X-Request-ID"]) == 32
 
 
 def test_errors_of_pages_are_pages(lenient: Client, org: Organization) -> None:

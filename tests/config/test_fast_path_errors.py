@@ -11,6 +11,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.db import InterfaceError, OperationalError, transaction
 
 from config import fast_path
+from config.middleware import REQUEST_ID
 from orgs.models import ApiKey, Organization, WhiteLabel
 from orgs.queries.prepared import fetch_all
 from tests.factories import NOW, make_key, make_rate
@@ -98,8 +99,8 @@ def test_a_database_error_is_a_503_after_one_execution(
     assert work.runs == 1
     [record] = caplog.records
     assert (record.name, record.levelname) == ("config.errors", "WARNING")
-    assert record.request_id == "r-1"  # type: ignore[attr-defined]
-    assert "request_id=r-1" in record.getMessage()
+    assert record.request_id == headers["X-Request-ID"]  # type: ignore[attr-defined]
+    assert f"request_id={headers['X-Request-ID']}" in record.getMessage()
     assert respond(WSGIHandler(), dict(call)) == answer
 
 
@@ -118,7 +119,7 @@ def test_an_unexpected_error_is_a_500_after_one_execution_and_logged(
     assert work.runs == 1
     [record] = caplog.records
     assert (record.name, record.levelno) == ("config.errors", logging.ERROR)
-    assert record.request_id == "r-1"  # type: ignore[attr-defined]
+    assert record.request_id == headers["X-Request-ID"]  # type: ignore[attr-defined]
     assert record.exc_info is not None
     assert record.exc_info[1] is work.error
     assert respond(WSGIHandler(), dict(call)) == answer
@@ -204,14 +205,15 @@ def test_a_database_that_is_down_at_the_first_query_is_a_503(
 
 
 @pytest.mark.parametrize("call", ["access"], indirect=True)
-def test_an_error_without_a_valid_request_id_has_that_of_its_log_line(
+def test_an_error_has_the_request_id_of_its_log_line(
     call: dict[str, Any],
     failing: Callable[[Exception], Work],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     failing(RuntimeError("surprise"))
 
-    _, headers, _ = respond(FAST_PATH, {**call, "HTTP_X_REQUEST_ID": "no good"})
+    del call[REQUEST_ID]
+    _, headers, _ = respond(FAST_PATH, call)
 
     [record] = caplog.records
     assert len(headers["X-Request-ID"]) == 32

@@ -43,7 +43,7 @@ BANNED = {
     r"outlooks?": "forecast",
     r"standings?": "ranking, badges, context",
     r"heal(s|ed|ing)?": "resolve, repair",
-    r"seal(s|ed|ing)?|unsealed": "encrypt",
+    r"unseal(s|ed|ing)?|open_sealed": "decrypt; a seal is that of the history",
     r"rivals?|contested": "duplicate",
     r"patience": "deadline",
     r"amiss": "stale",
@@ -95,7 +95,7 @@ EMPTY_NAMES = frozenset(
 NAME_PARTS = frozenset(
     """
     letter letters told tell untold nudge nudged gather gathered unfolded folded
-    fold heal healed inbox outlook standing standings seal sealed rival rivals desk
+    fold heal healed inbox outlook standing standings rival rivals desk
     door doors crowd crowds patience amiss sane verdict duty drift said say beside
     nobody somebody whoever anew dearest kept
     """.split()  # noqa: SIM905  shorter to read

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from config import fast_path
+from config.middleware import REQUEST_ID
 
 Answer = tuple[str, dict[str, str], bytes]
 
@@ -29,7 +30,7 @@ def environ(path: str, key: str = "", **more: Any) -> dict[str, Any]:
     return {
         "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query,
         "SERVER_NAME": "localhost", "SERVER_PORT": "80", "HTTP_HOST": "localhost",
-        "HTTP_X_REQUEST_ID": "r-1", "REMOTE_ADDR": "127.0.0.1",
+        REQUEST_ID: "r-1", "REMOTE_ADDR": "127.0.0.1",
         "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(), **headers, **more,
     }  # fmt: skip
 
