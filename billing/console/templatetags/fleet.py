@@ -25,23 +25,20 @@ from orgs.days import day_of, days_until
 from orgs.models import WhiteLabel
 from orgs.web.templatetags.display import (
     change,
-    compact,
     day,
     days_left,
     defined,
-    duration,
     exact,
     moment,
-    money,
 )
 
 register = template.Library()
 
-# Unit, label, and its formats as a value and as text; unused units get no tile.
+# Unit, label, and the format of its values; unused units get no tile.
 _UNITS = (
-    (Unit.TOKENS, "Tokens", "compact", compact),
-    (Unit.COUNT, "Requests", "compact", compact),
-    (Unit.SECONDS, "Compute, CPU + GPU", "seconds", duration),
+    (Unit.TOKENS, "Tokens", "compact"),
+    (Unit.COUNT, "Requests", "compact"),
+    (Unit.SECONDS, "Compute, CPU + GPU", "seconds"),
 )
 _METER_UNITS = {
     Unit.SECONDS: "seconds",
@@ -79,24 +76,31 @@ def fleet_tiles(
             "value": exact(
                 cost.now, "money", currency, number="fleet.cost_30_complete_days"
             ),
-            **_comparison(cost, money(cost.before, currency)),
+            **_comparison(cost, _before("cost", cost.before, "money", currency)),
         }
     ]
-    for unit, label, value_format, write in _UNITS:
+    for unit, label, value_format in _UNITS:
         used = totals.quantity_in(unit)
         if used.now or used.before:
             number = f"fleet.{unit.value}_30_complete_days"
             value = exact(used.now, value_format, number=number)
-            note = _comparison(used, write(used.before))
+            before = _before(unit.value, used.before, value_format)
+            note = _comparison(used, before)
             tiles.append({"label": label, "value": value, **note})
     sync_tile = health_tile(health, now, zone, reverse("billing:stripe_sync"))
     return [*tiles, _overdue_tile(needs_action, currency, now), sync_tile]
 
 
-def _comparison(sums: Comparison, before: str) -> Tile:
+def _before(name: str, value: Decimal, unit: str, currency: str = "usd") -> SafeString:
+    """Return the sum of the 30 days before, with its definition."""
+    number = f"fleet.{name}_30_days_before"
+    return SafeString(exact(value, unit, currency, number=number))
+
+
+def _comparison(sums: Comparison, before: SafeString) -> Tile:
     if sums.growth is None:
         return {"note": "none in the previous 30 days"}
-    return {"strong": change(sums.growth), "note": f"from {before}"}
+    return {"strong": change(sums.growth), "note": SafeString(f"from {before}")}
 
 
 def _overdue_tile(needs_action: NeedsAction, currency: str, now: datetime) -> Tile:

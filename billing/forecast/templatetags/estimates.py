@@ -38,12 +38,33 @@ def limit_day(limit: LimitForecast, organization_id: int) -> SafeString | str:
     return defined(text, limit.day, "date", number=number, of=organization_id)
 
 
-@register.filter
 def format_range(total: Total) -> str:
     """Return the range of a total; empty if it is not known or has no width."""
     if total.low is None or total.high is None or total.low == total.high:
         return ""
     low, high = (money(amount, total.currency) for amount in (total.low, total.high))
+    return _range(low, high)
+
+
+@register.filter
+def mark_range(total: Total, organization_id: int) -> SafeString:
+    """Return the text of `format_range`, its ends with their definitions."""
+    if not format_range(total):
+        return SafeString("")
+    low, high = (
+        exact(
+            getattr(total, end),
+            "money",
+            total.currency,
+            number=f"estimate.{end}",
+            of=organization_id,
+        )
+        for end in ("low", "high")
+    )
+    return SafeString(_range(low, high))
+
+
+def _range(low: str, high: str) -> str:
     return f"{low} to {high} ({COVERAGE:.0%} range)"
 
 

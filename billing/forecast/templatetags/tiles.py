@@ -10,9 +10,9 @@ from django.utils.html import format_html
 from billing.forecast.queries.estimates import EstimatedInvoice
 from billing.forecast.queries.forecasts import Forecast, LimitForecast
 from billing.forecast.templatetags.estimates import (
-    format_range,
     format_totals,
     limit_day,
+    mark_range,
 )
 from metrics.queries.fleet import RecentCost
 from orgs.days import day_of
@@ -138,7 +138,7 @@ def _estimate_tile(
         tile |= {
             "label": f"Estimated invoice on {day(estimate.on)}",
             "value": format_totals(estimate, organization.pk),
-            "note": format_range(estimate.total),
+            "note": mark_range(estimate.total, organization.pk),
         }
     if limit := estimate.forecast.next_limit:
         tile |= _limit_note(limit, currency, organization.pk)
