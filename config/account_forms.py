@@ -7,34 +7,10 @@ from allauth.account.forms import ChangePasswordForm as BaseChangePasswordForm
 from allauth.account.forms import ResetPasswordKeyForm as BaseResetPasswordKeyForm
 from allauth.account.forms import UserTokenForm as BaseUserTokenForm
 from allauth.core import context as current
-from allauth.mfa.base.forms import AuthenticateForm as BaseAuthenticateForm
-from allauth.mfa.base.forms import ReauthenticateForm as BaseReauthenticateForm
 from django.core.exceptions import ValidationError
 
 from config.accounts import refused_in_form
 from orgs.access.attempts import counted_attempt, remember_address
-
-
-class _CountedCode:
-    """A mixin of forms that ask for a code: six digits, or a recovery code."""
-
-    user: Any
-
-    def clean_code(self) -> str:
-        """Return the code; counted with the passwords of the account."""
-        request = current.request
-        with refused_in_form(request), counted_attempt(request, self.user) as attempt:
-            code: str = super().clean_code()  # type: ignore[misc]
-            attempt.succeed()
-        return code
-
-
-class AuthenticateForm(_CountedCode, BaseAuthenticateForm):  # type: ignore[misc]
-    """The second step of a login."""
-
-
-class ReauthenticateForm(_CountedCode, BaseReauthenticateForm):  # type: ignore[misc]
-    """The confirmation of a logged-in user by a code."""
 
 
 class ChangePasswordForm(BaseChangePasswordForm):  # type: ignore[misc]

@@ -13,7 +13,9 @@ class ConfigConfig(AppConfig):
 
     def ready(self) -> None:
         from config import celery  # noqa: F401  makes the app current for shared tasks
+        from config.two_factor import receivers
 
+        receivers.connect()
         post_migrate.connect(_fill_roles)
 
 

@@ -1,8 +1,9 @@
 """The formats in which the APIs return an error: three contracts, three bodies.
 
-Ours and contract C: `{"errors": [{code, message, fields?}]}` and the codes once more in
-the header `x-cloud-error-codes`. Contract A: `{"success": false, "error"}`. Contract B:
-`{"detail"}`, a list with places for input that is not understood, with status 422.
+Ours and contract C: `{"errors": [{code, message, fields?}]}`. Contract A:
+`{"success": false, "error"}`. Contract B: `{"detail"}`, a list with places for input
+that is not understood, with status 422. All have the code in the header
+`x-cloud-error-codes`.
 """
 
 from collections.abc import Sequence
@@ -36,19 +37,30 @@ def render_error(
 ) -> HttpResponse:
     """Return the error in the format of the API that was called.
 
-    `part` is where the fields are: in the body or the query.
+    `part` is where the fields are: in the body or the query. Each format has the code
+    in a header, too.
     """
+    response = _format(request, status, code, message, (part, *fields))
+    response["x-cloud-error-codes"] = code
+    return response
+
+
+def _format(
+    request: HttpRequest,
+    status: int,
+    code: str,
+    message: str,
+    place: tuple[str, ...],
+) -> HttpResponse:
     if request.path.startswith(_CONTRACT_A):
         body: dict[str, Any] = {"success": False, "error": message}
         return JsonResponse(body, status=status)
     if is_organization_api(request):
-        return _contract_b(status, code, message, (part, *fields))
+        return _contract_b(status, code, message, place)
     error: dict[str, Any] = {"code": code, "message": message}
-    if fields:
+    if fields := place[1:]:
         error["fields"] = list(fields)
-    response = JsonResponse({"errors": [error]}, status=status)
-    response["x-cloud-error-codes"] = code
-    return response
+    return JsonResponse({"errors": [error]}, status=status)
 
 
 def _contract_b(

@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "config.page_middleware.PageAuthenticationMiddleware",
     "config.middleware.PageLoginRequiredMiddleware",
+    "config.two_factor.middleware.SecondFactorMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "config.page_middleware.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -419,17 +420,25 @@ ACCOUNT_FORMS = {
     "reset_password_from_key": "config.account_forms.ResetPasswordKeyForm",
     "user_token": "config.account_forms.UserTokenForm",
 }
-MFA_FORMS = {
-    "authenticate": "config.account_forms.AuthenticateForm",
-    "reauthenticate": "config.account_forms.ReauthenticateForm",
-}
 # Passwords and codes are counted by `orgs.access.attempts`, over all ways to send them.
 # Each of these requests sends an email.
 ACCOUNT_RATE_LIMITS = {
     **dict.fromkeys(("login", "login_failed", "reauthenticate"), ""),
     "reset_password": "20/h/ip,3/h/key",
 }
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+# Off by default only where all who can log in are on this machine.
+REQUIRE_TWO_FACTOR = _flag("REQUIRE_TWO_FACTOR", default=not LOOPBACK_ONLY)
+MFA_ADAPTER = "config.two_factor.adapter.FactorAdapter"
+MFA_FORMS = {
+    "activate_totp": "config.two_factor.forms.ActivateTotpForm",
+    "authenticate": "config.two_factor.forms.CodeForm",
+    "reauthenticate": "config.two_factor.forms.ReauthenticationCodeForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+# Codes of the step before and after, too: clocks of telephones differ.
+MFA_TOTP_TOLERANCE = 1
 # Accounts are made by superusers and sign-up is closed, so addresses are not claimed.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_ISSUER = SITE_NAME

@@ -5,6 +5,8 @@ Rows are limited to those that the user may see, and changes go through the comm
 
 from typing import Any
 
+from allauth.mfa import admin as _factor_admin  # noqa: F401  it registers a page
+from allauth.mfa.models import Authenticator
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
@@ -318,6 +320,7 @@ class AccountAdmin(_SuperusersOnly, UserAdmin):
     )
 
 
+admin.site.unregister(Authenticator)  # seeds and recovery codes, which no one may read
 admin.site.unregister(Group)
 
 

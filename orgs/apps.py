@@ -1,4 +1,4 @@
-"""The orgs app: registers the background job that deletes an organization."""
+"""The orgs app: registers its background job, and what guards second factors."""
 
 from django.apps import AppConfig
 
@@ -10,10 +10,13 @@ class OrgsConfig(AppConfig):
 
     def ready(self) -> None:
         from orgs.commands.editing import delete_organization
+        from orgs.commands.factors import encryption, logins
         from orgs.commands.jobs import register_job
         from orgs.models import Job
         from orgs.web import history_texts  # noqa: F401  it registers itself
 
+        encryption.connect()
+        logins.connect()
         register_job(
             Job.Kind.DELETE_ORGANIZATION,
             lambda job: delete_organization(job.organization),

@@ -50,6 +50,29 @@ class Forbidden(DomainError):
     code = "organization.invalid_access"
 
 
+class TwoFactorRequired(DomainError):
+    """The account has to set up two-factor login first."""
+
+    status = 403
+    code = "two_factor_required"
+
+    def __init__(self) -> None:
+        super().__init__("Log in on the website and set up two-factor login first.")
+
+
+class CodeUnavailable(DomainError):
+    """The account has a second factor that API clients cannot send."""
+
+    status = 403
+    code = "two_factor_code_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This account logs in with a passkey. Send a recovery code, or use an"
+            " API key."
+        )
+
+
 class NotFound(DomainError):
     """The requested row does not exist, or may not be seen."""
 

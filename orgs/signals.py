@@ -18,3 +18,5 @@ availability_changed = Signal()
 organizations_changed = Signal()
 # organization_ids: list[int]; their limits, or the contract year of these, changed
 entitlements_changed = Signal()
+# user_id: int; all sessions and login tokens of the account ended
+logins_ended = Signal()

@@ -14,6 +14,10 @@ CODES = {
     "organization.invalid_access": "The credential lacks the scope, or may not access"
     " the organization.",
     "csrf_failed": "A write in a browser session had no valid CSRF token.",
+    "two_factor_required": "The account has to set up two-factor login on the website"
+    " first.",
+    "two_factor_code_unavailable": "The account logs in with a passkey: send a recovery"
+    " code, or use an API key.",
     "not_found": "What the path names does not exist, or may not be seen.",
     "organization.not_found": "The organization does not exist, or may not be seen.",
     "organization_not_found": "The body names an organization that does not exist.",
@@ -118,7 +122,7 @@ _OF_PARAMETERS = {
 }
 _BY_STATUS = {
     "401": ("root.unauthorized",),
-    "403": ("organization.invalid_access",),
+    "403": ("organization.invalid_access", "two_factor_required"),
     "404": ("not_found",),
     "409": ("conflict",),
     "410": ("export_expired",),
@@ -169,6 +173,7 @@ _OF_OPERATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "download_export": {"409": ("export_not_ready",)},
 }
+_LOGINS = frozenset({"create_login_token", "create_white_label_login_token"})
 _TOKENS = {
     "create_login_token": ("root.unauthenticated",),
     "refresh_login_token": ("root.unauthorized", "root.unauthenticated"),
@@ -198,9 +203,14 @@ def _of_status(name: str, call: str, status: str, operation: Node) -> Iterable[s
         return ("billing_service.rate_limited",)
     if status == "404":
         return _of_missing(call, operation)
-    if status == "403" and not call.startswith("GET "):
-        return (*_BY_STATUS["403"], "csrf_failed")
-    return _BY_STATUS[status]
+    return _of_refused(name, call) if status == "403" else _BY_STATUS[status]
+
+
+def _of_refused(name: str, call: str) -> Iterable[str]:
+    if name in _LOGINS:
+        return ("two_factor_required", "two_factor_code_unavailable")
+    is_write = not call.startswith("GET ")
+    return (*_BY_STATUS["403"], "csrf_failed") if is_write else _BY_STATUS["403"]
 
 
 def _of_request(operation: Node) -> Iterable[str]:

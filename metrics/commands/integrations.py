@@ -14,6 +14,7 @@ from metrics.errors import EndpointNotAllowed, IntegrationNotFound, TokenMissing
 from metrics.models import Integration
 from metrics.models.integrations import associated_data
 from orgs.commands.organizations import touch_organization
+from orgs.commands.reencryption import ReencryptedBatch
 from orgs.crypto import decrypt, encrypt, encryption_key_id, key_id_of
 from orgs.errors import SecretUnreadable, UrlNotAllowed
 from orgs.models import Organization
@@ -151,16 +152,6 @@ def check_endpoint(kind: str, endpoint: str) -> None:
         check_url(endpoint)
     except UrlNotAllowed as error:
         raise EndpointNotAllowed(error.message, fields=(kind, "endpoint")) from None
-
-
-@dataclass(slots=True)
-class ReencryptedBatch:
-    """The outcome of a batch of tokens; the next batch begins after `last_id`."""
-
-    last_id: int
-    reencrypted: int = 0
-    current: int = 0
-    unreadable: list[str] = field(default_factory=list)
 
 
 @transaction.atomic

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from urllib.parse import unquote
 
 import jwt
-from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth import authenticate as check_password
 from django.http import HttpRequest
@@ -24,6 +23,7 @@ from orgs.access.limits import count_wrong_key
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal, principal_of
 from orgs.access.request_cache import cache_organization
+from orgs.access.second_factor import is_code_valid, require_second_factor
 from orgs.catalog import Scope
 from orgs.crypto import hash_key
 from orgs.errors import Forbidden
@@ -41,7 +41,8 @@ _COOKIE = "jwt"
 def authenticate(request: HttpRequest) -> Principal | None:
     """Return the principal of a call, or None if it has no valid credential.
 
-    Raises `Forbidden` for a write in a browser session without a CSRF token.
+    Raises `Forbidden` for a write in a browser session without a CSRF token, and
+    `TwoFactorRequired` for an account that has to set up two-factor login.
     """
     if header := request.headers.get("x-api-key"):
         return _key_principal(request, header.strip())
@@ -149,6 +150,7 @@ def _session_principal(request: HttpRequest) -> Principal | None:
         return None
     if request.method not in _SAFE_METHODS and check_csrf(request):
         raise Forbidden("The CSRF token is missing or invalid.", code="csrf_failed")
+    require_second_factor(user)
     return principal_of(user, by_session=True)
 
 
@@ -159,13 +161,15 @@ def log_in(
 
     A user with a second factor also needs its `code`. The attempt is counted before the
     password is checked; raises `RateLimited` after too many failures, and `Unavailable`
-    if they cannot be counted.
+    if they cannot be counted. Raises `TwoFactorRequired` for an account that has to set
+    up two-factor login, and `CodeUnavailable` for one with passkeys.
     """
     with counted_attempt(request, find_account(name), name) as attempt:
         user = _check(request, name, password)
-        if user is None or not _is_second_factor_valid(user, code):
+        if user is None or not is_code_valid(user, code):
             return None
         attempt.succeed()
+    require_second_factor(user)
     remember_address(request, user)
     return user
 
@@ -199,28 +203,11 @@ def _check(request: HttpRequest, name: str, password: str) -> User | None:
     return user if isinstance(user, User) else None
 
 
-def _is_second_factor_valid(user: User, code: str) -> bool:
-    """Return whether a code is right; always true for a user without a second factor.
-
-    A recovery code is used up by this.
-    """
-    if not is_mfa_enabled(user):
-        return True
-    from allauth.mfa.models import Authenticator  # noqa: PLC0415  needs the app registry
-
-    if not code:
-        return False
-    kinds = [Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES]
-    return any(
-        authenticator.wrap().validate_code(code)
-        for authenticator in Authenticator.objects.filter(user=user, type__in=kinds)
-    )
-
-
 def issue_token(user: User) -> str:
     """Return a signed login token, valid for an hour.
 
-    A change of the password or a disabled account ends it earlier.
+    A change of the password or of second factors, or a disabled account, ends it
+    earlier.
     """
     now = timezone.now()
     claims = {
@@ -237,6 +224,7 @@ def _token_principal(request: HttpRequest, text: str) -> Principal | None:
     if user is None:
         count_wrong_key(request)
         return None
+    require_second_factor(user)
     return principal_of(user)
 
 

@@ -12,7 +12,7 @@ from orgs.models import User
 from orgs.schemas.errors import ErrorsOut, FailureOut
 
 router = Router(tags=["login"], auth=None)
-_STATUSES = (400, 401, 413, 415, 429, 503)
+_STATUSES = (400, 401, 403, 413, 415, 429, 503)
 
 
 class LoginIn(Schema):
@@ -34,7 +34,7 @@ class LoginWithCodeIn(LoginIn):
     totpToken: str | None = Field(  # noqa: N815  contract A's spelling
         None,
         max_length=20,
-        description="The six-digit code; required with two-factor login.",
+        description="The code of two-factor login, or a recovery code.",
     )
 
 
@@ -60,7 +60,8 @@ class LoginOut(Schema):
 def login(request: HttpRequest, data: LoginIn) -> Any:
     """Return a login token that is valid for one hour.
 
-    Accounts that use two-factor login are refused; use an API key instead.
+    Accounts that use two-factor login are refused; use an API key instead. The code
+    `two_factor_required` means that the account has to set up two-factor login.
     """
     return {"token": _token(request, data.username, data.password)}
 
@@ -74,7 +75,8 @@ def login(request: HttpRequest, data: LoginIn) -> Any:
 def api_login(request: HttpRequest, data: LoginWithCodeIn) -> Any:
     """Return a login token that is valid for one hour.
 
-    Accounts that use two-factor login must also send `totpToken`.
+    Accounts that use two-factor login must also send `totpToken`. An account that has
+    to set up two-factor login first gets a 403.
     """
     code = data.totpToken or ""
     token = _token(request, data.username, data.password, code=code)

@@ -1,5 +1,6 @@
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils.crypto import salted_hmac
 
 from orgs.models.fields import with_history
 
@@ -14,6 +15,7 @@ class User(AbstractUser):
 
     # Set by `orgs.access.backends`; None for users that were loaded otherwise.
     read_permissions: set[str] | None = None
+    has_second_factor: bool | None = None
 
     white_label = models.ForeignKey(
         "orgs.WhiteLabel",
@@ -23,3 +25,18 @@ class User(AbstractUser):
         related_name="users",
         help_text="Limits access to one white label; leave empty for access to all.",
     )
+    login_version = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Counts up to end all sessions and login tokens.",
+    )
+
+    def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
+        """Return what sessions and login tokens are bound to.
+
+        It changes with the password and the login version, and so ends them.
+        """
+        value = f"{self.login_version}:{self.password}"
+        hashed = salted_hmac("orgs.User.login", value, secret, algorithm="sha256")
+        return hashed.hexdigest()

@@ -15,8 +15,7 @@ _SESSION_KEY = "shown_once"
 
 def keep_secret(request: OrgRequest, purpose: str, secret: str) -> None:
     """Keep a secret for the next page of this purpose; it replaces one not shown."""
-    encrypted = encrypt(secret, associated_data=_bound(request, purpose))
-    stored = b64encode(encrypted).decode()
+    stored = encrypt_for_session(request, purpose, secret)
     request.session[_SESSION_KEY] = {purpose: stored}
 
 
@@ -30,9 +29,20 @@ def take_secret(request: OrgRequest, purpose: str) -> str:
         return ""
     del request.session[_SESSION_KEY]
     try:
-        return decrypt(b64decode(stored), associated_data=_bound(request, purpose))
+        return decrypt_for_session(request, purpose, stored)
     except SecretUnreadable:  # its encryption key was removed meanwhile
         return ""
+
+
+def encrypt_for_session(request: OrgRequest, purpose: str, secret: str) -> str:
+    """Return a secret as a session may store it, for this user and purpose only."""
+    encrypted = encrypt(secret, associated_data=_bound(request, purpose))
+    return b64encode(encrypted).decode()
+
+
+def decrypt_for_session(request: OrgRequest, purpose: str, stored: str) -> str:
+    """Return the secret that a session stores; raise `SecretUnreadable`."""
+    return decrypt(b64decode(stored), associated_data=_bound(request, purpose))
 
 
 def _bound(request: OrgRequest, purpose: str) -> str:

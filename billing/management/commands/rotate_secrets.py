@@ -6,10 +6,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing.webhooks.commands.reencryption import reencrypt_endpoints
-from metrics.commands.integrations import ReencryptedBatch, reencrypt_integrations
+from metrics.commands.integrations import reencrypt_integrations
+from orgs.commands.factors import reencrypt_factors
+from orgs.commands.reencryption import ReencryptedBatch
 
 BATCH = 500
-_KINDS = (reencrypt_integrations, reencrypt_endpoints)  # of secrets
+_KINDS = (reencrypt_integrations, reencrypt_endpoints, reencrypt_factors)  # of secrets
 
 
 def _run(batch: int) -> Iterator[ReencryptedBatch]:

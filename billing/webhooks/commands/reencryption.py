@@ -4,7 +4,7 @@ from django.db import transaction
 
 from billing.models import WebhookEndpoint
 from billing.models.webhooks import associated_data
-from metrics.commands.integrations import ReencryptedBatch
+from orgs.commands.reencryption import ReencryptedBatch
 from orgs.crypto import decrypt, encrypt, encryption_key_id, key_id_of
 from orgs.errors import SecretUnreadable
 

@@ -1,0 +1,1 @@
+"""Two-factor login of pages: what allauth asks of us, and the gate before all pages."""
