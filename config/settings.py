@@ -524,6 +524,10 @@ DIGEST_AFTER = env.int("DIGEST_AFTER", 5)
 DIGEST_MINUTES = env.int("DIGEST_MINUTES", 10)
 
 # --- API keys ---------------------------------------------------------------------
+# A key that no call used in so many days is marked on the page of keys.
+API_KEY_UNUSED_DAYS = env.int("API_KEY_UNUSED_DAYS", 90)
+if not 1 <= API_KEY_UNUSED_DAYS <= 3_650:  # noqa: PLR2004  ten years
+    raise ImproperlyConfigured("API_KEY_UNUSED_DAYS must be between 1 and 3650")
 
 # The published clients of contract A refuse a key that does not start with `ei_`.
 API_KEY_PREFIX = env.str("API_KEY_PREFIX", "ei_")

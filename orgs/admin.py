@@ -7,6 +7,7 @@ from typing import Any
 
 from allauth.mfa import admin as _factor_admin  # noqa: F401  it registers a page
 from allauth.mfa.models import Authenticator
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
@@ -16,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from orgs import access
-from orgs.commands.keys import revoke_api_key
+from orgs.commands.keys import edit_api_key, revoke_api_key
 from orgs.commands.organizations import (
     signal_availability,
     signal_changed,
@@ -25,6 +26,7 @@ from orgs.commands.organizations import (
     signal_people,
 )
 from orgs.commands.white_labels import create_owner
+from orgs.forms import AddressRangesField
 from orgs.models import (
     ApiKey,
     Entitlements,
@@ -246,6 +248,10 @@ class ProjectAdmin(_PeopleAdmin):
     search_fields = ("name__text_contains", "external_id__text_contains")
 
 
+class ApiKeyForm(forms.ModelForm):
+    address_ranges = AddressRangesField()
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(VisibleRowsAdmin):
     """The admin page that lists API keys and revokes them.
@@ -258,6 +264,8 @@ class ApiKeyAdmin(VisibleRowsAdmin):
     search_fields = ("name", "start")
     ordering = ("-id",)
     actions = ("revoke",)
+    form = ApiKeyForm
+    editable = frozenset({"name", "address_ranges"})
     fields = (
         *("white_label", "organization", "name", "scopes", "address_ranges"),
         *("expires_at", "revoked_at", "replaces", "start", "created_by", "created_at"),
@@ -273,7 +281,12 @@ class ApiKeyAdmin(VisibleRowsAdmin):
         self, request: HttpRequest, obj: ApiKey | None = None
     ) -> tuple[str, ...]:
         """Return what cannot be changed: an end is final, an identity is fixed."""
-        return tuple(name for name in self.fields if name != "name")
+        return tuple(name for name in self.fields if name not in self.editable)
+
+    def save_model(
+        self, request: HttpRequest, obj: ApiKey, form: Any, change: bool
+    ) -> None:
+        edit_api_key(obj, name=obj.name, address_ranges=obj.address_ranges)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None

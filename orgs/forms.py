@@ -6,6 +6,47 @@ from django import forms
 
 from orgs.catalog import Scope
 from orgs.models import Organization, WhiteLabel
+from orgs.networks import read_address_ranges
+
+
+class AddressRangesField(forms.CharField):
+    """Networks in CIDR notation; the cleaned value is a list in their usual form."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            **{
+                "required": False,
+                "max_length": 2_500,
+                "widget": forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+                "help_text": "Networks that may use the key, such as 203.0.113.0/24,"
+                " one a line; leave empty for any address.",
+                **options,
+            }
+        )
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text of a list of ranges, one a line."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        """Return the ranges; raise `ValidationError` for another text."""
+        try:
+            return read_address_ranges(super().clean(value))
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether the text has other words than the initial ranges."""
+        return (self.prepare_value(initial) or "").split() != (data or "").split()
+
+
+class ApiKeyEditForm(forms.Form):
+    """What can be changed of an API key: an end, an owner, and scopes cannot."""
+
+    name = forms.CharField(
+        max_length=200, help_text="What the key is used for, such as “API gateway”."
+    )
+    address_ranges = AddressRangesField()
 
 
 class ApiKeyForm(forms.Form):
@@ -31,6 +72,7 @@ class ApiKeyForm(forms.Form):
         help_text="Leave empty for a key that never expires.",
         label="Expires in (days)",
     )
+    address_ranges = AddressRangesField()
 
     def __init__(self, *args: Any, white_labels: list[WhiteLabel], **kw: Any) -> None:
         super().__init__(*args, **kw)

@@ -29,6 +29,8 @@ _EMBEDDING_NETWORKS = tuple(
         ),
     )
 )
+MOST_RANGES = 50  # of addresses, for one API key
+_MAPPED_PREFIX = 96  # bits before an IPv4 address that is written as IPv6
 # All public IPv6 addresses are in it; Python calls some others global, fec0::/10 too.
 _PUBLIC_IPV6 = IPv6Network("2000::/3")
 # Not public although Python calls some of their addresses global: the special addresses
@@ -61,6 +63,35 @@ def is_loopback(host: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def read_address_ranges(text: str) -> list[str]:
+    """Return the networks of a text in their usual form, each once, in order.
+
+    They are separated by commas, spaces, or lines; an address is a network of one. IPv4
+    that is written as IPv6 becomes IPv4, as in the addresses of clients. Raises
+    `ValueError` with what is wrong and accepted.
+    """
+    parts = text.replace(",", " ").split()
+    if len(parts) > MOST_RANGES:
+        raise ValueError(f"Enter at most {MOST_RANGES} ranges.")
+    return list(dict.fromkeys(map(_read_range, parts)))
+
+
+def _read_range(part: str) -> str:
+    try:
+        network = ip_network(part)
+    except ValueError:
+        raise ValueError(
+            f"{part[:60]} is not an address or network, such as 203.0.113.7 or"
+            " 203.0.113.0/24, whose bits after the prefix are 0."
+        ) from None
+    mapped = isinstance(network, IPv6Network) and network.network_address.ipv4_mapped
+    if mapped and network.prefixlen >= _MAPPED_PREFIX:
+        network = IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
+    if not network.prefixlen:
+        raise ValueError(f"{part} contains every address; leave the field empty.")
+    return str(network)
 
 
 def is_public(address: Address) -> bool:

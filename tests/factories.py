@@ -95,6 +95,7 @@ def make_key(
     *scopes: str,
     organization: Organization | None = None,
     expires_at: datetime | None = None,
+    address_ranges: Sequence[str] = (),
 ) -> str:
     """Create an API key and return its text."""
     _, text = create_api_key(
@@ -103,6 +104,7 @@ def make_key(
         scopes=[Scope(scope) for scope in scopes],
         organization=organization,
         expires_at=expires_at,
+        address_ranges=address_ranges,
     )
     return text
 

@@ -13,8 +13,12 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.db import close_old_connections
 from django.utils import timezone
 
+from orgs.access.key_use import require_address
 from orgs.crypto import hash_key
+from orgs.errors import Unauthorized
 from orgs.queries.key_lookup import find_key
+
+_LOCAL = "127.0.0.1"  # where a client on standard input is
 
 
 class ApiRefused(Exception):
@@ -28,9 +32,10 @@ class ApiRefused(Exception):
 
 @dataclass(frozen=True)
 class ApiCaller:
-    """A caller of the API by an API key; it only reads."""
+    """A caller of the API by an API key from an address; it only reads."""
 
     key: str
+    address: str = _LOCAL
 
     def get(self, path: str, **parameters: str | int | None) -> dict[str, Any]:
         """Return the JSON of a GET request; raise `ApiRefused` for an error answer.
@@ -38,7 +43,7 @@ class ApiCaller:
         Parameters that are None are left out.
         """
         given = {name: value for name, value in parameters.items() if value is not None}
-        status, body = _request(path, urlencode(given), self.key)
+        status, body = _request(path, urlencode(given), self)
         answer: dict[str, Any] = json.loads(body)
         if status >= HTTPStatus.BAD_REQUEST:
             [error, *_] = answer["errors"]
@@ -46,19 +51,25 @@ class ApiCaller:
         return answer
 
 
-def is_active_key(key: str) -> bool:
-    """Return whether a text is an API key that is neither revoked nor expired."""
+def require_active_key(caller: ApiCaller) -> None:
+    """Raise unless the key is active and may be used from the caller's address.
+
+    Raises `Unauthorized` or `AddressNotAllowed`.
+    """
     try:
-        facts, _ = find_key(hash_key(key), organization_id=0, now=timezone.now())
+        key, _ = find_key(hash_key(caller.key), organization_id=0, now=timezone.now())
     finally:
         close_old_connections()  # outside of a request nothing else returns them
-    return facts is not None
+    if key is None:
+        raise Unauthorized("Send a valid API key.")
+    require_address(key, caller.address)
 
 
-def _request(path: str, query: str, key: str) -> tuple[int, bytes]:
+def _request(path: str, query: str, caller: ApiCaller) -> tuple[int, bytes]:
     statuses: list[int] = []
     environ = {**_environment(), "PATH_INFO": path, "QUERY_STRING": query}
-    environ["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    environ["HTTP_AUTHORIZATION"] = f"Bearer {caller.key}"
+    environ["REMOTE_ADDR"] = caller.address
 
     def start(status: str, headers: object, failure: object = None) -> None:
         statuses.append(int(status.split(" ", 1)[0]))
@@ -87,7 +98,6 @@ def _environment() -> dict[str, Any]:
         "SERVER_PROTOCOL": "HTTP/1.1",
         "HTTP_HOST": site.netloc,
         "HTTP_X_FORWARDED_PROTO": site.scheme,
-        "REMOTE_ADDR": "127.0.0.1",
         "wsgi.url_scheme": site.scheme,
         "wsgi.input": BytesIO(),
     }

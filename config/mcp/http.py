@@ -6,14 +6,20 @@ from anyio.to_thread import run_sync
 from django.conf import settings
 from mcp.server.mcpserver import Context
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from config.mcp.api_calls import is_active_key
+from config.mcp.api_calls import ApiCaller, require_active_key
 from config.mcp.server import build_server
+from orgs.access.addresses import client_address
+from orgs.errors import DomainError, Unauthorized
 
 PATH = "/mcp"
-_HEADER = "authorization"
+_HEADER, _FORWARDED = "authorization", "x-forwarded-for"
+_CHALLENGE = 'Bearer realm="Orgdesk"'
+_UNAUTHORIZED = Unauthorized.status
+_MISSING = "Send a valid API key."
 
 
 def http_application(host: str) -> ASGIApp:
@@ -21,7 +27,7 @@ def http_application(host: str) -> ASGIApp:
 
     Names of hosts are those of `ALLOWED_HOSTS`, and those of this machine.
     """
-    server = build_server(_key_of_request)
+    server = build_server(_caller_of_request)
     application = server.streamable_http_app(
         streamable_http_path=PATH,
         stateless_http=True,
@@ -42,9 +48,22 @@ def _security(host: str) -> TransportSecuritySettings:
     return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)
 
 
-def _key_of_request(context: Context) -> str:
+def _caller_of_request(context: Context) -> ApiCaller:
     request = context.request_context.request
-    return read_key(request.headers.get(_HEADER, "")) if request else ""
+    return caller_of(request) if request else ApiCaller("")
+
+
+def caller_of(connection: HTTPConnection) -> ApiCaller:
+    """Return the API key and the address of a request.
+
+    Raises `ForwardedHeaderInvalid` for an invalid entry of a trusted proxy.
+    """
+    environ = {
+        "REMOTE_ADDR": connection.client.host if connection.client else "",
+        "HTTP_X_FORWARDED_FOR": ",".join(connection.headers.getlist(_FORWARDED)),
+    }
+    key = read_key(connection.headers.get(_HEADER, ""))
+    return ApiCaller(key, client_address(environ))
 
 
 def read_key(header: str) -> str:
@@ -60,21 +79,24 @@ class RequireKey:
         self.application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not await _is_allowed(scope):
-            await _REFUSAL(scope, receive, send)
+        try:
+            if scope["type"] == "http":
+                await run_sync(require_key, HTTPConnection(scope))
+        except DomainError as error:
+            await _refusal(error)(scope, receive, send)
         else:
             await self.application(scope, receive, send)
 
 
-async def _is_allowed(scope: Scope) -> bool:
-    headers: dict[bytes, bytes] = dict(scope["headers"])
-    key = read_key(headers.get(_HEADER.encode(), b"").decode("latin-1"))
-    return bool(key) and await run_sync(is_active_key, key)
+def require_key(connection: HTTPConnection) -> None:
+    """Raise a `DomainError` unless a request has a key that is allowed from there."""
+    caller = caller_of(connection)
+    if not caller.key:
+        raise Unauthorized(_MISSING)
+    require_active_key(caller)
 
 
-_ERROR: dict[str, Any] = {
-    "errors": [{"code": "root.unauthorized", "message": "Send a valid API key."}]
-}
-_REFUSAL = JSONResponse(
-    _ERROR, 401, headers={"WWW-Authenticate": 'Bearer realm="Orgdesk"'}
-)
+def _refusal(error: DomainError) -> JSONResponse:
+    body: dict[str, Any] = {"errors": [{"code": error.code, "message": error.message}]}
+    headers = {"WWW-Authenticate": _CHALLENGE} if error.status == _UNAUTHORIZED else {}
+    return JSONResponse(body, error.status, headers=headers)

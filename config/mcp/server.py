@@ -36,40 +36,40 @@ Day = Annotated[str | None, Field(max_length=40, description="A date, as 2026-11
 Period = Annotated[
     int | None, Field(ge=1, description="The number of a billing period.")
 ]
-# Returns the API key of the request that a tool is called by.
-KeyOf = Callable[[Context], str]
+# Returns the API key and the address of the request that a tool is called by.
+CallerOf = Callable[[Context], ApiCaller]
 
 
-def build_server(key_of: KeyOf) -> MCPServer:
-    """Return the server; each tool reads with the key that `key_of` returns."""
+def build_server(caller_of: CallerOf) -> MCPServer:
+    """Return the server; each tool reads as the caller of its request."""
     return MCPServer(
         "orgdesk",
         title="Orgdesk",
         version=VERSION,
         instructions=INSTRUCTIONS,
-        tools=_list_tools(key_of),
+        tools=_list_tools(caller_of),
         subscriptions=False,
         log_level="WARNING",
     )
 
 
-def _list_tools(key_of: KeyOf) -> list[Tool]:
+def _list_tools(caller_of: CallerOf) -> list[Tool]:
     def find_organization(
         search: Annotated[str, Field(min_length=1, max_length=200)], ctx: Context
     ) -> Answer:
         """Find organizations by words of their name, external ID, or billing email."""
-        return _read(tools.find_organization, key_of(ctx), search)
+        return _read(tools.find_organization, caller_of(ctx), search)
 
     def why_blocked(organization: Organization, ctx: Context) -> Answer:
         """Explain whether an organization's requests are refused, and what lifts it.
 
         Also lists warnings, such as a soft limit that is reached.
         """
-        return _read(tools.why_blocked, key_of(ctx), organization)
+        return _read(tools.why_blocked, caller_of(ctx), organization)
 
     def forecast(organization: Organization, ctx: Context) -> Answer:
         """Estimate the next invoice of an organization, line by line, with a range."""
-        return _read(tools.forecast, key_of(ctx), organization)
+        return _read(tools.forecast, caller_of(ctx), organization)
 
     def explain_difference(  # noqa: PLR0917  clients name the arguments
         organization: Organization,
@@ -94,7 +94,7 @@ def _list_tools(key_of: KeyOf) -> list[Tool]:
             "period": period,
             "compare_period": compare_period,
         }
-        return _read(tools.explain_difference, key_of(ctx), organization, ranges)
+        return _read(tools.explain_difference, caller_of(ctx), organization, ranges)
 
     return [
         _strict_tool(find_organization, "Find an organization"),
@@ -119,8 +119,8 @@ def _strict_tool(function: Callable[..., Answer], title: str) -> Tool:
     return tool
 
 
-def _read(tool: Callable[..., Answer], key: str, *arguments: Any) -> Answer:
+def _read(tool: Callable[..., Answer], caller: ApiCaller, *arguments: Any) -> Answer:
     try:
-        return tool(ApiCaller(key), *arguments)
+        return tool(caller, *arguments)
     except ApiRefused as error:
         raise ToolError(str(error)) from error

@@ -11,6 +11,7 @@ from config.openapi.nodes import Node
 CODES = {
     "root.unauthorized": "No valid API key, login token, or session was sent.",
     "root.unauthenticated": "The user name, password, or two-factor code is wrong.",
+    "address_not_allowed": "The API key may not be used from the address of the call.",
     "organization.invalid_access": "The credential lacks the scope, or may not access"
     " the organization.",
     "csrf_failed": "A write in a browser session had no valid CSRF token.",
@@ -122,7 +123,11 @@ _OF_PARAMETERS = {
 }
 _BY_STATUS = {
     "401": ("root.unauthorized",),
-    "403": ("organization.invalid_access", "two_factor_required"),
+    "403": (
+        "organization.invalid_access",
+        "two_factor_required",
+        "address_not_allowed",
+    ),
     "404": ("not_found",),
     "409": ("conflict",),
     "410": ("export_expired",),

@@ -7,7 +7,7 @@ refused even if another one is valid.
 import base64
 import binascii
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from urllib.parse import unquote
 
 import jwt
@@ -17,8 +17,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja.utils import check_csrf
 
+from orgs.access.addresses import client_address
 from orgs.access.attempts import counted_attempt, remember_address
 from orgs.access.backends import RoleBackend
+from orgs.access.key_use import note_use
 from orgs.access.limits import count_wrong_key
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal, principal_of
@@ -32,7 +34,6 @@ from orgs.queries.accounts import find_account
 from orgs.queries.key_lookup import KeyFacts, find_key
 
 TOKEN_LIFETIME = timedelta(hours=1)
-_RECORD_USE_EVERY = timedelta(minutes=1)  # one write a minute per key, not per call
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ALGORITHM = "HS256"
 _COOKIE = "jwt"
@@ -86,16 +87,10 @@ def _key_principal(request: HttpRequest, text: str) -> Principal | None:
     if key is None:
         count_wrong_key(request)
         return None
+    note_use(key, client_address(request), now)
     if organization is not None:
         cache_organization(request, organization)
-    if is_use_due(key.used_at, now):
-        ApiKey.objects.filter(pk=key.id).update(last_used_at=now)
     return principal_of_key(key)
-
-
-def is_use_due(used_at: datetime | None, now: datetime) -> bool:
-    """Return whether the use of a key has to be recorded again."""
-    return used_at is None or now - used_at > _RECORD_USE_EVERY
 
 
 def principal_of_key(key: KeyFacts) -> Principal:

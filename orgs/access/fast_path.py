@@ -1,8 +1,8 @@
 """Authorization of calls on the fast path: an API key and the organization it names.
 
 Every function returns None if Django has to handle the call, because it is refused or
-because the use of the key has to be recorded. Django then reads key and organization
-again and responds with the reason. Nothing is counted or written here.
+because the use of the key, or its address, has to be recorded. Django then reads key
+and organization again and responds with the reason. Nothing is counted or written here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from orgs.access.credentials import api_key_of, is_use_due, principal_of_key
+from orgs.access.addresses import client_address
+from orgs.access.credentials import api_key_of, principal_of_key
+from orgs.access.key_use import is_allowed_from, is_use_due
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal
 from orgs.catalog import Scope
@@ -48,7 +50,7 @@ def authorize_organization(
     )
     if organization is None or organization.deleted_at is not None:
         return None
-    principal = _principal(key, organization, scope, now)
+    principal = _principal(headers, key, organization, scope, now)
     return OrganizationCall(principal, organization) if principal else None
 
 
@@ -65,18 +67,29 @@ def authorize_organization_with(
     key, organization, row = find_key_with(
         hash_key(text), organization_id=row_id(id_), now=now, joined=joined
     )
-    principal = _principal(key, organization, scope, now)
+    principal = _principal(headers, key, organization, scope, now)
     if principal is None or organization is None:
         return None
     return OrganizationCall(principal, organization, row)
 
 
 def _principal(
-    key: KeyFacts | None, organization: Organization | None, scope: Scope, now: datetime
+    headers: Mapping[str, str],
+    key: KeyFacts | None,
+    organization: Organization | None,
+    scope: Scope,
+    now: datetime,
 ) -> Principal | None:
     """Return the caller, or None if the call is refused or the key's use is due."""
-    if key is None or organization is None or is_use_due(key.used_at, now):
+    if key is None or organization is None:
+        return None
+    address = client_address(headers)
+    if is_use_due(key, address, now):
         return None
     principal = principal_of_key(key)
-    is_allowed = scope in principal.scopes and principal.reaches(organization)
+    is_allowed = (
+        scope in principal.scopes
+        and principal.reaches(organization)
+        and is_allowed_from(key.address_ranges, address)
+    )
     return principal if is_allowed else None

@@ -11,6 +11,8 @@ from orgs.catalog import Scope
 from orgs.crypto import START_LENGTH, hash_key, make_key
 from orgs.errors import Conflict, DomainError
 from orgs.models import ApiKey, Organization, User, WhiteLabel
+from orgs.networks import read_address_ranges
+from orgs.security_log import Kind, record
 
 # After a rotation the old key works this long, so that clients can be changed.
 ROTATION_OVERLAP = timedelta(days=7)
@@ -23,16 +25,18 @@ def create_api_key(
     scopes: Sequence[Scope],
     organization: Organization | None = None,
     expires_at: datetime | None = None,
+    address_ranges: Sequence[str] = (),
     created_by: User | None = None,
     replaces: ApiKey | None = None,
     text: str = "",
 ) -> tuple[ApiKey, str]:
     """Create an API key and return it with its text, of which only a hash is stored.
 
-    `text` is a text that the caller chose, `replaces` the key that it was rotated from.
-    Raises `Conflict` if the text is taken, also by a key that has ended, and
-    `DomainError` without scopes, for an expiry that has passed, or for an organization
-    of another white label.
+    `address_ranges` are networks, see `read_address_ranges`. `text` is a text that the
+    caller chose, `replaces` the key that it was rotated from. Raises `Conflict` if the
+    text is taken, also by a key that has ended, and `DomainError` without scopes, for
+    an expiry that has passed, invalid ranges, or an organization of another white
+    label.
     """
     if not scopes:
         raise DomainError("Choose at least one scope.", code="invalid_scopes")
@@ -52,22 +56,60 @@ def create_api_key(
         key_hash=hash_key(text),
         scopes=sorted({scope.value for scope in scopes}),
         expires_at=expires_at,
+        address_ranges=_read_ranges(address_ranges),
         created_by=created_by,
         replaces=replaces,
     )
     try:
         with transaction.atomic():
             key.save()
+            _record(Kind.API_KEY_ROTATED if replaces else Kind.API_KEY_CREATED, key)
     except IntegrityError:
         raise Conflict("This key is already in use.", code="key_exists") from None
     return key, text
+
+
+def _record(kind: Kind, key: ApiKey) -> None:
+    """Record what became of a key, with what it may do."""
+    expiry = key.expires_at.isoformat() if key.expires_at else None
+    details = {
+        "scopes": key.scopes,
+        "address_ranges": key.address_ranges,
+        "expires_at": expiry,
+        "replaces": key.replaces_id,
+    }
+    record(kind, subject=key, details=details)
+
+
+def _read_ranges(ranges: Sequence[str]) -> list[str]:
+    try:
+        return read_address_ranges(" ".join(ranges))
+    except ValueError as error:
+        raise DomainError(
+            str(error), code="invalid_address_range", fields=("address_ranges",)
+        ) from None
+
+
+def edit_api_key(key: ApiKey, *, name: str, address_ranges: Sequence[str]) -> None:
+    """Change the name and address ranges of a key; they hold from the next call on.
+
+    Raises `DomainError` for invalid ranges.
+    """
+    key.name, key.address_ranges = name, _read_ranges(address_ranges)
+    with transaction.atomic():
+        ApiKey.objects.filter(pk=key.pk).update(
+            name=key.name, address_ranges=key.address_ranges
+        )
+        _record(Kind.API_KEY_CHANGED, key)
 
 
 @transaction.atomic
 def rotate_api_key(
     key: ApiKey, *, created_by: User | None = None
 ) -> tuple[ApiKey, str]:
-    """Create a key with the same name, scopes, and expiry; the old one ends in a week.
+    """Create a key with the same limits and name; the old one ends in a week.
+
+    Its scopes, organization, address ranges, and expiry are those of the old one.
 
     Raises `Conflict` for a key that has ended, and for one that was rotated already:
     its successor has to be rotated, whose expiry is the intended one.
@@ -80,6 +122,7 @@ def rotate_api_key(
         scopes=[Scope(scope) for scope in row.scopes],
         organization=row.organization,
         expires_at=row.expires_at,
+        address_ranges=row.address_ranges,
         created_by=created_by,
         replaces=row,
     )
@@ -107,6 +150,9 @@ def _require_rotatable(key: ApiKey) -> None:
         )
 
 
+@transaction.atomic
 def revoke_api_key(key: ApiKey) -> None:
     """Revoke a key from now on; no effect if it is revoked already."""
-    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+    row = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
+    if row.update(revoked_at=timezone.now()):
+        record(Kind.API_KEY_REVOKED, subject=key)

@@ -1,4 +1,4 @@
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -97,6 +97,11 @@ class ApiKey(models.Model):
         """Return whether the key is revoked or has expired."""
         is_expired = self.expires_at is not None and self.expires_at <= now
         return is_expired or self.revoked_at is not None
+
+    def is_unused(self, now: datetime) -> bool:
+        """Return whether no call used the key in the last `API_KEY_UNUSED_DAYS`."""
+        since = self.last_used_at or self.created_at
+        return now - since > timedelta(days=settings.API_KEY_UNUSED_DAYS)
 
 
 class ApiKeyAddress(models.Model):

@@ -27,9 +27,10 @@ _ACCESS_FIELDS = frozenset({"id", "white_label", "rate_limit", "default_rate_lim
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """An active API key; `used_at` is updated at most once a minute.
+    """An active API key; `used_at` is updated at most once a minute and address.
 
     `label` is what history and logs call it, such as `gateway (ei_1a2b3c4d…)`.
+    `address_ranges` are the networks that it may be used from; none means any address.
     """
 
     id: int
@@ -38,6 +39,8 @@ class KeyFacts:
     white_label_id: int
     organization_id: int | None
     used_at: datetime | None
+    used_address: str | None
+    address_ranges: Sequence[str]
 
 
 # The key by its hash, unless it has expired or was revoked. A revocation is compared
@@ -47,7 +50,8 @@ _KEY = """
 select k.id, k.name || ' (' || k.start || '…)',
     case when own.deleted_at is null then k.scopes
         else array['usage:write']::varchar[] end,
-    k.white_label_id, k.organization_id, k.last_used_at, {columns}
+    k.white_label_id, k.organization_id, k.last_used_at, host(k.last_used_address),
+    k.address_ranges, {columns}
 from orgs_apikey k
 left join orgs_organization own on own.id = k.organization_id
 {joins}
@@ -56,7 +60,7 @@ where k.key_hash = %(key_hash)s
     and k.revoked_at is null
     and (own.deleted_at is null or 'usage:write' = any(k.scopes))
 """
-_KEY_COLUMNS = 6
+_KEY_COLUMNS = 8
 # Left joins, so that the key is returned even if the organization does not exist.
 _ORGANIZATION_JOINS = """
 left join orgs_organization o on o.id = %(organization_id)s

@@ -1,20 +1,27 @@
-"""The page of API keys: list, create, rotate and revoke them."""
+"""The pages of API keys: list, create, change, rotate, and revoke them."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from orgs import access
 from orgs.catalog import Scope
-from orgs.commands.keys import create_api_key, revoke_api_key, rotate_api_key
-from orgs.forms import ApiKeyForm
+from orgs.commands.keys import (
+    create_api_key,
+    edit_api_key,
+    revoke_api_key,
+    rotate_api_key,
+)
+from orgs.forms import ApiKeyEditForm, ApiKeyForm
 from orgs.models import ApiKey, WhiteLabel
 from orgs.web.http import OrgRequest
 from orgs.web.once import keep_secret, take_secret
@@ -24,16 +31,26 @@ _MAX_KEYS = 200
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A key of the list; one that has ended can neither be rotated nor revoked."""
+    """A key of the list; one that has ended can neither be rotated nor revoked.
+
+    It is unused if it works and no call used it in `API_KEY_UNUSED_DAYS`.
+    """
 
     key: ApiKey
     has_ended: bool
     is_rotated: bool
+    is_unused: bool
 
     @classmethod
     def of(cls, key: ApiKey, now: datetime) -> "KeyRow":
         """Return the row of a key that was read with `replaced_by`."""
-        return cls(key, key.has_ended(now), hasattr(key, "replaced_by"))
+        has_ended = key.has_ended(now)
+        return cls(
+            key,
+            has_ended,
+            hasattr(key, "replaced_by"),
+            not has_ended and key.is_unused(now),
+        )
 
 
 def _white_labels(request: HttpRequest) -> list[WhiteLabel]:
@@ -60,9 +77,28 @@ def api_keys(request: OrgRequest) -> HttpResponse:
         scopes=[Scope(scope) for scope in data["scopes"]],
         organization=data["organization"],
         expires_at=timezone.now() + timedelta(days=days) if days else None,
+        address_ranges=data["address_ranges"],
         created_by=request.user,
     )
     return _redirect_to_new(request, key, text)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("orgs.change_apikey", raise_exception=True)
+def edit_key(request: OrgRequest, key_id: int) -> HttpResponse:
+    """Change the name and address ranges of a key."""
+    key = _key(request, key_id)
+    initial = {"name": key.name, "address_ranges": key.address_ranges}
+    form = ApiKeyEditForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        edit_api_key(key, **form.cleaned_data)
+        messages.success(request, "The API key has been changed.")
+        return redirect("orgs:api_keys")
+    context = {"key": key, "form": form, "nav_key": "api_keys"}
+    status = 422 if form.errors else 200
+    response = render(request, "orgs/api_key.html", context, status=status)
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 @require_POST
@@ -122,8 +158,11 @@ def _page(
         rows.select_related(*related).order_by("-id")[:_MAX_KEYS],
         timezone.now(),
     )
+    listed = [KeyRow.of(key, now) for key in keys]
     context = {
-        "rows": [KeyRow.of(key, now) for key in keys],
+        "rows": listed,
+        "unused": sum(row.is_unused for row in listed),
+        "unused_days": settings.API_KEY_UNUSED_DAYS,
         "form": form,
         "nav_key": "api_keys",
         **extra,

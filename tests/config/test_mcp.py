@@ -21,9 +21,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from config.management.commands.mcp import KEY, read_address
 from config.mcp import api_calls, tools
-from config.mcp.api_calls import ApiCaller, ApiRefused, is_active_key
+from config.mcp.api_calls import ApiCaller, ApiRefused, require_active_key
 from config.mcp.http import read_key
 from config.mcp.server import build_server
+from orgs.errors import Unauthorized
 from orgs.models import ApiKey, Organization, WhiteLabel
 from tests import ROOT
 from tests.factories import (
@@ -145,17 +146,19 @@ def test_calls_count_against_the_limit_of_the_organization(
 
 
 def test_only_active_keys_are_accepted(acme: WhiteLabel, caller: ApiCaller) -> None:
-    key = make_key(acme, READ)
-    assert is_active_key(key)
-    assert not is_active_key("ei_wrong")
+    active = ApiCaller(make_key(acme, READ))
+    require_active_key(active)
+    with pytest.raises(Unauthorized):
+        require_active_key(ApiCaller("ei_wrong"))
 
     ApiKey.objects.update(expires_at=timezone.now() - timedelta(days=1))
-    assert not is_active_key(key)
+    with pytest.raises(Unauthorized):
+        require_active_key(active)
 
 
 @pytest.mark.parametrize("name", ["bogus", "ctx", "Organization"])
 def test_unknown_arguments_are_refused_by_name(name: str) -> None:
-    server = build_server(lambda context: "ei_none")
+    server = build_server(lambda context: ApiCaller("ei_none"))
     arguments = {"organization": "org-7", name: 1}
 
     with pytest.raises(ToolError, match=rf"\b{name}\b"):

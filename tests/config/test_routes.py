@@ -191,7 +191,8 @@ STAFF_PAGES = {
     *("billing:fleet_alerts", "billing:alert_emails", "billing:unpriced"),
     *("components", "billing:exports"),
 }
-KEY_PAGES = {"orgs:rotate_key", "orgs:revoke_key"}  # POST only, see test_api_keys_page
+# Two are POST only: see test_api_keys_page and test_key_addresses.
+KEY_PAGES = {"orgs:edit_key", "orgs:rotate_key", "orgs:revoke_key"}
 # Routes of one row, most of them POST only: see test_stripe_pages and test_actions.
 ROW_PAGES = {
     *("billing:fleet_table", "billing:organization_table"),  # see test_tables

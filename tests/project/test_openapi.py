@@ -177,6 +177,7 @@ _INTERNAL = {
     "deferred", "trial", "export_too_large", "invalid_effective_from",
     "invalid_encoding", "backfill_not_possible", "exhausted", "refused",
     "integration_not_found", "secret_unreadable", "line_too_long",
+    "invalid_address_range", "invalid_expiry", "key_ended", "key_rotated",
 }  # fmt: skip
 
 

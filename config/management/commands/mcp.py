@@ -7,6 +7,8 @@ from typing import Any
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand
 
+from orgs.errors import DomainError
+
 KEY = "ORGDESK_API_KEY"
 _MAX_PORT = 65_535
 
@@ -41,18 +43,27 @@ class Command(BaseCommand):
 
         self.stdout.write(f"MCP server: http://{host}:{port}{PATH}")
         self.stdout.flush()
-        uvicorn.run(http_application(host), host=host, port=port, log_level="warning")
+        uvicorn.run(
+            http_application(host),
+            host=host,
+            port=port,
+            log_level="warning",
+            proxy_headers=False,
+        )
 
 
 def serve_standard_input() -> None:
     """Serve one client; raise `CommandError` without a valid key."""
-    from config.mcp.api_calls import is_active_key  # noqa: PLC0415
+    from config.mcp.api_calls import ApiCaller, require_active_key  # noqa: PLC0415
     from config.mcp.server import build_server  # noqa: PLC0415
 
-    key = os.environ.get(KEY, "").strip()
-    if not key or not is_active_key(key):
-        raise CommandError(f"Set {KEY} to an API key that is active.")
-    build_server(lambda _: key).run()
+    caller = ApiCaller(os.environ.get(KEY, "").strip())
+    try:
+        require_active_key(caller)
+    except DomainError as error:
+        message = f"Set {KEY} to an API key that is active and allowed here."
+        raise CommandError(f"{message} {error.message}") from None
+    build_server(lambda _: caller).run()
 
 
 def read_address(text: str) -> tuple[str, int]:

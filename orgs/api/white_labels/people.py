@@ -1,7 +1,7 @@
 """Operations of contract A for an organization's jobs, projects, keys and members."""
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -34,9 +34,11 @@ from orgs.commands.bootstrap import create_with_key
 from orgs.commands.editing import remove_person
 from orgs.errors import DomainError, NotFound
 from orgs.models import Job, Member
+from orgs.networks import MOST_RANGES
 from orgs.queries.counting import count_or_estimate
 from orgs.queries.jobs import list_jobs
 
+AddressRange = Annotated[str, Field(max_length=50)]
 _MAX_TTL_SECONDS = 100 * 365 * 86_400  # a later expiry could not be stored
 
 
@@ -70,6 +72,13 @@ class AApiKeyIn(RequestBody):
         ge=1,
         le=_MAX_TTL_SECONDS,
         description="Seconds until the key expires; null if it never does.",
+    )
+    address_ranges: list[AddressRange] = Field(
+        [],
+        max_length=MOST_RANGES,
+        description="Networks that may use the key, in CIDR notation; empty for any"
+        " address.",
+        examples=[["203.0.113.0/24"]],
     )
 
 
@@ -175,6 +184,7 @@ def create_api_key(
         scopes=key_scopes(request, data.role),
         organization=organization,
         expires_at=timezone.now() + ttl if ttl else None,
+        address_ranges=data.address_ranges,
         text=data.api_key or "",
     )
     return {"id": key.pk, "api_key": text}

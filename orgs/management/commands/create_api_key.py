@@ -1,12 +1,17 @@
 import argparse
+from datetime import timedelta
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
+from django.utils import timezone
 
 from orgs.catalog import Scope
 from orgs.commands.keys import create_api_key
+from orgs.errors import DomainError
 from orgs.management.loading import find_white_label
 from orgs.models import Organization, WhiteLabel
+
+_MAX_DAYS = 3_650
 
 
 class Command(BaseCommand):
@@ -35,16 +40,36 @@ class Command(BaseCommand):
             choices=[scope.value for scope in Scope],
             help="What the key may do; may be repeated.",
         )
+        parser.add_argument(
+            "--address-range",
+            action="extend",
+            nargs="+",
+            default=[],
+            metavar="CIDR",
+            help="A network that may use the key; may be repeated. Default: any.",
+        )
+        parser.add_argument(
+            "--expires-in-days",
+            type=_days,
+            metavar="DAYS",
+            help="Days until the key expires. Default: never.",
+        )
 
     def handle(self, *, white_label: str, name: str, **options: Any) -> None:
         owner = find_white_label(white_label)
         organization = _find_organization(owner, options["organization"])
-        key, text = create_api_key(
-            owner,
-            name=name,
-            scopes=[Scope(scope) for scope in options["scope"]],
-            organization=organization,
-        )
+        days = options["expires_in_days"]
+        try:
+            key, text = create_api_key(
+                owner,
+                name=name,
+                scopes=[Scope(scope) for scope in options["scope"]],
+                organization=organization,
+                expires_at=timezone.now() + timedelta(days=days) if days else None,
+                address_ranges=options["address_range"],
+            )
+        except DomainError as error:
+            raise CommandError(error.message) from None
         self.stdout.write(
             f"Created API key {key.pk} for {organization or owner}. Copy it now:"
         )
@@ -61,3 +86,11 @@ def _find_organization(
     if organization is None:
         raise CommandError(f"Organization {external_id!r} not found in {owner.slug}.")
     return organization
+
+
+def _days(text: str) -> int:
+    """Return a number of days; argparse reports what is none."""
+    days = int(text)
+    if not 1 <= days <= _MAX_DAYS:
+        raise argparse.ArgumentTypeError(f"must be between 1 and {_MAX_DAYS}")
+    return days
