@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Django's command line; settings find the embedded servers of `make up`."""
 
+import getpass
 import os
 import sys
 from typing import Any
@@ -10,13 +11,24 @@ class _NamesCommand:
     """A mixin that puts the command's name into the history of what it writes."""
 
     def fetch_command(self, subcommand: str) -> Any:
-        """Return the command; Django's own ones, such as migrate, stay unnamed."""
+        """Return the command, and state it as the actor until the process ends."""
         command = super().fetch_command(subcommand)  # type: ignore[misc]
-        if type(command).__module__.startswith(("orgs.", "metrics.", "billing.")):
-            import pghistory  # noqa: PLC0415  it needs the apps
+        if subcommand not in _SERVERS:
+            from orgs.access.actors import act_as_command  # noqa: PLC0415  needs apps
 
-            pghistory.context(command=subcommand).__enter__()  # type: ignore[no-untyped-call]  # to the end
+            act_as_command(subcommand, _system_user())
         return command
+
+
+# These run for others: what they serve states its actor.
+_SERVERS = frozenset({"runserver", "mcp", "test"})
+
+
+def _system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user, as in some containers
+        return str(os.getuid())
 
 
 def main() -> None:

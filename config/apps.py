@@ -12,10 +12,14 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import celery  # noqa: F401  makes the app current for shared tasks
+        from config import (
+            celery,  # noqa: F401  makes the app current for shared tasks
+            security_events,
+        )
         from config.two_factor import receivers
 
         receivers.connect()
+        security_events.connect()
         post_migrate.connect(_fill_roles)
 
 

@@ -103,6 +103,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.page_middleware.PageGZipMiddleware",
     "config.middleware.RequestIdMiddleware",
+    "config.security_middleware.SecurityLogMiddleware",
     "config.errors.ApiLanguageMiddleware",
     "config.page_middleware.PageCSPMiddleware",
     "config.page_middleware.PageSessionMiddleware",

@@ -36,6 +36,7 @@ from orgs.models import (
     User,
     WhiteLabel,
 )
+from orgs.security_log import Kind, record
 
 
 class VisibleRowsAdmin(admin.ModelAdmin):
@@ -74,6 +75,14 @@ class VisibleRowsAdmin(admin.ModelAdmin):
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
         return False
+
+    def get_object(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """Return the row, if it is visible; a request for another one is recorded."""
+        row = super().get_object(request, *args, **options)
+        if row is None:
+            details = {"method": request.method, "path": request.path}
+            record(Kind.ACCESS_DENIED, details=details)
+        return row
 
 
 @admin.register(WhiteLabel)

@@ -1,10 +1,12 @@
-"""Who acts: the actor of a user or of an authenticated call, for history and log."""
+"""Who acts: a user, an authenticated call, or a command, for history and log."""
 
 from typing import Any
 
+import pghistory
+
 from orgs.access.principals import Principal
 from orgs.models import User
-from orgs.security_log import Actor, ActorKind
+from orgs.security_log import Actor, ActorKind, act_until_the_end
 
 
 def actor_of(user: Any) -> Actor:
@@ -22,3 +24,10 @@ def actor_of_principal(caller: Principal) -> Actor:
             ActorKind.API_KEY, caller.key_id, caller.label, caller.white_label_id
         )
     return Actor(ActorKind.PERSON, caller.user_id, caller.name, caller.white_label_id)
+
+
+def act_as_command(name: str, system_user: str) -> None:
+    """State a command as the actor, with who runs it, until the process ends."""
+    act_until_the_end(Actor(ActorKind.COMMAND, name=f"{name} by {system_user}"))
+    context = pghistory.context(command=name, system_user=system_user)
+    context.__enter__()  # type: ignore[no-untyped-call]

@@ -33,6 +33,7 @@ from orgs import valkey
 from orgs.access.addresses import address_block, client_address
 from orgs.errors import RateLimited, Unavailable
 from orgs.models import User
+from orgs.security_log import Kind, record
 
 logger = logging.getLogger(__name__)
 ACCOUNT_FAILURES = 5
@@ -114,7 +115,12 @@ def counted_attempt(
     `RateLimited` with the seconds to wait, and `Unavailable` without Valkey. An
     `Unavailable` raised in the block returns the attempt: nothing was checked.
     """
-    attempt = _begin(_account(user, name), address_block(client_address(request)))
+    account = _account(user, name)
+    try:
+        attempt = _begin(account, address_block(client_address(request)))
+    except RateLimited:
+        record(Kind.LOGIN_LOCKED, subject=user, account=account)
+        raise
     try:
         yield attempt
     except Unavailable:
@@ -123,6 +129,8 @@ def counted_attempt(
     finally:
         if attempt.is_right:
             _return(attempt)
+        else:
+            record(Kind.LOGIN_FAILED, subject=user, account=account)
 
 
 def remember_address(request: HttpRequest, user: User) -> None:

@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja.utils import check_csrf
 
+from orgs.access.actors import actor_of
 from orgs.access.addresses import client_address
 from orgs.access.attempts import counted_attempt, remember_address
 from orgs.access.backends import RoleBackend
@@ -27,11 +28,12 @@ from orgs.access.principals import Principal, principal_of
 from orgs.access.request_cache import cache_organization
 from orgs.access.second_factor import is_code_valid, require_second_factor
 from orgs.catalog import Scope
-from orgs.crypto import hash_key
+from orgs.crypto import START_LENGTH, hash_key
 from orgs.errors import Forbidden
 from orgs.models import ApiKey, User
 from orgs.queries.accounts import find_account
 from orgs.queries.key_lookup import KeyFacts, find_key
+from orgs.security_log import Kind, record
 
 TOKEN_LIFETIME = timedelta(hours=1)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -85,12 +87,23 @@ def _key_principal(request: HttpRequest, text: str) -> Principal | None:
         hash_key(text), organization_id=organization_id, now=now
     )
     if key is None:
+        record(Kind.API_KEY_REFUSED, account="any", details=_key_start(text))
         count_wrong_key(request)
         return None
     note_use(key, client_address(request), now)
     if organization is not None:
         cache_organization(request, organization)
     return principal_of_key(key)
+
+
+def _key_start(text: str) -> dict[str, str]:
+    """Return the start of a refused key if it is one of a key that exists.
+
+    A revoked or expired key can be recognized by it; other texts may be passwords.
+    """
+    start = text[:START_LENGTH]
+    is_known = ApiKey.objects.filter(start=start, key_hash=hash_key(text)).exists()
+    return {"start": start} if is_known else {}
 
 
 def principal_of_key(key: KeyFacts) -> Principal:
@@ -166,6 +179,7 @@ def log_in(
         attempt.succeed()
     require_second_factor(user)
     remember_address(request, user)
+    record(Kind.LOGIN, subject=user, actor=actor_of(user), details={"method": "API"})
     return user
 
 

@@ -101,3 +101,8 @@ def acting_as(actor: Actor) -> Iterator[Origin]:
     origin = replace(current_origin(), find_actor=lambda: actor)
     with coming_from(origin):
         yield origin
+
+
+def act_until_the_end(actor: Actor) -> None:
+    """State who acts in this process until it ends."""
+    _ORIGIN.set(Origin(find_actor=lambda: actor))

@@ -59,6 +59,8 @@ def test_every_kind_is_described() -> None:
 
 def test_an_event_is_a_row_and_a_line(lines: list[str], acme: WhiteLabel) -> None:
     bob = make_user("bob", white_label=acme)
+    SecurityEvent.objects.all().delete()
+    lines.clear()
     with coming_from(a_request()):
         record(Kind.ROLES_CHANGED, subject=bob, details={"added": ["viewer"]})
 
