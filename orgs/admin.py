@@ -10,6 +10,7 @@ from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, Model, QuerySet, URLField
@@ -17,6 +18,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from orgs import access
+from orgs.commands.accounts import (
+    LastSuperuser,
+    is_last_superuser,
+    last_superuser_kept,
+)
 from orgs.commands.keys import edit_api_key, revoke_api_key
 from orgs.commands.organizations import (
     signal_availability,
@@ -332,14 +338,30 @@ class _SuperusersOnly:
         return False
 
 
+class AccountForm(UserChangeForm):
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        manages = all(data.get(n) for n in ("is_active", "is_staff", "is_superuser"))
+        if not manages and is_last_superuser(self.instance.pk):
+            self.add_error(None, LastSuperuser().message)
+        return data
+
+
 @admin.register(User)
 class AccountAdmin(_SuperusersOnly, UserAdmin):
+    form = AccountForm
     list_display = ("username", "email", "white_label", "is_staff", "is_active")
     list_select_related = ("white_label",)
     fieldsets = (
         *(UserAdmin.fieldsets or ()),
         ("White label", {"fields": ("white_label",)}),
     )
+
+    def save_model(
+        self, request: HttpRequest, obj: User, form: Any, change: bool
+    ) -> None:
+        with last_superuser_kept():
+            super().save_model(request, obj, form, change)
 
 
 admin.site.unregister(Authenticator)  # seeds and recovery codes, which no one may read

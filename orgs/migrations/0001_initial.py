@@ -651,4 +651,6 @@ class Migration(migrations.Migration):
             ),
         ]),
         migrations.RunSQL(_guards.API_KEYS, _guards.DROP_API_KEYS),
+        migrations.RunSQL(_guards.SUPERUSERS, _guards.DROP_SUPERUSERS),
+        migrations.RunSQL(_guards.LOGINS, _guards.DROP_LOGINS),
     ]

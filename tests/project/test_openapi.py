@@ -178,6 +178,7 @@ _INTERNAL = {
     "invalid_encoding", "backfill_not_possible", "exhausted", "refused",
     "integration_not_found", "secret_unreadable", "line_too_long",
     "invalid_address_range", "invalid_expiry", "key_ended", "key_rotated",
+    "last_superuser",
 }  # fmt: skip
 
 
