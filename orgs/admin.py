@@ -5,6 +5,8 @@ Rows are limited to those that the user may see, and changes go through the comm
 
 from typing import Any
 
+from allauth.account import admin as _address_admin  # noqa: F401  it registers a page
+from allauth.account.models import EmailAddress
 from allauth.mfa import admin as _factor_admin  # noqa: F401  it registers a page
 from allauth.mfa.models import Authenticator
 from django import forms
@@ -21,7 +23,7 @@ from orgs import access
 from orgs.commands.accounts import (
     LastSuperuser,
     is_last_superuser,
-    last_superuser_kept,
+    keep_last_superuser,
 )
 from orgs.commands.keys import edit_api_key, revoke_api_key
 from orgs.commands.organizations import (
@@ -45,6 +47,33 @@ from orgs.models import (
 from orgs.security_log import Kind, record
 
 
+class VisibleChoicesFilter(admin.RelatedFieldListFilter):
+    """A filter by organization or white label that offers only visible ones."""
+
+    def field_choices(
+        self, field: Any, request: HttpRequest, model_admin: Any
+    ) -> list[tuple[Any, str]]:
+        visible = _visible_rows(field.related_model, request)
+        ordering = self.field_admin_ordering(field, request, model_admin)
+        choices: list[tuple[Any, str]] = field.get_choices(
+            include_blank=False,
+            ordering=ordering,
+            limit_choices_to={} if visible is None else {"pk__in": visible},
+        )
+        return choices
+
+
+def _visible_rows(model: type[Model], request: HttpRequest) -> QuerySet[Any] | None:
+    """Return the rows of a model that a user may choose; None if it is not limited."""
+    principal = access.principal_of(request.user)
+    if model is Organization:
+        return access.visible(principal).active()
+    if model is WhiteLabel:
+        ids = [label.pk for label in access.visible_white_labels(principal)]
+        return WhiteLabel.objects.filter(pk__in=ids)
+    return None
+
+
 class VisibleRowsAdmin(admin.ModelAdmin):
     """The base of admin pages: only rows and choices of visible organizations.
 
@@ -66,15 +95,23 @@ class VisibleRowsAdmin(admin.ModelAdmin):
         visible = access.visible(principal).values("pk")
         return rows.filter(**{f"{self.organization}__in": visible})
 
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Return the filters; those by a foreign key offer only visible rows."""
+        return [self._visible_filter(name) for name in super().get_list_filter(request)]
+
+    def _visible_filter(self, name: Any) -> Any:
+        if not isinstance(name, str):
+            return name
+        is_relation = self.model._meta.get_field(name).is_relation
+        return (name, VisibleChoicesFilter) if is_relation else name
+
     def formfield_for_foreignkey(
         self, db_field: "ForeignKey[Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
-        principal = access.principal_of(request.user)
-        if db_field.related_model is Organization:
-            kwargs["queryset"] = access.visible(principal).active()
-        elif db_field.related_model is WhiteLabel:
-            ids = [label.pk for label in access.visible_white_labels(principal)]
-            kwargs["queryset"] = WhiteLabel.objects.filter(pk__in=ids)
+        assert isinstance(db_field.related_model, type)  # noqa: S101  for the types
+        visible = _visible_rows(db_field.related_model, request)
+        if visible is not None:
+            kwargs["queryset"] = visible
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_delete_permission(
@@ -320,7 +357,7 @@ class ApiKeyAdmin(VisibleRowsAdmin):
         messages.success(request, f"Revoked API keys: {len(keys)}")
 
 
-class _SuperusersOnly:
+class SuperusersOnly:
     """A mixin for superusers only: staff must not give themselves permissions."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -348,7 +385,7 @@ class AccountForm(UserChangeForm):
 
 
 @admin.register(User)
-class AccountAdmin(_SuperusersOnly, UserAdmin):
+class AccountAdmin(SuperusersOnly, UserAdmin):
     form = AccountForm
     list_display = ("username", "email", "white_label", "is_staff", "is_active")
     list_select_related = ("white_label",)
@@ -360,14 +397,15 @@ class AccountAdmin(_SuperusersOnly, UserAdmin):
     def save_model(
         self, request: HttpRequest, obj: User, form: Any, change: bool
     ) -> None:
-        with last_superuser_kept():
+        with keep_last_superuser():
             super().save_model(request, obj, form, change)
 
 
 admin.site.unregister(Authenticator)  # seeds and recovery codes, which no one may read
+admin.site.unregister(EmailAddress)  # of all white labels; accounts have the address
 admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class RoleAdmin(_SuperusersOnly, GroupAdmin):
+class RoleAdmin(SuperusersOnly, GroupAdmin):
     """The admin page of roles, which `config.roles` writes at each migration."""

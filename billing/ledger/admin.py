@@ -28,6 +28,16 @@ class _OrganizationOwnedAdmin(VisibleRowsAdmin):
 class BillingAccountAdmin(_OrganizationOwnedAdmin):
     list_display = ("organization", "stripe_id", "free_balance", "last_invoice_at")
 
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        """Return what cannot be changed: a customer is linked by an action of Stripe.
+
+        A free choice would tell which customers other white labels have, and could take
+        one of theirs.
+        """
+        return (*super().get_readonly_fields(request, obj), "stripe_id")
+
     def save_model(
         self, request: HttpRequest, obj: BillingAccount, form: Any, change: bool
     ) -> None:

@@ -186,15 +186,17 @@ class LinkCustomerForm(ActionForm):
     )
 
     def clean_customer(self) -> str:
-        """Return the customer's ID; reject one that is linked already.
+        """Return the customer's ID; reject one that is linked in the white label.
 
-        The message does not name the other organization: it may belong to another
-        white label.
+        One that is linked in another white label is accepted like one that does not
+        exist; the action then ends with the same message for both.
         """
         id_: str = self.cleaned_data["customer"]
         if not _CUSTOMER_ID.fullmatch(id_):
             raise ValidationError("Enter a valid customer ID.")
-        if BillingAccount.objects.filter(stripe_id=id_).exists():
+        label = self.organization.white_label_id
+        linked = BillingAccount.objects.filter(organization__white_label=label)
+        if linked.filter(stripe_id=id_).exists():
             raise ValidationError("This customer belongs to another organization.")
         return id_
 

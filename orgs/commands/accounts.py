@@ -1,4 +1,4 @@
-"""What must not become of accounts: somebody has to be able to manage them."""
+"""Changes of accounts that must leave a superuser who can manage them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ def is_last_superuser(user_id: int) -> bool:
 
 
 @contextmanager
-def last_superuser_kept() -> Iterator[None]:
+def keep_last_superuser() -> Iterator[None]:
     """Raise `LastSuperuser` if the database refuses a change of accounts for it.
 
     Two superusers who remove each other at once both pass a check; the second one is

@@ -8,8 +8,9 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from billing.models import BillingPeriod, SpendingLimit
+from billing.models import BillingAccount, BillingPeriod, SpendingLimit
 from metrics.models import OpenPeriod, Rate
+from orgs.admin import SuperusersOnly, VisibleRowsAdmin
 from orgs.models import ApiKey, Organization, WhiteLabel
 from tests.factories import NOW, make_key, make_organization, make_user
 from tests.support.admin import fields
@@ -115,6 +116,52 @@ def test_only_support_and_operators_change_organizations(
     answer = client.post(url, {"name": "New"})
 
     assert (answer.status_code != 403) is may
+
+
+FILTERED = ["orgs_organization", "metrics_rate"]
+
+
+@pytest.mark.parametrize("model", FILTERED)
+def test_filters_offer_only_visible_white_labels(
+    acme: WhiteLabel, client: Client, model: str
+) -> None:
+    """Also when the bound person's white label is one of several."""
+    client.force_login(make_user("bound", "operator", white_label=acme))
+    other = Client()
+    other.force_login(make_user("free", "operator"))
+
+    bound_page, free_page = (one.get(listed(model)) for one in (client, other))
+
+    assert {filtered.title for filtered in free_page.context["cl"].filter_specs} > {
+        filtered.title for filtered in bound_page.context["cl"].filter_specs
+    }
+    assert "Decoy" in free_page.content.decode()
+    assert "Decoy" not in bound_page.content.decode()
+
+
+def test_every_admin_page_limits_its_rows() -> None:
+    """A model of a package that registers itself would show all white labels."""
+    free = {
+        model._meta.label
+        for model, page in admin.site._registry.items()
+        if not isinstance(page, VisibleRowsAdmin | SuperusersOnly)
+    }
+
+    assert free == set()
+
+
+def test_a_customer_is_not_linked_in_the_admin(
+    org: Organization, client: Client
+) -> None:
+    """An error that one exists would tell of customers of other white labels."""
+    client.force_login(make_user("op", "operator", white_label=org.white_label))
+    url = reverse("admin:billing_billingaccount_add")
+
+    page = client.get(url)
+    client.post(url, {"organization": org.pk, "stripe_id": "cus_x", "free_balance": 1})
+
+    assert 'name="stripe_id"' not in page.content.decode()
+    assert not BillingAccount.objects.exclude(stripe_id=None).exists()
 
 
 def test_rows_cannot_be_deleted_in_the_admin() -> None:

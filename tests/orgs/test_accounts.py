@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from orgs.access import issue_token
-from orgs.commands.accounts import LastSuperuser, last_superuser_kept
+from orgs.commands.accounts import LastSuperuser, keep_last_superuser
 from orgs.models import Organization, User
 from tests.factories import make_user
 from tests.support.parallel import together
@@ -30,7 +30,7 @@ def root() -> User:
 def test_the_last_superuser_cannot_be_demoted(
     root: User, change: dict[str, bool]
 ) -> None:
-    with pytest.raises(LastSuperuser), last_superuser_kept():
+    with pytest.raises(LastSuperuser), keep_last_superuser():
         User.objects.filter(pk=root.pk).update(**change)
 
 
@@ -42,7 +42,7 @@ def test_the_last_superuser_cannot_be_deleted(root: User) -> None:
 def test_all_superusers_cannot_be_demoted_at_once(root: User) -> None:
     make_user("second", is_superuser=True)
 
-    with pytest.raises(LastSuperuser), last_superuser_kept():
+    with pytest.raises(LastSuperuser), keep_last_superuser():
         User.objects.update(is_superuser=False)
 
 
@@ -102,7 +102,7 @@ def test_two_superusers_cannot_demote_each_other_at_once() -> None:
 
     def demote(user_id: int) -> bool:
         try:
-            with last_superuser_kept():
+            with keep_last_superuser():
                 User.objects.filter(pk=user_id).update(is_superuser=False)
         except LastSuperuser:
             return False

@@ -208,7 +208,10 @@ def _search_context(action_request: ActionRequest, query: QueryDict) -> dict[str
     if not search.is_bound or not search.is_valid():
         return context
     email = search.cleaned_data["email"]
-    customers, problem = find_customers(email, action_request.organization)
+    sees_all = action_request.staff.principal.sees_all
+    customers, problem = find_customers(
+        email, action_request.organization, sees_all=sees_all
+    )
     is_any_free = any(not customer.is_unavailable for customer in customers)
     return context | {
         "searched": email,

@@ -33,7 +33,7 @@ from billing.stripe.templatetags.actions import action_description
 from orgs.commands import work as work_commands
 from orgs.models import Organization, WhiteLabel
 from orgs.queries.history import list_changes
-from tests.factories import make_user
+from tests.factories import make_organization, make_user
 from tests.support.actions import NOTE, StaffContext, seconds, work
 from tests.support.fake_stripe import FakeStripe
 from tests.support.parallel import together
@@ -186,9 +186,10 @@ def test_a_customer_that_exists_in_stripe_is_not_unlinked(
     assert account.stripe_id == before
 
 
-def test_a_customer_of_another_organization_is_refused_unnamed(
+def test_customers_of_other_white_labels_are_like_ones_that_do_not_exist(
     staff: StaffContext,
 ) -> None:
+    """Neither the search nor an action tells whether an address is a customer."""
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
     linked = customer_of(staff.fake, decoy)
     BillingAccount.objects.create(organization=decoy, stripe_id=linked)
@@ -197,18 +198,42 @@ def test_a_customer_of_another_organization_is_refused_unnamed(
         client = staff.fake.client().v1.customers
         client.update(id_, {"email": "x@example.com", "name": "Secret Decoys Ltd"})
 
-    page = staff.client.get(staff.url("link-customer"), {"email": "x@example.com"})
-    html = page.content.decode()
-    assert "Secret" not in html
-    assert html.count("choices__option--disabled") == 2
-    refused = staff.post("link-customer", customer=linked, email="x@example.com")
-    assert refused.status_code == 422
-    assert list(refused.context["form"].errors) == ["customer"]
-    action = staff.ask("link-customer", customer=named)
+    url = staff.url("link-customer")
+    found, absent = (
+        staff.client.get(url, {"email": f"{name}@example.com"}).context
+        for name in ("x", "absent")
+    )
+    assert found["customers"] == absent["customers"] == []
+    actions = [
+        staff.ask("link-customer", customer=id_) for id_ in (linked, named, "cus_none")
+    ]
 
-    assert (action.state, action.error_code) == ("failed", "billing.customer_taken")
+    answers = {
+        (action.state, action.error_code, action.error.replace(id_, ""))
+        for action, id_ in zip(actions, (linked, named, "cus_none"), strict=True)
+    }
+    assert {answer[:2] for answer in answers} == {("failed", "billing.customer_taken")}
+    assert len(answers) == 1
     assert not BillingAccount.objects.filter(organization=staff.organization).exists()
     assert BillingAccount.objects.get(organization=decoy).stripe_id == linked
+
+
+def test_a_customer_of_the_same_white_label_is_refused_unnamed(
+    staff: StaffContext, acme: WhiteLabel
+) -> None:
+    neighbor = make_organization(acme, "org-8")
+    linked = customer_of(staff.fake, neighbor)
+    BillingAccount.objects.create(organization=neighbor, stripe_id=linked)
+    client = staff.fake.client().v1.customers
+    client.update(linked, {"email": "x@example.com", "name": "Secret Ltd"})
+
+    page = staff.client.get(staff.url("link-customer"), {"email": "x@example.com"})
+    refused = staff.post("link-customer", customer=linked, email="x@example.com")
+
+    assert [customer.is_unavailable for customer in page.context["customers"]] == [True]
+    assert "Secret" not in page.content.decode()
+    assert refused.status_code == 422
+    assert list(refused.context["form"].errors) == ["customer"]
 
 
 def test_invalid_input_creates_no_action(staff: StaffContext) -> None:

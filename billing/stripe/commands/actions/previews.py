@@ -89,10 +89,7 @@ def _find_item(
 
 @dataclass(frozen=True, slots=True)
 class FoundCustomer:
-    """Customer found by email, with the name only if it can be linked.
-
-    The owner of a linked one is not revealed: it may be in another white label.
-    """
+    """Customer found by email, with the name only if it can be linked."""
 
     id: str
     name: str
@@ -102,19 +99,38 @@ class FoundCustomer:
 
 
 def find_customers(
-    email: str, organization: Organization
+    email: str, organization: Organization, *, sees_all: bool
 ) -> tuple[list[FoundCustomer], str]:
-    """Return the customers with an email, newest first, and a problem or empty text."""
+    """Return the customers with an email, newest first, and a problem or empty text.
+
+    A customer of another white label is not among them unless the person `sees_all`:
+    otherwise any address could be tested for being one.
+    """
     try:
         page = gateway.list_customers(email=email, limit=_MAX_CUSTOMERS)
     except GatewayError as error:
         return [], redacted(error.message)
     unavailable = _find_unavailable(page.items, organization)
+    hidden = set() if sees_all else unavailable - _list_known(page.items, organization)
     customers = [
         _found_customer(customer, is_unavailable=customer.id in unavailable)
         for customer in page.items
+        if customer.id not in hidden
     ]
     return customers, ""
+
+
+def _list_known(
+    customers: Sequence[gateway.Customer], organization: Organization
+) -> set[str]:
+    """Return the customers of the white label, by link or, without one, by metadata."""
+    ids = [customer.id for customer in customers]
+    accounts = BillingAccount.objects.filter(stripe_id__in=ids)
+    owners = dict(accounts.values_list("stripe_id", "organization_id"))
+    owners = {c.id: owners.get(c.id, c.organization_id) for c in customers}
+    label = Organization.objects.filter(white_label=organization.white_label_id)
+    known = set(label.filter(pk__in=filter(None, owners.values())).values_list("pk"))
+    return {id_ for id_, owner in owners.items() if (owner,) in known}
 
 
 def _find_unavailable(

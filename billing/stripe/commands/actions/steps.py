@@ -27,6 +27,8 @@ from orgs.models import Organization
 
 Kind = StripeAction.Kind
 Answer = dict[str, Any]
+# One message for both: which customers other white labels have is not to be tested.
+_NOT_FREE = "{} does not exist in Stripe, or belongs to another organization."
 
 
 def _key(action: StripeAction, step: str) -> str:
@@ -66,7 +68,7 @@ def _create_customer(action: StripeAction) -> Answer:
 def _link_customer(action: StripeAction) -> Answer:
     customer_id = action.parameters["customer"]
     with object_lock(customer_id):
-        check_free(gateway.get_customer(customer_id), action.organization)
+        check_free(_get_customer(customer_id), action.organization)
         customer = gateway.update_customer(
             customer_id,
             metadata=_customer_metadata(action.organization),
@@ -76,17 +78,28 @@ def _link_customer(action: StripeAction) -> Answer:
     return _link_answer(action, customer)
 
 
+def _get_customer(customer_id: str) -> gateway.Customer:
+    """Return a customer; raise `CustomerTaken` if there is none.
+
+    A person of one white label must not learn which customers others have.
+    """
+    try:
+        return gateway.get_customer(customer_id)
+    except gateway.Missing:
+        raise CustomerTaken(_NOT_FREE.format(customer_id)) from None
+
+
 def check_free(customer: gateway.Customer, organization: Organization) -> None:
     """Raise `CustomerTaken` if a customer belongs to another organization.
 
     The error does not name the owner, which may be in another white label.
     """
-    if customer.is_deleted:
-        raise ActionNotPossible("This customer was deleted in Stripe.")
     accounts = BillingAccount.objects.filter(stripe_id=customer.id)
     is_linked = accounts.exclude(organization=organization).exists()
     if is_linked or customer.organization_id not in (None, organization.pk):
-        raise CustomerTaken(f"{customer.id} belongs to another organization.")
+        raise CustomerTaken(_NOT_FREE.format(customer.id))
+    if customer.is_deleted:
+        raise ActionNotPossible("This customer was deleted in Stripe.")
 
 
 def _link_answer(action: StripeAction, customer: gateway.Customer) -> Answer:
