@@ -105,7 +105,8 @@ def _session(username: str, backend: str, *, is_superuser: bool = False) -> str:
     """Sign in a user and return the value of the session cookie."""
     from django.contrib import auth
     from django.contrib.auth.models import Group
-    from django.contrib.sessions.backends.db import SessionStore
+
+    from orgs.access.sessions import SessionStore
 
     user, _ = auth.get_user_model().objects.get_or_create(
         username=username, defaults={"is_staff": True, "is_superuser": is_superuser}

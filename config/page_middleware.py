@@ -84,6 +84,16 @@ class PageCSPMiddleware(_ForPages, CSPMiddleware):
 class PageSessionMiddleware(_ForPages, SessionMiddleware):
     """Sessions for pages; an API call with a key reads and sets no cookie."""
 
+    def process_request(self, request: HttpRequest) -> None:
+        """Give the session its request, of which its row states the device."""
+        super().process_request(request)
+        request.session.request = request  # type: ignore[attr-defined]
+
+    def process_response(self, request: Any, response: Any) -> Any:
+        """Note that a session which was read is in use."""
+        request.session.note_use()
+        return super().process_response(request, response)
+
 
 class PageAuthenticationMiddleware(_ForPages, AuthenticationMiddleware):
     """The user of a session; an API call with a key is anonymous until `api_auth`."""

@@ -40,6 +40,15 @@ def _flag(name: str, *, default: bool) -> bool:
     return default
 
 
+def _number(name: str, default: int, *, at_most: int) -> int:
+    """Read a whole number from 1 to a limit; refuse to start with any other text."""
+    text = env.str(name, "").strip() or str(default)
+    is_number = text.isascii() and text.isdecimal() and len(text) < 10  # noqa: PLR2004
+    if not is_number or not 1 <= int(text) <= at_most:
+        raise ImproperlyConfigured(f"{name} must be a number from 1 to {at_most}")
+    return int(text)
+
+
 STATE_DIR = paths.state_dir()
 DEBUG = _flag("DEBUG", default=False)
 # Off only where the product itself listens on loopback without TLS (`make up`, tests).
@@ -88,7 +97,6 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django.contrib.messages",
     "django.contrib.postgres",
-    "django.contrib.sessions",
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
@@ -347,6 +355,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="*"),
         "options": {"expires": 60},
     },
+    "delete-expired-sessions": {
+        "task": "orgs.tasks.delete_expired_sessions",
+        "schedule": crontab(minute="44"),
+        "options": {"expires": 3_600},
+    },
     "delete-idempotency-keys": {
         "task": "orgs.tasks.delete_idempotency_keys",
         "schedule": crontab(minute="29"),
@@ -476,8 +489,16 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
 SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_SECURE = HTTPS_ONLY
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS_ONLY else "session"
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_ENGINE = "orgs.access.sessions"
+# A session that was not used for so long ends, and each one so long after its login.
+SESSION_IDLE = timedelta(minutes=_number("SESSION_IDLE_MINUTES", 60, at_most=1_440))
+SESSION_LONGEST = timedelta(hours=_number("SESSION_MAX_HOURS", 12, at_most=168))
+if SESSION_IDLE > SESSION_LONGEST:
+    raise ImproperlyConfigured("SESSION_IDLE_MINUTES must be within SESSION_MAX_HOURS")
+# How long a login or its confirmation is proof enough for changes of access and money.
+REAUTHENTICATION = timedelta(
+    minutes=_number("REAUTHENTICATION_MINUTES", 15, at_most=60)
+)
 CSRF_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_HTTPONLY = True  # htmx reads the token from <body hx-headers>
 CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS_ONLY else "csrftoken"

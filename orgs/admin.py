@@ -33,6 +33,7 @@ from orgs.commands.organizations import (
     signal_entitlements,
     signal_people,
 )
+from orgs.commands.sessions import end_all_sessions
 from orgs.commands.white_labels import create_owner
 from orgs.forms import AddressRangesField
 from orgs.models import (
@@ -384,6 +385,12 @@ class AccountForm(UserChangeForm):
         return data
 
 
+_ACCESS_FIELDS = frozenset({
+    "groups", "user_permissions", "is_superuser", "is_staff", "is_active",
+    "white_label",
+})  # fmt: skip
+
+
 @admin.register(User)
 class AccountAdmin(SuperusersOnly, UserAdmin):
     form = AccountForm
@@ -399,6 +406,17 @@ class AccountAdmin(SuperusersOnly, UserAdmin):
     ) -> None:
         with keep_last_superuser():
             super().save_model(request, obj, form, change)
+
+    def save_related(
+        self, request: HttpRequest, form: Any, formsets: Any, change: bool
+    ) -> None:
+        """Save, and let other rights begin with another login.
+
+        A person who changes their account goes on in a session with a new key.
+        """
+        super().save_related(request, form, formsets, change)
+        if change and _ACCESS_FIELDS.intersection(form.changed_data):
+            end_all_sessions(form.instance, reason="changed access")
 
 
 admin.site.unregister(Authenticator)  # seeds and recovery codes, which no one may read

@@ -9,6 +9,7 @@ class OrgsConfig(AppConfig):
     name = "orgs"
 
     def ready(self) -> None:
+        from orgs.access import receivers
         from orgs.commands.editing import delete_organization
         from orgs.commands.factors import encryption, logins
         from orgs.commands.jobs import register_job
@@ -17,6 +18,7 @@ class OrgsConfig(AppConfig):
 
         encryption.connect()
         logins.connect()
+        receivers.connect()
         register_job(
             Job.Kind.DELETE_ORGANIZATION,
             lambda job: delete_organization(job.organization),

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from orgs.commands import idempotency, jobs
+from orgs.commands import idempotency, jobs, sessions
 from orgs.commands.work import list_forgotten
 from orgs.models import Job
 from orgs.queue.enqueue import enqueue
@@ -28,3 +28,10 @@ def delete_idempotency_keys() -> None:
     """Delete old idempotency keys; the next run continues."""
     if idempotency.delete_old_keys():
         enqueue(delete_idempotency_keys)
+
+
+@shared_task
+def delete_expired_sessions() -> None:
+    """Delete sessions that are over; the next run continues."""
+    if sessions.delete_expired_sessions():
+        enqueue(delete_expired_sessions)

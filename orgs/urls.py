@@ -3,6 +3,7 @@ from django.urls import path
 from orgs.views.history import fleet_history, history
 from orgs.views.keys import api_keys, edit_key, revoke_key, rotate_key
 from orgs.views.organizations import people
+from orgs.views.sessions import end_all, end_one, sessions
 
 app_name = "orgs"
 urlpatterns = [
@@ -13,4 +14,10 @@ urlpatterns = [
     path("api-keys/<int:key_id>/", edit_key, name="edit_key"),
     path("api-keys/<int:key_id>/rotate/", rotate_key, name="rotate_key"),
     path("api-keys/<int:key_id>/revoke/", revoke_key, name="revoke_key"),
+    path("accounts/sessions/", sessions, name="sessions"),
+    path("accounts/sessions/end/", end_one, name="end_session"),
+    path("accounts/sessions/end-all/", end_all, name="end_sessions"),
+    path("people/<int:user_id>/sessions/", sessions, name="sessions_of"),
+    path("people/<int:user_id>/sessions/end/", end_one, name="end_session_of"),
+    path("people/<int:user_id>/sessions/end-all/", end_all, name="end_sessions_of"),
 ]

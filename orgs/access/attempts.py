@@ -107,13 +107,18 @@ class Attempt:
 
 @contextmanager
 def counted_attempt(
-    request: HttpRequest, user: User | None, name: str = ""
+    request: HttpRequest,
+    user: User | None,
+    name: str = "",
+    *,
+    kind: Kind = Kind.LOGIN_FAILED,
 ) -> Iterator[Attempt]:
     """Count an attempt at the secret of an account, and check it inside of the block.
 
-    `name` is what the caller sent, for an account that does not exist. Raises
-    `RateLimited` with the seconds to wait, and `Unavailable` without Valkey. An
-    `Unavailable` raised in the block returns the attempt: nothing was checked.
+    `name` is what the caller sent, for an account that does not exist; `kind` is what
+    the security log calls a failure. Raises `RateLimited` with the seconds to wait, and
+    `Unavailable` without Valkey. An `Unavailable` raised in the block returns the
+    attempt: nothing was checked.
     """
     account = _account(user, name)
     try:
@@ -130,7 +135,7 @@ def counted_attempt(
         if attempt.is_right:
             _return(attempt)
         else:
-            record(Kind.LOGIN_FAILED, subject=user, account=account)
+            record(kind, subject=user, account=account)
 
 
 def remember_address(request: HttpRequest, user: User) -> None:

@@ -8,6 +8,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import unquote
 
 import jwt
@@ -200,7 +201,8 @@ def check_password_again(request: HttpRequest, user: User, password: str) -> boo
 
     Counts and raises as `log_in` does.
     """
-    with counted_attempt(request, user) as attempt:
+    failure = Kind.REAUTHENTICATION_FAILED
+    with counted_attempt(request, user, kind=failure) as attempt:
         if is_right := user.check_password(password):
             attempt.succeed()
     return is_right
@@ -212,41 +214,51 @@ def _check(request: HttpRequest, name: str, password: str) -> User | None:
     return user if isinstance(user, User) else None
 
 
-def issue_token(user: User) -> str:
+def issue_token(user: User, *, logged_in_at: int | None = None) -> str:
     """Return a signed login token, valid for an hour.
 
-    A change of the password or of second factors, or a disabled account, ends it
-    earlier.
+    A change of the password, of roles, or of second factors, a disabled account, or the
+    end of all sessions ends it earlier. `logged_in_at` is that of the token it renews:
+    a login can be renewed for `SESSION_MAX_HOURS`.
     """
     now = timezone.now()
+    began = logged_in_at or int(now.timestamp())
+    last = began + int(settings.SESSION_LONGEST.total_seconds())
     claims = {
         "sub": str(user.pk),
         "iat": now,
-        "exp": now + TOKEN_LIFETIME,
+        "exp": min(int((now + TOKEN_LIFETIME).timestamp()), last),
         "was": user.get_session_auth_hash()[:16],
+        "auth_time": began,
     }
     return jwt.encode(claims, _signing_key(), algorithm=_ALGORITHM)
 
 
 def _token_principal(request: HttpRequest, text: str) -> Principal | None:
-    user = _token_user(text)
+    claims = _token_claims(text)
+    user = _token_user(claims) if claims else None
     if user is None:
         count_wrong_key(request)
         return None
     require_second_factor(user)
-    return principal_of(user)
+    return principal_of(user, logged_in_at=claims["auth_time"])
 
 
-def _token_user(text: str) -> User | None:
+def _token_claims(text: str) -> dict[str, Any]:
+    """Return what a token states, or nothing if it is not valid."""
     try:
-        claims = jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             text,
             _signing_key(),
             algorithms=[_ALGORITHM],
-            options={"require": ["sub", "exp", "was"]},
+            options={"require": ["sub", "exp", "was", "auth_time"]},
         )
     except jwt.InvalidTokenError:
-        return None
+        return {}
+    return claims
+
+
+def _token_user(claims: dict[str, Any]) -> User | None:
     user = RoleBackend().get_user(int(claims["sub"]))
     if user is None or user.get_session_auth_hash()[:16] != claims["was"]:
         return None

@@ -24,7 +24,8 @@ class Principal:
 
     `key_id` is set for an API key, `user_id` for a user. `by_session` is true if a
     browser's session cookie was the credential; a write then needs a CSRF token.
-    `name` identifies it, such as `key 7`; `label` is what history and logs show.
+    `logged_in_at`, of a login token, is when its password was sent, in seconds since
+    1970. `name` identifies it, such as `key 7`; `label` is what history and logs show.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Principal:
     user_id: int | None = None
     by_session: bool = False
     label: str = ""
+    logged_in_at: int | None = None
 
     def require(self, scope: Scope) -> None:
         """Raise `Forbidden` if the scope is missing; the message names it."""
@@ -51,7 +53,12 @@ class Principal:
         return self.sees_all and self.organization_id is None
 
 
-def principal_of(user: User | AnonymousUser, *, by_session: bool = False) -> Principal:
+def principal_of(
+    user: User | AnonymousUser,
+    *,
+    by_session: bool = False,
+    logged_in_at: int | None = None,
+) -> Principal:
     """Return the principal of a user.
 
     A user of a white label sees its organizations; staff without one see all. Anonymous
@@ -69,4 +76,5 @@ def principal_of(user: User | AnonymousUser, *, by_session: bool = False) -> Pri
         sees_all=user.is_staff and user.white_label_id is None,
         user_id=user.pk,
         by_session=by_session,
+        logged_in_at=logged_in_at,
     )

@@ -94,13 +94,15 @@ def refresh(request: HttpRequest) -> Any:
     """Return a new login token for a valid one, which is sent as `Bearer`.
 
     The client of the contract asks for one every minute. The old token stays valid
-    until it expires. An API key is refused: it needs no renewal.
+    until it expires. A login can be renewed for 12 hours, or what the installation
+    sets. An API key is refused: it needs no renewal.
     """
     caller = principal(request)
     if caller.user_id is None or caller.by_session:
         raise Unauthorized("Send a login token.")
     count_call(caller)
-    return {"token": issue_token(User.objects.get(pk=caller.user_id))}
+    user = User.objects.get(pk=caller.user_id)
+    return {"token": issue_token(user, logged_in_at=caller.logged_in_at)}
 
 
 def _token(request: HttpRequest, name: str, password: str, *, code: str = "") -> str:

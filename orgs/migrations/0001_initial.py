@@ -157,6 +157,22 @@ class Migration(migrations.Migration):
                 ],
             ),
             migrations.CreateModel(
+                name='Session',
+                fields=[
+                    ('session_key', models.CharField(max_length=40, primary_key=True, serialize=False, verbose_name='session key')),
+                    ('session_data', models.TextField(verbose_name='session data')),
+                    ('expire_date', models.DateTimeField(db_index=True, verbose_name='expire date')),
+                    ('began_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('last_seen_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('address', models.CharField(blank=True, max_length=45)),
+                    ('user_agent', models.CharField(blank=True, max_length=300)),
+                    ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='sessions', to=settings.AUTH_USER_MODEL)),
+                ],
+                options={
+                    'indexes': [models.Index(fields=['user', '-last_seen_at'], name='session_by_user')],
+                },
+            ),
+            migrations.CreateModel(
                 name='ApiKey',
                 fields=[
                     ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

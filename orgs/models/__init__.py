@@ -7,6 +7,7 @@ from orgs.models.organizations import Entitlements, Organization
 from orgs.models.people import Member, Project
 from orgs.models.search import SearchWord
 from orgs.models.security import SecurityEvent
+from orgs.models.sessions import Session
 from orgs.models.users import User
 from orgs.models.white_labels import WhiteLabel
 
@@ -21,6 +22,7 @@ __all__ = [
     "Project",
     "SearchWord",
     "SecurityEvent",
+    "Session",
     "User",
     "WhiteLabel",
 ]

@@ -193,6 +193,11 @@ STAFF_PAGES = {
 }
 # Two are POST only: see test_api_keys_page and test_key_addresses.
 KEY_PAGES = {"orgs:edit_key", "orgs:rotate_key", "orgs:revoke_key"}
+# See test_sessions: of the account, or of another one for superusers.
+SESSION_PAGES = {
+    *("orgs:sessions", "orgs:end_session", "orgs:end_sessions"),
+    *("orgs:sessions_of", "orgs:end_session_of", "orgs:end_sessions_of"),
+}
 # Routes of one row, most of them POST only: see test_stripe_pages and test_actions.
 ROW_PAGES = {
     *("billing:fleet_table", "billing:organization_table"),  # see test_tables
@@ -329,7 +334,14 @@ def test_every_operation_is_in_a_table() -> None:
 
 
 def test_every_page_is_in_a_table() -> None:
-    known = {*ORGANIZATION_PAGES, *STAFF_PAGES, *KEY_PAGES, *ROW_PAGES, *OPEN_PAGES}
+    known = {
+        *ORGANIZATION_PAGES,
+        *STAFF_PAGES,
+        *KEY_PAGES,
+        *ROW_PAGES,
+        *SESSION_PAGES,
+        *OPEN_PAGES,
+    }
 
     assert set(page_names()) - {"api-root"} == known
 

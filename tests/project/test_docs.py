@@ -34,7 +34,7 @@ NOT_TESTED = {
     "docs/operations.md": ["production with its own database, under a supervisor"],
     "docs/performance.md": ["takes minutes", "takes minutes"],
 }
-SETTING = re.compile(r'(?:env\.\w+|_flag)\(\s*"([A-Z_]+)"')
+SETTING = re.compile(r'(?:env\.\w+|_flag|_number)\(\s*"([A-Z_]+)"')
 MEANT = re.compile(r"^\| ((?:`[A-Z_]+`(?:, )?)+) \|", re.M)
 
 
