@@ -13,8 +13,12 @@ from django.http import HttpRequest, HttpResponse
 
 from orgs.access.addresses import client_address
 from orgs.access.attempts import remember_address
-from orgs.access.credentials import check_login, check_password_again
-from orgs.errors import RateLimited, Unavailable
+from orgs.access.credentials import (
+    check_login,
+    check_password_again,
+    is_single_sign_on_required,
+)
+from orgs.errors import RateLimited, SingleSignOnRequired, Unavailable
 from orgs.models import User
 from orgs.web.http import is_internal_path
 
@@ -41,6 +45,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         name = credentials.get("username") or credentials.get("email") or ""
         with refused_in_form(request):
             return check_login(request, name, credentials["password"])
+
+    def pre_login(
+        self, request: HttpRequest, user: User, **options: Any
+    ) -> HttpResponse | None:
+        """Refuse every login but single sign-on if that is required, passkeys too."""
+        is_single_sign_on = getattr(request, "is_single_sign_on", False)
+        if not is_single_sign_on and is_single_sign_on_required(user.get_username()):
+            raise SingleSignOnRequired
+        response: HttpResponse | None = super().pre_login(request, user, **options)
+        return response
 
     def reauthenticate(self, user: User, password: str) -> bool:
         """Return whether a logged-in user knows the password; counted as a login."""
@@ -98,6 +112,8 @@ def refused_in_form(request: HttpRequest) -> Iterator[None]:
     """
     try:
         yield
+    except SingleSignOnRequired as error:
+        raise ValidationError(error.message, code=error.code) from None
     except RateLimited as error:
         request.retry_after = error.retry_after  # type: ignore[attr-defined]
         raise ValidationError(_wait_text(error.retry_after), code=error.code) from None

@@ -44,6 +44,9 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "nav": SimpleLazyObject(lambda: _nav(request)),
         "plotly_src": SimpleLazyObject(lambda: static("plotly/plotly.min.js")),
         "site_name": settings.SITE_NAME,
+        "sso_name": settings.SSO.name if settings.SSO else "",
+        "is_sso_only": settings.SSO_ONLY,
+        "has_break_glass": bool(settings.SSO_BREAK_GLASS),
     }
 
 

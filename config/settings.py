@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.dev.servers import paths
 from config.mail import email_settings
+from config.sso.options import read_options
 from metrics.events import read_retention
 from orgs.crypto import read_keys
 from orgs.days import read_days
@@ -101,6 +102,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
     "django_htmx",
     "pghistory",
     "pgtrigger",
@@ -453,6 +455,27 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 # Codes of the step before and after, too: clocks of telephones differ.
 MFA_TOTP_TOLERANCE = 1
+# Single sign-on: one provider of OpenID Connect, or none.
+try:
+    SSO = read_options(
+        {
+            "OIDC_ISSUER": env.str("OIDC_ISSUER", ""),
+            "OIDC_CLIENT_ID": env.str("OIDC_CLIENT_ID", ""),
+            "OIDC_CLIENT_SECRET": env.str("OIDC_CLIENT_SECRET", ""),
+            "OIDC_NAME": env.str("OIDC_NAME", ""),
+            "OIDC_GROUPS_CLAIM": env.str("OIDC_GROUPS_CLAIM", ""),
+            "OIDC_ROLES": env.str("OIDC_ROLES", ""),
+        },
+        enforces_two_factor=_flag("OIDC_ENFORCES_TWO_FACTOR", default=False),
+    )
+except ValueError as error:
+    raise ImproperlyConfigured(str(error)) from None
+SSO_ONLY = _flag("SSO_ONLY", default=False)
+# Names of accounts that may log in with a password all the same.
+SSO_BREAK_GLASS = frozenset(env.list("SSO_BREAK_GLASS", default=[]))
+if (SSO_ONLY or SSO_BREAK_GLASS) and SSO is None:
+    raise ImproperlyConfigured("SSO_ONLY and SSO_BREAK_GLASS require OIDC_ISSUER")
+SOCIALACCOUNT_ADAPTER = "config.sso.adapter.SsoAdapter"
 # Accounts are made by superusers and sign-up is closed, so addresses are not claimed.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_TOTP_ISSUER = SITE_NAME

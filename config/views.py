@@ -179,6 +179,12 @@ def _rows() -> list[dict[str, Any]]:
     ]
 
 
+@login_not_required
+def not_found(request: HttpRequest, _: str = "") -> HttpResponse:
+    """Answer 404 in place of a view of a library that Orgdesk does not offer."""
+    raise Http404
+
+
 def health(request: HttpRequest) -> HttpResponse:
     """Answer that the process is alive, without the database or the broker."""
     return HttpResponse("ok", content_type="text/plain")

@@ -9,6 +9,8 @@ from allauth.account import admin as _address_admin  # noqa: F401  it registers 
 from allauth.account.models import EmailAddress
 from allauth.mfa import admin as _factor_admin  # noqa: F401  it registers a page
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount import admin as _provider_admin  # noqa: F401  the same
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -419,6 +421,8 @@ class AccountAdmin(SuperusersOnly, UserAdmin):
             end_all_sessions(form.instance, reason="changed access")
 
 
+for _model in (SocialAccount, SocialApp, SocialToken):
+    admin.site.unregister(_model)  # the environment names the provider; none is stored
 admin.site.unregister(Authenticator)  # seeds and recovery codes, which no one may read
 admin.site.unregister(EmailAddress)  # of all white labels; accounts have the address
 admin.site.unregister(Group)

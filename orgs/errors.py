@@ -60,6 +60,16 @@ class TwoFactorRequired(DomainError):
         super().__init__("Log in on the website and set up two-factor login first.")
 
 
+class SingleSignOnRequired(DomainError):
+    """Passwords are not accepted: accounts log in at the provider."""
+
+    status = 403
+    code = "single_sign_on_required"
+
+    def __init__(self) -> None:
+        super().__init__("Passwords are off. Log in on the website by single sign-on.")
+
+
 class CodeUnavailable(DomainError):
     """The account has a second factor that API clients cannot send."""
 

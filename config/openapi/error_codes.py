@@ -17,6 +17,7 @@ CODES = {
     "csrf_failed": "A write in a browser session had no valid CSRF token.",
     "two_factor_required": "The account has to set up two-factor login on the website"
     " first.",
+    "single_sign_on_required": "Passwords are off: accounts log in by single sign-on.",
     "two_factor_code_unavailable": "The account logs in with a passkey: send a recovery"
     " code, or use an API key.",
     "not_found": "What the path names does not exist, or may not be seen.",
@@ -127,6 +128,7 @@ _BY_STATUS = {
         "organization.invalid_access",
         "two_factor_required",
         "address_not_allowed",
+        "single_sign_on_required",
     ),
     "404": ("not_found",),
     "409": ("conflict",),
@@ -213,7 +215,11 @@ def _of_status(name: str, call: str, status: str, operation: Node) -> Iterable[s
 
 def _of_refused(name: str, call: str) -> Iterable[str]:
     if name in _LOGINS:
-        return ("two_factor_required", "two_factor_code_unavailable")
+        return (
+            "two_factor_required",
+            "two_factor_code_unavailable",
+            "single_sign_on_required",
+        )
     is_write = not call.startswith("GET ")
     return (*_BY_STATUS["403"], "csrf_failed") if is_write else _BY_STATUS["403"]
 

@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 
 from config.error_formats import is_api
-from orgs.access.second_factor import is_second_factor_missing
+from orgs.access.second_factor import is_second_factor_missing_in
 from orgs.models import User
 
 _ENROLLMENT = "mfa_index"
@@ -23,6 +23,7 @@ _OPEN_VIEWS = frozenset(
         *("mfa_view_recovery_codes", "mfa_generate_recovery_codes"),
         *("mfa_reauthenticate", "mfa_reauthenticate_webauthn"),
         *("account_login", "account_logout", "mfa_login_webauthn"),
+        *("sso_login", "sso_callback"),
         *("account_change_password", "account_set_password"),
         *("account_reauthenticate", "account_inactive"),
         *("account_reset_password", "account_reset_password_done"),
@@ -55,7 +56,7 @@ class SecondFactorMiddleware:
         user = request.user
         if not isinstance(user, User) or _is_open(request):
             return None
-        if not is_second_factor_missing(user):
+        if not is_second_factor_missing_in(request, user):
             return None
         if is_public(view_func) and not request.path.startswith(_ADMIN):
             request.user = AnonymousUser()

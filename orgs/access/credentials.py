@@ -27,10 +27,14 @@ from orgs.access.limits import count_wrong_key
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal, principal_of
 from orgs.access.request_cache import cache_organization
-from orgs.access.second_factor import is_code_valid, require_second_factor
+from orgs.access.second_factor import (
+    is_code_valid,
+    is_second_factor_missing_in,
+    require_second_factor,
+)
 from orgs.catalog import Scope
 from orgs.crypto import START_LENGTH, hash_key
-from orgs.errors import Forbidden
+from orgs.errors import Forbidden, SingleSignOnRequired, TwoFactorRequired
 from orgs.models import ApiKey, User
 from orgs.queries.accounts import find_account
 from orgs.queries.key_lookup import KeyFacts, find_key
@@ -159,7 +163,8 @@ def _session_principal(request: HttpRequest) -> Principal | None:
         return None
     if request.method not in _SAFE_METHODS and check_csrf(request):
         raise Forbidden("The CSRF token is missing or invalid.", code="csrf_failed")
-    require_second_factor(user)
+    if is_second_factor_missing_in(request, user):
+        raise TwoFactorRequired
     return principal_of(user, by_session=True)
 
 
@@ -173,6 +178,7 @@ def log_in(
     if they cannot be counted. Raises `TwoFactorRequired` for an account that has to set
     up two-factor login, and `CodeUnavailable` for one with passkeys.
     """
+    require_password_login(name)
     with counted_attempt(request, find_account(name), name) as attempt:
         user = _check(request, name, password)
         if user is None or not is_code_valid(user, code):
@@ -189,6 +195,7 @@ def check_login(request: HttpRequest, name: str, password: str) -> User | None:
 
     The second factor is another step. Counts and raises as `log_in` does.
     """
+    require_password_login(name)
     with counted_attempt(request, find_account(name), name) as attempt:
         user = _check(request, name, password)
         if user is not None:
@@ -206,6 +213,20 @@ def check_password_again(request: HttpRequest, user: User, password: str) -> boo
         if is_right := user.check_password(password):
             attempt.succeed()
     return is_right
+
+
+def is_single_sign_on_required(name: str) -> bool:
+    """Return whether the account of this name may log in at the provider only."""
+    return settings.SSO_ONLY and name not in settings.SSO_BREAK_GLASS
+
+
+def require_password_login(name: str) -> None:
+    """Raise `SingleSignOnRequired` unless the account may log in with a password.
+
+    Nothing is looked up or hashed: all other names get the same answer.
+    """
+    if is_single_sign_on_required(name):
+        raise SingleSignOnRequired
 
 
 def _check(request: HttpRequest, name: str, password: str) -> User | None:
@@ -240,6 +261,7 @@ def _token_principal(request: HttpRequest, text: str) -> Principal | None:
     if user is None:
         count_wrong_key(request)
         return None
+    require_password_login(user.get_username())
     require_second_factor(user)
     return principal_of(user, logged_in_at=claims["auth_time"])
 

@@ -6,11 +6,14 @@ All entry points ask this module: the middleware of pages and Django's admin, an
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.http import HttpRequest
 
 from orgs.commands.factors import use_code
 from orgs.errors import CodeUnavailable, TwoFactorRequired
 from orgs.models import User
 
+# In a session that began with two factors at the provider: the ID of its account.
+PROVIDER_SESSION_KEY = "second_factor_at_provider"
 _FACTOR_TYPES = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
@@ -35,6 +38,13 @@ def require_second_factor(user: User) -> None:
     """Raise `TwoFactorRequired` for an account that has to set it up first."""
     if is_second_factor_missing(user):
         raise TwoFactorRequired
+
+
+def is_second_factor_missing_in(request: HttpRequest, user: User) -> bool:
+    """Return the same of a session, which may have begun with two factors elsewhere."""
+    if request.session.get(PROVIDER_SESSION_KEY) == user.pk:
+        return False
+    return is_second_factor_missing(user)
 
 
 def is_code_valid(user: User, code: str) -> bool:

@@ -25,7 +25,12 @@ from orgs.outbound.connections import (
     open_connection,
 )
 from orgs.outbound.names import NameNotResolved
-from orgs.outbound.urls import Endpoint, find_addresses, read_url
+from orgs.outbound.urls import (
+    Endpoint,
+    find_addresses,
+    find_any_addresses,
+    read_url,
+)
 from orgs.outbound.values import Answer, ErrorKind, Target
 
 _REDIRECT, _ERROR, _SERVER_ERROR = 300, 400, 500
@@ -72,7 +77,7 @@ def send(target: Target, body: bytes, headers: Mapping[str, str]) -> Answer:
 
 def _send(target: Target, body: bytes, headers: Mapping[str, str]) -> Answer:
     deadline = Deadline(target.deadline)
-    endpoint, addresses = _find_addresses(target.url, deadline)
+    endpoint, addresses = _find_addresses(target, deadline)
     connection = _connect(endpoint, addresses, deadline)
     try:
         answer = _exchange(connection, endpoint, target.method, body, headers)
@@ -89,10 +94,13 @@ def _send(target: Target, body: bytes, headers: Mapping[str, str]) -> Answer:
         deadline.release()
 
 
-def _find_addresses(url: str, deadline: Deadline) -> tuple[Endpoint, Sequence[Address]]:
+def _find_addresses(
+    target: Target, deadline: Deadline
+) -> tuple[Endpoint, Sequence[Address]]:
+    find = find_any_addresses if target.is_configured else find_addresses
     try:
-        endpoint = read_url(url)
-        return endpoint, find_addresses(endpoint, seconds=deadline.remaining)
+        endpoint = read_url(target.url)
+        return endpoint, find(endpoint, seconds=deadline.remaining)
     except UrlNotAllowed as error:
         raise _Failed(ErrorKind.REFUSED_ADDRESS, error.message) from None
     except NameNotResolved as error:

@@ -96,14 +96,20 @@ def find_addresses(endpoint: Endpoint, *, seconds: float) -> Sequence[Address]:
     """
     if not (endpoint.is_public_form or settings.OUTBOUND_ALLOWED_NETWORKS):
         raise UrlNotAllowed(endpoint.refusal)
-    addresses: Sequence[Address] = (
-        [endpoint.literal]
-        if endpoint.literal
-        else resolve(endpoint.host, endpoint.port, seconds=seconds)
-    )
+    addresses = find_any_addresses(endpoint, seconds=seconds)
     if not all(map(endpoint.admits, addresses)):
         raise UrlNotAllowed(endpoint.refusal or _NOT_PUBLIC)
     return addresses
+
+
+def find_any_addresses(endpoint: Endpoint, *, seconds: float) -> Sequence[Address]:
+    """Return the addresses of a URL, private ones too: only for URLs of settings.
+
+    Raises `NameNotResolved`.
+    """
+    if endpoint.literal:
+        return [endpoint.literal]
+    return resolve(endpoint.host, endpoint.port, seconds=seconds)
 
 
 def read_url(text: str) -> Endpoint:

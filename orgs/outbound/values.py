@@ -26,13 +26,15 @@ class Target:
     """The destination of a request; `deadline` is its total time, in seconds.
 
     `breaker` names the circuit breaker, such as `integration:7`: targets with the same
-    name fail together. Without a name there is none, for a test by a person.
+    name fail together. Without a name there is none, for a test by a person. A URL that
+    `is_configured` by a setting may be at any address.
     """
 
     url: str
     breaker: str = ""
     deadline: float = 5.0
     method: Literal["GET", "POST", "PUT"] = "POST"
+    is_configured: bool = False
 
 
 @dataclass(frozen=True, slots=True)

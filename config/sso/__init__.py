@@ -1,0 +1,1 @@
+"""Single sign-on by OpenID Connect: one provider, which the environment names."""
