@@ -48,6 +48,7 @@ def set_targets(request: HttpRequest, data: Body[IntegrationsIn]) -> HttpRespons
     one that is stored.
     """
     organization = access.own_organization(request, Scope.INTEGRATIONS_WRITE)
+    _require_costs(request)
     set_integrations(organization.id, data.targets())
     organization.refresh_from_db(fields=["updated_at"])
     return _organization_response(organization)
@@ -63,9 +64,11 @@ def set_targets(request: HttpRequest, data: Body[IntegrationsIn]) -> HttpRespons
 def current(request: HttpRequest) -> HttpResponse:
     """Return the organization that the credential belongs to.
 
-    For an API key of a whole white label, this is the organization that owns it.
+    For an API key of a whole white label, this is the organization that owns it. A
+    person also needs the scope `billing:read`: the answer has costs and balances.
     """
     organization = access.own_organization(request, Scope.ORGANIZATIONS_READ)
+    _require_costs(request)
     return _organization_response(organization)
 
 
@@ -113,6 +116,16 @@ def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     enqueue_emails(evaluate_all_measures([organization.id]))
     alerts = list_recorded(organization.id, since=changed_at)
     return _json_response(limits_body(get_account(organization), alerts))
+
+
+def _require_costs(request: HttpRequest) -> None:
+    """Raise `Forbidden` for a person who may not see costs, which the answer has.
+
+    The contract of this answer knows no absent costs; keys have it by its scope alone.
+    """
+    caller = access.principal(request)
+    if caller.key_id is None:
+        caller.require(Scope.BILLING_READ)
 
 
 def _organization_response(organization: Organization) -> HttpResponse:

@@ -1,7 +1,7 @@
 """URL parameters of the list, the overview, and cost differences, and a form."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TypedDict
 from urllib.parse import urlencode
@@ -11,9 +11,13 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from billing.console.queries.organization_list import (
+    COLUMN_SCOPES,
     COLUMNS,
     DEFAULT_COLUMNS,
     DEFAULT_SORT,
+    REASON_SCOPE,
+    SORT_SCOPES,
+    SORT_WITHOUT_MONEY,
     SORTS,
     Activity,
     FleetFilters,
@@ -23,8 +27,9 @@ from billing.console.queries.scope import FleetScope
 from billing.ledger.queries.cost_spans import SpanChoice
 from billing.models import Subscription
 from billing.needs_action.forms import need_filters
+from orgs.catalog import Scope
 from orgs.days import ONE_DAY
-from orgs.errors import DomainError, InvalidDateRange, NotFound
+from orgs.errors import DomainError, Forbidden, InvalidDateRange, NotFound
 from orgs.models import WhiteLabel
 
 _SEARCH_LENGTH = 200
@@ -42,17 +47,20 @@ class RerateForm(forms.Form):
     )
 
 
-def read_filters(query: QueryDict, labels: Sequence[WhiteLabel]) -> FleetFilters:
+def read_filters(
+    query: QueryDict, labels: Sequence[WhiteLabel], scopes: Collection[Scope]
+) -> FleetFilters:
     """Return the filters of the list; raises `DomainError` for a bad parameter.
 
-    `labels` are the white labels that the user sees; another is not found.
+    `labels` are the white labels that the user sees; another is not found. `scopes` are
+    the user's: by default only columns that they allow are shown. Raises `Forbidden`
+    for a column, sort, or reason that needs another scope.
     """
     search = query.get("q", "").strip()
     if "\x00" in search or len(search) > _SEARCH_LENGTH:
         message = f"Search for at most {_SEARCH_LENGTH} characters, without null bytes."
         raise DomainError(message, fields=("q",))
-    sort = query.get("sort", DEFAULT_SORT)
-    _check(sort.removeprefix("-"), SORTS, "sort", "sort order")
+    sort = _read_sort(query.get("sort", ""), scopes)
     state = _check(query.get("state", State.ALL), State, "state", "state")
     slug, selected = query.get("white_label", ""), labels
     if slug:
@@ -67,14 +75,14 @@ def read_filters(query: QueryDict, labels: Sequence[WhiteLabel]) -> FleetFilters
         State(state),
         sort,
         query.get("cursor", ""),
-        reason=_read_reason(query.get("reason", "")),
+        reason=_read_reason(query.get("reason", ""), scopes),
         white_label=slug,
         tier=_read_tier(query.get("tier", "")),
         status=_check(
             query.get("status", ""), ("", *Subscription.Status), "status", "status"
         ),
         activity=Activity(activity) if activity else None,
-        columns=_read_columns(",".join(query.getlist("columns"))),
+        columns=_read_columns(",".join(query.getlist("columns")), scopes),
         white_label_ids=tuple(label.pk for label in selected),
         has_groups=len(selected) > 1,
     )
@@ -88,7 +96,22 @@ def _check(text: str, choices: Iterable[str], field: str, what: str) -> str:
     return text
 
 
-def _read_reason(text: str) -> str:
+def _require(needed: Scope | None, scopes: Collection[Scope]) -> None:
+    if needed is not None and needed not in scopes:
+        raise Forbidden(f"The scope {needed} is required.")
+
+
+def _read_sort(text: str, scopes: Collection[Scope]) -> str:
+    if not text:
+        has_money = SORT_SCOPES[DEFAULT_SORT] in scopes
+        return DEFAULT_SORT if has_money else SORT_WITHOUT_MONEY
+    slug = _check(text.removeprefix("-"), SORTS, "sort", "sort order")
+    _require(SORT_SCOPES.get(slug), scopes)
+    return text
+
+
+def _read_reason(text: str, scopes: Collection[Scope]) -> str:
+    _require(REASON_SCOPE if text else None, scopes)
     need_filters(text, "", "")  # raises for an unknown one
     return text
 
@@ -100,12 +123,21 @@ def _read_tier(text: str) -> str:
     return text
 
 
-def _read_columns(text: str) -> tuple[str, ...]:
+def _read_columns(text: str, scopes: Collection[Scope]) -> tuple[str, ...]:
     """Return the columns to show, in the order of the table; all by default."""
     if not text:
-        return DEFAULT_COLUMNS
+        return allowed_columns(DEFAULT_COLUMNS, scopes)
     selected = [_check(slug, COLUMNS, "columns", "column") for slug in text.split(",")]
+    for slug in selected:
+        _require(COLUMN_SCOPES.get(slug), scopes)
     return tuple(slug for slug in COLUMNS if slug in selected)
+
+
+def allowed_columns(
+    columns: Iterable[str], scopes: Collection[Scope]
+) -> tuple[str, ...]:
+    """Return the columns of the list whose scope is among those of a person or key."""
+    return tuple(slug for slug in columns if COLUMN_SCOPES.get(slug) in {None, *scopes})
 
 
 _DEFAULTS = {

@@ -33,8 +33,8 @@ class BillingAccountAdmin(_OrganizationOwnedAdmin):
     ) -> tuple[str, ...]:
         """Return what cannot be changed: a customer is linked by an action of Stripe.
 
-        A free choice would tell which customers other white labels have, and could take
-        one of theirs.
+        A free choice would reveal which customers other white labels have, and could
+        take one of theirs.
         """
         return (*super().get_readonly_fields(request, obj), "stripe_id")
 

@@ -103,8 +103,13 @@ class UsageBucketOut(Schema):
         " different meters are added up, so it is meaningful for products with one"
         " meter only."
     )
-    cost: float = Field(description="Cost in `currency`.")
-    benchmark_cost: float = Field(description="Cost at benchmark prices in `currency`.")
+    cost: float | None = Field(
+        description="Cost in `currency`; null without the scope `billing:read`."
+    )
+    benchmark_cost: float | None = Field(
+        description="Cost at benchmark prices in `currency`; null without the scope"
+        " `billing:read`."
+    )
     unpriced_quantity: int = Field(
         description="The part of `quantity` for which there was no rate. It is not in"
         " the costs."
@@ -142,20 +147,27 @@ class UsageOut(Schema):
 def usage(
     request: HttpRequest, organization_id: str, query: Query[UsageIn]
 ) -> HttpResponse:
-    """Return quantities and costs per day or month, by meter or product."""
+    """Return quantities and costs per day or month, by meter or product.
+
+    Costs are null without the scope `billing:read`.
+    """
     organization = access.called_organization(
         request, organization_id, Scope.ORGANIZATIONS_READ
     )
     usage_series = series(organization.pk, query.series_filters(organization))
+    has_costs = Scope.BILLING_READ in access.principal(request).scopes
     body = {
         "currency": organization.white_label.currency,
         "time_zone": organization.white_label.time_zone,
-        "data": [_point(usage_series, bucket) for bucket in usage_series.buckets],
+        "data": [
+            _point(usage_series, bucket, has_costs=has_costs)
+            for bucket in usage_series.buckets
+        ],
     }
     return HttpResponse(orjson.dumps(body), content_type="application/json")
 
 
-def _point(usage_series: Series, bucket: Any) -> dict[str, Any]:
+def _point(usage_series: Series, bucket: Any, *, has_costs: bool) -> dict[str, Any]:
     return {
         "bucket": bucket.isoformat(),
         "values": [
@@ -163,8 +175,10 @@ def _point(usage_series: Series, bucket: Any) -> dict[str, Any]:
                 "id": line.id,
                 "name": line.name,
                 "quantity": number(amounts.quantity),
-                "cost": number(amounts.cost),
-                "benchmark_cost": number(amounts.benchmark_cost),
+                "cost": number(amounts.cost) if has_costs else None,
+                "benchmark_cost": (
+                    number(amounts.benchmark_cost) if has_costs else None
+                ),
                 "unpriced_quantity": number(amounts.unpriced_quantity),
             }
             for line, amounts in usage_series.amounts_in(bucket)

@@ -125,7 +125,6 @@ FILTERED = ["orgs_organization", "metrics_rate"]
 def test_filters_offer_only_visible_white_labels(
     acme: WhiteLabel, client: Client, model: str
 ) -> None:
-    """Also when the bound person's white label is one of several."""
     client.force_login(make_user("bound", "operator", white_label=acme))
     other = Client()
     other.force_login(make_user("free", "operator"))
@@ -153,7 +152,7 @@ def test_every_admin_page_limits_its_rows() -> None:
 def test_a_customer_is_not_linked_in_the_admin(
     org: Organization, client: Client
 ) -> None:
-    """An error that one exists would tell of customers of other white labels."""
+    """An error that one exists would reveal customers of other white labels."""
     client.force_login(make_user("op", "operator", white_label=org.white_label))
     url = reverse("admin:billing_billingaccount_add")
 

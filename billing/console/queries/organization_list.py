@@ -39,6 +39,7 @@ from metrics.queries.fleet import (
     recent_costs_by_day,
 )
 from metrics.queries.periods import PeriodCost, current_periods
+from orgs.catalog import Scope
 from orgs.days import day_of
 from orgs.models import Organization
 from orgs.models.organizations import OrganizationQuerySet
@@ -83,6 +84,14 @@ COLUMNS = {  # of the table, by slug; the name of the organization is always sho
     "limit": "Limit reached",
     "created": "Created",
 }
+# The scope that a column or sort needs besides that of the list. A sort by an amount
+# would show who has more of it.
+_MONEY = Scope.BILLING_READ
+COLUMN_SCOPES = dict.fromkeys(
+    ("cost", "change", "trend", "period", "estimate", "limit"), _MONEY
+)
+SORT_SCOPES = dict.fromkeys(("cost", "growth", "limit"), _MONEY)
+REASON_SCOPE = _MONEY
 # The others are shown on request.
 DEFAULT_COLUMNS = tuple(slug for slug in COLUMNS if slug != "entitlement")
 
@@ -100,7 +109,7 @@ SORTS = {
 # Sorts whose reverse is not the same rows backwards: organizations without a day come
 # last in both directions.
 _REVERSED_SORTS = {"limit": Order(LATEST_KEY, descending=True, tie=_BY_LIMIT)}
-DEFAULT_SORT = "cost"
+DEFAULT_SORT, SORT_WITHOUT_MONEY = "cost", "name"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,20 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
 from billing.console.forms import (
     SavedViewForm,
+    allowed_columns,
     list_parameters,
     list_url,
     read_filters,
 )
 from billing.console.queries.organization_list import (
     COLUMNS,
+    REASON_SCOPE,
     STATES,
     Activity,
     FleetFilters,
@@ -32,7 +34,7 @@ from billing.console.views.costs import (
 )
 from billing.forecast.queries.estimated_invoices import get_estimate
 from billing.forecast.tasks import request_bands
-from billing.models import Subscription
+from billing.models import SavedView, Subscription
 from billing.needs_action.kinds import GROUP_LABELS
 from billing.needs_action.queries.scores import read_scores
 from billing.stripe.tasks import request_previews
@@ -43,6 +45,7 @@ from metrics.queries.fleet import recent_costs
 from metrics.queries.series import Amounts, GroupBy, Series, SeriesFilters, series
 from orgs import access
 from orgs.catalog import Scope
+from orgs.errors import DomainError, Forbidden
 from orgs.models import Organization, WhiteLabel
 from orgs.schemas.exports import EXCEL
 from orgs.web.charts import Mark
@@ -83,7 +86,7 @@ def organization_list(request: OrgRequest) -> HttpResponse:
     principal = access.principal_of(request.user)
     principal.require(Scope.ORGANIZATIONS_READ)
     labels = access.visible_white_labels(principal)
-    filters = read_filters(request.GET, labels)
+    filters = read_filters(request.GET, labels, principal.scopes)
     visible = access.visible(principal)
     page = fleet_page(visible, filters, scope=principal.name)
     request_bands((r.organization.pk, r.estimate) for r in page.rows if r.estimate)
@@ -137,10 +140,10 @@ def _controls(
     labels: Sequence[WhiteLabel],
 ) -> dict[str, Any]:
     """Return the tabs, filters, columns and saved views; not of a fragment."""
-    query = urlencode(list_parameters(filters))
+    query, has_reasons = urlencode(list_parameters(filters)), _has_reasons(principal)
     return {
         "states": _tabs(base, filters, principal),
-        "reasons": _reason_tabs(base, filters),
+        "reasons": _reason_tabs(base, filters) if has_reasons else [],
         "labels": labels,
         "tiers": list_tiers(),
         "statuses": Subscription.Status.choices,
@@ -152,13 +155,38 @@ def _controls(
         "column_choices": [
             {"slug": slug, "label": label, "chosen": slug in filters.columns}
             for slug, label in COLUMNS.items()
+            if slug in allowed_columns(COLUMNS, principal.scopes)
         ],
         "column_hidden": _hidden(filters, "columns"),
-        "views": list_saved_views(principal.user_id, principal.white_label_id),
+        "views": _views(principal, labels),
         "view_form": SavedViewForm(initial={"query": query}),
         "user_id": principal.user_id,
         "view_query": query,
     }
+
+
+def _has_reasons(principal: access.Principal) -> bool:
+    return REASON_SCOPE in principal.scopes
+
+
+def _views(
+    principal: access.Principal, labels: Sequence[WhiteLabel]
+) -> list[SavedView]:
+    """Return the saved views, without shared ones that show what the person may not."""
+    views = list_saved_views(principal.user_id, principal.white_label_id)
+    return [view for view in views if _is_readable(view, principal, labels)]
+
+
+def _is_readable(
+    view: SavedView, principal: access.Principal, labels: Sequence[WhiteLabel]
+) -> bool:
+    try:
+        read_filters(QueryDict(view.query), labels, principal.scopes)
+    except Forbidden:
+        return False
+    except DomainError:  # the page explains what has become of it
+        return True
+    return True
 
 
 def _tabs(

@@ -27,7 +27,8 @@ def save_list_view(request: OrgRequest) -> HttpResponse:
         field, errors = next(iter(form.errors.items()))
         raise DomainError(str(errors[0]), fields=(field,))
     query = QueryDict(form.cleaned_data["query"])
-    filters = read_filters(query, access.visible_white_labels(principal))
+    labels = access.visible_white_labels(principal)
+    filters = read_filters(query, labels, principal.scopes)
     parameters = QueryDict(mutable=True)
     parameters.update(list_parameters(filters))
     view = save_view(

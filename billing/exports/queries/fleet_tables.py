@@ -2,8 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from billing.console.forms import read_filters, read_fleet_scope
-from billing.console.queries.organization_list import iterate_rows, list_ids
+from billing.console.forms import allowed_columns, read_filters, read_fleet_scope
+from billing.console.queries.organization_list import (
+    COLUMNS,
+    FleetFilters,
+    iterate_rows,
+    list_ids,
+)
 from billing.console.queries.scope import FleetScope
 from billing.console.schemas import (
     ORGANIZATION_COLUMNS,
@@ -62,8 +67,12 @@ def _visible(selection: Selection) -> OrganizationQuerySet:
     return organizations.filter(white_label__in=selection.white_label_ids)
 
 
+def _list_filters(selection: Selection) -> FleetFilters:
+    return read_filters(selection.query, selection.white_labels, selection.scopes)
+
+
 def _organization_keys(selection: Selection, limit: int | None) -> Sequence[int]:
-    filters = read_filters(selection.query, selection.white_labels)
+    filters = _list_filters(selection)
     return list_ids(_visible(selection), filters, limit)
 
 
@@ -73,11 +82,10 @@ def _organizations(selection: Selection, keys: Sequence[int]) -> Iterator[Row]:
 
 
 def _organization_columns(selection: Selection) -> tuple[str, ...]:
-    """Return the columns that the list shows; all of them if none are chosen."""
+    """Return the columns that the list shows; all that may be if none are chosen."""
     if not selection.query.get("columns"):
-        return ORGANIZATION_COLUMNS
-    filters = read_filters(selection.query, selection.white_labels)
-    return organization_columns(filters.columns)
+        return organization_columns(allowed_columns(COLUMNS, selection.scopes))
+    return organization_columns(_list_filters(selection).columns)
 
 
 def _fleet_scope(selection: Selection) -> FleetScope:
@@ -227,7 +235,7 @@ ORGANIZATIONS = Table(
     parameters=frozenset(
         ("q", "state", "sort", "reason", "tier", "status", "activity", "columns")
     ),
-    check=lambda selection: read_filters(selection.query, selection.white_labels),
+    check=_list_filters,
     choose=_organization_columns,
 )
 FLEET_TABLES = (

@@ -189,7 +189,7 @@ def test_a_customer_that_exists_in_stripe_is_not_unlinked(
 def test_customers_of_other_white_labels_are_like_ones_that_do_not_exist(
     staff: StaffContext,
 ) -> None:
-    """Neither the search nor an action tells whether an address is a customer."""
+    """An address cannot be tested for being one, by search or action."""
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")
     linked = customer_of(staff.fake, decoy)
     BillingAccount.objects.create(organization=decoy, stripe_id=linked)
@@ -199,11 +199,11 @@ def test_customers_of_other_white_labels_are_like_ones_that_do_not_exist(
         client.update(id_, {"email": "x@example.com", "name": "Secret Decoys Ltd"})
 
     url = staff.url("link-customer")
-    found, absent = (
+    linked_page, absent_page = (
         staff.client.get(url, {"email": f"{name}@example.com"}).context
         for name in ("x", "absent")
     )
-    assert found["customers"] == absent["customers"] == []
+    assert linked_page["customers"] == absent_page["customers"] == []
     actions = [
         staff.ask("link-customer", customer=id_) for id_ in (linked, named, "cus_none")
     ]
