@@ -25,6 +25,14 @@ from config.dev.servers.supervisor import Program, Runnable, programs
 from config.dev.servers.valkey import Valkey
 
 _READY_SECONDS = 60.0
+_ASGI = [
+    "granian",
+    "--interface=asgi",
+    "--loop=uvloop",
+    "--http=1",
+    "--no-ws",
+    "--respawn-failed-workers",
+]
 _STOP = [(int(signal.SIGTERM), 8.0)]
 
 
@@ -142,14 +150,12 @@ class Stack:
     def start_peer(
         self, name: str, application: str, fleet: Fleet, *, asgi: bool = False
     ) -> Site:
-        """Start a peer on the web server of Orgdesk, with the same flags."""
+        """Start a peer on the web server of Orgdesk, behind the same front."""
         port = free_port()
-        flags = self._web(name, port).command[:-1]
+        target = f"bench.peers.{application}"
+        command = ["config.server", "--port", str(port), target]
         if asgi:
-            flags = [flag for flag in flags if "blocking-threads" not in flag]
-            flags[flags.index("--interface=wsgi")] = "--interface=asgi"
-            flags.append("--loop=uvloop")
-        command = [*flags, f"bench.peers.{application}"]
+            command = [*_ASGI, "--port", str(port), target]
         program = Program(name, command, self.logs / f"{name}.log", _STOP)
         return self._serve(program, port, fleet)
 

@@ -414,6 +414,7 @@ CELERY_BEAT_SCHEDULE = {
 AUTH_USER_MODEL = "orgs.User"
 # One, which hashes once: each further one would hash a wrong password again.
 AUTHENTICATION_BACKENDS = ["orgs.access.backends.RoleBackend"]
+PASSWORD_HASHERS = ["config.hashing.BoundedHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

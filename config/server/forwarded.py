@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIRequest
 
-from config.errors import error_response
-from config.server.headers import outside_headers
+from config.server.refusals import refuse
 from orgs.access.addresses import client_address, forwarded_scheme
 from orgs.errors import DomainError
 
@@ -90,10 +88,6 @@ def _spelled(name: str) -> str:
 
 
 def _refuse(environ: Environ, start: Any, error: DomainError) -> Iterable[bytes]:
-    request = WSGIRequest(environ)
-    response = error_response(request, error)
-    status = f"{response.status_code} {response.reason_phrase}"
-    length = ("Content-Length", str(len(response.content)))
-    headers = [*response.items(), *outside_headers(), length]
-    start(status, headers)
-    return [response.content]
+    refusal = refuse(environ, error)
+    start(f"{refusal.status} {refusal.reason}", refusal.headers)
+    return [refusal.body]

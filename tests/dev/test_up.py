@@ -206,14 +206,14 @@ def test_secret_key_is_in_no_command_line(stack: Stack) -> None:
 def test_every_process_runs(stack: Stack) -> None:
     def counts() -> dict[str, int]:
         running = processes_of(stack.state)
-        names = {"granian": "granian", "beat": " beat ", "worker": " worker -c"}
+        names = {"web": " config.server ", "beat": " beat ", "worker": " worker -c"}
         names["stripe"] = " config.dev.fakestripe "
         return {
             name: sum(word in line for line in running) for name, word in names.items()
         }
 
     # Including their forked children.
-    expected = {"granian": 2, "beat": 1, "worker": 3, "stripe": 1}
+    expected = {"web": 2, "beat": 1, "worker": 3, "stripe": 1}
     assert eventually(lambda: counts() == expected), counts()
 
 
@@ -282,17 +282,17 @@ def test_killed_fake_stripe_restarts_with_its_objects(stack: Stack) -> None:
 
 
 def test_killed_web_server_restarts(stack: Stack) -> None:
-    old = stack.child("granian")
+    old = stack.child("config.server")
     worker = old.children()[0]
     old.kill()
     assert eventually(lambda: "web was killed by SIGKILL; rest" in stack.read_output())
     assert eventually(lambda: stack.status() == 200)
-    assert stack.child("granian").pid != old.pid
+    assert stack.child("config.server").pid != old.pid
     assert not worker.is_running()
 
 
 def test_killed_web_worker_restarts(stack: Stack) -> None:
-    old = stack.child("granian").children()[0]
+    old = stack.child("config.server").children()[0]
     old.kill()
     old.wait(60)
     assert eventually(lambda: stack.status() == 200)

@@ -24,17 +24,6 @@ from config.dev.servers.valkey import Valkey
 
 _BASE_DIR = Path(__file__).resolve().parents[3]
 _READY_SECONDS = 60.0
-_GRANIAN = [
-    "granian",
-    "--interface=wsgi",
-    "--host=127.0.0.1",
-    "--http=1",
-    "--no-ws",
-    "--workers=1",
-    "--blocking-threads=4",
-    "--respawn-failed-workers",
-    "--workers-kill-timeout=5",
-]
 _INFO = ["--loglevel", "info"]
 _SERVING = {200, 301}  # 301: HTTPS_ONLY=1, behind a proxy that terminates TLS
 _MAX_EXITS_PER_MINUTE = 5
@@ -126,7 +115,7 @@ def programs(state: Path, port: int) -> list[Program]:
     return [
         Program(
             "web",
-            [*_GRANIAN, "--port", str(port), "config.wsgi:application"],
+            ["config.server", "--port", str(port), "config.wsgi:application"],
             folder / "web.log",
             [(signal.SIGTERM, 8.0)],
         ),
