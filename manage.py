@@ -20,6 +20,10 @@ class _NamesCommand:
         return command
 
 
+# These change tables or roles; every other command is the application.
+_OWNER_COMMANDS = frozenset({
+    "database_roles", "flush", "migrate", "prepare", "sqlflush", "test",
+})  # fmt: skip
 # These run for others: what they serve states its actor.
 _SERVERS = frozenset({"runserver", "mcp", "test"})
 
@@ -43,6 +47,9 @@ def main() -> None:
 
     if problem := environment.url_problem():
         sys.exit(problem)
+    is_owner = _OWNER_COMMANDS.intersection(sys.argv[1:2])
+    role = "owner" if is_owner else "application"
+    os.environ.setdefault("ORGDESK_DATABASE_ROLE", role)
     try:
         named = type("Named", (_NamesCommand, ManagementUtility), {})
         named(sys.argv).execute()

@@ -72,6 +72,7 @@ def _origin_of(request: HttpRequest, request_id: str) -> Origin:
         find_address=lambda: _address_of(request),
         block_of=address_block,
         find_actor=lambda: actor_of(getattr(request, "user", None)),
+        is_request=True,
     )
 
 

@@ -126,6 +126,7 @@ def _deleted(instance: User, **_: Any) -> None:
     record(Kind.ACCOUNT_DELETED, subject=instance)
 
 
+_MIGRATING = ("migrate by ", "prepare by ")
 _ACTIONS = {"post_add": "added", "post_remove": "removed", "pre_clear": "removed"}
 
 
@@ -141,7 +142,7 @@ def _rights_changed(
     A migration fills the roles from the code, which says what they may do.
     """
     word = _ACTIONS.get(action)
-    is_migration = current_origin().actor.name.startswith("migrate by ")
+    is_migration = current_origin().actor.name.startswith(_MIGRATING)
     if word is None or pk_set == set() or is_migration:
         return
     names = _names(model, pk_set) if pk_set is not None else ["all"]

@@ -178,10 +178,33 @@ TEMPLATES: list[dict[str, Any]] = [
 _STATEMENT_SECONDS = {"web": 5, "worker": 60, "beat": 60}.get(PROCESS, 0)
 
 
+# Two roles: the owner migrates, the application cannot change the history. `manage.py`
+# says which one a command needs; web, worker, and beat are the application.
+_ROLE = env.str("ORGDESK_DATABASE_ROLE", "")
+_IS_OWNER = _ROLE == "owner" or (not _ROLE and PROCESS == "command")
+DATABASE_URL_IS_SET = bool(env.str("DATABASE_URL", ""))
+MIGRATION_DATABASE_URL = env.str("MIGRATION_DATABASE_URL", "")
+
+
+def _application() -> tuple[str, str]:
+    """Return name and password of the application's role; empty if it is the owner."""
+    if not DATABASE_URL_IS_SET:
+        return paths.APPLICATION_ROLE, ""
+    if not MIGRATION_DATABASE_URL:
+        return "", ""
+    database = env.db_url_config(env.str("DATABASE_URL"))
+    return str(database["USER"]), str(database["PASSWORD"])
+
+
+APPLICATION_ROLE, APPLICATION_PASSWORD = _application()
+
+
 def _database() -> dict[str, Any]:
     url = env.str("DATABASE_URL", "")
+    if _ROLE == "owner" and MIGRATION_DATABASE_URL:
+        url = MIGRATION_DATABASE_URL
     database: dict[str, Any] = (
-        env.db_url_config(url) if url else paths.database(STATE_DIR)
+        env.db_url_config(url) if url else paths.database(STATE_DIR, is_owner=_IS_OWNER)
     )
     database["ENGINE"] = "config.postgresql"
     options = database.setdefault("OPTIONS", {})
@@ -360,6 +383,22 @@ CELERY_BEAT_SCHEDULE = {
     "delete-expired-sessions": {
         "task": "orgs.tasks.delete_expired_sessions",
         "schedule": crontab(minute="44"),
+        "options": {"expires": 3_600},
+    },
+    "seal-history": {
+        # Hourly: a long transaction puts it off until the next run.
+        "task": "orgs.tasks.seal_history",
+        "schedule": crontab(minute="17"),
+        "options": {"expires": 3_600},
+    },
+    "verify-history": {
+        "task": "orgs.tasks.verify_history",
+        "schedule": crontab(minute="33", hour="5"),
+        "options": {"expires": 3_600},
+    },
+    "delete-security-events": {
+        "task": "orgs.tasks.delete_security_events",
+        "schedule": crontab(minute="43", hour="4"),
         "options": {"expires": 3_600},
     },
     "delete-idempotency-keys": {
@@ -630,6 +669,14 @@ except ValueError as error:
     raise ImproperlyConfigured(f"WEBHOOK_RETENTION_DAYS {error}") from None
 
 # --- History ----------------------------------------------------------------------
+
+# How many days the security log is kept; its rows are evidence, so not a few.
+try:
+    SECURITY_LOG_RETENTION = read_days(
+        env.str("SECURITY_LOG_RETENTION_DAYS", "400"), least=90, most=3_650
+    )
+except ValueError as error:
+    raise ImproperlyConfigured(f"SECURITY_LOG_RETENTION_DAYS {error}") from None
 
 PGHISTORY_MIDDLEWARE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 PGHISTORY_ADMIN_ALL_EVENTS = False

@@ -13,14 +13,16 @@ _LONG_FRACTION = re.compile(r"(\.[0-9]{6})[0-9]+")
 _BEGINS_WITH_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def read_days(text: str, *, most: int = 365) -> timedelta:
-    """Return the time that a setting states as a number of days, from 1 on.
+def read_days(text: str, *, least: int = 1, most: int = 365) -> timedelta:
+    """Return the time that a setting states as a number of days.
 
     Raises `ValueError` with a message that continues the setting's name.
     """
     text = text.strip()
-    if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= most:
-        raise ValueError(f"must be a whole number of days, 1 to {most}, not {text!r}")
+    if not re.fullmatch("[0-9]{1,5}", text) or not least <= int(text) <= most:
+        raise ValueError(
+            f"must be a whole number of days, {least} to {most}, not {text!r}"
+        )
     return timedelta(days=int(text))
 
 

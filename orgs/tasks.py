@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from orgs.commands import idempotency, jobs, sessions
+from orgs.commands import idempotency, jobs, sealing, security_events, sessions
 from orgs.commands.work import list_forgotten
 from orgs.models import Job
 from orgs.queue.enqueue import enqueue
@@ -35,3 +35,22 @@ def delete_expired_sessions() -> None:
     """Delete sessions that are over; the next run continues."""
     if sessions.delete_expired_sessions():
         enqueue(delete_expired_sessions)
+
+
+@shared_task
+def seal_history() -> None:
+    """Seal the history of yesterday, once; a later run does what was put off."""
+    sealing.seal_due()
+
+
+@shared_task
+def verify_history() -> None:
+    """Compare the rows of the last days with their seals."""
+    sealing.verify_recent()
+
+
+@shared_task
+def delete_security_events() -> None:
+    """Delete security events that are older than the retention."""
+    if security_events.delete_old_events():
+        enqueue(delete_security_events)

@@ -8,7 +8,6 @@ from enum import StrEnum
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
-from psycopg import sql
 
 from metrics.commands.locks import LOCK_PARTITIONS
 from metrics.events import MAX_AGE, MAX_AHEAD
@@ -21,15 +20,6 @@ from metrics.queries.partitions import (
 
 logger = logging.getLogger(__name__)
 MONTHS_AHEAD = 3  # recording fails if the periodic task has not run for so long
-
-# Creating and attaching is weaker than `create table … partition of`: that would lock
-# the events table exclusively, and block all recording while it waits for recordings in
-# flight.
-_CREATE_PARTITION = sql.SQL(
-    "create table {name} (like metrics_usageevent including all);"
-    " alter table metrics_usageevent attach partition {name}"
-    " for values from ({start}) to ({end})"
-)
 
 
 def make_partitions(*, since: date | None = None) -> list[str]:
@@ -50,7 +40,7 @@ def make_partitions(*, since: date | None = None) -> list[str]:
         while month <= last:
             name = f"metrics_usageevent_{month:%Y_%m}"
             if name not in existing:
-                _create_partition(name, month)
+                _create_partition(month)
                 created.append(name)
             month = add_months(month, 1)
     return created
@@ -72,16 +62,10 @@ def _partition_names() -> set[str]:
         return {name for (name,) in cursor.fetchall()}
 
 
-def _create_partition(name: str, month: date) -> None:
-    start, end = (f"{day} 00:00+00" for day in (month, add_months(month, 1)))
+def _create_partition(month: date) -> None:
+    """Create a month by a function that has the rights of the table's owner."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            _CREATE_PARTITION.format(
-                name=sql.Identifier(name),
-                start=sql.Literal(start),
-                end=sql.Literal(end),
-            ).as_string()
-        )
+        cursor.execute("select metrics_create_month(%s)", [month])
 
 
 # Dropping locks the events table exclusively, for milliseconds once it has the lock. As
@@ -169,12 +153,5 @@ def _drop_partition(name: str) -> bool:
         cursor.execute(LOCK_PARTITIONS)
         if name not in _partition_names():
             return False
-        cursor.execute(
-            sql.SQL(
-                "alter table metrics_usageevent detach partition {name};"
-                " drop table {name}"
-            )
-            .format(name=sql.Identifier(name))
-            .as_string()  # the history of a task puts a text before it
-        )
+        cursor.execute("select metrics_drop_month(%s)", [name])
     return True

@@ -19,6 +19,8 @@ import uuid
 import orgs.models.fields
 from django.db import migrations, models
 
+from metrics.migrations import _partitions
+
 from orgs.migrations._at_once import AtOnce
 
 # Partitioned by month, so that old events are dropped with their partition instead of
@@ -572,6 +574,7 @@ class Migration(migrations.Migration):
             ),
         ]),
         migrations.RunSQL(CREATE_USAGE_EVENTS, reverse_sql="drop table metrics_usageevent"),
+        migrations.RunSQL(_partitions.FUNCTIONS, _partitions.DROP_FUNCTIONS),
         migrations.RunSQL(CREATE_PENDING_USAGE, reverse_sql="drop table metrics_pendingusage"),
         migrations.RunSQL(CREATE_USAGE_VIEW, reverse_sql="drop view metrics_usage"),
         # No reverse: the parameters go with the tables.

@@ -22,7 +22,7 @@ import pgtrigger.migrations
 from django.conf import settings
 from django.db import migrations, models
 
-from orgs.migrations import _guards
+from orgs.migrations import _evidence, _guards
 from orgs.migrations._at_once import AtOnce
 
 # NFKD splits letters from their accents, ligatures into letters, and full-width forms
@@ -541,6 +541,35 @@ class Migration(migrations.Migration):
                     'constraints': [models.CheckConstraint(condition=models.Q(('at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='security_event_at_in_range'), models.CheckConstraint(condition=models.Q(('kind', ''), _negated=True), name='security_event_kind_given'), models.CheckConstraint(condition=models.Q(('actor_kind', ''), _negated=True), name='security_event_actor_kind_given'), models.CheckConstraint(condition=models.Q(('outcome__in', ['success', 'failure', 'denied'])), name='security_event_outcome')],
                 },
             ),
+            migrations.CreateModel(
+                name='HistorySeal',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('number', models.PositiveBigIntegerField(unique=True)),
+                    ('day', models.DateField()),
+                    ('sealed_at', models.DateTimeField(default=django.utils.timezone.now)),
+                    ('previous', models.BinaryField(max_length=32, unique=True)),
+                    ('digest', models.BinaryField(max_length=32, unique=True)),
+                    ('manifest', models.JSONField()),
+                ],
+                options={
+                    'constraints': [models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='history_seal_number'), models.CheckConstraint(condition=models.Q(('sealed_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('sealed_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='history_seal_sealed_at_in_range')],
+                },
+            ),
+            migrations.CreateModel(
+                name='SealedRows',
+                fields=[
+                    ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                    ('table', models.CharField(max_length=63)),
+                    ('last_id', models.BigIntegerField()),
+                    ('hashes', models.BinaryField()),
+                    ('seal', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='rows', to='orgs.historyseal')),
+                ],
+                options={
+                    'verbose_name_plural': 'sealed rows',
+                    'constraints': [models.UniqueConstraint(fields=('seal', 'table', 'last_id'), name='sealed_rows_once')],
+                },
+            ),
             pgtrigger.migrations.AddTrigger(
                 model_name='entitlements',
                 trigger=pgtrigger.compiler.Trigger(name='count_changes', sql=pgtrigger.compiler.UpsertTriggerSql(func='NEW.storage_bytes_version = OLD.storage_bytes_version + (NEW.storage_bytes is distinct from OLD.storage_bytes)::integer;\nNEW.compute_seconds_per_year_version = OLD.compute_seconds_per_year_version + (NEW.compute_seconds_per_year is distinct from OLD.compute_seconds_per_year)::integer;\nNEW.gpu_seconds_per_year_version = OLD.gpu_seconds_per_year_version + (NEW.gpu_seconds_per_year is distinct from OLD.gpu_seconds_per_year)::integer;\nNEW.projects_version = OLD.projects_version + (NEW.projects is distinct from OLD.projects)::integer;\nNEW.users_version = OLD.users_version + (NEW.users is distinct from OLD.users)::integer; RETURN NEW;', hash='c84e5bde810486808d81d75c6658c143f42b0e47', operation='UPDATE', pgid='pgtrigger_count_changes_f1330', table='orgs_entitlements', when='BEFORE')),
@@ -669,4 +698,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL(_guards.API_KEYS, _guards.DROP_API_KEYS),
         migrations.RunSQL(_guards.SUPERUSERS, _guards.DROP_SUPERUSERS),
         migrations.RunSQL(_guards.LOGINS, _guards.DROP_LOGINS),
+        migrations.RunSQL(_evidence.RETENTION, _evidence.DROP_RETENTION),
     ]

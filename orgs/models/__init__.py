@@ -5,6 +5,7 @@ from orgs.models.jobs import Job
 from orgs.models.keys import ApiKey, ApiKeyAddress
 from orgs.models.organizations import Entitlements, Organization
 from orgs.models.people import Member, Project
+from orgs.models.seals import HistorySeal, SealedRows
 from orgs.models.search import SearchWord
 from orgs.models.security import SecurityEvent
 from orgs.models.sessions import Session
@@ -15,11 +16,13 @@ __all__ = [
     "ApiKey",
     "ApiKeyAddress",
     "Entitlements",
+    "HistorySeal",
     "IdempotencyKey",
     "Job",
     "Member",
     "Organization",
     "Project",
+    "SealedRows",
     "SearchWord",
     "SecurityEvent",
     "Session",

@@ -46,7 +46,7 @@ class Origin:
 
     `request_id` is made by Orgdesk; `client_request_id` is what the caller sent. The
     actor of a page is read only when it is needed: most requests record nothing.
-    `deferred` are events that are written when the request has ended.
+    `deferred` are events that are written when a request has ended.
     """
 
     request_id: str = ""
@@ -56,6 +56,7 @@ class Origin:
     block_of: Callable[[str], str] = str
     find_actor: Callable[[], Actor] = _anonymous
     deferred: list[Any] = field(default_factory=list)
+    is_request: bool = False
 
     @property
     def address(self) -> str:

@@ -58,9 +58,9 @@ def record(
     _log(event)
     if number is None:
         return
-    is_success = event.outcome == Outcome.SUCCESS
-    if connection.in_atomic_block and not is_success:
-        current_origin().deferred.append(event)
+    origin, is_success = current_origin(), event.outcome == Outcome.SUCCESS
+    if origin.is_request and connection.in_atomic_block and not is_success:
+        origin.deferred.append(event)
     else:
         _write(event)
 

@@ -50,7 +50,14 @@ def none_repeated() -> None:
 
 
 def a_request(address: str = "192.0.2.7") -> Origin:
-    return Origin("r-1", "theirs", "curl/8", lambda: address, find_actor=lambda: ANN)
+    return Origin(
+        "r-1",
+        "theirs",
+        "curl/8",
+        lambda: address,
+        find_actor=lambda: ANN,
+        is_request=True,
+    )
 
 
 def test_every_kind_is_described() -> None:
@@ -83,7 +90,7 @@ HOSTILE = 'a\nb\r\x1b[31m\x00"\u2028\ud800' + "x" * 400
 
 
 def test_a_hostile_text_is_one_line_and_one_row(lines: list[str]) -> None:
-    origin = Origin(user_agent=HOSTILE)
+    origin = Origin(user_agent=HOSTILE, is_request=True)
     with coming_from(origin):
         record(Kind.LOGIN_FAILED, subject=HOSTILE, details={HOSTILE: [HOSTILE, {1: 2}]})
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 _SCHEMES = {
     "DATABASE_URL": {"postgres", "postgresql", "psql", "pgsql"},
+    "MIGRATION_DATABASE_URL": {"postgres", "postgresql", "psql", "pgsql"},
     "REDIS_URL": {"redis", "rediss", "unix"},
 }
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+APPLICATION_ROLE = "orgdesk_app"  # of PostgreSQL; it owns nothing
 _PROJECT = Path(__file__).resolve().parents[3]
 _SOCKET_PATH_BYTES = 100  # the kernel's limit is 107, `.s.PGSQL.5432.lock` included
 
@@ -28,12 +29,15 @@ def socket_dir(state: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"orgdesk-{os.geteuid()}-{name}"
 
 
-def database(state: Path) -> dict[str, Any]:
-    """Return Django's settings for the embedded PostgreSQL: a socket, no password."""
+def database(state: Path, *, is_owner: bool = True) -> dict[str, Any]:
+    """Return Django's settings for the embedded PostgreSQL: a socket, no password.
+
+    The owner is the role that migrates; the others only read and write rows.
+    """
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "orgdesk",
-        "USER": "orgdesk",
+        "USER": "orgdesk" if is_owner else APPLICATION_ROLE,
         "HOST": str(socket_dir(state)),
     }
 

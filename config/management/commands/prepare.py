@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import logging
 import os
 import sys
 import traceback
@@ -30,6 +31,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Collect static files in a child during the migrations: it is slow."""
+        # Accounts and keys of the demo are rows of the security log, not lines here.
+        logging.getLogger("orgdesk.security").setLevel(logging.WARNING)
         check_redis()
         connection.ensure_connection()
         connection.close()  # a fork must not share a connection
