@@ -7,6 +7,8 @@
 # make fuzz [SEQUENCES=100]                every phase of the API fuzzer, random books
 # make clients                             a strict TypeScript client, linter (needs npm)
 # make check                  format, lint, types, contracts, migrations, OpenAPI
+# make audit                  known vulnerabilities of the locks; exit 3: not checked
+# make sbom [SBOM=sbom.json]  the software bill of materials, CycloneDX
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -32,7 +34,7 @@ install-%: export REQUESTS_CA_BUNDLE := $(CA_FILE)
 install-%: export UV_SYSTEM_CERTS ?= 1
 endif
 
-.PHONY: up test fuzz bench growth check clients clean lock real screenshots install browser \
+.PHONY: up test fuzz bench growth check audit sbom clients clean lock real screenshots install browser \
 	prometheus
 .DEFAULT_GOAL := up
 
@@ -83,6 +85,16 @@ check: install-dev
 	@$(CHECK_ENV) "$(PY)" manage.py check --deploy --fail-level WARNING
 	@$(CHECK_ENV) DJANGO_SETTINGS_MODULE=config.settings "$(PY)" -m tests.project.openapi
 
+# Asks OSV (OSV_URL) about each locked package. Exit code 1: a known vulnerability; 3: the
+# service did not answer, or does not know a package, so nothing is proven.
+audit: install-audit
+	@"$(PY)" -m tests.project.audit requirements/*.lock
+
+SBOM ?= sbom.json
+sbom: install-audit
+	@"$(PY)" -m tests.project.sbom requirements/runtime.lock >"$(SBOM)" && \
+	echo "Wrote $(SBOM)."
+
 # A TypeScript client from the OpenAPI document, compiled strictly; needs npm.
 clients: install-dev
 	@if ! command -v npm >/dev/null; then echo "npm is not installed: nothing to check."; \
@@ -103,7 +115,7 @@ screenshots: install-dev browser
 	@exec "$(PY)" -m tests.screenshots
 
 lock: install-uv
-	@cd requirements && for name in uv runtime dev bench; do \
+	@cd requirements && for name in uv runtime dev bench audit; do \
 	"../$(UV)" pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header $(ARGS) $$name.in -o $$name.lock || exit 1; done
 

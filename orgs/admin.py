@@ -53,17 +53,15 @@ from orgs.security_log import Kind, record
 class VisibleChoicesFilter(admin.RelatedFieldListFilter):
     """A filter by organization or white label that offers only visible ones."""
 
-    def field_choices(
-        self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        """Return the visible rows of the related model, for the filter's links."""
         visible = _visible_rows(field.related_model, request)
         ordering = self.field_admin_ordering(field, request, model_admin)
-        choices: list[tuple[Any, str]] = field.get_choices(
+        return field.get_choices(
             include_blank=False,
             ordering=ordering,
             limit_choices_to={} if visible is None else {"pk__in": visible},
         )
-        return choices
 
 
 def _visible_rows(model: type[Model], request: HttpRequest) -> QuerySet[Any] | None:

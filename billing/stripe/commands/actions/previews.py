@@ -126,8 +126,8 @@ def _list_known(
     """Return the customers of the white label, by link or, without one, by metadata."""
     ids = [customer.id for customer in customers]
     accounts = BillingAccount.objects.filter(stripe_id__in=ids)
-    owners = dict(accounts.values_list("stripe_id", "organization_id"))
-    owners = {c.id: owners.get(c.id, c.organization_id) for c in customers}
+    linked = dict(accounts.values_list("stripe_id", "organization_id"))
+    owners = {c.id: linked.get(c.id, c.organization_id) for c in customers}
     label = Organization.objects.filter(white_label=organization.white_label_id)
     known = set(label.filter(pk__in=filter(None, owners.values())).values_list("pk"))
     return {id_ for id_, owner in owners.items() if (owner,) in known}
