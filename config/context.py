@@ -9,6 +9,9 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
+from orgs.access.second_factor import is_second_factor_missing_in
+from orgs.models import User
+
 
 @dataclass(frozen=True)
 class NavItem:
@@ -44,10 +47,16 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "nav": SimpleLazyObject(lambda: _nav(request)),
         "plotly_src": SimpleLazyObject(lambda: static("plotly/plotly.min.js")),
         "site_name": settings.SITE_NAME,
+        "must_set_up_two_factor": SimpleLazyObject(lambda: _has_to_set_up(request)),
         "sso_name": settings.SSO.name if settings.SSO else "",
         "is_sso_only": settings.SSO_ONLY,
         "has_break_glass": bool(settings.SSO_BREAK_GLASS),
     }
+
+
+def _has_to_set_up(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return isinstance(user, User) and is_second_factor_missing_in(request, user)
 
 
 def _nav(request: HttpRequest) -> list[NavItem]:

@@ -486,6 +486,8 @@ ACCOUNT_RATE_LIMITS = {
 REQUIRE_TWO_FACTOR = _flag("REQUIRE_TWO_FACTOR", default=not LOOPBACK_ONLY)
 MFA_ADAPTER = "config.two_factor.adapter.FactorAdapter"
 MFA_FORMS = {
+    "add_webauthn": "config.two_factor.forms.AddPasskeyForm",
+    "edit_webauthn": "config.two_factor.forms.RenamePasskeyForm",
     "activate_totp": "config.two_factor.forms.ActivateTotpForm",
     "authenticate": "config.two_factor.forms.CodeForm",
     "reauthenticate": "config.two_factor.forms.ReauthenticationCodeForm",

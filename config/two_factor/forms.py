@@ -7,6 +7,7 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY, generate_totp_secret
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
 
 from config.accounts import refused_in_form
@@ -15,6 +16,7 @@ from orgs.commands.factors import totp_counter, use_code
 from orgs.errors import SecretUnreadable
 from orgs.web.once import decrypt_for_session, encrypt_for_session
 
+_MAX_NAME = 100
 _PURPOSE = "seed of a new authenticator app"
 _CODE_ATTRIBUTES = {
     "autocomplete": "one-time-code",
@@ -97,3 +99,20 @@ class ActivateTotpForm(forms.Form):
         if totp_counter(self.secret, code) is None:
             raise get_adapter().validation_error("incorrect_code")
         return code
+
+
+class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
+    """A new passkey: its name, and whether it replaces the password."""
+
+    name = forms.CharField(max_length=_MAX_NAME, required=False, label="Name")
+    passwordless = forms.BooleanField(
+        label="Log in with it alone, without a password",
+        required=False,
+        initial=True,
+    )
+
+
+class RenamePasskeyForm(EditWebAuthnForm):  # type: ignore[misc]
+    """Another name of a passkey."""
+
+    name = forms.CharField(max_length=_MAX_NAME, label="Name")

@@ -14,6 +14,7 @@ from orgs.access.second_factor import is_second_factor_missing_in
 from orgs.models import User
 
 _ENROLLMENT = "mfa_index"
+_ACCOUNTS = "/accounts/"  # seeds, recovery codes, addresses
 _ADMIN = "/admin/"  # its login page redirects accounts that are logged in
 # Enrollment, logout, password change and recovery, and the proof of presence for these.
 _OPEN_VIEWS = frozenset(
@@ -43,7 +44,10 @@ class SecondFactorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if request.path.startswith(_ACCOUNTS):
+            response["Cache-Control"] = "private, no-store"
+        return response
 
     def process_view(
         self,

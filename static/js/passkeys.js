@@ -13,7 +13,8 @@
 
   const readOptions = async (form) => {
     if (form.dataset.passkey !== "login") {
-      return JSON.parse(document.getElementById(form.dataset.options).textContent);
+      const data = JSON.parse(document.getElementById(form.dataset.options).textContent);
+      return data.creation_options || data.request_options;
     }
     const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(`status ${answer.status}`);
@@ -75,7 +76,7 @@
 
   document.addEventListener("submit", async (event) => {
     const form = event.target.closest("form[data-passkey]");
-    if (!form || form.elements.credential.value) return;
+    if (!form) return;
     event.preventDefault();
     try {
       if (!window.PublicKeyCredential) throw new DOMException("", "SecurityError");

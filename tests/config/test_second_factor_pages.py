@@ -164,6 +164,7 @@ def test_the_seed_that_waits_for_its_first_code_is_encrypted(person: User) -> No
     page = client.get("/accounts/2fa/totp/activate/")
 
     assert page.context["form"].secret not in str(dict(client.session))
+    assert page.headers["Cache-Control"] == "private, no-store"
 
 
 def test_the_admin_does_not_show_second_factors() -> None:
