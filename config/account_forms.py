@@ -5,12 +5,14 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import ChangePasswordForm as BaseChangePasswordForm
 from allauth.account.forms import ResetPasswordKeyForm as BaseResetPasswordKeyForm
+from allauth.account.forms import SetPasswordForm as BaseSetPasswordForm
 from allauth.account.forms import UserTokenForm as BaseUserTokenForm
 from allauth.core import context as current
 from django.core.exceptions import ValidationError
 
 from config.accounts import refused_in_form
 from orgs.access.attempts import counted_attempt, remember_address
+from orgs.access.reauthentication import require_recent_authentication
 
 
 class ChangePasswordForm(BaseChangePasswordForm):  # type: ignore[misc]
@@ -22,6 +24,15 @@ class ChangePasswordForm(BaseChangePasswordForm):  # type: ignore[misc]
         if not get_adapter().reauthenticate(self.user, password):
             raise get_adapter().validation_error("enter_current_password")
         return password
+
+
+class SetPasswordForm(BaseSetPasswordForm):  # type: ignore[misc]
+    """The first password of an account that logged in without one."""
+
+    def clean(self) -> Any:
+        """Raise `ReauthenticationRequired` unless the person proved presence."""
+        require_recent_authentication(current.request)
+        return super().clean()
 
 
 class UserTokenForm(BaseUserTokenForm):  # type: ignore[misc]

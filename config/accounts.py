@@ -18,6 +18,7 @@ from orgs.access.credentials import (
     check_password_again,
     is_single_sign_on_required,
 )
+from orgs.access.sessions import is_recently_confirmed
 from orgs.errors import RateLimited, SingleSignOnRequired, Unavailable
 from orgs.models import User
 from orgs.web.http import is_internal_path
@@ -61,6 +62,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         request = current.request
         with refused_in_form(request):
             return check_password_again(request, user, password)
+
+    def is_reauthentication_required(self, *, app: str, **_: Any) -> bool:
+        """Return whether allauth's own pages have to ask: by the rule of all others."""
+        return not is_recently_confirmed(current.request)
 
     def post_login(
         self, request: HttpRequest, user: User, **options: Any

@@ -27,6 +27,7 @@ from orgs.errors import (
     DomainError,
     OrganizationNotFound,
     RateLimited,
+    ReauthenticationRequired,
     TooLarge,
     Unauthorized,
     Unavailable,
@@ -305,6 +306,8 @@ class DomainErrorMiddleware:
             return None
         if is_api(request):
             return _domain(request, error)
+        if isinstance(error, ReauthenticationRequired):
+            return None  # `config.reauthentication` leads to the confirmation
         status = error.status if error.status in _SENTENCES else 400
         response = _shown(request, status, error.message, sent_status=error.status)
         return _with_wait(response, error)

@@ -123,6 +123,7 @@ MIDDLEWARE = [
     "config.middleware.PageLoginRequiredMiddleware",
     "config.two_factor.middleware.SecondFactorMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "config.reauthentication.ReauthenticationMiddleware",
     "config.page_middleware.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.page_middleware.PageHtmxMiddleware",
@@ -474,6 +475,7 @@ ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_FORMS = {
     "change_password": "config.account_forms.ChangePasswordForm",
     "reset_password_from_key": "config.account_forms.ResetPasswordKeyForm",
+    "set_password": "config.account_forms.SetPasswordForm",
     "user_token": "config.account_forms.UserTokenForm",
 }
 # Passwords and codes are counted by `orgs.access.attempts`, over all ways to send them.
@@ -561,6 +563,7 @@ SESSION_LONGEST = timedelta(hours=_number("SESSION_MAX_HOURS", 12, at_most=168))
 if SESSION_IDLE > SESSION_LONGEST:
     raise ImproperlyConfigured("SESSION_IDLE_MINUTES must be within SESSION_MAX_HOURS")
 # How long a login or its confirmation is proof enough for changes of access and money.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
 REAUTHENTICATION = timedelta(
     minutes=_number("REAUTHENTICATION_MINUTES", 15, at_most=60)
 )
@@ -609,6 +612,12 @@ EMAIL_CONCURRENCY = env.int("EMAIL_CONCURRENCY", 1)
 # More emails than these to one address in these minutes are sent as one digest.
 DIGEST_AFTER = env.int("DIGEST_AFTER", 5)
 DIGEST_MINUTES = env.int("DIGEST_MINUTES", 10)
+
+# --- Limits ---------------------------------------------------------------------
+
+# Raising a hard limit above this amount, in the currency of the white label, needs a
+# recent proof of presence.
+LARGE_LIMIT = _number("LARGE_LIMIT", 10_000, at_most=999_999_999)
 
 # --- API keys ---------------------------------------------------------------------
 # A key that no call used in so many days is marked on the page of keys.

@@ -129,6 +129,30 @@ class VisibleRowsAdmin(admin.ModelAdmin):
         return row
 
 
+class ConfirmedWritesAdmin(admin.ModelAdmin):
+    """A mixin of admin pages whose changes need a recent proof of presence."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """Show or save the form of a row."""
+        _require_confirmed_write(request)
+        return super().changeform_view(request, *args, **options)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """Show the list, or do an action with rows of it."""
+        _require_confirmed_write(request)
+        return super().changelist_view(request, *args, **options)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """Show or do the deletion of a row."""
+        _require_confirmed_write(request)
+        return super().delete_view(request, *args, **options)
+
+
+def _require_confirmed_write(request: HttpRequest) -> None:
+    if request.method == "POST":
+        access.require_recent_authentication(request)
+
+
 @admin.register(WhiteLabel)
 class WhiteLabelAdmin(VisibleRowsAdmin):
     list_display = ("name", "slug", "time_zone", "currency", "gpu_weight")
@@ -306,7 +330,7 @@ class ApiKeyForm(forms.ModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(VisibleRowsAdmin):
+class ApiKeyAdmin(ConfirmedWritesAdmin, VisibleRowsAdmin):
     """The admin page that lists API keys and revokes them.
 
     Keys are created and rotated on the page of API keys, which shows a new one once.
@@ -392,7 +416,7 @@ _ACCESS_FIELDS = frozenset({
 
 
 @admin.register(User)
-class AccountAdmin(SuperusersOnly, UserAdmin):
+class AccountAdmin(SuperusersOnly, ConfirmedWritesAdmin, UserAdmin):
     form = AccountForm
     list_display = ("username", "email", "white_label", "is_staff", "is_active")
     list_select_related = ("white_label",)
@@ -406,6 +430,13 @@ class AccountAdmin(SuperusersOnly, UserAdmin):
     ) -> None:
         with keep_last_superuser():
             super().save_model(request, obj, form, change)
+
+    def user_change_password(
+        self, request: HttpRequest, *args: Any, **options: Any
+    ) -> Any:
+        """Show or save the form of a new password of a person."""
+        _require_confirmed_write(request)
+        return super().user_change_password(request, *args, **options)
 
     def save_related(
         self, request: HttpRequest, form: Any, formsets: Any, change: bool
@@ -427,5 +458,5 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class RoleAdmin(SuperusersOnly, GroupAdmin):
+class RoleAdmin(SuperusersOnly, ConfirmedWritesAdmin, GroupAdmin):
     """The admin page of roles, which `config.roles` writes at each migration."""

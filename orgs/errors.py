@@ -83,6 +83,16 @@ class CodeUnavailable(DomainError):
         )
 
 
+class ReauthenticationRequired(DomainError):
+    """A change needs a recent proof of who makes it; the session is older."""
+
+    status = 403
+    code = "reauthentication_required"
+
+    def __init__(self) -> None:
+        super().__init__("Log in again, or confirm your identity on the website.")
+
+
 class NotFound(DomainError):
     """The requested row does not exist, or may not be seen."""
 

@@ -15,6 +15,8 @@ CODES = {
     "organization.invalid_access": "The credential lacks the scope, or may not access"
     " the organization.",
     "csrf_failed": "A write in a browser session had no valid CSRF token.",
+    "reauthentication_required": "A write in a browser session whose login was not"
+    " confirmed recently.",
     "two_factor_required": "The account has to set up two-factor login on the website"
     " first.",
     "single_sign_on_required": "Passwords are off: accounts log in by single sign-on.",
@@ -220,8 +222,9 @@ def _of_refused(name: str, call: str) -> Iterable[str]:
             "two_factor_code_unavailable",
             "single_sign_on_required",
         )
-    is_write = not call.startswith("GET ")
-    return (*_BY_STATUS["403"], "csrf_failed") if is_write else _BY_STATUS["403"]
+    if call.startswith("GET "):
+        return _BY_STATUS["403"]
+    return (*_BY_STATUS["403"], "csrf_failed", "reauthentication_required")
 
 
 def _of_request(operation: Node) -> Iterable[str]:

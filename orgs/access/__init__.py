@@ -27,6 +27,10 @@ from orgs.access.permissions import (
     visible_white_labels,
 )
 from orgs.access.principals import Principal, principal_of
+from orgs.access.reauthentication import (
+    recently_authenticated,
+    require_recent_authentication,
+)
 
 __all__ = [
     "DELETED",
@@ -49,7 +53,9 @@ __all__ = [
     "principal",
     "principal_of",
     "principal_of_owner",
+    "recently_authenticated",
     "require_known",
+    "require_recent_authentication",
     "row_id",
     "visible",
     "visible_white_labels",

@@ -26,6 +26,7 @@ from orgs.access.key_use import note_use
 from orgs.access.limits import count_wrong_key
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal, principal_of
+from orgs.access.reauthentication import require_recent_authentication
 from orgs.access.request_cache import cache_organization
 from orgs.access.second_factor import (
     is_code_valid,
@@ -49,7 +50,8 @@ _COOKIE = "jwt"
 def authenticate(request: HttpRequest) -> Principal | None:
     """Return the principal of a call, or None if it has no valid credential.
 
-    Raises `Forbidden` for a write in a browser session without a CSRF token, and
+    Raises `Forbidden` for a write in a browser session without a CSRF token,
+    `ReauthenticationRequired` for one without a recent login, and
     `TwoFactorRequired` for an account that has to set up two-factor login.
     """
     if header := request.headers.get("x-api-key"):
@@ -165,6 +167,8 @@ def _session_principal(request: HttpRequest) -> Principal | None:
         raise Forbidden("The CSRF token is missing or invalid.", code="csrf_failed")
     if is_second_factor_missing_in(request, user):
         raise TwoFactorRequired
+    if request.method not in _SAFE_METHODS:
+        require_recent_authentication(request)
     return principal_of(user, by_session=True)
 
 

@@ -69,6 +69,7 @@ def api_keys(request: OrgRequest) -> HttpResponse:
     form = ApiKeyForm(request.POST, white_labels=white_labels)
     if not form.is_valid():
         return _page(request, white_labels, form, status=422)
+    access.require_recent_authentication(request)
     data = form.cleaned_data
     days = data["expires_in_days"]
     key, text = create_api_key(
@@ -85,6 +86,7 @@ def api_keys(request: OrgRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("orgs.change_apikey", raise_exception=True)
+@access.recently_authenticated
 def edit_key(request: OrgRequest, key_id: int) -> HttpResponse:
     """Change the name and address ranges of a key."""
     key = _key(request, key_id)
@@ -103,6 +105,7 @@ def edit_key(request: OrgRequest, key_id: int) -> HttpResponse:
 
 @require_POST
 @permission_required("orgs.add_apikey", raise_exception=True)
+@access.recently_authenticated
 def rotate_key(request: OrgRequest, key_id: int) -> HttpResponse:
     """Create a key like this one; it works for another week.
 
@@ -114,6 +117,7 @@ def rotate_key(request: OrgRequest, key_id: int) -> HttpResponse:
 
 @require_POST
 @permission_required("orgs.change_apikey", raise_exception=True)
+@access.recently_authenticated
 def revoke_key(request: OrgRequest, key_id: int) -> HttpResponse:
     """Revoke a key; it is refused from the next call on."""
     revoke_api_key(_key(request, key_id))

@@ -39,6 +39,7 @@ from billing.alerts.queries.statuses import (
 from billing.forecast.charts import period_chart, period_start
 from billing.forecast.queries.forecasts import Forecast, get_forecast
 from billing.ledger.commands.limits import change_limits
+from billing.ledger.queries.limits import is_large_raise
 from billing.models import Alert, AlertEmail, AlertOptOut
 from billing.staff import (
     READ_ONLY,
@@ -93,6 +94,8 @@ def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
             "reasons_after": reasons,
         }
         return _page(request, staff, organization, context)
+    if is_large_raise(organization.pk, limits["hard"]):
+        access.require_recent_authentication(request)
     with pghistory.context(note=form.cleaned_data["note"]):
         change_limits(organization.pk, **limits)
     tasks.enqueue_emails(evaluate_all_measures([organization.pk]))

@@ -117,6 +117,7 @@ def _posted_form(visit: _Visit, kind: str) -> TargetForm:
 def _save(visit: _Visit, kind: str) -> HttpResponse:
     form = _posted_form(visit, kind)
     if form.is_valid():
+        access.require_recent_authentication(visit.request)
         try:
             with pghistory.context(note=form.cleaned_data["note"]):
                 set_integrations(visit.organization.pk, {kind: form.target()})

@@ -12,6 +12,8 @@ from orgs.catalog import Scope
 from orgs.models import Organization
 from orgs.web.http import OrgRequest, wants_fragment
 
+_UNWRITTEN = ("preview", "change")  # steps that only show
+
 
 @dataclass(frozen=True, slots=True)
 class CorrectionContext:
@@ -59,6 +61,8 @@ def require_correction_access(
     )
     if is_post:
         principal.require(Scope.BILLING_WRITE)
+        if request.POST.get("step") not in _UNWRITTEN:
+            access.require_recent_authentication(request)
     may_write = Scope.BILLING_WRITE in principal.scopes
     return CorrectionContext(
         principal.name, organization, "" if may_write else READ_ONLY

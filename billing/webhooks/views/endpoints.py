@@ -126,6 +126,7 @@ def _create(
     organization: Organization | None,
 ) -> HttpResponse:
     """Create the endpoint; its page shows the signing secret, once."""
+    access.require_recent_authentication(request)
     with pghistory.context(note=form.cleaned_data["note"]):
         endpoint, secret = commands.create_endpoint(
             label, organization, form.endpoint(), by=principal.name
@@ -155,6 +156,7 @@ def _save(
     form = EndpointForm(request.POST, endpoint=endpoint)
     if not form.is_valid():
         return _page(request, principal, endpoint, {"form": form}, status=422)
+    access.require_recent_authentication(request)
     with pghistory.context(note=form.cleaned_data["note"]):
         commands.change_endpoint(endpoint, form.values())
     return _redirect(request, endpoint, "Webhook endpoint saved.")
@@ -180,6 +182,7 @@ def _test(
 def _rotate(
     request: OrgRequest, principal: Principal, endpoint: WebhookEndpoint
 ) -> HttpResponse:
+    access.require_recent_authentication(request)
     rotated, secret = commands.rotate_secret(endpoint)
     keep_secret(request, _purpose(rotated), secret)
     return _redirect(request, rotated, "Signing secret rotated.")
