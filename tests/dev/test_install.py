@@ -35,7 +35,7 @@ class FakeEnvironment(Environment):
 @pytest.fixture
 def environment(tmp_path: Path) -> FakeEnvironment:
     (tmp_path / "requirements").mkdir()
-    for name in ("uv", "runtime", "dev", "bench"):
+    for name in ("uv", "runtime", "dev", "bench", "audit"):
         (tmp_path / f"requirements/{name}.lock").write_text(f"{name}==1\n")
     return FakeEnvironment(tmp_path)
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 _PROJECT = Path(__file__).resolve().parents[3]
-_SETS = ("uv", "runtime", "dev", "bench")
+_SETS = ("uv", "runtime", "dev", "bench", "audit")
 _PIP_OPTIONS = ("-q", "--disable-pip-version-check", "--no-input", "--require-hashes")
 _AGAIN = "then run the same command again."
 # What a failed installer prints, and what to do about it; the first match counts.
