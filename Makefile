@@ -71,6 +71,7 @@ growth: install-runtime
 
 # Settings of a production that answers nowhere: none of these connects to a server.
 CHECK_ENV := env -u REDIS_URL HTTPS_ONLY=1 ALLOWED_HOSTS=orgdesk.example.com \
+	TRUSTED_PROXY_COUNT=1 EMAIL_URL=smtp://127.0.0.1:9 STATE_DIR=/nonexistent \
 	SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ \
 	DATABASE_URL=postgresql://nobody@127.0.0.1:9/none
 # makemigrations would like to compare with the database's history; there is none here.

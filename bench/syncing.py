@@ -53,7 +53,8 @@ def main() -> None:
 @contextmanager
 def _fake_stripe(state: Path) -> Iterator[str]:
     state.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "config.dev.fakestripe", "--state", str(state)]
+    command = [sys.executable, "-m", "config.dev.fakestripe", "--open"]
+    command += ["--state", str(state)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         if process.stdout is None:
             raise AssertionError("the fake Stripe has no standard output")

@@ -18,12 +18,14 @@ class ConfigConfig(AppConfig):
             security_events,
         )
         from config.postgresql.checks import check_database_role
+        from config.production import require_safe_start
         from config.two_factor import receivers
 
         receivers.connect()
         security_events.connect()
         post_migrate.connect(_fill_roles)
         checks.register(check_database_role, checks.Tags.database)
+        require_safe_start()
 
 
 class OrgdeskAdminConfig(AdminConfig):

@@ -81,6 +81,10 @@ if TRUSTED_PROXIES < 0:
     raise ImproperlyConfigured("TRUSTED_PROXY_COUNT must be 0 or more")
 # Every name that we answer to leads to this machine only.
 LOOPBACK_ONLY = not HTTPS_ONLY and not TRUSTED_PROXIES and all_loopback(ALLOWED_HOSTS)
+# What is unsafe and allowed nevertheless, by name (`config.production`).
+ALLOW_UNSAFE = frozenset(
+    filter(None, map(str.strip, env.list("ALLOW_UNSAFE", default=[])))
+)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -547,6 +551,7 @@ STORAGES = {
         "BACKEND": _HASHED if _flag("HASHED_STATIC", default=True) else _PLAIN
     },
 }
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
 SECURE_SSL_REDIRECT = HTTPS_ONLY

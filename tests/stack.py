@@ -30,6 +30,7 @@ _OUTSIDE = [
     "DATABASE_URL",
     "REDIS_URL",
     "ALLOWED_HOSTS",
+    "ALLOW_UNSAFE",
     "DEBUG",
     "ORGDESK_PROCESS",
     # No test must reach a real account.

@@ -2,6 +2,7 @@
 
 import argparse
 import multiprocessing
+import os
 import resource
 import sys
 from functools import partial
@@ -22,6 +23,7 @@ _CONNECTIONS = 16_384
 
 def main() -> int:
     options = _arguments()
+    os.environ.setdefault("ORGDESK_PROCESS", "web")
     # The scheduler is inherited by workers that are forked, and only by these.
     multiprocessing.set_start_method("fork", force=True)
     scheduler.install()
@@ -44,7 +46,7 @@ def main() -> int:
     return 0
 
 
-def _load(threads: int, target: str) -> Front:
+def _load(threads: int, target: str) -> Any:
     """Return the front of a WSGI application, in a worker process."""
     module, _, name = target.partition(":")
     application: Any = getattr(import_module(module), name or "application")

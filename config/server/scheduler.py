@@ -36,8 +36,6 @@ def install() -> None:
 
 def _factory(futures: Any) -> Callable[..., Any]:
     class DirectScheduler(futures._BaseCBScheduler):  # type: ignore[misc]
-        __slots__ = ()
-
         def __init__(self, loop: Any, *_: Any) -> None:
             super().__init__()
             front = _current[0]

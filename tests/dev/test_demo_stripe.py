@@ -130,7 +130,7 @@ def test_only_the_fake_is_filled(
 ) -> None:
     settings.STRIPE_SECRET_KEY = "sk_live_somebody"
     assert not stripe.fill()
-    settings.STRIPE_SECRET_KEY = "sk_test_fake"
+    settings.STRIPE_SECRET_KEY = "sk_test_fake_1"
     settings.STRIPE_API_BASE = "https://stripe.example"
     assert not stripe.fill()
 

@@ -199,8 +199,12 @@ def test_secret_key_is_in_no_command_line(stack: Stack) -> None:
     assert len(secret) == 64
     signing = (stack.state / "stripe/webhook_secret").read_text()
     assert signing.startswith("whsec_")
+    key = (stack.state / "stripe/key").read_text()
+    assert key.startswith("sk_test_fake_")
     lines = processes_of(stack.state)
-    assert not [line for line in lines if secret in line or signing in line]
+    assert not [
+        line for line in lines if any(text in line for text in (secret, signing, key))
+    ]
 
 
 def test_every_process_runs(stack: Stack) -> None:
@@ -265,17 +269,20 @@ def test_killed_fake_stripe_restarts_with_its_objects(stack: Stack) -> None:
     )
     customer = {"object": "customer", "id": "cus_kept"}
     data = json.dumps({"objects": [customer]}).encode()
-    urllib.request.urlopen(f"{url}/_fake/objects", data, timeout=30).close()
+    key = (stack.state / "stripe/key").read_text()
+
+    def ask(query: str, data: bytes | None = None) -> str:
+        request = urllib.request.Request(f"{url}/_fake/objects{query}", data)
+        request.add_header("Authorization", f"Bearer {key}")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return str(answer.read().decode())
+
+    ask("", data)
     stack.child("config.dev.fakestripe").kill()
 
     def is_back() -> bool:
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(
-                f"{url}/_fake/objects?kind=customer", timeout=30
-            ) as answer,
-        ):
-            return "cus_kept" in answer.read().decode()
+        with contextlib.suppress(OSError):
+            return "cus_kept" in ask("?kind=customer")
         return False
 
     assert eventually(is_back)

@@ -23,7 +23,7 @@ from config.dev.fakestripe import versions
 from tests import ROOT
 from tests.factories import NOW
 
-KEY, SECRET = "sk_test_fake", "whsec_fake"
+KEY, SECRET = "sk_test_fake_any", "whsec_fake"
 
 Json = dict[str, Any]
 
@@ -149,7 +149,8 @@ def _client(url: str, version: str, key: str) -> stripe.StripeClient:
 
 def start_server(state: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
     """Start a fake and return its process and base URL once it listens."""
-    command = [sys.executable, "-m", "config.dev.fakestripe", "--state", str(state)]
+    command = [sys.executable, "-m", "config.dev.fakestripe", "--open"]
+    command += ["--state", str(state)]
     process = subprocess.Popen(
         [*command, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )

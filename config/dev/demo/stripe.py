@@ -31,7 +31,7 @@ from config.dev.demo.subscriptions import (
     TIERS,
     price_id,
 )
-from config.dev.servers.stripe import KEY
+from config.dev.servers.stripe import KEY_START
 from metrics.queries.products import product_costs
 from orgs.models import WhiteLabel
 
@@ -46,7 +46,8 @@ _REFUNDED = 2_500  # of a payment, in minor units
 def is_fake() -> bool:
     """Return whether the Stripe that is set up is the fake that `make up` started."""
     base: str = settings.STRIPE_API_BASE
-    return settings.STRIPE_SECRET_KEY == KEY and base.startswith("http://127.0.0.1:")
+    is_fake = settings.STRIPE_SECRET_KEY.startswith(KEY_START)
+    return is_fake and base.startswith("http://127.0.0.1:")
 
 
 def fill() -> bool:

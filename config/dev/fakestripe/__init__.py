@@ -2,12 +2,15 @@
 
     python -m config.dev.fakestripe --port 8010 --state FILE [--webhook URL --secret S]
 
+Its key is STRIPE_SECRET_KEY, which every call needs; with --open, for tests, any key
+is accepted and commands need none.
+
 It implements the API of customers, products, prices, subscriptions, invoices, invoice
 items, charges, refunds, disputes, credit notes and events as Stripe does, in several
-API versions, to any key `sk_test_…`, and sends signed webhooks. Payments succeed unless
+API versions, to its key `sk_test_…`, and sends signed webhooks. Payments succeed unless
 scripted otherwise. Loopback only, one SQLite file.
 
-Commands for tests take and return JSON and need no key:
+Commands for tests take and return JSON and need the key, as `Authorization: Bearer`:
 
     GET    /_fake/health
     POST   /_fake/reset     {"now"}: empty; with `now` (seconds) the clock is frozen

@@ -6,12 +6,17 @@ import signal
 import sys
 from pathlib import Path
 
+from config.dev.fakestripe.access import OPEN
 from config.dev.fakestripe.server import Server
 
 
 def main() -> int:
     arguments = _arguments()
-    server = Server(arguments.port, arguments.state)
+    key = os.environ.get("STRIPE_SECRET_KEY", "")
+    if not (key or arguments.open):
+        print("Set STRIPE_SECRET_KEY, or give --open for tests.", file=sys.stderr)
+        return 2
+    server = Server(arguments.port, arguments.state, OPEN if arguments.open else key)
     if arguments.webhook:
         # From the environment by default: arguments are seen by everyone in `ps`.
         known = os.environ.get("STRIPE_WEBHOOK_SECRET", "").partition(",")[0]
@@ -36,6 +41,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--state", type=Path, required=True, help="an SQLite file")
     parser.add_argument("--webhook", help="where events are sent")
     parser.add_argument("--webhook-host", help="the name it is known by")
+    parser.add_argument("--open", action="store_true", help="accept every test key")
     parser.add_argument("--secret", default="", help="STRIPE_WEBHOOK_SECRET")
     return parser.parse_args()
 

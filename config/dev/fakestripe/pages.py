@@ -17,22 +17,27 @@ _STYLE = (
 )
 
 
-def answer(account: Account, method: str, path: str) -> tuple[int, str]:
-    """Status and HTML of `/i/INVOICE`, `/i/INVOICE/pay` and `/p/CUSTOMER`."""
+def answer(
+    account: Account, method: str, path: str, prefix: str = ""
+) -> tuple[int, str]:
+    """Status and HTML of `/i/INVOICE`, `/i/INVOICE/pay` and `/p/CUSTOMER`.
+
+    Links begin with the prefix.
+    """
     _, kind, name, *rest = [*path.split("/"), "", ""]
     with account.store.transaction():
         try:
             if kind == "p":
-                return 200, _portal(account, account.get("customer", name))
+                return 200, _portal(account, account.get("customer", name), prefix)
             invoice = account.get("invoice", name)
             if method == "POST" and rest[:1] == ["pay"]:
                 invoice = collecting.collect(account, invoice)
-            return 200, _invoice(invoice)
+            return 200, _invoice(invoice, prefix)
         except ApiError as error:
             return 404, _page("Not found", f"<p>{escape(str(error))}</p>")
 
 
-def _invoice(invoice: Json) -> str:
+def _invoice(invoice: Json, prefix: str) -> str:
     currency = invoice["currency"]
     rows = "".join(
         f"<tr><td>{escape(line['description'] or '')}</td>"
@@ -43,7 +48,7 @@ def _invoice(invoice: Json) -> str:
         f"<tr><td><b>Due</b></td><td>{money(invoice['amount_due'], currency)}</td></tr>"
     )
     pay = (
-        f'<form method="post" action="/i/{escape(invoice["id"])}/pay">'
+        f'<form method="post" action="{prefix}/i/{escape(invoice["id"])}/pay">'
         "<button>Pay</button></form>"
         if invoice["status"] == "open"
         else ""
@@ -53,7 +58,7 @@ def _invoice(invoice: Json) -> str:
     return _page(f"Invoice {invoice['number'] or 'draft'}", body)
 
 
-def _portal(account: Account, customer: Json) -> str:
+def _portal(account: Account, customer: Json, prefix: str) -> str:
     if customer.get("deleted"):
         return _page("Billing", "<p>This customer was deleted.</p>")
     invoices = account.store.select(
@@ -62,7 +67,8 @@ def _portal(account: Account, customer: Json) -> str:
         "order by created desc, seq desc limit 24",
     )
     rows = "".join(
-        f'<tr><td><a href="/i/{escape(one["id"])}">{escape(one["number"] or "")}</a>'
+        f'<tr><td><a href="{prefix}/i/{escape(one["id"])}">'
+        f"{escape(one['number'] or '')}</a>"
         f" {one['status']}</td><td>{money(one['total'], one['currency'])}</td></tr>"
         for one in invoices
     )

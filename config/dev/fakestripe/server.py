@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from config.dev.fakestripe import advance, api, pages, webhooks
+from config.dev.fakestripe import access, advance, api, errors, pages, webhooks
 from config.dev.fakestripe.account import Account
 from config.dev.fakestripe.api import Answer
 from config.dev.fakestripe.controls import Controls
@@ -30,15 +30,20 @@ _FORGET_TICKS = 600
 
 
 class Server(ThreadingHTTPServer):
-    """A server of one account on 127.0.0.1; `port` 0 takes a free port."""
+    """A server of one account on 127.0.0.1; `port` 0 takes a free port.
+
+    Without a key it accepts every test key.
+    """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, state: Path) -> None:
+    def __init__(self, port: int, state: Path, key: str = access.OPEN) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.base_url = f"http://127.0.0.1:{self.server_address[1]}"
-        account = Account(Store(state), self.base_url)
+        self.key = key
+        pages_url = f"{self.base_url}{access.pages_path(key)}"
+        account = Account(Store(state), pages_url)
         self.account = account
         self.scripts = Scripts()
         self.sender = webhooks.Sender(account, self.scripts)
@@ -106,19 +111,27 @@ class Handler(BaseHTTPRequestHandler):
 
     def _route(self) -> None:
         path, _, query = self.path.partition("?")
+        prefix = access.pages_path(self.server.key)
         body = self._body()
         if body is None:
             return
-        if path.startswith("/v1/"):
+        if page := access.page_of(path, prefix):
+            account = self.server.account
+            status, html = pages.answer(account, self.command, page, prefix)
+            self._send(Answer(status, html.encode(), _HTML))
+        elif not access.is_allowed(self.server.key, self._authorization()):
+            refusal = errors.unauthorized("Invalid API Key provided.")
+            self._send(Answer(401, json.dumps(refusal.body()).encode(), _JSON))
+        elif path.startswith("/v1/"):
             self._answer_api(path, body if self.command == "POST" else query or body)
         elif path.startswith("/_fake/"):
             self._send(self._controlled(path, query, body))
-        elif path.startswith(("/i/", "/p/")):
-            status, html = pages.answer(self.server.account, self.command, path)
-            self._send(Answer(status, html.encode(), _HTML))
         else:
             refusal = ApiError(404, f"Unrecognized request URL ({path}).")
             self._send(Answer(404, json.dumps(refusal.body()).encode(), _JSON))
+
+    def _authorization(self) -> str:
+        return str(self.headers.get("authorization", ""))
 
     def _body(self) -> str | None:
         length = self.headers.get("content-length", "0")

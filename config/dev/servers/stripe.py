@@ -1,7 +1,7 @@
-"""The fake Stripe of a state folder, used when STRIPE_SECRET_KEY is not set.
+"""The fake Stripe of a state folder, used without STRIPE_SECRET_KEY and DATABASE_URL.
 
-Its port and webhook secret stay the same from run to run, so that links to its pages
-and webhooks in delivery survive a restart.
+Its port, key, and webhook secret stay the same from run to run, so that links to its
+pages and webhooks in delivery survive a restart.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 from config.dev.servers import logs, process
 
 _BASE_DIR = Path(__file__).resolve().parents[3]
-KEY = "sk_test_fake"
+KEY_START = "sk_test_fake_"
 
 
 class FakeStripe:
@@ -42,10 +42,10 @@ class FakeStripe:
         """Set the variables that every process needs, before the first one starts."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self.port = _port(self.folder / "port")
-        os.environ["STRIPE_SECRET_KEY"] = KEY
+        os.environ["STRIPE_SECRET_KEY"] = _secret(self.folder / "key", KEY_START)
         os.environ["STRIPE_API_BASE"] = self.url
         if not os.environ.get("STRIPE_WEBHOOK_SECRET"):
-            secret = _secret(self.folder / "webhook_secret")
+            secret = _secret(self.folder / "webhook_secret", "whsec_")
             os.environ["STRIPE_WEBHOOK_SECRET"] = secret
 
     def start(self, pause: process.Pause = time.sleep) -> None:
@@ -84,11 +84,11 @@ def _port(file: Path) -> int:
     raise process.StartError("127.0.0.1 has no free port for the fake Stripe")
 
 
-def _secret(file: Path) -> str:
-    """Return the webhook secret; the first run makes it, with mode 0600."""
+def _secret(file: Path, start: str) -> str:
+    """Return the secret in a file; the first run makes it, with mode 0600."""
     if not file.exists():
         fresh = file.with_suffix(".new")
         fresh.touch(0o600)
-        fresh.write_text(f"whsec_{secrets.token_hex(24)}")
+        fresh.write_text(f"{start}{secrets.token_hex(24)}")
         fresh.replace(file)
     return file.read_text().strip()

@@ -25,6 +25,10 @@ from config.dev.servers.valkey import Valkey
 _BASE_DIR = Path(__file__).resolve().parents[3]
 _READY_SECONDS = 60.0
 _INFO = ["--loglevel", "info"]
+_NO_STRIPE = (
+    "Stripe is off: set STRIPE_SECRET_KEY, or ALLOW_UNSAFE=fake_stripe for the fake one"
+    " beside the database of DATABASE_URL"
+)
 _SERVING = {200, 301}  # 301: HTTPS_ONLY=1, behind a proxy that terminates TLS
 _MAX_EXITS_PER_MINUTE = 5
 _RESTART_DELAYS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -134,13 +138,25 @@ def programs(state: Path, port: int) -> list[Program]:
 def embedded_servers(state: Path, port: int) -> list[Runnable]:
     """Return the servers that no URL or key replaces, in the order they stop."""
     servers: list[Runnable] = []
-    if not os.environ.get("STRIPE_SECRET_KEY"):
+    if wants_fake_stripe():
         servers.append(FakeStripe(state, port, _host()))
     if not os.environ.get("REDIS_URL"):
         servers.append(Valkey(state))
     if not os.environ.get("DATABASE_URL"):
         servers.append(Postgres(state))
     return servers
+
+
+def wants_fake_stripe() -> bool:
+    """Return whether nothing real is there that the fake Stripe could falsify.
+
+    Beside a database of one's choice, money would follow the fake: only if that is
+    allowed by name.
+    """
+    if os.environ.get("STRIPE_SECRET_KEY"):
+        return False
+    allowed = os.environ.get("ALLOW_UNSAFE", "").replace(" ", "").split(",")
+    return not os.environ.get("DATABASE_URL") or "fake_stripe" in allowed
 
 
 class Supervisor:
@@ -185,6 +201,8 @@ class Supervisor:
                 server.set_environment()
                 print_line(f"STRIPE_SECRET_KEY is not set: fake Stripe at {server.url}")
             self._begin(server)
+        if not (os.environ.get("STRIPE_SECRET_KEY") or wants_fake_stripe()):
+            print_line(_NO_STRIPE)
         greeting = self._serve()
         for line in greeting.splitlines():
             print_line(line)
