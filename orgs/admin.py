@@ -19,14 +19,18 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, Model, QuerySet, URLField
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path, reverse
+from django.utils.http import urlencode
 
 from orgs import access
+from orgs.access.sessions import is_recently_confirmed
 from orgs.commands.accounts import (
     LastSuperuser,
     is_last_superuser,
     keep_last_superuser,
 )
+from orgs.commands.factors.resets import reset_factors
 from orgs.commands.keys import edit_api_key, revoke_api_key
 from orgs.commands.organizations import (
     signal_availability,
@@ -400,6 +404,14 @@ class SuperusersOnly:
         return False
 
 
+class ResetForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        help_text="Kept permanently in the history.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+
 class AccountForm(UserChangeForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
@@ -424,6 +436,36 @@ class AccountAdmin(SuperusersOnly, ConfirmedWritesAdmin, UserAdmin):
         *(UserAdmin.fieldsets or ()),
         ("White label", {"fields": ("white_label",)}),
     )
+
+    def get_urls(self) -> list[Any]:
+        reset = self.admin_site.admin_view(self.reset_two_factor)
+        path_ = "<int:user_id>/reset-two-factor/"
+        name = "orgs_user_reset_two_factor"
+        return [path(path_, reset, name=name), *super().get_urls()]
+
+    def reset_two_factor(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        """Remove the second factors of a person who lost them.
+
+        Superusers only, who have to prove who they are if that was a while ago.
+        """
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        if not is_recently_confirmed(request):
+            url = reverse("account_reauthenticate")
+            return redirect(f"{url}?{urlencode({'next': request.path})}")
+        account = get_object_or_404(User, pk=user_id)
+        form = ResetForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            reset_factors(account, reason=form.cleaned_data["reason"])
+            messages.success(request, f"Two-factor login of {account} was reset.")
+            return redirect("admin:orgs_user_change", user_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Reset two-factor login",
+            "account": account,
+            "form": form,
+        }
+        return render(request, "admin/orgs/user/reset_two_factor.html", context)
 
     def save_model(
         self, request: HttpRequest, obj: User, form: Any, change: bool

@@ -12,11 +12,12 @@ from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from config.sso.errors import SsoRefused
 from config.sso.identity import Assignment, Identity, assign
 from config.sso.options import SsoOptions
+from orgs.commands.accounts import keep_last_superuser
 from orgs.commands.factors import end_logins
 from orgs.models import User, WhiteLabel
 from orgs.security_log import Kind, record
@@ -59,9 +60,10 @@ def account_of(identity: Identity, options: SsoOptions) -> User:
     """Return the account of a person, with the roles of its groups.
 
     Raises `SsoRefused`; a person who has lost all groups has lost the roles by then.
+    Raises `LastSuperuser` rather than to leave no superuser.
     """
     try:
-        with transaction.atomic(), pghistory.context(username="single sign-on"):
+        with keep_last_superuser(), pghistory.context(username="single sign-on"):
             user, refusal = _find_or_make(identity, options)
     except IntegrityError:  # two first logins at once
         raise _AGAIN from None

@@ -34,7 +34,7 @@ def person(committed: None, settings: Settings) -> User:
 def page(
     context: BrowserContext, person: User, live_server: LiveServer
 ) -> Iterator[Page]:
-    """A page with a virtual authenticator, whose console stays empty."""
+    """Open a page with a virtual authenticator; its console must stay empty."""
     tab = context.new_page()
     messages: list[str] = []
     tab.on("console", lambda message: messages.append(message.text))
