@@ -23,14 +23,22 @@ class NavItem:
     icon: str
 
 
-# Label, URL name, key, icon (a symbol of components/icons.html), staff only.
-_NAV = (
+# Label, URL name, key, icon (a symbol of components/icons.html), staff only or the
+# permission that the page requires.
+_NAV: tuple[tuple[str, str, str, str, bool | str], ...] = (
     ("Overview", "billing:fleet", "fleet", "chart", False),
     ("Needs action", "billing:needs_action", "needs_action", "check", False),
     ("Organizations", "billing:organization_list", "organizations", "building", False),
     ("Alerts", "billing:fleet_alerts", "alerts", "alert", False),
     ("Stripe sync", "billing:stripe_sync", "stripe", "sync", False),
     ("History", "orgs:fleet_history", "history", "clock", False),
+    (
+        "Security log",
+        "orgs:security_log",
+        "security_log",
+        "shield",
+        "orgs.view_securityevent",
+    ),
     ("Exports", "billing:exports", "exports", "down", False),
     ("Webhooks", "billing:webhook_endpoints", "webhooks", "sync", False),
     ("API keys", "orgs:api_keys", "api_keys", "key", True),
@@ -65,9 +73,16 @@ def _nav(request: HttpRequest) -> list[NavItem]:
         return []
     return [
         NavItem(label, url, key, icon)
-        for label, name, key, icon, staff_only in _NAV
-        if (user.is_staff or not staff_only) and (url := _url(name))
+        for label, name, key, icon, needed in _NAV
+        if _may_see(user, needed) and (url := _url(name))
     ]
+
+
+def _may_see(user: Any, needed: bool | str) -> bool:
+    """Return whether a page is of use to a user: others would get a 403."""
+    if isinstance(needed, str):
+        return bool(user.has_perm(needed))
+    return user.is_staff or not needed
 
 
 def _url(name: str) -> str:

@@ -32,7 +32,7 @@ _FINANCE = (
     | _may("change", ("billing.spendinglimit", "billing.billingaccount"))
 )  # fmt: skip
 _OPERATOR = (
-    _SUPPORT | _FINANCE | _may("view", ("orgs.apikey",))
+    _SUPPORT | _FINANCE | _may("view", ("orgs.apikey", "orgs.securityevent"))
     | _may("add", ("orgs.organization", "orgs.apikey", "orgs.whitelabel"))
     | _may("change", ("orgs.apikey", "orgs.whitelabel"))
     | _may("add", ("billing.billingaccount",))

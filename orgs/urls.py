@@ -3,6 +3,7 @@ from django.urls import path
 from orgs.views.history import fleet_history, history
 from orgs.views.keys import api_keys, edit_key, revoke_key, rotate_key
 from orgs.views.organizations import people
+from orgs.views.security_log import seals, security_log, security_log_csv
 from orgs.views.sessions import end_all, end_one, sessions
 
 app_name = "orgs"
@@ -10,6 +11,9 @@ urlpatterns = [
     path("organizations/<int:organization_id>/people/", people, name="people"),
     path("organizations/<int:organization_id>/history/", history, name="history"),
     path("history/", fleet_history, name="fleet_history"),
+    path("security-log/", security_log, name="security_log"),
+    path("security-log.csv", security_log_csv, name="security_log_csv"),
+    path("security-log/seals.jsonl", seals, name="seals"),
     path("api-keys/", api_keys, name="api_keys"),
     path("api-keys/<int:key_id>/", edit_key, name="edit_key"),
     path("api-keys/<int:key_id>/rotate/", rotate_key, name="rotate_key"),

@@ -180,6 +180,8 @@ STAFF_PAGES = {
     "billing:search",  # see test_search_page
     *("billing:needs_action", "billing:needs_action_csv"),
     "orgs:api_keys",
+    # See test_security_log_page.
+    *("orgs:security_log", "orgs:security_log_csv", "orgs:seals"),
     "billing:webhook_endpoints",  # see test_webhooks_pages
     *("orgs:fleet_history", "billing:fleet_history_csv"),  # see test_history_pages
     *(
