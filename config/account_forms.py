@@ -3,12 +3,15 @@
 from typing import Any
 
 from allauth.account.adapter import get_adapter
+from allauth.account.forms import AddEmailForm as BaseAddEmailForm
 from allauth.account.forms import ChangePasswordForm as BaseChangePasswordForm
 from allauth.account.forms import ResetPasswordKeyForm as BaseResetPasswordKeyForm
 from allauth.account.forms import SetPasswordForm as BaseSetPasswordForm
 from allauth.account.forms import UserTokenForm as BaseUserTokenForm
+from allauth.account.models import EmailAddress
 from allauth.core import context as current
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 
 from config.accounts import refused_in_form
 from orgs.access.attempts import counted_attempt, remember_address
@@ -24,6 +27,26 @@ class ChangePasswordForm(BaseChangePasswordForm):  # type: ignore[misc]
         if not get_adapter().reauthenticate(self.user, password):
             raise get_adapter().validation_error("enter_current_password")
         return password
+
+
+class AddEmailForm(BaseAddEmailForm):  # type: ignore[misc]
+    """A new email address, which replaces the old one when its link was opened."""
+
+    def save(self, request: HttpRequest) -> Any:
+        """Send the link; the address that the account has stays until then.
+
+        It was set by an administrator or an earlier link, so it counts as verified.
+        """
+        if self.user.email:
+            EmailAddress.objects.filter(user=self.user, primary=True).exclude(
+                email__iexact=self.user.email
+            ).update(primary=False)
+            EmailAddress.objects.update_or_create(
+                user=self.user,
+                email=self.user.email.lower(),
+                defaults={"verified": True, "primary": True},
+            )
+        return super().save(request)
 
 
 class SetPasswordForm(BaseSetPasswordForm):  # type: ignore[misc]

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.core import context as current
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 
@@ -62,6 +64,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         request = current.request
         with refused_in_form(request):
             return check_password_again(request, user, password)
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Let a new address replace the old one, unless another account has it."""
+        others = User.objects.exclude(pk=email_address.user_id)
+        if others.filter(email__iexact=email_address.email).exists():
+            messages.error(request, "This address cannot be used.")
+            return False
+        return bool(super().confirm_email(request, email_address))
 
     def is_reauthentication_required(self, *, app: str, **_: Any) -> bool:
         """Return whether allauth's own pages have to ask: by the rule of all others."""

@@ -385,6 +385,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(minute="*"),
         "options": {"expires": 60},
     },
+    "sweep-account-emails": {
+        "task": "orgs.tasks.sweep_account_emails",
+        "schedule": crontab(minute="*"),
+        "options": {"expires": 60},
+    },
     "delete-expired-sessions": {
         "task": "orgs.tasks.delete_expired_sessions",
         "schedule": crontab(minute="44"),
@@ -473,10 +478,13 @@ ACCOUNT_ADAPTER = "config.accounts.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email", "username"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
+# One address; a new one replaces it when its link was opened.
+ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = f"[{SITE_NAME}] "  # not the host of the request
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_FORMS = {
+    "add_email": "config.account_forms.AddEmailForm",
     "change_password": "config.account_forms.ChangePasswordForm",
     "reset_password_from_key": "config.account_forms.ResetPasswordKeyForm",
     "set_password": "config.account_forms.SetPasswordForm",

@@ -20,3 +20,5 @@ organizations_changed = Signal()
 entitlements_changed = Signal()
 # user_id: int; all sessions and login tokens of the account ended
 logins_ended = Signal()
+# account_email_id: int; a worker should send it
+account_email_written = Signal()

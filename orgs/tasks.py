@@ -2,9 +2,16 @@
 
 from celery import shared_task
 
-from orgs.commands import idempotency, jobs, sealing, security_events, sessions
+from orgs.commands import (
+    account_emails,
+    idempotency,
+    jobs,
+    sealing,
+    security_events,
+    sessions,
+)
 from orgs.commands.work import list_forgotten
-from orgs.models import Job
+from orgs.models import AccountEmail, Job
 from orgs.queue.enqueue import enqueue
 
 _BATCH = 1_000
@@ -54,3 +61,17 @@ def delete_security_events() -> None:
     """Delete security events that are older than the retention."""
     if security_events.delete_old_events():
         enqueue(delete_security_events)
+
+
+@shared_task
+def send_account_email(account_email_id: int) -> None:
+    """Send an email about an account once, however often this task is enqueued."""
+    account_emails.send_email(account_email_id)
+
+
+@shared_task
+def sweep_account_emails() -> None:
+    """Enqueue emails that are due, and delete old ones."""
+    for account_email_id in list_forgotten(AccountEmail.objects.all(), _BATCH):
+        enqueue(send_account_email, account_email_id)
+    account_emails.delete_old_emails()

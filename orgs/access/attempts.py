@@ -31,9 +31,11 @@ from django.http import HttpRequest
 
 from orgs import valkey
 from orgs.access.addresses import address_block, client_address
+from orgs.commands.account_emails import write_lock_email
 from orgs.errors import RateLimited, Unavailable
 from orgs.models import User
 from orgs.security_log import Kind, record
+from orgs.signals import account_email_written
 
 logger = logging.getLogger(__name__)
 ACCOUNT_FAILURES = 5
@@ -136,6 +138,17 @@ def counted_attempt(
             _return(attempt)
         else:
             record(kind, subject=user, account=account)
+            _warn_owner(request, user, attempt)
+
+
+def _warn_owner(request: HttpRequest, user: User | None, attempt: Attempt) -> None:
+    """Send an email to the owner of an account whose wait begins."""
+    if user is None or not attempt.begins_wait:
+        return
+    address = client_address(request)
+    email = write_lock_email(user, window=FORGOTTEN_AFTER, client=address)
+    if email is not None:
+        account_email_written.send(sender=User, account_email_id=email.pk)
 
 
 def remember_address(request: HttpRequest, user: User) -> None:

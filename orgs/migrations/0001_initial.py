@@ -699,4 +699,61 @@ class Migration(migrations.Migration):
         migrations.RunSQL(_guards.SUPERUSERS, _guards.DROP_SUPERUSERS),
         migrations.RunSQL(_guards.LOGINS, _guards.DROP_LOGINS),
         migrations.RunSQL(_evidence.RETENTION, _evidence.DROP_RETENTION),
+        migrations.CreateModel(
+            name='AccountEmail',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('state', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('canceled', 'Canceled')], default='pending', max_length=8)),
+                ('attempts', models.PositiveSmallIntegerField(default=0)),
+                ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('sweep_after', models.DateTimeField(null=True)),
+                ('lease', models.UUIDField(null=True)),
+                ('leased_until', models.DateTimeField(null=True)),
+                ('started_at', models.DateTimeField(null=True)),
+                ('finished_at', models.DateTimeField(null=True)),
+                ('error_code', models.CharField(blank=True, max_length=64)),
+                ('error', models.TextField(blank=True)),
+                ('kind', models.CharField(choices=[('login_locked', 'Login Locked'), ('email_changed', 'Email Changed')], max_length=16)),
+                ('address', models.EmailField(max_length=254)),
+                ('facts', models.JSONField(default=dict)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+            ],
+        ),
+        migrations.AddConstraint(
+            model_name='user',
+            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('username'), name='user_username_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='user',
+            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), condition=models.Q(('email', ''), _negated=True), name='user_email_unique'),
+        ),
+        migrations.AddField(
+            model_name='accountemail',
+            name='user',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddIndex(
+            model_name='accountemail',
+            index=models.Index(fields=['user', 'kind', '-created_at'], name='account_email'),
+        ),
+        migrations.AddIndex(
+            model_name='accountemail',
+            index=models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['next_attempt_at'], name='account_email_unfinished'),
+        ),
+        migrations.AddIndex(
+            model_name='accountemail',
+            index=models.Index(condition=models.Q(('state', 'failed')), fields=['-finished_at'], name='account_email_failed'),
+        ),
+        migrations.AddConstraint(
+            model_name='accountemail',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'done', 'failed', 'canceled'])), name='account_email_state'),
+        ),
+        migrations.AddConstraint(
+            model_name='accountemail',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ('pending', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('done', 'failed', 'canceled'))), _connector='OR'), name='account_email_finished_ended'),
+        ),
+        migrations.AddConstraint(
+            model_name='accountemail',
+            constraint=models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='account_email_lease_running'),
+        ),
     ]

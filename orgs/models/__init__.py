@@ -1,5 +1,6 @@
 """Tables of who: white labels, organizations, their people, keys and accounts."""
 
+from orgs.models.account_emails import AccountEmail
 from orgs.models.idempotency import IdempotencyKey
 from orgs.models.jobs import Job
 from orgs.models.keys import ApiKey, ApiKeyAddress
@@ -13,6 +14,7 @@ from orgs.models.users import User
 from orgs.models.white_labels import WhiteLabel
 
 __all__ = [
+    "AccountEmail",
     "ApiKey",
     "ApiKeyAddress",
     "Entitlements",

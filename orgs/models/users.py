@@ -1,5 +1,8 @@
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 
 from orgs.models.fields import with_history
@@ -31,6 +34,24 @@ class User(AbstractUser):
         editable=False,
         help_text="Counts up to end all sessions and login tokens.",
     )
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.UniqueConstraint(Lower("username"), name="user_username_unique"),
+            models.UniqueConstraint(
+                Lower("email"), condition=~Q(email=""), name="user_email_unique"
+            ),
+        ]
+
+    def clean(self) -> None:
+        """Refuse a username or email address that another account has, in any case."""
+        super().clean()
+        others = User.objects.exclude(pk=self.pk)
+        for name in ("username", "email"):
+            value = getattr(self, name)
+            if value and others.filter(**{f"{name}__iexact": value}).exists():
+                message = "Another account has this, in upper or lower case."
+                raise ValidationError({name: message}, code="unique")
 
     def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
         """Return what sessions and login tokens are bound to.
