@@ -1,7 +1,7 @@
 """Every other page: a big fleet against a small one, a row for each page.
 
 The list, the overview, the search, Needs action, the history, and the tabs of an
-organization have rows of their own.
+organization have other rows.
 """
 
 from collections.abc import Iterator

@@ -14,6 +14,7 @@ from billing.stripe import tasks
 from billing.stripe.commands.mirror.refetches import refetch_all_of, refetch_price
 from orgs.models import Organization, User
 from tests.support.fake_stripe import FakeStripe, Json, make_price
+from tests.support.snapshots import snapshot
 from tests.support.stripe_mirror import customer_of
 from tests.support.stripe_mirror import subscribe as subscribe_in_stripe
 
@@ -67,25 +68,47 @@ class StaffContext:
 
     def price(self, amount: int, **more: Any) -> str:
         """Create a price in the fake Stripe, mirror it and return its id."""
-        made = make_price(self.fake, amount, **more).id
-        refetch_price(made)
-        return made
+        return mirror_price(self.fake, amount, **more)
 
     def link(self) -> str:
         """Create a customer for the organization, mirror it and return its id."""
-        customer = customer_of(self.fake, self.organization)
-        refetch_all_of(customer)
-        return customer
+        return link(self.fake, self.organization)
 
     def subscribe(self, customer: str, price: str, **more: Any) -> Subscription:
-        made = subscribe_in_stripe(self.fake, customer, price, **more)
-        refetch_all_of(customer)
-        return Subscription.objects.get(stripe_id=made)
+        return mirror_subscription(self.fake, customer, price, **more)
 
     def in_stripe(self, subscription: Subscription) -> Json:
         """Return the subscription as the fake Stripe has it."""
         rows = self.fake.objects("subscription")
         return next(row for row in rows if row["id"] == subscription.stripe_id)
+
+
+def mirror_price(fake: FakeStripe, amount: int, **more: Any) -> str:
+    made = make_price(fake, amount, **more).id
+    refetch_price(made)
+    return made
+
+
+def link(fake: FakeStripe, organization: Organization) -> str:
+    customer = customer_of(fake, organization)
+    refetch_all_of(customer)
+    return customer
+
+
+def mirror_subscription(
+    fake: FakeStripe, customer: str, price: str, **more: Any
+) -> Subscription:
+    made = subscribe_in_stripe(fake, customer, price, **more)
+    refetch_all_of(customer)
+    return Subscription.objects.get(stripe_id=made)
+
+
+@snapshot
+def make_growth(fake: FakeStripe, organization: Organization) -> Subscription:
+    """Create a monthly subscription to Growth; Scale costs more."""
+    mirror_price(fake, 9900, tier="scale")
+    customer = link(fake, organization)
+    return mirror_subscription(fake, customer, mirror_price(fake, 2900))
 
 
 def work(answer: Any) -> StripeAction:

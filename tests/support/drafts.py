@@ -1,18 +1,39 @@
 """An organization in the fake Stripe whose cycles end in drafts."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import time_machine
+from django.utils import timezone
 
 from billing import gateway
 from billing.ledger.commands.invoicing import close_period_for_invoice
 from billing.ledger.queries.charges import list_charges
 from billing.models import BillingAccount, BillingPeriod, Invoice, Subscription
 from orgs.models import WhiteLabel
-from tests.factories import event, make_organization, make_rate, record
+from tests.factories import NOW, event, make_organization, make_rate, record
 from tests.support.fake_stripe import FakeStripe
 from tests.support.fake_stripe import make_subscription as subscribe
+from tests.support.snapshots import snapshot
+
+
+def make_draft(
+    fake: FakeStripe, clock: time_machine.Traveller, label: WhiteLabel
+) -> "Draft":
+    """Return an organization whose first cycle ended, at that time."""
+    draft, instant = _ended_cycle(fake, label)
+    clock.move_to(instant)
+    draft.clock = clock
+    return draft
+
+
+@snapshot
+def _ended_cycle(fake: FakeStripe, label: WhiteLabel) -> tuple["Draft", datetime]:
+    with time_machine.travel(NOW, tick=False) as clock:
+        draft = Draft(fake, clock, label)
+        draft.wait()
+        return draft, timezone.now()
 
 
 class Draft:
@@ -48,6 +69,10 @@ class Draft:
                 event("b", organization=name, product="claude"),
             ],
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the clock: `start` sets another one's."""
+        return {name: value for name, value in vars(self).items() if name != "clock"}
 
     def pass_time(self, *, days: float = 0, hours: float = 0) -> None:
         """Advance both clocks."""

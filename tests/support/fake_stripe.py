@@ -34,7 +34,7 @@ def _stored(part: Json) -> Json:
     return {**part, "price": price["id"]} if isinstance(price, dict) else part
 
 
-@dataclass
+@dataclass(frozen=True)
 class FakeStripe:
     """Client of the fake's control API, and of its copy of Stripe's API at `url`."""
 
@@ -59,6 +59,18 @@ class FakeStripe:
     def reset(self) -> None:
         """Delete all objects, faults and webhook endpoints; set the clock to `NOW`."""
         self.control("reset", now=int(NOW.timestamp()))
+
+    def digest(self) -> str:
+        """Return a hash of everything that is stored."""
+        return str(self.control("digest", "GET")["digest"])
+
+    def save(self, name: str) -> None:
+        """Keep what is stored, for `restore`."""
+        self.control("save", name=name)
+
+    def restore(self, name: str) -> None:
+        """Replace what is stored by what was saved."""
+        self.control("restore", name=name)
 
     def advance(self, *, days: float = 0, hours: float = 0, to: int = 0) -> int:
         """Move the clock, do what becomes due, and return the new time in seconds."""

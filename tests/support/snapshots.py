@@ -6,16 +6,19 @@ same rows with triggers off, in a few statements. The rows keep their ids: a seq
 does not go back, so no row made later has the same one. Only emptying the tables does
 restart them: then the rows are made again.
 
+What a fixture makes in a fake service that it is given is saved and restored there.
+
 Only for tests that roll back, on a frozen clock: a test that commits wants what is done
 after the commit, too, and rows of an earlier hour would be old ones on a running clock.
 """
 
 import functools
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
 
+import time_machine
 from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
@@ -37,6 +40,16 @@ class _Snapshot:
     before: _Content
     after: _Content
     returned: bytes
+    services: tuple[str, ...]  # digests of the fake services before
+
+
+@runtime_checkable
+class FakeService(Protocol):
+    """A server of the tests that can save and restore its state by a name."""
+
+    def digest(self) -> str: ...
+    def save(self, name: str) -> None: ...
+    def restore(self, name: str) -> None: ...
 
 
 _SNAPSHOTS: dict[tuple[object, ...], _Snapshot] = {}
@@ -45,7 +58,8 @@ _SNAPSHOTS: dict[tuple[object, ...], _Snapshot] = {}
 def snapshot(make: Callable[P, T]) -> Callable[P, T]:
     """Decorate a fixture: its rows are made once for the tests of a process.
 
-    What it returns must be pickled: rows and texts, not a client that was used.
+    What it returns must be pickled: rows and texts, not a client that was used, nor a
+    clock. An argument that is neither hashable nor a row has a `snapshot_name`.
     """
 
     @functools.wraps(make)
@@ -53,10 +67,14 @@ def snapshot(make: Callable[P, T]) -> Callable[P, T]:
         now = timezone.now()
         if not connection.in_atomic_block or now != NOW:
             return make(*args, **kwargs)
-        given = tuple(map(_identity, [*args, *kwargs.values()]))
-        key = (make.__module__, make.__qualname__, given)
-        if key not in _SNAPSHOTS or not _restore(_SNAPSHOTS[key]):
-            _SNAPSHOTS[key] = _make(lambda: make(*args, **kwargs))
+        arguments = [*args, *kwargs.values()]
+        key = (make.__module__, make.__qualname__, tuple(map(_identity, arguments)))
+        services = [a for a in arguments if isinstance(a, FakeService)]
+        if key not in _SNAPSHOTS or not _restore(_SNAPSHOTS[key], str(key), services):
+            digests = tuple(service.digest() for service in services)
+            _SNAPSHOTS[key] = _make(lambda: make(*args, **kwargs), digests)
+            for service in services:
+                service.save(str(key))
         returned: T = pickle.loads(_SNAPSHOTS[key].returned)
         return returned
 
@@ -69,16 +87,21 @@ def forget() -> None:
 
 
 def _identity(argument: object) -> object:
-    return (type(argument), argument.pk if isinstance(argument, Model) else argument)
+    """Return what distinguishes arguments of a fixture; all clocks stand at `NOW`."""
+    if isinstance(argument, time_machine.Traveller):
+        return type(argument)
+    name = getattr(argument, "snapshot_name", argument)
+    return (type(argument), argument.pk if isinstance(argument, Model) else name)
 
 
-def _make(make: Callable[[], object]) -> _Snapshot:
+def _make(make: Callable[[], object], digests: tuple[str, ...]) -> _Snapshot:
     before, returned, after = _read(_tables()), make(), _read(_tables())
     changed = [k for k in _tables() if before.get(k) != after.get(k)]
     return _Snapshot(
         {table: before[table] for table in changed if table in before},
         {table: after[table] for table in changed if table in after},
         pickle.dumps(returned),
+        digests,
     )
 
 
@@ -118,10 +141,14 @@ def _read(tables: Iterable[str]) -> _Content:
 _EMPTY = 21  # bytes of a binary copy without rows: its header and trailer
 
 
-def _restore(made: _Snapshot) -> bool:
+def _restore(made: _Snapshot, name: str, services: Sequence[FakeService]) -> bool:
     """Copy the rows; return False where those that the fixture changed are others."""
+    if tuple(service.digest() for service in services) != made.services:
+        return False
     if _read(made.before) != made.before:
         return False
+    for service in services:
+        service.restore(name)
     with connection.cursor() as cursor:
         cursor.execute("set local session_replication_role = replica")
         for table in made.before:

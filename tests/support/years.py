@@ -23,7 +23,24 @@ from metrics.commands.partitions import make_partitions
 from orgs.models import WhiteLabel
 from tests.factories import event, make_organization, make_rate, record
 from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.snapshots import snapshot
 from tests.support.stripe_mirror import customer_of, subscribe
+
+
+def make_year(
+    fake: FakeStripe, clock: time_machine.Traveller, label: WhiteLabel
+) -> "Year":
+    """Return a year that begins."""
+    year = _begun(fake, clock, label)
+    year.clock = clock
+    return year
+
+
+@snapshot
+def _begun(
+    fake: FakeStripe, clock: time_machine.Traveller, label: WhiteLabel
+) -> "Year":
+    return Year(fake, clock, label)
 
 
 class Year:
@@ -41,6 +58,16 @@ class Year:
         self.first = ""  # the type of the events that are delivered before others
         self.delivered: set[str] = set()
         make_rate(label, "1.001")
+
+    @property
+    def snapshot_name(self) -> str:
+        """What it is set to and has been through."""
+        settings = f"{self.deliveries} {self.makes_invoices} {self.first}"
+        return f"{self.customer_id} {settings} {self.delivered} {self.recorded}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the clock, which belongs to one test."""
+        return {name: value for name, value in vars(self).items() if name != "clock"}
 
     def subscribe(
         self, *, interval: str = "month", interval_count: int = 1, **more: Any

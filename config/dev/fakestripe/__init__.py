@@ -14,6 +14,9 @@ Commands for tests take and return JSON and need the key, as `Authorization: Bea
 
     GET    /_fake/health
     POST   /_fake/reset     {"now"}: empty; with `now` (seconds) the clock is frozen
+    POST   /_fake/save      {"name"}: keep everything, for `restore` of this name
+    POST   /_fake/restore   {"name"}: everything as it was saved, the clock included
+    GET    /_fake/digest    a hash of everything
     POST   /_fake/clock     {"advance": s} or {"now": s}: what is due happens on the
                             way, old events and keys are forgotten; {"running": true}
                             lets a frozen clock go on as the machine's does

@@ -1,5 +1,6 @@
 """The `/_fake` commands: JSON in, JSON out, no key; only for this machine."""
 
+import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from config.dev.fakestripe import (
 from config.dev.fakestripe.account import Account
 from config.dev.fakestripe.errors import ApiError, no_such
 from config.dev.fakestripe.scripts import Scripts
-from config.dev.fakestripe.store import Json, new_id
+from config.dev.fakestripe.store import Content, Json, new_id
 
 _RECORDED_CALLS = 5000
 
@@ -29,6 +30,7 @@ class Controls:
     scripts: Scripts
     sender: webhooks.Sender
     calls: deque[Json] = field(default_factory=lambda: deque(maxlen=_RECORDED_CALLS))
+    saved: dict[str, Content] = field(default_factory=dict)
 
     def answer(self, method: str, path: str, given: Json) -> Any:
         handler = _COMMANDS.get((method, path))
@@ -233,6 +235,21 @@ class Controls:
                 store.set_setting("frozen", int(given["now"]))
         return {"now": self.account.now()}
 
+    def save(self, given: Json) -> Json:
+        """{"name": …}: keep the state of the store until the server ends."""
+        self.saved[given["name"]] = self.account.store.copy()
+        return {}
+
+    def restore(self, given: Json) -> Json:
+        """{"name": …}: replace the state of the store by one that was saved."""
+        self.account.store.replace(self.saved[given["name"]])
+        return {}
+
+    def digest(self, given: Json) -> Json:
+        """Return a hash of the state of the store; equal states have equal ones."""
+        content = repr(self.account.store.copy()).encode()
+        return {"digest": hashlib.sha256(content).hexdigest()}
+
     def health(self, given: Json) -> Json:
         return {"now": self.account.now(), "api_version": versions.NEWEST}
 
@@ -257,4 +274,7 @@ _COMMANDS: dict[tuple[str, str], Callable[[Controls, Json], Any]] = {
     ("POST", "/_fake/remove"): Controls.remove,
     ("POST", "/_fake/account"): Controls.account_settings,
     ("POST", "/_fake/reset"): Controls.reset,
+    ("POST", "/_fake/save"): Controls.save,
+    ("POST", "/_fake/restore"): Controls.restore,
+    ("GET", "/_fake/digest"): Controls.digest,
 }

@@ -21,6 +21,8 @@ from config.dev.fakestripe import due
 
 Json = dict[str, Any]
 
+Content = dict[str, list[tuple[Any, ...]]]  # rows by table
+_ALL = ("objects", "settings", "idempotency", "deliveries")
 _COLUMNS = (
     "created",
     "customer",
@@ -152,13 +154,25 @@ class Store:
     def clear(self) -> None:
         """Delete everything."""
         with self.transaction():
-            for table in (
-                "objects",
-                "settings",
-                "idempotency",
-                "deliveries",
-            ):
+            for table in _ALL:
                 self.db.execute(f"delete from {table}")  # noqa: S608
+
+    def copy(self) -> Content:
+        """Return the rows of every table."""
+        with self.lock:
+            return {
+                table: self.db.execute(f"select * from {table}").fetchall()  # noqa: S608
+                for table in _ALL
+            }
+
+    def replace(self, content: Content) -> None:
+        """Replace everything by what `copy` returned."""
+        with self.transaction():
+            self.clear()
+            for table, rows in content.items():
+                for row in rows:
+                    marks = ", ".join("?" * len(row))
+                    self.db.execute(f"insert into {table} values ({marks})", row)  # noqa: S608
 
 
 def _object(body: str, pending: int) -> Json:

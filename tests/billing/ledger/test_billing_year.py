@@ -22,7 +22,7 @@ from billing.stripe.queries.failed_jobs import list_failed_jobs
 from orgs.models import WhiteLabel
 from tests.factories import make_organization
 from tests.support.fake_stripe import FakeStripe
-from tests.support.years import Year
+from tests.support.years import Year, make_year
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
@@ -32,7 +32,7 @@ WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
 def year(
     fake_stripe: FakeStripe, frozen: time_machine.Traveller, acme: WhiteLabel
 ) -> Year:
-    return Year(fake_stripe, frozen, acme)
+    return make_year(fake_stripe, frozen, acme)
 
 
 def test_trial_months_pause_and_end(year: Year) -> None:

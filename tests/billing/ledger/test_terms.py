@@ -41,8 +41,9 @@ from tests.factories import (
 from tests.support.corrections import APPLY, run
 from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.parallel import together
+from tests.support.snapshots import snapshot
 from tests.support.stripe_mirror import run_sync, subscribe
-from tests.support.years import Year
+from tests.support.years import Year, make_year
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 WHO: dict[str, Any] = {"note": "why not", "by": "ann"}
@@ -53,16 +54,22 @@ DAY = timedelta(days=1)
 def year(
     fake_stripe: FakeStripe, frozen: time_machine.Traveller, acme: WhiteLabel
 ) -> Year:
-    year = Year(fake_stripe, frozen, acme)
+    year = make_year(fake_stripe, frozen, acme)
     year.makes_invoices, year.deliveries = True, 1
     return year
 
 
 def start_trial(year: Year, *, days: int = 14, free: int = 50) -> None:
+    vars(year).update(vars(_start_trial(year.fake, year, days, free)))
+
+
+@snapshot
+def _start_trial(fake: FakeStripe, year: Year, days: int, free: int) -> Year:
     ends_at = int((timezone.now() + days * DAY).timestamp())
     year.subscribe(trial_end=ends_at)
     id_ = year.organization.id
     grant_credit(id_, kind="free_balance", amount=Decimal(free), **WHO)
+    return year
 
 
 def start_trial_unseen(year: Year) -> None:

@@ -34,7 +34,7 @@ from orgs.commands import work as work_commands
 from orgs.models import Organization, WhiteLabel
 from orgs.queries.history import list_changes
 from tests.factories import make_organization, make_user
-from tests.support.actions import NOTE, StaffContext, seconds, work
+from tests.support.actions import NOTE, StaffContext, make_growth, seconds, work
 from tests.support.fake_stripe import FakeStripe
 from tests.support.parallel import together
 from tests.support.stripe_mirror import customer_of
@@ -70,8 +70,7 @@ def staff(
 @pytest.fixture
 def growth(staff: StaffContext) -> Subscription:
     """Create a monthly subscription to Growth; Scale costs more."""
-    staff.price(9900, tier="scale")
-    return staff.subscribe(staff.link(), staff.price(2900))
+    return make_growth(staff.fake, staff.organization)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from billing.stripe.queries.adjustments import list_adjustments, sum_adjustments
 from orgs.models import Organization, WhiteLabel
 from tests.factories import make_user
 from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.snapshots import snapshot
 from tests.support.stripe_mirror import customer_of, run_sync, subscribe
 
 pytestmark = [
@@ -26,6 +27,7 @@ pytestmark = [
 
 
 @pytest.fixture
+@snapshot
 def paid(fake_stripe: FakeStripe, org: Organization) -> str:
     """Id of a paid invoice over 100 dollars."""
     customer = customer_of(fake_stripe, org)
@@ -34,6 +36,7 @@ def paid(fake_stripe: FakeStripe, org: Organization) -> str:
 
 
 @pytest.fixture
+@snapshot
 def unpaid(fake_stripe: FakeStripe, org: Organization) -> str:
     """Id of an open invoice over 100 dollars whose payment failed."""
     customer = customer_of(fake_stripe, org)

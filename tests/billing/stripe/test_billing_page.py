@@ -26,7 +26,7 @@ from billing.models import (
 from billing.staff import READ_ONLY
 from orgs.models import Organization, User, WhiteLabel
 from tests.factories import NOW, delete, make_user
-from tests.support.actions import StaffContext, work
+from tests.support.actions import StaffContext, make_growth, work
 from tests.support.fake_stripe import FakeStripe
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -51,8 +51,7 @@ def staff(
 
 @pytest.fixture
 def growth(staff: StaffContext) -> Subscription:
-    staff.price(9900, tier="scale")
-    return staff.subscribe(staff.link(), staff.price(2900))
+    return make_growth(staff.fake, staff.organization)
 
 
 def html(answer: Any) -> str:

@@ -22,6 +22,7 @@ from orgs.errors import Conflict
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization
 from tests.support.fake_stripe import FakeStripe, make_customer, make_price
+from tests.support.snapshots import snapshot
 from tests.support.stripe_mirror import customer_of, history, run_sync, subscribe
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("frozen")]
@@ -35,12 +36,14 @@ def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
 
 
 @pytest.fixture
+@snapshot
 def price(fake: FakeStripe) -> str:
     """Id of a monthly price."""
     return make_price(fake, 2900).id
 
 
 @pytest.fixture
+@snapshot
 def sub(fake: FakeStripe, acme: WhiteLabel, org: Organization, price: str) -> str:
     """Id of the mirrored subscription of org-7; the decoy has one, too."""
     decoy = Organization.objects.get(white_label__slug="decoy", external_id="org-7")

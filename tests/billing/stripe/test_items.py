@@ -24,6 +24,7 @@ from billing.stripe.commands.mirror.subscriptions import mirror_subscriptions
 from orgs.models import Organization, WhiteLabel
 from tests.factories import event, make_rate, record
 from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.snapshots import snapshot
 from tests.support.stripe_mirror import customer_of, history, run_sync
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
@@ -91,6 +92,7 @@ def resell(cart: Cart, price: str, **metadata: str) -> None:
 
 
 @pytest.fixture
+@snapshot
 def cart(fake_stripe: FakeStripe, frozen: object, org: Organization) -> Cart:
     return Cart(fake_stripe, org)
 

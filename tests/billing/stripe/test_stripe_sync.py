@@ -28,6 +28,7 @@ from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_white_label
 from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.forks import fork
+from tests.support.snapshots import snapshot
 from tests.support.stripe_mirror import (
     customer_of,
     history,
@@ -48,12 +49,14 @@ def fake(fake_stripe: FakeStripe) -> Iterator[FakeStripe]:
 
 
 @pytest.fixture
+@snapshot
 def price(fake: FakeStripe) -> str:
     """Id of a monthly price."""
     return make_price(fake, 2900).id
 
 
 @pytest.fixture
+@snapshot
 def fleet(fake: FakeStripe, acme: WhiteLabel, price: str) -> list[Organization]:
     """Seven organizations with a subscription, and a decoy of another white label."""
     organizations = [make_organization(acme, f"fleet-{n}") for n in range(7)]

@@ -13,6 +13,7 @@ from billing.stripe.commands.webhook_events.intake import pull_undelivered
 from orgs.models import Organization, WhiteLabel
 from tests.factories import make_organization, make_user
 from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.snapshots import snapshot
 from tests.support.stripe_mirror import customer_of, run_sync, subscribe
 
 pytestmark = [
@@ -23,6 +24,7 @@ pytestmark = [
 
 
 @pytest.fixture
+@snapshot
 def sub(fake_stripe: FakeStripe, org: Organization) -> str:
     """Id of a subscription of the organization."""
     customer = customer_of(fake_stripe, org)

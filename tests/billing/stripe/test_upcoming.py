@@ -26,6 +26,7 @@ from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, event, make_rate, record
 from tests.support.alerts import give
 from tests.support.fake_stripe import FakeStripe, make_price
+from tests.support.snapshots import snapshot
 from tests.support.stripe_mirror import customer_of, run_sync
 
 pytestmark = [
@@ -36,6 +37,7 @@ pytestmark = [
 
 
 @pytest.fixture
+@snapshot
 def customer(fake_stripe: FakeStripe, org: Organization) -> str:
     return customer_of(fake_stripe, org)
 
@@ -230,6 +232,7 @@ def test_the_estimate_becomes_the_invoice(
 
 
 @pytest.fixture
+@snapshot
 def using(fake_stripe: FakeStripe, acme: WhiteLabel, customer: str) -> str:
     """Use 100 of a subscription with 25% off and 7.7% of tax; return its id."""
     plan = make_price(fake_stripe, 2900).id
