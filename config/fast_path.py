@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from billing.api import ACCESS_JOIN, access_answer
 from config.errors import error_response
 from config.middleware import REQUEST_ID, new_request_id
-from config.server.headers import outside_headers
+from config.server.headers import NO_STORE, outside_headers
 from metrics.api.costs import read_chart
 from metrics.schemas.charts import ChartsIn
 from orgs.access.api_auth import CHARTS_RATE_LIMITED
@@ -61,7 +61,7 @@ class FastPath:
         if response is None:
             return self.application(environ, start)
         status, headers, body = response
-        start(status, [*headers, *_common_headers(environ, body)])
+        start(status, [*headers, *_common_headers(environ, headers, body)])
         return [body]
 
 
@@ -172,8 +172,10 @@ def _is_allowed_host(host: str) -> bool:
     return validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
 
 
-def _common_headers(environ: Environ, body: bytes) -> Headers:
+def _common_headers(environ: Environ, headers: Headers, body: bytes) -> Headers:
+    has_policy = any(name == "Cache-Control" for name, _ in headers)
     return [
+        *([] if has_policy else [("Cache-Control", NO_STORE)]),
         *outside_headers(),
         ("Content-Length", str(len(body))),
         ("X-Request-ID", environ[REQUEST_ID]),

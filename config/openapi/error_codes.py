@@ -14,7 +14,8 @@ CODES = {
     "address_not_allowed": "The API key may not be used from the address of the call.",
     "organization.invalid_access": "The credential lacks the scope, or may not access"
     " the organization.",
-    "csrf_failed": "A write in a browser session had no valid CSRF token.",
+    "https_required": "A credential, or a write, was sent without TLS.",
+    "csrf_failed": "A write by a cookie had no valid CSRF token.",
     "reauthentication_required": "A write in a browser session whose login was not"
     " confirmed recently.",
     "two_factor_required": "The account has to set up two-factor login on the website"

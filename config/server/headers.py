@@ -4,6 +4,7 @@ from django.conf import settings
 
 from config.page_middleware import API_POLICY
 
+NO_STORE = "private, no-store"
 _CONSTANT = (
     ("Content-Security-Policy", API_POLICY),
     ("X-Frame-Options", settings.X_FRAME_OPTIONS),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from django.core.handlers.wsgi import WSGIRequest
 
 from config.errors import error_response
-from config.server.headers import outside_headers
+from config.server.headers import NO_STORE, outside_headers
 from orgs.errors import DomainError
 
 Headers = list[tuple[str, str]]
@@ -29,7 +29,7 @@ def refuse(environ: dict[str, Any], error: DomainError) -> Refusal:
     response = error_response(WSGIRequest(environ), error)
     headers = [*response.items(), *outside_headers()]
     headers += [
-        ("Cache-Control", "no-store"),
+        ("Cache-Control", NO_STORE),
         ("X-Request-ID", uuid.uuid4().hex),
         ("Content-Length", str(len(response.content))),
     ]

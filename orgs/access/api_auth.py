@@ -35,7 +35,8 @@ class Credential(AuthBase):
     openapi_scheme = "bearer"
     openapi_description = (
         "An API key or login token. It is also accepted as `Authorization: ApiKey …`,"
-        " `x-api-key`, `x-jwt-token`, the cookie `jwt`, or the password of Basic."
+        " `x-api-key`, `x-jwt-token`, the password of Basic, or, to read only, the"
+        " cookie `jwt`."
     )
 
     def __init__(

@@ -50,7 +50,7 @@ _COOKIE = "jwt"
 def authenticate(request: HttpRequest) -> Principal | None:
     """Return the principal of a call, or None if it has no valid credential.
 
-    Raises `Forbidden` for a write in a browser session without a CSRF token,
+    Raises `Forbidden` for a write by a cookie without a CSRF token,
     `ReauthenticationRequired` for one without a recent login, and
     `TwoFactorRequired` for an account that has to set up two-factor login.
     """
@@ -61,6 +61,7 @@ def authenticate(request: HttpRequest) -> Principal | None:
     if header := request.headers.get("authorization"):
         return _authorization_principal(request, header)
     if token := _cookie_token(request):
+        _require_csrf_proof(request)
         return _token_principal(request, token)
     return _session_principal(request)
 
@@ -163,13 +164,21 @@ def _session_principal(request: HttpRequest) -> Principal | None:
     user = getattr(request, "user", None)
     if not isinstance(user, User) or not user.is_active:
         return None
-    if request.method not in _SAFE_METHODS and check_csrf(request):
-        raise Forbidden("The CSRF token is missing or invalid.", code="csrf_failed")
+    _require_csrf_proof(request)
     if is_second_factor_missing_in(request, user):
         raise TwoFactorRequired
     if request.method not in _SAFE_METHODS:
         require_recent_authentication(request)
     return principal_of(user, by_session=True)
+
+
+def _require_csrf_proof(request: HttpRequest) -> None:
+    """Raise `Forbidden` for a write by a cookie without a CSRF token.
+
+    A browser sends cookies with requests that other sites make it send.
+    """
+    if request.method not in _SAFE_METHODS and check_csrf(request):
+        raise Forbidden("The CSRF token is missing or invalid.", code="csrf_failed")
 
 
 def log_in(

@@ -92,7 +92,7 @@ def test_state_that_others_can_read_is_unsafe(safe: Path, name: str) -> None:
 
 
 def test_a_loopback_installation_needs_nothing(settings: Settings) -> None:
-    weak = {"SECRET_KEY": "abc", "HAS_MAIL_HOST": False, "DEBUG": True}
+    weak: dict[str, Any] = {"SECRET_KEY": "abc", "HAS_MAIL_HOST": False, "DEBUG": True}
     change(
         settings, **LOOPBACK, **weak, STRIPE_SECRET_KEY="", DATABASE_URL_IS_SET=False
     )
