@@ -29,7 +29,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 REQUEST_ID = "orgdesk.request_id"
 
 # These check their callers themselves, or are public.
-_OPEN_PREFIXES = ("/api/", "/v1/", "/webhooks/", "/healthz", settings.STATIC_URL)
+OPEN_PREFIXES = ("/api/", "/v1/", "/webhooks/", "/healthz", settings.STATIC_URL)
 
 
 def new_request_id() -> str:
@@ -94,7 +94,7 @@ class PageLoginRequiredMiddleware(LoginRequiredMiddleware):
         view_args: tuple[Any, ...],
         view_kwargs: dict[str, Any],
     ) -> HttpResponseBase | None:
-        if request.path.startswith(_OPEN_PREFIXES):
+        if request.path.startswith(OPEN_PREFIXES):
             return None
         refused = super().process_view(request, view_func, view_args, view_kwargs)
         if refused is not None and "HX-Request" in request.headers:

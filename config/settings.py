@@ -132,6 +132,7 @@ MIDDLEWARE = [
     "config.page_middleware.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.page_middleware.PageHtmxMiddleware",
+    "config.route_access.RoutePermissionMiddleware",
     "orgs.web.recent.RecentOrganizationsMiddleware",
     "config.middleware.HistoryMiddleware",
     "config.errors.DomainErrorMiddleware",

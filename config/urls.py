@@ -17,6 +17,7 @@ urlpatterns = [
     path("", include("metrics.urls")),
     path("", include("orgs.urls")),
     path("components/", views.components, name="components"),
+    path("roles/", views.roles, name="roles"),
     path("accounts/", include("config.sso.urls")),
     path("accounts/3rdparty/<path:_>", views.not_found),
     path("accounts/3rdparty/", views.not_found),

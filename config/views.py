@@ -13,6 +13,7 @@ from billing.console.queries.badges import Badge
 from config import apidocs
 from config.error_formats import render_error
 from config.openapi.document import document_json
+from config.permission_matrix import COLUMNS, SUPERUSER, matrix
 from orgs.access import authenticate
 from orgs.errors import Unauthorized
 from orgs.web.charts import (
@@ -35,6 +36,19 @@ def components(request: HttpRequest) -> HttpResponse:
     if not (request.user.is_authenticated and request.user.is_staff):
         raise Http404
     return render(request, "pages/components.html", _demo())
+
+
+def roles(request: HttpRequest) -> HttpResponse:
+    """Show what each role may do; the person's own roles are marked."""
+    own = set(request.user.groups.values_list("name", flat=True))
+    if request.user.is_superuser:
+        own.add(SUPERUSER)
+    context = {
+        "nav_key": "roles",
+        "columns": [{"name": name, "is_own": name in own} for name in COLUMNS],
+        "sections": matrix(),
+    }
+    return render(request, "pages/roles.html", context)
 
 
 def _demo() -> dict[str, Any]:

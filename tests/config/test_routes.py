@@ -192,6 +192,7 @@ STAFF_PAGES = {
     ),
     *("billing:fleet_alerts", "billing:alert_emails", "billing:unpriced"),
     *("components", "billing:exports"),
+    "roles",  # see test_permissions
 }
 # Two are POST only: see test_api_keys_page and test_key_addresses.
 KEY_PAGES = {"orgs:edit_key", "orgs:rotate_key", "orgs:revoke_key"}

@@ -109,6 +109,7 @@ PAGES = (
     Page("History", "orgs:fleet_history", "changes audit log who"),
     Page("Exports", "billing:exports", "csv files downloads tables"),
     Page("API keys", "orgs:api_keys", "create token", permission="orgs.view_apikey"),
+    Page("Roles", "roles", "permissions matrix access groups"),
     Page("API reference", "api_docs", "documentation openapi", is_for_staff=True),
     Page("Admin", "admin:index", "django rates users", is_for_staff=True),
 )
