@@ -504,6 +504,9 @@ MFA_ADAPTER = "config.two_factor.adapter.FactorAdapter"
 MFA_FORMS = {
     "add_webauthn": "config.two_factor.forms.AddPasskeyForm",
     "edit_webauthn": "config.two_factor.forms.RenamePasskeyForm",
+    "authenticate_webauthn": "config.two_factor.forms.PasskeyForm",
+    "login_webauthn": "config.two_factor.forms.PasskeyLoginForm",
+    "reauthenticate_webauthn": "config.two_factor.forms.ReauthenticationPasskeyForm",
     "activate_totp": "config.two_factor.forms.ActivateTotpForm",
     "authenticate": "config.two_factor.forms.CodeForm",
     "reauthenticate": "config.two_factor.forms.ReauthenticationCodeForm",

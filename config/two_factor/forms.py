@@ -1,5 +1,8 @@
 """Forms of two-factor login whose codes work once, over all entry points."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from allauth.core import context
@@ -7,15 +10,25 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY, generate_totp_secret
-from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    EditWebAuthnForm,
+    LoginWebAuthnForm,
+    ReauthenticateWebAuthnForm,
+)
 from django import forms
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError
+from redis import RedisError
 
 from config.accounts import refused_in_form
 from orgs.access.attempts import counted_attempt
 from orgs.commands.factors import totp_counter, use_code
-from orgs.errors import SecretUnreadable
+from orgs.errors import DomainError, SecretUnreadable
 from orgs.web.once import decrypt_for_session, encrypt_for_session
 
+logger = logging.getLogger(__name__)
 _MAX_NAME = 100
 _PURPOSE = "seed of a new authenticator app"
 _CODE_ATTRIBUTES = {
@@ -101,6 +114,44 @@ class ActivateTotpForm(forms.Form):
         return code
 
 
+@contextmanager
+def _refused_if_malformed() -> Iterator[None]:
+    """Show an answer that is no passkey as a wrong one.
+
+    The library that reads it raises errors of many kinds for what no browser sends.
+    """
+    try:
+        yield
+    except (ValidationError, DomainError, DatabaseError, RedisError):
+        raise
+    except Exception as error:  # whatever it is, the passkey was not valid
+        logger.info("passkey_malformed error=%s", type(error).__name__)
+        raise get_adapter().validation_error("incorrect_code") from None
+
+
+class _ReadsPasskey(forms.Form):
+    """A mixin for the forms that log in with a passkey, or confirm a login."""
+
+    def clean_credential(self) -> Authenticator:
+        with _refused_if_malformed():
+            factor: Authenticator = super().clean_credential()  # type: ignore[misc]
+            return factor
+
+
+class PasskeyForm(_ReadsPasskey, AuthenticateWebAuthnForm):  # type: ignore[misc]
+    """The passkey of the second step of a login."""
+
+
+class PasskeyLoginForm(_ReadsPasskey, LoginWebAuthnForm):  # type: ignore[misc]
+    """The passkey in place of a password."""
+
+
+class ReauthenticationPasskeyForm(  # type: ignore[misc]
+    _ReadsPasskey, ReauthenticateWebAuthnForm
+):
+    """The passkey that proves presence before a sensitive change."""
+
+
 class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
     """A new passkey: its name, and whether it replaces the password."""
 
@@ -110,6 +161,11 @@ class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
         required=False,
         initial=True,
     )
+
+    def clean(self) -> Any:
+        """Check what the browser made; a malformed answer is a wrong one."""
+        with _refused_if_malformed():
+            return super().clean()
 
 
 class RenamePasskeyForm(EditWebAuthnForm):  # type: ignore[misc]
