@@ -181,7 +181,7 @@ def require_safe_start() -> None:
         logger.warning("unsafe_allowed id=%s", id_)
     if problems:
         lines = [
-            f"{each.text} (allowed by ALLOW_UNSAFE={each.id})" for each in problems
+            f"{each.text} (to allow it: ALLOW_UNSAFE={each.id})" for each in problems
         ]
         sys.exit("\n".join(["Orgdesk refuses to start:", *lines]))
 

@@ -122,7 +122,11 @@ def test_static_files_have_a_policy_and_may_be_cached(
     (tmp_path / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
 
     started: list[Any] = []
-    response = WSGIHandler()(environ("/static/logo.svg"), lambda *s: started.append(s))
+
+    def start(*given: Any) -> Any:
+        started.append(given)
+
+    response = WSGIHandler()(environ("/static/logo.svg"), start)
     response.close()
     headers = dict(started[0][1])
 
