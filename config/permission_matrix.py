@@ -35,6 +35,11 @@ class Row:
     cells: tuple[str, ...]
     routes: tuple[str, ...]
 
+    @property
+    def named_cells(self) -> list[tuple[str, str]]:
+        """The role and the cell of each column."""
+        return list(zip(COLUMNS, self.cells, strict=True))
+
 
 @dataclass(frozen=True)
 class Section:
