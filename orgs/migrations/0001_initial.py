@@ -756,4 +756,96 @@ class Migration(migrations.Migration):
             model_name='accountemail',
             constraint=models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='account_email_lease_running'),
         ),
+        migrations.CreateModel(
+            name='UserRole',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'role of an account',
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('orgs.user_groups',),
+        ),
+        migrations.CreateModel(
+            name='UserPermission',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'permission of an account',
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('orgs.user_user_permissions',),
+        ),
+        migrations.CreateModel(
+            name='UserPermissionEvent',
+            fields=[
+                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
+                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
+                ('pgh_label', models.TextField(help_text='The event label.')),
+                ('id', models.BigIntegerField()),
+                ('permission', models.ForeignKey(db_constraint=False, db_tablespace='', on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='auth.permission')),
+                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
+                ('user', models.ForeignKey(db_constraint=False, db_tablespace='', on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'abstract': False,
+            },
+        ),
+        migrations.CreateModel(
+            name='UserRoleEvent',
+            fields=[
+                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
+                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
+                ('pgh_label', models.TextField(help_text='The event label.')),
+                ('id', models.BigIntegerField()),
+                ('group', models.ForeignKey(db_constraint=False, db_tablespace='', on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='auth.group')),
+                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
+                ('user', models.ForeignKey(db_constraint=False, db_tablespace='', on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL)),
+                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='orgs.userrole')),
+            ],
+            options={
+                'abstract': False,
+            },
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='userrole',
+            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_userroleevent" ("group_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "user_id") VALUES (NEW."group_id", NEW."id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."user_id"); RETURN NULL;', hash='13d55ae8e5ff2ecb6153ce1de4c77f056969a700', operation='INSERT', pgid='pgtrigger_insert_insert_6de0b', table='orgs_user_groups', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='userrole',
+            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "orgs_userroleevent" ("group_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "user_id") VALUES (NEW."group_id", NEW."id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."user_id"); RETURN NULL;', hash='179a8e77f8de7ce72efb1fd4c6bae771697912a7', operation='UPDATE', pgid='pgtrigger_update_update_5901e', table='orgs_user_groups', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='userrole',
+            trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_userroleevent" ("group_id", "id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "user_id") VALUES (OLD."group_id", OLD."id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."user_id"); RETURN NULL;', hash='9b964699a4df027c3214e16382829a84044ba49c', operation='DELETE', pgid='pgtrigger_delete_delete_8c52f', table='orgs_user_groups', when='AFTER')),
+        ),
+        migrations.AddField(
+            model_name='userpermissionevent',
+            name='pgh_obj',
+            field=models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='orgs.userpermission'),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='userpermission',
+            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_userpermissionevent" ("id", "permission_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "user_id") VALUES (NEW."id", NEW."permission_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."user_id"); RETURN NULL;', hash='b1b85244cc67b389cd97951d108c840ea2e71937', operation='INSERT', pgid='pgtrigger_insert_insert_2e462', table='orgs_user_user_permissions', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='userpermission',
+            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "orgs_userpermissionevent" ("id", "permission_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "user_id") VALUES (NEW."id", NEW."permission_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."user_id"); RETURN NULL;', hash='a30cb61a99c59a008381ef374720df42df554106', operation='UPDATE', pgid='pgtrigger_update_update_9a791', table='orgs_user_user_permissions', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='userpermission',
+            trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_userpermissionevent" ("id", "permission_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "user_id") VALUES (OLD."id", OLD."permission_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."user_id"); RETURN NULL;', hash='f8f293b24159d2e20a082c3ff6f78584cef44549', operation='DELETE', pgid='pgtrigger_delete_delete_e2065', table='orgs_user_user_permissions', when='AFTER')),
+        ),
+        migrations.AddIndex(
+            model_name='userroleevent',
+            index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='userrole_event_newest'),
+        ),
+        migrations.AddIndex(
+            model_name='userpermissionevent',
+            index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='userpermission_event_newest'),
+        ),
     ]

@@ -10,7 +10,7 @@ from orgs.models.seals import HistorySeal, SealedRows
 from orgs.models.search import SearchWord
 from orgs.models.security import SecurityEvent
 from orgs.models.sessions import Session
-from orgs.models.users import User
+from orgs.models.users import User, UserPermission, UserRole
 from orgs.models.white_labels import WhiteLabel
 
 __all__ = [
@@ -29,5 +29,7 @@ __all__ = [
     "SecurityEvent",
     "Session",
     "User",
+    "UserPermission",
+    "UserRole",
     "WhiteLabel",
 ]

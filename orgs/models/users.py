@@ -61,3 +61,21 @@ class User(AbstractUser):
         value = f"{self.login_version}:{self.password}"
         hashed = salted_hmac("orgs.User.login", value, secret, algorithm="sha256")
         return hashed.hexdigest()
+
+
+@with_history()
+class UserRole(User.groups.through):  # type: ignore[name-defined,misc]
+    """A role that a person has; a proxy, so that its changes have a history."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "role of an account"
+
+
+@with_history()
+class UserPermission(User.user_permissions.through):  # type: ignore[name-defined,misc]
+    """A permission that a person has beside those of roles; a proxy for its history."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "permission of an account"

@@ -24,6 +24,7 @@ MAX_CHANGES = 100
 _IDENTIFYING_FIELDS = ("number", "stripe_id")
 _VERBS = {"insert": "added", "update": "changed", "delete": "removed"}
 _IGNORED = {"updated_at"}
+_OF_ACCOUNTS = {"orgs.User", "orgs.UserPermission", "orgs.UserRole"}
 _LAST_ID = 2**63 - 1
 _UNKNOWN_TIME = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -278,7 +279,7 @@ def _is_listed(table: "_Table | Journal", filters: HistoryFilters) -> bool:
         owner_source = table.owner_source if isinstance(table, Journal) else ""
         return bool(table.owner or owner_source)
     # An account belongs to no organization: it is in the history of all of them alone.
-    return filters.white_label_id is None or table.label != "orgs.User"
+    return filters.white_label_id is None or table.label not in _OF_ACCOUNTS
 
 
 # The newest copies of one history table, each with the copy before it. The copies are

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.auth.models import Group, Permission
 from django.db.models import Model
 
 from orgs.catalog import Scope
@@ -314,6 +315,8 @@ def _names(changes: Sequence[Change]) -> dict[tuple[str, int], str]:
     """Return the names of the rows that changes refer to, by model and id."""
     names: dict[tuple[str, int], str] = {}
     models: dict[str, tuple[type[Model], set[int]]] = {
+        "auth.Group": (Group, set()),
+        "auth.Permission": (Permission, set()),
         "orgs.Member": (Member, set()),
         "orgs.Organization": (Organization, set()),
         "orgs.User": (User, set()),
@@ -328,7 +331,10 @@ def _names(changes: Sequence[Change]) -> dict[tuple[str, int], str]:
                     models[label][1].add(values[column])
     for label, (model, ids) in models.items():
         if ids:
-            rows = model._default_manager.in_bulk(ids)
+            queryset = model._default_manager.all()
+            if model is Permission:  # its name begins with that of its type
+                queryset = queryset.select_related("content_type")
+            rows = queryset.in_bulk(ids)
             names |= {(label, id_): str(row) for id_, row in rows.items()}
     return names
 

@@ -177,6 +177,7 @@ describe(
             "is_active": _flag("activated", "deactivated"),
             "date_joined": Field("start", instant),
             "white_label_id": Field("white label", name_of("orgs.WhiteLabel")),
+            "login_version": Field(phrases=("logged out everywhere", "")),
         },
         permission="orgs.view_user",
         references={"white_label_id": "orgs.WhiteLabel"},
@@ -203,5 +204,45 @@ describe(
             "created_at": Field("creation", instant),
         },
         references={"owner_id": "orgs.Organization"},
+    ),
+)
+
+
+def _role(row: Values, facts: Facts) -> str:
+    """Return whose role it is; the name of the role stays when the account is gone."""
+    name = name_of("orgs.User")(row["user_id"], facts)
+    return f"account {name}: role {name_of('auth.Group')(row['group_id'], facts)}"
+
+
+def _permission(row: Values, facts: Facts) -> str:
+    name = name_of("orgs.User")(row["user_id"], facts)
+    permission = name_of("auth.Permission")(row["permission_id"], facts)
+    return f"account {name}: permission {permission}"
+
+
+describe(
+    "orgs.UserRole",
+    Description(
+        "accounts",
+        _role,
+        {
+            "user_id": Field("account", name_of("orgs.User")),
+            "group_id": Field("role", name_of("auth.Group")),
+        },
+        permission="orgs.view_user",
+        references={"user_id": "orgs.User", "group_id": "auth.Group"},
+    ),
+)
+describe(
+    "orgs.UserPermission",
+    Description(
+        "accounts",
+        _permission,
+        {
+            "user_id": Field("account", name_of("orgs.User")),
+            "permission_id": Field("permission", name_of("auth.Permission")),
+        },
+        permission="orgs.view_user",
+        references={"user_id": "orgs.User", "permission_id": "auth.Permission"},
     ),
 )

@@ -2,6 +2,7 @@
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -132,3 +133,24 @@ def test_a_new_instant_of_the_last_change_is_no_change(org: Organization) -> Non
     touch_organization(org.pk)
 
     assert org.events.count() == changes  # type: ignore[attr-defined]
+
+
+def test_roles_and_permissions_of_a_person_are_in_the_history(client: Client) -> None:
+    ann = make_user("ann", "viewer")
+    client.force_login(make_user("root", is_superuser=True))
+    ann.groups.set(Group.objects.filter(name="operator"))
+    right = Permission.objects.get(codename="view_user")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into orgs_user_user_permissions (user_id, permission_id)"
+            " values (%s, %s)",
+            [ann.pk, right.pk],
+        )
+
+    answer = client.get(reverse("orgs:fleet_history"), {"kind": "accounts"})
+    texts = {entry.text for entry in answer.context["entries"]}
+    assert {
+        "Account ann: role operator added",
+        "Account ann: role viewer removed",
+        f"Account ann: permission {right} added",
+    } <= texts
