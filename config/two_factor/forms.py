@@ -146,8 +146,9 @@ class PasskeyLoginForm(_ReadsPasskey, LoginWebAuthnForm):  # type: ignore[misc]
     """The passkey in place of a password."""
 
 
-class ReauthenticationPasskeyForm(  # type: ignore[misc]
-    _ReadsPasskey, ReauthenticateWebAuthnForm
+class ReauthenticationPasskeyForm(
+    _ReadsPasskey,
+    ReauthenticateWebAuthnForm,  # type: ignore[misc]
 ):
     """The passkey that proves presence before a sensitive change."""
 

@@ -82,7 +82,7 @@ def shoot(page: Page, name: str) -> None:
     for width in (1440, 390):
         for scheme in ("light", "dark"):
             page.set_viewport_size({"width": width, "height": 900})
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             path = Path(folder) / f"{name}-{width}-{scheme}.png"
             page.screenshot(path=path, full_page=True)
     page.set_viewport_size({"width": 1280, "height": 720})
