@@ -13,7 +13,7 @@ from orgs.commands.work import claim, fail, finish, retry_later
 from orgs.models import AccountEmail, User
 
 logger = logging.getLogger(__name__)
-_KEPT_FOR = timedelta(days=30)
+_RETENTION = timedelta(days=30)
 _SUBJECTS = {
     AccountEmail.Kind.LOGIN_LOCKED: "Failed logins to your {site} account",
     AccountEmail.Kind.EMAIL_CHANGED: "The email address of your {site} account changed",
@@ -63,7 +63,7 @@ def send_email(pk: int) -> None:
 
 def delete_old_emails() -> None:
     """Delete emails that ended a month ago."""
-    limit = timezone.now() - _KEPT_FOR
+    limit = timezone.now() - _RETENTION
     AccountEmail.objects.filter(finished_at__lt=limit).delete()
 
 
