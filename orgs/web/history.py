@@ -357,7 +357,8 @@ def _actor(
     metadata = change.metadata
     if id_ := str(metadata.get("api_key") or ""):
         key = keys.get(id_)
-        return Actor(f"API key {key}" if key else "API key", "api_key", f"key:{id_}")
+        name = str(key or metadata.get("api_key_name") or "")
+        return Actor(f"API key {name}".strip(), "api_key", f"key:{id_}")
     if change.user == "Stripe":
         return Actor("Stripe", "stripe", "Stripe")
     if change.user:
