@@ -244,6 +244,16 @@ def test_a_setting_states_that_the_provider_requires_two_factors(
     assert log_in(provider).client.get("/organizations/").status_code == 200
 
 
+def test_an_account_without_a_password_can_set_up_a_second_factor(
+    provider: Provider, settings: Settings
+) -> None:
+    settings.REQUIRE_TWO_FACTOR = True
+    client = log_in(provider).client
+
+    for page in ("totp/activate/", "webauthn/add/"):
+        assert client.get(f"/accounts/2fa/{page}").status_code == 200
+
+
 def test_an_own_second_factor_is_asked_for_after_the_provider(
     provider: Provider,
 ) -> None:
