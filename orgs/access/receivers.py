@@ -54,8 +54,9 @@ def _note_email(
     *, instance: User, update_fields: Iterable[str] | None = None, **_: Any
 ) -> None:
     """Note the address that a save replaces; a login's save reads nothing."""
-    is_written = update_fields is None or "email" in update_fields
-    if instance.pk is None or not is_written:
+    if instance._state.adding:
+        return
+    if update_fields is not None and "email" not in update_fields:
         return
     emails = User.objects.filter(pk=instance.pk).values_list("email", flat=True)
     instance.__dict__[_OLD_EMAIL] = emails.first()

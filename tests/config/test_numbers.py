@@ -140,8 +140,12 @@ def crawl(organization: Organization) -> _Crawl:
         make_user("owner", "operator", white_label=organization.white_label)
     )
     seen = _Crawl(
-        *(defaultdict(dict), defaultdict(set), defaultdict(set), defaultdict(list)),
-        *(set(), defaultdict(list)),
+        values=defaultdict(dict),
+        names=defaultdict(set),
+        pages=defaultdict(set),
+        undefined=defaultdict(list),
+        shown=set(),
+        repeated=defaultdict(list),
     )
     urls = [*organization_urls(organization), *fleet_urls(organization)]
     for url in (*urls, reverse("billing:needs_action")):

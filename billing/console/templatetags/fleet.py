@@ -91,7 +91,9 @@ def fleet_tiles(
     return [*tiles, _overdue_tile(needs_action, currency, now), sync_tile]
 
 
-def _before(name: str, value: Decimal, unit: str, currency: str = "usd") -> SafeString:
+def _before(
+    name: str, value: Decimal | int, unit: str, currency: str = "usd"
+) -> SafeString:
     """Return the sum of the 30 days before, with its definition."""
     number = f"fleet.{name}_30_days_before"
     return SafeString(exact(value, unit, currency, number=number))
