@@ -68,7 +68,9 @@ def owner(org: Organization, invoices: list[int]) -> User:
 
 
 @pytest.fixture
-def client(owner: User) -> Client:
+def client(owner: User, settings: Any) -> Client:
+    """Return a client whose session lasts as long as the tests move the clock."""
+    settings.SESSION_IDLE = settings.SESSION_LONGEST = timedelta(days=60)
     return signed_in(owner)
 
 
