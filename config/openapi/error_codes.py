@@ -23,6 +23,13 @@ CODES = {
     "single_sign_on_required": "Passwords are off: accounts log in by single sign-on.",
     "two_factor_code_unavailable": "The account logs in with a passkey: send a recovery"
     " code, or use an API key.",
+    "invalid_header": "The name of a header has an underscore, or its value is not"
+    " ASCII.",
+    "invalid_forwarded_header": "A header of a proxy, such as `X-Forwarded-For`, is"
+    " malformed.",
+    "incomplete_body": "The connection ended before the whole body had arrived.",
+    "request_timeout": "The body did not arrive in time.",
+    "logins_busy": "Other passwords are being checked; see `Retry-After`.",
     "not_found": "What the path names does not exist, or may not be seen.",
     "organization.not_found": "The organization does not exist, or may not be seen.",
     "organization_not_found": "The body names an organization that does not exist.",

@@ -178,7 +178,7 @@ _INTERNAL = {
     "invalid_encoding", "backfill_not_possible", "exhausted", "refused",
     "integration_not_found", "secret_unreadable", "line_too_long",
     "invalid_address_range", "invalid_expiry", "key_ended", "key_rotated",
-    "last_superuser",
+    "last_superuser", "email_unavailable",
 }  # fmt: skip
 
 
@@ -198,7 +198,9 @@ _CODE = re.compile(r'\bcode(?:: str)? ?= ?"([a-z_.]+)"|InputRejected\(\s*"([a-z_
 
 def _codes() -> Iterator[str]:
     """Yield the codes that the apps give to errors, by classes and by calls."""
-    for app in ("billing", "metrics", "orgs"):
+    for app in ("billing", "config", "metrics", "orgs"):
         for path in (ROOT / app).rglob("*.py"):
+            if "fakestripe" in path.parts:  # Stripe's codes
+                continue
             for match in _CODE.finditer(path.read_text()):
                 yield match[1] or match[2]
