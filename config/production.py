@@ -1,7 +1,7 @@
 """What an installation that others can reach must not run with.
 
 Web, worker, and beat refuse to start with any of it, in one line each that says what to
-do; `manage.py check` reports the same. `ALLOW_UNSAFE` allows one by its name.
+do; `manage.py check --deploy` reports the same. `ALLOW_UNSAFE` allows one by its name.
 """
 
 import logging
@@ -153,9 +153,9 @@ DATABASE_ROLE = "database_role"
 IDS = frozenset({*_CHECKS, DATABASE_ROLE})
 
 
-@register(Tags.security)
+@register(Tags.security, deploy=True)
 def check_production(**_: object) -> Sequence[CheckMessage]:
-    """Report what is unsafe, for `manage.py check`."""
+    """Report what is unsafe, for `manage.py check --deploy`: commands go on."""
     return [
         Error(
             problem.text, hint=f"ALLOW_UNSAFE={problem.id}", id=f"orgdesk.{problem.id}"

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 
 from orgs.commands.work import claim, fail, finish, retry_later
@@ -17,7 +18,9 @@ _RETENTION = timedelta(days=30)
 _SUBJECTS = {
     AccountEmail.Kind.LOGIN_LOCKED: "Failed logins to your {site} account",
     AccountEmail.Kind.EMAIL_CHANGED: "The email address of your {site} account changed",
+    AccountEmail.Kind.PASSWORD_RESET: "Reset your {site} password",
 }
+_LONGEST_ADDRESS = 254
 
 
 def write_email(
@@ -29,6 +32,18 @@ def write_email(
     return AccountEmail.objects.create(
         user=user, kind=kind, address=address, facts=facts
     )
+
+
+def write_reset_email(address: str) -> AccountEmail | None:
+    """Write that somebody asks for a link to reset the password of an address.
+
+    A worker finds out whether an account has it, and makes the link: so the answer
+    takes as long without an account, waits for no mail host, and no row has the link.
+    """
+    if len(address) > _LONGEST_ADDRESS:
+        return None
+    kind = AccountEmail.Kind.PASSWORD_RESET
+    return AccountEmail.objects.create(kind=kind, address=address)
 
 
 def write_lock_email(
@@ -51,12 +66,13 @@ def send_email(pk: int) -> None:
         fail(email, code="worker_died", message="Its workers died.")
         return
     try:
-        _message(email).send()
+        if message := _message(email):
+            message.send()
     except Exception as error:  # the mail host's errors are of many libraries
         logger.warning("account_email_failed id=%s error=%s", pk, type(error).__name__)
-        message = type(error).__name__
-        if not retry_later(email, code="not_sent", message=message):
-            fail(email, code="not_sent", message=message)
+        reason = type(error).__name__
+        if not retry_later(email, code="not_sent", message=reason):
+            fail(email, code="not_sent", message=reason)
         return
     finish(email)
 
@@ -67,10 +83,16 @@ def delete_old_emails() -> None:
     AccountEmail.objects.filter(finished_at__lt=limit).delete()
 
 
-def _message(email: AccountEmail) -> EmailMessage:
+def _message(email: AccountEmail) -> EmailMessage | None:
+    """Return the message; None for the reset of an address that no account has."""
     kind = AccountEmail.Kind(email.kind)
+    user = email.user or _account_of(email.address)
+    if user is None:
+        return None
+    is_reset = kind == AccountEmail.Kind.PASSWORD_RESET
     context = {
-        "user": email.user,
+        "user": user,
+        "path": _reset_path(user) if is_reset else "",
         "site_name": settings.SITE_NAME,
         "site_url": settings.SITE_URL,
         "at": email.created_at,
@@ -79,3 +101,21 @@ def _message(email: AccountEmail) -> EmailMessage:
     body = render_to_string(f"orgs/emails/{kind.value}.txt", context)
     subject = _SUBJECTS[kind].format(site=settings.SITE_NAME)
     return EmailMessage(subject, body, to=[email.address])
+
+
+def _account_of(address: str) -> User | None:
+    """Return the active account that an address may reset, by allauth's rule."""
+    from allauth.account.utils import filter_users_by_email  # noqa: PLC0415  apps
+
+    users = filter_users_by_email(address, is_active=True, prefer_verified=True)
+    return users[0] if users else None
+
+
+def _reset_path(user: User) -> str:
+    """Return the path of a new link, which works once and ends with the password."""
+    from allauth.account import app_settings  # noqa: PLC0415  needs the app registry
+    from allauth.account.utils import user_pk_to_url_str  # noqa: PLC0415
+
+    token = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
+    arguments = {"uidb36": user_pk_to_url_str(user), "key": token}
+    return reverse("account_reset_password_from_key", kwargs=arguments)

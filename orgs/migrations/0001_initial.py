@@ -713,7 +713,7 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(null=True)),
                 ('error_code', models.CharField(blank=True, max_length=64)),
                 ('error', models.TextField(blank=True)),
-                ('kind', models.CharField(choices=[('login_locked', 'Login Locked'), ('email_changed', 'Email Changed')], max_length=16)),
+                ('kind', models.CharField(choices=[('login_locked', 'Login Locked'), ('email_changed', 'Email Changed'), ('password_reset', 'Password Reset')], max_length=16)),
                 ('address', models.EmailField(max_length=254)),
                 ('facts', models.JSONField(default=dict)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -730,7 +730,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='accountemail',
             name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL),
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddIndex(
             model_name='accountemail',

@@ -19,6 +19,8 @@ class AccountEmail(Work):
     class Kind(models.TextChoices):
         LOGIN_LOCKED = "login_locked"
         EMAIL_CHANGED = "email_changed"  # goes to the old address
+        # Of an address without a user: whether there is one is found by the worker.
+        PASSWORD_RESET = "password_reset"  # noqa: S105
 
     retries = RetryPolicy(
         lease=timedelta(minutes=2),  # longer than a conversation with the mail host
@@ -28,7 +30,7 @@ class AccountEmail(Work):
     )
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", null=True
     )
     kind = models.CharField(max_length=16, choices=Kind)
     address = models.EmailField()

@@ -62,13 +62,13 @@ def base(live_server: LiveServer) -> str:
 def log_in(page: Page, base: str) -> None:
     page.goto(f"{base}/accounts/login/")
     page.get_by_label("Login").fill("ada")
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.locator("[data-password-form] button").click()
 
 
 def confirm(page: Page) -> None:
     """Confirm the password if the page asks for it again."""
-    field = page.get_by_label("Password")
+    field = page.get_by_label("Password", exact=True)
     if field.count():
         field.fill(PASSWORD)
         page.get_by_role("button", name="Confirm").click()

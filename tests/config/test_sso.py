@@ -187,20 +187,6 @@ def test_a_disabled_account_stays_out(provider: Provider) -> None:
     assert not User.objects.get().is_active
 
 
-def test_two_accounts_of_one_address_are_refused(provider: Provider) -> None:
-    for name in ("ada", "eve"):
-        make_user(name)
-    User.objects.bulk_update(
-        [
-            User(pk=pk, email=f"{'ada' if at else 'Ada'}@example.com")
-            for at, pk in enumerate(User.objects.values_list("pk", flat=True))
-        ],
-        ["email"],
-    )
-
-    assert reason_of(log_in(provider)) == "several_accounts"
-
-
 def test_without_roles_the_provider_only_authenticates(
     provider: Provider, settings: Settings
 ) -> None:

@@ -90,7 +90,8 @@ def writes(tree: ast.AST) -> list[int]:
             of_instance = isinstance(node.func.value, ast.Attribute) and (
                 node.func.value.attr in ("__dict__", "_hash")
             )
-            if node.func.attr in _WRITING_CALLS and not of_instance:
+            is_hash = getattr(node.func.value, "id", "") == "digest"
+            if node.func.attr in _WRITING_CALLS and not (of_instance or is_hash):
                 lines.append(node.lineno)
     return lines
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,7 +26,9 @@ async def arriving(parts: Iterable[bytes], pause: float = 0) -> AsyncIterator[by
 
 def read(parts: Iterable[bytes], size: int | None = None, pause: float = 0) -> Body:
     body = Body(Budget(memory=1_000_000, disk=1_000_000))
-    asyncio.run(read_body(arriving(parts, pause), body, size))
+    with ThreadPoolExecutor(1) as pool:  # a browser test may have left its loop here
+        reading = read_body(arriving(parts, pause), body, size)
+        pool.submit(asyncio.run, reading).result()
     return body
 
 
