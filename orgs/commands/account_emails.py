@@ -35,7 +35,7 @@ def write_email(
 
 
 def write_reset_email(address: str) -> AccountEmail | None:
-    """Write that somebody asks for a link to reset the password of an address.
+    """Write a request for a link that resets the password of an address.
 
     A worker finds out whether an account has it, and makes the link: so the answer
     takes as long without an account, waits for no mail host, and no row has the link.

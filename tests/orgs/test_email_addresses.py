@@ -61,8 +61,8 @@ def test_an_address_changes_when_its_link_was_opened(person: User) -> None:
     assert mail.outbox[-1].to == ["fin@example.com"]
     sent = len(mail.outbox)
     Client().post("/accounts/password/reset/", {"email": "fin@example.com"})
-    [asked] = AccountEmail.objects.filter(kind="password_reset")
-    send_email(asked.pk)
+    [request] = AccountEmail.objects.filter(kind="password_reset")
+    send_email(request.pk)
     assert [m for m in mail.outbox[sent:] if "/reset/key/" in m.body] == []
 
 

@@ -120,13 +120,12 @@ def test_a_package_that_was_skipped_is_not_clean() -> None:
 
 @pytest.mark.slow
 def test_the_bill_has_every_package_with_its_license(tmp_path: Path) -> None:
-    pytest.importorskip("cyclonedx_py")
     import django  # noqa: PLC0415
 
     version = django.get_version()
     lock = lock_of(tmp_path, f"django=={version}", "no-such-package==1.0")
 
-    bill = sbom.bill_of(lock)
+    bill = sbom.bill_of(lock, is_validated=False)
 
     licenses = {each["name"]: each.get("licenses") for each in bill["components"]}
     assert bill["bomFormat"] == "CycloneDX"
