@@ -514,7 +514,7 @@ MFA_FORMS = {
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
-# Codes of the step before and after, too: clocks of telephones differ.
+# Codes of the step before and after, too: clocks of phones differ.
 MFA_TOTP_TOLERANCE = 1
 # Single sign-on: one provider of OpenID Connect, or none.
 try:
@@ -533,7 +533,9 @@ except ValueError as error:
     raise ImproperlyConfigured(str(error)) from None
 SSO_ONLY = _flag("SSO_ONLY", default=False)
 # Names of accounts that may log in with a password all the same.
-SSO_BREAK_GLASS = frozenset(env.list("SSO_BREAK_GLASS", default=[]))
+SSO_BREAK_GLASS = frozenset(
+    filter(None, map(str.strip, env.list("SSO_BREAK_GLASS", default=[])))
+)
 if (SSO_ONLY or SSO_BREAK_GLASS) and SSO is None:
     raise ImproperlyConfigured("SSO_ONLY and SSO_BREAK_GLASS require OIDC_ISSUER")
 SOCIALACCOUNT_ADAPTER = "config.sso.adapter.SsoAdapter"
@@ -640,9 +642,7 @@ LARGE_LIMIT = _number("LARGE_LIMIT", 10_000, at_most=999_999_999)
 
 # --- API keys ---------------------------------------------------------------------
 # A key that no call used in so many days is marked on the page of keys.
-API_KEY_UNUSED_DAYS = env.int("API_KEY_UNUSED_DAYS", 90)
-if not 1 <= API_KEY_UNUSED_DAYS <= 3_650:  # noqa: PLR2004  ten years
-    raise ImproperlyConfigured("API_KEY_UNUSED_DAYS must be between 1 and 3650")
+API_KEY_UNUSED_DAYS = _number("API_KEY_UNUSED_DAYS", 90, at_most=3_650)
 
 # The published clients of contract A refuse a key that does not start with `ei_`.
 API_KEY_PREFIX = env.str("API_KEY_PREFIX", "ei_")

@@ -20,5 +20,5 @@ organizations_changed = Signal()
 entitlements_changed = Signal()
 # user_id: int; all sessions and login tokens of the account ended
 logins_ended = Signal()
-# account_email_id: int; a worker should send it
+# account_email_id: int; the row is written, and a worker sends it after the commit
 account_email_written = Signal()

@@ -20,6 +20,7 @@ from config.sso.options import SsoOptions
 from orgs.commands.accounts import keep_last_superuser
 from orgs.commands.factors import end_logins
 from orgs.models import User, WhiteLabel
+from orgs.queries.accounts import find_account_by_email
 from orgs.security_log import Kind, record
 
 _MAX_USERNAME = 150
@@ -31,7 +32,6 @@ _UNVERIFIED = SsoRefused(
     "The provider has not verified an email address of yours, so no account can be"
     f" found. {_ASK}",
 )
-_SEVERAL = SsoRefused("several_accounts", f"Several accounts have your address. {_ASK}")
 _NO_ACCOUNT = SsoRefused("no_account", f"There is no account for you. {_ASK}")
 _SUPERUSER = SsoRefused(
     "superuser",
@@ -104,11 +104,8 @@ def _lock(user_id: int) -> User:
 def _find_by_address(identity: Identity) -> User | None:
     if not identity.email:
         raise _UNVERIFIED
-    users = User.objects.select_for_update().filter(email__iexact=identity.email)
-    accounts = list(users[:2])
-    if len(accounts) > 1:
-        raise _SEVERAL
-    return accounts[0] if accounts else None
+    user = find_account_by_email(identity.email)
+    return _lock(user.pk) if user else None
 
 
 def _without_role(login: _Login) -> User:

@@ -50,16 +50,28 @@ class Assignment:
 
 def identity_of(claims: Mapping[str, Any], options: SsoOptions) -> Identity:
     """Return the person of the claims of an ID token, and of user information."""
-    email = valid_email_or_none(claims.get("email")) or ""
     return Identity(
         subject=str(claims["sub"]),
-        email=email if claims.get("email_verified") in (True, "true") else "",
+        email=_verified_address(claims),
         username=_text(claims.get("preferred_username")),
         first_name=_text(claims.get("given_name")),
         last_name=_text(claims.get("family_name")),
         groups=frozenset(read_groups(claims, options.groups_claim)),
         has_second_factor=options.enforces_two_factor or is_two_factor(claims),
     )
+
+
+def _verified_address(claims: Mapping[str, Any]) -> str:
+    """Return the address, or nothing unless it is verified.
+
+    Nor if it has characters outside ASCII: databases and providers disagree on their
+    capitals, so that a similar address could become another person's.
+    """
+    address = claims.get("email")
+    is_verified = claims.get("email_verified") in (True, "true")
+    if not (is_verified and isinstance(address, str) and address.isascii()):
+        return ""
+    return valid_email_or_none(address) or ""
 
 
 def _text(value: object) -> str:

@@ -48,7 +48,8 @@ def read_options(
     """Return the settings `OIDC_…`, or None without an issuer; raise `ValueError`."""
     given = {n.removeprefix("OIDC_"): v.strip() for n, v in environment.items()}
     if not given["ISSUER"]:
-        _require_none(environment)
+        flag = {"OIDC_ENFORCES_TWO_FACTOR": "1" if enforces_two_factor else ""}
+        _require_none({**environment, **flag})
         return None
     for name in ("CLIENT_ID", "CLIENT_SECRET"):
         if not given[name]:

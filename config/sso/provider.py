@@ -129,6 +129,3 @@ class SsoProvider(OpenIDConnectProvider):  # type: ignore[misc]
         nonce = secrets.token_urlsafe(24)
         parameters = {"auth_params": {"nonce": nonce}, "nonce": nonce}
         return super().redirect(request, "login", **{**kwargs, **parameters})
-
-
-provider_classes = [SsoProvider]

@@ -1,1 +1,1 @@
-"""Two-factor login of pages: what allauth asks of us, and the gate before all pages."""
+"""Two-factor login of pages: what allauth asks of us, and the check of every page."""

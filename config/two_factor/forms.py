@@ -158,7 +158,7 @@ class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]
 
     name = forms.CharField(max_length=_MAX_NAME, required=False, label="Name")
     passwordless = forms.BooleanField(
-        label="Log in with it alone, without a password",
+        label="Use this passkey to log in without a password",
         required=False,
         initial=True,
     )

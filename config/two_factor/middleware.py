@@ -1,4 +1,4 @@
-"""The gate in front of every page for accounts that must set up two-factor login."""
+"""Accounts that must set up two-factor login reach no other page until they did."""
 
 from collections.abc import Callable
 from http import HTTPStatus

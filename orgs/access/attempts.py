@@ -35,7 +35,6 @@ from orgs.commands.account_emails import write_lock_email
 from orgs.errors import RateLimited, Unavailable
 from orgs.models import User
 from orgs.security_log import Kind, record
-from orgs.signals import account_email_written
 
 logger = logging.getLogger(__name__)
 ACCOUNT_FAILURES = 5
@@ -146,9 +145,7 @@ def _warn_owner(request: HttpRequest, user: User | None, attempt: Attempt) -> No
     if user is None or not attempt.begins_wait:
         return
     address = client_address(request)
-    email = write_lock_email(user, window=FORGOTTEN_AFTER, client=address)
-    if email is not None:
-        account_email_written.send(sender=User, account_email_id=email.pk)
+    write_lock_email(user, window=FORGOTTEN_AFTER, client=address)
 
 
 def remember_address(request: HttpRequest, user: User) -> None:

@@ -15,7 +15,7 @@ from orgs.commands.factors.logins import end_logins
 from orgs.commands.sessions import delete_ended_sessions
 from orgs.models import AccountEmail, User
 from orgs.security_log import Kind, record
-from orgs.signals import account_email_written, logins_ended
+from orgs.signals import logins_ended
 
 _OLD_EMAIL = "_old_email"
 
@@ -69,9 +69,7 @@ def _inform_old_address(*, instance: User, **_: Any) -> None:
         return
     trusted = EmailAddress.objects.filter(user=instance, verified=True)
     trusted.exclude(email__iexact=instance.email).delete()
-    email = write_email(instance, AccountEmail.Kind.EMAIL_CHANGED, old)
-    if email is not None:
-        account_email_written.send(sender=User, account_email_id=email.pk)
+    write_email(instance, AccountEmail.Kind.EMAIL_CHANGED, old)
 
 
 def _delete_sessions(*, user_id: int, **_: Any) -> None:

@@ -8,13 +8,12 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.http import HttpRequest
 
-from orgs.commands.factors import use_code
+from orgs.commands.factors import FACTOR_TYPES, use_code
 from orgs.errors import CodeUnavailable, TwoFactorRequired
 from orgs.models import User
 
 # In a session that began with two factors at the provider: the ID of its account.
 PROVIDER_SESSION_KEY = "second_factor_at_provider"
-_FACTOR_TYPES = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 def has_second_factor(user: User) -> bool:
@@ -24,7 +23,7 @@ def has_second_factor(user: User) -> bool:
     second factor.
     """
     if user.has_second_factor is None:
-        factors = Authenticator.objects.filter(user=user, type__in=_FACTOR_TYPES)
+        factors = Authenticator.objects.filter(user=user, type__in=FACTOR_TYPES)
         user.has_second_factor = factors.exists()
     return user.has_second_factor
 

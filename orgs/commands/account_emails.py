@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from orgs.commands.work import claim, fail, finish, retry_later
 from orgs.models import AccountEmail, User
+from orgs.queries.accounts import find_account_by_email
+from orgs.signals import account_email_written
 
 logger = logging.getLogger(__name__)
 _RETENTION = timedelta(days=30)
@@ -19,6 +21,9 @@ _SUBJECTS = {
     AccountEmail.Kind.LOGIN_LOCKED: "Failed logins to your {site} account",
     AccountEmail.Kind.EMAIL_CHANGED: "The email address of your {site} account changed",
     AccountEmail.Kind.PASSWORD_RESET: "Reset your {site} password",
+    AccountEmail.Kind.TWO_FACTOR_RESET: (
+        "The two-factor login of your {site} account was reset"
+    ),
 }
 _LONGEST_ADDRESS = 254
 
@@ -29,9 +34,7 @@ def write_email(
     """Write an email that a worker sends; None if there is nowhere to send it."""
     if not address:
         return None
-    return AccountEmail.objects.create(
-        user=user, kind=kind, address=address, facts=facts
-    )
+    return _write(user=user, kind=kind, address=address, facts=facts)
 
 
 def write_reset_email(address: str) -> AccountEmail | None:
@@ -42,8 +45,14 @@ def write_reset_email(address: str) -> AccountEmail | None:
     """
     if len(address) > _LONGEST_ADDRESS:
         return None
-    kind = AccountEmail.Kind.PASSWORD_RESET
-    return AccountEmail.objects.create(kind=kind, address=address)
+    return _write(kind=AccountEmail.Kind.PASSWORD_RESET, address=address)
+
+
+def _write(**fields: Any) -> AccountEmail:
+    """Write the row in the caller's transaction; a worker sends it after the commit."""
+    email = AccountEmail.objects.create(**fields)
+    account_email_written.send(sender=AccountEmail, account_email_id=email.pk)
+    return email
 
 
 def write_lock_email(
@@ -86,10 +95,10 @@ def delete_old_emails() -> None:
 def _message(email: AccountEmail) -> EmailMessage | None:
     """Return the message; None for the reset of an address that no account has."""
     kind = AccountEmail.Kind(email.kind)
-    user = email.user or _account_of(email.address)
-    if user is None:
-        return None
     is_reset = kind == AccountEmail.Kind.PASSWORD_RESET
+    user = find_account_by_email(email.address) if is_reset else email.user
+    if user is None or (is_reset and not user.is_active):
+        return None
     context = {
         "user": user,
         "path": _reset_path(user) if is_reset else "",
@@ -100,15 +109,9 @@ def _message(email: AccountEmail) -> EmailMessage | None:
     }
     body = render_to_string(f"orgs/emails/{kind.value}.txt", context)
     subject = _SUBJECTS[kind].format(site=settings.SITE_NAME)
-    return EmailMessage(subject, body, to=[email.address])
-
-
-def _account_of(address: str) -> User | None:
-    """Return the active account that an address may reset, by allauth's rule."""
-    from allauth.account.utils import filter_users_by_email  # noqa: PLC0415  apps
-
-    users = filter_users_by_email(address, is_active=True, prefer_verified=True)
-    return users[0] if users else None
+    # As the account has the address, not as a stranger has spelled it.
+    address = user.email if is_reset else email.address
+    return EmailMessage(subject, body, to=[address])
 
 
 def _reset_path(user: User) -> str:

@@ -19,6 +19,7 @@ class AccountEmail(Work):
     class Kind(models.TextChoices):
         LOGIN_LOCKED = "login_locked"
         EMAIL_CHANGED = "email_changed"  # goes to the old address
+        TWO_FACTOR_RESET = "two_factor_reset"
         # Of an address without a user: whether there is one is found by the worker.
         PASSWORD_RESET = "password_reset"  # noqa: S105
 

@@ -1,4 +1,4 @@
-"""The account that a login name belongs to."""
+"""The account that a login name or an address belongs to."""
 
 from typing import cast
 
@@ -18,6 +18,17 @@ def find_account(name: str) -> User | None:
         return None
     rows = sorted(_named(name), key=lambda user: _rank(user, name))
     return rows[0] if rows else None
+
+
+def find_account_by_email(address: str) -> User | None:
+    """Return the account with this email address, in any case, or None.
+
+    The database compares as its unique constraint does, so no second account matches.
+    """
+    if not address or "\x00" in address:  # PostgreSQL refuses NUL
+        return None
+    rows = User.objects.alias(lower_email=Lower("email"))
+    return rows.filter(lower_email=Lower(Value(address))).first()
 
 
 def _named(name: str) -> QuerySet[User]:

@@ -99,8 +99,8 @@ def _filters(
     principal = access.principal_of(request.user)
     label = request.user.white_label
     zone = ZoneInfo(label.time_zone if label else "UTC")
-    bound_to = None if principal.sees_all else principal.white_label_id or 0
-    return form.filters(bound_to, zone), zone
+    white_label_id = None if principal.sees_all else principal.white_label_id or 0
+    return form.filters(white_label_id, zone), zone
 
 
 def label_of(kind: str) -> str:

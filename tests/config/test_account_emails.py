@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from orgs.commands.account_emails import send_email
-from orgs.models import AccountEmail
+from orgs.models import AccountEmail, User
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +32,7 @@ def test_a_reset_is_a_row_for_every_address_and_an_email_for_accounts() -> None:
         assert ask_for_reset(email) == 302
         AccountEmail.objects.get(address=email)
     assert ask_for_reset(f"{'x' * 60}@{('y' * 60 + '.') * 4}example") in {200, 302}
+    assert AccountEmail.objects.count() == 2
 
     for row in AccountEmail.objects.all():
         send_email(row.pk)
@@ -48,6 +49,30 @@ def test_links_lead_to_the_public_address_whatever_host_was_asked() -> None:
     sent = mail.outbox[0]
     row.refresh_from_db()
     assert row.facts == {}
+    assert "6666" not in f"{sent.subject} {sent.body}"
+    links = re.findall(r"https?://\S+", str(sent.body))
+    assert links
+    assert all(link.startswith("https://desk.example.com/") for link in links)
+
+
+def test_a_reset_finds_an_account_in_any_case_and_goes_to_its_own_address() -> None:
+    User.objects.filter(username="person").update(email="Person@Example.com")
+    ask_for_reset("pERSON@example.com")
+    User.objects.create_user("gone", "Gone@example.com", is_active=False)
+    ask_for_reset("gone@example.com")
+
+    for row in AccountEmail.objects.all():
+        send_email(row.pk)
+    assert [sent.to for sent in mail.outbox] == [["Person@Example.com"]]
+
+
+def test_a_confirmation_leads_to_the_public_address() -> None:
+    client = Client(headers={"host": HOST})
+    client.force_login(User.objects.get(username="person"))
+    form = {"action_add": "", "email": "new@example.com"}
+    assert client.post("/accounts/email/", form).status_code == 302
+
+    [sent] = mail.outbox
     assert "6666" not in f"{sent.subject} {sent.body}"
     links = re.findall(r"https?://\S+", str(sent.body))
     assert links

@@ -11,7 +11,13 @@ from jwt.algorithms import ECAlgorithm
 from config.roles import ROLES
 from config.sso.errors import LoginInvalid, SsoRefused
 from config.sso.id_tokens import verify_id_token
-from config.sso.identity import Assignment, assign, is_two_factor, read_groups
+from config.sso.identity import (
+    Assignment,
+    assign,
+    identity_of,
+    is_two_factor,
+    read_groups,
+)
 from config.sso.options import ROLE_NAMES, Grant, SsoOptions, read_grants, read_options
 
 ISSUER, CLIENT = "https://login.example/realms/a", "orgdesk"
@@ -72,6 +78,11 @@ def test_wrong_settings_prevent_the_start(
         read(**changes)
 
 
+def test_a_setting_without_a_provider_prevents_the_start() -> None:
+    with pytest.raises(ValueError, match="OIDC_ENFORCES_TWO_FACTOR has no effect"):
+        read_options(NONE, enforces_two_factor=True)
+
+
 OPTIONS = SsoOptions(
     ISSUER,
     CLIENT,
@@ -95,6 +106,26 @@ OPTIONS = SsoOptions(
 )
 def test_groups_give_roles(groups: str, expected: Assignment | None) -> None:
     assert assign(frozenset(groups), OPTIONS) == expected
+
+
+@pytest.mark.parametrize(
+    ("email", "verified", "expected"),
+    [
+        ("Ada@example.com", True, "ada@example.com"),
+        ("ada@example.com", "true", "ada@example.com"),
+        ("ada@example.com", "yes", ""),
+        # Some databases and providers take dotless i and long s for i and s.
+        ("adm\u0131n@example.com", True, ""),
+        ("bo\u017fs@example.com", True, ""),
+        (["ada@example.com"], True, ""),
+        ("ada", True, ""),
+    ],
+)
+def test_only_verified_plain_addresses_find_accounts(
+    email: object, verified: object, expected: str
+) -> None:
+    claims = {"sub": "1", "email": email, "email_verified": verified}
+    assert identity_of(claims, OPTIONS).email == expected
 
 
 def test_roles_in_one_white_label_and_in_all_are_refused() -> None:

@@ -1,30 +1,23 @@
 """Removing the second factors of a person who lost them, as an operator does it."""
 
-import logging
-from smtplib import SMTPException
-
 import pghistory
 from allauth.mfa.models import Authenticator
-from django.conf import settings
-from django.core.mail import send_mail
 from django.db import transaction
-from django.template.loader import render_to_string
 
+from orgs.commands.account_emails import write_email
 from orgs.commands.factors.logins import end_logins
 from orgs.errors import DomainError
-from orgs.models import User
+from orgs.models import AccountEmail, User
 from orgs.security_log import Kind, record
 
-logger = logging.getLogger(__name__)
 _MAX_REASON = 500
-_SUBJECT = "Two-factor login of your account was reset"
 
 
 def reset_factors(user: User, *, reason: str) -> int:
     """Remove all second factors and recovery codes of an account; return their number.
 
-    All its sessions and login tokens end, and its owner gets an email after the commit.
-    The reason is kept in the history. Raises `DomainError` without a reason. Factors
+    All its sessions and login tokens end, and a worker sends its owner an email. The
+    reason is kept in the history. Raises `DomainError` without a reason. Factors
     whose data cannot be decrypted any more are removed, too.
     """
     reason = _checked(reason)
@@ -35,7 +28,7 @@ def reset_factors(user: User, *, reason: str) -> int:
         end_logins(user.pk)
         details = {"reason": reason, "removed": removed, "by": "reset"}
         record(Kind.SECOND_FACTOR_REMOVED, subject=user, details=details)
-        transaction.on_commit(lambda: _inform(user))
+        write_email(user, AccountEmail.Kind.TWO_FACTOR_RESET, user.email)
     return removed
 
 
@@ -47,16 +40,3 @@ def _checked(reason: str) -> str:
             fields=("reason",),
         )
     return reason
-
-
-def _inform(user: User) -> None:
-    """Send the owner an email; one that cannot be sent is an error in the log."""
-    if not user.email:
-        return
-    context = {"user": user, "site_url": settings.SITE_URL}
-    text = render_to_string("orgs/emails/two_factor_reset.txt", context)
-    try:
-        send_mail(f"[{settings.SITE_NAME}] {_SUBJECT}", text, None, [user.email])
-    except (OSError, SMTPException) as error:
-        name = type(error).__name__
-        logger.error("reset_email_not_sent user=%s error=%s", user.pk, name)
