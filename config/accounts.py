@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 
+from orgs.access.actors import act_as_owner
 from orgs.access.addresses import client_address
 from orgs.access.attempts import remember_address
 from orgs.access.credentials import (
@@ -72,7 +73,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if others.filter(email__iexact=email_address.email).exists():
             messages.error(request, "This address cannot be used.")
             return False
+        act_as_owner(email_address.user)  # the link went to the address
         return bool(super().confirm_email(request, email_address))
+
+    def set_password(self, user: User, password: str) -> None:
+        """Set a password; who is not logged in has opened the link of a reset."""
+        if not current.request.user.is_authenticated:
+            act_as_owner(user)
+        super().set_password(user, password)
 
     def is_reauthentication_required(self, *, app: str, **_: Any) -> bool:
         """Return whether allauth's own pages have to ask: by the rule of all others."""

@@ -17,6 +17,7 @@ from orgs import rate_limiter, valkey
 from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, make_organization, make_white_label
 from tests.support import template
+from tests.support.actors import forget_authors_after_requests, require_actors
 from tests.support.clocks import follow_python
 from tests.support.emptying import Emptying
 from tests.support.fake_stripe import fake_stripe, fake_stripe_server
@@ -65,8 +66,10 @@ def django_db_setup(
     connection.settings_dict["NAME"] = template.DATABASE
     with django_db_blocker.unblock(), time_machine.travel(NOW, tick=False):
         make_partitions()
+        require_actors()
         empty = Emptying()
     with pytest.MonkeyPatch.context() as patch:
+        forget_authors_after_requests(patch)
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty())
         yield
     with django_db_blocker.unblock():

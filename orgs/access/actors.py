@@ -6,7 +6,7 @@ import pghistory
 
 from orgs.access.principals import Principal
 from orgs.models import User
-from orgs.security_log import Actor, ActorKind, act_until_the_end
+from orgs.security_log import Actor, ActorKind, act_until_the_end, current_origin
 
 
 def actor_of(user: Any) -> Actor:
@@ -24,6 +24,20 @@ def actor_of_principal(caller: Principal) -> Actor:
             ActorKind.API_KEY, caller.key_id, caller.label, caller.white_label_id
         )
     return Actor(ActorKind.PERSON, caller.user_id, caller.name, caller.white_label_id)
+
+
+def act_as_owner(user: User) -> None:
+    """State the owner of an account as the actor: only they have the link they opened.
+
+    For the request of a person who is not logged in, such as a password reset.
+    """
+    current_origin().set_actor(actor_of(user))
+    pghistory.context(username=user.get_username(), user=user.pk)
+
+
+def act_as_recipient(address: str) -> None:
+    """State as the actor who opened the link of an email that went to an address."""
+    pghistory.context(recipient=address)
 
 
 def act_as_command(name: str, system_user: str) -> None:

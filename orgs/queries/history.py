@@ -412,8 +412,8 @@ def _with_contexts(filters: HistoryFilters) -> HistoryFilters:
 _ACTORS = {
     "username": "and lower(c.metadata ->> 'username') = any(%(username)s)",
     "api_key": "and c.metadata ->> 'api_key' = %(api_key)s",
-    "system": """and coalesce(c.metadata ->> 'username', c.metadata ->> 'api_key')
-    is null""",
+    "system": """and coalesce(c.metadata ->> 'username', c.metadata ->> 'api_key',
+    c.metadata ->> 'recipient') is null""",
 }
 
 

@@ -235,7 +235,7 @@ class Actor:
     """Who made a change. `slug` filters by them; empty if that is not possible."""
 
     name: str
-    kind: str  # person, api_key, stripe, task, command, or system
+    kind: str  # person, api_key, stripe, recipient, task, command, or system
     slug: str = ""
 
 
@@ -363,16 +363,24 @@ def _actor(
         return Actor("Stripe", "stripe", "Stripe")
     if change.user:
         return Actor(people.get(change.user) or change.user, "person", change.user)
+    if recipient := metadata.get("recipient"):
+        return Actor(f"{recipient} (link in an email)", "recipient")
+    return _system(metadata)
+
+
+def _system(metadata: Mapping[str, Any]) -> Actor:
     if task := metadata.get("task"):
-        return Actor(f"System (task {_short(task)})", "task", "system")
+        return Actor(f"System ({_task(task, metadata)})", "task", "system")
     if command := metadata.get("command"):
         return Actor(f"System (command {command})", "command", "system")
     return Actor("System", "system", "system")
 
 
-def _short(task: str) -> str:
-    """Return the name of a task without its module."""
-    return task.rpartition(".")[2]
+def _task(task: str, metadata: Mapping[str, Any]) -> str:
+    """Return the name of a task without its module, and who asked for it, if known."""
+    asker = metadata.get("asked_by")
+    name = f"task {task.rpartition('.')[2]}"
+    return f"{name}, asked for by {asker}" if asker else name
 
 
 def resolve_actor(typed: str) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def test_keys_tasks_and_commands_are_authors(
     headers = {"x-api-key": key}
     data = {"name": "By a key"}
     client.patch(url, data, content_type="application/json", headers=headers)
-    with pghistory.context(task="orgs.tasks.run_job"):
+    with pghistory.context(task="orgs.tasks.run_job", asked_by="ann"):
         Organization.objects.filter(pk=org.pk).update(domain="a.example")
     with pghistory.context(command="load_organizations"):
         Organization.objects.filter(pk=org.pk).update(domain="b.example")
@@ -170,7 +170,9 @@ def test_keys_tasks_and_commands_are_authors(
     assert (
         f"Name changed from Org-7 to By a key by API key test ({key[:10]}…)" in listed
     )
-    assert "Domain set to a.example by System (task run_job)" in listed
+    assert (
+        "Domain set to a.example by System (task run_job, asked for by ann)" in listed
+    )
     last = "Domain changed from a.example to b.example"
     assert f"{last} by System (command load_organizations)" in listed
     slug = next(

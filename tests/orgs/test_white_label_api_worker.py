@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from pghistory.models import Context
 
 from orgs.models import Job
 from tests.factories import make_organization, make_white_label
@@ -26,3 +27,5 @@ def test_a_worker_executes_a_deletion_soon_after_its_request() -> None:
     assert client.refused("GET", of(org))[0] == 404
     assert client.ok("GET", of(other))
     assert client.ok("GET", of(org, "/jobs"))["jobs"][0]["finishedSuccessful"] is True
+    last = Context.objects.filter(metadata__task="orgs.tasks.run_job").latest("pk")
+    assert last.metadata["asked_by"].startswith("API key test (")

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from billing.alerts.commands.unsubscribes import list_opt_outs, opt_in, opt_out
 from billing.alerts.kinds import ALERT_KINDS
 from billing.errors import UnknownOptOut
+from orgs.access.actors import act_as_recipient
 from orgs.models import Organization
 
 _PAGE = "billing/alerts/unsubscribe.html"
@@ -29,6 +30,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     try:
         opt_outs = list_opt_outs(token)
         if request.method == "POST":
+            act_as_recipient(opt_outs[0].address)
             again = "again" in request.POST
             (opt_in if again else opt_out)(token)
             state = "subscribed" if again else "unsubscribed"

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.test import Client
+from pghistory.models import Context
 from pytest_django import Settings
 
 from billing.alerts.commands.unsubscribes import opt_out_token
@@ -61,6 +62,9 @@ def test_an_email_client_can_post_the_link(link: str, stranger: Client) -> None:
     assert stranger.post(link, posted).status_code == 200
 
     assert refused() == [("org-1", "ann@example.com", "soft_limit")]
+    assert Context.objects.latest("created_at").metadata["recipient"] == (
+        "ann@example.com"
+    )
 
 
 def test_an_opt_out_can_be_undone_by_link(link: str, stranger: Client) -> None:
