@@ -50,7 +50,7 @@ def name_asker(headers: dict[str, Any], **_: object) -> None:
     """Put into a message who asked for the task: a person, a key, or a command.
 
     A task that enqueues another one passes on who asked for itself. A task of the
-    schedule has nobody.
+    schedule has no asker.
     """
     with pghistory.context() as current:
         asker = current.metadata.get(ASKED_BY) or _asker()
