@@ -9,7 +9,7 @@ from django.db import transaction
 
 _VIEWED = (
     "orgs.organization", "orgs.entitlements", "orgs.member", "orgs.project",
-    "orgs.whitelabel",
+    "orgs.note", "orgs.whitelabel",
 )  # fmt: skip
 _MONEY = (
     "billing.billingaccount", "billing.billingperiod", "billing.invoice",
@@ -25,16 +25,16 @@ def _may(verb: str, models: tuple[str, ...]) -> set[str]:
 _VIEWER = _may("view", _VIEWED) | _may("view", _MONEY)
 _SUPPORT = (
     _VIEWER | _may("change", ("orgs.organization",)) | _may("add", _PEOPLE)
-    | _may("change", (*_PEOPLE, "metrics.integration"))
+    | _may("change", (*_PEOPLE, "metrics.integration")) | _may("add", ("orgs.note",))
 )  # fmt: skip
 _FINANCE = (
-    _VIEWER | _may("add", ("billing.spendinglimit", "metrics.rate"))
+    _VIEWER | _may("add", ("billing.spendinglimit", "metrics.rate", "orgs.note"))
     | _may("change", ("billing.spendinglimit", "billing.billingaccount"))
 )  # fmt: skip
 _OPERATOR = (
     _SUPPORT | _FINANCE | _may("view", ("orgs.apikey", "orgs.securityevent"))
     | _may("add", ("orgs.organization", "orgs.apikey", "orgs.whitelabel"))
-    | _may("change", ("orgs.apikey", "orgs.whitelabel"))
+    | _may("change", ("orgs.apikey", "orgs.note", "orgs.whitelabel"))
     | _may("add", ("billing.billingaccount",))
 )  # fmt: skip
 

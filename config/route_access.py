@@ -50,6 +50,7 @@ _DIRECTORY = _needs("Organizations, people, usage, history", _READ)
 _FILES = _needs("Files of the tables that they may see", f"{_READ} {_BILLING}")
 _START = _needs("Start page and search", f"{_READ} {_BILLING}")
 _ACCESS = _needs("Access of an organization", _READ, "orgs.change_organization")
+_NOTES = _needs("Notes", _READ, "orgs.add_note")
 _TARGETS = _needs("Integrations", _READ, _PUSH)
 _MONEY = _needs("Costs, invoices, syncs, discrepancies", _BILLING)
 _MONEY_WRITTEN = _needs("Billing, limits, alerts, corrections", _BILLING, _PAY)
@@ -68,12 +69,17 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
         *("billing:delete_list_view", "billing:organization_csv"),
         *("billing:fleet_history_csv", "billing:history_csv"),
         *("metrics:usage", "orgs:people", "orgs:history", "orgs:fleet_history"),
+        "orgs:fleet_notes",
         "roles",
     ),
     _FILES: (
         *("billing:fleet_table", "billing:organization_table", "billing:exports"),
         *("billing:export", "billing:export_file", "billing:cancel_export"),
         *("billing:delete_export", "billing:export_again"),
+    ),
+    _NOTES: (
+        *("orgs:notes", "orgs:edit_note", "orgs:pin_note"),
+        *("orgs:delete_note", "orgs:restore_note"),
     ),
     _ACCESS: ("billing:access",),
     _TARGETS: (

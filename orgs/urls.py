@@ -2,14 +2,22 @@ from django.urls import path
 
 from orgs.views.history import fleet_history, history
 from orgs.views.keys import api_keys, edit_key, revoke_key, rotate_key
+from orgs.views.notes import delete, edit_note, fleet_notes, notes, pin, restore
 from orgs.views.organizations import people
 from orgs.views.security_log import seals, security_log, security_log_csv
 from orgs.views.sessions import end_all, end_one, sessions
 
 app_name = "orgs"
+_NOTE = "organizations/<int:organization_id>/notes/<int:note_id>"
 urlpatterns = [
     path("organizations/<int:organization_id>/people/", people, name="people"),
     path("organizations/<int:organization_id>/history/", history, name="history"),
+    path("organizations/<int:organization_id>/notes/", notes, name="notes"),
+    path(f"{_NOTE}/", edit_note, name="edit_note"),
+    path(f"{_NOTE}/pin/", pin, name="pin_note"),
+    path(f"{_NOTE}/delete/", delete, name="delete_note"),
+    path(f"{_NOTE}/restore/", restore, name="restore_note"),
+    path("notes/", fleet_notes, name="fleet_notes"),
     path("history/", fleet_history, name="fleet_history"),
     path("security-log/", security_log, name="security_log"),
     path("security-log.csv", security_log_csv, name="security_log_csv"),

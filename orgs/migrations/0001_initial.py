@@ -4,6 +4,7 @@ White labels and users refer to each other: foreign keys come after all tables.
 """
 
 
+import orgs.models.notes
 import datetime
 import django.contrib.auth.models
 import django.contrib.auth.validators
@@ -847,5 +848,98 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='userpermissionevent',
             index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='userpermission_event_newest'),
+        ),
+        migrations.CreateModel(
+            name='Note',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('text', models.TextField(max_length=4000, validators=[orgs.models.notes.validate_lines])),
+                ('ticket_url', models.URLField(blank=True, max_length=500, validators=[django.core.validators.URLValidator(schemes=['https', 'http'])])),
+                ('is_pinned', models.BooleanField(default=False)),
+                ('author_name', models.CharField(max_length=150)),
+                ('version', models.PositiveIntegerField(default=1)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('changed_at', models.DateTimeField(null=True)),
+                ('deleted_at', models.DateTimeField(null=True)),
+                ('search_text', models.GeneratedField(db_persist=True, expression=orgs.models.search.SearchKey(django.db.models.functions.text.Trim(django.db.models.functions.text.Concat(models.F('text'), models.Value(' '), models.F('author_name'), models.Value(' '), models.F('ticket_url'), output_field=models.TextField()))), output_field=models.TextField())),
+                ('author', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notes', to='orgs.organization')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='NoteEvent',
+            fields=[
+                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
+                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
+                ('pgh_label', models.TextField(help_text='The event label.')),
+                ('id', models.BigIntegerField()),
+                ('text', models.TextField(max_length=4000, validators=[orgs.models.notes.validate_lines])),
+                ('ticket_url', models.URLField(blank=True, max_length=500, validators=[django.core.validators.URLValidator(schemes=['https', 'http'])])),
+                ('is_pinned', models.BooleanField(default=False)),
+                ('author_name', models.CharField(max_length=150)),
+                ('version', models.PositiveIntegerField(default=1)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('changed_at', models.DateTimeField(null=True)),
+                ('deleted_at', models.DateTimeField(null=True)),
+                ('author', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL)),
+                ('organization', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization')),
+                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
+                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='orgs.note')),
+            ],
+            options={
+                'abstract': False,
+            },
+        ),
+        migrations.AddIndex(
+            model_name='note',
+            index=models.Index(fields=['organization', '-id'], name='note_newest'),
+        ),
+        migrations.AddIndex(
+            model_name='note',
+            index=models.Index(condition=models.Q(('deleted_at', None), ('is_pinned', True)), fields=['organization', '-id'], name='note_pinned'),
+        ),
+        migrations.AddIndex(
+            model_name='note',
+            index=django.contrib.postgres.indexes.GinIndex(django.contrib.postgres.indexes.OpClass(models.F('search_text'), name='gin_trgm_ops'), name='note_search'),
+        ),
+        migrations.AddConstraint(
+            model_name='note',
+            constraint=models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='note_created_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='note',
+            constraint=models.CheckConstraint(condition=models.Q(('changed_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('changed_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='note_changed_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='note',
+            constraint=models.CheckConstraint(condition=models.Q(('deleted_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('deleted_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='note_deleted_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='note',
+            constraint=models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='note_text_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='note',
+            constraint=models.CheckConstraint(condition=models.Q(('author_name', ''), _negated=True), name='note_author_name_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='note',
+            constraint=models.CheckConstraint(condition=models.Q(('deleted_at__isnull', True), ('deleted_at__gte', models.F('created_at')), _connector='OR'), name='note_deleted_at_after_created_at'),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='note',
+            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_noteevent" ("author_id", "author_name", "changed_at", "created_at", "deleted_at", "id", "is_pinned", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "text", "ticket_url", "version") VALUES (NEW."author_id", NEW."author_name", NEW."changed_at", NEW."created_at", NEW."deleted_at", NEW."id", NEW."is_pinned", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."text", NEW."ticket_url", NEW."version"); RETURN NULL;', hash='c7e1d68d21639cfae529a901fe18ce2aaa23c100', operation='INSERT', pgid='pgtrigger_insert_insert_d2e3f', table='orgs_note', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='note',
+            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."author_id" IS DISTINCT FROM (NEW."author_id") OR OLD."author_name" IS DISTINCT FROM (NEW."author_name") OR OLD."changed_at" IS DISTINCT FROM (NEW."changed_at") OR OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."deleted_at" IS DISTINCT FROM (NEW."deleted_at") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."is_pinned" IS DISTINCT FROM (NEW."is_pinned") OR OLD."organization_id" IS DISTINCT FROM (NEW."organization_id") OR OLD."text" IS DISTINCT FROM (NEW."text") OR OLD."ticket_url" IS DISTINCT FROM (NEW."ticket_url") OR OLD."version" IS DISTINCT FROM (NEW."version"))', func='INSERT INTO "orgs_noteevent" ("author_id", "author_name", "changed_at", "created_at", "deleted_at", "id", "is_pinned", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "text", "ticket_url", "version") VALUES (NEW."author_id", NEW."author_name", NEW."changed_at", NEW."created_at", NEW."deleted_at", NEW."id", NEW."is_pinned", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."text", NEW."ticket_url", NEW."version"); RETURN NULL;', hash='e8ca3380fa22fc21d96d16c5b5249a4ff029b857', operation='UPDATE', pgid='pgtrigger_update_update_b1a2b', table='orgs_note', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='note',
+            trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_noteevent" ("author_id", "author_name", "changed_at", "created_at", "deleted_at", "id", "is_pinned", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "text", "ticket_url", "version") VALUES (OLD."author_id", OLD."author_name", OLD."changed_at", OLD."created_at", OLD."deleted_at", OLD."id", OLD."is_pinned", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."text", OLD."ticket_url", OLD."version"); RETURN NULL;', hash='8afe4dea154234cf683f69105ffbcca39c779cef', operation='DELETE', pgid='pgtrigger_delete_delete_19296', table='orgs_note', when='AFTER')),
+        ),
+        migrations.AddIndex(
+            model_name='noteevent',
+            index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='note_event_newest'),
         ),
     ]

@@ -7,7 +7,8 @@ from typing import TypedDict
 from django import template
 from django.urls import reverse
 
-from orgs.models import Organization
+from orgs.models import Note, Organization
+from orgs.queries.notes import pinned_notes
 from orgs.web.history import Entry
 
 register = template.Library()
@@ -22,6 +23,7 @@ _TABS = (
     ("integrations", "Integrations", "billing:integrations"),
     ("webhooks", "Webhooks", "billing:organization_webhooks"),
     ("people", "People", "orgs:people"),
+    ("notes", "Notes", "orgs:notes"),
     ("history", "History", "orgs:history"),
 )
 
@@ -45,6 +47,12 @@ def organization_tabs(organization: Organization, current_tab: str) -> list[Tab]
         }
         for slug, label, name in _TABS
     ]
+
+
+@register.simple_tag
+def pinned(organization: Organization) -> Sequence[Note]:
+    """Return the pinned notes for the header of an organization's pages."""
+    return pinned_notes(organization.pk)
 
 
 @register.simple_tag

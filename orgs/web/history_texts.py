@@ -246,3 +246,23 @@ describe(
         references={"user_id": "orgs.User", "permission_id": "auth.Permission"},
     ),
 )
+describe(
+    "orgs.Note",
+    Description(
+        "notes",
+        lambda row, facts: "note",
+        {
+            "text": Field("text"),
+            "ticket_url": Field("ticket link"),
+            "is_pinned": _flag("pinned", "unpinned"),
+            "author_id": Field("author", name_of("orgs.User")),
+            "author_name": Field("name of the author"),
+            "version": Field("version", is_hidden=True),
+            "created_at": Field("creation date", instant),
+            "changed_at": Field("time of the change", is_hidden=True),
+            "deleted_at": _flag("deleted", "restored"),
+        },
+        begins=False,
+        added=lambda row, facts: f"note added: {row['text']}",
+    ),
+)

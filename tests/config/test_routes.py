@@ -170,6 +170,7 @@ ORGANIZATION_PAGES = {
     "billing:day_events",
     "metrics:usage",
     "orgs:people",
+    "orgs:notes",
     "orgs:history",
     "billing:history_csv",
     "billing:integrations",
@@ -184,6 +185,7 @@ STAFF_PAGES = {
     *("orgs:security_log", "orgs:security_log_csv", "orgs:seals"),
     "billing:webhook_endpoints",  # see test_webhooks_pages
     *("orgs:fleet_history", "billing:fleet_history_csv"),  # see test_history_pages
+    "orgs:fleet_notes",  # see test_notes
     *(
         "billing:stripe_sync",
         "billing:discrepancies",
@@ -209,6 +211,8 @@ ROW_PAGES = {
     "billing:write_off",  # see test_unpriced_periods
     *("billing:webhook_endpoint", "billing:webhook_delivery"),
     "billing:resend_delivery",  # see test_webhooks_pages
+    *("orgs:edit_note", "orgs:pin_note"),
+    *("orgs:delete_note", "orgs:restore_note"),  # see test_notes
     # See test_integrations_page.
     *("billing:edit_integration", "billing:edit_backfill"),
     *("billing:start_sync", "billing:discrepancy_row", "billing:resolve_discrepancy"),
