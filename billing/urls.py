@@ -3,6 +3,7 @@
 from billing.access import urls as access
 from billing.alerts import urls as alerts
 from billing.console import urls as console
+from billing.details import urls as details
 from billing.exports import urls as exports
 from billing.integrations import urls as integrations
 from billing.ledger import urls as ledger
@@ -13,6 +14,7 @@ from billing.webhooks import urls as webhooks
 app_name = "billing"
 urlpatterns = [
     *console.urlpatterns,
+    *details.urlpatterns,
     *needs_action.urlpatterns,
     *exports.urlpatterns,
     *stripe.urlpatterns,

@@ -49,7 +49,10 @@ SIGNED_IN = Requirement("Own account")
 _DIRECTORY = _needs("Organizations, people, usage, history", _READ)
 _FILES = _needs("Files of the tables that they may see", f"{_READ} {_BILLING}")
 _START = _needs("Start page and search", f"{_READ} {_BILLING}")
-_ACCESS = _needs("Access of an organization", _READ, "orgs.change_organization")
+_ACCESS = _needs(
+    "Access and details of an organization", _READ, "orgs.change_organization"
+)
+_CREATION = _needs("New organization", "orgs.add_organization")
 _NOTES = _needs("Notes", _READ, "orgs.add_note")
 _TARGETS = _needs("Integrations", _READ, _PUSH)
 _MONEY = _needs("Costs, invoices, syncs, discrepancies", _BILLING)
@@ -81,7 +84,11 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
         *("orgs:notes", "orgs:edit_note", "orgs:pin_note"),
         *("orgs:delete_note", "orgs:restore_note"),
     ),
-    _ACCESS: ("billing:access",),
+    _ACCESS: (
+        *("billing:access", "billing:details"),
+        *("billing:edit_details", "billing:undo_details"),
+    ),
+    _CREATION: ("billing:new_organization",),
     _TARGETS: (
         *("billing:integrations", "billing:edit_backfill", "billing:edit_integration"),
     ),

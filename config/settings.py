@@ -148,6 +148,7 @@ TEMPLATE_LIBRARIES = (
     "billing.console.templatetags.entitlements",
     "billing.console.templatetags.fleet",
     "billing.console.templatetags.organization_rows",
+    "billing.details.templatetags.details",
     "billing.exports.templatetags.exports",
     "billing.forecast.templatetags.estimates",
     "billing.forecast.templatetags.tiles",

@@ -10,8 +10,6 @@ from orgs.models import Note, Organization, User
 class NoteChanged(Conflict):
     """Another person has changed the note since it was opened."""
 
-    code = "note_changed"
-
     def __init__(self, note: Note) -> None:
         super().__init__(
             "This note was changed while you edited it. The current text is shown"

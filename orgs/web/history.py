@@ -13,7 +13,7 @@ from django.db.models import Model
 
 from orgs.catalog import Scope
 from orgs.models import ApiKey, Member, Organization, User, WhiteLabel
-from orgs.queries.history import Change, Values, without
+from orgs.queries.history import Change, HistoryFilters, Values, history_page, without
 from orgs.web.templatetags import display
 
 _LONG = 80  # characters of a text that is quoted in a sentence
@@ -300,6 +300,15 @@ def entries(changes: Sequence[Change], *, with_noise: bool = False) -> list[Entr
             )
         )
     return lines
+
+
+def last_entry(organization_id: int, labels: Collection[str]) -> Entry | None:
+    """Return the newest change of an organization's rows of these models."""
+    filters = HistoryFilters(
+        organization_id=organization_id, labels=labels, noise=noise()
+    )
+    lines = entries(history_page(filters, size=1, scope="").changes)
+    return lines[0] if lines else None
 
 
 def _ids(changes: Sequence[Change], column: str) -> set[int]:

@@ -169,6 +169,7 @@ ORGANIZATION_PAGES = {
     "billing:cost_lines",
     "billing:day_events",
     "metrics:usage",
+    "billing:details",
     "orgs:people",
     "orgs:notes",
     "orgs:history",
@@ -186,6 +187,7 @@ STAFF_PAGES = {
     "billing:webhook_endpoints",  # see test_webhooks_pages
     *("orgs:fleet_history", "billing:fleet_history_csv"),  # see test_history_pages
     "orgs:fleet_notes",  # see test_notes
+    "billing:new_organization",  # see test_details
     *(
         "billing:stripe_sync",
         "billing:discrepancies",
@@ -211,6 +213,7 @@ ROW_PAGES = {
     "billing:write_off",  # see test_unpriced_periods
     *("billing:webhook_endpoint", "billing:webhook_delivery"),
     "billing:resend_delivery",  # see test_webhooks_pages
+    *("billing:edit_details", "billing:undo_details"),  # see test_details
     *("orgs:edit_note", "orgs:pin_note"),
     *("orgs:delete_note", "orgs:restore_note"),  # see test_notes
     # See test_integrations_page.

@@ -1,0 +1,1 @@
+"""The details of an organization: edited on one page, with consequences first."""

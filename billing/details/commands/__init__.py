@@ -1,0 +1,1 @@
+"""Changes of details, and their undoing."""

@@ -1,0 +1,112 @@
+"""What a change of an organization would cause, measured by making and undoing it.
+
+The change is made in a transaction that is rolled back, and the functions of the pages
+measure before and after. So a preview cannot differ from what happens.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.db import transaction
+
+from billing.access.queries.explanations import explain_access
+from billing.alerts.queries.statuses import AlertStatus, Status, list_statuses
+from metrics.queries.daily_metrics import (
+    EntitlementUsage,
+    MeteredEntitlement,
+    entitlement_usage,
+)
+from orgs.days import day_of
+from orgs.models import Organization
+
+
+@dataclass(frozen=True, slots=True)
+class UsageChange:
+    """The use of an entitlement before and after a change."""
+
+    before: MeteredEntitlement
+    after: MeteredEntitlement
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What would differ after a change; all are empty if nothing would.
+
+    `year` is the start of the contract year before and after. `alerts` are those that
+    would be recorded, `rearmed` those that may be recorded again. `refused` are the
+    reasons to refuse API access afterwards, None if they are what they were.
+    """
+
+    year: tuple[date, date] | None
+    usage: Sequence[UsageChange]
+    alerts: Sequence[AlertStatus]
+    rearmed: Sequence[AlertStatus]
+    refused: Sequence[str] | None
+
+    @property
+    def is_empty(self) -> bool:
+        parts = self.year, self.usage, self.alerts, self.rearmed
+        return not any(parts) and self.refused is None
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    usage: EntitlementUsage
+    alerts: dict[tuple[str, str], AlertStatus]
+    refused: list[str]
+
+
+def preview_change(
+    organization: Organization, change: Callable[[], object], *, now: datetime
+) -> Consequences:
+    """Return what a change would cause; nothing of it remains.
+
+    The rows that it changes are locked meanwhile. Raises what the change raises.
+    """
+    before = _measure(organization, now)
+    with transaction.atomic():
+        change()
+        rows = Organization.objects.select_related("white_label")
+        after = _measure(rows.get(pk=organization.pk), now)
+        transaction.set_rollback(True)
+    return _compare(before, after)
+
+
+def _measure(organization: Organization, now: datetime) -> _State:
+    today = day_of(now, organization.white_label.zone)
+    statuses = list_statuses(organization.pk, now=now)
+    access = explain_access(organization, now=now)
+    return _State(
+        entitlement_usage(organization, today=today),
+        {(status.kind.slug, status.subject): status for status in statuses},
+        [reason.message for reason in access.reasons],
+    )
+
+
+def _compare(before: _State, after: _State) -> Consequences:
+    pairs = zip(before.usage.all, after.usage.all, strict=True)
+    since = before.usage.since, after.usage.since
+    return Consequences(
+        year=since if since[0] != since[1] else None,
+        usage=[UsageChange(old, new) for old, new in pairs if old != new],
+        alerts=[
+            status
+            for key, status in after.alerts.items()
+            if status.is_new and not _is_new(before.alerts.get(key))
+        ],
+        rearmed=[
+            status
+            for key, status in after.alerts.items()
+            if _is_triggered(before.alerts.get(key)) and not _is_triggered(status)
+        ],
+        refused=after.refused if after.refused != before.refused else None,
+    )
+
+
+def _is_new(status: AlertStatus | None) -> bool:
+    return status is not None and status.is_new
+
+
+def _is_triggered(status: AlertStatus | None) -> bool:
+    return status is not None and status.status is Status.TRIGGERED

@@ -1,0 +1,14 @@
+"""URLs of the Details tab, and of a new organization."""
+
+from django.urls import path
+
+from billing.details.views.creation import new_organization
+from billing.details.views.details import details, edit_section, undo
+
+_TAB = "organizations/<int:organization_id>/details/"
+urlpatterns = [
+    path("organizations/new/", new_organization, name="new_organization"),
+    path(_TAB, details, name="details"),
+    path(f"{_TAB}undo/", undo, name="undo_details"),
+    path(f"{_TAB}<slug:slug>/", edit_section, name="edit_details"),
+]

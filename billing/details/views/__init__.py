@@ -1,0 +1,1 @@
+"""The page of details, and that of a new organization."""

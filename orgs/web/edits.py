@@ -1,0 +1,120 @@
+"""Forms that change something: a reason, editors who do not overwrite, and undo.
+
+A form that changes a record inherits `EditForm`. Its hidden field `before` is a proof
+of the values that the form began with: if they are others when it is saved, another
+person has changed them meanwhile, and nothing is written. After it is saved,
+`offer_undo` keeps the old values in the session for `UNDO_SECONDS`.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+
+from orgs.commands.proofs import (
+    ChangedMeanwhile,
+    Values,
+    is_signed,
+    sign_values,
+    values_as_json,
+)
+from orgs.errors import SecretUnreadable
+from orgs.web.http import OrgRequest
+from orgs.web.once import decrypt_for_session, encrypt_for_session
+
+UNDO_SECONDS = 10  # that the page offers it
+_GRACE_SECONDS = 5  # for the way to the server
+_LONGEST_REASON = 1_000
+_SESSION_KEY, _PURPOSE = "undo", "undo"
+
+
+class EditForm(forms.Form):
+    """The fields that every change has; `changes` are those of the record.
+
+    `values` are the current ones of the record, in the types of the form's fields.
+    """
+
+    reason = forms.CharField(
+        max_length=_LONGEST_REASON,
+        required=False,
+        widget=forms.Textarea({"rows": 2}),
+        help_text="Kept in the history. A link to a ticket can be opened there.",
+    )
+    before = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: Any = None, *, values: Values, **options: Any) -> None:
+        initial = {**values, "before": sign_values(values)}
+        super().__init__(data, initial=initial, **options)
+        self.values = values
+        self.order_fields([n for n in self.fields if n not in {"reason", "before"}])
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The values of the record that the valid form states."""
+        return {name: self.cleaned_data[name] for name in self.values}
+
+    @property
+    def has_changes(self) -> bool:
+        return self.changes != dict(self.values)
+
+    def require_reason(self) -> bool:
+        """Return whether there is a reason; name the field if there is none."""
+        if not self.cleaned_data["reason"].strip():
+            self.add_error("reason", "Enter a reason.")
+        return self.is_valid()
+
+    def require_unchanged(self) -> None:
+        """Raise `ChangedMeanwhile` if the form began with other values.
+
+        The form then takes the current ones, so that saving it again overwrites them.
+        """
+        if not is_signed(self.cleaned_data["before"], self.values):
+            self.data = {**dict(self.data.items()), "before": sign_values(self.values)}
+            raise ChangedMeanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """A change that can be undone: what it changed, and the values before and after.
+
+    The values are as JSON has them.
+    """
+
+    subject: str
+    before: dict[str, Any]
+    proof_of_after: str
+
+
+def offer_undo(
+    request: OrgRequest, subject: str, before: Values, after: Values
+) -> None:
+    """Keep the old values for some seconds; only this person's session has them."""
+    undo = {
+        "subject": subject,
+        "before": json.loads(values_as_json(before)),
+        "after": sign_values(after),
+        "until": time.time() + UNDO_SECONDS + _GRACE_SECONDS,
+    }
+    secret = json.dumps(undo)
+    request.session[_SESSION_KEY] = encrypt_for_session(request, _PURPOSE, secret)
+
+
+def offered_undo(request: OrgRequest, subject_prefix: str) -> Undo | None:
+    """Return what can be undone of these subjects, or None."""
+    stored = request.session.get(_SESSION_KEY)
+    if not stored:
+        return None
+    try:
+        undo = json.loads(decrypt_for_session(request, _PURPOSE, stored))
+    except SecretUnreadable:  # its encryption key was removed meanwhile
+        return None
+    if undo["until"] < time.time() or not undo["subject"].startswith(subject_prefix):
+        return None
+    return Undo(undo["subject"], undo["before"], undo["after"])
+
+
+def withdraw_undo(request: OrgRequest) -> None:
+    """Forget what could be undone."""
+    request.session.pop(_SESSION_KEY, None)
