@@ -33,21 +33,30 @@ _SESSION_KEY, _PURPOSE = "undo", "undo"
 class EditForm(forms.Form):
     """The fields that every change has; `changes` are those of the record.
 
-    `values` are the current ones of the record, in the types of the form's fields.
+    `values` are the current ones of the record, in the types of the form's fields. A
+    preview needs no reason.
     """
 
     reason = forms.CharField(
         max_length=_LONGEST_REASON,
-        required=False,
         widget=forms.Textarea({"rows": 2}),
         help_text="Kept in the history. A link to a ticket can be opened there.",
     )
     before = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, data: Any = None, *, values: Values, **options: Any) -> None:
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        values: Values,
+        is_preview: bool = False,
+        **options: Any,
+    ) -> None:
         initial = {**values, "before": sign_values(values)}
         super().__init__(data, initial=initial, **options)
         self.values = values
+        if is_preview:
+            self.fields["reason"].required = False
         self.order_fields([n for n in self.fields if n not in {"reason", "before"}])
 
     @property
@@ -58,12 +67,6 @@ class EditForm(forms.Form):
     @property
     def has_changes(self) -> bool:
         return self.changes != dict(self.values)
-
-    def require_reason(self) -> bool:
-        """Return whether there is a reason; name the field if there is none."""
-        if not self.cleaned_data["reason"].strip():
-            self.add_error("reason", "Enter a reason.")
-        return self.is_valid()
 
     def require_unchanged(self) -> None:
         """Raise `ChangedMeanwhile` if the form began with other values.

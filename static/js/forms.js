@@ -28,9 +28,8 @@
   window.addEventListener("beforeunload", (event) => {
     if (hasUnsaved()) event.preventDefault();
   });
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    const { boosted, elt } = event.detail;
-    if (!boosted || elt.matches("form") || !hasUnsaved()) return;
+  document.addEventListener("htmx:confirm", (event) => {
+    if (!event.detail.elt.matches("a") || !hasUnsaved()) return;
     if (!window.confirm(question)) event.preventDefault();
   });
 

@@ -34,8 +34,8 @@ class Consequences:
     """What would differ after a change; all are empty if nothing would.
 
     `year` is the start of the contract year before and after. `alerts` are those that
-    would be recorded, `rearmed` those that may be recorded again. `refused` are the
-    reasons to refuse API access afterwards, None if they are what they were.
+    would be recorded, `rearmed` others that may be recorded again later. `refused` are
+    the reasons to refuse API access afterwards, None if they are what they were.
     """
 
     year: tuple[date, date] | None
@@ -98,7 +98,8 @@ def _compare(before: _State, after: _State) -> Consequences:
         rearmed=[
             status
             for key, status in after.alerts.items()
-            if _is_triggered(before.alerts.get(key)) and not _is_triggered(status)
+            if _is_triggered(before.alerts.get(key))
+            and not (_is_triggered(status) or status.is_new)
         ],
         refused=after.refused if after.refused != before.refused else None,
     )

@@ -85,9 +85,9 @@ def details(request: OrgRequest, organization_id: int) -> HttpResponse:
 def edit_section(request: OrgRequest, organization_id: int, slug: str) -> HttpResponse:
     """Preview a change (`step=preview`), or make it (any other step), with a reason."""
     organization = _enter(request, organization_id, writes=True)
-    form = _form(organization, slug, request.POST)
     is_preview = request.POST.get("step") == "preview"
-    if not (form.is_valid() and (is_preview or form.require_reason())):
+    form = _form(organization, slug, request.POST, is_preview=is_preview)
+    if not form.is_valid():
         return _page(request, organization, _card(organization, slug, form), status=422)
     act = _preview if is_preview else _save
     try:
@@ -137,12 +137,15 @@ def _enter(
     return organization
 
 
-def _form(organization: Organization, slug: str, data: Any = None) -> EditForm:
+def _form(
+    organization: Organization, slug: str, data: Any = None, *, is_preview: bool = False
+) -> EditForm:
     if slug not in _FORMS:
         raise Http404
     _, form = _FORMS[slug]
     values = SECTIONS[slug].read(organization)
-    return form(data, values=values, prefix=None, auto_id=f"id_{slug}_%s")
+    auto_id = f"id_{slug}_%s"
+    return form(data, values=values, is_preview=is_preview, auto_id=auto_id)
 
 
 def _preview(
@@ -169,7 +172,7 @@ def _save(
         organization,
         section,
         values,
-        reason=form.cleaned_data["reason"].strip(),
+        reason=form.cleaned_data["reason"],
         proof=form.cleaned_data["before"],
     )
     after = section.read(Organization.objects.get(pk=organization.pk))
