@@ -53,6 +53,7 @@ _ACCESS = _needs(
     "Access and details of an organization", _READ, "orgs.change_organization"
 )
 _CREATION = _needs("New organization", "orgs.add_organization")
+_PEOPLE = _needs("Changes of members and projects", "orgs.change_member")
 _NOTES = _needs("Notes", _READ, "orgs.add_note")
 _TARGETS = _needs("Integrations", _READ, _PUSH)
 _MONEY = _needs("Costs, invoices, syncs, discrepancies", _BILLING)
@@ -79,6 +80,10 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
         *("billing:fleet_table", "billing:organization_table", "billing:exports"),
         *("billing:export", "billing:export_file", "billing:cancel_export"),
         *("billing:delete_export", "billing:export_again"),
+    ),
+    _PEOPLE: (
+        *("orgs:add_person", "orgs:add_members", "orgs:edit_person"),
+        *("orgs:remove_person", "orgs:restore_person"),
     ),
     _NOTES: (
         *("orgs:notes", "orgs:edit_note", "orgs:pin_note"),

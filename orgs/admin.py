@@ -41,7 +41,7 @@ from orgs.commands.organizations import (
 )
 from orgs.commands.sessions import end_all_sessions
 from orgs.commands.white_labels import create_owner
-from orgs.forms import AddressRangesField
+from orgs.forms.keys import AddressRangesField
 from orgs.models import (
     ApiKey,
     Entitlements,

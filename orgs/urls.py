@@ -2,15 +2,25 @@ from django.urls import path
 
 from orgs.views.history import fleet_history, history
 from orgs.views.keys import api_keys, edit_key, revoke_key, rotate_key
+from orgs.views.member_lists import add_members
 from orgs.views.notes import delete, edit_note, fleet_notes, notes, pin, restore
-from orgs.views.organizations import people
+from orgs.views.people import people, remove_person, restore_person
+from orgs.views.person_forms import add_person, edit_person
 from orgs.views.security_log import seals, security_log, security_log_csv
 from orgs.views.sessions import end_all, end_one, sessions
 
 app_name = "orgs"
+
+_PEOPLE = "organizations/<int:organization_id>/people"
+_PERSON = f"{_PEOPLE}/<slug:kind>/<int:person_id>"
 _NOTE = "organizations/<int:organization_id>/notes/<int:note_id>"
 urlpatterns = [
-    path("organizations/<int:organization_id>/people/", people, name="people"),
+    path(f"{_PEOPLE}/", people, name="people"),
+    path(f"{_PEOPLE}/members/list/", add_members, name="add_members"),
+    path(f"{_PEOPLE}/<slug:kind>/new/", add_person, name="add_person"),
+    path(f"{_PERSON}/", edit_person, name="edit_person"),
+    path(f"{_PERSON}/remove/", remove_person, name="remove_person"),
+    path(f"{_PERSON}/restore/", restore_person, name="restore_person"),
     path("organizations/<int:organization_id>/history/", history, name="history"),
     path("organizations/<int:organization_id>/notes/", notes, name="notes"),
     path(f"{_NOTE}/", edit_note, name="edit_note"),

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from orgs.commands.work import claim, fail, finish, retry_later
-from orgs.models import AccountEmail, User
+from orgs.models import AccountEmail, Member, Organization, User
 from orgs.queries.accounts import find_account_by_email
 from orgs.signals import account_email_written
 
@@ -21,6 +21,7 @@ _SUBJECTS = {
     AccountEmail.Kind.LOGIN_LOCKED: "Failed logins to your {site} account",
     AccountEmail.Kind.EMAIL_CHANGED: "The email address of your {site} account changed",
     AccountEmail.Kind.PASSWORD_RESET: "Reset your {site} password",
+    AccountEmail.Kind.MEMBER_ADDED: "You are a member of {organization} now",
     AccountEmail.Kind.TWO_FACTOR_RESET: (
         "The two-factor login of your {site} account was reset"
     ),
@@ -46,6 +47,20 @@ def write_reset_email(address: str) -> AccountEmail | None:
     if len(address) > _LONGEST_ADDRESS:
         return None
     return _write(kind=AccountEmail.Kind.PASSWORD_RESET, address=address)
+
+
+def write_member_email(
+    member: Member, organization: Organization, *, invited_by: str
+) -> AccountEmail:
+    """Write an email to a new member of an organization."""
+    facts = {
+        "organization": organization.name,
+        "role": member.get_role_display(),
+        "name": member.name,
+        "invited_by": invited_by,
+    }
+    kind = AccountEmail.Kind.MEMBER_ADDED
+    return _write(kind=kind, address=member.email, facts=facts)
 
 
 def _write(**fields: Any) -> AccountEmail:
@@ -96,22 +111,36 @@ def _message(email: AccountEmail) -> EmailMessage | None:
     """Return the message; None for the reset of an address that no account has."""
     kind = AccountEmail.Kind(email.kind)
     is_reset = kind == AccountEmail.Kind.PASSWORD_RESET
-    user = find_account_by_email(email.address) if is_reset else email.user
-    if user is None or (is_reset and not user.is_active):
+    user = _account(email)
+    if user is None and kind != AccountEmail.Kind.MEMBER_ADDED:
         return None
     context = {
         "user": user,
-        "path": _reset_path(user) if is_reset else "",
+        "path": _reset_path(user) if user and is_reset else "",
         "site_name": settings.SITE_NAME,
         "site_url": settings.SITE_URL,
         "at": email.created_at,
         **email.facts,
     }
     body = render_to_string(f"orgs/emails/{kind.value}.txt", context)
-    subject = _SUBJECTS[kind].format(site=settings.SITE_NAME)
+    names = {"site": settings.SITE_NAME, "organization": ""} | email.facts
+    subject = _one_line(_SUBJECTS[kind].format_map(names))
     # As the account has the address, not as a stranger has spelled it.
-    address = user.email if is_reset else email.address
+    address = user.email if user and is_reset else email.address
     return EmailMessage(subject, body, to=[address])
+
+
+def _account(email: AccountEmail) -> User | None:
+    """Return whose email it is; of a reset, the active account with the address."""
+    if email.kind != AccountEmail.Kind.PASSWORD_RESET:
+        return email.user
+    user = find_account_by_email(email.address)
+    return user if user and user.is_active else None
+
+
+def _one_line(text: str) -> str:
+    """Return a subject without line breaks, which a name may have."""
+    return " ".join(text.split())
 
 
 def _reset_path(user: User) -> str:

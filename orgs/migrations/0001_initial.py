@@ -714,7 +714,7 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(null=True)),
                 ('error_code', models.CharField(blank=True, max_length=64)),
                 ('error', models.TextField(blank=True)),
-                ('kind', models.CharField(choices=[('login_locked', 'Login Locked'), ('email_changed', 'Email Changed'), ('two_factor_reset', 'Two Factor Reset'), ('password_reset', 'Password Reset')], max_length=16)),
+                ('kind', models.CharField(choices=[('login_locked', 'Login Locked'), ('email_changed', 'Email Changed'), ('two_factor_reset', 'Two Factor Reset'), ('member_added', 'Member Added'), ('password_reset', 'Password Reset')], max_length=16)),
                 ('address', models.EmailField(max_length=254)),
                 ('facts', models.JSONField(default=dict)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -941,5 +941,13 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='noteevent',
             index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='note_event_newest'),
+        ),
+        migrations.AddIndex(
+            model_name='member',
+            index=models.Index(condition=models.Q(('deleted_at', None)), fields=['organization', '-added_at', '-id'], name='member_newest'),
+        ),
+        migrations.AddIndex(
+            model_name='project',
+            index=models.Index(condition=models.Q(('deleted_at', None)), fields=['organization', '-added_at', '-id'], name='project_newest'),
         ),
     ]

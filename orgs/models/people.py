@@ -49,7 +49,14 @@ class Member(models.Model):
             *not_empty("member", "external_id"),
             in_order("member", "added_at", "deleted_at"),
         ]
-        indexes = [search_index("member_search")]
+        indexes = [
+            search_index("member_search"),
+            models.Index(
+                fields=["organization", "-added_at", "-id"],
+                name="member_newest",
+                condition=Q(deleted_at=None),
+            ),
+        ]
         triggers = word_triggers("name", "email")
 
     def __str__(self) -> str:
@@ -80,7 +87,14 @@ class Project(models.Model):
             *not_empty("project", "external_id", "name"),
             in_order("project", "added_at", "deleted_at"),
         ]
-        indexes = [search_index("project_search")]
+        indexes = [
+            search_index("project_search"),
+            models.Index(
+                fields=["organization", "-added_at", "-id"],
+                name="project_newest",
+                condition=Q(deleted_at=None),
+            ),
+        ]
         triggers = word_triggers("name")
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ from orgs.commands.keys import (
     revoke_api_key,
     rotate_api_key,
 )
-from orgs.forms import ApiKeyEditForm, ApiKeyForm
+from orgs.forms.keys import ApiKeyEditForm, ApiKeyForm
 from orgs.models import ApiKey, WhiteLabel
 from orgs.web.http import OrgRequest
 from orgs.web.once import keep_secret, take_secret

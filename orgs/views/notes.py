@@ -22,7 +22,7 @@ from orgs.commands.notes import (
     restore_note,
 )
 from orgs.errors import NotFound
-from orgs.forms import NoteForm
+from orgs.forms.notes import NoteForm
 from orgs.models import Note, Organization, User
 from orgs.queries.notes import NotePage, list_notes
 from orgs.web.http import OrgRequest, page_or_fragment

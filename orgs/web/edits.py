@@ -74,8 +74,12 @@ class EditForm(forms.Form):
         The form then takes the current ones, so that saving it again overwrites them.
         """
         if not is_signed(self.cleaned_data["before"], self.values):
-            self.data = {**dict(self.data.items()), "before": sign_values(self.values)}
+            self.renew_proof()
             raise ChangedMeanwhile
+
+    def renew_proof(self) -> None:
+        """Take the current values as those that the form begins with."""
+        self.data = {**dict(self.data.items()), "before": sign_values(self.values)}
 
 
 @dataclass(frozen=True, slots=True)

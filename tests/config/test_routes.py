@@ -214,6 +214,8 @@ ROW_PAGES = {
     *("billing:webhook_endpoint", "billing:webhook_delivery"),
     "billing:resend_delivery",  # see test_webhooks_pages
     *("billing:edit_details", "billing:undo_details"),  # see test_details
+    *("orgs:add_person", "orgs:add_members", "orgs:edit_person"),
+    *("orgs:remove_person", "orgs:restore_person"),  # see test_people_page
     *("orgs:edit_note", "orgs:pin_note"),
     *("orgs:delete_note", "orgs:restore_note"),  # see test_notes
     # See test_integrations_page.

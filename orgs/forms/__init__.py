@@ -1,0 +1,1 @@
+"""Forms of the pages of this app, by subject."""
