@@ -280,6 +280,30 @@ describe(
 )
 
 
+describe(
+    "billing.CustomerLink",
+    Description(
+        "customer_page",
+        lambda row, facts: f"link to the customer page for {row['name']}",
+        {
+            "name": Field("name"),
+            "frame_origins": Field("sites that may embed it", items),
+            "created_by_id": Field("author", name_of("orgs.User")),
+            "created_by_name": Field("name of the author"),
+            "created_at": Field("creation", instant),
+            "expires_at": Field("expiry", instant),
+            "revoked_at": Field(phrases=("revoked", "reinstated")),
+        },
+        added=lambda row, facts: (
+            f"link to the customer page made for {row['name']}, valid until"
+            f" {instant(row['expires_at'], facts)}"
+        ),
+        scope=_READ,
+        references={"created_by_id": "orgs.User"},
+    ),
+)
+
+
 def _endpoint(row: Values, facts: Facts) -> str:
     return f"webhook endpoint {row['description'] or row['url']}"
 

@@ -3,6 +3,7 @@
 from billing.access import urls as access
 from billing.alerts import urls as alerts
 from billing.console import urls as console
+from billing.customer_pages import urls as customer_pages
 from billing.details import urls as details
 from billing.exports import urls as exports
 from billing.integrations import urls as integrations
@@ -19,6 +20,7 @@ urlpatterns = [
     *exports.urlpatterns,
     *stripe.urlpatterns,
     *access.urlpatterns,
+    *customer_pages.urlpatterns,
     *alerts.urlpatterns,
     *ledger.urlpatterns,
     *webhooks.urlpatterns,

@@ -29,7 +29,8 @@ class SecurityHeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._refusal(request) or self.get_response(request)
         for name, value in (*outside_headers(), ("Cache-Control", NO_STORE)):
-            response.headers.setdefault(name, value)
+            if name != "X-Frame-Options" or not _is_framed(response):
+                response.headers.setdefault(name, value)
         return response
 
     def _refusal(self, request: HttpRequest) -> HttpResponseBase | None:
@@ -46,6 +47,11 @@ class SecurityHeadersMiddleware:
             "https_required",
             "Use https. What was sent could be read on its way: replace the key.",
         )
+
+
+def _is_framed(response: HttpResponseBase) -> bool:
+    """Return whether a view has named the sites that may frame its page (CSP)."""
+    return getattr(response, "xframe_options_exempt", False) is True
 
 
 def _has_credential(request: HttpRequest) -> bool:

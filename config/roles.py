@@ -14,6 +14,7 @@ _VIEWED = (
 _MONEY = (
     "billing.billingaccount", "billing.billingperiod", "billing.invoice",
     "billing.spendinglimit", "billing.subscription", "metrics.rate",
+    "billing.customerlink",
 )  # fmt: skip
 _PEOPLE = ("orgs.entitlements", "orgs.member", "orgs.project")
 
@@ -25,10 +26,12 @@ def _may(verb: str, models: tuple[str, ...]) -> set[str]:
 _VIEWER = _may("view", _VIEWED) | _may("view", _MONEY)
 _SUPPORT = (
     _VIEWER | _may("change", ("orgs.organization",)) | _may("add", _PEOPLE)
-    | _may("change", (*_PEOPLE, "metrics.integration")) | _may("add", ("orgs.note",))
+    | _may("change", (*_PEOPLE, "metrics.integration"))
+    | _may("add", ("orgs.note", "billing.customerlink"))
 )  # fmt: skip
 _FINANCE = (
     _VIEWER | _may("add", ("billing.spendinglimit", "metrics.rate", "orgs.note"))
+    | _may("add", ("billing.customerlink",))
     | _may("change", ("billing.spendinglimit", "billing.billingaccount"))
 )  # fmt: skip
 _OPERATOR = (

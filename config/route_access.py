@@ -61,6 +61,11 @@ _MONEY_WRITTEN = _needs("Billing, limits, alerts, corrections", _BILLING, _PAY)
 _ACTIONS = _needs("Forms of actions of Stripe", _PAY)
 _EMAIL_TEXTS = _needs("Previews of alert emails", _PAY)
 _HOOKS = _needs("Webhooks", _BILLING, _PUSH)
+_CUSTOMER = _needs(
+    "Links to the customer page",
+    "billing.view_customerlink",
+    "billing.add_customerlink",
+)
 _KEYS = _needs("API keys", "orgs.view_apikey", "orgs.add_apikey")
 _KEYS_ADDED = _needs("Rotation of API keys", "orgs.add_apikey")
 _KEYS_CHANGED = _needs("Changes of API keys", "orgs.change_apikey")
@@ -123,6 +128,7 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
         *("billing:webhook_delivery", "billing:resend_delivery"),
         "billing:organization_webhooks",
     ),
+    _CUSTOMER: ("billing:customer_links", "billing:revoke_customer_link"),
     _KEYS: ("orgs:api_keys",),
     _KEYS_ADDED: ("orgs:rotate_key",),
     _KEYS_CHANGED: ("orgs:edit_key", "orgs:revoke_key"),

@@ -148,6 +148,7 @@ TEMPLATE_LIBRARIES = (
     "billing.console.templatetags.entitlements",
     "billing.console.templatetags.fleet",
     "billing.console.templatetags.organization_rows",
+    "billing.customer_pages.templatetags.customer_pages",
     "billing.details.templatetags.details",
     "billing.exports.templatetags.exports",
     "billing.forecast.templatetags.estimates",
@@ -390,6 +391,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep-account-emails": {
         "task": "orgs.tasks.sweep_account_emails",
+        "schedule": crontab(minute="*"),
+        "options": {"expires": 60},
+    },
+    "sweep-customer-links": {
+        "task": "billing.customer_pages.tasks.sweep_customer_links",
         "schedule": crontab(minute="*"),
         "options": {"expires": 60},
     },

@@ -1466,4 +1466,130 @@ class Migration(migrations.Migration):
             model_name='webhookendpoint',
             trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_webhookendpointevent" ("created_at", "created_by", "description", "disabled_at", "disabled_because", "event_types", "id", "kind", "organization_id", "overlap_ends_at", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "set_at", "updated_at", "url", "white_label_id") VALUES (OLD."created_at", OLD."created_by", OLD."description", OLD."disabled_at", OLD."disabled_because", OLD."event_types", OLD."id", OLD."kind", OLD."organization_id", OLD."overlap_ends_at", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."set_at", OLD."updated_at", OLD."url", OLD."white_label_id"); RETURN NULL;', hash='d222c42d8bd13b2291c4c13385e226475de5d110', operation='DELETE', pgid='pgtrigger_delete_delete_68575', table='billing_webhookendpoint', when='AFTER')),
         ),
+        migrations.CreateModel(
+            name='CustomerLink',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(max_length=200, validators=[orgs.models.fields.validate_text])),
+                ('token_hash', models.BinaryField(max_length=32, null=True, unique=True)),
+                ('frame_origins', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=260), blank=True, default=list, size=10)),
+                ('created_by_name', models.CharField(max_length=150)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('expires_at', models.DateTimeField()),
+                ('revoked_at', models.DateTimeField(null=True)),
+                ('last_opened_at', models.DateTimeField(null=True)),
+                ('opens', models.PositiveIntegerField(default=0)),
+                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='customer_links', to='orgs.organization')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='CustomerLinkEmail',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('state', models.CharField(choices=[('pending', 'Pending'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('canceled', 'Canceled')], default='pending', max_length=8)),
+                ('attempts', models.PositiveSmallIntegerField(default=0)),
+                ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('sweep_after', models.DateTimeField(null=True)),
+                ('lease', models.UUIDField(null=True)),
+                ('leased_until', models.DateTimeField(null=True)),
+                ('started_at', models.DateTimeField(null=True)),
+                ('finished_at', models.DateTimeField(null=True)),
+                ('error_code', models.CharField(blank=True, max_length=64)),
+                ('error', models.TextField(blank=True)),
+                ('address', models.EmailField(max_length=254)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('link', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='email', to='billing.customerlink')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='CustomerLinkEvent',
+            fields=[
+                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
+                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
+                ('pgh_label', models.TextField(help_text='The event label.')),
+                ('id', models.BigIntegerField()),
+                ('name', models.CharField(max_length=200, validators=[orgs.models.fields.validate_text])),
+                ('frame_origins', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=260), blank=True, default=list, size=10)),
+                ('created_by_name', models.CharField(max_length=150)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('expires_at', models.DateTimeField()),
+                ('revoked_at', models.DateTimeField(null=True)),
+                ('created_by', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL)),
+                ('organization', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization')),
+                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
+                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='billing.customerlink')),
+            ],
+            options={
+                'abstract': False,
+            },
+        ),
+        migrations.AddIndex(
+            model_name='customerlink',
+            index=models.Index(fields=['organization', '-id'], name='customer_link_newest'),
+        ),
+        migrations.AddConstraint(
+            model_name='customerlink',
+            constraint=models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='customer_link_created_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='customerlink',
+            constraint=models.CheckConstraint(condition=models.Q(('expires_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('expires_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='customer_link_expires_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='customerlink',
+            constraint=models.CheckConstraint(condition=models.Q(('revoked_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('revoked_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='customer_link_revoked_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='customerlink',
+            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='customer_link_name_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='customerlink',
+            constraint=models.CheckConstraint(condition=models.Q(('created_by_name', ''), _negated=True), name='customer_link_created_by_name_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='customerlink',
+            constraint=models.CheckConstraint(condition=models.Q(('expires_at__isnull', True), ('expires_at__gte', models.F('created_at')), _connector='OR'), name='customer_link_expires_at_after_created_at'),
+        ),
+        migrations.AddConstraint(
+            model_name='customerlink',
+            constraint=models.CheckConstraint(condition=models.Q(('revoked_at__isnull', True), ('revoked_at__gte', models.F('created_at')), _connector='OR'), name='customer_link_revoked_at_after_created_at'),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='customerlink',
+            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_customerlinkevent" ("created_at", "created_by_id", "created_by_name", "expires_at", "frame_origins", "id", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "revoked_at") VALUES (NEW."created_at", NEW."created_by_id", NEW."created_by_name", NEW."expires_at", NEW."frame_origins", NEW."id", NEW."name", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."revoked_at"); RETURN NULL;', hash='b59331ed1924ed5ce07a4f9aaf5aff6daa65b396', operation='INSERT', pgid='pgtrigger_insert_insert_b1bab', table='billing_customerlink', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='customerlink',
+            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."created_at" IS DISTINCT FROM (NEW."created_at") OR OLD."created_by_id" IS DISTINCT FROM (NEW."created_by_id") OR OLD."created_by_name" IS DISTINCT FROM (NEW."created_by_name") OR OLD."expires_at" IS DISTINCT FROM (NEW."expires_at") OR OLD."frame_origins" IS DISTINCT FROM (NEW."frame_origins") OR OLD."id" IS DISTINCT FROM (NEW."id") OR OLD."name" IS DISTINCT FROM (NEW."name") OR OLD."organization_id" IS DISTINCT FROM (NEW."organization_id") OR OLD."revoked_at" IS DISTINCT FROM (NEW."revoked_at"))', func='INSERT INTO "billing_customerlinkevent" ("created_at", "created_by_id", "created_by_name", "expires_at", "frame_origins", "id", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "revoked_at") VALUES (NEW."created_at", NEW."created_by_id", NEW."created_by_name", NEW."expires_at", NEW."frame_origins", NEW."id", NEW."name", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."revoked_at"); RETURN NULL;', hash='a91a3371e93650c15cc5ff0a8e1ce748ef37fc12', operation='UPDATE', pgid='pgtrigger_update_update_7b261', table='billing_customerlink', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='customerlink',
+            trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_customerlinkevent" ("created_at", "created_by_id", "created_by_name", "expires_at", "frame_origins", "id", "name", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "revoked_at") VALUES (OLD."created_at", OLD."created_by_id", OLD."created_by_name", OLD."expires_at", OLD."frame_origins", OLD."id", OLD."name", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."revoked_at"); RETURN NULL;', hash='5012b5bf2320bc645ff6805253ec0a8d018d0cf9', operation='DELETE', pgid='pgtrigger_delete_delete_a5405', table='billing_customerlink', when='AFTER')),
+        ),
+        migrations.AddIndex(
+            model_name='customerlinkemail',
+            index=models.Index(condition=models.Q(('state__in', ('pending', 'running'))), fields=['next_attempt_at'], name='customer_link_email_unfinished'),
+        ),
+        migrations.AddIndex(
+            model_name='customerlinkemail',
+            index=models.Index(condition=models.Q(('state', 'failed')), fields=['-finished_at'], name='customer_link_email_failed'),
+        ),
+        migrations.AddConstraint(
+            model_name='customerlinkemail',
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'running', 'done', 'failed', 'canceled'])), name='customer_link_email_state'),
+        ),
+        migrations.AddConstraint(
+            model_name='customerlinkemail',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at', None), ('state__in', ('pending', 'running'))), models.Q(('finished_at__isnull', False), ('state__in', ('done', 'failed', 'canceled'))), _connector='OR'), name='customer_link_email_finished_ended'),
+        ),
+        migrations.AddConstraint(
+            model_name='customerlinkemail',
+            constraint=models.CheckConstraint(condition=models.Q(('lease', None), models.Q(('leased_until__isnull', False), ('state', 'running')), _connector='OR'), name='customer_link_email_lease_running'),
+        ),
+        migrations.AddIndex(
+            model_name='customerlinkevent',
+            index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='customerlink_event_newest'),
+        ),
     ]

@@ -14,6 +14,7 @@ from billing.models.alerts import (
 )
 from billing.models.charges import Charge, ChargeDecision, ChargeLine
 from billing.models.credits import CreditEntry
+from billing.models.customer_links import CustomerLink, CustomerLinkEmail
 from billing.models.discrepancies import Discrepancy
 from billing.models.exports import Export, ExportPart
 from billing.models.forecasts import ForecastBand, LimitRanking
@@ -51,6 +52,8 @@ __all__ = [
     "ChargeDecision",
     "ChargeLine",
     "CreditEntry",
+    "CustomerLink",
+    "CustomerLinkEmail",
     "Discrepancy",
     "Export",
     "ExportPart",

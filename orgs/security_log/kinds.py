@@ -50,6 +50,9 @@ class Kind(StrEnum):
     API_KEY_NEW_ADDRESS = "api_key_new_address"
     API_KEY_REFUSED = "api_key_refused"
 
+    CUSTOMER_LINK_CREATED = "customer_link_created"
+    CUSTOMER_LINK_REVOKED = "customer_link_revoked"
+
     ACCESS_DENIED = "access_denied"
     EXPORT = "export"
     HISTORY_SEALED = "history_sealed"
@@ -112,6 +115,8 @@ DESCRIPTIONS: dict[Kind, Description] = {
         "API key used from a new address", repeats=True
     ),
     Kind.API_KEY_REFUSED: Description("API key refused", _FAILURE, repeats=True),
+    Kind.CUSTOMER_LINK_CREATED: Description("Customer page link created"),
+    Kind.CUSTOMER_LINK_REVOKED: Description("Customer page link revoked"),
     Kind.ACCESS_DENIED: Description("Access denied", _DENIED, repeats=True),
     Kind.EXPORT: Description("Export", repeats=True),
     Kind.HISTORY_SEALED: Description("History sealed"),

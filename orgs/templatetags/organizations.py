@@ -24,6 +24,7 @@ _TABS = (
     ("webhooks", "Webhooks", "billing:organization_webhooks"),
     ("people", "People", "orgs:people"),
     ("notes", "Notes", "orgs:notes"),
+    ("customer_page", "Customer page", "billing:customer_links"),
     ("details", "Details", "billing:details"),
     ("history", "History", "orgs:history"),
 )

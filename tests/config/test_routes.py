@@ -169,6 +169,7 @@ ORGANIZATION_PAGES = {
     "billing:cost_lines",
     "billing:day_events",
     "metrics:usage",
+    "billing:customer_links",
     "billing:details",
     "orgs:people",
     "orgs:notes",
@@ -210,6 +211,7 @@ ROW_PAGES = {
     *("billing:fleet_table", "billing:organization_table"),  # see test_tables
     *("billing:export", "billing:export_file", "billing:export_again"),
     *("billing:cancel_export", "billing:delete_export"),  # see test_exports
+    "billing:revoke_customer_link",  # see test_customer_page
     "billing:write_off",  # see test_unpriced_periods
     *("billing:webhook_endpoint", "billing:webhook_delivery"),
     "billing:resend_delivery",  # see test_webhooks_pages
@@ -247,7 +249,7 @@ OPEN_PAGES = {
     "api_docs",
     *("None:sso_login", "None:sso_callback"),  # see test_sso
     "stripe_webhook",
-    "billing:unsubscribe",
+    *("billing:unsubscribe", "billing:customer_page"),  # see test_customer_page
     "",
 }
 

@@ -1,0 +1,1 @@
+"""The page that people of an organization open by a link, without a login."""
