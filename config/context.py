@@ -10,6 +10,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
 from orgs.access.second_factor import is_second_factor_missing_in
+from orgs.access.view_as import view_of
 from orgs.models import User
 
 
@@ -54,6 +55,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "csp_nonce": getattr(request, "csp_nonce", None),
         "nav": SimpleLazyObject(lambda: _nav(request)),
         "plotly_src": SimpleLazyObject(lambda: static("plotly/plotly.min.js")),
+        "view_as": view_of(request),
         "site_name": settings.SITE_NAME,
         "must_set_up_two_factor": SimpleLazyObject(lambda: _has_to_set_up(request)),
         "sso_name": settings.SSO.name if settings.SSO else "",

@@ -308,9 +308,16 @@ class DomainErrorMiddleware:
             return _domain(request, error)
         if isinstance(error, ReauthenticationRequired):
             return None  # `config.reauthentication` leads to the confirmation
-        status = error.status if error.status in _SENTENCES else 400
-        response = _shown(request, status, error.message, sent_status=error.status)
-        return _with_wait(response, error)
+        return answer_domain_error(request, error)
+
+
+def answer_domain_error(request: HttpRequest, error: DomainError) -> HttpResponse:
+    """Return the answer to an expected error: a page, a fragment, or JSON."""
+    if is_api(request):
+        return _domain(request, error)
+    status = error.status if error.status in _SENTENCES else 400
+    response = _shown(request, status, error.message, sent_status=error.status)
+    return _with_wait(response, error)
 
 
 def _with_wait(response: HttpResponse, error: DomainError) -> HttpResponse:

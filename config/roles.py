@@ -38,7 +38,7 @@ _OPERATOR = (
     _SUPPORT | _FINANCE | _may("view", ("orgs.apikey", "orgs.securityevent"))
     | _may("add", ("orgs.organization", "orgs.apikey", "orgs.whitelabel"))
     | _may("change", ("orgs.apikey", "orgs.note", "orgs.whitelabel"))
-    | _may("add", ("billing.billingaccount",))
+    | _may("add", ("billing.billingaccount", "orgs.viewas"))
 )  # fmt: skip
 
 ROLES = {

@@ -66,6 +66,7 @@ _CUSTOMER = _needs(
     "billing.view_customerlink",
     "billing.add_customerlink",
 )
+_VIEW_AS = _needs("View as an account or member", "orgs.add_viewas")
 _KEYS = _needs("API keys", "orgs.view_apikey", "orgs.add_apikey")
 _KEYS_ADDED = _needs("Rotation of API keys", "orgs.add_apikey")
 _KEYS_CHANGED = _needs("Changes of API keys", "orgs.change_apikey")
@@ -129,6 +130,10 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
         "billing:organization_webhooks",
     ),
     _CUSTOMER: ("billing:customer_links", "billing:revoke_customer_link"),
+    _VIEW_AS: (
+        *("orgs:view_as", "orgs:view_as_account", "orgs:stop_view_as"),
+        "billing:customer_preview",
+    ),
     _KEYS: ("orgs:api_keys",),
     _KEYS_ADDED: ("orgs:rotate_key",),
     _KEYS_CHANGED: ("orgs:edit_key", "orgs:revoke_key"),

@@ -132,6 +132,7 @@ MIDDLEWARE = [
     "config.page_middleware.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.page_middleware.PageHtmxMiddleware",
+    "config.view_as.ViewAsMiddleware",
     "config.route_access.RoutePermissionMiddleware",
     "orgs.web.recent.RecentOrganizationsMiddleware",
     "config.middleware.HistoryMiddleware",
@@ -396,6 +397,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep-customer-links": {
         "task": "billing.customer_pages.tasks.sweep_customer_links",
+        "schedule": crontab(minute="*"),
+        "options": {"expires": 60},
+    },
+    "end-views-as": {
+        "task": "orgs.tasks.end_views_as",
         "schedule": crontab(minute="*"),
         "options": {"expires": 60},
     },

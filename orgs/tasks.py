@@ -9,6 +9,7 @@ from orgs.commands import (
     sealing,
     security_events,
     sessions,
+    views_as,
 )
 from orgs.commands.work import list_forgotten
 from orgs.models import AccountEmail, Job
@@ -42,6 +43,12 @@ def delete_expired_sessions() -> None:
     """Delete sessions that are over; the next run continues."""
     if sessions.delete_expired_sessions():
         enqueue(delete_expired_sessions)
+
+
+@shared_task
+def end_views_as() -> None:
+    """End views as another account whose time is up."""
+    views_as.end_views_that_are_over()
 
 
 @shared_task

@@ -8,6 +8,7 @@ from orgs.views.people import people, remove_person, restore_person
 from orgs.views.person_forms import add_person, edit_person
 from orgs.views.security_log import seals, security_log, security_log_csv
 from orgs.views.sessions import end_all, end_one, sessions
+from orgs.views.views_as import stop_view_as, view_as, view_as_account
 
 app_name = "orgs"
 
@@ -27,6 +28,9 @@ urlpatterns = [
     path(f"{_NOTE}/pin/", pin, name="pin_note"),
     path(f"{_NOTE}/delete/", delete, name="delete_note"),
     path(f"{_NOTE}/restore/", restore, name="restore_note"),
+    path("organizations/<int:organization_id>/view-as/", view_as, name="view_as"),
+    path("view-as/stop/", stop_view_as, name="stop_view_as"),
+    path("view-as/<slug:slug>/", view_as_account, name="view_as_account"),
     path("notes/", fleet_notes, name="fleet_notes"),
     path("history/", fleet_history, name="fleet_history"),
     path("security-log/", security_log, name="security_log"),

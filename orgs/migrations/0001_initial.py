@@ -950,4 +950,88 @@ class Migration(migrations.Migration):
             model_name='project',
             index=models.Index(condition=models.Q(('deleted_at', None)), fields=['organization', '-added_at', '-id'], name='project_newest'),
         ),
+        migrations.CreateModel(
+            name='ViewAs',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('reason', models.CharField(max_length=1000)),
+                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('ends_at', models.DateTimeField()),
+                ('ended_at', models.DateTimeField(null=True)),
+                ('account', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='viewed_as', to=settings.AUTH_USER_MODEL)),
+                ('organization', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.organization')),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='views_as', to=settings.AUTH_USER_MODEL)),
+                ('white_label', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='orgs.whitelabel')),
+            ],
+            options={
+                'verbose_name': 'view as another account',
+                'verbose_name_plural': 'views as another account',
+            },
+        ),
+        migrations.CreateModel(
+            name='ViewAsEvent',
+            fields=[
+                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
+                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
+                ('pgh_label', models.TextField(help_text='The event label.')),
+                ('id', models.BigIntegerField()),
+                ('reason', models.CharField(max_length=1000)),
+                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('ends_at', models.DateTimeField()),
+                ('ended_at', models.DateTimeField(null=True)),
+                ('account', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL)),
+                ('organization', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.organization')),
+                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
+                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='orgs.viewas')),
+                ('user', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to=settings.AUTH_USER_MODEL)),
+                ('white_label', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='orgs.whitelabel')),
+            ],
+            options={
+                'abstract': False,
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='viewas',
+            constraint=models.CheckConstraint(condition=models.Q(('started_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('started_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='view_as_started_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='viewas',
+            constraint=models.CheckConstraint(condition=models.Q(('ends_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('ends_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='view_as_ends_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='viewas',
+            constraint=models.CheckConstraint(condition=models.Q(('ended_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('ended_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='view_as_ended_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='viewas',
+            constraint=models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='view_as_reason_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='viewas',
+            constraint=models.CheckConstraint(condition=models.Q(('ends_at__isnull', True), ('ends_at__gte', models.F('started_at')), _connector='OR'), name='view_as_ends_at_after_started_at'),
+        ),
+        migrations.AddConstraint(
+            model_name='viewas',
+            constraint=models.CheckConstraint(condition=models.Q(('ended_at__isnull', True), ('ended_at__gte', models.F('started_at')), _connector='OR'), name='view_as_ended_at_after_started_at'),
+        ),
+        migrations.AddConstraint(
+            model_name='viewas',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('account', None), ('organization__isnull', False)), models.Q(('account__isnull', False), ('organization', None)), _connector='OR'), name='view_as_of_one'),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='viewas',
+            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_viewasevent" ("account_id", "ended_at", "ends_at", "id", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reason", "started_at", "user_id", "white_label_id") VALUES (NEW."account_id", NEW."ended_at", NEW."ends_at", NEW."id", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."reason", NEW."started_at", NEW."user_id", NEW."white_label_id"); RETURN NULL;', hash='3088397ee85000a523e435edccb99bd825159247', operation='INSERT', pgid='pgtrigger_insert_insert_b83f2', table='orgs_viewas', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='viewas',
+            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "orgs_viewasevent" ("account_id", "ended_at", "ends_at", "id", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reason", "started_at", "user_id", "white_label_id") VALUES (NEW."account_id", NEW."ended_at", NEW."ends_at", NEW."id", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."reason", NEW."started_at", NEW."user_id", NEW."white_label_id"); RETURN NULL;', hash='d13977aa18d73fef0a0fd43c2df78d8073672b0d', operation='UPDATE', pgid='pgtrigger_update_update_189b7', table='orgs_viewas', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='viewas',
+            trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_viewasevent" ("account_id", "ended_at", "ends_at", "id", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reason", "started_at", "user_id", "white_label_id") VALUES (OLD."account_id", OLD."ended_at", OLD."ends_at", OLD."id", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."reason", OLD."started_at", OLD."user_id", OLD."white_label_id"); RETURN NULL;', hash='b24c219bb79ad950722e77d9d7039e87d5eb8bea', operation='DELETE', pgid='pgtrigger_delete_delete_b4b0d', table='orgs_viewas', when='AFTER')),
+        ),
+        migrations.AddIndex(
+            model_name='viewasevent',
+            index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='viewas_event_newest'),
+        ),
     ]

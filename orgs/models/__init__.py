@@ -12,6 +12,7 @@ from orgs.models.search import SearchWord
 from orgs.models.security import SecurityEvent
 from orgs.models.sessions import Session
 from orgs.models.users import User, UserPermission, UserRole
+from orgs.models.views_as import ViewAs
 from orgs.models.white_labels import WhiteLabel
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "User",
     "UserPermission",
     "UserRole",
+    "ViewAs",
     "WhiteLabel",
 ]

@@ -208,6 +208,13 @@ describe(
 )
 
 
+def _new_view(row: Values, facts: Facts) -> str:
+    """Return as what, and why; without an account it is the organization's page."""
+    account = row["account_id"]
+    name = name_of("orgs.User")(account, facts) if account else "a member"
+    return f"view as {name} started: {row['reason']}"
+
+
 def _role(row: Values, facts: Facts) -> str:
     """Return whose role it is; the name of the role stays when the account is gone."""
     name = name_of("orgs.User")(row["user_id"], facts)
@@ -244,6 +251,29 @@ describe(
         },
         permission="orgs.view_user",
         references={"user_id": "orgs.User", "permission_id": "auth.Permission"},
+    ),
+)
+describe(
+    "orgs.ViewAs",
+    Description(
+        "accounts",
+        lambda row, facts: "view as another account",
+        {
+            "user_id": Field("viewer", name_of("orgs.User")),
+            "account_id": Field("account", name_of("orgs.User")),
+            "white_label_id": Field("white label", name_of("orgs.WhiteLabel")),
+            "reason": Field("reason"),
+            "started_at": Field("start", instant),
+            "ends_at": Field("end", instant),
+            "ended_at": Field("", instant, phrases=("ended at {}", "resumed")),
+        },
+        added=_new_view,
+        permission="orgs.add_viewas",
+        references={
+            "user_id": "orgs.User",
+            "account_id": "orgs.User",
+            "white_label_id": "orgs.WhiteLabel",
+        },
     ),
 )
 describe(

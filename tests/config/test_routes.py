@@ -211,6 +211,8 @@ ROW_PAGES = {
     *("billing:fleet_table", "billing:organization_table"),  # see test_tables
     *("billing:export", "billing:export_file", "billing:export_again"),
     *("billing:cancel_export", "billing:delete_export"),  # see test_exports
+    *("orgs:view_as", "billing:customer_preview"),  # see test_view_as
+    *("orgs:view_as_account", "orgs:stop_view_as"),
     "billing:revoke_customer_link",  # see test_customer_page
     "billing:write_off",  # see test_unpriced_periods
     *("billing:webhook_endpoint", "billing:webhook_delivery"),

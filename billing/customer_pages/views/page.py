@@ -11,15 +11,18 @@ import math
 import redis
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from billing.customer_pages.commands.links import count_open
 from billing.customer_pages.queries.links import find_open_link
 from billing.customer_pages.queries.usage import read_customer_usage
+from orgs import access
 from orgs.access.addresses import address_block, client_address
+from orgs.access.view_as import view_of
 from orgs.models import Organization
 from orgs.rate_limiter import RateLimiter
+from orgs.web.http import OrgRequest
 
 logger = logging.getLogger(__name__)
 PAGE = "billing/customer_pages/page.html"
@@ -50,6 +53,18 @@ def customer_page(request: HttpRequest, token: str) -> HttpResponse:
         # Browsers that know `frame-ancestors` ignore the older header, but not all do.
         response.xframe_options_exempt = True
     return response
+
+
+@require_safe
+def customer_preview(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Show the page to staff who view as a member; others are led to start that."""
+    organization = access.get_organization(
+        access.principal_of(request.user), organization_id
+    )
+    view = view_of(request)
+    if view is None or view.organization_id != organization.pk:
+        return redirect("orgs:view_as", organization.pk)
+    return show_customer_page(request, organization)
 
 
 def show_customer_page(
