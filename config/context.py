@@ -33,19 +33,11 @@ _NAV: tuple[tuple[str, str, str, str, bool | str], ...] = (
     ("Alerts", "billing:fleet_alerts", "alerts", "alert", False),
     ("Stripe sync", "billing:stripe_sync", "stripe", "sync", False),
     ("History", "orgs:fleet_history", "history", "clock", False),
-    (
-        "Security log",
-        "orgs:security_log",
-        "security_log",
-        "shield",
-        "orgs.view_securityevent",
-    ),
     ("Exports", "billing:exports", "exports", "down", False),
     ("Webhooks", "billing:webhook_endpoints", "webhooks", "sync", False),
-    ("API keys", "orgs:api_keys", "api_keys", "key", True),
     ("API reference", "api_docs", "api_docs", "code", True),
-    ("Components", "components", "components", "blocks", True),
-    ("Admin", "admin:index", "admin", "sliders", True),
+    ("Settings", "orgs:white_labels", "settings", "sliders", "orgs.view_organization"),
+    ("Admin", "admin:index", "admin", "blocks", True),
 )
 
 

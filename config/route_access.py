@@ -54,6 +54,10 @@ _ACCESS = _needs(
 )
 _CREATION = _needs("New organization", "orgs.add_organization")
 _PEOPLE = _needs("Changes of members and projects", "orgs.change_member")
+_ACCOUNTS = _needs("Staff and roles", "orgs.view_user", "orgs.change_user")
+_LABELS = _needs("White labels", _READ)
+_LABELS_CHANGED = _needs("Changes of white labels", "orgs.change_whitelabel")
+_JOBS = _needs("Background jobs", "orgs.view_apikey", "orgs.change_apikey")
 _NOTES = _needs("Notes", _READ, "orgs.add_note")
 _TARGETS = _needs("Integrations", _READ, _PUSH)
 _MONEY = _needs("Costs, invoices, syncs, discrepancies", _BILLING)
@@ -91,6 +95,10 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
         *("orgs:add_person", "orgs:add_members", "orgs:edit_person"),
         *("orgs:remove_person", "orgs:restore_person"),
     ),
+    _ACCOUNTS: ("orgs:staff", "orgs:invite_staff", "orgs:edit_staff"),
+    _LABELS: ("orgs:white_labels",),
+    _LABELS_CHANGED: ("orgs:new_white_label", "orgs:edit_white_label"),
+    _JOBS: ("billing:background_jobs", "billing:retry_background_jobs"),
     _NOTES: (
         *("orgs:notes", "orgs:edit_note", "orgs:pin_note"),
         *("orgs:delete_note", "orgs:restore_note"),

@@ -44,7 +44,7 @@ def roles(request: HttpRequest) -> HttpResponse:
     if request.user.is_superuser:
         own.add(SUPERUSER)
     context = {
-        "nav_key": "roles",
+        "nav_key": "settings",
         "columns": [{"name": name, "is_own": name in own} for name in COLUMNS],
         "sections": matrix(),
     }

@@ -8,12 +8,15 @@ from orgs.views.people import people, remove_person, restore_person
 from orgs.views.person_forms import add_person, edit_person
 from orgs.views.security_log import seals, security_log, security_log_csv
 from orgs.views.sessions import end_all, end_one, sessions
+from orgs.views.staff import edit_staff, invite, staff
 from orgs.views.views_as import stop_view_as, view_as, view_as_account
+from orgs.views.white_labels import edit_white_label, new_white_label, white_labels
 
 app_name = "orgs"
 
 _PEOPLE = "organizations/<int:organization_id>/people"
 _PERSON = f"{_PEOPLE}/<slug:kind>/<int:person_id>"
+_LABEL = "settings/white-labels/<int:white_label_id>"
 _NOTE = "organizations/<int:organization_id>/notes/<int:note_id>"
 urlpatterns = [
     path(f"{_PEOPLE}/", people, name="people"),
@@ -36,6 +39,12 @@ urlpatterns = [
     path("security-log/", security_log, name="security_log"),
     path("security-log.csv", security_log_csv, name="security_log_csv"),
     path("security-log/seals.jsonl", seals, name="seals"),
+    path("settings/staff/", staff, name="staff"),
+    path("settings/staff/new/", invite, name="invite_staff"),
+    path("settings/staff/<int:user_id>/", edit_staff, name="edit_staff"),
+    path("settings/white-labels/", white_labels, name="white_labels"),
+    path("settings/white-labels/new/", new_white_label, name="new_white_label"),
+    path(f"{_LABEL}/", edit_white_label, name="edit_white_label"),
     path("api-keys/", api_keys, name="api_keys"),
     path("api-keys/<int:key_id>/", edit_key, name="edit_key"),
     path("api-keys/<int:key_id>/rotate/", rotate_key, name="rotate_key"),

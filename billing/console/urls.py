@@ -2,6 +2,10 @@
 
 from django.urls import path
 
+from billing.console.views.background_jobs import (
+    background_jobs,
+    retry_background_jobs,
+)
 from billing.console.views.cost_lines import cost_lines, day_events
 from billing.console.views.costs import costs
 from billing.console.views.fleet import fleet
@@ -14,6 +18,12 @@ urlpatterns = [
     path("", fleet, name="fleet"),
     path("search/", search_page, name="search"),
     path("unpriced/", unpriced, name="unpriced"),
+    path("settings/jobs/", background_jobs, name="background_jobs"),
+    path(
+        "settings/jobs/<slug:slug>/retry/",
+        retry_background_jobs,
+        name="retry_background_jobs",
+    ),
     path("organizations/", organization_list, name="organization_list"),
     path("organizations/views/", save_list_view, name="save_list_view"),
     path(

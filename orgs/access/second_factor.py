@@ -8,9 +8,10 @@ from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.http import HttpRequest
 
-from orgs.commands.factors import FACTOR_TYPES, use_code
+from orgs.commands.factors import use_code
 from orgs.errors import CodeUnavailable, TwoFactorRequired
 from orgs.models import User
+from orgs.queries.accounts import FACTOR_TYPES
 
 # In a session that began with two factors at the provider: the ID of its account.
 PROVIDER_SESSION_KEY = "second_factor_at_provider"

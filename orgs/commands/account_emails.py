@@ -22,10 +22,13 @@ _SUBJECTS = {
     AccountEmail.Kind.EMAIL_CHANGED: "The email address of your {site} account changed",
     AccountEmail.Kind.PASSWORD_RESET: "Reset your {site} password",
     AccountEmail.Kind.MEMBER_ADDED: "You are a member of {organization} now",
+    AccountEmail.Kind.ACCOUNT_CREATED: "Your {site} account",
     AccountEmail.Kind.TWO_FACTOR_RESET: (
         "The two-factor login of your {site} account was reset"
     ),
 }
+# Their texts have a link that sets a password.
+_WITH_LINK = {AccountEmail.Kind.PASSWORD_RESET, AccountEmail.Kind.ACCOUNT_CREATED}
 _LONGEST_ADDRESS = 254
 
 
@@ -47,6 +50,15 @@ def write_reset_email(address: str) -> AccountEmail | None:
     if len(address) > _LONGEST_ADDRESS:
         return None
     return _write(kind=AccountEmail.Kind.PASSWORD_RESET, address=address)
+
+
+def write_invitation(user: User, *, invited_by: str) -> AccountEmail | None:
+    """Write an email to a new account, with a link to choose a password.
+
+    A worker makes the link: no row has it.
+    """
+    kind = AccountEmail.Kind.ACCOUNT_CREATED
+    return write_email(user, kind, user.email, invited_by=invited_by)
 
 
 def write_member_email(
@@ -116,7 +128,7 @@ def _message(email: AccountEmail) -> EmailMessage | None:
         return None
     context = {
         "user": user,
-        "path": _reset_path(user) if user and is_reset else "",
+        "path": _reset_path(user) if user and kind in _WITH_LINK else "",
         "site_name": settings.SITE_NAME,
         "site_url": settings.SITE_URL,
         "at": email.created_at,

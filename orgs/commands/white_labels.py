@@ -1,9 +1,11 @@
 """Create and change white labels."""
 
+import pghistory
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from orgs.commands.organizations import signal_created
+from orgs.commands.proofs import ChangedMeanwhile, Values, is_signed
 from orgs.errors import Conflict, DomainError
 from orgs.models import Organization, WhiteLabel
 
@@ -40,6 +42,25 @@ def change_white_label(white_label: WhiteLabel, *, name: str) -> None:
 
 
 @transaction.atomic
+def change_settings(
+    white_label: WhiteLabel, values: Values, *, reason: str, proof: str
+) -> None:
+    """Change the settings of a white label that can be changed.
+
+    Raises `ChangedMeanwhile` if it has other values than the proof by now, and
+    `DomainError` for an invalid one.
+    """
+    current = WhiteLabel.objects.select_for_update().get(pk=white_label.pk)
+    if not is_signed(proof, {name: getattr(current, name) for name in values}):
+        raise ChangedMeanwhile
+    for name, value in values.items():
+        setattr(current, name, value)
+    _validate(current)
+    with pghistory.context(note=reason):
+        current.save(update_fields=list(values))
+
+
+@transaction.atomic
 def create_owner(white_label: WhiteLabel) -> Organization:
     """Create the organization that owns a new white label."""
     owner = Organization.objects.create(
@@ -61,6 +82,10 @@ def _check(white_label: WhiteLabel) -> None:
             code="white_label_exists",
             fields=("slug",),
         )
+    _validate(white_label)
+
+
+def _validate(white_label: WhiteLabel) -> None:
     try:
         white_label.full_clean(exclude=["owner"])
     except ValidationError as error:

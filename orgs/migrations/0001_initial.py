@@ -714,7 +714,7 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(null=True)),
                 ('error_code', models.CharField(blank=True, max_length=64)),
                 ('error', models.TextField(blank=True)),
-                ('kind', models.CharField(choices=[('login_locked', 'Login Locked'), ('email_changed', 'Email Changed'), ('two_factor_reset', 'Two Factor Reset'), ('member_added', 'Member Added'), ('password_reset', 'Password Reset')], max_length=16)),
+                ('kind', models.CharField(choices=[('login_locked', 'Login Locked'), ('email_changed', 'Email Changed'), ('two_factor_reset', 'Two Factor Reset'), ('member_added', 'Member Added'), ('account_created', 'Account Created'), ('password_reset', 'Password Reset')], max_length=16)),
                 ('address', models.EmailField(max_length=254)),
                 ('facts', models.JSONField(default=dict)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),

@@ -21,6 +21,7 @@ class AccountEmail(Work):
         EMAIL_CHANGED = "email_changed"  # goes to the old address
         TWO_FACTOR_RESET = "two_factor_reset"
         MEMBER_ADDED = "member_added"  # to a customer's user, who has no account
+        ACCOUNT_CREATED = "account_created"
         # Of an address without a user: whether there is one is found by the worker.
         PASSWORD_RESET = "password_reset"  # noqa: S105
 

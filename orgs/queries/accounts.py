@@ -2,10 +2,14 @@
 
 from typing import cast
 
+from allauth.mfa.models import Authenticator
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 
 from orgs.models import User
+
+# What counts as a second factor: recovery codes alone do not.
+FACTOR_TYPES = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 def find_account(name: str) -> User | None:

@@ -96,7 +96,7 @@ def edit_key(request: OrgRequest, key_id: int) -> HttpResponse:
         edit_api_key(key, **form.cleaned_data)
         messages.success(request, "The API key has been changed.")
         return redirect("orgs:api_keys")
-    context = {"key": key, "form": form, "nav_key": "api_keys"}
+    context = {"key": key, "form": form, "nav_key": "settings"}
     status = 422 if form.errors else 200
     response = render(request, "orgs/api_key.html", context, status=status)
     response["Cache-Control"] = "private, no-store"
@@ -168,7 +168,7 @@ def _page(
         "unused": sum(row.is_unused for row in listed),
         "unused_days": settings.API_KEY_UNUSED_DAYS,
         "form": form,
-        "nav_key": "api_keys",
+        "nav_key": "settings",
         **extra,
     }
     response = render(request, "orgs/api_keys.html", context, status=status)

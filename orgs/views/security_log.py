@@ -45,7 +45,7 @@ def security_log(request: OrgRequest) -> HttpResponse:
     page = security_page(filters, cursor=cursor, scope=scope)
     sees_all = filters.white_label_id is None
     context: dict[str, Any] = {
-        "nav_key": "security_log",
+        "nav_key": "settings",
         "lines": [_Line(event) for event in page.rows],
         "form": form,
         "kinds": [(kind.value, DESCRIPTIONS[kind].label) for kind in Kind],

@@ -189,6 +189,9 @@ STAFF_PAGES = {
     *("orgs:fleet_history", "billing:fleet_history_csv"),  # see test_history_pages
     "orgs:fleet_notes",  # see test_notes
     "billing:new_organization",  # see test_details
+    # See test_settings_pages.
+    *("orgs:staff", "orgs:invite_staff", "orgs:white_labels"),
+    *("orgs:new_white_label", "billing:background_jobs"),
     *(
         "billing:stripe_sync",
         "billing:discrepancies",
@@ -218,6 +221,8 @@ ROW_PAGES = {
     *("billing:webhook_endpoint", "billing:webhook_delivery"),
     "billing:resend_delivery",  # see test_webhooks_pages
     *("billing:edit_details", "billing:undo_details"),  # see test_details
+    *("orgs:edit_staff", "orgs:edit_white_label"),
+    "billing:retry_background_jobs",  # see test_settings_pages
     *("orgs:add_person", "orgs:add_members", "orgs:edit_person"),
     *("orgs:remove_person", "orgs:restore_person"),  # see test_people_page
     *("orgs:edit_note", "orgs:pin_note"),

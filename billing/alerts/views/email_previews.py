@@ -35,7 +35,7 @@ def alert_emails(request: OrgRequest) -> HttpResponse:
         }
         for folder in SAMPLES
     ]
-    context = {"nav_key": "alert_emails", "rows": rows}
+    context = {"nav_key": "settings", "rows": rows}
     return page_or_fragment(request, _LIST, _LIST, context)
 
 
@@ -47,7 +47,7 @@ def alert_email(request: OrgRequest, folder: str) -> HttpResponse:
     tab = "text" if request.GET.get("as") == "text" else "html"
     url = reverse("billing:alert_email", args=[folder])
     context: dict[str, Any] = {
-        "nav_key": "alert_emails",
+        "nav_key": "settings",
         "label": _label(folder),
         "kind": _kind(folder),
         "email": email,

@@ -30,7 +30,7 @@ def send_link_email(pk: int) -> None:
         fail(email, code="worker_died", message="Its workers died.")
         return
     if _is_obsolete(email):
-        fail(email, code="link_ended", message="The link was revoked or has expired.")
+        fail(email, code="not_sent", message="The link was revoked or has expired.")
         return
     try:
         _message(email).send()

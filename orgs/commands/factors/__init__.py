@@ -2,10 +2,9 @@
 
 from orgs.commands.factors.codes import mark_code_used, totp_counter, use_code
 from orgs.commands.factors.encryption import reencrypt_factors
-from orgs.commands.factors.logins import FACTOR_TYPES, end_logins
+from orgs.commands.factors.logins import end_logins
 
 __all__ = [
-    "FACTOR_TYPES",
     "end_logins",
     "mark_code_used",
     "reencrypt_factors",

@@ -7,9 +7,8 @@ from django.db.models import F
 from django.db.models.signals import post_delete, post_save
 
 from orgs.models import User
+from orgs.queries.accounts import FACTOR_TYPES
 from orgs.signals import logins_ended
-
-FACTOR_TYPES = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 def end_logins(user_id: int) -> None:

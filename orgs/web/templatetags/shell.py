@@ -3,11 +3,12 @@
 The results are cached in the process: they depend on permissions, not on the user.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import lru_cache
 
 from django import template
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.html import escape
 from django.utils.safestring import SafeString
 
@@ -25,6 +26,34 @@ def navigation(nav: Iterable[object], nav_key: str) -> SafeString:
 def _navigation(nav: tuple[object, ...], nav_key: str) -> SafeString:
     context = {"nav": nav, "nav_key": nav_key}
     return SafeString(render_to_string("components/nav.html", context))
+
+
+_PAY = "billing.change_spendinglimit"
+# Key, label, URL name, and the permission that the page requires.
+_SETTINGS = (
+    ("white_labels", "White labels", "orgs:white_labels", "orgs.view_organization"),
+    ("staff", "Staff and roles", "orgs:staff", "orgs.view_user"),
+    ("api_keys", "API keys", "orgs:api_keys", "orgs.view_apikey"),
+    (
+        "emails",
+        "Email templates",
+        "billing:alert_emails",
+        "billing.change_spendinglimit",
+    ),
+    ("jobs", "Background jobs", "billing:background_jobs", "orgs.view_apikey"),
+    ("security", "Security log", "orgs:security_log", "orgs.view_securityevent"),
+    ("roles", "Roles", "roles", "orgs.view_organization"),
+)
+
+
+@register.simple_tag
+def settings_tabs(perms: Container[str], current: str) -> list[dict[str, object]]:
+    """Return the tabs of the settings that the person may open."""
+    return [
+        {"label": label, "url": reverse(name), "current": key == current}
+        for key, label, name, permission in _SETTINGS
+        if permission in perms
+    ]
 
 
 @register.simple_tag

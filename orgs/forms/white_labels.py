@@ -1,0 +1,71 @@
+"""Forms of white labels."""
+
+from typing import Any
+
+from django import forms
+
+from orgs.catalog import CURRENCY_DIGITS, time_zones
+from orgs.models.fields import validate_text
+from orgs.web.edits import EditForm
+from orgs.web.quantities import CountField
+
+_LARGEST = 2**31 - 1
+
+
+class WhiteLabelForm(EditForm):
+    """What can be changed of a white label; its zone and its currency cannot."""
+
+    name = forms.CharField(max_length=200, validators=[validate_text])
+    gpu_weight = forms.IntegerField(
+        min_value=1,
+        max_value=1_000,
+        label="GPU weight",
+        help_text="CPU seconds that one GPU second counts as in daily metrics. Recorded"
+        " seconds stay; the weighted totals of all days are shown with the new weight.",
+    )
+    default_rate_limit = CountField(
+        required=True,
+        largest=_LARGEST,
+        label="Default rate limit",
+        help_text="API calls per minute, for organizations without a limit.",
+    )
+    bills_usage_monthly = forms.BooleanField(
+        required=False,
+        label="Bill usage monthly",
+        help_text="Beside a plan whose cycle is longer.",
+    )
+
+    def clean_default_rate_limit(self) -> int:
+        limit: int | None = self.cleaned_data["default_rate_limit"]
+        if not limit:
+            raise forms.ValidationError("Enter 1 or more.")
+        return limit
+
+
+class NewWhiteLabelForm(forms.Form):
+    """A new white label; its help texts name what cannot be changed later."""
+
+    name = forms.CharField(max_length=200, validators=[validate_text])
+    slug = forms.SlugField(
+        max_length=63,
+        help_text="A short name for URLs and commands. It cannot be changed later.",
+    )
+    time_zone = forms.ChoiceField(
+        initial="UTC", help_text="Where days start. It cannot be changed later."
+    )
+    currency = forms.ChoiceField(
+        initial="usd", help_text="Of all prices. It cannot be changed later."
+    )
+    gpu_weight = forms.IntegerField(
+        initial=3, min_value=1, max_value=1_000, label="GPU weight"
+    )
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for name, values in (
+            ("time_zone", sorted(time_zones())),
+            ("currency", sorted(CURRENCY_DIGITS)),
+        ):
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)  # noqa: S101  for the types
+            field.choices = [(value, value) for value in values]

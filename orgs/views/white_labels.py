@@ -1,0 +1,97 @@
+"""Settings, white labels: listed, created, and changed."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from orgs import access
+from orgs.commands.proofs import ChangedMeanwhile
+from orgs.commands.white_labels import change_settings, create_white_label
+from orgs.errors import DomainError, NotFound
+from orgs.forms.white_labels import NewWhiteLabelForm, WhiteLabelForm
+from orgs.models import WhiteLabel
+from orgs.web.http import OrgRequest, page_or_fragment
+
+_LIST = "orgs/settings/white_labels.html"
+_FORM = "orgs/settings/white_label_form.html"
+_COLUMNS = ("name", "gpu_weight", "default_rate_limit", "bills_usage_monthly")
+
+
+def white_labels(request: OrgRequest) -> HttpResponse:
+    """List the white labels that the user may see."""
+    labels = access.visible_white_labels(access.principal_of(request.user))
+    return page_or_fragment(request, _LIST, _LIST, _context() | {"labels": labels})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("orgs.add_whitelabel", raise_exception=True)
+def new_white_label(request: OrgRequest) -> HttpResponse:
+    """Show the form of a new white label; POST creates it and the owner of it."""
+    if not access.principal_of(request.user).sees_all:
+        raise PermissionDenied("Your account is limited to one white label.")
+    form = NewWhiteLabelForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        data = dict(form.cleaned_data)
+        try:
+            created = create_white_label(data.pop("slug"), **data)
+        except DomainError as error:
+            _show_error(form, error)
+        else:
+            messages.success(request, "White label created.")
+            return redirect("orgs:edit_white_label", created.pk)
+    return _form_page(request, form, "New white label")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("orgs.change_whitelabel", raise_exception=True)
+def edit_white_label(request: OrgRequest, white_label_id: int) -> HttpResponse:
+    """Change a white label, with a reason."""
+    label = _label(request, white_label_id)
+    values = {name: getattr(label, name) for name in _COLUMNS}
+    form = WhiteLabelForm(request.POST or None, values=values)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            change_settings(
+                label, form.changes, reason=data["reason"], proof=data["before"]
+            )
+        except DomainError as error:
+            _show_error(form, error)
+        else:
+            messages.success(request, f"{label.name} saved.")
+            return redirect("orgs:white_labels")
+    return _form_page(request, form, label.name, label=label)
+
+
+def _label(request: OrgRequest, id_: int) -> WhiteLabel:
+    labels = access.visible_white_labels(access.principal_of(request.user))
+    label = next((label for label in labels if label.pk == id_), None)
+    if label is None:
+        raise NotFound("White label not found.")
+    return label
+
+
+def _show_error(form: Any, error: DomainError) -> None:
+    """Show an error at its field if the form has it, else above the form."""
+    [field, *_] = [*(error.fields or ()), ""]
+    message = error.message.removeprefix(f"{field}: ")
+    form.add_error(field if field in form.fields else None, message)
+    if isinstance(error, ChangedMeanwhile):
+        form.renew_proof()
+
+
+def _context() -> dict[str, Any]:
+    return {"nav_key": "settings", "settings_tab": "white_labels"}
+
+
+def _form_page(
+    request: OrgRequest, form: Any, title: str, **extra: Any
+) -> HttpResponse:
+    context = {**_context(), "form": form, "title": title, **extra}
+    status = 422 if form.errors else 200
+    return page_or_fragment(request, _FORM, _FORM, context, status=status)
