@@ -32,7 +32,7 @@ def start_view(
     now = timezone.now()
     with transaction.atomic():
         if _open_views(by).select_for_update().exists():
-            raise Conflict("Another view is open. Stop it first.", code="view_open")
+            raise Conflict("Another view is open. Stop it first.")
         view = ViewAs.objects.create(
             user=by,
             white_label=white_label,

@@ -1,7 +1,6 @@
 """Settings, background jobs: all work of the installation on one page."""
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -50,6 +49,6 @@ def retry_background_jobs(request: OrgRequest, slug: str) -> HttpResponse:
 
 
 def _require_all(request: OrgRequest) -> None:
-    """Refuse an account of one white label: the counts are of all."""
+    """Hide the page from an account of one white label: the counts are of all."""
     if not access.principal_of(request.user).sees_all:
-        raise PermissionDenied("Background jobs are of all white labels.")
+        raise NotFound("Background jobs are of all white labels.")

@@ -3,10 +3,11 @@
 The results are cached in the process: they depend on permissions, not on the user.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 
 from django import template
+from django.contrib.auth.context_processors import PermWrapper
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import escape
@@ -47,12 +48,13 @@ _SETTINGS = (
 
 
 @register.simple_tag
-def settings_tabs(perms: Container[str], current: str) -> list[dict[str, object]]:
+def settings_tabs(perms: PermWrapper, current: str) -> list[dict[str, object]]:
     """Return the tabs of the settings that the person may open."""
+    is_bound = bool(perms.user.white_label_id)
     return [
         {"label": label, "url": reverse(name), "current": key == current}
         for key, label, name, permission in _SETTINGS
-        if permission in perms
+        if permission in perms and not (is_bound and key == "jobs")
     ]
 
 
