@@ -9,6 +9,7 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
+from config.route_access import ROUTES
 from orgs.access.second_factor import is_second_factor_missing_in
 from orgs.access.view_as import view_of
 from orgs.models import User
@@ -24,9 +25,9 @@ class NavItem:
     icon: str
 
 
-# Label, URL name, key, icon (a symbol of components/icons.html), staff only or the
-# permission that the page requires.
-_NAV: tuple[tuple[str, str, str, str, bool | str], ...] = (
+# Label, URL name, key, icon (a symbol of components/icons.html), and whether it is for
+# staff only. `config.route_access` knows who may open each page.
+_NAV: tuple[tuple[str, str, str, str, bool], ...] = (
     ("Overview", "billing:fleet", "fleet", "chart", False),
     ("Needs action", "billing:needs_action", "needs_action", "check", False),
     ("Organizations", "billing:organization_list", "organizations", "building", False),
@@ -36,7 +37,7 @@ _NAV: tuple[tuple[str, str, str, str, bool | str], ...] = (
     ("Exports", "billing:exports", "exports", "down", False),
     ("Webhooks", "billing:webhook_endpoints", "webhooks", "sync", False),
     ("API reference", "api_docs", "api_docs", "code", True),
-    ("Settings", "orgs:white_labels", "settings", "sliders", "orgs.view_organization"),
+    ("Settings", "orgs:white_labels", "settings", "sliders", False),
     ("Admin", "admin:index", "admin", "blocks", True),
 )
 
@@ -67,16 +68,17 @@ def _nav(request: HttpRequest) -> list[NavItem]:
         return []
     return [
         NavItem(label, url, key, icon)
-        for label, name, key, icon, needed in _NAV
-        if _may_see(user, needed) and (url := _url(name))
+        for label, name, key, icon, is_for_staff in _NAV
+        if _may_see(user, name, is_for_staff) and (url := _url(name))
     ]
 
 
-def _may_see(user: Any, needed: bool | str) -> bool:
+def _may_see(user: Any, name: str, is_for_staff: bool) -> bool:
     """Return whether a page is of use to a user: others would get a 403."""
-    if isinstance(needed, str):
-        return bool(user.has_perm(needed))
-    return user.is_staff or not needed
+    requirement = ROUTES.get(name)
+    if requirement is not None and not requirement.allows(user, "GET"):
+        return False
+    return user.is_staff or not is_for_staff
 
 
 def _url(name: str) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 import psycopg
 import redis
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.functional import empty
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
@@ -204,12 +205,44 @@ def _shown(
     sent_status: int | None = None,
 ) -> HttpResponse:
     """Render the error page, or a fragment where htmx expects a part of a page."""
-    context = {"message": message}
-    template = f"errors/{status}.html"
+    status_sent = sent_status or status
     if wants_fragment(request):
-        template = "errors/_fragment.html"
         context = {"message": message or _SENTENCES[status][1]}
-    return render(request, template, context, status=sent_status or status)
+        return render(request, "errors/_fragment.html", context, status=status_sent)
+    template, context = f"errors/{status}.html", {"message": message}
+    if _is_logged_in(request, may_ask=status < HTTPStatus.INTERNAL_SERVER_ERROR):
+        try:
+            return _with_navigation(request, template, context, status_sent)
+        except Exception as error:  # the page without navigation needs nothing
+            logger.warning("error_page_is_plain error=%s", type(error).__name__)
+    return render(request, template, context, status=status_sent)
+
+
+def _is_logged_in(request: HttpRequest, *, may_ask: bool) -> bool:
+    """Return whether the page knows its user; with `may_ask`, the database is asked."""
+    user = request.__dict__.get("user")
+    is_unread = getattr(user, "_wrapped", None) is empty  # of a lazy object
+    if user is None or (is_unread and not may_ask):
+        return False
+    return bool(user.is_authenticated)
+
+
+def _with_navigation(
+    request: HttpRequest, template: str, context: dict[str, Any], status: int
+) -> HttpResponse:
+    """Render an error page in the shell of all pages, without the database.
+
+    Its error may be that of the database, which would then fail again.
+    """
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        template = "errors/crash.html"
+    with connection.execute_wrapper(_refuse_statement):
+        shell = {**context, "error_layout": "errors/shell.html"}
+        return render(request, template, shell, status=status)
+
+
+def _refuse_statement(*_: Any) -> None:
+    raise InterfaceError("Error pages ask no database.")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

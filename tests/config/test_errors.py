@@ -8,7 +8,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from metrics.api import costs as costs_api
-from orgs.models import Organization, WhiteLabel
+from orgs.models import Organization, User, WhiteLabel
 from tests.factories import make_key, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -147,3 +147,38 @@ def test_a_nul_in_the_login_form_does_not_crash(lenient: Client, db: None) -> No
 
     assert response.status_code == 200
     assert b"<form" in response.content
+
+
+def test_error_pages_keep_the_navigation_without_the_database(
+    lenient: Client, acme: WhiteLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user("person", "viewer", white_label=acme)
+    lenient.force_login(User.objects.get(username="person"))
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr("orgs.views.history.page_or_fragment", fail)
+    answers = [lenient.get(path) for path in ("/nowhere/", "/api-keys/", "/history/")]
+
+    assert [answer.status_code for answer in answers] == [404, 403, 500]
+    for answer in answers:
+        assert '<nav class="side__nav"' in answer.text
+        assert 'href="/organizations/"' in answer.text
+        assert 'href="/api-keys/"' not in answer.text
+    assert '<nav class="side__nav"' not in Client().get("/nowhere/").text
+
+
+def test_the_page_of_a_crash_before_the_user_is_known_asks_no_database(
+    lenient: Client, acme: WhiteLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OperationalError("gone")
+
+    lenient.force_login(make_user("person", "viewer", white_label=acme))
+    monkeypatch.setattr("orgs.access.backends.RoleBackend.get_user", fail)
+
+    answer = lenient.get("/history/")
+
+    assert answer.status_code == 500
+    assert "Something went wrong" in answer.text

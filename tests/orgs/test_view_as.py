@@ -11,6 +11,7 @@ from django.urls import reverse
 from orgs.commands.views_as import end_views_that_are_over
 from orgs.models import Note, Organization, SecurityEvent, User, ViewAs, WhiteLabel
 from orgs.models.views_as import LONGEST
+from orgs.security_log.repeats import repeats
 from tests.factories import NOW, make_organization, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -19,6 +20,7 @@ READ_ONLY = "which only reads"
 
 @pytest.fixture(autouse=True)
 def people(acme: WhiteLabel) -> None:
+    repeats.forget()
     for name, role in (("oona", "operator"), ("ann", "support")):
         make_user(name, role)
     make_user("lia", "viewer", white_label=acme)
@@ -92,6 +94,7 @@ def test_it_changes_nothing(viewer: Client, org: Organization) -> None:
     restore = f"/v1/api/organizations/1/whitelabel/organizations/{org.pk}/restore"
     assert viewer.get(restore).status_code == 403
     assert not Note.objects.exists()
+    assert viewer.get("/security-log/").status_code == 403  # as lia, done by oona
 
     denied = SecurityEvent.objects.filter(kind="access_denied")
     assert denied.count() > before
