@@ -191,6 +191,9 @@ STAFF_PAGES = {
     "billing:new_organization",  # see test_details
     # See test_settings_pages.
     *("orgs:staff", "orgs:invite_staff", "orgs:white_labels"),
+    # See test_prices_page.
+    *("metrics:prices", "metrics:new_price", "metrics:import_prices"),
+    "metrics:prices_csv",
     *("orgs:new_white_label", "billing:background_jobs"),
     *(
         "billing:stripe_sync",

@@ -204,9 +204,9 @@ def test_the_page_says_that_the_broker_does_not_answer() -> None:
 @pytest.mark.parametrize(
     ("role", "tabs"),
     [
-        ("viewer", {"White labels", "Roles"}),
-        ("support", {"White labels", "Roles"}),
-        ("finance", {"White labels", "Roles", "Email templates"}),
+        ("viewer", {"White labels", "Prices", "Roles"}),
+        ("support", {"White labels", "Prices", "Roles"}),
+        ("finance", {"White labels", "Prices", "Roles", "Email templates"}),
         ("root", None),
     ],
 )

@@ -10,7 +10,7 @@ from billing.console.views.cost_differences import PANEL, difference_context
 from billing.forecast.charts import limit_lines, period_chart
 from billing.forecast.queries.forecasts import Forecast, get_forecast
 from metrics.forms import CHART_PARAMETERS
-from metrics.views import ChartRequest, cost_panel_context, read_chart_request
+from metrics.views.usage import ChartRequest, cost_panel_context, read_chart_request
 from orgs.catalog import Scope
 from orgs.web.http import OrgRequest, page_or_fragment, wants_fragment
 

@@ -24,7 +24,7 @@ from metrics.queries.fleet import (
 )
 from metrics.queries.fleet_series import count_pending, fleet_series, fleet_totals
 from metrics.queries.unpriced import list_fleet_unpriced
-from metrics.views import chart_panel_context, line_choice
+from metrics.views.usage import chart_panel_context, line_choice
 from orgs import access
 from orgs.catalog import Scope
 from orgs.web.charts import sparkline

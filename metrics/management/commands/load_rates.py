@@ -1,102 +1,39 @@
 """`load_rates`: load rates from a CSV file into a price book."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from collections.abc import Sequence
 from typing import Any
 
-from metrics.catalog import METERS
-from metrics.commands.rates import IncomingRate, load_rates
-from metrics.events import PRODUCT, PRODUCT_RULE
-from metrics.units import check_price, parse_unit, round_price
-from orgs.days import parse_instant
+from metrics.commands.rate_rows import (
+    COLUMNS,
+    REQUIRED_COLUMNS,
+    organization_ids,
+    read_rate,
+)
+from metrics.commands.rates import load_rates
 from orgs.errors import DomainError, InputRejected
 from orgs.management.loading import LoadCommand, Loaded
 from orgs.management.records import Layout
-from orgs.models.fields import EARLIEST, LATEST
-from orgs.queries.references import list_references
-from orgs.text import to_nfc
 
 
 class Command(LoadCommand):
     help = "Load rates from a CSV file into the price book of a white label."
     batch_size = 5_000
     layout = Layout(
-        required={"product", "meter", "unit_price"},
-        optional={"benchmark_unit_price", "effective_from", "organization", "unit"},
+        required=set(REQUIRED_COLUMNS),
+        optional=set(COLUMNS) - REQUIRED_COLUMNS,
         takes_lines=False,
     )
 
     def load(self, batch: Sequence[tuple[int, Any]]) -> Loaded:
         loaded = Loaded()
-        names = {to_nfc(row.get("organization", "")) for _, row in batch} - {""}
-        references = list_references(self.white_label.id, external_ids=names)
-        ids = {reference.external_id: reference.id for reference in references}
+        ids = organization_ids(self.white_label, (row for _, row in batch))
         rates = []
         for number, row in batch:
             try:
-                rates.append(self._rate(row, ids))
+                rates.append(read_rate(row, self.white_label, ids))
             except (InputRejected, DomainError) as error:
                 loaded.reject(number, error)
         are_changes = load_rates(self.white_label, rates)
         loaded.counts["accepted"] = sum(are_changes)
         loaded.counts["duplicates"] = len(are_changes) - sum(are_changes)
         return loaded
-
-    def _rate(self, row: Mapping[str, str], ids: Mapping[str, int]) -> IncomingRate:
-        if not PRODUCT.fullmatch(row["product"]):
-            raise InputRejected(
-                "invalid_product",
-                f"product is {row['product'][:200]!r}; it must be {PRODUCT_RULE}.",
-            )
-        if row["meter"] not in METERS:
-            message = (
-                f"Unknown meter {row['meter'][:200]!r}. Accepted: {', '.join(METERS)}."
-            )
-            raise InputRejected("unknown_meter", message)
-        name = to_nfc(row.get("organization", ""))
-        if name and name not in ids:
-            message = f"No organization has the external ID {name[:200]!r}."
-            raise InputRejected("organization_not_found", message)
-        return IncomingRate(
-            product=row["product"],
-            meter=row["meter"],
-            unit_price=_price(row["unit_price"], "unit_price"),
-            benchmark_unit_price=_price(
-                row.get("benchmark_unit_price") or "0", "benchmark_unit_price"
-            ),
-            effective_from=self._instant(row.get("effective_from", "")),
-            organization_id=ids.get(name),
-            unit=parse_unit(row.get("unit") or "", row["meter"]).name,
-        )
-
-    def _instant(self, text: str) -> datetime | None:
-        """Return a start; a date or a time without an offset is local."""
-        if not text:
-            return None
-        try:
-            instant = parse_instant(text, self.white_label.zone)
-            is_accepted = EARLIEST <= instant < LATEST
-        except (ValueError, OverflowError):
-            is_accepted = False
-        if not is_accepted:
-            raise InputRejected(
-                "invalid_effective_from",
-                f"effective_from is {text[:50]!r}; it must be a date or an RFC 3339"
-                " date-time, such as 2026-11-01 or 2026-11-01T00:00:00Z, between the"
-                " years 2000 and 2200.",
-            )
-        return instant
-
-
-def _price(text: str, name: str) -> Decimal:
-    try:
-        price = Decimal(text)
-    except InvalidOperation:
-        message = (
-            f"{name} is {text[:50]!r};"
-            " it must be a number with a point, such as 0.0025."
-        )
-        raise InputRejected(f"invalid_{name}", message) from None
-    check_price(price, repr(text[:50]), name)
-    return round_price(price)

@@ -33,6 +33,7 @@ _PAY = "billing.change_spendinglimit"
 # Key, label, URL name, and the permission that the page requires.
 _SETTINGS = (
     ("white_labels", "White labels", "orgs:white_labels", "orgs.view_organization"),
+    ("prices", "Prices", "metrics:prices", "metrics.view_rate"),
     ("staff", "Staff and roles", "orgs:staff", "orgs.view_user"),
     ("api_keys", "API keys", "orgs:api_keys", "orgs.view_apikey"),
     (
