@@ -53,6 +53,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "must_set_up_two_factor": SimpleLazyObject(lambda: _has_to_set_up(request)),
         "sso_name": settings.SSO.name if settings.SSO else "",
         "is_sso_only": settings.SSO_ONLY,
+        "has_accounts": SimpleLazyObject(User.objects.exists),
         "has_break_glass": bool(settings.SSO_BREAK_GLASS),
     }
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import pghistory
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -151,8 +152,10 @@ def _require_rotatable(key: ApiKey) -> None:
 
 
 @transaction.atomic
-def revoke_api_key(key: ApiKey) -> None:
+def revoke_api_key(key: ApiKey, *, reason: str = "") -> None:
     """Revoke a key from now on; no effect if it is revoked already."""
     row = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
-    if row.update(revoked_at=timezone.now()):
+    with pghistory.context(**({"note": reason} if reason else {})):
+        is_revoked = row.update(revoked_at=timezone.now())
+    if is_revoked:
         record(Kind.API_KEY_REVOKED, subject=key)

@@ -49,6 +49,16 @@ class ApiKeyEditForm(forms.Form):
     address_ranges = AddressRangesField()
 
 
+class RevocationForm(forms.Form):
+    """The reason why a key is revoked."""
+
+    reason = forms.CharField(
+        max_length=1_000,
+        widget=forms.Textarea({"rows": 2}),
+        help_text="Kept in the history.",
+    )
+
+
 class ApiKeyForm(forms.Form):
     """A new API key. The choices are the white labels that the user can access."""
 

@@ -21,7 +21,7 @@ from orgs.commands.keys import (
     revoke_api_key,
     rotate_api_key,
 )
-from orgs.forms.keys import ApiKeyEditForm, ApiKeyForm
+from orgs.forms.keys import ApiKeyEditForm, ApiKeyForm, RevocationForm
 from orgs.models import ApiKey, WhiteLabel
 from orgs.web.http import OrgRequest
 from orgs.web.once import keep_secret, take_secret
@@ -115,13 +115,22 @@ def rotate_key(request: OrgRequest, key_id: int) -> HttpResponse:
     return _redirect_to_new(request, new_key, text)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("orgs.change_apikey", raise_exception=True)
 @access.recently_authenticated
 def revoke_key(request: OrgRequest, key_id: int) -> HttpResponse:
-    """Revoke a key; it is refused from the next call on."""
-    revoke_api_key(_key(request, key_id))
-    return redirect("orgs:api_keys")
+    """Ask with who used the key last; POST revokes it, from the next call on."""
+    key = _key(request, key_id)
+    form = RevocationForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        revoke_api_key(key, reason=form.cleaned_data["reason"])
+        messages.success(request, f"The API key {key.name} has been revoked.")
+        return redirect("orgs:api_keys")
+    context = {"key": key, "form": form, "nav_key": "settings"}
+    status = 422 if request.method == "POST" else 200
+    response = render(request, "orgs/revoke_key.html", context, status=status)
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 def _redirect_to_new(request: OrgRequest, key: ApiKey, text: str) -> HttpResponse:

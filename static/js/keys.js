@@ -1,4 +1,4 @@
-// Menus: Escape and a click elsewhere close what floats.
+// Menus: Escape and a click elsewhere close what floats. Buttons copy a text.
 (() => {
   const openMenus = () => document.querySelectorAll("details.menu[open]");
 
@@ -8,6 +8,13 @@
       menu.open = false;
       menu.querySelector("summary").focus();
     }
+  });
+
+  document.addEventListener("click", async ({ target }) => {
+    const button = target.closest("[data-copy]");
+    if (!button) return;
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.textContent = "Copied";
   });
 
   document.addEventListener("click", (event) => {

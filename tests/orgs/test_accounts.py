@@ -110,3 +110,15 @@ def test_two_superusers_cannot_demote_each_other_at_once() -> None:
 
     assert sorted(together(partial(demote, id_) for id_ in ids)) == [False, True]
     assert User.objects.filter(is_superuser=True).count() == 1
+
+
+def test_an_installation_without_accounts_says_how_to_create_the_first() -> None:
+    User.objects.filter(is_superuser=False).delete()
+    assert not User.objects.exists()
+    page = Client().get("/accounts/login/").content.decode()
+    assert "data-first-account" in page
+    assert "createsuperuser" in page
+
+    make_user("first")
+    page = Client().get("/accounts/login/").content.decode()
+    assert "data-first-account" not in page

@@ -190,9 +190,17 @@ def test_a_revoked_key_is_refused_from_the_next_call(
     key = make_key(acme, "organizations:read")
     assert calls(org, key) == 200
 
-    operator.post(f"{URL}{ApiKey.objects.get().pk}/revoke/")
+    revoke = f"{URL}{ApiKey.objects.get().pk}/revoke/"
+    page = operator.get(revoke).content.decode()
+    assert "data-last-used" in page
+    assert "from 127.0.0.1" in page
+    assert operator.post(revoke).status_code == 422  # without a reason
+    assert calls(org, key) == 200
 
+    assert operator.post(revoke, {"reason": "Leaked"}).status_code == 302
     assert calls(org, key) == 401
+    history = operator.get("/history/").content.decode()
+    assert "Leaked" in history
 
 
 def test_keys_of_another_white_label_are_not_found(

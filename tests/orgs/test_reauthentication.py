@@ -113,7 +113,7 @@ def test_a_fragment_sends_the_whole_browser(client: Client, org: Organization) -
     key = make_key(org.white_label, "billing:read")
     assert key
     url = reverse("orgs:revoke_key", args=[ApiKey.objects.get().pk])
-    answer = client.post(url, headers={"HX-Request": "true"})
+    answer = client.post(url, {"reason": "x"}, headers={"HX-Request": "true"})
 
     assert (answer.status_code, answer.content) == (401, b"")
     target = confirm(client, answer["HX-Redirect"])["Location"]
