@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 import pghistory
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, resolve_url
 from pghistory.middleware import HistoryMiddleware as BaseHistoryMiddleware
 
+from config.reauthentication import suspend_until_login
 from orgs.access.actors import actor_of
 from orgs.access.addresses import (
     ForwardedHeaderInvalid,
@@ -25,6 +27,7 @@ from orgs.access.addresses import (
 from orgs.security_log import Origin, coming_from, write_deferred
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_EXPIRED = "Your session has expired. Log in to continue; what you sent is kept."
 # Where the fast path leaves the id of a request that it passes on.
 REQUEST_ID = "orgdesk.request_id"
 
@@ -97,25 +100,31 @@ class PageLoginRequiredMiddleware(LoginRequiredMiddleware):
         if request.path.startswith(OPEN_PREFIXES):
             return None
         refused = super().process_view(request, view_func, view_args, view_kwargs)
-        if refused is not None and "HX-Request" in request.headers:
-            return self._leave_the_page(request, view_func)
-        return refused
+        if refused is None:
+            return None
+        kept = suspend_until_login(request)
+        if kept:
+            messages.info(request, _EXPIRED)
+        if "HX-Request" in request.headers:
+            url = self._login_url(view_func, kept or _shown_path(request))
+            # The whole browser goes to the login, never a login page into a fragment.
+            headers = {"HX-Redirect": url}
+            return HttpResponse(status=HTTPStatus.UNAUTHORIZED, headers=headers)
+        return redirect(self._login_url(view_func, kept)) if kept else refused
 
-    def _leave_the_page(
-        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
-    ) -> HttpResponse:
-        """Send the whole browser to the login, never a login page into a fragment."""
-        shown = urlsplit(request.headers.get("HX-Current-URL", ""))
-        back = shown.path or "/"
-        if shown.query:
-            back = f"{back}?{shown.query}"
+    def _login_url(self, view_func: Callable[..., HttpResponseBase], back: str) -> str:
+        """Return the address of the login that leads back to a path."""
         query = QueryDict(mutable=True)
         query[self.get_redirect_field_name(view_func)] = back
         login = resolve_url(self.get_login_url(view_func))
-        return HttpResponse(
-            status=HTTPStatus.UNAUTHORIZED,
-            headers={"HX-Redirect": f"{login}?{query.urlencode(safe='/')}"},
-        )
+        return f"{login}?{query.urlencode(safe='/')}"
+
+
+def _shown_path(request: HttpRequest) -> str:
+    """Return the path of the page that htmx asked from."""
+    shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+    path = shown.path or "/"
+    return f"{path}?{shown.query}" if shown.query else path
 
 
 class HistoryMiddleware(BaseHistoryMiddleware):

@@ -1,5 +1,6 @@
 """Confirming who one is, in the middle of a change, without losing its form.
 
+A form that is sent after the session expired waits for the next login in the same way.
 A view that needs a recent proof of presence raises `ReauthenticationRequired`. Its form
 is kept, encrypted, in the session, and the browser goes to the confirmation. That ends
 with a redirect to the address of the form with a token, which stands for the form: the
@@ -29,7 +30,8 @@ from config.error_formats import is_api
 from orgs.access.sessions import is_recently_confirmed
 from orgs.errors import ReauthenticationRequired, SecretUnreadable
 from orgs.models import User
-from orgs.web.once import decrypt_for_session, encrypt_for_session
+from orgs.queries.sessions import find_expired_owner
+from orgs.web.once import decrypt_for_session, encrypt_for_user
 
 _SESSION_KEY, _PURPOSE = "suspended_form", "form"
 _PARAMETER = "confirmed"  # whose value is the token
@@ -57,7 +59,8 @@ class ReauthenticationMiddleware:
         user = getattr(request, "user", None)
         if is_api(request) or not isinstance(user, User):
             return None
-        return _leave(request, _confirmation_url(request, user, _suspend(request)))
+        path = _suspend(request, user.pk)
+        return _leave(request, _confirmation_url(request, user, path))
 
 
 def _leave(request: HttpRequest, url: str) -> HttpResponse:
@@ -82,8 +85,22 @@ def _confirmation_url(request: HttpRequest, user: User, path: str) -> str:
     return f"{url}?{urlencode({REDIRECT_FIELD_NAME: path}, safe='/')}"
 
 
-def _suspend(request: HttpRequest) -> str:
-    """Keep the form of a POST; return the path that continues with it."""
+def suspend_until_login(request: HttpRequest) -> str:
+    """Keep a form that came after its session expired; return the path that continues.
+
+    Empty if there is nothing to keep. Only a login of the person whose session it was
+    continues with it; its CSRF token was checked, as for every POST.
+    """
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    owner_id = find_expired_owner(key) if request.method == "POST" and key else None
+    if owner_id is None:
+        return ""
+    path = _suspend(request, owner_id)
+    return path if f"{_PARAMETER}=" in path else ""
+
+
+def _suspend(request: HttpRequest, user_id: int) -> str:
+    """Keep the form of a POST for a user; return the path that continues with it."""
     path = request.get_full_path()
     if request.method != "POST":
         return path
@@ -94,7 +111,7 @@ def _suspend(request: HttpRequest) -> str:
         return path
     token = get_random_string(22)
     suspended = {"path": path, "form": form, "token": token, "at": _now()}
-    stored = encrypt_for_session(request, _PURPOSE, json.dumps(suspended))  # type: ignore[arg-type]
+    stored = encrypt_for_user(user_id, _PURPOSE, json.dumps(suspended))
     request.session[_SESSION_KEY] = stored
     return f"{path}{'&' if '?' in path else '?'}{_PARAMETER}={token}"
 

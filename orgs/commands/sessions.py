@@ -1,5 +1,7 @@
 """End sessions of a person: one, or all of them with the login tokens."""
 
+from datetime import timedelta
+
 from allauth.core import context as current
 from django.db import transaction
 from django.utils import timezone
@@ -10,6 +12,8 @@ from orgs.queries.sessions import handle_of, list_sessions
 from orgs.security_log import Kind, record
 
 _BATCH = 5_000
+# A form that is sent after its session ended finds its owner by the row.
+_RETENTION = timedelta(hours=12)
 
 
 def end_session(user: User, handle: str) -> bool:
@@ -44,8 +48,9 @@ def delete_ended_sessions(user_id: int) -> None:
 
 
 def delete_expired_sessions() -> bool:
-    """Delete a batch of expired sessions; true if more may be left."""
-    expired = Session.objects.filter(expire_date__lt=timezone.now())
+    """Delete a batch of sessions that expired hours ago; true if more may be left."""
+    limit = timezone.now() - _RETENTION
+    expired = Session.objects.filter(expire_date__lt=limit)
     keys = list(expired.values_list("pk", flat=True)[:_BATCH])
-    Session.objects.filter(pk__in=keys, expire_date__lt=timezone.now()).delete()
+    Session.objects.filter(pk__in=keys, expire_date__lt=limit).delete()
     return len(keys) == _BATCH

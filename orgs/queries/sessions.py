@@ -18,6 +18,15 @@ def list_sessions(user: User) -> Sequence[Session]:
     return list(rows[:_MOST_SHOWN])
 
 
+def find_expired_owner(session_key: str) -> int | None:
+    """Return the user whose session this was until a while ago, if the row is left.
+
+    Its key proves nothing any more, but says whose form it was that came too late.
+    """
+    rows = Session.objects.filter(pk=session_key, expire_date__lte=timezone.now())
+    return rows.filter(user__is_active=True).values_list("user", flat=True).first()
+
+
 def handle_of(session_key: str) -> str:
     """Return what names a session on pages: its key is a secret, this is not."""
     return sha256(session_key.encode()).hexdigest()[:_HANDLE_LENGTH]

@@ -36,14 +36,22 @@ def take_secret(request: OrgRequest, purpose: str) -> str:
 
 def encrypt_for_session(request: OrgRequest, purpose: str, secret: str) -> str:
     """Return a secret as a session may store it, for this user and purpose only."""
-    encrypted = encrypt(secret, associated_data=_bound(request, purpose))
+    return encrypt_for_user(request.user.pk, purpose, secret)
+
+
+def encrypt_for_user(user_id: int, purpose: str, secret: str) -> str:
+    """Return a secret that only a session of this user can decrypt.
+
+    For a request without a login, whose user is known otherwise.
+    """
+    encrypted = encrypt(secret, associated_data=_bound(user_id, purpose))
     return b64encode(encrypted).decode()
 
 
 def decrypt_for_session(request: OrgRequest, purpose: str, stored: str) -> str:
     """Return the secret that a session stores; raise `SecretUnreadable`."""
-    return decrypt(b64decode(stored), associated_data=_bound(request, purpose))
+    return decrypt(b64decode(stored), associated_data=_bound(request.user.pk, purpose))
 
 
-def _bound(request: OrgRequest, purpose: str) -> str:
-    return f"{purpose} shown to user {request.user.pk}"
+def _bound(user_id: int, purpose: str) -> str:
+    return f"{purpose} shown to user {user_id}"

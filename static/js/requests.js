@@ -7,12 +7,25 @@
     document.querySelector(".progress")?.toggleAttribute("data-busy", pending > 0);
   };
 
-  const toast = (text) => {
+  // Reading again is harmless; a write may have been done, and its form is still there.
+  const retryOf = ({ elt, target, boosted, requestConfig: sent, pathInfo }) => {
+    if (sent?.verb !== "get") return null;
+    if (boosted || !elt.isConnected) return () => location.assign(pathInfo.finalRequestPath);
+    return () => htmx.ajax("GET", sent.path, { source: elt, target });
+  };
+
+  const toast = (text, retry) => {
     const list = document.getElementById("toasts");
     const template = document.getElementById("failure-toast");
     if (!list || !template) return;
     const copy = template.content.cloneNode(true);
     copy.querySelector(".toast__text").textContent = text;
+    const button = copy.querySelector(".toast__retry");
+    button.hidden = !retry;
+    button.addEventListener("click", () => {
+      button.closest(".toast").remove();
+      retry();
+    });
     list.append(copy);
   };
 
@@ -32,16 +45,17 @@
     target.removeAttribute("aria-busy");
   });
 
-  document.addEventListener("htmx:sendError", ({ detail: { elt } }) =>
-    isQuiet(elt) || toast("Can’t reach the server. Check your connection and try again."),
+  document.addEventListener("htmx:sendError", ({ detail }) =>
+    isQuiet(detail.elt) ||
+    toast("Can’t reach the server. Check your connection and try again.", retryOf(detail)),
   );
-  document.addEventListener("htmx:timeout", () =>
-    toast("The server took too long to respond. Reload the page to see the result."),
+  document.addEventListener("htmx:timeout", ({ detail }) =>
+    toast("The server took too long to respond. Reload the page to see the result.", retryOf(detail)),
   );
-  document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {
-    if (xhr.status < 500) return; // said in the page itself
-    const id = xhr.getResponseHeader("X-Request-ID");
-    toast(`Something went wrong on the server.${id ? ` Request ID ${id}.` : ""}`);
+  document.addEventListener("htmx:responseError", ({ detail }) => {
+    if (detail.xhr.status < 500) return; // said in the page itself
+    const id = detail.xhr.getResponseHeader("X-Request-ID");
+    toast(`Something went wrong on the server.${id ? ` Request ID ${id}.` : ""}`, retryOf(detail));
   });
 
   // What was refused has the keyboard. A boosted page is a new one: it starts at its content.
