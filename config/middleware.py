@@ -102,15 +102,19 @@ class PageLoginRequiredMiddleware(LoginRequiredMiddleware):
         refused = super().process_view(request, view_func, view_args, view_kwargs)
         if refused is None:
             return None
-        kept = suspend_until_login(request)
-        if kept:
+        continuation = suspend_until_login(request)
+        if continuation:
             messages.info(request, _EXPIRED)
         if "HX-Request" in request.headers:
-            url = self._login_url(view_func, kept or _shown_path(request))
+            url = self._login_url(view_func, continuation or _shown_path(request))
             # The whole browser goes to the login, never a login page into a fragment.
             headers = {"HX-Redirect": url}
             return HttpResponse(status=HTTPStatus.UNAUTHORIZED, headers=headers)
-        return redirect(self._login_url(view_func, kept)) if kept else refused
+        return (
+            redirect(self._login_url(view_func, continuation))
+            if continuation
+            else refused
+        )
 
     def _login_url(self, view_func: Callable[..., HttpResponseBase], back: str) -> str:
         """Return the address of the login that leads back to a path."""

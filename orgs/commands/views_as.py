@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from orgs.errors import Conflict, Forbidden
+from orgs.errors import Forbidden
 from orgs.models import Organization, User, ViewAs, WhiteLabel
 from orgs.models.views_as import LONGEST
 from orgs.security_log import Actor, ActorKind, Kind, record
@@ -22,6 +22,8 @@ def start_view(
 ) -> ViewAs:
     """Start a view as an account of the white label, or as a member of an organization.
 
+    It ends the one that the person left open, such as in a browser that was closed.
+
     Raises `Forbidden` for an account that is not one of the white label, or that may
     do what no role may: a view must never show more than the role of an account does.
     """
@@ -31,8 +33,8 @@ def start_view(
         raise Forbidden("The organization belongs to another white label.")
     now = timezone.now()
     with transaction.atomic():
-        if _open_views(by).select_for_update().exists():
-            raise Conflict("Another view is open. Stop it first.")
+        for other in _open_views(by).select_for_update(of=("self",)):
+            end_view(other)
         view = ViewAs.objects.create(
             user=by,
             white_label=white_label,
@@ -63,7 +65,8 @@ def end_views_that_are_over(now: datetime | None = None) -> None:
 
 
 def _open_views(by: User) -> QuerySet[ViewAs]:
-    return ViewAs.objects.filter(user=by, ended_at=None, ends_at__gt=timezone.now())
+    rows = ViewAs.objects.filter(user=by, ended_at=None, ends_at__gt=timezone.now())
+    return rows.select_related("user", "account", "organization")
 
 
 def _require_viewable(account: User, white_label: WhiteLabel) -> None:

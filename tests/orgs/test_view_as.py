@@ -189,6 +189,9 @@ def test_a_member_sees_the_customer_page_only(org: Organization) -> None:
     page = client.get(preview)
     assert "Viewing as <b>a member of Org-7</b>" in page.content.decode()
     assert "Spending limits" in page.content.decode()
+    # Without an origin, browsers could not send the form that stops the view.
+    assert page.headers["Referrer-Policy"] == "same-origin"
+    assert '<meta name="referrer" content="same-origin">' in page.content.decode()
     for path in ("/", "/admin/", f"/organizations/{other.pk}/customer-page/"):
         assert client.get(path).headers["Location"] == preview
     assert client.get(f"/api/v1/organizations/{org.pk}").status_code == 403
@@ -233,3 +236,13 @@ def test_logging_out_ends_it(viewer: Client) -> None:
 
     assert ViewAs.objects.get().ended_at == NOW
     assert viewer.get("/alerts/").status_code == 302
+
+
+def test_another_one_ends_the_one_that_was_left_open(
+    viewer: Client, org: Organization
+) -> None:
+    again = of("oona").post(form_of(org), {"account": "lia", "reason": "New browser"})
+
+    assert again.status_code == 302
+    assert [row.ended_at for row in ViewAs.objects.order_by("pk")] == [NOW, None]
+    assert b"data-view-as" not in viewer.get("/alerts/").content

@@ -27,6 +27,7 @@ from orgs.web.http import OrgRequest
 logger = logging.getLogger(__name__)
 PAGE = "billing/customer_pages/page.html"
 _REFUSED = "billing/customer_pages/refused.html"
+_NO_REFERRER = "no-referrer"
 PER_MINUTE = 60  # of a link, and of an address whatever links it tries
 _MINUTE_SECONDS = 60
 
@@ -43,7 +44,7 @@ def customer_page(request: HttpRequest, token: str) -> HttpResponse:
         return _refuse(request, 404)
     if wait := _seconds_to_wait(f"link:{link.pk}"):
         return _refuse(request, 429, wait)
-    response = show_customer_page(request, link.organization)
+    response = _show(request, link.organization)
     if request.method == "GET":
         count_open(link)
     if link.frame_origins:
@@ -64,11 +65,12 @@ def customer_preview(request: OrgRequest, organization_id: int) -> HttpResponse:
     view = view_of(request)
     if view is None or view.organization_id != organization.pk:
         return redirect("orgs:view_as", organization.pk)
-    return show_customer_page(request, organization)
+    # Its address has no token, and the form that stops the view needs an origin.
+    return _show(request, organization, referrer="same-origin")
 
 
-def show_customer_page(
-    request: HttpRequest, organization: Organization
+def _show(
+    request: HttpRequest, organization: Organization, *, referrer: str = _NO_REFERRER
 ) -> HttpResponse:
     """Render the page of an organization; the caller has checked the permission."""
     usage = read_customer_usage(organization, period=request.GET.get("period", ""))
@@ -78,8 +80,9 @@ def show_customer_page(
         "white_label": organization.white_label,
         "currency": organization.white_label.currency,
         "zone": organization.white_label.time_zone,
+        "referrer": referrer,
     }
-    return _seal(render(request, PAGE, context))
+    return _seal(render(request, PAGE, context), referrer)
 
 
 def _refuse(request: HttpRequest, status: int, wait: float = 0) -> HttpResponse:
@@ -90,9 +93,9 @@ def _refuse(request: HttpRequest, status: int, wait: float = 0) -> HttpResponse:
     return _seal(response)
 
 
-def _seal(response: HttpResponse) -> HttpResponse:
+def _seal(response: HttpResponse, referrer: str = _NO_REFERRER) -> HttpResponse:
     response["Cache-Control"] = "private, no-store"
-    response["Referrer-Policy"] = "no-referrer"
+    response["Referrer-Policy"] = referrer
     response["X-Robots-Tag"] = "noindex, nofollow"
     return response
 
