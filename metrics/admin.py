@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 
 from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate, load_rates
@@ -80,6 +81,7 @@ class RateAdmin(VisibleRowsAdmin):
     """List of the prices in force; a new one with the same start replaces the old."""
 
     form = RateForm
+    page = "metrics:prices"
     list_display = (
         "product",
         "meter",
@@ -100,6 +102,10 @@ class RateAdmin(VisibleRowsAdmin):
         principal = access.principal_of(request.user)
         labels = access.visible_white_labels(principal)
         return Rate.objects.current().filter(white_label__in=labels)
+
+    def view_on_site(self, row: Rate) -> str:
+        """Return the page of all prices."""
+        return reverse(self.page)
 
     @admin.display(description="Unit price", ordering="unit_price")
     def price(self, rate: Rate) -> str:

@@ -52,6 +52,7 @@ from orgs.models import (
     WhiteLabel,
 )
 from orgs.security_log import Kind, record
+from orgs.web.quantities import BytesField, HoursField
 
 
 class VisibleChoicesFilter(admin.RelatedFieldListFilter):
@@ -79,14 +80,20 @@ def _visible_rows(model: type[Model], request: HttpRequest) -> QuerySet[Any] | N
     return None
 
 
+# Tables that grow: a select of all their rows would be as large as they are.
+_GROWING = (Organization, User)
+
+
 class VisibleRowsAdmin(admin.ModelAdmin):
     """The base of admin pages: only rows and choices of visible organizations.
 
     `organization` is the look-up of a row's organization. Rows cannot be deleted, only
-    marked as deleted, so that history and billing keep their organization.
+    marked as deleted, so that history and billing keep their organization. `page` is
+    the page of Orgdesk that shows a row.
     """
 
     organization = "organization"
+    page = ""
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -99,6 +106,28 @@ class VisibleRowsAdmin(admin.ModelAdmin):
             return rows
         visible = access.visible(principal).values("pk")
         return rows.filter(**{f"{self.organization}__in": visible})
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
+        """Return the relations to tables that grow, which are searched, not listed."""
+        return [
+            field.name
+            for field in self.model._meta.get_fields()
+            if isinstance(field, ForeignKey) and field.related_model in _GROWING
+        ]
+
+    def view_on_site(self, row: Any) -> str:
+        """Return the page of a row; that of its organization has the id."""
+        organization_id = (
+            row.pk
+            if isinstance(row, Organization)
+            else getattr(row, "organization_id", None)
+        )
+        return reverse(self.page, args=[organization_id] if organization_id else [])
+
+    def get_view_on_site_url(self, obj: Any = None) -> str | None:
+        """Return the page of a row that is saved; None if there is none."""
+        is_saved = obj is not None and obj.pk is not None
+        return self.view_on_site(obj) if is_saved and self.page else None
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """Return the filters; those by a foreign key offer only visible rows."""
@@ -159,6 +188,7 @@ def _require_confirmed_write(request: HttpRequest) -> None:
 
 @admin.register(WhiteLabel)
 class WhiteLabelAdmin(VisibleRowsAdmin):
+    page = "orgs:white_labels"
     list_display = ("name", "slug", "time_zone", "currency", "gpu_weight")
     search_fields = ("name", "slug")
     ordering = ("name",)
@@ -195,21 +225,33 @@ class WhiteLabelAdmin(VisibleRowsAdmin):
             create_owner(obj)
 
 
+class EntitlementsForm(forms.ModelForm):
+    """What an organization may use, in natural units."""
+
+    storage_bytes = BytesField(label="Storage")
+    compute_seconds_per_year = HoursField(label="Compute per contract year, CPU + GPU")
+    gpu_seconds_per_year = HoursField(label="GPU per contract year")
+
+
 class EntitlementsInline(admin.StackedInline):
     model = Entitlements
+    form = EntitlementsForm
     can_delete = False
 
 
 @admin.register(Organization)
 class OrganizationAdmin(VisibleRowsAdmin):
+    """Organizations; the Details tab deletes and restores them, with a reason."""
+
     organization = "pk"
+    page = "billing:overview"
     list_display = ("name", "external_id", "white_label", "is_active", "deleted_at")
     list_filter = ("white_label", "is_active")
     list_select_related = ("white_label",)
     search_fields = ("search_text__key_contains",)
     ordering = ("name_key", "id")
     inlines = (EntitlementsInline,)
-    readonly_fields = ("created_at", "updated_at", "created_by")
+    readonly_fields = ("created_at", "updated_at", "created_by", "deleted_at")
     fieldsets = (
         (
             None,
@@ -289,18 +331,16 @@ class OrganizationAdmin(VisibleRowsAdmin):
     def _signal_changed(self, form: Any, formsets: Any) -> None:
         """Notify the apps above of what a person changed on the page."""
         organization, fields = form.instance, {*form.changed_data}
-        if "deleted_at" in fields and (
-            bool(form.initial["deleted_at"]) is not bool(organization.deleted_at)
-        ):
-            change = "deleted" if organization.deleted_at else "restored"
-            signal_changed([organization.pk], change)
         if any(formset.has_changed() for formset in formsets):
             fields.add("entitlements")
-        if fields := fields - {"deleted_at"}:
+        if fields:
             signal_changed([organization.pk], "updated", fields)
 
 
 class _PeopleAdmin(VisibleRowsAdmin):
+    """Members and projects; they are removed and restored on the People tab."""
+
+    page = "orgs:people"
     list_select_related = ("organization",)
     list_filter = (("deleted_at", admin.EmptyFieldListFilter),)
     ordering = ("-id",)
@@ -308,7 +348,7 @@ class _PeopleAdmin(VisibleRowsAdmin):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Model | None = None
     ) -> tuple[str, ...]:
-        return () if obj is None else ("organization",)
+        return ("deleted_at",) if obj is None else ("organization", "deleted_at")
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
@@ -346,12 +386,17 @@ class ApiKeyAdmin(ConfirmedWritesAdmin, VisibleRowsAdmin):
     ordering = ("-id",)
     actions = ("revoke",)
     form = ApiKeyForm
+    page = "orgs:api_keys"
     editable = frozenset({"name", "address_ranges"})
     fields = (
         *("white_label", "organization", "name", "scopes", "address_ranges"),
         *("expires_at", "revoked_at", "replaces", "start", "created_by", "created_at"),
         *("last_used_at", "last_used_address"),
     )
+
+    def view_on_site(self, row: Any) -> str:
+        """Return the page of all keys."""
+        return reverse(self.page)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         principal = access.principal_of(request.user)

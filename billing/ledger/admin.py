@@ -26,6 +26,7 @@ class _OrganizationOwnedAdmin(ConfirmedWritesAdmin, VisibleRowsAdmin):
 
 @admin.register(BillingAccount)
 class BillingAccountAdmin(_OrganizationOwnedAdmin):
+    page = "billing:credits"
     list_display = ("organization", "stripe_id", "free_balance", "last_invoice_at")
 
     def get_readonly_fields(
@@ -59,6 +60,7 @@ class BillingAccountAdmin(_OrganizationOwnedAdmin):
 
 @admin.register(SpendingLimit)
 class SpendingLimitAdmin(_OrganizationOwnedAdmin):
+    page = "billing:alerts"
     list_display = ("organization", "kind", "amount", "version")
     list_filter = ("kind",)
     fields = ("organization", "kind", "amount", "version")

@@ -11,6 +11,7 @@ from orgs.admin import VisibleRowsAdmin
 class _ReadOnlyAdmin(VisibleRowsAdmin):
     """The base of admin pages for objects that only Stripe changes."""
 
+    page = "billing:billing"
     list_select_related = ("organization",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -1,5 +1,6 @@
 """Django admin: login and roles as on other pages, and writes through commands."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,8 +12,14 @@ from django.urls import reverse
 from billing.models import BillingAccount, BillingPeriod, SpendingLimit
 from metrics.models import OpenPeriod, Rate
 from orgs.admin import SuperusersOnly, VisibleRowsAdmin
-from orgs.models import ApiKey, Organization, WhiteLabel
-from tests.factories import NOW, make_key, make_organization, make_user
+from orgs.models import ApiKey, Entitlements, Organization, WhiteLabel
+from tests.factories import (
+    NOW,
+    make_key,
+    make_organization,
+    make_organizations,
+    make_user,
+)
 from tests.support.admin import fields
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
@@ -269,3 +276,60 @@ def test_a_changed_amount_raises_the_version_of_a_limit(
         versions.append(SpendingLimit.objects.get().version)
 
     assert versions == [1, 2, 2]
+
+
+def test_no_form_lists_a_table_that_grows(acme: WhiteLabel, client: Client) -> None:
+    names = [{"external_id": f"many-{number}"} for number in range(201)]
+    make_organizations(acme, names)
+    client.force_login(make_user("root", is_superuser=True))
+    # Permissions grow with the models, not with the rows.
+    fixed = {"permissions", "user_permissions"}
+
+    long: dict[str, set[str]] = {}
+    for model in admin.site._registry:
+        label = f"{model._meta.app_label}_{model._meta.model_name}"
+        rows = client.get(listed(label)).text
+        page = client.get(reverse(f"admin:{label}_add")).text
+        for select in re.findall(r"<select\b.*?</select>", rows + page, re.DOTALL):
+            [name] = re.findall(r'name="([^"]*)"', select[:300])[:1] or [""]
+            if select.count("<option") > 200 and name not in fixed:
+                long.setdefault(label, set()).add(name)
+
+    assert long == {}
+
+
+def test_the_search_of_organizations_offers_only_visible_ones(
+    acme: WhiteLabel, client: Client
+) -> None:
+    client.force_login(make_user("bound", "operator", white_label=acme))
+    query = {"app_label": "orgs", "model_name": "member", "field_name": "organization"}
+
+    answer = client.get(reverse("admin:autocomplete"), {**query, "term": "org"}).json()
+
+    own = Organization.objects.get(white_label=acme, external_id="org-7")
+    assert [row["id"] for row in answer["results"]] == [str(own.pk)]
+
+
+def test_entitlements_are_written_in_natural_units(
+    org: Organization, client: Client
+) -> None:
+    client.force_login(make_user("op", "operator"))
+    Entitlements.objects.update_or_create(
+        organization=org, defaults={"storage_bytes": 8 << 40}
+    )
+    url = reverse("admin:orgs_organization_change", args=[org.id])
+    page = client.get(url)
+    assert 'value="8 TiB"' in page.text
+    assert f'href="{reverse("billing:overview", args=[org.id])}"' in page.text
+    data = fields(page) | {"experiments": ""}
+    name = re.findall(r'name="([^"]+-storage_bytes)"', page.text)[0]
+    prefix = name.removesuffix("storage_bytes")
+    data |= {f"{prefix}organization": str(org.pk)}
+
+    wrong = client.post(url, {**data, name: "1,000 GiB"})
+    client.post(url, {**data, name: "1.5 TiB", f"{prefix}gpu_seconds_per_year": "10 h"})
+
+    assert "Write a plain number" in wrong.text
+    saved = Entitlements.objects.get(organization=org)
+    assert (saved.storage_bytes, saved.gpu_seconds_per_year) == (3 << 39, 36_000)
+    assert "deleted_at_0" not in page.text
