@@ -731,8 +731,13 @@ LOGGING = {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
         "json": {"format": "%(message)s"},  # the message is a line of JSON
     },
+    "filters": {"links": {"()": "config.log_filters.MaskedLinks"}},
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["links"],
+        },
         "security": {"class": "logging.StreamHandler", "formatter": "json"},
     },
     "loggers": {

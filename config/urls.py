@@ -23,6 +23,7 @@ urlpatterns = [
     path("accounts/3rdparty/", views.not_found),
     path("accounts/social/<path:_>", views.not_found),
     path("accounts/", include("allauth.urls")),
+    path("admin/r/<path:_>", views.not_found),  # redirects by numbers of tables
     path("admin/", admin.site.urls),
     path("api/openapi.json", views.openapi, name="openapi"),
     path("api/docs", views.api_docs, name="api_docs"),

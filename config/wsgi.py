@@ -7,6 +7,8 @@ from importlib import import_module
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# Whatever serves this is a web process, which refuses to start unsafe.
+os.environ.setdefault("ORGDESK_PROCESS", "web")
 django_application = get_wsgi_application()
 
 # Both need the applications loaded.

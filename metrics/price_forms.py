@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from io import StringIO
 from typing import Any
 
 from django import forms
@@ -18,8 +17,9 @@ from metrics.commands.rate_rows import (
 from metrics.commands.rates import IncomingRate
 from orgs.errors import DomainError, InputRejected
 from orgs.models import WhiteLabel
+from orgs.text import plain_lines
 
-MAX_LINES, MAX_BYTES = 2_000, 512 << 10
+MAX_LINES, MAX_BYTES, MAX_LINE_LENGTH = 2_000, 512 << 10, 2_000
 _LONGEST_REASON = 1_000
 # Where an error of a rate belongs in the form of one rate.
 _FIELDS = {
@@ -140,7 +140,7 @@ class RateListForm(_Reasoned):
         """Require a header with known columns, and not too many lines."""
         data = super().clean() or {}
         text = data.get("file") or data.get("lines") or ""
-        data["text"] = text.replace("\x00", "\ufffd")
+        data["text"] = plain_lines(text)
         if "lines" in self.errors or "file" in self.errors:
             return data
         if problem := _problem(data["text"]):
@@ -160,6 +160,8 @@ def _problem(text: str) -> str:
         return "Enter lines, or choose a file."
     if len(lines) > MAX_LINES + 1:
         return f"At most {MAX_LINES:,} lines at once."
+    if max(map(len, lines)) > MAX_LINE_LENGTH:
+        return "A line is too long."
     columns = set(_header(text))
     if missing := REQUIRED_COLUMNS - columns:
         return f"The first line must name the columns; missing: {_join(missing)}."
@@ -178,14 +180,14 @@ def _separator(text: str) -> str:
 
 
 def _header(text: str) -> list[str]:
-    reader = csv.reader(StringIO(text.lstrip()), delimiter=_separator(text))
+    reader = csv.reader(text.lstrip().splitlines(), delimiter=_separator(text))
     return [cell.strip().lower() for cell in next(reader, [])]
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield line numbers and cells by column, without empty lines and the header."""
     columns = _header(text)
-    reader = csv.reader(StringIO(text), delimiter=_separator(text))
+    reader = csv.reader(text.splitlines(), delimiter=_separator(text))
     is_header = True
     for cells in reader:
         if not any(cell.strip() for cell in cells):

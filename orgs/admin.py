@@ -13,6 +13,7 @@ from allauth.socialaccount import admin as _provider_admin  # noqa: F401  the sa
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
@@ -39,6 +40,7 @@ from orgs.commands.organizations import (
     signal_entitlements,
     signal_people,
 )
+from orgs.commands.proofs import ChangedMeanwhile, is_signed, sign_values
 from orgs.commands.sessions import end_all_sessions
 from orgs.commands.white_labels import create_owner
 from orgs.forms.keys import AddressRangesField
@@ -84,7 +86,54 @@ def _visible_rows(model: type[Model], request: HttpRequest) -> QuerySet[Any] | N
 _GROWING = (Organization, User)
 
 
-class VisibleRowsAdmin(admin.ModelAdmin):
+class ConfirmedWritesAdmin(admin.ModelAdmin):
+    """A mixin of admin pages whose changes need a recent proof of presence."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """Show or save the form of a row."""
+        _require_confirmed_write(request)
+        return super().changeform_view(request, *args, **options)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """Show the list, or do an action with rows of it."""
+        _require_confirmed_write(request)
+        return super().changelist_view(request, *args, **options)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """Show or do the deletion of a row."""
+        _require_confirmed_write(request)
+        return super().delete_view(request, *args, **options)
+
+
+def _require_confirmed_write(request: HttpRequest) -> None:
+    if request.method == "POST":
+        access.require_recent_authentication(request)
+
+
+_PROOF = "before"
+
+
+class _Unchanged(forms.ModelForm):
+    """A mixin of forms: a row that another person has changed is not overwritten."""
+
+    before = forms.CharField(required=False, widget=forms.HiddenInput, label="")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        names = [name for name in self._meta.fields or () if name != _PROOF]
+        fields = [name for name in names if name in self.fields]
+        self.values = {name: getattr(self.instance, name) for name in fields}
+        self.initial[_PROOF] = sign_values(self.values)
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse the form if the row has other values than when it was opened."""
+        data = super().clean()
+        if not is_signed(self.cleaned_data.get(_PROOF, ""), self.values):
+            raise forms.ValidationError(ChangedMeanwhile().message)
+        return data
+
+
+class VisibleRowsAdmin(ConfirmedWritesAdmin):
     """The base of admin pages: only rows and choices of visible organizations.
 
     `organization` is the look-up of a row's organization. Rows cannot be deleted, only
@@ -148,6 +197,25 @@ class VisibleRowsAdmin(admin.ModelAdmin):
             kwargs["queryset"] = visible
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, *args: Any, **options: Any
+    ) -> Any:
+        """Return the form, which refuses what another person changed meanwhile."""
+        if "fields" not in options:
+            options["fields"] = flatten_fieldsets(self.get_fieldsets(request, obj))
+        if options["fields"]:
+            options["fields"] = [n for n in options["fields"] if n != _PROOF]
+        form = super().get_form(request, obj, *args, **options)
+        is_change = obj is not None and self.has_change_permission(request, obj)
+        return type(form.__name__, (_Unchanged, form), {}) if is_change else form
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fieldsets, with the hidden proof of what the form began with."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or not self.has_change_permission(request, obj):
+            return fieldsets
+        return [*fieldsets, (None, {"fields": (_PROOF,)})]
+
     def has_delete_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
@@ -160,30 +228,6 @@ class VisibleRowsAdmin(admin.ModelAdmin):
             details = {"method": request.method, "path": request.path}
             record(Kind.ACCESS_DENIED, details=details)
         return row
-
-
-class ConfirmedWritesAdmin(admin.ModelAdmin):
-    """A mixin of admin pages whose changes need a recent proof of presence."""
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
-        """Show or save the form of a row."""
-        _require_confirmed_write(request)
-        return super().changeform_view(request, *args, **options)
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
-        """Show the list, or do an action with rows of it."""
-        _require_confirmed_write(request)
-        return super().changelist_view(request, *args, **options)
-
-    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
-        """Show or do the deletion of a row."""
-        _require_confirmed_write(request)
-        return super().delete_view(request, *args, **options)
-
-
-def _require_confirmed_write(request: HttpRequest) -> None:
-    if request.method == "POST":
-        access.require_recent_authentication(request)
 
 
 @admin.register(WhiteLabel)
@@ -251,7 +295,12 @@ class OrganizationAdmin(VisibleRowsAdmin):
     search_fields = ("search_text__key_contains",)
     ordering = ("name_key", "id")
     inlines = (EntitlementsInline,)
-    readonly_fields = ("created_at", "updated_at", "created_by", "deleted_at")
+    # Deletion and activity have a reason, a preview, and rules of their commands: they
+    # are changed on the pages Details and Access.
+    readonly_fields = (
+        *("is_active", "deleted_at"),
+        *("created_at", "updated_at", "created_by"),
+    )
     fieldsets = (
         (
             None,
@@ -374,7 +423,7 @@ class ApiKeyForm(forms.ModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ConfirmedWritesAdmin, VisibleRowsAdmin):
+class ApiKeyAdmin(VisibleRowsAdmin):
     """The admin page that lists API keys and revokes them.
 
     Keys are created and rotated on the page of API keys, which shows a new one once.

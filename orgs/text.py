@@ -40,3 +40,8 @@ def read_boolean(text: str, *, field: str) -> bool:
         raise DomainError(
             f"`{field}` is {text[:50]!r}; it must be true or false.", fields=(field,)
         ) from None
+
+
+def plain_lines(text: str) -> str:
+    """Return a text with one kind of line break, and without NUL, which CSV refuses."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\ufffd")

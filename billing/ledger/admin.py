@@ -10,10 +10,10 @@ from billing.ledger.commands.credits import lock_account, set_free_balance
 from billing.ledger.commands.limits import change_limit
 from billing.models import BillingAccount, SpendingLimit
 from billing.signals import terms_changed
-from orgs.admin import ConfirmedWritesAdmin, VisibleRowsAdmin
+from orgs.admin import VisibleRowsAdmin
 
 
-class _OrganizationOwnedAdmin(ConfirmedWritesAdmin, VisibleRowsAdmin):
+class _OrganizationOwnedAdmin(VisibleRowsAdmin):
     list_select_related = ("organization",)
     search_fields = ("organization__search_text__key_contains",)
     ordering = ("organization_id",)

@@ -1,7 +1,6 @@
 """All tables of the app, with the history that triggers write."""
 
 
-import orgs.models.fields
 import datetime
 import django.contrib.postgres.constraints
 import django.contrib.postgres.fields
@@ -18,6 +17,7 @@ import orgs.models.search
 from django.conf import settings
 from django.db import migrations, models
 
+from billing.migrations import _guards
 from orgs.migrations._at_once import AtOnce
 
 
@@ -1592,4 +1592,5 @@ class Migration(migrations.Migration):
             model_name='customerlinkevent',
             index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='customerlink_event_newest'),
         ),
+        migrations.RunSQL(_guards.CUSTOMER_LINKS, _guards.DROP_CUSTOMER_LINKS),
     ]

@@ -4,6 +4,7 @@ from typing import Any
 
 from anyio.to_thread import run_sync
 from django.conf import settings
+from django.db import close_old_connections
 from mcp.server.mcpserver import Context
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import HTTPConnection
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from config.mcp.api_calls import ApiCaller, require_active_key
 from config.mcp.server import build_server
 from orgs.access.addresses import client_address
+from orgs.access.credentials import refuse_key
 from orgs.errors import DomainError, Unauthorized
 
 PATH = "/mcp"
@@ -93,7 +95,14 @@ def require_key(connection: HTTPConnection) -> None:
     caller = caller_of(connection)
     if not caller.key:
         raise Unauthorized(_MISSING)
-    require_active_key(caller)
+    try:
+        require_active_key(caller)
+    except Unauthorized:
+        try:
+            refuse_key(caller.key, caller.address)
+        finally:
+            close_old_connections()  # outside of a request nothing else returns them
+        raise
 
 
 def _refusal(error: DomainError) -> JSONResponse:

@@ -19,11 +19,11 @@ from django.utils import timezone
 from ninja.utils import check_csrf
 
 from orgs.access.actors import actor_of
-from orgs.access.addresses import client_address
+from orgs.access.addresses import address_block, client_address
 from orgs.access.attempts import counted_attempt, remember_address
 from orgs.access.backends import RoleBackend
 from orgs.access.key_use import note_use
-from orgs.access.limits import count_wrong_key
+from orgs.access.limits import count_wrong_key, count_wrong_key_from
 from orgs.access.permissions import row_id
 from orgs.access.principals import Principal, principal_of
 from orgs.access.reauthentication import require_recent_authentication
@@ -39,7 +39,7 @@ from orgs.errors import Forbidden, SingleSignOnRequired, TwoFactorRequired
 from orgs.models import ApiKey, User
 from orgs.queries.accounts import find_account
 from orgs.queries.key_lookup import KeyFacts, find_key
-from orgs.security_log import Kind, record
+from orgs.security_log import Kind, Origin, coming_from, record
 
 TOKEN_LIFETIME = timedelta(hours=1)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -80,6 +80,17 @@ def _authorization_principal(request: HttpRequest, header: str) -> Principal | N
         case "basic":
             return _basic_principal(request, value)
     return None
+
+
+def refuse_key(text: str, address: str) -> None:
+    """Record and count a key that is not valid, of a call beside the API itself.
+
+    Raises `RateLimited` after too many from one address.
+    """
+    origin = Origin(find_address=lambda: address, block_of=address_block)
+    with coming_from(origin):
+        record(Kind.API_KEY_REFUSED, account="any", details=_key_start(text))
+    count_wrong_key_from(address)
 
 
 def _key_principal(request: HttpRequest, text: str) -> Principal | None:

@@ -50,10 +50,18 @@ def count_call(
 def count_wrong_key(request: HttpRequest) -> None:
     """Count a call with an API key or login token that is not valid.
 
+    Raises `RateLimited` as `count_wrong_key_from` does.
+    """
+    count_wrong_key_from(client_address(request))
+
+
+def count_wrong_key_from(address: str) -> None:
+    """Count a wrong key from an address.
+
     Raises `RateLimited` after too many from one address in a minute. Without Valkey
     they are only logged: keys are too long to be guessed.
     """
-    name = f"wrong-keys:{address_block(client_address(request))}"
+    name = f"wrong-keys:{address_block(address)}"
     try:
         _acquire_token(_limiter(name, WRONG_KEYS_PER_MINUTE, _MINUTE_SECONDS))
     except redis.RedisError as error:

@@ -61,6 +61,14 @@ def write_invitation(user: User, *, invited_by: str) -> AccountEmail | None:
     return write_email(user, kind, user.email, invited_by=invited_by)
 
 
+def count_recent_member_emails(invited_by: str) -> int:
+    """Return how many emails to new members a person caused within the last hour."""
+    since = timezone.now() - timedelta(hours=1)
+    kind = AccountEmail.Kind.MEMBER_ADDED
+    rows = AccountEmail.objects.filter(kind=kind, created_at__gt=since)
+    return rows.filter(facts__invited_by=invited_by).count()
+
+
 def write_member_email(
     member: Member, organization: Organization, *, invited_by: str
 ) -> AccountEmail:
@@ -68,7 +76,6 @@ def write_member_email(
     facts = {
         "organization": organization.name,
         "role": member.get_role_display(),
-        "name": member.name,
         "invited_by": invited_by,
     }
     kind = AccountEmail.Kind.MEMBER_ADDED

@@ -6,10 +6,16 @@ from typing import Any
 import pghistory
 from django.db import transaction
 
-from orgs.commands.account_emails import write_member_email
+from orgs.commands.account_emails import (
+    count_recent_member_emails,
+    write_member_email,
+)
 from orgs.commands.editing import add_member, add_project, change_person, remove_person
 from orgs.commands.proofs import ChangedMeanwhile, Values, is_signed
+from orgs.errors import Conflict
 from orgs.models import Member, Organization, Project
+
+EMAILS_AN_HOUR = 20  # of one person: the product is no relay for messages
 
 
 @transaction.atomic
@@ -23,8 +29,14 @@ def invite_member(
 ) -> Member:
     """Add a member, or restore a removed one; a worker sends them an email if asked.
 
-    Raises `Conflict` for an active member.
+    Raises `Conflict` for an active member, and after many emails of one person.
     """
+    if sends_email and count_recent_member_emails(invited_by) >= EMAILS_AN_HOUR:
+        raise Conflict(
+            f"You have sent {EMAILS_AN_HOUR} of these emails within an hour. Add the"
+            " member without one, or wait.",
+            fields=("sends_email",),
+        )
     member = add_member(organization, external_id=external_id, values=values)
     if sends_email and member.email:
         write_member_email(member, organization, invited_by=invited_by)

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import StringIO
 from typing import Any
 
 from django import forms
@@ -13,9 +12,10 @@ from django.core.validators import validate_email
 from orgs.models import Member
 from orgs.models.fields import validate_text
 from orgs.models.people import MemberRole
+from orgs.text import plain_lines
 from orgs.web.edits import EditForm
 
-MAX_LINES, MAX_BYTES = 500, 256 << 10
+MAX_LINES, MAX_BYTES, MAX_LINE_LENGTH = 500, 256 << 10, 2_000
 _COLUMNS = ("email", "name", "role", "external_id")
 _ROLES = [(role.value, role.label) for role in MemberRole]
 
@@ -127,13 +127,15 @@ class MemberListForm(forms.Form):
         """Require lines, and not too many of them."""
         data = super().clean() or {}
         text = data.get("file") or data.get("lines") or ""
-        data["text"] = text
+        data["text"] = text = plain_lines(text)
         if self.errors:
             return data
         if not text.strip():
             self.add_error("lines", "Enter a line, or choose a file.")
         elif sum(1 for line in text.splitlines() if line.strip()) > MAX_LINES + 1:
             self.add_error("lines", f"At most {MAX_LINES} lines at once.")
+        elif max(map(len, text.splitlines())) > MAX_LINE_LENGTH:
+            self.add_error("lines", "A line is too long.")
         return data
 
     def read(self, active: set[str]) -> list[MemberLine]:
@@ -156,7 +158,7 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield line numbers and cells by column, without empty lines and the header."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     separator = max(",;\t", key=first.count)
-    reader = csv.reader(StringIO(text.replace("\x00", "\ufffd")), delimiter=separator)
+    reader = csv.reader(text.splitlines(), delimiter=separator)
     columns: tuple[str, ...] = ()
     for cells in reader:
         row = [cell.strip() for cell in cells]

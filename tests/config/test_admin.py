@@ -38,6 +38,11 @@ GATED = [
 ]
 
 
+def proof(client: Client, url: str) -> str:
+    """Return what the form of a row shows that it began with."""
+    return str(client.get(url).context["adminform"].form["before"].value())
+
+
 def listed(model: str) -> str:
     return reverse(f"admin:{model}_changelist")
 
@@ -217,9 +222,8 @@ def test_a_key_is_revoked_for_good(acme: WhiteLabel, client: Client) -> None:
     key.refresh_from_db()
     url = reverse("admin:orgs_apikey_change", args=[key.pk])
 
-    client.post(
-        url, dict.fromkeys(("revoked_at_0", "revoked_at_1"), "") | {"name": "x"}
-    )
+    empty = dict.fromkeys(("revoked_at_0", "revoked_at_1"), "")
+    client.post(url, empty | {"name": "x", "before": proof(client, url)})
 
     again = ApiKey.objects.get()
     assert key.revoked_at == NOW
@@ -272,7 +276,7 @@ def test_a_changed_amount_raises_the_version_of_a_limit(
 
     versions = []
     for amount in ("100", "250", "250"):
-        client.post(url, {"amount": amount})
+        client.post(url, {"amount": amount, "before": proof(client, url)})
         versions.append(SpendingLimit.objects.get().version)
 
     assert versions == [1, 2, 2]

@@ -9,11 +9,13 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from billing.access.commands.organizations import change_availability
+from billing.access.decision import MESSAGES
 from billing.access.forms import AvailabilityForm
 from billing.access.queries.explanations import reason_facts
 from billing.access.queries.facts import list_access_details
 from billing.access.texts import reason_text
 from orgs import access
+from orgs.access import Principal
 from orgs.catalog import Scope
 from orgs.models import Organization
 from orgs.web.http import OrgRequest, page_or_fragment
@@ -79,7 +81,9 @@ def access_page(request: OrgRequest, organization_id: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, organization, form, {}, status=422)
     if request.POST.get("step") != "apply":
-        return _page(request, organization, form, _preview(organization, change))
+        preview = _preview(organization, change, principal)
+        return _page(request, organization, form, preview)
+    access.require_recent_authentication(request)
     change_availability(organization, change.name, note=form.cleaned_data["note"])
     messages.success(request, change.done)
     return redirect("billing:access", organization_id)
@@ -95,7 +99,9 @@ def _new_form(organization: Organization) -> AvailabilityForm:
     return AvailabilityForm(initial={"change": _possible_change(organization).name})
 
 
-def _preview(organization: Organization, change: _Change) -> dict[str, Any]:
+def _preview(
+    organization: Organization, change: _Change, principal: Principal
+) -> dict[str, Any]:
     """Return the reasons to refuse access that remain after the change."""
     now = timezone.now()
     details = list_access_details([organization.pk], now=now)[organization.pk]
@@ -106,8 +112,12 @@ def _preview(organization: Organization, change: _Change) -> dict[str, Any]:
     }
     zone = organization.white_label.zone
     codes = details.case.with_facts(**changed[change.name]).refused_codes(now)
+    shows_money = Scope.BILLING_READ in principal.scopes
     remaining = [
-        reason_text(code, reason_facts(code, details, now), zone) for code in codes
+        reason_text(code, reason_facts(code, details, now), zone)
+        if shows_money
+        else MESSAGES[code]
+        for code in codes
     ]
     return {"is_preview": True, "codes_after": codes, "remaining": remaining}
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from billing.ledger.queries.facts import BillingFacts, billing_facts
 from billing.models import Subscription
@@ -24,6 +25,12 @@ from orgs.models import Organization
 from orgs.web.templatetags.display import defined
 
 _BRIEF = 28  # characters of a badge in a column
+# The texts of other kinds may have amounts.
+_WITHOUT_AMOUNTS = frozenset({
+    *GROUPS[ReasonGroup.TRIALS],
+    ReasonKind.ENTITLEMENT, ReasonKind.ENTITLEMENT_FORECAST, ReasonKind.PAUSED,
+    ReasonKind.NO_USAGE, ReasonKind.INACTIVE, ReasonKind.INTEGRATION_FAILING,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,11 @@ class Badge:
 
 
 def list_badges(
-    organization: Organization, *, now: datetime, facts: BillingFacts | None = None
+    organization: Organization,
+    *,
+    now: datetime,
+    facts: BillingFacts | None = None,
+    shows_money: bool = True,
 ) -> list[Badge]:
     """Return the badges of one organization.
 
@@ -44,7 +55,7 @@ def list_badges(
     """
     facts = facts or billing_facts([organization.pk])[organization.pk]
     need = list_reasons([organization.pk], now=now).get(organization.pk)
-    return build_badges(organization, facts, need, now=now)
+    return build_badges(organization, facts, need, now=now, shows_money=shows_money)
 
 
 def build_badges(
@@ -54,20 +65,23 @@ def build_badges(
     *,
     now: datetime,
     is_brief: bool = False,
+    shows_money: bool = True,
 ) -> list[Badge]:
     """Return the badge of the plan, and one of each reason, the heaviest first.
 
     The reasons are those of Needs action: an open one has the tone of its severity, and
     a snoozed one, which comes last, has none. `is_brief` names the kind of a reason
-    where its text is too long for a column.
+    where its text is too long for a column, and without `shows_money` also where the
+    text may have amounts.
     """
     reasons = need.reasons if need else []
     snoozed = need.snoozed if need else []
+    style = _Style(now, is_brief, shows_money)
     return [
         *([Badge("Deleted", "bad")] if organization.deleted_at else []),
         *_plan(facts, [*reasons, *snoozed]),
-        *(_open(reason, organization, now, is_brief=is_brief) for reason in reasons),
-        *(_snoozed(reason, organization, now, is_brief=is_brief) for reason in snoozed),
+        *(_open(reason, organization, style) for reason in reasons),
+        *(_snoozed(reason, organization, style) for reason in snoozed),
     ]
 
 
@@ -81,29 +95,33 @@ def _plan(facts: BillingFacts, reasons: Sequence[Reason]) -> list[Badge]:
     return [] if is_stated else [Badge("Trial")]
 
 
-def _text(
-    reason: Reason, organization: Organization, now: datetime, *, is_brief: bool
-) -> str:
-    text = reason_text(reason, organization.white_label, now)
-    is_long = is_brief and len(text) > _BRIEF
+class _Style(NamedTuple):
+    """How reasons are worded."""
+
+    now: datetime
+    is_brief: bool
+    shows_money: bool
+
+
+def _text(reason: Reason, organization: Organization, style: _Style) -> str:
+    if not style.shows_money and reason.kind not in _WITHOUT_AMOUNTS:
+        return reason.definition.label
+    text = reason_text(reason, organization.white_label, style.now)
+    is_long = style.is_brief and len(text) > _BRIEF
     return reason.definition.label if is_long else text
 
 
-def _open(
-    reason: Reason, organization: Organization, now: datetime, *, is_brief: bool
-) -> Badge:
+def _open(reason: Reason, organization: Organization, style: _Style) -> Badge:
     label = organization.white_label
-    text = _text(reason, organization, now, is_brief=is_brief)
+    text = _text(reason, organization, style)
     tone = TONES[reason.severity]
     if reason.kind is ReasonKind.TRIAL_ENDING and reason.at is not None:
-        days = days_until(reason.at, now, label.zone)
+        days = days_until(reason.at, style.now, label.zone)
         number, id_ = "organization.trial_days_left", organization.pk
         return Badge(text, tone, defined(text, days, "days", number=number, of=id_))
     return Badge(text, tone)
 
 
-def _snoozed(
-    reason: Reason, organization: Organization, now: datetime, *, is_brief: bool
-) -> Badge:
-    text = _text(reason, organization, now, is_brief=is_brief)
+def _snoozed(reason: Reason, organization: Organization, style: _Style) -> Badge:
+    text = _text(reason, organization, style)
     return Badge(f"{text}, snoozed")

@@ -188,6 +188,7 @@ def fleet_page(
     *,
     scope: str,
     size: int = PAGE_SIZE,
+    shows_money: bool = True,
 ) -> FleetPage:
     """Return a page of the visible organizations.
 
@@ -207,7 +208,7 @@ def fleet_page(
         fetch=fetch,
     )
     return FleetPage(
-        rows=_build_rows(page.rows),
+        rows=_build_rows(page.rows, shows_money=shows_money),
         next_cursor=page.next_cursor,
         previous_cursor=page.previous_cursor,
     )
@@ -228,7 +229,7 @@ def list_ids(
 
 
 def iterate_rows(
-    visible: OrganizationQuerySet, ids: Sequence[int]
+    visible: OrganizationQuerySet, ids: Sequence[int], *, shows_money: bool = True
 ) -> Iterator[FleetRow]:
     """Yield the rows of these organizations, in this order, as far as still visible.
 
@@ -240,11 +241,14 @@ def iterate_rows(
         chunk = ids[start : start + _ROWS_AT_ONCE]
         by_id = organizations.in_bulk(list(chunk))
         rows = [by_id[id_] for id_ in chunk if id_ in by_id]
-        yield from _build_rows(rows, computes_ranges=True)
+        yield from _build_rows(rows, computes_ranges=True, shows_money=shows_money)
 
 
 def _build_rows(
-    organizations: Sequence[Organization], *, computes_ranges: bool = False
+    organizations: Sequence[Organization],
+    *,
+    computes_ranges: bool = False,
+    shows_money: bool,
 ) -> list[FleetRow]:
     now = timezone.now()
     today = {
@@ -281,6 +285,7 @@ def _build_rows(
                 needs.get(organization.id),
                 now=now,
                 is_brief=True,
+                shows_money=shows_money,
             ),
         )
         for organization in organizations

@@ -88,7 +88,12 @@ def organization_list(request: OrgRequest) -> HttpResponse:
     labels = access.visible_white_labels(principal)
     filters = read_filters(request.GET, labels, principal.scopes)
     visible = access.visible(principal)
-    page = fleet_page(visible, filters, scope=principal.name)
+    page = fleet_page(
+        visible,
+        filters,
+        scope=principal.name,
+        shows_money=Scope.BILLING_READ in principal.scopes,
+    )
     request_bands((r.organization.pk, r.estimate) for r in page.rows if r.estimate)
     base = reverse("billing:organization_list")
     is_fragment = wants_fragment(request)

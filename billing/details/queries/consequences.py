@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
+from billing.access.decision import MESSAGES
 from billing.access.queries.explanations import explain_access
 from billing.alerts.queries.statuses import AlertStatus, Status, list_statuses
 from metrics.queries.daily_metrics import (
@@ -58,29 +59,38 @@ class _State:
 
 
 def preview_change(
-    organization: Organization, change: Callable[[], object], *, now: datetime
+    organization: Organization,
+    change: Callable[[], object],
+    *,
+    now: datetime,
+    shows_money: bool,
 ) -> Consequences:
     """Return what a change would cause; nothing of it remains.
 
     The rows that it changes are locked meanwhile. Raises what the change raises.
+    Without `shows_money`, reasons and alerts are named without amounts.
     """
-    before = _measure(organization, now)
+    before = _measure(organization, now, shows_money=shows_money)
     with transaction.atomic():
         change()
         rows = Organization.objects.select_related("white_label")
-        after = _measure(rows.get(pk=organization.pk), now)
+        changed = rows.get(pk=organization.pk)
+        after = _measure(changed, now, shows_money=shows_money)
         transaction.set_rollback(True)
     return _compare(before, after)
 
 
-def _measure(organization: Organization, now: datetime) -> _State:
+def _measure(organization: Organization, now: datetime, *, shows_money: bool) -> _State:
     today = day_of(now, organization.white_label.zone)
     statuses = list_statuses(organization.pk, now=now)
     access = explain_access(organization, now=now)
     return _State(
         entitlement_usage(organization, today=today),
         {(status.kind.slug, status.subject): status for status in statuses},
-        [reason.message for reason in access.reasons],
+        [
+            reason.message if shows_money else MESSAGES[reason.code]
+            for reason in access.reasons
+        ],
     )
 
 

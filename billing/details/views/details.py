@@ -89,6 +89,8 @@ def edit_section(request: OrgRequest, organization_id: int, slug: str) -> HttpRe
     form = _form(organization, slug, request.POST, is_preview=is_preview)
     if not form.is_valid():
         return _page(request, organization, _card(organization, slug, form), status=422)
+    if not is_preview:
+        access.require_recent_authentication(request)
     act = _preview if is_preview else _save
     try:
         return act(request, organization, slug, form)
@@ -111,6 +113,7 @@ def undo(request: OrgRequest, organization_id: int) -> HttpResponse:
     if offered is None:
         messages.warning(request, "It is too late to undo. Edit the values instead.")
         return redirect("billing:details", organization_id)
+    access.require_recent_authentication(request)
     section = SECTIONS[offered.subject.partition(":")[2]]
     withdraw_undo(request)
     try:
@@ -154,7 +157,10 @@ def _preview(
     form.require_unchanged()
     section, values = SECTIONS[slug], _values(slug, form)
     preview = preview_change(
-        organization, lambda: section.write(organization, values), now=timezone.now()
+        organization,
+        lambda: section.write(organization, values),
+        now=timezone.now(),
+        shows_money=request.user.has_perm("billing.view_invoice"),
     )
     card = _card(organization, slug, form, preview=preview)
     return _page(request, organization, card)

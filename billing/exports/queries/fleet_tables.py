@@ -77,7 +77,8 @@ def _organization_keys(selection: Selection, limit: int | None) -> Sequence[int]
 
 
 def _organizations(selection: Selection, keys: Sequence[int]) -> Iterator[Row]:
-    for row in iterate_rows(_visible(selection), keys):
+    shows_money = Scope.BILLING_READ in selection.scopes
+    for row in iterate_rows(_visible(selection), keys, shows_money=shows_money):
         yield organization_cells(row)
 
 

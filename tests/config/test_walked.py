@@ -1,0 +1,166 @@
+"""What an attacker tried by hand, kept as tests: each was possible once."""
+
+import logging
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.models import CustomerLink
+from config.log_filters import MaskedLinks
+from orgs.models import Member, Organization, User, WhiteLabel
+from tests.factories import NOW, make_user
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
+
+
+@pytest.fixture(autouse=True)
+def people(acme: WhiteLabel) -> None:
+    make_user("support", "support")
+    make_user("finance", "finance")
+    make_user("operator", "operator")
+
+
+def of(name: str) -> Client:
+    client = Client()
+    client.force_login(User.objects.get(username=name))
+    return client
+
+
+def form_data(client: Client, url: str, **changes: Any) -> dict[str, Any]:
+    """Return what the form of an admin page would send, with its inlines."""
+    context = client.get(url).context
+    form = context["adminform"].form
+    sets = [inline.formset for inline in context["inline_admin_formsets"]]
+    data = {bound.html_name: bound.value() for bound in form}
+    for formset in sets:
+        parts = [formset.management_form, *formset.forms]
+        data |= {b.html_name: b.value() for part in parts for b in part}
+    return {k: v for k, v in (data | changes).items() if v is not None}
+
+
+def test_the_admin_neither_deletes_nor_deactivates(org: Organization) -> None:
+    client = of("support")
+    url = reverse("admin:orgs_organization_change", args=[org.pk])
+    ended = {"deleted_at_0": "2026-11-30", "deleted_at_1": "23:30", "is_active": ""}
+    assert client.post(url, form_data(client, url, **ended)).status_code == 302
+
+    org.refresh_from_db()
+    assert (org.deleted_at, org.is_active) == (None, True)
+
+
+def test_the_admin_overwrites_no_other_editor(org: Organization) -> None:
+    client = of("operator")
+    url = reverse("admin:orgs_organization_change", args=[org.pk])
+    opened = form_data(client, url, name="From the admin")
+    Organization.objects.filter(pk=org.pk).update(rate_limit=55_555)
+
+    answer = client.post(url, opened)
+    assert answer.status_code == 200
+    assert "Another person changed this" in answer.content.decode()
+    org.refresh_from_db()
+    assert (org.name, org.rate_limit) == ("Org-7", 55_555)
+    assert client.post(url, form_data(client, url, name="X")).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("person", "page"),
+    [
+        ("finance", "admin:metrics_rate_add"),
+        ("operator", "admin:orgs_whitelabel_change"),
+        ("support", "admin:orgs_organization_change"),
+        ("support", "admin:orgs_member_add"),
+        ("support", "billing:edit_details"),
+        ("support", "billing:access"),
+    ],
+)
+def test_a_write_long_after_the_login_asks_for_a_proof(
+    org: Organization, frozen: Any, person: str, page: str
+) -> None:
+    client = of(person)
+    ids = {"admin:orgs_whitelabel_change": [org.white_label_id]}
+    arguments: list[Any] = ids.get(page, [] if page.endswith("_add") else [org.pk])
+    if page == "billing:edit_details":
+        arguments = [org.pk, "name"]
+    frozen.shift(3_600 - 60)
+    data = {"name": "X", "reason": "x", "note": "x", "step": "apply"}
+    data |= {"change": "deactivate", "external_id": "x"}
+    answer = client.post(reverse(page, args=arguments), data)
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("/accounts/reauthenticate/")
+    org.refresh_from_db()
+    assert (org.name, org.is_active) == ("Org-7", True)
+
+
+def test_shortcuts_by_numbers_of_tables_lead_nowhere() -> None:
+    assert of("support").get("/admin/r/1/1/").status_code == 404
+
+
+@pytest.mark.parametrize("lines", ["a@b.example,x\rb@c.example,y", "a" * 200_000])
+def test_pasted_members_are_refused_or_read(org: Organization, lines: str) -> None:
+    url = reverse("orgs:add_members", args=[org.pk])
+    answer = of("support").post(url, {"lines": lines, "step": "save"})
+
+    assert answer.status_code in {302, 422}
+    assert Member.objects.count() == (2 if answer.status_code == 302 else 0)
+
+
+def test_one_person_sends_few_emails_to_members(org: Organization) -> None:
+    client, url = of("support"), reverse("orgs:add_person", args=[org.pk, "members"])
+    statuses = [
+        client.post(
+            url, {"email": f"u{i}@x.example", "role": "member", "sends_email": "on"}
+        ).status_code
+        for i in range(21)
+    ]
+
+    assert statuses == [302] * 20 + [422]
+    assert Member.objects.count() == 20
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/customer/page_secret/",
+        "/unsubscribe/secret:secret/",
+        "/accounts/password/reset/key/q-secret/",
+        "/accounts/confirm-email/secret/",
+    ],
+)
+def test_tokens_of_links_are_in_no_log_line(path: str) -> None:
+    record = logging.LogRecord("x", 30, "f", 1, "Not Found: %s", (path,), None)
+    MaskedLinks().filter(record)
+
+    assert "secret" not in record.getMessage()
+    assert record.getMessage().startswith("Not Found: /")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update billing_customerlink set revoked_at = null",
+        "update billing_customerlink set expires_at = '2199-01-01'",
+        "update billing_customerlink set token_hash = 'x'",
+        "delete from billing_customerlink",
+    ],
+)
+def test_no_statement_revives_a_customer_link(org: Organization, change: str) -> None:
+    CustomerLink.objects.create(
+        organization=org,
+        name="Link",
+        created_by_name="ann",
+        created_at=NOW,
+        expires_at=NOW,
+        revoked_at=timezone.now(),
+        token_hash=b"1" * 32,
+    )
+    with (
+        pytest.raises(IntegrityError, match="customer link"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(change)
