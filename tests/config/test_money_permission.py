@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 from django.contrib import admin
@@ -9,7 +10,9 @@ from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 
+from billing.alerts.commands.evaluation import evaluate_all_measures
 from billing.exports.queries.registry import TABLES
+from billing.ledger.commands.limits import change_limits
 from billing.models import SavedView
 from config.openapi.document import document
 from orgs.access import issue_token
@@ -21,7 +24,7 @@ from tests.support.snapshots import snapshot
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 # Amounts with a currency, what `fill_console` writes, and amounts with a value in JSON.
 AMOUNT = re.compile(
-    r"[$€£]\s?\d|64\.05|\b(?:500|900|600|610|40|250)\.00\b|0\.0123|739\.8|371\.5|555\.7"
+    r"[$€£]\s?\d|64\.05|\b(?:30|500|900|600|610|40|250)\.00\b|0\.0123|739\.8|371\.5|555\.7"
     r"|\bcost_30_days\b|\bnext_limit\b"
     r'|"[a-z_A-Z]*(?:cost|price(?!d)|amount|balance|savings)[a-z_A-Z]*": ?"?-?[0-9]'
 )
@@ -34,6 +37,8 @@ LIST = "/organizations/"
 @snapshot
 def filled(org: Organization) -> Organization:
     fill_console(org)
+    change_limits(org.pk, soft=Decimal(30), hard=Decimal(40))  # both are reached
+    evaluate_all_measures([org.pk])
     return org
 
 
@@ -156,3 +161,13 @@ def test_a_key_without_billing_reads_no_costs(filled: Organization) -> None:
     assert not AMOUNT.search(usage)
     assert not AMOUNT.search(table)
     assert '"quantity"' in usage
+
+
+def test_reasons_are_named_without_their_amounts(
+    filled: Organization, reader: User
+) -> None:
+    for url in (f"/organizations/{filled.pk}/usage/", LIST, "/organizations.csv"):
+        answer = signed_in(reader).get(url)
+        text = b"".join(answer) if answer.streaming else answer.content
+        assert b"ard limit reached" in text
+        assert not AMOUNT.search(text.decode())
