@@ -212,6 +212,7 @@ def _pages(org: Organization) -> list[str]:
         *(f"{one}{tab}" for tab in ("people/", "history/")),
         "/components/",
         *(f"{one}{tab}" for tab in ("alerts/", "periods/")),
+        *(f"{one}{tab}" for tab in ("customer-links/", "view-as/")),
         "/api/docs",
         "/accounts/2fa/",
         "/admin/",
@@ -511,6 +512,12 @@ def test_a_server_error_keeps_the_panel_and_shows_an_alert(
     expect(inside.get_by_role("alert")).to_contain_text("r-7")
     expect(inside.locator("#costs-panel")).not_to_have_attribute("aria-busy", "true")
     _title(inside).to_contain_text("$11.50 in 30 days")
+
+    inside.unroute("**/*range=7d*")
+    inside.get_by_role("button", name="Retry").click()
+
+    _title(inside).to_contain_text("$6.00 in 7 days")
+    expect(inside.get_by_role("alert")).to_have_count(0)
 
 
 def test_a_missing_fragment_is_answered_with_a_fragment(client_in: Client) -> None:
