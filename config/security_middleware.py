@@ -17,6 +17,8 @@ from orgs.security_log import (
 )
 
 _LONGEST_QUERY = 200
+# The path of a customer page has its token, which no log may have.
+_UNRECORDED = ("/static/", "/customer/")
 
 
 class SecurityLogMiddleware:
@@ -42,7 +44,7 @@ def _is_refusal(request: HttpRequest, response: HttpResponseBase) -> bool:
     if response.status_code == HTTPStatus.NOT_FOUND:
         match = request.resolver_match
         has_id = match is not None and bool(match.kwargs or match.args)
-        return has_id and not request.path.startswith("/static/")
+        return has_id and not request.path.startswith(_UNRECORDED)
     return response.status_code == HTTPStatus.FORBIDDEN
 
 

@@ -90,6 +90,8 @@ def _refuse(request: HttpRequest, status: int, wait: float = 0) -> HttpResponse:
     response = render(request, _REFUSED, {"status": status}, status=status)
     if wait:
         response["Retry-After"] = str(math.ceil(wait))
+    # Django would log the path, which has a token that may open the page later.
+    response._has_been_logged = True  # type: ignore[attr-defined]
     return _seal(response)
 
 

@@ -227,6 +227,22 @@ def test_an_email_of_a_revoked_link_is_not_sent(org: Organization) -> None:
     assert (row.state, mail.outbox) == ("failed", [])
 
 
+def test_no_log_has_a_token(
+    org: Organization,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("billing.customer_pages.views.page.PER_MINUTE", 1)
+    path, ann = make(org), of("ann")
+    assert [ann.get(path).status_code for _ in range(2)] == [200, 429]
+    delete(org)
+    assert ann.get(path, REMOTE_ADDR="10.0.0.2").status_code == 404
+
+    assert path not in caplog.text
+    events = SecurityEvent.objects.filter(details__path__startswith="/customer/")
+    assert not events.exists()
+
+
 def test_too_many_requests_wait(
     org: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
