@@ -1,5 +1,6 @@
 """Forms for spending limits, alert recipients and snoozing."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,11 +12,12 @@ from django.core.validators import validate_email
 from billing.alerts.queries.recipients import endpoints_of
 from billing.models import AlertRecipient, AlertSettings, SpendingLimit
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
+from orgs.access.permissions import row_id
 from orgs.models import Member, Organization
 
 _MAX_ADDRESSES = 50
 _MAX_NOTE_LENGTH = 1_000
-_MAX_MEMBERS = 200
+_MEMBERS_FOUND = 20  # of a search, or of the newest members without one
 _SNOOZE_HOURS = {
     "24": "1 day",
     "72": "3 days",
@@ -110,11 +112,15 @@ class RecipientsForm(forms.Form):
         help_text=f"One per line, at most {_MAX_ADDRESSES}.",
     )
 
-    def __init__(self, *args: Any, organization: Organization, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, organization: Organization, search: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         email = organization.billing_email or "not set"
         self.fields["notifies_billing_email"].label = f"Billing email ({email})"
-        members = _member_choices(organization)
+        sent = self.data.getlist("members") if self.is_bound else []  # type: ignore[attr-defined]  # a QueryDict
+        chosen = [*self.initial.get("members", ()), *sent]
+        members = _member_choices(organization, chosen, search)
         self.fields["members"].choices = members  # type: ignore[attr-defined]
         if not members:
             del self.fields["members"]
@@ -141,14 +147,26 @@ class RecipientsForm(forms.Form):
         return addresses
 
 
-def _member_choices(organization: Organization) -> list[tuple[str, str]]:
+def _member_choices(
+    organization: Organization, chosen: Sequence[str], search: str
+) -> list[tuple[str, str]]:
+    """Return the members to choose from: those that are chosen, then those found.
+
+    An organization may have 100,000 members: the others are found by a search.
+    """
     rows = Member.objects.filter(organization=organization, deleted_at=None)
-    members = rows.exclude(email="").order_by("name", "email", "id")
+    rows = rows.exclude(email="")
+    ids = [int(id_) for id_ in chosen if row_id(id_)]
+    matching = rows.exclude(pk__in=ids)
+    for word in search.split():
+        matching = matching.filter(search_text__key_contains=word)
+    members = [
+        *rows.filter(pk__in=ids).order_by("name", "email", "id"),
+        *matching.order_by("-added_at", "-id")[:_MEMBERS_FOUND],
+    ]
     return [
-        (str(id_), f"{name or email} · {email}")
-        for id_, name, email in members.values_list("id", "name", "email")[
-            :_MAX_MEMBERS
-        ]
+        (str(member.pk), f"{member.name or member.email} · {member.email}")
+        for member in members
     ]
 
 

@@ -62,6 +62,7 @@ from orgs.web.http import OrgRequest, page_or_fragment
 
 _PAGE = "billing/alerts/alerts.html"
 _PAGE_SIZE = 20
+_LONGEST_SEARCH = 200
 
 
 def alerts(request: OrgRequest, organization_id: int) -> HttpResponse:
@@ -231,13 +232,20 @@ def _tab(
         "is_snoozed": snoozed_until is not None and snoozed_until > now,
         "opted_out": list(opted_out.order_by("id")),
         "recipients_form": RecipientsForm(
-            initial=initial_recipients(organization), organization=organization
+            initial=initial_recipients(organization),
+            organization=organization,
+            search=_member_search(query),
         ),
+        "member_search": _member_search(query),
         "snooze_form": SnoozeForm(),
         "limits_form": LimitsForm(initial=_initial_limits(organization, query)),
         **_simulation(organization, query),
         **_statuses(list_statuses(id_, now=now, recipients=recipients)),
     }
+
+
+def _member_search(query: QueryDict) -> str:
+    return query.get("member", "").replace("\x00", "")[:_LONGEST_SEARCH]
 
 
 def _initial_limits(organization: Organization, query: QueryDict) -> dict[str, str]:

@@ -256,6 +256,28 @@ def test_recipients_are_chosen(ann: Organization) -> None:
     assert AlertRecipient.objects.count() == 3
 
 
+def test_members_are_searched_among_many(ann: Organization) -> None:
+    Member.objects.bulk_create(
+        Member(
+            organization=ann,
+            external_id=f"m-{i}",
+            email=f"m{i}@example.com",
+            name=f"Mia {i}",
+            added_at=NOW,
+        )
+        for i in range(150)
+    )
+    client = as_("finance", ann.white_label)
+    page = client.get(tab(ann), {"member": "MIA 117"})
+    [(id_, label)] = page.context["recipients_form"].fields["members"].choices
+    assert label == "Mia 117 · m117@example.com"
+
+    assert client.post(tab(ann, "recipients/"), {"members": [id_]}).status_code == 302
+    choices = client.get(tab(ann)).context["recipients_form"].fields["members"].choices
+    assert choices[0][0] == id_
+    assert len(choices) == 21
+
+
 def test_a_snooze_is_shown_and_can_be_ended(ann: Organization) -> None:
     client = as_("finance", ann.white_label)
     client.post(tab(ann, "snooze/"), {"hours": "24"})
