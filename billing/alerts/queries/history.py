@@ -54,14 +54,21 @@ def list_fleet_alerts(
     white_label_ids: Sequence[int],
     *,
     states: Collection[str] = _UNSENT,
+    kind: str = "",
+    search: str = "",
     before: int | None = None,
     limit: int = 50,
 ) -> list[Alert]:
     """Return alerts of all organizations of white labels, newest first.
 
-    Each comes with its organization.
+    Each comes with its organization. `search` are words of the organization's name,
+    IDs, or addresses.
     """
     rows = Alert.objects.filter(white_label__in=white_label_ids, state__in=states)
+    if kind:
+        rows = rows.filter(kind=kind)
+    for word in search.split():
+        rows = rows.filter(organization__search_text__key_contains=word)
     if before is not None:
         rows = rows.filter(pk__lt=before)
     return list(rows.select_related("organization").order_by("-pk")[:limit])

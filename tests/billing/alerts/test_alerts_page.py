@@ -348,6 +348,26 @@ def test_the_fleet_page_shows_undelivered_alerts(
     assert "Org-2" in words(client.get("/alerts/?state=no_recipient"))
     assert "D-1" not in failed + words(client.get("/alerts/?state=sent"))
     assert client.get("/alerts/?state=x").status_code == 400
+    assert client.get("/alerts/?kind=x").status_code == 400
+    for query, found in (
+        ("q=org-2", 1),
+        ("q=org-404", 0),
+        ("kind=soft_limit", 1),
+        ("kind=hard_limit", 0),
+    ):
+        page = client.get(f"/alerts/?state=no_recipient&{query}").content.decode()
+        assert page.count("data-alert=") == found
+
+
+def test_the_fleet_page_opens_on_what_has_alerts(ann: Organization) -> None:
+    client = as_("viewer", ann.white_label)
+    assert client.get("/alerts/").context["filters"].tab == "open"
+    customer = make_customer(ann.white_label, "org-2", email="")
+    make_rate(ann.white_label, "2")
+    limit(customer, "soft", "20")
+    exceed_alone(customer)
+
+    assert client.get("/alerts/").context["filters"].tab == "no_recipient"
 
 
 def exceed_alone(organization: Organization) -> None:
