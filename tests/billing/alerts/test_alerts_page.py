@@ -349,14 +349,14 @@ def test_the_fleet_page_shows_undelivered_alerts(
     assert "D-1" not in failed + words(client.get("/alerts/?state=sent"))
     assert client.get("/alerts/?state=x").status_code == 400
     assert client.get("/alerts/?kind=x").status_code == 400
-    for query, found in (
+    for query, number in (
         ("q=org-2", 1),
         ("q=org-404", 0),
         ("kind=soft_limit", 1),
         ("kind=hard_limit", 0),
     ):
-        page = client.get(f"/alerts/?state=no_recipient&{query}").content.decode()
-        assert page.count("data-alert=") == found
+        listed = client.get(f"/alerts/?state=no_recipient&{query}").content.decode()
+        assert listed.count("data-alert=") == number
 
 
 def test_the_fleet_page_opens_on_what_has_alerts(ann: Organization) -> None:
