@@ -99,7 +99,8 @@ def new_price(request: OrgRequest) -> HttpResponse:
     if label is None:
         raise NotFound("White label not found.")
     is_preview = request.POST.get("step") == "preview"
-    form = RateForm(request.POST or None, is_preview=is_preview)
+    given = {name: request.GET.get(name, "") for name in ("product", "meter")}
+    form = RateForm(request.POST or None, initial=given, is_preview=is_preview)
     context = _context(request, label, labels) | {"form": form}
     if request.method == "POST" and form.is_valid():
         rate = form.read(label)

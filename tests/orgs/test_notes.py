@@ -46,6 +46,8 @@ def test_a_note_is_added_found_and_in_the_history(org: Organization) -> None:
     assert page.count("data-note=") == 1
     assert "&lt;b&gt;" in page
     assert 'href="https://tickets.example.com/7"' in page
+    done = f'Note added. <a href="{url(org, "history")}">View history</a>'
+    assert page.count(done) == 1
     assert "data-note=" not in ann.get(url(org), {"q": "refund never"}).content.decode()
     for other in ("billing:overview", "orgs:people"):
         assert "data-pinned" in ann.get(reverse(other, args=[org.pk])).content.decode()

@@ -101,7 +101,10 @@ PAGES = (
     Page("Organizations", "billing:organization_list", "customers list"),
     Page("Usage without a price", "billing:unpriced", "unpriced rates prices", READ),
     Page("Alerts", "billing:fleet_alerts", "emails failed sent", READ),
-    Page("Alert emails", "billing:alert_emails", "previews templates", WRITE),
+    Page(
+        *("Alert emails", "billing:alert_emails", "previews templates", WRITE),
+        is_for_staff=True,
+    ),
     Page("Stripe sync", "billing:stripe_sync", "runs jobs", READ),
     Page("Discrepancies", "billing:discrepancies", "stripe drift differences", READ),
     Page("Webhook events", "billing:webhook_events", "stripe received", READ),

@@ -133,7 +133,7 @@ def _page(
             "meter": meter,
             "organizations": rows,
             "action_url": f"{reverse('billing:unpriced')}?{_query(request)}",
-            "rate_url": _rate_url(white_label, product, meter),
+            "price_url": _price_url(request, white_label),
             "blocked_reason": staff.write_blocked_reason,
         }
         if is_preview:
@@ -142,6 +142,10 @@ def _page(
     return page_or_fragment(request, _PAGE, _PANEL, context, status=status)
 
 
-def _rate_url(white_label: WhiteLabel, product: str, meter: str) -> str:
-    query = {"white_label": white_label.pk, "product": product, "meter": meter}
-    return f"{reverse('admin:metrics_rate_add')}?{urlencode(query)}"
+def _price_url(request: OrgRequest, white_label: WhiteLabel) -> str:
+    """Return the form of a new price of the selection, for people who may add one."""
+    if not request.user.has_perm("metrics.add_rate"):
+        return ""
+    product, meter = _selected(request)
+    query = {"white_label": white_label.slug, "product": product, "meter": meter}
+    return f"{reverse('metrics:new_price')}?{urlencode(query)}"

@@ -13,6 +13,8 @@ from django.urls import reverse
 from django.utils.html import escape
 from django.utils.safestring import SafeString
 
+from orgs.models import User
+
 register = template.Library()
 _TOKEN = "csrf-token-placeholder"  # noqa: S105  replaced in each response
 
@@ -51,12 +53,21 @@ _SETTINGS = (
 @register.simple_tag
 def settings_tabs(perms: PermWrapper, current: str) -> list[dict[str, object]]:
     """Return the tabs of the settings that the person may open."""
-    is_bound = bool(perms.user.white_label_id)
+    hidden = _hidden_settings(perms.user)
     return [
         {"label": label, "url": reverse(name), "current": key == current}
         for key, label, name, permission in _SETTINGS
-        if permission in perms and not (is_bound and key == "jobs")
+        if permission in perms and key not in hidden
     ]
+
+
+def _hidden_settings(user: User) -> set[str]:
+    """Return the tabs that rules beside permissions refuse.
+
+    Jobs are those of all white labels; previews of emails are for staff.
+    """
+    refused = {"jobs": bool(user.white_label_id), "emails": not user.is_staff}
+    return {key for key, is_refused in refused.items() if is_refused}
 
 
 @register.simple_tag
