@@ -35,9 +35,10 @@ class BillingAccountAdmin(_OrganizationOwnedAdmin):
         """Return what cannot be changed: a customer is linked by an action of Stripe.
 
         A free choice would reveal which customers other white labels have, and could
-        take one of theirs.
+        take one of theirs. The time of the last invoice is written by invoicing alone.
         """
-        return (*super().get_readonly_fields(request, obj), "stripe_id")
+        fixed = ("stripe_id", "last_invoice_at")
+        return (*super().get_readonly_fields(request, obj), *fixed)
 
     def save_model(
         self, request: HttpRequest, obj: BillingAccount, form: Any, change: bool
