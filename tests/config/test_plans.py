@@ -445,7 +445,7 @@ def without_rows() -> Iterator[None]:
     at one list's.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(organization_list, "_build_rows", lambda _: [])
+        patch.setattr(organization_list, "_build_rows", lambda _, **options: [])
         yield
 
 
