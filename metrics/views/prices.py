@@ -157,6 +157,7 @@ def _label(request: OrgRequest) -> tuple[WhiteLabel | None, list[WhiteLabel]]:
 def _save(
     request: OrgRequest, label: WhiteLabel, rates: list[IncomingRate], reason: str
 ) -> HttpResponse:
+    access.require_recent_authentication(request)
     with pghistory.context(note=reason):
         changed = sum(load_rates(label, rates))
     text = "Price" if changed == 1 else f"{changed} prices"

@@ -55,6 +55,7 @@ def edit_white_label(request: OrgRequest, white_label_id: int) -> HttpResponse:
     values = {name: getattr(label, name) for name in _COLUMNS}
     form = WhiteLabelForm(request.POST or None, values=values)
     if request.method == "POST" and form.is_valid():
+        access.require_recent_authentication(request)
         data = form.cleaned_data
         try:
             change_settings(

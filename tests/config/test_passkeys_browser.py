@@ -150,7 +150,7 @@ def test_an_app_is_set_up_by_its_secret(page: Page, base: str) -> None:
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
     assert len(Path(download.value.path()).read_text().split()) == 10
-    page.get_by_role("link", name="continue").click()
+    page.get_by_role("link", name="I saved the codes").click()
     expect(page).to_have_url(f"{base}/")
     page.goto(f"{base}/accounts/2fa/")
     shoot(page, "overview")

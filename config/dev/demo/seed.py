@@ -28,6 +28,7 @@ from config.dev.demo.fleet import (
     WhiteLabelPlan,
     plans,
 )
+from config.dev.demo.stripe import is_fake
 from config.dev.demo.subscriptions import TIERS, subscriptions, tier_of
 from config.dev.demo.tasks import fill_stripe
 from config.dev.demo.usage import day_events, last_day
@@ -402,8 +403,23 @@ def is_empty() -> bool:
     return not WhiteLabel.objects.exists()
 
 
+def _real_service() -> str:
+    """Return the setting that names a real mail host or Stripe account, if any does."""
+    if settings.HAS_MAIL_HOST:
+        return "EMAIL_URL"
+    is_real = settings.STRIPE_SECRET_KEY and not is_fake()
+    return "STRIPE_SECRET_KEY" if is_real else ""
+
+
 def seed_if_empty() -> Sequence[str]:
-    """Lines to print: what was made, and how to log in to the demo."""
+    """Lines to print: what was made, and how to log in to the demo.
+
+    Invented customers are not written beside a real mail host or a real account of
+    Stripe: their alerts would be sent, and their charges made, for real.
+    """
+    if problem := _real_service():
+        state = "no demo" if is_empty() else "the demo may be in this database"
+        return [f"{state}: {problem} is set; use DEMO=0 with another STATE_DIR"]
     if not is_empty():
         if not User.objects.filter(username="demo").exists():
             return []

@@ -84,7 +84,8 @@ def add_limit_in_admin(org: Organization) -> None:
 def change_limit_in_admin(org: Organization) -> None:
     change_limit(org.pk, kind="soft", amount=Decimal(99))
     [row] = SpendingLimit.objects.all()
-    staff("finance").post(admin("billing_spendinglimit", row.pk), {"amount": "9"})
+    client, url = staff("finance"), admin("billing_spendinglimit", row.pk)
+    client.post(url, fields(client.get(url)) | {"amount": "9"})
 
 
 def put_limits(org: Organization) -> None:
@@ -105,7 +106,7 @@ def save_limits_on_the_page(org: Organization) -> None:
 def entitle_in_admin(org: Organization) -> None:
     client = staff("operator")
     url = admin("orgs_organization", org.pk)
-    data = fields(client.get(url)) | {"entitlements-0-gpu_seconds_per_year": "100"}
+    data = fields(client.get(url)) | {"entitlements-0-gpu_seconds_per_year": "100 s"}
     answer = client.post(url, data)
     assert answer.status_code == 302, answer.context["errors"]
     assert Entitlements.objects.get(organization=org).gpu_seconds_per_year == 100

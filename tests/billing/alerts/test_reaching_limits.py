@@ -523,7 +523,7 @@ def test_a_fragment_has_the_same_chart_and_each_view_has_its_url(
     assert staff.get(url, {"view": "x"}).status_code == 400
 
 
-@pytest.mark.parametrize(("tab", "queries"), zip(TABS, (21, 18), strict=True))
+@pytest.mark.parametrize(("tab", "queries"), zip(TABS, (22, 19), strict=True))
 def test_the_cumulative_view_takes_no_more_queries(
     staff: Client,
     going: Organization,
