@@ -97,9 +97,14 @@ def _read_again(caller: Caller, export: Export, now: datetime | None) -> Downloa
 
 
 def require_file(caller: Caller, export: Export) -> None:
-    """Raise `Forbidden` unless the caller may still read the table of an export."""
-    level = Level.ORGANIZATION if export.organization_id else Level.FLEET
-    require_table(caller, get_table(export.table, level))
+    """Raise `Forbidden` unless the caller may still read every column of an export.
+
+    Raises `NotFound` if its organization or white label is no longer visible.
+    """
+    allowed = _read_again(caller, export, export.created_at).table.columns
+    stored = (export.manifest or {}).get("columns", ())
+    if not set(stored) <= set(allowed):
+        raise Forbidden("You may no longer read some of its columns. Export it again.")
 
 
 def _owner_of(export: Export) -> Caller:

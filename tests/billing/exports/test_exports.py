@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -26,7 +27,14 @@ from billing.models import Export, ExportPart, Invoice
 from metrics.queries import cost_lines
 from orgs.commands.work import list_forgotten
 from orgs.models import Organization, User, WhiteLabel
-from tests.factories import NOW, event, make_rate, make_user, record
+from tests.factories import (
+    NOW,
+    event,
+    make_organization,
+    make_rate,
+    make_user,
+    record,
+)
 from tests.support.snapshots import snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen", "small")]
@@ -479,6 +487,20 @@ def test_a_file_is_not_sent_to_someone_who_may_no_longer_read_it(
         owner.save()
 
     assert client.get(f"/exports/{export.pk}/file/").status_code == status
+
+
+def test_a_file_with_columns_that_are_no_longer_allowed_is_not_sent(
+    client: Client, owner: User, org: Organization
+) -> None:
+    for number in range(6):
+        make_organization(org.white_label, f"more-{number}")
+    export = finish(start(client, "/organizations.csv"))
+    assert b"cost_30_days" in content(client, export)
+    owner.groups.clear()
+    owner.user_permissions.add(Permission.objects.get(codename="view_organization"))
+
+    other = signed_in(User.objects.get(pk=owner.pk))
+    assert other.get(f"/exports/{export.pk}/file/").status_code == 403
 
 
 def test_pages_poll_only_while_an_export_is_unfinished(client: Client) -> None:
