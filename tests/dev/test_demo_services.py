@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
         ("STRIPE_SECRET_KEY", "sk_live_x", "STRIPE_SECRET_KEY"),
     ],
 )
-def test_no_demo_is_written_beside_a_real_service(
+def test_no_demo_is_written_to_a_production_service(
     settings: Settings, name: str, value: object, shown: str
 ) -> None:
     setattr(settings, name, value)

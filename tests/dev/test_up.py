@@ -317,7 +317,7 @@ def test_killed_worker_and_beat_restart(stack: Stack) -> None:
 
 
 def has_child(stack: Stack, *words: str) -> bool:
-    with contextlib.suppress(StopIteration):
+    with contextlib.suppress(StopIteration, psutil.Error):  # one may end meanwhile
         return bool(stack.child(*words).is_running())
     return False
 
