@@ -93,6 +93,12 @@
     }
   }, true);
 
+  // A late answer would remove the link that was chosen, and htmx forgets with it that the
+  // address changes.
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.target?.id === "palette-results" && !palette().open) detail.shouldSwap = false;
+  });
+
   document.addEventListener("htmx:afterSwap", ({ detail: { target, requestConfig } }) => {
     if (target?.id !== "palette-results") return;
     waits = requestConfig.parameters.q !== undefined && requestConfig.parameters.q !== input().value;
