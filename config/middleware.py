@@ -32,7 +32,10 @@ _EXPIRED = "Your session has expired. Log in to continue; what you sent is kept.
 REQUEST_ID = "orgdesk.request_id"
 
 # These check their callers themselves, or are public.
-OPEN_PREFIXES = ("/api/", "/v1/", "/webhooks/", "/healthz", settings.STATIC_URL)
+OPEN_PREFIXES = (
+    *("/api/", "/v1/", "/webhooks/", "/healthz", "/livez"),
+    settings.STATIC_URL,
+)
 
 
 def new_request_id() -> str:

@@ -10,6 +10,7 @@ from config.api import api
 
 urlpatterns = [
     path("healthz", views.health, name="health"),
+    path("livez", views.health, name="livez"),  # the name that orchestrators ask for
     path("", include("billing.urls")),  # the API has a root, too: ours is the page
     path("", api.urls),  # early: a program calls more often than a person clicks
     path("webhooks/stripe/", webhooks.stripe, name="stripe_webhook"),

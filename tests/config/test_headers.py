@@ -94,7 +94,8 @@ def test_every_route_has_the_headers(signed_in: bool) -> None:
     [("get", "/", "evil.example", 400), ("get", "/webhooks/stripe/", "", 405),
      ("get", "/api/v1/usage/events", "", None), ("get", "/api/nothing", "", 404),
      ("get", "/v1/nothing", "", 404), ("put", "/accounts/login/", "", None),
-     ("get", "/healthz", "", 200), ("get", "/static/nothing.css", "", 404)],
+     ("get", "/healthz", "", 200), ("get", "/livez", "", 200),
+     ("get", "/static/nothing.css", "", 404)],
 )  # fmt: skip
 def test_errors_have_the_headers(
     method: str, path: str, host: str, status: int | None
