@@ -14,9 +14,10 @@ begin
             and NEW.revoked_at is distinct from OLD.revoked_at
             then 'customer_link_revocation_is_final'
         when NEW.expires_at > OLD.expires_at then 'customer_link_expiry_never_later'
-        when OLD.token_hash is not null
+        -- Each attempt to send an email makes a new token, until the link is revoked.
+        when OLD.revoked_at is not null
             and NEW.token_hash is distinct from OLD.token_hash
-            then 'customer_link_identity_is_fixed'
+            then 'customer_link_token_is_fixed'
         when (NEW.id, NEW.organization_id, NEW.created_at)
             is distinct from (OLD.id, OLD.organization_id, OLD.created_at)
             then 'customer_link_identity_is_fixed'

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.core import mail
+from django.core.mail import EmailMessage
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
@@ -213,6 +214,30 @@ def test_an_email_has_the_only_copy_of_its_link(org: Organization) -> None:
     assert Client().get(path).status_code == 200
     row.refresh_from_db()
     assert row.state == "done"
+
+
+def test_an_email_that_is_sent_again_has_the_only_link_that_opens(
+    org: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Organization.objects.filter(pk=org.pk).update(billing_email="pay@example.com")
+    of("ann").post(tab(org), {**NEW, "address": "pay@example.com"})
+    [row] = CustomerLinkEmail.objects.all()
+    with monkeypatch.context() as patch:
+        patch.setattr(EmailMessage, "send", refuse)
+        send_link_email(row.pk)
+    first = CustomerLink.objects.get().token_hash
+    CustomerLinkEmail.objects.update(next_attempt_at=NOW - timedelta(days=3_650))
+
+    send_link_email(row.pk)
+
+    [sent] = mail.outbox
+    [path] = re.findall(r"(/customer/page_\w{40}/)", str(sent.body))
+    assert Client().get(path).status_code == 200
+    assert CustomerLink.objects.get().token_hash != first
+
+
+def refuse(message: EmailMessage) -> None:
+    raise OSError("no mail host")
 
 
 def test_an_email_of_a_revoked_link_is_not_sent(org: Organization) -> None:
