@@ -86,8 +86,42 @@ def _visible_rows(model: type[Model], request: HttpRequest) -> QuerySet[Any] | N
 _GROWING = (Organization, User)
 
 
+_PROOF = "before"
+
+
+class _Unchanged(forms.ModelForm):
+    """A mixin of forms: a row that another person has changed is not overwritten."""
+
+    before = forms.CharField(required=False, widget=forms.HiddenInput, label="")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        columns = {field.name for field in self.instance._meta.get_fields()}
+        names = sorted(columns.intersection(self.fields))
+        self.values = {name: _value(self.instance, name) for name in names}
+        self.initial[_PROOF] = sign_values(self.values)
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse the form if the row has other values than when it was opened."""
+        data = super().clean()
+        if not is_signed(self.cleaned_data.get(_PROOF, ""), self.values):
+            raise forms.ValidationError(ChangedMeanwhile().message)
+        return data
+
+
+def _value(row: Model, name: str) -> Any:
+    """Return the value of a column, or the ids of a relation to many rows."""
+    field = row._meta.get_field(name)
+    if not field.many_to_many:
+        return getattr(row, getattr(field, "attname", name))
+    return sorted(getattr(row, name).values_list("pk", flat=True)) if row.pk else []
+
+
 class ConfirmedWritesAdmin(admin.ModelAdmin):
-    """A mixin of admin pages whose changes need a recent proof of presence."""
+    """A mixin of admin pages that write, with a recent proof of presence only.
+
+    A form that was opened before another person changed the row is refused.
+    """
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
         """Show or save the form of a row."""
@@ -104,33 +138,29 @@ class ConfirmedWritesAdmin(admin.ModelAdmin):
         _require_confirmed_write(request)
         return super().delete_view(request, *args, **options)
 
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, *args: Any, **options: Any
+    ) -> Any:
+        """Return the form, which refuses what another person changed meanwhile."""
+        if "fields" not in options:
+            options["fields"] = flatten_fieldsets(self.get_fieldsets(request, obj))
+        if options["fields"]:
+            options["fields"] = [n for n in options["fields"] if n != _PROOF]
+        form = super().get_form(request, obj, *args, **options)
+        is_change = obj is not None and self.has_change_permission(request, obj)
+        return type(form.__name__, (_Unchanged, form), {}) if is_change else form
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fieldsets, with the hidden proof of what the form began with."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or not self.has_change_permission(request, obj):
+            return fieldsets
+        return [*fieldsets, (None, {"fields": (_PROOF,)})]
+
 
 def _require_confirmed_write(request: HttpRequest) -> None:
     if request.method == "POST":
         access.require_recent_authentication(request)
-
-
-_PROOF = "before"
-
-
-class _Unchanged(forms.ModelForm):
-    """A mixin of forms: a row that another person has changed is not overwritten."""
-
-    before = forms.CharField(required=False, widget=forms.HiddenInput, label="")
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        names = [name for name in self._meta.fields or () if name != _PROOF]
-        fields = [name for name in names if name in self.fields]
-        self.values = {name: getattr(self.instance, name) for name in fields}
-        self.initial[_PROOF] = sign_values(self.values)
-
-    def clean(self) -> dict[str, Any] | None:
-        """Refuse the form if the row has other values than when it was opened."""
-        data = super().clean()
-        if not is_signed(self.cleaned_data.get(_PROOF, ""), self.values):
-            raise forms.ValidationError(ChangedMeanwhile().message)
-        return data
 
 
 class VisibleRowsAdmin(ConfirmedWritesAdmin):
@@ -197,25 +227,6 @@ class VisibleRowsAdmin(ConfirmedWritesAdmin):
             kwargs["queryset"] = visible
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
-    def get_form(
-        self, request: HttpRequest, obj: Any = None, *args: Any, **options: Any
-    ) -> Any:
-        """Return the form, which refuses what another person changed meanwhile."""
-        if "fields" not in options:
-            options["fields"] = flatten_fieldsets(self.get_fieldsets(request, obj))
-        if options["fields"]:
-            options["fields"] = [n for n in options["fields"] if n != _PROOF]
-        form = super().get_form(request, obj, *args, **options)
-        is_change = obj is not None and self.has_change_permission(request, obj)
-        return type(form.__name__, (_Unchanged, form), {}) if is_change else form
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the fieldsets, with the hidden proof of what the form began with."""
-        fieldsets = super().get_fieldsets(request, obj)
-        if obj is None or not self.has_change_permission(request, obj):
-            return fieldsets
-        return [*fieldsets, (None, {"fields": (_PROOF,)})]
-
     def has_delete_permission(
         self, request: HttpRequest, obj: Model | None = None
     ) -> bool:
@@ -269,7 +280,7 @@ class WhiteLabelAdmin(VisibleRowsAdmin):
             create_owner(obj)
 
 
-class EntitlementsForm(forms.ModelForm):
+class EntitlementsForm(_Unchanged):
     """What an organization may use, in natural units."""
 
     storage_bytes = BytesField(label="Storage")
@@ -524,6 +535,7 @@ _ACCESS_FIELDS = frozenset({
 @admin.register(User)
 class AccountAdmin(SuperusersOnly, ConfirmedWritesAdmin, UserAdmin):
     form = AccountForm
+    readonly_fields = ("last_login", "date_joined")
     list_display = ("username", "email", "white_label", "is_staff", "is_active")
     list_select_related = ("white_label",)
     fieldsets = (

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from billing.models import CustomerLink
 from config.log_filters import MaskedLinks
-from orgs.models import Member, Organization, User, WhiteLabel
+from orgs.models import Entitlements, Member, Organization, User, WhiteLabel
 from tests.factories import NOW, make_user
+from tests.support.admin import fields
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
@@ -30,23 +31,11 @@ def of(name: str) -> Client:
     return client
 
 
-def form_data(client: Client, url: str, **changes: Any) -> dict[str, Any]:
-    """Return what the form of an admin page would send, with its inlines."""
-    context = client.get(url).context
-    form = context["adminform"].form
-    sets = [inline.formset for inline in context["inline_admin_formsets"]]
-    data = {bound.html_name: bound.value() for bound in form}
-    for formset in sets:
-        parts = [formset.management_form, *formset.forms]
-        data |= {b.html_name: b.value() for part in parts for b in part}
-    return {k: v for k, v in (data | changes).items() if v is not None}
-
-
 def test_the_admin_neither_deletes_nor_deactivates(org: Organization) -> None:
     client = of("support")
     url = reverse("admin:orgs_organization_change", args=[org.pk])
     ended = {"deleted_at_0": "2026-11-30", "deleted_at_1": "23:30", "is_active": ""}
-    assert client.post(url, form_data(client, url, **ended)).status_code == 302
+    assert client.post(url, fields(client.get(url), **ended)).status_code == 302
 
     org.refresh_from_db()
     assert (org.deleted_at, org.is_active) == (None, True)
@@ -55,7 +44,7 @@ def test_the_admin_neither_deletes_nor_deactivates(org: Organization) -> None:
 def test_the_admin_overwrites_no_other_editor(org: Organization) -> None:
     client = of("operator")
     url = reverse("admin:orgs_organization_change", args=[org.pk])
-    opened = form_data(client, url, name="From the admin")
+    opened = fields(client.get(url), name="From the admin")
     Organization.objects.filter(pk=org.pk).update(rate_limit=55_555)
 
     answer = client.post(url, opened)
@@ -63,7 +52,37 @@ def test_the_admin_overwrites_no_other_editor(org: Organization) -> None:
     assert "Another person changed this" in answer.content.decode()
     org.refresh_from_db()
     assert (org.name, org.rate_limit) == ("Org-7", 55_555)
-    assert client.post(url, form_data(client, url, name="X")).status_code == 302
+    assert client.post(url, fields(client.get(url), name="X")).status_code == 302
+
+
+def test_the_admin_overwrites_no_entitlements_of_another_editor(
+    org: Organization,
+) -> None:
+    Entitlements.objects.create(organization=org, storage_bytes=1 << 40)
+    client = of("operator")
+    url = reverse("admin:orgs_organization_change", args=[org.pk])
+    opened = fields(client.get(url))
+    Entitlements.objects.update(storage_bytes=2 << 40)
+
+    assert client.post(url, opened).status_code == 200
+    assert Entitlements.objects.get().storage_bytes == 2 << 40
+
+
+def test_a_stale_form_of_the_admin_activates_no_account() -> None:
+    make_user("root", is_superuser=True)
+    person = User.objects.get(username="finance")
+    client, url = of("root"), reverse("admin:orgs_user_change", args=[person.pk])
+    opened = fields(client.get(url), first_name="Fay")
+    User.objects.filter(pk=person.pk).update(is_active=False)
+    assert client.post(url, opened).status_code == 200
+    User.objects.filter(pk=person.pk).update(is_active=True)
+    person.groups.clear()
+    assert client.post(url, opened).status_code == 200
+
+    person.refresh_from_db()
+    assert (person.first_name, person.groups.count()) == ("", 0)
+    again = fields(client.get(url), first_name="Fay")
+    assert client.post(url, again).status_code == 302
 
 
 @pytest.mark.parametrize(
