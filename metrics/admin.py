@@ -109,7 +109,7 @@ class RateAdmin(VisibleRowsAdmin):
 
     @admin.display(description="Unit price", ordering="unit_price")
     def price(self, rate: Rate) -> str:
-        return plain(rate.unit_price)
+        return "ended" if rate.unit_price is None else plain(rate.unit_price)
 
     @admin.display(description="Benchmark unit price", ordering="benchmark_unit_price")
     def benchmark_price(self, rate: Rate) -> str:

@@ -15,6 +15,7 @@ from metrics.commands.rate_rows import (
     read_rate,
 )
 from metrics.commands.rates import IncomingRate
+from metrics.units import NO_PRICE
 from orgs.errors import DomainError, InputRejected
 from orgs.models import WhiteLabel
 from orgs.text import plain_lines
@@ -34,14 +35,18 @@ _FIELDS = {
 }
 
 
-class _Reasoned(forms.Form):
-    """The reason of a change; a preview needs none."""
+class PriceChangeForm(forms.Form):
+    """The reason of a change of prices, and the proof of its preview.
+
+    A preview needs no reason.
+    """
 
     reason = forms.CharField(
         max_length=_LONGEST_REASON,
         widget=forms.Textarea({"rows": 2}),
         help_text="Kept in the history. A link to a ticket can be opened there.",
     )
+    before = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
 
     def __init__(
         self,
@@ -54,6 +59,16 @@ class _Reasoned(forms.Form):
         if is_preview:
             self.fields["reason"].required = False
 
+    @property
+    def is_readable(self) -> bool:
+        """Return whether the prices are valid, though perhaps not the reason."""
+        return self.is_bound and not self.errors.keys() - {"reason"}
+
+    def set_proof(self, proof: str) -> None:
+        """Show the form again with the proof of the preview, to be saved next."""
+        self.fields["reason"].required = True
+        self.data = {**dict(self.data.items()), "before": proof}
+
 
 @dataclass(frozen=True, slots=True)
 class RateLine:
@@ -65,7 +80,7 @@ class RateLine:
     error: str = ""
 
 
-class RateForm(_Reasoned):
+class RateForm(PriceChangeForm):
     """One price; one with the same start replaces the price in force."""
 
     product = forms.CharField(
@@ -98,11 +113,44 @@ class RateForm(_Reasoned):
         required=False,
         help_text="External ID, for a price of one organization.",
     )
-    field_order = COLUMNS
+    field_order = (*COLUMNS, "reason")
 
     def read(self, white_label: WhiteLabel) -> IncomingRate | None:
         """Return the rate; None, with an error at its field, if it is refused."""
         row = {name: self.cleaned_data[name].strip() for name in COLUMNS}
+        try:
+            rate = read_rate(row, white_label, organization_ids(white_label, [row]))
+        except InputRejected as error:
+            self.add_error(_FIELDS.get(error.code), str(error))
+            return None
+        if rate.unit_price is None:
+            self.add_error("unit_price", "End the price from the list of prices.")
+            return None
+        return rate
+
+
+class EndPriceForm(PriceChangeForm):
+    """The end of a price: from then on usage of the product and meter has none."""
+
+    product = forms.CharField(max_length=200)
+    meter = forms.ChoiceField(choices=[(m.slug, m.label) for m in METERS.values()])
+    effective_from = forms.CharField(
+        max_length=40,
+        label="Ends on",
+        help_text="A date, or a time with its zone. Usage from then on is unpriced.",
+    )
+    organization = forms.CharField(
+        max_length=200,
+        required=False,
+        help_text="External ID, to end the price of one organization.",
+    )
+    field_order = ("product", "meter", "organization", "effective_from", "reason")
+
+    def read(self, white_label: WhiteLabel) -> IncomingRate | None:
+        """Return the end as a rate without a price; None, with an error, if refused."""
+        names = ("product", "meter", "effective_from", "organization")
+        row = {name: self.cleaned_data[name].strip() for name in names}
+        row["unit_price"] = NO_PRICE
         try:
             return read_rate(row, white_label, organization_ids(white_label, [row]))
         except InputRejected as error:
@@ -110,7 +158,7 @@ class RateForm(_Reasoned):
         return None
 
 
-class RateListForm(_Reasoned):
+class RateListForm(PriceChangeForm):
     """Many prices: a CSV file, or its text; the first line names the columns."""
 
     lines = forms.CharField(
@@ -119,7 +167,8 @@ class RateListForm(_Reasoned):
         strip=False,
         label="CSV",
         widget=forms.Textarea({"rows": 10, "spellcheck": "false"}),
-        help_text=f"Columns: {', '.join(COLUMNS)}. The first three are required.",
+        help_text=f"Columns: {', '.join(COLUMNS)}. The first three are required. The"
+        f" unit_price {NO_PRICE} ends a price from effective_from on.",
     )
     file = forms.FileField(required=False, label="Or a file")
     field_order = ("lines", "file", "reason")

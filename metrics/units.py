@@ -59,6 +59,7 @@ _TEXT = re.compile(
     r"(?:(?P<scale>thousand|million|billion|[kmb](?= )) ?)?(?P<noun>[a-z][a-z -]*)"
 )
 _MAX_COUNT = 10**15
+NO_PRICE = "none"  # as the price of a line that ends the price before it
 _SHORT_COUNT = 10**6  # from here on, millions are written as 1M
 
 

@@ -1,6 +1,12 @@
 from django.urls import path
 
-from metrics.views.prices import import_prices, new_price, prices, prices_csv
+from metrics.views.price_changes import (
+    end_price,
+    import_prices,
+    new_price,
+    undo_price,
+)
+from metrics.views.prices import prices, prices_csv
 from metrics.views.usage import usage
 
 app_name = "metrics"
@@ -9,5 +15,7 @@ urlpatterns = [
     path("settings/prices/", prices, name="prices"),
     path("settings/prices.csv", prices_csv, name="prices_csv"),
     path("settings/prices/new/", new_price, name="new_price"),
+    path("settings/prices/end/", end_price, name="end_price"),
+    path("settings/prices/undo/", undo_price, name="undo_price"),
     path("settings/prices/import/", import_prices, name="import_prices"),
 ]

@@ -52,6 +52,7 @@ CODES = {
     "invalid_cursor": "The cursor belongs to another list, or is damaged.",
     "invalid_by": "`by` is none of the accepted groupings.",
     "invalid_range": "`range` is not a range of the table.",
+    "invalid_benchmark_unit_price": "The end of a price has a benchmark price.",
     "invalid_unit": "The unit is not one of the meter.",
     "invalid_entitlements": "`entitlements` must be an object.",
     "costs.invalid_date_range": "A date is invalid, or the range is reversed or too"
@@ -161,7 +162,10 @@ _OF_OPERATIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "404": ("organization.not_found",),
     },
     "update_rates": {
-        "400": ("unknown_meter", "invalid_unit", "organization_not_found")
+        "400": (
+            *("unknown_meter", "invalid_unit", "organization_not_found"),
+            "invalid_benchmark_unit_price",
+        )
     },
     "export_fleet_table": {
         "400": ("unknown_parameter", "invalid_range", "costs.invalid_date_range"),

@@ -57,9 +57,10 @@ class RateIn(StrictSchema):
         description="The product, as usage events name it.",
     )
     meter: str = Field(max_length=64, description="The meter, such as `requests`.")
-    unit_price: Price = Field(
+    unit_price: Price | None = Field(
         description="Price of one `unit` in the white label's currency: up to 12 digits"
-        " before and 24 after the decimal point."
+        " before and 24 after the decimal point. null ends the price before it: usage"
+        " from `effective_from` on has no price."
     )
     unit: str = Field(
         "",
@@ -103,8 +104,9 @@ class RateOut(Schema):
 
     product: str = Field(description="The product, as usage events name it.")
     meter: str = Field(description="The meter, such as `requests`.")
-    unit_price: float = Field(
-        description="Price of one `unit` in the white label's currency."
+    unit_price: float | None = Field(
+        description="Price of one `unit` in the white label's currency; null where the"
+        " price before it ends."
     )
     unit: str = Field(description="The unit that the prices are for.")
     benchmark_unit_price: float = Field(
@@ -244,6 +246,12 @@ def _incoming_rate(rate: RateIn, index: int, ids: dict[str, int]) -> IncomingRat
             code="organization_not_found",
             fields=(f"rates[{index}].organization",),
         )
+    if rate.unit_price is None and rate.benchmark_unit_price:
+        raise DomainError(
+            "benchmark_unit_price must be 0 where the price ends.",
+            code="invalid_benchmark_unit_price",
+            fields=(f"rates[{index}].benchmark_unit_price",),
+        )
     return IncomingRate(
         product=rate.product,
         meter=rate.meter,
@@ -259,7 +267,7 @@ def _rate_json(rate: RateFacts) -> dict[str, Any]:
     return {
         "product": rate.product,
         "meter": rate.meter,
-        "unit_price": number(rate.unit_price),
+        "unit_price": None if rate.unit_price is None else number(rate.unit_price),
         "unit": rate.unit,
         "benchmark_unit_price": number(rate.benchmark_unit_price),
         "effective_from": rate.effective_from,

@@ -167,7 +167,7 @@ def _keep_returned(period: int, product: str, meter: str) -> int:
         has_cost, quantity = cursor.fetchone()
     if has_cost:
         raise UsagePriced(
-            "Some of this usage has a price now. Set a rate of 0 for the rest."
+            "Some of this usage has a price now. Add a price of 0 for the rest."
         )
     return int(quantity)
 

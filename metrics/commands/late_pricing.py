@@ -38,6 +38,7 @@ from metrics_openperiod p cross join lateral (
 where p.organization_id = any(%(ids)s) and exists (
     select from metrics_rate r where r.white_label_id = %(white_label)s
         and r.product = u.product and r.meter = u.meter and r.removed_in is null
+        and r.base_price is not null
         and (r.organization_id is null or r.organization_id = u.organization_id))
 group by 1, 2, 3, 4 having sum(u.unpriced_quantity) > 0 order by 1, 2, 3, 4
 """

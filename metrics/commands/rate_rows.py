@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from metrics.catalog import METERS
 from metrics.commands.rates import IncomingRate
 from metrics.events import PRODUCT, PRODUCT_RULE
-from metrics.units import check_price, parse_unit, round_price
+from metrics.units import NO_PRICE, check_price, parse_unit, round_price
 from orgs.days import parse_instant
 from orgs.errors import InputRejected
 from orgs.models import WhiteLabel
@@ -48,20 +48,28 @@ def read_rate(
     if name and name not in ids:
         message = f"No organization has the external ID {name[:200]!r}."
         raise InputRejected("organization_not_found", message)
+    ends = row["unit_price"].strip().lower() == NO_PRICE
+    unit_price = None if ends else _price(row["unit_price"], "unit_price")
     return IncomingRate(
         product=row["product"],
         meter=row["meter"],
-        unit_price=_price(row["unit_price"], "unit_price"),
-        benchmark_unit_price=_price(
-            row.get("benchmark_unit_price") or "0", "benchmark_unit_price"
-        ),
-        effective_from=_instant(row.get("effective_from", ""), white_label),
+        unit_price=unit_price,
+        benchmark_unit_price=_benchmark(row, unit_price),
+        effective_from=read_start(row.get("effective_from", ""), white_label),
         organization_id=ids.get(name),
         unit=parse_unit(row.get("unit") or "", row["meter"]).name,
     )
 
 
-def _instant(text: str, white_label: WhiteLabel) -> datetime | None:
+def _benchmark(row: Row, unit_price: Decimal | None) -> Decimal:
+    price = _price(row.get("benchmark_unit_price") or "0", "benchmark_unit_price")
+    if price and unit_price is None:
+        message = "benchmark_unit_price must be empty or 0 where the price ends."
+        raise InputRejected("invalid_benchmark_unit_price", message)
+    return price
+
+
+def read_start(text: str, white_label: WhiteLabel) -> datetime | None:
     """Return a start; a date or a time without an offset is local."""
     if not text:
         return None

@@ -17,7 +17,8 @@ from metrics.commands.batch import ResolvedEvent
 from orgs.days import first_instant
 
 UnitPrices = tuple[int, int]  # price and benchmark price of a unit
-RateEntry = tuple[datetime | None, UnitPrices]  # start, or None for always
+# Start, or None for always; and prices, or None where a rate ends.
+RateEntry = tuple[datetime | None, UnitPrices | None]
 # Organization ID, day, product, meter, project ID, period.
 UsageKey = tuple[int, str, str, str, int, int]
 OrganizationDay = tuple[int, str]
@@ -61,16 +62,17 @@ class PriceList:
 
 
 def build_price_list(
-    rates: Sequence[tuple[str, str, int | None, datetime | None, int, int, int]],
+    rates: Sequence[tuple[str, str, int | None, datetime | None, int | None, int, int]],
 ) -> PriceList:
     """Return the price list of rates, as selected by `SELECT_RATES`.
 
-    A rate is (product, meter, organization ID or None, start or None, price, benchmark
-    price, places), with the same places for all.
+    A rate is (product, meter, organization ID or None, start or None, price or None for
+    an end, benchmark price, places), with the same places for all.
     """
     price_list = PriceList(places=rates[0][-1] if rates else 0)
     for product, meter, organization_id, since, price, benchmark, _ in rates:
-        entry = since, (int(price), int(benchmark))
+        prices = None if price is None else (int(price), int(benchmark))
+        entry = since, prices
         if organization_id is None:
             price_list.common.setdefault((product, meter), []).append(entry)
         else:

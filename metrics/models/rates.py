@@ -57,6 +57,9 @@ class Rate(models.Model):
     old row stays, with the version that removed it, so that recorded costs can be
     explained. From the start of an organization's rate on, that rate replaces the
     white label's.
+
+    A row without a price ends the rate before it: usage from its start on is unpriced,
+    until a later rate starts.
     """
 
     white_label = models.ForeignKey(
@@ -76,7 +79,7 @@ class Rate(models.Model):
         null=True, blank=True, help_text="Leave empty if the rate has always applied."
     )
     unit_price = models.DecimalField(
-        max_digits=PRICE_DIGITS, decimal_places=PRICE_PLACES
+        max_digits=PRICE_DIGITS, decimal_places=PRICE_PLACES, null=True
     )
     benchmark_unit_price = models.DecimalField(
         max_digits=PRICE_DIGITS,
@@ -85,7 +88,7 @@ class Rate(models.Model):
         help_text="The price of the same unit elsewhere; savings are the difference.",
     )
     unit = models.CharField(max_length=40)
-    base_price = ExactDecimalField(editable=False)
+    base_price = ExactDecimalField(null=True, editable=False)
     base_benchmark_price = ExactDecimalField(editable=False)
     added_in = models.PositiveIntegerField(editable=False)
     removed_in = models.PositiveIntegerField(null=True, blank=True, editable=False)
@@ -117,6 +120,11 @@ class Rate(models.Model):
             *not_empty("rate", "product", "meter", "unit"),
             *in_range("rate", "effective_from"),
             CheckConstraint(
+                condition=Q(unit_price__isnull=False, base_price__isnull=False)
+                | Q(unit_price=None, base_price=None, base_benchmark_price=0),
+                name="rate_end_without_price",
+            ),
+            CheckConstraint(
                 condition=Q(removed_in=None) | Q(removed_in__gt=F("added_in")),
                 name="rate_removed_after_added",
             ),
@@ -124,3 +132,8 @@ class Rate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.product} {self.meter}"
+
+    @property
+    def is_end(self) -> bool:
+        """Return whether usage from its start on has no price."""
+        return self.unit_price is None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from metrics.models import Rate
+from metrics.units import NO_PRICE
 from orgs.queries.paging import Order, Page, fetch_page
 
 PRICES_ON_A_PAGE = 100
@@ -41,14 +42,13 @@ def list_prices(
 def all_prices(white_label_id: int) -> Iterator[Sequence[Any]]:
     """Yield current and future rates as texts and numbers, in the columns of a CSV."""
     rows = Rate.objects.current().filter(white_label_id=white_label_id)
-    yield from (
-        rows.order_by("product", "meter", "id")
-        .values_list(
-            *("product", "meter", "unit_price", "unit"),
-            *("benchmark_unit_price", "effective_from", "organization__external_id"),
-        )
-        .iterator()
+    columns = (
+        *("product", "meter", "unit_price", "unit"),
+        *("benchmark_unit_price", "effective_from", "organization__external_id"),
     )
+    ordered = rows.order_by("product", "meter", "id").values_list(*columns)
+    for product, meter, price, *rest in ordered.iterator():
+        yield product, meter, NO_PRICE if price is None else price, *rest
 
 
 class RateKey(NamedTuple):

@@ -3,7 +3,8 @@
 Recording prices its batch in Python; this states the same rule independently, so that
 comparing the two detects errors. A cost is the exact product of the quantity and the
 price of a base unit at the event's instant. From the start of an organization's special
-rate on, that rate applies instead of the white label's.
+rate on, that rate applies instead of the white label's. A rate without a price is the
+end of the one before it: its span joins, but with null prices, like no rate at all.
 
 Usage without a rate is unpriced. When its period is closed, it gets the price that was
 set meanwhile (see `metrics.commands.late_pricing`) or is carried into the next one (see

@@ -16,7 +16,7 @@ from orgs.models import Organization
 
 @dataclass(frozen=True, slots=True)
 class RateFacts:
-    """A price of a unit of a meter.
+    """A price of a unit of a meter; without a `unit_price`, its end.
 
     `organization` is the external id of the only organization it applies to, or null.
     """
@@ -24,7 +24,7 @@ class RateFacts:
     id: int
     product: str
     meter: str
-    unit_price: Decimal
+    unit_price: Decimal | None
     benchmark_unit_price: Decimal
     effective_from: datetime | None
     organization: str | None

@@ -25,6 +25,10 @@ def _rate(row: Values, facts: Facts) -> str:
 
 
 def _new_rate(row: Values, facts: Facts) -> str:
+    if row["unit_price"] is None:
+        start = row["effective_from"]
+        when = f"ended from {instant(start, facts)} on" if start else "ended"
+        return f"{_rate(row, facts)} {when}"
     price = f"{_price(row['unit_price'], facts)} per {row['unit']}"
     start = row["effective_from"]
     since = f" from {instant(start, facts)}" if start else ""

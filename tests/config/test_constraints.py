@@ -93,6 +93,7 @@ VIOLATIONS = [
         "update metrics_openperiod set starts_at='infinity'",
     ),
     ("rate_unit_price_ge_0", "update metrics_rate set unit_price = -1"),
+    ("rate_end_without_price", "update metrics_rate set unit_price = null"),
     ("rate_removed_after_added", "update metrics_rate set removed_in = added_in"),
     (
         "rate_unique",

@@ -49,6 +49,18 @@ def test_price_is_added_read_and_replaced(api: Client) -> None:
     ]
 
 
+def test_null_ends_a_price(api: Client) -> None:
+    start = {"effective_from": '"2026-12-01T00:00:00Z"'}
+    put(api, f'{{"rates": [{rate("7")}]}}')
+    bad = put(api, f'{{"rates": [{rate("null", **start, benchmark_unit_price="1")}]}}')
+    assert bad[1]["errors"][0]["code"] == "invalid_benchmark_unit_price"
+    ended = put(api, f'{{"rates": [{rate("null", **start)}]}}')
+
+    assert ended == (200, {"changed": 1, "unchanged": 0})
+    prices = [row["unit_price"] for row in api.get(URL).json()["rates"]]
+    assert prices == [7, None]
+
+
 @pytest.mark.parametrize(
     ("price", "code"),
     [

@@ -22,7 +22,7 @@ def describe_unpriced(lines: Sequence[UnpricedUsage]) -> str:
     more = len(names) - _MAX_NAMED
     listed = ", ".join(names[:_MAX_NAMED]) + (f", and {more} more" if more > 0 else "")
     return (
-        f"This period has usage without a price: {listed}. Add a rate and re-rate the"
+        f"This period has usage without a price: {listed}. Add a price and re-rate the"
         " period, or confirm that it is billed without this usage."
     )
 
