@@ -24,6 +24,7 @@ from orgs.access.addresses import (
     address_block,
     client_address,
 )
+from orgs.link_tokens import mask_links
 from orgs.security_log import Origin, coming_from, write_deferred
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -137,7 +138,8 @@ def _shown_path(request: HttpRequest) -> str:
 class HistoryMiddleware(BaseHistoryMiddleware):
     """Adds to history rows the writer's name, which outlives the user, and the request.
 
-    The base class gives the user's id and, as `url`, the path.
+    The base class gives the user's id and, as `url`, the path, here without the token
+    of a link.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
@@ -151,6 +153,7 @@ class HistoryMiddleware(BaseHistoryMiddleware):
 
     def get_context(self, request: HttpRequest) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(request)
+        context["url"] = mask_links(context["url"])
         user = getattr(request, "user", None)
         if user is not None and user.is_authenticated:
             context["username"] = user.get_username()

@@ -25,6 +25,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, get_random_string
 from django.utils.datastructures import MultiValueDict
+from django.utils.http import escape_leading_slashes
 
 from config.error_formats import is_api
 from orgs.access.sessions import is_recently_confirmed
@@ -45,8 +46,7 @@ class ReauthenticationMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        is_return = request.method == "GET" and _PARAMETER in request.GET
-        if is_return and not _resume(request):
+        if _is_return(request) and not _resume(request):
             return redirect(_path_without_token(request))
         return self.get_response(request)
 
@@ -61,6 +61,10 @@ class ReauthenticationMiddleware:
             return None
         path = _suspend(request, user.pk)
         return _leave(request, _confirmation_url(request, user, path))
+
+
+def _is_return(request: HttpRequest) -> bool:
+    return request.method == "GET" and _PARAMETER in request.GET and not is_api(request)
 
 
 def _leave(request: HttpRequest, url: str) -> HttpResponse:
@@ -101,7 +105,7 @@ def suspend_until_login(request: HttpRequest) -> str:
 
 def _suspend(request: HttpRequest, user_id: int) -> str:
     """Keep the form of a POST for a user; return the path that continues with it."""
-    path = request.get_full_path()
+    path = escape_leading_slashes(request.get_full_path())
     if request.method != "POST":
         return path
     body = request.POST.copy()
@@ -154,10 +158,13 @@ def _take_suspended(request: HttpRequest) -> dict[str, Any] | None:
 
 
 def _path_without_token(request: HttpRequest) -> str:
-    """Return path and query as they were when the form was sent."""
+    """Return path and query as they were when the form was sent.
+
+    A path with two slashes in front would be the address of another host.
+    """
     parts = request.META.get("QUERY_STRING", "").split("&")
     query = "&".join(part for part in parts if not part.startswith(f"{_PARAMETER}="))
-    path = request.get_full_path().partition("?")[0]
+    path = escape_leading_slashes(request.get_full_path().partition("?")[0])
     return f"{path}?{query}" if query else path
 
 

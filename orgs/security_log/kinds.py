@@ -62,8 +62,9 @@ class Kind(StrEnum):
 class Description(NamedTuple):
     """How a kind is shown and recorded.
 
-    A kind that `repeats` can be caused any number of times by a caller: its rows are
-    limited (`orgs.security_log.repeats`), its lines in the log are not.
+    A kind that `repeats` can be caused any number of times without any right: its rows
+    are limited (`orgs.security_log.repeats`), its lines in the log are not. What was
+    granted, as a login or a file, is always a row.
     """
 
     label: str
@@ -74,11 +75,11 @@ class Description(NamedTuple):
 _FAILURE, _DENIED = Outcome.FAILURE, Outcome.DENIED
 
 DESCRIPTIONS: dict[Kind, Description] = {
-    Kind.LOGIN: Description("Login", repeats=True),
+    Kind.LOGIN: Description("Login"),
     Kind.LOGIN_FAILED: Description("Login failed", _FAILURE, repeats=True),
     Kind.LOGIN_LOCKED: Description("Login locked", _DENIED, repeats=True),
     Kind.LOGOUT: Description("Logout"),
-    Kind.REAUTHENTICATED: Description("Identity confirmed", repeats=True),
+    Kind.REAUTHENTICATED: Description("Identity confirmed"),
     Kind.REAUTHENTICATION_FAILED: Description(
         "Identity not confirmed", _FAILURE, repeats=True
     ),
@@ -111,14 +112,12 @@ DESCRIPTIONS: dict[Kind, Description] = {
     Kind.API_KEY_ROTATED: Description("API key rotated"),
     Kind.API_KEY_REVOKED: Description("API key revoked"),
     Kind.API_KEY_CHANGED: Description("API key changed"),
-    Kind.API_KEY_NEW_ADDRESS: Description(
-        "API key used from a new address", repeats=True
-    ),
+    Kind.API_KEY_NEW_ADDRESS: Description("API key used from a new address"),
     Kind.API_KEY_REFUSED: Description("API key refused", _FAILURE, repeats=True),
     Kind.CUSTOMER_LINK_CREATED: Description("Customer page link created"),
     Kind.CUSTOMER_LINK_REVOKED: Description("Customer page link revoked"),
     Kind.ACCESS_DENIED: Description("Access denied", _DENIED, repeats=True),
-    Kind.EXPORT: Description("Export", repeats=True),
+    Kind.EXPORT: Description("Export"),
     Kind.HISTORY_SEALED: Description("History sealed"),
     Kind.HISTORY_BROKEN: Description("History does not match its seal", _FAILURE),
 }

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from orgs.link_tokens import mask_links
 from orgs.models import ApiKey, Organization, SecurityEvent, User, WhiteLabel
 from orgs.security_log.kinds import DESCRIPTIONS, Kind, Outcome
 from orgs.security_log.origin import Actor, current_origin
@@ -41,7 +42,7 @@ def record(
     Actor, address, and request are those of the current origin, unless an actor is
     given. `subject` is what the event is about; `account` is the name under which a
     repeated event is counted, if not that of the subject. `details` must not hold a
-    secret. Texts are cut and cleaned.
+    secret; the tokens of links in it are masked. Texts are cut and cleaned.
 
     A row that cannot be written is an error in the log and ends a transaction it
     belongs to; outside of one the act goes on, with its line in the log.
@@ -118,12 +119,16 @@ def _set_subject(event: SecurityEvent, subject: Subject) -> None:
 
 
 def _number(event: SecurityEvent, account: str) -> int | None:
-    """Return the number of a repeated event in its window; None: it gets no row."""
+    """Return the number of a repeated event in its window; None: it gets no row.
+
+    A caller that is known is counted alone, not with others of the same address.
+    """
     if not DESCRIPTIONS[Kind(event.kind)].repeats:
         return 1
-    account = account or event.subject_name or f"{event.actor_kind} {event.actor_id}"
-    block = current_origin().block
-    return repeats.count(event.kind, address=block, account=account)
+    actor = f"{event.actor_kind} {event.actor_id}"
+    caller = current_origin().block if event.actor_id is None else actor
+    account = account or event.subject_name or actor
+    return repeats.count(event.kind, caller=caller, account=account)
 
 
 def _log(event: SecurityEvent) -> None:
@@ -182,4 +187,4 @@ def _clean_value(value: Any) -> Any:
         return [_clean_value(one) for one in value][:100]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return clean(str(value))
+    return clean(mask_links(str(value)))

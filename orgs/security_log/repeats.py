@@ -1,16 +1,18 @@
 """Limits of the rows that one caller can cause by repeating what is refused.
 
-In ten minutes an address, and an account, each get ten rows of a kind, and then one
-whenever their number has doubled; all callers together get a thousand, and then one of
-each thousand. So a million guesses leave a few dozen rows, which state how many there
-were. Each process counts in its memory: no row depends on another server.
+In ten minutes a caller (a person or key that is known, or else an address) and an
+account each get ten rows of a kind, and then one whenever their number has doubled. Of
+these all callers together get a thousand, and then one of each thousand, so that one
+caller uses up little of the others' share. So a million guesses leave a few dozen rows,
+which state how many there were. Each process counts in its memory: no row depends on
+another server.
 """
 
 import threading
 import time
 
 WINDOW_SECONDS = 600
-ROWS_OF_ONE = 10  # of an address or account, in a window
+ROWS_OF_ONE = 10  # of a caller or account, in a window
 ROWS_OF_ALL = 1_000  # of a kind, in a window and process
 _MOST_COUNTERS = 50_000  # some megabytes
 
@@ -23,19 +25,18 @@ class Repeats:
         self._window = 0
         self._counters: dict[tuple[str, ...], int] = {}
 
-    def count(self, kind: str, *, address: str, account: str) -> int | None:
+    def count(self, kind: str, *, caller: str, account: str) -> int | None:
         """Count an event; return its number in the window, or None if it gets no row.
 
-        The number is the larger one of those of the address and of the account.
+        The number is the larger one of those of the caller and of the account.
         """
         with self._lock:
             self._begin_window()
-            of_all = self._increase((kind,))
-            of_address = self._increase((kind, "address", address)) if address else 1
+            of_caller = self._increase((kind, "caller", caller)) if caller else 1
             of_account = self._increase((kind, "account", account)) if account else 1
-        if not _is_written(of_all, of_address, of_account):
-            return None
-        return max(of_address, of_account)
+            is_due = _is_due(of_caller) and _is_due(of_account)
+            is_written = is_due and _is_within_all(self._increase((kind,)))
+        return max(of_caller, of_account) if is_written else None
 
     def forget(self) -> None:
         """Begin a new window."""
@@ -60,10 +61,12 @@ class Repeats:
         return self._counters[key]
 
 
-def _is_written(of_all: int, *of_one: int) -> bool:
-    if of_all > ROWS_OF_ALL and of_all % ROWS_OF_ALL:
-        return False
-    return all(count <= ROWS_OF_ONE or _has_doubled(count) for count in of_one)
+def _is_due(of_one: int) -> bool:
+    return of_one <= ROWS_OF_ONE or _has_doubled(of_one)
+
+
+def _is_within_all(of_all: int) -> bool:
+    return of_all <= ROWS_OF_ALL or of_all % ROWS_OF_ALL == 0
 
 
 def _has_doubled(count: int) -> bool:

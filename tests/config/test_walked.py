@@ -115,6 +115,19 @@ def test_a_write_long_after_the_login_asks_for_a_proof(
     assert (org.name, org.is_active) == ("Org-7", True)
 
 
+@pytest.mark.parametrize("path", ["//evil.example/", "//evil.example/orgs/"])
+def test_no_confirmation_leads_to_another_host(path: str) -> None:
+    answer = Client().get(f"{path}?confirmed=x", HTTP_HOST="testserver")
+
+    location = answer.headers.get("Location", "")
+    assert answer.status_code in {302, 404}
+    assert not location.startswith(("//", "http"))
+
+
+def test_a_parameter_of_the_api_is_no_confirmation(acme: WhiteLabel) -> None:
+    assert of("support").get("/api/v1/organizations?confirmed=x").status_code != 302
+
+
 def test_shortcuts_by_numbers_of_tables_lead_nowhere() -> None:
     assert of("support").get("/admin/r/1/1/").status_code == 404
 

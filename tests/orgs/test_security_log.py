@@ -149,17 +149,53 @@ def test_repeated_failures_leave_few_rows_and_all_lines(lines: list[str]) -> Non
 def test_many_addresses_and_accounts_together_are_limited() -> None:
     counters = Repeats()
     numbers = [
-        counters.count("kind", address=f"a{n}", account=f"u{n}")
+        counters.count("kind", caller=f"a{n}", account=f"u{n}")
         for n in range(3 * ROWS_OF_ALL)
     ]
     assert sum(number is not None for number in numbers) == ROWS_OF_ALL + 2
-    assert counters.count("another", address="a1", account="u1") == 1
+    assert counters.count("another", caller="a1", account="u1") == 1
 
 
 def test_an_account_is_limited_over_all_addresses() -> None:
     counters = Repeats()
-    numbers = [counters.count("k", address=str(n), account="ann") for n in range(100)]
+    numbers = [counters.count("k", caller=str(n), account="ann") for n in range(100)]
     assert sum(number is not None for number in numbers) == ROWS_OF_ONE + 3
+
+
+def test_one_account_uses_up_little_of_the_share_of_all() -> None:
+    counters = Repeats()
+    for _ in range(3 * ROWS_OF_ALL):
+        counters.count("kind", caller="", account="ann")
+    assert counters.count("kind", caller="", account="bob") == 1
+
+
+def test_what_was_granted_is_always_a_row() -> None:
+    with coming_from(a_request()):
+        for _ in range(ROWS_OF_ONE + 5):
+            record(Kind.EXPORT, details={"file": "x.csv"})
+        for number in range(ROWS_OF_ONE + 5):
+            record(Kind.LOGIN, subject=f"user-{number}")
+
+    assert SecurityEvent.objects.count() == 2 * (ROWS_OF_ONE + 5)
+
+
+def test_people_of_one_address_are_counted_apart() -> None:
+    with coming_from(a_request()):
+        for _ in range(100):
+            record(Kind.ACCESS_DENIED, details={"path": "/"})
+        record(Kind.ACCESS_DENIED, actor=Actor(ActorKind.PERSON, 8, "bob"))
+        write_deferred()
+
+    assert SecurityEvent.objects.filter(actor_name="bob").count() == 1
+
+
+def test_no_token_of_a_link_is_recorded(lines: list[str]) -> None:
+    path = "/customer/page_secret/"
+    record(Kind.ACCESS_DENIED, details={"path": path, "query": "signature=secret&a=1"})
+
+    [row] = SecurityEvent.objects.values_list("details", flat=True)
+    assert row == {"path": "/customer/…/", "query": "signature=…&a=1"}
+    assert "secret" not in "".join(lines)
 
 
 def test_no_secret_of_a_key_is_recorded(acme: WhiteLabel, lines: list[str]) -> None:
