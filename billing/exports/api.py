@@ -35,6 +35,7 @@ from billing.exports.tasks import write_export
 from billing.models import Export
 from orgs import access
 from orgs.access import Credential, row_id
+from orgs.access.own_requests import require_own_request
 from orgs.catalog import Scope
 from orgs.queue.enqueue import enqueue
 from orgs.schemas.errors import ErrorsOut
@@ -103,6 +104,7 @@ def _send(
     download = read_download(caller, table, organization_id, request.GET)
     content = read_content(download)
     if content is None:
+        require_own_request(request)
         return _start(caller, download)
     return send(download, content, kind)
 

@@ -8,6 +8,8 @@ import time_machine
 from django.test import Client
 from django.urls import reverse
 
+from billing.exports.queries import contents
+from billing.models import Export
 from orgs.commands.views_as import end_views_that_are_over
 from orgs.models import Note, Organization, SecurityEvent, User, ViewAs, WhiteLabel
 from orgs.models.views_as import LONGEST
@@ -72,6 +74,17 @@ def test_it_shows_exactly_what_the_account_sees(
             assert "data-view-as" not in theirs.content.decode()
     nav = [one.context["nav"] for one in (viewer.get("/alerts/"), own.get("/alerts/"))]
     assert [item.key for item in nav[0]] == [item.key for item in nav[1]]
+
+
+@pytest.mark.parametrize("path", ["/organizations.csv", "/api/v1/tables/history.csv"])
+def test_it_starts_no_export(
+    viewer: Client, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "MAX_ROWS", 0)
+    assert viewer.get(path).status_code == 403
+    assert not Export.objects.exists()
+    viewer.post(reverse("orgs:stop_view_as"))
+    assert viewer.get(path).status_code in {202, 303}
 
 
 def test_it_changes_nothing(viewer: Client, org: Organization) -> None:

@@ -11,6 +11,7 @@ from billing.exports.forms import caller_of, read_download, read_format
 from billing.exports.queries.contents import read_content
 from billing.exports.schemas.responses import send
 from billing.exports.tasks import write_export
+from orgs.access.own_requests import require_own_request
 from orgs.queue.enqueue import enqueue
 from orgs.web.http import OrgRequest
 
@@ -62,6 +63,7 @@ def _download(
     content = read_content(download)
     if content is not None:
         return send(download, content, kind)
+    require_own_request(request)
     export = start_export(caller.owner, download)
     enqueue(write_export, export.pk)
     response = redirect("billing:export", export.pk)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from django.http import HttpRequest
 from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from orgs.access.own_requests import has_header_credential
 from orgs.api.white_labels.common import (
     INNER,
     WHITE_LABEL,
@@ -36,9 +37,6 @@ from orgs.models import Organization
 from orgs.queue.enqueue import enqueue
 from orgs.schemas.partial import without_defaults
 from orgs.tasks import run_job
-
-# Credentials that another site's page cannot make a browser send.
-_HEADERS = ("x-api-key", "x-jwt-token", "authorization")
 
 _URL = r"^https?://[a-z0-9.-]+\.[a-z]{2,}(/[^\s]*)?$"
 _URL_SCHEMA = {"type": "string", "maxLength": 500, "pattern": _URL}
@@ -220,7 +218,7 @@ def restore_organization(
     Because this GET request changes data, it accepts no cookies: send the credential in
     a header.
     """
-    if not any(request.headers.get(name) for name in _HEADERS):
+    if not has_header_credential(request):
         raise Forbidden(
             "Send the credential in a header; cookies are not accepted here."
         )

@@ -122,6 +122,14 @@ def ids_in(data: bytes) -> list[str]:
 EVERY_ID = [f"in_{number}" for number in reversed(range(ROWS))]
 
 
+@pytest.mark.parametrize("path", [URL, f"/api/v1{URL}"])
+def test_no_other_site_starts_an_export(client: Client, path: str) -> None:
+    answer = client.get(path, headers={"Sec-Fetch-Site": "cross-site"})
+
+    assert answer.status_code == 403
+    assert not Export.objects.exists()
+
+
 # --- writing -------------------------------------------------------------------------
 
 
