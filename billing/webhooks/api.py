@@ -4,16 +4,14 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils import timezone
 from ninja import Query, Router, Status
 
 from billing.errors import EndpointInvalid
 from billing.models import WebhookEndpoint
 from billing.webhooks.commands import endpoints as commands
 from billing.webhooks.commands.endpoints import PAGERDUTY_URL, IncomingEndpoint
-from billing.webhooks.commands.outbox import write_test
 from billing.webhooks.commands.replays import replay, resend
-from billing.webhooks.commands.sending.worker import send_now
+from billing.webhooks.commands.sending.samples import send_sample
 from billing.webhooks.event_types import EVENT_TYPES, selects
 from billing.webhooks.forms import checked_url, first_type
 from billing.webhooks.queries.endpoints import (
@@ -226,7 +224,8 @@ def test_webhook_endpoint(
 ) -> Any:
     """Send a sample event now, and return what the endpoint answered.
 
-    It is tried once, also if the endpoint is disabled. Takes up to ten seconds.
+    It is tried once, also if the endpoint is disabled. Takes up to ten seconds; while
+    another test waits for its answer, it may be refused with 503 and `outbound_busy`.
     """
     caller = _caller(request, _WRITE)
     endpoint = get_endpoint(caller, webhook_endpoint_id)
@@ -234,10 +233,7 @@ def test_webhook_endpoint(
     if key not in EVENT_TYPES or not selects(["*"], key, endpoint.kind):
         message = f"“{key}” is not an event type for this kind of endpoint."
         raise EndpointInvalid(message, "event_type")
-    delivery = write_test(
-        endpoint, key, sample_of(key), by=caller.name, now=timezone.now()
-    )
-    send_now(delivery)
+    delivery = send_sample(endpoint, key, sample_of(key), by=caller.name)
     return delivery_detail_out(get_delivery(caller, delivery.pk))
 
 

@@ -29,6 +29,7 @@ CODES = {
     " malformed.",
     "incomplete_body": "The connection ended before the whole body had arrived.",
     "request_timeout": "The body did not arrive in time.",
+    "outbound_busy": "Another test waits for its answer; see `Retry-After`.",
     "logins_busy": "Other passwords are being checked; see `Retry-After`.",
     "not_found": "What the path names does not exist, or may not be seen.",
     "organization.not_found": "The organization does not exist, or may not be seen.",
@@ -177,14 +178,19 @@ _OF_OPERATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "create_webhook_endpoint": {
         "400": ("url_not_allowed", "billing.webhook_endpoint_invalid"),
+        "503": ("unavailable", "outbound_busy"),
         "404": ("organization.not_found",),
         "409": ("billing.too_many_webhook_endpoints",),
     },
     "update_webhook_endpoint": {
-        "400": ("url_not_allowed", "billing.webhook_endpoint_invalid")
+        "400": ("url_not_allowed", "billing.webhook_endpoint_invalid"),
+        "503": ("unavailable", "outbound_busy"),
     },
     "rotate_webhook_secret": {"400": ("billing.webhook_endpoint_invalid",)},
-    "test_webhook_endpoint": {"400": ("billing.webhook_endpoint_invalid",)},
+    "test_webhook_endpoint": {
+        "400": ("billing.webhook_endpoint_invalid",),
+        "503": ("unavailable", "outbound_busy"),
+    },
     "replay_webhook_events": {
         "400": ("costs.invalid_date_range", "billing.replay_too_large"),
         "409": ("billing.webhook_endpoint_disabled",),

@@ -21,13 +21,14 @@ from metrics.push.sources import Figure, Line
 from metrics.queries.integrations import Target, find_target
 from orgs.models import Organization
 from orgs.outbound import Answer, send
+from orgs.outbound.slots import outbound_slot
 
 
 def try_integration(organization: Organization, kind: str) -> Answer:
     """Send a test to an integration, also while it is paused, and return the answer.
 
     Takes up to five seconds; call it outside transactions. Changes nothing here.
-    Raises `IntegrationNotFound`, or `SecretUnreadable`.
+    Raises `IntegrationNotFound`, `SecretUnreadable`, or `OutboundBusy`.
     """
     target = find_target(organization.pk, kind=kind)
     if target is None:
@@ -41,7 +42,7 @@ def try_target(
     """Send a test to a target that is not saved, and return the answer.
 
     As `try_integration`; without a token, the stored one is sent, to its host only.
-    Raises `EndpointNotAllowed` or `TokenMissing`, naming the field.
+    Raises `EndpointNotAllowed` or `TokenMissing`, naming the field, or `OutboundBusy`.
     """
     check_endpoint(kind, incoming.endpoint)
     token = incoming.token
@@ -59,7 +60,8 @@ def _send(organization: Organization, kind: str, target: Target) -> Answer:
     is_prom = kind == IntegrationKind.PROM
     body = _sample(organization) if is_prom else _line(organization)
     headers = remote_write.HEADERS if is_prom else loki.HEADERS
-    answer = send(address_of(target), body, headers_of(target, headers))
+    with outbound_slot():
+        answer = send(address_of(target), body, headers_of(target, headers))
     return mask_secrets(answer, target)
 
 

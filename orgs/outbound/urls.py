@@ -12,6 +12,7 @@ from django.conf import settings
 from orgs.errors import UrlNotAllowed
 from orgs.networks import Address, is_allowed, is_public
 from orgs.outbound.names import NameNotResolved, resolve
+from orgs.outbound.slots import outbound_slot
 
 MAX_LENGTH = 2_000
 _MAX_PORT = 65_535
@@ -63,13 +64,15 @@ def check_url(text: str) -> str:
 
     Public hosts are checked by form only. What is allowed only in the networks of
     `OUTBOUND_ALLOWED_NETWORKS` (`http://`, another port, a private name) is resolved,
-    for up to three seconds: do not call it in a transaction.
+    for up to three seconds: do not call it in a transaction. Raises `OutboundBusy` if
+    another request waits at the same time.
     """
     endpoint = read_url(text)
     if endpoint.is_public_form:
         return text
     try:
-        find_addresses(endpoint, seconds=_RESOLVE_SECONDS)
+        with outbound_slot():
+            find_addresses(endpoint, seconds=_RESOLVE_SECONDS)
     except NameNotResolved as error:
         raise UrlNotAllowed(f"{endpoint.refusal} {error}") from None
     return text

@@ -13,9 +13,8 @@ from django.views.decorators.http import require_http_methods
 
 from billing.models import WebhookDelivery, WebhookEndpoint
 from billing.webhooks.commands import endpoints as commands
-from billing.webhooks.commands.outbox import write_test
 from billing.webhooks.commands.replays import replay
-from billing.webhooks.commands.sending.worker import send_now
+from billing.webhooks.commands.sending.samples import send_sample
 from billing.webhooks.forms import (
     EndpointForm,
     NewEndpointForm,
@@ -167,11 +166,7 @@ def _test(
 ) -> HttpResponse:
     """Send a sample now, and show its delivery with the answer."""
     key = first_type(endpoint)
-    delivery = write_test(
-        endpoint, key, sample_of(key), by=principal.name, now=timezone.now()
-    )
-    send_now(delivery)
-    delivery.refresh_from_db()
+    delivery = send_sample(endpoint, key, sample_of(key), by=principal.name)
     if delivery.state == WebhookDelivery.State.DONE:
         messages.success(request, "Test event accepted.")
     else:

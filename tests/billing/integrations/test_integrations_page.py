@@ -17,6 +17,7 @@ from metrics.queries.integrations import find_target
 from orgs.models import Organization, WhiteLabel
 from orgs.networks import read_networks
 from orgs.outbound import Answer, ErrorKind
+from orgs.outbound.slots import outbound_slot
 from orgs.queries.history import list_changes
 from tests.factories import NOW, make_user
 from tests.support.receivers import answer, receiver
@@ -140,6 +141,8 @@ def test_a_test_shows_what_the_target_answers(
         assert "&lt;b&gt;out of bounds&lt;/b&gt;" in page
         server.script = answer()
         assert 'data-tested="success"' in tab.post("test").content.decode()
+        with outbound_slot():  # another test waits for its answer
+            assert tab.post("test").status_code == 503
     assert 'data-tested="connect"' in tab.post("test").content.decode()
     assert Push.objects.get().tried_at is None
 

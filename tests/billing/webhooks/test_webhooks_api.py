@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks import Webhook
 
@@ -17,8 +18,9 @@ from config.openapi.document import document
 from orgs.commands.editing import change_organization
 from orgs.models import Organization, WhiteLabel
 from orgs.networks import read_networks
+from orgs.outbound.slots import outbound_slot
 from tests.config.test_routes import BILL, HOOK, HOOKS, PUSH
-from tests.factories import make_key, make_organization
+from tests.factories import make_key, make_organization, make_user
 from tests.support.receivers import Receiver, answer, receiver
 from tests.support.webhooks import deliver, deliveries, events, make_endpoint
 
@@ -36,6 +38,24 @@ def server() -> Iterator[Receiver]:
 def loopback(settings: Any, server: Receiver) -> None:
     settings.OUTBOUND_ALLOWED_NETWORKS = read_networks("127.0.0.0/8")
     server.requests.clear()
+
+
+def test_few_tests_wait_for_servers_of_users_at_once(
+    acme: WhiteLabel, server: Receiver
+) -> None:
+    endpoint = make_endpoint(acme, url=server.url)
+    path, staff = f"/webhook-endpoints/{endpoint.pk}/test", Client()
+    staff.force_login(make_user("operator", "operator"))
+    with outbound_slot():
+        refused = Api(acme).call("post", path, {}, 503)
+        page = staff.post(
+            reverse("billing:webhook_endpoint", args=[endpoint.pk]), {"step": "test"}
+        )
+
+    assert refused["errors"][0]["code"] == "outbound_busy"
+    assert (page.status_code, page["Retry-After"]) == (503, "10")
+    assert not WebhookDelivery.objects.exists()
+    Api(acme).call("post", path, {})
 
 
 class Api:

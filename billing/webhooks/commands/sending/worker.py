@@ -81,25 +81,6 @@ def run(on_disabled: Disabled) -> None:
                 sender.start_due()
 
 
-def send_now(delivery: WebhookDelivery) -> None:
-    """Send a delivery in this thread and write what came of it, as for a test.
-
-    Takes ten seconds at most. Call it outside transactions. Does nothing to a delivery
-    that a worker has claimed.
-    """
-    rows = WebhookDelivery.objects.select_related("endpoint", "event")
-    claimed = work.claim(rows, delivery.pk)
-    if claimed is None:
-        return
-    try:
-        request = build_request(claimed.endpoint, claimed.event, now=timezone.now())
-    except SecretUnreadable as error:
-        work.fail(claimed, code="secret_unreadable", message=str(error))
-        return
-    target = Target(request.url, deadline=DEADLINE_SECONDS)
-    record_outcome(claimed, request, send(target, request.body, request.headers))
-
-
 @transaction.atomic
 def _claim(limit: int) -> list[WebhookDelivery]:
     """Claim due deliveries under leases; skip rows that another worker has locked."""
