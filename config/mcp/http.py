@@ -19,9 +19,23 @@ from orgs.errors import DomainError, Unauthorized
 
 PATH = "/mcp"
 _HEADER, _FORWARDED = "authorization", "x-forwarded-for"
-_CHALLENGE = 'Bearer realm="Orgdesk"'
-_UNAUTHORIZED = Unauthorized.status
 _MISSING = "Send a valid API key."
+
+
+class MethodNotAllowed(DomainError):
+    """The method of the request is not one that the endpoint has."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self) -> None:
+        super().__init__("Send a POST request.")
+
+
+_HEADERS = {
+    Unauthorized.status: {"WWW-Authenticate": 'Bearer realm="Orgdesk"'},
+    MethodNotAllowed.status: {"Allow": "POST"},
+}
 
 
 def http_application(host: str) -> ASGIApp:
@@ -75,7 +89,11 @@ def read_key(header: str) -> str:
 
 
 class RequireKey:
-    """Refuses requests without a valid API key, before the protocol reads them."""
+    """Refuses requests without a valid API key, before the protocol reads them.
+
+    Only POST is answered: a GET request would wait for messages of the server, which
+    has none without sessions, and so be held open for nothing.
+    """
 
     def __init__(self, application: ASGIApp) -> None:
         self.application = application
@@ -83,11 +101,18 @@ class RequireKey:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["type"] == "http":
+                require_post(scope["method"])
                 await run_sync(require_key, HTTPConnection(scope))
         except DomainError as error:
             await _refusal(error)(scope, receive, send)
         else:
             await self.application(scope, receive, send)
+
+
+def require_post(method: str) -> None:
+    """Raise `MethodNotAllowed` for a request that is not a POST."""
+    if method != "POST":
+        raise MethodNotAllowed
 
 
 def require_key(connection: HTTPConnection) -> None:
@@ -107,5 +132,7 @@ def require_key(connection: HTTPConnection) -> None:
 
 def _refusal(error: DomainError) -> JSONResponse:
     body: dict[str, Any] = {"errors": [{"code": error.code, "message": error.message}]}
-    headers = {"WWW-Authenticate": _CHALLENGE} if error.status == _UNAUTHORIZED else {}
+    headers = dict(_HEADERS.get(error.status, {}))
+    if seconds := getattr(error, "retry_after", None):
+        headers["Retry-After"] = str(seconds)
     return JSONResponse(body, error.status, headers=headers)

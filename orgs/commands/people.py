@@ -13,7 +13,7 @@ from orgs.commands.account_emails import (
 from orgs.commands.editing import add_member, add_project, change_person, remove_person
 from orgs.commands.proofs import ChangedMeanwhile, Values, is_signed
 from orgs.errors import Conflict
-from orgs.models import Member, Organization, Project
+from orgs.models import Member, Organization, Project, User
 
 EMAILS_AN_HOUR = 20  # of one person: the product is no relay for messages
 
@@ -31,16 +31,23 @@ def invite_member(
 
     Raises `Conflict` for an active member, and after many emails of one person.
     """
-    if sends_email and count_recent_member_emails(invited_by) >= EMAILS_AN_HOUR:
+    if sends_email:
+        _require_few_emails(invited_by)
+    member = add_member(organization, external_id=external_id, values=values)
+    if sends_email and member.email:
+        write_member_email(member, organization, invited_by=invited_by)
+    return member
+
+
+def _require_few_emails(invited_by: str) -> None:
+    """Raise `Conflict` after many emails; others of the person wait for it."""
+    list(User.objects.select_for_update(no_key=True).filter(username=invited_by))
+    if count_recent_member_emails(invited_by) >= EMAILS_AN_HOUR:
         raise Conflict(
             f"You have sent {EMAILS_AN_HOUR} of these emails within an hour. Add the"
             " member without one, or wait.",
             fields=("sends_email",),
         )
-    member = add_member(organization, external_id=external_id, values=values)
-    if sends_email and member.email:
-        write_member_email(member, organization, invited_by=invited_by)
-    return member
 
 
 @transaction.atomic

@@ -1034,4 +1034,48 @@ class Migration(migrations.Migration):
             model_name='viewasevent',
             index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='viewas_event_newest'),
         ),
+        migrations.CreateModel(
+            name='RolePermission',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'permission of a role',
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('auth.group_permissions',),
+        ),
+        migrations.CreateModel(
+            name='RolePermissionEvent',
+            fields=[
+                ('pgh_id', models.AutoField(primary_key=True, serialize=False)),
+                ('pgh_created_at', models.DateTimeField(auto_now_add=True)),
+                ('pgh_label', models.TextField(help_text='The event label.')),
+                ('id', models.IntegerField()),
+                ('group', models.ForeignKey(db_constraint=False, db_tablespace='', on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='auth.group')),
+                ('permission', models.ForeignKey(db_constraint=False, db_tablespace='', on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', to='auth.permission')),
+                ('pgh_context', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pghistory.context')),
+                ('pgh_obj', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='orgs.rolepermission')),
+            ],
+            options={
+                'abstract': False,
+            },
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='rolepermission',
+            trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_rolepermissionevent" ("group_id", "id", "permission_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."group_id", NEW."id", NEW."permission_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id"); RETURN NULL;', hash='afee6b88fe4f52dd759797c22135c41372cceb56', operation='INSERT', pgid='pgtrigger_insert_insert_1d4db', table='auth_group_permissions', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='rolepermission',
+            trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "orgs_rolepermissionevent" ("group_id", "id", "permission_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (NEW."group_id", NEW."id", NEW."permission_id", _pgh_attach_context(), NOW(), \'update\', NEW."id"); RETURN NULL;', hash='9ddf3a14d5ef94dff99b31d34ad47f8892b0a716', operation='UPDATE', pgid='pgtrigger_update_update_2f9f6', table='auth_group_permissions', when='AFTER')),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='rolepermission',
+            trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_rolepermissionevent" ("group_id", "id", "permission_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id") VALUES (OLD."group_id", OLD."id", OLD."permission_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id"); RETURN NULL;', hash='de2daca682c4675c12310ad32e2bc90db4607e8a', operation='DELETE', pgid='pgtrigger_delete_delete_6acbe', table='auth_group_permissions', when='AFTER')),
+        ),
+        migrations.AddIndex(
+            model_name='rolepermissionevent',
+            index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='rolepermission_event_newest'),
+        ),
     ]

@@ -11,7 +11,7 @@ from orgs.models.seals import HistorySeal, SealedRows
 from orgs.models.search import SearchWord
 from orgs.models.security import SecurityEvent
 from orgs.models.sessions import Session
-from orgs.models.users import User, UserPermission, UserRole
+from orgs.models.users import RolePermission, User, UserPermission, UserRole
 from orgs.models.views_as import ViewAs
 from orgs.models.white_labels import WhiteLabel
 
@@ -27,6 +27,7 @@ __all__ = [
     "Note",
     "Organization",
     "Project",
+    "RolePermission",
     "SealedRows",
     "SearchWord",
     "SecurityEvent",

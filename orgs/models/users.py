@@ -1,4 +1,4 @@
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, Group
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -79,3 +79,12 @@ class UserPermission(User.user_permissions.through):  # type: ignore[name-define
     class Meta:
         proxy = True
         verbose_name = "permission of an account"
+
+
+@with_history()
+class RolePermission(Group.permissions.through):  # type: ignore[name-defined,misc]
+    """A permission that a role gives; a proxy, so that its changes have a history."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "permission of a role"

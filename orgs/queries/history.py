@@ -24,7 +24,9 @@ MAX_CHANGES = 100
 _IDENTIFYING_FIELDS = ("number", "stripe_id")
 _VERBS = {"insert": "added", "update": "changed", "delete": "removed"}
 _IGNORED = {"updated_at"}
-_OF_ACCOUNTS = {"orgs.User", "orgs.UserPermission", "orgs.UserRole"}
+_OF_ACCOUNTS = {
+    *("orgs.User", "orgs.UserPermission", "orgs.UserRole", "orgs.RolePermission")
+}
 _LAST_ID = 2**63 - 1
 _UNKNOWN_TIME = datetime(2200, 1, 1, tzinfo=UTC)
 

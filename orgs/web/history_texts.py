@@ -227,6 +227,12 @@ def _permission(row: Values, facts: Facts) -> str:
     return f"account {name}: permission {permission}"
 
 
+def _permission_of_role(row: Values, facts: Facts) -> str:
+    role = name_of("auth.Group")(row["group_id"], facts)
+    permission = name_of("auth.Permission")(row["permission_id"], facts)
+    return f"role {role}: permission {permission}"
+
+
 describe(
     "orgs.UserRole",
     Description(
@@ -251,6 +257,19 @@ describe(
         },
         permission="orgs.view_user",
         references={"user_id": "orgs.User", "permission_id": "auth.Permission"},
+    ),
+)
+describe(
+    "orgs.RolePermission",
+    Description(
+        "accounts",
+        _permission_of_role,
+        {
+            "group_id": Field("role", name_of("auth.Group")),
+            "permission_id": Field("permission", name_of("auth.Permission")),
+        },
+        permission="orgs.view_user",
+        references={"group_id": "auth.Group", "permission_id": "auth.Permission"},
     ),
 )
 describe(

@@ -18,14 +18,16 @@ from django.utils import timezone
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver.exceptions import ToolError
+from starlette.requests import HTTPConnection
 
 from config.management.commands.mcp import KEY, read_address
 from config.mcp import api_calls, tools
 from config.mcp.api_calls import ApiCaller, ApiRefused, require_active_key
-from config.mcp.http import read_key
+from config.mcp.http import RequireKey, read_key, require_key
 from config.mcp.server import build_server
-from orgs.errors import Unauthorized
-from orgs.models import ApiKey, Organization, WhiteLabel
+from orgs.access import limits
+from orgs.errors import RateLimited, Unauthorized
+from orgs.models import ApiKey, Organization, SecurityEvent, WhiteLabel
 from tests import ROOT
 from tests.factories import (
     delete,
@@ -186,6 +188,47 @@ def test_a_bad_address_is_refused(text: str) -> None:
 def test_addresses_may_be_of_version_6() -> None:
     assert read_address("[::1]:8765") == ("::1", 8765)
     assert read_address("127.0.0.1:8765") == ("127.0.0.1", 8765)
+
+
+def connection(key: str, address: str = "203.0.113.9") -> HTTPConnection:
+    headers = [(b"authorization", f"Bearer {key}".encode())]
+    return HTTPConnection({"type": "http", "headers": headers, "client": (address, 1)})
+
+
+@pytest.mark.django_db
+def test_wrong_keys_are_counted_and_recorded(
+    acme: WhiteLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("config.mcp.api_calls", "config.mcp.http"):
+        monkeypatch.setattr(f"{module}.close_old_connections", lambda: None)
+    monkeypatch.setattr(limits, "WRONG_KEYS_PER_MINUTE", 2)
+    right = make_key(acme, READ)
+    for number in range(2):
+        with pytest.raises(Unauthorized):
+            require_key(connection(f"ei_wrong{number}"))
+    with pytest.raises(RateLimited):
+        require_key(connection("ei_wrong"))
+
+    require_key(connection(right))
+    refused = SecurityEvent.objects.filter(kind="api_key_refused")
+    assert refused.values_list("address", flat=True).distinct().get() == "203.0.113.9"
+    assert refused.count() == 3
+
+
+def test_no_request_is_held_open_for_nothing() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def unreachable(*_: Any) -> Any:
+        raise AssertionError
+
+    scope = {"type": "http", "method": "GET", "path": "/mcp", "headers": []}
+    application = RequireKey(unreachable)
+    in_thread(lambda: application(scope, unreachable, send))
+    assert sent[0]["status"] == 405
+    assert (b"allow", b"POST") in sent[0]["headers"]
 
 
 @pytest.mark.django_db

@@ -1,6 +1,9 @@
 """What a start is refused for, by name, and what loopback installations may do."""
 
+import os
 import secrets
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from config.production import find_problems, require_safe_start
+from tests import ROOT
 
 SAFE: dict[str, Any] = {
     "SECRET_KEY": secrets.token_urlsafe(50),
@@ -108,6 +112,24 @@ def test_a_start_is_refused_with_all_reasons(settings: Settings, process: str) -
         require_safe_start()
     lines = str(ended.value.code).splitlines()
     assert ["=debug" in lines[1], "=email" in lines[2], len(lines)] == [True, True, 3]
+
+
+@pytest.mark.process
+def test_another_wsgi_server_is_a_web_process_too(safe: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ALLOWED_HOSTS": "desk.example.com",
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none",
+        "SECRET_KEY": "abc",
+        "STATE_DIR": str(safe),
+    }
+    command = [sys.executable, "-c", "import config.wsgi"]
+    ended = subprocess.run(
+        command, check=False, env=environment, cwd=ROOT, capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    assert "ALLOW_UNSAFE=secret_key" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_commands_start_so_that_problems_can_be_solved(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """What an attacker tried by hand, kept as tests: each was possible once."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from django.utils import timezone
 
 from billing.models import CustomerLink
 from config.log_filters import MaskedLinks
+from orgs.commands.people import invite_member
+from orgs.errors import Conflict
 from orgs.models import Entitlements, Member, Organization, User, WhiteLabel
-from tests.factories import NOW, make_user
+from tests.factories import NOW, make_organization, make_user
 from tests.support.admin import fields
+from tests.support.parallel import together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
@@ -152,6 +156,32 @@ def test_one_person_sends_few_emails_to_members(org: Organization) -> None:
 
     assert statuses == [302] * 20 + [422]
     assert Member.objects.count() == 20
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("committed")
+def test_no_race_sends_more_emails_to_members(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orgs.commands.people.EMAILS_AN_HOUR", 3)
+    organization = make_organization(WhiteLabel.objects.get(slug="acme"), "org-9")
+
+    def invite(number: int) -> bool:
+        values = {"email": f"u{number}@x.example", "role": "member"}
+        try:
+            invite_member(
+                organization,
+                f"u{number}",
+                values,
+                invited_by="support",
+                sends_email=True,
+            )
+        except Conflict:
+            return False
+        return True
+
+    assert sum(together([partial(invite, number) for number in range(8)])) == 3
+    assert Member.objects.filter(organization=organization).count() == 3
 
 
 @pytest.mark.parametrize(

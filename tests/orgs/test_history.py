@@ -147,9 +147,12 @@ def test_roles_and_permissions_of_a_person_are_in_the_history(client: Client) ->
             [ann.pk, right.pk],
         )
 
+    Group.objects.get(name="viewer").permissions.add(right)
+
     answer = client.get(reverse("orgs:fleet_history"), {"kind": "accounts"})
     texts = {entry.text for entry in answer.context["entries"]}
     assert {
+        f"Role viewer: permission {right} added",
         "Account ann: role operator added",
         "Account ann: role viewer removed",
         f"Account ann: permission {right} added",
