@@ -1,7 +1,6 @@
 """Forms of prices: one rate in natural units, or many as CSV."""
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +17,8 @@ from metrics.commands.rates import IncomingRate
 from metrics.units import NO_PRICE
 from orgs.errors import DomainError, InputRejected
 from orgs.models import WhiteLabel
-from orgs.text import plain_lines
+from orgs.web.pasted import PastedForm, PastedRow, lines_field
 
-MAX_LINES, MAX_BYTES, MAX_LINE_LENGTH = 2_000, 512 << 10, 2_000
 _LONGEST_REASON = 1_000
 # Where an error of a rate belongs in the form of one rate.
 _FIELDS = {
@@ -158,97 +156,47 @@ class EndPriceForm(PriceChangeForm):
         return None
 
 
-class RateListForm(PriceChangeForm):
-    """Many prices: a CSV file, or its text; the first line names the columns."""
+class RateListForm(PastedForm, PriceChangeForm):
+    """Many prices; the first line names the columns."""
 
-    lines = forms.CharField(
-        required=False,
-        max_length=MAX_BYTES,
-        strip=False,
-        label="CSV",
-        widget=forms.Textarea({"rows": 10, "spellcheck": "false"}),
-        help_text=f"Columns: {', '.join(COLUMNS)}. The first three are required. The"
-        f" unit_price {NO_PRICE} ends a price from effective_from on.",
+    most_lines, most_kib = 2_000, 512
+    lines = lines_field(
+        f"Columns: {', '.join(COLUMNS)}. The first three are required. The unit_price"
+        f" {NO_PRICE} ends a price from effective_from on."
     )
-    file = forms.FileField(required=False, label="Or a file")
     field_order = ("lines", "file", "reason")
 
-    def clean_file(self) -> str:
-        """Return the text of the file; raise `ValidationError` if it is not UTF-8."""
-        file = self.cleaned_data["file"]
-        if file is None:
-            return ""
-        if file.size > MAX_BYTES:
-            raise forms.ValidationError("The file is too large: 512 KiB at most.")
-        try:
-            return str(file.read().decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            raise forms.ValidationError("The file is not UTF-8 text.") from None
-
-    def clean(self) -> dict[str, Any]:
-        """Require a header with known columns, and not too many lines."""
-        data = super().clean() or {}
-        text = data.get("file") or data.get("lines") or ""
-        data["text"] = plain_lines(text)
-        if "lines" in self.errors or "file" in self.errors:
-            return data
-        if problem := _problem(data["text"]):
-            self.add_error("lines", problem)
-        return data
+    def check_rows(self) -> None:
+        """Require a first line with known columns, and those that are required."""
+        columns = set(self._columns())
+        if missing := REQUIRED_COLUMNS - columns:
+            raise forms.ValidationError(
+                f"The first line must name the columns; missing: {_join(missing)}."
+            )
+        if unknown := columns - set(COLUMNS):
+            raise forms.ValidationError(f"Unknown columns: {_join(unknown)}.")
 
     def read(self, white_label: WhiteLabel) -> list[RateLine]:
         """Return each line with its rate, or the reason why it is refused."""
-        rows = list(_rows(self.cleaned_data["text"]))
+        columns = self._columns()
+        rows = [(row.number, _by_column(row, columns)) for row in self.rows[1:]]
         ids = organization_ids(white_label, (row for _, row in rows))
         return [_line(number, row, white_label, ids) for number, row in rows]
 
-
-def _problem(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        return "Enter lines, or choose a file."
-    if len(lines) > MAX_LINES + 1:
-        return f"At most {MAX_LINES:,} lines at once."
-    if max(map(len, lines)) > MAX_LINE_LENGTH:
-        return "A line is too long."
-    columns = set(_header(text))
-    if missing := REQUIRED_COLUMNS - columns:
-        return f"The first line must name the columns; missing: {_join(missing)}."
-    if unknown := columns - set(COLUMNS):
-        return f"Unknown columns: {_join(unknown)}."
-    return ""
+    def _columns(self) -> list[str]:
+        return [cell.lower() for cell in self.rows[0].cells]
 
 
 def _join(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))[:200]
 
 
-def _separator(text: str) -> str:
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return max(",;\t", key=first.count)
-
-
-def _header(text: str) -> list[str]:
-    reader = csv.reader(text.lstrip().splitlines(), delimiter=_separator(text))
-    return [cell.strip().lower() for cell in next(reader, [])]
-
-
-def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield line numbers and cells by column, without empty lines and the header."""
-    columns = _header(text)
-    reader = csv.reader(text.splitlines(), delimiter=_separator(text))
-    is_header = True
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if is_header:
-            is_header = False
-            continue
-        row = dict.fromkeys(COLUMNS, "") | {
-            name: cell.strip() for name, cell in zip(columns, cells, strict=False)
-        }
-        extra = len(cells) != len(columns)
-        yield reader.line_num, row | ({"cells": str(len(cells))} if extra else {})
+def _by_column(row: PastedRow, columns: list[str]) -> dict[str, str]:
+    """Return the cells by column; `cells` is their number if it is another."""
+    cells = dict.fromkeys(COLUMNS, "") | dict(zip(columns, row.cells, strict=False))
+    if len(row.cells) != len(columns):
+        cells["cells"] = str(len(row.cells))
+    return cells
 
 
 def _line(

@@ -1,7 +1,5 @@
 """Forms of members and projects, and the lines that add many members at once."""
 
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +7,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from orgs.models import Member
 from orgs.models.fields import validate_text
 from orgs.models.people import MemberRole
-from orgs.text import plain_lines
 from orgs.web.edits import EditForm
+from orgs.web.pasted import PastedForm, PastedRow, lines_field
 
-MAX_LINES, MAX_BYTES, MAX_LINE_LENGTH = 500, 256 << 10, 2_000
 _COLUMNS = ("email", "name", "role", "external_id")
 _ROLES = [(role.value, role.label) for role in MemberRole]
 
@@ -91,84 +87,31 @@ class MemberLine:
     error: str = ""
 
 
-class MemberListForm(forms.Form):
-    """Many members: pasted lines, or a CSV file; the first line may name the columns.
+class MemberListForm(PastedForm):
+    """Many members; the first line may name the columns.
 
     Without it the columns are email, name, role, and external ID.
     """
 
-    lines = forms.CharField(
-        required=False,
-        max_length=MAX_BYTES,
-        strip=False,
-        label="Lines",
-        widget=forms.Textarea({"rows": 8, "spellcheck": "false"}),
-        help_text="One member a line: email, name, role, external ID. Only the email is"
-        " required. Columns are separated by commas, semicolons, or tabs.",
+    most_lines, most_kib = 500, 256
+
+    lines = lines_field(
+        "One member a line: email, name, role, external ID. Only the email is required."
+        " Columns are separated by commas, semicolons, or tabs."
     )
-    file = forms.FileField(required=False, label="Or a CSV file")
     skips_invalid = forms.BooleanField(
         required=False, label="Add the others if some lines cannot be added"
     )
 
-    def clean_file(self) -> str:
-        """Return the text of the file; raise `ValidationError` if it is not UTF-8."""
-        file = self.cleaned_data["file"]
-        if file is None:
-            return ""
-        if file.size > MAX_BYTES:
-            raise forms.ValidationError("The file is too large: 256 KiB at most.")
-        try:
-            return str(file.read().decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            raise forms.ValidationError("The file is not UTF-8 text.") from None
-
-    def clean(self) -> dict[str, Any]:
-        """Require lines, and not too many of them."""
-        data = super().clean() or {}
-        text = data.get("file") or data.get("lines") or ""
-        data["text"] = text = plain_lines(text)
-        if self.errors:
-            return data
-        if not text.strip():
-            self.add_error("lines", "Enter a line, or choose a file.")
-        elif sum(1 for line in text.splitlines() if line.strip()) > MAX_LINES + 1:
-            self.add_error("lines", f"At most {MAX_LINES} lines at once.")
-        elif max(map(len, text.splitlines())) > MAX_LINE_LENGTH:
-            self.add_error("lines", "A line is too long.")
-        return data
-
     def read(self, active: set[str]) -> list[MemberLine]:
         """Return the lines, given the external IDs that are in use."""
+        columns = _header(self.rows[0].cells)
         lines, seen = [], set(active)
-        for number, row in _rows(self.cleaned_data["text"]):
-            line = _read_line(number, row, seen)
+        for row in self.rows[1:] if columns else self.rows:
+            line = _read_line(row, columns or _COLUMNS, seen)
             seen.add(line.external_id)
             lines.append(line)
         return lines
-
-
-def active_external_ids(organization_id: int) -> set[str]:
-    """Return the external IDs of an organization's active members."""
-    rows = Member.objects.filter(organization=organization_id, deleted_at=None)
-    return set(rows.values_list("external_id", flat=True))
-
-
-def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield line numbers and cells by column, without empty lines and the header."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(",;\t", key=first.count)
-    reader = csv.reader(text.splitlines(), delimiter=separator)
-    columns: tuple[str, ...] = ()
-    for cells in reader:
-        row = [cell.strip() for cell in cells]
-        if not any(row):
-            continue
-        if not columns:
-            columns = _header(row) or _COLUMNS
-            if _header(row):
-                continue
-        yield reader.line_num, dict(zip(columns, row, strict=False))
 
 
 def _header(row: list[str]) -> tuple[str, ...]:
@@ -177,7 +120,10 @@ def _header(row: list[str]) -> tuple[str, ...]:
     return names if "email" in names else ()
 
 
-def _read_line(number: int, row: dict[str, str], seen: set[str]) -> MemberLine:
+def _read_line(
+    pasted: PastedRow, columns: tuple[str, ...], seen: set[str]
+) -> MemberLine:
+    row = dict(zip(columns, pasted.cells, strict=False))
     email, name = row.get("email", ""), row.get("name", "")
     role = row.get("role", "").lower() or MemberRole.MEMBER.value
     external_id = row.get("external_id", "") or email
@@ -185,7 +131,7 @@ def _read_line(number: int, row: dict[str, str], seen: set[str]) -> MemberLine:
     error = _error(email, name, role, external_id)
     if not error and external_id in seen:
         error = "Already a member, or twice in the list."
-    return MemberLine(number, external_id, values, error)
+    return MemberLine(pasted.number, external_id, values, error)
 
 
 def _error(email: str, name: str, role: str, external_id: str) -> str:

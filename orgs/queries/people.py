@@ -31,3 +31,9 @@ def list_people(
         rows = rows.filter(search_text__key_contains=word)
     scope = f"people:{model.__name__}:{organization_id}:{is_removed}:{text}"
     return fetch_page(rows, _NEWEST, size=PEOPLE_ON_A_PAGE, cursor=cursor, scope=scope)
+
+
+def active_member_ids(organization_id: int) -> set[str]:
+    """Return the external IDs of an organization's active members."""
+    rows = Member.objects.filter(organization=organization_id, deleted_at=None)
+    return set(rows.values_list("external_id", flat=True))

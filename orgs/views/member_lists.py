@@ -9,7 +9,8 @@ from django.views.decorators.http import require_http_methods
 
 from orgs.commands import people as commands
 from orgs.errors import Conflict
-from orgs.forms.people import MemberListForm, active_external_ids
+from orgs.forms.people import MemberListForm
+from orgs.queries.people import active_member_ids
 from orgs.views.people import enter_people
 from orgs.web.http import OrgRequest, page_or_fragment
 
@@ -26,7 +27,7 @@ def add_members(request: OrgRequest, organization_id: int) -> HttpResponse:
     form = MemberListForm(request.POST or None, request.FILES or None)
     context: dict[str, Any] = {"organization": organization, "form": form}
     if request.method == "POST" and form.is_valid():
-        lines = form.read(active_external_ids(organization.pk))
+        lines = form.read(active_member_ids(organization.pk))
         valid = [line for line in lines if not line.error]
         is_complete = len(valid) == len(lines) or form.cleaned_data["skips_invalid"]
         if request.POST.get("step") == "save" and valid and is_complete:

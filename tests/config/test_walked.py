@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from billing.models import CustomerLink
 from config.log_filters import MaskedLinks
+from metrics.models import Rate
 from orgs.commands.people import invite_member
 from orgs.errors import Conflict
 from orgs.models import Entitlements, Member, Organization, User, WhiteLabel
@@ -136,7 +138,15 @@ def test_shortcuts_by_numbers_of_tables_lead_nowhere() -> None:
     assert of("support").get("/admin/r/1/1/").status_code == 404
 
 
-@pytest.mark.parametrize("lines", ["a@b.example,x\rb@c.example,y", "a" * 200_000])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "a@b.example,x\rb@c.example,y",
+        "a" * 200_000,
+        "\n".join(['a@b.example,"x', *["y" * 1_900] * 100]),
+        'a@b.example,"x" y',
+    ],
+)
 def test_pasted_members_are_refused_or_read(org: Organization, lines: str) -> None:
     url = reverse("orgs:add_members", args=[org.pk])
     answer = of("support").post(url, {"lines": lines, "step": "save"})
@@ -156,6 +166,25 @@ def test_one_person_sends_few_emails_to_members(org: Organization) -> None:
 
     assert statuses == [302] * 20 + [422]
     assert Member.objects.count() == 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(['product,meter,unit_price,"x', *["y" * 1_900] * 100]),
+        "product,meter,unit_price\n" + "\n".join(['gpt,"x', *["y" * 1_900] * 100]),
+        'product,meter,unit_price\n"gpt"4,prompt_tokens,1',
+        "product,meter,unit_price\ngpt\x00,prompt_tokens,1",
+    ],
+)
+def test_pasted_prices_are_refused(acme: WhiteLabel, text: str) -> None:
+    url = reverse("metrics:import_prices")
+    data = {"step": "save", "reason": "x", "white_label": acme.slug}
+    file = SimpleUploadedFile("p.csv", text.encode())
+    for given in ({"lines": text}, {"file": file}):
+        answer = of("operator").post(f"{url}?white_label={acme.slug}", data | given)
+        assert answer.status_code == 422
+    assert not Rate.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
