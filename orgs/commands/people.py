@@ -10,7 +10,7 @@ from orgs.commands.account_emails import (
     count_recent_member_emails,
     write_member_email,
 )
-from orgs.commands.editing import add_member, add_project, change_person, remove_person
+from orgs.commands.editing import add_member, add_project, change_person
 from orgs.commands.proofs import ChangedMeanwhile, Values, is_signed
 from orgs.errors import Conflict
 from orgs.models import Member, Organization, Project, User
@@ -73,11 +73,6 @@ def edit_person(
         raise ChangedMeanwhile
     with pghistory.context(note=reason):
         change_person(current, values)
-
-
-def remove(row: Member | Project) -> None:
-    """Remove a member or delete a project; usage that was recorded stays."""
-    remove_person(row)
 
 
 def restore(row: Any, organization: Organization) -> None:

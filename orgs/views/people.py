@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from orgs import access
 from orgs.access.permissions import row_id
 from orgs.catalog import Scope
+from orgs.commands import editing
 from orgs.commands import people as commands
 from orgs.errors import NotFound
 from orgs.models import Member, Organization, Project
@@ -55,7 +56,7 @@ def remove_person(
     """Remove a member or delete a project; the page that follows offers to undo it."""
     organization = enter_people(request, organization_id, writes=True)
     row = person_row(organization, kind, person_id)
-    commands.remove(row)
+    editing.remove_person(row)
     query = urlencode({"restorable": f"{kind}:{row.pk}"})
     return redirect(f"{reverse('orgs:people', args=[organization_id])}?{query}")
 

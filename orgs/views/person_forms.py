@@ -9,12 +9,11 @@ from django.views.decorators.http import require_http_methods
 
 from orgs.commands import people as commands
 from orgs.commands.editing import add_project
-from orgs.commands.proofs import ChangedMeanwhile
 from orgs.errors import DomainError
 from orgs.forms.people import MemberForm, NewMemberForm, NewProjectForm, ProjectForm
 from orgs.models import Member, Organization, Project
 from orgs.views.people import NOUNS, enter_people, person_row, require_kind
-from orgs.web.edits import EditForm
+from orgs.web.edits import EditForm, show_error
 from orgs.web.http import OrgRequest, page_or_fragment
 
 _FORM = "orgs/person.html"
@@ -35,7 +34,7 @@ def add_person(request: OrgRequest, organization_id: int, kind: str) -> HttpResp
         try:
             _add(request, organization, form)
         except DomainError as error:
-            _show_error(form, error)
+            show_error(form, error)
         else:
             messages.success(request, f"{NOUNS[kind]} added.")
             return redirect("orgs:people", organization_id)
@@ -57,7 +56,7 @@ def edit_person(
         try:
             _edit(row, form)
         except DomainError as error:
-            _show_error(form, error)
+            show_error(form, error)
         else:
             messages.success(request, f"{NOUNS[kind]} saved.")
             return redirect("orgs:people", organization_id)
@@ -89,14 +88,6 @@ def _edit(row: Member | Project, form: EditForm) -> None:
         reason=form.cleaned_data["reason"],
         proof=form.cleaned_data["before"],
     )
-
-
-def _show_error(form: Any, error: DomainError) -> None:
-    """Show an error at its field if the form has it, else above the form."""
-    [field, *_] = [*(error.fields or ()), ""]
-    form.add_error(field if field in form.fields else None, error.message)
-    if isinstance(error, ChangedMeanwhile):
-        form.renew_proof()
 
 
 def _form_page(

@@ -9,12 +9,12 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods
 
 from orgs import access
-from orgs.commands.proofs import ChangedMeanwhile
 from orgs.commands.staff import access_values, change_access, invite_staff
 from orgs.errors import DomainError
 from orgs.forms.staff import InvitationForm, StaffAccessForm
 from orgs.models import User, WhiteLabel
 from orgs.queries.staff import list_staff
+from orgs.web.edits import show_error
 from orgs.web.http import OrgRequest, page_or_fragment
 
 _LIST, _FORM = "orgs/settings/staff.html", "orgs/settings/staff_form.html"
@@ -52,7 +52,7 @@ def invite(request: OrgRequest) -> HttpResponse:
                 invited_by=request.user.get_full_name() or request.user.get_username(),
             )
         except DomainError as error:
-            _show_error(form, error)
+            show_error(form, error)
         else:
             messages.success(request, f"Invitation queued for {data['email']}.")
             return redirect("orgs:staff")
@@ -74,7 +74,7 @@ def edit_staff(request: OrgRequest, user_id: int) -> HttpResponse:
                 account, form.access, reason=data["reason"], proof=data["before"]
             )
         except DomainError as error:
-            _show_error(form, error)
+            show_error(form, error)
         else:
             messages.success(request, f"{account.get_username()} saved.")
             return redirect("orgs:staff")
@@ -83,14 +83,6 @@ def edit_staff(request: OrgRequest, user_id: int) -> HttpResponse:
 
 def _labels() -> dict[str, WhiteLabel]:
     return {label.slug: label for label in WhiteLabel.objects.order_by("name", "id")}
-
-
-def _show_error(form: Any, error: DomainError) -> None:
-    """Show an error at its field if the form has it, else above the form."""
-    [field, *_] = [*(error.fields or ()), ""]
-    form.add_error(field if field in form.fields else None, error.message)
-    if isinstance(error, ChangedMeanwhile):
-        form.renew_proof()
 
 
 def _context() -> dict[str, Any]:

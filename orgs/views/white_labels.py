@@ -10,11 +10,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from orgs import access
-from orgs.commands.proofs import ChangedMeanwhile
 from orgs.commands.white_labels import change_settings, create_white_label
 from orgs.errors import DomainError, NotFound
 from orgs.forms.white_labels import NewWhiteLabelForm, WhiteLabelForm
 from orgs.models import WhiteLabel
+from orgs.web.edits import show_error
 from orgs.web.http import OrgRequest, page_or_fragment
 
 _LIST = "orgs/settings/white_labels.html"
@@ -40,7 +40,7 @@ def new_white_label(request: OrgRequest) -> HttpResponse:
         try:
             created = create_white_label(data.pop("slug"), **data)
         except DomainError as error:
-            _show_error(form, error)
+            show_error(form, error)
         else:
             messages.success(request, "White label created.")
             return redirect("orgs:edit_white_label", created.pk)
@@ -62,7 +62,7 @@ def edit_white_label(request: OrgRequest, white_label_id: int) -> HttpResponse:
                 label, form.changes, reason=data["reason"], proof=data["before"]
             )
         except DomainError as error:
-            _show_error(form, error)
+            show_error(form, error)
         else:
             messages.success(request, f"{label.name} saved.")
             return redirect("orgs:white_labels")
@@ -75,15 +75,6 @@ def _label(request: OrgRequest, id_: int) -> WhiteLabel:
     if label is None:
         raise NotFound("White label not found.")
     return label
-
-
-def _show_error(form: Any, error: DomainError) -> None:
-    """Show an error at its field if the form has it, else above the form."""
-    [field, *_] = [*(error.fields or ()), ""]
-    message = error.message.removeprefix(f"{field}: ")
-    form.add_error(field if field in form.fields else None, message)
-    if isinstance(error, ChangedMeanwhile):
-        form.renew_proof()
 
 
 def _context() -> dict[str, Any]:

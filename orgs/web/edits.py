@@ -20,7 +20,7 @@ from orgs.commands.proofs import (
     sign_values,
     values_as_json,
 )
-from orgs.errors import SecretUnreadable
+from orgs.errors import DomainError, SecretUnreadable
 from orgs.web.http import OrgRequest
 from orgs.web.once import decrypt_for_session, encrypt_for_session
 
@@ -64,10 +64,6 @@ class EditForm(forms.Form):
         """The values of the record that the valid form states."""
         return {name: self.cleaned_data[name] for name in self.values}
 
-    @property
-    def has_changes(self) -> bool:
-        return self.changes != dict(self.values)
-
     def require_unchanged(self) -> None:
         """Raise `ChangedMeanwhile` if the form began with other values.
 
@@ -80,6 +76,18 @@ class EditForm(forms.Form):
     def renew_proof(self) -> None:
         """Take the current values as those that the form begins with."""
         self.data = {**dict(self.data.items()), "before": sign_values(self.values)}
+
+
+def show_error(form: forms.Form, error: DomainError) -> None:
+    """Show an error at its field if the form has it, else above the form.
+
+    An `EditForm` that began with other values takes the current ones.
+    """
+    [field, *_] = [*(error.fields or ()), ""]
+    message = error.message.removeprefix(f"{field}: ")
+    form.add_error(field if field in form.fields else None, message)
+    if isinstance(form, EditForm) and isinstance(error, ChangedMeanwhile):
+        form.renew_proof()
 
 
 @dataclass(frozen=True, slots=True)

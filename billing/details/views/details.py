@@ -36,6 +36,7 @@ from orgs.web.edits import (
     EditForm,
     offer_undo,
     offered_undo,
+    show_error,
     withdraw_undo,
 )
 from orgs.web.history import Entry, last_entry
@@ -100,7 +101,7 @@ def edit_section(request: OrgRequest, organization_id: int, slug: str) -> HttpRe
         card = _card(organization, slug, form, last=last)
         return _page(request, organization, card, status=error.status)
     except DomainError as error:
-        _add_error(form, error)
+        show_error(form, error)
         card = _card(organization, slug, form)
         return _page(request, organization, card, status=422)
 
@@ -191,13 +192,6 @@ def _values(slug: str, form: EditForm) -> dict[str, Any]:
     if slug == "deletion":
         return {"is_deleted": not form.values["is_deleted"]}
     return form.changes
-
-
-def _add_error(form: EditForm, error: DomainError) -> None:
-    """Show an error at its field if the form has it, else above the form."""
-    [field, *_] = [*(error.fields or ()), ""]
-    message = error.message.removeprefix(f"{field}: ")
-    form.add_error(field if field in form.fields else None, message)
 
 
 def _card(
