@@ -59,7 +59,7 @@ _LABELS = _needs("White labels", _READ)
 _LABELS_CHANGED = _needs("Changes of white labels", "orgs.change_whitelabel")
 _JOBS = _needs("Background jobs", "orgs.view_apikey", "orgs.change_apikey")
 _PRICES = _needs("Prices", "metrics.view_rate", "metrics.add_rate")
-_PRICES_ADDED = _needs("New prices and ends of prices", "metrics.add_rate")
+_PRICES_ADDED = _needs("New prices, ends of prices, re-rates", "metrics.add_rate")
 _NOTES = _needs("Notes", _READ, "orgs.add_note")
 _TARGETS = _needs("Integrations", _READ, _PUSH)
 _MONEY = _needs("Costs, invoices, syncs, discrepancies", _BILLING)
@@ -105,6 +105,7 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
     _PRICES_ADDED: (
         *("metrics:new_price", "metrics:import_prices"),
         *("metrics:end_price", "metrics:undo_price"),
+        *("metrics:rerates", "metrics:rerate"),
     ),
     _NOTES: (
         *("orgs:notes", "orgs:edit_note", "orgs:pin_note"),

@@ -309,6 +309,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "orgs.tasks.sweep_jobs",
         "schedule": crontab(minute="*"),
     },
+    "sweep-rerates": {
+        "task": "metrics.tasks.sweep_rerates",
+        "schedule": crontab(minute="*"),
+    },
     "make-partitions": {
         "task": "metrics.tasks.make_partitions",
         "schedule": crontab(minute="7", hour="*/6"),

@@ -71,3 +71,15 @@ class PricesChanged(Conflict):
     """Prices or periods changed during every attempt to re-rate usage."""
 
     code = "prices_moving"
+
+
+class RerateRunning(Conflict):
+    """A re-rate of the white label that is not finished yet."""
+
+    code = "rerate_running"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A re-rate of this white label is running. Wait until it ends, or cancel"
+            " it first."
+        )

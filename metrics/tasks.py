@@ -2,11 +2,20 @@
 
 from celery import shared_task
 
-from metrics.commands import partitions, push_runs, roll_up, storage_days
+from metrics.commands import (
+    partitions,
+    push_runs,
+    rerate_runs,
+    roll_up,
+    storage_days,
+)
 from metrics.commands.pushes import mark_changed
 from metrics.commands.rankings import fill_rankings
+from metrics.models import RerateRun
 from metrics.queries.fleet import find_stale_rankings
+from orgs.commands.work import list_forgotten
 from orgs.queue.debounce import debounced_ids
+from orgs.queue.enqueue import enqueue
 from orgs.queue.slots import slot
 
 _BATCH = 1_000  # organizations per transaction
@@ -63,3 +72,19 @@ def push_due() -> None:
     with slot("pushes", 1) as has_slot:
         if has_slot:
             push_runs.run_pushes()
+
+
+@shared_task
+def run_rerate(run_id: int) -> None:
+    """Continue a re-rate; a long one takes several tasks and blocks no worker."""
+    if rerate_runs.advance(run_id):
+        enqueue(run_rerate, run_id)
+    else:
+        roll_up.roll_up_usage()
+
+
+@shared_task
+def sweep_rerates() -> None:
+    """Enqueue re-rates that were not enqueued or whose worker died."""
+    for run_id in list_forgotten(RerateRun.objects.all(), _BATCH):
+        enqueue(run_rerate, run_id)

@@ -7,6 +7,7 @@ from metrics.views.price_changes import (
     undo_price,
 )
 from metrics.views.prices import prices, prices_csv
+from metrics.views.rerates import rerate, rerates
 from metrics.views.usage import usage
 
 app_name = "metrics"
@@ -17,5 +18,7 @@ urlpatterns = [
     path("settings/prices/new/", new_price, name="new_price"),
     path("settings/prices/end/", end_price, name="end_price"),
     path("settings/prices/undo/", undo_price, name="undo_price"),
+    path("settings/prices/rerates/", rerates, name="rerates"),
+    path("settings/prices/rerates/<int:run_id>/", rerate, name="rerate"),
     path("settings/prices/import/", import_prices, name="import_prices"),
 ]

@@ -52,6 +52,7 @@ class RerateResult:
 
     rerates: list[PeriodRerate] = field(default_factory=list)
     without_events: list[int] = field(default_factory=list)
+    days: DayRange | None = None  # that were compared
 
 
 class _PricesOrPeriodsChanged(Exception):
@@ -185,7 +186,7 @@ def _scope(
     )
     if not complete:
         return None, result
-    days = _enclosing_range([row[1:] for row in complete])
+    days = result.days = _enclosing_range([row[1:] for row in complete])
     return RecomputeScope(white_label, [row[0] for row in complete], days), result
 
 

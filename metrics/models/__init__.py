@@ -14,6 +14,7 @@ from metrics.models.pending import PendingUsage, Usage
 from metrics.models.pushes import Push, PushBackfill
 from metrics.models.rates import PriceBook, Rate
 from metrics.models.reports import UsageReport
+from metrics.models.rerate_runs import RerateRun
 from metrics.models.storage import StorageDay, StorageRefund
 from metrics.models.voids import UsageVoid
 
@@ -34,6 +35,7 @@ __all__ = [
     "Push",
     "PushBackfill",
     "Rate",
+    "RerateRun",
     "StorageDay",
     "StorageRefund",
     "Usage",

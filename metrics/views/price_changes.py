@@ -7,12 +7,14 @@ what was previewed, and these prices are still those of the preview.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import pghistory
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from metrics.commands.price_previews import book_version, read_preview, sign_preview
@@ -211,7 +213,22 @@ def _save(
         messages.success(
             request, f"{text} saved." if changed else "Nothing was changed."
         )
-    return _to_list(label)
+    return _to_rerate(label, rates) if changed else _to_list(label)
+
+
+def _to_rerate(label: WhiteLabel, rates: Sequence[IncomingRate]) -> HttpResponse:
+    """Redirect to the re-rate of what the prices change, if they start in the past."""
+    starts = [rate.effective_from for rate in rates]
+    past = [start for start in starts if start is None or start < timezone.now()]
+    if not past:
+        return _to_list(label)
+    query = {"white_label": label.slug}
+    if len(rates) == 1:
+        query |= {"product": rates[0].product, "meter": rates[0].meter}
+    if None not in past:
+        first = min(start for start in past if start is not None)
+        query["since"] = day_of(first, label.zone).isoformat()
+    return redirect(f"{reverse('metrics:rerates')}?{urlencode(query)}")
 
 
 def _to_list(label: WhiteLabel) -> HttpResponse:

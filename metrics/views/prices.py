@@ -44,9 +44,8 @@ def prices(request: OrgRequest) -> HttpResponse:
             "rates": page.rows,
             "next_url": _link(query, page.next_cursor),
             "previous_url": _link(query, page.previous_cursor),
-            "undo": context["is_writer"] and offered_undo(request, subject(label)),
-            "undo_seconds": UNDO_SECONDS,
         }
+        context |= undo_context(request, label)
     context |= {"product": product, "external_id": organization}
     return page_or_fragment(request, _LIST, _LIST, context)
 
@@ -85,6 +84,12 @@ def chosen_label(request: OrgRequest) -> WhiteLabel:
 def subject(label: WhiteLabel) -> str:
     """Return what an offer to undo a change of prices belongs to."""
     return f"price:{label.pk}:"
+
+
+def undo_context(request: OrgRequest, label: WhiteLabel) -> dict[str, Any]:
+    """Return whether the last change of a price can be undone, and for how long."""
+    undo = offered_undo(request, subject(label))
+    return {"undo": undo, "undo_seconds": UNDO_SECONDS}
 
 
 def page_context(request: OrgRequest, label: WhiteLabel | None) -> dict[str, Any]:

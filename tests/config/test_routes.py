@@ -193,7 +193,7 @@ STAFF_PAGES = {
     *("orgs:staff", "orgs:invite_staff", "orgs:white_labels"),
     # See test_prices_page.
     *("metrics:prices", "metrics:new_price", "metrics:import_prices"),
-    "metrics:end_price",
+    *("metrics:end_price", "metrics:rerates"),
     "metrics:prices_csv",
     *("orgs:new_white_label", "billing:background_jobs"),
     *(
@@ -227,6 +227,7 @@ ROW_PAGES = {
     *("billing:edit_details", "billing:undo_details"),  # see test_details
     *("orgs:edit_staff", "orgs:edit_white_label"),
     "metrics:undo_price",  # see test_prices_page
+    "metrics:rerate",  # see test_rerates_page
     "billing:retry_background_jobs",  # see test_settings_pages
     *("orgs:add_person", "orgs:add_members", "orgs:edit_person"),
     *("orgs:remove_person", "orgs:restore_person"),  # see test_people_page

@@ -26,6 +26,7 @@ _LABELS = {
     "jobs": ("Jobs of the API", "billing:failed_jobs"),
     "push_backfills": ("Backfills of pushes", ""),
     "pushes": ("Pushes to customers", ""),
+    "rerate_runs": ("Re-rates", "metrics:rerates"),
     "stripe_actions": ("Stripe actions", "billing:failed_jobs"),
     "stripe_events": ("Webhook events", "billing:webhook_events"),
     "sync_runs": ("Sync runs", "billing:stripe_sync"),
