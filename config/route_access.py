@@ -103,7 +103,7 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
     _JOBS: ("billing:background_jobs", "billing:retry_background_jobs"),
     _PRICES: ("metrics:prices", "metrics:prices_csv"),
     _PRICES_ADDED: (
-        *("metrics:new_price", "metrics:import_prices"),
+        *("metrics:new_price", "metrics:import_prices", "metrics:public_prices"),
         *("metrics:end_price", "metrics:undo_price"),
         *("metrics:rerates", "metrics:rerate"),
     ),

@@ -7,6 +7,7 @@ from metrics.views.price_changes import (
     undo_price,
 )
 from metrics.views.prices import prices, prices_csv
+from metrics.views.public_prices import public_prices
 from metrics.views.rerates import rerate, rerates
 from metrics.views.usage import usage
 
@@ -20,5 +21,6 @@ urlpatterns = [
     path("settings/prices/undo/", undo_price, name="undo_price"),
     path("settings/prices/rerates/", rerates, name="rerates"),
     path("settings/prices/rerates/<int:run_id>/", rerate, name="rerate"),
+    path("settings/prices/public/", public_prices, name="public_prices"),
     path("settings/prices/import/", import_prices, name="import_prices"),
 ]

@@ -106,6 +106,20 @@ def import_prices(request: OrgRequest) -> HttpResponse:
     form = RateListForm(
         request.POST or None, request.FILES or None, is_preview=_previews(request)
     )
+    return _answer_list(request, label, form)
+
+
+def preview_list(request: OrgRequest, label: WhiteLabel, text: str) -> HttpResponse:
+    """Show the import of these lines with its preview, as if they had been pasted.
+
+    The request is a POST with `step=preview`.
+    """
+    return _answer_list(request, label, RateListForm({"lines": text}, is_preview=True))
+
+
+def _answer_list(
+    request: OrgRequest, label: WhiteLabel, form: RateListForm
+) -> HttpResponse:
     lines = form.read(label) if form.is_readable else []
     text = form.cleaned_data["text"] if lines else ""
     invalid = sum(line.rate is None for line in lines)
