@@ -115,7 +115,7 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
         *("billing:access", "billing:details"),
         *("billing:edit_details", "billing:undo_details"),
     ),
-    _CREATION: ("billing:new_organization",),
+    _CREATION: ("billing:new_organization", "billing:add_organizations"),
     _TARGETS: (
         *("billing:integrations", "billing:edit_backfill", "billing:edit_integration"),
     ),

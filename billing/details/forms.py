@@ -7,6 +7,7 @@ from django import forms
 
 from orgs.models.fields import validate_text
 from orgs.web.edits import EditForm
+from orgs.web.pasted import PastedForm, lines_field
 from orgs.web.quantities import BytesField, CountField, HoursField
 
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 2), date(2199, 12, 30)
@@ -110,6 +111,29 @@ class NewOrganizationForm(forms.Form):
         help_text="Your ID of the organization; unique in its white label.",
     )
     billing_email = forms.EmailField(max_length=254, required=False)
+
+    def __init__(self, *arguments: Any, labels: dict[str, str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        field = self.fields["white_label"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101  for the types
+        field.choices = list(labels.items())
+
+
+class OrganizationListForm(PastedForm):
+    """Many new organizations of a white label."""
+
+    most_lines, most_kib = 2_000, 512
+
+    white_label = forms.ChoiceField()
+    lines = lines_field(
+        "One organization a line: external ID, name, billing email, contract start"
+        " (2026-01-31). Only the external ID is required; the first line may name the"
+        " columns."
+    )
+    skips_invalid = forms.BooleanField(
+        required=False, label="Create the others if some lines cannot be read"
+    )
+    field_order = ("white_label", "lines", "file", "skips_invalid")
 
     def __init__(self, *arguments: Any, labels: dict[str, str], **options: Any) -> None:
         super().__init__(*arguments, **options)

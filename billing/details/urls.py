@@ -4,9 +4,11 @@ from django.urls import path
 
 from billing.details.views.creation import new_organization
 from billing.details.views.details import details, edit_section, undo
+from billing.details.views.organization_lists import add_organizations
 
 _TAB = "organizations/<int:organization_id>/details/"
 urlpatterns = [
+    path("organizations/new/list/", add_organizations, name="add_organizations"),
     path("organizations/new/", new_organization, name="new_organization"),
     path(_TAB, details, name="details"),
     path(f"{_TAB}undo/", undo, name="undo_details"),

@@ -26,6 +26,7 @@ from orgs.commands.organizations import (
     signal_people,
     touch_organizations,
 )
+from orgs.errors import Conflict
 from orgs.models import Entitlements, Member, Organization, Project, WhiteLabel
 
 Person = TypeVar("Person", Member, Project)
@@ -54,8 +55,28 @@ class _Changes:
 
 
 @transaction.atomic
+def add_organizations(
+    white_label: WhiteLabel,
+    incoming: Sequence[IncomingOrganization],
+    *,
+    created_by: str,
+) -> int:
+    """Create organizations; all or none. Return their number.
+
+    Raises `Conflict` if one of them was created meanwhile, or was deleted.
+    """
+    outcomes = load_organizations(white_label, incoming, created_by=created_by)
+    if set(outcomes) - {Outcome.ACCEPTED}:
+        raise Conflict("One of these organizations was created meanwhile.")
+    return len(outcomes)
+
+
+@transaction.atomic
 def load_organizations(
-    white_label: WhiteLabel, incoming: Sequence[IncomingOrganization]
+    white_label: WhiteLabel,
+    incoming: Sequence[IncomingOrganization],
+    *,
+    created_by: str = "load_organizations",
 ) -> list[Outcome]:
     """Create or update organizations, in the order of their lines; return the outcomes.
 
@@ -66,7 +87,7 @@ def load_organizations(
     changes = _Changes()
     for indexes in _rounds(incoming):
         lines = {incoming[index].external_id: incoming[index] for index in indexes}
-        by_id = _load_round(white_label, lines, changes)
+        by_id = _load_round(white_label, lines, changes, created_by)
         outcomes |= {index: by_id[incoming[index].external_id] for index in indexes}
     _signal(changes)
     return [outcomes[index] for index in range(len(incoming))]
@@ -87,13 +108,15 @@ def _load_round(
     white_label: WhiteLabel,
     lines: Mapping[str, IncomingOrganization],
     changes: _Changes,
+    created_by: str,
 ) -> dict[str, Outcome]:
     """Load one line for each organization; return the outcomes by external ID.
 
     What is to be signaled is added to `changes`.
     """
     known = _lock(white_label, lines)
-    created = _create(white_label, [lines[key] for key in lines if key not in known])
+    new = [lines[key] for key in lines if key not in known]
+    created = _create(white_label, new, created_by)
     rows = {key: row for key, row in known.items() if row.deleted_at is None} | created
     names = _update(rows, lines)
     changed = set(names)
@@ -152,22 +175,24 @@ def _lock(
 
 
 def _create(
-    white_label: WhiteLabel, lines: Sequence[IncomingOrganization]
+    white_label: WhiteLabel, lines: Sequence[IncomingOrganization], created_by: str
 ) -> dict[str, Organization]:
     """Create organizations; return them, also those that another load created now."""
     if not lines:
         return {}
-    rows = [_organization(white_label, line) for line in lines]
+    rows = [_organization(white_label, line, created_by) for line in lines]
     rows.sort(key=lambda row: row.external_id)
     Organization.objects.bulk_create(rows, ignore_conflicts=True)
     return _lock(white_label, [row.external_id for row in rows])
 
 
-def _organization(white_label: WhiteLabel, line: IncomingOrganization) -> Organization:
+def _organization(
+    white_label: WhiteLabel, line: IncomingOrganization, created_by: str
+) -> Organization:
     return Organization(
         white_label=white_label,
         external_id=line.external_id,
-        created_by="load_organizations",
+        created_by=created_by,
         created_at=line.created_at or timezone.now(),
         **_given(line, _COLUMNS),
     )

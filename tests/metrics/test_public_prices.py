@@ -74,7 +74,7 @@ def test_all_are_previewed_and_saved_with_markup_and_rate(acme: WhiteLabel) -> N
         ("markup", {"markup": "NaN"}),
     ],
 )
-def test_a_bad_choice_is_refused_with_the_choice_kept(
+def test_a_bad_choice_is_refused_and_the_form_filled_again(
     field: str, change: dict[str, Any]
 ) -> None:
     answer = of("fin").post(url(), ALL | change)

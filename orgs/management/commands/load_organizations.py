@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from orgs.commands.loading import Outcome, load_organizations
 from orgs.errors import InputRejected
 from orgs.management.loading import LoadCommand, Loaded
-from orgs.management.organization_lines import parse_organization
 from orgs.management.records import Layout
+from orgs.schemas.organization_lines import parse_organization
 
 
 class Command(LoadCommand):
