@@ -87,6 +87,10 @@ def _opt_out(row: Values, facts: Facts) -> str:
     return f"{row['address']} unsubscribed from {_kind(row['kind'], facts)}"
 
 
+def _percents(value: Any, facts: Facts) -> str:
+    return ", ".join(f"{percent}%" for percent in value) if value else "the default"
+
+
 def _new_settings(row: Values, facts: Facts) -> str:
     if row["snoozed_until"]:
         return f"alert emails snoozed until {instant(row['snoozed_until'], facts)}"
@@ -242,6 +246,8 @@ describe(
             "snoozed_until": Field(
                 "", instant, phrases=("snoozed until {}", "resumed")
             ),
+            "limit_percents": Field("percentages of limits", _percents),
+            "entitlement_percents": Field("percentages of entitlements", _percents),
         },
         added=_new_settings,
         scope=_READ,

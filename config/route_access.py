@@ -133,6 +133,7 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
         *("billing:resend_event", "billing:ignore_event", "billing:retry_failed_job"),
         *("billing:cancel_action", "billing:retry_action", "billing:alerts"),
         *("billing:edit_limits", "billing:edit_recipients", "billing:snooze_alerts"),
+        "billing:edit_percents",
         *("billing:resend_alert", "billing:credits", "billing:void"),
         *("billing:periods", "billing:write_off"),
     ),

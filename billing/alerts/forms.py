@@ -1,5 +1,6 @@
 """Forms for spending limits, alert recipients and snoozing."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -9,13 +10,17 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from billing.alerts.commands.percents import InvalidPercents, check_percents
+from billing.alerts.kinds import AlertPercents
 from billing.alerts.queries.recipients import endpoints_of
 from billing.models import AlertRecipient, AlertSettings, SpendingLimit
 from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from orgs.access.permissions import row_id
 from orgs.models import Member, Organization
+from orgs.web.edits import EditForm
 
 _MAX_ADDRESSES = 50
+_PERCENT = re.compile("[0-9]{1,6}%?", re.ASCII)
 _MAX_NOTE_LENGTH = 1_000
 _MEMBERS_FOUND = 20  # of a search, or of the newest members without one
 _SNOOZE_HOURS = {
@@ -78,6 +83,54 @@ def initial_limits(organization: Organization) -> dict[str, str]:
         for kind, amount in rows.values_list("kind", "amount")
         if amount
     }
+
+
+class PercentsField(forms.CharField):
+    """Percentages as `50, 80, 100`; empty for the default ones, which are None."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text of percentages."""
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[int] | None:
+        """Return the percentages; raise `ValidationError` that names a wrong one."""
+        text = super().clean(value)
+        words = text.replace(",", " ").replace(";", " ").split()
+        if not words:
+            return None
+        for word in words:
+            if not _PERCENT.fullmatch(word):
+                raise ValidationError(
+                    f"{word[:20]} is not a whole percentage, such as 80."
+                )
+        try:
+            return check_percents(int(word.rstrip("%")) for word in words)
+        except InvalidPercents as error:
+            raise ValidationError(error.message) from None
+
+
+class PercentsForm(EditForm):
+    """The form of the percentages at which alerts of limits and entitlements go out."""
+
+    limits = PercentsField(
+        label="Spending limits, %",
+        required=False,
+        max_length=200,
+        help_text="1 to 8 whole numbers from 1 to 500. Empty: 100. The alert of the"
+        " hard limit itself is always sent.",
+    )
+    entitlements = PercentsField(
+        label="Entitlements, %",
+        required=False,
+        max_length=200,
+        help_text="Likewise. Empty: 50, 80, 90, 100.",
+    )
+
+    @property
+    def percents(self) -> AlertPercents:
+        """The percentages that the valid form states."""
+        lists = (self.cleaned_data[name] for name in ("limits", "entitlements"))
+        return AlertPercents(*(None if row is None else tuple(row) for row in lists))
 
 
 class SnoozeForm(forms.Form):

@@ -5,6 +5,7 @@ from django.urls import path
 from billing.alerts.views.alerts import (
     alerts,
     edit_limits,
+    edit_percents,
     edit_recipients,
     resend_alert,
     snooze_alerts,
@@ -28,6 +29,11 @@ urlpatterns = [
         "organizations/<int:organization_id>/alerts/limits/",
         edit_limits,
         name="edit_limits",
+    ),
+    path(
+        "organizations/<int:organization_id>/alerts/percentages/",
+        edit_percents,
+        name="edit_percents",
     ),
     path(
         "organizations/<int:organization_id>/alerts/recipients/",

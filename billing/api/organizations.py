@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Body, Query, Router
 
 from billing.alerts.commands.evaluation import evaluate_all_measures
+from billing.alerts.commands.percents import set_percents
 from billing.alerts.queries.history import list_recorded
+from billing.alerts.queries.recipients import find_recipients
 from billing.alerts.tasks import enqueue_emails
 from billing.api.queries.accounts import get_account, list_stripe_ids
 from billing.api.schemas.bodies import organization_body
@@ -105,17 +108,24 @@ def set_limits(request: HttpRequest, data: Body[LimitsIn]) -> HttpResponse:
     balance. A limit that is 0, null, or not sent is removed, so that unknown fields are
     refused: one may be a limit that is misspelled. A limit below the current
     cost is reached at once; `alerts` then lists the alerts it triggered.
+    Percentages at which alerts are sent change only if the request has them.
     """
     organization = access.own_organization(request, Scope.BILLING_WRITE)
     # Alerts are listed by time, not from what this request evaluates: a worker may
     # evaluate the new limits first.
     changed_at = timezone.now()
-    change_limits(
-        organization.id, soft=data.spending_limit_soft, hard=data.spending_limit_hard
-    )
+    with transaction.atomic():
+        change_limits(
+            organization.id,
+            soft=data.spending_limit_soft,
+            hard=data.spending_limit_hard,
+        )
+        if data.percents:
+            set_percents(organization.id, data.percents)
     enqueue_emails(evaluate_all_measures([organization.id]))
     alerts = list_recorded(organization.id, since=changed_at)
-    return _json_response(limits_body(get_account(organization), alerts))
+    percents = find_recipients([organization.id])[organization.id].percents
+    return _json_response(limits_body(get_account(organization), alerts, percents))
 
 
 def _require_costs(request: HttpRequest) -> None:

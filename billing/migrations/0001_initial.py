@@ -81,7 +81,12 @@ class Migration(migrations.Migration):
                     ('organization', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='alert_settings', serialize=False, to='orgs.organization')),
                     ('notifies_billing_email', models.BooleanField(db_default=True, default=True)),
                     ('snoozed_until', models.DateTimeField(blank=True, null=True)),
+                    ('limit_percents', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), blank=True, null=True, size=None)),
+                    ('entitlement_percents', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), blank=True, null=True, size=None)),
                 ],
+                options={
+                    'constraints': [models.CheckConstraint(condition=models.Q(('limit_percents__isnull', True), ('limit_percents__len__range', (1, 8)), _connector='OR'), name='alert_settings_limit_percents_count'), models.CheckConstraint(condition=models.Q(('entitlement_percents__isnull', True), ('entitlement_percents__len__range', (1, 8)), _connector='OR'), name='alert_settings_entitlement_percents_count')],
+                },
             ),
             migrations.CreateModel(
                 name='AlertSettingsEvent',
@@ -94,6 +99,8 @@ class Migration(migrations.Migration):
                     ('organization', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', related_query_name='+', serialize=False, to='orgs.organization')),
                     ('notifies_billing_email', models.BooleanField(db_default=True, default=True)),
                     ('snoozed_until', models.DateTimeField(blank=True, null=True)),
+                    ('limit_percents', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), blank=True, null=True, size=None)),
+                    ('entitlement_percents', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), blank=True, null=True, size=None)),
                 ],
                 options={
                     'abstract': False,
@@ -930,15 +937,15 @@ class Migration(migrations.Migration):
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='alertsettings',
-                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_alertsettingsevent" ("notifies_billing_email", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "snoozed_until") VALUES (NEW."notifies_billing_email", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."organization_id", NEW."snoozed_until"); RETURN NULL;', hash='eb3e926a77328f8e1948b0c747d5afbdd2e894fb', operation='INSERT', pgid='pgtrigger_insert_insert_02fb3', table='billing_alertsettings', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_alertsettingsevent" ("entitlement_percents", "limit_percents", "notifies_billing_email", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "snoozed_until") VALUES (NEW."entitlement_percents", NEW."limit_percents", NEW."notifies_billing_email", NEW."organization_id", _pgh_attach_context(), NOW(), \'insert\', NEW."organization_id", NEW."snoozed_until"); RETURN NULL;', hash='6901b05888395e6752e19a53da2e17e0aa609d57', operation='INSERT', pgid='pgtrigger_insert_insert_02fb3', table='billing_alertsettings', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='alertsettings',
-                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "billing_alertsettingsevent" ("notifies_billing_email", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "snoozed_until") VALUES (NEW."notifies_billing_email", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."organization_id", NEW."snoozed_until"); RETURN NULL;', hash='6faff922ee816d9f2549cbce5a9526eaa6a6973f', operation='UPDATE', pgid='pgtrigger_update_update_cd77d', table='billing_alertsettings', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "billing_alertsettingsevent" ("entitlement_percents", "limit_percents", "notifies_billing_email", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "snoozed_until") VALUES (NEW."entitlement_percents", NEW."limit_percents", NEW."notifies_billing_email", NEW."organization_id", _pgh_attach_context(), NOW(), \'update\', NEW."organization_id", NEW."snoozed_until"); RETURN NULL;', hash='bd3877c406ffcaae4e93d996642f8a34d15a63e4', operation='UPDATE', pgid='pgtrigger_update_update_cd77d', table='billing_alertsettings', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='alertsettings',
-                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_alertsettingsevent" ("notifies_billing_email", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "snoozed_until") VALUES (OLD."notifies_billing_email", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."organization_id", OLD."snoozed_until"); RETURN NULL;', hash='71194cbb2fff7cfb4e44a08de85547667cc3deb6', operation='DELETE', pgid='pgtrigger_delete_delete_fb8bf', table='billing_alertsettings', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "billing_alertsettingsevent" ("entitlement_percents", "limit_percents", "notifies_billing_email", "organization_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "snoozed_until") VALUES (OLD."entitlement_percents", OLD."limit_percents", OLD."notifies_billing_email", OLD."organization_id", _pgh_attach_context(), NOW(), \'delete\', OLD."organization_id", OLD."snoozed_until"); RETURN NULL;', hash='f175723e27409954e5c487c18acec9b5ceec9000', operation='DELETE', pgid='pgtrigger_delete_delete_fb8bf', table='billing_alertsettings', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='billingaccount',

@@ -7,6 +7,7 @@ address of an email, with the response of its mail host.
 
 from datetime import timedelta
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
@@ -15,6 +16,10 @@ from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from billing.models.mirrors import white_label_trigger
 from orgs.models.fields import not_empty, with_history
 from orgs.models.work import RetryPolicy, Work, unfinished_index, work_constraints
+
+# Of a list of percentages: how many, and their range.
+MAX_PERCENTS = 8
+LEAST_PERCENT, MOST_PERCENT = 1, 500
 
 
 class AlertState(models.TextChoices):
@@ -226,9 +231,10 @@ class AlertEmailRecipient(models.Model):
 
 @with_history()
 class AlertSettings(models.Model):
-    """The alert settings of an organization: billing email as recipient, and snooze.
+    """The alert settings of an organization: recipients, snooze, and percentages.
 
-    Without a row the billing email is a recipient and nothing is snoozed.
+    Without a row the billing email is a recipient, nothing is snoozed, and alerts are
+    sent at the default percentages of limits and entitlements.
     """
 
     organization = models.OneToOneField(
@@ -239,6 +245,23 @@ class AlertSettings(models.Model):
     )
     notifies_billing_email = models.BooleanField(default=True, db_default=True)
     snoozed_until = models.DateTimeField(null=True, blank=True)
+    # Ascending, without repetitions; null: the default ones.
+    limit_percents = ArrayField(
+        models.PositiveSmallIntegerField(), null=True, blank=True
+    )
+    entitlement_percents = ArrayField(
+        models.PositiveSmallIntegerField(), null=True, blank=True
+    )
+
+    class Meta:
+        constraints = [
+            CheckConstraint(
+                condition=Q((f"{name}__isnull", True))
+                | Q((f"{name}__len__range", (1, MAX_PERCENTS))),
+                name=f"alert_settings_{name}_count",
+            )
+            for name in ("limit_percents", "entitlement_percents")
+        ]
 
     def __str__(self) -> str:
         return f"alert settings of {self.organization_id}"

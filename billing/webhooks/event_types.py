@@ -74,8 +74,15 @@ _ALERTS = (
     ),
     EventType(
         "entitlement.threshold",
-        "50, 80, or 90 percent of an entitlement is used.",
-        ("usage_50", "usage_80", "usage_90"),
+        "50, 80, or 90 percent of an entitlement is used, or a percentage that was"
+        " chosen for the organization.",
+        ("usage_50", "usage_80", "usage_90", "usage_share"),
+    ),
+    EventType(
+        "limit.threshold",
+        "The payable cost of the open billing period reached a percentage of the soft"
+        " or hard limit that was chosen for the organization.",
+        ("soft_share", "hard_share"),
     ),
     EventType(
         "entitlement.reached",

@@ -253,6 +253,7 @@ ROW_PAGES = {
     *("billing:save_list_view", "billing:delete_list_view"),  # see test_list_tool
     # Alerts and their emails: see test_alerts_page and test_emails.
     *("billing:edit_limits", "billing:edit_recipients", "billing:snooze_alerts"),
+    "billing:edit_percents",
     *("billing:resend_alert", "billing:alert_email", "billing:alert_email_html"),
 }
 # The webhook is signed; its path without a slash has no name.

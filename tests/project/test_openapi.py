@@ -178,8 +178,8 @@ _INTERNAL = {
     "invalid_encoding", "backfill_not_possible", "exhausted", "refused",
     "integration_not_found", "secret_unreadable", "line_too_long",
     "invalid_address_range", "invalid_expiry", "key_ended", "key_rotated",
-    "last_superuser", "email_unavailable", "unique", "not_sent", "prices_changed",
-    "rerate_running",
+    "last_superuser", "email_unavailable", "unique", "not_sent",
+    "rerate_running", "prices_changed", "invalid_alert_percents",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from billing.alerts.emails.figures import AMOUNT_FORMATS, format_figures
-from billing.alerts.kinds import ALERT_KINDS, AlertKind
+from billing.alerts.kinds import AlertKind, kind_at
 from billing.alerts.measures import ENTITLEMENTS, Entitlement, Measure
 from billing.models import Alert
 from orgs.days import days_until
@@ -36,7 +36,7 @@ _MAX_PARTS = 50  # alerts listed in a digest: email clients cut off longer messa
 def alert_context(alert: Alert) -> Context:
     """Return the template context of an alert; facts it did not record are None."""
     return facts_context(
-        ALERT_KINDS[alert.kind],
+        kind_at(alert.kind, alert.threshold),
         alert.facts,
         subject=alert.subject,
         reached_at=alert.reached_at,

@@ -27,14 +27,15 @@ def sample_context(folder: str) -> Context:
     """Return the context of the preview of one of `SAMPLES`."""
     if folder == "digest":
         return combine_contexts([_context(ALERT_KINDS[slug]) for slug in _IN_DIGEST])
-    return _context(ALERT_KINDS[folder])
+    kind = ALERT_KINDS[folder]
+    return _context(kind.at(kind.threshold) if kind.label_at else kind)
 
 
 def _context(kind: AlertKind) -> Context:
     sample = kind.definition.sample
     return facts_context(
         kind,
-        {**_ORGANIZATION, **_at_threshold(kind, sample.facts), **sample.facts},
+        {**_ORGANIZATION, **sample.facts, **_at_threshold(kind, sample.facts)},
         subject=sample.subject,
         reached_at=_REACHED_AT,
         zone="Europe/Zurich",
@@ -46,6 +47,7 @@ def _at_threshold(kind: AlertKind, facts: Mapping[str, Any]) -> dict[str, str]:
     if kind.counts_down:
         ends_at = _REACHED_AT + timedelta(days=kind.threshold)
         return {"trial_ends_at": ends_at.isoformat()}
-    if "value" in facts:
+    if "value" in facts and not kind.label_at:
         return {}
-    return {"value": str(int(facts["base"]) * kind.threshold // 100 + _EXCESS)}
+    value = str(int(facts["base"]) * kind.threshold // 100 + _EXCESS)
+    return {"value": value} | ({"payable": value} if "payable" in facts else {})

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from billing.alerts.kinds import ALERT_KINDS, AlertKind
+from billing.alerts.kinds import AlertKind, kind_at
 from billing.alerts.measures import Measure
 from billing.alerts.queries import statements
 from billing.alerts.queries.expectations import (
@@ -132,9 +132,8 @@ def _parameters(
 
 def _threshold(row: Sequence[Any]) -> ReachedThreshold:
     *columns, slug, threshold = row
-    return ReachedThreshold(
-        ALERT_KINDS[slug], Decimal(threshold), _measurement(columns)
-    )
+    kind = kind_at(slug, threshold)
+    return ReachedThreshold(kind, Decimal(threshold), _measurement(columns))
 
 
 def _access_change(row: Sequence[Any]) -> AccessChange:

@@ -1,12 +1,13 @@
 """The recipients of an organization's alerts, and the kinds they unsubscribed from."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from billing.alerts.kinds import AlertKind
+from billing.alerts.kinds import AlertKind, AlertPercents
 from billing.models import WebhookEndpoint
 from orgs.models import Organization
 from orgs.queries.prepared import array, fetch_all
@@ -14,13 +15,14 @@ from orgs.queries.prepared import array, fetch_all
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """Addresses that receive an organization's alerts, and their opt-outs."""
+    """Addresses that receive an organization's alerts, their opt-outs, and settings."""
 
     addresses: tuple[str, ...] = ()
     opt_outs: frozenset[tuple[str, str]] = frozenset()  # (address in lower case, kind)
     snoozed_until: datetime | None = None
     staff: tuple[str, ...] = ()  # of finance and operators who see the organization
     has_endpoints: bool = False  # webhook endpoints, such as a channel of Slack
+    percents: AlertPercents = field(default_factory=AlertPercents)
 
     def is_snoozed(self, kind: AlertKind, now: datetime) -> bool:
         """Return whether alerts of the kind are recorded and not sent at the moment."""
@@ -72,7 +74,8 @@ select q.id, s.snoozed_until,
         group by lower(u.email) order by lower(u.email)),
     exists (select from billing_alertrecipient e
         join billing_webhookendpoint w on w.id = e.endpoint_id and w.disabled_at is null
-        where e.organization_id = q.id)
+        where e.organization_id = q.id),
+    s.limit_percents, s.entitlement_percents
 from requested q join orgs_organization o on o.id = q.id
 left join billing_alertsettings s on s.organization_id = q.id
 """
@@ -89,15 +92,17 @@ def find_recipients(organization_ids: Iterable[int]) -> dict[int, Recipients]:
 
     Costs one statement, however many organizations there are.
     """
-    return {
-        id_: Recipients(
-            tuple(addresses),
-            frozenset(zip(opted_out, kinds, strict=True)),
-            snoozed_until,
-            tuple(staff),
-            has_endpoints,
-        )
-        for id_, snoozed_until, addresses, opted_out, kinds, staff, has_endpoints in (
-            fetch_all(_RECIPIENTS, {"ids": array(organization_ids)})
-        )
-    }
+    rows = fetch_all(_RECIPIENTS, {"ids": array(organization_ids)})
+    return {row[0]: _recipients(row) for row in rows}
+
+
+def _recipients(row: Sequence[Any]) -> Recipients:
+    _, snoozed_until, addresses, opted_out, kinds, staff, has_endpoints, *lists = row
+    return Recipients(
+        tuple(addresses),
+        frozenset(zip(opted_out, kinds, strict=True)),
+        snoozed_until,
+        tuple(staff),
+        has_endpoints,
+        AlertPercents(*(None if chosen is None else tuple(chosen) for chosen in lists)),
+    )

@@ -5,7 +5,7 @@ the sweep. `ALL_…` return every measurement, `NEW_…` only thresholds that we
 and have no alert yet. Each is one statement, however many organizations there are.
 """
 
-from billing.alerts.kinds import ALERT_KINDS, AlertKind
+from billing.alerts.kinds import ALERT_KINDS, AlertKind, fixed_thresholds
 from billing.alerts.measures import ENTITLEMENTS
 from billing.forecast.queries.forecasts import SETTLES_HOURS
 from billing.ledger.queries.terms import USAGE_PERIOD_END
@@ -228,14 +228,19 @@ select {_COLUMNS} from measured m join known a on a.id = m.id
 order by m.id, m.measure, m.subject
 """  # noqa: S608  only constants
 
+# The percentages that an organization has chosen; null for the default ones.
+_CHOSEN = """case k.percent_list when 'limits' then c.limit_percents
+        when 'entitlements' then c.entitlement_percents end"""
 # The rule of `AlertKind.is_reached` and `Measurement.is_reached`, without alerts that
-# are recorded already: `not exists` probes the unique index `alert_once`.
+# are recorded already: `not exists` probes the unique index `alert_once`. The rule of
+# `kinds_at` comes last: which kinds apply to an organization that chose percentages.
 _NEW = """
 select {columns}, k.slug,
     case when k.is_limit_amount then m.base else k.threshold end as threshold
 from measured m join known a on a.id = m.id
-join (values {kinds}) k (slug, measure, threshold, counts_down, is_limit_amount)
-    on k.measure = m.measure
+join (values {kinds}) k (slug, measure, threshold, counts_down, is_limit_amount,
+    percent_list, is_mandatory) on k.measure = m.measure
+left join billing_alertsettings c on c.organization_id = m.id
 where case when k.counts_down then m.value <= k.threshold
         else m.value > 0 and m.value * 100 >= m.base * k.threshold end
     and m.is_conclusive
@@ -245,19 +250,46 @@ where case when k.counts_down then m.value <= k.threshold
             and l.limit_version = m.version
             and l.threshold = case when k.is_limit_amount then m.base
                 else k.threshold end)
+    and (k.is_mandatory or {chosen} is null or k.threshold = any ({chosen}::numeric[]))
+"""
+# Percentages that no fixed kind has. Only organizations with settings are read.
+_NEW_CHOSEN = """
+union all
+select {columns}, k.slug, p.percent::numeric
+from measured m join known a on a.id = m.id
+join billing_alertsettings c on c.organization_id = m.id
+join (values {kinds}) k (slug, measure, percent_list, fixed) on k.measure = m.measure
+cross join lateral unnest({chosen}) p (percent)
+where p.percent <> all (k.fixed) and m.value > 0
+    and m.value * 100 >= m.base * p.percent and m.is_conclusive
+    and not exists (
+        select from billing_alert l where l.organization_id = m.id and l.kind = k.slug
+            and l.subject = m.subject and l.period = m.period
+            and l.limit_version = m.version and l.threshold = p.percent)
 """
 
 
 def _new(*, daily: bool) -> str:
     kinds = [kind for kind in ALERT_KINDS.values() if kind.definition.is_daily is daily]
-    return _NEW.format(columns=_COLUMNS, kinds=", ".join(map(_values, kinds)))
+    fixed = ", ".join(_values(kind) for kind in kinds if not kind.label_at)
+    chosen = ", ".join(_chosen_values(kind) for kind in kinds if kind.label_at)
+    sql = _NEW.format(columns=_COLUMNS, kinds=fixed, chosen=_CHOSEN)
+    if not chosen:
+        return sql
+    return sql + _NEW_CHOSEN.format(columns=_COLUMNS, kinds=chosen, chosen=_CHOSEN)
 
 
 def _values(kind: AlertKind) -> str:
     return (
         f"('{kind.slug}', '{kind.measure}', {kind.threshold}::numeric,"
-        f" {kind.counts_down}, {kind.definition.is_limit_amount})"
+        f" {kind.counts_down}, {kind.definition.is_limit_amount},"
+        f" '{kind.percent_list or ''}', {kind.is_mandatory})"
     )
+
+
+def _chosen_values(kind: AlertKind) -> str:
+    fixed = fixed_thresholds(kind.measure)
+    return f"('{kind.slug}', '{kind.measure}', '{kind.percent_list}', array{fixed})"
 
 
 # Organizations whose stored access state is not that of this period and this version

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from billing.alerts.kinds import ALERT_KINDS, AlertKind
+from billing.alerts.kinds import AlertKind, AlertPercents, kinds_at
 from billing.alerts.measures import ENTITLEMENTS, Measure
 from billing.alerts.queries.expectations import Scenario
 from billing.alerts.queries.measurements import Measurement, measure
@@ -82,6 +82,7 @@ class _Facts:
     recorded: dict[_AlertKey, Alert]
     recipients: Recipients
     now: datetime
+    kinds: Sequence[AlertKind]  # that apply to the organization
 
     def silent_since(self) -> str:
         """Return the last day with usage if days without follow it, else ""."""
@@ -97,17 +98,24 @@ def list_statuses(
     kind: str = "",
     scenario: Scenario | None = None,
     recipients: Recipients | None = None,
+    percents: AlertPercents | None = None,
 ) -> list[AlertStatus]:
     """Return the status of every kind of alert, or of one, for each of its subjects.
 
-    Nothing is written. Costs four statements; three when `recipients` is passed.
+    `percents` are supposed instead of those that the organization has. Nothing is
+    written. Costs four statements; three when `recipients` is passed.
     """
     measurements = measure(organization_id, now=now, scenario=scenario)
     recorded = _list_recorded(organization_id, measurements)
     recipients = recipients or find_recipients([organization_id])[organization_id]
-    facts = _Facts(measurements, recorded, recipients, now)
-    kinds = [ALERT_KINDS[kind]] if kind else list(ALERT_KINDS.values())
-    return [status for kind_ in kinds for status in _statuses_of(kind_, facts)]
+    kinds = list(kinds_at(recipients.percents if percents is None else percents))
+    facts = _Facts(measurements, recorded, recipients, now, kinds)
+    return [
+        status
+        for kind_ in kinds
+        if kind in ("", kind_.slug)
+        for status in _statuses_of(kind_, facts)
+    ]
 
 
 def simulate(
@@ -229,7 +237,7 @@ def _superseding_kind(
     return next(
         (
             other
-            for other in ALERT_KINDS.values()
+            for other in facts.kinds
             if other.supersedes(kind)
             and measurement.is_reached(other)
             and _key(other, measurement) not in facts.recorded

@@ -16,10 +16,12 @@ from billing.access.queries.refusals import list_access_refusals
 from billing.alerts import tasks
 from billing.alerts.commands.delivery.outcomes import restart
 from billing.alerts.commands.evaluation import evaluate_all_measures
+from billing.alerts.commands.percents import read_percents, set_percents
 from billing.alerts.commands.recipients import set_recipients, snooze
 from billing.alerts.commands.records import resend
 from billing.alerts.forms import (
     LimitsForm,
+    PercentsForm,
     RecipientsForm,
     SnoozeForm,
     SpendForm,
@@ -28,6 +30,7 @@ from billing.alerts.forms import (
 )
 from billing.alerts.queries.expectations import Scenario
 from billing.alerts.queries.history import list_alerts
+from billing.alerts.queries.percents import preview_percents
 from billing.alerts.queries.recipients import find_recipients
 from billing.alerts.queries.statuses import (
     AlertStatus,
@@ -53,11 +56,13 @@ from metrics.queries.series import SeriesFilters, series
 from orgs import access
 from orgs.access.permissions import row_id
 from orgs.catalog import Scope
+from orgs.commands.proofs import ChangedMeanwhile
 from orgs.days import day_of
 from orgs.errors import NotFound
 from orgs.models import Organization
 from orgs.queue.enqueue import enqueue
 from orgs.web.charts import Chart
+from orgs.web.history import last_entry
 from orgs.web.http import OrgRequest, page_or_fragment
 
 _PAGE = "billing/alerts/alerts.html"
@@ -102,6 +107,44 @@ def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
     tasks.enqueue_emails(evaluate_all_measures([organization.pk]))
     messages.success(request, "Limits saved.")
     return redirect("billing:alerts", organization_id)
+
+
+@require_POST
+def edit_percents(request: OrgRequest, organization_id: int) -> HttpResponse:
+    """Preview other percentages of alerts (`step=preview`), or save them."""
+    staff, organization = _enter(request, organization_id, writes=True)
+    is_preview = request.POST.get("step") == "preview"
+    form = _percents_form(organization, request.POST, is_preview=is_preview)
+    extra: dict[str, Any] = {"percents_form": form}
+    if not form.is_valid():
+        return _page(request, staff, organization, extra, status=422)
+    try:
+        form.require_unchanged()
+        if is_preview:
+            extra["percents_preview"] = preview_percents(
+                organization.pk, form.percents, now=timezone.now()
+            )
+            return _page(request, staff, organization, extra)
+        with pghistory.context(note=form.cleaned_data["reason"]):
+            proof = form.cleaned_data["before"]
+            set_percents(organization.pk, form.changes, proof=proof)
+    except ChangedMeanwhile as error:
+        form.renew_proof()
+        form.add_error(None, error.message)
+        extra["percents_last"] = last_entry(organization.pk, {"billing.AlertSettings"})
+        return _page(request, staff, organization, extra, status=error.status)
+    tasks.enqueue_emails(evaluate_all_measures([organization.pk]))
+    messages.success(request, "Alert percentages saved.")
+    return redirect("billing:alerts", organization_id)
+
+
+def _percents_form(
+    organization: Organization, data: Any = None, *, is_preview: bool = False
+) -> PercentsForm:
+    values = read_percents(organization.pk)
+    return PercentsForm(
+        data, values=values, is_preview=is_preview, auto_id="id_percents_%s"
+    )
 
 
 @require_POST
@@ -239,6 +282,7 @@ def _tab(
         "member_search": _member_search(query),
         "snooze_form": SnoozeForm(),
         "limits_form": LimitsForm(initial=_initial_limits(organization, query)),
+        "percents_form": _percents_form(organization),
         **_simulation(organization, query),
         **_statuses(list_statuses(id_, now=now, recipients=recipients)),
     }

@@ -24,10 +24,12 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from billing.alerts.kinds import AlertPercents, PercentList
 from billing.api.queries.accounts import Account
 from billing.api.schemas.bodies import epoch, pause_reason, tier_of
 from billing.api.schemas.organizations import MASK, PauseReasonOut
 from billing.models import Alert, SpendingLimit
+from billing.models.alerts import LEAST_PERCENT, MAX_PERCENTS, MOST_PERCENT
 from metrics.commands.integrations import IncomingTarget
 from metrics.schemas.charts import number
 from orgs.access import Principal
@@ -117,6 +119,12 @@ Amount = Annotated[
 ]
 
 
+Percents = Annotated[
+    list[Annotated[int, Field(strict=True, ge=LEAST_PERCENT, le=MOST_PERCENT)]],
+    Field(min_length=1, max_length=MAX_PERCENTS),
+]
+
+
 class LimitsIn(BaseModel):
     """Spending limits. A limit that is 0, null, or not sent is removed."""
 
@@ -128,6 +136,33 @@ class LimitsIn(BaseModel):
     spending_limit_hard: Amount | None = Field(
         None, description="The hard limit in the white label's currency."
     )
+    limit_alert_percents: Percents | None = Field(
+        None,
+        description="The percentages of both limits at which alerts are sent: 1 to 8"
+        " whole numbers from 1 to 500. null restores the default, 100; not sent keeps"
+        " them. The alert of the hard limit itself is always sent.",
+        examples=[[80, 100]],
+    )
+    entitlement_alert_percents: Percents | None = Field(
+        None,
+        description="The percentages of entitlements at which alerts are sent,"
+        " likewise. null restores the default: 50, 80, 90, and 100.",
+        examples=[[75, 100]],
+    )
+
+    @property
+    def percents(self) -> dict[str, list[int] | None]:
+        """The lists of percentages that were sent."""
+        sent = {
+            "limits": self.limit_alert_percents,
+            "entitlements": self.entitlement_alert_percents,
+        }
+        names = self.model_fields_set
+        return {
+            name: percents
+            for name, percents in sent.items()
+            if f"{name.removesuffix('s')}_alert_percents" in names
+        }
 
 
 class SubscriptionOut(Schema):
@@ -166,6 +201,14 @@ class LimitsOut(Schema):
     spending_limit_hard: float = Field(
         description="The hard spending limit; 0 if there is none."
     )
+    limit_alert_percents: list[int] = Field(
+        description="The percentages of both limits at which alerts are sent.",
+        examples=[[80, 100]],
+    )
+    entitlement_alert_percents: list[int] = Field(
+        description="The percentages of entitlements at which alerts are sent.",
+        examples=[[75, 100]],
+    )
     currency: str = Field(description="The white label's currency, such as `usd`.")
     balance: float = Field(description="The free balance.")
     last_invoice_date: int = Field(
@@ -188,7 +231,9 @@ class LimitsOut(Schema):
     )
 
 
-def limits_body(account: Account, alerts: Sequence[Alert]) -> bytes:
+def limits_body(
+    account: Account, alerts: Sequence[Alert], percents: AlertPercents
+) -> bytes:
     """Return `LimitsOut` as JSON."""
     billing, platform = account.billing, account.platform
     tier = tier_of(account)
@@ -199,6 +244,8 @@ def limits_body(account: Account, alerts: Sequence[Alert]) -> bytes:
         {
             "spending_limit_soft": number(account.limit(SpendingLimit.Kind.SOFT)),
             "spending_limit_hard": number(account.limit(SpendingLimit.Kind.HARD)),
+            "limit_alert_percents": percents.of(PercentList.LIMITS),
+            "entitlement_alert_percents": percents.of(PercentList.ENTITLEMENTS),
             "currency": account.organization.white_label.currency,
             "balance": number(billing.free_balance),
             "last_invoice_date": epoch(billing.last_invoice_at) or 0,

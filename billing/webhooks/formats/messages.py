@@ -70,6 +70,7 @@ _TITLES: dict[str, Callable[[Data], str]] = {
     "limit.soft_reached.resolved": lambda d: "below the soft limit again",
     "limit.hard_reached": lambda d: f"hard limit of {_money(d, 'limit')} reached",
     "limit.hard_reached.resolved": lambda d: "below the hard limit again",
+    "limit.threshold": lambda d: d["alert"]["label"],
     "limit.forecast": lambda d: "forecast to exceed the soft limit",
     "spend.spiked": lambda d: f"spend spike of {_money(d, 'value')} on {d['day']}",
     "entitlement.threshold": lambda d: d["alert"]["label"],

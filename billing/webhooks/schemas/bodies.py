@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.access.queries.facts import AccessDetails
-from billing.alerts.kinds import ALERT_KINDS, UNPRICED
+from billing.alerts.kinds import ALERT_KINDS, UNPRICED, kind_at
 from billing.alerts.measures import unit_of
 from billing.models import Alert, BillingPeriod, Charge
 from billing.webhooks.commands.incidents import resolved_type
@@ -56,7 +56,7 @@ def _amount(text: str | None) -> Any:
 def alert_event(alert: Alert, *, is_snoozed: bool) -> NewEvent:
     """Return the event of an alert, with the figures that the alert recorded."""
     type_, facts = TYPE_OF_ALERT[alert.kind], alert.facts
-    kind, organization = ALERT_KINDS[alert.kind], alert.organization
+    kind, organization = kind_at(alert.kind, alert.threshold), alert.organization
     product, _, meter = alert.subject.rpartition(" ")
     is_unpriced = alert.kind == UNPRICED
     data = {

@@ -1,12 +1,13 @@
 """The `data` of each type of event: its schema, and a sample."""
 
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from ninja import Schema
 from pydantic import AwareDatetime, Field
 
-from billing.alerts.kinds import ALERT_KINDS
+from billing.alerts.kinds import ALERT_KINDS, kind_at
 from billing.webhooks.event_types import EVENT_TYPES, RESOLVED, TYPE_OF_ALERT
 from orgs.schemas.organizations import OrganizationDetailOut
 
@@ -236,6 +237,7 @@ _ALERT_SAMPLES: dict[str, dict[str, Any]] = {
         "last_used_on": "2026-11-18",
     },
     "limit.soft_reached": {"value": 507.12, "limit": 500, "percent": 101.4},
+    "limit.threshold": {"value": 380.34, "limit": 500, "percent": 76.1},
     "limit.forecast": {
         "value": 612.4,
         "limit": 500,
@@ -299,7 +301,8 @@ _ALERT_SAMPLES: dict[str, dict[str, Any]] = {
 
 def _alert_sample(key: str) -> dict[str, Any]:
     sample = {**_SPENDING, **_NOTHING, **_ALERT_SAMPLES.get(key, {})}
-    kind = ALERT_KINDS[EVENT_TYPES[key].alert_kinds[0]]
+    declared = ALERT_KINDS[EVENT_TYPES[key].alert_kinds[0]]
+    kind = kind_at(declared.slug, Decimal(declared.threshold))
     alert = {
         "id": 4711,
         "kind": kind.slug,

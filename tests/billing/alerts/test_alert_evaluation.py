@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from billing.alerts.commands.evaluation import evaluate_next
-from billing.alerts.kinds import ALERT_KINDS
+from billing.alerts.kinds import AlertPercents, kinds_at
 from billing.alerts.queries.candidates import list_due
 from billing.alerts.queries.measurements import find_changes, measure
 from billing.ledger.commands.periods import close_period
@@ -549,7 +549,7 @@ def test_the_sql_decides_like_the_declarations(
     assert thresholds == {
         (kind.slug, row.subject)
         for row in measure(org.pk, now=NOW)
-        for kind in ALERT_KINDS.values()
+        for kind in kinds_at(AlertPercents())
         if kind.measure == row.measure and row.is_reached(kind)
     }
     assert ("usage_80", "compute_seconds") not in thresholds  # 100 of 126

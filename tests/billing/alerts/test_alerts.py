@@ -556,9 +556,10 @@ def test_each_organization_receives_its_alerts_only(
 
 def test_each_kind_is_declared_once_and_escalations_are_ordered() -> None:
     assert list(ALERT_KINDS) == [
-        "soft_limit", "hard_limit", "usage_50", "usage_80", "usage_90", "usage_100",
-        "payment_failed", "usage_reset", "trial_7", "trial_1", "balance_80",
-        "balance_used", "pace", "spike", "unpriced", "webhook_disabled", "stale_data",
+        "soft_limit", "hard_limit", "soft_share", "hard_share", "usage_50", "usage_80",
+        "usage_90", "usage_100", "usage_share", "payment_failed", "usage_reset",
+        "trial_7", "trial_1", "balance_80", "balance_used", "pace", "spike", "unpriced",
+        "webhook_disabled", "stale_data",
     ]  # fmt: skip
     assert ALERT_KINDS["trial_1"].supersedes(ALERT_KINDS["trial_7"])
     later = [
@@ -567,6 +568,8 @@ def test_each_kind_is_declared_once_and_escalations_are_ordered() -> None:
         if kind.supersedes(ALERT_KINDS["usage_80"])
     ]
     assert [row.slug for row in later] == ["usage_90", "usage_100"]
+    assert ALERT_KINDS["usage_share"].at(85).supersedes(ALERT_KINDS["usage_80"])
+    assert not ALERT_KINDS["hard_share"].at(120).supersedes(ALERT_KINDS["hard_limit"])
     assert [kind.slug for kind in ALERT_KINDS.values() if kind.is_mandatory] == [
         "hard_limit",
         "payment_failed",

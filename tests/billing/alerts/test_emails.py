@@ -95,6 +95,12 @@ SUBJECTS = {
         "Helvetia Robotics has reached its soft spending limit of $13,000.00",
     "hard_limit":
         "Helvetia Robotics has reached its hard spending limit of $18,000.00",
+    "soft_share":
+        "Helvetia Robotics has used 75% of its soft spending limit of $13,000.00",
+    "hard_share":
+        "Helvetia Robotics has used 75% of its hard spending limit of $18,000.00",
+    "usage_share":
+        "Helvetia Robotics has used 75% of its compute time limit: 750.5 h of 1,000 h",
     "usage_50":
         "Helvetia Robotics has used 50% of its compute time limit: 500.5 h of 1,000 h",
     "usage_80":
