@@ -9,6 +9,7 @@ from billing.exports import urls as exports
 from billing.integrations import urls as integrations
 from billing.ledger import urls as ledger
 from billing.needs_action import urls as needs_action
+from billing.setup import urls as setup
 from billing.stripe import urls as stripe
 from billing.webhooks import urls as webhooks
 
@@ -16,6 +17,7 @@ app_name = "billing"
 urlpatterns = [
     *console.urlpatterns,
     *details.urlpatterns,
+    *setup.urlpatterns,
     *needs_action.urlpatterns,
     *exports.urlpatterns,
     *stripe.urlpatterns,

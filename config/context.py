@@ -13,6 +13,7 @@ from config.route_access import ROUTES
 from orgs.access.second_factor import is_second_factor_missing_in
 from orgs.access.view_as import view_of
 from orgs.models import User
+from orgs.web.setup import opened_guide
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "plotly_src": SimpleLazyObject(lambda: static("plotly/plotly.min.js")),
         "view_as": view_of(request),
         "site_name": settings.SITE_NAME,
+        "open_guide": SimpleLazyObject(lambda: opened_guide(request)),
         "must_set_up_two_factor": SimpleLazyObject(lambda: _has_to_set_up(request)),
         "sso_name": settings.SSO.name if settings.SSO else "",
         "is_sso_only": settings.SSO_ONLY,

@@ -52,6 +52,7 @@ _START = _needs("Start page and search", f"{_READ} {_BILLING}")
 _ACCESS = _needs(
     "Access and details of an organization", _READ, "orgs.change_organization"
 )
+_SETUP = _needs("Setup guide", "orgs.add_organization")
 _CREATION = _needs("New organization", "orgs.add_organization")
 _PEOPLE = _needs("Changes of members and projects", "orgs.change_member")
 _ACCOUNTS = _needs("Staff and roles", "orgs.view_user", "orgs.change_user")
@@ -115,6 +116,7 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
         *("billing:access", "billing:details"),
         *("billing:edit_details", "billing:undo_details"),
     ),
+    _SETUP: ("billing:setup", "billing:first_usage"),
     _CREATION: ("billing:new_organization", "billing:add_organizations"),
     _TARGETS: (
         *("billing:integrations", "billing:edit_backfill", "billing:edit_integration"),

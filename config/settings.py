@@ -151,6 +151,7 @@ TEMPLATE_LIBRARIES = (
     "billing.console.templatetags.organization_rows",
     "billing.customer_pages.templatetags.customer_pages",
     "billing.details.templatetags.details",
+    "billing.setup.templatetags.setup",
     "billing.exports.templatetags.exports",
     "billing.forecast.templatetags.estimates",
     "billing.forecast.templatetags.tiles",

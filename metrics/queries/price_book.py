@@ -39,6 +39,19 @@ def list_prices(
     )
 
 
+def has_prices(white_label_id: int) -> bool:
+    """Return whether a white label has a price, now or from a later day."""
+    return Rate.objects.current().filter(white_label_id=white_label_id).exists()
+
+
+def first_priced_meter(white_label_id: int) -> tuple[str, str] | None:
+    """Return a product and meter that all organizations pay for; None without one."""
+    rows = Rate.objects.current().filter(
+        white_label_id=white_label_id, organization=None, unit_price__gt=0
+    )
+    return rows.order_by("id").values_list("product", "meter").first()
+
+
 def all_prices(white_label_id: int) -> Iterator[Sequence[Any]]:
     """Yield current and future rates as texts and numbers, in the columns of a CSV."""
     rows = Rate.objects.current().filter(white_label_id=white_label_id)

@@ -194,6 +194,8 @@ STAFF_PAGES = {
     # See test_prices_page.
     *("metrics:prices", "metrics:new_price", "metrics:import_prices"),
     *("metrics:end_price", "metrics:rerates"),
+    *("metrics:public_prices", "billing:add_organizations"),
+    *("billing:setup", "billing:first_usage"),
     "metrics:prices_csv",
     *("orgs:new_white_label", "billing:background_jobs"),
     *(

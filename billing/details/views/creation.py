@@ -21,7 +21,8 @@ def new_organization(request: OrgRequest) -> HttpResponse:
     principal = access.principal_of(request.user)
     labels = {label.slug: label for label in access.visible_white_labels(principal)}
     names = {slug: f"{label.name} ({slug})" for slug, label in labels.items()}
-    form = NewOrganizationForm(request.POST or None, labels=names)
+    initial = {"white_label": request.GET.get("white_label", "")}
+    form = NewOrganizationForm(request.POST or None, labels=names, initial=initial)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:

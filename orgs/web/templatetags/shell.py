@@ -47,6 +47,7 @@ _SETTINGS = (
     ("jobs", "Background jobs", "billing:background_jobs", "orgs.view_apikey"),
     ("security", "Security log", "orgs:security_log", "orgs.view_securityevent"),
     ("roles", "Roles", "roles", "orgs.view_organization"),
+    ("setup", "Setup guide", "billing:setup", "orgs.add_organization"),
 )
 
 

@@ -1,0 +1,1 @@
+"""The setup guide: from an empty installation to the first invoice."""
