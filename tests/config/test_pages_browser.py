@@ -466,7 +466,7 @@ def test_a_url_with_an_anchor_scrolls_to_its_section_on_a_phone(
     inside.goto(f"{base}/organizations/{org.pk}/alerts/#limits")
     expect(inside.locator("#limits-title")).to_be_in_viewport()
     inside.get_by_label("Soft limit").fill("1")
-    inside.get_by_role("button", name="Preview").click()
+    inside.get_by_role("button", name="Preview alerts").click()
     expect(inside.locator(".alerts__simulated")).to_be_in_viewport()
 
 

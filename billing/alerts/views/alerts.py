@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from billing.access.queries.explanations import preview_access
 from billing.access.queries.refusals import list_access_refusals
 from billing.alerts import tasks
+from billing.alerts.charts import threshold_bars
 from billing.alerts.commands.delivery.outcomes import restart
 from billing.alerts.commands.evaluation import evaluate_all_measures
 from billing.alerts.commands.percents import read_percents, set_percents
@@ -308,11 +309,13 @@ def _chart(organization: Organization, ahead: Forecast, today: date) -> Chart | 
 
 
 def _statuses(statuses: list[AlertStatus]) -> dict[str, Any]:
-    """Split the statuses into those that apply and those with nothing to measure."""
+    """Split the statuses: those of bars, others, and those with nothing to measure."""
     not_applicable = [s for s in statuses if s.status is Status.NOT_APPLICABLE]
+    applicable = [s for s in statuses if s.status is not Status.NOT_APPLICABLE]
     return {
-        "statuses": [s for s in statuses if s.status is not Status.NOT_APPLICABLE],
+        "statuses": [s for s in applicable if s.kind.percent_list is None],
         "not_applicable": not_applicable,
+        "bars": threshold_bars(statuses),
     }
 
 

@@ -1,6 +1,7 @@
 """Percentages of limits and entitlements that an organization chose for its alerts."""
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -201,3 +202,37 @@ def test_percentages_are_set_with_the_limits_of_the_api(
     assert [body[name] for name in names] == [[80, 90], [75]]
     body = put(limit_alert_percents=None).json()
     assert [body[name] for name in names] == [[100], [75]]
+
+
+def test_each_limit_is_one_row_with_a_tick_at_each_percentage(
+    acme: WhiteLabel, org: Organization
+) -> None:
+    limit(org, "soft", "100")
+    set_entitlements(org, {"users": 4})
+    set_percents(org.pk, {"limits": [1, 40, 80, 85, 90, 95, 97, 500]})
+    use(acme, 45)
+    evaluate(org)
+    answer = as_("viewer", acme).get(f"/organizations/{org.pk}/alerts/")
+    html, bars = answer.content.decode(), answer.context["bars"]
+
+    assert [bar.label for bar in bars] == ["soft limit", "user limit"]
+    assert bars[0].width == "9%"  # of 500%
+    assert bars[0].summary == (
+        "45% of the soft limit used. Alerts at 1% (triggered), 40% (triggered), 80%,"
+        " 85%, 90%, 95%, 97%, 500%."
+    )
+    assert f'aria-label="{bars[0].summary}"' in html
+    assert html.count('<line class="thresholds__tick"') == 8 + 4
+    assert "style=" not in html.split('id="thresholds"')[1].split("</section>")[0]
+    shift = {"start": 0, "middle": 6, "end": 12}
+    for bar in bars:
+        labels = [
+            (tick.label_y, float(tick.position[:-1]) - shift[tick.anchor])
+            for tick in bar.ticks
+        ]
+        assert min(left for _, left in labels) >= 0
+        assert max(left for _, left in labels) <= 88
+        for lane in {y for y, _ in labels}:
+            lefts = sorted(left for y, left in labels if y == lane)
+            gaps = [after - left for left, after in pairwise(lefts)]
+            assert min(gaps, default=12) >= 12
