@@ -55,12 +55,10 @@ def load_rates(
     nothing. All changes of a call are one new version. Waits for recordings in flight,
     so that each event's cost is made of the rates of a single version.
 
-    Raises `ChangedMeanwhile` if a price of the same products and meters was added or
-    removed after `previewed_version`.
+    Raises `ChangedMeanwhile` if it would change the book, and a price of the same
+    products and meters was added or removed after `previewed_version`.
     """
     book = _lock_book(white_label)
-    if previewed_version is not None:
-        _require_unchanged(white_label, rates, previewed_version)
     current = {_key(rate): rate for rate in _current(white_label, rates)}
     changes: dict[object, IncomingRate] = {}
     results = []
@@ -70,7 +68,9 @@ def load_rates(
         if is_change:
             changes[rate.key] = rate
         results.append(is_change)
-    if changes:
+    if changes:  # a form that is sent twice changes nothing the second time
+        if previewed_version is not None:
+            _require_unchanged(white_label, rates, previewed_version)
         _write(white_label, book.version + 1, changes.values(), current)
     return results
 

@@ -14,7 +14,12 @@ from metrics.commands.rerate_runs import cancel_run, request_preview, request_re
 from metrics.models import RerateRun
 from metrics.queries.rerate_runs import find_run, largest_changes, list_runs
 from metrics.rerate_forms import RerateForm, RerateReasonForm
-from metrics.views.prices import chosen_label, page_context, undo_context
+from metrics.views.prices import (
+    chosen_label,
+    page_context,
+    undo_context,
+    visible_labels,
+)
 from orgs import access
 from orgs.access.permissions import row_id
 from orgs.errors import Conflict, NotFound
@@ -29,7 +34,7 @@ _FIELDS = ("product", "meter", "since")
 @require_http_methods(["GET", "HEAD", "POST"])
 def rerates(request: OrgRequest) -> HttpResponse:
     """List the latest re-rates of a white label; POST starts the preview of one."""
-    label = chosen_label(request)
+    label, labels = chosen_label(request), visible_labels(request)[1]
     given = {name: request.GET.get(name, "") for name in _FIELDS}
     form = RerateForm(request.POST or None, initial=given)
     status = 200
@@ -44,7 +49,7 @@ def rerates(request: OrgRequest) -> HttpResponse:
             enqueue(tasks.run_rerate, run.pk)
             return redirect("metrics:rerate", run.pk)
     context = page_context(request, label) | undo_context(request, label)
-    context |= {"form": form, "runs": list_runs(label.pk)}
+    context |= {"form": form, "runs": list_runs(label.pk), "labels": labels}
     status = 422 if form.errors and status == 200 else status  # noqa: PLR2004
     return page_or_fragment(request, _LIST, _LIST, context, status=status)
 

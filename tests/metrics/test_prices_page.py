@@ -84,6 +84,9 @@ def test_a_price_is_previewed_and_added_in_natural_units(acme: WhiteLabel) -> No
 
     assert save(client, url, {**PRICE, "reason": "List price"}).status_code == 302
     assert current(acme) == [("gpt-4o", "prompt_tokens", Decimal("2.5"), "1M tokens")]
+    sent = {**PRICE, "reason": "x", "before": proof(preview(client, url, PRICE))}
+    assert client.post(url, sent).status_code == 302  # the same again
+    assert Rate.objects.filter(white_label=acme).count() == 1
     replaced = {**PRICE, "unit_price": "3", "step": "preview"}
     assert results(client.post(url, replaced)) == ["replaced"]
     listed = client.get(reverse("metrics:prices"), {"product": "GPT"}).content.decode()

@@ -230,66 +230,51 @@ order by m.id, m.measure, m.subject
 
 # The percentages that an organization has chosen; null for the default ones.
 _CHOSEN = """case k.percent_list when 'limits' then c.limit_percents
-        when 'entitlements' then c.entitlement_percents end"""
+        when 'entitlements' then c.entitlement_percents end::numeric[]"""
 # The rule of `AlertKind.is_reached` and `Measurement.is_reached`, without alerts that
-# are recorded already: `not exists` probes the unique index `alert_once`. The rule of
-# `kinds_at` comes last: which kinds apply to an organization that chose percentages.
+# are recorded already: `not exists` probes the unique index `alert_once`. Before it,
+# the rule of `kinds_at`: a kind has its threshold, or every chosen one that no kind of
+# the measure has (`others`). Measurements are joined once, in one branch: a second one
+# for chosen thresholds was joined by a nested loop, which grew with the square.
 _NEW = """
 select {columns}, k.slug,
-    case when k.is_limit_amount then m.base else k.threshold end as threshold
+    case when k.is_limit_amount then m.base else t.threshold end as threshold
 from measured m join known a on a.id = m.id
 join (values {kinds}) k (slug, measure, threshold, counts_down, is_limit_amount,
-    percent_list, is_mandatory) on k.measure = m.measure
+    percent_list, is_mandatory, others) on k.measure = m.measure
 left join billing_alertsettings c on c.organization_id = m.id
-where case when k.counts_down then m.value <= k.threshold
-        else m.value > 0 and m.value * 100 >= m.base * k.threshold end
+cross join lateral unnest(case when k.others is null then array[k.threshold]
+    else {chosen} end) t (threshold)
+where case when k.counts_down then m.value <= t.threshold
+        else m.value > 0 and m.value * 100 >= m.base * t.threshold end
     and m.is_conclusive
+    and case when k.others is null
+        then k.is_mandatory or {chosen} is null or t.threshold = any ({chosen})
+        else t.threshold <> all (k.others) end
     and not exists (
         select from billing_alert l where l.organization_id = m.id and l.kind = k.slug
             and l.subject = m.subject and l.period = m.period
             and l.limit_version = m.version
             and l.threshold = case when k.is_limit_amount then m.base
-                else k.threshold end)
-    and (k.is_mandatory or {chosen} is null or k.threshold = any ({chosen}::numeric[]))
-"""
-# Percentages that no fixed kind has. Only organizations with settings are read.
-_NEW_CHOSEN = """
-union all
-select {columns}, k.slug, p.percent::numeric
-from measured m join known a on a.id = m.id
-join billing_alertsettings c on c.organization_id = m.id
-join (values {kinds}) k (slug, measure, percent_list, fixed) on k.measure = m.measure
-cross join lateral unnest({chosen}) p (percent)
-where p.percent <> all (k.fixed) and m.value > 0
-    and m.value * 100 >= m.base * p.percent and m.is_conclusive
-    and not exists (
-        select from billing_alert l where l.organization_id = m.id and l.kind = k.slug
-            and l.subject = m.subject and l.period = m.period
-            and l.limit_version = m.version and l.threshold = p.percent)
+                else t.threshold end)
 """
 
 
 def _new(*, daily: bool) -> str:
     kinds = [kind for kind in ALERT_KINDS.values() if kind.definition.is_daily is daily]
-    fixed = ", ".join(_values(kind) for kind in kinds if not kind.label_at)
-    chosen = ", ".join(_chosen_values(kind) for kind in kinds if kind.label_at)
-    sql = _NEW.format(columns=_COLUMNS, kinds=fixed, chosen=_CHOSEN)
-    if not chosen:
-        return sql
-    return sql + _NEW_CHOSEN.format(columns=_COLUMNS, kinds=chosen, chosen=_CHOSEN)
+    values = ", ".join(map(_values, kinds))
+    return _NEW.format(columns=_COLUMNS, kinds=values, chosen=_CHOSEN)
 
 
 def _values(kind: AlertKind) -> str:
+    fixed = fixed_thresholds(kind.measure)
+    others = f"array{fixed}::numeric[]" if kind.label_at else "null::numeric[]"
+    has_amount = kind.definition.is_limit_amount and not kind.label_at
     return (
         f"('{kind.slug}', '{kind.measure}', {kind.threshold}::numeric,"
-        f" {kind.counts_down}, {kind.definition.is_limit_amount},"
-        f" '{kind.percent_list or ''}', {kind.is_mandatory})"
+        f" {kind.counts_down}, {has_amount}, '{kind.percent_list or ''}',"
+        f" {kind.is_mandatory}, {others})"
     )
-
-
-def _chosen_values(kind: AlertKind) -> str:
-    fixed = fixed_thresholds(kind.measure)
-    return f"('{kind.slug}', '{kind.measure}', '{kind.percent_list}', array{fixed})"
 
 
 # Organizations whose stored access state is not that of this period and this version
