@@ -1,5 +1,6 @@
-from django.urls import path
+from django.urls import path, re_path
 
+from orgs.views.branding import accent_style, edit_branding, logo
 from orgs.views.history import fleet_history, history
 from orgs.views.keys import api_keys, edit_key, revoke_key, rotate_key
 from orgs.views.member_lists import add_members
@@ -45,6 +46,11 @@ urlpatterns = [
     path("settings/white-labels/", white_labels, name="white_labels"),
     path("settings/white-labels/new/", new_white_label, name="new_white_label"),
     path(f"{_LABEL}/", edit_white_label, name="edit_white_label"),
+    path(f"{_LABEL}/branding/", edit_branding, name="edit_branding"),
+    re_path(r"^logos/(?P<sha256>[0-9a-f]{64})$", logo, name="logo"),
+    re_path(
+        r"^accents/(?P<color>[0-9a-f]{6})\.css$", accent_style, name="accent_style"
+    ),
     path("api-keys/", api_keys, name="api_keys"),
     path("api-keys/<int:key_id>/", edit_key, name="edit_key"),
     path("api-keys/<int:key_id>/rotate/", rotate_key, name="rotate_key"),

@@ -22,6 +22,7 @@ from orgs.access.parameters import DELETED, require_known, with_parameters
 from orgs.access.permissions import (
     get_billed_organization,
     get_organization,
+    get_white_label,
     row_id,
     visible,
     visible_white_labels,
@@ -44,6 +45,7 @@ __all__ = [
     "count_call",
     "get_billed_organization",
     "get_organization",
+    "get_white_label",
     "idempotent",
     "inner_organization",
     "issue_token",

@@ -6,7 +6,7 @@ them sees none.
 """
 
 from orgs.access.principals import Principal
-from orgs.errors import Forbidden, OrganizationNotFound
+from orgs.errors import Forbidden, NotFound, OrganizationNotFound
 from orgs.models import Organization, WhiteLabel
 from orgs.models.organizations import OrganizationQuerySet
 from orgs.queries.key_lookup import find_organization
@@ -32,6 +32,16 @@ def visible_white_labels(principal: Principal) -> list[WhiteLabel]:
     if principal.sees_all:
         return list(white_labels)
     return list(white_labels.filter(pk=principal.white_label_id or 0))
+
+
+def get_white_label(principal: Principal, id_: int) -> WhiteLabel:
+    """Return a white label the principal may see; another one is not found."""
+    label = next(
+        (row for row in visible_white_labels(principal) if row.pk == id_), None
+    )
+    if label is None:
+        raise NotFound("White label not found.")
+    return label
 
 
 def get_organization(

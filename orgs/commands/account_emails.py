@@ -10,8 +10,13 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from orgs.commands.customer_emails import (
+    customer_message,
+    one_line,
+    render_customer_html,
+)
 from orgs.commands.work import claim, fail, finish, retry_later
-from orgs.models import AccountEmail, Member, Organization, User
+from orgs.models import AccountEmail, Member, Organization, User, WhiteLabel
 from orgs.queries.accounts import find_account_by_email
 from orgs.signals import account_email_written
 
@@ -75,6 +80,7 @@ def write_member_email(
     """Write an email to a new member of an organization."""
     facts = {
         "organization": organization.name,
+        "white_label": organization.white_label.slug,
         "role": member.get_role_display(),
         "invited_by": invited_by,
     }
@@ -143,10 +149,19 @@ def _message(email: AccountEmail) -> EmailMessage | None:
     }
     body = render_to_string(f"orgs/emails/{kind.value}.txt", context)
     names = {"site": settings.SITE_NAME, "organization": ""} | email.facts
-    subject = _one_line(_SUBJECTS[kind].format_map(names))
+    subject = one_line(_SUBJECTS[kind].format_map(names))
+    if kind == AccountEmail.Kind.MEMBER_ADDED:
+        return _member_message(email, subject, body)
     # As the account has the address, not as a stranger has spelled it.
     address = user.email if user and is_reset else email.address
     return EmailMessage(subject, body, to=[address])
+
+
+def _member_message(email: AccountEmail, subject: str, text: str) -> EmailMessage:
+    """Return the message to a member, who is a customer: from the white label."""
+    label = WhiteLabel.objects.filter(slug=email.facts.get("white_label", "")).first()
+    html = render_customer_html(label, text, subject)
+    return customer_message(label, email.address, subject=subject, text=text, html=html)
 
 
 def _account(email: AccountEmail) -> User | None:
@@ -155,11 +170,6 @@ def _account(email: AccountEmail) -> User | None:
         return email.user
     user = find_account_by_email(email.address)
     return user if user and user.is_active else None
-
-
-def _one_line(text: str) -> str:
-    """Return a subject without line breaks, which a name may have."""
-    return " ".join(text.split())
 
 
 def _reset_path(user: User) -> str:

@@ -376,6 +376,10 @@ class Migration(migrations.Migration):
                     ('default_rate_limit', models.PositiveIntegerField(default=200, help_text='API requests per minute, for organizations without their own limit.')),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                     ('bills_usage_monthly', models.BooleanField(db_default=True, default=True, help_text='Bill usage each month beside a plan whose cycle is longer.')),
+                    ('accent_color', models.CharField(blank=True, db_default='', default='', help_text='Of buttons and headers in emails to customers and on their page.', max_length=7, validators=[orgs.models.white_labels.validate_accent_color])),
+                    ('logo_sha256', models.CharField(blank=True, db_default='', default='', max_length=64)),
+                    ('reply_to', models.EmailField(blank=True, db_default='', default='', help_text='Where answers to emails to customers go.', max_length=254)),
+                    ('sender_name', models.CharField(blank=True, db_default='', default='', help_text='Shown as the sender of emails to customers.', max_length=100, validators=[orgs.models.fields.validate_text])),
                 ],
                 options={
                     'constraints': [models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='white_label_created_at_in_range'), models.CheckConstraint(condition=models.Q(('slug', ''), _negated=True), name='white_label_slug_given'), models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='white_label_name_given'), models.CheckConstraint(condition=models.Q(('time_zone', ''), _negated=True), name='white_label_time_zone_given'), models.CheckConstraint(condition=models.Q(('gpu_weight__range', (1, 1000))), name='white_label_gpu_weight_range'), models.CheckConstraint(condition=models.Q(('currency__regex', '^[a-z]{3}$')), name='white_label_currency'), models.CheckConstraint(condition=models.Q(('default_rate_limit__gte', 1)), name='white_label_rate_limit')],
@@ -490,6 +494,10 @@ class Migration(migrations.Migration):
                     ('default_rate_limit', models.PositiveIntegerField(default=200, help_text='API requests per minute, for organizations without their own limit.')),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                     ('bills_usage_monthly', models.BooleanField(db_default=True, default=True, help_text='Bill usage each month beside a plan whose cycle is longer.')),
+                    ('accent_color', models.CharField(blank=True, db_default='', default='', help_text='Of buttons and headers in emails to customers and on their page.', max_length=7, validators=[orgs.models.white_labels.validate_accent_color])),
+                    ('logo_sha256', models.CharField(blank=True, db_default='', default='', max_length=64)),
+                    ('reply_to', models.EmailField(blank=True, db_default='', default='', help_text='Where answers to emails to customers go.', max_length=254)),
+                    ('sender_name', models.CharField(blank=True, db_default='', default='', help_text='Shown as the sender of emails to customers.', max_length=100, validators=[orgs.models.fields.validate_text])),
                 ],
                 options={
                     'abstract': False,
@@ -613,15 +621,15 @@ class Migration(migrations.Migration):
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='whitelabel',
-                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_whitelabelevent" ("bills_usage_monthly", "created_at", "currency", "default_rate_limit", "gpu_weight", "id", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "slug", "time_zone") VALUES (NEW."bills_usage_monthly", NEW."created_at", NEW."currency", NEW."default_rate_limit", NEW."gpu_weight", NEW."id", NEW."name", NEW."owner_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."slug", NEW."time_zone"); RETURN NULL;', hash='f358b833b7d28e9a66e60c74898448ead97d5ddf', operation='INSERT', pgid='pgtrigger_insert_insert_e5470', table='orgs_whitelabel', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_whitelabelevent" ("accent_color", "bills_usage_monthly", "created_at", "currency", "default_rate_limit", "gpu_weight", "id", "logo_sha256", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reply_to", "sender_name", "slug", "time_zone") VALUES (NEW."accent_color", NEW."bills_usage_monthly", NEW."created_at", NEW."currency", NEW."default_rate_limit", NEW."gpu_weight", NEW."id", NEW."logo_sha256", NEW."name", NEW."owner_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."reply_to", NEW."sender_name", NEW."slug", NEW."time_zone"); RETURN NULL;', hash='83a49b9abe3b3a51709291f51425470a88559072', operation='INSERT', pgid='pgtrigger_insert_insert_e5470', table='orgs_whitelabel', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='whitelabel',
-                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "orgs_whitelabelevent" ("bills_usage_monthly", "created_at", "currency", "default_rate_limit", "gpu_weight", "id", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "slug", "time_zone") VALUES (NEW."bills_usage_monthly", NEW."created_at", NEW."currency", NEW."default_rate_limit", NEW."gpu_weight", NEW."id", NEW."name", NEW."owner_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."slug", NEW."time_zone"); RETURN NULL;', hash='52c1beb5eb38f13fdccf96a39b60a55bca8fcad8', operation='UPDATE', pgid='pgtrigger_update_update_6ad88', table='orgs_whitelabel', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "orgs_whitelabelevent" ("accent_color", "bills_usage_monthly", "created_at", "currency", "default_rate_limit", "gpu_weight", "id", "logo_sha256", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reply_to", "sender_name", "slug", "time_zone") VALUES (NEW."accent_color", NEW."bills_usage_monthly", NEW."created_at", NEW."currency", NEW."default_rate_limit", NEW."gpu_weight", NEW."id", NEW."logo_sha256", NEW."name", NEW."owner_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."reply_to", NEW."sender_name", NEW."slug", NEW."time_zone"); RETURN NULL;', hash='4a5abc2c0fd75eff8c3773881ca2eb0790fa0a3b', operation='UPDATE', pgid='pgtrigger_update_update_6ad88', table='orgs_whitelabel', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='whitelabel',
-                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_whitelabelevent" ("bills_usage_monthly", "created_at", "currency", "default_rate_limit", "gpu_weight", "id", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "slug", "time_zone") VALUES (OLD."bills_usage_monthly", OLD."created_at", OLD."currency", OLD."default_rate_limit", OLD."gpu_weight", OLD."id", OLD."name", OLD."owner_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."slug", OLD."time_zone"); RETURN NULL;', hash='f2b80b90bb11cbc11a7cd9d5f16801f6418efc51', operation='DELETE', pgid='pgtrigger_delete_delete_7fc9b', table='orgs_whitelabel', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_whitelabelevent" ("accent_color", "bills_usage_monthly", "created_at", "currency", "default_rate_limit", "gpu_weight", "id", "logo_sha256", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reply_to", "sender_name", "slug", "time_zone") VALUES (OLD."accent_color", OLD."bills_usage_monthly", OLD."created_at", OLD."currency", OLD."default_rate_limit", OLD."gpu_weight", OLD."id", OLD."logo_sha256", OLD."name", OLD."owner_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."reply_to", OLD."sender_name", OLD."slug", OLD."time_zone"); RETURN NULL;', hash='6f5523f505cd01ae629b90dc3c16103702d64f3f', operation='DELETE', pgid='pgtrigger_delete_delete_7fc9b', table='orgs_whitelabel', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='organization',
@@ -1077,5 +1085,46 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='rolepermissionevent',
             index=models.Index(fields=['-pgh_created_at', '-pgh_id'], name='rolepermission_event_newest'),
+        ),
+        migrations.CreateModel(
+            name='Logo',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('sha256', models.CharField(max_length=64)),
+                ('content_type', models.CharField(choices=[('image/png', 'image/png'), ('image/jpeg', 'image/jpeg'), ('image/webp', 'image/webp')], max_length=20)),
+                ('width', models.PositiveSmallIntegerField(validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(2000)])),
+                ('height', models.PositiveSmallIntegerField(validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(2000)])),
+                ('data', models.BinaryField(max_length=200000)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+            ],
+        ),
+        migrations.AddConstraint(
+            model_name='whitelabel',
+            constraint=models.CheckConstraint(condition=models.Q(('logo_sha256__regex', '^([0-9a-f]{64})?$')), name='white_label_logo_sha256'),
+        ),
+        migrations.AddConstraint(
+            model_name='whitelabel',
+            constraint=models.CheckConstraint(condition=models.Q(('accent_color__regex', '^(#[0-9a-f]{6})?$')), name='white_label_accent_color'),
+        ),
+        migrations.AddField(
+            model_name='logo',
+            name='white_label',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='logos', to='orgs.whitelabel'),
+        ),
+        migrations.AddConstraint(
+            model_name='logo',
+            constraint=models.CheckConstraint(condition=models.Q(('created_at__gte', datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)), ('created_at__lt', datetime.datetime(2200, 1, 1, 0, 0, tzinfo=datetime.timezone.utc))), name='logo_created_at_in_range'),
+        ),
+        migrations.AddConstraint(
+            model_name='logo',
+            constraint=models.UniqueConstraint(fields=('sha256', 'white_label'), name='logo_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='logo',
+            constraint=models.CheckConstraint(condition=models.Q(('sha256__regex', '^[0-9a-f]{64}$')), name='logo_sha256'),
+        ),
+        migrations.AddConstraint(
+            model_name='logo',
+            constraint=models.CheckConstraint(condition=models.Q(('content_type__in', ('image/png', 'image/jpeg', 'image/webp'))), name='logo_content_type'),
         ),
     ]

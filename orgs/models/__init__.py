@@ -4,6 +4,7 @@ from orgs.models.account_emails import AccountEmail
 from orgs.models.idempotency import IdempotencyKey
 from orgs.models.jobs import Job
 from orgs.models.keys import ApiKey, ApiKeyAddress
+from orgs.models.logos import Logo
 from orgs.models.notes import Note
 from orgs.models.organizations import Entitlements, Organization
 from orgs.models.people import Member, Project
@@ -23,6 +24,7 @@ __all__ = [
     "HistorySeal",
     "IdempotencyKey",
     "Job",
+    "Logo",
     "Member",
     "Note",
     "Organization",

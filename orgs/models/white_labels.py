@@ -8,7 +8,8 @@ from django.db.models import CheckConstraint, Q
 from django.utils import timezone
 
 from orgs.catalog import CURRENCY_DIGITS, currency_code, time_zones
-from orgs.models.fields import in_range, not_empty, with_history
+from orgs.colors import ENOUGH_CONTRAST, HEX, accent_contrasts
+from orgs.models.fields import in_range, not_empty, validate_text, with_history
 
 
 def validate_time_zone(name: str) -> None:
@@ -24,6 +25,24 @@ def validate_currency(code: str) -> None:
         raise ValidationError(
             f"{code!r} is not a currency of Stripe. Write a code such as usd.",
             code="invalid_currency",
+        )
+
+
+def validate_accent_color(color: str) -> None:
+    """Refuse a color that white text cannot be read on, by light and dark."""
+    if not HEX.fullmatch(color):
+        raise ValidationError(
+            "Enter a color as # and six hexadecimal digits, such as #3a49d6.",
+            code="invalid_accent_color",
+        )
+    low = {k: v for k, v in accent_contrasts(color).items() if v < ENOUGH_CONTRAST}
+    if low:
+        # Rounded down: 4.49 must not be shown as the 4.5 that is needed.
+        figures = " and ".join(f"{int(v * 10) / 10}:1 in {k}" for k, v in low.items())
+        raise ValidationError(
+            f"Text on {color} has a contrast of {figures} mode. It needs"
+            f" {ENOUGH_CONTRAST}:1: choose a darker color.",
+            code="low_contrast",
         )
 
 
@@ -64,6 +83,29 @@ class WhiteLabel(models.Model):
         db_default=True,
         help_text="Bill usage each month beside a plan whose cycle is longer.",
     )
+    logo_sha256 = models.CharField(max_length=64, blank=True, default="", db_default="")
+    accent_color = models.CharField(
+        max_length=7,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_accent_color],
+        help_text="Of buttons and headers in emails to customers and on their page.",
+    )
+    sender_name = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_text],
+        help_text="Shown as the sender of emails to customers.",
+    )
+    reply_to = models.EmailField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Where answers to emails to customers go.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -79,6 +121,14 @@ class WhiteLabel(models.Model):
             ),
             CheckConstraint(
                 condition=Q(default_rate_limit__gte=1), name="white_label_rate_limit"
+            ),
+            CheckConstraint(
+                condition=Q(logo_sha256__regex="^([0-9a-f]{64})?$"),
+                name="white_label_logo_sha256",
+            ),
+            CheckConstraint(
+                condition=Q(accent_color__regex="^(#[0-9a-f]{6})?$"),
+                name="white_label_accent_color",
             ),
         ]
 

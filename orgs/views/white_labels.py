@@ -11,9 +11,8 @@ from django.views.decorators.http import require_http_methods
 
 from orgs import access
 from orgs.commands.white_labels import change_settings, create_white_label
-from orgs.errors import DomainError, NotFound
+from orgs.errors import DomainError
 from orgs.forms.white_labels import NewWhiteLabelForm, WhiteLabelForm
-from orgs.models import WhiteLabel
 from orgs.web.edits import show_error
 from orgs.web.http import OrgRequest, page_or_fragment
 
@@ -51,7 +50,7 @@ def new_white_label(request: OrgRequest) -> HttpResponse:
 @permission_required("orgs.change_whitelabel", raise_exception=True)
 def edit_white_label(request: OrgRequest, white_label_id: int) -> HttpResponse:
     """Change a white label, with a reason."""
-    label = _label(request, white_label_id)
+    label = access.get_white_label(access.principal_of(request.user), white_label_id)
     values = {name: getattr(label, name) for name in _COLUMNS}
     form = WhiteLabelForm(request.POST or None, values=values)
     if request.method == "POST" and form.is_valid():
@@ -67,14 +66,6 @@ def edit_white_label(request: OrgRequest, white_label_id: int) -> HttpResponse:
             messages.success(request, f"{label.name} saved.")
             return redirect("orgs:white_labels")
     return _form_page(request, form, label.name, label=label)
-
-
-def _label(request: OrgRequest, id_: int) -> WhiteLabel:
-    labels = access.visible_white_labels(access.principal_of(request.user))
-    label = next((label for label in labels if label.pk == id_), None)
-    if label is None:
-        raise NotFound("White label not found.")
-    return label
 
 
 def _context() -> dict[str, Any]:

@@ -311,6 +311,15 @@ def last_entry(organization_id: int, labels: Collection[str]) -> Entry | None:
     return lines[0] if lines else None
 
 
+def last_white_label_entry(white_label_id: int) -> Entry | None:
+    """Return the newest change of a white label itself."""
+    filters = HistoryFilters(
+        white_label_id=white_label_id, labels=["orgs.WhiteLabel"], noise=noise()
+    )
+    lines = entries(history_page(filters, size=1, scope="").changes)
+    return lines[0] if lines else None
+
+
 def _ids(changes: Sequence[Change], column: str) -> set[int]:
     return {c.after[column] for c in changes if c.after.get(column)}
 

@@ -201,6 +201,10 @@ describe(
             "bills_usage_monthly": _flag(
                 "bills usage monthly", "bills usage with the plan"
             ),
+            "logo_sha256": Field("logo", lambda value, facts: str(value)[:8]),
+            "accent_color": Field("accent color"),
+            "sender_name": Field("sender name"),
+            "reply_to": Field("reply-to address"),
             "created_at": Field("creation", instant),
         },
         references={"owner_id": "orgs.Organization"},

@@ -228,6 +228,7 @@ ROW_PAGES = {
     "billing:resend_delivery",  # see test_webhooks_pages
     *("billing:edit_details", "billing:undo_details"),  # see test_details
     *("orgs:edit_staff", "orgs:edit_white_label"),
+    "orgs:edit_branding",
     "metrics:undo_price",  # see test_prices_page
     "metrics:rerate",  # see test_rerates_page
     "billing:retry_background_jobs",  # see test_settings_pages
@@ -265,6 +266,7 @@ OPEN_PAGES = {
     "api_docs",
     *("None:sso_login", "None:sso_callback"),  # see test_sso
     "stripe_webhook",
+    *("orgs:logo", "orgs:accent_style"),  # see test_branding
     *("billing:unsubscribe", "billing:customer_page"),  # see test_customer_page
     "",
 }

@@ -1,13 +1,19 @@
 """The MIME message of an alert email to one address, with its headers."""
 
-from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 
 from billing.alerts.emails.rendering import RenderedEmail
+from orgs.commands.customer_emails import customer_message
+from orgs.models import WhiteLabel
 
 
 def message_to(
-    address: str, email: RenderedEmail, *, message_id: str, unsubscribe_url: str = ""
+    address: str,
+    email: RenderedEmail,
+    *,
+    message_id: str,
+    white_label: WhiteLabel | None,
+    unsubscribe_url: str = "",
 ) -> EmailMultiAlternatives:
     """Return the message to one recipient, so that no address sees the others.
 
@@ -21,12 +27,11 @@ def message_to(
     if unsubscribe_url:
         headers["List-Unsubscribe"] = f"<{unsubscribe_url}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    message = EmailMultiAlternatives(
-        email.subject,
-        email.text,
-        settings.DEFAULT_FROM_EMAIL,
-        [address],
+    return customer_message(
+        white_label,
+        address,
+        subject=email.subject,
+        text=email.text,
+        html=email.html,
         headers=headers,
     )
-    message.attach_alternative(email.html, "text/html")
-    return message

@@ -7,7 +7,8 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from billing.alerts.emails.links import alerts_url
-from billing.alerts.emails.palette import palette
+from orgs.colors import palette
+from orgs.queries.branding import Branding
 from orgs.web.templatetags.display import instant
 
 _MAX_SUBJECT = 150  # characters of a subject; email clients show fewer
@@ -23,11 +24,17 @@ class RenderedEmail:
 
 
 def render_email(
-    folder: str, context: Mapping[str, Any], *, url: str, unsubscribe_url: str = ""
+    folder: str,
+    context: Mapping[str, Any],
+    *,
+    url: str,
+    unsubscribe_url: str = "",
+    branding: Branding | None = None,
 ) -> RenderedEmail:
     """Render an email whose button leads to `url`.
 
-    Emails of mandatory kinds have no `unsubscribe_url`.
+    Emails of mandatory kinds have no `unsubscribe_url`. `branding` is that of now: a
+    replaced logo is also shown in an email that is sent again.
     """
     full_context = {
         **context,
@@ -35,6 +42,7 @@ def render_email(
         "url": url,
         "unsubscribe_url": unsubscribe_url,
         "reached_text": instant(context["reached_at"], context["zone"]),
+        "branding": branding,
         **palette(),
     }
     for part in full_context.get("parts", ()):

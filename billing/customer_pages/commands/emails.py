@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from billing.customer_pages.commands.links import renew_token
 from billing.models import CustomerLinkEmail
+from orgs.commands.customer_emails import customer_message, render_customer_html
 from orgs.commands.work import claim, fail, finish, retry_later
 
 logger = logging.getLogger(__name__)
@@ -62,4 +63,5 @@ def _message(email: CustomerLinkEmail) -> EmailMessage:
     }
     body = render_to_string(_TEMPLATE, context)
     subject = f"Usage and costs of {link.organization.name}"
-    return EmailMessage(subject, body, to=[email.address])
+    html = render_customer_html(label, body, subject)
+    return customer_message(label, email.address, subject=subject, text=body, html=html)

@@ -21,6 +21,7 @@ from orgs import access
 from orgs.access.addresses import address_block, client_address
 from orgs.access.view_as import view_of
 from orgs.models import Organization
+from orgs.queries.branding import branding_of
 from orgs.rate_limiter import RateLimiter
 from orgs.web.http import OrgRequest
 
@@ -78,6 +79,7 @@ def _show(
         "customer": usage,
         "organization": organization,
         "white_label": organization.white_label,
+        "branding": branding_of(organization.white_label),
         "currency": organization.white_label.currency,
         "zone": organization.white_label.time_zone,
         "referrer": referrer,

@@ -1,5 +1,7 @@
 """The message of an email to one recipient, made from the facts of its alerts."""
 
+from collections.abc import Sequence
+
 from django.core.mail import EmailMultiAlternatives
 from django.db.models import QuerySet
 
@@ -16,6 +18,8 @@ from billing.alerts.emails.messages import message_to
 from billing.alerts.emails.rendering import render_email
 from billing.alerts.kinds import ALERT_KINDS, UNPRICED, WEBHOOK_DISABLED
 from billing.models import Alert, AlertEmail, AlertEmailRecipient
+from orgs.models import WhiteLabel
+from orgs.queries.branding import branding_of
 
 
 def build_message(
@@ -24,17 +28,32 @@ def build_message(
     """Return the message; it is the same each time that it is built."""
     link = _unsubscribe_url(alert_email, recipient.address)
     if alert_email.alert is not None:
+        alerts = [alert_email.alert]
         context, url = alert_context(alert_email.alert), _url(alert_email.alert)
     else:
-        context = digest_context(list(combined_alerts(alert_email)))
-        url = fleet_alerts_url()
-    email = render_email(alert_email.kind, context, url=url, unsubscribe_url=link)
+        alerts = list(combined_alerts(alert_email))
+        context, url = digest_context(alerts), fleet_alerts_url()
+    label = _white_label(alerts)
+    email = render_email(
+        alert_email.kind,
+        context,
+        url=url,
+        unsubscribe_url=link,
+        branding=branding_of(label) if label else None,
+    )
     return message_to(
         recipient.address,
         email,
         message_id=alert_email.message_id,
+        white_label=label,
         unsubscribe_url=link,
     )
+
+
+def _white_label(alerts: Sequence[Alert]) -> WhiteLabel | None:
+    """Return the white label of all alerts; None if they are of several."""
+    labels = {alert.organization.white_label for alert in alerts}
+    return labels.pop() if len(labels) == 1 else None
 
 
 def combined_alerts(alert_email: AlertEmail) -> QuerySet[Alert]:
