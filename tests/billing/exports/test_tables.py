@@ -526,7 +526,7 @@ LINKS = {
     "Discrepancies found": "discrepancies",
     "Warnings": "discrepancies",
     "Could not be read": "discrepancies",
-    "Alert status": "alert-status",
+    "Status of other alerts": "alert-status",
     "Members": "members",
     "Projects": "projects",
     "Reconciliation": "reconciliation",
