@@ -101,7 +101,7 @@ _BY_REQUIREMENT: dict[Requirement, tuple[str, ...]] = {
     _ACCOUNTS: ("orgs:staff", "orgs:invite_staff", "orgs:edit_staff"),
     _LABELS: ("orgs:white_labels",),
     _LABELS_CHANGED: (
-        *("orgs:new_white_label", "orgs:edit_white_label", "orgs:edit_branding"),
+        *("orgs:new_white_label", "billing:edit_white_label", "orgs:edit_branding"),
     ),
     _JOBS: ("billing:background_jobs", "billing:retry_background_jobs"),
     _PRICES: ("metrics:prices", "metrics:prices_csv"),

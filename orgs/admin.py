@@ -254,6 +254,8 @@ class WhiteLabelAdmin(VisibleRowsAdmin):
         "gpu_weight",
         "currency",
         "default_rate_limit",
+        "default_soft_limit",
+        "default_hard_limit",
         "bills_usage_monthly",
         "owner",
     )

@@ -33,6 +33,7 @@ _TWO_DECIMAL = (
 )
 # No longer charged; old invoices still have them.
 _FORMER = "eek hrk ltl lvl mro sll vef"
+MONEY_DIGITS, MONEY_PLACES = 24, 12  # of columns with amounts
 CURRENCY_DIGITS = (
     dict.fromkeys(_ZERO_DECIMAL.split(), 0)
     | dict.fromkeys((*_TWO_DECIMAL.split(), *_FORMER.split()), 2)

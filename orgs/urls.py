@@ -11,7 +11,7 @@ from orgs.views.security_log import seals, security_log, security_log_csv
 from orgs.views.sessions import end_all, end_one, sessions
 from orgs.views.staff import edit_staff, invite, staff
 from orgs.views.views_as import stop_view_as, view_as, view_as_account
-from orgs.views.white_labels import edit_white_label, new_white_label, white_labels
+from orgs.views.white_labels import new_white_label, white_labels
 
 app_name = "orgs"
 
@@ -45,7 +45,6 @@ urlpatterns = [
     path("settings/staff/<int:user_id>/", edit_staff, name="edit_staff"),
     path("settings/white-labels/", white_labels, name="white_labels"),
     path("settings/white-labels/new/", new_white_label, name="new_white_label"),
-    path(f"{_LABEL}/", edit_white_label, name="edit_white_label"),
     path(f"{_LABEL}/branding/", edit_branding, name="edit_branding"),
     re_path(r"^logos/(?P<sha256>[0-9a-f]{64})$", logo, name="logo"),
     re_path(

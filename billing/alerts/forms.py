@@ -14,8 +14,8 @@ from billing.alerts.commands.percents import InvalidPercents, check_percents
 from billing.alerts.kinds import AlertPercents
 from billing.alerts.queries.recipients import endpoints_of
 from billing.models import AlertRecipient, AlertSettings, SpendingLimit
-from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from orgs.access.permissions import row_id
+from orgs.catalog import MONEY_DIGITS, MONEY_PLACES
 from orgs.models import Member, Organization
 from orgs.web.edits import EditForm
 

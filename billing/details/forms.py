@@ -1,17 +1,24 @@
 """The forms of an organization's details, one for each card of the page."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
 from django import forms
 
+from orgs.models import WhiteLabel
 from orgs.models.fields import validate_text
 from orgs.web.edits import EditForm
 from orgs.web.pasted import PastedForm, lines_field
 from orgs.web.quantities import BytesField, CountField, HoursField
+from orgs.web.templatetags.display import money
 
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 2), date(2199, 12, 30)
 _LARGEST_INTEGER = 2**31 - 1
+_LIMITS = (
+    "A new organization gets the default spending limits of its white label. They can"
+    " be changed on its Alerts tab."
+)
 
 
 class _Text(forms.CharField):
@@ -100,10 +107,31 @@ class DeletionForm(EditForm):
     """The deletion of an organization: nothing but the reason."""
 
 
+def white_label_choices(
+    labels: Iterable[WhiteLabel], *, shows_money: bool
+) -> dict[str, str]:
+    """Return what each white label is called, with the limits that would apply."""
+    return {
+        label.slug: f"{label.name} ({label.slug})"
+        + (_default_limits(label) if shows_money else "")
+        for label in labels
+    }
+
+
+def _default_limits(label: WhiteLabel) -> str:
+    limits = ("soft", label.default_soft_limit), ("hard", label.default_hard_limit)
+    texts = [
+        f"{kind} limit {money(amount, label.currency)}"
+        for kind, amount in limits
+        if amount is not None
+    ]
+    return f" · {', '.join(texts)}" if texts else " · no spending limits"
+
+
 class NewOrganizationForm(forms.Form):
     """A new organization; the choices are the white labels that the user can access."""
 
-    white_label = forms.ChoiceField()
+    white_label = forms.ChoiceField(help_text=_LIMITS)
     name = _Text(max_length=200)
     external_id = _Text(
         max_length=200,
@@ -124,7 +152,7 @@ class OrganizationListForm(PastedForm):
 
     most_lines, most_kib = 2_000, 512
 
-    white_label = forms.ChoiceField()
+    white_label = forms.ChoiceField(help_text=_LIMITS)
     lines = lines_field(
         "One organization a line: external ID, name, billing email, contract start"
         " (2026-01-31). Only the external ID is required; the first line may name the"

@@ -10,8 +10,8 @@ from django import forms
 from billing.errors import InvalidAmount
 from billing.ledger.commands.credits import check_amount
 from billing.models import ChargeDecision, CreditEntry
-from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from metrics.queries.voids import UsageRange, find_event_span
+from orgs.catalog import MONEY_DIGITS, MONEY_PLACES
 from orgs.models import Organization
 
 _MAX_NOTE_LENGTH = 2_000

@@ -6,6 +6,7 @@ from typing import Any
 
 from billing.ledger import tasks
 from billing.ledger.commands import periods
+from billing.ledger.commands.default_limits import set_default_limits
 from billing.ledger.commands.voids import credit_lowered_usage
 from billing.ledger.queries.settlement import list_settled
 from billing.signals import charges_ready, charges_waiting
@@ -29,7 +30,9 @@ def connect() -> None:
 
 
 def _open_periods(*, organization_ids: list[int], **_: Any) -> None:
+    """Open the first periods; the limits come first for the forecasts that follow."""
     periods.open_first_periods(organization_ids)
+    set_default_limits(organization_ids)
 
 
 def _credit_lowered_usage(

@@ -3,9 +3,8 @@
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
+from orgs.catalog import MONEY_DIGITS, MONEY_PLACES
 from orgs.models.fields import in_range, not_negative, with_history
-
-MONEY_DIGITS, MONEY_PLACES = 24, 12
 
 
 @with_history()

@@ -12,8 +12,8 @@ from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
 
-from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from billing.models.mirrors import white_label_trigger
+from orgs.catalog import MONEY_DIGITS, MONEY_PLACES
 from orgs.models.fields import not_empty, with_history
 from orgs.models.work import RetryPolicy, Work, unfinished_index, work_constraints
 

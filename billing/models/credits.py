@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 from django.utils import timezone
 
-from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
+from orgs.catalog import MONEY_DIGITS, MONEY_PLACES
 from orgs.models.fields import new_key, not_empty
 
 

@@ -7,7 +7,7 @@ from django import forms
 from orgs.catalog import CURRENCY_DIGITS, time_zones
 from orgs.models.fields import validate_text
 from orgs.web.edits import EditForm
-from orgs.web.quantities import CountField
+from orgs.web.quantities import CountField, MoneyField
 
 _LARGEST = 2**31 - 1
 
@@ -34,6 +34,40 @@ class WhiteLabelForm(EditForm):
         label="Bill usage monthly",
         help_text="Beside a plan whose cycle is longer.",
     )
+
+    default_soft_limit = MoneyField(
+        label="Default soft limit",
+        help_text="Monthly spending that new organizations are alerted at. Empty for no"
+        " limit.",
+    )
+    default_hard_limit = MoneyField(
+        label="Default hard limit",
+        help_text="Monthly spending at which API requests of new organizations are"
+        " rejected. Empty for no limit. Changing the default limits changes no existing"
+        " organization.",
+    )
+    previewed_weight = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    @property
+    def needs_preview(self) -> bool:
+        """Return whether the GPU weight differs from the one that was previewed."""
+        weight = self.cleaned_data["gpu_weight"]
+        is_previewed = self.cleaned_data["previewed_weight"] == weight
+        return bool(weight != self.values["gpu_weight"] and not is_previewed)
+
+    def remember_preview(self) -> None:
+        """Note in the form that its GPU weight was previewed."""
+        weight = str(self.cleaned_data["gpu_weight"])
+        self.data = {**dict(self.data.items()), "previewed_weight": weight}
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a soft limit above the hard limit."""
+        data = super().clean() or self.cleaned_data
+        soft, hard = data.get("default_soft_limit"), data.get("default_hard_limit")
+        if soft and hard and soft > hard:
+            message = "The soft limit must not exceed the hard limit."
+            self.add_error("default_soft_limit", message)
+        return data
 
     def clean_default_rate_limit(self) -> int:
         limit: int | None = self.cleaned_data["default_rate_limit"]

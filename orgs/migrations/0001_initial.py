@@ -376,6 +376,8 @@ class Migration(migrations.Migration):
                     ('default_rate_limit', models.PositiveIntegerField(default=200, help_text='API requests per minute, for organizations without their own limit.')),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                     ('bills_usage_monthly', models.BooleanField(db_default=True, default=True, help_text='Bill usage each month beside a plan whose cycle is longer.')),
+                    ('default_hard_limit', models.DecimalField(blank=True, decimal_places=12, help_text='Hard spending limit that a new organization gets.', max_digits=24, null=True)),
+                    ('default_soft_limit', models.DecimalField(blank=True, decimal_places=12, help_text='Soft spending limit that a new organization gets.', max_digits=24, null=True)),
                     ('accent_color', models.CharField(blank=True, db_default='', default='', help_text='Of buttons and headers in emails to customers and on their page.', max_length=7, validators=[orgs.models.white_labels.validate_accent_color])),
                     ('logo_sha256', models.CharField(blank=True, db_default='', default='', max_length=64)),
                     ('reply_to', models.EmailField(blank=True, db_default='', default='', help_text='Where answers to emails to customers go.', max_length=254)),
@@ -494,6 +496,8 @@ class Migration(migrations.Migration):
                     ('default_rate_limit', models.PositiveIntegerField(default=200, help_text='API requests per minute, for organizations without their own limit.')),
                     ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                     ('bills_usage_monthly', models.BooleanField(db_default=True, default=True, help_text='Bill usage each month beside a plan whose cycle is longer.')),
+                    ('default_hard_limit', models.DecimalField(blank=True, decimal_places=12, help_text='Hard spending limit that a new organization gets.', max_digits=24, null=True)),
+                    ('default_soft_limit', models.DecimalField(blank=True, decimal_places=12, help_text='Soft spending limit that a new organization gets.', max_digits=24, null=True)),
                     ('accent_color', models.CharField(blank=True, db_default='', default='', help_text='Of buttons and headers in emails to customers and on their page.', max_length=7, validators=[orgs.models.white_labels.validate_accent_color])),
                     ('logo_sha256', models.CharField(blank=True, db_default='', default='', max_length=64)),
                     ('reply_to', models.EmailField(blank=True, db_default='', default='', help_text='Where answers to emails to customers go.', max_length=254)),
@@ -621,15 +625,15 @@ class Migration(migrations.Migration):
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='whitelabel',
-                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_whitelabelevent" ("accent_color", "bills_usage_monthly", "created_at", "currency", "default_rate_limit", "gpu_weight", "id", "logo_sha256", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reply_to", "sender_name", "slug", "time_zone") VALUES (NEW."accent_color", NEW."bills_usage_monthly", NEW."created_at", NEW."currency", NEW."default_rate_limit", NEW."gpu_weight", NEW."id", NEW."logo_sha256", NEW."name", NEW."owner_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."reply_to", NEW."sender_name", NEW."slug", NEW."time_zone"); RETURN NULL;', hash='83a49b9abe3b3a51709291f51425470a88559072', operation='INSERT', pgid='pgtrigger_insert_insert_e5470', table='orgs_whitelabel', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='insert_insert', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_whitelabelevent" ("accent_color", "bills_usage_monthly", "created_at", "currency", "default_hard_limit", "default_rate_limit", "default_soft_limit", "gpu_weight", "id", "logo_sha256", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reply_to", "sender_name", "slug", "time_zone") VALUES (NEW."accent_color", NEW."bills_usage_monthly", NEW."created_at", NEW."currency", NEW."default_hard_limit", NEW."default_rate_limit", NEW."default_soft_limit", NEW."gpu_weight", NEW."id", NEW."logo_sha256", NEW."name", NEW."owner_id", _pgh_attach_context(), NOW(), \'insert\', NEW."id", NEW."reply_to", NEW."sender_name", NEW."slug", NEW."time_zone"); RETURN NULL;', hash='6f8991ea4f502bcc006642107d8a0befb44c8d4f', operation='INSERT', pgid='pgtrigger_insert_insert_e5470', table='orgs_whitelabel', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='whitelabel',
-                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "orgs_whitelabelevent" ("accent_color", "bills_usage_monthly", "created_at", "currency", "default_rate_limit", "gpu_weight", "id", "logo_sha256", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reply_to", "sender_name", "slug", "time_zone") VALUES (NEW."accent_color", NEW."bills_usage_monthly", NEW."created_at", NEW."currency", NEW."default_rate_limit", NEW."gpu_weight", NEW."id", NEW."logo_sha256", NEW."name", NEW."owner_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."reply_to", NEW."sender_name", NEW."slug", NEW."time_zone"); RETURN NULL;', hash='4a5abc2c0fd75eff8c3773881ca2eb0790fa0a3b', operation='UPDATE', pgid='pgtrigger_update_update_6ad88', table='orgs_whitelabel', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='update_update', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.* IS DISTINCT FROM NEW.*)', func='INSERT INTO "orgs_whitelabelevent" ("accent_color", "bills_usage_monthly", "created_at", "currency", "default_hard_limit", "default_rate_limit", "default_soft_limit", "gpu_weight", "id", "logo_sha256", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reply_to", "sender_name", "slug", "time_zone") VALUES (NEW."accent_color", NEW."bills_usage_monthly", NEW."created_at", NEW."currency", NEW."default_hard_limit", NEW."default_rate_limit", NEW."default_soft_limit", NEW."gpu_weight", NEW."id", NEW."logo_sha256", NEW."name", NEW."owner_id", _pgh_attach_context(), NOW(), \'update\', NEW."id", NEW."reply_to", NEW."sender_name", NEW."slug", NEW."time_zone"); RETURN NULL;', hash='316a71f69384a4ddd613298fb2c52fc6ae82d4ca', operation='UPDATE', pgid='pgtrigger_update_update_6ad88', table='orgs_whitelabel', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='whitelabel',
-                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_whitelabelevent" ("accent_color", "bills_usage_monthly", "created_at", "currency", "default_rate_limit", "gpu_weight", "id", "logo_sha256", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reply_to", "sender_name", "slug", "time_zone") VALUES (OLD."accent_color", OLD."bills_usage_monthly", OLD."created_at", OLD."currency", OLD."default_rate_limit", OLD."gpu_weight", OLD."id", OLD."logo_sha256", OLD."name", OLD."owner_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."reply_to", OLD."sender_name", OLD."slug", OLD."time_zone"); RETURN NULL;', hash='6f5523f505cd01ae629b90dc3c16103702d64f3f', operation='DELETE', pgid='pgtrigger_delete_delete_7fc9b', table='orgs_whitelabel', when='AFTER')),
+                trigger=pgtrigger.compiler.Trigger(name='delete_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func='INSERT INTO "orgs_whitelabelevent" ("accent_color", "bills_usage_monthly", "created_at", "currency", "default_hard_limit", "default_rate_limit", "default_soft_limit", "gpu_weight", "id", "logo_sha256", "name", "owner_id", "pgh_context_id", "pgh_created_at", "pgh_label", "pgh_obj_id", "reply_to", "sender_name", "slug", "time_zone") VALUES (OLD."accent_color", OLD."bills_usage_monthly", OLD."created_at", OLD."currency", OLD."default_hard_limit", OLD."default_rate_limit", OLD."default_soft_limit", OLD."gpu_weight", OLD."id", OLD."logo_sha256", OLD."name", OLD."owner_id", _pgh_attach_context(), NOW(), \'delete\', OLD."id", OLD."reply_to", OLD."sender_name", OLD."slug", OLD."time_zone"); RETURN NULL;', hash='99867e890cfa1b49f5ae6b4354238b8b526303e6', operation='DELETE', pgid='pgtrigger_delete_delete_7fc9b', table='orgs_whitelabel', when='AFTER')),
             ),
             pgtrigger.migrations.AddTrigger(
                 model_name='organization',
@@ -1126,5 +1130,13 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='logo',
             constraint=models.CheckConstraint(condition=models.Q(('content_type__in', ('image/png', 'image/jpeg', 'image/webp'))), name='logo_content_type'),
+        ),
+        migrations.AddConstraint(
+            model_name='whitelabel',
+            constraint=models.CheckConstraint(condition=models.Q(('default_soft_limit__gt', 0), ('default_hard_limit__gt', 0)), name='white_label_default_limits', violation_error_message='Limits are above 0.'),
+        ),
+        migrations.AddConstraint(
+            model_name='whitelabel',
+            constraint=models.CheckConstraint(condition=models.Q(('default_soft_limit__lte', models.F('default_hard_limit'))), name='white_label_default_limits_in_order', violation_error_message='The soft limit must not exceed the hard limit.'),
         ),
     ]

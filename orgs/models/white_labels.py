@@ -4,12 +4,20 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import CheckConstraint, Q
+from django.db.models import CheckConstraint, F, Q
 from django.utils import timezone
 
-from orgs.catalog import CURRENCY_DIGITS, currency_code, time_zones
+from orgs.catalog import (
+    CURRENCY_DIGITS,
+    MONEY_DIGITS,
+    MONEY_PLACES,
+    currency_code,
+    time_zones,
+)
 from orgs.colors import ENOUGH_CONTRAST, HEX, accent_contrasts
 from orgs.models.fields import in_range, not_empty, validate_text, with_history
+
+_LIMITS_IN_ORDER = "The soft limit must not exceed the hard limit."
 
 
 def validate_time_zone(name: str) -> None:
@@ -83,6 +91,20 @@ class WhiteLabel(models.Model):
         db_default=True,
         help_text="Bill usage each month beside a plan whose cycle is longer.",
     )
+    default_soft_limit = models.DecimalField(
+        max_digits=MONEY_DIGITS,
+        decimal_places=MONEY_PLACES,
+        null=True,
+        blank=True,
+        help_text="Soft spending limit that a new organization gets.",
+    )
+    default_hard_limit = models.DecimalField(
+        max_digits=MONEY_DIGITS,
+        decimal_places=MONEY_PLACES,
+        null=True,
+        blank=True,
+        help_text="Hard spending limit that a new organization gets.",
+    )
     logo_sha256 = models.CharField(max_length=64, blank=True, default="", db_default="")
     accent_color = models.CharField(
         max_length=7,
@@ -121,6 +143,16 @@ class WhiteLabel(models.Model):
             ),
             CheckConstraint(
                 condition=Q(default_rate_limit__gte=1), name="white_label_rate_limit"
+            ),
+            CheckConstraint(
+                condition=Q(default_soft_limit__gt=0) & Q(default_hard_limit__gt=0),
+                name="white_label_default_limits",
+                violation_error_message="Limits are above 0.",
+            ),
+            CheckConstraint(
+                condition=Q(default_soft_limit__lte=F("default_hard_limit")),
+                name="white_label_default_limits_in_order",
+                violation_error_message=_LIMITS_IN_ORDER,
             ),
             CheckConstraint(
                 condition=Q(logo_sha256__regex="^([0-9a-f]{64})?$"),

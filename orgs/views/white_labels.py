@@ -1,4 +1,4 @@
-"""Settings, white labels: listed, created, and changed."""
+"""Settings, white labels: listed and created."""
 
 from typing import Any
 
@@ -10,15 +10,14 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from orgs import access
-from orgs.commands.white_labels import change_settings, create_white_label
+from orgs.commands.white_labels import create_white_label
 from orgs.errors import DomainError
-from orgs.forms.white_labels import NewWhiteLabelForm, WhiteLabelForm
+from orgs.forms.white_labels import NewWhiteLabelForm
 from orgs.web.edits import show_error
 from orgs.web.http import OrgRequest, page_or_fragment
 
 _LIST = "orgs/settings/white_labels.html"
 _FORM = "orgs/settings/white_label_form.html"
-_COLUMNS = ("name", "gpu_weight", "default_rate_limit", "bills_usage_monthly")
 
 
 def white_labels(request: OrgRequest) -> HttpResponse:
@@ -42,30 +41,8 @@ def new_white_label(request: OrgRequest) -> HttpResponse:
             show_error(form, error)
         else:
             messages.success(request, "White label created.")
-            return redirect("orgs:edit_white_label", created.pk)
+            return redirect("billing:edit_white_label", created.pk)
     return _form_page(request, form, "New white label")
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@permission_required("orgs.change_whitelabel", raise_exception=True)
-def edit_white_label(request: OrgRequest, white_label_id: int) -> HttpResponse:
-    """Change a white label, with a reason."""
-    label = access.get_white_label(access.principal_of(request.user), white_label_id)
-    values = {name: getattr(label, name) for name in _COLUMNS}
-    form = WhiteLabelForm(request.POST or None, values=values)
-    if request.method == "POST" and form.is_valid():
-        access.require_recent_authentication(request)
-        data = form.cleaned_data
-        try:
-            change_settings(
-                label, form.changes, reason=data["reason"], proof=data["before"]
-            )
-        except DomainError as error:
-            show_error(form, error)
-        else:
-            messages.success(request, f"{label.name} saved.")
-            return redirect("orgs:white_labels")
-    return _form_page(request, form, label.name, label=label)
 
 
 def _context() -> dict[str, Any]:

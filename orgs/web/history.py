@@ -283,7 +283,7 @@ def entries(changes: Sequence[Change], *, with_noise: bool = False) -> list[Entr
             else labels.get(change.after.get("white_label_id") or 0)
         )
         facts = Facts(
-            label.currency if label else "usd",
+            label.currency if label else _own_currency(change),
             label.time_zone if label else "UTC",
             names,
         )
@@ -300,6 +300,11 @@ def entries(changes: Sequence[Change], *, with_noise: bool = False) -> list[Entr
             )
         )
     return lines
+
+
+def _own_currency(change: Change) -> str:
+    """Return the currency that a row itself has, such as a white label."""
+    return str(change.after.get("currency") or "usd")
 
 
 def last_entry(organization_id: int, labels: Collection[str]) -> Entry | None:

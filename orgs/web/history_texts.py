@@ -10,6 +10,7 @@ from orgs.web.history import (
     hours,
     instant,
     items,
+    money,
     name_of,
     number,
     size,
@@ -201,6 +202,8 @@ describe(
             "bills_usage_monthly": _flag(
                 "bills usage monthly", "bills usage with the plan"
             ),
+            "default_soft_limit": Field("default soft limit", money, is_amount=True),
+            "default_hard_limit": Field("default hard limit", money, is_amount=True),
             "logo_sha256": Field("logo", lambda value, facts: str(value)[:8]),
             "accent_color": Field("accent color"),
             "sender_name": Field("sender name"),

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from orgs.catalog import MONEY_DIGITS, MONEY_PLACES
+
 _LARGEST = 2**63 - 1
 _PLACES = 3  # of a quantity that is shown in a larger unit
 
@@ -119,6 +121,39 @@ class CountField(QuantityField):
         if isinstance(value, str) and "." in value and _is_plain(value.strip()):
             raise forms.ValidationError("Write a whole number.")
         return super().clean(value)
+
+
+class MoneyField(forms.CharField):
+    """An amount in the currency of the page; empty or 0 is None, which is no limit."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = forms.TextInput({"inputmode": "decimal", "autocomplete": "off"})
+        options = {"required": False, "max_length": 40, "widget": widget, **options}
+        super().__init__(**options)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return an amount without zeros at its end."""
+        return f"{value.normalize():f}" if isinstance(value, Decimal) else value
+
+    def clean(self, value: Any) -> Decimal | None:
+        """Return the amount; raise `ValidationError` for other ways to write it."""
+        text = super().clean(value) or ""
+        if not text:
+            return None
+        if not _is_plain(text):
+            raise forms.ValidationError(
+                "Write a plain amount such as 1500 or 1500.50, without separators,"
+                " exponents, or a currency."
+            )
+        amount = Decimal(text)
+        exponent = amount.normalize().as_tuple().exponent
+        if amount >= Decimal(10) ** (MONEY_DIGITS - MONEY_PLACES):
+            raise forms.ValidationError("This is too large.")
+        if isinstance(exponent, int) and -exponent > MONEY_PLACES:
+            raise forms.ValidationError(
+                f"Write at most {MONEY_PLACES} digits after the point."
+            )
+        return amount or None
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -65,6 +65,14 @@ VIOLATIONS = [
     ("white_label_gpu_weight_range", "update orgs_whitelabel set gpu_weight = 1001"),
     ("white_label_currency", "update orgs_whitelabel set currency = 'USD'"),
     ("white_label_rate_limit", "update orgs_whitelabel set default_rate_limit = 0"),
+    (
+        "white_label_default_limits",
+        "update orgs_whitelabel set default_hard_limit = 0",
+    ),
+    (
+        "white_label_default_limits_in_order",
+        "update orgs_whitelabel set default_soft_limit = 2, default_hard_limit = 1",
+    ),
     ("white_label_accent_color", "update orgs_whitelabel set accent_color = 'red'"),
     ("white_label_logo_sha256", "update orgs_whitelabel set logo_sha256 = 'x'"),
     ("orgs_organization", "delete from orgs_organization where id = {org}"),

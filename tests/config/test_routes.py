@@ -227,7 +227,7 @@ ROW_PAGES = {
     *("billing:webhook_endpoint", "billing:webhook_delivery"),
     "billing:resend_delivery",  # see test_webhooks_pages
     *("billing:edit_details", "billing:undo_details"),  # see test_details
-    *("orgs:edit_staff", "orgs:edit_white_label"),
+    *("orgs:edit_staff", "billing:edit_white_label"),
     "orgs:edit_branding",
     "metrics:undo_price",  # see test_prices_page
     "metrics:rerate",  # see test_rerates_page

@@ -130,12 +130,13 @@ def test_a_white_label_is_created_and_changed_with_a_reason() -> None:
     assert (label.currency, label.owner is None) == ("chf", False)
     assert client.post(url, {**data, **zone}).status_code == 422
 
-    url = reverse("orgs:edit_white_label", args=[label.pk])
+    url = reverse("billing:edit_white_label", args=[label.pk])
     form = client.get(url).context["form"]
     data = {"name": "Nova Cloud", "gpu_weight": "5", "default_rate_limit": "300"}
     proof = {"before": form.initial["before"]}
     assert client.post(url, {**data, **proof}).status_code == 422
     proof["reason"] = "Renamed"
+    proof["previewed_weight"] = "5"
     assert client.post(url, {**data, **proof}).status_code == 302
     label.refresh_from_db()
     assert (label.name, label.gpu_weight, label.default_rate_limit) == (
@@ -143,7 +144,7 @@ def test_a_white_label_is_created_and_changed_with_a_reason() -> None:
         5,
         300,
     )
-    assert client.post(url, {**data, **proof}).status_code == 422
+    assert client.post(url, {**data, **proof}).status_code == 409
 
 
 def test_people_of_one_white_label_see_and_change_only_theirs(
@@ -153,7 +154,7 @@ def test_people_of_one_white_label_see_and_change_only_theirs(
     page = bound.get(reverse("orgs:white_labels")).content.decode()
     assert re.findall(r'data-white-label="(\w+)"', page) == ["decoy"]
     for label, status in ((decoy, 200), (acme, 404)):
-        url = reverse("orgs:edit_white_label", args=[label.pk])
+        url = reverse("billing:edit_white_label", args=[label.pk])
         assert bound.get(url).status_code == status
     assert bound.get(reverse("orgs:new_white_label")).status_code == 403
     assert bound.get(reverse("billing:background_jobs")).status_code == 404

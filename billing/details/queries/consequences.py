@@ -52,7 +52,9 @@ class Consequences:
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
+class State:
+    """What a change of an organization, or of its white label, can change."""
+
     usage: EntitlementUsage
     alerts: dict[tuple[str, str], AlertStatus]
     refused: list[str]
@@ -70,21 +72,24 @@ def preview_change(
     The rows that it changes are locked meanwhile. Raises what the change raises.
     Without `shows_money`, reasons and alerts are named without amounts.
     """
-    before = _measure(organization, now, shows_money=shows_money)
+    before = measure_state(organization, now, shows_money=shows_money)
     with transaction.atomic():
         change()
         rows = Organization.objects.select_related("white_label")
         changed = rows.get(pk=organization.pk)
-        after = _measure(changed, now, shows_money=shows_money)
+        after = measure_state(changed, now, shows_money=shows_money)
         transaction.set_rollback(True)
-    return _compare(before, after)
+    return compare_states(before, after)
 
 
-def _measure(organization: Organization, now: datetime, *, shows_money: bool) -> _State:
+def measure_state(
+    organization: Organization, now: datetime, *, shows_money: bool
+) -> State:
+    """Return the state of an organization by the functions of the pages."""
     today = day_of(now, organization.white_label.zone)
     statuses = list_statuses(organization.pk, now=now)
     access = explain_access(organization, now=now)
-    return _State(
+    return State(
         entitlement_usage(organization, today=today),
         {(status.kind.slug, status.subject): status for status in statuses},
         [
@@ -94,7 +99,8 @@ def _measure(organization: Organization, now: datetime, *, shows_money: bool) ->
     )
 
 
-def _compare(before: _State, after: _State) -> Consequences:
+def compare_states(before: State, after: State) -> Consequences:
+    """Return what differs between two states."""
     pairs = zip(before.usage.all, after.usage.all, strict=True)
     since = before.usage.since, after.usage.since
     return Consequences(

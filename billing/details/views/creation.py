@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from billing.details.forms import NewOrganizationForm
+from billing.details.forms import NewOrganizationForm, white_label_choices
 from orgs import access
 from orgs.commands.editing import create_organization
 from orgs.errors import Conflict
@@ -20,7 +20,8 @@ def new_organization(request: OrgRequest) -> HttpResponse:
     """Show the form; POST creates the organization and shows its details."""
     principal = access.principal_of(request.user)
     labels = {label.slug: label for label in access.visible_white_labels(principal)}
-    names = {slug: f"{label.name} ({slug})" for slug, label in labels.items()}
+    shows_money = request.user.has_perm("billing.view_invoice")
+    names = white_label_choices(labels.values(), shows_money=shows_money)
     initial = {"white_label": request.GET.get("white_label", "")}
     form = NewOrganizationForm(request.POST or None, labels=names, initial=initial)
     if request.method == "POST" and form.is_valid():

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from billing.details.forms import OrganizationListForm
+from billing.details.forms import OrganizationListForm, white_label_choices
 from billing.details.schemas import OrganizationLine, external_ids_in, read_lines
 from orgs import access
 from orgs.commands.loading import add_organizations as add
@@ -32,7 +32,9 @@ def add_organizations(request: OrgRequest) -> HttpResponse:
     form = OrganizationListForm(
         request.POST or None,
         request.FILES or None,
-        labels={slug: f"{label.name} ({slug})" for slug, label in labels.items()},
+        labels=white_label_choices(
+            labels.values(), shows_money=request.user.has_perm("billing.view_invoice")
+        ),
         initial={"white_label": request.GET.get("white_label", "")},
     )
     lines: list[OrganizationLine] = []

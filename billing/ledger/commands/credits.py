@@ -14,10 +14,10 @@ from django.db import transaction
 from billing.errors import BalanceTooLow, InvalidAmount
 from billing.ledger.queries.credits import credit_balance
 from billing.models import BillingAccount, BillingPeriod, CreditEntry
-from billing.models.accounts import MONEY_DIGITS, MONEY_PLACES
 from billing.money import exactly, minor_unit
 from billing.notes import require_note
 from billing.signals import terms_changed
+from orgs.catalog import MONEY_DIGITS, MONEY_PLACES
 from orgs.errors import AlreadyDone, DomainError, KeyReused
 from orgs.models import Organization
 from orgs.models.fields import new_key

@@ -8,9 +8,9 @@ from django.db.models import Exists, OuterRef, Q
 
 from billing.ledger.queries.credits import get_balances, open_period_costs
 from billing.models import BillingPeriod, Charge
-from billing.models.accounts import MONEY_PLACES
 from billing.money import ZERO, Bill, exactly
 from metrics.queries.voids import UsageRange, VoidPreview, credited_costs, preview_void
+from orgs.catalog import MONEY_PLACES
 from orgs.models import Organization
 
 
