@@ -271,8 +271,12 @@ class WhiteLabelAdmin(VisibleRowsAdmin):
     def get_readonly_fields(
         self, request: HttpRequest, obj: WhiteLabel | None = None
     ) -> tuple[str, ...]:
-        """Return what cannot be changed: recorded days and amounts depend on it."""
-        return ("owner",) if obj is None else ("owner", "slug", "time_zone", "currency")
+        """Return what cannot be changed: recorded days and amounts depend on it.
+
+        A GPU weight is changed on the page, which previews what that changes.
+        """
+        fixed = ("owner", "slug", "time_zone", "currency", "gpu_weight")
+        return ("owner",) if obj is None else fixed
 
     def save_model(
         self, request: HttpRequest, obj: WhiteLabel, form: Any, change: bool

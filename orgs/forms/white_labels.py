@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from orgs.catalog import CURRENCY_DIGITS, time_zones
+from orgs.commands.proofs import Values
 from orgs.models.fields import validate_text
 from orgs.web.edits import EditForm
 from orgs.web.quantities import CountField, MoneyField
@@ -47,6 +48,13 @@ class WhiteLabelForm(EditForm):
         " organization.",
     )
     previewed_weight = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(
+        self, *arguments: Any, currency: str, values: Values, **options: Any
+    ) -> None:
+        super().__init__(*arguments, values=values, **options)
+        for name in ("default_soft_limit", "default_hard_limit"):
+            self.fields[name].label = f"{self.fields[name].label}, {currency.upper()}"
 
     @property
     def needs_preview(self) -> bool:

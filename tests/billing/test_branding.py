@@ -16,12 +16,13 @@ from billing.customer_pages.commands.emails import send_link_email
 from billing.models import Alert, AlertEmail, CustomerLink, CustomerLinkEmail
 from orgs.colors import accent_contrasts, contrast
 from orgs.commands.account_emails import send_email
-from orgs.commands.branding import hash_of
+from orgs.commands.branding import change_branding, hash_of
 from orgs.commands.people import invite_member
+from orgs.commands.proofs import ChangedMeanwhile, sign_values
 from orgs.images import LARGEST_FILE, ImageRefused, read_image
 from orgs.models import AccountEmail, Logo, Organization, User, WhiteLabel
 from tests.factories import NOW, make_user
-from tests.support.images import jpeg, png, webp
+from tests.support.images import jpeg, png, png_chunk, webp
 
 ACCENT = "#7a1f5c"
 
@@ -51,6 +52,10 @@ def test_images_are_known_by_their_content(data: bytes, content_type: str) -> No
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a PNG"),
         (b"GIF89a" + b"\x00" * 90, "not a PNG"),
         (png(extra=b"<script>alert(1)</script>"), "damaged"),
+        (
+            png(extra=png_chunk(b"tEXt", b"<script>") + png_chunk(b"IEND", b"")),
+            "damaged",
+        ),
         (png().replace(b"\x00\x00\x00\xa0", b"\x00\x00\x00\xa1", 1), "damaged"),
         (webp() + b"\x00\x00", "damaged"),
         (b"\xff" * 5_000, "not a PNG"),
@@ -99,6 +104,11 @@ def send(client: Client, label: WhiteLabel, **data: Any) -> Any:
     return client.post(address(label), {**initial, "reason": "New look", **data})
 
 
+def get_preview(folder: str) -> str:
+    page = of("operator").get(reverse("billing:alert_email", args=[folder]))
+    return str(page.content.decode())
+
+
 def upload(data: bytes) -> SimpleUploadedFile:
     return SimpleUploadedFile("logo.exe", data, content_type="text/html")
 
@@ -143,6 +153,8 @@ def test_branding_is_previewed_saved_and_served(
     assert preview.status_code == 200
     assert f"/logos/{digest}" in preview.content.decode()
     assert ACCENT in preview.content.decode()
+    assert 'name="white_label"' not in get_preview("unpriced")
+    assert 'name="white_label"' in get_preview("hard_limit")
     strange = of("strange").get("/alerts/emails/hard_limit/?white_label=acme")
     assert strange.status_code == 404
 
@@ -195,6 +207,28 @@ def test_who_may_change_it_and_what_is_refused(acme: WhiteLabel) -> None:
     assert "by bound" in answer.content.decode()
     acme.refresh_from_db()
     assert acme.sender_name == "Acme Billing"
+
+
+@pytest.mark.django_db
+def test_old_logos_are_deleted_and_stale_changes_refused(
+    acme: WhiteLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orgs.commands.branding._MAX_LOGOS", 2)
+    before = ""
+    for width in (50, 60, 70, 60):
+        image = read_image(png(width))
+        values = {"logo_sha256": hash_of(image)}
+        proof = sign_values({"logo_sha256": before})
+        change_branding(acme, values, logo=image, reason="New", proof=proof)
+        before = hash_of(image)
+    stored = Logo.objects.order_by("-created_at").values_list("width", flat=True)
+    assert list(stored) == [60, 70]
+
+    # The form was right when it was read; another person was faster.
+    with pytest.raises(ChangedMeanwhile):
+        change_branding(acme, {"logo_sha256": ""}, logo=None, reason="", proof=proof)
+    acme.refresh_from_db()
+    assert acme.logo_sha256 == before
 
 
 def sent_to_customers(org: Organization) -> list[Any]:
@@ -275,6 +309,16 @@ def test_every_email_to_a_customer_has_sender_and_branding(
         assert "&amp;lt;" not in html
         assert digest not in message.body
     assert f"{settings.SITE_URL}/customer/" in messages[1].body
+    # An email to staff is of the installation, also about a customer.
+    alert = Alert.objects.get()
+    alert.kind, alert.subject = "unpriced", "gpt requests"
+    alert.save()
+    email, recipient = alert.alert_emails.get(), messages[2].to[0]
+    email.kind, email.alert = "unpriced", alert
+    to_staff = build_message(email, email.recipients.get(address=recipient))
+    assert to_staff.from_email == settings.DEFAULT_FROM_EMAIL
+    assert not to_staff.reply_to
+    assert "<img" not in str(to_staff.alternatives[0][0])
     assert re.search(
         r'<a href="[^"]*/customer/page_\w+/', messages[1].alternatives[0][0]
     )

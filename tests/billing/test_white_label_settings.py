@@ -60,6 +60,7 @@ def test_new_organizations_get_the_default_limits(
     assert send(client, acme, **limits).status_code == 302
     page = client.get(address(acme)).content.decode()
     assert 'value="1100.5"' in page
+    assert "Default hard limit, USD" in page
     assert "changes no existing organization" in " ".join(page.split())
     history = of("operator").get(reverse("orgs:fleet_history")).content.decode()
     assert "default hard limit set to $1,100.50" in history

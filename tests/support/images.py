@@ -10,9 +10,9 @@ def png(width: int = 160, height: int = 40, *, extra: bytes = b"") -> bytes:
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
-        + _chunk(b"IHDR", head)
-        + _chunk(b"IDAT", zlib.compress(rows))
-        + _chunk(b"IEND", b"")
+        + png_chunk(b"IHDR", head)
+        + png_chunk(b"IDAT", zlib.compress(rows))
+        + png_chunk(b"IEND", b"")
         + extra
     )
 
@@ -43,7 +43,8 @@ def webp(width: int = 160, height: int = 40, *, kind: bytes = b"VP8L") -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG with its sum."""
     checksum = struct.pack(">I", zlib.crc32(name + data))
     return struct.pack(">I", len(data)) + name + data + checksum
 

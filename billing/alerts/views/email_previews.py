@@ -48,7 +48,7 @@ def alert_emails(request: OrgRequest) -> HttpResponse:
 def alert_email(request: OrgRequest, folder: str) -> HttpResponse:
     """Show the headers of an email, and its HTML or its text (`as=text`)."""
     _require_preview(request)
-    labels = access.visible_white_labels(access.principal_of(request.user))
+    labels = _labels(request, folder)
     label = _chosen(request, labels)
     email = _rendered(folder, label)  # first: an unknown folder is a 404
     tab = "text" if request.GET.get("as") == "text" else "html"
@@ -89,7 +89,7 @@ def alert_email(request: OrgRequest, folder: str) -> HttpResponse:
 def alert_email_html(request: OrgRequest, folder: str) -> HttpResponse:
     """Return the HTML body of an email; only the preview page may frame it."""
     _require_preview(request)
-    labels = access.visible_white_labels(access.principal_of(request.user))
+    labels = _labels(request, folder)
     return HttpResponse(_rendered(folder, _chosen(request, labels)).html)
 
 
@@ -101,6 +101,14 @@ def may_preview(principal: access.Principal, user: User) -> bool:
 def _require_preview(request: OrgRequest) -> None:
     if not may_preview(access.principal_of(request.user), request.user):
         raise Forbidden("Only staff who can change billing can preview emails.")
+
+
+def _labels(request: OrgRequest, folder: str) -> list[WhiteLabel]:
+    """Return the white labels whose branding an email can have; none if for staff."""
+    kind = _kind(folder)
+    if kind is not None and kind.is_for_staff:
+        return []
+    return access.visible_white_labels(access.principal_of(request.user))
 
 
 def _chosen(request: OrgRequest, labels: Sequence[WhiteLabel]) -> WhiteLabel | None:

@@ -34,7 +34,12 @@ def edit_white_label(request: OrgRequest, white_label_id: int) -> HttpResponse:
     label = access.get_white_label(access.principal_of(request.user), white_label_id)
     is_preview = request.POST.get("step") == "preview"
     values = {name: getattr(label, name) for name in _COLUMNS}
-    form = WhiteLabelForm(request.POST or None, values=values, is_preview=is_preview)
+    form = WhiteLabelForm(
+        request.POST or None,
+        currency=label.currency,
+        values=values,
+        is_preview=is_preview,
+    )
     if request.method != "POST" or not form.is_valid():
         return _page(request, label, form, status=422 if form.errors else 200)
     try:

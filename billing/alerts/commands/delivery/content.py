@@ -51,7 +51,12 @@ def build_message(
 
 
 def _white_label(alerts: Sequence[Alert]) -> WhiteLabel | None:
-    """Return the white label of all alerts; None if they are of several."""
+    """Return the white label of all alerts, whose customer the recipient is.
+
+    None if they are of several, or one is for staff: these know the installation.
+    """
+    if any(ALERT_KINDS[alert.kind].is_for_staff for alert in alerts):
+        return None
     labels = {alert.organization.white_label for alert in alerts}
     return labels.pop() if len(labels) == 1 else None
 
