@@ -112,8 +112,9 @@ def list_organizations(request: HttpRequest, filters: Query[OrganizationsIn]) ->
 def create_organization(request: HttpRequest, data: OrganizationIn) -> Any:
     """Create an organization in the white label of the API key.
 
-    Its first billing period starts on `contract_started_on`, or now without one. The
-    key must belong to a whole white label.
+    Its first billing period starts on `contract_started_on`, or now without one. It
+    gets the default spending limits of the white label. The key must belong to a whole
+    white label.
     """
     caller = access.caller(request, Scope.ORGANIZATIONS_WRITE)
     if caller.white_label_id is None or caller.organization_id is not None:
