@@ -41,7 +41,6 @@ def validate_accent_color(color: str) -> None:
     if not HEX.fullmatch(color):
         raise ValidationError(
             "Enter a color as # and six hexadecimal digits, such as #3a49d6.",
-            code="invalid_accent_color",
         )
     low = {k: v for k, v in accent_contrasts(color).items() if v < ENOUGH_CONTRAST}
     if low:
@@ -50,7 +49,6 @@ def validate_accent_color(color: str) -> None:
         raise ValidationError(
             f"Text on {color} has a contrast of {figures} mode. It needs"
             f" {ENOUGH_CONTRAST}:1: choose a darker color.",
-            code="low_contrast",
         )
 
 
