@@ -130,7 +130,10 @@ class PageLoginRequiredMiddleware(LoginRequiredMiddleware):
 
 def _shown_path(request: HttpRequest) -> str:
     """Return the path of the page that htmx asked from."""
-    shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+    try:
+        shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+    except ValueError:  # no URL at all
+        return "/"
     path = shown.path or "/"
     return f"{path}?{shown.query}" if shown.query else path
 

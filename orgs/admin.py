@@ -18,6 +18,7 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, connection
 from django.db.models import ForeignKey, Model, QuerySet, URLField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -25,6 +26,7 @@ from django.urls import path, reverse
 from django.utils.http import urlencode
 
 from orgs import access
+from orgs.access.permissions import row_id
 from orgs.access.sessions import is_recently_confirmed
 from orgs.commands.accounts import (
     LastSuperuser,
@@ -124,9 +126,41 @@ class ConfirmedWritesAdmin(admin.ModelAdmin):
     """
 
     def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
-        """Show or save the form of a row."""
+        """Show or save the form of a row.
+
+        Should another request have written the same row meanwhile, the form is checked
+        once more, and then names the field.
+        """
         _require_confirmed_write(request)
-        return super().changeform_view(request, *args, **options)
+        try:
+            return super().changeform_view(request, *args, **options)
+        except IntegrityError:
+            return super().changeform_view(request, *args, **options)
+
+    def get_object(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        """Return the row; a form that is sent locks it until it is saved.
+
+        Two that were opened at the same time cannot both find it as it was.
+        """
+        row = super().get_object(request, *args, **options)
+        if row is None or request.method != "POST" or not connection.in_atomic_block:
+            return row
+        rows = self.model._default_manager.select_for_update(of=("self",))
+        return rows.filter(pk=row.pk).first()
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what a link gives the form, without what is no ID of a row."""
+        data = super().get_changeform_initial_data(request)
+        relations = {
+            field.name
+            for field in self.model._meta.get_fields()
+            if isinstance(field, ForeignKey)
+        }
+        return {
+            name: value
+            for name, value in data.items()
+            if name not in relations or row_id(str(value))
+        }
 
     def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
         """Show the list, or do an action with rows of it."""

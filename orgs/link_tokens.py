@@ -5,10 +5,11 @@ import re
 # Customer pages, unsubscribing, password resets, and confirmations of addresses.
 _PATHS = re.compile(
     r"(/customer/|/unsubscribe/|/accounts/password/reset/key/|/accounts/confirm-email/)"
-    r"[^/\s'\"?]+"
+    r"[^/\s'\"?]+",
+    re.IGNORECASE,
 )
 # Downloads of usage reports, and forms that wait for a confirmation.
-_PARAMETERS = re.compile(r"\b(signature|confirmed)=[^&\s'\"]+")
+_PARAMETERS = re.compile(r"\b(signature|confirmed)=[^&\s'\"]+", re.IGNORECASE)
 
 
 def mask_links(text: str) -> str:

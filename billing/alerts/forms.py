@@ -13,11 +13,10 @@ from django.core.validators import validate_email
 from billing.alerts.commands.percents import InvalidPercents, check_percents
 from billing.alerts.kinds import AlertPercents
 from billing.alerts.queries.recipients import endpoints_of
-from billing.models import AlertRecipient, AlertSettings, SpendingLimit
 from orgs.access.permissions import row_id
 from orgs.catalog import MONEY_DIGITS, MONEY_PLACES
 from orgs.models import Member, Organization
-from orgs.web.edits import EditForm
+from orgs.web.edits import EditForm, ProvenForm
 
 _MAX_ADDRESSES = 50
 _PERCENT = re.compile("[0-9]{1,6}%?", re.ASCII)
@@ -48,7 +47,7 @@ class SpendForm(forms.Form):
     spend = _amount("Cost this period", required=True)
 
 
-class LimitsForm(forms.Form):
+class LimitsForm(ProvenForm):
     """The form of both spending limits; empty or 0 is no limit."""
 
     soft = _amount("Soft limit")
@@ -73,16 +72,6 @@ class LimitsForm(forms.Form):
         """Add an error if there is no reason, which saving requires."""
         if not self.cleaned_data.get("note"):
             self.add_error("note", "Enter the reason for the change.")
-
-
-def initial_limits(organization: Organization) -> dict[str, str]:
-    """Return the initial values of `LimitsForm`."""
-    rows = SpendingLimit.objects.filter(organization=organization, amount__gt=0)
-    return {
-        kind: f"{amount.normalize():f}"
-        for kind, amount in rows.values_list("kind", "amount")
-        if amount
-    }
 
 
 class PercentsField(forms.CharField):
@@ -145,7 +134,7 @@ class SnoozeForm(forms.Form):
         return timedelta(hours=hours) if hours else None
 
 
-class RecipientsForm(forms.Form):
+class RecipientsForm(ProvenForm):
     """The form of the recipients: billing email, members, and addresses by line."""
 
     notifies_billing_email = forms.BooleanField(required=False)
@@ -226,15 +215,3 @@ def _member_choices(
 def _endpoint_choices(organization: Organization) -> list[tuple[str, str]]:
     rows = endpoints_of(organization).order_by("id")
     return [(str(row.pk), f"{row} · {row.get_kind_display()}") for row in rows]
-
-
-def initial_recipients(organization: Organization) -> dict[str, Any]:
-    """Return the initial values of `RecipientsForm`."""
-    settings = AlertSettings.objects.filter(organization=organization).first()
-    rows = AlertRecipient.objects.filter(organization=organization).order_by("id")
-    return {
-        "notifies_billing_email": settings is None or settings.notifies_billing_email,
-        "members": [str(row.member_id) for row in rows if row.member_id],
-        "endpoints": [str(row.endpoint_id) for row in rows if row.endpoint_id],
-        "addresses": "\n".join(row.address for row in rows if row.address),
-    }

@@ -63,6 +63,8 @@ def _fix_functions() -> None:
 
 # --- rights -----------------------------------------------------------------------
 
+# Each row is a change of money itself, so no copies of them are kept.
+_JOURNALS = ("billing_creditentry", "billing_chargedecision")
 _GRANTS = """
 revoke create on schema public from public;
 grant usage on schema public to {role};
@@ -72,6 +74,7 @@ revoke all on all sequences in schema public from {role};
 grant usage, select on all sequences in schema public to {role};
 revoke insert, update, delete on django_migrations from {role};
 revoke update, delete on {evidence} from {role};
+revoke delete on billing_charge from {role};
 """
 
 
@@ -91,7 +94,8 @@ def protect() -> None:
 
 def grant(role: str) -> None:
     """Give a role the rights of the application, and no others."""
-    evidence = sql.SQL(", ").join(map(sql.Identifier, evidence_tables()))
+    tables = [*evidence_tables(), *_JOURNALS]
+    evidence = sql.SQL(", ").join(map(sql.Identifier, tables))
     statement = sql.SQL(_GRANTS).format(role=sql.Identifier(role), evidence=evidence)
     _execute(statement)
 

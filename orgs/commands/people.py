@@ -1,6 +1,6 @@
 """Changes of members and projects by staff; each keeps a reason."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pghistory
@@ -32,21 +32,30 @@ def invite_member(
     Raises `Conflict` for an active member, and after many emails of one person.
     """
     if sends_email:
-        _require_few_emails(invited_by)
+        require_few_emails(invited_by)
     member = add_member(organization, external_id=external_id, values=values)
     if sends_email and member.email:
         write_member_email(member, organization, invited_by=invited_by)
     return member
 
 
-def _require_few_emails(invited_by: str) -> None:
-    """Raise `Conflict` after many emails; others of the person wait for it."""
-    list(User.objects.select_for_update(no_key=True).filter(username=invited_by))
-    if count_recent_member_emails(invited_by) >= EMAILS_AN_HOUR:
+def require_few_emails(
+    sender: str,
+    *,
+    count_others: Callable[[], int] = lambda: 0,
+    field: str = "sends_email",
+) -> None:
+    """Raise `Conflict` after many emails of a person to people outside.
+
+    `count_others` counts those of another kind. Other requests of the person wait until
+    the end of the transaction.
+    """
+    list(User.objects.select_for_update(no_key=True).filter(username=sender))
+    if count_recent_member_emails(sender) + count_others() >= EMAILS_AN_HOUR:
         raise Conflict(
-            f"You have sent {EMAILS_AN_HOUR} of these emails within an hour. Add the"
-            " member without one, or wait.",
-            fields=("sends_email",),
+            f"You have sent {EMAILS_AN_HOUR} of these emails within an hour. Go on"
+            " without one, or wait.",
+            fields=(field,),
         )
 
 

@@ -30,39 +30,26 @@ _LONGEST_REASON = 1_000
 _SESSION_KEY, _PURPOSE = "undo", "undo"
 
 
-class EditForm(forms.Form):
-    """The fields that every change has; `changes` are those of the record.
+class ProvenForm(forms.Form):
+    """A form with a proof of the current `values` of what it changes.
 
-    `values` are the current ones of the record, in the types of the form's fields. A
-    preview needs no reason.
+    `initial` are the values that its fields begin with.
     """
 
-    reason = forms.CharField(
-        max_length=_LONGEST_REASON,
-        widget=forms.Textarea({"rows": 2}),
-        help_text="Kept in the history. A link to a ticket can be opened there.",
-    )
-    before = forms.CharField(required=False, widget=forms.HiddenInput)
+    # Without an id: a page may have several of these forms.
+    before = forms.CharField(required=False, widget=forms.HiddenInput({"id": False}))
 
     def __init__(
         self,
         data: Any = None,
         *,
         values: Values,
-        is_preview: bool = False,
+        initial: Values | None = None,
         **options: Any,
     ) -> None:
-        initial = {**values, "before": sign_values(values)}
-        super().__init__(data, initial=initial, **options)
+        begun = {**(initial or {}), "before": sign_values(values)}
+        super().__init__(data, initial=begun, **options)
         self.values = values
-        if is_preview:
-            self.fields["reason"].required = False
-        self.order_fields([n for n in self.fields if n not in {"reason", "before"}])
-
-    @property
-    def changes(self) -> dict[str, Any]:
-        """The values of the record that the valid form states."""
-        return {name: self.cleaned_data[name] for name in self.values}
 
     def require_unchanged(self) -> None:
         """Raise `ChangedMeanwhile` if the form began with other values.
@@ -75,18 +62,52 @@ class EditForm(forms.Form):
 
     def renew_proof(self) -> None:
         """Take the current values as those that the form begins with."""
-        self.data = {**dict(self.data.items()), "before": sign_values(self.values)}
+        data = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict or dict
+        data["before"] = sign_values(self.values)
+        self.data = data
+
+
+class EditForm(ProvenForm):
+    """The fields that every change has; `changes` are those of the record.
+
+    `values` are the current ones of the record, in the types of the form's fields. A
+    preview needs no reason.
+    """
+
+    reason = forms.CharField(
+        max_length=_LONGEST_REASON,
+        widget=forms.Textarea({"rows": 2}),
+        help_text="Kept in the history. A link to a ticket can be opened there.",
+    )
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        values: Values,
+        is_preview: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(data, values=values, initial=values, **options)
+        if is_preview:
+            self.fields["reason"].required = False
+        self.order_fields([n for n in self.fields if n not in {"reason", "before"}])
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The values of the record that the valid form states."""
+        return {name: self.cleaned_data[name] for name in self.values}
 
 
 def show_error(form: forms.Form, error: DomainError) -> None:
     """Show an error at its field if the form has it, else above the form.
 
-    An `EditForm` that began with other values takes the current ones.
+    A `ProvenForm` that began with other values takes the current ones.
     """
     [field, *_] = [*(error.fields or ()), ""]
     message = error.message.removeprefix(f"{field}: ")
     form.add_error(field if field in form.fields else None, message)
-    if isinstance(form, EditForm) and isinstance(error, ChangedMeanwhile):
+    if isinstance(form, ProvenForm) and isinstance(error, ChangedMeanwhile):
         form.renew_proof()
 
 

@@ -40,6 +40,23 @@ def session(django_db_setup: None) -> Iterator[psycopg.Connection]:
 @pytest.mark.parametrize(
     "statement",
     [
+        "update billing_creditentry set amount = 0",
+        "delete from billing_creditentry",
+        "update billing_chargedecision set amount = 0",
+        "delete from billing_chargedecision",
+        "delete from billing_charge",
+    ],
+)
+def test_entries_of_money_are_only_ever_added(
+    session: psycopg.Connection, statement: str
+) -> None:
+    with pytest.raises(DENIED):
+        session.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
         "update {} set {column} = {column}",
         "delete from {}",
         "truncate {}",

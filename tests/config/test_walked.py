@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from billing.models import CustomerLink
+from billing.models import CustomerLink, StripeAction
 from config.log_filters import MaskedLinks
 from metrics.models import Rate
 from orgs.commands.people import invite_member
@@ -20,6 +20,7 @@ from orgs.models import Entitlements, Member, Organization, User, WhiteLabel
 from tests.factories import NOW, make_organization, make_user
 from tests.support.admin import fields
 from tests.support.parallel import together
+from tests.support.webhooks import make_endpoint
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 
@@ -121,6 +122,34 @@ def test_a_write_long_after_the_login_asks_for_a_proof(
     assert (org.name, org.is_active) == ("Org-7", True)
 
 
+def test_actions_of_stripe_and_webhooks_ask_for_a_proof(
+    org: Organization, frozen: Any, settings: Any
+) -> None:
+    settings.STRIPE_SECRET_KEY = "sk_test_x"
+    client = of("operator")
+    action = StripeAction.objects.create(
+        organization=org, kind="create_customer", note="x", requested_by="ann"
+    )
+    ended = {"state": "failed", "error": "No card.", "finished_at": NOW}
+    StripeAction.objects.filter(pk=action.pk).update(**ended)
+    endpoint = make_endpoint(org.white_label)
+    billing = f"/organizations/{org.pk}/billing/actions"
+    new = {"note": "x", "idempotency_key": "k" * 32, "email": "a@x.example"}
+    frozen.shift(3_600 - 60)
+    for path, data in (
+        (f"{billing}/{action.pk}/retry/", {}),
+        (f"{billing}/{action.pk}/cancel/", {}),
+        (f"{billing}/new/create-customer/", new),
+        (f"/webhook-endpoints/{endpoint.pk}/", {"step": "disable", "change-note": "x"}),
+    ):
+        answer = client.post(path, data)
+        assert answer.status_code == 302, path
+        assert answer["Location"].startswith("/accounts/reauthenticate/"), path
+    endpoint.refresh_from_db()
+    assert endpoint.disabled_at is None
+    assert StripeAction.objects.count() == 1
+
+
 @pytest.mark.parametrize("path", ["//evil.example/", "//evil.example/orgs/"])
 def test_no_confirmation_leads_to_another_host(path: str) -> None:
     answer = Client().get(f"{path}?confirmed=x", HTTP_HOST="testserver")
@@ -185,6 +214,94 @@ def test_pasted_prices_are_refused(acme: WhiteLabel, text: str) -> None:
         answer = of("operator").post(f"{url}?white_label={acme.slug}", data | given)
         assert answer.status_code == 422
     assert not Rate.objects.exists()
+
+
+@pytest.mark.parametrize("value", ["x", "NaN", "1e400", "9999-12-31", "-1"])
+@pytest.mark.parametrize(
+    "page", ["orgs_member", "orgs_project", "metrics_rate", "billing_spendinglimit"]
+)
+def test_no_parameter_of_a_new_row_is_an_error(page: str, value: str) -> None:
+    names = ("organization", "white_label")
+    query = dict.fromkeys(names, value)
+    answer = of("operator").get(reverse(f"admin:{page}_add"), query)
+    assert answer.status_code == 200
+
+
+def test_an_address_of_htmx_that_is_none_leads_to_the_login() -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://[x"}
+    assert Client(headers=headers).get("/organizations/").status_code < 500
+
+
+def test_one_person_sends_few_links_to_customer_pages(org: Organization) -> None:
+    client = of("support")
+    Member.objects.create(
+        organization=org, external_id="v", email="v@x.example", added_at=NOW
+    )
+    url = reverse("billing:customer_links", args=[org.pk])
+    data = {"name": "L", "days": "30", "address": "v@x.example", "reason": "asked"}
+    statuses = [client.post(url, data).status_code for _ in range(21)]
+    assert statuses == [302] * 20 + [422]
+    assert CustomerLink.objects.count() == 20
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [("edit_limits", "limits_form"), ("edit_recipients", "recipients_form")],
+)
+def test_stale_limits_and_recipients_overwrite_nothing(
+    org: Organization, page: str, name: str
+) -> None:
+    client, tab = of("finance"), reverse("billing:alerts", args=[org.pk])
+    url = reverse(f"billing:{page}", args=[org.pk])
+    before = client.get(tab).context[name]["before"].value()
+    data = {"step": "save", "hard": "50", "note": "cap", "addresses": "a@x.example"}
+    assert client.post(url, data | {"before": before}).status_code == 302
+    stale = data | {"hard": "9000", "addresses": "", "before": before}
+    answer = client.post(url, stale)
+
+    assert answer.status_code == 409
+    assert "data-last-change" in answer.content.decode()
+    values = client.get(tab).context[name].values
+    assert values in (
+        {"soft": "", "hard": "50"},
+        {
+            "notifies_billing_email": False,
+            "members": [],
+            "endpoints": [],
+            "addresses": "a@x.example",
+        },
+    )
+    renewed = answer.context[name]["before"].value()
+    assert client.post(url, stale | {"before": renewed}).status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("committed")
+def test_no_race_of_the_admin_loses_a_change() -> None:
+    organization = make_organization(WhiteLabel.objects.get(slug="acme"), "org-9")
+    client = of("support")
+    url = reverse("admin:orgs_organization_change", args=[organization.pk])
+    opened = fields(client.get(url))
+
+    def save(number: int) -> int:
+        return of("support").post(url, opened | {"name": f"N{number}"}).status_code
+
+    assert sorted(together([partial(save, n) for n in range(6)])) == [200] * 5 + [302]
+    new = reverse("admin:orgs_member_add")
+    member = {
+        "organization": organization.pk,
+        "external_id": "u",
+        "role": "member",
+        "added_at_0": "2026-11-21",
+        "added_at_1": "12:00",
+    }
+
+    def add(_: int) -> int:
+        return of("support").post(new, member).status_code
+
+    statuses = together([partial(add, n) for n in range(6)])
+    assert sorted(statuses) == [200] * 5 + [302]
+    assert Member.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -16,6 +16,7 @@ from metrics.models import Integration
 from orgs.access.sessions import SessionStore
 from orgs.models import ApiKey, Organization, User
 from tests.factories import NOW, make_key, make_user
+from tests.support.alerts import proof
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("frozen")]
 PASSWORD = "correct horse battery"
@@ -208,9 +209,11 @@ def test_a_raise_of_a_large_limit_needs_a_confirmation(
 ) -> None:
     url = reverse("billing:edit_limits", args=[org.pk])
     form = {"step": "save", "note": "x", "soft": ""}
-    assert client.post(url, form | {"hard": "9000"})["Location"].endswith("/alerts/")
+    first = form | {"hard": "9000"} | proof(client, org, "limits")
+    assert client.post(url, first)["Location"].endswith("/alerts/")
 
-    refused = client.post(url, form | {"hard": "10001"})
+    raised = form | {"hard": "10001"} | proof(client, org, "limits")
+    refused = client.post(url, raised)
 
     assert refused["Location"].startswith(CONFIRM)
     assert SpendingLimit.objects.get(kind="hard").amount == 9000

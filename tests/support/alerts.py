@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.test import Client
+from django.urls import reverse
+
 from billing.alerts.commands import evaluation
 from billing.ledger.commands.limits import change_limit
 from billing.models import Alert, BillingAccount, Subscription
@@ -12,6 +15,12 @@ from orgs.models import Organization, WhiteLabel
 from tests.factories import NOW, event, record
 
 AlertRow = tuple[str, str, str, str]
+
+
+def proof(client: Client, organization: Organization, form: str) -> dict[str, str]:
+    """Return what a form of the Alerts tab, `limits` or `recipients`, began with."""
+    page = client.get(reverse("billing:alerts", args=[organization.pk]))
+    return {"before": str(page.context[f"{form}_form"]["before"].value())}
 
 
 def limit(organization: Organization, kind: str, amount: str | None) -> None:

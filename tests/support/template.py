@@ -33,6 +33,7 @@ _SOURCES = [  # what the tables, the triggers, the roles and the server are made
     "*/models/**/*.py",
     "*/apps.py",
     "config/roles.py",
+    "config/postgresql/*.py",
     "config/settings.py",
     "config/**/postgres.py",
     "tests/support/template.py",

@@ -7,9 +7,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from billing.alerts.queries.recipients import endpoints_of
+from billing.alerts.queries.recipients import endpoints_of, read_chosen
 from billing.errors import NotARecipient
 from billing.models import AlertRecipient, AlertSettings
+from orgs.commands.proofs import ChangedMeanwhile, is_signed
 from orgs.models import Member, Organization
 
 _Key = tuple[int | None, str, int | None]  # member, address, endpoint
@@ -23,8 +24,12 @@ def set_recipients(
     member_ids: Sequence[int],
     addresses: Sequence[str],
     endpoint_ids: Sequence[int] = (),
+    proof: str | None = None,
 ) -> None:
     """Replace all recipients of an organization.
+
+    Raises `ChangedMeanwhile` if a proof of `read_chosen` is given and others are chosen
+    by now.
 
     Raises `NotARecipient` for a member of another organization, an invalid address, or
     a webhook endpoint that does not get events of the organization. Unchanged rows stay
@@ -33,6 +38,9 @@ def set_recipients(
     _check_members(organization_id, member_ids)
     _check_addresses(addresses)
     _check_endpoints(organization_id, endpoint_ids)
+    list(AlertSettings.objects.select_for_update().filter(pk=organization_id))
+    if proof is not None and not is_signed(proof, read_chosen(organization_id)):
+        raise ChangedMeanwhile
     AlertSettings.objects.update_or_create(
         organization_id=organization_id,
         defaults={"notifies_billing_email": notifies_billing_email},

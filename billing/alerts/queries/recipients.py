@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from billing.alerts.kinds import AlertKind, AlertPercents
-from billing.models import WebhookEndpoint
+from billing.models import AlertRecipient, AlertSettings, WebhookEndpoint
 from orgs.models import Organization
 from orgs.queries.prepared import array, fetch_all
 
@@ -106,3 +106,18 @@ def _recipients(row: Sequence[Any]) -> Recipients:
         has_endpoints,
         AlertPercents(*(None if chosen is None else tuple(chosen) for chosen in lists)),
     )
+
+
+def read_chosen(organization_id: int) -> dict[str, Any]:
+    """Return who is chosen: the billing email, members, endpoints, and addresses.
+
+    IDs are texts, and addresses are lines, in the order in which they were added.
+    """
+    settings = AlertSettings.objects.filter(organization=organization_id).first()
+    rows = AlertRecipient.objects.filter(organization=organization_id).order_by("id")
+    return {
+        "notifies_billing_email": settings is None or settings.notifies_billing_email,
+        "members": [str(row.member_id) for row in rows if row.member_id],
+        "endpoints": [str(row.endpoint_id) for row in rows if row.endpoint_id],
+        "addresses": "\n".join(row.address for row in rows if row.address),
+    }

@@ -26,13 +26,11 @@ from billing.alerts.forms import (
     RecipientsForm,
     SnoozeForm,
     SpendForm,
-    initial_limits,
-    initial_recipients,
 )
 from billing.alerts.queries.expectations import Scenario
 from billing.alerts.queries.history import list_alerts
 from billing.alerts.queries.percents import preview_percents
-from billing.alerts.queries.recipients import find_recipients
+from billing.alerts.queries.recipients import find_recipients, read_chosen
 from billing.alerts.queries.statuses import (
     AlertStatus,
     Status,
@@ -43,7 +41,7 @@ from billing.alerts.queries.statuses import (
 from billing.forecast.charts import period_chart, period_start
 from billing.forecast.queries.forecasts import Forecast, get_forecast
 from billing.ledger.commands.limits import change_limits
-from billing.ledger.queries.limits import is_large_raise
+from billing.ledger.queries.limits import is_large_raise, read_limits
 from billing.models import Alert, AlertEmail, AlertOptOut
 from billing.staff import (
     READ_ONLY,
@@ -63,6 +61,7 @@ from orgs.errors import NotFound
 from orgs.models import Organization
 from orgs.queue.enqueue import enqueue
 from orgs.web.charts import Chart
+from orgs.web.edits import ProvenForm, show_error
 from orgs.web.history import last_entry
 from orgs.web.http import OrgRequest, page_or_fragment
 
@@ -84,7 +83,7 @@ def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
     The preview has the alerts and the access afterwards. Saving requires a reason.
     """
     staff, organization = _enter(request, organization_id, writes=True)
-    form = LimitsForm(request.POST)
+    form = LimitsForm(request.POST, values=read_limits(organization.pk))
     is_saved = request.POST.get("step") == "save"
     if form.is_valid() and is_saved:
         form.require_note()
@@ -103,8 +102,14 @@ def edit_limits(request: OrgRequest, organization_id: int) -> HttpResponse:
         return _page(request, staff, organization, context)
     if is_large_raise(organization.pk, limits["hard"]):
         access.require_recent_authentication(request)
-    with pghistory.context(note=form.cleaned_data["note"]):
-        change_limits(organization.pk, **limits)
+    try:
+        form.require_unchanged()
+        with pghistory.context(note=form.cleaned_data["note"]):
+            change_limits(organization.pk, **limits, proof=form.cleaned_data["before"])
+    except ChangedMeanwhile as error:
+        return _conflict(
+            request, staff, organization, name="limits", form=form, error=error
+        )
     tasks.enqueue_emails(evaluate_all_measures([organization.pk]))
     messages.success(request, "Limits saved.")
     return redirect("billing:alerts", organization_id)
@@ -152,18 +157,28 @@ def _percents_form(
 def edit_recipients(request: OrgRequest, organization_id: int) -> HttpResponse:
     """Replace the recipients of the organization's alerts."""
     staff, organization = _enter(request, organization_id, writes=True)
-    form = RecipientsForm(request.POST, organization=organization)
+    form = RecipientsForm(
+        request.POST, values=read_chosen(organization.pk), organization=organization
+    )
     if not form.is_valid():
         return _page(
             request, staff, organization, {"recipients_form": form}, status=422
         )
-    set_recipients(
-        organization.pk,
-        notifies_billing_email=form.cleaned_data["notifies_billing_email"],
-        member_ids=[int(id_) for id_ in form.cleaned_data.get("members", ())],
-        addresses=form.cleaned_data["addresses"],
-        endpoint_ids=[int(id_) for id_ in form.cleaned_data.get("endpoints", ())],
-    )
+    data = form.cleaned_data
+    try:
+        form.require_unchanged()
+        set_recipients(
+            organization.pk,
+            notifies_billing_email=data["notifies_billing_email"],
+            member_ids=[int(id_) for id_ in data.get("members", ())],
+            addresses=data["addresses"],
+            endpoint_ids=[int(id_) for id_ in data.get("endpoints", ())],
+            proof=data["before"],
+        )
+    except ChangedMeanwhile as error:
+        return _conflict(
+            request, staff, organization, name="recipients", form=form, error=error
+        )
     messages.success(request, "Recipients saved.")
     return redirect("billing:alerts", organization_id)
 
@@ -200,6 +215,28 @@ def resend_alert(
     messages.success(request, "Email queued for sending.")
     url = reverse("billing:alerts", args=[organization_id])
     return redirect(f"{url}#alert-{alert.pk}")
+
+
+_CHANGED_ROWS = {
+    "limits": {"billing.SpendingLimit"},
+    "recipients": {"billing.AlertRecipient", "billing.AlertSettings"},
+}
+
+
+def _conflict(
+    request: OrgRequest,
+    staff: StaffContext,
+    organization: Organization,
+    *,
+    name: str,
+    form: ProvenForm,
+    error: ChangedMeanwhile,
+) -> HttpResponse:
+    """Show the form again, with who changed what in the meantime."""
+    show_error(form, error)
+    last = last_entry(organization.pk, _CHANGED_ROWS[name])
+    extra = {f"{name}_form": form, f"{name}_last": last}
+    return _page(request, staff, organization, extra, status=error.status)
 
 
 def _enter(
@@ -276,13 +313,14 @@ def _tab(
         "is_snoozed": snoozed_until is not None and snoozed_until > now,
         "opted_out": list(opted_out.order_by("id")),
         "recipients_form": RecipientsForm(
-            initial=initial_recipients(organization),
+            values=read_chosen(organization.pk),
+            initial=read_chosen(organization.pk),
             organization=organization,
             search=_member_search(query),
         ),
         "member_search": _member_search(query),
         "snooze_form": SnoozeForm(),
-        "limits_form": LimitsForm(initial=_initial_limits(organization, query)),
+        "limits_form": _limits_form(organization, query),
         "percents_form": _percents_form(organization),
         **_simulation(organization, query),
         **_statuses(list_statuses(id_, now=now, recipients=recipients)),
@@ -293,10 +331,11 @@ def _member_search(query: QueryDict) -> str:
     return query.get("member", "").replace("\x00", "")[:_LONGEST_SEARCH]
 
 
-def _initial_limits(organization: Organization, query: QueryDict) -> dict[str, str]:
-    """Return the limits as they are, or as a link suggests them."""
+def _limits_form(organization: Organization, query: QueryDict) -> LimitsForm:
+    """Return the form with the limits as they are, or as a link suggests them."""
+    limits = read_limits(organization.pk)
     suggested = {kind: str(query[kind]) for kind in ("soft", "hard") if kind in query}
-    return initial_limits(organization) | suggested
+    return LimitsForm(values=limits, initial=limits | suggested)
 
 
 def _chart(organization: Organization, ahead: Forecast, today: date) -> Chart | None:

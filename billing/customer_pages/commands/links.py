@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from billing.models import CustomerLink, CustomerLinkEmail
+from orgs.commands.people import require_few_emails
 from orgs.crypto import hash_key, make_key
 from orgs.models import Organization, User
 from orgs.security_log import Kind, record
@@ -36,9 +38,13 @@ def email_link(
 ) -> CustomerLinkEmail:
     """Make a link and write its email; the worker that sends it makes the token.
 
-    So no row ever has the token, and the link opens nothing before it is sent.
+    So no row ever has the token, and the link opens nothing before it is sent. Raises
+    `Conflict` after many emails of this person within an hour.
     """
     with transaction.atomic():
+        require_few_emails(
+            by.get_username(), count_others=partial(_count_recent, by), field="address"
+        )
         link = _create(organization, by, name, days, ())
         email = CustomerLinkEmail.objects.create(link=link, address=address)
         _record(Kind.CUSTOMER_LINK_CREATED, link, address=address)
@@ -85,6 +91,13 @@ def _create(
         created_at=now,
         expires_at=now + timedelta(days=days),
     )
+
+
+def _count_recent(by: User) -> int:
+    """Return how many links a person has sent by email within the last hour."""
+    since = timezone.now() - timedelta(hours=1)
+    rows = CustomerLinkEmail.objects.filter(link__created_by=by, created_at__gt=since)
+    return rows.count()
 
 
 def _record(kind: Kind, link: CustomerLink, **details: str) -> None:

@@ -18,9 +18,10 @@ from billing.customer_pages.tasks import send_customer_link
 from billing.models import CustomerLink
 from billing.staff import require_billing_read
 from orgs import access
-from orgs.errors import NotFound
+from orgs.errors import Conflict, NotFound
 from orgs.models import Organization
 from orgs.queue.enqueue import enqueue
+from orgs.web.edits import show_error
 from orgs.web.http import OrgRequest, page_or_fragment
 from orgs.web.once import keep_secret, take_secret
 
@@ -37,9 +38,13 @@ def customer_links(request: OrgRequest, organization_id: int) -> HttpResponse:
         form.add_error(None, "The organization is deleted. Its page cannot be opened.")
     if request.method == "POST" and form.is_valid():
         access.require_recent_authentication(request)
-        with pghistory.context(note=form.cleaned_data["reason"]):
-            _make(request, organization, form.cleaned_data)
-        return redirect("billing:customer_links", organization_id)
+        try:
+            with pghistory.context(note=form.cleaned_data["reason"]):
+                _make(request, organization, form.cleaned_data)
+        except Conflict as error:
+            show_error(form, error)
+        else:
+            return redirect("billing:customer_links", organization_id)
     return _page(request, organization, form)
 
 

@@ -4,9 +4,17 @@ from decimal import Decimal
 
 from django.db import transaction
 
+from billing.ledger.queries.limits import read_limits
 from billing.models import SpendingLimit
 from billing.signals import terms_changed
 from orgs.commands.organizations import touch_organization
+from orgs.commands.proofs import ChangedMeanwhile, is_signed
+
+
+def _lock_limits(organization_id: int) -> dict[str, str]:
+    rows = SpendingLimit.objects.filter(organization_id=organization_id)
+    list(rows.select_for_update().order_by("kind"))
+    return read_limits(organization_id)
 
 
 @transaction.atomic
@@ -45,13 +53,20 @@ def _set_limit(
 
 @transaction.atomic
 def change_limits(
-    organization_id: int, *, soft: Decimal | None, hard: Decimal | None
+    organization_id: int,
+    *,
+    soft: Decimal | None,
+    hard: Decimal | None,
+    proof: str | None = None,
 ) -> None:
     """Set both spending limits of an organization.
 
-    The hard limit goes first here and everywhere: writers that lock the two rows in one
-    order cannot deadlock.
+    Raises `ChangedMeanwhile` if a proof of `read_limits` is given and they are others
+    by now. The hard limit goes first here and everywhere: writers that lock the two
+    rows in one order cannot deadlock.
     """
+    if proof is not None and not is_signed(proof, _lock_limits(organization_id)):
+        raise ChangedMeanwhile
     _set_limit(organization_id, SpendingLimit.Kind.HARD, hard)
     _set_limit(organization_id, SpendingLimit.Kind.SOFT, soft)
     terms_changed.send(SpendingLimit, organization_ids=[organization_id])

@@ -34,3 +34,12 @@ def is_large_raise(organization_id: int, hard: Decimal | None) -> bool:
     if not old:
         return False
     return not hard or hard > max(old, Decimal(settings.LARGE_LIMIT))
+
+
+def read_limits(organization_id: int) -> dict[str, str]:
+    """Return the soft and the hard limit as texts, empty for none."""
+    rows = SpendingLimit.objects.filter(organization=organization_id, amount__gt=0)
+    limits = dict.fromkeys(("soft", "hard"), "")
+    for kind, amount in rows.values_list("kind", "amount"):
+        limits[kind] = f"{amount.normalize():f}" if amount else ""
+    return limits

@@ -22,7 +22,7 @@ from metrics.queries.first_usage import find_usage
 from orgs import access
 from orgs.catalog import Scope
 from orgs.commands.keys import create_api_key
-from orgs.errors import DomainError, Forbidden
+from orgs.errors import DomainError, Forbidden, NotFound
 from orgs.models import WhiteLabel
 from orgs.web.http import OrgRequest, page_or_fragment
 from orgs.web.once import keep_secret, take_secret
@@ -67,11 +67,17 @@ def first_usage(request: OrgRequest) -> HttpResponse:
 
 
 def _chosen(request: OrgRequest, labels: list[WhiteLabel]) -> WhiteLabel | None:
-    """Return the white label that is named, else the newest one."""
+    """Return the white label that is named, else the newest one.
+
+    Raises `NotFound` for one that does not exist or cannot be seen.
+    """
     slug = request.GET.get("white_label", "")
-    named = [label for label in labels if label.slug == slug]
-    newest = sorted(labels, key=lambda label: label.pk)[-1:]
-    return next(iter(named or newest), None)
+    if slug:
+        named = [label for label in labels if label.slug == slug]
+        if not named:
+            raise NotFound("White label not found.")
+        return named[0]
+    return max(labels, key=lambda label: label.pk, default=None)
 
 
 def _current(request: OrgRequest, steps: list[Step]) -> Step:

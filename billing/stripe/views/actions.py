@@ -118,6 +118,7 @@ def action_form(
     if not form.is_valid():
         context = form_context(action_request, request.POST) | {"form": form}
         return _render_form(request, action_request, context, status=422)
+    access.require_recent_authentication(request)
     action = _request_action(action_request, form)
     return redirect("billing:action", organization_id, action.pk)
 
@@ -336,4 +337,5 @@ def _get_action_to_change(
     row = rows.filter(organization=organization, pk=action_id).first()
     if row is None:
         raise NotFound("Action not found.")
+    access.require_recent_authentication(request)
     return row, staff

@@ -198,6 +198,7 @@ def _with_note(
     form = NoteForm(request.POST, prefix="change")
     if not form.is_valid():
         return _page(request, principal, endpoint, {"note_form": form}, status=422)
+    access.require_recent_authentication(request)
     with pghistory.context(note=form.cleaned_data["note"]):
         change(endpoint)
     return None

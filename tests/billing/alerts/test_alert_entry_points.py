@@ -23,7 +23,15 @@ from billing.stripe.commands.mirror.refetches import refetch_subscription
 from orgs.models import Entitlements, Organization, WhiteLabel
 from tests.factories import NOW, make_key, make_rate, make_user
 from tests.support.admin import fields
-from tests.support.alerts import evaluate, give, limit, recorded_kinds, subscribe, use
+from tests.support.alerts import (
+    evaluate,
+    give,
+    limit,
+    proof,
+    recorded_kinds,
+    subscribe,
+    use,
+)
 from tests.support.fake_stripe import FakeStripe, make_price
 from tests.support.stripe_mirror import customer_of
 from tests.support.stripe_mirror import subscribe as subscribe_in
@@ -100,7 +108,9 @@ def put_limits(org: Organization) -> None:
 
 def save_limits_on_the_page(org: Organization) -> None:
     url = f"/organizations/{org.pk}/alerts/limits/"
-    staff("finance").post(url, {"soft": "9", "hard": "", "step": "save", "note": "n"})
+    client = staff("finance")
+    data = {"soft": "9", "hard": "", "step": "save", "note": "n"}
+    client.post(url, data | proof(client, org, "limits"))
 
 
 def entitle_in_admin(org: Organization) -> None:

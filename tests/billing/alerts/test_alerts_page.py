@@ -20,7 +20,7 @@ from billing.models import (
 from orgs.models import Member, Organization, WhiteLabel
 from orgs.queries.history import list_changes
 from tests.factories import NOW, event, make_rate, make_user, record
-from tests.support.alerts import evaluate, limit
+from tests.support.alerts import evaluate, limit, proof
 from tests.support.emails import exceed, make_customer, send_emails, use
 from tests.support.smtp_sink import SmtpSink, smtp_sink, smtp_sink_server
 from tests.support.snapshots import snapshot
@@ -178,6 +178,7 @@ def test_limits_are_previewed_then_saved(
 ) -> None:
     client = as_("finance", ann.white_label)
     data = {"soft": "21", "hard": "22", "note": "asked by phone"}
+    data |= proof(client, ann, "limits")
 
     shown = client.post(tab(ann, "limits/"), data | {"step": "preview"})
     assert would(shown) == ["soft_limit", "hard_limit"]
@@ -194,7 +195,7 @@ def test_limits_are_previewed_then_saved(
 
 def test_a_limit_is_saved_with_a_reason_only(ann: Organization) -> None:
     client = as_("finance", ann.white_label)
-    data = {"soft": "", "hard": "30"}
+    data = {"soft": "", "hard": "30"} | proof(client, ann, "limits")
 
     shown = client.post(tab(ann, "limits/"), data | {"step": "preview"})
     refused = client.post(tab(ann, "limits/"), data | {"step": "save", "note": " "})
@@ -240,6 +241,7 @@ def test_recipients_are_chosen(ann: Organization) -> None:
     data: dict[str, Any] = {
         "members": [str(member.pk)],
         "addresses": "a@example.com\nb@example.com",
+        **proof(client, ann, "recipients"),
     }
     assert client.post(tab(ann, "recipients/"), data).status_code == 302
     assert AlertSettings.objects.get().notifies_billing_email is False
@@ -272,7 +274,8 @@ def test_members_are_searched_among_many(ann: Organization) -> None:
     [(id_, label)] = page.context["recipients_form"].fields["members"].choices
     assert label == "Mia 117 · m117@example.com"
 
-    assert client.post(tab(ann, "recipients/"), {"members": [id_]}).status_code == 302
+    data = {"members": [id_]} | proof(client, ann, "recipients")
+    assert client.post(tab(ann, "recipients/"), data).status_code == 302
     choices = client.get(tab(ann)).context["recipients_form"].fields["members"].choices
     assert choices[0][0] == id_
     assert len(choices) == 21

@@ -21,7 +21,7 @@ from billing.webhooks.schemas.event_data import sample_of
 from orgs.models import Organization, WhiteLabel
 from orgs.networks import read_networks
 from tests.factories import NOW, make_organization, make_rate, make_user
-from tests.support.alerts import evaluate, limit, use
+from tests.support.alerts import evaluate, limit, proof, use
 from tests.support.receivers import Receiver, answer, receiver
 from tests.support.webhooks import deliver, deliveries, make_endpoint
 
@@ -191,7 +191,8 @@ def test_the_form_of_recipients_lists_channels_and_keeps_them(
     client = Client()
     client.force_login(make_user("op", "operator", white_label=acme))
     url = reverse("billing:edit_recipients", args=[org.pk])
-    client.post(url, {"notifies_billing_email": "on", "endpoints": [channel.pk]})
+    data = {"notifies_billing_email": "on", "endpoints": [channel.pk]}
+    client.post(url, data | proof(client, org, "recipients"))
 
     form = client.get(reverse("billing:alerts", args=[org.pk])).context[
         "recipients_form"
